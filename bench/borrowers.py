@@ -95,11 +95,6 @@ class Library:
         """Yield everybody."""
         return iter(tuple(self.borrowers.values()))
 
-    def marked(self, _mark: str, _: datetime) -> tuple[Borrower, ...]:
-        """Return nobody: nobody's CPR number is changed here."""
-        self.answer("marked")
-        return ()
-
     def find_typed(self, _text: str, _: datetime) -> tuple[Borrower, ...]:
         """Return nobody: nobody types here."""
         return ()
@@ -133,11 +128,10 @@ class Library:
         self.answer("set_pin")
         self.pins[number] = pin
 
-    def check_pin(self, number: str, pin: str, _: datetime, card: str | None = None) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, _: datetime) -> PinAnswer:
         """Return whether it is the PIN."""
-        del card
         self.answer("check_pin")
-        return PinAnswer.RIGHT if self.pins.get(number) == pin else PinAnswer.WRONG
+        return PinAnswer.RIGHT if self.pins.get(borrower.number) == pin else PinAnswer.WRONG
 
     def try_setup(self, _expected: ExpectedSetup, _: datetime) -> SetupTrial:
         """Try nothing."""

@@ -23,7 +23,7 @@ from broker.core.ports import Key, RecordKind, Write
 from broker.demo.run.demo_folder import Setting
 
 _LOGINS: Final = 160
-_KINDS: Final[tuple[RecordKind, ...]] = ("person", "receipt")
+_KINDS: Final[tuple[RecordKind, ...]] = ("person", "index")
 _RECORDS: Final = 100_000
 _A_TURN: Final = 1_000
 _MORE: Final = 1.1  # times the CPU of a login in a small installation that one in a large may need
@@ -37,7 +37,7 @@ def rows() -> Iterator[Row]:
         yield as_row("a small installation", small)
         written = fill(demo.setting)
         found = of_broker(demo, login, _LOGINS)
-        yield as_row(f"with {written:,} persons and receipts", found, most_cpu=_MORE * small.cpu_ms)
+        yield as_row(f"with {written:,} persons and index entries", found, most_cpu=_MORE * small.cpu_ms)
     with feed_served() as feed, broker_running(Setup(prepare=feed)) as demo:
         found = of_broker(demo, UniversityLogin.at(demo.setting), _LOGINS)
         yield as_row("with a live feed of 10,000 entities", found, most_cpu=_MORE * small.cpu_ms)

@@ -46,12 +46,12 @@ from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
 from broker.app.named_configuration import keep_no_tls_secrets, read_config
-from broker.app.own_person import OwnPerson
+from broker.app.personal_data import OwnStoredData
 from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutFace, UpstreamFace
 from broker.files.settings.config import Config
-from broker.use_cases.consents.given_consents import GivenConsents
+from broker.use_cases.given_consents import GivenConsents
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
@@ -84,7 +84,6 @@ def create_app(settings: Config | None = None) -> Flask:
     keep_no_tls_secrets()
     application_log.configure()
     parts = assemble(settings or read_config())
-    parts.following.begin()
     config = parts.config
     app = _Application("broker.adapters.web", static_url_path="/static")
     if config.serve.proxies:
@@ -164,7 +163,7 @@ def _blueprints(
     entry = login.LoginEndpoints(ports, pages, staff_door)
     if staff_door is not None:
         yield staff_view.blueprint(parts, staff_door)
-    given_consents = GivenConsents(parts.store, parts.keys.index, parts.services)
+    given_consents = GivenConsents(parts.enrolment_ports.persons, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield consent.blueprint(ports, pages, entry)
     yield shared_computer.blueprint(ports, entry)
@@ -173,7 +172,7 @@ def _blueprints(
     yield start_page.blueprint(ports.base_url, ports.cookies, ports.upstreams)
     yield claim.blueprint(claim.ClaimPages(ports, pages, entry, parts.claims))
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
-    own = OwnPerson.of(parts)
+    own = OwnStoredData(parts)
     yield my_choices.blueprint(ports, pages, entry, given_consents, own)
     yield from _pins(parts, ports, pages, entry)
     face = _logout_face(parts)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,13 +20,10 @@ from broker.adapters.telling.log_budget import LogBudget
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.web.signup.content_files import Texts
-from broker.app import open_sinks, policy_site, policy_surroundings, sealed_stores
-from broker.app.policy_following import PolicyFollowing
-from broker.app.policy_sources import RecordedPolicies
+from broker.app import open_sinks, policy_surroundings, sealed_stores
 from broker.app.policy_surroundings import PolicySurroundings, tried
-from broker.app.policy_trail import PolicyTrail
-from broker.app.policy_vouching import PolicyVouching
 from broker.app.work_folder import WakeSignal
+from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Service, Upstream
@@ -36,7 +33,6 @@ from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, PersonRegister, Store, Trail
 from broker.files import attribute_maps
 from broker.files.policies import live_policies
-from broker.files.policies.policy_folder import PolicyFolder, PolicySource
 from broker.files.settings import config
 from broker.use_cases.borrower_leases import BorrowerLeases
 from broker.use_cases.borrowers.library_proof import LibraryProof
@@ -54,14 +50,13 @@ from broker.use_cases.enrolment.worker import EnrolmentWorker
 from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.mailbox_proof import MailboxProof
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.person_worker import PersonWorker
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
-from broker.use_cases.policies.set_in_force import SetInForce
-from broker.use_cases.proofs.mailbox_proof import MailboxProof
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
 
 
@@ -81,7 +76,6 @@ class Parts:
     upstreams: Mapping[str, Upstream]
     maps: attribute_maps.AttributeMaps
     policies: live_policies.LivePolicies
-    following: PolicyFollowing
     store: Store
     trail: Trail
     tell: TellPort
@@ -132,19 +126,16 @@ class Parts:
             self.enrolments,
             self.borrower_finder,
             self.enrolment_ports.look_ups,
-            self.store,
-            index,
             self.config.library.mode,
         )
         trail = ToldTrail(self.tell, self.trail)
         return PersonAtLogin(
-            self.store,
+            self.enrolment_ports.persons,
             index,
             self.keys.person,
             configured,
             persons,
             borrowers,
-            self.mailbox_proof,
             trail,
         )
 
@@ -153,7 +144,7 @@ def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
     opened = _opened(settings)
     ring, store = opened.keys, opened.store
-    trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
+    trail = open_sinks.told_trail(opened.trail, store, opened.sinks)
     wake = WakeSignal(settings.state)
     waiting = _waiting(settings)
     breaker = CircuitBreaker(opened.library, now)
@@ -172,7 +163,6 @@ def assemble(settings: config.Config) -> Parts:
         upstreams=opened.upstreams,
         maps=opened.maps,
         policies=opened.policies,
-        following=_policy_following(settings, opened, trail.kept),
         store=store,
         trail=trail.kept,
         tell=trail.tell,
@@ -187,7 +177,7 @@ def assemble(settings: config.Config) -> Parts:
         person_worker=PersonWorker(ports.persons, EnrolmentWorker(ports), look_ups),
         codes=codes,
         outbox=outbox,
-        mailbox_proof=MailboxProof(store, ring.index, codes, outbox, pin_mails.letters),
+        mailbox_proof=MailboxProof(ports.persons, codes, outbox, pin_mails.letters),
         claims=BorrowerClaims(finder, codes, outbox, pin_mails.letters),
         pin_choices=replace(pins.choices, waiting_slots=waiting),
         pin_mails=pin_mails,
@@ -217,6 +207,7 @@ class _Opened:
     metadata: LiveMetadata
     maps: attribute_maps.AttributeMaps
     store: Store
+    trail: Trail
     library: LibrarySystem
     register: PersonRegister | None
     services: Mapping[str, Service]
@@ -224,7 +215,6 @@ class _Opened:
     texts: Texts
     messages: MessageLog | None
     policies: live_policies.LivePolicies
-    site: Callable[[], Mapping[str, str]]
 
 
 def _opened(settings: config.Config) -> _Opened:
@@ -243,8 +233,11 @@ def _opened(settings: config.Config) -> _Opened:
     register = tried(faults, lambda: _register(settings, metrics))
     texts = tried(faults, lambda: Texts.load(settings.content))
     messages = tried(faults, lambda: _messages(settings))
-    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell, sealed))
-    if faults or not (keys and metadata and maps and sealed and library and texts and policies):
+    trail = tried(faults, lambda: _trail(settings, keys, sealed))
+    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell, trail))
+    if faults or not (
+        keys and metadata and maps and sealed and trail and library and texts and policies
+    ):
         raise ConfigurationFaults(faults)
     return _Opened(
         metrics=metrics,
@@ -254,6 +247,7 @@ def _opened(settings: config.Config) -> _Opened:
         metadata=metadata,
         maps=maps,
         store=sealed,
+        trail=trail,
         library=library,
         register=register,
         services=surroundings.services,
@@ -261,7 +255,6 @@ def _opened(settings: config.Config) -> _Opened:
         texts=texts,
         messages=messages,
         policies=policies,
-        site=partial(policy_site.site, settings, surroundings),
     )
 
 
@@ -339,36 +332,36 @@ def _pins(
     )
 
 
+def _trail(
+    settings: config.Config, keys: key_ring.KeyRing | None, store: Store | None
+) -> Trail | None:
+    return open_sinks.kept_trail(settings, keys, store) if keys and store else None
+
+
 def _policies(
-    settings: config.Config, surroundings: PolicySurroundings, tell: TellPort, store: Store | None
+    settings: config.Config, surroundings: PolicySurroundings, tell: TellPort, trail: Trail | None
 ) -> live_policies.LivePolicies:
-    state = settings.state / "policies"
-    source: PolicySource = PolicyFolder(settings.policies)
-    if store is not None and settings.policy.live == "apply":
-        sets = SetInForce(store)
-        vouching = PolicyVouching(settings, surroundings, sets)
-        folder = PolicyFolder(settings.policies)
-        source = RecordedPolicies(sets, folder, state, now, vouching.against)
+    """Load the policies; without an audit trail they are only checked, for the start fails."""
+
+    def record(before: str | None, after: str) -> None:
+        if trail is not None:
+            trail.add(
+                AuditEvent(
+                    AuditEventKind.POLICIES_LOADED,
+                    now(),
+                    digest=after[: loaded_policies.SHOWN],
+                    base=before[: loaded_policies.SHOWN] if before else None,
+                )
+            )
+
     return live_policies.LivePolicies.load(
         settings.policies,
         surroundings.proving,
         now(),
-        state=state,
+        state=settings.state / "policies" if trail is not None else None,
         tell=partial(_tell_policies, tell),
-        changed=partial(_tell_change, tell, source),
-        source=source,
-    )
-
-
-def _policy_following(settings: config.Config, opened: _Opened, trail: Trail) -> PolicyFollowing:
-    return PolicyFollowing(
-        settings.policy.live,
-        PolicyFolder(settings.policies),
-        settings.state / "policies",
-        opened.policies,
-        PolicyTrail(trail, SetInForce(opened.store), now),
-        opened.site,
-        now,
+        changed=partial(_tell_change, tell),
+        record=record,
     )
 
 
@@ -428,16 +421,11 @@ def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
         tell(BrokerEvent(EventKind.POLICIES_MENDED))
 
 
-def _tell_change(tell: TellPort, source: PolicySource, before: str, after: str) -> None:
+def _tell_change(tell: TellPort, before: str, after: str) -> None:
     """Tell that this worker decides by other policies from now on."""
     facts: dict[str, str | int | None] = {
         "digest": after[: loaded_policies.SHOWN],
         "from": before[: loaded_policies.SHOWN],
         "worker": os.getpid(),
     }
-    change = source.change if isinstance(source, RecordedPolicies) else None
-    if change is not None and change.digest == after:
-        facts |= {"who": change.who, "why": change.why or None}
     tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))
-    if change is not None and change.digest == after and change.alone:
-        tell(BrokerEvent(EventKind.POLICIES_ALONE, facts))

@@ -15,8 +15,6 @@ from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.app import assembly, readiness
-from broker.app.forgetting_upkeep import ForgettingUpkeep
-from broker.app.kept_report import ReportUpkeep
 from broker.app.work_folder import WakeListener, WorkLock
 from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
@@ -177,19 +175,12 @@ class Loops:
     def start(self) -> None:
         """Start every loop."""
         parts = self.parts
-        forgetting = ForgettingUpkeep(parts)
         live = parts.config.library.mode == "live"
-        enrolling = [partial(_after, forgetting, parts.person_worker.step)] if live else []
-        # A loop of its own, too: all that is due waits for its first look.
-        self._start("forgetting", [forgetting.step], self.feeds_wake, _IDLE)
+        enrolling = [parts.person_worker.step] if live else []
         for _ in range(parts.config.library.connections):
             self._start("borrowers", enrolling, parts.wake.local, _IDLE)
-        mails = [partial(_after, forgetting, parts.outbox.step)]
         for _ in range(_MAIL_LOOPS):
-            self._start("mails", mails, self.mails_wake, _IDLE)
-        if parts.config.admin is not None:
-            # A loop of its own, too: for a thousand policy files it works for a minute and more.
-            self._start("report", [ReportUpkeep(parts).step], self.feeds_wake, _IDLE)
+            self._start("mails", [parts.outbox.step], self.mails_wake, _IDLE)
         # A loop of its own: a feed that takes a minute must not keep a borrower waiting.
         self._start("upkeep", list(_upkeep(parts)), self.feeds_wake, _IDLE)
 
@@ -222,17 +213,11 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     yield partial(_fetch, parts)
     yield parts.library_proof.step
     yield parts.enrolment_counting.step
-    yield parts.following.trail.step
     yield StoreSweep(parts.store, assembly.now).step
     yield parts.log_budget.step
     yield parts.metrics.count_dropped
     if parts.messages is not None:
         yield partial(_delete_old, parts.messages)
-
-
-def _after(forgetting: ForgettingUpkeep, step: Step) -> object:
-    """Do what is due, once whom a backup brought back is forgotten again."""
-    return forgetting.may_go_on() and step()
 
 
 def _fetch(parts: assembly.Parts) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.app import policy_site, policy_surroundings
+from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.core.errors import ConfigurationFaults
@@ -14,7 +14,6 @@ from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
 from broker.files.policies import last_good, live_policies
 from broker.files.policies.policy_folder import PolicyFolder
-from broker.files.settings.config import Config
 from broker.files.settings.toml_and_environment import CONFIG
 
 # Without a configuration the files of the folder one stands in are meant.
@@ -34,6 +33,11 @@ class CheckedPolicies:
     warnings: tuple[str, ...]
     surroundings: PolicySurroundings | None = None
     before: frozenset[str] = frozenset()
+
+
+def default_folder() -> Path:
+    """Return the configured folder; ./policies where nothing is configured. ConfigurationFaults."""
+    return _HERE if CONFIG not in os.environ and _HERE.is_dir() else configuration().policies
 
 
 def load(folder: Path | None, moment: datetime, *, proving: bool = False) -> CheckedPolicies:
@@ -58,21 +62,8 @@ def load(folder: Path | None, moment: datetime, *, proving: bool = False) -> Che
     )
     if checked is None or faults:
         raise ConfigurationFaults(faults)
-    warnings = (
-        *_missing_rules(settings, moment),
-        *map(str, checked.warnings),
-        *found.amiss(moment),
-    )
+    warnings = (*map(str, checked.warnings), *found.amiss(moment))
     return CheckedPolicies(checked, warnings, found, _affiliations(settings.policies, state))
-
-
-def _missing_rules(settings: Config, moment: datetime) -> tuple[str, ...]:
-    """Return that there are no site rules where there were; only then is the store opened."""
-    if policy_site.rules(settings) is not None:
-        return ()
-    from broker.app import policy_guards  # noqa: PLC0415 - most checks open no store
-
-    return tuple(policy_guards.of_missing_rules(settings, moment))
 
 
 def _affiliations(folder: Path, state: Path | None) -> frozenset[str]:

@@ -10,21 +10,18 @@ from broker.adapters.telling import metrics
 from broker.adapters.web.signup import sign_up_pages
 from broker.app import (
     configured_texts,
-    forgetting_upkeep,
     library_findings,
     metadata_report,
     peer_clocks,
-    policy_guards,
+    personal_data,
     service_findings,
     staff_findings,
     work_folder,
 )
 from broker.app.assembly import Parts, now, smtp
-from broker.app.policy_sources import SHOWN
 from broker.app.readiness import key_faults, readiness
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import RecordUnreadable
 from broker.use_cases.borrowers.library_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
@@ -39,7 +36,6 @@ _FEED_MENDS: Final = {
     "feed.window": "see its window_days",
     "feed.disk": "see state, and whether that disk is full",
 }
-_KEY_OR_BACKUP: Final = "put its key back, or the store as a backup has it"
 _NO_METADATA: Final = re.compile("^metadata: no metadata of (.+) is in force$")
 # Up to the last "@": a password may hold one, or a "?", and a journal must hold no part of it.
 _CREDENTIALS: Final = re.compile("//.*@")
@@ -102,40 +98,6 @@ def _work(parts: Parts) -> Iterator[str]:
 def _policies(parts: Parts) -> Iterator[str]:
     for fault in (*parts.policies.stale, *parts.policies.current.warnings):
         yield f"policies: {fault}"
-
-
-def _policy_record(parts: Parts) -> Iterator[str]:
-    """Yield where machines may decide by different policies, or one cannot get those in force."""
-    if parts.config.policy.live == "save":
-        if not parts.config.store.url.startswith("sqlite:"):
-            what = "each machine decides by its own folder, which no other knows of"
-            yield f'policy.live is "save": {what}; write "apply"'
-        return
-    sets = parts.following.sets
-    try:
-        live = sets.live(now())
-        fault = sets.sets.fault(live.value.digest, now()) if live else ""
-        if live and fault:
-            shown = live.value.digest[:SHOWN]
-            mend = f"broker policy apply --base {shown} --from FOLDER"
-            yield f"policies: set {shown} is in force, and {fault} ({mend})"
-    except RecordUnreadable as error:
-        yield f"policies: the record of the set in force does not open: {error} ({_KEY_OR_BACKUP})"
-    except StoreUnavailable:
-        return  # a fault of the store
-
-
-def _signers(parts: Parts) -> Iterator[str]:
-    yield from policy_guards.of_signers(parts.config)
-
-
-def _site_rules(parts: Parts) -> Iterator[str]:
-    """Yield that the site rules are gone; a record that does not open is told already."""
-    try:
-        live = parts.following.sets.live(now())
-    except (RecordUnreadable, StoreUnavailable):
-        return
-    yield from policy_guards.of_rules(parts.config, live)
 
 
 def _register(parts: Parts) -> Iterator[str]:
@@ -242,9 +204,6 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _audit,
     _work,
     _policies,
-    _policy_record,
-    _signers,
-    _site_rules,
     library_findings.findings,
     _register,
     _mail,
@@ -257,6 +216,6 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _logout,
     _contact,
     service_findings.findings,
-    forgetting_upkeep.findings,
+    personal_data.findings,
     staff_findings.findings,
 )

@@ -23,7 +23,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker.adapters.telling import application_log, loaded_policies, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
-from broker.app import assembly, forgetting_upkeep, readiness, watched_work
+from broker.app import assembly, readiness, watched_work
 from broker.app.application import create_app
 from broker.app.buffering_worker import BufferingWorker
 from broker.app.live_reload import LiveReload
@@ -234,7 +234,6 @@ def _end_reload(_: Any, worker: Any) -> None:
     reload = getattr(worker, "reload", None)
     if reload is not None:
         reload.end()
-        worker.wsgi.parts.following.end()
 
 
 def _drop_metrics(_: Any, worker: Any) -> None:
@@ -260,7 +259,6 @@ def _checked(read: Callable[[], Config]) -> Config:
         raise ConfigurationFaults([fault]) from None
     parts = assembly.assemble(config)
     readiness.fit_to_serve(parts)
-    forgetting_upkeep.repeat_first(parts)
     return config
 
 

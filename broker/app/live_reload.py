@@ -3,7 +3,7 @@
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Final
@@ -66,10 +66,8 @@ def refresh(parts: Parts) -> None:
     policies = parts.policies.current
     snapshot = parts.metadata.snapshot
     with _letting_requests_go_on():
-        parts.following.announce()
-        loaded = parts.policies.refresh(moment, _Sharing(parts.following.renew))
+        loaded = parts.policies.refresh(moment, _Sharing())
         loaded_policies.note(loaded.digest)
-        parts.following.step()
         parts.metadata.look(moment)
         parts.log_budget.step()
         if parts.policies.current is policies and parts.metadata.snapshot is snapshot:
@@ -85,16 +83,14 @@ def refresh(parts: Parts) -> None:
 
 
 class _Sharing:
-    """Sleeps whenever a load has worked for its share of time, and says that it goes on."""
+    """Sleeps whenever a load has worked for its share of time."""
 
-    def __init__(self, goes_on: Callable[[], None]) -> None:
-        self._goes_on = goes_on
+    def __init__(self) -> None:
         self._began = time.monotonic()
 
     def __call__(self) -> None:
         if time.monotonic() - self._began >= _SHARE:
             time.sleep(_SHARE)
-            self._goes_on()
             self._began = time.monotonic()
 
 

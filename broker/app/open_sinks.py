@@ -24,11 +24,8 @@ def startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
     return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
 
 
-def told_trail(
-    settings: Config, ring: key_ring.KeyRing, store: Store, startup: EventSinks
-) -> ToldTrail:
+def told_trail(trail: Trail, store: Store, startup: EventSinks) -> ToldTrail:
     """Return the trail that tells by every sink that there is (``core.event_routes``)."""
-    trail = kept_trail(settings, ring, store)
     sinks = {
         **startup.sinks,
         Sink.TRAIL: to_trail(trail),

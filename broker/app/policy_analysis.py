@@ -1,7 +1,8 @@
 """Opens what the analysis of policies needs beside the sets: sources and services of the site."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ from broker.core.event_routes import told_nobody
 from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import PolicySet
 from broker.files.policies import live_policies
+from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
+from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.toml_and_environment import CONFIG
 
 _UPSTREAM: Final = "upstream"
@@ -38,18 +41,26 @@ class AnalysedSets:
 def opened(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
     """Load the sets of ``folders``, and the site that is configured; ConfigurationFaults.
 
-    The last of them is held against the site rules.
+    The last of them is held against its examples and the site rules; the others were in force.
     """
     if CONFIG not in os.environ:
-        sets = tuple(live_policies.load(folder, moment) for folder in folders)
+        *before, proposed = folders
+        sets = (*_loaded(before, moment, ANY_NAMES), live_policies.load(proposed, moment))
         return AnalysedSets(sets, ideal_site(sets), configured=False)
     found = policy_surroundings.load(configuration(), told_nobody, moment)
     if found.faults:
         raise ConfigurationFaults(found.faults)
     *before, proposed = folders
-    older = [live_policies.load(folder, moment, found.names) for folder in before]
+    older = _loaded(before, moment, found.names)
     newest = live_policies.load(proposed, moment, found.proving)
     return AnalysedSets((*older, newest), compared_site(found), configured=True)
+
+
+def _loaded(
+    folders: Iterable[Path], moment: datetime, names: NameableInPolicies
+) -> list[PolicySet]:
+    found = (replace(PolicyFolder(folder).files(), binding=False) for folder in folders)
+    return [live_policies.load_found(each, moment, names) for each in found]
 
 
 def analysed(policies: PolicySet, found: PolicySurroundings | None) -> AnalysedSets:

@@ -1,27 +1,28 @@
 """Explains a refusal by the reference on its page: why then, and what would come of it now."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
-from broker.adapters.saml.keys import key_ring
 from broker.adapters.translations.catalogue import marked as _
-from broker.app import diagnostics, policy_trials, sealed_stores
-from broker.app.assembly import Parts, now
+from broker.app import diagnostics, policy_trials
+from broker.app.assembly import Parts
 from broker.app.named_configuration import configuration
 from broker.app.policy_trials import NoSuchNameError, Site
-from broker.core.errors import ConfigurationFaults, LeadsNowhere
+from broker.core.errors import ConfigurationFaults, Fault, LeadsNowhere
 from broker.core.event_routes import TraceFacts
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.stateless_references import StatelessReferences
-from broker.files.policies import last_good
+from broker.files.policies import git_revisions, last_good, live_policies
+from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.use_cases.login.support_traces import SupportTraces
-from broker.use_cases.policies.set_in_force import SetChange, SetInForce
 
 _NEVER: Final = "no set of policies was ever in force here, so that none has refused anybody"
 ANOTHER_PAGE: Final = _("another page")
 ANOTHER_REASON: Final = _("another reason")
+_SHOWN: Final = 12  # characters of a digest
 _SEE: Final = "broker check says what stands against the folder's"
 
 
@@ -32,13 +33,20 @@ class NothingRefused(LeadsNowhere):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierSet:
+    """The set that refused, where it was read from, and what the login comes to by it again."""
+
+    origin: str
+    replay: Replay
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A page that somebody could not get past.
 
     ``replay`` is what the login would come to by the set ``in_force``; None where no facts were
-    kept, or where ``gone`` names what is no longer there. ``replaced`` is the change that put
-    another set in the place of the one that refused, as far as the history knows it. ``stranger``:
-    nobody was logged in.
+    kept, or where ``gone`` names what is no longer there. ``earlier`` is the set that refused,
+    where that is another one and was read. ``stranger``: nobody was logged in.
     """
 
     at: datetime
@@ -49,7 +57,7 @@ class Explanation:
     refused: RefusedFacts | None = None
     replay: Replay | None = None
     gone: NoSuchNameError | None = None
-    replaced: SetChange | None = None
+    earlier: EarlierSet | None = None
     stranger: bool = False
 
 
@@ -67,13 +75,8 @@ def opened() -> Parts:
 
 
 def _never_in_force() -> bool:
-    """Return whether neither store nor machine has had a set; ConfigurationFaults, store errors."""
-    settings = configuration()
-    if last_good.last_good_digest(settings.state / "policies") is not None:
-        return False
-    ring = key_ring.load(settings.keys)
-    store = sealed_stores.sealed(sealed_stores.bare(settings), ring)
-    return store is not None and SetInForce(store).live(now()) is None
+    """Return whether no set was ever in force on this machine; ConfigurationFaults."""
+    return last_good.last_good_digest(configuration().state / "policies") is None
 
 
 def of_parts(parts: Parts) -> Site:
@@ -109,6 +112,43 @@ def explained(parts: Parts, reference: str, now: datetime) -> Explanation | None
     return _of_trace(parts, trace, now)
 
 
+def with_earlier_set(
+    parts: Parts, found: Explanation, folder: Path | None, *, git: bool, now: datetime
+) -> Explanation:
+    """Return the explanation with the set that refused, read from a folder.
+
+    ``git``: read the commit of the folder that has this set. ``folder`` None is the configured one.
+    ConfigurationFaults where the folder does not have the set.
+    """
+    refused = found.refused
+    if refused is None or refused.digest == found.in_force:
+        return found
+    folder = folder or parts.config.policies
+    origin, files = _earlier_files(folder, refused.digest, git=git)
+    policies = live_policies.load_found(replace(files, binding=False), now)
+    try:
+        again = policy_trials.replayed_now(
+            replace(of_parts(parts), policies=policies), refused, now
+        )
+    except NoSuchNameError:
+        return found  # the service or the upstream is gone, as the explanation says
+    return replace(found, earlier=EarlierSet(origin, again))
+
+
+def _earlier_files(folder: Path, digest: str, *, git: bool) -> tuple[str, FoundFiles]:
+    if git:
+        commit = git_revisions.commit_with_digest(folder, digest)
+        if commit is not None:
+            with git_revisions.folder_at(folder, commit.id) as extracted:
+                return str(commit), PolicyFolder(extracted).files()
+    else:
+        files = PolicyFolder(folder).files()
+        if files.digest == digest:
+            return str(folder), files
+    what = f"{'no commit of it holds' if git else 'it does not hold'} set {digest[:_SHOWN]}"
+    raise ConfigurationFaults([Fault(str(folder), what, "name another with --policies")])
+
+
 def _of_trace(parts: Parts, trace: TraceFacts, now: datetime) -> Explanation:
     site = of_parts(parts)
     refused = trace.refused
@@ -128,14 +168,4 @@ def _of_trace(parts: Parts, trace: TraceFacts, now: datetime) -> Explanation:
         refused=refused,
         replay=replay,
         gone=gone,
-        replaced=_replacing(parts, refused, now) if refused else None,
     )
-
-
-def _replacing(parts: Parts, refused: RefusedFacts, now: datetime) -> SetChange | None:
-    """Return the change after which the set that refused was in force no more, or never again."""
-    history = SetInForce(parts.store).history(now)
-    last = max((each.number for each in history if each.digest == refused.digest), default=None)
-    if last is None:
-        return None
-    return next((each for each in history if each.number > last), None)

@@ -10,18 +10,11 @@ from broker.core.entities import Assurance
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.policy.rule_words import NO_ENTRY
-from broker.use_cases.policies.set_in_force import Move, SetChange
 
 _STRANGER: Final = _("nobody was logged in: %(reason)s, at %(step)s; of strangers nothing is kept")
 _NO_FACTS: Final = _(
     "no facts of it were kept: the login was held up before the policies, or after them"
 )
-_MOVES: Final = {
-    Move.FIRST: _("first"),
-    Move.APPLIED: _("applied"),
-    Move.ROLLED_BACK: _("rolled back"),
-    Move.SAVED: _("saved"),
-}
 # A step or reason that the letters of a reference have no number for.
 _UNNAMED: Final = frozenset({ANOTHER_PAGE, ANOTHER_REASON})
 
@@ -39,6 +32,7 @@ def lines(found: Explanation, words: Wording) -> Iterator[str]:
         return
     parts = [_at(refused, found, words)]
     parts.append(_then(refused, found, words))
+    parts += _earlier(found, words)
     parts.append(_now(found, words))
     yield ";  ".join(parts)
     near, facts = words.say(_("near")), words.say(_("facts"))
@@ -67,7 +61,8 @@ def _at(refused: RefusedFacts, found: Explanation, words: Wording) -> str:
 def _then(refused: RefusedFacts, found: Explanation, words: Wording) -> str:
     line = _line(refused, words)
     digest = refused.digest[:12]
-    standing = _standing(refused, found, words)
+    in_force = refused.digest == found.in_force
+    standing = words.say(_("in force") if in_force else _("no longer in force"))
     if refused.permitted:
         let_in = _("the policies let them in, by %(line)s of set %(digest)s, %(standing)s")
         return words.say(let_in, line=line, digest=digest, standing=standing)
@@ -89,24 +84,13 @@ def _rule(rule: str, words: Wording) -> str:
     return words.say(_("%(affiliation)s has no entry for the service"), affiliation=affiliation)
 
 
-def _standing(refused: RefusedFacts, found: Explanation, words: Wording) -> str:
-    """Say when, by whom and why another set came in its place, as far as the history goes."""
-    if refused.digest == found.in_force:
-        return words.say(_("in force"))
-    change = found.replaced
-    if change is None:
-        return words.say(_("replaced since"))
-    return words.say(
-        _("replaced %(when)s (%(change)s)"),
-        when=f"{change.at:%Y-%m-%d %H:%M} UTC",
-        change=_change(change, words),
-    )
-
-
-def _change(change: SetChange, words: Wording) -> str:
-    if change.why:
-        return plain(f'{change.who}: "{change.why}"')
-    return f"{plain(change.who)}, {words.say(_MOVES[change.move])}"
+def _earlier(found: Explanation, words: Wording) -> Iterator[str]:
+    """Yield what the set that refused decides again, where it was read."""
+    if found.earlier is not None:
+        by, outcome = found.earlier.origin, _outcome(found.earlier.replay, words)
+        yield words.say(
+            _("by the set that decided (%(origin)s): %(outcome)s"), origin=by, outcome=outcome
+        )
 
 
 def _now(found: Explanation, words: Wording) -> str:

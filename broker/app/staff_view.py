@@ -1,32 +1,25 @@
 """The staff view joined from its parts; there is none where broker.toml has no [admin]."""
 
-import platform
-from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import quote, urlsplit
 
 from flask import Blueprint
 
-from broker.adapters.telling import loaded_policies
 from broker.adapters.web.admin.staff_cases import StaffCases
 from broker.adapters.web.admin.staff_cookie import StaffCookie
 from broker.adapters.web.admin.staff_door import StaffDoor
-from broker.adapters.web.admin.staff_pages import StaffPages
 from broker.adapters.web.admin.staff_ports import (
     ExplainedRefusal,
-    LivePolicies,
     LoginToTry,
     StaffPorts,
     TriedLogin,
     TryableLogins,
-    WorkerRow,
 )
 from broker.adapters.web.admin.staff_references import StaffReferences
 from broker.adapters.web.admin.staff_trials import StaffTrials
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.app import (
     enrolment_operations,
-    kept_report,
     policy_trials,
     refusal_explanations,
     refusal_text,
@@ -35,12 +28,10 @@ from broker.app import (
 from broker.app.assembly import Parts, now
 from broker.app.told_words import Wording
 from broker.core.errors import PinNoAddress, StoreUnavailable
-from broker.core.retention.table import POLICY_WORKER
 from broker.core.staff import StaffRules
 from broker.core.staff_sentences import PAGES
 from broker.files.settings.tables import NUMBER_PLACE
 from broker.use_cases.login.arrivals import Arrivals
-from broker.use_cases.policies.worker_reports import SILENT_FOR, current
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffSessions
@@ -73,7 +64,6 @@ def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     routes = entrance.routes()
     ports = _ports(parts)
     guesses = ReferenceGuesses(parts.store, parts.keys.index, now)
-    StaffPages(entrance, ports).add_to(routes)
     StaffTrials(entrance, ports).add_to(routes)
     StaffReferences(entrance, ports, guesses).add_to(routes)
     search = enrolment_operations.search(parts, entrance.ports.now)
@@ -87,8 +77,6 @@ def _rules(parts: Parts) -> StaffRules | None:
 
 def _ports(parts: Parts) -> StaffPorts:
     return StaffPorts(
-        live=lambda: live(parts),
-        report=lambda language: kept_report.shown(parts, language),
         tryable=lambda: tryable(parts),
         tried=lambda login, language: tried(parts, login, language),
         explained=lambda reference, language: explained(parts, reference, language),
@@ -141,34 +129,3 @@ def explained(parts: Parts, reference: str, language: str) -> ExplainedRefusal |
         return None
     lines = refusal_text.lines(found, Wording(language))
     return ExplainedRefusal(found.reason, tuple(lines))
-
-
-def live(parts: Parts) -> LivePolicies:
-    """Return what decides in each worker and how it came into force; StoreUnavailable."""
-    sets = parts.following.sets
-    record = sets.live(now())
-    policies = parts.policies
-    saved = parts.config.policy.live == "save"
-    return LivePolicies(
-        digest=policies.current.digest,
-        saved=saved,
-        stale=tuple(map(str, policies.stale)),
-        warnings=tuple(map(str, policies.current.warnings)),
-        change=record.value if record else None,
-        workers=tuple(_of_this_machine(parts) if saved else _reported(parts)),
-        history=sets.history(now())[::-1],
-    )
-
-
-def _of_this_machine(parts: Parts) -> Iterator[WorkerRow]:
-    for pid, digest in loaded_policies.by_worker(parts.policies.current.digest).items():
-        yield WorkerRow(platform.node(), int(pid), digest)
-
-
-def _reported(parts: Parts) -> Iterator[WorkerRow]:
-    moment = now()
-    for _, record in sorted(current(parts.store, moment).items()):
-        report = record.value
-        ago = moment - (record.until - POLICY_WORKER.span)
-        silent = ago > SILENT_FOR
-        yield WorkerRow(report.machine, report.pid, report.digest, report.faults, silent)

@@ -16,17 +16,10 @@ from broker.files.policies.example_failures import failures
 from broker.files.policies.examples import noon, run_examples
 
 _BESIDE: Final = {
-    "apply": "policy_apply:apply_policies",
     "diff": "policy_diff:diff_policies",
     "explain": "policy_explain:explain",
-    "fmt": "policy_fmt:format_policies",
-    "history": "policy_history:show_history",
-    "plan": "policy_apply:plan_policies",
     "report": "policy_report:report",
-    "rollback": "policy_history:roll_back",
     "schema": "policy_schema:schema",
-    "show": "policy_history:show_set",
-    "suggest": "policy_suggest:suggest",
     "try": "policy_try:try_login",
 }
 _UNTRIED: Final = "--untried needs the analysis: leave --no-analysis out"
@@ -34,7 +27,7 @@ _UNTRIED: Final = "--untried needs the analysis: leave --no-analysis out"
 
 @click.group(cls=LateGroup, late=_BESIDE)
 def policy() -> None:
-    """Check, test and try the policy files, and put them in force."""
+    """Check, test, try and compare the policy files."""
 
 
 @policy.command("check", short_help="Check the policy files.")

@@ -1,8 +1,8 @@
 """The command that compares two policy sets by what they decide."""
 
 import json
-import re
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,11 +11,10 @@ from typing import Any, Final
 import click
 
 from broker.adapters.web.signup import sign_up_questions
-from broker.app import compared_sets
-from broker.app.compared_sets import NamedSet
+from broker.app import checked_policies, policy_analysis
 from broker.commands import told_rows
 from broker.commands.analysis_progress import told_progress
-from broker.commands.output import CHANGES, FINDINGS, as_json, printing_faults
+from broker.commands.output import CHANGES, FINDINGS, as_json, existing_folder, printing_faults
 from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.directed_change import Direction
 from broker.core.analysis.personas import example_login, words
@@ -23,8 +22,9 @@ from broker.core.analysis.set_differences import Arrival, Difference, Row, diffe
 from broker.core.analysis.set_pairs import named_services
 from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.policy.model import PolicySet
+from broker.files.policies.git_revisions import folder_at
 
-_DIGEST: Final = re.compile("[0-9a-f]{4,64}")
+_SETS: Final = 2  # that are compared
 _CATEGORY: Final = "://"  # an entity category may have no member yet
 # Whoever agreed or was told before, and is asked or told now: said where it is not the same.
 _NOW: Final = {
@@ -42,36 +42,32 @@ all_rows: Final = click.option(
 )
 
 
-def _set_name(_: click.Context, __: click.Parameter, value: str) -> NamedSet:
-    """Return the path of a folder; where there is none of that name, the text of a digest."""
-    path = Path(value)
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise click.BadParameter(f"{value} is a file: name the folder that it is in")
-    if not _DIGEST.fullmatch(value):
-        what = "is no folder, and no beginning of a digest as broker policy history prints it"
-        raise click.BadParameter(f"{value} {what}")
-    return value
-
-
 @click.command("diff", short_help="Show what changes from one set of policies to another.")
-@click.argument("before", callback=_set_name)
-@click.argument("after", callback=_set_name)
+@click.argument("folders", metavar="[OLD] [NEW]", type=existing_folder, nargs=-1)
+@click.option(
+    "--git",
+    "revisions",
+    metavar="REV",
+    multiple=True,
+    help="Compare with NEW as of a Git revision, in place of OLD; twice: compare two revisions.",
+)
 @all_rows
 @as_json
 @printing_faults
-def diff_policies(before: NamedSet, after: NamedSet, *, all_rows: bool, as_json: bool) -> None:
-    """Show who gets what else by the policies of AFTER than by those of BEFORE.
+def diff_policies(
+    folders: tuple[Path, ...], revisions: tuple[str, ...], *, all_rows: bool, as_json: bool
+) -> None:
+    """Show who gets what else by the policies of NEW than by those of OLD, two folders.
 
-    Each is a folder, or the digest of a set that was in force (broker policy history). Every class
-    of logins is compared, at every service, and shown by a login that stands for it. WIDER is an
-    attribute, a value, a service or a receiver more, a longer memory, or a proof or requirement
-    less. A new affiliation is summed up. Exit 0 without a change, 3 with changes, 1 where none was
-    found and not all could be compared.
+    With --git REV the old set is NEW as of that revision; without NEW it is the configured folder,
+    or ./policies where BROKER_CONFIG is not set. Every class of logins is compared, at every
+    service, and shown by a login that stands for it. WIDER is an attribute, a value, a service or a
+    receiver more, a longer memory, or a proof or requirement less. A new affiliation is summed up.
+    Exit 0 without a change, 3 with changes, 1 where none was found and not all could be compared.
     """
     now = datetime.now(UTC)
-    found = compared_sets.opened((before, after), now)
+    with _compared_folders(folders, revisions) as both:
+        found = policy_analysis.opened(both, now)
     compared = compare(found.sets, found.site, now)
     digests = [policies.digest for policies in found.sets]
     if as_json:
@@ -87,6 +83,25 @@ def diff_policies(before: NamedSet, after: NamedSet, *, all_rows: bool, as_json:
         raise SystemExit(CHANGES)
     if compared.incomplete:
         raise SystemExit(FINDINGS)
+
+
+@contextmanager
+def _compared_folders(
+    folders: tuple[Path, ...], revisions: tuple[str, ...]
+) -> Iterator[tuple[Path, Path]]:
+    """Yield the folders of the old and the new set; usage errors and ConfigurationFaults."""
+    if not revisions:
+        if len(folders) != _SETS:
+            raise click.UsageError("name the folders OLD and NEW, or --git REV and NEW")
+        yield folders[0], folders[1]
+        return
+    if len(folders) > 1 or len(revisions) > _SETS:
+        raise click.UsageError("--git takes the place of OLD, or twice of the contents of NEW")
+    folder = folders[0] if folders else checked_policies.default_folder()
+    with ExitStack() as extracted:
+        read = [extracted.enter_context(folder_at(folder, each)) for each in revisions]
+        old, new = [*read, folder][:_SETS]
+        yield old, new
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import click
 
 from broker.adapters.web.report import report_pages
 from broker.adapters.web.report.report_csv import as_csv
-from broker.app import policy_record
+from broker.app import policy_reports
 from broker.app.named_configuration import configuration
 from broker.commands.analysis_progress import told_progress
 from broker.commands.output import DAY, existing_folder, printing_faults
@@ -38,37 +38,25 @@ _OURS: Final = re.compile(r"(report|service-[a-z0-9-]+)-(da|en)\.html")
     "folder",
     metavar="FOLDER",
     type=existing_folder,
-    help="Policies to report in place of those in force.",
+    help="Policies to report in place of those configured.",
 )
-@click.option("--since", metavar="DAY", type=DAY, help="With the changes from that day on.")
 @click.option("--date", "day", metavar="DAY", type=DAY, help="Report for that day, not today.")
 @printing_faults
 def report(
-    into: Path | None,
-    lang: str | None,
-    folder: Path | None,
-    since: datetime | None,
-    day: datetime | None,
-    *,
-    as_rows: bool,
+    into: Path | None, lang: str | None, folder: Path | None, day: datetime | None, *, as_rows: bool
 ) -> None:
     """Write who gets what, why and on which terms, by what can really leave.
 
     And what the library system and the ways of logging in are told, a record of processing
     activities (GDPR article 30(1)), how long what is kept, and as questions what nobody has
-    written. Of the policies in force; of the configured folder where the store cannot be read.
-    A DAY is written 2026-01-31.
+    written. A DAY is written 2026-01-31.
     """
     if (into is None) is not as_rows:
         raise click.UsageError(_ONE_OF_TWO)
-    if as_rows and since:
-        raise click.UsageError("--since goes with --html: rows say what is, not what has changed")
     if into is not None:
         _refuse_others(into)
     languages = (lang,) if lang else tuple(report_pages.LANGUAGES)
-    found = policy_record.made(
-        folder, day.date() if day else None, since.date() if since else None, told_progress
-    )
+    found = policy_reports.make_report(folder, day.date() if day else None, told_progress)
     if into is None:
         rows = as_csv(found, lang or configuration().language)
         click.echo(rows, nl=False)

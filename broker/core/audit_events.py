@@ -46,10 +46,7 @@ class AuditEventKind(StrEnum):
     LOGOUT_ASKED = "logout_asked"
     LOGOUT_DONE = "logout_done"
     LOGOUT_PARTIAL = "logout_partial"
-    POLICIES_BEGUN = "policies_begun"
-    POLICIES_APPLIED = "policies_applied"
-    POLICIES_ROLLED_BACK = "policies_rolled_back"
-    POLICIES_SAVED = "policies_saved"
+    POLICIES_LOADED = "policies_loaded"
     STAFF_LOGGED_IN = "staff_logged_in"
     STAFF_LOGGED_OUT = "staff_logged_out"
     STAFF_LOOKED = "staff_looked"
@@ -64,17 +61,14 @@ class AuditEventKind(StrEnum):
 
 
 # What lets something leave or be made: it is written down, through to the disk, or it does not
-# happen. A change of the policies has happened by then, and is written as soon as it can be. Staff
-# see nothing of others' without a line that they looked.
+# happen. Another set of policies decides only after its line. Staff see nothing of others' without
+# a line that they looked.
 REQUIRED: Final = frozenset(
     {
         AuditEventKind.RELEASED,
         AuditEventKind.ENROLMENT_WANTED,
         AuditEventKind.REGISTER_ASKED,
-        AuditEventKind.POLICIES_BEGUN,
-        AuditEventKind.POLICIES_APPLIED,
-        AuditEventKind.POLICIES_ROLLED_BACK,
-        AuditEventKind.POLICIES_SAVED,
+        AuditEventKind.POLICIES_LOADED,
         AuditEventKind.STAFF_LOGGED_IN,
         AuditEventKind.STAFF_LOOKED,
         AuditEventKind.STAFF_ACTED,
@@ -91,9 +85,8 @@ class AuditEvent:
     is one of them). ``policy`` is file and line of the rule that decided, ``attributes`` the
     canonical names of what leaves, ``about`` an id of ours: of the receipt, the enrolment or the
     logout. ``near_misses`` are the lines that a person whom no file matches came nearest to, each
-    with the code of what did not hold. Of a change of the policies ``by`` is the administrator who
-    made it, ``base`` the digest before it, ``why`` their words, ``changes`` what differs and
-    ``approved_by`` the two who signed it. Of what staff see or do ``person`` is a pseudonym of
+    with the code of what did not hold. When policies are loaded ``digest`` is their digest and
+    ``base`` that of the set before. Of what staff see or do ``person`` is a pseudonym of
     theirs, ``by`` their roles, ``reason`` the page or the button, and ``about`` the reference that
     they typed: as ``reference`` it would make them the person of that page.
     """
@@ -116,9 +109,6 @@ class AuditEvent:
     count: int | None = None
     by: str | None = None
     base: str | None = None
-    why: str | None = None
-    changes: tuple[str, ...] = ()
-    approved_by: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show the kind only."""

@@ -80,17 +80,12 @@ class EventKind(Enum):
     POLICIES_STALE = auto()
     POLICIES_MENDED = auto()
     POLICIES_CHANGED = auto()  # another set decides in this worker from now on
-    POLICIES_ALONE = auto()  # one person has put them in force where two should have signed
     CONFIGURATION_RELOADED = auto()
     RELOAD_REFUSED = auto()
     WORKER_WAITS = auto()
     WORK_STARTED = auto()  # broker work, or its next configuration
     WORK_WAITS = auto()  # it found another on this machine
     WORK_DIED = auto()
-    FORGOTTEN_AGAIN = auto()  # a command that died is ended, or a backup was put back
-    FORGOTTEN = auto()  # as the person themselves has asked
-    RECORD_UNREAD = auto()  # a record of somebody's that does not open: whose, nobody knows
-    FORGET_PENDING = auto()  # the files of the store still hold what was forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +161,12 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.POLICIES_STALE: _alarm("policies_stale"),
     EventKind.POLICIES_MENDED: _logged("policies_mended"),
     EventKind.POLICIES_CHANGED: _logged("policies_changed"),
-    EventKind.POLICIES_ALONE: _alarm("policies_alone"),
     EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
     EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
     EventKind.WORKER_WAITS: _logged("worker_waits"),
     EventKind.WORK_STARTED: _logged("work_started", Sink.METRIC),
     EventKind.WORK_WAITS: _logged("work_waits"),
     EventKind.WORK_DIED: _alarm("work_died"),
-    EventKind.FORGOTTEN_AGAIN: _logged("forgotten_again"),
-    EventKind.FORGOTTEN: _logged("forgotten"),
-    EventKind.RECORD_UNREAD: _alarm("record_unread"),
-    EventKind.FORGET_PENDING: _alarm("forget_pending"),
     # What the use cases tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
 }

@@ -1,18 +1,22 @@
 """The one record of a person: all that outlasts a login of theirs."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import RegisterLookUp
+from broker.core.consent.consent import Receipt, newest_first, select_on_file
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.retention.table import DECLINED, KNOWN_BROWSER, RECEIPT
 
 _SEEN_EVERY: Final = timedelta(days=1)
-
-
 MOST_WRONG_PINS: Final = 10
 _MOST_BROWSERS: Final = 16
+# Of one service. Older answers are in the audit log; those that count are never dropped.
+_MOST_RECEIPTS: Final = 50
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -31,7 +35,8 @@ class PersonRecord:
 
     ``borrower_number`` is the library system's own number of their borrower, and
     ``borrower_confirmed_at`` the time when the library system last confirmed it.
-    ``register_note`` says to staff why the register of persons gave no address.
+    ``register_note`` says to staff why the register of persons gave no address. ``receipts`` are
+    the answers to each service. ``declined_at`` is when the person refused another category.
     """
 
     last_seen: datetime
@@ -50,6 +55,9 @@ class PersonRecord:
     register_look_up: RegisterLookUp | None = None
     register_asked_at: datetime | None = None
     register_note: str | None = None
+    receipts: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict)
+    proofs: tuple[Proved, ...] = ()
+    declined_at: datetime | None = None
 
     @property
     def due(self) -> datetime | None:
@@ -179,6 +187,87 @@ class PersonRecord:
         """Return the record after a look-up, without its CPR number."""
         return replace(self, register_look_up=None, register_asked_at=now, register_note=note)
 
+    def list_receipts(self, service_name: str) -> tuple[Receipt, ...]:
+        """Return the answers to a service, newest first."""
+        return newest_first(self.receipts.get(service_name, ()))
+
+    def add_receipt(self, service_name: str, made: Receipt, now: datetime) -> "PersonRecord":
+        """Return the record with one more answer; the same answer again changes nothing."""
+        before = self.receipts.get(service_name, ())
+        if made.record_id in {each.record_id for each in before}:
+            return self
+        live = newest_first(
+            each for each in (*before, made) if now < RECEIPT.until(each.event_time)
+        )
+        kept = dict.fromkeys((*live[:_MOST_RECEIPTS], *select_on_file(live)))
+        return replace(self, receipts={**self.receipts, service_name: tuple(kept)})
+
+    def drop_receipt(self, service_name: str, record_id: str) -> "PersonRecord":
+        """Return the record without an answer that came too late to count."""
+        before = self.receipts.get(service_name, ())
+        kept = tuple(each for each in before if each.record_id != record_id)
+        return replace(self, receipts={**self.receipts, service_name: kept})
+
+    def list_proofs(self, now: datetime) -> tuple[Proved, ...]:
+        """Return the proofs that have not ended, by name."""
+        live = (each for each in self.proofs if not self.has_proof_ended(each, now))
+        return tuple(sorted(live, key=_name))
+
+    def has_proof_ended(self, proof: Proved, now: datetime) -> bool:
+        """Return whether a proof has ended: by its own end, or with the borrower that it led to."""
+        if now >= proof.until:
+            return True
+        expires = self.borrower_expires
+        if proof.name == MAIL_PROOF or expires is None:
+            return False
+        return proof.at.date() <= expires < now.date()
+
+    def add_proof(self, proof: Proved) -> "PersonRecord":
+        """Return the record with ``proof`` in the place of one of the same name."""
+        return replace(self, proofs=(*self.drop_proof(proof.name).proofs, proof))
+
+    def drop_proof(self, proof_name: str) -> "PersonRecord":
+        """Return the record without the proof of this name."""
+        return replace(self, proofs=tuple(each for each in self.proofs if each.name != proof_name))
+
+    def has_declined(self, now: datetime) -> bool:
+        """Return whether the person has refused another category within the last half year."""
+        return self.declined_at is not None and now < DECLINED.until(self.declined_at)
+
+    def keep_after(self, moment: datetime) -> "PersonRecord | None":
+        """Return what was written after ``moment``; None where nothing was."""
+        confirmed_at, look_up, enrolment = (
+            self.borrower_confirmed_at,
+            self.register_look_up,
+            self.enrolment,
+        )
+        is_confirmed = confirmed_at is not None and confirmed_at > moment
+        is_asked = self.register_asked_at is not None and self.register_asked_at > moment
+        kept = replace(
+            self if is_confirmed else self.forget_borrower(),
+            enrolment=enrolment if enrolment and enrolment.requested_at > moment else None,
+            browsers=tuple(
+                each for each in self.browsers if each.expires_at > KNOWN_BROWSER.until(moment)
+            ),
+            register_look_up=look_up if look_up and look_up.requested_at > moment else None,
+            register_asked_at=self.register_asked_at if is_asked else None,
+            register_note=self.register_note if is_asked else None,
+            receipts={
+                name: answers
+                for name, receipts in self.receipts.items()
+                if (answers := tuple(each for each in receipts if each.event_time > moment))
+            },
+            proofs=tuple(each for each in self.proofs if each.at > moment),
+            declined_at=self.declined_at
+            if self.declined_at and self.declined_at > moment
+            else None,
+        )
+        return None if kept == PersonRecord(self.last_seen) else kept
+
     def __repr__(self) -> str:
         """Show no value: everything here is personal."""
         return "PersonRecord(...)"
+
+
+def _name(proof: Proved) -> str:
+    return proof.name

@@ -21,11 +21,9 @@ RecordKind = Literal[
     "arrival",
     "person",
     "index",
-    "receipt",
     "lease",
     "code",
     "mail",
-    "proof",
     "session",
     "ended",
     "logout",
@@ -35,9 +33,6 @@ RecordKind = Literal[
     "figures",
     "audit",
     "audit-anchor",
-    "forgetting",
-    "forgotten",
-    "policy",
     "staff",
 ]
 
@@ -216,10 +211,6 @@ class LibrarySystem(Protocol):
         """
         ...
 
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the borrowers made under this enrolment id."""
-        ...
-
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
     ) -> tuple[Borrower, ...]:
@@ -264,14 +255,10 @@ class LibrarySystem(Protocol):
         """
         ...
 
-    def check_pin(
-        self, number: str, pin: str, deadline: datetime, card: str | None = None
-    ) -> PinAnswer:
-        """Return what ``pin`` is to this borrower; nobody's number is WRONG after equal calls.
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
+        """Return what ``pin`` is to a borrower that was read a moment ago.
 
-        Without ``PIN_CHECKED`` among its capabilities UNKNOWN, and nothing is called.
-
-        ``card``, the card number as it was read a moment ago, spares a right PIN a look-up.
+        Without ``PIN_CHECKED`` among the capabilities it is UNKNOWN, and nothing is called.
         """
         ...
 

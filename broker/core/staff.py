@@ -25,8 +25,6 @@ class StaffPage(StrEnum):
     """The pages of the staff view, by the words that the trail has for them."""
 
     PERSON = "person"
-    LIVE = "live"
-    REPORT = "report"
     TRY = "try"
     EXPLAIN = "explain"
 
@@ -36,7 +34,7 @@ _REAL: Final = "real"
 
 # Borrowers are the work of the service desk, policies the work of identity admins.
 PAGES: Final[Mapping[StaffRole, tuple[StaffPage, ...]]] = {
-    StaffRole.IDENTITY_ADMIN: (StaffPage.LIVE, StaffPage.REPORT, StaffPage.TRY, StaffPage.EXPLAIN),
+    StaffRole.IDENTITY_ADMIN: (StaffPage.TRY, StaffPage.EXPLAIN),
     StaffRole.SERVICE_DESK: (StaffPage.PERSON, StaffPage.EXPLAIN),
 }
 

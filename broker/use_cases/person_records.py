@@ -5,20 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from broker.core.errors import StoreUnavailable
+from broker.core.identity.mail_addresses import one_mailbox
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Key, Store, Write
-from broker.core.retention.table import INDEX, PERSON
+from broker.core.ports import Key, RecordUnreadable, Store, Write
+from broker.core.retention.table import INDEX, MAILBOX_INDEX, PERSON
 from broker.use_cases.records import Claimed, Content, Record, Records
 
 _FOR_STAFF: Final = "for staff"
 _BORROWER: Final = "borrower number"
+_MAILBOX: Final = "proved mailbox"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """The person that a borrower number, or the list of staff, leads to."""
+    """The person that a borrower number, a proved mailbox or the list of staff leads to."""
 
     person_id: str
 
@@ -45,7 +47,7 @@ class PersonRecords:
         *,
         read: Record[PersonRecord] | None = None,
         others: Sequence[Write] = (),
-    ) -> Record[PersonRecord]:
+    ) -> Record[PersonRecord] | None:
         """Write what ``change`` makes of the record, and return the record as it stands then.
 
         ``change`` is given an empty record where there is none, and is called again where another
@@ -58,16 +60,59 @@ class PersonRecords:
         def write(record: Record[PersonRecord] | None) -> Content[PersonRecord] | None:
             nonlocal before
             before = record.value if record else None
-            after = change(before or PersonRecord(last_seen=now))
-            if after == before:
-                return None
-            return Content(after, PERSON.until(after.last_seen), after.due)
+            present = before or PersonRecord(last_seen=now)
+            after = change(present)
+            return None if after == present else _content(after)
 
         amended = self._records.amend(person_key(person_id), write, now, read=read, others=others)
-        if amended.record is None:
-            raise StoreUnavailable("a person record was not written")
-        self._write_indexes(person_id, before, amended.record.value, now)
+        if amended.record is not None:
+            self._write_indexes(person_id, before, amended.record.value, now)
         return amended.record
+
+    def draft_seen(self, record: Record[PersonRecord], now: datetime) -> tuple[Write, ...]:
+        """Return the write that a person was seen, for ``put_many``; none within a day."""
+        seen = record.value.mark_seen(now)
+        if seen == record.value:
+            return ()
+        return (self._records.drafted(record.key, _content(seen), record.version),)
+
+    def claim_mailbox(self, person_id: str, proof: Proved, now: datetime) -> bool:
+        """Return whether the mailbox of ``proof`` proves this person, and nobody else, from now on.
+
+        False while it proves another person, whose borrower has not expired.
+        """
+
+        def claim(entry: Record[IndexEntry] | None) -> Content[IndexEntry] | None:
+            owner = entry.value.person_id if entry else person_id
+            if owner != person_id and not self._has_ended(owner, proof, now):
+                return None
+            return Content(IndexEntry(person_id), MAILBOX_INDEX.ends(proof.until))
+
+        return self._index.amend(self._mailbox_key(proof), claim, now).written
+
+    def list_proofs(self, record: Record[PersonRecord], now: datetime) -> tuple[Proved, ...]:
+        """Return the proofs that count: not ended, and no mailbox that proves somebody else by now.
+
+        The index says whom a mailbox proves. A contact address may be shared.
+        """
+        live = record.value.list_proofs(now)
+        keys = [self._mailbox_key(each) for each in live if each.name != MAIL_PROOF]
+        if not keys:
+            return live
+        entries = self._index.get_many(keys, now)
+        person_id = record.key.group
+        own = {entry.key for entry in entries if entry and entry.value.person_id == person_id}
+        return tuple(
+            each for each in live if each.name == MAIL_PROOF or self._mailbox_key(each) in own
+        )
+
+    def drop_proof(self, person_id: str, proof_name: str, now: datetime) -> None:
+        """Remove a proof: the mailbox may prove another person."""
+        record = self.read(person_id, now)
+        if record is None:
+            return
+        self._drop_mailboxes(record, now, [proof_name])
+        self.change(person_id, lambda each: each.drop_proof(proof_name), now, read=record)
 
     def claim_due(self, deadline: datetime, now: datetime) -> Claimed[PersonRecord] | None:
         """Lease the person whose work has been due longest; None where none is due."""
@@ -94,13 +139,34 @@ class PersonRecords:
             if record and record.value.is_for_staff:
                 yield entry.value.person_id, record
 
-    def drop(self, person_id: str, now: datetime) -> None:
-        """Remove the record of a person, and what leads to it."""
-        record = self.read(person_id, now)
-        if record and record.value.borrower_number:
-            self._index.drop(self._borrower_key(record.value.borrower_number))
-        self._index.drop(_staff_key(person_id))
-        self._records.drop(person_key(person_id))
+    def delete(self, person_id: str, before: datetime | None, now: datetime) -> bool:
+        """Remove what was written until ``before``, None for everything, with what leads to it.
+
+        Return whether there was anything. A record that cannot be read is removed whole.
+        """
+        try:
+            record = self.read(person_id, now)
+        except RecordUnreadable:
+            self._records.drop(person_key(person_id))
+            return True
+        if record is None:
+            return False
+        kept = record.value.keep_after(before) if before else None
+        if kept == record.value:
+            return False
+        live = kept or PersonRecord(record.value.last_seen)
+        self._drop_mailboxes(
+            record, now, [each.name for each in record.value.proofs if each not in live.proofs]
+        )
+        number = record.value.borrower_number
+        if number and number != live.borrower_number:
+            self._drop_entry(self._borrower_key(number), person_id, now)
+        if kept is None or before is None:
+            self._index.drop(_staff_key(person_id))
+            self._records.drop(record.key)
+        else:
+            self.change(person_id, lambda each: each.keep_after(before) or each, now, read=record)
+        return True
 
     def _write_indexes(
         self, person_id: str, before: PersonRecord | None, after: PersonRecord, now: datetime
@@ -116,6 +182,32 @@ class PersonRecords:
         elif before and before.is_for_staff:
             self._index.drop(_staff_key(person_id))
 
+    def _has_ended(self, person_id: str, proof: Proved, now: datetime) -> bool:
+        """Return whether the mailbox proves a person no more because their borrower has expired."""
+        record = self.read(person_id, now)
+        mailbox = self._mailbox_key(proof)
+        return record is not None and any(
+            self._mailbox_key(each) == mailbox and record.value.has_proof_ended(each, now)
+            for each in record.value.proofs
+        )
+
+    def _drop_mailboxes(
+        self, record: Record[PersonRecord], now: datetime, proof_names: Sequence[str]
+    ) -> None:
+        for proof in record.value.proofs:
+            if proof.name == MAIL_PROOF or proof.name not in proof_names:
+                continue
+            self._drop_entry(self._mailbox_key(proof), record.key.group, now)
+
+    def _drop_entry(self, key: Key, person_id: str, now: datetime) -> None:
+        """Remove an index entry, if it leads to this person."""
+        entry = self._index.get(key, now)
+        if entry and entry.value.person_id == person_id:
+            self._index.drop(key)
+
+    def _mailbox_key(self, proof: Proved) -> Key:
+        return Key("index", self.hmacs.of(_MAILBOX, proof.name, one_mailbox(proof.address)))
+
     def _borrower_key(self, number: str) -> Key:
         return Key("index", self.hmacs.of(_BORROWER, number))
 
@@ -126,6 +218,10 @@ class PersonRecords:
     @property
     def _index(self) -> Records[IndexEntry]:
         return Records(self.store, IndexEntry, durable=True)
+
+
+def _content(person: PersonRecord) -> Content[PersonRecord]:
+    return Content(person, PERSON.until(person.last_seen), person.due)
 
 
 def person_key(person_id: str) -> Key:

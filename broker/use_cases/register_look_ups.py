@@ -46,12 +46,11 @@ class LookUpRequests:
     refresh_after: timedelta | None
     now: Callable[[], datetime]
 
-    def find_reason(self, person_id: str) -> LookUpReason | None:
+    def find_reason(self, record: PersonRecord | None) -> LookUpReason | None:
         """Return why the register would be asked about a person now; None if it would not."""
         if self.refresh_after is None:
             return None
-        record = self.persons.read(person_id, self.now())
-        return _find_reason(record.value if record else None, self.refresh_after, self.now())
+        return _find_reason(record, self.refresh_after, self.now())
 
     def request(
         self, person_id: str, cpr: str, borrower_number: str, rule: RegisterRule | None

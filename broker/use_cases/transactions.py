@@ -8,6 +8,7 @@ from typing import Final
 
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import Transaction
+from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, Store, Write
 from broker.core.stateless_references import SPEAKABLE, compact, spelt
 from broker.use_cases.arrived_login import Arrived
@@ -40,13 +41,14 @@ class Held:
     """A transaction, the version it was read at, and what this request has decided on it so far.
 
     Where ``others`` is not empty the transaction is not written yet: those writes go with its next
-    one, and stand only if that does.
+    one, and stand only if that does. ``person`` is the person record that this request has read.
     """
 
     transaction: Transaction
     version: str
     arrived: Arrived | None = None
     others: tuple[Write, ...] = ()
+    person: Record[PersonRecord] | None = None
 
 
 def reference() -> str:

@@ -4,7 +4,6 @@ from typing import Final
 
 import pytest
 
-from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.demo.library.services import Landing
 from tests.attacks.test_persons import ASTA, URN, arrive, asserted, come, forgotten, kept, landed
 from tests.plugins.house import House, mark
@@ -69,7 +68,6 @@ def test_a_guest_sees_and_deletes_nothing_of_the_person(
     page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, asserted(**guest))
     assert mark(page) == ("choices", "unknown")
     assert mark(forgotten(stranger, asserted(**guest))) in {("choices", "none"), ("choices", "unknown")}
-    ForgettingUpkeep(house.parts).step()
     assert "my-loans" in kept(house.person(), asserted())
     again = landed(house, arrive(house))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)

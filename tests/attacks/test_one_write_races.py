@@ -18,13 +18,13 @@ from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Store
-from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.logout.sessions import group_of
 from broker.use_cases.records import MOST_TRIES, load
 from broker.use_cases.transactions import Held
 from tests.plugins.house import House, Person, mark
 from tests.plugins.stored_arrivals import stored_arrival
+from tests.plugins.stored_receipts import file_receipt, list_receipts
 
 pytestmark = pytest.mark.attack(15, 29, 30)
 Around = Callable[[Transaction, Callable[[], bool]], bool]
@@ -262,13 +262,12 @@ def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_agai
         if not done:
             done.append(transaction)
             broker = house.broker
-            receipts = Receipts(broker.store)
-            group = broker.lookup.receipts_of(transaction)
+            person_id = transaction.person.id if transaction.person else ""
             house.clock.ahead += timedelta(seconds=6)
             now = house.clock.now()
-            (agreed,) = receipts.on_file(group, now)
+            (agreed,) = list_receipts(broker.store, person_id, "my-loans", now)
             refused = replace(agreed, record_id="0" * 32, event=ReceiptEvent.REFUSED, event_time=now)
-            receipts.file(group, refused, now)
+            file_receipt(broker.store, person_id, "my-loans", refused, now, hmacs=house.parts.keys.index)
             broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
         return found
 

@@ -1,6 +1,6 @@
 """The next holder of a name at the university is not the last one, to no service, and has none of what they had.
 
-Source: docs/reference/design.md#persons and #names.
+Source: docs/reference/design.md#persons.
 """
 
 from dataclasses import replace
@@ -11,7 +11,6 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
-from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.core.login.transaction import Transaction
 from broker.demo.library.services import Landing
 from broker.demo.people.persona import Persona
@@ -67,7 +66,6 @@ def test_the_next_holder_of_a_name_sees_and_deletes_nothing(house: House, asta: 
     page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, frits)
     assert mark(page) == ("choices", "unknown")
     assert mark(forgotten(stranger, frits)) == ("choices", "unknown")
-    ForgettingUpkeep(house.parts).step()
     again = landed(house, arrive(house))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
 
@@ -85,7 +83,6 @@ def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
     report = kept(hers, asserted())
     assert ("Fremmed" in report, asta.attributes["uid"][0] in report) == (False, True)
     assert mark(forgotten(hers, asserted())) == ("choices", "forgotten")
-    assert ForgettingUpkeep(house.parts).step()
     assert mark(waiting.get(answer.location)) == mark(refused)
 
 
@@ -240,14 +237,11 @@ def kept(person: Person, who: Persona) -> str:
 
 
 def forgotten(person: Person, who: Persona) -> TestResponse:
-    """Ask for one's deletion, log in afresh and confirm it where that is offered."""
-    choices = come(person, person.get("/my-choices?with=wayf").location, who)
-    if "do=forget" not in choices.text:
-        return choices
-    warning = person.get("/my-choices" + found(choices, "//a[contains(@href, 'do=forget')]/@href"))
-    again_by = "/my-choices" + found(warning, "//a[contains(@href, 'with=')]/@href")
-    page = come(person, person.get(again_by).location, who)
-    return person.press(page) if mark(page) == ("choices", "confirm") else page
+    """Log in afresh, and delete everything where that is offered."""
+    page = come(person, person.get("/my-choices?do=kept&with=wayf").location, who)
+    if mark(page) != ("choices", "kept"):
+        return page
+    return person.press(person.get("/my-choices" + found(page, "//a[contains(@href, 'do=forget')]/@href")))
 
 
 def arrive(house: House, service: str = "myprint", /, **attributes: tuple[str, ...]) -> tuple[Person, TestResponse]:

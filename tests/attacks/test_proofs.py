@@ -79,7 +79,7 @@ def test_a_used_code_proves_nothing_more(bench: Bench) -> None:
         for owner in ("ann", "bo"):
             with pytest.raises(CodeRefused, match="code_none"):
                 bench.code(each, code, owner)
-    assert bench.proving().remembered("bo", bench.now) == ()
+    assert bench.remembered("bo") == ()
 
 
 def test_a_code_is_good_in_its_own_browser_and_for_its_own_person_only(bench: Bench) -> None:
@@ -113,7 +113,7 @@ def test_a_person_who_joins_after_the_mail_inherits_nothing_of_it(bench: Bench) 
     with pytest.raises(BrowserUnmatched):
         bench.code(held, code)
     assert bench.again(held) == joined.transaction
-    assert bench.proving().remembered("ann", bench.now) == bench.proving().remembered("bo", bench.now) == ()
+    assert bench.remembered("ann") == bench.remembered("bo") == ()
 
 
 def test_no_mail_leaves_for_a_person_who_is_gone(bench: Bench) -> None:
@@ -136,15 +136,15 @@ def test_of_two_persons_who_prove_one_address_at_once_one_has_it(bench: Bench, m
     put = SqliteStore.put
 
     def between(store: SqliteStore, key: Key, kept: Kept, *args: Any, **how: Any) -> bool:
-        if key.kind == "proof" and not mine:
+        if key.kind == "index" and not mine:
             mine.append(key)
             bench.code(second, second_code, "bo")
         return put(store, key, kept, *args, **how)
 
     monkeypatch.setattr(SqliteStore, "put", between)
     assert outcome(lambda: bench.code(first, first_code)) == "address_taken"
-    assert [each.address for each in bench.proving().remembered("bo", bench.now)] == [NURSE]
-    assert bench.proving().remembered("ann", bench.now) == ()
+    assert [each.address for each in bench.remembered("bo")] == [NURSE]
+    assert bench.remembered("ann") == ()
 
 
 def test_mails_asked_for_at_once_are_as_many_as_one_after_another(bench: Bench) -> None:
@@ -165,7 +165,7 @@ def test_what_is_kept_names_nobody(bench: Bench) -> None:
     code = bench.read()
     bench.code(held, code)
     store = SqliteStore(bench.path)
-    keys = [repr(key) for kind in ("proof", "code", "mail") for key, _ in store.list(kind, None, bench.now)]
+    keys = [repr(key) for kind in ("index", "person", "code", "mail") for key, _ in store.list(kind, None, bench.now)]
     assert len(keys) >= 3
     assert not any(secret in key for key in keys for secret in (NURSE, "nurse", code))
 

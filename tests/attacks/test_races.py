@@ -262,7 +262,7 @@ def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(house: House
     def lands() -> None:
         house.until(lambda: mark(person.get(base))[0] == "issue", "the account is made")
 
-    moment.before("receipt", then=lands)
+    moment.before("person", then=lands)
     late = person.post(page.request.path, {"token": token, "answer": "no"})
     assert mark(late)[0] != "refuse"
     assert mark(house.person().log_in("asta"))[0] == "issue"
@@ -276,7 +276,7 @@ def test_nothing_leaves_on_an_answer_that_no_record_holds(house: House, monkeypa
     put = inner.put
 
     def fails(key: Key, *args: Any, **how: Any) -> bool:
-        if key.kind == "receipt":
+        if key.kind == "person":
             raise StoreUnavailable("no")
         return bool(put(key, *args, **how))
 

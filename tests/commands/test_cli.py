@@ -32,9 +32,6 @@ COMMANDS = (
     *(("metadata", each) for each in ("show", "refresh", "check")),
     ("policy", "check"),
     ("policy", "test"),
-    *(("policy", each) for each in ("plan", "history", "show")),
-    ("policy", "apply", "--base", "none", "--why", "x"),
-    ("policy", "rollback", "--why", "x"),
     *(("enrolments", *each) for each in (("list",), *((each, "x") for each in OF_ONE), ("retry", "--all", "x"))),
     ("person", "show", "x"),
 )

@@ -116,7 +116,7 @@ def test_a_page_is_read_when_it_is_needed(site: Site) -> None:
 def test_a_list_out_of_order_is_no_list(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that drops the query gives the first page for ever."""
     site.add(250)
-    monkeypatch.setattr("broker.adapters.library_systems.koha_requests.carried", lambda *_: ({}, None))
+    monkeypatch.setattr("broker.adapters.library_systems.koha_calls.carried", lambda *_: ({}, None))
     with pytest.raises(LibraryUnavailable, match="drop the query"):
         list(KohaSettings.read(site.keys()).open().list_borrowers())
 

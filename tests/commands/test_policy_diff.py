@@ -3,24 +3,18 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from broker.app import policy_operations
 from broker.cli import broker
 from broker.commands import policy_diff
 from broker.core.analysis.directed_change import Change, Direction
 from broker.core.analysis.set_differences import Row
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.described_login import DescribedLogin
-from broker.core.policy.set_digest import digest
 from broker.demo.run.demo_folder import Setting
-from broker.files.policies.policy_folder import PolicyFolder
-from broker.use_cases.policies.set_in_force import Move, Proposal
 from tests.plugins.policies_document import JOBS, do
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
@@ -250,36 +244,7 @@ def configured(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ignored = shutil.ignore_patterns("broker.db*", "last-good", "audit")
     shutil.copytree(setting.folder, tmp_path / "demo", ignore=ignored)
     monkeypatch.setenv("BROKER_CONFIG", str(tmp_path / "demo" / "broker.toml"))
-    monkeypatch.setenv("BROKER_POLICY__LIVE", "apply")
     return tmp_path / "demo"
-
-
-def put_in_force(files: dict[str, bytes]) -> str:
-    """Put files in force, and give the beginning of their digest."""
-    sets = policy_operations.opened().sets
-    now = datetime.now(UTC)
-    change = sets.move(sets.live(now), Proposal(files, Move.APPLIED, "kirsten", "x", {}), now)
-    assert change is not None
-    return change.digest[:12]
-
-
-def commented(files: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
-    """Give the same policies again and again, each time with another comment."""
-    for number in range(10_000):
-        yield files | {"student.yaml": files["student.yaml"] + b"# %d\n" % number}
-
-
-def test_a_set_of_the_history_is_compared_with_a_folder(configured: Path) -> None:
-    """By its digest or the beginning of it: what is printed first names both."""
-    text = (configured / "policies" / "student.yaml").read_text()
-    first = put_in_force({"student.yaml": text.encode()})
-    draft = configured / "draft"
-    draft.mkdir()
-    (draft / "student.yaml").write_text(without_examples(text.replace("set: create", "set: if_empty")))
-    result = diff(first[:6], draft)
-    assert result.exit_code == 3, result.output
-    assert result.stdout.startswith(f"{first} -> {digest(PolicyFolder(draft).files().files)[:12]}\n")
-    assert "WIDER     my-loans      student: field email: set create -> if_empty  (student.yaml:" in result.stdout
 
 
 @pytest.mark.slow
@@ -291,74 +256,6 @@ def test_a_service_that_is_not_configured_is_said_to_be_left_out(configured: Pat
     result = diff(configured / "policies", after)
     assert (result.exit_code, "not compared: no service 'booking' is configured" in result.stderr) == (0, True)
     assert "not compared" not in diff(configured / "policies", configured / "policies").stderr
-
-
-@pytest.mark.long("compares the shipped policies class by class")
-def test_two_sets_of_the_history_are_compared(configured: Path) -> None:
-    """Though the folder holds neither of them any more."""
-    files = dict(PolicyFolder(configured / "policies").files().files)
-    names = [put_in_force(files), put_in_force(next(commented(files)))]
-    shutil.rmtree(configured / "policies")
-    (configured / "policies").mkdir()
-    result = diff(*names, "--json")
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert ([found["before"][:12], found["after"][:12]], found["rows"]) == (names, [])
-
-
-def test_a_digest_that_several_sets_begin_with_leads_to_none(configured: Path) -> None:
-    """More of it is asked for."""
-    files = dict(PolicyFolder(configured / "policies").files().files)
-    known: dict[str, dict[str, bytes]] = {}
-    for other in commented(files):
-        name = digest(other)[:4]
-        if name in known:
-            break
-        known[name] = other
-    put_in_force(known[name])
-    put_in_force(other)
-    result = diff(name, POLICIES)
-    assert (result.exit_code, result.stderr) == (
-        1,
-        f"policy: several sets begin with {name}: write more of its digest\n",
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "code", "said"),
-    [
-        ("abcdef012345", 1, "policy: no set of the history begins with abcdef012345: broker policy history\n"),
-        ("3307fe35861g", 2, "3307fe35861g is no folder, and no beginning of a digest as broker policy history"),
-        ("policies/student.yaml", 2, "policies/student.yaml is a file: name the folder that it is in"),
-        ("abc", 2, "abc is no folder"),
-    ],
-)
-def test_a_name_that_leads_to_no_set_is_one_sentence(
-    configured: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int, said: str
-) -> None:
-    """With what to do."""
-    monkeypatch.chdir(configured)
-    result = diff(name, POLICIES)
-    assert result.exit_code == code
-    assert said in result.stderr
-    assert "Traceback" not in result.output
-
-
-def test_a_store_that_is_down_is_one_sentence(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the setting; folders are compared without it."""
-    assert configured.exists()
-    monkeypatch.setenv("BROKER_STORE__URL", "redis://127.0.0.1:1/0")
-    result = diff("abcdef012345", POLICIES)
-    assert result.exit_code == 1
-    assert "see [store] url" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-
-
-def test_a_digest_needs_a_configuration() -> None:
-    """The sets are in its store."""
-    result = diff("abcdef012345", POLICIES)
-    assert result.exit_code == 78
-    assert result.stderr.startswith("BROKER_CONFIG: is not set")
 
 
 @pytest.mark.long("compares the shipped policies class by class")

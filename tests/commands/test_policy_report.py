@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 from broker.cli import broker
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings import config
-from tests.commands.test_policy_apply import Desk
 from tests.commands.test_policy_diff import without_examples
 
 HOME = "schacHomeOrganization: {why"
@@ -39,7 +38,7 @@ def report(folder: Path) -> Report:
     """Give what runs the command."""
 
     def run(*words: str, **environment: str) -> Result:
-        config = {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_POLICY__LIVE": "apply"}
+        config = {"BROKER_CONFIG": str(folder / "broker.toml")}
         result = CliRunner().invoke(broker, ["policy", "report", *words], env={**config, **environment})
         assert isinstance(result.exception, SystemExit | None), result.exception
         return result
@@ -71,21 +70,6 @@ def test_rows_come_in_the_language_of_the_configuration(report: Report) -> None:
 
 
 @pytest.mark.long("analyses the shipped policies several times")
-def test_without_a_store_the_folder_is_reported_and_said_so(report: Report, folder: Path, tmp_path: Path) -> None:
-    """On the page; no store is made for it, and a history that cannot be read is no empty one."""
-    assert report("--html", str(tmp_path / "out"), "--lang", "en").exit_code == 0
-    text = (tmp_path / "out" / "report-en.html").read_text()
-    assert "the store could not be read" in text
-    assert str(folder / "policies") in text
-    assert not (folder / "state" / "broker.db").exists()
-    refused = report("--html", str(tmp_path / "out"), "--since", "2026-01-01")
-    assert refused.exit_code == 78
-    assert refused.stderr == (
-        "--since: needs the history of the policies, and the store cannot be read (see broker check)\n"
-    )
-
-
-@pytest.mark.long("analyses the shipped policies several times")
 def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_path: Path) -> None:
     """By its own rules, and with what of them gives nothing."""
     proposal = tmp_path / "proposal"
@@ -97,24 +81,6 @@ def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_pa
     text = (tmp_path / "out" / "report-en.html").read_text()
     assert f"the folder {proposal}" in " ".join(text.split())
     assert "e-resources: Domain of your institution" in " ".join(text.split())
-
-
-@pytest.mark.slow  # two sets are compared, for each of the changes
-def test_changes_are_told_with_who_and_what(report: Report, folder: Path, tmp_path: Path) -> None:
-    """Of the set in force: each change since the day, why, and who gets what else by it; none from before."""
-    desk = Desk(folder)
-    first = desk.applied("the beginning")
-    path = folder / "policies" / "student.yaml"
-    path.write_text(without_examples(path.read_text().replace("displayName: {why", "sn: {why", 1)))
-    second = desk.applied("the surname is enough")
-    assert report("--html", str(tmp_path / "out"), "--since", "2026-01-01", "--lang", "en").exit_code == 0
-    text = " ".join((tmp_path / "out" / "report-en.html").read_text().split())
-    assert "the set in force" in text
-    assert text.index(second[:12]) < text.index("the surname is enough") < text.index(first[:12], text.index("since"))
-    assert "WIDER myprint student: + sn (student.yaml:" in text
-    late = ("--since", "2100-01-01", "--date", "2100-01-02")
-    assert report("--html", str(tmp_path / "late"), "--lang", "en", *late).exit_code == 0
-    assert "the surname is enough" not in (tmp_path / "late" / "report-en.html").read_text()
 
 
 @pytest.mark.long("analyses the shipped policies several times")
@@ -141,7 +107,6 @@ def test_every_key_that_a_question_names_can_be_written(report: Report, folder: 
     [
         ((), 2, "say what to write: --html DIR, or --csv"),
         (("--html", "x", "--csv"), 2, "say what to write"),
-        (("--csv", "--since", "2026-01-01"), 2, "--since goes with --html"),
         (("--csv", "--lang", "fr"), 2, "'fr' is not one of 'da', 'en'"),
         (("--csv", "--date", "yesterday"), 2, "yesterday"),
         (("--csv", "--from", "polices"), 2, "polices"),

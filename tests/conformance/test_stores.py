@@ -201,16 +201,16 @@ def test_drop_removes(store: Store) -> None:
 
 def test_list_gives_group_or_kind(store: Store) -> None:
     """A list holds every unexpired record of its group, or of its kind, once, and no other kind's."""
-    keys = {Key("receipt", f"g{number % 7}", str(number)) for number in range(450)}
+    keys = {Key("code", f"g{number % 7}", str(number)) for number in range(450)}
     for key in keys:
         store.put(key, kept(key.name.encode()), None, NOW)
     longer = cast("RecordKind", "receipts")  # a kind that begins as another does
     store.put(Key(longer, "g1", "x"), kept(), None, NOW)
-    store.put(Key("receipt", "g1", "gone"), kept(until=NOW + SECOND), None, NOW)
-    listed = list(store.list("receipt", None, NOW + SECOND))
+    store.put(Key("code", "g1", "gone"), kept(until=NOW + SECOND), None, NOW)
+    listed = list(store.list("code", None, NOW + SECOND))
     assert sorted(listed) == sorted((key, kept(key.name.encode())) for key in keys)
-    assert {key for key, _ in store.list("receipt", "g1", NOW + SECOND)} == {key for key in keys if key.group == "g1"}
-    assert len(list(store.list("receipt", "g1", NOW + SECOND))) == sum(key.group == "g1" for key in keys)
+    assert {key for key, _ in store.list("code", "g1", NOW + SECOND)} == {key for key in keys if key.group == "g1"}
+    assert len(list(store.list("code", "g1", NOW + SECOND))) == sum(key.group == "g1" for key in keys)
 
 
 def test_list_may_be_left_and_changed(store: Store) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app.assembly import Parts, assemble, now
-from broker.app.person_operations import NamedPerson, PersonDesk
+from broker.app.personal_data import OWN_LOOKS, find_person, open_stored_data
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -20,26 +20,24 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.event_routes import TraceFacts
 from broker.core.identity.canonical_attributes import WireAttribute
-from broker.core.identity.mailbox_proofs import ProofOwner, Proved
-from broker.core.identity.person_id import compute_person_id_of_cpr
+from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.letters import LetterText
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
+from broker.core.person_record import RememberedBrowser
 from broker.core.policy.register_rule import RegisterRule
 from broker.core.ports import Key, RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.use_cases.consents.receipts import Receipts
-from broker.use_cases.enrolment.borrower_at_login import declined_key
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.persons.their_counters import OWN_LOOKS
-from broker.use_cases.proof_ownership import claim_ownership, keep_proof, mailbox_place
-from broker.use_cases.proofs.rate_limits import Limits
+from broker.use_cases.rate_limits import Limits
 from broker.use_cases.records import Records
 from broker.use_cases.transactions import Transactions
+from tests.plugins.stored_receipts import file_receipt, keep_proof
 
 AU: Final = "https://idp.au.example"
 GONE_SERVICE: Final = "reading-room"
@@ -99,8 +97,7 @@ class Life:
         )
         authenticated = replace(blank, browser=f"browser-{self.who.number}", upstream="wayf", authentication=answer)
         Transactions(store).add(replace(authenticated, person=Person(self.id)), moment)
-        Transactions(store).add(replace(authenticated, id=f"{blank.id}-denied"), moment)
-        Arrivals(store, hmacs).add(blank.id, "_q1", answer, (f"_a{self.who.number}", end), moment)
+        Arrivals(store, hmacs).add(blank.id, "_q1", answer, (f"_a{self.who.number}-{moment.timestamp()}", end), moment)
         session = Session(
             id=f"session-{self.who.number}",
             service="my-loans",
@@ -145,11 +142,8 @@ class Life:
 
     def prove(self) -> None:
         """Prove a mailbox."""
-        store, hmacs = self.parts.store, self.parts.keys.index
         proved = Proved("kaldemail", self.who.address, now(), now() + timedelta(days=365))
-        keep_proof(store, proved, self.id, now())
-        claim = ProofOwner(self.id, proved.name)
-        assert claim_ownership(store, mailbox_place(hmacs, proved), claim, proved.until, now())
+        assert keep_proof(self.parts.enrolment_ports.persons, self.id, proved, now())
 
     def answer(self) -> None:
         """Agree at a service, and at one that is gone since."""
@@ -168,16 +162,15 @@ class Life:
                 "shown",
                 None,
             )
-            Receipts(self.parts.store).file(group, given, now())
+            file_receipt(self.parts.store, self.id, service, given, now(), hmacs=self.parts.keys.index)
 
     def be_counted(self) -> None:
-        """Have tried and asked, and want no other category."""
-        limits = Limits(self.parts.store, self.parts.keys.index, now)
-        limits.take((OWN_LOOKS, self.id))
-        ends = now() + timedelta(days=1)
-        self.parts.store.count(declined_key(self.parts.keys.index, self.id), 1, ends, now())
-        for key in self.parts.mailbox_proof.counters(self.id, [self.who.address]):
-            self.parts.store.count(key, 1, ends, now())
+        """Have looked, and have called a browser their own."""
+        Limits(self.parts.store, self.parts.keys.index, now).take(OWN_LOOKS, self.id)
+        browser = RememberedBrowser(self.who.number, "secret-hash", now() + timedelta(days=90))
+        library_id = compute_person_id_of_borrower(self.parts.keys.index, self.who.number)
+        persons = self.parts.enrolment_ports.persons
+        persons.change(library_id, lambda record: record.remember_browser(browser, now()), now())
 
     def be_told(self) -> None:
         """Stand on the trail, and have been shown pages with references."""
@@ -203,13 +196,14 @@ def keys(parts: Parts) -> set[Key]:
     return {key for kind in kinds for key, _ in parts.store.list(kind, None, now())}
 
 
-def records_of(desk: PersonDesk, who: Somebody) -> set[Key]:
-    """Give the keys of a person's records and counters."""
-    person = desk.found(NamedPerson(who.cpr))
-    records = desk.records.of(person, now())
-    counted = {key for key, _ in desk.counters.counted(person, records, now())}
-    trail = {key for key in keys(desk.parts) if key.kind == "audit" and key.group in person.trail}
-    return {record.key for record in records} | counted | trail
+def records_of(parts: Parts, who: Somebody) -> set[Key]:
+    """Give the keys of a person's records, index entries and audit keys."""
+    person = find_person(parts, typed=who.cpr)
+    own = {each.key for each in open_stored_data(parts).list_records(person)}
+    trail = parts.trail
+    assert isinstance(trail, KeptTrail)
+    groups = {*map(trail.person_keys.of_person, person.ids), *map(trail.person_keys.of_borrower, (who.number,))}
+    return own | {key for key in keys(parts) if key.kind == "audit" and key.group in groups}
 
 
 def rows_of(parts: Parts) -> tuple[list[Any], list[Any]]:
@@ -227,11 +221,6 @@ def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
         connection.execute("DELETE FROM counter")
         connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows[0])
         connection.executemany("INSERT INTO counter VALUES (?, ?, ?, ?, ?)", rows[1])
-
-
-def stay(parts: Parts) -> set[Key]:
-    """Give what stays: that an assertion came."""
-    return {key for key in keys(parts) if key.kind == "arrival"}
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +282,6 @@ def left_behind(opened_parts: Parts, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def lived_parts(opened_parts: Parts, left_behind: LeftBehind) -> Parts:
-    """Give them over a store in which are two people, with an empty trail before them and no tombstone."""
+    """Give them over a store in which are two people, with an empty trail before them and no forgotten.log."""
     left_behind.put_there()
     return opened_parts

@@ -28,9 +28,17 @@ ADDRESS = "ann@post.example"
 HMACS = LookupHmacs("k1", b"k" * 32)
 
 
+class Killed(BaseException):
+    """The process died, as with ``kill -9``."""
+
+
 @dataclass(slots=True)
 class Library:
-    """A library system; ``calls`` says what becomes of the next calls that set a PIN."""
+    """A library system; ``next_call`` says what becomes of the next call that sets a PIN.
+
+    It is "answered", "ignored", "refused", "lost", "done" (without an answer), or "killed"; a number behind it says
+    after how many seconds the call is carried out.
+    """
 
     borrowers: dict[str, Borrower]
     pins: dict[str, str] = field(default_factory=dict)
@@ -39,6 +47,7 @@ class Library:
     late: list[tuple[datetime, str, str]] = field(default_factory=list)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     checks: int = 0
+    meanwhile: Callable[[], object] = lambda: None  # happens during a call that sets a PIN
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return one."""
@@ -58,18 +67,22 @@ class Library:
         script, self.next_call = self.next_call, "answered"
         if script == "refused":
             raise LibraryRefused("too short", "minPasswordLength")
-        if script.startswith("late"):
-            self.late.append((self.now() + timedelta(seconds=int(script[4:])), number, pin))
-        elif script != "lost":
+        self.meanwhile()
+        kind, _, seconds = script.partition(" ")
+        if seconds:
+            self.late.append((self.now() + timedelta(seconds=int(seconds)), number, pin))
+        elif kind not in {"lost", "ignored"}:
             self.pins[number] = pin
-        if script != "answered":
+        if kind == "killed":
+            raise Killed
+        if kind not in {"answered", "ignored"}:
             raise LibraryUnavailable("timeout")
 
-    def check_pin(self, number: str, pin: str, deadline: datetime, card: str | None = None) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Say whether this is the PIN."""
-        del deadline, card
+        del deadline
         self.checks += 1
-        return PinAnswer.RIGHT if self.pins.get(number) == pin else PinAnswer.WRONG
+        return PinAnswer.RIGHT if self.pins.get(borrower.number) == pin else PinAnswer.WRONG
 
     def carry_out_late(self) -> None:
         """Carry out the calls whose time has come."""

@@ -14,12 +14,14 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.entities import Text
 from broker.core.errors import BrokerError
+from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.mail_outbox import MailOutbox
-from broker.use_cases.proofs.mailbox_proof import MailboxProof
+from broker.use_cases.mailbox_proof import MailboxProof
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.transactions import Held, Transactions
 from tests.plugins.ports import free_port
 
@@ -44,7 +46,13 @@ class Bench:
         store = SqliteStore(self.path)
         letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         codes = MailedCodes(store, self.hmacs, lambda: self.now)
-        return MailboxProof(store, self.hmacs, codes, self.outbox(), letters)
+        return MailboxProof(PersonRecords(store, self.hmacs), codes, self.outbox(), letters)
+
+    def remembered(self, owner: str) -> tuple[Proved, ...]:
+        """Give the proofs of a person that count."""
+        persons = PersonRecords(SqliteStore(self.path), self.hmacs)
+        record = persons.read(owner, self.now)
+        return persons.list_proofs(record, self.now) if record else ()
 
     def outbox(self) -> MailOutbox:
         """Give the queue of mails to the real mail server."""

@@ -10,14 +10,7 @@ from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.sources import sources_of
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.report.missing_answers import LibraryAnswers, ReceiverAnswers
-from broker.core.report.policy_report import (
-    Changes,
-    LibrarySystemUse,
-    PolicyReport,
-    Protection,
-    ReportedChange,
-    ReportedSet,
-)
+from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
 from broker.core.report.what_leaves import what_leaves
 from broker.files import attribute_maps
 from broker.files.policies import live_policies
@@ -55,15 +48,6 @@ ANSWERS: Final = LibraryAnswers(
         "myprint": ReceiverAnswers(DATED, ("US",), Text(f"ground {NASTY}", "grundlag")),
     },
 )
-CHANGE: Final = ReportedChange(
-    at=NOW,
-    who="kirsten@desk",
-    why=f"age 15 from January {NASTY}",
-    how="applied",
-    digest="d" * 64,
-    summary=("student.yaml changed",),
-    rows=("WIDER e-resources student: + cpr (student.yaml:57)",),
-)
 
 
 @cache
@@ -74,7 +58,8 @@ def reported() -> PolicyReport:
     return PolicyReport(
         day=NOW.date(),
         base_url="https://login.library.example",
-        reported=ReportedSet(policies.digest, "5" * 16),
+        digest=policies.digest,
+        folder=None,
         leaves=what_leaves(Analysis((policies,), Site(sources, SERVICES), NOW)),
         services=SERVICES,
         upstreams=UPSTREAMS,
@@ -83,13 +68,4 @@ def reported() -> PolicyReport:
         protection=Protection(https=True, trail=True, trail_required=True, message_log=True, shared_store=False),
         register="datafordeler",
         labels=MAPS.labels,
-        changes=Changes(
-            NOW.date().replace(month=1),
-            (
-                CHANGE,
-                replace(CHANGE, how="rolled back", rows=()),
-                replace(CHANGE, how="saved", rows=None),
-                replace(CHANGE, how="first", rows=None),
-            ),
-        ),
     )

@@ -90,11 +90,6 @@ class Shelf:
         del deadline
         return self.hooks.around("read", lambda: self.borrowers.get(number))
 
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give those with the mark."""
-        del deadline
-        return self.hooks.around("marked", lambda: tuple(b for b in self.borrowers.values() if b.mark == mark))
-
     def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those with this birth date or mail address."""
         del deadline
@@ -125,10 +120,10 @@ class Shelf:
         del deadline
         self.hooks.around("set_pin", lambda: self.pins.update({number: pin}))
 
-    def check_pin(self, number: str, pin: str, deadline: datetime, card: str | None = None) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Say whether this is the PIN."""
-        del deadline, card
-        right = self.hooks.around("check_pin", lambda: self.pins.get(number) == pin)
+        del deadline
+        right = self.hooks.around("check_pin", lambda: self.pins.get(borrower.number) == pin)
         return PinAnswer.RIGHT if right else PinAnswer.WRONG
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:

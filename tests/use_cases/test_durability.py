@@ -13,18 +13,17 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.consent.consent import Receipt, ReceiptEvent
-from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
-from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.proof_ownership import claim_ownership, keep_proof
 from broker.use_cases.transactions import Transactions
 from tests.plugins.stored_arrivals import spend
+from tests.plugins.stored_receipts import file_receipt, keep_proof
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 LATER: Final = NOW + timedelta(hours=1)
@@ -109,12 +108,8 @@ def log_out(store: AskedStore) -> None:
 
 WRITES: dict[str, tuple[Callable[[AskedStore], object], bool]] = {
     "an enrolment": (enrol, True),
-    "a receipt": (lambda store: Receipts(store).file("g", RECEIPT, NOW), True),
-    "a proof": (lambda store: keep_proof(store, PROVED, "ann", NOW), True),
-    "a claim": (
-        lambda store: claim_ownership(store, Key("proof", "m"), ProofOwner("ann", "kaldemail"), LATER, NOW),
-        True,
-    ),
+    "a receipt": (lambda store: file_receipt(store, "ann", "my-loans", RECEIPT, NOW), True),
+    "a proof": (lambda store: keep_proof(PersonRecords(store, KEY), "ann", PROVED, NOW), True),
     "a lease": (lease, False),
     "a transaction": (log_in, False),
     "an arrival": (arrive, False),

@@ -22,7 +22,7 @@ UNTIL = NOW + timedelta(hours=1)
 SOON = NOW + timedelta(minutes=1)
 BEYOND = timedelta(seconds=5)
 INSTANT = timedelta(microseconds=1)
-KEY = Key("proof", "g", "n")
+KEY = Key("mail", "g", "n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +188,12 @@ def test_a_claim_leaves_the_record_as_it_was_read() -> None:
     store = MemoryStore()
     records = tallies(store)
     queued = records.add(KEY, Tally(("a",)), UNTIL, NOW, due=NOW)
-    claimed = records.claim("proof", SOON, NOW)
+    claimed = records.claim("mail", SOON, NOW)
     assert claimed
     assert claimed.record == queued
-    assert records.claim("proof", SOON, NOW) is None
+    assert records.claim("mail", SOON, NOW) is None
     assert records.replace(claimed.record, NOBODY, NOW, due=NOW)
-    assert records.claim("proof", SOON, NOW) is None
+    assert records.claim("mail", SOON, NOW) is None
 
 
 @pytest.mark.parametrize(("after", "free"), [(BEYOND - INSTANT, False), (BEYOND, True)])
@@ -201,30 +201,30 @@ def test_a_lease_ends_five_seconds_past_the_deadline(after: timedelta, *, free: 
     """That of the claim, and that of each renewal: the call under it has ended, or is cut off."""
     records = tallies(MemoryStore())
     records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
-    claimed = records.claim("proof", SOON, NOW)
+    claimed = records.claim("mail", SOON, NOW)
     assert claimed
-    assert bool(tallies(records.store).claim("proof", SOON, SOON + after)) is free
+    assert bool(tallies(records.store).claim("mail", SOON, SOON + after)) is free
     later = tallies(MemoryStore())
     later.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
-    renewed = later.claim("proof", NOW, NOW)
+    renewed = later.claim("mail", NOW, NOW)
     assert renewed
     assert renewed.lease.renew(SOON, NOW)
-    assert (later.claim("proof", SOON, SOON + after) is not None) is free
+    assert (later.claim("mail", SOON, SOON + after) is not None) is free
 
 
 def test_a_lease_that_has_ended_is_nobody_s() -> None:
     """It is not renewed: who overslept it may be beside another already; and its end ends no lease of another."""
     records = tallies(MemoryStore())
     records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
-    first = records.claim("proof", NOW, NOW)
+    first = records.claim("mail", NOW, NOW)
     assert first
     assert not first.lease.renew(SOON, NOW + BEYOND)
-    second = records.claim("proof", SOON, NOW + BEYOND)
+    second = records.claim("mail", SOON, NOW + BEYOND)
     assert second
     first.lease.end(NOW + BEYOND)
-    assert records.claim("proof", SOON, NOW + BEYOND) is None
+    assert records.claim("mail", SOON, NOW + BEYOND) is None
     second.lease.end(NOW + BEYOND)
-    assert records.claim("proof", SOON, NOW + BEYOND)
+    assert records.claim("mail", SOON, NOW + BEYOND)
 
 
 def test_a_lease_that_cannot_be_ended_ends_by_itself() -> None:
@@ -232,7 +232,7 @@ def test_a_lease_that_cannot_be_ended_ends_by_itself() -> None:
     store = MemoryStore()
     records = tallies(store)
     records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
-    claimed = records.claim("proof", SOON, NOW)
+    claimed = records.claim("mail", SOON, NOW)
     assert claimed
 
     def fail() -> None:
@@ -240,7 +240,7 @@ def test_a_lease_that_cannot_be_ended_ends_by_itself() -> None:
 
     store.before_put = fail
     claimed.lease.end(NOW)
-    assert records.claim("proof", SOON, NOW) is None
+    assert records.claim("mail", SOON, NOW) is None
 
 
 @pytest.mark.parametrize("tries", [1, 2, 8])
@@ -292,9 +292,9 @@ def test_a_record_of_another_type_is_not_read() -> None:
     records = tallies(store)
     reads: list[Callable[[], object]] = [
         lambda: records.get(KEY, NOW),
-        lambda: list(records.list("proof", "g", NOW)),
+        lambda: list(records.list("mail", "g", NOW)),
         lambda: records.amend(KEY, counting("a"), NOW),
-        lambda: records.claim("proof", SOON, NOW),
+        lambda: records.claim("mail", SOON, NOW),
     ]
     for read in reads:
         with pytest.raises(StoreUnavailable):
@@ -307,12 +307,12 @@ def test_the_records_of_a_group_are_listed_until_they_end() -> None:
     records = tallies(store)
     for key, until in ((KEY, UNTIL), (KEY._replace(name="m"), SOON), (KEY._replace(group="h"), UNTIL)):
         records.add(key, Tally((key.name,)), until, NOW)
-    listed = [(record.key, record.value.names) for record in records.list("proof", "g", NOW)]
+    listed = [(record.key, record.value.names) for record in records.list("mail", "g", NOW)]
     assert listed == [(KEY, ("n",)), (KEY._replace(name="m"), ("m",))]
-    assert [record.key for record in records.list("proof", "g", SOON)] == [KEY]
-    assert len(list(records.list("proof", None, NOW))) == 3
+    assert [record.key for record in records.list("mail", "g", SOON)] == [KEY]
+    assert len(list(records.list("mail", None, NOW))) == 3
     records.drop(KEY)
-    assert [record.key.name for record in records.list("proof", "g", NOW)] == ["m"]
+    assert [record.key.name for record in records.list("mail", "g", NOW)] == ["m"]
 
 
 @given(st.lists(st.integers(0, 2), max_size=12), st.integers(1, 3), st.integers(1, 3))

@@ -9,8 +9,6 @@ from werkzeug.test import TestResponse
 
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.policy.model import Policy, Release
-from broker.use_cases.consents.receipts import Receipts
-from broker.use_cases.records import Records
 from tests.plugins.house import House, Person, found, mark
 
 Edit = Callable[[Callable[[Release], Release]], None]
@@ -45,8 +43,8 @@ def without(*names: str) -> Callable[[Release], Release]:
 
 def on_file(house: House) -> list[Receipt]:
     """Give every receipt of the store."""
-    records = Records(house.parts.store, Receipt).list("receipt", None, house.clock.now())
-    return [record.value for record in records]
+    records = house.parts.enrolment_ports.persons.list_all(house.clock.now())
+    return [made for record in records for receipts in record.value.receipts.values() for made in receipts]
 
 
 def test_narrowing_and_undoing_ask_nobody_again(house: House, edit: Edit) -> None:
@@ -147,21 +145,6 @@ def test_what_was_left_out_last_stays_out_when_the_policies_are_undone(house: Ho
     assert "sn" not in house.landing(person.log_in("asta")).attributes
     edit(as_shipped)
     assert mark(person.log_in("asta"))[0] == "ask"
-
-
-def test_a_receipt_of_before_is_moved_by_the_login_that_goes_by_it(house: House, edit: Edit) -> None:
-    """It lacked the digests of its parts: then a narrowing that takes the CPR number out asks nobody either."""
-    person = house.person()
-    person.agree(person.log_in("asta"), remember=True)
-    (record,) = Records(house.parts.store, Receipt).list("receipt", None, house.clock.now())
-    made = record.value
-    bare = replace(made, terms="", parts=())
-    Receipts(house.parts.store).take_back(record.key.group, made)
-    Receipts(house.parts.store).file(record.key.group, bare, house.clock.now())
-    house.landing(person.log_in("asta"))
-    assert on_file(house) == [made]
-    edit(without("cpr"))
-    assert mark(person.log_in("asta"))[0] == "issue"
 
 
 def test_the_choices_say_which_answer_counts_when_less_is_asked(house: House, edit: Edit) -> None:

@@ -1,278 +1,168 @@
-"""The set in force under kills and under load: two machines on one Redis, and a server while people log in."""
+"""Policies from Git: reviewed, deployed by a renamed link, and each of two machines decides by its own folder."""
 
 import json
 import os
-import random
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from threading import Event
-from typing import Any
 
 import pytest
 
-import broker
-from broker.adapters.trail.audit_trail import KeptTrail
-from broker.adapters.trail.verification import verify
-from broker.app import policy_moves, policy_operations
-from broker.app.policy_moves import Order
-from broker.app.policy_operations import PolicyDesk
-from broker.app.policy_sources import RecordedPolicies
-from broker.app.policy_trail import PolicyTrail
-from broker.core.policy.set_digest import digest
-from broker.demo.check import persona_check
-from broker.demo.check.http_browser import Browser
-from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import Ports, Setting, write
-from broker.demo.run.running_demo import Running, running
-from broker.files.policies.configured_names import ANY_NAMES
-from broker.files.policies.live_policies import LivePolicies
-from broker.files.policies.policy_folder import PolicyFolder
-from broker.use_cases.policies.set_in_force import Move, Proposal
-from broker.use_cases.policies.worker_reports import NONE_BEHIND
-from tests.plugins.demo import free_base
-from tests.plugins.drawn import at_gate
+from broker.adapters.telling import loaded_policies
+from broker.app import metric_gauges
+from broker.app.application import create_app
+from tests.commands.test_policy_diff import without_examples
+from tests.plugins.house import House, form, mark
 
-pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=15)]
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.server
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-# At the gate fewer: sixty calls of the few hundred that an apply makes, drawn at random as the two hundred are.
-KILLS = at_gate(60, otherwise=200)
-APPLIES = at_gate(20, otherwise=50)
-# Applies a folder in a process of its own for each line, and kills that at so many calls after all is checked.
-_APPLIER = """
-import os, signal, sys
-from pathlib import Path
-from broker.app import policy_moves, policy_operations
-desk = policy_operations.opened()
-moved = policy_moves._moved
-def apply(folder, base, last, out):
-    calls = 0
-    def count(_frame, _event, _value):
-        nonlocal calls
-        calls += 1
-        if calls == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-    def counted(*given):
-        sys.setprofile(count)
-        done = moved(*given)
-        sys.setprofile(None)
+
+@pytest.fixture
+def run() -> Run:
+    """Run a program beside the commands of this installation, without a configuration."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("BROKER_", "GIT_"))}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    for role in ("AUTHOR", "COMMITTER"):
+        environment |= {f"GIT_{role}_NAME": "Kirsten", f"GIT_{role}_EMAIL": "kirsten@library.example"}
+
+    def run(*words: object, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [str(word) for word in words], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
         return done
-    policy_moves._moved = counted
-    try:
-        policy_moves.applied(desk, Path(folder), policy_moves.Order("because", base))
-    finally:
-        os.write(out, str(calls).encode())
-        os._exit(0)
-print("ready", flush=True)
-for line in sys.stdin:
-    folder, base, last = line.split()
-    read, write = os.pipe()
-    child = os.fork()
-    if not child:
-        apply(folder, base, int(last), write)
-    os.close(write)
-    os.waitpid(child, 0)
-    print(os.read(read, 20).decode() or "killed", flush=True)
-    os.close(read)
-"""
 
-
-def now() -> datetime:
-    """Give the time it is."""
-    return datetime.now(UTC)
-
-
-def a_minute_later() -> datetime:
-    """Give a time at which every change is due that is not on a trail."""
-    return now() + timedelta(minutes=1)
-
-
-@dataclass
-class Machine:
-    """One machine of two: its configuration, an administrator who is killed, a worker that looks."""
-
-    desk: PolicyDesk
-    worker: LivePolicies
-    applier: "subprocess.Popen[str]"
-
-    def begin(self, folder: Path, base: str, calls: int) -> None:
-        """Begin an apply that is killed at so many calls of its writing; 0: not at all."""
-        assert self.applier.stdin
-        self.applier.stdin.write(f"{folder} {base[:12]} {calls}\n")
-        self.applier.stdin.flush()
-
-    def end(self) -> int | None:
-        """Wait for its end, and give how many calls it made; None where it was killed."""
-        assert self.applier.stdout
-        said = self.applier.stdout.readline().strip()
-        return None if said == "killed" else int(said)
-
-    @property
-    def kept(self) -> KeptTrail:
-        """Give its trail."""
-        trail = self.desk.trail.trail
-        assert isinstance(trail, KeptTrail)
-        return trail
-
-    def numbers(self) -> list[int]:
-        """Give the changes that are on its trail."""
-        journal = self.kept.journal
-        texts = [journal.path(month).read_text() for month in journal.months()]
-        lines = [json.loads(line) for line in "".join(texts).splitlines()]
-        return [line["count"] for line in lines if line["event"].startswith("policies")]
+    return run
 
 
 @pytest.fixture
-def variants(tmp_path: Path) -> list[Path]:
-    """Give folders of one small policy that differ."""
-    text = (Path(broker.__path__[0]).parent / "policies" / "student.yaml").read_text()
-    alone = "  - name:".join(text.split("  - name:")[:2])  # with its first example
-    folders = []
-    for number in range(4):
-        folder = tmp_path / f"variant-{number}"
-        folder.mkdir()
-        (folder / "student.yaml").write_text(f"{alone}# {number}\n")
-        folders.append(folder)
-    return folders
+def repository(tmp_path: Path, run: Run) -> Path:
+    """Give a Git repository with the students' policy, committed."""
+    made = tmp_path / "repository"
+    (made / "policies").mkdir(parents=True)
+    text = (ROOT / "policies" / "student.yaml").read_text()
+    (made / "policies" / "student.yaml").write_text(without_examples(text))
+    run("git", "-C", made, "init", "-q", "-b", "main")
+    commit(run, made, "Begin")
+    return made
+
+
+def commit(run: Run, repository: Path, subject: str) -> None:
+    """Commit everything in a repository."""
+    run("git", "-C", repository, "add", "-A")
+    run("git", "-C", repository, "commit", "-q", "-m", subject)
 
 
 @pytest.fixture
-def machines(tmp_path: Path, redis_url: str, variants: list[Path]) -> Iterator[list[Machine]]:
-    """Give two machines with the same keys over one Redis, in which the first variant is in force."""
-    setting = write(tmp_path / "demo", Ports(free_base()), now(), store=redis_url)
+def site(tmp_path: Path, run: Run, repository: Path) -> Path:
+    """Give a site where the first commit is deployed."""
+    deploy(run, repository, "main", tmp_path / "site")
+    return tmp_path / "site"
+
+
+def deploy(run: Run, repository: Path, revision: str, site: Path) -> None:
+    """Run the deploy job."""
+    run(ROOT / "deploy" / "policy-deploy.sh", repository, revision, site)
+
+
+@pytest.fixture
+def environment(site: Path) -> dict[str, str]:
+    """Let the broker of the house go by the link that a deployment renames."""
+    return {"BROKER_POLICIES": str(site / "current" / "policies"), "BROKER_STATE": str(site / "state")}
+
+
+def loads(house: House) -> list[tuple[str | None, str]]:
+    """Give the digests, before and after, of the audit entries that policies were loaded."""
+    lines = [line for path in Path(house.parts.config.audit.folder).glob("*") for line in _lines(path)]
+    return [(line.get("base"), line["digest"]) for line in lines if line.get("event") == "policies_loaded"]
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.suffix == ".jsonl" else []
+
+
+def test_a_merge_request_is_reviewed_and_deployed(house: House, run: Run, repository: Path, site: Path) -> None:
+    """CI prints what gets wider; the broker follows the renamed link, and the audit log has each digest once."""
+    review = ROOT / "deploy" / "policy-review.sh"
+    policies = house.parts.policies
+    first = policies.current.digest
+    path = repository / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("      displayName: {why", "      sn: {why", 1))
+    commit(run, repository, "Print the surname only")
+    newest = run("git", "-C", repository, "rev-parse", "main").stdout.strip()
+    done = run("env", "-C", repository, review, "HEAD~1")
+    assert "WIDER     myprint       student: + sn  (student.yaml:" in done.stdout
+    assert policies.refresh(house.clock.now()).digest == first
+    deploy(run, repository, "main", site)
+    second = policies.refresh(house.clock.now()).digest
+    assert (site / "current").resolve().name == newest
+    assert f"{second[:12]} in {os.getpid()}" in house.person().get("/readyz").get_data(as_text=True)
+    deploy(run, repository, "HEAD~1", site)  # a rollback
+    assert policies.refresh(house.clock.now()).digest == first
+    assert loads(house) == [(None, first[:12]), (first[:12], second[:12]), (second[:12], first[:12])]
+
+
+def test_a_merge_request_with_a_fault_is_refused(run: Run, repository: Path, site: Path) -> None:
+    """By the review, and by the deploy job where nobody has looked: the link stays."""
+    before = (site / "current").resolve()
+    path = repository / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("precedence: 20", "precedense: 20"))
+    commit(run, repository, "Misspell a key")
+    done = run("env", "-C", repository, ROOT / "deploy" / "policy-review.sh", "HEAD~1", code=78)
+    assert "student.yaml:" in done.stderr
+    run(ROOT / "deploy" / "policy-deploy.sh", repository, "main", site, code=78)
+    assert (site / "current").resolve() == before
+
+
+@pytest.fixture
+def shared(house: House, redis_url: str, tmp_path: Path) -> list[House]:
+    """Give two machines over one Redis: one with the shipped policies, one that lets in people from ten years on."""
     found = []
     for name in ("a", "b"):
-        state = tmp_path / name
-        state.mkdir()
-        environment = {
-            "BROKER_CONFIG": str(setting.config),
-            "BROKER_POLICY__LIVE": "apply",
-            "BROKER_STATE": str(state),
-            "BROKER_AUDIT__FOLDER": str(state / "audit"),
-        }
-        found.append(_machine(environment, variants[0], state))
-    yield found
-    for machine in found:
-        machine.applier.communicate()
-
-
-def _machine(environment: dict[str, str], folder: Path, state: Path) -> Machine:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        desk = policy_operations.opened()
-        if desk.sets.live(now()) is None:
-            files = PolicyFolder(folder).files().files
-            change = desk.sets.move(None, Proposal(files, Move.FIRST, "a", "", desk.site), now())
-            assert change
-            assert desk.trail.tell(change)
-        whole = {**os.environ, "PYTHONPATH": str(Path(broker.__path__[0]).parent)}
-        applier = subprocess.Popen(
-            (sys.executable, "-c", _APPLIER), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=whole
+        policies = shutil.copytree(ROOT / "policies", tmp_path / name / "policies")
+        if name == "b":
+            path = policies / "private.yaml"
+            path.write_text(without_examples(path.read_text().replace("age: 18", "age: 10")))
+        config = house.parts.config
+        changed = config.model_copy(
+            update={
+                "policies": policies,
+                "state": tmp_path / name / "state",
+                "store": config.store.model_copy(update={"url": redis_url}),
+                "audit": config.audit.model_copy(update={"folder": tmp_path / name / "audit"}),
+            }
         )
-        assert applier.stdout
-        assert applier.stdout.readline() == "ready\n"
-    source = RecordedPolicies(desk.sets, PolicyFolder(folder), state / "policies", now)
-    worker = LivePolicies.load(folder, ANY_NAMES, now(), state=state / "policies", source=source)
-    return Machine(desk, worker, applier)
+        found.append(replace(house, app=create_app(changed)))
+    return found
 
 
-def test_many_kills_of_an_apply(machines: list[Machine], variants: list[Path]) -> None:
-    """Old set or new one on both machines, one apply of two at once; history and trails are whole at the end."""
-    drawn = random.Random(7)
-    digests = {folder: digest(PolicyFolder(folder).files().files) for folder in variants}
-    sets = machines[0].desk.sets
-    ends: list[int | None] = []
-    most = _calls_of_one(machines[0], variants[1], digests[variants[0]])
-    moved = 2
-    for number in range(KILLS):
-        live = sets.live(now())
-        assert live
-        base = live.value.digest
-        others = [folder for folder in variants if digests[folder] != base]
-        appliers = machines if number % 4 == 0 else [machines[number % 2]]
-        for machine in appliers:
-            machine.begin(drawn.choice(others), base, drawn.randrange(1, most))
-        ends += [machine.end() for machine in appliers]
-        after = sets.live(now())
-        assert after
-        assert after.value.number - live.value.number in (0, 1)
-        moved += after.value.number - live.value.number
-        assert {machine.worker.refresh(now()).digest for machine in machines} == {after.value.digest}
-        assert after.value.digest in digests.values()
-    assert ends.count(None) > KILLS / 2
-    assert KILLS / 10 < moved < KILLS
-    _everything_is_whole(machines, moved)
-
-
-def _calls_of_one(machine: Machine, folder: Path, base: str) -> int:
-    """Give how many calls an apply makes that nobody kills."""
-    machine.begin(folder, base, 0)
-    calls = machine.end()
-    assert calls
-    return calls
-
-
-def _everything_is_whole(machines: list[Machine], count: int) -> None:
-    """Let ``broker work`` write what is missing, and look at history, sets and both trails."""
-    for machine in machines:
-        work = PolicyTrail(machine.kept, machine.desk.sets, a_minute_later)
-        while work.step():
-            pass
-    history = machines[0].desk.sets.history(now())
-    numbers = list(range(1, count + 1))
-    assert [change.number for change in history] == numbers
-    assert [change.base for change in history[1:]] == [change.digest for change in history[:-1]]
-    for name in {change.digest for change in history}:
-        assert machines[0].desk.sets.sets.read(name, now())
-    assert sorted({number for machine in machines for number in machine.numbers()}) == numbers
-    for machine in machines:
-        # Without what the store remembers of it: there both machines have this one's name.
-        assert verify(machine.kept.journal).findings == []
-
-
-@pytest.fixture
-def applying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """Give a demo whose policies are those of the record, and the environment of its administrator."""
-    setting: Setting = write(tmp_path / "demo", Ports(free_base()), now())
-    setting.config.write_text(setting.config.read_text() + '\n[policy]\nlive = "apply"\n')
-    monkeypatch.setenv("BROKER_CONFIG", str(setting.config))
-    with running(setting) as demo:
-        yield demo
-
-
-def test_many_applies_while_people_log_in(applying: Running, tmp_path: Path) -> None:
-    """No login fails, and at the end both workers have the last set."""
-    ended = Event()
-
-    def logins(name: str) -> int:
-        count = 0
-        while not ended.is_set():
-            browser: Any = Browser()
-            persona_check.walk(browser, applying.setting.ports.origin("library"), persona(name), "wayf")
-            assert persona_check.texts(browser, "//td[@id='borrower']/text()")
-            count += 1
-        return count
-
-    desk = policy_operations.opened()
-    folder = tmp_path / "proposal"
-    folder.mkdir()
-    for name, octets in policy_operations.shown(desk, None)[1].items():
-        (folder / name).write_bytes(octets)
-    text = (folder / "student.yaml").read_text()
-    with ThreadPoolExecutor(2) as pool:
-        people = [pool.submit(logins, name) for name in ("asta", "bo")]
-        for number in range(APPLIES):
-            (folder / "student.yaml").write_text(f"{text}# {number}\n")
-            base = policy_operations.plan(desk, folder).base
-            patience = 20.0 if number == APPLIES - 1 else 0.0
-            done = policy_moves.applied(desk, folder, Order(f"edit {number}", base, patience=patience))
-            assert done.moved
-        ended.set()
-        assert min(person.result() for person in people) > 1
-    assert done.behind == NONE_BEHIND
-    assert len(policy_operations.history(desk)) == APPLIES + 1
+def test_two_machines_with_different_folders_share_one_store(
+    shared: list[House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each decides by its own, also a login that began at the other; the metric differs, and so an alert is raised."""
+    one, other = shared
+    digests = [each.parts.policies.current.digest[:12] for each in shared]
+    assert digests[0] != digests[1]
+    monkeypatch.setattr(loaded_policies, "counting_folder", lambda: None)
+    for each, digest in zip(shared, digests, strict=True):
+        gauges = [gauge for gauge in metric_gauges.gauges(each.parts) if gauge.name == "broker_policies_loaded"]
+        assert [gauge.labels["digest"] for gauge in gauges] == [digest]
+        assert loads(each) == [(None, digest)]
+    assert mark(one.person().log_in("finn", "nemid")) == ("refuse", "too_young")
+    assert mark(other.person().log_in("finn", "nemid"))[0] == "ask"
+    browser = one.person()
+    to_eid = browser.choose(browser.ask(), "nemid")
+    browser.client, elsewhere = other.app.test_client(), browser.client
+    browser.client._cookies = elsewhere._cookies
+    browser.house = other
+    arrived = browser.deliver(*other.answer(to_eid, "finn"))
+    assert mark(browser.get(arrived.location))[0] == "ask"
+    for each in shared:
+        page = each.person().log_in("asta")
+        assert mark(page)[0] == "ask"
+        assert form(page)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,6 @@ from click.testing import CliRunner, Result
 from broker.cli import broker
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
-from broker.use_cases.policies.set_in_force import Move, Proposal, SetInForce
 from tests.plugins.house import Clock, House, mark
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,44 +91,52 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
         house.parts.policies.refresh(clock.now())
     last = explain(*reference.lower().split()).stdout
     assert "at my-loans by nemid: too_young;" in last
-    assert f"private.yaml:17 (age: 18) of set {then}, replaced since" in last
+    assert f"private.yaml:17 (age: 18) of set {then}, no longer in force" in last
     assert "in force now: permitted" in last
 
 
-def put_in_force(house: House, policies: Path, move: Move, why: str) -> None:
-    """Put the files of the folder in force, as the record of the store and for the broker of the house."""
-    files = {path.name: path.read_bytes() for path in policies.glob("*.yaml")}
-    record = SetInForce(house.parts.store)
-    now = house.clock.now()
-    assert record.move(record.live(now), Proposal(files, move, "kirsten@broker", why, {}), now)
-    house.parts.policies.refresh(now)
+def git(folder: Path, *words: str) -> None:
+    """Run Git in a folder."""
+    said = ("-c", "user.name=Kirsten", "-c", "user.email=kirsten@library.example")
+    subprocess.run(["git", "-C", str(folder), *said, *words], check=True, capture_output=True)
 
 
-def test_who_replaced_the_rule_is_said_with_when_and_why(
-    house: House, policies: Path, explain: Explain, clock: Clock
+def test_the_set_that_refused_is_read_from_git_or_a_folder(
+    house: House, policies: Path, explain: Explain, clock: Clock, tmp_path: Path
 ) -> None:
-    """Also where the set has been back since; while it is in force nobody has; and no terminal obeys a reason."""
-    put_in_force(house, policies, Move.FIRST, "")
+    """With the commit, and what the login comes to by it; nothing is read while that set is in force."""
+    git(policies, "init", "-q")
+    git(policies, "add", "-A")
+    git(policies, "commit", "-q", "-m", "Begin")
     reference = refused(house, "finn")
-    then = house.parts.policies.current.digest
-    private = (policies / "private.yaml").read_text(encoding="utf-8")
-    for day, (move, why) in enumerate([(Move.APPLIED, "age 18"), (Move.APPLIED, "age 15 from\x1b[2J January")], 1):
-        assert f"of set {then[:12]}, in force" in explain(reference).stdout
-        clock.ahead = timedelta(days=2 * day)
-        edit(policies, "private.yaml", "identity@", f"identity{day}@")
-        put_in_force(house, policies, move, why)
-        replaced = f"{house.clock.now():%Y-%m-%d %H:%M} UTC"
-        shown = why.replace("\x1b", "\\x1b")
-        assert f'of set {then[:12]}, replaced {replaced} (kirsten@broker: "{shown}");' in explain(reference).stdout
-        row = json.loads(explain(reference, "--json").stdout)["replaced"]
-        assert (row["who"], row["why"], row["how"]) == ("kirsten@broker", why, "applied")
-        clock.ahead += timedelta(days=1)
-        (policies / "private.yaml").write_text(private, encoding="utf-8")
-        put_in_force(house, policies, Move.ROLLED_BACK, "")
-    assert json.loads(explain(reference, "--json").stdout)["replaced"] is None
-    (policies / "private.yaml").write_text(private.replace("identity@", "other@"), encoding="utf-8")
-    put_in_force(house, policies, Move.SAVED, "")
-    assert "(kirsten@broker, saved);" in explain(reference).stdout
+    kept = shutil.copytree(policies, tmp_path / "kept")
+    assert "by the set that decided" not in explain(reference, "--git").stdout
+    edit(policies, "private.yaml", "identity@", "other@")
+    git(policies, "commit", "-q", "-a", "-m", "Another address")
+    house.parts.policies.refresh(clock.now())
+    plain = explain(reference)
+    assert "no longer in force" in plain.stdout
+    assert "by the set that decided" not in plain.stdout
+    assert plain.stderr == "--git or --policies FOLDER plays the login by the set that decided\n"
+    outcome = "refused: too_young, private.yaml:17 (age: 18)"
+    found = explain(reference, "--git")
+    assert re.search(
+        rf'by the set that decided \(commit \w{{12}} of [\d-]+, "Begin"\): {re.escape(outcome)}', found.stdout
+    )
+    assert found.stderr == ""
+    folder = explain(reference, "--policies", str(kept))
+    assert f"by the set that decided ({kept}): {outcome}" in folder.stdout
+    row = json.loads(explain(reference, "--git", "--json").stdout)["earlier"]
+    assert row["outcome"]["reason"] == "too_young"
+    assert (
+        f"policies: it does not hold set {house_digest(explain, reference)}"
+        in explain(reference, "--policies", str(policies)).stderr
+    )
+
+
+def house_digest(explain: Explain, reference: str) -> str:
+    """Give the beginning of the digest that a refusal was decided by."""
+    return str(json.loads(explain(reference, "--json").stdout)["refused"]["digest"])[:12]
 
 
 def test_a_refusal_says_its_facts_and_no_value(house: House, explain: Explain) -> None:

@@ -1,19 +1,17 @@
 """Alma as a library system: borrowers are its users, by REST (docs/alma.md)."""
 
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
 from broker.adapters.http_exchange import moment
-from broker.adapters.library_systems import alma_changes, alma_refusals, alma_requests, alma_users
+from broker.adapters.library_systems import alma_calls, alma_changes, alma_refusals, alma_users
+from broker.adapters.library_systems.alma_calls import USERS, AlmaAnswer, Calls
 from broker.adapters.library_systems.alma_changes import Draft
-from broker.adapters.library_systems.alma_requests import USERS, AlmaAnswer, Calls
 from broker.adapters.library_systems.alma_searches import UserSearches
 from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.adapters.library_systems.alma_setup import SetupProof
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.alma_writes import WholeWrites, Written
 from broker.adapters.library_systems.sip2 import PinMachine
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
@@ -22,8 +20,12 @@ from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 
+Query = Mapping[str, str | Sequence[str]]
+
+# What staff write about somebody, and nobody else does.
+_OF_STAFF: Final = {"user_block": "blocks", "user_note": "notes"}
 _NOT_TRIED: Final = (
     "anything that needs a user: make one by hand in each user group, give it a PIN, and try a "
     "self-service machine (docs/alma.md)"
@@ -45,7 +47,6 @@ class Alma:
         self._settings = settings
         self._calls = Calls(settings, observe)
         self._searches = UserSearches(self._calls, settings)
-        self._writes = WholeWrites(self._calls, self._searches, settings.timeout)
         client = settings.machine(observe)
         self._machine = PinMachine(client) if client else None
 
@@ -65,11 +66,6 @@ class Alma:
         LibraryRefused where it stands only as somebody's primary id or barcode.
         """
         return self._borrowers(self._searches.by_cpr(cpr, deadline))
-
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the user made under this enrolment id, which is part of its number."""
-        user = self._searches.marked(mark, deadline)
-        return self._borrowers(() if user is None else (user,))
 
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
@@ -112,8 +108,8 @@ class Alma:
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Write the whole user back with fields, group, expiry and CPR of ``change`` in it.
 
-        Then look whether it is there. What staff write between the first two calls is lost
-        (docs/alma.md#writes).
+        What staff write between the two calls is lost (docs/alma.md#writes). LibraryRefused if the
+        answer lacks something that was sent.
         """
 
         def draft(user: User) -> Draft:
@@ -122,14 +118,14 @@ class Alma:
         query: dict[str, str | Sequence[str]] = {"override": alma_changes.overridden(change)}
         if change.category is not None:
             query["recalculate_roles"] = "true"
-        written = self._writes.write(change.number, "change", draft, query, deadline)
-        if written.answer.code == alma_refusals.TAKEN:
+        sent, answer = self._write(change.number, "change", draft, query, deadline)
+        if answer.code == alma_refusals.TAKEN:
             raise LibraryUnavailable("change: the number is another user's by now")
-        after = self._demanded(written.answer, "change", change.category or "")
+        after = self._demanded(answer, "change", change.category or "")
         _demand_number(after, change.number, "change")
-        if kept := _kept(change, after):
-            raise LibraryRefused(f"change: Alma took it and kept its own {kept}")
-        return self._seen(change, written, deadline) or after
+        if lost := _lost(change, after) or _lost_by_staff(sent, answer.body):
+            raise LibraryRefused(f"change: Alma took it and has not stored {lost}")
+        return after
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Make ``pin`` the user's PIN at the machines; Alma is told to send no letter of its own.
@@ -141,27 +137,22 @@ class Alma:
             return alma_changes.echo(user) | {"pin_number": pin}
 
         query = {"override": "pin_number", "send_pin_number_letter": "false"}
-        answer = self._writes.write(number, "set_pin", draft, query, deadline).answer
+        _, answer = self._write(number, "set_pin", draft, query, deadline)
         _demand_number(self._demanded(answer, "set_pin"), number, "set_pin")
 
-    def check_pin(
-        self, number: str, pin: str, deadline: datetime, card: str | None = None
-    ) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Return what a machine says of barcode and PIN; UNKNOWN where there is none to ask.
 
-        The barcode is read in any case: ``card`` may be another's by now. Nobody's number costs the
-        same calls as somebody's. LibraryUnavailable where the machine takes any PIN.
+        The machine does not say whose barcode it is, so that the user is read again: the barcode
+        may be another's by now. LibraryUnavailable where the machine takes any PIN.
         """
-        del card
         if self._machine is None:
             return PinAnswer.UNKNOWN
-        asked_for = number if alma_requests.possible(number) else secrets.token_hex(16)
-        borrower = self.read(asked_for, deadline)
-        barcode = borrower.card if borrower else secrets.token_hex(16)
-        if barcode is None:
+        present = self.read(borrower.number, deadline)
+        if present is None or present.card is None:
             return PinAnswer.NO_CARD_NUMBER
         until = moment(deadline, self._settings.timeout)
-        accepted = self._machine.accepts(barcode, pin, until)
+        accepted = self._machine.accepts(present.card, pin, until)
         return PinAnswer.RIGHT if accepted else PinAnswer.WRONG
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
@@ -174,15 +165,51 @@ class Alma:
         del expected, deadline
         return SetupTrial((), (_NOT_TRIED,))
 
-    def _seen(self, change: Change, written: Written, deadline: datetime) -> Borrower | None:
-        """Return the borrower as a look after its change shows it, None where Alma does not say."""
-        user = self._writes.look_back(change.number, written, deadline)
-        if user is None:
-            return None
-        seen = alma_users.borrower(user, self._settings)
-        if missing := _kept(change, seen):
-            raise LibraryUnavailable(f"change: Alma answered it and has not got {missing}")
-        return seen
+    def _write(
+        self,
+        number: str,
+        operation: str,
+        draft: Callable[[User], Draft],
+        query: Query,
+        deadline: datetime,
+    ) -> tuple[Draft, AlmaAnswer]:
+        """Write back what ``draft`` makes of the user of a number.
+
+        The turns of both calls are waited for before the first. LibraryRefused where there is no
+        such user, CallNotMade where nothing was written; ChangeUnanswered where nobody knows.
+        """
+        attempt = 0
+        while True:
+            user = self._present(number, deadline, operation)
+            if user is None:
+                raise LibraryRefused(f"{operation}: no such borrower")
+            sent = draft(user)
+            answer = self._put(number, sent, operation, query, deadline)
+            if answer.code != alma_refusals.PER_SECOND:
+                return sent, answer
+            # By the end of the pause staff may have changed the user: it is read anew.
+            self._calls.budget.back_off(attempt, moment(deadline, self._settings.timeout))
+            attempt += 1
+
+    def _present(self, number: str, deadline: datetime, operation: str) -> User | None:
+        """Return the user as it is; CallNotMade where Alma does not say: nothing was written."""
+        try:
+            return self._searches.numbered(number, deadline, operation, turns=2)
+        except LibraryUnavailable as error:
+            raise CallNotMade(str(error), error.setting) from error
+
+    def _put(
+        self, number: str, body: Draft, operation: str, query: Query, deadline: datetime
+    ) -> AlmaAnswer:
+        asked = {name: value for name, value in query.items() if value}
+        path = alma_calls.numbered_path(number, **asked)
+        call = self._calls.call
+        try:
+            return call(operation, "PUT", path, deadline, body=body, turns=0)
+        except CallNotMade:
+            raise
+        except LibraryUnavailable as error:
+            raise ChangeUnanswered(str(error), error.setting) from error
 
     def _demanded(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
         if answer.code is not None:
@@ -203,13 +230,25 @@ def _demand_number(borrower: Borrower, number: str, operation: str) -> None:
         raise LibraryUnavailable(f"{operation}: an answer about another user")
 
 
-def _kept(change: Change, after: Borrower) -> str:
+def _lost(change: Change, after: Borrower) -> str:
     """Return what of a change a borrower has not got, "" where it has all."""
-    kept = []
+    lost = []
     if change.category not in {None, after.category}:
-        kept.append("user_group")
+        lost.append("user_group")
     if change.expires not in {None, after.expires}:
-        kept.append("expiry_date")
+        lost.append("expiry_date")
     if change.cpr not in {None, after.cpr}:
-        kept.append("the CPR number")
-    return ", ".join(kept)
+        lost.append("the CPR number")
+    return ", ".join(lost)
+
+
+def _lost_by_staff(sent: User, after: User) -> str:
+    """Return which blocks and notes of staff were sent and are gone, "" where none is."""
+    gone = []
+    for listed, name in _OF_STAFF.items():
+        count = len(alma_users.entries(sent.get(listed))) - len(
+            alma_users.entries(after.get(listed))
+        )
+        if count > 0:
+            gone.append(f"{count} {name}")
+    return ", ".join(gone)

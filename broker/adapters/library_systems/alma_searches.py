@@ -1,12 +1,12 @@
-"""How borrowers are found in Alma: by CPR number, mark, number, or what somebody typed."""
+"""How borrowers are found in Alma: by CPR number, number, or what somebody typed."""
 
 import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from broker.adapters.library_systems import alma_changes, alma_refusals, alma_requests, alma_users
-from broker.adapters.library_systems.alma_requests import ALL_TYPES, Calls
+from broker.adapters.library_systems import alma_calls, alma_refusals, alma_users
+from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
 from broker.adapters.library_systems.cpr_spellings import shaped_as_cpr, spellings
@@ -73,28 +73,24 @@ class UserSearches:
         """
         if not _MAIL_ADDRESS.fullmatch(email):
             return []
-        path = alma_requests.search_path(f"email~{email}", _MOST_SIMILAR)
+        path = alma_calls.search_path(f"email~{email}", _MOST_SIMILAR)
         answer = self._calls.call("find_similar", "GET", path, deadline)
         if answer.code is not None:
             raise alma_refusals.refused(answer.raw, "find_similar")
         found = []
         for entry in alma_users.entries(answer.body.get("user")):
             primary_id = alma_users.text_in(entry, "primary_id") or ""
-            user_path = alma_requests.user_path(primary_id, ALL_TYPES)
+            user_path = alma_calls.user_path(primary_id, ALL_TYPES)
             user = self._user(user_path, "find_similar", deadline)
             if user is not None and _has_address(user, email):
                 found.append(user)
         return found
 
-    def marked(self, mark: str, deadline: datetime) -> User | None:
-        """Return the user made under this enrolment id, or None."""
-        return self.numbered(alma_changes.series_number(mark, self._settings), deadline, "marked")
-
     def numbered(
         self, number: str, deadline: datetime, operation: str = "read", turns: int = 1
     ) -> User | None:
         """Return the user of this borrower number, or None."""
-        path = alma_requests.numbered_path(number)
+        path = alma_calls.numbered_path(number)
         user = self._user(path, operation, deadline, turns)
         if user is None:
             return None
@@ -119,7 +115,7 @@ class UserSearches:
         return [user for user in looked if user is not None]
 
     def _identified(self, value: str, kind: str, operation: str, deadline: datetime) -> User | None:
-        user = self._user(alma_requests.user_path(value, kind), operation, deadline)
+        user = self._user(alma_calls.user_path(value, kind), operation, deadline)
         if user is not None and value not in alma_users.identifiers(user, kind):
             raise LibraryUnavailable(f"{operation}: Alma gave a user that was not asked for")
         return user
@@ -134,7 +130,7 @@ class UserSearches:
         """Return the users whose primary id is one of ``values``: it is of no type of its own."""
         found = []
         for value in values:
-            user = self._user(alma_requests.user_path(value, ALL_TYPES), "find", deadline)
+            user = self._user(alma_calls.user_path(value, ALL_TYPES), "find", deadline)
             if user is not None and alma_users.text_in(user, "primary_id") == value:
                 found.append(user)
         return found

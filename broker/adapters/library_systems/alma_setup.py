@@ -2,15 +2,15 @@
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from broker.adapters.http_exchange import moment
-from broker.adapters.library_systems import alma_refusals, alma_requests, alma_users
-from broker.adapters.library_systems.alma_requests import ALL_TYPES, Calls
-from broker.adapters.library_systems.alma_settings import FIELDS, AlmaKeys
-from broker.adapters.library_systems.setup_steps import proved, unknown_fields
+from broker.adapters.library_systems import alma_calls, alma_refusals, alma_users
+from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
+from broker.adapters.library_systems.alma_settings import AlmaKeys
+from broker.adapters.library_systems.setup_steps import proved
 from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, PinMachine
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryUnavailable
@@ -23,33 +23,25 @@ _NOBODY: Final = "0000000000"
 _CONFIGURATION: Final = "library.api_key (Configuration: read)"
 
 
+@dataclass(frozen=True, slots=True)
 class SetupProof:
     """One proof of what the policies expect of one Alma; every call ends by ``deadline``."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        settings: AlmaKeys,
-        expected: ExpectedSetup,
-        deadline: datetime,
-        machine: PinMachine | None,
-    ) -> None:
-        self._calls = calls
-        self._settings = settings
-        self._expected = expected
-        self._deadline = deadline
-        self._machine = machine
+    calls: Calls
+    settings: AlmaKeys
+    expected: ExpectedSetup
+    deadline: datetime
+    machine: PinMachine | None
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Alma is unavailable."""
-        fields = partial(unknown_fields, "Alma", self._expected, FIELDS)
-        steps = (fields, self._searching, self._types, self._groups, self._quota, self._pins)
+        steps = (self._searching, self._types, self._groups, self._quota, self._pins)
         return proved("Alma", steps, goes_on=(_CONFIGURATION, alma_refusals.QUOTA))
 
     def _searching(self) -> Iterator[SetupFault]:
         """Look nobody up: the key may read users, or this says why not."""
-        path = alma_requests.user_path(_NOBODY, ALL_TYPES)
-        answer = self._calls.call(_OPERATION, "GET", path, self._deadline)
+        path = alma_calls.user_path(_NOBODY, ALL_TYPES)
+        answer = self.calls.call(_OPERATION, "GET", path, self.deadline)
         if answer.code is not None and answer.code not in alma_refusals.NOT_FOUND:
             raise alma_refusals.refused(answer.raw, _OPERATION)
         yield from ()
@@ -64,7 +56,7 @@ class SetupProof:
 
     def _named_types(self) -> dict[str, str]:
         """Return the identifier types that are used, each with the setting that names it."""
-        settings = self._settings
+        settings = self.settings
         named = dict.fromkeys(settings.cpr_types, "card_number")
         named[settings.cpr_identifier_type] = "cpr_identifier_type"
         for setting in ("number_identifier_type", "user_name_identifier_type"):
@@ -73,10 +65,10 @@ class SetupProof:
         return named
 
     def _groups(self) -> Iterator[SetupFault]:
-        if not self._expected.categories:
+        if not self.expected.categories:
             return
         groups = self._code_table("UserGroups")
-        for category, place in self._expected.categories.items():
+        for category, place in self.expected.categories.items():
             if category not in groups:
                 near = did_you_mean(category, groups)
                 mend = near or "groups: " + ", ".join(sorted(groups))
@@ -89,7 +81,7 @@ class SetupProof:
         LibraryUnavailable, as a fault of the key, where it may not read them.
         """
         try:
-            answer = self._calls.call(_OPERATION, "GET", f"{_TABLES}/{name}", self._deadline)
+            answer = self.calls.call(_OPERATION, "GET", f"{_TABLES}/{name}", self.deadline)
         except LibraryUnavailable as error:
             if error.setting != "library.api_key":
                 raise
@@ -102,16 +94,16 @@ class SetupProof:
         return frozenset(alma_users.text_in(row, "code") or "" for row in used)
 
     def _quota(self) -> Iterator[SetupFault]:
-        budget = self._calls.budget
+        budget = self.calls.budget
         if budget.is_low:
-            left = f"{budget.left} of {self._settings.daily_calls} calls are left until midnight"
+            left = f"{budget.left} of {self.settings.daily_calls} calls are left until midnight"
             mend = "see in the Developer Network what else calls, or have the contract raised"
             yield SetupFault(alma_refusals.QUOTA, f"Alma: {left} ({mend})")
 
     def _pins(self) -> Iterator[SetupFault]:
         """Ask the machine about a card and a PIN that nobody has."""
-        if self._machine is None:
+        if self.machine is None:
             return
-        until = moment(self._deadline, self._settings.timeout)
-        if self._machine.takes_any(secrets.token_hex(16), until):
+        until = moment(self.deadline, self.settings.timeout)
+        if self.machine.takes_any(secrets.token_hex(16), until):
             yield SetupFault(SETTING, f"Alma: {SETTING}: {TAKES_ANY}")

@@ -1,19 +1,19 @@
 """Koha as a library system: borrowers by REST (docs/reference/koha.md#koha)."""
 
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
-from broker.adapters.library_systems import koha_refusals, koha_requests, koha_responses
-from broker.adapters.library_systems.koha_changes import PatronChanges, demand_card
-from broker.adapters.library_systems.koha_pins import PatronPins
-from broker.adapters.library_systems.koha_requests import PATRONS, Calls
-from broker.adapters.library_systems.koha_responses import Patron
+from broker.adapters.http_exchange import HttpAnswer, moment
+from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
+from broker.adapters.library_systems.cpr_spellings import first_real, shaped_as_cpr, spellings
+from broker.adapters.library_systems.koha_calls import PATRONS, Calls
+from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
-from broker.adapters.library_systems.koha_setup import SetupProof
-from broker.adapters.library_systems.koha_trial import TrialBorrowers
+from broker.adapters.library_systems.koha_setup import SetupProof, TrialBorrowers
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
@@ -22,6 +22,10 @@ from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, Setup
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
+
+_VALIDATION: Final = "/api/v1/auth/password/validation"
+_NULL_CARD: Final = {"message": "Expected string - got null.", "path": "/body/cardnumber"}
+_EXPIRED: Final = "expired"
 
 
 class KohaSettings(KohaKeys):
@@ -39,9 +43,7 @@ class Koha:
         self._settings = settings
         self._calls = Calls(settings, observe)
         self._searches = PatronSearches(self._calls, settings)
-        self._changes = PatronChanges(self._calls, settings)
         self._machine = settings.machine(observe)
-        self._pins = PatronPins(self._calls, self._searches, self._machine, settings.timeout)
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
@@ -58,26 +60,11 @@ class Koha:
         """
         return self._borrowers(self._searches.by_cpr(cpr, deadline))
 
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the borrowers made under this enrolment id."""
-        return self._borrowers(self._searches.marked(mark, deadline))
-
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
     ) -> tuple[Borrower, ...]:
         """Return the borrowers with this mail address or this birth date, at most 200."""
         return self._borrowers(self._searches.similar(birth_date, email, deadline))
-
-    def list_borrowers(self) -> Iterator[Borrower]:
-        """Yield every borrower in the order of their numbers."""
-        return map(self._borrower, self._searches.everybody())
-
-    def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Return the borrower with this ``patron_id``, or None."""
-        patron = self._searches.patron(number, deadline)
-        if patron is None:
-            return None
-        return self._borrower(patron)
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers of a CPR number or card; of a user name where it is nobody's card.
@@ -86,72 +73,198 @@ class Koha:
         """
         return self._borrowers(self._searches.find_typed(text, deadline))
 
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield every borrower in the order of their numbers."""
+        return map(self._borrower, self._searches.everybody())
+
+    def read(self, number: str, deadline: datetime) -> Borrower | None:
+        """Return the borrower with this ``patron_id``, or None."""
+        patron = self._searches.patron(number, deadline)
+        return self._borrower(patron) if patron is not None else None
+
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None where its card number, user name or attribute is taken.
 
-        LibraryRefused too where Koha made it without the card number that it was to give: it is
-        found by its mark, and gets one by its next change.
+        LibraryRefused too where Koha made it without the card number that it was to give: the
+        borrower gets one by its next change.
         """
-        body = koha_requests.creation(wanted, mark, self._settings)
-        headers = koha_requests.CREATE_HEADERS
+        body = koha_patrons.creation(wanted, mark, self._settings)
+        headers = koha_calls.CREATE_HEADERS
         answer = self._calls.call("create", "POST", PATRONS, deadline, headers=headers, body=body)
-        if koha_responses.taken(answer):
+        if koha_patrons.taken(answer):
             return None
         if answer.status != 201:
             raise koha_refusals.refused(answer, "create", body)
         made = self._borrower(answer.json())
         if made.mark != mark:
             raise LibraryUnavailable("create: an answer about another patron")
-        demand_card(answer.json(), "create")
+        if made.card is None:
+            sentence = "create: Koha gave the borrower no card number: autoMemberNum is off"
+            raise LibraryRefused(sentence, "autoMemberNum")
         koha_refusals.demand_kept(answer.fields(), body, "create")
         return made
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Set fields, category, expiry and mark of one borrower, and before them its CPR."""
+        """Write the CPR number of ``change`` first, then fields, category and expiry in one PUT.
+
+        A borrower without a card number gets one by the same PUT: the CPR number, or the number
+        that Koha gives to every patron that is written without one while autoMemberNum is on.
+        """
         patron = self._searches.patron(change.number, deadline)
         if patron is None:
             raise LibraryRefused("change: no such borrower")
-        after = self._borrower(self._changes.change(patron, change, deadline))
+        before = self._borrower(patron)
+        cpr = change.cpr or before.cpr
+        if change.cpr:
+            self._identify(patron, change.cpr, deadline)
+        body = koha_patrons.changes(patron, change)
+        if before.card is None and cpr and self._settings.card_number == "cpr":
+            body["cardnumber"] = spellings(cpr)[0]
+        after = self._borrower(self._put(patron, body, deadline))
         if after.number != change.number:
             raise LibraryUnavailable("change: an answer about another patron")
         # The answer to a change brings no attributes; what was read before it did.
-        cpr = change.cpr or self._borrower(patron).cpr
         return replace(after, cpr=cpr)
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Make ``pin`` the borrower's password, the PIN of Koha's self-service machines."""
-        self._pins.set_pin(number, pin, deadline)
+        """Make ``pin`` the password, which is the PIN; Koha's 200 does not prove it.
 
-    def check_pin(
-        self, number: str, pin: str, deadline: datetime, card: str | None = None
-    ) -> PinAnswer:
-        """Return what Koha, and with ``[library.sip2]`` a machine too, says of a PIN."""
-        if card is not None and self._pins.proves(card, number, pin, deadline):
-            return self._pins.at_machine(card, pin, deadline)
-        return self._pins.check_pin(number, pin, deadline)
+        Source: docs/reference/koha.md#pin-lies.
+        """
+        path = koha_calls.patron_path(number) + "/password"
+        body = {"password": pin, "password_2": pin}
+        answer = self._calls.call("set_pin", "POST", path, deadline, body=body)
+        if answer.status != 200:
+            raise koha_refusals.refused(answer, "set_pin", body)
+
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
+        """Return what Koha, and with ``[library.sip2]`` a machine too, says of a PIN.
+
+        Koha counts no try at a locked account and answers like to a wrong PIN.
+        """
+        card = borrower.card
+        if card is None:
+            return PinAnswer.NO_CARD_NUMBER
+        answer = self._validate(card, pin, deadline)
+        if answer.status == 201 and answer.fields():
+            # A card number may be another patron's user name: that PIN is the other's.
+            if str(answer.fields().get("patron_id")) != borrower.number:
+                return PinAnswer.WRONG
+            return self._ask_machine(card, pin, deadline)
+        if answer.status == 500 and self._is_expired(card, answer, deadline):
+            return PinAnswer.EXPIRED
+        error = str(answer.fields().get("error"))
+        if answer.status == 400 and _EXPIRED in error.casefold():
+            return PinAnswer.EXPIRED
+        if answer.status == 400 and error == "Validation failed":
+            return PinAnswer.WRONG
+        sent = {"password": pin, "cardnumber": card}
+        raise koha_refusals.unavailable(answer, "check_pin", sent)
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return what in Koha's set-up breaks a promise of ours; nothing is written."""
-        proof = SetupProof(
-            self._calls, self._searches, self._settings, expected, deadline, machine=self._machine
-        )
-        return proof.faults()
+        calls, searches, settings = self._calls, self._searches, self._settings
+        return SetupProof(calls, searches, settings, expected, deadline, self._machine).faults()
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
         """Try each category with a borrower that is deleted again."""
-        trial = TrialBorrowers(self._calls, self._searches, self._pins, self._settings, deadline)
+        trial = TrialBorrowers(self._calls, self._searches, self, self._settings, deadline)
         return trial.trial(expected)
 
     def _borrowers(self, patrons: Sequence[Patron]) -> tuple[Borrower, ...]:
         # A search by field and one by attribute may find the same borrower.
-        borrowers = {}
-        for patron in patrons:
-            borrower = self._borrower(patron)
-            borrowers[borrower.number] = borrower
-        return tuple(borrowers.values())
+        borrowers = map(self._borrower, patrons)
+        return tuple({borrower.number: borrower for borrower in borrowers}.values())
 
     def _borrower(self, patron: Any) -> Borrower:
+        return koha_patrons.borrower(patron, self._settings)
+
+    def _identify(self, patron: Patron, cpr: str, deadline: datetime) -> None:
+        """Write the CPR of a patron that has no real number.
+
+        The database's unique field goes first, so that of two patrons only one can get the number.
+        A card number of another kind stays. LibraryUnavailable where another patron has the number
+        (look again, and find that one), LibraryRefused where this one carries another real number.
+        """
         settings = self._settings
-        return koha_responses.borrower(
-            patron, settings.mark_field, settings.cpr_fields, settings.cpr_attribute
-        )
+        written = spellings(cpr)
+        values = koha_patrons.number_values(patron, settings)
+        if any(first_real([value]) and value.strip() not in written for value in values):
+            raise LibraryRefused("change: the patron carries another number")
+        names = {settings.unique_field}
+        names |= {name for name in settings.cpr_fields if _holds_number(patron, name)}
+        lacking = [name for name in sorted(names) if patron.get(name) != written[0]]
+        if lacking:
+            body = koha_patrons.demanded(patron) | dict.fromkeys(lacking, written[0])
+            self._put(patron, body, deadline, identifying=True)
+        if settings.cpr_attribute:
+            self._set_attribute(patron, settings.cpr_attribute, written, deadline)
+
+    def _set_attribute(
+        self, patron: Patron, kind: str, written: Sequence[str], deadline: datetime
+    ) -> None:
+        """Give the patron one attribute with the number, in the place of any other value."""
+        path = koha_calls.patron_path(str(patron.get("patron_id"))) + "/extended_attributes"
+        has_number = False
+        for attribute in koha_patrons.attributes(patron, kind):
+            if str(attribute.get("value")).strip() in written:
+                has_number = True
+                continue
+            one = f"{path}/{attribute.get('extended_attribute_id')}"
+            answer = self._calls.call("change", "DELETE", one, deadline)
+            if answer.status not in {204, 404}:
+                raise koha_refusals.refused(answer, "change", {})
+        if has_number:
+            return
+        body = {"type": kind, "value": written[0]}
+        answer = self._calls.call("change", "POST", path, deadline, body=body)
+        if answer.status == 409:
+            raise LibraryUnavailable("change: the attribute is another patron's by now")
+        if answer.status != 201:
+            raise koha_refusals.refused(answer, "change", body)
+
+    def _put(
+        self,
+        patron: Patron,
+        body: Mapping[str, Any],
+        deadline: datetime,
+        *,
+        identifying: bool = False,
+    ) -> Any:
+        path = koha_calls.patron_path(str(patron.get("patron_id")))
+        answer = self._calls.call("change", "PUT", path, deadline, body=body)
+        if identifying and koha_patrons.taken(answer):
+            raise LibraryUnavailable("change: the number is another patron's by now")
+        if answer.status != 200:
+            raise koha_refusals.refused(answer, "change", body)
+        koha_refusals.demand_kept(answer.fields(), body, "change")
+        return answer.json()
+
+    def _validate(self, card: str, pin: str, deadline: datetime) -> HttpAnswer:
+        body = {"identifier": card, "password": pin}
+        return self._calls.call("check_pin", "POST", _VALIDATION, deadline, body=body, also=500)
+
+    def _ask_machine(self, card: str, pin: str, deadline: datetime) -> PinAnswer:
+        """Return what a machine says of a PIN that Koha finds right; RIGHT where there is none."""
+        if self._machine is None:
+            return PinAnswer.RIGHT
+        until = moment(deadline, self._settings.timeout)
+        return PinAnswer.RIGHT if self._machine.accepts(card, pin, until) else PinAnswer.WRONG
+
+    def _is_expired(self, card: str, answer: HttpAnswer, deadline: datetime) -> bool:
+        """Return whether a 500 is Koha's answer to the right PIN after that has expired.
+
+        Koha then finds no patron, or one whose card number is null. It refuses a PIN that cannot be
+        right in order, if it is well.
+
+        Source: docs/reference/koha.md#right-pins.
+        """
+        errors = answer.fields().get("errors")
+        if isinstance(errors, list) and _NULL_CARD in errors:
+            return True
+        return self._validate(card, secrets.token_urlsafe(16), deadline).status == 400
+
+
+def _holds_number(patron: Patron, field: str) -> bool:
+    """Return whether a field holds a number that is written as a CPR number is."""
+    return shaped_as_cpr(koha_patrons.text_of(patron, field) or "")

@@ -17,116 +17,60 @@ from broker.core.identity import cpr
 _LEFT_OUT: Final = "…"
 _MOST_WORDS: Final = 30
 _MOST_ERRORS: Final = 5
-# Fields of a patron whose names may stand in an error's path.
-_NAMEABLE: Final = FIELDS | {
-    "category_id",
-    "library_id",
-    "cardnumber",
-    "userid",
-    "expiry_date",
-    "statistics_1",
-    "statistics_2",
-    "extended_attributes",
-    "password",
-    "identifier",
-}
-_MODULE: Final = re.compile("[a-z_]{1,40}")
-_OUR_MODULE: Final = "borrowers"
+# Fields of a patron whose names may stand in an error's path, beside those that a policy writes.
+_OTHER_FIELDS: Final = re.compile(
+    "category_id|library_id|cardnumber|userid|expiry_date|statistics_[12]|extended_attributes"
+    "|password|identifier"
+)
+_RIGHT: Final = re.compile("[a-z_]{1,40}")
 _TIME_OF_DAY: Final = re.compile(r"(?<=^\d{4}-\d\d-\d\d)t.*")
-_NAME: Final = re.compile("[a-z_0-9]{1,40}")
 # A word that is nobody's name or number: lower case, or one that Koha's sentences begin with.
 _WORD: Final = re.compile(r"\[?\(?(?P<bare>[A-Za-z][a-z]*(?:[A-Z][a-z]+)*)(?:'t|'s)?[.,:;!?)\]]*")
-_CAPITALISED: Final = frozenset(
-    {
-        "Cannot",
-        "Duplicate",
-        "Expected",
-        "Given",
-        "Internal",
-        "Invalid",
-        "Koha",
-        "Missing",
-        "No",
-        "Not",
-        "Password",
-        "Passwords",
-        "Patron",
-        "Something",
-        "The",
-        "Unable",
-        "Unknown",
-        "Wrong",
-        "Your",
-    }
+_BEGINNING: Final = re.compile(
+    "Cannot|Duplicate|Expected|Given|Internal|Invalid|Koha|Missing|No|Not|Passwords?|Patron"
+    "|Something|The|Unable|Unknown|Wrong|Your"
 )
-
-
-class KnownText(NamedTuple):
-    """A text of Koha's: its pattern, the words that are kept, and the setting at fault.
-
-    Both are filled from the pattern's groups and, by name, from the fields that we sent.
-    """
-
-    pattern: re.Pattern[str]
-    words: str
-    setting: str | None = None
-
-
-def _known(pattern: str, words: str, setting: str | None = None) -> KnownText:
-    return KnownText(re.compile(pattern), words, setting)
-
-
-_TOO_SHORT: Final = re.compile(
-    r"\[?Password length \((?P<has>\d{1,3})\) is shorter than required \((?P<least>\d{1,3})\)"
-)
-_CODE: Final = r"type=(?P<type>\w{1,10})"
+_CODE: Final = r"type=(\w{1,10})"
+# Texts of Koha's: a pattern, the words that are kept, and the setting at fault. ``{0}`` stands for
+# the name in the text, ``{sent}`` for the category or branch that was sent.
 _KNOWN: Final = (
-    _known(
-        r"Given category_id does not exist",
-        "Given category_id does not exist: {category_id}",
-        "category_id {category_id}",
-    ),
-    _known(
-        r"Given library_id does not exist",
-        "Given library_id does not exist: {library_id}",
-        "library_id {library_id}",
-    ),
-    _known(
+    ("Given (category_id) does not exist", "Given {0} does not exist: {sent}", "{0} {sent}"),
+    ("Given (library_id) does not exist", "Given {0} does not exist: {sent}", "{0} {sent}"),
+    (
         rf"Tried to use an invalid attribute type\. {_CODE}",
-        "Tried to use an invalid attribute type: {type}",
-        "patron attribute type {type}",
+        "Tried to use an invalid attribute type: {0}",
+        "patron attribute type {0}",
     ),
-    _known(
-        r"Missing mandatory extended attribute \(type=(?P<type>\w{1,10})\)",
-        "Missing mandatory extended attribute: {type}",
-        "mandatory patron attribute type {type}",
+    (
+        rf"Missing mandatory extended attribute \({_CODE}\)",
+        "Missing mandatory extended attribute: {0}",
+        "mandatory patron attribute type {0}",
     ),
-    _known(
+    (
         rf"Tried to add more than one non-repeatable attributes\. {_CODE}",
-        "Tried to add more than one non-repeatable attribute: {type}",
+        "Tried to add more than one non-repeatable attribute: {0}",
+        None,
     ),
-    _known(
+    (
         rf"Your action breaks a unique constraint on the attribute\. {_CODE}",
-        "Your action breaks a unique constraint on the attribute: {type}",
+        "Your action breaks a unique constraint on the attribute: {0}",
+        None,
     ),
-    _known(r"Problem with ", "Problem with the user name"),
-    KnownText(
-        _TOO_SHORT,
-        "Password length ({has}) is shorter than required ({least})",
+    ("Problem with ", "Problem with the user name", None),
+    (
+        r"\[?(Password length \(\d{1,3}\) is shorter than required \(\d{1,3}\))",
+        "{0}",
         "minPasswordLength",
     ),
-    _known(r"\[?Password is too weak", "Password is too weak", "RequireStrongPassword"),
-    _known(r"\[?Password contains leading/trailing", "Password has blanks at its ends"),
-    _known(r"The password was rejected by a plugin", "rejected by a plugin", "password plugin"),
+    (r"\[?Password is too weak", "Password is too weak", "RequireStrongPassword"),
+    (r"\[?Password contains leading/trailing", "Password has blanks at its ends", None),
+    ("The password was rejected by a plugin", "rejected by a plugin", "password plugin"),
 )
-# Messages of the schema, which hold no value; and whether the field is at fault, not its value.
-_SCHEMA: Final = (
-    (re.compile(r"Missing property\."), True),
-    (re.compile(r"Read-only\."), True),
-    (re.compile(r"Expected \w+ - got \w+\."), False),
-    (re.compile(r"Does not match [a-z-]+ format\."), False),
-    (re.compile(r"(Year|Month|Day) out of range\."), False),
-    (re.compile(r"String is too (short|long): \d+/\d+\."), False),
+# Messages of the schema, which hold no value. The first two mean the field, not its value.
+_OF_THE_FIELD: Final = frozenset({"Missing property.", "Read-only."})
+_OF_THE_VALUE: Final = re.compile(
+    r"Expected \w+ - got \w+\.|Does not match [a-z-]+ format\.|(Year|Month|Day) out of range\."
+    r"|String is too (short|long): \d+/\d+\."
 )
 _NOT_ALLOWED: Final = re.compile(r"Properties not allowed: ([a-z_0-9, ]{1,200})\.")
 
@@ -174,7 +118,8 @@ def _compared(value: object) -> str:
 
 def right_missing(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
     """Return the error for a 403: nobody's enrolment is at fault, so it is worth another try."""
-    rights = _blotted(", ".join(_rights(answer))) or "unnamed"
+    required = answer.fields().get("required_permissions")
+    rights = _blotted(", ".join(_rights(required))) or "unnamed"
     sentence = f"{operation}: 403: the API user lacks a permission: {rights}"
     return LibraryUnavailable(sentence, f"permission {rights}")
 
@@ -198,9 +143,13 @@ def _named(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
     error = fields.get("error")
     if not isinstance(error, str):
         return Said("no reason is given")
-    for known in _KNOWN:
-        if match := known.pattern.match(error):
-            return _filled(known, match, sent)
+    for pattern, words, setting in _KNOWN:
+        if match := re.match(pattern, error):
+            names = match.groups()
+            # What we sent as category and branch is configuration.
+            of_ours = str(sent.get(names[0])) if names else ""
+            filled = setting.format(*names, sent=of_ours) if setting else None
+            return Said(words.format(*names, sent=of_ours), filled)
     return Said(plain_words(error, sent))
 
 
@@ -228,34 +177,17 @@ def _blotted(text: str) -> str:
 
 
 def _is_plain(word: str) -> bool:
-    return word[0].islower() or word in _CAPITALISED
-
-
-def _filled(known: KnownText, match: re.Match[str], sent: Mapping[str, Any]) -> Said:
-    """Return a known text with its names; what we sent as category and branch is configuration."""
-    names = {
-        "category_id": str(sent.get("category_id")),
-        "library_id": str(sent.get("library_id")),
-        **match.groupdict(),
-    }
-    words = known.words.format(**names)
-    if known.setting is None:
-        return Said(words)
-    return Said(words, known.setting.format(**names))
+    return word[0].islower() or bool(_BEGINNING.fullmatch(word))
 
 
 def _schema_errors(errors: list[Any], sent: Mapping[str, Any]) -> Said:
-    parts = []
-    setting = None
-    for error in errors[:_MOST_ERRORS]:
-        if not isinstance(error, Mapping):
-            continue
-        message = str(error.get("message"))
-        path = str(error.get("path"))
-        part = _schema_error(message, path, sent)
-        parts.append(part.words)
-        setting = setting or part.setting
-    return Said("; ".join(parts) or "no reason is given", setting)
+    parts = [
+        _schema_error(str(error.get("message")), str(error.get("path")), sent)
+        for error in errors[:_MOST_ERRORS]
+        if isinstance(error, Mapping)
+    ]
+    setting = next((part.setting for part in parts if part.setting), None)
+    return Said("; ".join(part.words for part in parts) or "no reason is given", setting)
 
 
 def _schema_error(message: str, path: str, sent: Mapping[str, Any]) -> Said:
@@ -263,12 +195,11 @@ def _schema_error(message: str, path: str, sent: Mapping[str, Any]) -> Said:
         # The names are those of our own request; a value stands in none.
         return Said(message, f"field {not_allowed[1]}")
     field = path.removeprefix("/body/").partition("/")[0]
-    named = f"{field}: " if field in _NAMEABLE else ""
-    for pattern, of_the_setup in _SCHEMA:
-        if pattern.fullmatch(message):
-            if named and of_the_setup:
-                return Said(f"{named}{message}", f"field {field}")
-            return Said(f"{named}{message}")
+    named = f"{field}: " if field in FIELDS or _OTHER_FIELDS.fullmatch(field) else ""
+    if message in _OF_THE_FIELD:
+        return Said(f"{named}{message}", f"field {field}" if named else None)
+    if _OF_THE_VALUE.fullmatch(message):
+        return Said(f"{named}{message}")
     return Said(f"{named}{plain_words(message, sent)}")
 
 
@@ -295,23 +226,15 @@ def _kind_of(answer: HttpAnswer) -> str:
     return "no answer of Koha's"
 
 
-def _rights(answer: HttpAnswer) -> list[str]:
+def _rights(required: object) -> list[str]:
     """Return the rights of a 403: an object, or in GET /patrons a list of alternatives."""
-    alternatives = answer.fields().get("required_permissions")
-    if not isinstance(alternatives, list):
-        alternatives = [alternatives]
-    names: set[str] = set()
-    for alternative in alternatives:
-        if isinstance(alternative, Mapping):
-            names.update(_right(module, part) for module, part in alternative.items())
-    # Of several that would do, the one in the module that the broker needs anyhow.
-    of_borrowers = {name for name in names if name.startswith(_OUR_MODULE)}
-    return sorted((of_borrowers or names) - {""})
-
-
-def _right(module: object, part: object) -> str:
-    if not _MODULE.fullmatch(str(module)):
-        return ""
-    if isinstance(part, str) and _NAME.fullmatch(part) and part != "1":
-        return f"{module}: {part}"
-    return str(module)
+    alternatives = required if isinstance(required, list) else [required]
+    pairs = (pair for each in alternatives if isinstance(each, Mapping) for pair in each.items())
+    names = {
+        str(module) if part == "1" else f"{module}: {part}"
+        for module, part in pairs
+        if _RIGHT.fullmatch(str(module)) and (part == "1" or _RIGHT.fullmatch(str(part)))
+    }
+    # Of several that would do, name the one in the module that the broker needs anyhow.
+    of_borrowers = {name for name in names if name.startswith("borrowers")}
+    return sorted(of_borrowers or names)

@@ -1,14 +1,14 @@
-"""How borrowers are found in Koha: by CPR number, mark, internal number, or what somebody typed."""
+"""How borrowers are found in Koha: by CPR number, internal number, or what somebody typed."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from broker.adapters.library_systems import koha_refusals, koha_requests, koha_responses
+from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
 from broker.adapters.library_systems.cpr_spellings import shaped_as_cpr, spellings
-from broker.adapters.library_systems.koha_requests import PATRONS, Calls, Query
-from broker.adapters.library_systems.koha_responses import Patron
+from broker.adapters.library_systems.koha_calls import PATRONS, Calls, Query
+from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.core.errors import LibraryUnavailable
 from broker.core.input_normalization import without_invisible, without_spaces
@@ -44,7 +44,7 @@ class PatronSearches:
             return []
         # Koha's database takes other digits and letters for the plain ones; no card is printed so.
         fields = ["cardnumber", "userid"] if name.isascii() else ["userid"]
-        query = koha_requests.by_fields(fields, [name])
+        query = koha_calls.by_fields(fields, [name])
         found = self.search("typed", query, deadline)
         if len(found) > _MOST_NAMED:
             raise LibraryUnavailable(f"typed: {_EVERYONE}")
@@ -53,14 +53,6 @@ class PatronSearches:
             if same:
                 return same
         return []
-
-    def marked(self, mark: str, deadline: datetime) -> list[Patron]:
-        """Return the patrons made under this enrolment id."""
-        field = self._settings.mark_field
-        found = self.search("marked", {field: mark}, deadline)
-        if any(patron.get(field) != mark for patron in found):
-            raise LibraryUnavailable(f"marked: {_EVERYONE}")
-        return found
 
     def similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
@@ -103,8 +95,8 @@ class PatronSearches:
 
     def patron(self, number: str, deadline: datetime) -> Patron | None:
         """Return the patron of this ``patron_id``, or None."""
-        path = koha_requests.patron_path(number)
-        headers = koha_requests.embedding(self._settings.cpr_attribute)
+        path = koha_calls.patron_path(number)
+        headers = koha_calls.embedding(self._settings.cpr_attribute)
         answer = self._calls.call("read", "GET", path, deadline, headers=headers)
         patron = answer.fields()
         if answer.status == 404 and "error" in patron:  # Koha's own, not some proxy's
@@ -122,14 +114,16 @@ class PatronSearches:
     ) -> list[Patron]:
         """Return the first ``most`` patrons that meet a query, with their attributes.
 
+        The query stands in the body, which no answer repeats and no log holds
+        (docs/reference/koha.md#search).
+
         Without these, whoever was found by a card would seem to have no CPR, or another one.
         """
-        headers, body = koha_requests.carried(query, self._settings.query_in)
-        headers = {**headers, **koha_requests.embedding(self._settings.cpr_attribute)}
+        headers = koha_calls.embedding(self._settings.cpr_attribute)
         # One page is enough: two borrowers are already a case for staff.
         path = f"{PATRONS}?_per_page={most}{order}"
-        answer = self._calls.call(operation, "GET", path, deadline, headers=headers, body=body)
-        return koha_responses.patrons(answer, operation)
+        answer = self._calls.call(operation, "GET", path, deadline, headers=headers, body=query)
+        return koha_patrons.patrons(answer, operation)
 
     def _carrying(
         self, cpr: str, fields: Sequence[str], operation: str, deadline: datetime
@@ -140,9 +134,9 @@ class PatronSearches:
         """
         spelled = spellings(cpr)
         kind = self._settings.cpr_attribute
-        found = self.search(operation, koha_requests.by_fields(fields, spelled), deadline)
+        found = self.search(operation, koha_calls.by_fields(fields, spelled), deadline)
         if kind:
-            query = koha_requests.by_attribute(kind, spelled)
+            query = koha_calls.by_attribute(kind, spelled)
             found += self.search(operation, query, deadline)
         if not all(_carries(patron, fields, spelled, kind) for patron in found):
             raise LibraryUnavailable(f"{operation}: {_EVERYONE}")
@@ -160,7 +154,7 @@ def _by_likeness(
 
 
 def _has_address(patron: Patron, email: str) -> bool:
-    return _fold(koha_responses.text_of(patron, "email") or "") == _fold(email)
+    return _fold(koha_patrons.text_of(patron, "email") or "") == _fold(email)
 
 
 def _fold(address: str) -> str:
@@ -170,15 +164,15 @@ def _fold(address: str) -> str:
 
 
 def _is_born(patron: Patron, birth_date: date | None) -> bool:
-    return birth_date is not None and koha_responses.day(patron.get("date_of_birth")) == birth_date
+    return birth_date is not None and koha_patrons.day(patron.get("date_of_birth")) == birth_date
 
 
 def _is_named(patron: Patron, field: str, name: str) -> bool:
-    value = koha_responses.text_of(patron, field) or ""
+    value = koha_patrons.text_of(patron, field) or ""
     return value.casefold() == name.casefold()
 
 
 def _carries(patron: Patron, fields: Sequence[str], spelled: Sequence[str], kind: str) -> bool:
-    values = [koha_responses.text_of(patron, field) or "" for field in fields]
-    values += koha_responses.attributes(patron, kind)
+    values = [koha_patrons.text_of(patron, field) or "" for field in fields]
+    values += [str(each.get("value")) for each in koha_patrons.attributes(patron, kind)]
     return any(value.strip() in spelled for value in values)

@@ -40,8 +40,7 @@ class KohaKeys(ConnectionKeys):
     ``mark_field`` the one reserved for the enrolment id. With ``card_number`` "cpr" the CPR is the
     card number too, with "system" Koha gives one; ``cpr_attribute`` is the extended attribute with
     the CPR, where the library has one; ``cpr_fields`` are the fields in which ten digits are a CPR:
-    a library whose cards have numbers of ten digits leaves out the card number. ``query_in`` is the
-    part of a search request that carries the query.
+    a library whose cards have numbers of ten digits leaves out the card number.
     """
 
     api_path = "/api/v1"
@@ -56,7 +55,6 @@ class KohaKeys(ConnectionKeys):
     card_number: Literal["cpr", "system"]
     cpr_attribute: str = Field("", max_length=10, pattern=r"^\w*$")
     cpr_fields: tuple[Literal["userid", "cardnumber"], ...] = ("userid", "cardnumber")
-    query_in: Literal["body", "header"] = "body"
 
     @field_validator("card_number")
     @classmethod

@@ -1,55 +1,64 @@
-"""Proves Koha's set-up by searches and by creates that Koha always rolls back; it writes nothing.
+"""Checks of Koha's set-up: a proof that writes nothing, and a trial with borrowers that it deletes.
 
-A create with an attribute type that does not exist is refused in any case, and Koha names a wrong
-category, a wrong branch and a wrong attribute type before that one (docs/reference/koha.md#check).
+The proof searches, and sends creates that Koha always rolls back. A create with an attribute type
+that does not exist is refused in any case, and Koha names a wrong category, a wrong branch and a
+wrong attribute type before that one (docs/reference/koha.md#check).
 """
 
 import secrets
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from string import ascii_uppercase
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer, moment
-from broker.adapters.library_systems import koha_refusals, koha_requests
-from broker.adapters.library_systems.koha_requests import PATRONS, Calls
+from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
+from broker.adapters.library_systems.koha_calls import PATRONS, Calls
 from broker.adapters.library_systems.koha_searches import PatronSearches
-from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
-from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved, unknown_fields
+from broker.adapters.library_systems.koha_settings import KohaKeys
+from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved
 from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, Sip2Client
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.pins import PIN_LENGTH, PinAnswer
 from broker.core.errors import LibraryRefused
+from broker.core.ports import LibrarySystem
 
-# Ten digits that are no date, and no mark: asked for to see how the search answers.
+# Ten digits that are no date: asked for to see how the search answers.
 _NOBODY: Final = "0000000000"
 _OPERATION: Final = "prove"
+# In the field of the enrolment id; no drawn enrolment id is this one.
+TRIAL_MARK: Final = "0" * 24 + "deadbeef"
+_TRIAL: Final = "trial"
+_SURNAME: Final = "Trial of the broker"
+_EMAIL: Final = "trial@broker.invalid"  # so that Koha sends its notice, to nobody
+_NOT_PROVEN: Final = (
+    "mails: that Koha sends nothing about the borrowers that the broker makes",
+    "whether a borrower may borrow: circulation rules are not read",
+    "login forms of OPAC and staff client: closed, because a PIN is a weak password",
+    "FailedLoginAttempts: empty, unless library_account.mail_code is never",
+    "PatronSelfRegistration: off",
+    "OPACPatronDetails: mail address and CPR attribute are not changed with a PIN alone",
+    "category: librarians' working accounts have one that no policy names",
+)
+_NO_MACHINE: Final = "self-service machines: there is no [library.sip2]"
 
 
+@dataclass(frozen=True, slots=True)
 class SetupProof:
     """One proof of what the policies expect of one Koha; every call ends by ``deadline``."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        searches: PatronSearches,
-        settings: KohaKeys,
-        expected: ExpectedSetup,
-        deadline: datetime,
-        *,
-        machine: Sip2Client | None = None,
-    ) -> None:
-        self._calls = calls
-        self._searches = searches
-        self._settings = settings
-        self._expected = expected
-        self._deadline = deadline
-        self._machine = machine
+    calls: Calls
+    searches: PatronSearches
+    settings: KohaKeys
+    expected: ExpectedSetup
+    deadline: datetime
+    machine: Sip2Client | None = None
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Koha is unavailable."""
         steps: tuple[Step, ...] = (
-            partial(unknown_fields, "Koha", self._expected, FIELDS),
             self._searching,
             self._changing,
             self._categories,
@@ -58,8 +67,7 @@ class SetupProof:
         return proved("Koha", steps, goes_on=("permission",))
 
     def _searching(self) -> Iterator[SetupFault]:
-        self._searches.by_cpr(_NOBODY, self._deadline)
-        self._searches.marked(_NOBODY, self._deadline)
+        self.searches.by_cpr(_NOBODY, self.deadline)
         yield from ()
 
     def _changing(self) -> Iterator[SetupFault]:
@@ -67,13 +75,13 @@ class SetupProof:
         # changes in either case.
         path = f"{PATRONS}/0/password"
         empty = {"password": "", "password_2": ""}
-        answer = self._calls.call(_OPERATION, "POST", path, self._deadline, body=empty)
+        answer = self.calls.call(_OPERATION, "POST", path, self.deadline, body=empty)
         if answer.status != 404:
             raise koha_refusals.unavailable(answer, _OPERATION)
         yield from ()
 
     def _categories(self) -> Iterator[SetupFault]:
-        for category, place in self._expected.categories.items():
+        for category, place in self.expected.categories.items():
             refusal = self._dry_run(category, _random())
             if refusal is None:
                 continue
@@ -89,12 +97,12 @@ class SetupProof:
         """
         impossible = _random()
         attributes = [{"type": impossible, "value": value}]
-        if self._settings.cpr_attribute:
-            attributes.insert(0, {"type": self._settings.cpr_attribute, "value": value})
+        if self.settings.cpr_attribute:
+            attributes.insert(0, {"type": self.settings.cpr_attribute, "value": value})
         body = {
             "surname": "Dry run",
             "category_id": category,
-            "library_id": self._settings.library_id,
+            "library_id": self.settings.library_id,
             "extended_attributes": attributes,
         }
         answer = self._send_dry_run(body)
@@ -110,27 +118,129 @@ class SetupProof:
 
         Beside the creates of others a deadlock answers so now and then.
         """
-        headers = koha_requests.CREATE_HEADERS
-        call = partial(self._calls.call, headers=headers, body=body)
-        send = partial(call, _OPERATION, "POST", PATRONS, self._deadline)
+        headers = koha_calls.CREATE_HEADERS
+        call = partial(self.calls.call, headers=headers, body=body)
+        send = partial(call, _OPERATION, "POST", PATRONS, self.deadline)
         answer = send(also=500)
         return send() if answer.status == 500 else answer
 
     def _undone(self, answer: HttpAnswer) -> LibraryRefused:
         """Delete the patron of a Koha that takes attributes of no type, and return the error."""
         number = str(answer.fields().get("patron_id"))
-        path = koha_requests.patron_path(number)
-        self._calls.call(_OPERATION, "DELETE", path, self._deadline)
+        path = koha_calls.patron_path(number)
+        self.calls.call(_OPERATION, "DELETE", path, self.deadline)
         sentence = f"{_OPERATION}: the dry run made patron {number}, which was deleted again"
         return LibraryRefused(sentence, "patron attribute types")
 
     def _machine_port(self) -> Iterator[SetupFault]:
         """Log in to the machine port and ask about a card number that nobody has."""
-        if self._machine is None:
+        if self.machine is None:
             return
-        until = moment(self._deadline, self._settings.timeout)
-        if self._machine.accepts(_random(), _random(), until):
+        until = moment(self.deadline, self.settings.timeout)
+        if self.machine.accepts(_random(), _random(), until):
             yield SetupFault(SETTING, f"Koha: {TAKES_ANY}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBorrowers:
+    """One trial of what the policies expect of one Koha; every call ends by ``deadline``."""
+
+    calls: Calls
+    searches: PatronSearches
+    library: LibrarySystem
+    settings: KohaKeys
+    deadline: datetime
+
+    def trial(self, expected: ExpectedSetup) -> SetupTrial:
+        """Delete what an earlier trial left, then try each category."""
+        tried = [partial(self._try, *item) for item in expected.categories.items()]
+        steps: list[Step] = [self._delete_leftovers, *tried]
+        faults = proved("Koha", steps, goes_on=("",))
+        not_proven = _NOT_PROVEN if self.settings.sip2 else (*_NOT_PROVEN, _NO_MACHINE)
+        return SetupTrial(faults, not_proven)
+
+    def _delete_leftovers(self) -> Iterator[SetupFault]:
+        ours = {self.settings.mark_field: TRIAL_MARK, "surname": _SURNAME}
+        for patron in self.searches.search(_TRIAL, ours, self.deadline):
+            if ours.items() <= patron.items():
+                yield from self._delete(patron)
+
+    def _try(self, category: str, place: str) -> Iterator[SetupFault]:
+        body = self._body(category)
+        answer = self._post(body)
+        if answer.status != 201:
+            refusal = koha_refusals.refused(answer, "create", body)
+            setting = refusal.setting or f"category_id {category}"
+            yield SetupFault(setting, f"{place}: Koha: no borrower can be made: {refusal}")
+            return
+        patron = answer.fields()
+        try:
+            yield from self._faults_of(patron, body, category, place)
+        finally:
+            yield from self._delete(patron)
+
+    def _faults_of(
+        self, patron: Mapping[str, Any], body: Mapping[str, Any], category: str, place: str
+    ) -> Iterator[SetupFault]:
+        made = koha_patrons.borrower(patron, self.settings)
+        if made.card is None:
+            what = "a new borrower has no card number, so no PIN works (autoMemberNum)"
+            yield SetupFault("autoMemberNum", f"Koha: {what}")
+        if self.settings.cpr_attribute and self._takes_the_attribute_twice(body):
+            kind = self.settings.cpr_attribute
+            what = "two borrowers can have one CPR number (tick Unique identifier)"
+            yield SetupFault(f"unique patron attribute type {kind}", f"Koha: {what}")
+        pin = "".join(secrets.choice("0123456789") for _ in range(PIN_LENGTH))
+        self.library.set_pin(made.number, pin, self.deadline)
+        answer = self.library.check_pin(made, pin, self.deadline)
+        if made.card is not None and answer is not PinAnswer.RIGHT:
+            what = f"a PIN that was set in {category} is {answer.value} at its first use"
+            yield SetupFault(f"PIN {category}", f"{place}: Koha: {what}")
+
+    def _takes_the_attribute_twice(self, body: Mapping[str, Any]) -> bool:
+        """Try a second borrower with the same attribute, and delete it if Koha makes it."""
+        names = {"userid": _drawn(), "cardnumber": _drawn()}
+        second = {name: names.get(name, value) for name, value in body.items()}
+        answer = self._post(second)
+        if answer.status != 201:
+            return False
+        list(self._delete(answer.fields()))
+        return True
+
+    def _body(self, category: str) -> dict[str, Any]:
+        settings = self.settings
+        number = _drawn()
+        body: dict[str, Any] = {
+            "surname": _SURNAME,
+            "email": _EMAIL,
+            "library_id": settings.library_id,
+            "category_id": category,
+            "userid": number,
+            settings.mark_field: TRIAL_MARK,
+            "expiry_date": (datetime.now(UTC).date() + timedelta(days=1)).isoformat(),
+        }
+        body |= dict.fromkeys(koha_patrons.number_fields(settings), number)
+        if settings.cpr_attribute:
+            body["extended_attributes"] = [{"type": settings.cpr_attribute, "value": number}]
+        return body
+
+    def _post(self, body: Mapping[str, Any]) -> HttpAnswer:
+        headers = koha_calls.CREATE_HEADERS
+        call = self.calls.call
+        return call(_TRIAL, "POST", PATRONS, self.deadline, headers=headers, body=body)
+
+    def _delete(self, patron: Mapping[str, Any]) -> Iterator[SetupFault]:
+        number = str(patron.get("patron_id"))
+        path = koha_calls.patron_path(number)
+        answer = self.calls.call(_TRIAL, "DELETE", path, self.deadline)
+        if answer.status != 204:
+            what = f"the trial borrower {number} could not be deleted: {answer.status}"
+            yield SetupFault(f"trial borrower {number}", f"Koha: {what}")
+
+
+def _drawn() -> str:
+    """Return a card number that nobody has and that is no CPR number."""
+    return f"T{secrets.randbelow(10**9):09}"
 
 
 def _random() -> str:

@@ -1,11 +1,10 @@
 """The steps of a proof of a library system's set-up, taken in turn until one finds it down."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import SetupFault
 from broker.core.errors import LibraryError
-from broker.files.checked_files import did_you_mean
 
 UNAVAILABLE: Final = "unavailable"
 
@@ -31,15 +30,3 @@ def proved(
             if not setting.startswith(goes_on):
                 break
     return tuple(found.values())
-
-
-def unknown_fields(
-    system: str, expected: ExpectedSetup, fields: frozenset[str]
-) -> Iterator[SetupFault]:
-    """Yield a fault for each field of a policy that the system has not."""
-    for field, place in expected.fields.items():
-        if field not in fields:
-            near = did_you_mean(field, fields)
-            mend = near or f"fields: {', '.join(sorted(fields))}"
-            sentence = f"{place}: {system} has no field {field!r} ({mend})"
-            yield SetupFault(f"field {field}", sentence)

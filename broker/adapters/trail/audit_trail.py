@@ -26,9 +26,8 @@ _PLAIN: Final = (
     "reason",
     "by",
     "base",
-    "why",
 )
-_LISTS: Final = ("attributes", "near_misses", "changes", "approved_by")
+_LISTS: Final = ("attributes", "near_misses")
 _OTHERS: Final = 0o022
 
 

@@ -79,14 +79,14 @@ class PersonKeys:
             found["tag"] = tag(key, event.reference)
         return found
 
-    def has_any(self, group: str, now: datetime) -> bool:
-        """Return whether a person has a key."""
-        return any(self.store.list(KIND, group, now))
-
     def erase(self, group: str, now: datetime, before: datetime | None = None) -> int:
-        """Delete a person's keys up to the month of ``before``, and return how many there were."""
-        last = f"{before or now:%Y-%m}"
-        keys = [key for key, _ in self.store.list(KIND, group, now) if key.name <= last]
+        """Delete a person's keys that were made until ``before``, and return how many there were.
+
+        None deletes all. A key of the same month that was made later stays: the person has come
+        again.
+        """
+        latest = TRAIL_KEY.until(before) if before else datetime.max.replace(tzinfo=now.tzinfo)
+        keys = [key for key, kept in self.store.list(KIND, group, now) if kept.until <= latest]
         for key in keys:
             self.store.drop(key)
             self.cache.pop(key, None)

@@ -9,28 +9,21 @@ from broker.core.policy.model import BorrowerRule, PolicySet
 
 @dataclass(frozen=True, slots=True)
 class ExpectedSetup:
-    """The borrower categories and fields that a policy set names.
+    """The borrower categories that a policy set names.
 
     Each leads to the first line of a policy file that names it (``student.yaml:12``).
     """
 
     categories: Mapping[str, str]
-    fields: Mapping[str, str]
 
     @classmethod
     def of(cls, policies: PolicySet) -> Self:
         """Return what the borrower rules of all policies name, upgrades and lowerings included."""
         categories: dict[str, str] = {}
-        fields: dict[str, str] = {}
-        for policy in policies.policies:
-            rule = policy.borrower
-            if rule is None:
-                continue
-            for category in categories_of(rule):
-                categories.setdefault(category, str(rule.place))
-            for field in rule.fields:
-                fields.setdefault(field.name, str(field.place))
-        return cls(categories, fields)
+        for rule in (policy.borrower for policy in policies.policies):
+            for category in categories_of(rule) if rule else ():
+                categories.setdefault(category, str(rule.place) if rule else "")
+        return cls(categories)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ class PinAnswer(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
     EXPIRED = "expired"  # right, and the system asks for a new one
-    LOCKED = "locked"  # refused after too many wrong tries, right or not
     NO_CARD_NUMBER = "no_card_number"  # the system cannot say: the borrower has no card number
     UNKNOWN = "unknown"  # the system cannot be asked at all (LibraryCapability.PIN_CHECKED)
 

@@ -7,12 +7,12 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Final, Literal
 
-from broker.core.consent.disclosure import ALWAYS, Disclosure, Item, Part
-from broker.core.entities import PERSISTENT, Text
+from broker.core.consent.disclosure import ALWAYS, Disclosure, Part
+from broker.core.entities import PERSISTENT
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, LegalBasis
 
-# How long an answer counts; its receipt is kept longer (``use_cases.consents.receipts.KEPT_FOR``).
+# How long an answer counts; its receipt is kept longer.
 REMEMBERED_FOR: Final = timedelta(days=365)
 # Without a usable CPR number: institutions may give an identifier to somebody else.
 REMEMBERED_WITHOUT_CPR_FOR: Final = timedelta(days=183)
@@ -52,7 +52,7 @@ class Receipt:
 
     ``material`` and ``shown`` are digests of ``Disclosure``, ``terms`` that of its terms and
     ``parts`` one of each of its parts, so that less under the same terms is known as less; names
-    are kept, values never. One of an earlier release lacks the last two (``completed``).
+    are kept, values never.
 
     Source: docs/reference/consent.md#record.
     """
@@ -164,6 +164,23 @@ def standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     return tuple(takewhile(lambda made: made.is_yes, newest_first(receipts)))
 
 
+def select_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Return the answers that a login may go by: the last one, and each yes that may count.
+
+    A yes for one login only may count too: it may be the last to say that an attribute stays back.
+    Newest first.
+    """
+    answers = newest_first(receipts)
+    counting = []
+    known: set[str] = set()
+    for each in standing(answers):
+        left = {*each.names} - {*each.told}
+        if each.valid_until or left - known:
+            counting.append(each)
+        known |= {*each.names}
+    return tuple(dict.fromkeys([*answers[:1], *counting]))
+
+
 def governing(
     disclosure: Disclosure, receipts: Iterable[Receipt], hmacs: LookupHmacs, now: datetime
 ) -> Receipt | None:
@@ -201,28 +218,10 @@ def covers(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
     """Return whether all of ``disclosure`` was in what ``made`` answered, under the same terms."""
     if made.material == disclosure.material(hmacs):
         return True
-    known = made if made.terms else completed(made, disclosure, hmacs)
-    if known is None or known.terms != disclosure.terms(hmacs):
+    if made.terms != disclosure.terms(hmacs):
         return False
-    answered = frozenset(known.parts)
+    answered = frozenset(made.parts)
     return all(_is_among(part, answered, made.person, hmacs) for part in disclosure.parts)
-
-
-def completed(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> Receipt | None:
-    """Return a receipt of an earlier release with the digests that it lacks; None where unknown.
-
-    It has names and one digest of all: where the terms and watched values of ``disclosure`` with
-    these names make that digest, they are what was answered.
-    """
-    known = {item.name: item for item in disclosure.items}
-    items = (
-        replace(known.get(name) or Item(name, (), Text("", "")), optional=name in made.optional)
-        for name in made.names
-    )
-    asked = replace(disclosure, items=tuple(items))
-    if made.terms or asked.material(hmacs) != made.material:
-        return None
-    return replace(made, terms=asked.terms(hmacs), parts=_digests(asked, made.person, hmacs))
 
 
 def _digests(disclosure: Disclosure, person: str, hmacs: LookupHmacs) -> tuple[str, ...]:

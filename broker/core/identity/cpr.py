@@ -103,17 +103,6 @@ def birth_date(value: str) -> date | None:
     return _date(century + year, month, day)
 
 
-def birth_digits(number: str) -> str:
-    """Return the six digits of the date of birth; every kind of number begins with them.
-
-    The day of a replacement number is 60 too high. Source: docs/reference/cpr.md#format.
-    """
-    day = int(number[:2])
-    if day > _REPLACEMENT_ADDS:
-        day -= _REPLACEMENT_ADDS
-    return f"{day:02}{number[2:6]}"
-
-
 def _meets_modulus_11(value: str) -> bool:
     digits = map(int, value)
     weighed = sum(weight * digit for weight, digit in zip(_WEIGHTS, digits, strict=True))

@@ -33,11 +33,3 @@ class Mailing:
     name: str
     address: str
     until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ProofOwner:
-    """The person (a pseudonym) that an address proves, and by which proof."""
-
-    owner: str
-    name: str

@@ -59,7 +59,7 @@ def compute_person_id(hmacs: LookupHmacs, login: LoginIdentifiers) -> str | None
     for identifier_type in IDENTIFIER_TYPES:
         value = login.identifiers.get(identifier_type)
         if value:
-            return _compute_of_identifier(
+            return compute_person_id_of_identifier(
                 hmacs, login.upstream, login.institution, identifier_type, value
             )
     return None
@@ -75,22 +75,12 @@ def compute_person_id_of_borrower(hmacs: LookupHmacs, borrower_number: str) -> s
     return hmacs.of(_LABEL, "library", borrower_number)
 
 
-def compute_person_ids_of_identifier(
-    hmacs: LookupHmacs, upstream: str, institution: str, typed: str
-) -> tuple[str, ...]:
-    """Return the person ids of an identifier of an institution whose type is not known."""
-    return tuple(
-        _compute_of_identifier(
-            hmacs, upstream, institution, identifier_type, _fold(identifier_type, typed)
-        )
-        for identifier_type in IDENTIFIER_TYPES
-    )
-
-
-def _compute_of_identifier(
+def compute_person_id_of_identifier(
     hmacs: LookupHmacs, upstream: str, institution: str, identifier_type: str, value: str
 ) -> str:
-    return hmacs.of(_LABEL, "name", upstream, institution, identifier_type, value)
+    """Return the person id of a login without a usable CPR number, by its identifier."""
+    folded = _fold(identifier_type, value)
+    return hmacs.of(_LABEL, "name", upstream, institution, identifier_type, folded)
 
 
 def _fold(identifier_type: str, value: str) -> str:

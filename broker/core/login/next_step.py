@@ -85,7 +85,7 @@ _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_C
 _MAIL_LASTS: Final = timedelta(minutes=30)
 # Changes of the category that the person is told of before the login goes on.
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
-_BY_NO_PIN: Final = frozenset({Errand.PIN, Errand.KEPT, Errand.FORGET})
+_BY_NO_PIN: Final = frozenset({Errand.PIN, Errand.KEPT})
 # What we add ourselves, so that no notice of the upstream covers it.
 OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | MINTED
 

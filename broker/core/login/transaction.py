@@ -38,14 +38,13 @@ class Errand(StrEnum):
     PIN = "pin"  # a new PIN, after a login
     PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
     CHOICES = "choices"
-    KEPT = "kept"  # to see what is kept about oneself
-    FORGET = "forget"  # to have it deleted
+    KEPT = "kept"  # to see and delete what is stored about oneself
 
 
 # What is kept about a person is theirs, whatever policies decide today; a look-up makes nothing.
-OWN_ERRANDS: Final = frozenset({Errand.CHOICES, Errand.KEPT, Errand.FORGET})
+OWN_ERRANDS: Final = frozenset({Errand.CHOICES, Errand.KEPT})
 # A PIN may be guessed, a screen left open: these are for whoever logs in afresh, and otherwise.
-GUARDED_ERRANDS: Final = frozenset({Errand.SIGN_UP, Errand.PIN, Errand.KEPT, Errand.FORGET})
+GUARDED_ERRANDS: Final = frozenset({Errand.SIGN_UP, Errand.PIN, Errand.KEPT})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -262,7 +261,6 @@ class Transaction:
     # on a computer that others use too, there or begun there: nothing is remembered
     shared: bool = False
     back: str | None = None  # the service to go on to after an errand
-    awaited: str | None = None  # the person id that must log in, where the errand is one's own
     browser: str | None = None  # pseudonym of the browser cookie
     intent: str | None = None
     upstream: str | None = None

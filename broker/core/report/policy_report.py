@@ -1,58 +1,14 @@
-"""The report as a value: what leaves, by which set, for whom, since when, and what is not said."""
+"""The report as a value: what leaves, by which set, for whom, and what is not said."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 
-from broker.core.entities import Names, Service, Text, Upstream
+from broker.core.entities import Service, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.policy.model import Policy
 from broker.core.report.missing_answers import LibraryAnswers, Question, missing
 from broker.core.report.what_leaves import Given, WhatLeaves
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedSet:
-    """The set that is reported: the record in force, or a folder and why that.
-
-    ``folder`` is None where the set in force is reported; ``reason`` why it is not, "" where a
-    folder was asked for.
-    """
-
-    digest: str
-    site_digest: str
-    folder: str | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedChange:
-    """One change of the set in force: when, by whom, why, and the summary of its record.
-
-    ``rows`` say who gets what else by it; None where that cannot be said any more, and of the
-    first set.
-    """
-
-    at: datetime
-    who: str
-    why: str
-    how: str
-    digest: str
-    summary: Names
-    rows: Names | None = None
-
-    @property
-    def first(self) -> bool:
-        """Return whether there was no set before."""
-        return self.how == "first"
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """The changes since a day, the newest first."""
-
-    since: date
-    rows: tuple[ReportedChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +32,15 @@ class Protection:
 
 @dataclass(frozen=True, slots=True)
 class PolicyReport:
-    """Everything that the record for the data protection officer says."""
+    """Everything that the record for the data protection officer says.
+
+    ``digest`` is that of the policies; ``folder`` where they are, None for those configured.
+    """
 
     day: date
     base_url: str
-    reported: ReportedSet
+    digest: str
+    folder: str | None
     leaves: WhatLeaves
     services: tuple[Service, ...]
     upstreams: tuple[Upstream, ...]
@@ -88,7 +48,6 @@ class PolicyReport:
     library: LibrarySystemUse
     protection: Protection
     labels: Mapping[str, Text] = field(repr=False)
-    changes: Changes | None = None
     register: str = ""  # the register of persons, where one is configured
 
     @property

@@ -80,13 +80,22 @@ PERSON_KEYS: Final = Retention(
     _("the first start"),
     _("a process with other keys does not start: it would make other people of everybody"),
 )
+MAILBOX_INDEX: Final = Retention(
+    "index",
+    _("the person id of the one person whom a mail address proves"),
+    "a keyed hash of the mail address",
+    None,
+    _("the proof"),
+    _("one mailbox speaks for one person"),
+    _("as long as the proof"),
+)
 RECEIPT: Final = Retention(
-    "receipt",
+    "person",
     _(
         "what was agreed to, refused, told or taken back: names of attributes, no value; "
         "hashes of it"
     ),
-    "a keyed hash of person and service",
+    "the person id",
     2 * _YEAR,
     _("the answer"),
     _("to prove a consent (GDPR article 7(1)), and not to ask again"),
@@ -149,22 +158,13 @@ MAIL_SENT: Final = Retention(
     _("staff see why a mail did not arrive"),
 )
 PROOF: Final = Retention(
-    "proof",
+    "person",
     _("a mail address that was shown to be the person's own"),
-    "a keyed hash of the person id",
+    "the person id",
     None,
     _("the proof"),
     _("the person is not asked for it at each login"),
     _("as long as the policy's `remembered_for`, a year for the address of a borrower"),
-)
-PROOF_OWNER: Final = Retention(
-    "proof",
-    _("whose proof a mail address is, as keyed hashes"),
-    "a keyed hash of the mail address",
-    None,
-    _("the proof"),
-    _("one mailbox speaks for one person"),
-    _("as long as the proof"),
 )
 SESSION: Final = Retention(
     "session",
@@ -200,9 +200,9 @@ LIMIT: Final = Retention(
     _("its window: ten minutes to a day; a year for the wrong PINs of an own browser"),
 )
 DECLINED: Final = Retention(
-    "counter",
+    "person",
     _("that a person does not want another category"),
-    "a keyed hash of the person id",
+    "the person id",
     180 * _DAY,
     _("the answer"),
     _("they are not asked at every login"),
@@ -260,49 +260,6 @@ TRAIL_ANCHOR: Final = Retention(
     5 * _YEAR,
     _("the line"),
     _("a cut is seen"),
-)
-POLICY_SET: Final = Retention(
-    "policy",
-    _(
-        "which policies are in force, who put them there, when and why; the sets of files"
-        " themselves"
-    ),
-    "the digest of the files",
-    100 * _YEAR,
-    _("the change"),
-    _("they are no person's but for the administrator's name, and explain what they decided"),
-)
-POLICY_CHANGE: Final = Retention(
-    "policy",
-    _("an earlier change of the policies: who made it, when and why"),
-    "its number",
-    5 * _YEAR,
-    _("the change"),
-    _("who answers for what was decided; as the trail's anchors"),
-)
-POLICY_WORKER: Final = Retention(
-    "policy",
-    _("the policies that decide in a web worker; no person"),
-    "machine and process",
-    10 * _MINUTE,
-    _("its last report"),
-    _("whoever changes them is told which workers are late"),
-)
-FORGETTING: Final = Retention(
-    "forgetting",
-    _("a person who is being forgotten: hashes, person ids, borrower numbers, until it is done"),
-    "a random id",
-    30 * _DAY,
-    _("the order"),
-    _("whoever dies over it, the next one ends it"),
-)
-FORGOTTEN: Final = Retention(
-    "forgotten",
-    _("that a person was forgotten: the time and the person ids, which are keyed hashes"),
-    "the person id and the time",
-    5 * _YEAR,
-    _("the order"),
-    _("a backup that is put back is forgotten again; the same lies in a file of each machine"),
 )
 STAFF_LOGIN: Final = Retention(
     "staff",

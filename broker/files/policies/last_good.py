@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,13 @@ _CURRENT: Final = "current"
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
-def promote(state: Path, files: Mapping[str, bytes]) -> None:
+def promote(
+    state: Path, files: Mapping[str, bytes], record: Callable[[str | None, str], None]
+) -> None:
     """Make ``files`` the last good set; OSError where they cannot be written.
+
+    ``record`` gets the digest before and the new one while the old set is still the last good one,
+    and may raise. The folder is locked meanwhile, so that of several workers one calls it.
 
     A crash at any point leaves the old set or the new one. The files lie in a folder named by their
     hash, complete before it gets that name; then one rename moves the pointer.
@@ -30,9 +35,12 @@ def promote(state: Path, files: Mapping[str, bytes]) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = digest(files)
     with _locked(home, fcntl.LOCK_EX):
-        if _current(home) == name and _held(home / name) == files:
+        before = _current(home)
+        if before == name and _held(home / name) == files:
             return
         _write_set(home, name, files)
+        if before != name:
+            record(before, name)
         pointer = home / f".{secrets.token_hex(8)}"
         _write(pointer, name.encode())
         pointer.rename(home / _CURRENT)

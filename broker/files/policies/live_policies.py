@@ -15,7 +15,7 @@ from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.consistency_checks import faults_at
 from broker.files.policies.example_failures import failures
 from broker.files.policies.examples import Result, run_examples
-from broker.files.policies.policy_folder import FoundFiles, PolicyFolder, PolicySource, file_marks
+from broker.files.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
 from broker.files.policies.unlike_live_logins import unlike_live_logins
 from broker.files.uncollected import uncollected
 
@@ -34,6 +34,12 @@ _TRIED_EVERY: Final = timedelta(seconds=10)
 LetOthersRun = Callable[[], None]
 # Hears the digest of the set before, and of the one that replaces it.
 TellChange = Callable[[str, str], None]
+# Writes the same into the audit log, before the set decides; AuditUnavailable.
+RecordChange = Callable[[str | None, str], None]
+
+
+def _record_nothing(_before: str | None, _after: str) -> None:
+    pass
 
 
 def load(
@@ -72,18 +78,18 @@ def load_or_last_good(
     state: Path | None,
     now: datetime,
     names: NameableInPolicies = ANY_NAMES,
-    source: PolicySource | None = None,
     *,
     compiled: CompiledFiles | None = None,
+    record: RecordChange = _record_nothing,
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Return the policies of ``folder``, promoted; or the last good ones and the faults.
 
-    With ``source`` its files are read in place of the folder's. ``compiled`` remembers them for the
-    next load. ConfigurationFaults (exit code 78) where neither is valid
+    ``compiled`` remembers the files for the next load, ``record`` hears of another set as
+    ``last_good.promote`` says. ConfigurationFaults (exit code 78) where neither is valid
     (docs/reference/design.md#6).
     """
     try:
-        found = (source or PolicyFolder(folder)).files()
+        found = PolicyFolder(folder).files()
         policies = _parsed(found, now, names, _in_force(found, state), compiled=compiled)
     except ConfigurationFaults as refused:
         kept = last_good.last_good_files(state) if state else None
@@ -96,7 +102,7 @@ def load_or_last_good(
             return _parsed(good, now, names, compiled=compiled), refused.faults
         except ConfigurationFaults:
             raise refused from None
-    return _promoted(state, found.files, policies), ()
+    return _promoted(state, found.files, policies, record, None), ()
 
 
 class LivePolicies:
@@ -104,7 +110,7 @@ class LivePolicies:
 
     def __init__(
         self,
-        source: PolicySource,
+        folder: PolicyFolder,
         held: tuple[PolicySet, tuple[Fault, ...]],
         *,
         seen: object,
@@ -113,18 +119,21 @@ class LivePolicies:
         tell: Callable[[tuple[Fault, ...]], None],
         changed: TellChange,
         compiled: CompiledFiles,
+        record: RecordChange,
     ) -> None:
         """Begin with the set and faults of ``held``; ``seen`` is the signature of the files then.
 
         ``tell`` gets the faults of a bad edit, ``changed`` the digests of the set before and after.
-        ``compiled`` remembers the files that ``held`` is made of.
+        ``compiled`` remembers the files that ``held`` is made of. ``record`` writes each change
+        into the audit log.
         """
-        self._source = source
+        self._folder = folder
         self._state = state
         self._names = names
         self._tell = tell
         self._changed = changed
         self._compiled = compiled
+        self._record = record
         self._held = held
         self._seen = seen
         self._reloading = Lock()
@@ -140,18 +149,19 @@ class LivePolicies:
         state: Path | None = None,
         tell: Callable[[tuple[Fault, ...]], None] = lambda _: None,
         changed: TellChange = lambda _before, _after: None,
-        source: PolicySource | None = None,
+        record: RecordChange = _record_nothing,
     ) -> "LivePolicies":
         """Begin with ``load_or_last_good``; ``tell`` gets a bad edit's faults, () once mended.
 
-        ``changed`` gets the digests before and after, of an edit while nothing ran too.
+        ``changed`` gets the digests before and after, of an edit while nothing ran too. ``record``
+        gets them once on each machine, before the new set decides: ``last_good.promote``.
         """
-        read = source or PolicyFolder(folder)
+        read = PolicyFolder(folder)
         # Before reading: an edit meanwhile is seen at the first refresh.
         seen = _signature(read, names)
         before = last_good.last_good_digest(state) if state else None
         compiled = CompiledFiles()
-        held = load_or_last_good(folder, state, now, names, read, compiled=compiled)
+        held = load_or_last_good(folder, state, now, names, compiled=compiled, record=record)
         if held[1]:
             tell(held[1])
         if before not in {None, held[0].digest}:
@@ -165,6 +175,7 @@ class LivePolicies:
             tell=tell,
             changed=changed,
             compiled=compiled,
+            record=record,
         )
 
     @property
@@ -187,7 +198,7 @@ class LivePolicies:
         if not self._reloading.acquire(blocking=False):
             return self._held[0]
         try:
-            seen = _signature(self._source, self._names)
+            seen = _signature(self._folder, self._names)
             if seen != self._seen or self._is_due(now):
                 self._seen = seen
                 self._try_again_from = now
@@ -207,11 +218,11 @@ class LivePolicies:
         before = policies.digest
         faults: tuple[Fault, ...] = ()
         try:
-            found = self._source.files()
+            found = self._folder.files()
             parsed = _parsed(
                 found, now, self._names, policies.policies, let_others_run, compiled=self._compiled
             )
-            policies = _promoted(self._state, found.files, parsed)
+            policies = _promoted(self._state, found.files, parsed, self._record, before)
         except ConfigurationFaults as found:
             faults = found.faults
         self._held = (policies, faults)
@@ -221,9 +232,9 @@ class LivePolicies:
             self._changed(before, policies.digest)
 
 
-def _signature(source: PolicySource, names: NameableInPolicies) -> object:
+def _signature(folder: PolicyFolder, names: NameableInPolicies) -> object:
     """Return what differs once the files do, or the rules that they are held against."""
-    return source.signature(), file_marks(names.site_rules) if names.site_rules else None
+    return folder.signature(), file_marks(names.site_rules) if names.site_rules else None
 
 
 def _parsed(
@@ -313,13 +324,24 @@ def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
     return well_formed(changed, found.place)
 
 
-def _promoted(state: Path | None, files: Mapping[str, bytes], policies: PolicySet) -> PolicySet:
-    """Store ``files`` as the last good set; a disk that refuses is a warning: the set is good."""
+def _promoted(
+    state: Path | None,
+    files: Mapping[str, bytes],
+    policies: PolicySet,
+    record: RecordChange,
+    before: str | None,
+) -> PolicySet:
+    """Store ``files`` as the last good set; a disk that refuses is a warning: the set is good.
+
+    Without the disk every worker of the machine calls ``record``.
+    """
     if state is None:
         return policies
     try:
-        last_good.promote(state, files)
+        last_good.promote(state, files, record)
     except OSError as error:
+        if before != policies.digest:
+            record(before, policies.digest)
         what = f"the last good policies cannot be kept: {error.strerror}"
         fault = Fault(str(state), what)
         return replace(policies, warnings=(*policies.warnings, fault))

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.policy.set_digest import digest
 from broker.files.strict_yaml import LARGEST
 
 # The file that names the affiliations that are meant to go, one a line.
@@ -34,17 +36,10 @@ class FoundFiles:
     removed: frozenset[str] | None = None
     misnamed: tuple[Fault, ...] = ()
 
-
-class PolicySource(Protocol):
-    """A place that policy files are read from, again and again."""
-
-    def signature(self) -> object:
-        """Return what differs once the files do: cheap enough for every second."""
-        ...
-
-    def files(self) -> FoundFiles:
-        """Return the bytes of every file; ConfigurationFaults where they cannot be had."""
-        ...
+    @property
+    def digest(self) -> str:
+        """Return the digest that names the set."""
+        return digest(self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +80,11 @@ class PolicyFolder:
         )
 
     def _listed(self) -> list[Path]:
-        """Return the paths of the folder's files, but for what is hidden."""
-        paths = self.path.glob("[!.]*")
+        """Return the paths of the folder's files, but for what is hidden.
+
+        A link is followed once: no file of another set is read while a deployment renames it.
+        """
+        paths = Path(realpath(self.path)).glob("[!.]*")
         return sorted(path for path in paths if path.name == REMOVED or _MEANT.search(path.name))
 
 

@@ -38,7 +38,6 @@ from broker.files.settings.tables import (
     MessageLogTable,
     Name,
     PlacesTable,
-    PolicyTable,
     RecordTable,
     RegisterTable,
     ServeTable,
@@ -76,7 +75,6 @@ class Config(SettingsTable):
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
     store: StoreTable
-    policy: PolicyTable = PolicyTable()
     admin: AdminTable | None = None  # the staff view, off without it
     audit: AuditTable
     feeds: dict[Name, FeedTable] = Field(default_factory=dict)

@@ -16,7 +16,6 @@ OBVIOUS: Final = frozenset(
 )
 _TABLES_WITH_SECRETS: Final = frozenset({"library", "mail", "person_register", "serve"})
 _SQLITE: Final = "sqlite:"
-_SHARED: Final = "redis"  # begins the addresses of Redis, its Sentinels and its Cluster
 
 
 def crosschecks(raw: RawSettings) -> tuple[Fault, ...]:
@@ -138,15 +137,6 @@ def _weak_secrets(table: RawTable, *, https: bool) -> Faults:
         yield Fault(table.where(key), what, "make one with: openssl rand -base64 32")
 
 
-def _one_folder(raw: RawSettings) -> Faults:
-    """Refuse folders that are each in force on their own machine, where the store is shared."""
-    url = raw.table("store").text("url") or ""
-    policy = raw.table("policy")
-    if policy.text("live") == "save" and url.startswith(_SHARED):
-        what = 'is "save" with a store that several machines share: each would have its own folder'
-        yield Fault(policy.where("live"), what, 'write "apply", and run broker policy apply')
-
-
 def _plain_mail(raw: RawSettings) -> Faults:
     """Refuse mail in clear text to another machine: it carries PINs and codes."""
     mail = raw.table("mail")
@@ -221,7 +211,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     _library_accounts,
     _message_log,
     _secrets,
-    _one_folder,
     _plain_mail,
     _keys_apart,
     _messages_apart,

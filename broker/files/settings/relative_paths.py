@@ -28,7 +28,6 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
 
     for service in raw.tables("services"):
         _resolve(service.values, ("logo",), base)
-    _resolve(raw.table("policy").values, ("signers",), base)
     _resolve(raw.table("look").values, ("logo", "favicon"), base)
 
     message_log = raw.table("message_log").values

@@ -92,19 +92,6 @@ def _refresh(value: object) -> object:
 Refresh = Annotated[timedelta, BeforeValidator(_refresh)]
 
 
-def _signers(value: object) -> object:
-    """Read the path of a file, or the lines that would stand in it."""
-    if isinstance(value, str | Path):
-        return Path(value)
-    lines = tuple(value) if isinstance(value, list | tuple) else (value,)
-    if not all(isinstance(line, str) and len(line.splitlines()) == 1 for line in lines):
-        raise ValueError("must be the path of a file, or a list of its lines")
-    return lines
-
-
-Signers = Annotated[Path | tuple[str, ...], BeforeValidator(_signers)]
-
-
 class SettingsTable(Shape):
     """A table of broker.toml: frozen, refusing unknown keys, quoting no value in an error."""
 
@@ -235,15 +222,6 @@ class StoreTable(SettingsTable):
     url: Annotated[StoreUrl, Field(repr=False)]  # may hold a password
     accept_loss: bool = False
     replicas: int = Field(default=0, ge=0)  # of a Redis alone; Sentinel and a Cluster know theirs
-
-
-class PolicyTable(SettingsTable):
-    """Where the policies in force are: a record of the store, or the folder itself."""
-
-    # "save": every edit of the folder is in force at once, on the machine where it lies
-    live: Literal["apply", "save"] = "save"
-    # A file of allowed signers (ssh-keygen(1)), or its lines: two of them sign what gets wider.
-    signers: Signers | None = None
 
 
 def _eppn(value: str) -> str:

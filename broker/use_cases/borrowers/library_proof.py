@@ -83,7 +83,7 @@ class LibraryProof:
 
     def _note(self, expected: ExpectedSetup, now: datetime) -> None:
         """Begin anew where the policies name something else: no proof before that counts."""
-        names = frozenset((*expected.categories, *expected.fields))
+        names = frozenset(expected.categories)
         if self._names not in {None, names}:
             self._began = now
         self._names = names

@@ -39,7 +39,6 @@ class LockedChanges:
         # What changes no borrower that is there goes straight to the library system.
         self.find = library.find
         self.read = library.read
-        self.marked = library.marked
         self.find_similar = library.find_similar
         self.list_borrowers = library.list_borrowers
         self.find_typed = library.find_typed

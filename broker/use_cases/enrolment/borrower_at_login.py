@@ -19,10 +19,7 @@ from broker.core.identity.rights import Right
 from broker.core.identity.usable_cpr import missing_cpr_reason
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
-from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Key, Store
-from broker.core.retention.table import DECLINED
 from broker.use_cases.arrived_login import Arrived
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, Finding, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
@@ -48,11 +45,11 @@ class BorrowerAtLogin:
     requests: EnrolmentRequests
     finder: BorrowerFinder
     look_ups: LookUpRequests | None
-    store: Store
-    hmacs: LookupHmacs
     mode: Mode = "live"
 
-    def find_number(self, transaction: Transaction, arrived: Arrived, now: datetime) -> str | None:
+    def find_number(
+        self, transaction: Transaction, arrived: Arrived, record: Record[PersonRecord] | None
+    ) -> str | None:
         """Return the number of the borrower that the person has already, or None.
 
         A login that the policies deny for what it lacks alone is let in with a borrower.
@@ -62,10 +59,14 @@ class BorrowerAtLogin:
             return None
         if person.number:
             return person.number
-        return self._find(transaction, person, arrived, now).number
+        return self._find(transaction, person, arrived, record).number
 
     def find_account(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        record: Record[PersonRecord] | None,
+        now: datetime,
     ) -> Account | None:
         """Return the account before anything is asked of the person.
 
@@ -76,11 +77,11 @@ class BorrowerAtLogin:
             return None
         account = None
         if release.borrower == "make" and transaction.errand is not Errand.PIN:
-            wanted = self._wanted_before_answer(transaction, arrived, now)
+            wanted = self._wanted_before_answer(transaction, arrived, record, now)
             if wanted:
-                account = self._find_as_wanted(transaction, person, wanted, arrived, now)
-        account = account or self._find_unchanged(transaction, arrived, now)
-        return replace(account, look_up=self._look_up_reason(person.id, account, arrived))
+                account = self._find_as_wanted(transaction, wanted, arrived, record, now)
+        account = account or self._find_unchanged(transaction, arrived, record, now)
+        return replace(account, look_up=self._look_up_reason(record, account, arrived))
 
     def request_look_up(self, transaction: Transaction, arrived: Arrived) -> None:
         """Request the look-up of a person who has read that the register is asked about them."""
@@ -120,7 +121,8 @@ class BorrowerAtLogin:
         account = self._enrol(transaction, person, wanted, now, patience)
         if account.state is AccountState.DONE and account.number is None:
             # A first match that the worker met: the person is asked about it.
-            return self._find_unchanged(transaction, arrived, now)
+            record = self.ports.persons.read(person.id, self.ports.now())
+            return self._find_unchanged(transaction, arrived, record, now)
         return account
 
     def _find_gap(
@@ -132,7 +134,8 @@ class BorrowerAtLogin:
         now: datetime,
     ) -> Account | None:
         """Return the account where a request without a mail address cannot be stored, else None."""
-        account = self._find_as_wanted(transaction, person, wanted, arrived, now)
+        record = self.ports.persons.read(person.id, now)
+        account = self._find_as_wanted(transaction, wanted, arrived, record, now)
         if account.state in {AccountState.MAIL_REQUIRED, AccountState.CASE}:
             return account
         if account.state is AccountState.UNAVAILABLE:
@@ -155,9 +158,10 @@ class BorrowerAtLogin:
             made = self._outcome_for(transaction, record.value, wanted)
             return _account_of(record.value, made, has_pin_mail=has_pin_mail)
         is_waiting = _is_waiting(transaction)
-        if is_waiting and record and record.value.has_open_case:
+        enrolment = record.value.enrolment if record else None
+        if record and is_waiting and enrolment and enrolment.state is EnrolmentState.CASE:
             return _account_of(record.value, None)  # this login has waited for it
-        is_stored = record is not None and is_under_way(record.value.enrolment)
+        is_stored = is_under_way(enrolment)
         if not (is_stored and is_waiting):
             self.requests.request(person.id, wanted, transaction.claim)
         self.requests.wait(person.id, patience)
@@ -182,16 +186,16 @@ class BorrowerAtLogin:
     def keep_category(self, transaction: Transaction, now: datetime) -> None:
         """Remember that the person does not want another category."""
         if transaction.person:
-            key = declined_key(self.hmacs, transaction.person.id)
-            self.store.drop(key)  # the counter starts again, so that it lasts from today
-            self.store.count(key, 1, DECLINED.until(now), now)
+            self.ports.persons.change(
+                transaction.person.id, lambda each: replace(each, declined_at=now), now
+            )
 
     def _find(
         self,
         transaction: Transaction,
         person: Person,
         arrived: Arrived,
-        now: datetime,
+        record: Record[PersonRecord] | None,
         wanted: WantedBorrower | None = None,
     ) -> FoundBorrower:
         """Return the borrower that the login leads to, and open or end the case that it shows."""
@@ -201,7 +205,6 @@ class BorrowerAtLogin:
         facts = read_person_facts(arrived.reading.attributes)
         if not facts.has_name:
             return FoundBorrower(Finding.CASE, reason="name_required")
-        record = self.ports.persons.read(person.id, now)
         answer = transaction.address_answer
         confirmed = answer.match_hash if answer and answer.is_own else None
         email = arrived.reading.attributes.one(MAIL_PROOF)
@@ -213,7 +216,7 @@ class BorrowerAtLogin:
                 self._replace_address(found.number, address)
             except LibraryError:
                 return found  # the login says so, and the next one asks again
-            record = self.ports.persons.read(person.id, now)
+            record = self.ports.persons.read(person.id, self.ports.now())
             found = find(record, wanted, email=address)
         if self.mode == "live":
             self._update_case(person.id, found, record, wanted)
@@ -254,7 +257,13 @@ class BorrowerAtLogin:
             self.ports.persons.change(person_id, lambda each: each.with_enrolment(after), now)
             self.requests.wake.set()
 
-    def _find_unchanged(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Account:
+    def _find_unchanged(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        record: Record[PersonRecord] | None,
+        now: datetime,
+    ) -> Account:
         """Return the account of a borrower that this login changes nothing of."""
         person = transaction.person
         if person is None:
@@ -262,7 +271,7 @@ class BorrowerAtLogin:
         if person.number and not usable_cpr(arrived):
             # Number and PIN were verified a moment ago.
             return Account(person.number, AccountState.KNOWN)
-        found = self._find(transaction, person, arrived, now)
+        found = self._find(transaction, person, arrived, record)
         match found.finding:
             case Finding.FOUND:
                 return Account(found.number, AccountState.KNOWN, address_question=found.question)
@@ -278,13 +287,16 @@ class BorrowerAtLogin:
     def _find_as_wanted(
         self,
         transaction: Transaction,
-        person: Person,
         wanted: WantedBorrower,
         arrived: Arrived,
+        record: Record[PersonRecord] | None,
         now: datetime,
     ) -> Account:
         """Return the account as the request of this login would change it."""
-        found = self._find(transaction, person, arrived, now, wanted)
+        person = transaction.person
+        if person is None:
+            return Account(None, AccountState.NONE)
+        found = self._find(transaction, person, arrived, record, wanted)
         match found.finding:
             case Finding.FOUND:
                 account = self._describe_found(found, wanted, now)
@@ -327,7 +339,9 @@ class BorrowerAtLogin:
         self, transaction: Transaction, arrived: Arrived, now: datetime
     ) -> Account:
         """Return a borrower that is there as it is; none is made, and none changed."""
-        found = self._find_unchanged(transaction, arrived, now)
+        person = transaction.person
+        record = self.ports.persons.read(person.id, now) if person else None
+        found = self._find_unchanged(transaction, arrived, record, now)
         if found.state is AccountState.NONE:
             return Account(None, AccountState.CLOSED)
         if found.state is AccountState.UNAVAILABLE:
@@ -357,35 +371,30 @@ class BorrowerAtLogin:
         return Account(number, AccountState.OBSERVED, made, found.reason, category=wanted.category)
 
     def _wanted_before_answer(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        record: Record[PersonRecord] | None,
+        now: datetime,
     ) -> WantedBorrower | None:
         """Return the wanted borrower before the person is asked about another category."""
         wanted = _wanted(arrived, "da", now, upgrade=transaction.upgrade is not False)
         if wanted is None or not wanted.upgrade or not wanted.upgrades:
             return wanted
-        return replace(wanted, upgrade=not self._has_declined(transaction, now))
-
-    def _has_declined(self, transaction: Transaction, now: datetime) -> bool:
-        """Return whether the person has refused another category, and is not signing up."""
-        if transaction.person is None or transaction.errand is Errand.SIGN_UP:
-            return False
-        key = declined_key(self.hmacs, transaction.person.id)
-        return self.store.count(key, 0, DECLINED.until(now), now) > 0
+        # A person who signs up is asked again.
+        has_declined = record is not None and record.value.has_declined(now)
+        is_kept = has_declined and transaction.errand is not Errand.SIGN_UP
+        return replace(wanted, upgrade=not is_kept)
 
     def _look_up_reason(
-        self, person_id: str, account: Account, arrived: Arrived
+        self, record: Record[PersonRecord] | None, account: Account, arrived: Arrived
     ) -> LookUpReason | None:
         """Return why the register would be asked about the person; they may say no."""
         if self.look_ups is None or self.mode != "live" or account.number is None:
             return None
         if not looked_up(arrived.decision) or not usable_cpr(arrived):
             return None
-        return self.look_ups.find_reason(person_id)
-
-
-def declined_key(hmacs: LookupHmacs, person_id: str) -> Key:
-    """Return the key of the counter that a person does not want another category."""
-    return Key("counter", hmacs.of("declined upgrade", person_id))
+        return self.look_ups.find_reason(record.value if record else None)
 
 
 def _was_shown_by_search(enrolment: Enrolment) -> bool:

@@ -12,7 +12,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.staff_sentences import StaffSentence, sentence_for
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.proofs.rate_limits import Limit, Limits
+from broker.use_cases.rate_limits import Limit, Limits
 from broker.use_cases.waiting_slots import WakeSignal
 
 # An enrolment that has failed for so long is shown to staff.
@@ -106,7 +106,7 @@ class EnrolmentCases:
 
         TooMany after six an hour for one person: each asks the library system.
         """
-        self._limits.take((TRIES, person_id))
+        self._limits.take(TRIES, person_id)
         return self._retry(person_id)
 
     def rule_out(self, person_id: str, borrowers: Names) -> bool:
@@ -115,7 +115,7 @@ class EnrolmentCases:
         ``borrowers`` are those that staff have seen. False where the person has no such case, or
         one of other borrowers by now: nothing else can be ruled out.
         """
-        self._limits.take((TRIES, person_id))
+        self._limits.take(TRIES, person_id)
         now = self.ports.now()
 
         def decide(enrolment: Enrolment) -> Enrolment | None:

@@ -57,10 +57,6 @@ class CircuitBreaker:
         """Read one borrower."""
         return self._call(lambda: self.library.read(number, deadline))
 
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Find the borrowers that an enrolment created."""
-        return self._call(lambda: self.library.marked(mark, deadline))
-
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
     ) -> tuple[Borrower, ...]:
@@ -87,11 +83,9 @@ class CircuitBreaker:
         """Find the borrowers that a typed text may mean."""
         return self._call(lambda: self.library.find_typed(text, deadline))
 
-    def check_pin(
-        self, number: str, pin: str, deadline: datetime, card: str | None = None
-    ) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Check a PIN."""
-        return self._call(lambda: self.library.check_pin(number, pin, deadline, card))
+        return self._call(lambda: self.library.check_pin(borrower, pin, deadline))
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Check the set-up, whatever the circuit breaker says."""

@@ -173,7 +173,9 @@ class BorrowerFinder:
         notice = self._draft_notice(record, found[0], wanted)
         ports.persons.change(
             person_id,
-            lambda each: each.confirm_borrower(found[0], now, facts_hash, wanted_hash),
+            lambda each: each.mark_seen(now).confirm_borrower(
+                found[0], now, facts_hash, wanted_hash
+            ),
             now,
             read=record,
             others=notice,

@@ -1,8 +1,7 @@
 """The person's answer to a question: on file first, then a fact of the transaction."""
 
 import secrets
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,22 +13,18 @@ from broker.core.consent.consent import (
     Question,
     Receipt,
     ReceiptEvent,
-    completed,
     dated_after,
-    governing,
     receipt,
     refused,
     refused_unasked,
+    select_on_file,
     standing,
 )
-from broker.core.consent.disclosure import Disclosure
-from broker.core.errors import StoreUnavailable
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, Step, TellChange
 from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Store
-from broker.use_cases.consents.receipts import Receipts, as_on_file
+from broker.core.person_record import PersonRecord
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.transactions import Held, Transactions
 
@@ -45,9 +40,8 @@ _FRESH: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class ConsentAnswers:
-    """Records answers in the store."""
+    """Records answers in the person record."""
 
-    store: Store
     hmacs: LookupHmacs
     lookup: PersonAtLogin
     transactions: Transactions
@@ -67,9 +61,8 @@ class ConsentAnswers:
         # A negative age is of a machine whose clock is ahead: nobody knows how long it is.
         if timedelta(0) <= now - authenticated < _FRESH:
             return held
-        group = self.lookup.receipts_of(transaction)
-        answers = Receipts(self.store).history(group, now)
-        on_file = as_on_file(answers)
+        answers = self._list_answers(transaction, now)
+        on_file = select_on_file(answers)
         if on_file == transaction.receipts or _in_force(transaction.receipt, answers):
             return held
 
@@ -103,8 +96,7 @@ class ConsentAnswers:
         asked = self._still_asked(step, shown)
         if asked is None and answer == "yes":
             return held
-        group = self.lookup.receipts_of(held.transaction)
-        history = Receipts(self.store).history(group, now)
+        history = self._list_answers(held.transaction, now)
         if asked is None:
             refusal = self._refusal(held.transaction, step, history, shown, now, language=language)
             return self._answered(held, refusal, now) if refusal else held
@@ -114,7 +106,7 @@ class ConsentAnswers:
             answer == "yes",
             remembered_for=self._remembered_for(held, now) if remember else None,
             chosen=chosen,
-            person=group,
+            person=self.lookup.make_pseudonym(held.transaction),
             language=language,
             hmacs=self.hmacs,
             # What was answered meanwhile on a machine whose clock is ahead comes before.
@@ -135,21 +127,10 @@ class ConsentAnswers:
             held, lambda transaction: replace(transaction, receipt=None), now
         )
 
-    def complete(self, transaction: Transaction, left: Disclosure, now: datetime) -> None:
-        """Complete a receipt of an earlier release that has just let ``left`` leave.
-
-        What it answered is known now, and may not be after the next edit of the policies. A store
-        that does not answer leaves it for the next login: what leaves is decided already.
-        """
-        if transaction.receipt or all(made.terms for made in transaction.receipts):
-            return
-        went_by = governing(left, transaction.receipts, self.hmacs, now)
-        made = completed(went_by, left, self.hmacs) if went_by else None
-        if made is None:
-            return
-        group = self.lookup.receipts_of(transaction)
-        with suppress(StoreUnavailable):
-            Receipts(self.store).complete(group, made, now)
+    def _list_answers(self, transaction: Transaction, now: datetime) -> tuple[Receipt, ...]:
+        person_id = transaction.person.id if transaction.person else ""
+        record = self.lookup.records.read(person_id, now) if person_id else None
+        return record.value.list_receipts(transaction.request.service) if record else ()
 
     def _still_asked(self, step: Step, shown: str) -> Question | None:
         """Return the question of ``step`` where it is the one that was ``shown``."""
@@ -187,16 +168,15 @@ class ConsentAnswers:
             step.decision,
             record_id,
             shown,
-            person=self.lookup.receipts_of(transaction),
+            person=self.lookup.make_pseudonym(transaction),
             language=language,
             now=dated_after(history, now),
         )
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
-        receipts = Receipts(self.store)
-        group = self.lookup.receipts_of(held.transaction)
         # On file first: nothing may leave on an answer that no record holds.
-        receipts.file(group, made, now)
+        service = held.transaction.request.service
+        self._change(held, lambda each: each.mark_seen(now).add_receipt(service, made, now), now)
 
         def added(each: Transaction) -> Transaction:
             if each.issued:
@@ -211,10 +191,17 @@ class ConsentAnswers:
             if not taken:
                 # The answer came too late, or belongs to nobody: what was sent before it stays on
                 # its own receipt.
-                receipts.take_back(group, made)
+                self._change(held, lambda each: each.drop_receipt(service, made.record_id), now)
         if taken:
             self._record(done.transaction, made, now)
         return done
+
+    def _change(
+        self, held: Held, change: Callable[[PersonRecord], PersonRecord], now: datetime
+    ) -> None:
+        person = held.transaction.person
+        if person:
+            self.lookup.records.change(person.id, change, now)
 
     def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
         self.lookup.trail.add(

@@ -1,6 +1,7 @@
 """The last look before an assertion leaves: its ids, its class, and the record that it has left."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Write
 from broker.core.retention.table import SESSION
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions, group_of
@@ -133,7 +135,7 @@ class Issuance:
         )
         trail.add(event)
         left = transaction.left(issued)
-        others = [*held.others, *self.sessions.drafted(session)]
+        others = [*held.others, *self._draft_seen(held, now), *self.sessions.drafted(session)]
         marks = self.sessions.marks(transaction)
         reads = self.transactions.put_then_read(left, held.version, now, others, marks)
         if reads is not None:
@@ -141,6 +143,10 @@ class Issuance:
         if not self._stands(transaction, issued, now):
             trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return None
+
+    def _draft_seen(self, held: Held, now: datetime) -> Sequence[Write]:
+        """Return the write that the person was seen, once a day."""
+        return self.lookup.records.draft_seen(held.person, now) if held.person else ()
 
     def _stands(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
         """Return whether a write that seemed to lose is the one that another wrote upon.

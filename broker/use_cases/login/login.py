@@ -56,7 +56,7 @@ class LoginFlow:
     @property
     def answers(self) -> ConsentAnswers:
         """Return what records the answers to questions."""
-        return ConsentAnswers(self.store, self.hmacs, self.lookup, self.transactions)
+        return ConsentAnswers(self.hmacs, self.lookup, self.transactions)
 
     @property
     def issuance(self) -> Issuance:
@@ -117,14 +117,13 @@ class LoginFlow:
         intent: str | None = None,
         upstream: str | None = None,
         back: str | None = None,
-        awaited: str | None = None,
         shared: bool = False,
     ) -> Held:
         """Store a transaction that no service asked for.
 
         FormRefused where ``upstream`` is no way to log in for it. A person who signs up, makes a
         new PIN, or sees or deletes what is kept, logs in afresh (ForceAuthn): a screen left open is
-        somebody else's chance. ``awaited`` is the person id that must log in, if only one may.
+        somebody else's chance.
         """
         if self.errands_by is None:
             raise FormRefused("no service by whose policy people sign up")
@@ -143,7 +142,6 @@ class LoginFlow:
             beginnings.begun(request, now, shared=shared, upstream=upstream),
             errand=errand,
             back=back,
-            awaited=awaited,
             intent=intent,
         )
         return self.transactions.add(transaction, now)

@@ -6,22 +6,31 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
+from broker.core.consent.consent import select_on_file
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.subject_ids import minted
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import OWN_ERRANDS, Account, AccountState, Person, Transaction
+from broker.core.login.transaction import (
+    LIFETIME,
+    OWN_ERRANDS,
+    Account,
+    AccountState,
+    Person,
+    Transaction,
+)
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import PolicySet
-from broker.core.ports import Store, Trail
+from broker.core.ports import Trail
 from broker.use_cases.arrived_login import Arrived, read_and_decide, read_login
-from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.identity.person_resolution import PersonResolution, display_name
-from broker.use_cases.proofs.mailbox_proof import MailboxProof
+from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.records import Record
 from broker.use_cases.transactions import Held, Transactions
 
 _MAIL_REMEMBERED: Final = timedelta(days=365)
@@ -31,13 +40,12 @@ _MAIL_REMEMBERED: Final = timedelta(days=365)
 class PersonAtLogin:
     """Asks the ports; ``naming`` holds the key of persistent NameIDs, which is never rotated."""
 
-    store: Store
+    records: PersonRecords
     hmacs: LookupHmacs
     naming: LookupHmacs
     rules: ConfiguredEntities
     persons: PersonResolution
     borrowers: BorrowerAtLogin
-    proving: MailboxProof
     trail: Trail = NO_TRAIL
 
     def arrived(self, held: Held, now: datetime) -> Held:
@@ -61,8 +69,8 @@ class PersonAtLogin:
         before = read_and_decide(self.rules, transaction, now, held.arrived)
         if before is None or transaction.person is not None:
             return replace(held, arrived=before)
-        known, arrived = self._known(transaction, before, now)
-        return replace(held, transaction=known, arrived=arrived)
+        known, arrived, record = self._known(transaction, before, now)
+        return replace(held, transaction=known, arrived=arrived, person=record)
 
     def looked_up(self, held: Held, now: datetime) -> Held:
         """Add what the ports know of the person to the transaction, as ``learned``."""
@@ -87,7 +95,7 @@ class PersonAtLogin:
             )
 
         undecided = replace(held, arrived=learned.arrived)
-        changed = Transactions(self.store).change(undecided, added, now)
+        changed = Transactions(self.records.store).change(undecided, added, now)
         return self.arrived(changed, now)
 
     def tell_permitted(self, held: Held, now: datetime) -> None:
@@ -106,39 +114,43 @@ class PersonAtLogin:
 
     def _known(
         self, transaction: Transaction, arrived: Arrived, now: datetime
-    ) -> tuple[Transaction, Arrived]:
+    ) -> tuple[Transaction, Arrived, Record[PersonRecord] | None]:
         """Return the transaction with proofs, person, receipts on file and account.
 
-        Beside it what has arrived with those facts. A login that the policies deny asks nothing and
-        leaves nothing behind.
+        With it comes what has arrived with those facts, and the person record, which is read once.
+        A login that the policies deny leaves nothing behind.
         """
         if not arrived.trusted:
-            return transaction, arrived
+            return transaction, arrived, None
+        found = self._find_if_named(arrived)
         if transaction.errand in OWN_ERRANDS:
-            return replace(transaction, person=self._find_if_named(arrived)), arrived
-        proofs = self._proofs(transaction, arrived, now)
+            return replace(transaction, person=found), arrived, None
+        record = self.records.read(found.id, now) if found else None
+        proofs = self._proofs(transaction, arrived, record, now)
         known = transaction
         if proofs != transaction.proofs:
             known = replace(transaction, proofs=proofs)
             arrived = self._again(known, arrived, now)
         if not arrived.permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
-            return known, arrived
-        person = self.persons.find(arrived)
+            return known, arrived, record
+        person = found or self.persons.find(arrived)
         known = replace(known, person=person)
         if not arrived.permitted:
             # What self-service lacks is no matter to a person who has a borrower already.
-            number = self.borrowers.find_number(known, arrived, now)
+            number = self.borrowers.find_number(known, arrived, record)
             known = replace(known, person=replace(person, number=number))
             arrived = self._again(known, arrived, now)
+            # The search may have written it.
+            record = self.records.read(person.id, now)
         if not arrived.permitted:
-            return known, arrived
-        on_file = Receipts(self.store).on_file(self.receipts_of(known), now)
-        account = self.borrowers.find_account(known, arrived, now)
-        known = replace(known, receipts=on_file, account=account)
-        return known, arrived
+            return known, arrived, record
+        receipts = record.value.list_receipts(known.request.service) if record else ()
+        account = self.borrowers.find_account(known, arrived, record, now)
+        known = replace(known, receipts=select_on_file(receipts), account=account)
+        return known, arrived, record
 
-    def receipts_of(self, transaction: Transaction) -> str:
-        """Return the pseudonym of person and service that receipts are kept under."""
+    def make_pseudonym(self, transaction: Transaction) -> str:
+        """Return the pseudonym of person and service that receipts carry."""
         person = transaction.person.id if transaction.person else ""
         return self.hmacs.of("receipts", person, transaction.request.service)
 
@@ -188,8 +200,14 @@ class PersonAtLogin:
             return ""
         return display_name(read_login(self.rules, authentication, self.policies(held), now))
 
-    def remembered_for(self, held: Held, name: str) -> timedelta:
-        """Return how long a proof of this name is good, by the policies of the request."""
+    def remembered_for(self, held: Held, name: str, now: datetime) -> timedelta:
+        """Return how long a proof of this name is good, by the policies of the request.
+
+        Nobody meets a person again whom nothing names: their proof is good for this login.
+        """
+        arrived = self.arrived(held, now).arrived
+        if arrived is None or not self.persons.is_named(arrived):
+            return LIFETIME
         proof = remembering_proof(self.policies(held), name)
         return proof.remembered_for if proof else _MAIL_REMEMBERED
 
@@ -222,7 +240,11 @@ class PersonAtLogin:
         return read_and_decide(self.rules, transaction, now, arrived) or arrived
 
     def _proofs(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        record: Record[PersonRecord] | None,
+        now: datetime,
     ) -> tuple[Proved, ...]:
         """Return what was proved in this login, and before it where that could matter now."""
         upstream = arrived.authentication.upstream
@@ -232,11 +254,10 @@ class PersonAtLogin:
             transaction, arrived, now
         ):
             return transaction.proofs
-        person = self._find_if_named(arrived)
-        if person is None:
+        if record is None:
             return transaction.proofs
         fresh = {proof.name for proof in transaction.proofs}
-        remembered = self.proving.remembered(person.id, now)
+        remembered = self.records.list_proofs(record, now)
         own = [proof for proof in remembered if proof.name not in fresh]
         return (*transaction.proofs, *own)
 

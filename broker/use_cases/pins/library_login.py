@@ -22,13 +22,11 @@ MailCode = Literal["unknown_browsers", "always", "never"]
 
 _CALL: Final = timedelta(seconds=8)
 _CODE_MAIL_LASTS: Final = timedelta(minutes=30)
-_NOBODY: Final = "0"  # no library system numbers its borrowers from zero
 _PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # the desk may set longer ones than we do
 
 # Problems that a known browser is told; an unknown browser is told nothing.
 _PROBLEMS: Final = {
     PinAnswer.EXPIRED: "pin_expired",
-    PinAnswer.LOCKED: "pin_locked",
     PinAnswer.NO_CARD_NUMBER: "pin_no_card_number",
 }
 
@@ -132,7 +130,6 @@ class LibraryLogins:
         return found[0] if len(found) == 1 else None
 
     def _check(self, borrower: Borrower | None, pin: str) -> PinAnswer:
-        if not _PIN.fullmatch(pin):
+        if borrower is None or not _PIN.fullmatch(pin):
             return PinAnswer.WRONG
-        number = borrower.number if borrower else _NOBODY
-        return self.library.check_pin(number, pin, self.now() + _CALL)
+        return self.library.check_pin(borrower, pin, self.now() + _CALL)

@@ -131,7 +131,7 @@ class PinChoices:
         if LibraryCapability.PIN_CHECKED not in self.library.capabilities:
             return True
         try:
-            answer = self.library.check_pin(borrower.number, pin, self.now() + _CALL, borrower.card)
+            answer = self.library.check_pin(borrower, pin, self.now() + _CALL)
         except LibraryError:
             return False
         return answer is PinAnswer.RIGHT

@@ -1,13 +1,13 @@
 """The limit on references that lead nowhere: whoever is logged in guesses no stranger's page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Store
-from broker.use_cases.proofs.rate_limits import CountedTry, Limit, Limits
+from broker.core.ports import Key, Store
+from broker.use_cases.rate_limits import Limit, Limits
 
 # A clerk mishears one or two; of the references that there may be, one in a hundred thousand leads
 # anywhere (eight characters of 27, and 3,600 an hour at most for thirty days).
@@ -22,11 +22,11 @@ class ReferenceGuesses:
     hmacs: LookupHmacs
     now: Callable[[], datetime]
 
-    def take(self, who: str) -> Sequence[CountedTry]:
+    def take(self, who: str) -> Key:
         """Count one; TooMany after ten in ten minutes that led nowhere."""
-        return self._limits.take((UNKNOWN, who))
+        return self._limits.take(UNKNOWN, who)
 
-    def led_somewhere(self, taken: Sequence[CountedTry]) -> None:
+    def led_somewhere(self, taken: Key) -> None:
         """Count it no longer: it was no guess."""
         self._limits.give_back(taken)
 

@@ -13,7 +13,6 @@ from broker.core.stateless_references import StatelessReferences, compact, is_st
 from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment, describe_enrolment
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
-from broker.use_cases.proof_ownership import drop_proof, list_proofs
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.transactions import find_by_reference, is_reference
 
@@ -77,10 +76,14 @@ class StaffSearch:
                 return found
         return self._find_by_borrower(typed)
 
+    def find_by_person(self, person_id: str) -> FoundPerson | None:
+        """Return the person of an id, whom a CPR number or an identifier led to, or None."""
+        return self._show(None, person_id)
+
     def remove_proof(self, found: FoundPerson, proof_name: str) -> None:
         """Remove a proof of a mail address; the person is asked for it at the next login."""
         if found.person_id is not None:
-            drop_proof(self.store, self.hmacs, found.person_id, proof_name, self.now())
+            self.cases.ports.persons.drop_proof(found.person_id, proof_name, self.now())
 
     def _find_by_code(self, code: str) -> FoundPerson | None:
         now = self.now()
@@ -116,7 +119,7 @@ class StaffSearch:
         if person_id is None or record is None:
             return FoundPerson(None, page, None, (), (), None) if page else None
         enrolment = describe_enrolment(person_id, record.value)
-        proofs = list_proofs(self.store, person_id, now)
+        proofs = record.value.list_proofs(now)
         mails = self._list_mails(enrolment.number, person_id)
         note = record.value.register_note
         return FoundPerson(person_id, page, enrolment, proofs, mails, enrolment.number, note)

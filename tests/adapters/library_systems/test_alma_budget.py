@@ -2,8 +2,8 @@
 
 import pytest
 
-from broker.adapters.library_systems import alma_budget
-from broker.adapters.library_systems.alma_budget import CallBudget
+from broker.adapters.library_systems import alma_calls
+from broker.adapters.library_systems.alma_calls import CallBudget
 from broker.core.errors import CallNotMade, LibraryUnavailable
 
 
@@ -25,7 +25,7 @@ class Clock:
 @pytest.fixture(name="clock")
 def _clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(alma_budget, "time", clock)
+    monkeypatch.setattr(alma_calls, "time", clock)
     return clock
 
 

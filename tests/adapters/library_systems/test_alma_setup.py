@@ -19,7 +19,7 @@ Soon = Callable[..., datetime]
 Proved = Callable[..., dict[str, str]]
 
 CPR = "0101800000"
-EXPECTED = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:2"}, {"surname": "student.yaml:3"})
+EXPECTED = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:2"})
 BLIND = ApiKey(reads_configuration=False)
 HEADLESS = ApiKey(reads_users=False, writes_users=False)
 
@@ -48,10 +48,10 @@ def test_a_sound_alma_has_no_faults(proved: Proved, app: Flask) -> None:
     assert {line.split()[0] for line in app.extensions["alma"].access.lines()} == {"GET"}
 
 
-def test_a_group_and_a_field_that_are_not_there_are_named_with_their_line(proved: Proved) -> None:
+def test_a_group_that_is_not_there_is_named_with_its_line(proved: Proved) -> None:
     """With what was meant, where something is near."""
-    faults = proved(ExpectedSetup({"STUDNT": "student.yaml:7"}, {"title": "student.yaml:9"}))
-    assert faults.keys() == {"field title", "user_group STUDNT"}
+    faults = proved(ExpectedSetup({"STUDNT": "student.yaml:7"}))
+    assert faults.keys() == {"user_group STUDNT"}
     assert "student.yaml:7: Alma has no user group STUDNT (did you mean 'STUDENT'?)" in faults.values()
 
 

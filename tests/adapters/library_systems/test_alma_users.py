@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.library_systems import alma_changes, alma_requests, alma_users
+from broker.adapters.library_systems import alma_calls, alma_changes, alma_users
 from broker.adapters.library_systems.alma import AlmaSettings
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
@@ -104,7 +104,7 @@ def test_a_number_that_holds_the_cpr_number_is_no_number(number: str, *, by_own:
         alma_users.number_of(own, KEYS)
     assert CPR not in str(raised.value)
     if not by_own:
-        assert not alma_requests.possible(number)
+        assert not alma_calls.possible(number)
         with pytest.raises(LibraryRefused):
             alma_users.number_of({"primary_id": number}, KEYS)
 
@@ -115,7 +115,7 @@ def test_a_number_that_holds_the_cpr_number_is_no_number(number: str, *, by_own:
 def test_a_number_that_holds_none_stays(number: str) -> None:
     """A number of the series does, whatever digits are in it."""
     assert alma_users.number_of({"primary_id": number}, KEYS) == number
-    assert alma_requests.possible(number)
+    assert alma_calls.possible(number)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))

@@ -1,4 +1,4 @@
-"""Whole users of Alma that are read and written back: nothing between the two calls, and a look after them."""
+"""Whole users of Alma that are read and written back: nothing between the two calls."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from flask import Flask
 
-from broker.adapters.library_systems import alma_budget
+from broker.adapters.library_systems import alma_calls
 from broker.adapters.library_systems.alma import Alma, AlmaSettings
-from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.errors import CallNotMade, LibraryRefused, LibraryUnavailable
+from broker.core.errors import CallNotMade, LibraryRefused
 from broker.demo.alma.simulated_alma import Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 
@@ -126,7 +126,7 @@ def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
 @pytest.mark.parametrize("write", WRITES)
 def test_no_user_is_looked_at_whose_write_has_no_turn(alma: Simulation, library: Alma, soon: Soon, write: str) -> None:
     """Both calls wait before the first: between them staff would have the whole wait to write what is then lost."""
-    library._calls.budget = alma_budget.CallBudget(1, 1000)
+    library._calls.budget = alma_calls.CallBudget(1, 1000)
     with pytest.raises(CallNotMade):
         WRITES[write](library, datetime.now(UTC) + timedelta(seconds=0.9))
     assert lines(alma) == ["POST 200"]
@@ -146,7 +146,7 @@ def test_a_write_that_came_too_early_is_made_of_the_user_as_it_is_after_the_paus
     alma: Simulation, library: Alma, moments: Moments, soon: Soon, monkeypatch: pytest.MonkeyPatch, *, write: str
 ) -> None:
     """The pause takes seconds: a block that staff write in it stays."""
-    monkeypatch.setattr(alma_budget, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(alma_calls, "_FIRST_PAUSE_S", 0.01)
 
     def too_early() -> None:
         alma.faults.per_second_gone = 1
@@ -158,39 +158,15 @@ def test_a_write_that_came_too_early_is_made_of_the_user_as_it_is_after_the_paus
     assert lines(alma)[1:5] == ["GET 200", "PUT 429", "GET 200", "PUT 200"]
 
 
-def test_a_change_that_is_answered_and_not_there_is_made_again(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """A yes without effect is seen by the look after it."""
-    alma.faults.plan("change", "without effect")
-    with pytest.raises(LibraryUnavailable, match="has not got user_group, expiry_date"):
-        library.change(UPGRADE, soon())
-    assert library.change(UPGRADE, soon()).category == "EMPLOYEE"
-
-
-def test_what_staff_write_after_a_change_is_in_what_it_returns(
-    alma: Simulation, library: Alma, moments: Moments, soon: Soon
-) -> None:
-    """The look after the change sees it: a block is told at once."""
-    moments.after["change"] = lambda: alma.users.edit(NUMBER, user_block=[BLOCK])
-    assert library.change(UPGRADE, soon()).bars == {Bar.RESTRICTED}
-
-
 @pytest.mark.parametrize("listed", ["user_block", "user_note"])
 def test_a_block_or_a_note_that_is_gone_behind_a_change_is_a_case(
-    alma: Simulation, library: Alma, moments: Moments, soon: Soon, listed: str
+    alma: Simulation, library: Alma, soon: Soon, listed: str
 ) -> None:
-    """Alma has not taken it back, or an older write of ours has come after all: staff must look."""
+    """Alma has not taken it back: staff must look."""
     note = {"note_type": "GENERAL", "note_text": "asked", "user_viewable": False, "popup_note": False}
     note |= {"segment_type": "Internal", "created_by": "", "created_date": ""}
     alma.users.edit(NUMBER, user_block=[BLOCK], user_note=[note])
-    moments.after["change"] = lambda: alma.users.edit(NUMBER, **{listed: []})
-    with pytest.raises(LibraryRefused, match=f"1 {listed.removeprefix('user_')} of the user gone") as raised:
+    alma.faults.plan("change", "wrong fields", field=listed)
+    with pytest.raises(LibraryRefused, match=f"has not stored 1 {listed.removeprefix('user_')}s") as raised:
         library.change(UPGRADE, soon())
     assert raised.value.setting is None
-
-
-def test_a_look_after_a_change_that_fails_undoes_nothing(
-    alma: Simulation, library: Alma, moments: Moments, soon: Soon
-) -> None:
-    """The answer to the change was sound; no call of the day is spent on making it twice."""
-    moments.after["change"] = lambda: setattr(alma.faults, "quota_gone", True)
-    assert library.change(UPGRADE, soon()).category == "EMPLOYEE"

@@ -26,7 +26,6 @@ URL = "https://koha.library.example"
         ({"card_number": "always"}, "library.card_number"),
         ({"card_number": ""}, "library.card_number"),
         ({"card_number": "system", "unique_field": "cardnumber"}, "library.card_number"),
-        ({"query_in": "url"}, "library.query_in"),
         ({"sip2": {"host": "192.0.2.7", "login": "m", "password": "p"}}, "library.sip2"),
         ({"sip2": {"host": "127.0.0.1", "login": "m|CO", "password": "p"}}, "library.sip2.login"),
         ({"sip2": {"host": "127.0.0.1", "login": "m", "password": "p", "port": 0}}, "library.sip2.port"),

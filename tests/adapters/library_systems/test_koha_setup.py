@@ -19,10 +19,7 @@ pytestmark = pytest.mark.server
 
 CPR = "0101800000"
 MARK = "a" * 32
-POLICIES = ExpectedSetup(
-    {"STUDENT": "student.yaml:30", "TEMP": "student.yaml:30", "PRIVATE": "private.yaml:20"},
-    {"surname": "student.yaml:34", "email": "student.yaml:36"},
-)
+POLICIES = ExpectedSetup({"STUDENT": "student.yaml:30", "TEMP": "student.yaml:30", "PRIVATE": "private.yaml:20"})
 
 Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
@@ -74,7 +71,7 @@ def test_each_missing_right_is_a_line(opened: Opened, soon: Soon) -> None:
 
 def test_each_category_of_each_policy_is_tried(library: Koha, soon: Soon) -> None:
     """A category that only an upgrade names too; the line of the policy file is told."""
-    expected = ExpectedSetup({"STUDNT": "student.yaml:30", "STUDENT": "s:1", "OLD": "student.yaml:33"}, {})
+    expected = ExpectedSetup({"STUDNT": "student.yaml:30", "STUDENT": "s:1", "OLD": "student.yaml:33"})
     assert [(fault.setting, fault.sentence) for fault in _proved(library, soon, expected)] == [
         (
             f"category_id {category}",
@@ -82,14 +79,6 @@ def test_each_category_of_each_policy_is_tried(library: Koha, soon: Soon) -> Non
         )
         for category, line in (("STUDNT", 30), ("OLD", 33))
     ]
-
-
-def test_a_field_that_koha_has_not_is_told_with_the_one_that_was_meant(library: Koha, soon: Soon) -> None:
-    """Before any call: it is told where Koha is down, too."""
-    expected = ExpectedSetup({}, {"surnam": "student.yaml:34", "shoe_size": "student.yaml:40"})
-    near, far = _proved(library, soon, expected)
-    assert near.sentence == "student.yaml:34: Koha has no field 'surnam' (did you mean 'surname'?)"
-    assert far.sentence.startswith("student.yaml:40: Koha has no field 'shoe_size' (fields: address, ")
 
 
 def test_mandatory_attribute_types_cannot_be_seen(koha: Simulation, library: Koha, soon: Soon) -> None:
@@ -119,7 +108,7 @@ def test_a_koha_that_goes_down_half_way_is_one_fault(app: Flask, library: Koha, 
 
 def test_an_empty_policy_set_proves_the_rest(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Rights and searches need no category."""
-    assert _proved(library, soon, ExpectedSetup({}, {})) == ()
+    assert _proved(library, soon, ExpectedSetup({})) == ()
     assert not [line for line in koha.access.lines() if line.startswith("POST /api/v1/patrons ")]
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from broker.adapters.library_systems.koha import Koha
-from broker.adapters.library_systems.koha_trial import TRIAL_MARK
+from broker.adapters.library_systems.koha_setup import TRIAL_MARK
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration, AttributeType
 from broker.demo.koha.loans import Circulation
@@ -16,7 +16,7 @@ from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 
 pytestmark = pytest.mark.server
 
-POLICIES = ExpectedSetup({"STUDENT": "student.yaml:30", "TEMP": "student.yaml:31"}, {})
+POLICIES = ExpectedSetup({"STUDENT": "student.yaml:30", "TEMP": "student.yaml:31"})
 STUDENT = FOUR_DIGIT_PINS.categories["STUDENT"]
 UNIQUE = AttributeType(unique=True)
 

@@ -212,7 +212,6 @@ def test_every_template_asks_the_catalogue_for_its_texts(app: Flask, templates: 
         ("consent_responsible.html", "two years", RECEIPT.span),
         ("choices.html", "two years", RECEIPT.span),
         ("kept.html", "It stays for two years", TRAIL_KEY.span),
-        ("forget.html", "for two years", TRAIL_KEY.span),
     ],
 )
 def test_a_page_promises_the_time_that_the_code_keeps(page: str, words: str, lasts: timedelta) -> None:

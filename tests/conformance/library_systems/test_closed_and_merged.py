@@ -6,33 +6,30 @@ import pytest
 
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryRefused
 from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import CPR, MARK, PIN, made, soon, wanted
+from tests.plugins.library_suite.values import CPR, PIN, made, soon, wanted
 
 pytestmark = pytest.mark.library("closed, merged")
 
 
 def test_a_closed_borrower_is_gone_or_barred(stage: Stage) -> None:
-    """Whichever of the two the system knows, it says the same by number, CPR and mark."""
+    """Whichever of the two the system knows, it says the same by number and CPR."""
     number = made(stage).number
     stage.desk.close(number)
     read = stage.library.read(number, soon())
     left = () if read is None else (read,)
     assert stage.library.find(CPR, soon()) == left
-    assert stage.library.marked(MARK, soon()) == left
     assert all(borrower.bars for borrower in left)
 
 
 def test_nothing_of_a_borrower_that_is_gone_is_changed(stage: Stage) -> None:
-    """Neither a field nor a PIN, and none is made by it; a PIN is nobody's."""
+    """Neither a field nor a PIN, and none is made by it."""
     made(stage)
     with pytest.raises(LibraryRefused):
         stage.library.change(Change("999999", (), "EMPLOYEE", date(2029, 1, 31)), soon())
     with pytest.raises(LibraryRefused):
         stage.library.set_pin("999999", PIN, soon())
-    assert stage.library.check_pin("999999", PIN, soon()) is not PinAnswer.RIGHT
     assert stage.desk.count() == 1
 
 

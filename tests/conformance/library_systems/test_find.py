@@ -1,15 +1,15 @@
-"""What every library system finds: by CPR number, by mark, by its own number."""
+"""What every library system finds: by CPR number and by its own number."""
 
 import pytest
 
 from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import CPR, MARK, OTHER_CPR, OTHER_MARK, SPELLINGS, UNTIL, made, soon
+from tests.plugins.library_suite.values import CPR, MARK, OTHER_CPR, SPELLINGS, UNTIL, made, soon
 
 pytestmark = pytest.mark.library("find")
 
 
-def test_a_created_borrower_is_found_by_cpr_mark_and_number(stage: Stage) -> None:
-    """The three ways to a borrower give the same account, as the request had it."""
+def test_a_created_borrower_is_found_by_cpr_and_number(stage: Stage) -> None:
+    """Both ways to a borrower give the same account, as the request had it."""
     borrower = made(stage)
     assert borrower.category == "STUDENT"
     assert borrower.expires == UNTIL
@@ -17,7 +17,6 @@ def test_a_created_borrower_is_found_by_cpr_mark_and_number(stage: Stage) -> Non
     assert borrower.email == "aase@post.example"
     assert borrower.fields == {"surname": "Prøvesen", "firstname": "Åse", "email": "aase@post.example"}
     assert stage.library.find(CPR, soon()) == (borrower,)
-    assert stage.library.marked(MARK, soon()) == (borrower,)
     assert stage.library.read(borrower.number, soon()) == borrower
 
 
@@ -30,7 +29,6 @@ def test_what_is_not_there_is_not_found(stage: Stage) -> None:
     """Nothing found is an answer, not an error."""
     made(stage)
     assert stage.library.find(OTHER_CPR, soon()) == ()
-    assert stage.library.marked(OTHER_MARK, soon()) == ()
     assert stage.library.read("999999", soon()) is None
 
 

@@ -19,25 +19,16 @@ def test_a_system_can_do_what_its_kind_says(stage: Stage, request: pytest.Fixtur
 
 def test_a_sound_system_has_no_faults(stage: Stage) -> None:
     """A set-up that keeps our promises is not complained about, and probing it leaves nothing behind."""
-    expected = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:1"}, {"surname": "student.yaml:2"})
+    expected = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:1"})
     made(stage)
     assert stage.library.prove(expected, soon()) == ()
     assert stage.desk.count() == 1
 
 
-def test_a_field_that_there_is_none_is_a_fault(stage: Stage) -> None:
-    """With the line that names it; probing leaves nothing behind."""
-    expected = ExpectedSetup({"STUDENT": "student.yaml:1"}, {"surnam": "student.yaml:9"})
-    (fault,) = stage.library.prove(expected, soon())
-    assert "surnam" in fault.setting
-    assert "student.yaml:9" in fault.sentence
-    assert stage.desk.count() == 0
-
-
 @pytest.mark.library(needs=LibraryCapability.SETUP_TRIED)
 def test_a_category_that_there_is_none_is_a_fault(stage: Stage) -> None:
     """With the line that names it; probing leaves nothing behind."""
-    expected = ExpectedSetup({"STUDNT": "student.yaml:7", "TEMP": "x.yaml:1"}, {"surname": "student.yaml:9"})
+    expected = ExpectedSetup({"STUDNT": "student.yaml:7", "TEMP": "x.yaml:1"})
     (fault,) = stage.library.prove(expected, soon())
     assert "STUDNT" in fault.setting
     assert "STUDNT" in fault.sentence
@@ -49,7 +40,7 @@ def test_a_category_that_there_is_none_is_a_fault(stage: Stage) -> None:
 @pytest.mark.parametrize("trouble", [Trouble.DOWN, Trouble.REFUSED, Trouble.HALF])
 def test_a_system_in_trouble_is_a_fault_and_no_error(stage: Stage, trouble: Trouble) -> None:
     """Nothing is raised: ``broker check`` has the rest to say, too; and nobody is quoted."""
-    expected = ExpectedSetup({"STUDENT": "student.yaml:1"}, {})
+    expected = ExpectedSetup({"STUDENT": "student.yaml:1"})
     with stage.desk.troubled(trouble):
         faults = stage.library.prove(expected, soon())
     assert faults

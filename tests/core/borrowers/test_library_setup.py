@@ -24,19 +24,18 @@ def _expected(permit: Permit, *rules: BorrowerRule | None) -> ExpectedSetup:
     return ExpectedSetup.of(PolicySet(tuple(policies), "d"))
 
 
-def test_every_category_and_field_of_every_rule_is_expected(permit: Permit) -> None:
+def test_every_category_of_every_rule_is_expected(permit: Permit) -> None:
     """Upgrades and lowerings too, each with the first line that names it."""
     lowers = Lowering(("wayf",), ("EMPLOYEE",))
     rule = _rule(30, "STUDENT", upgrades=("OLD",), lowers=lowers)
     expected = _expected(permit, rule, _rule(50, "TEMP"))
     place = "student.yaml:30"
     assert expected.categories == {"STUDENT": place, "OLD": place, "EMPLOYEE": place, "TEMP": "student.yaml:50"}
-    assert expected.fields == {"surname": "student.yaml:31"}
 
 
 def test_a_policy_that_makes_no_borrower_expects_nothing(permit: Permit) -> None:
     """E-resources need no account."""
-    assert _expected(permit, None) == ExpectedSetup({}, {})
+    assert _expected(permit, None) == ExpectedSetup({})
 
 
 def test_a_fault_reads_as_its_sentence() -> None:

@@ -12,7 +12,6 @@ from broker.core.consent.consent import (
     Receipt,
     ReceiptEvent,
     agreed,
-    completed,
     covers,
     dated_after,
     governing,
@@ -25,7 +24,6 @@ from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import NAME_ID
-from broker.use_cases.records import load
 
 WORDS: Final = Text("words", "ord")
 OTHER: Final = Text("other", "andet")
@@ -51,14 +49,6 @@ ASKED: Final = Disclosure(
 )
 SN, POST, _, _, NUMBER = ASKED.items
 BY_MAIL: Final = replace(ASKED, name_id_format=MAIL, items=(Item(NAME_ID, ("asta@au.dk",), WORDS), *ASKED.items))
-# The record of a yes to ``ASKED``, the title ticked, as the release before this one wrote it.
-RECORD_OF_BEFORE: Final = (
-    b'\x02{"record_id":"r1","event":"given","event_time":"2026-11-25T12:00:00Z","language":"da","person":"p",'
-    b'"policy":"d","legal_basis":"consent","names":["sn","mail","eduPersonScopedAffiliation","title","borrower_number"]'
-    b',"material":"k1.871aaacd4e524af82d528f304e207041c849efb297f501a3d9f1284c4bbab11e",'
-    b'"shown":"k1.56042450ea962adb91ef355e2a4e3ba1b2e1a799e965c4adf4722feffbc6a634",'
-    b'"valid_until":"2027-11-25T12:00:00Z","chosen":["title"],"schema":1,"method":"web-form","optional":["title"]}'
-)
 
 
 def items(*chosen: Item) -> Disclosure:
@@ -210,37 +200,3 @@ def test_an_answer_is_dated_after_what_it_follows(now: datetime, yes: Any) -> No
     assert dated_after([], now) == now
     assert dated_after([yes(at=now - timedelta(days=1))], now) == now
     assert dated_after([yes(), ahead], now) > ahead.event_time
-
-
-@pytest.fixture
-def before() -> Receipt:
-    """Give the record of an earlier release."""
-    return load(Receipt, RECORD_OF_BEFORE)
-
-
-@pytest.mark.parametrize("name", ["the same", "turned", "an attribute less"])
-def test_a_receipt_of_before_is_read(hmacs: LookupHmacs, now: datetime, before: Receipt, name: str) -> None:
-    """It covers less than it answered, as far as its one digest shows what that was."""
-    shown = NARROWER[name]
-    assert question(shown, [before], None, hmacs, now) is None
-    whole = completed(before, shown, hmacs)
-    assert whole is not None
-    assert (whole.terms, len(whole.parts)) == (ASKED.terms(hmacs), len(ASKED.parts))
-    assert replace(whole, terms="", parts=()) == before
-    assert all(covers(whole, each, hmacs) for each in NARROWER.values())
-    assert not any(covers(whole, each, hmacs) for each in WIDER.values())
-
-
-@pytest.mark.parametrize("name", WIDER)
-def test_a_receipt_of_before_covers_no_more(hmacs: LookupHmacs, now: datetime, before: Receipt, name: str) -> None:
-    """Whatever is guessed of it must make its digest."""
-    assert question(WIDER[name], [before], None, hmacs, now) is not None
-
-
-def test_a_receipt_of_before_whose_values_are_not_known_stays_as_it_is(hmacs: LookupHmacs, before: Receipt) -> None:
-    """A watched value that is no longer asked for cannot be worked out, and a receipt of today lacks nothing."""
-    assert completed(before, items(SN), hmacs) is None
-    assert not covers(before, items(SN), hmacs)
-    whole = completed(before, ASKED, hmacs)
-    assert whole is not None
-    assert completed(whole, ASKED, hmacs) is None

@@ -214,7 +214,6 @@ def asking(service: str = "my-loans", *classes: str, idp_list: tuple[str, ...] =
         (asking(), Errand.SIGN_UP, ("nemid", "wayf")),
         (asking(), Errand.PIN, ("nemid", "wayf")),
         (asking(), Errand.KEPT, ("nemid", "wayf")),
-        (asking(), Errand.FORGET, ("nemid", "wayf")),
         (asking(), Errand.PIN_BY_MAIL, ()),
         (asking("none"), Errand.LOGIN, ()),
         (asking(idp_list=("https://wayf.example",)), Errand.LOGIN, ("wayf",)),

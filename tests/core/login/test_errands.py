@@ -39,7 +39,7 @@ def test_the_library_account_is_verified_here(transaction: Transaction, terms: A
     assert next_step(chosen, terms(DENY), transaction.begun) == VerifyPin()
 
 
-@pytest.mark.parametrize("errand", [Errand.KEPT, Errand.FORGET])
+@pytest.mark.parametrize("errand", [Errand.KEPT])
 def test_what_is_kept_is_its_person_s_whatever_the_policies_say(
     arrived: Transaction, terms: Any, errand: Errand
 ) -> None:

@@ -4,16 +4,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.core.entities import Controller, Service, Text
-from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
@@ -445,38 +446,116 @@ def test_an_edit_of_the_site_rules_alone_is_seen(folder: Path, tmp_path: Path) -
     assert len(told) == 2
 
 
-@dataclass
-class FailingSource:
-    """A folder that nobody can read for a while, and nobody foresaw why."""
-
-    folder: PolicyFolder
-    failures: int = 0
-
-    def signature(self) -> object:
-        """Mark the files as they are."""
-        return self.folder.signature()
-
-    def files(self) -> FoundFiles:
-        """Read them, if nothing is in the way."""
-        if self.failures:
-            self.failures -= 1
-            msg = "something that nobody foresaw"
-            raise RuntimeError(msg)
-        return self.folder.files()
-
-
-def test_a_load_that_ends_as_nobody_foresaw_is_tried_again(folder: Path, edit: Edit) -> None:
+def test_a_load_that_ends_as_nobody_foresaw_is_tried_again(
+    folder: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is raised each time, for the log; the set in force decides until a load comes to its end."""
-    source = FailingSource(PolicyFolder(folder))
-    live = LivePolicies.load(folder, NameableInPolicies(), NOW, source=source)
+    live = LivePolicies.load(folder, NameableInPolicies(), NOW)
     first = live.current
-    source.failures = 2
     edit("precedence: 20", "precedence: 25")
-    for seconds in (0, 10):
-        with pytest.raises(RuntimeError, match="nobody foresaw"):
-            live.refresh(NOW + timedelta(seconds=seconds))
-        assert live.refresh(NOW + timedelta(seconds=seconds + 9)) is first
+
+    def fail(_: PolicyFolder) -> FoundFiles:
+        msg = "something that nobody foresaw"
+        raise RuntimeError(msg)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PolicyFolder, "files", fail)
+        for seconds in (0, 10):
+            with pytest.raises(RuntimeError, match="nobody foresaw"):
+                live.refresh(NOW + timedelta(seconds=seconds))
+            assert live.refresh(NOW + timedelta(seconds=seconds + 9)) is first
     assert live.refresh(NOW + timedelta(seconds=20)).policies[2].precedence == 25
+
+
+Records = list[tuple[str | None, str]]
+
+
+def test_a_load_of_another_set_is_recorded_once_on_a_machine(folder: Path, edit: Edit, tmp_path: Path) -> None:
+    """By the worker that is first; a bad edit, a restart and the same set again are no other set."""
+    records: Records = []
+
+    def start() -> LivePolicies:
+        state = tmp_path / "state"
+        return LivePolicies.load(
+            folder, NameableInPolicies(), NOW, state=state, record=lambda *digests: records.append(digests)
+        )
+
+    workers = [start(), start()]
+    first = workers[0].current.digest
+    edit("precedence: 20", "precedence: 21")
+    (second,) = {worker.refresh(NOW).digest for worker in workers}
+    edit("precedence: 21", "precedense: 21")
+    assert [worker.refresh(NOW).digest for worker in (*workers, start())] == [second] * 3
+    edit("precedense: 21", "precedence: 20")
+    assert {worker.refresh(NOW).digest for worker in workers} == {first}
+    assert records == [(None, first), (first, second), (second, first)]
+
+
+def test_a_set_that_cannot_be_recorded_does_not_decide(folder: Path, edit: Edit, tmp_path: Path) -> None:
+    """The set before it decides, also after a restart; it is tried again after ten seconds."""
+    records: Records = []
+    down = False
+
+    def record(before: str | None, after: str) -> None:
+        if down:
+            raise AuditUnavailable("the disk is full")
+        records.append((before, after))
+
+    def start() -> LivePolicies:
+        return LivePolicies.load(folder, NameableInPolicies(), NOW, state=tmp_path / "state", record=record)
+
+    live = start()
+    first = live.current.digest
+    edit("precedence: 20", "precedence: 21")
+    down = True
+    with pytest.raises(AuditUnavailable):
+        live.refresh(NOW)
+    assert live.current.digest == first
+    with pytest.raises(AuditUnavailable):
+        start()
+    down = False
+    assert live.refresh(NOW + timedelta(seconds=9)).digest == first
+    second = live.refresh(NOW + timedelta(seconds=10)).digest
+    assert records == [(None, first), (first, second)]
+
+
+def test_a_set_is_recorded_where_the_disk_keeps_nothing(folder: Path, tmp_path: Path) -> None:
+    """Then nothing tells the workers of a machine what another one has recorded."""
+    records: Records = []
+    (tmp_path / "state").write_text("not a folder")
+    live = LivePolicies.load(
+        folder, NameableInPolicies(), NOW, state=tmp_path / "state", record=lambda *digests: records.append(digests)
+    )
+    assert records == [(None, live.current.digest)]
+
+
+def test_a_renamed_link_shows_no_half_set(tmp_path: Path) -> None:
+    """A deployment renames a link again and again: every look has the files of one release."""
+    releases = []
+    for number in range(2):
+        release = tmp_path / f"release-{number}"
+        release.mkdir()
+        for name in range(20):
+            (release / f"{name}.yaml").write_text(str(number))
+        releases.append(release)
+    link, made = tmp_path / "current", tmp_path / "made"
+    link.symlink_to(releases[0])
+    ended = Event()
+
+    def deploy() -> None:
+        while not ended.is_set():
+            for release in releases:
+                made.symlink_to(release)
+                made.rename(link)
+
+    thread = Thread(target=deploy)
+    thread.start()
+    try:
+        seen = [frozenset(PolicyFolder(link).files().files.values()) for _ in range(500)]
+    finally:
+        ended.set()
+        thread.join()
+    assert set(seen) == {frozenset({b"0"}), frozenset({b"1"})}
 
 
 def test_a_vanished_folder_changes_nothing(folder: Path) -> None:
@@ -588,11 +667,11 @@ def test_a_crash_while_promoting_leaves_the_old_set(
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", dies)
         with pytest.raises(OSError, match="died here"):
-            last_good.promote(state, {"student.yaml": b"x: 1\n"})
+            last_good.promote(state, {"student.yaml": b"x: 1\n"}, lambda *_: None)
     assert len(renames) == 2
     assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].digest == old.digest
     load_or_last_good(folder, state, NOW)
-    last_good.promote(state, {"student.yaml": b"x: 1\n"})
+    last_good.promote(state, {"student.yaml": b"x: 1\n"}, lambda *_: None)
     assert sorted(path.name for path in (state / "last-good").iterdir()) == sorted([_snapshot(state).name, "current"])
 
 

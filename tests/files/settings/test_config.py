@@ -348,12 +348,6 @@ BAD = [
     ),
     (
         "[library]",
-        "[policy]\nlive = 'save'\n[store]\nurl = 'redis://127.0.0.1'\n[library]",
-        'policy.live: is "save" with a store that several machines share',
-    ),
-    ("[library]", "[policy]\nlive = 'sometimes'\n[library]", "policy.live: input should be 'apply' or 'save'"),
-    (
-        "[library]",
         "[admin]\nupstream = 'wafy'\ninstitution = 'https://au'\neppns = []\n[library]",
         "admin.upstream: no upstream wafy (did you mean 'wayf'?)",
     ),

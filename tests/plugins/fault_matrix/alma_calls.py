@@ -9,7 +9,7 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.alma import AlmaSettings
-from broker.adapters.library_systems.alma_budget import CallBudget
+from broker.adapters.library_systems.alma_calls import CallBudget
 from broker.demo.alma.administration import Administration
 from broker.demo.alma.refusals import broken, general_error, not_found
 from broker.demo.alma.simulated_alma import Simulation, create_app
@@ -28,7 +28,6 @@ CALLS: Final[Mapping[str, Call]] = {
     "create": Call(r"^POST /almaws/v1/users "),
     "change, GET": Call(_NUMBERED, during="upgrade"),
     "change, PUT": Call(r"^PUT .*override=user_group", during="upgrade"),
-    "change, look after": Call(_NUMBERED, 1, during="upgrade"),
 }
 
 

@@ -215,7 +215,7 @@ def _a_field_of_study_decides(house: House) -> None:
         policies = Path(folder) / "policies"
         shutil.copytree(house.setting.folder / "policies", policies)
         (policies / "law.yaml").write_text(_LAW)
-        house.parts.policies._source = PolicyFolder(policies)
+        house.parts.policies._folder = PolicyFolder(policies)
         house.parts.policies.refresh(house.clock.now())
         for field, expected in (("law", "issue"), ("chemistry", "refuse")):
             who = asserted(persona("lars"), schacPersonalUniqueCode=(code + field,))

@@ -111,10 +111,6 @@ class PaperShelf:
 
         return self._do("read", deadline, work)
 
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give those that were made with this mark."""
-        return self._do("marked", deadline, lambda shelf: _borrowers(_where(shelf, "mark = ?", mark)))
-
     def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those with this mail address: a shelf knows no birth dates."""
         del birth_date
@@ -177,12 +173,11 @@ class PaperShelf:
 
         self._do("set_pin", deadline, work)
 
-    def check_pin(self, number: str, pin: str, deadline: datetime, card: str | None = None) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Say whether this is the borrower's PIN."""
-        del card  # a look by number costs no more
         if LibraryCapability.PIN_CHECKED not in self.capabilities:
             return PinAnswer.UNKNOWN
-        row = self._do("check_pin", deadline, lambda shelf: _row(shelf, number))
+        row = self._do("check_pin", deadline, lambda shelf: _row(shelf, borrower.number))
         return PinAnswer.RIGHT if row and row["pin"] == pin else PinAnswer.WRONG
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
@@ -192,18 +187,13 @@ class PaperShelf:
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Give what the policies name and the shelf has not."""
-        faults = [
-            SetupFault(name, f"{place}: a shelf has no field {name}")
-            for name, place in expected.fields.items()
-            if name not in FIELDS
-        ]
         try:
             rows = self._do("prove", deadline, lambda shelf: _rows(shelf, "SELECT name FROM category"))
         except LibraryError as error:
-            return (*faults, SetupFault("unavailable", str(error)))
+            return (SetupFault("unavailable", str(error)),)
         there = {row["name"] for row in rows}
         missing = ((name, place) for name, place in expected.categories.items() if name not in there)
-        return (*faults, *(SetupFault(name, f"{place}: the shelf has no category {name}") for name, place in missing))
+        return tuple(SetupFault(name, f"{place}: the shelf has no category {name}") for name, place in missing)
 
     def _do(self, call: str, deadline: datetime, work: Callable[[sqlite3.Connection], T]) -> T:
         """Carry out one transaction of the shelf by the deadline."""

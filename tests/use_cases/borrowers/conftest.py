@@ -57,8 +57,7 @@ class Logins:
         world = self.world
         requests = EnrolmentRequests(world.ports, world.wake, self._pause)
         finder = BorrowerFinder(world.ports, keeps=mode == "live")
-        hmacs = world.ports.hmacs
-        return BorrowerAtLogin(world.ports, requests, finder, world.ports.look_ups, world.store, hmacs, mode)
+        return BorrowerAtLogin(world.ports, requests, finder, world.ports.look_ups, mode)
 
     def persons(self) -> PersonResolution:
         """Give the persons of logins."""
@@ -95,7 +94,9 @@ class Logins:
 
     def account(self, transaction: Transaction, arrived: Arrived, mode: Mode = "live") -> Account | None:
         """Give the account as it is found."""
-        return self.borrowers(mode).find_account(transaction, arrived, self.world.now)
+        person = transaction.person
+        record = self.world.ports.persons.read(person.id, self.world.now) if person else None
+        return self.borrowers(mode).find_account(transaction, arrived, record, self.world.now)
 
     def enrol(self, transaction: Transaction, arrived: Arrived, mode: Mode = "live", patience: float = 1) -> Account:
         """Enrol, and wait."""

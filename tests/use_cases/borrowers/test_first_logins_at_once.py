@@ -53,7 +53,7 @@ def worker(logins: Any, store: Store) -> Iterator[BorrowerAtLogin]:
     loop = Thread(target=run_worker_loop, args=arguments)
     loop.start()
     try:
-        yield BorrowerAtLogin(ports, requests, BorrowerFinder(ports, slots), None, store, ports.hmacs)
+        yield BorrowerAtLogin(ports, requests, BorrowerFinder(ports, slots), None)
     finally:
         stop.set()
         wake.set()
@@ -75,7 +75,7 @@ def test_forty_first_logins_by_two_ways_are_all_through_in_ten_seconds(
             borrowers = (first, second)[number % 4 // 2]
             arrived = ways[number % 2]
             transaction = replace(logins.transaction(), begun=now())
-            account = borrowers.find_account(transaction, arrived, now())
+            account = borrowers.find_account(transaction, arrived, None, now())
             while account is None or account.state is not AccountState.DONE:
                 assert time.monotonic() - begun < 30, "still waiting"
                 transaction = replace(transaction, account=account)

@@ -15,7 +15,7 @@ from broker.use_cases.borrowers.library_proof import LibraryProof, make_proof_du
 
 CATEGORY = SetupFault("category_id STUDNT", "student.yaml:30: Given category_id does not exist: STUDNT")
 DOWN = SetupFault("unavailable", "Koha: no token: 503")
-EXPECTED = ExpectedSetup({"STUDNT": "student.yaml:30"}, {})
+EXPECTED = ExpectedSetup({"STUDNT": "student.yaml:30"})
 
 
 @dataclass
@@ -80,9 +80,9 @@ def test_policies_that_name_something_else_are_proved_at_once(site: Site) -> Non
     expected = [EXPECTED]
     workers = [LibraryProof(site.library, site.store, lambda: expected[-1], site.tell, lambda: site.now) for _ in "12"]
     assert [site.later(each, seconds=11) for each in workers] == [1, 1]
-    expected.append(ExpectedSetup({"STUDNT": "student.yaml:31"}, {}))
+    expected.append(ExpectedSetup({"STUDNT": "student.yaml:31"}))
     assert site.later(workers[0], seconds=11) == 1
-    expected.append(ExpectedSetup({"STUDENT": "student.yaml:31"}, {}))
+    expected.append(ExpectedSetup({"STUDENT": "student.yaml:31"}))
     assert site.later(workers[0], seconds=61) == 2
     assert site.library.proofs[-1] == expected[-1]
     assert site.later(workers[0], seconds=61) == 2

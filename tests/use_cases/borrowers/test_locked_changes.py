@@ -193,7 +193,7 @@ def test_the_lock_of_a_process_that_died_ends_by_itself(house: House, monkeypatc
 def test_an_error_that_names_a_setting_makes_the_proof_due(house: House, setting: str | None, is_due: bool) -> None:
     """An error about one person's data says nothing about the set-up."""
     store = SqliteStore(house.path)
-    proof = LibraryProof(house.shelf, store, lambda: ExpectedSetup({}, {}), lambda _: None, lambda: house.now)
+    proof = LibraryProof(house.shelf, store, lambda: ExpectedSetup({}), lambda _: None, lambda: house.now)
     proof.step()
 
     def refuse() -> None:

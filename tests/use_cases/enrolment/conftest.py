@@ -23,6 +23,7 @@ from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
 from broker.use_cases.enrolment.cases import EnrolmentCases
+from broker.use_cases.enrolment.circuit_breaker import CircuitBreaker
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
@@ -81,11 +82,6 @@ class Library:
         """Read one."""
         del deadline
         return self._call("read", lambda: self.borrowers.get(number))
-
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Find by enrolment id."""
-        del deadline
-        return self._call("marked", lambda: tuple(each for each in self.borrowers.values() if each.mark == mark))
 
     def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
         """Find by birth date or mail address."""
@@ -182,12 +178,16 @@ class World:
     store: Any
     now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
     library: Library = field(default_factory=Library)
+    has_breaker: bool = False
+    breaker: CircuitBreaker | None = None
 
     def __post_init__(self) -> None:
         """Build the use cases."""
         hmacs = LookupHmacs("i1", b"k" * 32)
         persons = PersonRecords(self.store, hmacs)
         library: Any = self.library  # no enrolment sets or checks a PIN
+        if self.has_breaker:
+            library = self.breaker = CircuitBreaker(library, lambda: self.now)
         self.notices: list[tuple[str, str, str]] = []  # drafted notices of a first match
         self.ports = EnrolmentPorts(library, persons, hmacs, lambda: self.now, draft_match_notice=self._draft_notice)
         self.persons = persons

@@ -4,6 +4,7 @@ Processes die before and after any call, answers are lost or come late, the desk
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -20,11 +22,13 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_agreeing
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.errors import CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
+from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
+from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.use_cases.enrolment.find_borrower import Finding
+from broker.use_cases.identity.person_resolution import PersonResolution
 from tests.use_cases.enrolment.conftest import FAR, Killed, Library, World, wanted_for
 
 T = TypeVar("T")
@@ -35,6 +39,8 @@ PEOPLE: Final = {
     "namesake": (PersonFacts("Prøvesen", "Åse", date(1950, 2, 2)), "0202500000"),
     "stranger": (PersonFacts("Skov", "Ida", date(1970, 5, 5)), "0505700003"),
 }
+_MOST_CALLS: Final = 80  # of the library system, while one rule of the model runs
+_BLOCKED: Final = "somebody else's borrower"
 NAMES = st.sampled_from(sorted(PEOPLE))
 CALLS = st.sampled_from(["find", "find_similar", "create", "change", "read"])
 ERRORS = st.sampled_from(
@@ -62,28 +68,52 @@ class WatchedLibrary(Library):
         super().__init__()
         self.meanwhile: tuple[str, Callable[[], None]] | None = None
         self.is_overtaken = False
+        self.silent = 0  # calls in a row without an answer
+        self.calls_before = 0  # when the present rule began
+        self.creates: Counter[str] = Counter()  # by CPR number, since the last request or decision
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
-        """Create, for the worker that has the lease."""
+        """Create, for the worker that has the lease, where the login may create."""
         assert not self.is_overtaken, "a create without the lease"
+        assert wanted.creates, "a login that may not create created"
+        self.creates[wanted.cpr or ""] += 1
+        assert self.creates[wanted.cpr or ""] <= 4, "creates without an effect, again and again"
         return super().create(wanted, mark, deadline)
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change the only borrower with its number, or one without a number that was claimed."""
         assert not self.is_overtaken, "a change without the lease"
-        number = self.borrowers[change.number].cpr
+        before = self.borrowers[change.number]
         if change.cpr:
-            assert number is None, "a borrower with a number was claimed"
+            assert before.cpr is None, "a borrower with a number was claimed"
         else:
-            assert [each.cpr for each in self.borrowers.values()].count(number) == 1, "one of several was changed"
+            assert [each.cpr for each in self.borrowers.values()].count(before.cpr) == 1, "one of several was changed"
+        if change.category is None and change.expires and before.expires:
+            assert change.expires > before.expires, "an expiry came nearer"
         return super().change(change, deadline)
 
     def _call(self, name: str, call: Callable[[], T]) -> T:
+        assert len(self.calls) - self.calls_before < _MOST_CALLS, "a retry storm"
+        if name != "find":
+            self._happen(name)
+        try:
+            answer = super()._call(name, call)
+        except LibrarySilent:
+            self.silent += 1
+            raise
+        except LibraryError:
+            self.silent = 0
+            raise
+        self.silent = 0
+        if name == "find":  # what was found is out of date then
+            self._happen(name)
+        return answer
+
+    def _happen(self, name: str) -> None:
         if self.meanwhile and self.meanwhile[0] == name:
             _, happen = self.meanwhile
             self.meanwhile = None
             happen()
-        return super()._call(name, call)
 
 
 class EnrolmentModel(RuleBasedStateMachine):
@@ -95,51 +125,131 @@ class EnrolmentModel(RuleBasedStateMachine):
         path = self.folder / "broker.db"
         sqlite.prepare(path)
         self.library = WatchedLibrary()
-        self.world = World(SqliteStore(path), library=self.library)
+        self.world = World(SqliteStore(path), library=self.library, has_breaker=True)
+        self.persons = PersonResolution(self.world.ports.hmacs, self.world.finder.has_borrower)
         self.owners: dict[str, str] = {}
         self.desk: set[str] = set()
+        self.mailed: set[str] = set()  # the desk's borrowers that have a mail address
         self.ruled_out: dict[str, set[str]] = {name: set() for name in PEOPLE}
 
     def teardown(self) -> None:
         """Remove the store."""
         shutil.rmtree(self.folder)
 
-    @initialize(names=st.sets(NAMES, max_size=2), numbered=st.booleans(), misfiled=st.booleans())
-    def open_library(self, names: set[str], *, numbered: bool, misfiled: bool) -> None:
+    @initialize(
+        names=st.sets(NAMES, max_size=2),
+        numbered=st.booleans(),
+        misfiled=st.booleans(),
+        has_mail=st.booleans(),
+        has_birth_date=st.booleans(),
+        is_soon_over=st.booleans(),
+    )
+    def open_library(
+        self,
+        names: set[str],
+        *,
+        numbered: bool,
+        misfiled: bool,
+        has_mail: bool,
+        has_birth_date: bool,
+        is_soon_over: bool,
+    ) -> None:
         """Let the desk have registered some persons: with their number, without, or with another person's."""
         for name in sorted(names):
             person, number = PEOPLE[name]
             # A record with the number and both names of somebody else is theirs, whatever its birth date.
             others = [each for other, (facts, each) in sorted(PEOPLE.items()) if not are_alike(person, facts)]
             written = others[0] if misfiled else number
-            born = self.world.library.add(person, written if numbered or misfiled else None)
+            changes: dict[str, Any] = {"expires": date(2027, 1, 1) if is_soon_over else FAR}
+            if has_mail:
+                changes["email"] = f"{person.given_name}@post.example".lower()
+                changes["born"] = person.birth_date if has_birth_date else None
+            born = self.library.add(person, written if numbered or misfiled else None, **changes)
             self.owners[born.number] = name
             self.desk.add(born.number)
+            self.mailed |= {born.number} if has_mail else set()
 
-    @rule(name=NAMES, may_create=st.booleans())
-    def log_in(self, name: str, *, may_create: bool) -> None:
-        """Find the borrower, and ask for one."""
+    @rule(name=NAMES, may_create=st.booleans(), days=st.sampled_from([-500, 0, 400]), is_silent=st.booleans())
+    def log_in(self, name: str, *, may_create: bool, days: int, is_silent: bool) -> None:
+        """Find the borrower, and ask for one, by WAYF or by the national eID."""
+        self.begin_rule(name)
         person, number = PEOPLE[name]
-        try:
-            found = self.world.find(name, person, number)
-        except Killed:
-            return
+        before = self.world.persons.read(name, self.world.now)
+        self.library.faults = [(LibrarySilent("no answer"), False)] if is_silent else []
+        found = self.world.find(name, person, number)
+        self.library.faults = []
         if found.number is not None:
             self.check_is_theirs(name, found.number)
+            confirmed_at = before.value.borrower_confirmed_at if before else None
+            if found.borrower is None:
+                assert confirmed_at, "a stored number that nobody has confirmed"
+                assert self.world.now - confirmed_at < timedelta(days=1), "a stored number that is too old"
         if found.finding is not Finding.CASE:
-            self.world.requests.request(name, wanted_for(person, number, creates=may_create))
+            wanted = wanted_for(person, number, creates=may_create, expires=FAR + timedelta(days=days))
+            requested = self.world.requests.request(name, wanted)
+            pending = before.value.enrolment.wanted if before and before.value.enrolment else None
+            if pending and requested.wanted:
+                assert requested.wanted.creates or not pending.creates, "a right to create was lost"
+
+    @rule(name=NAMES, other=NAMES)
+    def log_in_with_other_number(self, name: str, other: str) -> None:
+        """Let an institution assert another person's number: their borrower is not this person's."""
+        self.begin_rule(name)
+        person, number = PEOPLE[name][0], PEOPLE[other][1]
+        # A record with this number and a name that agrees is this person's, as far as anybody can tell.
+        found = [each for each in self.library.borrowers.values() if each.cpr == number]
+        if not any(count_agreeing(person, each) >= 2 for each in found):
+            assert self.world.find(other, person, number).number is None
+
+    @rule(name=NAMES)
+    def log_in_with_library_account(self, name: str) -> None:
+        """Log in with number and PIN of one's borrower: as nobody else."""
+        self.begin_rule(name)
+        for number in sorted(self.desk):
+            if self.owners[number] != name:
+                continue
+            cpr_person_id = self.persons.find_cpr_person_of(self.library.borrowers[number], self.world.now)
+            ids = {self.person_id(each): each for each in PEOPLE}
+            holder = ids.get(cpr_person_id or "")
+            if holder and self.persons.has_borrower(holder, number):
+                assert holder == name, "a library account became another person"
+
+    def person_id(self, name: str) -> str:
+        """Return the id that a login with the CPR number has."""
+        return compute_person_id_of_cpr(self.world.ports.hmacs, PEOPLE[name][1])
+
+    def begin_rule(self, name: str) -> None:
+        """Count the calls of the library system anew; the creates of a person, who tries again."""
+        self.library.calls_before = len(self.library.calls)
+        self.library.creates[PEOPLE[name][1]] = 0
 
     @rule(errors=st.lists(st.tuples(ERRORS, st.booleans()), max_size=3))
     def work(self, errors: list[tuple[BaseException, bool]]) -> None:
         """Let a worker carry out what is due while calls fail or the process dies."""
-        self.world.library.faults = list(errors)
-        try:
+        self.library.calls_before = len(self.library.calls)
+        self.library.faults = list(errors)
+        with suppress(Killed):
             self.world.work()
-        except Killed:
-            pass
-        finally:
-            self.world.library.faults = []
+        self.library.faults = []
+        for name, (_, number) in PEOPLE.items():
+            enrolment = self.world.requests.read(name)
+            if enrolment and enrolment.state is EnrolmentState.CASE and "unique" in (enrolment.last_error or ""):
+                assert number not in {each.cpr for each in self.library.borrowers.values()}, "step 1 was left out"
         self.world.now += timedelta(minutes=1)
+
+    @rule(name=NAMES)
+    def lose_a_create(self, name: str) -> None:
+        """Let an answer to a create come too late: it is carried out after the next attempt has looked."""
+        self.log_in(name, may_create=True, days=0, is_silent=False)
+        enrolment = self.world.requests.read(name)
+        if enrolment is None or enrolment.state is not EnrolmentState.PENDING:
+            return
+        self.library.meanwhile = ("create", lambda: self.library.faults.append((LibrarySilent("no answer"), False)))
+        self.work([])
+        self.library.meanwhile = ("create", self.come_late)
+        self.world.now += timedelta(hours=2)
+        self.work([])
+        self.library.meanwhile = None
 
     @rule(call=CALLS)
     def overtake(self, call: str) -> None:
@@ -151,6 +261,7 @@ class EnrolmentModel(RuleBasedStateMachine):
             self.world.work()
             self.library.is_overtaken = len(self.library.calls) > begun
 
+        self.library.calls_before = len(self.library.calls)
         self.library.meanwhile = (call, take_over)
         self.world.worker.step()
         self.library.meanwhile, self.library.is_overtaken = None, False
@@ -165,6 +276,7 @@ class EnrolmentModel(RuleBasedStateMachine):
             requested.append(self.world.requests.request(name, wanted))
 
         before = self.world.requests.read(name)
+        self.begin_rule(name)
         self.library.meanwhile = (call, ask)
         self.world.worker.step()
         self.library.meanwhile = None
@@ -191,6 +303,7 @@ class EnrolmentModel(RuleBasedStateMachine):
     @rule(name=NAMES)
     def try_again(self, name: str) -> None:
         """Let staff press Try again."""
+        self.begin_rule(name)
         with suppress(TooMany):
             self.world.cases.try_again(name)
 
@@ -199,22 +312,36 @@ class EnrolmentModel(RuleBasedStateMachine):
         """Let staff say that a possible duplicate is another person's, which they say only if it is."""
         enrolment = self.world.requests.read(name)
         if enrolment and name not in {self.owners.get(each) for each in enrolment.borrowers}:
+            self.begin_rule(name)
             with suppress(TooMany):
-                self.world.cases.rule_out(name, enrolment.borrowers)
+                if self.world.cases.rule_out(name, enrolment.borrowers):
+                    self.ruled_out[name] |= set(enrolment.borrowers)
 
-    @rule(name=NAMES)
-    def claim(self, name: str) -> None:
-        """Let a person prove that a possible duplicate is theirs, as the claim page does."""
+    @rule(name=NAMES, is_edited=st.booleans())
+    def claim(self, name: str, *, is_edited: bool) -> None:
+        """Let a person prove that a possible duplicate is theirs; the desk may edit it before the worker comes."""
         person, _ = PEOPLE[name]
         enrolment = self.world.requests.read(name)
         if enrolment is None or enrolment.state is not EnrolmentState.CASE:
             return
+        self.begin_rule(name)
         for number in enrolment.borrowers:
-            borrower = self.world.library.borrowers.get(number)
+            borrower = self.library.borrowers.get(number)
             if borrower and self.owners.get(number) == name and can_be_claimed(person, borrower):
                 claimed = enrolment.claim(Claim(number), self.world.now)
                 self.world.persons.change(name, lambda each: each.with_enrolment(claimed), self.world.now)  # noqa: B023
+                if is_edited:
+                    self.write_other_number(name)
                 return
+
+    @rule(name=NAMES)
+    def block_number(self, name: str) -> None:
+        """Let somebody else's borrower have the unique field of a person's number, or free it again."""
+        number = PEOPLE[name][1]
+        if self.library.unique.get(number) == _BLOCKED:
+            del self.library.unique[number]
+        else:
+            self.library.unique.setdefault(number, _BLOCKED)
 
     @rule(name=NAMES)
     def correct(self, name: str) -> None:
@@ -239,6 +366,40 @@ class EnrolmentModel(RuleBasedStateMachine):
             borrower = self.library.borrowers[number]
             if self.owners[number] == name and borrower.cpr is None:
                 self.library.borrowers[number] = replace(borrower, cpr="3112990000")
+
+    @invariant()
+    def only_silence_opens_the_circuit_breaker(self) -> None:
+        """Let no refusal of one person's enrolment stop the others."""
+        breaker = self.world.breaker
+        assert breaker
+        assert not breaker.is_open or self.library.silent >= 3
+
+    @invariant()
+    def only_what_an_enrolment_created_is_new(self) -> None:
+        """Say "created" of the borrower that has the enrolment's id, and of no other."""
+        for name in PEOPLE:
+            record = self.world.persons.read(name, self.world.now)
+            enrolment = record.value.enrolment if record else None
+            if record and enrolment and enrolment.outcome is EnrolmentOutcome.CREATED:
+                borrower = self.library.borrowers.get(record.value.borrower_number or "")
+                assert borrower is None or borrower.number not in self.desk, "the desk's borrower counts as new"
+
+    @invariant()
+    def a_first_match_is_mailed(self) -> None:
+        """Tell the owner of the address in a record which person it was connected to."""
+        for name in PEOPLE:
+            record = self.world.persons.read(name, self.world.now)
+            number = record.value.borrower_number if record else None
+            if number in self.mailed:
+                assert number in {each for each, _, _ in self.world.notices}
+
+    @invariant()
+    def a_fault_of_the_set_up_is_no_case(self) -> None:
+        """Keep the enrolment pending where the library system lacks a right or a category."""
+        for name in PEOPLE:
+            enrolment = self.world.requests.read(name)
+            if enrolment and enrolment.state is EnrolmentState.CASE:
+                assert enrolment.last_error != "403"
 
     @invariant()
     def what_is_ruled_out_is_not_asked_again(self) -> None:
@@ -284,6 +445,100 @@ class EnrolmentModel(RuleBasedStateMachine):
         assert borrower is not None, "a borrower that is not there"
         assert self.owners.get(number, name) == name
         assert count_agreeing(PEOPLE[name][0], borrower) >= 2
+
+
+# Sequences of rules that are drawn too rarely.
+SETS_UP: Final = (LibraryRefused("403", "a right"), False)
+FAILS: Final = (LibraryUnavailable("500"), False)
+Step = Callable[[EnrolmentModel], object]
+
+
+def open_with(name: str, **desk: bool) -> Step:
+    """Return the step in which the desk has registered one person."""
+    given = dict.fromkeys(("numbered", "misfiled", "has_mail", "has_birth_date", "is_soon_over"), False)
+    return lambda model: model.open_library({name}, **{**given, **desk})
+
+
+def come(name: str, *, may_create: bool = True, days: int = 0, is_silent: bool = False) -> Step:
+    """Return a login."""
+    return lambda model: model.log_in(name, may_create=may_create, days=days, is_silent=is_silent)
+
+
+def work(*errors: tuple[BaseException, bool]) -> Step:
+    """Return a worker's turn."""
+    return lambda model: model.work(list(errors))
+
+
+def wait(hours: int) -> Step:
+    """Return a pause."""
+    return lambda model: model.wait(hours)
+
+
+SEQUENCES: Final[dict[str, tuple[Step, ...]]] = {
+    "misfiled": (open_with("aase", misfiled=True), come("stranger"), work(), come("aase")),
+    "library account": (
+        open_with("aase", misfiled=True, has_mail=True), lambda model: model.log_in_with_library_account("aase"),
+    ),
+    "several": (
+        open_with("aase", numbered=True, is_soon_over=True), lambda model: model.register_again("aase"),
+        come("aase"), work(),
+    ),
+    "duplicate": (open_with("aase"), come("aase"), work(), come("aase"), work()),
+    "duplicate by mail": (open_with("aase", has_mail=True), come("aase"), work()),
+    "claimed": (
+        open_with("aase"), come("aase"), work(), lambda model: model.claim("aase", is_edited=False), work(),
+    ),
+    "claimed and edited": (
+        open_with("aase"), come("aase"), work(), lambda model: model.claim("aase", is_edited=True), work(),
+    ),
+    "ruled out": (
+        open_with("aase", has_mail=True, has_birth_date=True), come("namesake"), work(),
+        lambda model: model.rule_out("namesake"), work(),
+    ),
+    "ruled out, and another login": (
+        open_with("aase", has_mail=True, has_birth_date=True), come("namesake"), work(),
+        lambda model: model.rule_out("namesake"), come("namesake", days=400), work(),
+    ),
+    "late create": (lambda model: model.lose_a_create("aase"), wait(2), work()),
+    "creates without effect": (
+        lambda model: model.lose_creates(loses=True), come("aase"), *(work(), wait(2)) * 6,
+    ),
+    "unique field elsewhere": (lambda model: model.block_number("aase"), come("aase"), work()),
+    "overtaken create": (come("aase"), lambda model: model.overtake("create")),
+    "overtaken change": (
+        open_with("aase", numbered=True, is_soon_over=True), come("aase", days=400),
+        lambda model: model.overtake("find"),
+    ),
+    "found": (open_with("aase", numbered=True, has_mail=True), come("aase"), work()),
+    "a shorter expiry": (open_with("aase", numbered=True), come("aase", days=-500), work()),
+    "silent": (open_with("aase", numbered=True), come("aase"), wait(26), come("aase", is_silent=True)),
+    "another name": (
+        open_with("aase", numbered=True), come("aase"),
+        lambda model: model.log_in_with_other_number("stranger", "aase"),
+    ),
+    "a later request": (come("aase"), come("aase", may_create=False), work()),
+    "a request meanwhile": (come("aase"), lambda model: model.ask_meanwhile("aase", "find_similar"), work()),
+    "set-up": (come("aase"), *(work(SETS_UP), wait(2)) * 4),
+    "failures": (come("aase"), work(*[FAILS] * 100)),
+}  # fmt: skip
+
+
+def play(sequence: tuple[Step, ...]) -> None:
+    """Play a sequence, and check every invariant after each step."""
+    model = EnrolmentModel()
+    try:
+        for step in sequence:
+            step(model)
+            for each in model.invariants:
+                each.function(model)
+    finally:
+        model.teardown()
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES)
+def test_directed_sequences(sequence: str) -> None:
+    """Check the invariants in what is drawn too rarely."""
+    play(SEQUENCES[sequence])
 
 
 EnrolmentModel.TestCase.settings = settings(max_examples=300, stateful_step_count=25, deadline=None)

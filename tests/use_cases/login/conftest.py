@@ -35,7 +35,7 @@ from broker.use_cases.login.arrival_matching import Brought
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
-from broker.use_cases.proofs.mailbox_proof import MailboxProof
+from broker.use_cases.mailbox_proof import MailboxProof
 from broker.use_cases.transactions import Held
 
 MINUTE: Final = timedelta(minutes=1)
@@ -135,12 +135,10 @@ class Logins:
         self.persons = PersonResolution(world.ports.hmacs, world.finder.has_borrower)
         codes = MailedCodes(world.store, KEY, world.ports.now)
         outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
-        self.proving = MailboxProof(world.store, KEY, codes, outbox, world.letters)
-        borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder, world.ports.look_ups, world.store, KEY)
+        self.proving = MailboxProof(world.ports.persons, codes, outbox, world.letters)
+        borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder, world.ports.look_ups)
         self.trail = Trail()
-        self.lookup = PersonAtLogin(
-            world.store, KEY, NAMING, self.rules, self.persons, borrowers, self.proving, self.trail
-        )
+        self.lookup = PersonAtLogin(world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self.trail)
         self.flow = LoginFlow(world.store, KEY, self.rules, self.lookup, "my-loans")
         self.messages = 0
 

@@ -16,12 +16,13 @@ from broker.core.entities import PERSISTENT, Text
 from broker.core.errors import REQUEST_DENIED, BrowserUnmatched
 from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
-from broker.core.login.transaction import AuthnRequest, Issued, Transaction
+from broker.core.login.transaction import AuthnRequest, Issued, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, PolicyLine, Reason, Release, ReleasedAttribute
-from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.login.consent_answers import ConsentAnswers
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.transactions import Held, Transactions
+from tests.plugins.stored_receipts import file_receipt, list_receipts
 
 INSTANT: Final = timedelta(microseconds=1)
 FRESH: Final = timedelta(seconds=5)
@@ -61,6 +62,7 @@ class Trail:
 class Lookup:
     """What an answer asks of the person's look-up."""
 
+    records: PersonRecords
     trail: Trail = field(default_factory=Trail)
     ground: Ground = Ground.INSTITUTION
 
@@ -68,21 +70,21 @@ class Lookup:
         """Give the login with the ground that it stands on."""
         return SimpleNamespace(arrived=SimpleNamespace(decision=replace(PERMIT, ground=self.ground)), held=held)
 
-    def receipts_of(self, _transaction: Transaction) -> str:
-        """Give the group of one person and service."""
+    def make_pseudonym(self, _transaction: Transaction) -> str:
+        """Give the pseudonym of one person and service."""
         return "g"
 
 
 @pytest.fixture
-def lookup() -> Lookup:
+def lookup(world: Any) -> Lookup:
     """Give the look-up with an empty trail."""
-    return Lookup()
+    return Lookup(PersonRecords(world.store, KEY))
 
 
 @pytest.fixture
 def answers(world: Any, lookup: Lookup) -> ConsentAnswers:
     """Give the answers of a worker."""
-    return ConsentAnswers(world.store, KEY, cast("Any", lookup), Transactions(world.store))
+    return ConsentAnswers(KEY, cast("Any", lookup), Transactions(world.store))
 
 
 @pytest.fixture
@@ -90,7 +92,13 @@ def held(world: Any, answers: ConsentAnswers) -> Held:
     """Give the login of a person who is asked."""
     now = world.now
     plain = Transaction(
-        "t", "BCDFGHJK", now, now + timedelta(minutes=30), AuthnRequest("_1", "my-loans", "e", "acs"), arrival="a"
+        "t",
+        "BCDFGHJK",
+        now,
+        now + timedelta(minutes=30),
+        AuthnRequest("_1", "my-loans", "e", "acs"),
+        arrival="a",
+        person=Person("ann"),
     )
     return answers.transactions.add(replace(plain, authenticated=now), now)
 
@@ -124,7 +132,7 @@ def answer(world: Any, answers: ConsentAnswers) -> Answer:
 
 def on_file(world: Any) -> list[ReceiptEvent]:
     """Give the events on file, newest first."""
-    return [made.event for made in Receipts(world.store).history("g", world.now)]
+    return [made.event for made in list_receipts(world.store, "ann", "my-loans", world.now)]
 
 
 @pytest.mark.parametrize(
@@ -304,7 +312,7 @@ def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -
     """Put an answer on file that was given at another screen just now, by a clock that may be ahead."""
     at = world.now + ahead
     made = Receipt("x", event, at, "da", "g", "d", "consent", ("sn",), "m", "s", at + timedelta(days=1))
-    Receipts(world.store).file("g", made, world.now)
+    file_receipt(world.store, "ann", "my-loans", made, world.now)
     return made
 
 
@@ -343,7 +351,7 @@ def test_a_yes_elsewhere_does_not_bring_back_what_a_no_has_ended(
     world.now += FRESH
     withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)
     again = replace(withdrawn, record_id="y", event=ReceiptEvent.GIVEN, event_time=world.now + INSTANT)
-    Receipts(world.store).file("g", again, world.now)
+    file_receipt(world.store, "ann", "my-loans", again, world.now)
     after = answers.reread(before, world.now).transaction
     assert (after.receipt, after.receipts) == (None, (again,))
 
@@ -365,7 +373,7 @@ def test_an_answer_of_this_login_stands_where_none_is_on_file(
     agreed = answer(held)
     made = agreed.transaction.receipt
     assert made
-    Receipts(world.store).take_back("g", made)
+    PersonRecords(world.store, KEY).delete("ann", None, world.now)
     before = answers.transactions.change(agreed, lambda found: replace(found, receipts=(made,)), world.now)
     assert answers.reread(before, world.now + FRESH) == before
 

@@ -126,7 +126,6 @@ def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: 
         (Errand.PIN_BY_MAIL, False),
         (Errand.CHOICES, False),
         (Errand.KEPT, True),
-        (Errand.FORGET, True),
     ],
 )
 def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand, *, fresh: bool) -> None:
@@ -156,7 +155,6 @@ def test_an_errand_on_a_shared_computer_is_fresh(logins: Any) -> None:
         (Errand.SIGN_UP, "pin", False),
         (Errand.PIN, "pin", False),
         (Errand.KEPT, "pin", False),
-        (Errand.FORGET, "pin", False),
         (Errand.CHOICES, "pin", True),
         (Errand.PIN_BY_MAIL, "wayf", False),
         (Errand.SIGN_UP, "nobody", False),

@@ -550,11 +550,11 @@ CLAUSES: Final = {
         dies("dies after"),
         "        trail.add(event)\n"
         "        left = transaction.left(issued)\n"
-        "        others = [*held.others, *self.sessions.drafted(session)]\n"
+        "        others = [*held.others, *self._draft_seen(held, now), *self.sessions.drafted(session)]\n"
         "        marks = self.sessions.marks(transaction)\n"
         "        reads = self.transactions.put_then_read(left, held.version, now, others, marks)\n",
         "        left = transaction.left(issued)\n"
-        "        others = [*held.others, *self.sessions.drafted(session)]\n"
+        "        others = [*held.others, *self._draft_seen(held, now), *self.sessions.drafted(session)]\n"
         "        marks = self.sessions.marks(transaction)\n"
         "        reads = self.transactions.put_then_read(left, held.version, now, others, marks)\n"
         "        if reads is not None:\n"

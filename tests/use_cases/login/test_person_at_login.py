@@ -11,10 +11,9 @@ from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import BrowserUnmatched
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import Account, AccountState, Authentication, Errand, Person, Transaction
-from broker.use_cases.consents.receipts import Receipts
-from broker.use_cases.proof_ownership import keep_proof
+from broker.core.login.transaction import LIFETIME, Account, AccountState, Authentication, Errand, Person, Transaction
 from broker.use_cases.transactions import Held
+from tests.plugins.stored_receipts import file_receipt, keep_proof
 
 DAY: Final = timedelta(days=1)
 INSTANT: Final = timedelta(microseconds=1)
@@ -196,28 +195,22 @@ def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> Non
     """The person's own at this service, the last of them first, and none that a later no has ended."""
     first = looked_up(logins, logins.student())
     assert first.transaction.receipts == ()
-    group = logins.lookup.receipts_of(first.transaction)
+    person = first.transaction.person
+    assert person
+    store, now = logins.world.store, logins.world.now
+    group = logins.lookup.make_pseudonym(first.transaction)
     elsewhere = replace(first.transaction, request=logins.request("e-resources"))
     stranger = replace(first.transaction, person=Person("stranger"))
-    others = {logins.lookup.receipts_of(each) for each in (elsewhere, stranger)}
-    assert len(others | {group}) == 3
-    receipts = Receipts(logins.world.store)
-    now = logins.world.now
+    assert len({logins.lookup.make_pseudonym(each) for each in (elsewhere, stranger)} | {group}) == 3
     made = Receipt("1", ReceiptEvent.GIVEN, now, "en", group, "d", "consent", (), "m", "s", now + DAY)
     last = replace(made, record_id="2", event_time=now + INSTANT)
     ended = replace(made, record_id="4", event_time=now - 2 * INSTANT)
     end = replace(made, record_id="5", event=ReceiptEvent.WITHDRAWN, event_time=now - INSTANT, valid_until=None)
-    for each in (ended, end):
-        receipts.file(group, each, now)
-    for place, receipt in ((group, made), (group, last), (others.pop(), replace(last, record_id="3"))):
-        receipts.file(place, receipt, now)
+    for each in (ended, end, made, last):
+        file_receipt(store, person.id, "my-loans", each, now)
+    file_receipt(store, person.id, "e-resources", replace(last, record_id="3"), now)
+    file_receipt(store, "stranger", "my-loans", replace(last, record_id="4"), now)
     assert looked_up(logins, logins.student()).transaction.receipts == (last, made)
-
-
-def test_nobody_s_receipts_are_no_person_s(logins: Any) -> None:
-    """Before the person is known there is a group that is empty."""
-    held = logins.begun()
-    assert logins.lookup.receipts_of(held.transaction) == logins.flow.hmacs.of("receipts", "", "my-loans")
 
 
 @pytest.mark.parametrize("told", [{"upgrade": False}, {"proofs": True}], ids=str)
@@ -280,7 +273,7 @@ def test_a_proof_of_before_counts_where_it_can_matter(
     """An upstream that names an address, where no policy looks at a proof, leaves none to ask for."""
     now = logins.world.now
     answer = logins.answer(upstream, eppn=EPPN, **said)
-    keep_proof(logins.world.store, proof(now), owner(logins, came(logins, answer)), now)
+    keep_proof(logins.world.ports.persons, owner(logins, came(logins, answer)), proof(now), now)
     held = looked_up(logins, answer)
     assert held.transaction.proofs == ((proof(now),) if remembered else ())
     assert held.arrived
@@ -292,7 +285,7 @@ def test_a_proof_of_another_person_is_none(logins: Any) -> None:
     """Nor one of nobody, where nothing names the person."""
     now = logins.world.now
     stranger = owner(logins, came(logins, logins.answer("other", eppn="mallory@au.dk")))
-    keep_proof(logins.world.store, proof(now), stranger, now)
+    keep_proof(logins.world.ports.persons, stranger, proof(now), now)
     for said in ({"eppn": EPPN}, {}):
         held = looked_up(logins, logins.answer("other", **said))
         assert (held.transaction.proofs, held.transaction.person) == ((), None)
@@ -305,7 +298,7 @@ def test_the_proof_of_this_login_stands_before_that_of_an_older_one(logins: Any)
     fresh = proof(now, address="fresh@auh.rm.dk")
     held = came(logins, answer, proofs=(fresh,))
     for older in (proof(now), proof(now, "mail", "kim@example.org")):
-        keep_proof(logins.world.store, older, owner(logins, held), now)
+        keep_proof(logins.world.ports.persons, owner(logins, held), older, now)
     found = logins.lookup.looked_up(held, now)
     assert found.transaction.proofs == (fresh, proof(now, "mail", "kim@example.org"))
 
@@ -316,7 +309,7 @@ def test_an_address_proved_here_is_not_the_upstream_s(logins: Any) -> None:
     answer = logins.answer(eppn=EPPN)
     fresh = proof(now, "mail", "kim@example.org")
     held = came(logins, answer, proofs=(fresh,))
-    keep_proof(logins.world.store, proof(now), owner(logins, held), now)
+    keep_proof(logins.world.ports.persons, owner(logins, held), proof(now), now)
     assert logins.lookup.looked_up(held, now).transaction.proofs == (fresh, proof(now))
 
 
@@ -324,9 +317,9 @@ def test_a_pin_brings_no_proof(logins: Any) -> None:
     """The library system names an account, and nobody's mailbox."""
     now = logins.world.now
     held = logins.begun()
-    keep_proof(logins.world.store, proof(now), owner(logins, held), now)
+    keep_proof(logins.world.ports.persons, owner(logins, held), proof(now), now)
     borrower = logins.shelved(number="42", category="STUD")
-    keep_proof(logins.world.store, proof(now), logins.world.account_id_of("42"), now)
+    keep_proof(logins.world.ports.persons, logins.world.account_id_of("42"), proof(now), now)
     joined, _ = logins.flow.verified(held, "pin", borrower, now)
     assert (joined.transaction.proofs, joined.transaction.person.number) == ((), "42")
 
@@ -390,8 +383,11 @@ def test_nobody_asks_before_a_login_or_by_attributes_that_cannot_be_trusted(logi
 
 @pytest.mark.parametrize(("name", "days"), [("kaldemail", 90), ("mail", 365)])
 def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str, days: int) -> None:
-    """An address to write to, of which no policy speaks, for a year."""
-    assert logins.lookup.remembered_for(logins.begun(), name) == days * DAY
+    """An address to write to, of which no policy speaks, for a year; of a login that nothing names, for that login."""
+    held = came(logins, logins.answer("other", eppn=EPPN))
+    assert logins.lookup.remembered_for(held, name, logins.world.now) == days * DAY
+    nobody = came(logins, logins.answer("other"))
+    assert logins.lookup.remembered_for(nobody, name, logins.world.now) == LIFETIME
 
 
 # The identifiers for a service

@@ -1,18 +1,23 @@
 """A chosen PIN is set once and verified: a page that said "set" is right whatever was lost or late."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from broker.adapters.stores import sqlite
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.errors import LibraryUnavailable, LinkGone, PinUnderWay
-from tests.plugins.pin_desk import NUMBER, Desk
+from broker.use_cases.borrower_leases import BorrowerLeases, borrower_lease_key
+from broker.use_cases.pins import pin_choice
+from broker.use_cases.pins.pin_choice import PinChoice, PinChoices
+from broker.use_cases.records import Lease
+from tests.plugins.pin_desk import HMACS, NUMBER, Desk, Killed
 
 PIN = "5926"
 
@@ -57,7 +62,7 @@ def test_a_refusal_leaves_the_pin_and_releases_the_lease(desk: Desk) -> None:
     assert desk.choices.choose(NUMBER, "6038", "en").result == "set"
 
 
-@pytest.mark.parametrize("call", ["lost", "done", "late300"])
+@pytest.mark.parametrize("call", ["lost", "done", "late 300"])
 def test_a_lost_answer_is_never_called_set_and_blocks_for_ten_minutes(desk: Desk, call: str) -> None:
     """The call may still be carried out: nobody chooses meanwhile, and the notice is mailed."""
     desk.library.next_call = call
@@ -116,8 +121,26 @@ def test_a_library_that_is_not_live_is_not_written_to(desk: Desk) -> None:
     assert desk.due_mails() == []
 
 
+CALLS = st.sampled_from(
+    [
+        "answered",
+        "answered",
+        "answered 60",
+        "ignored",
+        "refused",
+        "lost",
+        "done",
+        "late 60",
+        "late 590",
+        "killed",
+        "killed 590",
+    ]
+)
+PINS = st.sampled_from(["5926", "6038", "8305"])
+
+
 class PinModel(RuleBasedStateMachine):
-    """Choices, lost and late answers, and time in any order."""
+    """Choices, also two at once, lost and late answers, crashes, and time in any order."""
 
     def __init__(self) -> None:
         """Open an empty store."""
@@ -128,23 +151,34 @@ class PinModel(RuleBasedStateMachine):
         self.desk = Desk(path)
         self.said: str | None = None
 
-    @rule(
-        pin=st.sampled_from(["5926", "6038", "8305"]),
-        call=st.sampled_from(["answered", "answered", "lost", "done", "refused", "late60", "late590"]),
-    )
+    @rule(pin=PINS, call=CALLS)
     def choose(self, pin: str, call: str) -> None:
-        """Choose a PIN while the next call is answered, lost, done without an answer, or late."""
+        """Choose a PIN while the next call is answered, ignored, lost, late, or never returns."""
         self.desk.library.next_call = call
         try:
             result = self.desk.choices.choose(NUMBER, pin, "en").result
         except PinUnderWay:
             return
+        except Killed:
+            result = "unknown"
         finally:
             self.desk.library.next_call = "answered"
         if result == "set":
             self.said = pin
         elif result == "unknown":
             self.said = None
+
+    @rule(pin=PINS, other=PINS, call=CALLS, other_call=CALLS)
+    def choose_twice(self, pin: str, other: str, call: str, other_call: str) -> None:
+        """Choose in another window, or on another machine, while the first call is under way."""
+
+        def choose_other() -> None:
+            self.desk.library.meanwhile = lambda: None
+            self.choose(other, other_call)
+
+        self.desk.library.meanwhile = choose_other
+        self.choose(pin, call)
+        self.desk.library.meanwhile = lambda: None
 
     @rule(seconds=st.sampled_from([1, 60, 300, 611]))
     def wait(self, seconds: int) -> None:
@@ -166,3 +200,31 @@ TestPinModel = PinModel.TestCase
 TestPinModel.settings = settings(
     max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def hold_nothing(self: BorrowerLeases, number: str, until: datetime) -> Lease | None:
+    """Take the lease, whoever has it."""
+    self.store.drop(borrower_lease_key(HMACS, number))
+    return REAL_HOLD(self, number, until)
+
+
+REAL_HOLD = BorrowerLeases.hold
+
+
+@pytest.mark.slow(20)
+@pytest.mark.parametrize(
+    ("owner", "name", "mutant"),
+    [
+        (PinChoices, "_is_verified", lambda *_: True),
+        (BorrowerLeases, "hold", hold_nothing),
+        (pin_choice, "LATE", timedelta(minutes=5)),
+        (pin_choice, "_unknown", lambda _: PinChoice("set")),
+    ],
+    ids=["verification", "lease", "ten minutes", "unknown"],
+)
+def test_the_model_fails_without(owner: Any, name: str, mutant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the same each time; what is found is not made smaller."""
+    monkeypatch.setattr(owner, name, mutant)
+    drawn = settings(TestPinModel.settings, max_examples=400, derandomize=True, database=None, phases=[Phase.generate])
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(PinModel, settings=drawn)

@@ -312,4 +312,4 @@ def test_a_page_is_for_a_role(sessions: StaffSessions) -> None:
     assert member.pages == (StaffPage.PERSON, StaffPage.EXPLAIN)
     member.check(StaffPage.PERSON)
     with pytest.raises(StaffRoleMissing):
-        member.check(StaffPage.LIVE)
+        member.check(StaffPage.TRY)

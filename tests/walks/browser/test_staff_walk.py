@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -66,14 +65,6 @@ def log_in(person: Visitor, name: str) -> None:
     person.pick(name)
 
 
-def made(report: Path) -> None:
-    """Wait until the broker's work has made the report: it begins half a minute after its start."""
-    end = time.monotonic() + 180
-    while not report.exists():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def refused(person: Visitor) -> str:
     """Be refused as somebody else, and give the reference that the page shows."""
     person.open("library", "/")
@@ -100,13 +91,6 @@ def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
     whole(admin, "main[data-reason=login]")
     enter(admin, "bo")
     whole(admin)
-    go(admin, "live")
-    whole(admin)
-    made(admin.demo.setting.folder / "state" / "report.json")
-    go(admin, "report")
-    whole(admin)
-    # It is a document to be printed, and may weigh more than a page of a login.
-    admin.faults = [fault for fault in admin.faults if " weighs " not in fault]
     go(admin, "try")
     admin.write("#affiliation", "1403044004")
     admin.press("main form button.main")

@@ -6,7 +6,6 @@ configuration or a registrar's feed has them (docs/reference/saml-profiles.md#48
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree
@@ -45,37 +44,14 @@ def entity_attribute_values(role: etree._Element, name: str) -> Iterator[str]:
                     yield "".join(str(part) for part in value.itertext()).strip()
 
 
-@dataclass(frozen=True, slots=True)
-class RequestedAttribute:
-    """An attribute that a service asks for: its Name on the wire, and its FriendlyName if any."""
-
-    name: str
-    friendly: str
-    required: bool
-
-
 def required(role: etree._Element) -> frozenset[str]:
     """Return the Names of the attributes that a service marks as required."""
-    return frozenset(each.name for each in requested(role) if each.required)
-
-
-def requested(role: etree._Element) -> tuple[RequestedAttribute, ...]:
-    """Return the attributes that a service asks for, each once: required where it ever is.
-
-    NameFormat and FriendlyName decide nothing.
-    """
-    path = f"{{{MD}}}AttributeConsumingService/{{{MD}}}RequestedAttribute"
-    found: dict[str, RequestedAttribute] = {}
-    for attribute in role.iterfind(path):
-        name = attribute.get("Name", "")
-        before = found.get(name)
-        marked = attribute.get("isRequired", "").strip() in {"true", "1"}
-        found[name] = RequestedAttribute(
-            name,
-            friendly=before.friendly if before else attribute.get("FriendlyName", ""),
-            required=marked or (before is not None and before.required),
-        )
-    return tuple(found.values())
+    asked = role.iterfind(f"{{{MD}}}AttributeConsumingService/{{{MD}}}RequestedAttribute")
+    return frozenset(
+        attribute.get("Name", "")
+        for attribute in asked
+        if attribute.get("isRequired", "").strip() in {"true", "1"}
+    )
 
 
 def subject_id_req(role: etree._Element) -> str | None:

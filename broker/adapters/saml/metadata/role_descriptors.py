@@ -25,12 +25,7 @@ from broker.adapters.saml.metadata.descriptor_keys import (
     sound_keys,
 )
 from broker.adapters.saml.metadata.descriptor_remarks import Remarks
-from broker.adapters.saml.metadata.entity_attributes import (
-    RequestedAttribute,
-    requested,
-    required,
-    subject_id_req,
-)
+from broker.adapters.saml.metadata.entity_attributes import required, subject_id_req
 from broker.core.entities import Text
 
 MDUI: Final = "urn:oasis:names:tc:SAML:metadata:ui"
@@ -106,7 +101,6 @@ class ServiceDescriptor:
     categories: frozenset[str] = frozenset()
     # Names of the attributes that it marks as required, and all that it asks for.
     required: frozenset[str] = frozenset()
-    requested: tuple[RequestedAttribute, ...] = ()
     # subject-id, pairwise-id, any or none; None where it does not say.
     subject_id_req: str | None = None
     logout: LogoutEndpoint | None = None
@@ -192,7 +186,6 @@ def service(
         subject_id_req=subject_id_req(element),
         logout=single_logout(element),
         required=required(element),
-        requested=requested(element),
         certificates_until=_service_end(signing, sealing),
     )
     return None if remarks.faults else descriptor

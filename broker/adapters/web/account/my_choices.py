@@ -1,6 +1,5 @@
 """The page where people see and take back what they answered, and get their receipts."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,7 +9,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, abort, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.account.own_records import OwnRecordPages, OwnRecords
+from broker.adapters.web.account.own_records import OwnRecordPages, OwnRecords, attach_json
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.adapters.web.pages.language import language, spoken
@@ -27,7 +26,7 @@ from broker.core.login.steps import Refuse
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import LegalBasis
 from broker.use_cases.arrived_login import read_and_decide
-from broker.use_cases.consents.given_consents import CurrentQuestion, GivenConsent, GivenConsents
+from broker.use_cases.given_consents import CurrentQuestion, GivenConsent, GivenConsents
 from broker.use_cases.transactions import Held
 
 PATH: Final = "/my-choices"
@@ -45,7 +44,7 @@ def blueprint(
     own: OwnRecords,
 ) -> Blueprint:
     """Return ``/my-choices``: the ways to log in, the person's choices, receipts and records."""
-    records = OwnRecordPages(ports, pages, login, own)
+    records = OwnRecordPages(ports, pages, own)
     choices = MyChoices(ports, pages, login, consents, records)
     routes = Blueprint("choices", __name__)
     routes.get(PATH)(choices.show)
@@ -97,10 +96,10 @@ class MyChoices:
     def show(self) -> Response:
         """Show the choices of the person who is logged in, one receipt, or the ways to log in."""
         query = request.args
-        if "do" in query:
-            return self.records.begin(query["do"])
         if "login" not in query:
-            return self._begin(query.get("with"))
+            is_for_records = query.get("do") == "kept"
+            begin = self.records.begin if is_for_records else self._begin
+            return begin(query.get("with"))
         held = self._entered()
         transaction = held.transaction
         refused = self._refused(held)
@@ -128,7 +127,7 @@ class MyChoices:
         refused = self._refused(held)
         if refused:
             return refused
-        if transaction.errand is Errand.FORGET:
+        if transaction.errand is Errand.KEPT:
             return self.records.delete(held)
         form = ports.forms.read(request, transaction, "choices", now)
         wanted = form.choice("do", _BUTTONS)
@@ -138,7 +137,7 @@ class MyChoices:
         if service not in ports.services:
             raise FormRefused("not a service")
         person = _person(transaction)
-        choices = self.consents.of(person, now)
+        choices = self.consents.list_all(person, now)
         offers = {choice.service: choice.offer(now) for choice in choices}
         if offers.get(service) == wanted:
             receipt = self.consents.take_back(person, service, language(), now)
@@ -196,7 +195,7 @@ class MyChoices:
         ports = self.ports
         now = ports.now()
         here = {"login": transaction.id}
-        choices = self.consents.of(_person(transaction), now)
+        choices = self.consents.list_all(_person(transaction), now)
         cards = [self._card(transaction, choice, now) for choice in choices]
         taken_back = [card for card in cards if card.name == done and card.offer is None]
         ended = taken_back[0] if taken_back else None
@@ -208,14 +207,13 @@ class MyChoices:
             action=_query(here),
             file=_query({**here, "format": "json"}),
             see=_query({"do": "kept"}),
-            forget=_query({**here, "do": "forget"}) if transaction.person else "",
             kept=here,
             token=ports.forms.token(transaction, "choices", now),
         )
 
     def _receipt_of(self, transaction: Transaction, record_id: str) -> tuple[str, Receipt]:
         """Return one of the person's own receipts and its service; 404 for anybody else's."""
-        own = self.consents.receipt(_person(transaction), record_id, self.ports.now())
+        own = self.consents.find_receipt(_person(transaction), record_id, self.ports.now())
         if own is None:
             abort(404)
         return own
@@ -242,15 +240,15 @@ class MyChoices:
 
     def _receipt_file(self, transaction: Transaction, service: str, receipt: Receipt) -> Response:
         record = self._record(transaction, service, receipt)
-        return _attached(record, f"receipt-{receipt.record_id[:8]}.json")
+        return attach_json(record, f"receipt-{receipt.record_id[:8]}.json")
 
     def _file(self, transaction: Transaction) -> Response:
         records = [
             self._record(transaction, choice.service, receipt)
-            for choice in self.consents.of(_person(transaction), self.ports.now())
+            for choice in self.consents.list_all(_person(transaction), self.ports.now())
             for receipt in choice.receipts
         ]
-        return _attached({"receipts": records}, "receipts.json")
+        return attach_json({"receipts": records}, "receipts.json")
 
     def _record(self, transaction: Transaction, service: str, receipt: Receipt) -> dict[str, Any]:
         today = self._today(transaction, service)
@@ -343,10 +341,3 @@ def _query(fields: dict[str, str]) -> str:
 
 def _rendered(template: str, **values: object) -> Response:
     return Response(render_template(template, step="choices", **values), mimetype="text/html")
-
-
-def _attached(record: dict[str, Any], name: str) -> Response:
-    octets = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-    response = Response(octets, mimetype="application/json")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response

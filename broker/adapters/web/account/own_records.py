@@ -1,17 +1,17 @@
-"""What is kept about a person, shown to themselves, and deleted when they confirm it afresh."""
+"""What is stored about a person: shown to them after a fresh login, and deleted if they say so."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
 from flask import abort, render_template, request
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.account.kept_texts import KEPT_TEXTS, KeptText
-from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.redirects import redirect
@@ -23,49 +23,85 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.rights import Right
 from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.arrived_login import read_and_decide
+from broker.use_cases.personal_data.report import flatten
+from broker.use_cases.personal_data.stored_data import PersonBusy
 from broker.use_cases.transactions import Held
 
 _URL: Final = "/my-choices"
-# Whoever comes to a screen that was left open sees and deletes nothing.
+# A screen that was left open shows and deletes nothing.
 _FRESH: Final = timedelta(minutes=5)
-_ERRANDS: Final[Mapping[str, Errand]] = {"kept": Errand.KEPT, "forget": Errand.FORGET}
 _MOST_EVENTS: Final = 50
-_TOLD_BESIDE: Final = frozenset({"kind", "what", "why", "how_long", "from"})
+# The parts of the export, by their kind, in the order of the page.
+STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
+    "person": (
+        _("Your library account"),
+        _(
+            "Your borrower number, and what has been asked of the library system and of the CPR "
+            "register for you."
+        ),
+    ),
+    "receipts": (
+        _("Your answers"),
+        _("What you agreed to, refused or were told, so that we can prove it and ask no more."),
+    ),
+    "proofs": (
+        _("Mail addresses you have shown to be yours"),
+        _("So that you are not asked for a code at every login."),
+    ),
+    "browsers": (
+        _("Browsers you have called your own"),
+        _("So that number and PIN are enough there."),
+    ),
+    "mail": (
+        _("Mails to you"),
+        _("Mails that wait. Of a mail that was sent only subject, time and part of the address."),
+    ),
+    "session": (
+        _("Services you are logged in to"),
+        _("Which service got which number for you, so that you can be logged out there."),
+    ),
+    "transaction": (
+        _("Logins under way"),
+        _("What your university or national eID said about you, until the login is over."),
+    ),
+    "trace": (
+        _("Pages with a help code"),
+        _("What a page was about, so that the library can help you when you call."),
+    ),
+}
 
 Report = Mapping[str, Any]
 
 
 class OwnRecords(Protocol):
-    """The records of the person of a login, by its person id: nobody else's are reached."""
+    """The stored data of the person of a login, by the person id: nobody else's are reached."""
 
-    def report(self, person: str) -> Report | None:
-        """Return everything that is kept, as ``broker person export`` does.
-
-        None where it may be two people; TooMany where they look again and again.
-        """
+    def report(self, person_id: str) -> Report:
+        """Return everything that is stored; TooMany after ten looks within an hour."""
         ...
 
-    def forget(self, person: str, order: str) -> Report | None:
-        """Order that the person be forgotten, and return what was kept; the same again is one.
+    def forget(self, person_id: str) -> Report:
+        """Delete everything, and return what was stored.
 
-        None, and nothing is ordered, where it may be two.
+        PersonBusy while the background worker changes something for the person.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class KeptKind:
-    """The records of one kind: how many, until when at most, and what they say."""
+class StoredPart:
+    """One part of the export as the page shows it."""
 
     name: str
-    text: KeptText
+    title: LazyString
+    why: LazyString
     until: datetime
     values: tuple[tuple[tuple[str, str], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A service that was sent something: its name, who is responsible, and the last time."""
+    """A service that was sent something: its name, its controller, and the last time."""
 
     name: str
     controller: str
@@ -75,158 +111,98 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class OwnRecordPages:
-    """The pages of ``/my-choices`` for what is kept; each begins with a login of its own."""
+    """The pages of ``/my-choices`` for stored data, inside a fresh login of the person."""
 
     ports: WebPorts
     pages: StepPages
-    login: LoginEndpoints
     own: OwnRecords
 
-    def begin(self, wanted: str) -> Response:
-        """Begin a fresh login for ``wanted``, or show what it is for and the ways there are.
-
-        Deleting is for whoever has seen what it does: it begins in a login for one's choices, and
-        only the same person may confirm it.
-        """
-        errand = _ERRANDS.get(wanted)
-        if errand is None:
-            raise FormRefused("nothing that one can ask for")
-        if self.ports.broker.errands_by is None:
+    def begin(self, way: str | None) -> Response:
+        """Begin the fresh login by ``way``, or show the ways there are."""
+        ports = self.ports
+        by = ports.broker.errands_by
+        if by is None:
             abort(404)
-        asked = None
-        if errand is Errand.FORGET:
-            asked = self.login.of_person(request.args.get("login", "")).transaction
-            if asked.errand is not Errand.CHOICES or asked.person is None:
-                raise TransactionGone("not a login for one's choices")
-        way = request.args.get("with")
         if way is not None:
-            return self._away(errand, way, asked)
-        if asked is not None:
-            return self._warning(asked)
-        return self._rendered(
-            "kept_begin.html", reason="begin", kept={"do": wanted}, **self._ways(wanted)
-        )
+            ports.count_beginning(request)
+            shared = ports.shared(request)
+            held = ports.broker.begin_errand(Errand.KEPT, ports.now(), upstream=way, shared=shared)
+            return redirect(self.pages.url(held.transaction), 303)
+        ways = [name for name in ports.services[by].methods if name not in ports.broker.rules.local]
+        links = [
+            (_query({"do": "kept", "with": name}), spoken(ports.upstreams[name].label))
+            for name in ways
+        ]
+        eid = national_eid_label(ways, ports.upstreams)
+        return _page("kept_begin.html", "begin", kept={"do": "kept"}, ways=links, eid=eid)
 
     def show(self, held: Held) -> Response:
-        """Show what is kept, as a page or a file, or the button that deletes it."""
+        """Show what is stored, as a page or a file, or the button that deletes it."""
         transaction = held.transaction
         if not self._is_fresh(transaction):
             self.ports.broker.transactions.end(held)
             return redirect(f"{self.ports.base_url}{_URL}?do=kept", 303)
         person = transaction.person
-        if not self._has_right(transaction):
-            return self._rendered("kept_unknown.html", reason="unknown", over=True)
-        if transaction.errand is Errand.FORGET:
-            return self._confirming(held)
-        report = self.own.report(person.id) if person else None
-        if report is None:
-            return self._rendered("kept_unknown.html", reason="unknown", over=True)
-        as_file = request.args.get("format") == "json" and not transaction.shared
-        self._tell_shown(transaction, "file" if as_file else "page")
-        if as_file:
-            return _attached(report)
+        if person is None or not self._has_right(transaction):
+            return _page("kept_unknown.html", "unknown", over=True)
         here = {"login": transaction.id}
-        return self._rendered(
+        deletion = {**here, "do": "forget"}
+        report = self.own.report(person.id)
+        shown: dict[str, Any] = {
+            "parts_stored": _list_parts(report),
+            "recipients": self._list_recipients(report),
+        }
+        if request.args.get("do") == "forget":
+            token = self.ports.forms.token(transaction, "forget", self.ports.now())
+            is_pending = any(
+                each["value"].get("enrolment", {}).get("state") == "pending"
+                for each in report["kept"]
+            )
+            return _page(
+                "forget_confirm.html",
+                "confirm",
+                action=_query(here),
+                token=token,
+                waiting=is_pending,
+                kept=deletion,
+                **shown,
+            )
+        as_file = request.args.get("format") == "json" and not transaction.shared
+        self._record_shown(transaction, "file" if as_file else "page")
+        if as_file:
+            return attach_json(report, "what-is-kept.json")
+        return _page(
             "kept.html",
-            reason="kept",
-            kinds=_kinds(report),
-            events=_events(report),
-            refusals=report["refusals"],
-            counted=len(report["counted"]),
-            unread=report["unread"],
-            recipients=self._recipients(report),
-            sources=report["sources"],
+            "kept",
+            report=report,
+            events=report["events"][: -_MOST_EVENTS - 1 : -1],
             file="" if transaction.shared else _query({**here, "format": "json"}),
+            forget=_query(deletion),
             kept=here,
+            **shown,
         )
 
     def delete(self, held: Held) -> Response:
-        """Order the deletion; a second press, in any tab, finds the login over."""
+        """Delete everything; a second press, in any tab, finds the login over."""
         ports = self.ports
         now = ports.now()
         transaction = held.transaction
         ports.forms.read(request, transaction, "forget", now)
         person = transaction.person
-        if not self._is_fresh(transaction) or not self._is_awaited(transaction) or person is None:
-            raise TransactionGone("not the login that this was asked for in, or too old")
+        if person is None or not self._is_fresh(transaction):
+            raise TransactionGone("the login is too old, or names nobody")
         if not self._has_right(transaction):
             raise FormRefused("a login without the right to delete")
-        ports.tell(_asked(transaction, now))
-        kept = self.own.forget(person.id, transaction.id)
-        if kept is None:
-            return self._rendered("kept_unknown.html", reason="unknown", over=True)
+        audit = of_login(AuditEventKind.FORGET_ASKED, now, transaction.names)
+        facts = {"reference": transaction.reference}
+        ports.tell(BrokerEvent(EventKind.FORGET_ASKED, facts, audit))
+        try:
+            report = self.own.forget(person.id)
+        except PersonBusy:
+            return _page("forget_busy.html", "busy", over=True)
         ports.broker.transactions.end(held)
-        return self._rendered(
-            "forgotten.html", reason="forgotten", recipients=self._recipients(kept), over=True
-        )
-
-    def _away(self, errand: Errand, way: str, asked: Transaction | None) -> Response:
-        """Begin the fresh login by ``way``; of the person of ``asked`` alone, if there is one."""
-        ports = self.ports
-        ports.count_beginning(request)
-        held = ports.broker.begin_errand(
-            errand,
-            ports.now(),
-            upstream=way,
-            awaited=asked.person.id if asked and asked.person else None,
-            shared=ports.shared(request),
-        )
-        return redirect(self.pages.url(held.transaction), 303)
-
-    def _warning(self, transaction: Transaction) -> Response:
-        """Show what deleting does, before anything is done, and the login that confirms it.
-
-        Of what is kept it names the kinds that there are for anybody: this login may be an old one,
-        or by a PIN that somebody has guessed.
-        """
-        person = transaction.person
-        if person is None:
-            return self._rendered("kept_unknown.html", reason="unknown", over=True)
-        here = {"login": transaction.id, "do": "forget"}
-        return self._rendered(
-            "forget.html",
-            reason="forget",
-            kinds=tuple(KEPT_TEXTS.items()),
-            back=_query({"login": transaction.id}),
-            kept=here,
-            **self._ways("forget", transaction),
-        )
-
-    def _confirming(self, held: Held) -> Response:
-        transaction = held.transaction
-        person = transaction.person
-        if person is None or not self._is_awaited(transaction):
-            self.ports.broker.transactions.end(held)
-            return self._rendered("forget_other.html", reason="another_person", over=True)
-        report = self.own.report(person.id)
-        if report is None:
-            return self._rendered("kept_unknown.html", reason="unknown", over=True)
-        here = {"login": transaction.id}
-        return self._rendered(
-            "forget_confirm.html",
-            reason="confirm",
-            action=_query(here),
-            token=self.ports.forms.token(transaction, "forget", self.ports.now()),
-            kinds=_kinds(report),
-            waiting=any(each["value"].get("state") == "wanted" for each in report["kept"]),
-            recipients=self._recipients(report),
-            kept=here,
-        )
-
-    def _ways(self, wanted: str, asked: Transaction | None = None) -> dict[str, object]:
-        """Return the ways to log in for ``wanted``: the one that was used, where it will do."""
-        ports = self.ports
-        broker = ports.broker
-        by = broker.errands_by or ""
-        ways = [name for name in ports.services[by].methods if name not in broker.rules.local]
-        query = {"do": wanted}
-        if asked is not None:
-            query = {**query, "login": asked.id}
-            ways = [name for name in ways if name == asked.upstream] or ways
-        links = [
-            (_query({**query, "with": name}), spoken(ports.upstreams[name].label)) for name in ways
-        ]
-        return {"ways": links, "eid": national_eid_label(ways, ports.upstreams)}
+        recipients = self._list_recipients(report)
+        return _page("forgotten.html", "forgotten", recipients=recipients, over=True)
 
     def _is_fresh(self, transaction: Transaction) -> bool:
         came = transaction.authenticated
@@ -237,15 +213,10 @@ class OwnRecordPages:
         arrived = read_and_decide(self.ports.broker.rules, transaction, self.ports.now())
         return arrived is not None and arrived.decision.has(Right.MANAGE_STORED_DATA)
 
-    def _is_awaited(self, transaction: Transaction) -> bool:
-        """Return whether the same person has logged in again who asked for it."""
-        person = transaction.person
-        return person is not None and person.id == transaction.awaited
+    def _list_recipients(self, report: Report) -> tuple[Recipient, ...]:
+        return tuple(self._describe_recipient(each) for each in report["recipients"])
 
-    def _recipients(self, report: Report) -> tuple[Recipient, ...]:
-        return tuple(self._recipient(each) for each in report["recipients"])
-
-    def _recipient(self, sent: Mapping[str, Any]) -> Recipient:
+    def _describe_recipient(self, sent: Mapping[str, Any]) -> Recipient:
         service = self.ports.services.get(sent["service"])
         controller = service.controller if service else None
         return Recipient(
@@ -255,62 +226,35 @@ class OwnRecordPages:
             last=datetime.fromisoformat(str(sent["last"])),
         )
 
-    def _tell_shown(self, transaction: Transaction, shape: str) -> None:
+    def _record_shown(self, transaction: Transaction, shape: str) -> None:
         audit = of_login(AuditEventKind.RECORDS_SHOWN, self.ports.now(), transaction.names)
         facts = {"reference": transaction.reference, "as": shape}
         self.ports.tell(BrokerEvent(EventKind.RECORDS_SHOWN, facts, audit))
 
-    @staticmethod
-    def _rendered(template: str, **values: object) -> Response:
-        return Response(render_template(template, step="choices", **values), mimetype="text/html")
+
+def attach_json(record: Mapping[str, Any], name: str) -> Response:
+    """Return a file to save."""
+    octets = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+    response = Response(octets, mimetype="application/json")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
-def _asked(transaction: Transaction, now: datetime) -> BrokerEvent:
-    audit = of_login(AuditEventKind.FORGET_ASKED, now, transaction.names)
-    return BrokerEvent(EventKind.FORGET_ASKED, {"reference": transaction.reference}, audit)
-
-
-def _kinds(report: Report) -> tuple[KeptKind, ...]:
-    """Return what is kept, kind by kind, in the order in which people are told of them."""
-    kinds = []
-    for name, text in KEPT_TEXTS.items():
+def _list_parts(report: Report) -> tuple[StoredPart, ...]:
+    parts = []
+    for name, (title, why) in STORED_TEXTS.items():
         entries = [each for each in report["kept"] if each["kind"] == name]
         if entries:
             until = max(datetime.fromisoformat(each["until"]) for each in entries)
-            values = tuple(tuple(_flat(each["value"])) for each in entries)
-            kinds.append(KeptKind(name, text, until, values))
-    return tuple(kinds)
-
-
-def _flat(value: object, name: str = "") -> Sequence[tuple[str, str]]:
-    """Return the facts of a record as lines: a name, and what it says."""
-    if isinstance(value, Mapping):
-        inner = [_flat(each, f"{name} {key}".strip()) for key, each in value.items()]
-        return [line for lines in inner for line in lines]
-    if isinstance(value, list):
-        inner = [_flat(each, name) for each in value]
-        return [line for lines in inner for line in lines]
-    return [(name.replace("_", " "), str(value))]
-
-
-def _events(report: Report) -> tuple[tuple[datetime, str], ...]:
-    """Return the last events of the person: when, and what."""
-    events = report["events"][-_MOST_EVENTS:]
-    return tuple(
-        (datetime.fromisoformat(str(each["at"])), _said(each)) for each in reversed(events)
-    )
-
-
-def _said(event: Mapping[str, Any]) -> str:
-    return ": ".join(str(event[name]) for name in ("event", "service") if event.get(name))
+            values = tuple(tuple(flatten(each["value"])) for each in entries)
+            parts.append(StoredPart(name, title, why, until, values))
+    return tuple(parts)
 
 
 def _query(fields: Mapping[str, str]) -> str:
     return f"?{urlencode(fields)}"
 
 
-def _attached(report: Report) -> Response:
-    octets = json.dumps(report, ensure_ascii=False, indent=2) + "\n"
-    response = Response(octets, mimetype="application/json")
-    response.headers["Content-Disposition"] = 'attachment; filename="what-is-kept.json"'
-    return response
+def _page(template: str, reason: str, **values: object) -> Response:
+    page = render_template(template, step="choices", reason=reason, **values)
+    return Response(page, mimetype="text/html")

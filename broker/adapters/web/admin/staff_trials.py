@@ -8,7 +8,6 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.admin.form_problems import PROBLEMS
 from broker.adapters.web.admin.staff_door import PATH, StaffDoor
-from broker.adapters.web.admin.staff_pages import SHOWN
 from broker.adapters.web.admin.staff_ports import LoginToTry, StaffPorts, TriedLogin, TryableLogins
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
@@ -19,6 +18,7 @@ from broker.core.login.given_facts import GivenFacts
 from broker.core.staff import StaffPage
 from broker.use_cases.staff.staff_sessions import StaffMember
 
+SHOWN: Final = 12  # digits of a digest, as the commands print them
 KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 LEVELS: Final = tuple(level.name.lower() for level in Assurance)
 _MOST_AFFILIATIONS: Final = 10

@@ -31,7 +31,7 @@ from broker.core.identity.mail_addresses import LONGEST, typed
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
-from broker.use_cases.proofs.mailbox_proof import MailboxProof
+from broker.use_cases.mailbox_proof import MailboxProof
 from broker.use_cases.transactions import Held
 
 _BUTTONS: Final = ("mail", "code", "again", "other", "without")
@@ -65,7 +65,7 @@ class ProofOwners(Protocol):
         """Return the person's name as the upstream asserted it, "" where it did not."""
         ...
 
-    def remembered_for(self, held: Held, name: str) -> timedelta:
+    def remembered_for(self, held: Held, name: str, now: datetime) -> timedelta:
         """Return for how long the proof ``name`` is remembered today."""
         ...
 
@@ -169,7 +169,7 @@ class MailboxProofPages:
             step.name,
             now,
             domains=step.domains,
-            remembered_for=self.persons.remembered_for(held, step.name),
+            remembered_for=self.persons.remembered_for(held, step.name, now),
         )
         self.ports.tell(_mailbox_proved(held.transaction, step.name, now))
         return self.pages.show(self.persons.looked_up(held, now))

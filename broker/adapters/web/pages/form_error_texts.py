@@ -183,13 +183,6 @@ _PINS: Final[Mapping[str, Explanation]] = {
         happened=_("The PIN is right, but too old. The library wants you to get a new one."),
         advice=(_("Get a new PIN by mail, or log in another way and choose one."),),
     ),
-    "pin_locked": Explanation(
-        title=_("Your account is locked for logins by PIN"),
-        happened=_(
-            "A wrong PIN has been tried too often. Now not even the right PIN opens the account."
-        ),
-        advice=(_("Get a new PIN by mail. If it does not help, contact the library."), _ELSEWHERE),
-    ),
     "pin_no_card_number": Explanation(
         title=_("Your account has no library card number"),
         happened=_("Without one no PIN can be checked, here or at the self-service machines."),

@@ -107,7 +107,6 @@ class OutgoingSaml:
             return "changed"
         if transaction.issued is None:
             ports.tell(step_events.assertion_issued(transaction, step))
-            ports.broker.answers.complete(transaction, step.disclosure, now)
         return self.post(form, request.service, shared=transaction.shared)
 
     def refusal(self, transaction: Transaction, status: Status) -> PostForm:

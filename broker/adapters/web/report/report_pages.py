@@ -1,4 +1,4 @@
-"""The report as HTML: a part of a page of ours, or files that need no other."""
+"""The report as HTML: files that need no other."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -21,14 +21,6 @@ _ROOM: Final = Path(__file__).parents[1]
 TITLE: Final = _("Who gets what, and why")
 _NAMELESS: Final = _("The library")
 LANGUAGES: Final[Mapping[str, str]] = {"da": "Dansk", "en": "English"}
-
-
-def fragment(report: PolicyReport, language: str) -> Markup:
-    """Return the report as a part of a page whose only heading of the first level stands above it.
-
-    The page links to ``style.css`` and ``report.css``, in an element of class ``report``.
-    """
-    return Markup(_rendered("report_whole.html", report, language))  # noqa: S704 - escaped there
 
 
 def files(report: PolicyReport, languages: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -9,9 +9,8 @@ import pytest
 from flask import Flask, render_template
 from playwright.sync_api import Browser
 
-from broker.adapters.web.account.kept_texts import KEPT_TEXTS
 from broker.adapters.web.account.my_choices import Card, ConsentLine
-from broker.adapters.web.account.own_records import KeptKind, Recipient
+from broker.adapters.web.account.own_records import STORED_TEXTS, Recipient, StoredPart
 from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.core.consent.consent import ReceiptEvent
@@ -53,7 +52,6 @@ RECORD = {
 }  # fmt: skip
 LISTED = {
     "see": "?do=kept",
-    "forget": "?login=0&do=forget",
     "ended": None,
     "action": "?login=0",
     "file": "?format=json",
@@ -62,20 +60,21 @@ LISTED = {
 }
 WAYS = {"ways": [("?with=wayf", "Universitetslogin (WAYF)"), ("?with=nemid", "NemID")], "eid": "NemID"}
 FACTS = (("address", "asta.nielsen-holm.of.the.longest.department@auh.rm.dk"), ("name id value", "ab" * 32))
-KINDS = tuple(KeptKind(name, text, NOW + timedelta(days=7300), (FACTS, FACTS)) for name, text in KEPT_TEXTS.items())
+PARTS = tuple(
+    StoredPart(name, title, why, NOW + timedelta(days=7300), (FACTS, FACTS))
+    for name, (title, why) in STORED_TEXTS.items()
+)
 RECIPIENTS = (
     Recipient("Mine lån", "Det Kgl. Eksempelbibliotek", "dpo@library.example", NOW),
     Recipient("reading-room", "", "", NOW),
 )
 REFUSAL = {"at": "2026-11-25T12:00:00+00:00", "service": "my-loans", "reason": "too_young", "policy": "private.yaml:18"}
 KEPT = {
-    "kinds": KINDS,
-    "events": ((NOW, "released: my-loans"), (NOW, "pin_unusable")),
-    "refusals": (REFUSAL,),
-    "counted": 7,
+    "parts_stored": PARTS,
+    "events": ({"at": "2026-11-25T12:00:00+00:00", "event": "released", "service": "my-loans"},),
+    "report": {"refusals": (REFUSAL,), "sources": ("https://idp.au.example", "wayf")},
     "recipients": RECIPIENTS,
-    "unread": ("a record of the kind trace cannot be read: it may be about the person",),
-    "sources": ("https://idp.au.example", "wayf"),
+    "forget": "?login=0&do=forget",
     "file": "?login=0&format=json",
     "kept": {"login": "0"},
 }
@@ -88,14 +87,23 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "begin": ("choices_begin.html", {"ways": [("?with=wayf", "Universitetslogin (WAYF)"), ("?with=nemid", "NemID")]}),
     "kept_begin": ("kept_begin.html", WAYS),
     "kept": ("kept.html", KEPT),
-    "kept_shared": ("kept.html", {**KEPT, "file": "", "kinds": (), "events": (), "refusals": (), "recipients": ()}),
+    "kept_shared": (
+        "kept.html",
+        {
+            **KEPT,
+            "file": "",
+            "parts_stored": (),
+            "events": (),
+            "report": {"refusals": (), "sources": ()},
+            "recipients": (),
+        },
+    ),
     "kept_unknown": ("kept_unknown.html", {"over": True}),
-    "forget": ("forget.html", {**WAYS, "kinds": tuple(KEPT_TEXTS.items()), "back": "?login=0"}),
     "forget_confirm": (
         "forget_confirm.html",
-        {"action": "?login=0", "token": "t~t", "kinds": KINDS, "waiting": True, "recipients": RECIPIENTS},
+        {"action": "?login=0", "token": "t~t", "parts_stored": PARTS, "waiting": True, "recipients": RECIPIENTS},
     ),
-    "forget_other": ("forget_other.html", {"over": True}),
+    "busy": ("forget_busy.html", {"over": True}),
     "deleted": ("forgotten.html", {"recipients": RECIPIENTS, "over": True}),
     "receipt": (
         "receipt.html",

@@ -12,19 +12,25 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
-from broker.adapters.web.account.kept_texts import KEPT_TEXTS
-from broker.app.forgetting_upkeep import ForgettingUpkeep, findings
+from broker.adapters.web.account import own_records
+from broker.app.personal_data import OWN_LOOKS, ForgottenFile
 from broker.core.audit_events import AuditEventKind
-from broker.core.ports import Kept, Key
+from broker.core.ports import Kept, Key, lease_of
 from broker.demo.run.demo_folder import Setting
 from broker.demo.upstreams import wayf_hub
-from broker.use_cases.persons.their_counters import OWN_LOOKS
+from broker.use_cases.person_records import person_key
 from tests.plugins.house import Clock, House, Person, form, found, mark, standing
 from tests.plugins.pin_pages import CPR, PIN, karla, send
 from tests.plugins.staff import unstaffed
 
 PAGE = "/my-choices"
 ASTA_CPR = "1403044004"
+
+
+@pytest.fixture(autouse=True)
+def no_lines(house: House) -> None:
+    """Begin without lines of another test's deletions."""
+    (house.parts.config.state / "forgotten.log").unlink(missing_ok=True)
 
 
 def agreed(house: House, name: str = "asta") -> None:
@@ -58,11 +64,10 @@ def shown(house: House, name: str = "asta", person: Person | None = None) -> tup
     return person, answered(person, person.get(link(begin, "with=wayf")), name)
 
 
-def asked(house: House, name: str = "asta", again: str = "asta") -> tuple[Person, TestResponse, TestResponse]:
-    """Ask for one's deletion, log in again as ``again``, and give the browser, the choices and the page after them."""
-    person, choices = entered(house, name)
-    warning = person.get(link(choices, "do=forget"))
-    return person, choices, answered(person, person.get(link(warning, "with=wayf")), again)
+def asked(house: House, name: str = "asta") -> tuple[Person, TestResponse, TestResponse]:
+    """See what is kept, go on to delete it, and give the browser and both pages."""
+    person, page = shown(house, name)
+    return person, page, person.get(link(page, "do=forget"))
 
 
 def here(page: TestResponse) -> str:
@@ -76,26 +81,22 @@ def pressed(person: Person, page: TestResponse, **headers: str) -> TestResponse:
     return person.post(PAGE + action, fields, **headers)
 
 
-def orders(house: House) -> list[Key]:
-    """Give the orders to forget somebody."""
-    return [key for key, _ in house.parts.store.list("forgetting", None, house.clock.now())]
+def lines(house: House) -> int:
+    """Count the lines of forgotten.log."""
+    return len(list(ForgottenFile(house.parts.config.state).read()))
 
 
 def kept(house: House) -> set[str]:
     """Give the kinds of which anything is kept that could be a person's."""
-    of_persons = ("link", "receipt", "person", "session", "transaction", "audit", "proof")
+    of_persons = ("person", "session", "transaction", "audit", "index")
     store, now = house.parts.store, house.clock.now()
-    return {kind for kind in of_persons if any(store.list(kind, None, now))}  # type: ignore[arg-type]
+    found = (key for kind in of_persons for key, _ in store.list(kind, None, now))  # type: ignore[arg-type]
+    return {key.kind for key in found if key.group != "person keys"}
 
 
 def traces(house: House) -> list[Key]:
     """Give the traces of pages."""
     return [key for key, _ in house.parts.store.list("trace", None, house.clock.now())]
-
-
-def carried_out(house: House) -> None:
-    """Let broker work do what is due."""
-    assert ForgettingUpkeep(house.parts).step()
 
 
 def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
@@ -107,7 +108,7 @@ def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
     assert "dig selv, på disse sider" in page.text
     assert "you, on the pages of the broker" not in page.text
     listed = html.fromstring(page.get_data()).xpath("//section/@data-kind")
-    assert {"transaction", "session", "person", "receipt"} <= set(map(str, listed))  # type: ignore[arg-type]
+    assert {"transaction", "session", "person", "receipts"} <= set(map(str, listed))  # type: ignore[arg-type]
     file = person.get(link(page, "format=json"))
     report = json.loads(file.get_data())
     assert file.headers["Content-Disposition"] == 'attachment; filename="what-is-kept.json"'
@@ -121,25 +122,17 @@ def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
 
 
 def test_a_person_is_told_that_what_staff_looked_at_stays(house: House) -> None:
-    """Where they see what is kept and before they delete it: those who look cannot take it away (docs/privacy.md)."""
+    """Those who look cannot take it away (docs/privacy.md)."""
     agreed(house)
     _, page = shown(house)
     assert "også når det, der er gemt om dig, bliver slettet, så du kan spørge, hvem det var." in page.text
-    person, choices = entered(house)
-    warning = person.get(link(choices, "do=forget"))
-    assert "i to år, så du kan spørge, hvem det var." in warning.text
 
 
 def test_what_is_kept_is_asked_of_the_upstream_afresh(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser that is logged in there lets nobody in who comes to it; no PIN lets anybody in."""
     agreed(house)
-    person, choices = entered(house)
-    warning = person.get(link(choices, "do=forget"))
-    for way, forced in (
-        (f"{PAGE}?do=kept&with=wayf", True),
-        (link(warning, "with="), True),
-        (f"{PAGE}?with=wayf", False),
-    ):
+    person, _ = entered(house)
+    for way, forced in ((f"{PAGE}?do=kept&with=wayf", True), (f"{PAGE}?with=wayf", False)):
         url = person.get(way).location
         sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
         assert (b'ForceAuthn="true"' in sent.xml) is forced
@@ -158,7 +151,6 @@ def test_what_is_kept_is_asked_of_the_upstream_afresh(house: House, monkeypatch:
         assert (person.deliver(*answer).status_code == 303) is let_in
     assert person.get(f"{PAGE}?do=kept&with=library").status_code == 422
     assert "with=library" not in person.get(f"{PAGE}?do=kept").text
-    assert person.get(f"{PAGE}?do=elsewhere").status_code == 422
 
 
 def test_nobody_is_shown_another_s_records(house: House) -> None:
@@ -195,74 +187,69 @@ def test_a_page_that_was_left_open_shows_nothing_after_five_minutes(house: House
 
 
 def test_a_person_deletes_what_is_kept(house: House) -> None:
-    """Told first what happens, confirmed after a fresh login; Back shows nothing; the NameID stays the same."""
+    """After a fresh login and one more page; Back shows nothing; the NameID stays the same."""
     agreed(house)
     name_id = house.landing(house.person().log_in("asta")).name_id
-    person, choices = entered(house)
-    warning = person.get(link(choices, "do=forget"))
-    assert mark(warning) == ("choices", "forget")
-    assert {"receipt", "person"} <= set(html.fromstring(warning.get_data()).xpath("//li/@data-kind"))  # type: ignore[arg-type]
-    assert orders(house) == []
-    confirm = answered(person, person.get(link(warning, "with=wayf")), "asta")
+    person, page, confirm = asked(house)
     assert mark(confirm) == ("choices", "confirm")
-    assert orders(house) == []
+    assert {"receipts", "person"} <= set(html.fromstring(confirm.get_data()).xpath("//li/@data-kind"))  # type: ignore[arg-type]
+    assert lines(house) == 0
     done = pressed(person, confirm)
     assert (done.status_code, mark(done)) == (200, ("choices", "forgotten"))
-    assert len(orders(house)) == 1
-    for back in (choices, warning, confirm):
+    assert (lines(house), kept(house)) == (2, set())  # the CPR number's id, and the library id
+    for back in (page, confirm):
         assert person.get(here(back)).status_code == 410
-    carried_out(house)
-    assert (orders(house), kept(house)) == ([], set())
-    asked_again = house.person().log_in("asta")
-    assert mark(asked_again)[0] == "ask"
+    assert mark(house.person().log_in("asta"))[0] == "ask"
     fresh = house.person()
     assert house.landing(fresh.agree(fresh.log_in("asta"))).name_id == name_id
 
 
+def test_a_deletion_that_must_wait_is_not_confirmed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker has the lease: the page says so, and the same again deletes everything."""
+    monkeypatch.setattr("broker.app.personal_data._PATIENCE", timedelta(milliseconds=300))
+    agreed(house)
+    person, _, confirm = asked(house)
+    store, now = house.parts.store, house.clock.now()
+    (held,) = [key for key, _ in store.list("person", None, now)]
+    lease = lease_of(person_key(held.group))
+    assert store.put(lease, Kept(b"", "theirs", now + timedelta(minutes=1)), None, now)
+    assert mark(pressed(person, confirm)) == ("choices", "busy")
+    assert "person" in kept(house)
+    store.drop(lease)
+    again, _, confirm = asked(house)
+    assert mark(pressed(again, confirm)) == ("choices", "forgotten")
+    assert "person" not in kept(house)
+
+
+def test_a_login_without_the_right_deletes_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The right is asked for again when the button is pressed, not only when the page is shown."""
+    agreed(house)
+    person, _, confirm = asked(house)
+    monkeypatch.setattr(own_records.OwnRecordPages, "_has_right", lambda *_: False)
+    assert pressed(person, confirm).status_code == 422
+    assert (lines(house), "person" in kept(house)) == (0, True)
+
+
 def test_a_record_that_cannot_be_read_stops_nobody_else(house: House) -> None:
-    """What can be is shown, and that something is missing; a deletion is not over before it can be read, or is gone."""
+    """A damaged page of a reference is left out: it ends by itself."""
     agreed(house)
     store, now = house.parts.store, house.clock.now()
-    damaged, upkeep = Key("trace", "zzzz"), ForgettingUpkeep(house.parts)
-    assert store.put(damaged, Kept(b"\x03{}", "v", now + timedelta(days=3)), None, now)
-    person, page = shown(house)
-    report = json.loads(person.get(link(page, "format=json")).text)
-    assert (report["unread"], "data-unread" in page.text) == (
-        ["a record of the kind trace cannot be read: it may be about the person"],
-        True,
-    )
-    assert "receipt" in {each["kind"] for each in report["kept"]}
+    assert store.put(Key("trace", "zzzz"), Kept(b"\x03{}", "v", now + timedelta(days=3)), None, now)
     person, _, confirm = asked(house)
-    pressed(person, confirm)
-    upkeep.step()
-    assert (upkeep.may_go_on(), len(orders(house))) == (True, 1)
+    assert mark(pressed(person, confirm)) == ("choices", "forgotten")
     assert kept(house) == set()
-    [sentence] = findings(house.parts)
-    assert sentence.startswith("person: the record trace zzzz cannot be read")
-    assert upkeep.step() is False
-    more = [Key("trace", f"zzz{number:02}") for number in range(24)]
-    for key in more:
-        assert store.put(key, Kept(b"\x03{}", "v", now + timedelta(days=3)), None, now)
-    sentences = findings(house.parts)
-    assert (len(sentences), sentences[-1]) == (21, "person: 5 more records cannot be read (in all: trace 25)")
-    for key in (damaged, *more):
-        store.drop(key)
-    assert (ForgettingUpkeep(house.parts).step(), orders(house), findings(house.parts)) == (True, [], ())
 
 
-def test_nothing_that_is_kept_is_told_before_the_fresh_login(house: House) -> None:
-    """A guessed PIN, or an older login, leads to what deleting does, the same for everybody: no numbers, no service."""
+def test_a_library_account_sees_and_deletes_nothing(house: House) -> None:
+    """A guessed PIN leads to the choices, and from there to a fresh login."""
     karla(house)
-    agreed(house, "karla")
     terminal = house.person_without_code()
     typed = send(terminal, terminal.get(f"{PAGE}?with=library"), identifier=CPR, pin=PIN)
-    warning = terminal.get(link(terminal.get(typed.location), "do=forget"))
-    _, _, confirm = asked(house, "karla", "karla")
-    told = [str(html.fromstring(each.text).xpath("string(//main)")) for each in (warning, confirm)]
-    assert mark(warning) == ("choices", "forget")
-    for sign in (r"Mine lån", r"\(\d+\)", r"\b20\d\d\b"):
-        assert [bool(re.search(sign, each)) for each in told] == [False, True]
-    assert list(html.fromstring(warning.text).xpath("//li/@data-kind")) == list(KEPT_TEXTS)  # type: ignore[arg-type]
+    choices = terminal.get(typed.location)
+    assert "do=forget" not in choices.text
+    login = here(choices).partition("login=")[2]
+    assert mark(terminal.get(f"{PAGE}?login={login}&do=forget")) == mark(choices)
+    assert mark(terminal.get(link(choices, "do=kept"))) == ("choices", "begin")
 
 
 @pytest.mark.server
@@ -277,23 +264,21 @@ def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
         person, page = shown(house, "asta")
         report = json.loads(person.get(link(page, "format=json")).text)
         assert ([each["kind"] for each in report["kept"]].count("trace"), len(traces(house))) == (1, 2)
-        person, _, confirm = asked(house, "asta", "asta")
+        person, _, confirm = asked(house)
         pressed(person, confirm)
-        carried_out(house)
         assert len(traces(house)) == 1
 
 
-def test_two_presses_in_two_tabs_are_one_order(house: House) -> None:
+def test_two_presses_in_two_tabs_delete_once(house: House) -> None:
     """The second finds its login over; so does one that began before, in the other tab."""
     agreed(house)
     person, _, confirm = asked(house)
-    _, other = entered(house, person=person)
-    warning = person.get(link(other, "do=forget"))
-    second = answered(person, person.get(link(warning, "with=wayf")), "asta")
+    _, other = shown(house, person=person)
+    second = person.get(link(other, "do=forget"))
     assert mark(pressed(person, confirm))[1] == "forgotten"
     assert pressed(person, confirm).status_code == 410
     assert pressed(person, second).status_code == 410
-    assert len(orders(house)) == 1
+    assert lines(house) == 2
 
 
 def test_a_login_in_another_tab_delivers_nothing_more(house: House) -> None:
@@ -301,21 +286,9 @@ def test_a_login_in_another_tab_delivers_nothing_more(house: House) -> None:
     agreed(house)
     person = house.person()
     waiting = person.log_in("asta", service="myprint")
-    _, choices = entered(house, person=person)
-    confirm = answered(person, person.get(link(person.get(link(choices, "do=forget")), "with=wayf")), "asta")
-    pressed(person, confirm)
+    _, page = shown(house, person=person)
+    pressed(person, person.get(link(page, "do=forget")))
     assert person.get(waiting.request.path).status_code == 410
-
-
-def test_only_whoever_asked_may_confirm(house: House) -> None:
-    """Somebody else who logs in at that moment deletes neither their own records nor those of the one who asked."""
-    agreed(house, "asta")
-    agreed(house, "bo")
-    person, choices, other = asked(house, "asta", "bo")
-    assert mark(other) == ("choices", "another_person")
-    assert "<button" not in other.text
-    assert mark(person.get(here(choices)))[1] == ""
-    assert orders(house) == []
 
 
 @pytest.mark.parametrize(
@@ -327,24 +300,26 @@ def test_a_form_that_is_not_ours_deletes_nothing(
 ) -> None:
     """A foreign token or page is refused; so is a form of the choices, and one's own after five minutes."""
     agreed(house)
-    person, choices, confirm = asked(house)
+    person, choices = entered(house)
+    _, page = shown(house, person=person)
+    confirm = person.get(link(page, "do=forget"))
     action, own = form(confirm)
     assert person.post(PAGE + action, {**own, **fields}, **headers).status_code == status
     assert person.post(PAGE + action, form(choices)[1]).status_code == 403
     assert house.person().post(PAGE + action, own).status_code == 403
     house.clock.ahead += timedelta(minutes=5)
     assert person.post(PAGE + action, own).status_code == 410
-    assert orders(house) == []
+    assert lines(house) == 0
 
 
-def test_nobody_is_deleted_without_having_been_told_what_happens(house: House) -> None:
-    """An address that somebody sends leads to no login that deletes, nor does a login of another errand."""
+def test_an_address_that_somebody_sends_deletes_nothing(house: House) -> None:
+    """It leads to a login, and a login for something else deletes nothing."""
     agreed(house)
     person, page = shown(house)
-    assert person.get(f"{PAGE}?do=forget&with=wayf").status_code == 410
+    assert house.person().get(f"{PAGE}?do=forget&with=wayf").status_code in {302, 303}
     login = here(page).partition("login=")[2]
-    assert person.get(f"{PAGE}?do=forget&with=wayf&login={login}").status_code == 410
     assert person.post(f"{PAGE}?login={login}", {"token": "x"}).status_code == 403
+    assert lines(house) == 0
 
 
 def test_whom_no_record_leads_to_is_told_so(house: House) -> None:
@@ -365,9 +340,6 @@ def test_looking_again_and_again_is_stopped(house: House) -> None:
 def test_the_other_language_keeps_the_page(house: House) -> None:
     """Of each page on the way."""
     agreed(house)
-    person, choices = entered(house)
-    warning = person.get(link(choices, "do=forget"))
-    confirm = answered(person, person.get(link(warning, "with=wayf")), "asta")
-    _, page = shown(house, person=person)
-    for each in (warning, confirm, page, person.get(f"{PAGE}?do=kept")):
+    person, page, confirm = asked(house)
+    for each in (confirm, page, person.get(f"{PAGE}?do=kept")):
         assert mark(person.get(PAGE + found(each, "//header//a/@href"))) == mark(each)

@@ -10,19 +10,19 @@ from werkzeug.test import TestResponse
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import ADDRESS_REFUSED, UNKNOWN_NUMBER, note_for_staff
 from broker.core.borrowers.registered_person import RegisteredPerson, Residence
-from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.identity.mailbox_proofs import Proved
 from broker.core.letters import LetterText
 from broker.core.login.transaction import Transaction
 from broker.core.person_record import PersonRecord
 from broker.core.staff_sentences import REGISTER_NOTES
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
-from broker.use_cases.proof_ownership import claim_ownership, keep_proof, list_proofs, mailbox_place
 from broker.use_cases.records import Records
 from broker.use_cases.staff.reference_guesses import UNKNOWN
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.pin_pages import link_in
 from tests.plugins.staff import ADMIN, DESK, enter, send, trail
+from tests.plugins.stored_receipts import keep_proof
 
 ASTA = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
 SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # on a second card: the database takes it for another number
@@ -291,16 +291,15 @@ def test_staff_remove_a_confirmed_address(desk: Person) -> None:
     person_id, _ = with_enrolment(house)
     owner, now = person_id, house.clock.now()
     proved = Proved("mailbox", "asta@own.example", now, now + timedelta(days=30))
-    store, hmacs = house.parts.store, house.parts.keys.index
-    place = mailbox_place(hmacs, proved)
-    keep_proof(store, proved, owner, now)
-    assert claim_ownership(store, place, ProofOwner(owner, "mailbox"), proved.until, now)
+    persons = house.parts.enrolment_ports.persons
+    assert keep_proof(persons, owner, proved, now)
     text = find(desk, number).get_data(as_text=True)
     assert "a•••@o•••" in text
     assert "asta@own" not in text
     assert press(desk, number, "remove_proof", proof="mailbox") == "proof_removed"
-    assert list_proofs(store, owner, now) == ()
-    assert claim_ownership(store, place, ProofOwner("another", "mailbox"), proved.until, now)
+    record = persons.read(owner, now)
+    assert record is None or record.value.proofs == ()
+    assert persons.claim_mailbox("another", proved, now)
 
 
 def test_every_page_of_a_login_shows_a_code_that_leads_staff_to_it(desk: Person) -> None:
@@ -414,7 +413,7 @@ def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
     """The enrolment was deleted since: the sentence of the page's reason is left."""
     code, _ = several_borrowers(desk.house)
     person_id, _ = with_enrolment(desk.house)
-    desk.house.parts.enrolment_ports.persons.drop(person_id, desk.house.clock.now())
+    desk.house.parts.enrolment_ports.persons.delete(person_id, None, desk.house.clock.now())
     assert SupportTraces(desk.house.parts.store).find(code, desk.house.clock.now())
     text = find(desk, code).get_data(as_text=True)
     assert "Merge them in the library system" in text

@@ -1,23 +1,19 @@
 """The way in to the staff view: of its own request alone, in the browser that began, for whom broker.toml lists."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.telling import loaded_policies
 from broker.app.application import create_app
 from broker.core.errors import AuditUnavailable
-from broker.core.policy.site_record import site_digest
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, Person, forms, found, mark
 from tests.plugins.staff import ADMIN, DESK, answer, arrive, asked, asserting, begin, enter, trail
 
-PATHS = ("/admin", "/admin/live", "/admin/report", "/admin/try", "/admin/explain", "/admin/person")
+PATHS = ("/admin", "/admin/try", "/admin/explain", "/admin/person")
 
 
 def pages(page: TestResponse) -> list[str]:
@@ -32,39 +28,23 @@ def records(house: House) -> Iterator[tuple[str, bytes]]:
         yield key.name, kept.value
 
 
-def test_an_admin_logs_in_and_sees_what_is_in_force(old_house: House) -> None:
+def test_an_admin_logs_in_and_sees_the_pages_of_the_role(old_house: House) -> None:
     """By a login of its own, afresh and at the one institution, to the pages of the role."""
     staff = old_house.person()
     request = asked(begin(staff))
     assert (request.force, request.institutions) == (True, ("https://idp.au.example",))
     assert mark(arrive(staff, persona(ADMIN))) == ("admin", "arrived")
     home = staff.get("/admin")
-    assert (mark(home), pages(home)) == (
-        ("admin", "home"),
-        [f"/admin/{page}" for page in ("live", "report", "try", "explain")],
-    )
-    shown = staff.get("/admin/live")
-    assert (shown.status_code, mark(shown)) == (200, ("admin", "live"))
-    assert old_house.parts.policies.current.digest[:12] in shown.get_data(as_text=True)
-
-
-def test_a_worker_with_another_set_is_late(old_house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where no record of the store says what is in force, but the folder."""
-    staff = enter(old_house, ADMIN)
-    monkeypatch.setattr(loaded_policies, "counting_folder", lambda: tmp_path)
-    digest = old_house.parts.policies.current.digest
-    for number, held in (("4711", "f" * 12), ("4712", digest[:12])):
-        (tmp_path / f"policies-{number}").write_text(held)
-    page = staff.get("/admin/live?lang=en")
-    states = {pid: found(page, f"//tr[contains(th, '{pid}')]/td[2]/text()").strip() for pid in ("4711", "4712")}
-    assert states == {"4711": "late: another set is in force", "4712": "as in force"}
+    assert (mark(home), pages(home)) == (("admin", "home"), [f"/admin/{page}" for page in ("try", "explain")])
+    shown = staff.get("/admin/try")
+    assert (shown.status_code, mark(shown)) == (200, ("admin", "try"))
 
 
 def test_the_desk_sees_its_own_pages_and_no_others(old_house: House) -> None:
     """A role is refused the other's page, with a reason, and keeps its session."""
     desk, admin = enter(old_house, DESK), enter(old_house, ADMIN)
     assert pages(desk.get("/admin")) == ["/admin/explain", "/admin/person"]
-    for staff, path in ((desk, "/admin/live"), (desk, "/admin/report"), (desk, "/admin/try"), (admin, "/admin/person")):
+    for staff, path in ((desk, "/admin/try"), (desk, "/admin/try"), (admin, "/admin/person")):
         refused = staff.get(path)
         assert (refused.status_code, mark(refused)[1]) == (403, "staff_role_missing")
         assert staff.get("/admin").status_code == 200
@@ -92,7 +72,7 @@ def test_the_cookie_is_sent_by_no_other_site_and_read_by_no_script(old_house: Ho
     staff = enter(old_house, ADMIN)
     (cookie,) = staff.cookies("staff")
     assert (cookie.same_site, cookie.http_only, cookie.max_age) == ("Strict", True, None)
-    assert staff.get("/admin/live").headers["Cache-Control"] == "no-store"
+    assert staff.get("/admin/try").headers["Cache-Control"] == "no-store"
 
 
 def test_a_session_ends_after_fifteen_idle_minutes(house: House) -> None:
@@ -100,9 +80,9 @@ def test_a_session_ends_after_fifteen_idle_minutes(house: House) -> None:
     staff = enter(house, ADMIN)
     for minutes in (14, 28):
         house.clock.ahead = timedelta(minutes=minutes)
-        assert staff.get("/admin/live").status_code == 200
+        assert staff.get("/admin/try").status_code == 200
     house.clock.ahead = timedelta(minutes=43, seconds=1)
-    assert mark(staff.get("/admin/live")) == ("admin", "login")
+    assert mark(staff.get("/admin/try")) == ("admin", "login")
 
 
 def test_an_eppn_that_another_person_gets_opens_nothing(house: House) -> None:
@@ -122,7 +102,7 @@ def test_logging_out_ends_the_session_itself(old_house: House) -> None:
     assert mark(staff.press(staff.get("/admin"))) == ("admin", "left")
     assert staff.cookies("staff") == []
     staff.client.set_cookie("staff", cookie.value, domain=cookie.domain)
-    assert mark(staff.get("/admin/live")) == ("admin", "login")
+    assert mark(staff.get("/admin/try")) == ("admin", "login")
 
 
 def test_logging_out_takes_a_form_of_this_very_session(old_house: House) -> None:
@@ -133,7 +113,7 @@ def test_logging_out_takes_a_form_of_this_very_session(old_house: House) -> None
     for token, site in ((foreign, "same-origin"), (own, "cross-site"), ("", "same-origin")):
         sent = staff.post("/admin/logout", {"token": token}, **{"Sec-Fetch-Site": site})
         assert sent.status_code == 403
-    assert staff.get("/admin/live").status_code == 200
+    assert staff.get("/admin/try").status_code == 200
 
 
 def test_a_role_that_is_taken_away_ends_with_the_next_request(old_house: House) -> None:
@@ -158,8 +138,8 @@ def elsewhere(staff: Person, house: House, prefix: str = "") -> Person:
 def test_one_of_the_two_cookies_opens_nothing(old_house: House, prefix: str) -> None:
     """The session is the browser's that began it: a copied cookie alone is worth nothing."""
     staff = enter(old_house, ADMIN)
-    assert mark(elsewhere(staff, old_house, prefix).get("/admin/live")) == ("admin", "login")
-    assert elsewhere(staff, old_house).get("/admin/live").status_code == 200
+    assert mark(elsewhere(staff, old_house, prefix).get("/admin/try")) == ("admin", "login")
+    assert elsewhere(staff, old_house).get("/admin/try").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -283,12 +263,12 @@ def test_no_borrower_receipt_or_link_comes_of_it(house: House) -> None:
 def test_who_comes_in_looks_and_leaves_is_on_the_trail(house: House) -> None:
     """Each look with its page and the roles, under one pseudonym; what is not written is not shown."""
     staff = enter(house, ADMIN)
-    staff.get("/admin/live")
+    staff.get("/admin/try")
     staff.press(staff.get("/admin"))
     arrive(house.person(), persona("asta"))
     cancelling, desk = house.person(), enter(house, DESK)
     cancelling.get(cancelling.deliver(*house.answer(begin(cancelling), None)).location)
-    desk.get("/admin/live")
+    desk.get("/admin/try")  # a page of the other role
     lines = trail(house)
     kinds = [line["event"] for line in lines if line["event"].startswith(("staff_", "refused"))]
     came = ["staff_logged_in", "staff_looked", "staff_logged_out", "refused"]
@@ -296,7 +276,7 @@ def test_who_comes_in_looks_and_leaves_is_on_the_trail(house: House) -> None:
     refused = [line["reason"] for line in lines if line["event"] == "refused"]
     assert refused == ["staff_not_listed", "staff_upstream_refused", "staff_role_missing"]
     looked = next(line for line in lines if line["event"] == "staff_looked")
-    assert (looked["reason"], looked["by"]) == ("live", "identity-admin")
+    assert (looked["reason"], looked["by"]) == ("try", "identity-admin")
     assert "bo@" not in str(lines)
 
 
@@ -328,24 +308,3 @@ def test_nothing_is_shown_that_is_not_on_the_trail(house: House, monkeypatch: py
 
     monkeypatch.setattr(type(house.parts.trail), "add", full)
     assert staff.get("/admin/explain").status_code == 503
-
-
-def test_the_report_is_shown_as_it_was_made_last(house: House) -> None:
-    """No request makes it: before it is there the page says so, and of an older set too."""
-    staff = enter(house, ADMIN)
-    state = house.parts.config.state
-    (state / "report.json").unlink(missing_ok=True)
-    assert "endnu" in staff.get("/admin/report").get_data(as_text=True)
-    kept = {"digest": "0" * 64, "site": "0", "day": "2026-11-26", "da": "<h2>Mine lån</h2>", "en": "<h2>My loans</h2>"}
-    (state / "report.json").write_text(json.dumps(kept))
-    page = staff.get("/admin/report")
-    assert "<h2>Mine lån</h2>" in page.get_data(as_text=True)
-    assert found(page, "//main//*[@role='status']/p/text()").startswith("De gældende regler, opsætningen")
-    assert "26. november 2026" in page.get_data(as_text=True)
-    assert "<h2>My loans</h2>" in staff.get("/admin/report?lang=en").get_data(as_text=True)
-    parts, today = house.parts, house.clock.now().date().isoformat()
-    now = {"digest": parts.policies.current.digest, "site": site_digest(parts.following.site()), "day": today}
-    for stamp, old in (("", ""), ("digest", "0"), ("site", "0"), ("day", "2020-01-01")):
-        (state / "report.json").write_text(json.dumps({**kept, **now, **({stamp: old} if stamp else {})}))
-        assert ('class="notice"' in staff.get("/admin/report").get_data(as_text=True)) is bool(stamp)
-    (state / "report.json").unlink()

@@ -18,7 +18,6 @@ from broker.core.staff_sentences import PAGES, REASONS
 from broker.core.stateless_references import SPEAKABLE
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
-from broker.use_cases.policies.set_in_force import Move, Proposal, SetInForce
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.staff import ADMIN, DESK, enter, send
 
@@ -101,22 +100,10 @@ def test_the_words_that_are_looked_for_are_english() -> None:
     assert {"refused", "leaves", "stays", "would", "merge", "nothing", "borrower", "the", "masked"} <= english()
 
 
-@pytest.mark.parametrize("path", ["/admin", "/admin/live", "/admin/report", "/admin/try", "/admin/explain"])
+@pytest.mark.parametrize("path", ["/admin", "/admin/try", "/admin/explain"])
 def test_every_page_of_an_admin_is_danish(admin: Person, path: str) -> None:
     """As it opens; what the checks say of files is marked as English."""
     check(admin.get(path))
-
-
-@pytest.mark.parametrize("move", [Move.FIRST, Move.SAVED])
-def test_a_set_that_nobody_put_in_force_is_told_in_danish(house: House, move: Move) -> None:
-    """By an edit of the folder or the first start: what the record says of it is for the commands."""
-    files = {path.name: path.read_bytes() for path in house.parts.config.policies.glob("*.yaml")}
-    record, now = SetInForce(house.parts.store), house.clock.now()
-    told = ("employee.yaml added",)
-    assert record.move(record.live(now), Proposal(files, move, "an edit of the folder on vm", "", {}, told), now)
-    page = enter(house, ADMIN).get("/admin/live")
-    check(page)
-    assert "employee.yaml added" in found(page, "//ul[@data-printed]/li/text()")
 
 
 @pytest.mark.parametrize("login", LOGINS)

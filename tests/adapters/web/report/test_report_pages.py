@@ -78,19 +78,12 @@ def test_what_is_written_elsewhere_is_no_markup(name: str) -> None:
     assert ("&lt;script&gt;" in written()[name]) is any(stem in name for stem in ("report", "myprint"))
 
 
-def test_the_page_of_all_says_what_was_decided_missing_and_changed() -> None:
-    """Digests and day, each question with its key, each change with who and why, in the page's language."""
+def test_the_page_of_all_says_what_was_decided_and_what_is_missing() -> None:
+    """Digest and day, and each question with its key, in the page's language."""
     report = reported()
     for language in LANGUAGES:
         text = written()[f"report-{language}.html"]
-        wanted = [
-            report.reported.digest[:12],
-            "555555555555",
-            "2026-11-26",
-            "kirsten@desk",
-            "WIDER e-resources",
-            "datafordeler",
-        ]
+        wanted = [report.digest[:12], "2026-11-26", "datafordeler"]
         for question in report.questions:
             asked = in_words(question, language)
             wanted.append(asked.key)
@@ -104,13 +97,6 @@ def test_an_owner_is_asked_what_concerns_the_service() -> None:
     assert "services.e-resources.controller" in text
     assert "record.library_system" not in text
     assert "my-loans" not in text
-
-
-def test_the_part_for_another_page_is_that_of_the_file() -> None:
-    """It begins below the first level, and stands in the file as it is."""
-    part = report_pages.fragment(reported(), "en")
-    assert min(outline(part).levels) == 2
-    assert part.strip() in written()["report-en.html"]
 
 
 def test_time_limits_are_in_danish_too() -> None:
@@ -139,6 +125,7 @@ def test_the_register_of_persons_is_a_receiver_with_its_purpose(rule: RegisterRu
     report = reported()
     students = [each for each in report.leaves.borrowers if each.policy.affiliation == "student"]
     asked = tuple(replace(each, rule=replace(each.rule, register=rule)) for each in students)
-    page = str(report_pages.fragment(replace(report, leaves=replace(report.leaves, borrowers=asked)), "en"))
+    changed = replace(report, leaves=replace(report.leaves, borrowers=asked))
+    page = dict(report_pages.files(changed, ("en",)))["report-en.html"]
     assert students
     assert (said in page, "whether their number still holds" in page) == (True, rule is not None)

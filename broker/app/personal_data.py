@@ -1,0 +1,251 @@
+"""The personal data of a broker: its ports, and the person that a command or a login names."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Semaphore
+from typing import Any, Final
+
+from broker.adapters.telling import sealed_message_log
+from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.trail.event_search import EventSearch
+from broker.app.assembly import Parts, now
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.pins import identifier_of
+from broker.core.entities import Names
+from broker.core.errors import LeadsNowhere, StoreUnavailable, TooMany
+from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.person_id import compute_person_id_of_cpr, compute_person_id_of_identifier
+from broker.files import durable_files
+from broker.use_cases.personal_data.report import ReportContext, build_report
+from broker.use_cases.personal_data.stored_data import ForgottenLine, PersonIds, StoredData
+from broker.use_cases.rate_limits import Limit, Limits
+
+# A look through everything costs the store much, and its person learns nothing new by it.
+OWN_LOOKS: Final = Limit("own records", 10, timedelta(hours=1))
+# A request waits no longer for the background worker or another look.
+_PATIENCE: Final = timedelta(seconds=5)
+_APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+
+
+class NoPerson(LeadsNowhere):
+    """Nothing is stored about what was named; it is quoted nowhere, as it may be a CPR number."""
+
+    about = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenFile:
+    """``forgotten.log`` in the state folder: a line of time and person id for each deletion."""
+
+    state: Path
+
+    def add(self, person_ids: Names, at: datetime) -> None:
+        """Append one line for each person id, through to the disk."""
+        # The line before may have been cut short.
+        lines = "".join(f"\n{at.isoformat()} {person_id}\n" for person_id in person_ids)
+        descriptor = os.open(self._path, _APPEND, 0o600)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(lines.encode("ascii"))
+            file.flush()
+            os.fsync(file.fileno())
+        durable_files.synced(self.state)
+
+    def read(self) -> Iterator[ForgottenLine]:
+        """Yield the lines; one that was cut short is left out: its deletion was not confirmed."""
+        if not self._path.exists():
+            return
+        for line in self._path.read_text(encoding="ascii").splitlines():
+            at, _, person_id = line.partition(" ")
+            try:
+                yield ForgottenLine(datetime.fromisoformat(at), person_id)
+            except ValueError:
+                continue
+
+    @property
+    def _path(self) -> Path:
+        return self.state / "forgotten.log"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineAuditLog:
+    """The audit log of this machine as the port ``PersonAuditLog``."""
+
+    kept: KeptTrail
+    search: EventSearch
+
+    def list_events(self, person: PersonIds, now: datetime) -> Iterator[Mapping[str, Any]]:
+        """Return the events that the person's keys open, oldest first."""
+        return self.search.of(self._groups(person), now)
+
+    def erase(self, person: PersonIds, before: datetime | None, now: datetime) -> int:
+        """Delete the person's keys, and write how many there were."""
+        keys = self.kept.person_keys
+        count = sum(keys.erase(group, now, before) for group in self._groups(person))
+        if count:
+            self.kept.add(AuditEvent(AuditEventKind.PERSON_ERASED, now, count=count))
+        return count
+
+    def _groups(self, person: PersonIds) -> Names:
+        keys = self.kept.person_keys
+        of_numbers = map(keys.of_borrower, person.borrower_numbers)
+        return (*map(keys.of_person, person.ids), *of_numbers)
+
+
+def open_stored_data(parts: Parts) -> StoredData:
+    """Return the stored data of persons over the parts of a broker."""
+    kept = parts.trail
+    audit_log = None
+    if isinstance(kept, KeptTrail):
+        search = EventSearch(kept.journal, kept.person_keys, parts.store)
+        audit_log = MachineAuditLog(kept, search)
+    persons = parts.enrolment_ports.persons
+    return StoredData(persons, audit_log, ForgottenFile(parts.config.state), now, time.sleep)
+
+
+def find_person(
+    parts: Parts,
+    *,
+    typed: str = "",
+    login: tuple[str, str, str] | None = None,
+    borrower: str | None = None,
+) -> PersonIds:
+    """Return the person of a CPR number, a borrower number or an identifier.
+
+    ``login`` is the upstream, institution and type of the identifier that was ``typed``. NoPerson
+    where nothing is stored.
+    """
+    data = open_stored_data(parts)
+    index = parts.keys.index
+    if borrower is not None:
+        person = data.find_of_borrower(borrower.strip())
+    elif login is not None:
+        person_id = compute_person_id_of_identifier(index, *login, typed.strip())
+        person = data.find_of_person(person_id)
+    elif looks_like_cpr(typed, apart=True) and (cpr := identifier_of(typed)):
+        person = data.find_of_person(compute_person_id_of_cpr(index, cpr))
+    else:
+        raise NoPerson("this is no CPR number; say with --login what it is an identifier of")
+    if not data.list_records(person) and not data.list_events(person):
+        raise NoPerson("nothing is stored about this person")
+    return person
+
+
+def report(parts: Parts, person: PersonIds) -> dict[str, Any]:
+    """Return everything that is stored about a person, as they may ask for it."""
+    data = open_stored_data(parts)
+    contact = parts.config.contact
+    called = contact.called()
+    controller = {
+        "name": called.en if called else "the library",
+        "contact": contact.email or contact.phone,
+        "data_protection_officer": contact.dpo,
+    }
+    context = ReportContext(
+        parts.config.base_url, controller, parts.services, tuple(_list_other_places(parts))
+    )
+    return build_report(data.list_records(person), data.list_events(person), context, now())
+
+
+def forget(parts: Parts, person: PersonIds) -> Sequence[str]:
+    """Delete everything about a person, also from the files of the store.
+
+    Return in sentences what is still in those files, and how to remove it.
+    """
+    open_stored_data(parts).forget(person)
+    return _purge(parts)
+
+
+def replay(parts: Parts) -> tuple[int, Sequence[str]]:
+    """Delete again what a restored backup brought back: how many person ids, and what is left."""
+    count = open_stored_data(parts).replay()
+    return count, _purge(parts)
+
+
+def _purge(parts: Parts) -> Sequence[str]:
+    while parts.store.sweep(now()):
+        pass
+    return parts.store.purge()
+
+
+def list_remains(parts: Parts) -> Iterator[str]:
+    """Yield what stays after a deletion, and until when."""
+    yield "the borrower in the library system: the library decides"
+    yield "the lines of the audit log, which nobody can open without the keys"
+    yield "what staff did and looked at, under their own keys: 2 years"
+    yield "the mark that the login is over: 33 minutes"
+    yield "codes that were mailed, and what is counted: a day; PIN links: 7 days at most"
+    yield "the person ids and the time, in forgotten.log: as long as there are older backups"
+    yield from _list_other_places(parts)
+
+
+def _list_other_places(parts: Parts) -> Iterator[str]:
+    """Yield what is stored elsewhere about the person, and is neither shown nor deleted here."""
+    system = parts.config.library.system
+    yield f"The library system ({system}): the borrower's record, loans and fees; ask the library."
+    yield "The services and the way of logging in: what they keep themselves; ask each of them."
+    if parts.config.message_log is not None:
+        days = sealed_message_log.KEPT_FOR.days
+        yield f"The message log: every message, sealed, for {days} days; its key is elsewhere."
+    if not parts.config.store.url.startswith("sqlite:"):
+        yield "The audit logs of other machines: their lines are not read here."
+    yield "The application log, which holds no personal value."
+    yield "Backups, until they end: see docs/privacy.md."
+
+
+def findings(parts: Parts) -> tuple[str, ...]:
+    """Return in a sentence how many deleted persons a restored backup has brought back."""
+    try:
+        count = open_stored_data(parts).count_restored()
+    except StoreUnavailable:
+        return ()  # a fault of the store
+    except OSError as error:
+        return (f"person: forgotten.log cannot be read: {error.strerror}",)
+    if not count:
+        return ()
+    return (
+        f"person: {count} deleted person records are there again: broker person forget --replay",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStoredData:
+    """The port ``OwnRecords``: by the person id of a login and nothing else.
+
+    A worker looks through everything for one person at a time.
+    """
+
+    parts: Parts
+    turn: Semaphore = field(default_factory=Semaphore)
+
+    def report(self, person_id: str) -> Mapping[str, Any]:
+        """Return everything that is stored; TooMany after ten looks within an hour."""
+        Limits(self.parts.store, self.parts.keys.index, now).take(OWN_LOOKS, person_id)
+        with self._in_turn():
+            return report(self.parts, self._data.find_of_person(person_id))
+
+    def forget(self, person_id: str) -> Mapping[str, Any]:
+        """Delete everything, and return what was stored; PersonBusy."""
+        with self._in_turn():
+            data = self._data
+            person = data.find_of_person(person_id)
+            stored = report(self.parts, person)
+            data.forget(person)
+        return stored
+
+    @property
+    def _data(self) -> StoredData:
+        return replace(open_stored_data(self.parts), patience=_PATIENCE)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if not self.turn.acquire(timeout=_PATIENCE.total_seconds()):
+            raise TooMany("the records of somebody else are being looked through")
+        try:
+            yield
+        finally:
+            self.turn.release()

@@ -1,0 +1,96 @@
+"""Makes the report for the data protection officer from the configuration and the policies."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Final
+
+from broker.app import policy_analysis, policy_surroundings
+from broker.app.assembly import now
+from broker.app.named_configuration import configuration
+from broker.core.analysis.compared_logins import Analysis, Told
+from broker.core.errors import ConfigurationFaults
+from broker.core.event_routes import told_nobody
+from broker.core.report.missing_answers import LibraryAnswers, ReceiverAnswers
+from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
+from broker.core.report.what_leaves import what_leaves
+from broker.files.policies import live_policies
+from broker.files.settings.config import Config
+from broker.files.settings.tables import ReceiverTable, optional_text
+
+_NOON: Final = time(12, tzinfo=UTC)
+_SQLITE: Final = "sqlite:"
+
+
+def make_report(
+    folder: Path | None, day: date | None, show_progress: Callable[[int], Told]
+) -> PolicyReport:
+    """Return the report of ``folder``, or of the configured one, as it is on ``day``.
+
+    ``show_progress`` gives, for so many institutions, what is told how many are done.
+    ConfigurationFaults with all faults.
+    """
+    settings = configuration()
+    moment = datetime.combine(day, _NOON) if day else now()
+    around = policy_surroundings.load(settings, told_nobody, moment)
+    if around.faults:
+        raise ConfigurationFaults(list(around.faults))
+    policies = live_policies.load(folder or settings.policies, moment, around.names)
+    site = policy_analysis.configured_site(around)
+    analysis = Analysis((policies,), site, moment, show_progress(len(site.sources)))
+    return PolicyReport(
+        day=moment.date(),
+        base_url=settings.base_url,
+        digest=policies.digest,
+        folder=str(folder) if folder else None,
+        leaves=what_leaves(analysis),
+        services=tuple(around.services.values()),
+        upstreams=tuple(around.upstreams.values()),
+        answers=answers(settings),
+        library=LibrarySystemUse(settings.library.system, settings.library.mode),
+        protection=_protection(settings),
+        register=settings.person_register.system if settings.person_register else "",
+        labels=around.maps.labels if around.maps else {},
+    )
+
+
+def answers(settings: Config) -> LibraryAnswers:
+    """Return what the configuration says for the record of processing."""
+    contact = settings.contact
+    record = settings.record
+    services = {
+        name: replace(_receiver(table), cpr_law=optional_text(table.cpr_law))
+        for name, table in record.services.items()
+    }
+    return LibraryAnswers(
+        name=contact.called(),
+        email=contact.email,
+        phone=contact.phone,
+        page=optional_text(contact.page),
+        officer=contact.dpo,
+        privacy_notice=optional_text(settings.privacy_notice),
+        joint_controllers=optional_text(record.joint_controllers),
+        security=optional_text(record.security),
+        services=services,
+        library_system=_receiver(record.library_system),
+        mail=_receiver(record.mail),
+    )
+
+
+def _receiver(table: ReceiverTable) -> ReceiverAnswers:
+    return ReceiverAnswers(
+        kept_for=optional_text(table.kept_for),
+        third_countries=table.third_countries,
+        safeguards=optional_text(table.safeguards),
+    )
+
+
+def _protection(settings: Config) -> Protection:
+    return Protection(
+        https=settings.secure,
+        trail=settings.audit.on,
+        trail_required=settings.audit.required,
+        message_log=settings.message_log is not None,
+        shared_store=not settings.store.url.startswith(_SQLITE),
+    )

@@ -1,1 +1,0 @@
-"""Receipts of consent, and a person's choices over them."""

@@ -1,1 +1,0 @@
-"""What is kept about one person: found, shown to them, and forgotten."""

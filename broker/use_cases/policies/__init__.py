@@ -1,1 +1,0 @@
-"""The policies in force for all machines: the record, its sets, and the workers that follow."""

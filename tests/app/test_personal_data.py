@@ -1,0 +1,357 @@
+"""Export and deletion of a person over a real store and audit log, by everything that a person can leave."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.adapters.trail.audit_trail import KeptTrail
+from broker.app import audit_operations, personal_data
+from broker.app.assembly import Parts, assemble, now
+from broker.app.personal_data import ForgottenFile, NoPerson, find_person, open_stored_data
+from broker.core.borrowers.enrolment import CaseReason
+from broker.core.consent.consent import Receipt, ReceiptEvent
+from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.person_id import compute_person_id_of_identifier
+from broker.core.ports import Kept, Key, lease_of
+from broker.core.retention import table
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.person_records import person_key
+from broker.use_cases.personal_data.report import write_text
+from broker.use_cases.personal_data.stored_data import PersonBusy, PersonIds
+from broker.use_cases.transactions import Transactions
+from tests.plugins.lived import ASTA, AU, GONE_SERVICE, KARLA, Life, keys, put_back, records_of, rows_of, store_file
+from tests.plugins.stored_receipts import file_receipt
+
+_ROWS: Final = "SELECT kind, grp, name, value FROM record"
+# Nothing of a person stands in these rows.
+NOBODYS: Final = frozenset(
+    {
+        table.TRANSACTION_BEGUN,
+        table.LEASE,
+        table.TURN,
+        table.SETUP,
+        table.FIGURES,
+        table.TRAIL_ANCHOR,
+        table.PERSON_KEYS,
+        *(row for row in table.TABLE if row.kind == "staff"),
+    }
+)
+# They end by themselves within a week, and list_remains names them.
+ENDS_SOON: Final = frozenset(
+    {table.ARRIVAL, table.LOGOUT, table.ENDED, table.CODE, table.CODES_ENDED, table.PIN_LINK, table.LIMIT}
+)
+# A part of another row's record, or deleted with it.
+WITH_OTHERS: Final = frozenset(
+    {
+        table.TRANSACTION_LEFT_ALONE,
+        table.TRANSACTION_DONE,
+        table.KNOWN_BROWSER,
+        table.RECEIPT,
+        table.PROOF,
+        table.DECLINED,
+        table.MAIL_SENT,
+        table.INDEX,
+        table.MAILBOX_INDEX,
+        table.TRAIL_KEY,
+    }
+)
+KINDS: Final = {"person", "receipts", "proofs", "browsers", "mail", "session", "transaction", "trace"}
+
+
+class Killed(Exception):
+    """Stands for the death of the process."""
+
+
+def asta(parts: Parts) -> PersonIds:
+    """Find Asta by her CPR number."""
+    return find_person(parts, typed=ASTA.cpr)
+
+
+def test_a_person_is_found_by_each_thing_that_leads_to_them(lived_parts: Parts) -> None:
+    """CPR number and borrower number lead to the same records; the library id of the borrower is among them."""
+    by_number = find_person(lived_parts, typed=f" {ASTA.cpr[:6]}-{ASTA.cpr[6:]} ")
+    assert len(by_number.ids) == 2
+    assert by_number == find_person(lived_parts, borrower=ASTA.number) == asta(lived_parts)
+    with pytest.raises(NoPerson, match="--login"):
+        find_person(lived_parts, typed=ASTA.eppn)
+    for named in ({"typed": "1111116666"}, {"borrower": "no such"}):
+        with pytest.raises(NoPerson, match="nothing is stored"):
+            find_person(lived_parts, **named)  # type: ignore[arg-type]
+
+
+def test_an_identifier_leads_to_its_own_person(lived_parts: Parts) -> None:
+    """Within its institution and type; the same value elsewhere is somebody else."""
+    login = ("wayf", AU, "eduPersonPrincipalName")
+    person_id = compute_person_id_of_identifier(lived_parts.keys.index, *login, "kim@au.dk")
+    answer = replace(receipt(), record_id="kim")
+    file_receipt(lived_parts.store, person_id, "my-loans", answer, now(), hmacs=lived_parts.keys.index)
+    assert find_person(lived_parts, typed="Kim@AU.dk", login=login).ids == (person_id,)
+    for other in (("wayf", "https://idp.ku.example", login[2]), ("wayf", AU, "subject-id")):
+        with pytest.raises(NoPerson):
+            find_person(lived_parts, typed="kim@au.dk", login=other)
+
+
+def test_the_export_holds_everything_and_no_secret(lived_parts: Parts) -> None:
+    """What, why, how long, sources, recipients, refusals; no CPR number, mail text or hash that lets somebody in."""
+    report = personal_data.report(lived_parts, asta(lived_parts))
+    text = json.dumps(report)
+    assert {each["kind"] for each in report["kept"]} == KINDS
+    assert all(each["why"] and each["how_long"] and each["until"] for each in report["kept"])
+    assert [each["service"] for each in report["recipients"]] == ["my-loans", GONE_SERVICE]
+    assert report["recipients"][0]["controller"]
+    assert [each["reason"] for each in report["refusals"]] == ["too_young"]
+    assert {AU, "the register of persons (CPR)", "you, on the pages of the broker"} <= set(report["sources"])
+    assert ASTA.address in text
+    for page in (text, write_text(report)):
+        for secret in (ASTA.cpr, "secret-hash", KARLA.address, KARLA.number):
+            assert secret not in page
+
+
+def test_an_export_names_no_borrower_of_another_person(lived_parts: Parts) -> None:
+    """A case of several borrowers, and those that staff ruled out, name other people's numbers."""
+    persons = lived_parts.enrolment_ports.persons
+    person_id = Life(lived_parts, ASTA).id
+    numbers = (ASTA.number, "990017")
+
+    def open_case(record: Any) -> Any:
+        case = record.enrolment.open_case(CaseReason.POSSIBLE_DUPLICATE, numbers)
+        return record.with_enrolment(replace(case, ruled_out=("990018",)))
+
+    persons.change(person_id, open_case, now())
+    text = json.dumps(personal_data.report(lived_parts, asta(lived_parts)))
+    assert ASTA.number in text
+    assert "990017" not in text
+    assert "990018" not in text
+
+
+def test_every_row_of_the_retention_table_is_deleted_or_ends_by_itself(lived_parts: Parts) -> None:
+    """A row that is added is exported and deleted, or is named here."""
+    found = {each.row for each in open_stored_data(lived_parts).list_records(asta(lived_parts))}
+    assert found == set(table.TABLE) - NOBODYS - ENDS_SOON - WITH_OTHERS
+
+
+def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(lived_parts: Parts) -> None:
+    """Records, index entries and audit keys; the octets too, and the chain of the audit log stays whole."""
+    mine, theirs = records_of(lived_parts, ASTA), records_of(lived_parts, KARLA)
+    indexes = {key for key in keys(lived_parts) if key.kind == "index"}
+    before = octets_of(lived_parts, mine)
+    assert len(mine) == 11
+    assert personal_data.forget(lived_parts, asta(lived_parts)) == ()
+    assert mine & keys(lived_parts) == set()
+    assert records_of(lived_parts, KARLA) == theirs
+    with pytest.raises(NoPerson):
+        asta(lived_parts)
+    assert len(indexes & keys(lived_parts)) == len(indexes) // 2
+    assert audit_operations.verified(lived_parts).findings == []
+    left = octets(lived_parts)
+    assert [each for each in before if each in left] == []
+
+
+@pytest.mark.server
+def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str) -> None:
+    """By the same way through the store; the other person keeps everything."""
+    environ = {
+        "BROKER_STORE__URL": redis_url,
+        "BROKER_AUDIT__FOLDER": f"{tmp_path / 'audit'}",
+        "BROKER_STATE": str(tmp_path / "state"),
+    }
+    parts = assemble(load(setting.config, environ))
+    for who in (ASTA, KARLA):
+        Life(parts, who).lived()
+    mine, theirs = records_of(parts, ASTA), records_of(parts, KARLA)
+    assert personal_data.forget(parts, asta(parts)) == ()
+    assert mine & keys(parts) == set()
+    assert records_of(parts, KARLA) == theirs
+
+
+def test_a_login_under_way_delivers_nothing_more(lived_parts: Parts) -> None:
+    """It is marked as over before it is dropped, for a request that has read it already."""
+    transaction = Transactions(lived_parts.store).read(f"tx-{ASTA.number}", now()).transaction
+    personal_data.forget(lived_parts, asta(lived_parts))
+    assert Sessions(lived_parts.store, lived_parts.keys.index).over(transaction, now())
+
+
+def test_the_line_stands_before_anything_is_deleted(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time and person ids, and no number; where it cannot be written nothing is deleted."""
+    mine = records_of(lived_parts, ASTA)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            personal_data.forget(lived_parts, asta(lived_parts))
+    assert mine <= keys(lived_parts)
+    personal_data.forget(lived_parts, asta(lived_parts))
+    written = (lived_parts.config.state / "forgotten.log").read_text()
+    assert ASTA.cpr not in written
+    assert ASTA.number not in written.replace(Life(lived_parts, ASTA).id, "").split()
+    assert lived_parts.config.state.joinpath("forgotten.log").stat().st_mode & 0o077 == 0
+
+
+def test_the_lease_of_the_worker_is_waited_for(lived_parts: Parts) -> None:
+    """A worker that does not end stops the deletion, which is complete when it is repeated."""
+    place = lease_of(person_key(Life(lived_parts, ASTA).id))
+    assert lived_parts.store.put(place, Kept(b"", "theirs", now() + timedelta(minutes=9)), None, now())
+    clock = [now()]
+    waited: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        clock[0] += timedelta(seconds=30)
+
+    data = replace(open_stored_data(lived_parts), now=lambda: clock[0], pause=pause)
+    person = asta(lived_parts)
+    with pytest.raises(PersonBusy):
+        data.forget(person)
+    assert len(waited) == 4
+    assert personal_data.findings(lived_parts) == (
+        "person: 2 deleted person records are there again: broker person forget --replay",
+    )
+    lived_parts.store.drop(place)
+    data.forget(person)
+    with pytest.raises(NoPerson):
+        asta(lived_parts)
+
+
+def test_a_worker_that_comes_late_makes_no_record_again(lived_parts: Parts) -> None:
+    """It read the record before the deletion, and its lease has been taken since."""
+    persons = lived_parts.enrolment_ports.persons
+    person_id = Life(lived_parts, ASTA).id
+    read = persons.read(person_id, now())
+    assert read
+    personal_data.forget(lived_parts, asta(lived_parts))
+    persons.change(person_id, lambda record: record.with_enrolment(None), now(), read=read)
+    assert persons.read(person_id, now()) is None
+
+
+def test_a_replay_deletes_what_a_restored_backup_brings_back(lived_parts: Parts) -> None:
+    """`broker check` says so until it is done; the other person keeps everything."""
+    backup = rows_of(lived_parts)
+    mine, theirs = records_of(lived_parts, ASTA), records_of(lived_parts, KARLA)
+    personal_data.forget(lived_parts, asta(lived_parts))
+    assert personal_data.findings(lived_parts) == ()
+    put_back(lived_parts, backup)
+    assert mine <= keys(lived_parts)
+    assert "--replay" in personal_data.findings(lived_parts)[0]
+    assert personal_data.replay(lived_parts)[0] > 0
+    assert mine & keys(lived_parts) == set()
+    assert records_of(lived_parts, KARLA) == theirs
+    assert personal_data.findings(lived_parts) == ()
+    assert personal_data.replay(lived_parts)[0] == 0
+
+
+def test_a_replay_leaves_what_was_written_after_the_line(lived_parts: Parts) -> None:
+    """The person came again in the same month: the audit key of then, the mailbox and the answers stay."""
+    trail = lived_parts.trail
+    assert isinstance(trail, KeptTrail)
+    personal_data.forget(lived_parts, asta(lived_parts))
+    trail.person_keys.cache.clear()
+    Life(lived_parts, ASTA).lived()
+    again = records_of(lived_parts, ASTA)
+    indexes = {key for key in keys(lived_parts) if key.kind == "index"}
+    events = open_stored_data(lived_parts).list_events(asta(lived_parts))
+    assert events
+    assert personal_data.replay(lived_parts)[0] == 0
+    assert records_of(lived_parts, ASTA) == again
+    assert indexes <= keys(lived_parts)
+    assert open_stored_data(lived_parts).list_events(asta(lived_parts)) == events
+    proof = Proved("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
+    assert not lived_parts.enrolment_ports.persons.claim_mailbox("another", proof, now())
+
+
+def test_a_replay_after_a_login_keeps_the_new_parts_of_the_old_record(lived_parts: Parts) -> None:
+    """The backup was restored and the person logged in before the replay."""
+    backup = rows_of(lived_parts)
+    person_id = Life(lived_parts, ASTA).id
+    personal_data.forget(lived_parts, asta(lived_parts))
+    put_back(lived_parts, backup)
+    fresh = replace(receipt(), record_id="fresh")
+    file_receipt(lived_parts.store, person_id, "my-loans", fresh, now(), hmacs=lived_parts.keys.index)
+    personal_data.replay(lived_parts)
+    record = lived_parts.enrolment_ports.persons.read(person_id, now())
+    assert record
+    assert record.value.receipts == {"my-loans": (fresh,)}
+    assert (record.value.borrower_number, record.value.enrolment, record.value.proofs) == (None, None, ())
+    proof = Proved("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
+    assert lived_parts.enrolment_ports.persons.claim_mailbox("another", proof, now())
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 5, 8, 12])
+def test_a_deletion_that_was_killed_is_complete_when_it_is_repeated(lived_parts: Parts, after: int) -> None:
+    """At any change of the store; the replay ends it too, because the line was written first."""
+    mine, theirs = records_of(lived_parts, ASTA), records_of(lived_parts, KARLA)
+    person = asta(lived_parts)
+    with pytest.MonkeyPatch.context() as patch:
+        dying(patch, after)
+        with pytest.raises(Killed):
+            personal_data.forget(lived_parts, person)
+    for key, _ in list(lived_parts.store.list("lease", None, now())):
+        lived_parts.store.drop(key)  # it has ended by itself within seconds
+    if after % 2:
+        personal_data.forget(lived_parts, person)
+    else:
+        personal_data.replay(lived_parts)
+    assert mine & keys(lived_parts) == set()
+    assert records_of(lived_parts, KARLA) == theirs
+
+
+def test_a_line_that_was_cut_short_is_none(tmp_path: Path) -> None:
+    """The next line is read all the same."""
+    log = ForgottenFile(tmp_path)
+    assert list(log.read()) == []
+    log.add(("p1",), now())
+    with (tmp_path / "forgotten.log").open("a") as file:
+        file.write("\n2026-12-0")
+    log.add(("p2", "p3"), now())
+    assert [line.person_id for line in log.read()] == ["p1", "p2", "p3"]
+
+
+def receipt() -> Receipt:
+    """Give a consent of this moment."""
+    return Receipt("r", ReceiptEvent.GIVEN, now(), "da", "p", "d", "consent", ("gn",), "m", "s", None)
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Let the process die at a change of the store."""
+    made = [0]
+
+    def counted(change: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **more: Any) -> Any:
+            made[0] += 1
+            if made[0] == after:
+                raise Killed
+            return change(*args, **more)
+
+        return run
+
+    for name in ("put", "put_many", "drop"):
+        monkeypatch.setattr(SqliteStore, name, counted(getattr(SqliteStore, name)))
+
+
+def octets(parts: Parts) -> bytes:
+    """Give everything that lies in the files of the store."""
+    file = store_file(parts)
+    return b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
+
+
+def octets_of(parts: Parts, noted: Iterable[Key]) -> list[bytes]:
+    """Give the ciphertexts of records that lie in the store's files now."""
+    with closing(sqlite3.connect(store_file(parts))) as connection:
+        rows = {(kind, group, name): value for kind, group, name, value in connection.execute(_ROWS)}
+    found = [rows[key] for key in noted if key in rows]
+    lying = octets(parts)
+    assert found
+    assert all(each in lying for each in found)
+    return found
