@@ -159,7 +159,7 @@ class BorrowerAtLogin:
             return _account_of(record.value, made, has_pin_mail=has_pin_mail)
         is_waiting = _is_waiting(transaction)
         enrolment = record.value.enrolment if record else None
-        if record and is_waiting and enrolment and enrolment.state is EnrolmentState.CASE:
+        if is_waiting and record and record.value.has_open_case:
             return _account_of(record.value, None)  # this login has waited for it
         is_stored = is_under_way(enrolment)
         if not (is_stored and is_waiting):

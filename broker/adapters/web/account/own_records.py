@@ -64,7 +64,7 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
         _("Logins under way"),
         _("What your university or national eID said about you, until the login is over."),
     ),
-    "trace": (
+    "reference": (
         _("Pages with a help code"),
         _("What a page was about, so that the library can help you when you call."),
     ),
