@@ -1,7 +1,9 @@
-"""Opens what the analysis of policies needs beside the sets: sources and services of the site."""
+"""Analyses policies: opens the sets and the site, and says what every class of logins shows."""
 
+import json
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -9,16 +11,28 @@ from typing import Final
 
 from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
-from broker.app.policy_surroundings import PolicySurroundings
-from broker.core.analysis.compared_logins import Site
+from broker.app.policy_surroundings import CheckedPolicies, PolicySurroundings
+from broker.core.analysis.compared_logins import Analysis, Site, Told
+from broker.core.analysis.personas import Value, example_login
+from broker.core.analysis.rule_findings import (
+    Decided,
+    Finding,
+    Findings,
+    findings,
+    untried,
+    untried_login,
+)
 from broker.core.analysis.set_pairs import named_services
+from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.analysis.sources import CATEGORY, ideal_sources
+from broker.core.analysis.taken_people import Meant, taken_people
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
-from broker.core.policy.ideal_service import ideal_service
-from broker.core.policy.model import PolicySet
+from broker.core.policy.matching import matching_policies
+from broker.core.policy.model import PolicySet, ideal_service
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
+from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.toml_and_environment import CONFIG
 
@@ -96,3 +110,118 @@ def ideal_site(sets: tuple[PolicySet, ...]) -> Site:
     methods = tuple(upstreams)
     services = (ideal_service(name, methods) for name in sorted(named_services(sets)))
     return Site(tuple(ideal_sources(methods, local)), tuple(services))
+
+
+# What a policy file reads as a text without quotes.
+_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.@/-]*")
+_MADE_BEFORE: Final = "no_library_account"
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedPolicies:
+    """The findings in sentences, and an example for each kind of decision that none tries."""
+
+    warnings: tuple[str, ...]
+    classes: int
+    complete: bool
+    examples: tuple[str, ...]
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """Return the same for programs."""
+        return {"classes": self.classes, "complete": self.complete, "untried": self.examples}
+
+    def lines(self, *, untried: bool) -> list[str]:
+        """Return how much was proved, and what no example tries: in examples where ``untried``."""
+        proved = "complete" if self.complete else "not complete"
+        said = [f"analysis {proved}: {self.classes} classes of logins"]
+        if untried:
+            said += self.examples
+        elif self.examples:
+            many = len(self.examples)
+            said.append(f"{many} kinds of decision are tried by no example: --untried prints some")
+        return said
+
+
+def analyse(
+    checked: CheckedPolicies, moment: datetime, show_progress: Callable[[int], Told]
+) -> AnalysedPolicies:
+    """Return what every class of logins shows of the policies."""
+    found = analysed(checked.policies, checked.surroundings)
+    progress = show_progress(len(found.site.sources))
+    analysis = Analysis(found.sets, found.site, moment, progress)
+    seen = findings(analysis)
+    tried = run_examples(checked.policies, None, moment)
+    taken: Iterable[Finding] = ()
+    if checked.before:
+        taken = taken_people(analysis, checked.before, _meant(tried, checked.policies, moment))
+    return AnalysedPolicies(
+        warnings=tuple(map(str, (*taken, *seen.findings, *seen.unmodelled))),
+        classes=seen.classes,
+        complete=not seen.unmodelled,
+        examples=tuple(_examples(seen, checked.policies, tried)),
+    )
+
+
+def _meant(results: Iterable[Result], policies: PolicySet, moment: datetime) -> Meant:
+    """Return which affiliation examples expect of people who have others too, and where."""
+    meant: dict[tuple[str, str], frozenset[str]] = {}
+    for result in results:
+        example = result.example
+        expected = example.expect.affiliation
+        day = example.day or moment.date()
+        matched, _ = matching_policies(policies, example.login, day)
+        if expected is not None:
+            for policy, _ in matched:
+                pair = (expected, policy.affiliation)
+                meant[pair] = meant.get(pair, frozenset()) | {example.service}
+    return meant
+
+
+def _examples(found: Findings, policies: PolicySet, results: Iterable[Result]) -> list[str]:
+    tried = set()
+    for result in results:
+        decision = result.decision
+        reason = decision.reasons[0].code
+        service = result.example.service
+        tried.add((decision.affiliation or "", service, decision.effect.value, reason))
+    vocabulary = Vocabulary.of((policies,))
+    files = {policy.affiliation: policy.file for policy in policies.policies}
+    return [_example(found, each, vocabulary, files[each[0]]) for each in untried(found, tried)]
+
+
+def _example(found: Findings, decided: Decided, vocabulary: Vocabulary, file: str) -> str:
+    affiliation, service, effect, reason = decided
+    login = dict(example_login(untried_login(found, decided), vocabulary))
+    if reason == _MADE_BEFORE:
+        login["borrower"] = False
+    expect: dict[str, Value] = {"effect": effect, "affiliation": affiliation}
+    if effect == "deny":
+        expect["reason"] = reason
+    name = f"{affiliation} at {service}: {reason if effect == 'deny' else 'let in'}"
+    return "\n".join(
+        (
+            f"  # {file}",
+            f"  - name: {json.dumps(name)}",
+            f"    login: {_flow(login)}",
+            f"    service: {_flow(service)}",
+            f"    expect: {_flow(expect)}",
+        )
+    )
+
+
+def _flow(value: object) -> str:
+    """Return a value as YAML writes it on one line."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            pairs = (f"{name}: {_flow(of_name)}" for name, of_name in value.items())
+            return f"{{{', '.join(pairs)}}}"
+        case list():
+            return f"[{', '.join(map(_flow, value))}]"
+        case int():
+            return str(value)
+        case _:
+            text = str(value)
+            return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

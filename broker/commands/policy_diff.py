@@ -1,7 +1,7 @@
 """The command that compares two policy sets by what they decide."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -11,12 +11,18 @@ from typing import Any, Final
 import click
 
 from broker.adapters.web.signup import sign_up_questions
-from broker.app import checked_policies, policy_analysis
-from broker.commands import told_rows
-from broker.commands.analysis_progress import told_progress
-from broker.commands.output import CHANGES, FINDINGS, as_json, existing_folder, printing_faults
+from broker.app import policy_analysis, policy_surroundings
+from broker.commands.output import (
+    CHANGES,
+    FINDINGS,
+    as_json,
+    existing_folder,
+    printing_faults,
+    show_progress,
+)
 from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.directed_change import Direction
+from broker.core.analysis.outcome_changes import MOVES
 from broker.core.analysis.personas import example_login, words
 from broker.core.analysis.set_differences import Arrival, Difference, Row, difference
 from broker.core.analysis.set_pairs import named_services
@@ -97,7 +103,7 @@ def _compared_folders(
         return
     if len(folders) > 1 or len(revisions) > _SETS:
         raise click.UsageError("--git takes the place of OLD, or twice of the contents of NEW")
-    folder = folders[0] if folders else checked_policies.default_folder()
+    folder = folders[0] if folders else policy_surroundings.default_folder()
     with ExitStack() as extracted:
         read = [extracted.enter_context(folder_at(folder, each)) for each in revisions]
         old, new = [*read, folder][:_SETS]
@@ -123,11 +129,11 @@ class Compared:
         for arrival in found.arrivals:
             click.echo(_arrival(arrival))
         shown = [row for row in found.rows if everything or _counts(row)]
-        groups = [[row] for row in shown] if everything else told_rows.of_moves(shown)
+        groups = [[row] for row in shown] if everything else group_moves(shown)
         for group in groups:
-            click.echo(told_rows.line_of(group, self.vocabulary))
+            click.echo(row_line(group, self.vocabulary))
         if len(groups) < len(shown):
-            click.echo(f"  {told_rows.SUMMED_UP}")
+            click.echo(f"  {SUMMED_UP}")
         if hidden := len(found.rows) - len(shown):
             click.echo(f"  and {hidden} lines more: {_HIDDEN}")
         same = f"  same      {found.same} of {found.all_pairs} affiliation x service"
@@ -156,7 +162,7 @@ class Compared:
 
 def compare(sets: tuple[PolicySet, ...], site: Site, now: datetime) -> Compared:
     """Compare two sets for every class of logins of a site."""
-    analysis = Analysis(sets, site, now, told_progress(len(site.sources)))
+    analysis = Analysis(sets, site, now, show_progress(len(site.sources)))
     found = difference(analysis, sign_up_questions.OFFERED)
     there = {name for each in site.services for name in (each.name, *each.categories)}
     named = sorted(name for name in named_services(sets) - there if _CATEGORY not in name)
@@ -218,3 +224,67 @@ def _fields(row: Row, vocabulary: Vocabulary) -> dict[str, Any]:
         "until": _day(row.days.until),
         "offered": row.offered,
     }
+
+
+SUMMED_UP: Final = "a line with several changes is of one move: --all lists each, with a person"
+_UNOFFERED: Final = "(only by an address that no page has)"
+
+
+def group_moves(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return the rows; of people who move those of one direction at one service together.
+
+    Rows about other ages, other days, or what no page offers stand apart.
+    """
+    groups: dict[object, list[Row]] = {}
+    for number, row in enumerate(rows):
+        key: object = number
+        if MOVES in row.affiliation:
+            key = (
+                row.change.direction,
+                row.service,
+                row.affiliation,
+                row.ages,
+                row.days,
+                row.offered,
+            )
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def row_line(rows: Sequence[Row], vocabulary: Vocabulary) -> str:
+    """Return the line of one row, or of several that ``group_moves`` has put together."""
+    first = rows[0]
+    direction = f"{first.change.direction:<9}"
+    service = f"{first.service:<13}"
+    texts = "; ".join(row.change.text for row in rows)
+    places = list(_places(rows))
+    if len(rows) > 1:
+        places.insert(0, f"{len(rows)} changes")
+    parts = [f"{direction} {service} {first.affiliation}: {texts}"]
+    if places:
+        listed = ", ".join(places)
+        parts.append(f"({listed})")
+    parts += filter(None, (first.ages, first.days.in_words()))
+    person = words(first.login, vocabulary)
+    parts.append(f"e.g. {person}")
+    if not first.offered:
+        parts.append(_UNOFFERED)
+    line = "  ".join(parts)
+    return f"  {line}"
+
+
+def _places(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the lines that make the changes, each file named once."""
+    lines: dict[str, set[int]] = {}
+    for row in rows:
+        place = row.change.place
+        if place is None:
+            continue
+        file = place.file
+        if row.change.was:
+            file = f"was {file}"
+        lines.setdefault(file, set()).add(place.line)
+    for file, found in lines.items():
+        numbers = map(str, sorted(found))
+        listed = ",".join(numbers)
+        yield f"{file}:{listed}"

@@ -30,11 +30,11 @@ from broker.core.policy.model import (
     PolicyLine,
     PolicySet,
     ProofRule,
+    RegisterRule,
     Release,
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.policy.register_rule import RegisterRule
 from broker.files import attribute_maps
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -60,6 +60,7 @@ class Logins:
         xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
         fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
         browser.get(browser.session.post(asked.acs, fields, allow_redirects=False).headers["Location"])
+        ends = time.monotonic() + _PATIENCE
         for form in browser.forms():
             if ("answer", "yes") in form.buttons:
                 if who.name in self.agreed:
@@ -67,6 +68,7 @@ class Logins:
                 browser.submit(form, answer="yes", remember="yes")
         while b"SAMLResponse" not in (browser.page.content if browser.page else b""):
             assert browser.mark()[0] == "enrol", browser.mark()
+            assert time.monotonic() < ends, "an account that was not made in a minute"
             self.agreed.add(who.name)
             self.accepted.add(who.name)
             time.sleep(0.2)
@@ -89,6 +91,8 @@ class Logins:
         kind = self.random.choice(["web", "work"])
         os.kill(self.random.choice(sorted(running.web if kind == "web" else running.work)), signal.SIGKILL)
         self.killed[kind] += 1
+        sys.stderr.write(".")
+        sys.stderr.flush()
 
     def borrowers(self, who: Persona) -> int:
         """Return how many borrowers a person has."""

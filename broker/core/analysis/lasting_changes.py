@@ -8,8 +8,7 @@ from broker.core.analysis.directed_change import Change, Direction
 from broker.core.analysis.lasting_terms import AccountTerms, MailboxTerms, WrittenField
 from broker.core.analysis.outcomes import Outcome
 from broker.core.entities import Names
-from broker.core.policy.model import FieldWriting, PolicyLine, ProofRule
-from broker.core.policy.register_rule import AddressWriting
+from broker.core.policy.model import AddressWriting, FieldWriting, PolicyLine, ProofRule
 
 # From the one that writes least to the one that writes most.
 _WRITING: Final[tuple[FieldWriting, ...]] = ("create", "if_empty", "always")

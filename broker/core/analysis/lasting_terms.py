@@ -21,9 +21,9 @@ from broker.core.policy.model import (
     PolicyLine,
     PolicySet,
     ProofRule,
+    RegisterRule,
     Release,
 )
-from broker.core.policy.register_rule import RegisterRule
 
 _MAKES: Final = "make"
 _NONE: Final = "none"

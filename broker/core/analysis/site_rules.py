@@ -19,8 +19,7 @@ from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import login_facts
-from broker.core.policy.expectation import Expectation
-from broker.core.policy.model import PolicyLine, PolicySet, Release
+from broker.core.policy.model import Expectation, PolicyLine, PolicySet, Release
 
 _LET_IN: Final = "ok"
 _NOTHING: Final = Expectation("")

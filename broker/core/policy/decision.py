@@ -1,5 +1,6 @@
 """The decision: the person's affiliation, the attributes that a service gets, and why, by line."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +15,6 @@ from broker.core.identity.usable_cpr import (
     NOT_USABLE,
     missing_cpr_reason,
 )
-from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.matching import matching_policies, value_allowed
 from broker.core.policy.model import (
     NAME_ID,
@@ -307,3 +307,15 @@ def _cpr_withheld_from_service(service: Service) -> str | None:
     if service.controller is None:
         return "no_controller"
     return None if service.encrypts else "no_encryption_key"
+
+
+_REFEDS: Final = "https://refeds.org/category/"
+CODE_OF_CONDUCT: Final = f"{_REFEDS}code-of-conduct/v2"
+_ANONYMOUS: Final = frozenset({"schacHomeOrganization", "eduPersonScopedAffiliation"})
+_ASSURED: Final = _ANONYMOUS | {"eduPersonAssurance"}
+# In our names: WAYF says gn where the specification says givenName (the same attribute).
+BUNDLES: Final[Mapping[str, frozenset[str]]] = {
+    f"{_REFEDS}anonymous": _ANONYMOUS,
+    f"{_REFEDS}pseudonymous": _ASSURED | {"pairwise-id"},
+    f"{_REFEDS}personalized": _ASSURED | {"subject-id", "displayName", "gn", "sn", "mail"},
+}

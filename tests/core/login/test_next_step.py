@@ -41,8 +41,7 @@ from broker.core.login.steps import (
 )
 from broker.core.login.transaction import Account, AccountState, Errand, Issued, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import BorrowerRule, Decision, Effect, NameIDKind, PolicyLine, Reason
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import BorrowerRule, Decision, Effect, NameIDKind, PolicyLine, Reason, RegisterRule
 
 GIVER = Controller(Text("AU", "AU"))
 IDS = {"subject-id": "a1@library.example", "pairwise-id": "b2@library.example"}

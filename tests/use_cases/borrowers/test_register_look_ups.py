@@ -22,7 +22,7 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.transaction import AccountState
 from broker.core.person_record import PersonRecord
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import RegisterRule
 from broker.use_cases.person_records import person_key
 from broker.use_cases.person_worker import PersonWorker
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
