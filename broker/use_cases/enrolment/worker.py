@@ -251,7 +251,7 @@ class _Attempt:
         made: EnrolmentOutcome,
         wanted: WantedBorrower,
         mails: tuple[Write, ...],
-        question: AddressQuestion | None,
+        question: AddressQuestion | None = None,
     ) -> None:
         ports = self.ports
         done = self._current.finish(made, ports.hash_wanted(wanted))
