@@ -15,8 +15,7 @@ from broker.core.consent.disclosure import looked_up
 from broker.core.errors import LibraryError
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
-from broker.core.identity.rights import Right
-from broker.core.identity.usable_cpr import missing_cpr_reason
+from broker.core.identity.rights import Right, missing_cpr_reason
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
 from broker.core.person_record import PersonRecord
