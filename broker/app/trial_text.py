@@ -10,8 +10,7 @@ from broker.app.told_words import Wording, plain
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
-from broker.core.identity.rights import Right
-from broker.core.identity.usable_cpr import NOT_USABLE
+from broker.core.identity.rights import NOT_USABLE, Right
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
 from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import Leaving, PlannedBorrower, PlayedLogin
