@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-pro
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow full interop libraries faults first-day check static programs peers bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries faults first-day kills check static programs peers bench satosa fuzz lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -110,6 +110,10 @@ faults: $(VENV)/test.stamp programs
 # 5,000 first logins at a library of 40,000 borrowers; prints how many get in, claim their account or become a case.
 first-day: $(VENV)/test.stamp
 	$(BIN)/python -m tests.simulations.first_day $(ARGS)
+
+# 50 kill -9 of web workers and background workers during first logins, on SQLite and on Redis.
+kills: $(VENV)/test.stamp programs
+	$(BIN)/python -m tests.simulations.kills $(ARGS)
 
 # Everything a change must pass that is not a test: format, lint, types, import law, the shipped policies' own examples.
 static: $(VENV)/test.stamp

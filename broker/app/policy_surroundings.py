@@ -1,20 +1,25 @@
-"""What policies stand on, loaded once for check, start and reload: metadata, maps, names."""
+"""The policies as commands and a start check them: against metadata, attribute maps and names."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from broker.adapters.library_systems.entry_points import borrower_fields
 from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
 from broker.app import open_metadata
+from broker.app.named_configuration import configuration
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.event_routes import TellPort
+from broker.core.event_routes import TellPort, told_nobody
+from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
+from broker.files.policies import live_policies
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.settings.config import Config
+from broker.files.settings.toml_and_environment import CONFIG
 
 T = TypeVar("T")
 
@@ -40,7 +45,7 @@ class PolicySurroundings:
         """Return the names with the site rules, for a set that is proposed."""
         return replace(self.names, site_rules=self.site_rules)
 
-    def amiss(self, moment: datetime) -> tuple[str, ...]:
+    def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
         """Return what is wrong with metadata, in sentences: less is known than is configured."""
         return tuple(self.metadata.amiss(moment).values()) if self.metadata else ()
 
@@ -97,3 +102,51 @@ def fields_of_library(settings: Config) -> frozenset[str] | None:
         return borrower_fields(table.system, table.connector_settings())
     except ConfigurationFaults:
         return None
+
+
+# Without a configuration the files of the folder one stands in are meant.
+HERE: Final = Path("policies")
+_UNNAMED: Final = f"names are not checked: set {CONFIG}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPolicies:
+    """A sound set of policies, and in sentences what an administrator should look at.
+
+    ``surroundings`` are what it was checked against, None without a configuration.
+    """
+
+    policies: PolicySet
+    warnings: tuple[str, ...]
+    surroundings: PolicySurroundings | None = None
+
+
+def default_folder() -> Path:
+    """Return the configured folder; ./policies where nothing is configured. ConfigurationFaults."""
+    return HERE if CONFIG not in os.environ and HERE.is_dir() else configuration().policies
+
+
+def load_checked(
+    folder: Path | None, moment: datetime, *, proving: bool = False
+) -> CheckedPolicies:
+    """Load the policies of ``folder``, or those configured, against all that is configured.
+
+    What is in force on this machine is among it: no affiliation of it goes without a word.
+    ConfigurationFaults with all faults. Without a configuration any name will do, which is among
+    the warnings. Where it is ``proving`` the policies are held against the site rules too.
+    """
+    if CONFIG not in os.environ and (folder is not None or HERE.is_dir()):
+        loaded = live_policies.load(folder or HERE, moment)
+        warnings = (_UNNAMED, *map(str, loaded.warnings))
+        return CheckedPolicies(loaded, warnings)
+    settings = configuration()
+    found = load(settings, told_nobody, moment)
+    faults = list(found.faults)
+    read = folder or settings.policies
+    names = found.proving if proving else found.names
+    state = settings.state / "policies"
+    checked = tried(faults, lambda: live_policies.load(read, moment, names, state))
+    if checked is None or faults:
+        raise ConfigurationFaults(faults)
+    warnings = (*map(str, checked.warnings), *found.metadata_warnings(moment))
+    return CheckedPolicies(checked, warnings, found)

@@ -18,6 +18,7 @@ from broker.core.errors import ConfigurationFaults
 if TYPE_CHECKING:
     from rich.table import Table
 
+
 _WIDEST: Final = 10_000  # columns: wider than any row of ours
 FINDINGS: Final = 1
 CHANGES: Final = 3
@@ -163,3 +164,19 @@ def _shown(value: object) -> str:
 def _joined(value: object) -> object:
     """Return the values of a tuple in one text; any other value as it is."""
     return ", ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+_FEW: Final = 20  # sources are done before anybody wonders
+
+
+def show_progress(sources: int) -> Callable[[int, int], None]:
+    """Return what tells each tenth of the sources that is done; nothing where they are few."""
+    told = set()
+
+    def tell(done: int, to_do: int) -> None:
+        tenth = 10 * done // to_do
+        if tenth not in told:
+            told.add(tenth)
+            click.echo(f"analysed {done} of {to_do} institutions", err=True)
+
+    return tell if sources > _FEW else lambda *_: None

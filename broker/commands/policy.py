@@ -7,9 +7,9 @@ from typing import Final
 
 import click
 
-from broker.app import checked_policies
+from broker.app import policy_surroundings
 from broker.commands.late_group import LateGroup
-from broker.commands.output import DAY, FINDINGS, as_json, folder, printing_faults
+from broker.commands.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Example, PolicySet
 from broker.files.policies.example_failures import failures
@@ -33,7 +33,7 @@ def policy() -> None:
 @policy.command("check", short_help="Check the policy files.")
 @folder
 @click.option("--strict", is_flag=True, help="Exit 1 with warnings too.")
-@click.option("--no-analysis", is_flag=True, help="Do not look at every class of logins.")
+@click.option("--no-analysis", is_flag=True, help="Do not play personas.")
 @click.option("--untried", is_flag=True, help="Print examples for what no example tries.")
 @as_json
 @printing_faults
@@ -43,22 +43,22 @@ def check_policies(
     """Check the policy files of FOLDER: form, names, texts, examples, and what they decide.
 
     Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set. Names are checked
-    against the configuration. A finite set of classes stands for all logins: rules without effect
+    against the configuration. Personas stand for all logins: rules without effect
     are found, each with a login that shows it.
     """
     if untried and no_analysis:
         raise click.UsageError(_UNTRIED)
     moment = datetime.now(UTC)
-    checked = checked_policies.load(folder, moment, proving=not no_analysis)
+    checked = policy_surroundings.load_checked(folder, moment, proving=not no_analysis)
     count = len(checked.policies.policies)
     digest = checked.policies.digest
     found: dict[str, object] = {"policies": count, "digest": digest}
     warnings = checked.warnings
     closing = [f"{count} policies, {digest[:12]}: well"]
     if not no_analysis:
-        from broker.commands import analysed_policies  # noqa: PLC0415 - a quick check plays no login
+        from broker.app import policy_analysis  # noqa: PLC0415 - a quick check plays no login
 
-        analysed = analysed_policies.analysed(checked, moment)
+        analysed = policy_analysis.analyse(checked, moment, show_progress)
         found |= analysed.facts
         warnings = (*warnings, *analysed.warnings)
         closing += analysed.lines(untried=untried)
@@ -85,7 +85,7 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
     written 2026-01-31.
     """
     moment = datetime.now(UTC)
-    checked = checked_policies.load(folder, moment)
+    checked = policy_surroundings.load_checked(folder, moment)
     today = day.date() if day else moment.date()
     rows = [
         {"place": str(example.place), "name": str(example.name)}

@@ -10,10 +10,9 @@ from typing import Final
 
 import click
 
-from broker.app import checked_policies, policy_analysis
+from broker.app import policy_analysis, policy_surroundings
 from broker.app.policy_analysis import AnalysedSets
 from broker.commands import changes_text
-from broker.commands.analysis_progress import told_progress
 from broker.commands.output import (
     CHANGES,
     CONFIGURATION,
@@ -21,6 +20,7 @@ from broker.commands.output import (
     as_json,
     existing_folder,
     printing_faults,
+    show_progress,
 )
 from broker.core.policy_analysis.differences import find_differences
 from broker.core.policy_analysis.plays import Trial
@@ -59,7 +59,7 @@ def diff_policies(
     now = datetime.now(UTC)
     with _compared_folders(folders, revisions) as both:
         opened = policy_analysis.open_sets(both, now)
-    progress = told_progress(len(opened.site.sources))
+    progress = show_progress(len(opened.site.sources))
     found = find_differences(Trial(opened.sets, opened.site, now, report_progress=progress))
     if as_json:
         facts = changes_text.facts_of(found, opened.sets)
@@ -102,7 +102,7 @@ def _compared_folders(
         return
     if len(folders) > 1 or len(revisions) > _SETS:
         raise click.UsageError("--git takes the place of OLD, or twice of the contents of NEW")
-    folder = folders[0] if folders else checked_policies.default_folder()
+    folder = folders[0] if folders else policy_surroundings.default_folder()
     with ExitStack() as extracted:
         read = [extracted.enter_context(folder_at(folder, each)) for each in revisions]
         old, new = [*read, folder][:_SETS]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from broker.app import refusal_explanations, refusal_text
+from broker.app import refusal_explanations
 from broker.app.refusal_explanations import EarlierSet, Explanation
 from broker.app.told_words import ENGLISH
 from broker.commands.output import as_json, existing_folder, printing_faults
@@ -49,7 +49,7 @@ def explain(reference: tuple[str, ...], folder: Path | None, *, git: bool, as_js
     if as_json:
         click.echo(json.dumps(_row(found), indent=2))
         return
-    for line in refusal_text.lines(found, ENGLISH):
+    for line in refusal_explanations.lines(found, ENGLISH):
         click.echo(line)
     if found.refused and found.refused.digest != found.in_force and found.earlier is None:
         click.echo("--git or --policies FOLDER plays the login by the set that decided", err=True)

@@ -11,8 +11,7 @@ from broker.adapters.web.report import report_pages
 from broker.adapters.web.report.report_csv import as_csv
 from broker.app import policy_reports
 from broker.app.named_configuration import configuration
-from broker.commands.analysis_progress import told_progress
-from broker.commands.output import DAY, existing_folder, printing_faults
+from broker.commands.output import DAY, existing_folder, printing_faults, show_progress
 from broker.core.report.policy_report import PolicyReport
 
 _ONE_OF_TWO: Final = "say what to write: --html DIR, or --csv"
@@ -56,7 +55,7 @@ def report(
     if into is not None:
         _refuse_others(into)
     languages = (lang,) if lang else tuple(report_pages.LANGUAGES)
-    found = policy_reports.make_report(folder, day.date() if day else None, told_progress)
+    found = policy_reports.make_report(folder, day.date() if day else None, show_progress)
     if into is None:
         rows = as_csv(found, lang or configuration().language)
         click.echo(rows, nl=False)

@@ -30,7 +30,6 @@ class AuditEventKind(StrEnum):
     PROVED = "proved"
     PIN_VERIFIED = "pin_verified"
     PIN_CHOSEN = "pin_chosen"
-    PIN_MAILED = "pin_mailed"
     ENROLMENT_WANTED = "enrolment_wanted"
     ENROLMENT_MADE = "enrolment_made"
     ENROLMENT_FOUND = "enrolment_found"

@@ -25,15 +25,12 @@ RecordKind = Literal[
     "code",
     "mail",
     "session",
-    "ended",
     "logout",
     "counter",
-    "trace",
-    "setup",
+    "reference",
     "figures",
     "audit",
-    "audit-anchor",
-    "staff",
+    "machine",
 ]
 
 
@@ -207,7 +204,7 @@ class LibrarySystem(Protocol):
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the borrower of this number, or None.
 
-        With ``MERGED_TOLD`` among its capabilities the borrower that this one was merged into.
+        It may have another number, if this one was merged into it.
         """
         ...
 

@@ -175,7 +175,8 @@ class PersonRecords:
         entry = IndexEntry(person_id)
         until = INDEX.until(after.last_seen)
         number = after.borrower_number
-        if number and (before is None or before.borrower_number != number):
+        written = (before.borrower_number, before.last_seen) if before else None
+        if number and written != (number, after.last_seen):
             self._index.put(self._borrower_key(number), entry, until, now)
         if after.is_for_staff:
             self._index.put(_staff_key(person_id), entry, until, now)

@@ -20,7 +20,7 @@ from broker.core.borrowers.registered_person import RegisterError, RegisterRefus
 from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.person_record import PersonRecord
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import RegisterRule
 from broker.core.ports import LibrarySystem, PersonRegister, Trail
 from broker.use_cases.backoff import retry_delay
 from broker.use_cases.person_records import PersonRecords

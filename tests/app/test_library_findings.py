@@ -41,7 +41,7 @@ def found(parts: Parts, library: Library) -> list[str]:
 def test_a_system_that_can_all_is_not_complained_about(parts: Parts) -> None:
     """Nor one that lacks what only few people meet."""
     assert found(parts, Library()) == []
-    assert found(parts, Library(LibraryCapability.MERGED_TOLD, LibraryCapability.SETUP_TRIED)) == []
+    assert found(parts, Library(LibraryCapability.LISTED, LibraryCapability.SETUP_TRIED)) == []
 
 
 def test_without_mailed_codes_the_library_system_must_lock_accounts(parts: Parts) -> None:

@@ -43,7 +43,10 @@ NOBODYS: Final = frozenset(
         table.FIGURES,
         table.TRAIL_ANCHOR,
         table.PERSON_KEYS,
-        *(row for row in table.TABLE if row.kind == "staff"),
+        table.STAFF_LOGIN,
+        table.STAFF_SESSION,
+        table.STAFF_SESSION_AT_MOST,
+        table.STAFF_BINDING,
     }
 )
 # They end by themselves within a week, and list_remains names them.
@@ -65,7 +68,7 @@ WITH_OTHERS: Final = frozenset(
         table.TRAIL_KEY,
     }
 )
-KINDS: Final = {"person", "receipts", "proofs", "browsers", "mail", "session", "transaction", "trace"}
+KINDS: Final = {"person", "receipts", "proofs", "browsers", "mail", "session", "transaction", "reference"}
 
 
 class Killed(Exception):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.demo.people.persona import by_eid
+from broker.demo.people.personas import persona
+from tests.plugins import eid_house
 from tests.plugins.house import House, Person, form, mark
 from tests.plugins.pin_pages import CPR, PIN, USER_NAME, code_in, karla, link_in, log_in, pin_page, send
 
@@ -65,10 +69,11 @@ def guess(person: Person, typed: str = CPR, pin: str = PIN) -> TestResponse:
 
 
 def arrive(house: House, person: Person, name: str = "karla") -> TestResponse:
-    """Log in with the university to choose a PIN."""
+    """Log in with the university to choose a PIN; the masked address is the person's own."""
     away = person.get("/pin?change=wayf")
     arrived = person.deliver(*house.answer(away.location, name))
-    return person.get(arrived.location) if arrived.status_code == 303 else arrived
+    page = person.get(arrived.location) if arrived.status_code == 303 else arrived
+    return person.press(page, answer="yes") if mark(page)[0] == "address" else page
 
 
 def steal(victim: Person, prefix: str) -> Person:
@@ -230,6 +235,27 @@ def test_a_request_for_a_pin_mail_tells_nothing(house: House, typed: str) -> Non
     assert plain(ask(house.person(), typed)) == known
 
 
+ODD_NUMBERS = (
+    "karla", "111102456x", " 1111024568 ", "11 11 02 45 68", "0" * 10 + CPR, "9" * 200, "x" * 200, "1111024568\u0660",
+    "' OR 1=1", "\u202e", "", CPR[::-1],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ODD_NUMBERS)
+def test_an_odd_number_is_a_page(house: House, typed: str) -> None:
+    """Letters, blanks, leading zeros, 200 characters: the same pages as for any other number, and no mail but hers."""
+    usual = plain(ask(house.person().moved("10.5.0.7"), NOBODY)), plain(guess(house.person(), NOBODY))
+    stranger = house.person().moved("10.5.0.8")
+    asked, page = ask(stranger, typed), send(stranger, pin_page(stranger), "login", identifier=typed, pin=PIN)
+    if page.status_code == 303:
+        assert (plain(asked), plain(stranger.get(page.location))) == usual
+    else:
+        assert page.status_code == 422  # no number at all; nobody was asked
+    house.at_rest()
+    assert {mail.recipients for mail in house.mailbox.mails()} <= {(ADDRESS,)}
+    assert stranger.cookies("a-") == []
+
+
 def test_a_stranger_learns_nothing_from_number_and_pin(house: House) -> None:
     """Right and wrong PIN, known and unknown number, library system down: the same pages down to the last code."""
     seen: set[str] = set()
@@ -288,6 +314,45 @@ def test_a_mailbox_gets_three_links_and_three_codes_a_day(house: House) -> None:
     assert is_unchanged(house)
     urls = {url for text in texts for url in re.findall(r"http\S+/pin\?link=\S+", text)}
     assert [mark(house.person().get(url)) for url in urls] == [("pin", "")] * 3
+
+
+@pytest.mark.parametrize("networks", [25, pytest.param(10_000, marks=pytest.mark.slow(500))])
+def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(house: House, networks: int) -> None:
+    """Every PIN from a network of its own: one page whatever is typed, and the owner has all three ways.
+
+    The library system has no lock-out of its own. A guess that comes while twenty checks wait is lost.
+    """
+    owner = house.person()
+    assert mark(log_in(owner, pin_page(owner), own="yes"))[0] == "ask"
+    pages: set[str] = set()
+    taken = 0
+    stranger = house.person()
+    page = pin_page(stranger)
+    for each in range(networks):
+        stranger.moved(f"10.{each >> 8}.{each & 255}.7")
+        pin = PIN if each % 5 == 0 else f"{each:04}"
+        asked = send(stranger, page, "login", identifier=CPR, pin=pin)
+        if asked.status_code == 303:
+            pages.add(str(plain(send(stranger, stranger.get(asked.location), "code", code="0000 0000"))))
+            taken += 1
+        ask(stranger)
+        if each % 20 == 19:
+            stranger = house.person()
+            page = pin_page(stranger)
+        assert stranger.cookies("a-") == []
+    house.at_rest()
+    assert taken > networks // 2
+    assert len(pages) <= 2  # a wrong code, and codes that are used up
+    texts = [mail.text for mail in house.mailbox.mails() if mail.recipients == (ADDRESS,)]
+    assert sum("/pin?link=" in text for text in texts) == 3
+    assert sum("The code is" in text or "Koden er" in text for text in texts) == 3
+    assert is_unchanged(house)
+    known = send(owner, pin_page(owner), "login", identifier=CPR, pin=PIN)
+    assert mark(owner.get(known.location))[0] == "ask"
+    assert mark(arrive(house, house.person())) == ("pin", "")
+    by_national_eid = replace(persona("eva"), name="karla-eid", attributes=by_eid(19, "Karla Dam", CPR))
+    _, page = eid_house.log_in(eid_house.switched(house), by_national_eid)
+    assert mark(page)[0] == "ask"
 
 
 def test_a_network_that_asks_for_everybody_is_not_heard(house: House) -> None:

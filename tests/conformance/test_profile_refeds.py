@@ -17,8 +17,7 @@ from broker.adapters.saml.metadata.entity_attributes import required
 from broker.core.entities import Assurance, Service, Text
 from broker.core.errors import ConfigurationFaults
 from broker.core.identity.canonical_attributes import Attributes
-from broker.core.policy.decision import evaluate
-from broker.core.policy.entity_categories import BUNDLES, CODE_OF_CONDUCT
+from broker.core.policy.decision import BUNDLES, CODE_OF_CONDUCT, evaluate
 from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
 from broker.demo.run.demo_folder import Setting
 from broker.files.policies import live_policies

@@ -47,12 +47,12 @@ def test_what_was_put_is_got(store: Store, record: Kept, *, durable: bool) -> No
 @pytest.mark.parametrize("group", AWKWARD)
 def test_every_key_is_its_own(store: Store, group: str) -> None:
     """Keys whose parts only look alike when joined, or that hold a store's own marks, never meet."""
-    keys = [Key("trace", other, name) for other in AWKWARD for name in ("", group)]
+    keys = [Key("reference", other, name) for other in AWKWARD for name in ("", group)]
     for key in keys:
         assert store.put(key, kept(repr(key).encode()), None, NOW)
     for key in keys:
         assert store.get(key, NOW) == kept(repr(key).encode())
-    assert {key for key, _ in store.list("trace", group, NOW)} == {key for key in keys if key.group == group}
+    assert {key for key, _ in store.list("reference", group, NOW)} == {key for key in keys if key.group == group}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_put_compares_and_sets(
 
 def test_get_many_is_get_of_each(store: Store) -> None:
     """Records come in the order of their keys, absent and expired ones as None, one twice where asked twice."""
-    keys = [Key("trace", group, name) for group in AWKWARD for name in ("", "n")]
+    keys = [Key("reference", group, name) for group in AWKWARD for name in ("", "n")]
     for key in keys[::2]:
         store.put(key, kept(repr(key).encode()), None, NOW)
     store.put(keys[1], kept(until=NOW + SECOND), None, NOW)
@@ -95,7 +95,7 @@ def test_get_many_is_get_of_each(store: Store) -> None:
     assert store.get_many([], NOW) == []
 
 
-ELSEWHERE = [Key("session", "g", "n"), Key("trace", "h"), Key("transaction", "a/b"), Key("transaction", "g", "n")]
+ELSEWHERE = [Key("session", "g", "n"), Key("reference", "h"), Key("transaction", "a/b"), Key("transaction", "g", "n")]
 WITH_IT = [Key("transaction", "g", "n"), Key("transaction", "g", "m")]
 
 
@@ -150,10 +150,10 @@ def test_the_same_call_again_writes_what_was_lost(store: Store, others: list[Key
 @pytest.mark.parametrize("others", [[], WITH_IT, ELSEWHERE])
 def test_what_is_read_behind_a_write_stands_after_it(store: Store, others: list[Key]) -> None:
     """The first, the others and what another wrote, as ``get_many`` gives them then; an absent one is None."""
-    first, theirs = Key("transaction", "g"), Key("ended", "h")
+    first, theirs = Key("transaction", "g"), Key("mail", "h")
     store.put(theirs, kept(b"theirs", "9"), None, NOW)
     writes = [Write(key, kept(b"other", "o"), None) for key in others]
-    keys = [first, *others, theirs, Key("ended", "nobody")]
+    keys = [first, *others, theirs, Key("mail", "nobody")]
     read = store.put_many_then_get(Write(first, kept(b"new", "2"), None), writes, keys, NOW)
     assert read == [kept(b"new", "2"), *[kept(b"other", "o")] * len(others), kept(b"theirs", "9"), None]
     assert store.get_many(keys, NOW) == read
@@ -216,11 +216,11 @@ def test_list_gives_group_or_kind(store: Store) -> None:
 def test_list_may_be_left_and_changed(store: Store) -> None:
     """Whoever lists may write to what it lists, and stop in the middle."""
     for number in range(5):
-        store.put(Key("trace", f"g{number}"), kept(), None, NOW)
-    for key, record in store.list("trace", None, NOW):
+        store.put(Key("reference", f"g{number}"), kept(), None, NOW)
+    for key, record in store.list("reference", None, NOW):
         assert store.put(key, kept(b"seen", "2"), record.version, NOW)
         break
-    assert sum(record.value == b"seen" for _, record in store.list("trace", None, NOW)) == 1
+    assert sum(record.value == b"seen" for _, record in store.list("reference", None, NOW)) == 1
 
 
 def test_claim_takes_the_earliest_due(store: Store) -> None:

@@ -27,7 +27,7 @@ from broker.core.login.transaction import Authentication, AuthnRequest, Person, 
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
 from broker.core.person_record import RememberedBrowser
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import RegisterRule
 from broker.core.ports import Key, RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load

@@ -18,10 +18,10 @@ from broker.core.policy.model import (
     PolicyLine,
     PolicySet,
     ProofRule,
+    RegisterRule,
     Release,
     ReleasedAttribute,
 )
-from broker.core.policy.register_rule import RegisterRule
 from tests.plugins.random_policies import CATEGORIES, CONDITIONS, RELEASED, TODAY
 
 PLACE: Final = PolicyLine("edited.yaml", 1)

@@ -29,11 +29,11 @@ from broker.core.policy.model import (
     PolicyLine,
     PolicySet,
     ProofRule,
+    RegisterRule,
     Release,
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.policy.register_rule import RegisterRule
 from broker.core.policy_analysis.sources import Source, sources_of
 from broker.files import attribute_maps
 

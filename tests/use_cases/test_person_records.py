@@ -75,6 +75,14 @@ def test_a_borrower_number_leads_to_the_person_who_has_it_now(persons: PersonRec
     assert persons.find_by_borrower("18", NOW) == "anna"
 
 
+def test_a_borrower_number_leads_to_the_person_as_long_as_the_record_lasts(persons: PersonRecords) -> None:
+    """A later login moves both ends: a deletion by borrower number finds the person."""
+    persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
+    later = NOW + timedelta(days=700)
+    persons.change("anna", lambda person: person.mark_seen(later), later)
+    assert persons.find_by_borrower("17", NOW + timedelta(days=1400)) == "anna"
+
+
 def test_a_dropped_person_is_gone(persons: PersonRecords) -> None:
     """Neither the record nor what leads to it stays."""
     persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)

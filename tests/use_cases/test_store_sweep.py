@@ -29,8 +29,8 @@ def store(tmp_path: Path) -> SqliteStore:
     prepare(tmp_path / "broker.db")
     found = SqliteStore(tmp_path / "broker.db")
     for number in range(300):
-        found.put(Key("trace", str(number)), Kept(b"x", "v", NOW + timedelta(hours=1)), None, NOW)
-    found.put(Key("trace", "stays"), Kept(b"x", "v", NOW + timedelta(days=1)), None, NOW)
+        found.put(Key("reference", str(number)), Kept(b"x", "v", NOW + timedelta(hours=1)), None, NOW)
+    found.put(Key("reference", "stays"), Kept(b"x", "v", NOW + timedelta(days=1)), None, NOW)
     return found
 
 
@@ -50,7 +50,7 @@ def test_all_that_has_expired_goes_in_one_turn(store: SqliteStore) -> None:
     clock.now = NOW + timedelta(hours=2)
     sweep.step()
     assert rows(store) == 1
-    assert store.get(Key("trace", "stays"), clock.now)
+    assert store.get(Key("reference", "stays"), clock.now)
 
 
 def test_one_machine_sweeps_and_not_more_often_than_every_ten_seconds(store: SqliteStore) -> None:

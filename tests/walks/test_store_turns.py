@@ -87,6 +87,18 @@ def test_an_assertion_leaves_by_one_write(house: House, counted: Counted) -> Non
     house.landing(page)
 
 
+@pytest.mark.parametrize("environment", [{"BROKER_SERVICES__MY-LOANS__METHODS": '["wayf"]'}])
+def test_a_whole_login_is_six_turns_and_one_line(house: House, counted: Counted) -> None:
+    """Three requests of a known browser: the request of the service, the answer of the upstream, the assertion."""
+    person = house.person()
+    first = person.get(person.deliver(*house.answer(person.ask().location, "asta")).location)
+    house.landing(person.agree(first, remember=True))
+    with counted.of(3, 3, 1):
+        arrived = person.deliver(*house.answer(person.ask().location, "asta"))
+        page = person.get(arrived.location)
+    house.landing(page)
+
+
 def test_an_assertion_that_left_is_given_again_by_one_write(house: House, counted: Counted) -> None:
     """The same address opened again reads the transaction, and writes its session if that is still to be written."""
     person = house.person()

@@ -27,8 +27,6 @@ _REMAINING: Final = "X-Exl-Api-Remaining"
 _ALARM_BELOW: Final = 0.2  # of the day's calls
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 8.0
-# Asked again after so long, the calls of the day may have been raised or counted anew.
-_USED_UP_S: Final = 300.0
 
 
 class CallBudget:
@@ -44,19 +42,15 @@ class CallBudget:
         self._daily = daily
         self._lock = threading.Lock()
         self._next = 0.0
-        self._used_up_until = 0.0
         self._left: int | None = None
 
     def admit(self, until: float, calls: int = 1) -> None:
         """Wait until the next call may go out, or several without a pause between them.
 
-        CallNotMade where that is not before ``until``, a moment of ``time.monotonic``, or
-        the calls of the day are used up: nothing is sent then.
+        CallNotMade where that is not before ``until``, a moment of ``time.monotonic``.
         """
         with self._lock:
             now = time.monotonic()
-            if now < self._used_up_until:
-                raise CallNotMade("the calls of the day are used up", alma_refusals.QUOTA)
             slot = max(self._next, now)
             last = slot + self._gap * (calls - 1)
             wait = max(0.0, last - self._ahead - now)
@@ -81,10 +75,6 @@ class CallBudget:
         left = headers.get(_REMAINING, "")
         if left.isascii() and left.isdigit():
             self._left = int(left)
-
-    def used_up(self) -> None:
-        """Send nothing for a while: a refused call helps nobody."""
-        self._used_up_until = time.monotonic() + _USED_UP_S
 
     @property
     def left(self) -> int | None:
@@ -174,8 +164,6 @@ class Calls:
 
     def _note(self, answer: HttpAnswer) -> None:
         self.budget.heard(answer.headers)
-        if alma_refusals.code_of(answer) == alma_refusals.DAILY:
-            self.budget.used_up()
         if self.budget.is_low:
             self._observe(QUOTA_LOW, "done", 0.0)
 

@@ -47,11 +47,8 @@ class Koha:
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
-        """Return all but one: to the number of a merged patron Koha answers that there is none.
-
-        Source: docs/koha.md.
-        """
-        return ALL_CAPABILITIES - {LibraryCapability.MERGED_TOLD}
+        """Return that Koha can do everything."""
+        return ALL_CAPABILITIES
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers with this CPR as card number, user name or attribute.

@@ -22,7 +22,7 @@ _OTHER_FIELDS: Final = re.compile(
     "category_id|library_id|cardnumber|userid|expiry_date|statistics_[12]|extended_attributes"
     "|password|identifier"
 )
-_RIGHT: Final = re.compile("[a-z_]{1,40}")
+_RIGHT: Final = re.compile("[a-z_]{1,40}(: [a-z_0-9]{1,40})?")
 _TIME_OF_DAY: Final = re.compile(r"(?<=^\d{4}-\d\d-\d\d)t.*")
 # A word that is nobody's name or number: lower case, or one that Koha's sentences begin with.
 _WORD: Final = re.compile(r"\[?\(?(?P<bare>[A-Za-z][a-z]*(?:[A-Z][a-z]+)*)(?:'t|'s)?[.,:;!?)\]]*")
@@ -229,12 +229,13 @@ def _kind_of(answer: HttpAnswer) -> str:
 def _rights(required: object) -> list[str]:
     """Return the rights of a 403: an object, or in GET /patrons a list of alternatives."""
     alternatives = required if isinstance(required, list) else [required]
-    pairs = (pair for each in alternatives if isinstance(each, Mapping) for pair in each.items())
-    names = {
-        str(module) if part == "1" else f"{module}: {part}"
-        for module, part in pairs
-        if _RIGHT.fullmatch(str(module)) and (part == "1" or _RIGHT.fullmatch(str(part)))
-    }
+    objects = (each for each in alternatives if isinstance(each, Mapping))
+    names = {_right(*pair) for each in objects for pair in each.items()} - {""}
     # Of several that would do, name the one in the module that the broker needs anyhow.
     of_borrowers = {name for name in names if name.startswith("borrowers")}
     return sorted(of_borrowers or names)
+
+
+def _right(module: object, part: object) -> str:
+    written = str(module) if part == "1" else f"{module}: {part}"
+    return written if _RIGHT.fullmatch(written) else ""

@@ -21,7 +21,7 @@ from broker.core.retention.table import TRAIL_ANCHOR
 GENESIS: Final = "0" * 64
 HEAD_SIZE: Final = 256  # always the same, so that it is written over in one place
 LONGEST: Final = 16 * 1024
-KIND: Final = "audit-anchor"
+KIND: Final = "machine"
 _EVERY: Final = 64
 # Where the first append ends: whoever empties the folder begins a chain that the store contradicts.
 _FIRST: Final = 2

@@ -12,12 +12,10 @@ class LibraryCapability(StrEnum):
 
     UNIQUE_CPR = "unique_cpr"  # of creates of one person at one time it lets one through
     PIN_CHECKED = "pin_checked"  # it tells a right PIN from a wrong one
-    PIN_KEPT = "pin_kept"  # a change of a borrower leaves its PIN as it was
     SETUP_TRIED = "setup_tried"  # the categories that policies name are tried before anybody's
     USER_NAMES = "user_names"  # a borrower may have a name to type beside its numbers
     FOUND_BY_BIRTH_DATE = "found_by_birth_date"  # borrowers can be searched by birth date
     LISTED = "listed"  # all borrowers can be read one after the other
-    MERGED_TOLD = "merged_told"  # a merged borrower's number leads to the one it became
 
 
 ALL_CAPABILITIES: Final = frozenset(LibraryCapability)

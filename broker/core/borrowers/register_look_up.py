@@ -8,7 +8,7 @@ from typing import Final
 
 from broker.core.borrowers.address_fields import ADDRESS_FIELDS, address_fields
 from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, Residence
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import RegisterRule
 
 GIVE_UP_AFTER: Final = timedelta(days=30)
 UNKNOWN_NUMBER: Final = "unknown_number"

@@ -9,8 +9,7 @@ from broker.core.borrowers.matching import NO_FACTS, PersonFacts, read_person_fa
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.identity.rights import Right, has_usable_cpr
-from broker.core.policy.model import BorrowerRule, Decision, Field
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import BorrowerRule, Decision, Field, RegisterRule
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -8,8 +8,7 @@ from broker.core.consent.disclosure import Disclosure, looked_up
 from broker.core.entities import Service
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
-from broker.core.policy.model import Decision, Fate, LoginFacts, PolicyLine
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import Decision, Fate, LoginFacts, PolicyLine, RegisterRule
 
 _RELEASED: Final = frozenset({"released", "released_in_part"})
 

@@ -1,20 +1,20 @@
 """The decision: the person's affiliation, the attributes that a service gets, and why, by line."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from broker.core.entities import Service
-from broker.core.identity import subject_ids
-from broker.core.identity.affiliations import AFFILIATIONS, role
+from broker.core.identity import person_id
+from broker.core.identity.attribute_values import AFFILIATIONS, role
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
-from broker.core.identity.rights import has_usable_cpr
-from broker.core.identity.usable_cpr import (
+from broker.core.identity.rights import (
     IDENTIFIED_ROLES,
     NOT_REAL,
     NOT_USABLE,
+    has_usable_cpr,
     missing_cpr_reason,
 )
-from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.matching import matching_policies, value_allowed
 from broker.core.policy.model import (
     NAME_ID,
@@ -249,7 +249,7 @@ def _leaving(
     withheld = _withheld_from_service(listed, service, release)
     if withheld:
         return None, withheld
-    if listed.name == BORROWER_NUMBER or listed.name in subject_ids.MINTED:
+    if listed.name == BORROWER_NUMBER or listed.name in person_id.MINTED:
         # Ours, and never an upstream's: the value is put in when it is known.
         return (), "released"
     values = login.attributes.get(listed.name, ())
@@ -276,9 +276,9 @@ def _withheld_from_service(
         return "not_required"
     if listed.name == CPR_ATTRIBUTE:
         return _cpr_withheld_from_service(service)
-    if listed.name in subject_ids.MINTED:
+    if listed.name in person_id.MINTED:
         names = {attribute.name for attribute in release.attributes}
-        return subject_ids.withheld_because(listed.name, service, names)
+        return person_id.withheld_because(listed.name, service, names)
     return None
 
 
@@ -307,3 +307,15 @@ def _cpr_withheld_from_service(service: Service) -> str | None:
     if service.controller is None:
         return "no_controller"
     return None if service.encrypts else "no_encryption_key"
+
+
+_REFEDS: Final = "https://refeds.org/category/"
+CODE_OF_CONDUCT: Final = f"{_REFEDS}code-of-conduct/v2"
+_ANONYMOUS: Final = frozenset({"schacHomeOrganization", "eduPersonScopedAffiliation"})
+_ASSURED: Final = _ANONYMOUS | {"eduPersonAssurance"}
+# In our names: WAYF says gn where the specification says givenName (the same attribute).
+BUNDLES: Final[Mapping[str, frozenset[str]]] = {
+    f"{_REFEDS}anonymous": _ANONYMOUS,
+    f"{_REFEDS}pseudonymous": _ASSURED | {"pairwise-id"},
+    f"{_REFEDS}personalized": _ASSURED | {"subject-id", "displayName", "gn", "sn", "mail"},
+}

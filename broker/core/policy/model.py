@@ -7,14 +7,47 @@ from enum import StrEnum
 from itertools import chain
 from typing import Final, Literal
 
-from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Assurance, Names, Text
+from broker.core.entities import (
+    EMAIL,
+    PERSISTENT,
+    TRANSIENT,
+    Assurance,
+    Controller,
+    Names,
+    Service,
+    Text,
+)
 from broker.core.errors import Fault
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
-from broker.core.policy.expectation import Expectation
-from broker.core.policy.register_rule import RegisterRule
+
+# The words of a policy file; borrower_schema.py reads them from here.
+AddressWriting = Literal["never", "set_if_empty", "always"]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRule:
+    """The rule by which the register's address is written to the borrower.
+
+    Source: docs/person-register.md.
+    """
+
+    address: AddressWriting = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """The decision that an example expects; a None is not checked."""
+
+    effect: str
+    reason: str | None = None
+    category: str | None = None
+    releases: Names | None = None
+    affiliation: str | None = None
+    no_borrower: bool = False  # no account is made
+
 
 # The words of a policy file; file_schema.py reads them from here.
 LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
@@ -389,3 +422,19 @@ class Decision:
         if self.affiliation is not None:
             return ()
         return self.reasons[1:]
+
+
+def ideal_service(name: str, methods: Names = ()) -> Service:
+    """Return a service with a stated controller, a key and a scope; a URI is a category's name."""
+    category = (name,) if ":" in name else ()
+    unread = Text(name, name)  # no rule looks at what a service or its controller is called
+    return Service(
+        name,
+        name,
+        unread,
+        methods,
+        controller=Controller(unread),
+        categories=category,
+        encrypts=True,
+        scope="library.example",
+    )

@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.core.entities import Names
-from broker.core.identity.affiliations import AFFILIATIONS, VOCABULARY, is_known, role
-from broker.core.identity.attribute_values import in_scope, matches
-from broker.core.identity.usable_cpr import ALUMNI_ROLE, IDENTIFIED_ROLES
+from broker.core.identity.attribute_values import (
+    AFFILIATIONS,
+    VOCABULARY,
+    in_scope,
+    is_known,
+    matches,
+    role,
+)
+from broker.core.identity.rights import ALUMNI_ROLE, IDENTIFIED_ROLES
 from broker.core.policy_analysis.sources import AssertedShape, Source
 
 _OTHER: Final = "*"  # the pattern of every value that no policy names

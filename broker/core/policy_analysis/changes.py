@@ -13,6 +13,7 @@ from broker.core.login.played_login import PlannedBorrower, PlayedLogin
 from broker.core.login.steps import OfferUpgrade, ProveMailbox
 from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import (
+    AddressWriting,
     BorrowerRule,
     Field,
     FieldWriting,
@@ -21,7 +22,6 @@ from broker.core.policy.model import (
     ProofRule,
     Release,
 )
-from broker.core.policy.register_rule import AddressWriting
 from broker.core.policy_analysis.plays import Play
 
 NOBODY: Final = "nobody"  # the affiliation of a person who has none

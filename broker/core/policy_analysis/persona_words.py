@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from broker.core.entities import Assurance
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed

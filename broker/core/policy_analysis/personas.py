@@ -11,7 +11,7 @@ from itertools import combinations, product
 from typing import Final
 
 from broker.core.entities import Assurance, Names
-from broker.core.identity.affiliations import AFFILIATIONS, is_known
+from broker.core.identity.attribute_values import AFFILIATIONS, is_known
 from broker.core.identity.canonical_attributes import (
     BORROWER_NUMBER,
     CPR_ATTRIBUTE,
@@ -20,8 +20,8 @@ from broker.core.identity.canonical_attributes import (
     Attributes,
 )
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.identity.person_id import MINTED
 from broker.core.identity.rights import find_ground_without_cpr
-from broker.core.identity.subject_ids import MINTED
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.decision import pick_policy
 from broker.core.policy.matching import PROOF_DOMAIN, matching_policies, value_allowed

@@ -8,7 +8,7 @@ from typing import Final
 
 from broker.core.borrowers.library_setup import categories_of
 from broker.core.entities import Names, Service
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin

@@ -8,8 +8,7 @@ from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names, Service
 from broker.core.login.described_login import DescribedLogin
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.expectation import Expectation
-from broker.core.policy.model import PolicyLine, PolicySet
+from broker.core.policy.model import Expectation, PolicyLine, PolicySet
 from broker.core.policy_analysis.persona_words import words
 from broker.core.policy_analysis.personas import Given
 from broker.core.policy_analysis.plays import Play, Trial

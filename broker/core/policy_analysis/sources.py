@@ -7,8 +7,7 @@ from typing import Final
 from broker.core.entities import Assurance, Controller, Institution, Names, Service, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
-from broker.core.identity.rights import Ground
-from broker.core.identity.usable_cpr import assume_cpr_ground, find_cpr_ground
+from broker.core.identity.rights import Ground, assume_cpr_ground, find_cpr_ground
 from broker.core.login.login_decision import with_required_names
 
 CATEGORY: Final = "borrower_category"

@@ -175,7 +175,7 @@ SESSION: Final = Retention(
     _("so that it can be logged out"),
 )
 ENDED: Final = Retention(
-    "ended",
+    "session",
     _("that a person or an upstream has ended what was authenticated until then"),
     "a keyed hash of browser and person id, or of the upstream's NameID",
     33 * _MINUTE,
@@ -217,7 +217,7 @@ TURN: Final = Retention(
     _("two hours at most"),
 )
 TRACE: Final = Retention(
-    "trace",
+    "reference",
     _(
         "the page that a reference stands for: time, step, reason, enrolment; a keyed hash of the "
         "person's random id; of a refusal what decided: kinds, names of attributes, age in years, "
@@ -230,7 +230,7 @@ TRACE: Final = Retention(
     _("the desk finds what a caller reads out"),
 )
 SETUP: Final = Retention(
-    "setup",
+    "figures",
     _("what the last proof of the library system's set-up found; no person"),
     "a word",
     4 * _HOUR,
@@ -254,7 +254,7 @@ TRAIL_KEY: Final = Retention(
     _("as receipts; after it nobody's events are anybody's"),
 )
 TRAIL_ANCHOR: Final = Retention(
-    "audit-anchor",
+    "machine",
     _("where the audit trail stood; no person"),
     "machine and line",
     5 * _YEAR,
@@ -262,7 +262,7 @@ TRAIL_ANCHOR: Final = Retention(
     _("a cut is seen"),
 )
 STAFF_LOGIN: Final = Retention(
-    "staff",
+    "session",
     _("a login to the staff view under way: the browser, the request to the upstream; no person"),
     "a random id",
     10 * _MINUTE,
@@ -270,7 +270,7 @@ STAFF_LOGIN: Final = Retention(
     _("the person logs in at their institution"),
 )
 STAFF_SESSION: Final = Retention(
-    "staff",
+    "session",
     _("a session of the staff view: keyed hashes of eppn and browser"),
     "a keyed hash of the cookie",
     15 * _MINUTE,
@@ -278,7 +278,7 @@ STAFF_SESSION: Final = Retention(
     _("an idle session ends"),
 )
 STAFF_SESSION_AT_MOST: Final = Retention(
-    "staff",
+    "session",
     _("the same session, however busy it is"),
     "a keyed hash of the cookie",
     4 * _HOUR,
@@ -286,7 +286,7 @@ STAFF_SESSION_AT_MOST: Final = Retention(
     _("staff log in afresh after half a working day"),
 )
 STAFF_BINDING: Final = Retention(
-    "staff",
+    "session",
     _("the person to whom a listed eppn belongs: a keyed hash of the subject-id or CPR number"),
     "a keyed hash of the eppn",
     _TWENTY_YEARS,

@@ -1,18 +1,18 @@
 """Policy files made into policies: each is read once, as long as its bytes stay the same."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.policy.model import Policy
-from broker.files.checked_files import validated
+from broker.core.policy.model import LoginFacts, Policy
+from broker.files.checked_files import FILL_IN, validated
 from broker.files.policies import consistency_checks
-from broker.files.policies.consistency_checks import faults_at
-from broker.files.policies.file_place import FilePlace
-from broker.files.policies.file_schema import PolicyShape
-from broker.files.policies.open_questions import open_questions
-from broker.files.strict_yaml import read
+from broker.files.policies.consistency_checks import cpr_literals, faults_at
+from broker.files.policies.file_schema import LoginShape, PolicyShape
+from broker.files.policies.value_syntax import FilePlace
+from broker.files.strict_yaml import LARGEST, YamlMapping, YamlNode, YamlScalar, YamlSequence, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +78,50 @@ def _read(name: str, octets: bytes, folder: str) -> tuple[Policy | None, list[Fa
         faults += [fault for fault in found.faults if fault.where not in asked]
         return None, faults
     return policy, faults
+
+
+def open_questions(node: YamlNode, name: str) -> Iterator[Fault]:
+    """Yield each value that begins with ``FILL IN``, with its key and what is asked.
+
+    ``name`` is what faults call the file.
+    """
+    # Hardly a file has one, and the way to each of a thousand files' values is long.
+    if _asks(node):
+        yield from _questions(node, name, ())
+
+
+def _asks(node: YamlNode) -> bool:
+    if isinstance(node, YamlScalar):
+        return node.text.startswith(FILL_IN)
+    if isinstance(node, YamlSequence):
+        return any(map(_asks, node.nodes))
+    return any(_asks(entry.node) for entry in node.entries)
+
+
+def _questions(node: YamlNode, name: str, path: tuple[str, ...]) -> Iterator[Fault]:
+    match node:
+        case YamlScalar() if node.text.startswith(FILL_IN):
+            asked = node.text.removeprefix(FILL_IN).strip(" :")
+            yield Fault(f"{name}:{node.line}", f"{'.'.join(path)} is to be filled in", asked)
+        case YamlSequence():
+            for number, item in enumerate(node.nodes, 1):
+                yield from _questions(item, name, (*path, str(number)))
+        case YamlMapping():
+            for entry in node.entries:
+                yield from _questions(entry.node, name, (*path, entry.key))
+
+
+def read_login(path: Path) -> LoginFacts:
+    """Return the facts of the login in ``path``, the keys of an example's ``login``.
+
+    ConfigurationFaults with everything wrong, a CPR number too, which is not quoted; OSError.
+    """
+    with path.open("rb") as file:
+        octets = file.read(LARGEST + 1)
+    numbers = list(faults_at(str(path.parent), cpr_literals(octets, path.name)))
+    if numbers:
+        raise ConfigurationFaults(numbers)
+    written = validated(LoginShape, read(octets, str(path)), str(path))
+    if written.day is not None:
+        raise ConfigurationFaults([Fault(str(path), "day is for examples", "say --date DAY")])
+    return written.facts()

@@ -9,7 +9,6 @@ from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.identity.rights import Right
 from broker.core.policy.decision import evaluate
-from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import (
     Decision,
     Effect,
@@ -18,6 +17,7 @@ from broker.core.policy.model import (
     PolicyLine,
     PolicySet,
     Requirement,
+    ideal_service,
 )
 
 _NOON: Final = time(12, tzinfo=UTC)

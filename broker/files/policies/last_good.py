@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from broker.core.policy.set_digest import digest
 from broker.files import durable_files as durable
+from broker.files.policies.policy_folder import digest
 
 __all__ = ["digest", "last_good_files", "promote"]
 

@@ -9,14 +9,13 @@ from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy, PolicySet
-from broker.files.policies import checks, last_good, removals
+from broker.files.policies import checks, last_good, policy_folder
 from broker.files.policies.compiled_files import CompiledFiles
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.consistency_checks import faults_at
-from broker.files.policies.example_failures import failures
+from broker.files.policies.example_failures import failures, unlike_live_logins
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
-from broker.files.policies.unlike_live_logins import unlike_live_logins
 from broker.files.uncollected import uncollected
 
 __all__ = [
@@ -253,7 +252,7 @@ def _parsed(
         faults += faults_at(found.place, checks.problems(policies, names))
         faults += found.misnamed
         if not faults:
-            faults += removals.unannounced(found, policies, in_force)
+            faults += policy_folder.unannounced(found, policies, in_force)
         if faults:
             raise ConfigurationFaults(faults)
         return _tried(found, policies, now, names, let_others_run)
@@ -269,7 +268,7 @@ def _tried(
     folder = found.place
     warnings = [
         *faults_at(folder, checks.warnings(policies, now, names)),
-        *removals.unneeded(found, policies),
+        *policy_folder.unneeded(found, policies),
     ]
     if names.person_register is False:
         policies = list(map(_without_register, policies))

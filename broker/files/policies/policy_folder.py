@@ -1,15 +1,28 @@
 """The files of a policy folder, and the marks by which an edit of them is seen."""
 
+import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os.path import realpath
 from pathlib import Path
 from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.policy.set_digest import digest
+from broker.core.policy.model import Policy
+from broker.files.checked_files import did_you_mean
 from broker.files.strict_yaml import LARGEST
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 over names and bytes, with their lengths in front, sorted by name."""
+    total = hashlib.sha256()
+    for name, octets in sorted(files.items()):
+        for part in (name.encode(), octets):
+            length = len(part).to_bytes(8, "big")
+            total.update(length + part)
+    return total.hexdigest()
+
 
 # The file that names the affiliations that are meant to go, one a line.
 REMOVED: Final = "REMOVED"
@@ -127,3 +140,34 @@ def _named(octets: bytes) -> Iterator[str]:
         name = text.partition("#")[0].strip()
         if name:
             yield name
+
+
+def unannounced(
+    found: FoundFiles, policies: Collection[Policy], in_force: Iterable[Policy]
+) -> Iterator[Fault]:
+    """Yield a fault for each affiliation in force that the set lacks and ``REMOVED`` has not.
+
+    A file that was moved, or named so that nobody reads it, would refuse everybody whom it lets in.
+    """
+    if found.removed is None:
+        return
+    kept = {policy.affiliation for policy in policies}
+    for policy in in_force:
+        name = policy.affiliation
+        if name in kept or name in found.removed:
+            continue
+        slip = did_you_mean(name, found.removed)
+        where = f"{found.place}/{policy.file}"
+        what = f"the affiliation {name} is in force, and no file is of it any more"
+        mend = f"put it back, or write the line {name} into {found.place}/{REMOVED}"
+        if slip:
+            mend = f"{REMOVED} names {', '.join(sorted(found.removed - kept))}: write {name}"
+        yield Fault(where, what, mend)
+
+
+def unneeded(found: FoundFiles, policies: Iterable[Policy]) -> Iterator[Fault]:
+    """Yield a warning for each name in ``REMOVED`` that is there: it could go later unasked."""
+    for policy in policies:
+        if policy.affiliation in (found.removed or ()):
+            what = f"names {policy.affiliation}, which {policy.file} has"
+            yield Fault(f"{found.place}/{REMOVED}", what, "remove the line, or the file")

@@ -5,18 +5,20 @@ from typing import Annotated, Final, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from broker.core.entities import Assurance
-from broker.core.policy.expectation import Expectation
-from broker.core.policy.model import Condition, PolicyLine
+from broker.core.policy.model import Condition, Expectation, PolicyLine
 from broker.core.policy_analysis.personas import Given
 from broker.core.policy_analysis.site_rules import SiteRule
 from broker.files.checked_files import Flag, Shape, Whole, is_whole
 from broker.files.editor_schemas import JsonSchema, schema_of
-from broker.files.policies.expected_borrowers import (
+from broker.files.policies.value_syntax import (
     NO_BORROWER,
+    CprKinds,
     ExpectedBorrower,
+    Levels,
+    OneLineText,
+    Values,
     expected_category,
 )
-from broker.files.policies.value_syntax import CprKinds, Levels, OneLineText, Values
 
 _RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
 _NOTHING_SAID: Final = "says nothing of what must come of it"

@@ -1,10 +1,16 @@
 """The syntax of single values in a policy file: texts, levels, spans, and one value or several."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from broker.core.policy.model import PolicyLine
+from broker.files.checked_files import Shape, entry_at
+from broker.files.strict_yaml import YamlNode
 
 _SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
 _MONTHS: Final = re.compile("([1-9][0-9]{0,2}) ?(months?|years?)")
@@ -91,3 +97,63 @@ Months = Annotated[
     BeforeValidator(_months),
     WithJsonSchema({"type": "string", "pattern": f"^{_MONTHS.pattern}$"}),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """A place in a policy file: the file's name, the line, and the node there.
+
+    ``node`` is None where nothing stands: the line is then that of the nearest thing above.
+    """
+
+    file: str
+    node: YamlNode | None
+    number: int
+
+    @classmethod
+    def top(cls, file: str, root: YamlNode) -> "FilePlace":
+        """Return the place of the whole file."""
+        return cls(file, root, root.line)
+
+    def below(self, *steps: str | int) -> "FilePlace":
+        """Return the place that ``steps`` lead to from here."""
+        node = self.node
+        number = self.number
+        for step in steps:
+            entry = entry_at(node, step)
+            if entry is None:
+                return FilePlace(self.file, None, number)
+            node = entry.node
+            number = entry.line
+        return FilePlace(self.file, node, number)
+
+    @property
+    def line(self) -> PolicyLine:
+        """Return the line that a rule of this place stands on."""
+        return PolicyLine(self.file, self.number)
+
+    def lines_of(self, keys: Iterable[str]) -> dict[str, PolicyLine]:
+        """Return the lines of the keys that stand here."""
+        return {key: self.below(key).line for key in keys}
+
+
+NO_BORROWER: Final = "none"
+
+
+def _without_description(schema: dict[str, Any]) -> None:
+    """Take the description out: an editor would show it in place of the key's own."""
+    schema.pop("description", None)
+
+
+class ExpectBorrowerShape(Shape, json_schema_extra=_without_description):
+    """The category of the borrower that is expected."""
+
+    category: OneLineText
+
+
+ExpectedBorrower = ExpectBorrowerShape | Literal["none"]
+
+
+def expected_category(written: ExpectedBorrower | None) -> str | None:
+    """Return the category that is expected; None where none is, or no account at all."""
+    return written.category if isinstance(written, ExpectBorrowerShape) else None

@@ -19,7 +19,7 @@ PROOF: Final = timedelta(seconds=60)  # for all the calls of one proof
 _SOUND_FOR: Final = timedelta(hours=1)
 _FAULTY_FOR: Final = timedelta(minutes=10)
 _LOOK_EVERY: Final = timedelta(seconds=10)
-_KEY: Final = Key("setup", "library")
+_KEY: Final = Key("figures", "library setup")
 _TURN: Final = Key("counter", "library setup")
 
 

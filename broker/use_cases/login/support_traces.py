@@ -50,4 +50,4 @@ class SupportTraces:
 
 
 def _key(reference: str) -> Key:
-    return Key("trace", reference)
+    return Key("reference", reference)

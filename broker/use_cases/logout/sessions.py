@@ -204,11 +204,11 @@ class Sessions:
 
     def _closed(self, browser: str, person: str) -> Key:
         """Return the key of what ended in a browser; its name is the upstream, if it is one's."""
-        return Key("ended", self.hmacs.of("ended-person", browser, person))
+        return Key("session", self.hmacs.of("ended-person", browser, person))
 
     def _gone(self, upstream: str, value: str) -> Key:
         """Return the key of a subject whose upstream sessions ended, all of them."""
-        return Key("ended", self.hmacs.of("ended-upstream", upstream, value), self._index(""))
+        return Key("session", self.hmacs.of("ended-upstream", upstream, value), self._index(""))
 
     def _index(self, index: str) -> str:
         """Return the name of a mark for the upstream's session ``index``, "" for all."""

@@ -254,7 +254,7 @@ class StoredData:
                 yield StoredRecord(record.key, row, record.until, record.value)
 
     def _traces(self, person: PersonIds) -> Iterator[StoredRecord]:
-        for key, until, trace in self._scan("trace", _load_trace):
+        for key, until, trace in self._scan("reference", _load_trace):
             if trace.person in person.ids:
                 yield StoredRecord(key, table.TRACE, until, trace)
 

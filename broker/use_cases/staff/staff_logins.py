@@ -29,6 +29,7 @@ from broker.core.retention.table import STAFF_LOGIN
 from broker.core.staff import StaffIdentity, StaffRefused, StaffRules, identify_staff
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.records import Record, Records, read_together
+from broker.use_cases.staff.staff_sessions import staff_key
 from broker.use_cases.transactions import reference
 
 # Hex alone follows in the ids of all other requests: an answer to one of theirs is never looked up
@@ -169,4 +170,4 @@ def _belongs(arrival: Arrival, login: StaffLogin, now: datetime) -> bool:
 
 
 def _key(login_id: str) -> Key:
-    return Key("staff", login_id, "login")
+    return staff_key("login", login_id)

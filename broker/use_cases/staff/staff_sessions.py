@@ -23,6 +23,7 @@ from broker.use_cases.records import Content, Record, Records
 
 _BINDING = "binding"
 _SESSION = "session"
+_STAFF = "staff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class StaffSessions:
 
     def end(self, member: StaffMember) -> None:
         """End a session: a copy of its cookie opens nothing."""
-        self._sessions.drop(Key("staff", member.id, _SESSION))
+        self._sessions.drop(staff_key(_SESSION, member.id))
 
     def drop_unlisted(self, now: datetime) -> None:
         """Drop the bindings and sessions of people who are no longer listed.
@@ -122,17 +123,18 @@ class StaffSessions:
         An eppn that is listed again later binds to the person of its next login.
         """
         listed = {staff_id_of(self.hmacs, self.rules, eppn) for eppn in self.rules.roles}
-        for key, _ in list(self.store.list("staff", None, now)):
-            if key.name == _BINDING and key.group not in listed:
+        for key, _ in list(self.store.list("session", _STAFF, now)):
+            what, _, name = key.name.partition(" ")
+            if what == _BINDING and name not in listed:
                 self.store.drop(key)
-            if key.name == _SESSION:
+            if what == _SESSION:
                 session = self._sessions.get(key, now)
                 if session is not None and session.value.staff_id not in listed:
                     self.store.drop(key)
 
     def _bind(self, staff_id: str, identity: StaffIdentity, now: datetime) -> None:
         bindings = Records(self.store, StaffBinding, durable=True)
-        key = Key("staff", staff_id, _BINDING)
+        key = staff_key(_BINDING, staff_id)
         given = self.hmacs.of("staff-binding", identity.identifier_type, identity.identifier)
         until = STAFF_BINDING.until(now)
         bound = bindings.get(key, now) or bindings.add(key, StaffBinding(given), until, now)
@@ -146,7 +148,12 @@ class StaffSessions:
         latest = STAFF_SESSION_AT_MOST.until(session.began)
         roles = self._roles(session.staff_id)
         return StaffMember(
-            record.key.group, session.staff_id, session.browser, roles, record.until, latest
+            record.key.name.partition(" ")[2],
+            session.staff_id,
+            session.browser,
+            roles,
+            record.until,
+            latest,
         )
 
     def _roles(self, staff_id: str) -> frozenset[StaffRole]:
@@ -156,11 +163,16 @@ class StaffSessions:
         return frozenset()
 
     def _key(self, token: str) -> Key:
-        return Key("staff", self.hmacs.of("staff-session", token), _SESSION)
+        return staff_key(_SESSION, self.hmacs.of("staff-session", token))
 
     @property
     def _sessions(self) -> Records[StaffSession]:
         return Records(self.store, StaffSession)
+
+
+def staff_key(what: str, name: str) -> Key:
+    """Return the key of a session, login or binding of staff, all of which are one group."""
+    return Key("session", _STAFF, f"{what} {name}")
 
 
 def staff_id_of(hmacs: LookupHmacs, rules: StaffRules, eppn: str) -> str:

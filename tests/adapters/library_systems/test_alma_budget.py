@@ -81,14 +81,3 @@ def test_calls_of_the_day_are_watched() -> None:
     for left, is_low in (("200", False), ("199", True), ("many", True), ("", True), ("1000", False)):
         budget.heard({"X-Exl-Api-Remaining": left})
         assert budget.is_low is is_low
-
-
-def test_once_they_are_used_up_nothing_is_sent_for_a_while(clock: Clock) -> None:
-    """No storm of tries; after five minutes one call asks again."""
-    budget = CallBudget(10, 1000)
-    budget.used_up()
-    with pytest.raises(LibraryUnavailable) as raised:
-        budget.admit(clock.now + 60)
-    assert raised.value.setting == "library.daily_calls"
-    clock.sleep(301)
-    budget.admit(clock.now + 60)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 
 import pytest
 
@@ -61,20 +61,11 @@ def test_a_borrower_that_koha_made_without_a_card_number_is_a_fault(
 @pytest.mark.parametrize(
     "held", [{}, {"userid": "desk", "extended_attributes": [{"type": "CPR", "value": "010180-0000"}]}]
 )
-def test_a_borrower_of_ours_without_a_card_number_gets_the_cpr_at_its_next_change(
+def test_a_borrower_without_a_card_number_gets_the_cpr_at_its_next_change(
     koha: Simulation, library: Koha, soon: Soon, held: dict[str, object]
 ) -> None:
-    """As releases made them that left the card number empty; the number is read where Koha has it."""
-    number = _desk(koha, statistics_1=MARK, **held)
-    assert library.change(Change(number, RENAMED), soon()).card == CPR
-
-
-@pytest.mark.parametrize("more", [{}, {"statistics_1": "B"}])
-def test_a_borrower_of_the_desk_without_a_card_gets_one(
-    koha: Simulation, library: Koha, soon: Soon, more: dict[str, object]
-) -> None:
-    """Only borrowers of the person who logs in are changed, and without a card number no PIN works."""
-    assert library.change(Change(_desk(koha, **more), RENAMED), soon()).card == CPR
+    """The number is read where Koha has it. Without a card number no PIN works."""
+    assert library.change(Change(_desk(koha, **held), RENAMED), soon()).card == CPR
 
 
 @pytest.mark.parametrize(
@@ -112,13 +103,6 @@ def test_a_request_without_a_cpr_makes_nobody(
     with pytest.raises(LibraryRefused, match="no CPR number"):
         library.create(replace(wanted, cpr=None), MARK, soon())
     assert koha.access.lines() == []
-
-
-def test_a_later_cpr_is_the_card_number_of_ours_too(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """Written with the unique field, before the category."""
-    number = _desk(koha, userid="temp.1", statistics_1=MARK)
-    after = library.change(Change(number, (), "STUDENT", date(2028, 8, 31), CPR), soon())
-    assert (after.card, after.cpr) == (CPR, CPR)
 
 
 def test_an_empty_change_gives_a_missing_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:

@@ -378,7 +378,7 @@ def test_an_error_of_the_schema_names_the_field(message: str, path: str, words: 
         ([{"borrowers": "edit_borrowers"}, {"borrowers": "list_borrowers"}],
          "borrowers: edit_borrowers, borrowers: list_borrowers"),
         ({CPR: "1"}, "unnamed"),
-        ({"borrowers": CPR}, "unnamed"),
+        ({"borrowers": CPR}, "borrowers: …"),
         ([CPR, 7], "unnamed"),
         (None, "unnamed"),
     ],

@@ -11,7 +11,7 @@ from broker.core.borrowers.address_fields import ADDRESS_FIELDS
 from broker.core.borrowers.borrower import Borrower
 from broker.core.event_routes import told_nobody
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import RegisterRule
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
 from tests.adapters.registers.conftest import Stage

@@ -43,8 +43,8 @@ def test_the_same_value_never_looks_the_same(bare: Store) -> None:
     """Two records of one value, and one record written twice, share no ciphertext: each write draws its nonce."""
     sealed, seen = EncryptedStore(bare, {"k1": OLD}, "k1"), set()
     for number in range(20):
-        _put(sealed, Key("trace", str(number % 2)), MARKER + bytes(number // 2))
-        found = bare.get(Key("trace", str(number % 2)), NOW)
+        _put(sealed, Key("reference", str(number % 2)), MARKER + bytes(number // 2))
+        found = bare.get(Key("reference", str(number % 2)), NOW)
         assert found is not None
         seen.add(found.value[4:24])
     assert len(seen) == 20
@@ -53,11 +53,11 @@ def test_the_same_value_never_looks_the_same(bare: Store) -> None:
 @pytest.mark.parametrize(
     ("source", "target"),
     [
-        (Key("trace", "g", "n"), Key("trace", "g", "m")),
-        (Key("trace", "g", "n"), Key("trace", "h", "n")),
-        (Key("trace", "g", "n"), Key("session", "g", "n")),
-        (Key("trace", "g/n", ""), Key("trace", "g", "n/")),
-        (Key("trace", "gn", ""), Key("trace", "g", "n")),
+        (Key("reference", "g", "n"), Key("reference", "g", "m")),
+        (Key("reference", "g", "n"), Key("reference", "h", "n")),
+        (Key("reference", "g", "n"), Key("session", "g", "n")),
+        (Key("reference", "g/n", ""), Key("reference", "g", "n/")),
+        (Key("reference", "gn", ""), Key("reference", "g", "n")),
     ],
 )
 def test_a_record_moved_to_another_key_is_refused(bare: Store, source: Key, target: Key) -> None:
@@ -126,7 +126,7 @@ def test_keys_change_without_a_break(bare: Store) -> None:
     ]
     stores = [EncryptedStore(bare, keys, writes) for keys, writes in steps]
     for number, writer in enumerate(stores):
-        key = Key("trace", str(number))
+        key = Key("reference", str(number))
         _put(writer, key)
         # A reload reaches the workers one by one: each step must read what its neighbours write.
         for reader in stores[max(0, number - 1) : number + 2]:
@@ -134,9 +134,9 @@ def test_keys_change_without_a_break(bare: Store) -> None:
             assert found is not None
             assert found.value == MARKER
     without = EncryptedStore(bare, {"new": NEW}, "new")
-    assert without.get(Key("trace", "2"), NOW) is not None
+    assert without.get(Key("reference", "2"), NOW) is not None
     with pytest.raises(StoreUnavailable):
-        without.get(Key("trace", "0"), NOW)
+        without.get(Key("reference", "0"), NOW)
 
 
 def test_a_key_of_the_same_id_that_is_another_is_refused(bare: Store) -> None:
@@ -176,25 +176,25 @@ def test_every_way_to_read_opens_the_seal(bare: Store, ask: Callable[[Store], ob
 def test_one_that_does_not_open_is_told_after_all_that_do(bare: Store) -> None:
     """Whoever may go on without it has the others, wherever it stands among them."""
     store = EncryptedStore(bare, {"k1": OLD}, "k1")
-    opened = [Key("trace", name) for name in ("a", "c")]
+    opened = [Key("reference", name) for name in ("a", "c")]
     for key in opened:
         _put(store, key)
-    _put(bare, Key("trace", "b"))
+    _put(bare, Key("reference", "b"))
     found: list[Key] = []
     with pytest.raises(RecordUnreadable) as caught:
-        found.extend(key for key, _ in store.list("trace", None, NOW))
-    assert (sorted(found), caught.value.key) == (opened, Key("trace", "b"))
+        found.extend(key for key, _ in store.list("reference", None, NOW))
+    assert (sorted(found), caught.value.key) == (opened, Key("reference", "b"))
 
 
 def test_all_that_do_not_open_are_told_up_to_a_bound(bare: Store) -> None:
     """Of a store of another key the names are bounded, and the count is whole."""
     store = EncryptedStore(bare, {"k1": OLD}, "k1")
     for count, unnamed in ((3, 0), (20, 0), (23, 3)):
-        keys = [Key("trace", f"{number:02}") for number in range(count)]
+        keys = [Key("reference", f"{number:02}") for number in range(count)]
         for key in keys:
             _put(bare, key)
         with pytest.raises(RecordUnreadable) as caught:
-            list(store.list("trace", None, NOW))
+            list(store.list("reference", None, NOW))
         error = caught.value
         named = sorted((error.key, *error.others)) if error.key else []
         assert (len(set(named)), error.unnamed) == (count - unnamed, unnamed)

@@ -13,7 +13,7 @@ from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
 from tests.plugins.drawn import drawn
 
 START = datetime(2031, 1, 1, tzinfo=UTC)
-KEYS = st.builds(Key, st.sampled_from(["person", "trace"]), st.sampled_from(["g", "h"]), st.sampled_from(["", "n"]))
+KEYS = st.builds(Key, st.sampled_from(["person", "reference"]), st.sampled_from(["g", "h"]), st.sampled_from(["", "n"]))
 PLACES = KEYS | KEYS.map(lease_of)
 SPANS = st.integers(0, 6).map(lambda minutes: timedelta(minutes=minutes))
 VERSIONS = st.sampled_from(["1", "2", "3"])
@@ -84,7 +84,10 @@ class Alike(RuleBasedStateMachine):
             self.counters[key] = (total + by, until)
 
     @rule(
-        kind=st.sampled_from(["person", "trace"]), group=st.sampled_from(["g", "h", None]), token=VERSIONS, lease=SPANS
+        kind=st.sampled_from(["person", "reference"]),
+        group=st.sampled_from(["g", "h", None]),
+        token=VERSIONS,
+        lease=SPANS,
     )
     def claim(self, kind: RecordKind, group: str | None, token: str, lease: timedelta) -> None:
         """Claim one of those due earliest that are not leased, or nothing, in both."""
@@ -102,7 +105,7 @@ class Alike(RuleBasedStateMachine):
             assert kept == self.records[key]
             self.records[lease_of(key)] = Kept(b"", token, self.now + lease)
 
-    @rule(kind=st.sampled_from(["person", "trace", "lease"]), group=st.sampled_from(["g", "h", "person/g", None]))
+    @rule(kind=st.sampled_from(["person", "reference", "lease"]), group=st.sampled_from(["g", "h", "person/g", None]))
     def list(self, kind: RecordKind, group: str | None) -> None:
         """See the same records in both, listed and one by one."""
         present = {key: kept for key in self.records if (kept := self.present(key))}

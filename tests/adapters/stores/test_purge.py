@@ -20,8 +20,8 @@ from tests.plugins.lying_files import lying_files
 from tests.plugins.redis_server import KEEPING, RedisServer
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
-GONE = Key("trace", "k1.gone-of-the-person")
-STAYS = Key("trace", "k1.stays-of-another")
+GONE = Key("reference", "k1.gone-of-the-person")
+STAYS = Key("reference", "k1.stays-of-another")
 _PATIENCE = 60.0  # seconds
 Start = Callable[..., RedisServer]
 

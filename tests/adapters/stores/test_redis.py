@@ -149,8 +149,8 @@ def test_redis_cleans_up_what_has_expired(redis_server: RedisServer, redis_url: 
     """Every key has a time to live that reaches beyond ``until`` and not far, so that nothing stays for ever."""
     store = _open(redis_url)
     for name in ("", "n"):
-        store.put(Key("trace", "g", name), Kept(MARKER, "1", LATER), None, NOW)
-    store.put(Key("trace", "g", "m"), Kept(MARKER, "1", NOW + timedelta(hours=1)), None, NOW)
+        store.put(Key("reference", "g", name), Kept(MARKER, "1", LATER), None, NOW)
+    store.put(Key("reference", "g", "m"), Kept(MARKER, "1", NOW + timedelta(hours=1)), None, NOW)
     store.count(KEY, 1, LATER, NOW)
     day, leeway = timedelta(days=1), timedelta(minutes=5)
     with redis_server.client() as client:
@@ -176,17 +176,17 @@ def test_a_key_scanned_twice_is_listed_once(redis_url: str, monkeypatch: pytest.
     store = _open(redis_url)
     assert isinstance(store, RedisStore)
     for number in range(300):
-        store.put(Key("trace", str(number)), Kept(b"", "1", LATER), None, NOW)
+        store.put(Key("reference", str(number)), Kept(b"", "1", LATER), None, NOW)
     names = [*store._opened().scan_iter()]
     monkeypatch.setattr(store._opened(), "scan_iter", lambda **_: iter([names[0], *names, *names]))
-    assert len([*store.list("trace", None, NOW)]) == 300
+    assert len([*store.list("reference", None, NOW)]) == 300
 
 
 def test_a_group_lies_under_one_hash_tag() -> None:
     """All keys of a group share one tag, also where its name holds braces, and a kind's groups spread over shards."""
     tags = set()
     for group in ("g", "}{", "{a}", "a/b", *(str(number) for number in range(200))):
-        places = [redis_scripts.place(Key("trace", group, name)) for name in ("", "n", "}{x}")]
+        places = [redis_scripts.place(Key("reference", group, name)) for name in ("", "n", "}{x}")]
         keys = {key for place in places for key in (place.record, place.names, place.due, place.counter)}
         of_group = {key[key.index("{") + 1 : key.index("}")] for key in keys}
         assert len(of_group) == 1

@@ -66,7 +66,7 @@ def test_durable_waits_for_a_replica(pair: tuple[RedisServer, RedisServer], monk
                 for worker in (store, store, _open(master.url)):
                     with pytest.raises(StoreUnavailable, match="replica"):
                         worker.put(KEY, second, "1", NOW, durable=True)
-            assert store.put(Key("trace", "g"), second, None, NOW)
+            assert store.put(Key("reference", "g"), second, None, NOW)
         finally:
             replica.signal(signal.SIGCONT)
         assert store.put(KEY, second, "1", NOW, durable=True)
@@ -96,7 +96,7 @@ def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer],
 
 def _writes(store: Store) -> bool:
     try:
-        return store.put(Key("trace", "g"), Kept(b"", secrets.token_hex(8), LATER), None, NOW, durable=True)
+        return store.put(Key("reference", "g"), Kept(b"", secrets.token_hex(8), LATER), None, NOW, durable=True)
     except StoreUnavailable:
         return False
 

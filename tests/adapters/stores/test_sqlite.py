@@ -132,12 +132,12 @@ def test_durable_commits_under_synchronous_full(
 
 def test_what_was_erased_does_not_linger(store: Store, raw: sqlite3.Connection, path: Path) -> None:
     """Once the log is folded in, neither a dropped nor an overwritten value stands in a free page."""
-    for key in (KEY, Key("trace", "g")):
+    for key in (KEY, Key("reference", "g")):
         store.put(key, Kept(MARKER * 300, "1", LATER), None, NOW)
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert MARKER in path.read_bytes()
     store.drop(KEY)
-    store.put(Key("trace", "g"), Kept(b"", "2", LATER), "1", NOW)
+    store.put(Key("reference", "g"), Kept(b"", "2", LATER), "1", NOW)
     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert MARKER[:10] not in path.read_bytes()
 
@@ -212,7 +212,7 @@ from broker.adapters.stores.open_store import open_store
 now = datetime(2031, 1, 1, tzinfo=UTC)
 store = open_store("sqlite:broker.db", Path(sys.argv[1]))
 def put(name, size):
-    return store.put(Key("trace", name), Kept(bytes(size), "1", now + timedelta(1)), None, now, durable=True)
+    return store.put(Key("reference", name), Kept(bytes(size), "1", now + timedelta(1)), None, now, durable=True)
 assert put("a", 10)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -221,7 +221,7 @@ try:
     put("b", 400_000)
 except StoreUnavailable as error:
     print(error)
-assert store.get(Key("trace", "a"), now) and not store.get(Key("trace", "b"), now)
+assert store.get(Key("reference", "a"), now) and not store.get(Key("reference", "b"), now)
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 assert put("b", 400_000)
 """

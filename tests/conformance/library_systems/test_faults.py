@@ -208,8 +208,6 @@ def test_an_answer_about_another_borrower_is_not_taken(stage: Stage) -> None:
             given = outcome(lambda: stage.library.create(wanted("0303820000"), "d" * 32, soon()))
         assert not isinstance(given, Borrower) or given.number != other.number
     for name, call in BOTH.items():
-        if name == "read" and LibraryCapability.MERGED_TOLD in stage.library.capabilities:
-            continue
         call(stage.library, other, soon())
         for after in range(3):
             with stage.desk.troubled(Trouble.ANOTHER, after):

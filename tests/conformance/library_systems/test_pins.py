@@ -23,7 +23,6 @@ def test_the_last_pin_works(stage: Stage) -> None:
     assert not stage.desk.proves(CPR, PIN)
 
 
-@pytest.mark.library(needs=LibraryCapability.PIN_KEPT)
 def test_a_pin_outlives_a_change(stage: Stage) -> None:
     """Whoever moves to another category keeps the PIN that was mailed."""
     borrower = made(stage)

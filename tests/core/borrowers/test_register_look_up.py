@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from broker.core.borrowers.address_fields import ADDRESS_FIELDS, address_fields
 from broker.core.borrowers.register_look_up import address_changes, note_for_staff
 from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, Residence
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import RegisterRule
 
 ADDRESS: Final = RegisteredAddress("Hansen", "Prøvevej 12, 2. th", "Nørre Prøve", "8000", "Aarhus C")
 WRITTEN: Final = (

@@ -9,8 +9,7 @@ import pytest
 from broker.core.borrowers.wanted_borrower import derive_wanted_borrower, months_after
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground
-from broker.core.policy.model import Lowering
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import Lowering, RegisterRule
 
 DAY = date(2026, 11, 25)
 GROUNDS = {True: Ground.INSTITUTION, False: Ground.ALUMNI}

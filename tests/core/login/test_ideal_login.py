@@ -18,9 +18,7 @@ from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand
-from broker.core.policy.ideal_service import ideal_service
-from broker.core.policy.model import Example, Field, Policy, PolicySet
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import Example, Field, Policy, PolicySet, RegisterRule, ideal_service
 from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 
 from broker.core.login.given_facts import GivenFacts
 from broker.core.login.nearest_login import near_logins
-from broker.core.policy.ideal_service import ideal_service
+from broker.core.policy.model import ideal_service
 from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

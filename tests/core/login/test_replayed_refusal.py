@@ -22,8 +22,7 @@ from broker.core.login.ideal_login import play
 from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, refused_facts
 from broker.core.login.replayed_refusal import Replay, replayed
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
-from broker.core.policy.ideal_service import ideal_service
-from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet, Requirement
+from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet, Requirement, ideal_service
 from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

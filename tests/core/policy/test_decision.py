@@ -8,8 +8,7 @@ import pytest
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground, Right
-from broker.core.policy.decision import UNMET_REQUIREMENTS, evaluate
-from broker.core.policy.entity_categories import CODE_OF_CONDUCT
+from broker.core.policy.decision import CODE_OF_CONDUCT, UNMET_REQUIREMENTS, evaluate
 from broker.core.policy.model import (
     AccountDemand,
     Alternative,

@@ -1,6 +1,6 @@
 """The entity categories of REFEDS and the attributes of each at most."""
 
-from broker.core.policy.entity_categories import BUNDLES, CODE_OF_CONDUCT
+from broker.core.policy.decision import BUNDLES, CODE_OF_CONDUCT
 
 
 def test_a_category_has_the_attributes_of_its_specification() -> None:

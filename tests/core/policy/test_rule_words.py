@@ -9,8 +9,7 @@ import pytest
 from broker.core.entities import Assurance
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
-from broker.core.policy.ideal_service import ideal_service
-from broker.core.policy.model import LoginFacts, PolicySet
+from broker.core.policy.model import LoginFacts, PolicySet, ideal_service
 from broker.core.policy.rule_words import near_lines, rule_words
 from broker.files.policies import live_policies
 

@@ -12,10 +12,10 @@ from broker.core.entities import Assurance, Service
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.expectation import Expectation
 from broker.core.policy.model import (
     Alternative,
     Condition,
+    Expectation,
     Policy,
     PolicyLine,
     PolicySet,

@@ -10,7 +10,7 @@ import pytest
 
 from broker.core.entities import Institution
 from broker.core.errors import ConfigurationFaults
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import RegisterRule
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import NameableInPolicies
 from tests.plugins.policy_names import AARHUS, NAMES, upstream

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.koha import KohaSettings
 from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
 from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.simulated_koha import create_app
@@ -74,9 +74,8 @@ def _koha(
 
 def _kind(unique_field: str, cpr_attribute: str = "", administration: Administration = FOUR_DIGIT_PINS) -> Kind:
     keys = {**_OWN, "unique_field": unique_field, "cpr_attribute": cpr_attribute}
-    can = ALL_CAPABILITIES - {LibraryCapability.MERGED_TOLD}
     sound = SoundKeys(KohaSettings.read, {**keys, "url": "https://koha.example", "client_secret": _SECRET}, (_SECRET,))
-    return Kind("koha", can, lambda observe: _koha(observe, keys, administration), sound)
+    return Kind("koha", ALL_CAPABILITIES, lambda observe: _koha(observe, keys, administration), sound)
 
 
 KINDS: Final[Mapping[str, Kind]] = {

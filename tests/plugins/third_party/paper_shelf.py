@@ -39,7 +39,6 @@ CREATE TABLE borrower (
     firstname TEXT,
     email TEXT
 );
-CREATE TABLE merged (number INTEGER PRIMARY KEY, became INTEGER NOT NULL);
 """
 _CPR: Final = re.compile(r"([0-9]{6})[- ]?([0-9]{4})")
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -100,13 +99,10 @@ class PaperShelf:
         return self._do("find", deadline, lambda shelf: _borrowers(_with_cpr(shelf, cpr)))
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Give the borrower of this number, or that it was merged into."""
+        """Give the borrower of this number."""
 
         def work(shelf: sqlite3.Connection) -> Borrower | None:
             row = _row(shelf, number)
-            if row is None and _NUMBER.fullmatch(number):
-                became = _rows(shelf, "SELECT became FROM merged WHERE number = ?", int(number))
-                row = _row(shelf, str(became[0]["became"])) if became else None
             return _borrower(row) if row else None
 
         return self._do("read", deadline, work)

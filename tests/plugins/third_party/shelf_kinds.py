@@ -88,8 +88,8 @@ class ShelfDesk:
 
     def merge(self, kept: str, merged: str) -> None:
         """Merge borrowers."""
+        del kept
         self.close(merged)
-        self._written("INSERT INTO merged VALUES (?, ?)", int(merged), int(kept))
 
     def count(self) -> int:
         """Count the borrowers."""

@@ -202,6 +202,6 @@ def test_an_error_that_names_a_setting_makes_the_proof_due(house: House, setting
     house.hooks.before["change"] = refuse
     with pytest.raises(LibraryRefused):
         CHANGES["given name"](house.process(), "7")
-    record = store.get(Key("setup", "library"), house.now)
+    record = store.get(Key("figures", "library setup"), house.now)
     assert record is not None
     assert (b"0001-01-01" in record.value) is is_due

@@ -1,4 +1,4 @@
-"""The model of enrolments fails when any rule of design section 6 is taken away."""
+"""The model of enrolments fails when any rule of docs/reference/design.md#4c is taken away."""
 
 from collections.abc import Callable
 from dataclasses import replace

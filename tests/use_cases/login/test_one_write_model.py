@@ -63,7 +63,7 @@ class TurnedStore(Store):
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
         """Give each."""
-        turn = "marks" if any(key.kind == "ended" for key in keys) else "read"
+        turn = "marks" if len(keys) > 1 and all(key.kind == "session" for key in keys) else "read"
         found: list[Kept | None] = self._taken(turn, lambda: [self._get(key, now) for key in keys])
         worker = present_worker()
         if worker and turn == "marks":
@@ -132,7 +132,7 @@ class TurnedStore(Store):
         return True
 
     def _note(self, key: Key, kept: Kept) -> None:
-        if key.kind == "ended":
+        if key.kind == "session" and b'"browser"' not in kept.value:  # no session, no pointer
             self.marks.append((self.moment, load(Ended, kept.value).at))
         if key.kind == "arrival" and load(Arrival, kept.value).answer is None:
             self.spent[key] += 1

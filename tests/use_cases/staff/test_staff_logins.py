@@ -246,7 +246,7 @@ def test_the_binding_ends_when_the_eppn_leaves_the_list(sessions: StaffSessions)
     """Listed again, it binds to the person of the next login. A session of the earlier person has ended."""
     another = replace(KIRSTEN, identifier=ANOTHER_SUBJECT_ID)
     _, token = sessions.open(KIRSTEN, "browser", NOW)
-    kept = [kept.value for _, kept in sessions.store.list("staff", None, NOW)]
+    kept = [kept.value for _, kept in sessions.store.list("session", "staff", NOW)]
     assert not [value for value in kept if b"k1@" in value or EPPN.encode() in value]
     without = replace(sessions, rules=replace(RULES, roles={"ida@au.dk": frozenset()}))
     without.drop_unlisted(NOW)

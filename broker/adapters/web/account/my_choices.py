@@ -44,7 +44,7 @@ def blueprint(
     own: OwnRecords,
 ) -> Blueprint:
     """Return ``/my-choices``: the ways to log in, the person's choices, receipts and records."""
-    records = OwnRecordPages(ports, pages, own)
+    records = OwnRecordPages(ports, own)
     choices = MyChoices(ports, pages, login, consents, records)
     routes = Blueprint("choices", __name__)
     routes.get(PATH)(choices.show)
@@ -69,7 +69,7 @@ class ConsentLine:
 class Card:
     """The answers for one service: the latest, a few before it, and the number of others.
 
-    ``remembered`` is the one that a login goes by where it asks for no more than was in it.
+    ``remembered_at`` is the time of the answer that a login goes by where it asks for no more.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Card:
     receiver: ResponsibleParty
     privacy_notice: str
     latest: ConsentLine
-    remembered: ConsentLine | None
+    remembered_at: datetime | None
     earlier: tuple[ConsentLine, ...]
     more: int
     offer: str | None
@@ -98,8 +98,7 @@ class MyChoices:
         query = request.args
         if "login" not in query:
             is_for_records = query.get("do") == "kept"
-            begin = self.records.begin if is_for_records else self._begin
-            return begin(query.get("with"))
+            return self._begin(query.get("with"), Errand.KEPT if is_for_records else Errand.CHOICES)
         held = self._entered()
         transaction = held.transaction
         refused = self._refused(held)
@@ -111,7 +110,8 @@ class MyChoices:
         if "receipt" in query:
             service, receipt = self._receipt_of(transaction, query["receipt"])
             if as_file:
-                return self._receipt_file(transaction, service, receipt)
+                record = self._record(transaction, service, receipt)
+                return attach_json(record, f"receipt-{receipt.record_id[:8]}.json")
             return self._receipt_page(transaction, service, receipt)
         return self._file(transaction) if as_file else self._page(transaction)
 
@@ -153,25 +153,27 @@ class MyChoices:
         way = "" if by is None or by.local else spoken(by.label)
         return _rendered("choices_left.html", reason="left", way=way, over=True)
 
-    def _begin(self, way: str | None) -> Response:
-        """Begin a login for the choices by ``way``, or show the ways there are."""
+    def _begin(self, way: str | None, errand: Errand) -> Response:
+        """Begin a login for ``errand`` by ``way``, or show the ways there are."""
         ports = self.ports
         by = ports.broker.errands_by
-        ways = ports.services[by].methods if by else ()
-        if not ways:
+        if by is None:
             abort(404)
         if way is not None:
-            now = ports.now()
             shared = ports.shared(request)
             ports.count_beginning(request)
-            held = ports.broker.begin_errand(Errand.CHOICES, now, upstream=way, shared=shared)
+            held = ports.broker.begin_errand(errand, ports.now(), upstream=way, shared=shared)
             return redirect(self.pages.url(held.transaction), 303)
-        links = []
-        for name in ways:
-            label = spoken(ports.upstreams[name].label)
-            links.append((_query({"with": name}), label))
+        is_for_records = errand is Errand.KEPT
+        kept = {"do": "kept"} if is_for_records else {}
+        without = ports.broker.rules.local if is_for_records else frozenset[str]()
+        ways = [name for name in ports.services[by].methods if name not in without]
+        links = [
+            (_query({**kept, "with": name}), spoken(ports.upstreams[name].label)) for name in ways
+        ]
+        template = "kept_begin.html" if is_for_records else "choices_begin.html"
         eid = national_eid_label(ways, ports.upstreams)
-        return _rendered("choices_begin.html", reason="begin", ways=links, eid=eid)
+        return _rendered(template, reason="begin", ways=links, eid=eid, kept=kept)
 
     def _entered(self) -> Held:
         """Return the transaction of the address if both cookies are its own.
@@ -238,10 +240,6 @@ class MyChoices:
             kept=own,
         )
 
-    def _receipt_file(self, transaction: Transaction, service: str, receipt: Receipt) -> Response:
-        record = self._record(transaction, service, receipt)
-        return attach_json(record, f"receipt-{receipt.record_id[:8]}.json")
-
     def _file(self, transaction: Transaction) -> Response:
         records = [
             self._record(transaction, choice.service, receipt)
@@ -279,7 +277,7 @@ class MyChoices:
             receiver=_receiver(service),
             privacy_notice=spoken(service.privacy_notice),
             latest=latest,
-            remembered=self._line(transaction, goes_by, now) if goes_by else None,
+            remembered_at=goes_by.event_time if goes_by else None,
             earlier=tuple(earlier),
             more=len(choice.receipts) - len(shown),
             offer=choice.offer(now),

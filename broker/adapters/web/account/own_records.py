@@ -7,21 +7,19 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
-from flask import abort, render_template, request
+from flask import render_template, request
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.redirects import redirect
-from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.rights import Right
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import Transaction
 from broker.use_cases.arrived_login import read_and_decide
 from broker.use_cases.personal_data.report import flatten
 from broker.use_cases.personal_data.stored_data import PersonBusy
@@ -64,7 +62,7 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
         _("Logins under way"),
         _("What your university or national eID said about you, until the login is over."),
     ),
-    "trace": (
+    "reference": (
         _("Pages with a help code"),
         _("What a page was about, so that the library can help you when you call."),
     ),
@@ -114,27 +112,7 @@ class OwnRecordPages:
     """The pages of ``/my-choices`` for stored data, inside a fresh login of the person."""
 
     ports: WebPorts
-    pages: StepPages
     own: OwnRecords
-
-    def begin(self, way: str | None) -> Response:
-        """Begin the fresh login by ``way``, or show the ways there are."""
-        ports = self.ports
-        by = ports.broker.errands_by
-        if by is None:
-            abort(404)
-        if way is not None:
-            ports.count_beginning(request)
-            shared = ports.shared(request)
-            held = ports.broker.begin_errand(Errand.KEPT, ports.now(), upstream=way, shared=shared)
-            return redirect(self.pages.url(held.transaction), 303)
-        ways = [name for name in ports.services[by].methods if name not in ports.broker.rules.local]
-        links = [
-            (_query({"do": "kept", "with": name}), spoken(ports.upstreams[name].label))
-            for name in ways
-        ]
-        eid = national_eid_label(ways, ports.upstreams)
-        return _page("kept_begin.html", "begin", kept={"do": "kept"}, ways=links, eid=eid)
 
     def show(self, held: Held) -> Response:
         """Show what is stored, as a page or a file, or the button that deletes it."""

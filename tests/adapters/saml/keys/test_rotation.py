@@ -144,7 +144,7 @@ def test_none_begins_while_another_is_under_way(folder: Path) -> None:
 def test_a_new_sealing_key_reads_before_it_writes(folder: Path, tmp_path: Path) -> None:
     """Between start and switch every process opens what the new one will seal; the old one opens its own for ever."""
     bare = open_store("sqlite:broker.db", tmp_path)
-    place, until = Key("trace", "g"), NOW + 400 * DAY
+    place, until = Key("reference", "g"), NOW + 400 * DAY
 
     def store() -> EncryptedStore:
         ring = key_ring.load(folder)

@@ -37,15 +37,15 @@ LOANS = Card(
     receiver=ResponsibleParty("Det Kgl. Eksempelbibliotek", "databeskyttelse@eksempelbiblioteket.example"),
     privacy_notice="https://library.example/privatliv",
     latest=GIVEN,
-    remembered=GIVEN,
+    remembered_at=NOW,
     earlier=(ONCE, replace(ONCE, event=ReceiptEvent.REFUSED)),
     more=12,
     offer="withdraw",
 )
 PRINT = replace(LOANS, name="myprint", service="MyPrint", latest=TOLD, earlier=(), more=0, offer="forget")
 RULE = replace(PRINT, name="self", service="Selvbetjening", latest=replace(TOLD, legal_basis="contract"), offer=None)
-ENDED = replace(LOANS, latest=replace(ONCE, event=ReceiptEvent.WITHDRAWN), remembered=None, offer=None)
-AGAIN = replace(PRINT, latest=replace(TOLD, event=ReceiptEvent.FORGOTTEN, until=None), remembered=None, offer=None)
+ENDED = replace(LOANS, latest=replace(ONCE, event=ReceiptEvent.WITHDRAWN), remembered_at=None, offer=None)
+AGAIN = replace(PRINT, latest=replace(TOLD, event=ReceiptEvent.FORGOTTEN, until=None), remembered_at=None, offer=None)
 RECORD = {
     "record_id": "0f" * 16, "policy_version": "d" * 64, "set_hash": f"k1.{'ab' * 32}", "user_ref": f"k1.{'cd' * 32}",
     "notice_version": f"k1.{'ef' * 32}", "language": "da", "optional_not_chosen": ["title"],

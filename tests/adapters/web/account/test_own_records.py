@@ -90,13 +90,14 @@ def kept(house: House) -> set[str]:
     """Give the kinds of which anything is kept that could be a person's."""
     of_persons = ("person", "session", "transaction", "audit", "index")
     store, now = house.parts.store, house.clock.now()
-    found = (key for kind in of_persons for key, _ in store.list(kind, None, now))  # type: ignore[arg-type]
-    return {key.kind for key in found if key.group != "person keys"}
+    found = [each for kind in of_persons for each in store.list(kind, None, now)]  # type: ignore[arg-type]
+    marks = {key for key, kept in found if key.kind == "session" and b'"browser"' not in kept.value}
+    return {key.kind for key, _ in found if key.group != "person keys" and key not in marks}
 
 
 def traces(house: House) -> list[Key]:
     """Give the traces of pages."""
-    return [key for key, _ in house.parts.store.list("trace", None, house.clock.now())]
+    return [key for key, _ in house.parts.store.list("reference", None, house.clock.now())]
 
 
 def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
@@ -234,7 +235,7 @@ def test_a_record_that_cannot_be_read_stops_nobody_else(house: House) -> None:
     """A damaged page of a reference is left out: it ends by itself."""
     agreed(house)
     store, now = house.parts.store, house.clock.now()
-    assert store.put(Key("trace", "zzzz"), Kept(b"\x03{}", "v", now + timedelta(days=3)), None, now)
+    assert store.put(Key("reference", "zzzz"), Kept(b"\x03{}", "v", now + timedelta(days=3)), None, now)
     person, _, confirm = asked(house)
     assert mark(pressed(person, confirm)) == ("choices", "forgotten")
     assert kept(house) == set()
@@ -263,7 +264,7 @@ def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
         assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"
         person, page = shown(house, "asta")
         report = json.loads(person.get(link(page, "format=json")).text)
-        assert ([each["kind"] for each in report["kept"]].count("trace"), len(traces(house))) == (1, 2)
+        assert ([each["kind"] for each in report["kept"]].count("reference"), len(traces(house))) == (1, 2)
         person, _, confirm = asked(house)
         pressed(person, confirm)
         assert len(traces(house)) == 1

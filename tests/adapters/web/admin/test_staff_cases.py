@@ -309,7 +309,7 @@ def test_every_page_of_a_login_shows_a_code_that_leads_staff_to_it(desk: Person)
     question = person.log_in("asta")
     assert mark(question)[0] == "ask"
     code = found(question, SMALL_CODE)
-    assert list(house.parts.store.list("trace", None, house.clock.now())) == []
+    assert list(house.parts.store.list("reference", None, house.clock.now())) == []
     shown = find(desk, code).get_data(as_text=True)
     assert "The person is logging in." in shown
     assert ASTA not in shown

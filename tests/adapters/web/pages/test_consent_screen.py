@@ -22,8 +22,7 @@ from broker.core.entities import Controller, Service, Text
 from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Account, AccountState, Authentication, Transaction
-from broker.core.policy.model import BorrowerRule, PolicyLine
-from broker.core.policy.register_rule import RegisterRule
+from broker.core.policy.model import BorrowerRule, PolicyLine, RegisterRule
 
 WHY = Text("why", "hvorfor")
 CPR = "0101881235"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.policy.set_digest import digest
+from broker.files.policies.policy_folder import digest
 
 FILES = st.dictionaries(st.text("ab.", min_size=1, max_size=3), st.binary(max_size=4), max_size=3)
 

@@ -1,0 +1,145 @@
+"""Kills workers with ``kill -9`` during first logins, on both stores: one borrower each, nothing confirmed is lost.
+
+``make kills`` kills 50 web workers and background workers of a real ``broker serve`` on SQLite, and as many on Redis.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Final
+
+import requests
+
+from bench import stores
+from bench.brokers import Setup, broker_running
+from bench.browsers import known_broker, site_of
+from bench.first_logins import cpr_of, find_request, person
+from broker.adapters.saml.gate import http_bindings, signature
+from broker.demo.check.http_browser import Browser
+from broker.demo.check.persona_walk import texts
+from broker.demo.library import services
+from broker.demo.people.persona import Persona
+from broker.demo.run.demo_folder import HUB
+from broker.demo.run.running_demo import Running
+from broker.demo.upstreams import wayf_hub
+from tests.plugins.programs import children
+
+_CALL: Final = 0.05  # seconds of the library system
+_ONWARD: Final = "//main//a[contains(@class, 'button')]/@href"
+_PATIENCE: Final = 60.0
+
+
+@dataclass
+class Logins:
+    """First logins at a demo; ``agreed`` and ``accepted`` are the persons who read a page that said so."""
+
+    demo: Running
+    random: Random
+    agreed: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
+    killed: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+
+    def log_in(self, who: Persona, *, patient: bool = True) -> None:
+        """Log a person in to the assertion, or leave once the account is asked for.
+
+        RequestException where the worker dies meanwhile.
+        """
+        setting = self.demo.setting
+        key = signature.SigningKey.of(setting.hub.key.encode(), setting.hub.certificate.encode())
+        browser = Browser()
+        site = site_of(setting, "my-loans")
+        url = services.request_url(site, "my-loans", known_broker(setting), force=False, passive=False)
+        asked = find_request(browser, url)
+        xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
+        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        browser.get(browser.session.post(asked.acs, fields, allow_redirects=False).headers["Location"])
+        ends = time.monotonic() + _PATIENCE
+        for form in browser.forms():
+            if ("answer", "yes") in form.buttons:
+                if who.name in self.agreed:
+                    self.lost.append(f"the consent of {who.name}")
+                browser.submit(form, answer="yes", remember="yes")
+        while b"SAMLResponse" not in (browser.page.content if browser.page else b""):
+            assert browser.mark()[0] == "enrol", browser.mark()
+            assert time.monotonic() < ends, "an account that was not made in a minute"
+            self.agreed.add(who.name)
+            self.accepted.add(who.name)
+            if not patient:
+                return
+            time.sleep(0.2)
+            browser.open(texts(browser, _ONWARD)[0])
+        self.agreed.add(who.name)
+        self.accepted.add(who.name)
+
+    def log_in_and_kill(self, who: Persona) -> None:
+        """Kill a worker at some moment of a first login; where that ends the login, leave it."""
+        killer = threading.Timer(self.random.uniform(0, 0.8), self._kill)
+        killer.start()
+        with suppress(requests.RequestException):
+            self.log_in(who, patient=False)
+        killer.join()
+        # The server starts another one in the place of each; of broker work after a pause that grows.
+        wait_until(lambda: len(children(self.demo.broker.pid).web) > 1)
+
+    def _kill(self) -> None:
+        running = children(self.demo.broker.pid)
+        kind = self.random.choice(["web", "work"]) if running.work else "web"
+        os.kill(self.random.choice(sorted(running.web if kind == "web" else running.work)), signal.SIGKILL)
+        self.killed[kind] += 1
+        sys.stderr.write(".")
+        sys.stderr.flush()
+
+    def borrowers(self, who: Persona) -> int:
+        """Return how many borrowers a person has."""
+        return sum(row["userid"] == cpr_of(who) for row in self.demo.patrons.patrons.rows())
+
+    def run(self, kills: int) -> None:
+        """Kill during the first logins of as many persons; then nothing may be lost, and all get in."""
+        persons = [person(number) for number in range(kills)]
+        self.demo.patrons.faults.slow = _CALL
+        for who in persons:
+            self.log_in_and_kill(who)
+        accepted = [who for who in persons if who.name in self.accepted]
+        wait_until(lambda: all(self.borrowers(who) for who in accepted))
+        for who in persons:
+            self.log_in(who)
+        assert [self.borrowers(who) for who in persons] == [1] * kills, "not one borrower each"
+        assert self.lost == []
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait a minute at most until something holds."""
+    ends = time.monotonic() + _PATIENCE
+    while not holds():
+        assert time.monotonic() < ends, "it did not come in a minute"
+        time.sleep(0.1)
+
+
+def main() -> None:
+    """Kill on each store, and print what was seen."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=22)
+    parser.add_argument("--stores", nargs="+", default=["SQLite", "Redis"])
+    given = parser.parse_args()
+    for name in given.stores:
+        with stores.STORES[name]() as store, broker_running(Setup(store=store, workers=2)) as demo:
+            logins = Logins(demo, Random(given.seed))
+            logins.run(given.kills)
+            assert logins.killed.total() == given.kills
+            accepted = f"{len(logins.accepted)} persons have one borrower each, nothing confirmed is lost"
+            sys.stdout.write(f"{name}: killed {dict(logins.killed)}; {accepted}\n")
+
+
+if __name__ == "__main__":
+    main()
