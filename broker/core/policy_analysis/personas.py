@@ -435,13 +435,12 @@ class Crowd:
         return max(ranks, default=0)
 
     def _with_proofs(self, shown: Shown) -> Iterator[Shown]:
-        """Yield the values as they are, and with a mailbox of each kind of domain."""
+        """Yield the values as they are, and with a proved mailbox that meets no condition."""
         yield shown
         for proof in sorted(self.compared.proofs):
             name = f"{proof}{PROOF_DOMAIN}"
-            if name not in shown:
-                for domain in self._meeting(name, ()):
-                    yield {**shown, name: (domain,)}
+            if name not in shown and name in self.values:
+                yield {**shown, name: self.values[name][-1:]}
 
     def _intents(self, shown: Shown, level: Assurance | None) -> Iterator[str | None]:
         """Yield no intent, and the affiliations that the person could be, or prove to be."""

@@ -1,4 +1,4 @@
-"""What leaves for whom, as every class of logins shows it: a line without effect gives nothing."""
+"""What leaves for whom, as the personas show it: a line without effect gives nothing."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -80,7 +80,8 @@ class UnusedLine:
 class WhatLeaves:
     """Everything that leaves by one policy set, from every persona of a site.
 
-    ``incomplete`` are the upstreams and institutions where not each two alternatives were tried.
+    ``logins`` were tried; ``incomplete`` are the upstreams and institutions where not each two
+    alternatives were.
     ``shown`` holds a login that each attribute leaves of, by service,
     affiliation and attribute.
     """
@@ -88,6 +89,7 @@ class WhatLeaves:
     given: tuple[Given, ...]
     borrowers: tuple[WrittenBorrower, ...]
     unused: tuple[UnusedLine, ...]
+    logins: int
     incomplete: Names
     shown: Mapping[tuple[str, str, str], DescribedLogin] = field(repr=False, compare=False)
 
@@ -127,7 +129,9 @@ def what_leaves(trial: Trial) -> WhatLeaves:
     """Return what leaves by the one set of ``trial``, on its day or after it."""
     (policies,) = trial.sets
     seen = _Seen()
+    logins = 0
     for play in trial.plays():
+        logins += 1
         _note(seen, play, play.played[0])
     names = tuple(service.name for service in trial.site.services)
     given = tuple(_given(policies, names, seen))
@@ -135,6 +139,7 @@ def what_leaves(trial: Trial) -> WhatLeaves:
         given=given,
         borrowers=tuple(_borrowers(policies, seen)),
         unused=tuple(_unused(policies, given)),
+        logins=logins,
         incomplete=trial.incomplete(),
         shown=seen.shown,
     )
