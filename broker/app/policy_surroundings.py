@@ -106,7 +106,7 @@ def fields_of_library(settings: Config) -> frozenset[str] | None:
 
 
 # Without a configuration the files of the folder one stands in are meant.
-_HERE: Final = Path("policies")
+HERE: Final = Path("policies")
 _UNNAMED: Final = f"names are not checked: set {CONFIG}"
 
 
@@ -126,7 +126,7 @@ class CheckedPolicies:
 
 def default_folder() -> Path:
     """Return the configured folder; ./policies where nothing is configured. ConfigurationFaults."""
-    return _HERE if CONFIG not in os.environ and _HERE.is_dir() else configuration().policies
+    return HERE if CONFIG not in os.environ and HERE.is_dir() else configuration().policies
 
 
 def load_checked(
@@ -138,10 +138,10 @@ def load_checked(
     ConfigurationFaults with all faults. Without a configuration any name will do, which is among
     the warnings. Where it is ``proving`` the policies are held against the site rules too.
     """
-    if CONFIG not in os.environ and (folder is not None or _HERE.is_dir()):
-        loaded = live_policies.load(folder or _HERE, moment)
+    if CONFIG not in os.environ and (folder is not None or HERE.is_dir()):
+        loaded = live_policies.load(folder or HERE, moment)
         warnings = (_UNNAMED, *map(str, loaded.warnings))
-        return CheckedPolicies(loaded, warnings, before=_affiliations(_HERE, None))
+        return CheckedPolicies(loaded, warnings, before=_affiliations(HERE, None))
     settings = configuration()
     found = load(settings, told_nobody, moment)
     faults = list(found.faults)

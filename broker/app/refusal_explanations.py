@@ -1,16 +1,15 @@
 """Explains a refusal by the reference on its page: why then, and what would come of it now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
-from broker.app import diagnostics, policy_trials
+from broker.app import diagnostics
 from broker.app.assembly import Parts
 from broker.app.named_configuration import configuration
-from broker.app.policy_trials import NoSuchNameError, Site
 from broker.app.told_words import Wording, plain
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults, Fault, LeadsNowhere
@@ -21,9 +20,15 @@ from broker.core.policy.rule_words import NO_ENTRY
 from broker.core.stateless_references import StatelessReferences
 from broker.files.policies import git_revisions, last_good, live_policies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
+from broker.use_cases import policy_trials
 from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.policy_trials import NoSuchNameError, Site
 
 _NEVER: Final = "no set of policies was ever in force here, so that none has refused anybody"
+_GONE: Final[Mapping[str, str]] = {
+    "upstream": _("there is no upstream %(name)s"),
+    "service": _("there is no service %(name)s"),
+}
 ANOTHER_PAGE: Final = _("another page")
 ANOTHER_REASON: Final = _("another reason")
 _SHOWN: Final = 12  # characters of a digest
@@ -131,7 +136,7 @@ def with_earlier_set(
     origin, files = _earlier_files(folder, refused.digest, git=git)
     policies = live_policies.load_found(replace(files, binding=False), now)
     try:
-        again = policy_trials.replayed_now(
+        again = policy_trials.replay_refusal(
             replace(of_parts(parts), policies=policies), refused, now
         )
     except NoSuchNameError:
@@ -160,7 +165,7 @@ def _of_trace(parts: Parts, trace: TraceFacts, now: datetime) -> Explanation:
     gone = None
     if refused is not None:
         try:
-            replay = policy_trials.replayed_now(site, refused, now)
+            replay = policy_trials.replay_refusal(site, refused, now)
         except NoSuchNameError as missing:
             gone = missing
     return Explanation(
@@ -259,7 +264,7 @@ def _earlier(found: Explanation, words: Wording) -> Iterator[str]:
 
 def _now(found: Explanation, words: Wording) -> str:
     if found.gone is not None:
-        gone = words.say(found.gone.message, name=repr(found.gone.name))
+        gone = words.say(_GONE[found.gone.kind], name=repr(found.gone.name))
         return words.say(_("cannot say what would come of it now: %(gone)s"), gone=gone)
     if found.replay is None:
         return words.say(_("cannot say what would come of it now"))

@@ -18,13 +18,14 @@ from broker.adapters.web.admin.staff_ports import (
 from broker.adapters.web.admin.staff_references import StaffReferences
 from broker.adapters.web.admin.staff_trials import StaffTrials
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.app import enrolment_operations, policy_trials, refusal_explanations, trial_text
+from broker.app import enrolment_operations, refusal_explanations, trial_text
 from broker.app.assembly import Parts, now
 from broker.app.told_words import Wording
 from broker.core.errors import PinNoAddress, StoreUnavailable
 from broker.core.staff import StaffRules
 from broker.core.staff_sentences import PAGES
 from broker.files.settings.tables import NUMBER_PLACE
+from broker.use_cases import policy_trials
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.staff.staff_logins import StaffLogins
@@ -110,7 +111,7 @@ def tried(parts: Parts, login: LoginToTry, language: str) -> TriedLogin:
     """Play a login by the policies in force, as ``broker policy try`` does; nothing is stored."""
     site = refusal_explanations.of_parts(parts)
     services = (login.service,) if login.service else ()
-    trial = policy_trials.tried(site, login.given, services, now())
+    trial = policy_trials.try_login(site, login.given, services, now())
     nears = trial_text.nearest if login.nearest else trial_text.no_nearest
     told = trial_text.lines(site, trial, now(), nears, words=Wording(language))
     return TriedLogin(site.policies.digest, tuple(told))

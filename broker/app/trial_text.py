@@ -6,20 +6,19 @@ from datetime import datetime
 from typing import Any, Final
 
 from broker.adapters.translations.catalogue import marked as _
-from broker.app import policy_trials
-from broker.app.policy_trials import Site, Trial
 from broker.app.told_words import Wording, plain
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
-from broker.core.identity.rights import Right
-from broker.core.identity.usable_cpr import NOT_USABLE
+from broker.core.identity.rights import NOT_USABLE, Right
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
 from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import Leaving, PlannedBorrower, PlayedLogin
 from broker.core.login.steps import Ask, Done, OfferUpgrade, ProveMailbox, Step, TellChange
 from broker.core.policy.matching import missed_conditions
 from broker.core.policy.model import Condition, Policy, PolicyLine, PolicySet, Reason
+from broker.use_cases import policy_trials
+from broker.use_cases.policy_trials import Site, Trial
 
 _WIDTH: Final = 78
 _MOST_NEAR: Final = 3
@@ -364,7 +363,7 @@ def nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> Seq
     """Return what would let a refused login in, and nothing for one that is let in."""
     if played.permitted:
         return ()
-    return policy_trials.nearest(site, trial, played, now)
+    return policy_trials.nearest_logins(site, trial, played, now)
 
 
 def no_nearest(*_asked: object) -> Sequence[NearLogin]:
@@ -378,7 +377,7 @@ def lines(
     """Yield the lines of a trial in ``words``; ``corner`` stands at the right of the first."""
     made_up = trial.complete.made_up
     for played in trial.played:
-        others = policy_trials.with_borrowers(site, trial, played, now)
+        others = policy_trials.play_with_borrowers(site, trial, played, now)
         near = nears(site, trial, played, now)
         unoffered = "" if policy_trials.is_offered(site, trial, played) else trial.login.upstream
         yield from lines_at_service(

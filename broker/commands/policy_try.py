@@ -9,8 +9,7 @@ from typing import Any, Final
 
 import click
 
-from broker.app import policy_trials, trial_text
-from broker.app.policy_trials import NoSuchNameError, Site, Trial
+from broker.app import trial_sites, trial_text
 from broker.app.told_words import ENGLISH, plain
 from broker.app.trial_text import Nears
 from broker.commands.output import DAY, as_json, printing_faults
@@ -22,7 +21,10 @@ from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts, of_login
 from broker.core.login.transaction import Errand
 from broker.core.policy.missing_proof import provable_domains
 from broker.core.policy.model import Example, PolicySet
+from broker.files.checked_files import did_you_mean
 from broker.files.policies.examples import noon
+from broker.use_cases import policy_trials
+from broker.use_cases.policy_trials import NoSuchNameError, Site, Trial
 
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 _LEVELS: Final = tuple(level.name.lower() for level in Assurance)
@@ -103,16 +105,16 @@ def try_login(*, as_json: bool, **options: Any) -> None:
     """
     now = datetime.now(UTC)
     _check(options)
-    site = policy_trials.opened(options["folder"], now)
+    site = trial_sites.open_site(options["folder"], now)
     now = _moment(options, site.policies, now)
     given = _facts(options, site.policies, now.date())
     services = options["service"]
     if given.errand is Errand.SIGN_UP and not services and site.signs_up_at:
         services = (site.signs_up_at,)
     try:
-        trial = policy_trials.tried(site, given, services, now)
+        trial = policy_trials.try_login(site, given, services, now)
     except NoSuchNameError as unknown:
-        raise click.UsageError(str(unknown)) from None
+        raise _unknown(unknown) from None
     if options["as_assertion"]:
         _print_assertion(site, trial, now)
         return
@@ -168,7 +170,7 @@ def _facts(options: Mapping[str, Any], policies: PolicySet, today: date) -> Give
     elif options["example"]:
         facts = _of_example(options["example"], policies)
     elif options["login"]:
-        facts = policy_trials.facts_of_file(options["login"])
+        facts = trial_sites.facts_of_file(options["login"])
     else:
         facts = _described(options)
     return _more(facts, options, policies, today)
@@ -181,7 +183,7 @@ def _of_persona(name: str, today: date) -> GivenFacts:
         raise click.ClickException(f"{missing.name} is not installed: it is of the demo") from None
     known = {person.name: person for person in personas.PERSONAS}
     if name not in known:
-        raise click.UsageError(str(NoSuchNameError.of("persona", name, known)))
+        raise _unknown(NoSuchNameError("persona", name, known))
     return persona_facts.persona_facts(known[name], today)
 
 
@@ -245,13 +247,19 @@ def _more(
     return facts
 
 
+def _unknown(error: NoSuchNameError) -> click.UsageError:
+    """Return the usage error of an unknown name, with the one that may have been meant."""
+    mend = did_you_mean(error.name, error.known) or f"one of {', '.join(error.known)}"
+    return click.UsageError(f"{error}: {mend}")
+
+
 def _addresses(written: Names, policies: PolicySet, today: date) -> dict[str, str]:
     proofs = {proof.name: proof for policy in policies.policies for proof in policy.proofs}
     addresses = {}
     for proof in written:
         name, _, address = proof.partition("=")
         if name not in proofs and name != "mail":
-            raise click.UsageError(str(NoSuchNameError.of("proof", name, ("mail", *proofs))))
+            raise _unknown(NoSuchNameError("proof", name, ("mail", *proofs)))
         domains = provable_domains(proofs[name], today) if name in proofs else ()
         made_up = f"someone@{domains[0] if domains else 'mailbox.example'}"
         addresses[name] = address or made_up
@@ -279,7 +287,7 @@ def _print_lines(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
 def _print_json(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
     rows = []
     for played in trial.played:
-        others = policy_trials.with_borrowers(site, trial, played, now)
+        others = policy_trials.play_with_borrowers(site, trial, played, now)
         near = nears(site, trial, played, now)
         offered = policy_trials.is_offered(site, trial, played)
         rows.append(trial_text.row(played, others, near, offered=offered))
@@ -297,7 +305,7 @@ def _print_json(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
 
 def _print_assertion(site: Site, trial: Trial, now: datetime) -> None:
     (played,) = trial.played
-    written = policy_trials.unsigned(site, trial, played, now)
+    written = trial_sites.unsigned(site, trial, played, now)
     if written is None:
         raise click.ClickException(f"no assertion leaves: {played.reason}")
     click.echo(written)

@@ -56,7 +56,7 @@ class Institution:
     entity_id: str
     aliases: Names = ()
     scopes: Names = ()
-    may_assert: frozenset[str] = frozenset()  # "cpr", "alumni_cpr": core/identity/usable_cpr.py
+    may_assert: frozenset[str] = frozenset()  # "cpr", "alumni_cpr": core/identity/rights.py
     max_assurance: Assurance = Assurance.HIGH
     label: Text | None = None
     # only the national eID's cprUuid is believed (docs/reference/design.md#find-by-cpr)

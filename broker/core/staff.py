@@ -8,10 +8,9 @@ from typing import Final
 from broker.core.entities import Assurance
 from broker.core.errors import BrokerError
 from broker.core.identity.accepted_text import scoped_text_fault
-from broker.core.identity.affiliations import AFFILIATIONS, role
-from broker.core.identity.attribute_values import carries_cpr
+from broker.core.identity.attribute_values import AFFILIATIONS, carries_cpr, role
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN, AttributeReading
-from broker.core.identity.usable_cpr import IDENTIFIED_ROLES
+from broker.core.identity.rights import IDENTIFIED_ROLES
 
 
 class StaffRole(StrEnum):

@@ -13,7 +13,7 @@ from lxml import etree
 from broker.adapters.saml.metadata.entity_attributes import REQ, subject_id_req
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.subject_ids import MINTED, PAIRWISE, SUBJECT, minted, withheld_because
+from broker.core.identity.person_id import MINTED, PAIRWISE, SUBJECT, minted, withheld_because
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load

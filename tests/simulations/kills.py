@@ -49,8 +49,11 @@ class Logins:
     killed: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
 
-    def log_in(self, who: Persona) -> None:
-        """Log a person in to the assertion; ConnectionError where the worker dies meanwhile."""
+    def log_in(self, who: Persona, *, patient: bool = True) -> None:
+        """Log a person in to the assertion, or leave once the account is asked for.
+
+        RequestException where the worker dies meanwhile.
+        """
         setting = self.demo.setting
         key = signature.SigningKey.of(setting.hub.key.encode(), setting.hub.certificate.encode())
         browser = Browser()
@@ -71,6 +74,8 @@ class Logins:
             assert time.monotonic() < ends, "an account that was not made in a minute"
             self.agreed.add(who.name)
             self.accepted.add(who.name)
+            if not patient:
+                return
             time.sleep(0.2)
             browser.open(texts(browser, _ONWARD)[0])
         self.agreed.add(who.name)
@@ -81,7 +86,7 @@ class Logins:
         killer = threading.Timer(self.random.uniform(0, 0.8), self._kill)
         killer.start()
         with suppress(requests.RequestException):
-            self.log_in(who)
+            self.log_in(who, patient=False)
         killer.join()
         # The server starts another one in the place of each.
         wait_until(lambda: all(children(self.demo.broker.pid)))

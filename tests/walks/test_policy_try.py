@@ -12,7 +12,6 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.app.policy_trials import tried
 from broker.app.refusal_explanations import of_parts
 from broker.core.identity.canonical_attributes import wire
 from broker.core.login.described_login import DescribedBorrower
@@ -23,6 +22,7 @@ from broker.core.login.transaction import Errand
 from broker.demo.people.persona import Persona
 from broker.demo.people.persona_facts import persona_facts
 from broker.demo.people.personas import PERSONAS
+from broker.use_cases.policy_trials import try_login
 from tests.plugins.house import House, Person, form, mark
 from tests.plugins.pin_pages import pin_page
 
@@ -162,7 +162,7 @@ def test_a_tried_login_is_the_real_one(old_house: House, who: Persona) -> None:
         if who.way not in house.parts.services[service].methods:
             continue
         described = replace(facts(house, who), errand=Errand.LOGIN, intent=None)
-        (played,) = tried(of_parts(house.parts), described, (service,), house.clock.now()).played
+        (played,) = try_login(of_parts(house.parts), described, (service,), house.clock.now()).played
         walk = Walk(house, house.person_without_code(), who)
         compared(house, played, walk.walked(walk.at(service)))
         borrower_after(house, who, played)
@@ -174,7 +174,7 @@ def test_a_tried_sign_up_is_the_real_one(house: House) -> None:
     for who in PLAYED:
         if who.sign_up is None:
             continue
-        (played,) = tried(of_parts(house.parts), facts(house, who), ("my-loans",), house.clock.now()).played
+        (played,) = try_login(of_parts(house.parts), facts(house, who), ("my-loans",), house.clock.now()).played
         walk = Walk(house, house.person_without_code(), who)
 
         compared(house, played, walk.walked(walk.person.sign_up(who.name, who.sign_up, who.way)))

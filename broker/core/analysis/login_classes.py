@@ -25,7 +25,7 @@ from broker.core.analysis.source_kinds import (
 )
 from broker.core.analysis.sources import CATEGORY
 from broker.core.entities import Assurance
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.policy.model import BorrowerRule, LoginFacts
 

@@ -7,8 +7,7 @@ from broker.core.analysis.modelled_matching import Deciding, ModelledSet
 from broker.core.analysis.sources import Source
 from broker.core.analysis.value_kinds import Standing
 from broker.core.entities import Assurance, Names
-from broker.core.identity.rights import Right, has_right
-from broker.core.identity.usable_cpr import NOT_REAL, missing_cpr_reason
+from broker.core.identity.rights import NOT_REAL, Right, has_right, missing_cpr_reason
 from broker.core.policy.model import Requirement
 
 _REAL: Final = "real"

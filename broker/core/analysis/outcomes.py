@@ -10,7 +10,7 @@ from broker.core.analysis.source_kinds import SourceKinds
 from broker.core.analysis.value_kinds import OTHER, ValueKind
 from broker.core.consent.disclosure import LookedUp, looked_up
 from broker.core.entities import Controller, Names
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import (
     BORROWER_NUMBER,
     CPR_ATTRIBUTE,
@@ -18,8 +18,8 @@ from broker.core.identity.canonical_attributes import (
     AttributeReading,
     Attributes,
 )
+from broker.core.identity.person_id import MINTED
 from broker.core.identity.rights import Ground
-from broker.core.identity.subject_ids import MINTED
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
 from broker.core.login.steps import Ask, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from broker.core.analysis.modelled_matching import PROOF
 from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.entities import Assurance
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.described_login import DescribedLogin
 

@@ -12,7 +12,7 @@ from broker.core.analysis.source_kinds import (
     field_sources,
     filling_attributes,
 )
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.login.described_login import DescribedLogin

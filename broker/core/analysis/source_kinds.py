@@ -11,10 +11,10 @@ from broker.core.analysis.sources import Source
 from broker.core.analysis.value_kinds import NamedValues, Standing, ValueKind
 from broker.core.analysis.witness_values import witnesses
 from broker.core.entities import Names
-from broker.core.identity.affiliations import AFFILIATIONS, VOCABULARY, role
+from broker.core.identity.attribute_values import AFFILIATIONS, VOCABULARY, role
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
-from broker.core.identity.subject_ids import MINTED
+from broker.core.identity.person_id import MINTED
 from broker.core.policy.model import BorrowerRule, PolicySet, ReleasedAttribute
 
 # What is no attribute of the upstream's: made here, or part of each class by itself.

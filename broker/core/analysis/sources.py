@@ -8,8 +8,7 @@ from broker.core.analysis.value_kinds import Standing
 from broker.core.entities import Assurance, Controller, Institution, Names, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
-from broker.core.identity.rights import Ground
-from broker.core.identity.usable_cpr import ALUMNI_ROLE, assume_cpr_ground, find_cpr_ground
+from broker.core.identity.rights import ALUMNI_ROLE, Ground, assume_cpr_ground, find_cpr_ground
 
 CATEGORY: Final = "borrower_category"
 # One affiliation for each standing.

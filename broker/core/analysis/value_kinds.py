@@ -6,8 +6,8 @@ from enum import IntEnum
 from typing import Final
 
 from broker.core.entities import Names
-from broker.core.identity.affiliations import AFFILIATIONS, role
-from broker.core.identity.usable_cpr import ALUMNI_ROLE, IDENTIFIED_ROLES
+from broker.core.identity.attribute_values import AFFILIATIONS, role
+from broker.core.identity.rights import ALUMNI_ROLE, IDENTIFIED_ROLES
 
 OTHER: Final = "*"  # the pattern of every value that no rule names
 _ANY_END: Final = "*"

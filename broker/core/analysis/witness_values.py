@@ -7,8 +7,13 @@ from typing import Final
 from broker.core.analysis.sources import AssertedShape, Source
 from broker.core.analysis.value_kinds import OTHER, NamedValues, ValueKind
 from broker.core.entities import Names
-from broker.core.identity.affiliations import AFFILIATIONS, VOCABULARY, is_known
-from broker.core.identity.attribute_values import in_scope, matches
+from broker.core.identity.attribute_values import (
+    AFFILIATIONS,
+    VOCABULARY,
+    in_scope,
+    is_known,
+    matches,
+)
 
 # Labels and endings that rules hardly name; several, so that one is free.
 _LABELS: Final = ("dept", "other", "x7q")

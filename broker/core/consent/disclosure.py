@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from broker.core.entities import TRANSIENT, Controller, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_STAND_IN, Values
+from broker.core.identity.person_id import MINTED
 from broker.core.identity.rights import Right
-from broker.core.identity.subject_ids import MINTED
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 

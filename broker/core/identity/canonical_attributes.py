@@ -15,17 +15,25 @@ from broker.core.identity.accepted_text import (
     scoped_text_fault,
     text_fault,
 )
-from broker.core.identity.affiliations import AFFILIATIONS, is_known
-from broker.core.identity.assurance_caps import value_within
 from broker.core.identity.attribute_values import (
+    AFFILIATIONS,
     carries_cpr,
     in_scope,
+    is_known,
     level,
     matches,
+    value_within,
     with_lower_scope,
 )
-from broker.core.identity.rights import Ground, find_ground_without_cpr, has_usable_cpr
-from broker.core.identity.usable_cpr import NOT_REAL, NOT_USABLE, assume_cpr_ground, find_cpr_ground
+from broker.core.identity.rights import (
+    NOT_REAL,
+    NOT_USABLE,
+    Ground,
+    assume_cpr_ground,
+    find_cpr_ground,
+    find_ground_without_cpr,
+    has_usable_cpr,
+)
 
 ASSURANCE: Final = "eduPersonAssurance"
 BORROWER_NUMBER: Final = "borrower_number"

@@ -155,12 +155,6 @@ def blotted(text: str, blot: str) -> str:
     return without_numbers
 
 
-def spellings(value: str) -> tuple[str, ...]:
-    """Return the ways in which staff type ten characters: together, with a hyphen, with a space."""
-    front, back = value[:6], value[6:]
-    return (value, f"{front}-{back}", f"{front} {back}")
-
-
 def _plain(text: str) -> str:
     """Return ``text`` as it is read: digits, dashes, dots, bullets and spaces as the ASCII ones."""
     if not _NOT_LATIN.search(text):

@@ -1,8 +1,17 @@
-"""The proof that a mailbox is the person's own."""
+"""The proof that a mailbox is the person's own, and the mail address that counts as theirs.
 
+An address that an upstream merely passes on was typed by somebody, and names whoever it likes.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from broker.core.entities import Assurance, Institution
+from broker.core.identity.attribute_values import in_scope
+from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.mail_addresses import plain
 
 # The proof of an address to write to, in any domain; every other name is a policy file's.
 MAIL_PROOF: Final = "mail"
@@ -33,3 +42,59 @@ class Mailing:
     name: str
     address: str
     until: datetime
+
+
+_UNSURE: Final = frozenset({None, Assurance.SELF_ASSERTED})
+
+
+def asserted_address(
+    mails: Iterable[str],
+    assurance: Assurance | None,
+    institution: Institution | None,
+    others: Iterable[Institution] = (),
+) -> str | None:
+    """Return the address in a domain of the institution's own, of its scopes or below; or None.
+
+    What is below a scope of its own may be that of one of ``others``, whose people it cannot name:
+    the university's library, with ``lib.au.dk`` beside ``au.dk``. Of several addresses the first by
+    letter, so that the next login finds the same one. Whoever made their account themselves has
+    typed the address too, and so has everybody at a national eID.
+    """
+    if institution is None or institution.national_eid:
+        return None
+    if assurance in _UNSURE:
+        return None
+    own = []
+    for written in mails:
+        address = plain(written)
+        if address is None:
+            continue
+        if in_scope(address, "sub", institution.scopes):
+            own.append(address)
+    theirs = [scope for other in others if own for scope in _narrower(other, institution)]
+    return _first_without_number(address for address in own if not in_scope(address, "sub", theirs))
+
+
+def _narrower(other: Institution, institution: Institution) -> Iterator[str]:
+    """Yield the scopes of another institution that lie below one of this one's."""
+    if other.entity_id == institution.entity_id:
+        return
+    for scope in other.scopes:
+        below = any(scope.endswith(f".{own}") for own in institution.scopes)
+        if below and scope not in institution.scopes:
+            yield scope
+
+
+def proved_address(proofs: Iterable[Proved], now: datetime) -> str | None:
+    """Return the address of a proof that holds, the first by letter; or None.
+
+    The proof of an address to write to is left out: two people may share a mailbox, and prove both
+    that they read it. A proof that a policy names is one person's.
+    """
+    live = (proof for proof in proofs if proof.until > now)
+    return _first_without_number(proof.address for proof in live if proof.name != MAIL_PROOF)
+
+
+def _first_without_number(addresses: Iterable[str]) -> str | None:
+    usable = (address for address in addresses if not looks_like_cpr(address))
+    return min(usable, default=None)

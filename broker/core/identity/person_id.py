@@ -1,10 +1,16 @@
-"""The person id: computed from a login by a keyed hash, and never linked to another."""
+"""The identifiers of a person, computed by keyed hashes: the person id, subject-id and pairwise-id.
 
-from collections.abc import Mapping
+A person id is never linked to another. An upstream's subject-id and pairwise-id are never passed
+on: their scope is not the library's. Source: SAML V2.0 Subject Identifier Attributes Profile 1.0;
+docs/reference/saml-profiles.md#30.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
+from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground, has_usable_cpr
 from broker.core.lookup_hmacs import LookupHmacs
@@ -89,3 +95,47 @@ def _fold(identifier_type: str, value: str) -> str:
     Source: SAML V2.0 Subject Identifier Attributes Profile 2.1.
     """
     return value if identifier_type == NAME_ID else value.translate(_SMALL)
+
+
+SUBJECT: Final = "subject-id"
+PAIRWISE: Final = "pairwise-id"
+MINTED: Final = frozenset({SUBJECT, PAIRWISE})
+# The identifiers that a service's metadata declines, which then stay here. Metadata takes away and
+# never adds: policies release.
+_UNWANTED: Final = {"none": MINTED, SUBJECT: frozenset({PAIRWISE}), PAIRWISE: frozenset({SUBJECT})}
+
+
+def withheld_because(name: str, service: Service, listed: Collection[str]) -> str | None:
+    """Return the reason code why ``name`` of MINTED stays here although a policy lists it, or None.
+
+    ``listed`` is every attribute that the release entry lists.
+    """
+    if service.scope is None:
+        return "no_scope"
+    wanted = service.subject_id_req or ""
+    if name in _UNWANTED.get(wanted, frozenset()):
+        return "not_wanted"
+    # A service that takes either gets the one by which services cannot tell that it is the same
+    # person.
+    if wanted == "any" and name == SUBJECT and PAIRWISE in listed:
+        return "not_wanted"
+    return None
+
+
+def minted(naming: LookupHmacs, person: str, service: Service) -> dict[str, str]:
+    """Return both identifiers of a person (the stored random id), stable for as long as the key.
+
+    Never made of a name or number. Small letters and digits only, so that services that compare
+    without regard to case find the same person.
+    """
+    if service.scope is None:
+        return {}
+    hmacs = {
+        SUBJECT: naming.of(SUBJECT, person),
+        PAIRWISE: naming.of(PAIRWISE, person, service.entity_id),
+    }
+    ids = {}
+    for name, pseudonym in hmacs.items():
+        digits = pseudonym.partition(".")[2]
+        ids[name] = f"{digits}@{service.scope}"
+    return ids

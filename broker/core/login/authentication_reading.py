@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Assurance, Institution, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.assurance_caps import value_within
+from broker.core.identity.attribute_values import value_within
 from broker.core.identity.canonical_attributes import (
     AttributeMap,
     AttributeReading,
@@ -17,10 +17,9 @@ from broker.core.identity.canonical_attributes import (
     canonical,
     without_unusable_cpr,
 )
-from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved, asserted_address, proved_address
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
 from broker.core.identity.rights import find_ground_without_cpr, has_usable_cpr
-from broker.core.identity.verified_addresses import asserted_address, proved_address
 from broker.core.login.transaction import Authentication
 
 # The class that a service gets for a login by number and PIN (saml-authn-context 3.4.8: a password

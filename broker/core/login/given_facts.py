@@ -7,8 +7,7 @@ from typing import Final
 
 from broker.core.entities import Assurance, Institution, Names, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.affiliations import SCOPED_AFFILIATION, role
-from broker.core.identity.attribute_values import matches
+from broker.core.identity.attribute_values import SCOPED_AFFILIATION, matches, role
 from broker.core.identity.canonical_attributes import (
     ASSURANCE,
     CPR_ATTRIBUTE,
@@ -23,7 +22,7 @@ from broker.core.identity.canonical_attributes import (
     without_unusable_cpr,
 )
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.identity.usable_cpr import MAY_ASSERT_CPR
+from broker.core.identity.rights import MAY_ASSERT_CPR
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.transaction import Authentication, Errand

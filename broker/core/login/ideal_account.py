@@ -19,8 +19,7 @@ from broker.core.borrowers.change_plan import (
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
 from broker.core.identity.canonical_attributes import ReadingWithoutCpr
-from broker.core.identity.rights import has_usable_cpr
-from broker.core.identity.usable_cpr import missing_cpr_reason
+from broker.core.identity.rights import has_usable_cpr, missing_cpr_reason
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedBorrower
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand

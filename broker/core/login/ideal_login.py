@@ -11,7 +11,7 @@ from broker.core.consent.consent import receipt
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWithoutCpr
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
-from broker.core.identity.subject_ids import MINTED
+from broker.core.identity.person_id import MINTED
 from broker.core.login.authentication_reading import with_proofs
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedLogin, IdealTerms
 from broker.core.login.ideal_account import IdealAccount

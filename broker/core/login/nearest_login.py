@@ -5,8 +5,7 @@ from datetime import date
 from typing import Final
 
 from broker.core.entities import Assurance, Names, Service
-from broker.core.identity.affiliations import AFFILIATIONS, SCOPED_AFFILIATION
-from broker.core.identity.attribute_values import level
+from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION, level
 from broker.core.identity.canonical_attributes import ASSURANCE
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import CATEGORY, HOME, UNNAMED_CATEGORY, GivenFacts

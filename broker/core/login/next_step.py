@@ -18,8 +18,8 @@ from broker.core.errors import (
 )
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.identity.person_id import MINTED
 from broker.core.identity.rights import Right
-from broker.core.identity.subject_ids import MINTED
 from broker.core.login.authn_context import Meets, class_for_service, not_met_upstream, unmet
 from broker.core.login.steps import (
     Ask,

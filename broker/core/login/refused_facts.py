@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from broker.core.entities import Names
-from broker.core.identity.affiliations import AFFILIATIONS, SCOPED_AFFILIATION
+from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes, Values
 from broker.core.identity.rights import Ground
 from broker.core.login.given_facts import CATEGORY, HOME

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.entities import Service
-from broker.core.identity import subject_ids
-from broker.core.identity.affiliations import AFFILIATIONS, role
+from broker.core.identity import person_id
+from broker.core.identity.attribute_values import AFFILIATIONS, role
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
-from broker.core.identity.rights import has_usable_cpr
-from broker.core.identity.usable_cpr import (
+from broker.core.identity.rights import (
     IDENTIFIED_ROLES,
     NOT_REAL,
     NOT_USABLE,
+    has_usable_cpr,
     missing_cpr_reason,
 )
 from broker.core.policy.matching import matching_policies, value_allowed
@@ -249,7 +249,7 @@ def _leaving(
     withheld = _withheld_from_service(listed, service, release)
     if withheld:
         return None, withheld
-    if listed.name == BORROWER_NUMBER or listed.name in subject_ids.MINTED:
+    if listed.name == BORROWER_NUMBER or listed.name in person_id.MINTED:
         # Ours, and never an upstream's: the value is put in when it is known.
         return (), "released"
     values = login.attributes.get(listed.name, ())
@@ -276,9 +276,9 @@ def _withheld_from_service(
         return "not_required"
     if listed.name == CPR_ATTRIBUTE:
         return _cpr_withheld_from_service(service)
-    if listed.name in subject_ids.MINTED:
+    if listed.name in person_id.MINTED:
         names = {attribute.name for attribute in release.attributes}
-        return subject_ids.withheld_because(listed.name, service, names)
+        return person_id.withheld_because(listed.name, service, names)
     return None
 
 

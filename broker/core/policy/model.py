@@ -18,7 +18,7 @@ from broker.core.entities import (
     Text,
 )
 from broker.core.errors import Fault
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.condition_index import ConditionIndex, NamedValues

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from broker.core.borrowers.address_fields import ADDRESS_FIELDS
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
-from broker.core.identity.subject_ids import MINTED
+from broker.core.identity.person_id import MINTED
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, Example, Policy

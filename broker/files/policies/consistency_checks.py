@@ -5,7 +5,7 @@ from datetime import date
 from itertools import chain
 
 from broker.core.errors import Fault
-from broker.core.identity.affiliations import AFFILIATIONS, is_never_known
+from broker.core.identity.attribute_values import AFFILIATIONS, is_never_known
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.policy.decision import BUNDLES, NEVER_BY_CATEGORY

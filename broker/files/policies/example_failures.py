@@ -7,8 +7,14 @@ from typing import Final
 
 from broker.core.entities import Upstream
 from broker.core.identity.attribute_values import in_scope
-from broker.core.identity.rights import Ground, Right, has_usable_cpr
-from broker.core.identity.usable_cpr import IDENTIFIED_ROLES, MAY_ASSERT_ALUMNI_CPR, MAY_ASSERT_CPR
+from broker.core.identity.rights import (
+    IDENTIFIED_ROLES,
+    MAY_ASSERT_ALUMNI_CPR,
+    MAY_ASSERT_CPR,
+    Ground,
+    Right,
+    has_usable_cpr,
+)
 from broker.core.login.given_facts import HOME
 from broker.core.policy.matching import condition_failure
 from broker.core.policy.model import Condition, Effect, LoginFacts, Policy, PolicyLine, PolicySet

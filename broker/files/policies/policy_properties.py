@@ -12,7 +12,7 @@ from broker.core.analysis.site_rules import Breach, RuleProof, SiteRule, proved
 from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
-from broker.core.identity.subject_ids import MINTED
+from broker.core.identity.person_id import MINTED
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, PolicyLine, PolicySet

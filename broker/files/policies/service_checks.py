@@ -5,7 +5,7 @@ from itertools import chain
 
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, wire
-from broker.core.identity.subject_ids import MINTED
+from broker.core.identity.person_id import MINTED
 from broker.core.policy.model import Policy, PolicyLine, Release, ReleasedAttribute
 from broker.files.checked_files import did_you_mean
 from broker.files.policies.consistency_checks import unconfigured

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.policy.model import BorrowerRule, Policy, PolicyLine
 from broker.files.checked_files import did_you_mean
 

@@ -12,7 +12,7 @@ from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
 from broker.core.consent.disclosure import looked_up
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.identity.usable_cpr import missing_cpr_reason
+from broker.core.identity.rights import missing_cpr_reason
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
 from broker.core.person_record import PersonRecord

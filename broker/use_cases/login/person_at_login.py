@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
 from broker.core.consent.consent import select_on_file
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
-from broker.core.identity.subject_ids import minted
+from broker.core.identity.person_id import minted
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core.identity.affiliations import is_known, is_never_known, role
+from broker.core.identity.attribute_values import is_known, is_never_known, role
 
 
 @pytest.mark.parametrize(

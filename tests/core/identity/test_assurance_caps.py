@@ -3,8 +3,7 @@
 import pytest
 
 from broker.core.entities import Assurance
-from broker.core.identity.assurance_caps import class_fault, value_within
-from broker.core.identity.attribute_values import NSIS
+from broker.core.identity.attribute_values import NSIS, class_fault, value_within
 
 REFEDS = "https://refeds.org/assurance"
 SAML = "urn:oasis:names:tc:SAML:2.0:ac:classes:"

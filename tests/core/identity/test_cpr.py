@@ -238,10 +238,3 @@ def test_what_reads_as_a_number_is_blotted_out(text: str, blotted: str) -> None:
     """Constructed numbers too, where no letter or digit follows; the mark is never read as a pattern."""
     assert cpr.blotted(text, "#") == blotted
     assert cpr.blotted(text, r"\1") == blotted.replace("#", r"\1")
-
-
-def test_desks_spell_in_three_ways() -> None:
-    """Together, with a hyphen, with a space; each of them is found again by its shape."""
-    spelt = cpr.spellings("0101010110")
-    assert spelt == ("0101010110", "010101-0110", "010101 0110")
-    assert all(cpr.looks_like_cpr(each) for each in spelt)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from broker.core.entities import Service, Text
-from broker.core.identity.subject_ids import PAIRWISE, SUBJECT, minted, withheld_because
+from broker.core.identity.person_id import PAIRWISE, SUBJECT, minted, withheld_because
 from broker.core.lookup_hmacs import LookupHmacs
 
 KEY = LookupHmacs("k1", b"k" * 32)

@@ -11,8 +11,7 @@ from broker.core.identity.canonical_attributes import (
     with_assumed_ground,
     without_unusable_cpr,
 )
-from broker.core.identity.rights import Ground
-from broker.core.identity.usable_cpr import find_cpr_ground
+from broker.core.identity.rights import Ground, find_cpr_ground
 
 LOW, SUBSTANTIAL, HIGH = Assurance.LOW, Assurance.SUBSTANTIAL, Assurance.HIGH
 AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from broker.core.entities import Assurance, Institution
-from broker.core.identity.mailbox_proofs import Proved
-from broker.core.identity.verified_addresses import asserted_address, proved_address
+from broker.core.identity.mailbox_proofs import Proved, asserted_address, proved_address
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 AU = Institution("https://idp.au.example", scopes=("au.dk",))

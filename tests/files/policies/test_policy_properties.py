@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from broker.app import policy_surroundings, policy_trials
+from broker.app import policy_surroundings, trial_sites
 from broker.app.policy_surroundings import PolicySurroundings
-from broker.app.policy_trials import Site
 from broker.core.analysis import compared_logins
 from broker.core.analysis.personas import example_login
 from broker.core.analysis.site_rules import Breach, proved
@@ -21,6 +20,8 @@ from broker.core.event_routes import told_nobody
 from broker.demo.run.demo_folder import Setting
 from broker.files.policies import live_policies, policy_properties
 from broker.files.settings.config import load
+from broker.use_cases import policy_trials
+from broker.use_cases.policy_trials import Site
 from tests.plugins.policies_document import JOBS, SITE_RULES, do, sections
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -192,9 +193,9 @@ def confirm(site: Site, breach: Breach, folder: Path, vocabulary: Vocabulary) ->
     """Try the person of a breach by a file, and see that what is tried does what was said."""
     described = folder / "login.txt"
     described.write_text(yaml.safe_dump(dict(example_login(breach.login, vocabulary))), encoding="utf-8")
-    given = policy_trials.facts_of_file(described)
+    given = trial_sites.facts_of_file(described)
     there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
-    trial = policy_trials.tried(site, replace(given, borrower=there), (breach.service,), NOW)
+    trial = policy_trials.try_login(site, replace(given, borrower=there), (breach.service,), NOW)
     (played,) = trial.played
     leaving = {each.name for each in played.leaving}
     verb, _, name = breach.what.partition(" ")

@@ -15,7 +15,7 @@ from broker.adapters.saml.faces.received_response import (
 )
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
 from broker.core.identity.accepted_text import TextKind, text_fault
-from broker.core.identity.assurance_caps import class_fault
+from broker.core.identity.attribute_values import class_fault
 from broker.core.identity.canonical_attributes import WireAttribute, Withheld
 from broker.core.login.transaction import Authentication
 from broker.core.logout.sessions import NameID

@@ -1,7 +1,7 @@
 """Finds the entities of a metadata document, and reads the entity attributes they publish.
 
 A service writes its own metadata, so nothing here grants it anything: a request for subject
-identifiers only takes away (core/identity/subject_ids.py), and categories count as the
+identifiers only takes away (core/identity/person_id.py), and categories count as the
 configuration or a registrar's feed has them (docs/reference/saml-profiles.md#48).
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 from lxml import etree
 
 from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, MD, SAML
-from broker.core.identity.subject_ids import PAIRWISE, SUBJECT
+from broker.core.identity.person_id import PAIRWISE, SUBJECT
 
 ATTRIBUTES: Final = "urn:oasis:names:tc:SAML:metadata:attribute"
 _EXTENSIONS: Final = f"{{{MD}}}Extensions/{{{ATTRIBUTES}}}EntityAttributes/{{{SAML}}}Attribute"
