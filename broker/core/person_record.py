@@ -48,6 +48,8 @@ class PersonRecord:
     borrower_wanted_hash: str | None = None
     borrower_category: str | None = None
     borrower_expires: date | None = None
+    # keyed hash of a first match about which the person has been asked and has not answered
+    match_hash: str | None = None
     enrolment: Enrolment | None = None
     browsers: tuple[RememberedBrowser, ...] = ()
     register_look_up: RegisterLookUp | None = None
@@ -110,7 +112,15 @@ class PersonRecord:
             borrower_wanted_hash=wanted_hash,
             borrower_category=borrower.category,
             borrower_expires=borrower.expires,
+            match_hash=None,
         )
+
+    def note_match(self, match_hash: str) -> "PersonRecord":
+        """Return the record after a first match whose address the person has not confirmed.
+
+        It names no borrower until then.
+        """
+        return replace(self.forget_borrower(), match_hash=match_hash)
 
     def with_enrolment(self, enrolment: Enrolment | None) -> "PersonRecord":
         """Return the record with another enrolment."""

@@ -180,6 +180,9 @@ PAGES: Final[Mapping[str, str]] = {
             "the library system. The person then logs in again."
         ),
     ),
+    "address_not_own": _(
+        "See a photo ID. Correct the mail address in the library system, and send a PIN mail."
+    ),
     "too_young": _(
         "The person is too young to sign up alone. A parent signs up with them in the library."
     ),

@@ -65,6 +65,7 @@ STEPS: Final[Sequence[str]] = (
     "/admin/report",
     "/admin/person",
     "/login/<name>/claim",
+    "/login/<name>/address",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other

@@ -19,7 +19,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Claim
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, has_surname, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.login.steps import Ask, ClaimBorrower, Enrol, Issue, Refuse
+from broker.core.login.steps import Ask, ClaimBorrower, ConfirmAddress, Enrol, Issue, Refuse
 from broker.use_cases.transactions import Held
 from tests.use_cases.conftest import Hooks, Shelf, World
 from tests.use_cases.login.conftest import Logins
@@ -192,6 +192,9 @@ class FirstDay:
         answer = self.logins.student(eppn=person.mail.replace("student.example", "au.dk"), cpr=person.cpr, **said)
         held = self._agree(self.logins.log_in(self.logins.begun(), answer))
         step = flow.step(held, now)
+        if isinstance(step, ConfirmAddress):
+            held = self._agree(flow.answer_address(held, now, is_own=True))
+            step = flow.step(held, now)
         while isinstance(step, Enrol):
             held = flow.enrol(held, now, language="da", patience=0)
             while self.world.worker.step():

@@ -45,6 +45,25 @@ class PersonFacts:
         return (*names, self.birth_date.isoformat() if self.birth_date else "")
 
 
+@dataclass(frozen=True, slots=True)
+class AddressQuestion:
+    """The question at a first match: whether the address in the record is the person's own.
+
+    ``match_hash`` is the keyed hash of the borrower number and the address that it is about.
+    """
+
+    masked_address: str
+    match_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressAnswer:
+    """The person's answer to the question of a first match."""
+
+    match_hash: str
+    is_own: bool
+
+
 NO_FACTS: Final = PersonFacts()
 
 

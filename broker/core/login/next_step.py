@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.matching import AddressQuestion
 from broker.core.consent.consent import Question, ReceiptEvent, agreed, governing, question
 from broker.core.consent.disclosure import Disclosure, disclose, named, numbered, with_cpr
 from broker.core.entities import PERSISTENT, Controller, Service
@@ -26,6 +27,7 @@ from broker.core.login.steps import (
     Authenticate,
     Choose,
     ClaimBorrower,
+    ConfirmAddress,
     Done,
     Enrol,
     Issue,
@@ -133,10 +135,11 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     if refused:
         return refused
     account = transaction.account
+    if account is not None and account.address_question is not None:
+        return _confirm_address(transaction, account.address_question, decision)
     if transaction.errand is Errand.PIN:
         return _new_pin(account, decision)
-    if account is not None and account.state is AccountState.CASE:
-        # _barred lets no other case through: a borrower was found that may be the person's.
+    if _has_case_to_claim(transaction, decision):
         return _unless_passive(transaction, ClaimBorrower(decision), decision)
     if account is not None and account.state is AccountState.MAIL_REQUIRED:
         prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
@@ -146,6 +149,26 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     if asked:
         return asked
     return _made(transaction, decision, disclosure, terms, now)
+
+
+def _confirm_address(
+    transaction: Transaction, question: AddressQuestion, decision: Decision
+) -> Step:
+    """Return the step that leads to an address of the person's own in the borrower.
+
+    The borrower may have been another person's who typed this CPR number: until the answer nothing
+    of it is used.
+    """
+    answer = transaction.address_answer
+    if answer is None or answer.is_own or answer.match_hash != question.match_hash:
+        return _unless_passive(transaction, ConfirmAddress(question, decision), decision)
+    if not decision.has(Right.WRITE_BORROWER):
+        return Refuse("address_not_own", REQUEST_DENIED, decision)
+    if transaction.find_new_address() is None:
+        prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
+        return _unless_passive(transaction, prove_mail, decision)
+    # It was proved, and could not be written.
+    return Refuse("library_unavailable", REQUEST_DENIED, decision)
 
 
 def _new_pin(account: Account | None, decision: Decision) -> Done | Refuse:
@@ -229,6 +252,8 @@ def _made(
         # Nobody asked for an assertion: there is nobody to write one for
         # (docs/reference/design.md#invariant-3).
         return Done(decision, number)
+    if transaction.has_new_address and not (transaction.told or transaction.request.is_passive):
+        return TellChange(None, decision)
     moved = _category_moved(transaction)
     if moved:
         return TellChange(moved, decision)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.matching import AddressQuestion
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import Names
@@ -67,6 +68,14 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmAddress:
+    """The person says whether the address in a borrower that matches for the first time is own."""
+
+    question: AddressQuestion
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimBorrower:
     """The library system has a borrower that may be the person's: they can show that it is."""
 
@@ -82,9 +91,12 @@ class Enrol:
 
 @dataclass(frozen=True, slots=True)
 class TellChange:
-    """The person is told that this login has brought their borrower into another category."""
+    """The person is told that this login has brought their borrower into another category.
 
-    outcome: EnrolmentOutcome
+    ``outcome`` is None where it has replaced the mail address: then the PIN may be known to others.
+    """
+
+    outcome: EnrolmentOutcome | None
     decision: Decision
 
 
@@ -126,6 +138,7 @@ Step = (
     | ProveMailbox
     | OfferUpgrade
     | Ask
+    | ConfirmAddress
     | ClaimBorrower
     | Enrol
     | TellChange

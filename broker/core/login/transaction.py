@@ -6,12 +6,13 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from broker.core.borrowers.enrolment import Claim, EnrolmentOutcome
+from broker.core.borrowers.matching import AddressAnswer, AddressQuestion
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
 from broker.core.identity.canonical_attributes import WireAttribute
-from broker.core.identity.mailbox_proofs import Mailing, Proved
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
 from broker.core.login.login_names import LoginNames
 from broker.core.logout.sessions import NameID
 from broker.core.retention.table import TRANSACTION, TRANSACTION_DONE, TRANSACTION_LEFT_ALONE
@@ -225,6 +226,8 @@ class Account:
     pin_mailed: bool = False  # whether a PIN is mailed, or will be
     # whether an account that the person has already may take its place
     can_claim: bool = False
+    # the question of a first match: nothing else comes before the answer
+    address_question: AddressQuestion | None = None
     enrolment: str | None = None  # the id under which staff find it, or the case that it is
     # why the person is to be looked up in the register, once they have been told of it
     look_up: LookUpReason | None = None
@@ -276,6 +279,7 @@ class Transaction:
     # the person goes on without a proof that would make them who they said they are
     unproved: bool = False
     upgrade: bool | None = None  # the person's answer to the offer
+    address_answer: AddressAnswer | None = None  # to the question of a first match
     claim: Claim | None = None  # the borrower that the person has shown to be their own
     told: bool = False  # the person has been told of another category
     issued: Issued | None = None
@@ -388,6 +392,7 @@ class Transaction:
             mailing=None,
             unproved=False,
             upgrade=None,
+            address_answer=None,
             claim=None,
             issued=None,
             reveal="",
@@ -398,6 +403,27 @@ class Transaction:
         """Add that the person has shown a borrower to be theirs: the enrolment is tried again."""
         account = Account(None, AccountState.NONE)
         return replace(self, claim=claim, account=account)
+
+    def find_new_address(self) -> str | None:
+        """Return the address that the person has proved in this login, or None."""
+        for proof in self.proofs:
+            if proof.name == MAIL_PROOF and self.authenticated and proof.at >= self.authenticated:
+                return proof.address
+        return None
+
+    @property
+    def has_new_address(self) -> bool:
+        """Return whether this login has replaced the address in the borrower."""
+        answer, account = self.address_answer, self.account
+        if answer is None or answer.is_own or account is None:
+            return False
+        return account.number is not None and account.address_question is None
+
+    def answer_address(self, answer: AddressAnswer) -> "Transaction":
+        """Add the answer to the question of a first match; after a yes all is looked up again."""
+        if not answer.is_own:
+            return replace(self, address_answer=answer)
+        return replace(self, address_answer=answer, person=None, receipts=(), account=None)
 
     def relearning(self) -> "Transaction":
         """Drop what was looked up of the person: more is known now, and it is looked up again."""

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, assert_never
+from functools import partial
+from typing import Final, Literal, assert_never
 
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.change_plan import Change, Create, Nothing, offered, outcome, plan
@@ -11,8 +12,10 @@ from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
 from broker.core.consent.disclosure import looked_up
+from broker.core.errors import LibraryError
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.identity.rights import missing_cpr_reason
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.identity.rights import Right, missing_cpr_reason
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
 from broker.core.person_record import PersonRecord
@@ -24,6 +27,7 @@ from broker.use_cases.identity.person_resolution import usable_cpr
 from broker.use_cases.records import Record
 from broker.use_cases.register_look_ups import LookUpRequests
 
+_EMAIL: Final = "email"
 Mode = Literal["live", "observe", "frozen"]
 
 # The cases that a search shows before anything is requested.
@@ -54,7 +58,7 @@ class BorrowerAtLogin:
             return None
         if person.number:
             return person.number
-        return self._find(person, arrived, record).number
+        return self._find(transaction, person, arrived, record).number
 
     def find_account(
         self,
@@ -73,7 +77,8 @@ class BorrowerAtLogin:
         account = None
         if release.borrower == "make" and transaction.errand is not Errand.PIN:
             wanted = self._wanted_before_answer(transaction, arrived, record, now)
-            account = self._find_as_wanted(person, wanted, arrived, record, now) if wanted else None
+            if wanted:
+                account = self._find_as_wanted(transaction, wanted, arrived, record, now)
         account = account or self._find_unchanged(transaction, arrived, record, now)
         return replace(account, look_up=self._look_up_reason(record, account, arrived))
 
@@ -108,15 +113,28 @@ class BorrowerAtLogin:
             return self._close_unless_found(transaction, arrived, now)
         if self.mode == "observe":
             return self._observe(person, wanted, now)
-        missing = None if _has_mail(wanted) else self._find_gap(person, wanted, arrived, now)
-        return missing or self._enrol(transaction, person, wanted, now, patience)
+        if not _has_mail(wanted):
+            missing = self._find_gap(transaction, person, wanted, arrived, now)
+            if missing:
+                return missing
+        account = self._enrol(transaction, person, wanted, now, patience)
+        if account.state is AccountState.DONE and account.number is None:
+            # A first match that the worker met: the person is asked about it.
+            record = self.ports.persons.read(person.id, self.ports.now())
+            return self._find_unchanged(transaction, arrived, record, now)
+        return account
 
     def _find_gap(
-        self, person: Person, wanted: WantedBorrower, arrived: Arrived, now: datetime
+        self,
+        transaction: Transaction,
+        person: Person,
+        wanted: WantedBorrower,
+        arrived: Arrived,
+        now: datetime,
     ) -> Account | None:
         """Return the account where a request without a mail address cannot be stored, else None."""
         record = self.ports.persons.read(person.id, now)
-        account = self._find_as_wanted(person, wanted, arrived, record, now)
+        account = self._find_as_wanted(transaction, wanted, arrived, record, now)
         if account.state in {AccountState.MAIL_REQUIRED, AccountState.CASE}:
             return account
         if account.state is AccountState.UNAVAILABLE:
@@ -173,6 +191,7 @@ class BorrowerAtLogin:
 
     def _find(
         self,
+        transaction: Transaction,
         person: Person,
         arrived: Arrived,
         record: Record[PersonRecord] | None,
@@ -185,10 +204,26 @@ class BorrowerAtLogin:
         facts = read_person_facts(arrived.reading.attributes)
         if not facts.has_name:
             return FoundBorrower(Finding.CASE, reason="name_required")
-        found = self.finder.find_borrower(person.id, cpr, facts, record, wanted)
+        answer = transaction.address_answer
+        confirmed = answer.match_hash if answer and answer.is_own else None
+        email = arrived.reading.attributes.one(MAIL_PROOF)
+        find = partial(self.finder.find_borrower, person.id, cpr, facts)
+        found = find(record, wanted, email=email, confirmed=confirmed)
+        address = _find_replacement(transaction, arrived, found)
+        if address and found.number:
+            try:
+                self._replace_address(found.number, address)
+            except LibraryError:
+                return found  # the login says so, and the next one asks again
+            record = self.ports.persons.read(person.id, self.ports.now())
+            found = find(record, wanted, email=address)
         if self.mode == "live":
             self._update_case(person.id, found, record, wanted)
         return found
+
+    def _replace_address(self, borrower_number: str, address: str) -> None:
+        change = Change(borrower_number, ((_EMAIL, address),))
+        self.finder.call(lambda deadline: self.ports.library.change(change, deadline))
 
     def _update_case(
         self,
@@ -235,10 +270,10 @@ class BorrowerAtLogin:
         if person.number and not usable_cpr(arrived):
             # Number and PIN were verified a moment ago.
             return Account(person.number, AccountState.KNOWN)
-        found = self._find(person, arrived, record)
+        found = self._find(transaction, person, arrived, record)
         match found.finding:
             case Finding.FOUND:
-                return Account(found.number, AccountState.KNOWN)
+                return Account(found.number, AccountState.KNOWN, address_question=found.question)
             case Finding.NONE:
                 return Account(None, AccountState.NONE)
             case Finding.SILENT:
@@ -250,17 +285,21 @@ class BorrowerAtLogin:
 
     def _find_as_wanted(
         self,
-        person: Person,
+        transaction: Transaction,
         wanted: WantedBorrower,
         arrived: Arrived,
         record: Record[PersonRecord] | None,
         now: datetime,
     ) -> Account:
         """Return the account as the request of this login would change it."""
-        found = self._find(person, arrived, record, wanted)
+        person = transaction.person
+        if person is None:
+            return Account(None, AccountState.NONE)
+        found = self._find(transaction, person, arrived, record, wanted)
         match found.finding:
             case Finding.FOUND:
-                return self._describe_found(found, wanted, now)
+                account = self._describe_found(found, wanted, now)
+                return replace(account, address_question=found.question)
             case Finding.CASE:
                 return _case_account(found.reason, self._case_id(person.id, now))
             case Finding.NONE:
@@ -399,6 +438,18 @@ def _account_of(
     )
 
 
+def _find_replacement(
+    transaction: Transaction, arrived: Arrived, found: FoundBorrower
+) -> str | None:
+    """Return the address that takes the place of one that the person said is not their own."""
+    answer, question = transaction.address_answer, found.question
+    if answer is None or answer.is_own or question is None:
+        return None
+    if answer.match_hash != question.match_hash or not arrived.decision.has(Right.WRITE_BORROWER):
+        return None
+    return transaction.find_new_address()
+
+
 def _is_done(record: PersonRecord) -> bool:
     return record.enrolment is None or record.enrolment.state is EnrolmentState.DONE
 
@@ -409,7 +460,7 @@ def _is_waiting(transaction: Transaction) -> bool:
 
 
 def _has_mail(wanted: WantedBorrower) -> bool:
-    return any(field.name == "email" for field in wanted.fields)
+    return any(field.name == _EMAIL for field in wanted.fields)
 
 
 def _wanted(

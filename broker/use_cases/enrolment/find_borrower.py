@@ -8,11 +8,12 @@ from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.change_plan import Nothing, find_case_reason, near, plan_for_matching
-from broker.core.borrowers.matching import PersonFacts
+from broker.core.borrowers.matching import AddressQuestion, PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
 from broker.core.errors import LibraryError
 from broker.core.person_record import PersonRecord
+from broker.core.ports import Write
 from broker.use_cases.enrolment.ports import REQUEST_CALL, EnrolmentPorts
 from broker.use_cases.records import Record
 from broker.use_cases.waiting_slots import WaitingSlots, waiting_slot
@@ -47,6 +48,7 @@ class FoundBorrower:
     reason: str | None = None
     borrowers: Names = ()
     stored: PersonRecord | None = None
+    question: AddressQuestion | None = None  # of a first match that the person has not confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,15 @@ class BorrowerFinder:
         person: PersonFacts,
         record: Record[PersonRecord] | None,
         wanted: WantedBorrower | None = None,
+        *,
+        email: str | None = None,
+        confirmed: str | None = None,
     ) -> FoundBorrower:
         """Return the borrower with the CPR number, if it is this person's.
+
+        ``email`` is the address that the login brings, ``confirmed`` the hash of the first match
+        whose address the person has said to be their own. Without either a first match comes with
+        a question, and the record does not name the borrower.
 
         The library system is not asked within ``trust_for`` of its last answer, unless the
         borrower would have to be changed to be as ``wanted``. The stored number counts only for
@@ -97,6 +106,10 @@ class BorrowerFinder:
         if not found:
             self._forget(person_id, stored)
             return FoundBorrower(Finding.NONE)
+        question = ports.ask_about_match(stored, found[0], email) if self.keeps else None
+        if question and question.match_hash != confirmed:
+            self._note_match(person_id, found[0], question, record, wanted)
+            return FoundBorrower(Finding.FOUND, found[0].number, found[0], question=question)
         self._confirm(person_id, found, person, record, wanted)
         return FoundBorrower(Finding.FOUND, found[0].number, found[0])
 
@@ -157,8 +170,7 @@ class BorrowerFinder:
         wanted_hash = None
         if wanted and isinstance(plan_for_matching(found, wanted, now.date()), Nothing):
             wanted_hash = ports.hash_wanted(wanted)
-        matched = record.value.borrower_number if record else None
-        notice = ports.draft_notice_of_match(matched, found[0], wanted.language if wanted else "da")
+        notice = self._draft_notice(record, found[0], wanted)
         ports.persons.change(
             person_id,
             lambda each: each.mark_seen(now).confirm_borrower(
@@ -170,6 +182,35 @@ class BorrowerFinder:
         )
         if notice:
             ports.wake_mails()
+
+    def _note_match(
+        self,
+        person_id: str,
+        borrower: Borrower,
+        question: AddressQuestion,
+        record: Record[PersonRecord] | None,
+        wanted: WantedBorrower | None,
+    ) -> None:
+        """Mail the notice of a first match once, and remember that the person is asked."""
+        ports = self.ports
+        notice = self._draft_notice(record, borrower, wanted)
+        ports.persons.change(
+            person_id,
+            lambda each: each.note_match(question.match_hash),
+            ports.now(),
+            read=record,
+            others=notice,
+        )
+        if notice:
+            ports.wake_mails()
+
+    def _draft_notice(
+        self, record: Record[PersonRecord] | None, borrower: Borrower, wanted: WantedBorrower | None
+    ) -> tuple[Write, ...]:
+        stored = record.value if record else None
+        return self.ports.draft_notice_of_match(
+            stored, borrower, wanted.language if wanted else "da"
+        )
 
     def _forget(self, person_id: str, stored: PersonRecord | None) -> None:
         """Forget a borrower that was deleted, merged, or is another person's by now."""

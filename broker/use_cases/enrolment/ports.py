@@ -9,10 +9,12 @@ from typing import Final
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.matching import PersonFacts
+from broker.core.borrowers.matching import AddressQuestion, PersonFacts, fold_address
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.event_routes import TellPort, told_nobody
+from broker.core.identity.mail_addresses import masked
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.person_record import PersonRecord
 from broker.core.ports import LibrarySystem, Trail, Write
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.register_look_ups import LookUpRequests
@@ -56,16 +58,38 @@ class EnrolmentPorts:
             parts += [field.name, field.value, field.set]
         return self.hmacs.of("wanted-borrower", *parts)
 
+    def ask_about_match(
+        self, record: PersonRecord | None, borrower: Borrower, email: str | None
+    ) -> AddressQuestion | None:
+        """Return the question whether the address in a borrower is the person's own.
+
+        None where ``record``, of the person, names the borrower, where the record has no address,
+        and where ``email``, of the login, is the same.
+        """
+        if borrower.email is None or (record and record.borrower_number == borrower.number):
+            return None
+        if email and fold_address(email) == fold_address(borrower.email):
+            return None
+        return AddressQuestion(masked(borrower.email), self.hash_match(borrower))
+
+    def hash_match(self, borrower: Borrower) -> str:
+        """Return the keyed hash of a borrower and the address in it."""
+        return self.hmacs.of("first match", borrower.number, fold_address(borrower.email))
+
     def draft_notice_of_match(
-        self, matched: str | None, borrower: Borrower, language: str
+        self, record: PersonRecord | None, borrower: Borrower, language: str
     ) -> tuple[Write, ...]:
         """Return the writes that tell a borrower about its first match with this person.
 
-        ``matched`` is the borrower number in the person record. The notice goes to the address in
-        the library system: a record may carry the CPR number of another person, and its owner must
-        hear of it.
+        ``record`` is the person's. The notice goes to the address in the library system: a record
+        may carry the CPR number of another person, and its owner must hear of it. It is mailed
+        once, although the question about the address may return.
         """
-        if borrower.email is None or matched == borrower.number:
+        if borrower.email is None:
+            return ()
+        if record and record.borrower_number == borrower.number:
+            return ()
+        if record and record.match_hash == self.hash_match(borrower):
             return ()
         return self.draft_match_notice(borrower.number, borrower.email, language)
 

@@ -13,7 +13,7 @@ from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.change_plan import Change, find_case_reason, outcome, plan_for_matching
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
-from broker.core.borrowers.matching import can_be_claimed, is_possible_duplicate
+from broker.core.borrowers.matching import AddressQuestion, can_be_claimed, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
@@ -70,14 +70,14 @@ class _Attempt:
     enrolment: Enrolment | None
     lease: Lease
     ports: EnrolmentPorts
-    matched: str | None = None  # the borrower number in the person record
+    person: PersonRecord  # as it was when the attempt began
 
     @classmethod
     def of(cls, claimed: Claimed[PersonRecord], ports: EnrolmentPorts) -> "_Attempt":
         """Return the attempt at the enrolment of a claimed person."""
         record = claimed.record
         person = record.value
-        return cls(record.key.group, person.enrolment, claimed.lease, ports, person.borrower_number)
+        return cls(record.key.group, person.enrolment, claimed.lease, ports, person)
 
     def run(self) -> None:
         """Do all that can be done now. After a failure the enrolment is due again later."""
@@ -153,16 +153,30 @@ class _Attempt:
         elif self._current.claimed and borrower.number == self._current.claimed.borrower_number:
             made = EnrolmentOutcome.CLAIMED
         mails = self._draft_mails(borrower, made, wanted)
+        question = self._ask_about_match(borrower, made, wanted)
         if isinstance(planned, Change):
             borrower = self.ports.library.change(planned, self._hold_lease())
-        self._finish(borrower, made, wanted, mails)
+        self._finish(borrower, made, wanted, mails, question)
+
+    def _ask_about_match(
+        self, borrower: Borrower, made: EnrolmentOutcome, wanted: WantedBorrower
+    ) -> AddressQuestion | None:
+        """Return the question that the next login asks before it uses the borrower, or None.
+
+        A person who typed the code that was mailed to the address has answered it.
+        """
+        claim = self._current.claimed
+        is_proved = made is EnrolmentOutcome.CLAIMED and claim and not claim.is_by_card
+        if made is EnrolmentOutcome.CREATED or is_proved:
+            return None
+        return self.ports.ask_about_match(self.person, borrower, _email_of(wanted))
 
     def _draft_mails(
         self, borrower: Borrower, made: EnrolmentOutcome, wanted: WantedBorrower
     ) -> tuple[Write, ...]:
         """Return the welcome mail, or the notice to the address before the borrower is changed."""
         if made is not EnrolmentOutcome.CREATED:
-            return self.ports.draft_notice_of_match(self.matched, borrower, wanted.language)
+            return self.ports.draft_notice_of_match(self.person, borrower, wanted.language)
         if wanted.pin_to is None:
             return ()
         return self.ports.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
@@ -201,7 +215,7 @@ class _Attempt:
 
     def _find_possible_duplicates(self, wanted: WantedBorrower) -> tuple[Borrower, ...]:
         person = wanted.person
-        email = next((field.value for field in wanted.fields if field.name == _EMAIL), None)
+        email = _email_of(wanted)
         deadline = self._hold_lease()
         candidates = self.ports.library.find_similar(person.birth_date, email, deadline)
         ruled_out = self._current.ruled_out
@@ -237,6 +251,7 @@ class _Attempt:
         made: EnrolmentOutcome,
         wanted: WantedBorrower,
         mails: tuple[Write, ...],
+        question: AddressQuestion | None = None,
     ) -> None:
         ports = self.ports
         done = self._current.finish(made, ports.hash_wanted(wanted))
@@ -244,7 +259,10 @@ class _Attempt:
         now = ports.now()
 
         def end(person: PersonRecord) -> PersonRecord:
-            ended = person.with_enrolment(done).confirm_borrower(borrower, now, *hashes)
+            ended = person.with_enrolment(done)
+            if question and person.borrower_number != borrower.number:
+                return ended.note_match(question.match_hash)
+            ended = ended.confirm_borrower(borrower, now, *hashes)
             if ports.look_ups is None or wanted.cpr is None:
                 return ended
             return ports.look_ups.add_look_up(ended, wanted.cpr, borrower.number, wanted.register)
@@ -313,3 +331,7 @@ class _Attempt:
         if is_superseded:
             raise _Superseded
         self.enrolment = after
+
+
+def _email_of(wanted: WantedBorrower) -> str | None:
+    return next((field.value for field in wanted.fields if field.name == _EMAIL), None)

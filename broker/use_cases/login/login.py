@@ -7,6 +7,7 @@ from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Claim
+from broker.core.borrowers.matching import AddressAnswer
 from broker.core.errors import (
     REQUEST_UNSUPPORTED,
     BrowserUnmatched,
@@ -20,7 +21,7 @@ from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import denied
 from broker.core.login.next_step import Terms, can_claim, next_step
 from broker.core.login.refused_facts import RefusedFacts, refused_facts
-from broker.core.login.steps import Enrol, OfferUpgrade, Refuse, Step, TellChange
+from broker.core.login.steps import ConfirmAddress, Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
     GUARDED_ERRANDS,
     MOST_OCTETS,
@@ -280,6 +281,15 @@ class LoginFlow:
             held, lambda each: replace(each.relearning(), upgrade=False), now
         )
         return self.lookup.looked_up(kept, now)
+
+    def answer_address(self, held: Held, now: datetime, *, is_own: bool) -> Held:
+        """Add the person's answer to the question of a first match."""
+        step = self.step(held, now)
+        if not isinstance(step, ConfirmAddress):
+            return held
+        answer = AddressAnswer(step.question.match_hash, is_own)
+        answered = self.transactions.change(held, lambda each: each.answer_address(answer), now)
+        return self.lookup.looked_up(answered, now)
 
     def add_claim(self, held: Held, claim: Claim, now: datetime) -> Held:
         """Add that the person has shown a borrower to be theirs."""

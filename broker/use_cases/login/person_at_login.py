@@ -271,4 +271,4 @@ class PersonAtLogin:
 
 def _told(transaction: Transaction) -> tuple[object, ...]:
     """Return what a person has told beside their login, by which what is looked up of them goes."""
-    return transaction.proofs, transaction.upgrade
+    return transaction.proofs, transaction.upgrade, transaction.address_answer

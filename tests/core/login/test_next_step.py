@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.matching import AddressAnswer, AddressQuestion
 from broker.core.consent.consent import REMEMBERED_FOR, Question, ReceiptEvent, receipt
 from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service, Text
@@ -22,11 +23,14 @@ from broker.core.errors import (
     Status,
 )
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
+from broker.core.identity.rights import Ground
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import (
     Ask,
     Authenticate,
     Choose,
+    ClaimBorrower,
+    ConfirmAddress,
     Done,
     Enrol,
     Issue,
@@ -268,6 +272,40 @@ def test_a_case_names_its_reason(after: Next, permit: Any, agreed: Any) -> None:
     )
     assert isinstance(step, Refuse)
     assert step.reason == "several_borrowers"
+
+
+@pytest.mark.parametrize(
+    ("ground", "permits", "step"),
+    [
+        (Ground.NATIONAL_EID, True, ClaimBorrower),
+        (Ground.INSTITUTION, True, ClaimBorrower),
+        (Ground.INSTITUTION, False, Refuse),
+        (Ground.ALUMNI, True, Refuse),
+        (Ground.LIBRARY_ACCOUNT, True, Refuse),
+    ],
+)
+def test_a_possible_duplicate_is_claimed_with_the_right_to_create_only(
+    after: Next, permit: Any, agreed: Any, *, ground: Ground, permits: bool, step: type
+) -> None:
+    """The case may have been opened by another login of the person."""
+    decision = replace(permit(borrower="make"), ground=ground, permits_creation=permits)
+    case = Account(None, AccountState.CASE, reason="possible_duplicate", can_claim=True)
+    assert isinstance(after(replace(agreed(decision), account=case), decision), step)
+
+
+def test_nothing_comes_before_the_question_of_a_first_match(after: Next, permit: Any, agreed: Any) -> None:
+    """For a login, a sign-up and a new PIN; a request that may show no page is refused."""
+    question = AddressQuestion("a•••@e•••", "hash")
+    for ground in (Ground.NATIONAL_EID, Ground.ALUMNI):
+        decision = replace(permit(borrower="make"), ground=ground, permits_creation=True)
+        account = Account("7", AccountState.KNOWN, address_question=question)
+        asked = replace(agreed(decision), account=account)
+        for errand in (Errand.LOGIN, Errand.SIGN_UP, Errand.PIN):
+            assert after(replace(asked, errand=errand), decision) == ConfirmAddress(question, decision)
+        other = AddressAnswer("hash of another match", is_own=True)
+        assert isinstance(after(replace(asked, address_answer=other), decision), ConfirmAddress)
+        passive = replace(asked, request=replace(asked.request, is_passive=True))
+        assert after(passive, decision) == Refuse("passive", NO_PASSIVE, decision)
 
 
 def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any) -> None:

@@ -128,6 +128,8 @@ def settled(person: Person, page: TestResponse, upgrade: str = "yes") -> TestRes
             page = person.press(page, answer=upgrade)
         elif step == "changed":
             page = person.press(page)
+        elif step == "address":
+            page = person.press(page, answer="yes")
         elif step in {"authenticate", "enrol"}:
             page = person.get(found(page, "//main//a[contains(@class, 'button')]/@href"))
         else:

@@ -141,3 +141,28 @@ def test_a_refusal_of_the_library_system_ends_by_trying_again(visit: Visit, lang
     again = visit(language=language)
     log_in(again, name)
     again.page.wait_for_selector("main:is([data-step=ask], [data-step=changed], [data-step=upgrade])")
+
+
+def test_a_first_match_is_asked_about_its_address(visit: Visit, language: str) -> None:
+    """No, and the person's own address takes its place; the page after it leads to a new PIN."""
+    name = {"da-DK": "ida", "en-GB": "sara"}[language]
+    person = visit(language=language, looking=True)
+    cpr = persona(name).cpr or ""
+    number = old_account(person, name, cardnumber=cpr, userid=cpr)
+    log_in(person, name)
+    person.at("address")
+    assert f"{name}@old.example" not in person.page.content()
+    person.press("button[name=answer][value=no]")
+    person.at("proof")
+    person.write("#address", f"{name}@new.example")
+    person.press("button[value=mail]")
+    person.page.wait_for_selector("#code")
+    person.write("#code", person.code(f"{name}@new.example"))
+    person.press("button[value=code]")
+    person.at("ask")
+    person.agree()
+    person.at("changed", "new_address")
+    assert person.row(str(number))["email"] == f"{name}@new.example"
+    assert has(person, "main a[href*='/pin']")
+    person.press("main form button")
+    person.page.wait_for_selector("#assertion")

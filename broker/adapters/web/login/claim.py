@@ -1,4 +1,4 @@
-"""The page on which a person shows that a borrower which the library has already is theirs."""
+"""The pages on which a person says whose borrower it is: claims, and the address of a match."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
 from broker.core.identity.mail_addresses import masked
 from broker.core.input_normalization import without_invisible
 from broker.core.login.next_step import can_claim
-from broker.core.login.steps import ClaimBorrower
+from broker.core.login.steps import ClaimBorrower, ConfirmAddress
 from broker.core.login.transaction import Transaction
 from broker.use_cases.enrolment.claims import BorrowerClaims, Claimant
 from broker.use_cases.identity.person_resolution import display_name
@@ -42,10 +42,12 @@ _SHOWN_AT_THE_FORM: Final = (ClaimRefused, CodeRefused, TooMany)
 
 
 def blueprint(pages: "ClaimPages") -> Blueprint:
-    """Return ``/login/<transaction>/claim``."""
+    """Return ``/login/<transaction>/claim`` and ``/login/<transaction>/address``."""
     routes = Blueprint("claim", __name__)
     routes.get("/login/<name>/claim")(pages.ask)
     routes.post("/login/<name>/claim")(pages.answer)
+    routes.get("/login/<name>/address")(pages.ask_address)
+    routes.post("/login/<name>/address")(pages.answer_address)
     return routes
 
 
@@ -87,6 +89,29 @@ class ClaimPages:
             return self._answered(held, button, form)
         except _SHOWN_AT_THE_FORM as error:
             return self._refused(held, button, error, form)
+
+    def ask_address(self, name: str) -> Response:
+        """Ask whether the address in a borrower that matches for the first time is own."""
+        held = self.login.of_person(name)
+        step = self.ports.broker.step(held, self.ports.now())
+        if not isinstance(step, ConfirmAddress):
+            return redirect(self.pages.url(held.transaction), 303)
+        token = self.ports.forms.token(held.transaction, "address", self.ports.now())
+        address = step.question.masked_address
+        return self.pages.page(
+            "address.html", "address", held.transaction, token=token, address=address
+        )
+
+    def answer_address(self, name: str) -> Response:
+        """Store the answer, and show what is next."""
+        ports = self.ports
+        held = self.login.of_person(name)
+        form = ports.forms.read(request, held.transaction, "address", ports.now())
+        is_own = form.choice("answer", ("yes", "no")) == "yes"
+        answered = ports.broker.answer_address(held, ports.now(), is_own=is_own)
+        if answered is not held:
+            ports.tell(_address_answered(answered.transaction, ports.now(), is_own=is_own))
+        return self.pages.show(answered)
 
     def _answered(self, held: Held, button: str, form: SubmittedForm) -> Response:
         claimant = self._claimant(held)
@@ -178,6 +203,14 @@ class ClaimPages:
         )
         response.status_code = http
         return response
+
+
+def _address_answered(transaction: Transaction, now: datetime, *, is_own: bool) -> BrokerEvent:
+    if not is_own:
+        return _claim_refused(transaction, "address_not_own", now)
+    facts = {"reference": transaction.reference, "proof": "address"}
+    audit = of_login(AuditEventKind.PROVED, now, transaction.names, about="address")
+    return BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit)
 
 
 def _shown(transaction: Transaction, now: datetime) -> BrokerEvent:

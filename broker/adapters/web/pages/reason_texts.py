@@ -206,6 +206,15 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
+    "address_not_own": Explanation(
+        title=_("Log in with your national eID to correct the address"),
+        happened=_(
+            "The library account with your CPR number has a mail address that is not yours. "
+            "This login alone cannot change it, and nothing has been sent."
+        ),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
     "different_person": Explanation(
         title=_("The library has to check your account"),
         happened=_(

@@ -19,7 +19,7 @@ _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})
 _NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "constructed_number"})
 # A borrower needs a CPR number and a name, and this login brought none that may be used.
-_BY_ANOTHER_WAY: Final = _NUMBERLESS | {"national_eid_required", "name_required"}
+_BY_ANOTHER_WAY: Final = _NUMBERLESS | {"national_eid_required", "name_required", "address_not_own"}
 # Others are let in: the page says who.
 _OF_OTHERS: Final = frozenset({"no_affiliation", "no_policy_for_service", "too_young"})
 # Reason: the sign-up page that helps, and what the link to it reads.

@@ -51,7 +51,10 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
 
 
 def may_choose_pin(step: Done, transaction: Transaction) -> bool:
-    """Return whether the last page of a sign-up offers a PIN: for the borrower that it created."""
+    """Return whether the last page of a sign-up offers a PIN.
+
+    It does for a borrower that the sign-up created, or whose mail address it replaced.
+    """
     account = transaction.account
     return (
         transaction.errand is Errand.SIGN_UP
@@ -60,7 +63,7 @@ def may_choose_pin(step: Done, transaction: Transaction) -> bool:
         and step.decision.has(Right.CHOOSE_PIN)
         and account is not None
         and account.state is AccountState.DONE
-        and account.outcome is EnrolmentOutcome.CREATED
+        and (account.outcome is EnrolmentOutcome.CREATED or transaction.has_new_address)
     )
 
 

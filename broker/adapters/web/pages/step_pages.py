@@ -30,6 +30,7 @@ from broker.core.login.steps import (
     Authenticate,
     Choose,
     ClaimBorrower,
+    ConfirmAddress,
     Done,
     Enrol,
     Issue,
@@ -52,6 +53,7 @@ _PAGES: Final[dict[type[Step], str]] = {
     OfferUpgrade: "upgrade",
     Ask: "consent",
     ClaimBorrower: "claim",
+    ConfirmAddress: "address",
     TellChange: "changed",
 }
 _REFUSED_PAGE: Final = ("refused.html", 403)
@@ -91,6 +93,7 @@ class StepPages:
                 | OfferUpgrade()
                 | Ask()
                 | ClaimBorrower()
+                | ConfirmAddress()
                 | TellChange()
             ):
                 return redirect(self.url(held.transaction, _PAGES[type(step)]), 303)
@@ -160,7 +163,8 @@ class StepPages:
             "changed.html",
             "changed",
             held.transaction,
-            reason=step.outcome.value,
+            reason=step.outcome.value if step.outcome else "new_address",
+            pin=sign_up_result.pin_url(self.ports, held.transaction.request.service),
             affiliation=spoken(policy.label if policy else None),
             token=self.ports.forms.token(held.transaction, "changed", self.ports.now()),
         )

@@ -1,0 +1,182 @@
+"""The first match with a borrower: its mail address may be another person's who has had this CPR number in the record.
+
+Source: docs/persons-and-borrowers.md.
+"""
+
+from typing import Any, Final
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.attacks.test_persons import asserted
+from tests.plugins.house import House, found, mark
+from tests.plugins.requirements.visits import code_to, links, log_in, proved, sign_up
+
+ASTA: Final = "1403044004"
+THEIRS: Final = "stranger@old.example"
+OWN: Final = "asta@own.example"
+
+
+def registered(house: House, **changes: Any) -> int:
+    """Let the library have a borrower with Asta's CPR number and somebody's mail address, and return its number."""
+    row = {
+        "surname": "Ravn",
+        "firstname": "Asta",
+        "cardnumber": ASTA,
+        "userid": ASTA,
+        "email": THEIRS,
+        "library_id": "AUL",
+        "category_id": "STUDENT",
+    }
+    return int(house.koha.patrons.create(row | changes)["patron_id"])
+
+
+def named(house: House) -> set[str | None]:
+    """Return the borrower numbers in the records of all persons."""
+    records = house.parts.enrolment_ports.persons.list_all(house.clock.now())
+    return {each.value.borrower_number for each in records}
+
+
+def notices(house: House) -> list[tuple[str, ...]]:
+    """Return the recipients of all mails so far."""
+    return [mail.recipients for mail in house.mailbox.mails()]
+
+
+@pytest.mark.parametrize("service", ["my-loans", "myprint"])
+def test_the_question_returns_at_every_login_until_it_is_answered(house: House, service: str) -> None:
+    """Nothing leaves, the record names no borrower, and the address is masked; its owner gets one mail."""
+    registered(house)
+    for _ in range(2):
+        person = house.person()
+        page = person.log_in("asta", service=service)
+        assert mark(page)[0] == "address"
+        assert THEIRS not in page.get_data(as_text=True)
+        # No other address of the login leads past it.
+        name = page.request.path.split("/")[2]
+        for way in ("consent", "claim", "proof", "changed"):
+            assert mark(person.get(f"/login/{name}/{way}"))[0] == "address"
+    assert named(house) == {None}
+    assert notices(house) == [(THEIRS,)]
+
+
+def test_a_yes_is_the_last_question(house: House) -> None:
+    """From then on the record names the borrower, and no later login is asked."""
+    number = registered(house)
+    person = house.person()
+    page = person.press(person.log_in("asta"), answer="yes")
+    assert house.landing(person.agree(page)).attributes["uid"] == (str(number),)
+    assert named(house) == {str(number)}
+    assert mark(house.person().log_in("asta"))[0] == "ask"
+    assert notices(house) == [(THEIRS,)]
+
+
+@pytest.mark.parametrize("address", ["asta@post.au.example", "ASTA@post.au.example", None])
+def test_the_login_s_own_address_asks_nothing(house: House, address: str | None) -> None:
+    """Nor does a record without an address."""
+    number = registered(house, email=address)
+    assert mark(house.person().log_in("asta"))[0] == "ask"
+    assert named(house) == {str(number)}
+
+
+def test_a_no_leads_to_an_own_address_and_a_new_pin(house: House) -> None:
+    """The proved address takes the place of the other one, and a page leads to a new PIN."""
+    number = registered(house)
+    person = house.person()
+    page = person.press(person.log_in("asta"), answer="no")
+    assert mark(page)[0] == "proof"
+    assert house.koha.patrons.row(number)["email"] == THEIRS
+    page = proved(person, page, OWN)
+    assert house.koha.patrons.row(number)["email"] == OWN
+    page = person.get(person.post(page.request.path, consent(page)).location)
+    assert mark(page) == ("changed", "new_address")
+    assert [each for each in links(page) if "/pin" in each]
+    assert house.landing(person.press(page)).attributes["uid"] == (str(number),)
+    assert named(house) == {str(number)}
+
+
+def consent(page: TestResponse) -> dict[str, str]:
+    """Return the form that says yes to the consent page."""
+    return {"token": found(page, "//form[@class='answer']//input[@name='token']/@value"), "answer": "yes"}
+
+
+def test_a_sign_up_after_a_no_ends_with_the_choice_of_a_pin(house: House) -> None:
+    """The last page has the form: somebody else may know the old PIN."""
+    registered(house)
+    person = house.person()
+    page = person.press(sign_up(person, asserted(), "student"), answer="no")
+    page = proved(person, page, OWN)
+    page = person.agree(page)
+    page = person.get(page.location) if page.status_code == 303 else page
+    assert mark(page)[0] == "done"
+    assert 'name="pin"' in page.get_data(as_text=True)
+
+
+def test_alumni_who_say_no_need_the_national_eid(house: House) -> None:
+    """Some alumni portals let people register themselves: they change no address."""
+    number = registered(house)
+    who = asserted(eduPersonScopedAffiliation=("alum@au.dk",), eduPersonPrimaryAffiliation=("alum",))
+    person = house.person()
+    page = person.press(log_in(person, who), answer="no")
+    assert mark(page) == ("refuse", "address_not_own")
+    assert house.koha.patrons.row(number)["email"] == THEIRS
+    assert named(house) == {None}
+
+
+def test_a_yes_is_for_the_address_on_the_page(house: House) -> None:
+    """It was replaced meanwhile: the question is asked about the new one."""
+    number = registered(house)
+    person = house.person()
+    page = person.log_in("asta")
+    row = house.koha.patrons.row(number)
+    names = ("surname", "firstname", "cardnumber", "userid", "library_id", "category_id")
+    house.koha.patrons.change(number, {**{name: row[name] for name in names}, "email": "other@old.example"})
+    page = person.press(page, answer="yes")
+    assert mark(page)[0] == "address"
+    assert named(house) == {None}
+
+
+def test_the_library_account_is_not_the_person_s_before_the_answer(house: House) -> None:
+    """A login with number and PIN is led to the person of the CPR number only once their record names the borrower."""
+    number = registered(house)
+    house.person().log_in("asta")
+    borrower = house.parts.library.read(str(number), house.clock.now().replace(year=2099))
+    assert borrower is not None
+    person_id = house.broker.lookup.persons.find_cpr_person_of(borrower, house.clock.now())
+    assert person_id
+    assert not house.parts.borrower_finder.has_borrower(person_id, str(number))
+
+
+def test_a_claim_by_card_number_is_asked_about_the_address(house: House) -> None:
+    """The card number proves no mailbox: its owner is told, and the next page asks."""
+    number = registered(house, userid="old.asta", cardnumber="T-77", date_of_birth="2004-03-14")
+    person = house.person()
+    page = person.agree(person.log_in("asta"))
+    assert mark(page) == ("claim", "offer")
+    page = person.press(page, do="card", card="T-77")
+    assert mark(page)[0] == "address"
+    assert named(house) == {None}
+    assert notices(house) == [(THEIRS,)]
+    page = person.press(page, answer="no")
+    proved(person, page, OWN)
+    assert house.koha.patrons.row(number)["email"] == OWN
+
+
+def test_a_claim_by_code_has_answered_the_question(house: House) -> None:
+    """Its person reads the mailbox."""
+    number = registered(house, userid="old.asta", cardnumber="T-77", date_of_birth="2004-03-14")
+    person = house.person()
+    page = person.press(person.agree(person.log_in("asta")), do="mail")
+    page = person.press(page, code=code_to(house, THEIRS))
+    assert house.landing(page).attributes["uid"] == (str(number),)
+    assert named(house) == {str(number)}
+
+
+def test_a_silent_library_leaves_the_question_for_the_next_login(house: House) -> None:
+    """The address was proved and could not be written: the page says so, and the record names nobody."""
+    number = registered(house)
+    person = house.person()
+    page = person.press(person.log_in("asta"), answer="no")
+    house.koha.faults.plan("change", "failed before", 9)
+    page = proved(person, page, OWN)
+    assert mark(page) == ("refuse", "library_unavailable")
+    assert (named(house), house.koha.patrons.row(number)["email"]) == ({None}, THEIRS)
