@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bench import processes
-from bench.brokers import Setup, broker_running, environment
+from bench.brokers import Setup, broker_running
 from bench.browsers import known_broker, site_of
 from bench.figures import Figure, Row, part, row
 from broker.adapters.saml.gate import http_bindings, signature
@@ -23,7 +23,7 @@ from broker.demo.check.persona_walk import texts
 from broker.demo.library import services
 from broker.demo.people.persona import Persona, by_university
 from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import HUB
+from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.run.running_demo import Running
 from broker.demo.upstreams import wayf_hub
 
@@ -104,10 +104,16 @@ def cpr_of(who: Persona) -> str:
     return who.attributes["schacPersonalUniqueID"][0].rpartition(":")[2]
 
 
+def _open_connections(setting: Setting) -> None:
+    text = setting.config.read_text()
+    setting.config.write_text(text.replace("[library]\n", f"[library]\nconnections = {_CONNECTIONS}\n", 1))
+    if f"connections = {_CONNECTIONS}" not in setting.config.read_text():
+        raise SystemExit("the demo's configuration has no table [library]")
+
+
 def rows() -> Iterator[Row]:
     """Let everybody come at once to a broker with two workers."""
-    connections = {"BROKER_LIBRARY__CONNECTIONS": str(_CONNECTIONS)}
-    with environment(connections), broker_running(Setup(workers=2)) as demo:
+    with broker_running(Setup(workers=2, prepare=_open_connections)) as demo:
         key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
         figures = Figures()
         calls, spent = len(demo.patrons.access.lines()), processes.cpu(demo.broker.pid)

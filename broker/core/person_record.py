@@ -204,9 +204,10 @@ class PersonRecord:
 
     def drop_receipt(self, service_name: str, record_id: str) -> "PersonRecord":
         """Return the record without an answer that came too late to count."""
+        others = {name: each for name, each in self.receipts.items() if name != service_name}
         before = self.receipts.get(service_name, ())
         kept = tuple(each for each in before if each.record_id != record_id)
-        return replace(self, receipts={**self.receipts, service_name: kept})
+        return replace(self, receipts={**others, service_name: kept} if kept else others)
 
     def list_proofs(self, now: datetime) -> tuple[Proved, ...]:
         """Return the proofs that have not ended, by name."""

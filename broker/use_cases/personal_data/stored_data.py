@@ -153,9 +153,9 @@ class StoredData:
 
         What was written after a line's time stays: the person has come again.
         """
+        latest = {line.person_id: line.at for line in self.forgotten_log.read()}
         return sum(
-            self._delete(self.find_of_person(line.person_id), line.at) > 0
-            for line in self.forgotten_log.read()
+            self._delete(self.find_of_person(person_id), at) > 0 for person_id, at in latest.items()
         )
 
     def count_restored(self) -> int:

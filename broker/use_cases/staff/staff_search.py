@@ -118,11 +118,13 @@ class StaffSearch:
         record = self.cases.ports.persons.read(person_id, now) if person_id else None
         if person_id is None or record is None:
             return FoundPerson(None, page, None, (), (), None) if page else None
-        enrolment = describe_enrolment(person_id, record.value)
+        has_account = record.value.enrolment or record.value.borrower_number
+        enrolment = describe_enrolment(person_id, record.value) if has_account else None
+        number = enrolment.number if enrolment else None
         proofs = record.value.list_proofs(now)
-        mails = self._list_mails(enrolment.number, person_id)
+        mails = self._list_mails(number, person_id)
         note = record.value.register_note
-        return FoundPerson(person_id, page, enrolment, proofs, mails, enrolment.number, note)
+        return FoundPerson(person_id, page, enrolment, proofs, mails, number, note)
 
     def _unknown_borrower(self, number: str) -> FoundPerson:
         return FoundPerson(None, None, None, (), self._list_mails(number), number)

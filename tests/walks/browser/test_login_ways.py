@@ -233,6 +233,33 @@ def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("language", "heading"), [("da", "Slet det nu?"), ("en", "Delete it now?")])
+def test_a_person_sees_and_deletes_what_is_kept(visit: Visit, language: str, heading: str) -> None:
+    """After one fresh login, in two presses; the next login asks for the consent again."""
+    person = visit()
+    to_my_loans(person, "wayf")
+    person.pick("dan")
+    person.at("ask")
+    person.tick("#remember")
+    number = land(person)
+    person.open("broker", f"/my-choices?do=kept&lang={language}")
+    person.at("choices", "begin")
+    person.press("main .ways a[href*=wayf]")
+    person.pick("dan")
+    person.at("choices", "kept")
+    assert person.find("[data-kind=receipts]").count() == 1
+    person.press("main a[href*='do=forget']")
+    person.at("choices", "confirm")
+    assert person.text("h1") == heading
+    person.press("main form button")
+    person.at("choices", "forgotten")
+    to_my_loans(person, "wayf")
+    person.pick("dan")
+    person.at("ask")
+    assert land(person) == number
+
+
+@pytest.mark.slow
 def test_by_keyboard_and_without_scripts_it_is_the_same(visit: Visit) -> None:
     """Number, PIN and code, and the page of choices, need neither a mouse nor scripts."""
     for name, ways in (("ivan", {"keys": True}), ("pia", {"scripts": False})):
