@@ -110,7 +110,8 @@ ANY_LOGIN: Final = Given()
 class Compared:
     """The sets that personas are chosen for: one, or two that are compared.
 
-    ``changed`` are the affiliations whose policy is not the same in both; None: all.
+    ``changed`` are the affiliations whose policy is not the same in both; None: all. ``contested``
+    are the affiliations that one set knows and another does not.
     """
 
     sets: tuple[PolicySet, ...]
@@ -119,6 +120,8 @@ class Compared:
     affiliations: frozenset[str] = field(init=False, repr=False)
     changed: frozenset[str] | None = field(init=False, repr=False)
     proofs: frozenset[str] = field(init=False, repr=False)
+    conditions: Mapping[str, Mapping[Names, None]] = field(init=False, repr=False)
+    contested: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         written: dict[str, set[str]] = {name: set() for name in AFFILIATIONS}
@@ -133,15 +136,17 @@ class Compared:
         object.__setattr__(
             self, "proofs", frozenset(name.removesuffix(PROOF_DOMAIN) for name in domains)
         )
-
-    @property
-    def contested(self) -> frozenset[str]:
-        """Return the affiliations that one set knows and another does not."""
-        return frozenset(
+        looking = [each for policies in self.sets for each in conditions_of(policies)]
+        conditions: dict[str, dict[Names, None]] = {}
+        for name, values in _named((*looking, *self.given.conditions)):
+            conditions.setdefault(name, {})[values] = None
+        object.__setattr__(self, "conditions", conditions)
+        contested = (
             value
-            for value in self.affiliations
+            for value in known
             if not all(is_known(value, each.named_affiliations) for each in self.sets)
         )
+        object.__setattr__(self, "contested", frozenset(contested))
 
 
 def _named(conditions: Iterable[Condition]) -> Iterator[tuple[str, Names]]:
@@ -223,7 +228,6 @@ class Crowd:
     day: date
     values: Mapping[str, Names] = field(init=False, repr=False)
     _kinds: dict[tuple[str, str], object] = field(default_factory=dict, init=False, repr=False)
-    _conditions: dict[str, list[Names]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         anything = Source(self.source.upstream)
@@ -237,11 +241,6 @@ class Crowd:
             if found:
                 values[name] = found
         object.__setattr__(self, "values", values)
-        conditions = [each for policies in self.compared.sets for each in conditions_of(policies)]
-        for name, written in _named((*conditions, *self.compared.given.conditions)):
-            known = self._conditions.setdefault(name, [])
-            if written not in known:
-                known.append(written)
 
     def personas(self) -> Iterator[Persona]:
         """Yield one persona for each way in which the sets decide."""
@@ -263,7 +262,7 @@ class Crowd:
             if name in {*persona.shown, *AFFILIATIONS, CATEGORY} or name.endswith(PROOF_DOMAIN):
                 continue
             more = {**persona.shown, name: values[-1:]}
-            if name not in self._conditions or self.decides_alike(persona, more):
+            if name not in self.compared.conditions or self.decides_alike(persona, more):
                 persona = replace(persona, shown=more)
         return persona
 
@@ -381,7 +380,9 @@ class Crowd:
         """Return what conditions tell apart of a value."""
         known = self._kinds.get((name, value))
         if known is None:
-            met = tuple(value_allowed(value, each) for each in self._conditions.get(name, ()))
+            met = tuple(
+                value_allowed(value, each) for each in self.compared.conditions.get(name, ())
+            )
             contested = value in self.compared.contested and value
             known = (met, rank_of(name, value), contested)
             self._kinds[name, value] = known
@@ -422,7 +423,9 @@ class Crowd:
                 contested = value in self.compared.contested
                 if rank <= present and not contested:
                     continue
-                met = sum(value_allowed(value, each) for each in self._conditions.get(name, ()))
+                met = sum(
+                    value_allowed(value, each) for each in self.compared.conditions.get(name, ())
+                )
                 key: object = value if contested else rank
                 if key not in added or added[key][0] > met:
                     added[key] = (met, name, value)
