@@ -222,8 +222,14 @@ class BorrowerAtLogin:
         return found
 
     def _replace_address(self, borrower_number: str, address: str) -> None:
+        """Replace the address, and end what reached the holder of the other one.
+
+        That is ended before too: the change may be carried out although its answer is lost.
+        """
         change = Change(borrower_number, ((_EMAIL, address),))
+        self.ports.end_mailed_access(borrower_number)
         self.finder.call(lambda deadline: self.ports.library.change(change, deadline))
+        self.ports.end_mailed_access(borrower_number)
 
     def _update_case(
         self,
