@@ -16,6 +16,7 @@ from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import audit_operations, personal_data
 from broker.app.assembly import Parts, assemble, now
 from broker.app.personal_data import ForgottenFile, NoPerson, find_person, open_stored_data
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import Proved
@@ -135,6 +136,19 @@ def test_an_export_names_no_borrower_of_another_person(lived_parts: Parts) -> No
     assert ASTA.number in text
     assert "990017" not in text
     assert "990018" not in text
+
+
+def test_a_borrower_that_became_another_persons_is_neither_shown_nor_deleted(lived_parts: Parts) -> None:
+    """The desk corrected the number in the account; who had it by mistake has not been looked up since."""
+    karla = Life(lived_parts, KARLA).id
+    corrected = Borrower(ASTA.number, "STUDENT")
+    persons = lived_parts.enrolment_ports.persons
+    persons.change(karla, lambda record: record.confirm_borrower(corrected, now()), now())
+    assert asta(lived_parts) == PersonIds((Life(lived_parts, ASTA).id,))
+    account = persons.read(find_person(lived_parts, borrower=ASTA.number).ids[1], now())
+    assert account
+    personal_data.forget(lived_parts, asta(lived_parts))
+    assert persons.read(account.key.group, now()) == account
 
 
 def test_every_row_of_the_retention_table_is_deleted_or_ends_by_itself(lived_parts: Parts) -> None:

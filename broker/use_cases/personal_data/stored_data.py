@@ -111,11 +111,16 @@ class StoredData:
     patience: timedelta = timedelta(seconds=120)
 
     def find_of_person(self, person_id: str) -> PersonIds:
-        """Return what leads to a person's records: the id, and the library id of their borrower."""
+        """Return what leads to a person's records: the id, and the library id of their borrower.
+
+        Not of a borrower that the library system has since confirmed as another person's.
+        """
         number = None
         with suppress(RecordUnreadable):
             record = self.persons.read(person_id, self.now())
             number = record.value.borrower_number if record else None
+        if number and self.persons.find_by_borrower(number, self.now()) not in {None, person_id}:
+            number = None
         return self._with_library_ids((person_id,), number)
 
     def find_of_borrower(self, borrower_number: str) -> PersonIds:
