@@ -259,7 +259,12 @@ class BorrowerAtLogin:
         elif found.finding is Finding.FOUND and enrolment and _was_shown_by_search(enrolment):
             now = self.ports.now()
             after = enrolment.retry(now) if enrolment.wanted else None
-            self.ports.persons.change(person_id, lambda each: each.with_enrolment(after), now)
+
+            def end_case(each: PersonRecord) -> PersonRecord:
+                # Another login may have ended it, and asked for something.
+                return each.with_enrolment(after) if each.enrolment == enrolment else each
+
+            self.ports.persons.change(person_id, end_case, now)
             self.requests.wake.set()
 
     def _find_unchanged(
