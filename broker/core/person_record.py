@@ -246,6 +246,7 @@ class PersonRecord:
         is_asked = self.register_asked_at is not None and self.register_asked_at > moment
         kept = replace(
             self if is_confirmed else self.forget_borrower(),
+            match_hash=self.match_hash if self.last_seen > moment else None,
             enrolment=enrolment if enrolment and enrolment.requested_at > moment else None,
             browsers=tuple(
                 each for each in self.browsers if each.expires_at > KNOWN_BROWSER.until(moment)
