@@ -179,9 +179,11 @@ class PersonRecord:
             return self
         return replace(self, register_look_up=look_up)
 
-    def replace_look_up(self, look_up: RegisterLookUp) -> "PersonRecord":
-        """Return the record with ``look_up`` in the place of the one before it."""
-        return replace(self, register_look_up=look_up)
+    def postpone_look_up(self, look_up: RegisterLookUp, due_at: datetime) -> "PersonRecord":
+        """Return the record with ``look_up`` due later, unless it has ended or been deleted."""
+        if self.register_look_up != look_up:
+            return self
+        return replace(self, register_look_up=look_up.postpone(due_at))
 
     def end_look_up(self, note: str | None, now: datetime) -> "PersonRecord":
         """Return the record after a look-up, without its CPR number."""
