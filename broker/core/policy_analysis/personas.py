@@ -221,12 +221,16 @@ class Persona:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The personas who come from one source on one day."""
+    """The personas who come from one source on one day.
+
+    ``provable`` are, by set, the affiliations that ask for a proof and are open from here.
+    """
 
     source: Source
     compared: Compared
     day: date
     values: Mapping[str, Names] = field(init=False, repr=False)
+    provable: tuple[Names, ...] = field(init=False, repr=False)
     _kinds: dict[tuple[str, str], object] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -241,6 +245,15 @@ class Crowd:
             if found:
                 values[name] = found
         object.__setattr__(self, "values", values)
+        provable = (
+            tuple(
+                policy.affiliation
+                for policy in policies.policies
+                if policy.proofs and any(map(self._is_open, policy.match))
+            )
+            for policies in self.compared.sets
+        )
+        object.__setattr__(self, "provable", tuple(provable))
 
     def personas(self) -> Iterator[Persona]:
         """Yield one persona for each way in which the sets decide."""
@@ -452,14 +465,13 @@ class Crowd:
             return
         yield None
         intents: dict[str, None] = {}
-        for policies in self.compared.sets:
+        for policies, provable in zip(self.compared.sets, self.provable, strict=True):
             facts = self._facts(shown, level, None, policies)
             matched, _ = matching_policies(policies, facts, self.day)
             intents |= {policy.affiliation: None for policy, _ in matched[1:]}
-            for policy in policies.policies:
-                chosen = replace(facts, intent=policy.affiliation)
-                if policy.proofs and missing_proof(policies, chosen, self.day):
-                    intents[policy.affiliation] = None
+            for affiliation in provable:
+                if missing_proof(policies, replace(facts, intent=affiliation), self.day):
+                    intents[affiliation] = None
         yield from intents
 
     def _deciding(
