@@ -151,7 +151,7 @@ def assemble(settings: config.Config) -> Parts:
     library = LockedChanges(breaker, store, ring.index, now)
     pins = _pins(settings, opened, library, wake, trail.tell)
     pin_mails = pins.pin_mails
-    ports = _enrolment_ports(settings, ring, library, trail, pin_mails)
+    ports = _enrolment_ports(settings, ring, library, trail, pins)
     look_ups = _look_ups(ports, opened.register)
     codes, outbox = pin_mails.codes, pin_mails.outbox
     finder = BorrowerFinder(ports, waiting, settings.library.mode == "live")
@@ -263,8 +263,9 @@ def _enrolment_ports(
     ring: key_ring.KeyRing,
     library: LockedChanges,
     trail: ToldTrail,
-    pin_mails: PinMails,
+    pins: "_Pins",
 ) -> EnrolmentPorts:
+    pin_mails = pins.pin_mails
     store = pin_mails.codes.store
     persons = PersonRecords(store, ring.index)
     return EnrolmentPorts(
@@ -279,6 +280,7 @@ def _enrolment_ports(
         draft_welcome_mail=pin_mails.draft_welcome_mail,
         draft_match_notice=pin_mails.draft_match_notice,
         wake_mails=pin_mails.outbox.wake_worker,
+        end_mailed_access=pins.choices.end_mailed_access,
     )
 
 

@@ -179,9 +179,11 @@ class PersonRecord:
             return self
         return replace(self, register_look_up=look_up)
 
-    def replace_look_up(self, look_up: RegisterLookUp) -> "PersonRecord":
-        """Return the record with ``look_up`` in the place of the one before it."""
-        return replace(self, register_look_up=look_up)
+    def postpone_look_up(self, look_up: RegisterLookUp, due_at: datetime) -> "PersonRecord":
+        """Return the record with ``look_up`` due later, unless it has ended or been deleted."""
+        if self.register_look_up != look_up:
+            return self
+        return replace(self, register_look_up=look_up.postpone(due_at))
 
     def end_look_up(self, note: str | None, now: datetime) -> "PersonRecord":
         """Return the record after a look-up, without its CPR number."""
@@ -246,6 +248,7 @@ class PersonRecord:
         is_asked = self.register_asked_at is not None and self.register_asked_at > moment
         kept = replace(
             self if is_confirmed else self.forget_borrower(),
+            match_hash=self.match_hash if self.last_seen > moment else None,
             enrolment=enrolment if enrolment and enrolment.requested_at > moment else None,
             browsers=tuple(
                 each for each in self.browsers if each.expires_at > KNOWN_BROWSER.until(moment)

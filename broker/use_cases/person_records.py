@@ -171,13 +171,20 @@ class PersonRecords:
     def _write_indexes(
         self, person_id: str, before: PersonRecord | None, after: PersonRecord, now: datetime
     ) -> None:
-        """Write after the record: an entry that leads nowhere is ignored by its readers."""
+        """Write after the record: an entry that leads nowhere is ignored by its readers.
+
+        A borrower leads to the person whom the library system has confirmed last.
+        """
         entry = IndexEntry(person_id)
         until = INDEX.until(after.last_seen)
         number = after.borrower_number
         written = (before.borrower_number, before.last_seen) if before else None
         if number and written != (number, after.last_seen):
-            self._index.put(self._borrower_key(number), entry, until, now)
+            is_confirmed = before is None or (
+                before.borrower_confirmed_at != after.borrower_confirmed_at
+            )
+            if is_confirmed or self.find_by_borrower(number, now) in {None, person_id}:
+                self._index.put(self._borrower_key(number), entry, until, now)
         if after.is_for_staff:
             self._index.put(_staff_key(person_id), entry, until, now)
         elif before and before.is_for_staff:

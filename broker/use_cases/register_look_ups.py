@@ -189,9 +189,9 @@ class RegisterLookUps:
         if look_up is None:
             return
         now = self.now()
-        later = look_up.postpone(now + retry_delay(look_up.attempts))
+        due_at = now + retry_delay(look_up.attempts)
         person_id = claimed.record.key.group
-        self.persons.change(person_id, lambda record: record.replace_look_up(later), now)
+        self.persons.change(person_id, lambda each: each.postpone_look_up(look_up, due_at), now)
 
     def _rest(self) -> None:
         self._rests_until = self.now() + min(retry_delay(self._failures), _LONGEST_REST)

@@ -208,6 +208,15 @@ def test_no_answer_tells_why_a_card_number_alone_is_not_enough(house: House) -> 
     assert len(answers) == 1
 
 
+def test_a_user_name_takes_no_place_of_a_code(house: House) -> None:
+    """Somebody of the same name and birth date can guess it; the card number of the same account does."""
+    number = old_account(house, surname="Ravn", email=None)
+    person, page = claiming(house)
+    assert mark(person.press(page, do="card", card="asta.g")) == ("claim", "claim_refused")
+    page = person.press(person.get(page.request.path), do="card", card="T-77")
+    assert house.landing(person.agree(page)).attributes["uid"] == (str(number),)
+
+
 def token_of(page: TestResponse) -> str:
     """Return the token of the page's form."""
     token = re.search(rb'name="token" value="([^"]+)"', page.get_data())

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.core.errors import LinkGone
 from tests.attacks.test_persons import asserted
 from tests.plugins.house import House, found, mark
 from tests.plugins.requirements.visits import code_to, links, log_in, proved, sign_up
@@ -92,6 +93,25 @@ def test_a_no_leads_to_an_own_address_and_a_new_pin(house: House) -> None:
     assert [each for each in links(page) if "/pin" in each]
     assert house.landing(person.press(page)).attributes["uid"] == (str(number),)
     assert named(house) == {str(number)}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_no_ends_what_reached_the_other_mailbox(house: House, lost: bool) -> None:
+    """A PIN link and a known browser of the stranger would lead into the account, even where the answer is lost."""
+    number = str(registered(house))
+    token = house.parts.codes.make_link(number)
+    assert token
+    browsers = house.parts.library_logins.browsers
+    known = browsers.remember(number)
+    person = house.person()
+    page = person.press(person.log_in("asta"), answer="no")
+    assert house.parts.codes.find_link(token) == number
+    if lost:
+        house.koha.faults.plan("change", "failed after", 9)
+    proved(person, page, OWN)
+    with pytest.raises(LinkGone):
+        house.parts.codes.find_link(token)
+    assert browsers.find([known]) == ()
 
 
 def consent(page: TestResponse) -> dict[str, str]:

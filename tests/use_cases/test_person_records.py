@@ -83,6 +83,19 @@ def test_a_borrower_number_leads_to_the_person_as_long_as_the_record_lasts(perso
     assert persons.find_by_borrower("17", NOW + timedelta(days=1400)) == "anna"
 
 
+def test_a_borrower_leads_to_the_person_who_was_confirmed_last(persons: PersonRecords) -> None:
+    """A person who had it before takes nothing back by a login that the library system is not asked for."""
+    borrower = Borrower("17", "STUD")
+    persons.change("anna", lambda person: person.confirm_borrower(borrower, NOW), NOW)
+    later = NOW + timedelta(days=2)
+    persons.change("bo", lambda person: person.confirm_borrower(borrower, later), later)
+    persons.change("anna", lambda person: person.mark_seen(later), later)
+    assert persons.find_by_borrower("17", later) == "bo"
+    again = later + timedelta(days=2)
+    persons.change("anna", lambda person: person.mark_seen(again).confirm_borrower(borrower, again), again)
+    assert persons.find_by_borrower("17", again) == "anna"
+
+
 def test_a_dropped_person_is_gone(persons: PersonRecords) -> None:
     """Neither the record nor what leads to it stays."""
     persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
@@ -184,6 +197,9 @@ def test_what_was_written_after_a_deletion_stays() -> None:
     kept = old.add_receipt("my-loans", fresh, later).keep_after(NOW)
     assert kept == PersonRecord(NOW, receipts={"my-loans": (fresh,)})
     assert old.keep_after(NOW - timedelta(seconds=1)) == old
+    asked = PersonRecord(NOW).note_match("hash")
+    assert asked.keep_after(NOW) is None
+    assert asked.keep_after(NOW - timedelta(seconds=1)) == asked
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server)])

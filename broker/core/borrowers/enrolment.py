@@ -118,7 +118,12 @@ class Enrolment:
         return replace(self.retry(now), ruled_out=ruled_out, claimed=claimed)
 
     def claim(self, claim: Claim, now: datetime) -> "Enrolment":
-        """Return the enrolment after the person has shown that a borrower is theirs."""
+        """Return the enrolment after the person has shown that a borrower is theirs.
+
+        Not one that staff have ruled out since.
+        """
+        if claim.borrower_number in self.ruled_out:
+            return self
         return replace(self.retry(now), claimed=claim)
 
     def count_create(self) -> "Enrolment":

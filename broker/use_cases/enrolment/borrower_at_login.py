@@ -222,8 +222,14 @@ class BorrowerAtLogin:
         return found
 
     def _replace_address(self, borrower_number: str, address: str) -> None:
+        """Replace the address, and end what reached the holder of the other one.
+
+        That is ended before too: the change may be carried out although its answer is lost.
+        """
         change = Change(borrower_number, ((_EMAIL, address),))
+        self.ports.end_mailed_access(borrower_number)
         self.finder.call(lambda deadline: self.ports.library.change(change, deadline))
+        self.ports.end_mailed_access(borrower_number)
 
     def _update_case(
         self,
@@ -253,7 +259,12 @@ class BorrowerAtLogin:
         elif found.finding is Finding.FOUND and enrolment and _was_shown_by_search(enrolment):
             now = self.ports.now()
             after = enrolment.retry(now) if enrolment.wanted else None
-            self.ports.persons.change(person_id, lambda each: each.with_enrolment(after), now)
+
+            def end_case(each: PersonRecord) -> PersonRecord:
+                # Another login may have ended it, and asked for something.
+                return each.with_enrolment(after) if each.enrolment == enrolment else each
+
+            self.ports.persons.change(person_id, end_case, now)
             self.requests.wake.set()
 
     def _find_unchanged(

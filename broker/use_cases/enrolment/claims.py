@@ -80,10 +80,13 @@ class BorrowerClaims:
     def claim_by_card(self, claimant: Claimant, card_number: str) -> Claim:
         """Return the claim of the borrower with a card number, of whom the whole name agrees.
 
+        A user name, which others can guess, does not do.
+
         ClaimRefused, the same for every reason; TooMany after five card numbers within a day.
         """
         borrower = self._find_card(claimant, card_number)
-        if borrower is None or not self._fits(borrower, claimant, is_by_card=True):
+        is_card = borrower and (borrower.card or "").casefold() == card_number.casefold()
+        if not (borrower and is_card and self._fits(borrower, claimant, is_by_card=True)):
             raise ClaimRefused("no borrower of this card number can be claimed")
         return Claim(borrower.number, is_by_card=True)
 

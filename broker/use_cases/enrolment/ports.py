@@ -31,6 +31,7 @@ class EnrolmentPorts:
     ``trust_for`` is how long an answer of the library system counts. ``draft_welcome_mail`` returns
     the writes that queue the welcome mail of a created borrower: number, address and language.
     ``draft_match_notice`` does so for the notice to a borrower that a login was led to.
+    ``end_mailed_access`` ends the PIN links, login codes and known browsers of a borrower.
     """
 
     library: LibrarySystem
@@ -44,6 +45,7 @@ class EnrolmentPorts:
     draft_welcome_mail: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     wake_mails: Callable[[], object] = lambda: None
+    end_mailed_access: Callable[[str], object] = lambda _: None
     make_id: Callable[[], str] = lambda: secrets.token_hex(16)
 
     def hash_facts(self, person: PersonFacts) -> str:

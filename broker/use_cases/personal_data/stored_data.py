@@ -1,7 +1,7 @@
 """Finds and deletes everything that is stored about one person."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -111,11 +111,16 @@ class StoredData:
     patience: timedelta = timedelta(seconds=120)
 
     def find_of_person(self, person_id: str) -> PersonIds:
-        """Return what leads to a person's records: the id, and the library id of their borrower."""
+        """Return what leads to a person's records: the id, and the library id of their borrower.
+
+        Not of a borrower that the library system has since confirmed as another person's.
+        """
         number = None
         with suppress(RecordUnreadable):
             record = self.persons.read(person_id, self.now())
             number = record.value.borrower_number if record else None
+        if number and self.persons.find_by_borrower(number, self.now()) not in {None, person_id}:
+            number = None
         return self._with_library_ids((person_id,), number)
 
     def find_of_borrower(self, borrower_number: str) -> PersonIds:
@@ -173,7 +178,10 @@ class StoredData:
         return PersonIds(tuple(dict.fromkeys((*ids, library_id))), (number,))
 
     def _delete(self, person: PersonIds, before: datetime | None) -> int:
-        """Delete what was written until ``before``; None: everything."""
+        """Delete what was written until ``before``; None: everything.
+
+        The record that leads to the others goes last: a deletion that was killed finds them again.
+        """
         records = [
             record
             for record in self.list_records(person)
@@ -183,11 +191,13 @@ class StoredData:
         for record in records:
             self.persons.store.drop(record.key)
         deleted = len(records)
-        for person_id in person.ids:
-            with self._leased(person_id):
+        with ExitStack() as leases:
+            for person_id in person.ids:
+                leases.enter_context(self._leased(person_id))
+            if self.audit_log is not None:
+                deleted += self.audit_log.erase(person, before, self.now())
+            for person_id in reversed(person.ids):
                 deleted += self.persons.delete(person_id, before, self.now())
-        if self.audit_log is not None:
-            deleted += self.audit_log.erase(person, before, self.now())
         return deleted
 
     def _end_logins(self, records: Iterable[StoredRecord]) -> None:

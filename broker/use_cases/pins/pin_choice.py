@@ -88,6 +88,11 @@ class PinChoices:
         """Return whether a borrower of this category gets a PIN here."""
         return borrower.category in self.pin_categories()
 
+    def end_mailed_access(self, borrower_number: str) -> None:
+        """End the PIN links, login codes and known browsers of a borrower."""
+        self.codes.end_codes(borrower_number)
+        self.browsers.end_all(borrower_number)
+
     def _find_fault(self, borrower: Borrower, pin: str) -> str | None:
         if not self.may_choose(borrower):
             return "pin_not_here"
@@ -120,8 +125,7 @@ class PinChoices:
         if not self._is_verified(borrower, pin):
             self._release(notice)
             return _unknown(again_at)
-        self.codes.end_codes(borrower.number)
-        self.browsers.end_all(borrower.number)
+        self.end_mailed_access(borrower.number)
         self._release(notice)
         self.leases.release(lease)
         return PinChoice("set")

@@ -8,6 +8,7 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.wanted_borrower import derive_wanted_borrower
 from broker.core.entities import Assurance
 from broker.core.errors import LibraryUnavailable
 from broker.core.identity.canonical_attributes import Attributes
@@ -261,6 +262,20 @@ def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: 
     case = world.stored("p")
     assert account == Account(None, AccountState.CASE, reason="several_borrowers", enrolment=case.id)
     assert (case.state, case.reason, case.borrowers) == (EnrolmentState.CASE, "several_borrowers", ("5", "6"))
+
+
+def test_a_case_that_another_login_ended_takes_no_request_with_it(world: Any, logins: Any, private: Borrower) -> None:
+    """Staff have merged the borrowers; the other login has asked while this one waited for the library."""
+    world.library.add(CPR, replace(private, number="6"))
+    transaction, arrived = logins.transaction(), logins.arrived(borrower="need")
+    logins.account(transaction, arrived)
+    before = world.persons.read("p", world.now)
+    del world.library.cprs["6"]
+    wanted = derive_wanted_borrower(arrived.decision, arrived.reading.attributes, language="da", today=world.now.date())
+    assert wanted
+    requested = world.requests.request("p", wanted)
+    logins.borrowers().find_account(transaction, arrived, before, world.now)
+    assert world.stored("p") == requested
 
 
 def test_a_new_pin_never_goes_by_a_request(logins: Any, private: Borrower) -> None:

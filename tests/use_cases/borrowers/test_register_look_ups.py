@@ -322,6 +322,15 @@ def test_a_worker_that_lost_its_lease_stops(desk: Desk) -> None:
     assert desk.events() == [(ASKED, "enrolment"), (ASKED, "enrolment"), (ANSWERED, "written")]
 
 
+def test_a_failure_brings_no_deleted_person_back(desk: Desk) -> None:
+    """The lease of the worker has ended, the person was deleted, and only then the register fails."""
+    desk.enrol()
+    desk.register.meanwhile = lambda: desk.world.persons.delete("aase", None, desk.world.now)
+    desk.register.error = RegisterUnavailable("down")
+    desk.run()
+    assert desk.world.persons.read("aase", desk.world.now) is None
+
+
 def test_an_unexpected_error_delays_nobody_else(desk: Desk) -> None:
     """The look-up is postponed before the error is raised."""
     desk.enrol()

@@ -113,6 +113,17 @@ def test_a_ruled_out_borrower_is_another_persons(world: Any) -> None:
     assert not world.cases.try_again("nobody")
 
 
+def test_a_claim_from_before_a_ruling_is_no_claim(world: Any) -> None:
+    """A login may keep it while staff decide, and bring it again when the library system was silent."""
+    found = world.library.add(AASE)
+    world.enrol()
+    assert world.cases.rule_out("aase", (found.number,))
+    world.requests.request("aase", wanted_for(AASE, AASE_CPR), Claim(found.number))
+    world.work()
+    assert world.library.borrowers[found.number].cpr is None
+    assert world.enrolment().outcome is EnrolmentOutcome.CREATED
+
+
 def test_only_a_possible_duplicate_can_be_ruled_out(world: Any) -> None:
     """Of another case nothing is decided by it."""
     found = world.library.add(IDA, AASE_CPR)
