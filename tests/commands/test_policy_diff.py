@@ -56,7 +56,7 @@ EDITS = [
     (
         "employee.yaml",
         "upgrades: [PRIVATE, STUDENT]",
-        "upgrades: [PRIVATE]",
+        "upgrades: [TEMP, PRIVATE]",
         "other my-loans employee: not asked: to change the category (STUDENT)",
     ),
     (
