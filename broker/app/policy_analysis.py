@@ -1,4 +1,4 @@
-"""Analyses policies: opens the sets and the site, and says what every class of logins shows."""
+"""Analyses policies: opens the sets and the site, and reports what personas show."""
 
 import json
 import os
@@ -12,24 +12,13 @@ from typing import Final
 from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import CheckedPolicies, PolicySurroundings
-from broker.core.analysis.compared_logins import Analysis, Site, Told
-from broker.core.analysis.personas import Value, example_login
-from broker.core.analysis.rule_findings import (
-    Decided,
-    Finding,
-    Findings,
-    findings,
-    untried,
-    untried_login,
-)
-from broker.core.analysis.set_pairs import named_services
-from broker.core.analysis.source_kinds import Vocabulary
-from broker.core.analysis.sources import CATEGORY, ideal_sources
-from broker.core.analysis.taken_people import Meant, taken_people
-from broker.core.errors import ConfigurationFaults
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import told_nobody
-from broker.core.policy.matching import matching_policies
 from broker.core.policy.model import PolicySet, ideal_service
+from broker.core.policy_analysis.findings import Decided, Findings, find_faults, untried_login
+from broker.core.policy_analysis.persona_words import Value, example_login
+from broker.core.policy_analysis.plays import Progress, Trial
+from broker.core.policy_analysis.sources import CATEGORY, Site, ideal_sources
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.examples import Result, run_examples
@@ -50,24 +39,29 @@ class AnalysedSets:
     sets: tuple[PolicySet, ...]
     site: Site
     configured: bool
+    failures: tuple[Fault, ...] = ()
 
 
-def opened(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
+def open_sets(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
     """Load the sets of ``folders``, and the site that is configured; ConfigurationFaults.
 
-    The last of them is held against its examples and the site rules; the others were in force.
+    Faults of the examples of the last set, and breaches of the site rules, are in ``failures``.
     """
-    if CONFIG not in os.environ:
-        *before, proposed = folders
-        sets = (*_loaded(before, moment, ANY_NAMES), live_policies.load(proposed, moment))
-        return AnalysedSets(sets, ideal_site(sets), configured=False)
-    found = policy_surroundings.load(configuration(), told_nobody, moment)
-    if found.faults:
-        raise ConfigurationFaults(found.faults)
-    *before, proposed = folders
-    older = _loaded(before, moment, found.names)
-    newest = live_policies.load(proposed, moment, found.proving)
-    return AnalysedSets((*older, newest), compared_site(found), configured=True)
+    names, proving = ANY_NAMES, ANY_NAMES
+    site: Site | None = None
+    if CONFIG in os.environ:
+        found = policy_surroundings.load(configuration(), told_nobody, moment)
+        if found.faults:
+            raise ConfigurationFaults(found.faults)
+        names, proving = found.names, found.proving
+        site = configured_site(found).as_peers_may_become
+    sets = tuple(_loaded(folders, moment, names))
+    failures: tuple[Fault, ...] = ()
+    try:
+        live_policies.load(folders[-1], moment, proving)
+    except ConfigurationFaults as faults:
+        failures = tuple(faults.faults)
+    return AnalysedSets(sets, site or ideal_site(sets), site is not None, failures)
 
 
 def _loaded(
@@ -91,9 +85,14 @@ def configured_site(found: PolicySurroundings) -> Site:
     return Site.of(found.services, found.upstreams, maps)
 
 
-def compared_site(found: PolicySurroundings) -> Site:
-    """Return the configured site as sets are compared for it, whatever services publish now."""
-    return configured_site(found).as_peers_may_become
+def named_services(sets: Iterable[PolicySet]) -> set[str]:
+    """Return the services and categories that have an entry."""
+    return {
+        release.service
+        for policies in sets
+        for policy in policies.policies
+        for release in policy.releases
+    }
 
 
 def ideal_site(sets: tuple[PolicySet, ...]) -> Site:
@@ -122,60 +121,44 @@ class AnalysedPolicies:
     """The findings in sentences, and an example for each kind of decision that none tries."""
 
     warnings: tuple[str, ...]
-    classes: int
+    logins: int
     complete: bool
     examples: tuple[str, ...]
 
     @property
     def facts(self) -> dict[str, object]:
         """Return the same for programs."""
-        return {"classes": self.classes, "complete": self.complete, "untried": self.examples}
+        return {"logins": self.logins, "complete": self.complete, "untried": self.examples}
 
     def lines(self, *, untried: bool) -> list[str]:
-        """Return how much was proved, and what no example tries: in examples where ``untried``."""
+        """Return how much was tried, and what no example tries: in examples where ``untried``."""
         proved = "complete" if self.complete else "not complete"
-        said = [f"analysis {proved}: {self.classes} classes of logins"]
+        lines = [f"analysis {proved}: {self.logins} logins were tried"]
         if untried:
-            said += self.examples
+            lines += self.examples
         elif self.examples:
             many = len(self.examples)
-            said.append(f"{many} kinds of decision are tried by no example: --untried prints some")
-        return said
+            lines.append(f"{many} kinds of decision are tried by no example: --untried prints some")
+        return lines
 
 
 def analyse(
-    checked: CheckedPolicies, moment: datetime, show_progress: Callable[[int], Told]
+    checked: CheckedPolicies, moment: datetime, show_progress: Callable[[int], Progress]
 ) -> AnalysedPolicies:
-    """Return what every class of logins shows of the policies."""
+    """Return what the personas show of the policies."""
     found = analysed(checked.policies, checked.surroundings)
     progress = show_progress(len(found.site.sources))
-    analysis = Analysis(found.sets, found.site, moment, progress)
-    seen = findings(analysis)
+    seen = find_faults(Trial(found.sets, found.site, moment, report_progress=progress))
     tried = run_examples(checked.policies, None, moment)
-    taken: Iterable[Finding] = ()
-    if checked.before:
-        taken = taken_people(analysis, checked.before, _meant(tried, checked.policies, moment))
+    crowded = (
+        f"not complete: too many alternatives come together at {name}" for name in seen.incomplete
+    )
     return AnalysedPolicies(
-        warnings=tuple(map(str, (*taken, *seen.findings, *seen.unmodelled))),
-        classes=seen.classes,
-        complete=not seen.unmodelled,
+        warnings=(*map(str, seen.found), *crowded),
+        logins=seen.logins,
+        complete=not seen.incomplete,
         examples=tuple(_examples(seen, checked.policies, tried)),
     )
-
-
-def _meant(results: Iterable[Result], policies: PolicySet, moment: datetime) -> Meant:
-    """Return which affiliation examples expect of people who have others too, and where."""
-    meant: dict[tuple[str, str], frozenset[str]] = {}
-    for result in results:
-        example = result.example
-        expected = example.expect.affiliation
-        day = example.day or moment.date()
-        matched, _ = matching_policies(policies, example.login, day)
-        if expected is not None:
-            for policy, _ in matched:
-                pair = (expected, policy.affiliation)
-                meant[pair] = meant.get(pair, frozenset()) | {example.service}
-    return meant
 
 
 def _examples(found: Findings, policies: PolicySet, results: Iterable[Result]) -> list[str]:
@@ -185,14 +168,14 @@ def _examples(found: Findings, policies: PolicySet, results: Iterable[Result]) -
         reason = decision.reasons[0].code
         service = result.example.service
         tried.add((decision.affiliation or "", service, decision.effect.value, reason))
-    vocabulary = Vocabulary.of((policies,))
     files = {policy.affiliation: policy.file for policy in policies.policies}
-    return [_example(found, each, vocabulary, files[each[0]]) for each in untried(found, tried)]
+    untried = sorted(found.reached.keys() - tried)
+    return [_example(found, each, files[each[0]]) for each in untried]
 
 
-def _example(found: Findings, decided: Decided, vocabulary: Vocabulary, file: str) -> str:
+def _example(found: Findings, decided: Decided, file: str) -> str:
     affiliation, service, effect, reason = decided
-    login = dict(example_login(untried_login(found, decided), vocabulary))
+    login = dict(example_login(untried_login(found, decided)))
     if reason == _MADE_BEFORE:
         login["borrower"] = False
     expect: dict[str, Value] = {"effect": effect, "affiliation": affiliation}

@@ -9,9 +9,9 @@ from typing import Final
 from broker.app import policy_analysis, policy_surroundings
 from broker.app.assembly import now
 from broker.app.named_configuration import configuration
-from broker.core.analysis.compared_logins import Analysis, Told
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
+from broker.core.policy_analysis.plays import Progress, Trial
 from broker.core.report.missing_answers import LibraryAnswers, ReceiverAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
 from broker.core.report.what_leaves import what_leaves
@@ -24,11 +24,11 @@ _SQLITE: Final = "sqlite:"
 
 
 def make_report(
-    folder: Path | None, day: date | None, show_progress: Callable[[int], Told]
+    folder: Path | None, day: date | None, show_progress: Callable[[int], Progress]
 ) -> PolicyReport:
     """Return the report of ``folder``, or of the configured one, as it is on ``day``.
 
-    ``show_progress`` gives, for so many institutions, what is told how many are done.
+    ``show_progress`` returns the callback for the progress of so many institutions.
     ConfigurationFaults with all faults.
     """
     settings = configuration()
@@ -38,13 +38,14 @@ def make_report(
         raise ConfigurationFaults(list(around.faults))
     policies = live_policies.load(folder or settings.policies, moment, around.names)
     site = policy_analysis.configured_site(around)
-    analysis = Analysis((policies,), site, moment, show_progress(len(site.sources)))
+    progress = show_progress(len(site.sources))
+    trial = Trial((policies,), site, moment, report_progress=progress)
     return PolicyReport(
         day=moment.date(),
         base_url=settings.base_url,
         digest=policies.digest,
         folder=str(folder) if folder else None,
-        leaves=what_leaves(analysis),
+        leaves=what_leaves(trial),
         services=tuple(around.services.values()),
         upstreams=tuple(around.upstreams.values()),
         answers=answers(settings),

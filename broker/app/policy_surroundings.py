@@ -16,9 +16,8 @@ from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import TellPort, told_nobody
 from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
-from broker.files.policies import last_good, live_policies
+from broker.files.policies import live_policies
 from broker.files.policies.configured_names import NameableInPolicies
-from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.config import Config
 from broker.files.settings.toml_and_environment import CONFIG
 
@@ -114,14 +113,12 @@ _UNNAMED: Final = f"names are not checked: set {CONFIG}"
 class CheckedPolicies:
     """A sound set of policies, and in sentences what an administrator should look at.
 
-    ``surroundings`` are what it was checked against, None without a configuration. ``before`` are
-    the affiliations that there were: those in force on this machine, else of the folder in use.
+    ``surroundings`` are what it was checked against, None without a configuration.
     """
 
     policies: PolicySet
     warnings: tuple[str, ...]
     surroundings: PolicySurroundings | None = None
-    before: frozenset[str] = frozenset()
 
 
 def default_folder() -> Path:
@@ -141,7 +138,7 @@ def load_checked(
     if CONFIG not in os.environ and (folder is not None or HERE.is_dir()):
         loaded = live_policies.load(folder or HERE, moment)
         warnings = (_UNNAMED, *map(str, loaded.warnings))
-        return CheckedPolicies(loaded, warnings, before=_affiliations(HERE, None))
+        return CheckedPolicies(loaded, warnings)
     settings = configuration()
     found = load(settings, told_nobody, moment)
     faults = list(found.faults)
@@ -152,14 +149,4 @@ def load_checked(
     if checked is None or faults:
         raise ConfigurationFaults(faults)
     warnings = (*map(str, checked.warnings), *found.metadata_warnings(moment))
-    return CheckedPolicies(checked, warnings, found, _affiliations(settings.policies, state))
-
-
-def _affiliations(folder: Path, state: Path | None) -> frozenset[str]:
-    """Return the affiliations that there were; none where nobody can say, or files are broken."""
-    files = last_good.last_good_files(state) if state else None
-    try:
-        known = live_policies.well_formed(files or PolicyFolder(folder).files().files, str(folder))
-    except ConfigurationFaults:
-        return frozenset()
-    return frozenset(policy.affiliation for policy in known)
+    return CheckedPolicies(checked, warnings, found)

@@ -33,7 +33,7 @@ def policy() -> None:
 @policy.command("check", short_help="Check the policy files.")
 @folder
 @click.option("--strict", is_flag=True, help="Exit 1 with warnings too.")
-@click.option("--no-analysis", is_flag=True, help="Do not look at every class of logins.")
+@click.option("--no-analysis", is_flag=True, help="Do not play personas.")
 @click.option("--untried", is_flag=True, help="Print examples for what no example tries.")
 @as_json
 @printing_faults
@@ -43,7 +43,7 @@ def check_policies(
     """Check the policy files of FOLDER: form, names, texts, examples, and what they decide.
 
     Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set. Names are checked
-    against the configuration. A finite set of classes stands for all logins: rules without effect
+    against the configuration. Personas stand for all logins: rules without effect
     are found, each with a login that shows it.
     """
     if untried and no_analysis:

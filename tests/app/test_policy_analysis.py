@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broker.cli import broker
-from tests.plugins.policies_document import JOBS, do
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 
@@ -55,66 +54,7 @@ def test_a_rule_without_effect_is_a_warning(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace(again, again + again, 1))
     result = check(copy)
     assert result.exit_code == 0, result.output
-    assert "warning: student.yaml:12: this alternative never decides" in result.stderr
-
-
-TAKES = "warning: guest.yaml:10: takes from "
-BOTH = "[guest@au.dk, employee@au.dk]"
-LOGIN = f"{{upstream: wayf, schacHomeOrganization: au.dk, eduPersonScopedAffiliation: {BOTH}}}"
-
-
-def meant(service: str, effect: str = "deny") -> str:
-    """Write an example of an employee who is a guest too, and meant to be one at a service."""
-    expect = f"{{effect: {effect}, affiliation: guest}}"
-    return f"  - {{name: both at {service}, login: {LOGIN}, service: {service}, expect: {expect}}}\n"
-
-
-@pytest.mark.long("analyses the shipped policies")
-@pytest.mark.parametrize(
-    ("precedence", "more", "losing"),
-    [
-        (5, "", []),
-        (35, "", ["employee.yaml:11", "student.yaml:11", "private.yaml:13"]),
-        (35, meant("e-resources", "permit"), ["employee.yaml:11", "student.yaml:11", "private.yaml:13"]),
-        (35, meant("my-loans"), ["employee.yaml:11", "student.yaml:11", "private.yaml:13"]),
-        (35, meant("my-loans") + meant("myprint"), ["student.yaml:11", "private.yaml:13"]),
-    ],
-)
-def test_whom_a_new_file_takes_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precedence: int, more: str, losing: list[str]
-) -> None:
-    """By its precedence, from each of the files that there were, with a person.
-
-    Not where an example means it at each service that the other file lets them into and the new one does not.
-    """
-    monkeypatch.chdir(POLICIES.parent)
-    copy = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
-    for block in JOBS["add-affiliation"]:
-        do(copy, block)
-    path = copy / "guest.yaml"
-    path.write_text(path.read_text().replace("precedence: 5", f"precedence: {precedence}") + more)
-    told = [line for line in check(copy).stderr.splitlines() if line.startswith(TAKES)]
-    assert [line.removeprefix(TAKES).partition(": ")[0] for line in told] == losing
-    assert all("becomes guest" in line and f" (precedence {precedence} before " in line for line in told)
-    assert all("; e.g. wayf au.dk " in line and "guest@au.dk" in line for line in told)
-    lost = "my-loans, myprint" if "my-loans" not in more else "myprint"
-    assert all(f"becomes guest and loses {lost} (" in line for line in told if "takes from employee" in line)
-
-
-@pytest.mark.long("analyses the shipped policies")
-def test_the_person_of_such_a_warning_is_one_who_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the address that they prove, without which they stay what they are."""
-    monkeypatch.chdir(POLICIES.parent)
-    copy = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
-    text = (POLICIES / "hospital.yaml").read_text()
-    head = text.partition("examples:\n")[0]
-    for old, new in (("hospital", "region"), ("precedence: 40", "precedence: 15"), ("auh.rm.dk", "regionh.dk")):
-        head = head.replace(old, new)
-    of_region = "{upstream: nemid, assurance: substantial, proof: {kaldemail: someone@regionh.dk}}"
-    example = f"  - {{name: x, login: {of_region}, service: e-resources, expect: {{effect: permit}}}}\n"
-    (copy / "region.yaml").write_text(f"{head}examples:\n{example}")
-    (told,) = (each for each in check(copy).stderr.splitlines() if "takes from private" in each)
-    assert "; e.g. nemid substantial proof:someone@" in told
+    assert "warning: student.yaml:12: this alternative is never reached" in result.stderr
 
 
 @pytest.mark.long("analyses the shipped policies")

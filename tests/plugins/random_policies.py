@@ -9,7 +9,6 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from broker.core.analysis.sources import Source, sources_of
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.errors import AttributesRefused
@@ -35,6 +34,7 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
+from broker.core.policy_analysis.sources import Source, sources_of
 from broker.files import attribute_maps
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from broker.core.analysis.compared_logins import Analysis, Site
-from broker.core.analysis.sources import sources_of
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
+from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.sources import Site, sources_of
 from broker.core.report.missing_answers import LibraryAnswers, ReceiverAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
 from broker.core.report.what_leaves import what_leaves
@@ -60,7 +60,7 @@ def reported() -> PolicyReport:
         base_url="https://login.library.example",
         digest=policies.digest,
         folder=None,
-        leaves=what_leaves(Analysis((policies,), Site(sources, SERVICES), NOW)),
+        leaves=what_leaves(Trial((policies,), Site(sources, SERVICES), NOW)),
         services=SERVICES,
         upstreams=UPSTREAMS,
         answers=ANSWERS,

@@ -59,7 +59,7 @@ FIRST_REASONS: Final = UNMET_REQUIREMENTS | {
     "no_library_account",
 }
 
-_Matched = list[tuple[Policy, Alternative]]
+Matched = list[tuple[Policy, Alternative]]
 
 
 def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: datetime) -> Decision:
@@ -74,8 +74,8 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
     if not matched:
         reasons = (Reason("no_affiliation"), *near_misses)
         return _denied(policies, login, reasons, mismatch=login.intent)
-    policy, alternative, mismatch = _picked(matched, login)
-    release = _entry(policy, service)
+    policy, alternative, mismatch = pick_policy(matched, login)
+    release = find_entry(policy, service)
     if release is None:
         reason = Reason("no_policy_for_service", alternative.place)
         return _denied(policies, login, (reason,), policy, mismatch=mismatch)
@@ -102,7 +102,7 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
     )
 
 
-def _picked(matched: _Matched, login: LoginFacts) -> tuple[Policy, Alternative, str | None]:
+def pick_policy(matched: Matched, login: LoginFacts) -> tuple[Policy, Alternative, str | None]:
     """Return the policy that counts, the alternative that matched, and an intent that it is not."""
     highest, highest_alternative = matched[0]
     for policy, alternative in matched:
@@ -138,7 +138,7 @@ def _denied(
     )
 
 
-def _entry(policy: Policy, service: Service) -> Release | None:
+def find_entry(policy: Policy, service: Service) -> Release | None:
     """Find the entry of the service's own name, else the shortest one of its categories.
 
     A name beats a category (docs/reference/design.md#6); of several categories the one with the

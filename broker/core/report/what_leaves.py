@@ -1,16 +1,15 @@
-"""What leaves for whom, as every class of logins shows it: a line without effect gives nothing."""
+"""What leaves for whom, as the personas show it: a line without effect gives nothing."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from broker.core.analysis.compared_logins import Analysis, ComparedLogin
-from broker.core.analysis.modelled_matching import PROOF
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names
 from broker.core.login.described_login import DescribedLogin
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import ProveMailbox
+from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import (
     BorrowerRule,
     Field,
@@ -20,7 +19,7 @@ from broker.core.policy.model import (
     Release,
     ReleasedAttribute,
 )
-from broker.core.report.released_names import ReleasedNames
+from broker.core.policy_analysis.plays import Play, Trial
 
 _SOURCE: Final = "proof."
 _UNTOLD: Final = "none"
@@ -79,17 +78,18 @@ class UnusedLine:
 
 @dataclass(frozen=True, slots=True)
 class WhatLeaves:
-    """All that leaves by one policy set, from every class of logins of a site.
+    """Everything that leaves by one policy set, from every persona of a site.
 
-    ``classes`` were looked at; ``incomplete`` are the upstreams and institutions where there are
-    too many for a proof. ``shown`` holds a login that each attribute leaves of, by service,
+    ``logins`` were tried; ``incomplete`` are the upstreams and institutions where not each two
+    alternatives were.
+    ``shown`` holds a login that each attribute leaves of, by service,
     affiliation and attribute.
     """
 
     given: tuple[Given, ...]
     borrowers: tuple[WrittenBorrower, ...]
     unused: tuple[UnusedLine, ...]
-    classes: int
+    logins: int
     incomplete: Names
     shown: Mapping[tuple[str, str, str], DescribedLogin] = field(repr=False, compare=False)
 
@@ -120,47 +120,47 @@ class _Account:
 
 @dataclass(slots=True)
 class _Seen:
-    released: ReleasedNames
+    shown: dict[tuple[str, str, str], DescribedLogin] = field(default_factory=dict)
     entries: dict[tuple[str, str], _Entry] = field(default_factory=dict)
     accounts: dict[str, _Account] = field(default_factory=dict)
-    classes: set[object] = field(default_factory=set)
 
 
-def what_leaves(analysis: Analysis) -> WhatLeaves:
-    """Return what leaves by the one set of ``analysis``, on its day or after it."""
-    (policies,) = analysis.sets
-    seen = _Seen(ReleasedNames(analysis))
-    for login in analysis.logins():
-        seen.classes.add((login.day, login.found))
-        (played,) = login.played
-        _note(seen, login, played)
-    names = tuple(service.name for service in analysis.site.services)
+def what_leaves(trial: Trial) -> WhatLeaves:
+    """Return what leaves by the one set of ``trial``, on its day or after it."""
+    (policies,) = trial.sets
+    seen = _Seen()
+    logins = 0
+    for play in trial.plays():
+        logins += 1
+        _note(seen, play, play.played[0])
+    names = tuple(service.name for service in trial.site.services)
     given = tuple(_given(policies, names, seen))
     return WhatLeaves(
         given=given,
         borrowers=tuple(_borrowers(policies, seen)),
         unused=tuple(_unused(policies, given)),
-        classes=len(seen.classes),
-        incomplete=tuple(analysis.incomplete()),
-        shown=seen.released.shown,
+        logins=logins,
+        incomplete=trial.incomplete(),
+        shown=seen.shown,
     )
 
 
-def _note(seen: _Seen, login: ComparedLogin, played: PlayedLogin) -> None:
-    (outcome,) = login.outcomes
+def _note(seen: _Seen, play: Play, played: PlayedLogin) -> None:
     policy = played.decision.policy
     release = played.decision.release
     if policy is None or release is None:
         return
-    writes = _writes(login)
+    borrower = None if play.source.local else played.borrower
+    writes = borrower is not None and borrower.outcome is not EnrolmentOutcome.UNCHANGED
     if writes and policy.borrower is not None:
-        _note_account(seen, login, played, policy, policy.borrower)
-    if outcome.terms is None:
+        _note_account(seen, play, played, policy, policy.borrower)
+    if played.disclosure is None:
         return
-    key = (login.service.name, policy.affiliation)
+    key = (play.service.name, policy.affiliation)
     entry = seen.entries.setdefault(key, _Entry(policy, release))
-    entry.upstreams[login.login.upstream] = None
-    seen.released.note(login, policy.affiliation)
+    entry.upstreams[play.login.upstream] = None
+    for each in played.leaving:
+        seen.shown.setdefault((*key, each.name), play.login)
     entry.proofs |= dict.fromkeys(_proofs(played))
     entry.account = entry.account or writes
     question = played.asked
@@ -171,22 +171,16 @@ def _proofs(played: PlayedLogin) -> Iterator[str]:
     """Yield the mailboxes that were asked for on the way, and those that had been shown before."""
     yield from (step.name for step in played.steps if isinstance(step, ProveMailbox))
     for name in played.facts.attributes:
-        if name.endswith(PROOF):
-            yield name.removesuffix(PROOF)
-
-
-def _writes(login: ComparedLogin) -> bool:
-    (outcome,) = login.outcomes
-    borrower = outcome.borrower
-    return borrower is not None and borrower.outcome is not EnrolmentOutcome.UNCHANGED
+        if name.endswith(PROOF_DOMAIN):
+            yield name.removesuffix(PROOF_DOMAIN)
 
 
 def _note_account(
-    seen: _Seen, login: ComparedLogin, played: PlayedLogin, policy: Policy, rule: BorrowerRule
+    seen: _Seen, play: Play, played: PlayedLogin, policy: Policy, rule: BorrowerRule
 ) -> None:
     account = seen.accounts.setdefault(policy.affiliation, _Account(policy, rule))
-    account.upstreams[login.login.upstream] = None
-    account.services[login.service.name] = None
+    account.upstreams[play.login.upstream] = None
+    account.services[play.service.name] = None
     account.filled |= set(played.facts.attributes)
     borrower = played.borrower
     if borrower is not None and borrower.outcome is EnrolmentOutcome.CREATED:
@@ -203,18 +197,18 @@ def _given(policies: PolicySet, services: Names, seen: _Seen) -> Iterator[Given]
                     policy=policy,
                     release=entry.release,
                     upstreams=tuple(entry.upstreams),
-                    attributes=tuple(_leaving(service, entry, seen.released)),
+                    attributes=tuple(_leaving(service, entry, seen)),
                     proofs=tuple(sorted(entry.proofs)),
                     account=entry.account,
                     told=tuple(sorted(entry.told)),
                 )
 
 
-def _leaving(service: str, entry: _Entry, released: ReleasedNames) -> Iterator[ReleasedAttribute]:
+def _leaving(service: str, entry: _Entry, seen: _Seen) -> Iterator[ReleasedAttribute]:
     subject = entry.release.subject
     listed = (subject, *entry.release.attributes) if subject else entry.release.attributes
     affiliation = entry.policy.affiliation
-    return (each for each in listed if (service, affiliation, each.name) in released.shown)
+    return (each for each in listed if (service, affiliation, each.name) in seen.shown)
 
 
 def _borrowers(policies: PolicySet, seen: _Seen) -> Iterator[WrittenBorrower]:

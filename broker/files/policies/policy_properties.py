@@ -3,12 +3,9 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Final
 
-from broker.core.analysis.compared_logins import Analysis, Site
-from broker.core.analysis.site_rules import Breach, RuleProof, SiteRule, proved
 from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
@@ -16,6 +13,8 @@ from broker.core.identity.person_id import MINTED
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, PolicyLine, PolicySet
+from broker.core.policy_analysis.site_rules import Breach, RuleProof, SiteRule, hold_rule
+from broker.core.policy_analysis.sources import Site
 from broker.files.checked_files import did_you_mean, validated
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.policies.consistency_checks import cpr_literals
@@ -82,8 +81,6 @@ def judged(
     except ConfigurationFaults as found:
         return Judgement(found.faults)
     site = Site.of(names.configured, _upstreams(names), names.maps).as_peers_may_become
-    every = Analysis((policies,), site, now)
-    incomplete = cache(every.incomplete)
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
@@ -93,15 +90,7 @@ def judged(
         if not unguarded:
             warnings += _unconfigured(rule, names.configured)
         if not unknown and any(map(rule.concerns, site.services)):
-            proof = proved(
-                rule,
-                policies,
-                site,
-                now,
-                let_others_run=let_others_run,
-                incomplete=incomplete,
-                modelled=every.modelled,
-            )
+            proof = hold_rule(rule, policies, site, now, let_others_run)
             faults += _broken(proof, now)
             warnings += _unproved(proof)
     return Judgement(tuple(faults), tuple(warnings))
@@ -164,7 +153,7 @@ def _named(
     attributes = {*(names.attributes or ()), *domains}
     expect = rule.expect
     yield "upstream", rule.when.upstreams, names.upstreams or ()
-    yield "attribute", [each.name for each in rule.when.demands], attributes - _OURS
+    yield "attribute", [each.name for each in rule.when.conditions], attributes - _OURS
     yield "affiliation", rule.when.intents, affiliations
     yield "affiliation", [expect.affiliation] if expect.affiliation else (), affiliations
     yield "reason", [expect.reason] if expect.reason else (), FIRST_REASONS

@@ -4,11 +4,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from broker.core.analysis.modelled_matching import Demand
-from broker.core.analysis.partial_logins import AgeRange, PartialLogin
-from broker.core.analysis.site_rules import SiteRule
 from broker.core.entities import Assurance
-from broker.core.policy.model import Expectation, PolicyLine
+from broker.core.policy.model import Condition, Expectation, PolicyLine
+from broker.core.policy_analysis.personas import Given
+from broker.core.policy_analysis.site_rules import SiteRule
 from broker.files.checked_files import Flag, Shape, Whole, is_whole
 from broker.files.editor_schemas import JsonSchema, schema_of
 from broker.files.policies.value_syntax import (
@@ -23,7 +22,7 @@ from broker.files.policies.value_syntax import (
 
 _RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
 _NOTHING_SAID: Final = "says nothing of what must come of it"
-_WHOLE_LIFE: Final = AgeRange()
+_WHOLE_LIFE: Final = range(200)
 
 
 def _age(text: object) -> object:
@@ -38,8 +37,8 @@ _Age = Annotated[int, BeforeValidator(_age)]
 class AgeShape(Shape):
     """Ages, in years."""
 
-    least: Whole = Field(_WHOLE_LIFE.least, alias="from")
-    under: Whole = _WHOLE_LIFE.under
+    least: Whole = Field(_WHOLE_LIFE.start, alias="from")
+    under: Whole = _WHOLE_LIFE.stop
 
 
 class WhenShape(Shape, extra="allow"):
@@ -55,29 +54,28 @@ class WhenShape(Shape, extra="allow"):
 
     @model_validator(mode="after")
     def _has_an_age(self) -> "WhenShape":
-        ages = self._ages()
-        if ages.least >= ages.under:
+        if not self._ages():
             raise ValueError("nobody has such an age: under must be more than from")
         return self
 
-    def partial(self) -> PartialLogin:
-        """Return the partial login."""
-        given = self.__pydantic_extra__ or {}
-        demands = (Demand(name, values) for name, values in given.items())
-        return PartialLogin(
+    def given(self, place: PolicyLine) -> Given:
+        """Return the facts that are given; conditions stand at ``place``."""
+        named = self.__pydantic_extra__ or {}
+        ages = self._ages()
+        return Given(
             upstreams=self.upstream,
             levels=tuple(map(Assurance.named, self.assurance)),
             cpr=self.cpr,
-            ages=self._ages(),
+            ages=None if ages == _WHOLE_LIFE else ages,
             intents=self.intent,
             borrower=self.borrower,
-            demands=tuple(demands),
+            conditions=tuple(Condition(name, values, place) for name, values in named.items()),
         )
 
-    def _ages(self) -> AgeRange:
+    def _ages(self) -> range:
         if isinstance(self.age, AgeShape):
-            return AgeRange(self.age.least, self.age.under)
-        return AgeRange(self.age, self.age + 1)
+            return range(self.age.least, self.age.under)
+        return range(self.age, self.age + 1)
 
 
 class RuleExpectShape(Shape):
@@ -121,7 +119,7 @@ class SiteRuleShape(Shape):
         """Return the rule that stands at ``place``."""
         return SiteRule(
             name=self.name,
-            when=self.when.partial(),
+            when=self.when.given(place),
             expect=self.expect.expectation(),
             place=place,
             services=self.service,

@@ -11,12 +11,11 @@ import yaml
 
 from broker.app import policy_surroundings, trial_sites
 from broker.app.policy_surroundings import PolicySurroundings
-from broker.core.analysis import compared_logins
-from broker.core.analysis.personas import example_login
-from broker.core.analysis.site_rules import Breach, proved
-from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
+from broker.core.policy_analysis import sources
+from broker.core.policy_analysis.persona_words import example_login
+from broker.core.policy_analysis.site_rules import Breach, hold_rule
 from broker.demo.run.demo_folder import Setting
 from broker.files.policies import live_policies, policy_properties
 from broker.files.settings.config import load
@@ -180,19 +179,19 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
     assert around.maps
     site = Site(policies, "", around.services, around.upstreams, around.maps.maps, configured=True)
     (written,) = policy_properties.load(around.site_rules)
-    here = compared_logins.Site.of(around.services, around.upstreams, around.maps.maps)
-    breaches = proved(written, policies, here, NOW).breaches
+    here = sources.Site.of(around.services, around.upstreams, around.maps.maps)
+    breaches = hold_rule(written, policies, here, NOW).breaches
     assert breaches
     for breach in breaches:
         # Whose borrower makes a difference has the one that the rule is about.
         assert breach.login.borrower or "no_library_account" not in breach.what
-        confirm(site, breach, folder, Vocabulary.of((policies,), written.when.demands))
+        confirm(site, breach, folder)
 
 
-def confirm(site: Site, breach: Breach, folder: Path, vocabulary: Vocabulary) -> None:
+def confirm(site: Site, breach: Breach, folder: Path) -> None:
     """Try the person of a breach by a file, and see that what is tried does what was said."""
     described = folder / "login.txt"
-    described.write_text(yaml.safe_dump(dict(example_login(breach.login, vocabulary))), encoding="utf-8")
+    described.write_text(yaml.safe_dump(dict(example_login(breach.login))), encoding="utf-8")
     given = trial_sites.facts_of_file(described)
     there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
     trial = policy_trials.try_login(site, replace(given, borrower=there), (breach.service,), NOW)

@@ -8,10 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.core.analysis.compared_logins import Site
-from broker.core.analysis.modelled_matching import Demand
-from broker.core.analysis.partial_logins import AgeRange, PartialLogin
-from broker.core.analysis.site_rules import Breach, SiteRule, proved
 from broker.core.entities import Assurance, Service
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
@@ -27,6 +23,9 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
+from broker.core.policy_analysis.personas import Given
+from broker.core.policy_analysis.site_rules import Breach, SiteRule, hold_rule
+from broker.core.policy_analysis.sources import Site
 from tests.plugins.drawn import drawn
 from tests.plugins.random_policies import (
     LOCAL,
@@ -56,26 +55,26 @@ VALUES = {
 }
 
 
-def demands() -> st.SearchStrategy[tuple[Demand, ...]]:
+def conditions() -> st.SearchStrategy[tuple[Condition, ...]]:
     """Draw conditions on up to two attributes."""
 
-    def of(name: str) -> st.SearchStrategy[Demand]:
+    def of(name: str) -> st.SearchStrategy[Condition]:
         values = st.lists(st.sampled_from(VALUES[name]), min_size=1, max_size=2, unique=True)
-        return values.map(lambda chosen: Demand(name, tuple(chosen)))
+        return values.map(lambda chosen: Condition(name, tuple(chosen), RULE))
 
     names = st.lists(st.sampled_from(sorted(VALUES)), max_size=2, unique=True)
     return names.flatmap(lambda chosen: st.tuples(*map(of, chosen)))
 
 
 PARTIAL_LOGINS = st.builds(
-    PartialLogin,
+    Given,
     upstreams=st.sampled_from([(), (), ("wayf",), ("nemid", "library")]),
     levels=st.sampled_from([(), (), (Assurance.LOW,), (Assurance.SELF_ASSERTED, Assurance.HIGH)]),
     cpr=st.sampled_from([(), (), ("real",), ("none", "replacement")]),
-    ages=st.sampled_from([AgeRange(), AgeRange(), AgeRange(under=15), AgeRange(least=16), AgeRange(12, 18)]),
+    ages=st.sampled_from([None, None, range(15), range(16, 200), range(12, 18)]),
     intents=st.sampled_from([(), (), ("a1",), ("a0", "nobody")]),
     borrower=st.sampled_from([None, None, True, False]),
-    demands=demands(),
+    conditions=conditions(),
 )
 NAMES = st.lists(st.sampled_from(["cpr", "sn", "borrower_number", *VALUES]), min_size=1, max_size=4, unique=True)
 NOTHING = Expectation("")
@@ -97,7 +96,7 @@ RULES = st.builds(
 )
 
 
-def is_so(login: DescribedLogin, when: PartialLogin, *, local: bool) -> bool:
+def is_so(login: DescribedLogin, when: Given, *, local: bool) -> bool:
     """Say, by itself, whether a login is as a rule says: the attributes have one of the values, and so on."""
     reading = login.reading
     has = local or login.borrower is not None
@@ -105,21 +104,16 @@ def is_so(login: DescribedLogin, when: PartialLogin, *, local: bool) -> bool:
         (not when.upstreams or login.upstream in when.upstreams)
         and (not when.levels or reading.assurance in when.levels)
         and (not when.cpr or reading.cpr in when.cpr)
-        and (when.ages == AgeRange() or (reading.age is not None and reading.age in ages(when.ages)))
+        and (when.ages is None or reading.age in when.ages)
         and (not when.intents or login.intent in when.intents)
         and (when.borrower is None or when.borrower == has)
-        and all(any(met(value, demand.written) for value in values(login, demand.name)) for demand in when.demands)
+        and all(any(met(value, each.values) for value in values(login, each.name)) for each in when.conditions)
     )
 
 
 def is_led_to(login: DescribedLogin) -> bool:
     """Return whether it is sure that a login's borrower is found, or that it has none."""
     return login.borrower is None or login.borrower.linked
-
-
-def ages(of: AgeRange) -> range:
-    """Give the ages of a range."""
-    return range(of.least, of.under)
 
 
 def values(login: DescribedLogin, name: str) -> tuple[str, ...]:
@@ -155,7 +149,7 @@ def played(login: DescribedLogin, service: Service, policies: PolicySet, source:
 
 def check(policies: PolicySet, rule: SiteRule, logins: Iterator[RandomLogin]) -> None:
     """Compare what a proof says with what logins show, and its own logins with what it says."""
-    proof = proved(rule, policies, SITE, NOW)
+    proof = hold_rule(rule, policies, SITE, NOW)
     found = {(each.service, each.what) for each in proof.breaches}
     for login in logins:
         mine, at = login.described, SOURCES.index(login.source)
@@ -194,18 +188,18 @@ def released(*values: str, name: str = "mail", ways: tuple[tuple[str, str], ...]
     return PolicySet((policy,), "d")
 
 
-def never(name: str, *demands: Demand) -> SiteRule:
+def never(name: str, *conditions: Condition) -> SiteRule:
     """Give the rule that an attribute leaves for none of the logins that meet the demands."""
-    return SiteRule("a rule", PartialLogin(demands=demands), NOTHING, RULE, never_releases=(name,))
+    return SiteRule("a rule", Given(conditions=conditions), NOTHING, RULE, never_releases=(name,))
 
 
 @pytest.mark.parametrize(
     ("policies", "rule", "leaves"),
     [
         (released("a@*"), never("mail"), True),
-        (released("a@*"), never("mail", Demand("mail", ("b@*",))), True),
+        (released("a@*"), never("mail", Condition("mail", ("b@*",), RULE)), True),
         (released("b@*", ways=(("mail", "a@*"),)), never("mail"), True),
-        (released("a@*"), never("mail", Demand("schacHomeOrganization", ("ku.dk",))), False),
+        (released("a@*"), never("mail", Condition("schacHomeOrganization", ("ku.dk",), RULE)), False),
         # One organisation each: who comes by the one that is matched has no other, who comes by mail may.
         (released("B", name="organizationName", ways=(("organizationName", "A"),)), never("organizationName"), False),
         (
@@ -217,7 +211,7 @@ def never(name: str, *demands: Demand) -> SiteRule:
 )
 def test_a_value_that_few_have_leaves_all_the_same(policies: PolicySet, rule: SiteRule, *, leaves: bool) -> None:
     """The login that shows it has that value beside its others; where nobody can be so, nobody is made up."""
-    proof = proved(rule, policies, SITE, NOW)
+    proof = hold_rule(rule, policies, SITE, NOW)
     assert bool(proof.breaches) == leaves
     (name,) = rule.never_releases
     allowed = policies.policies[0].releases[0].attributes[0].values
@@ -230,7 +224,7 @@ def test_where_nothing_could_leave_no_login_is_played() -> None:
     """A thousand files that list no CPR number are proved at once; the rule is about somebody all the same."""
     played_logins: list[str] = []
     for name, some in (("gn", False), ("mail", True)):
-        proof = proved(never(name), released("a@*"), SITE, NOW, let_others_run=lambda: played_logins.append("one"))
+        proof = hold_rule(never(name), released("a@*"), SITE, NOW, let_others_run=lambda: played_logins.append("one"))
         assert (proof.met, bool(proof.breaches), bool(played_logins)) == (True, some, some)
 
 

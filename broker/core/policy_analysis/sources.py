@@ -4,20 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from broker.core.analysis.value_kinds import Standing
-from broker.core.entities import Assurance, Controller, Institution, Names, Upstream
+from broker.core.entities import Assurance, Controller, Institution, Names, Service, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
-from broker.core.identity.rights import ALUMNI_ROLE, Ground, assume_cpr_ground, find_cpr_ground
+from broker.core.identity.rights import Ground, assume_cpr_ground, find_cpr_ground
+from broker.core.login.login_decision import with_required_names
 
 CATEGORY: Final = "borrower_category"
-# One affiliation for each standing.
-_ROLES: Final[Mapping[Standing, Names]] = {
-    Standing.NONE: (),
-    Standing.OUTSIDER: ("affiliate",),
-    Standing.ALUMNI: (ALUMNI_ROLE,),
-    Standing.IDENTIFIED: ("student",),
-}
 # What the readers of a complete map make of the other names; as ``national_eid`` does.
 _COMPLETED: Final = ("cn", "gn", "sn", "displayName")
 # The likely levels first: whoever stands for a class should be a usual person.
@@ -57,19 +50,18 @@ class Source:
     local: bool = False
     giver: Controller | None = None
 
-    def find_cpr_ground(self, standing: Standing, level: Assurance | None) -> Ground | None:
+    def find_ground(self, affiliations: Iterable[str], level: Assurance | None) -> Ground | None:
         """Return what makes a real CPR number from here usable; None if it is not."""
         if not self.asserts_cpr:
             return None
-        affiliations = _ROLES[standing]
         if self.issuer is None:
             return assume_cpr_ground(level, affiliations)
         return find_cpr_ground(self.issuer, level, affiliations)
 
-    @property
-    def names_mail(self) -> bool:
-        """Return whether its logins may come with a mail address that the person did not prove."""
-        return self.shapes is None or MAIL_PROOF in self.shapes
+    def is_single(self, name: str) -> bool:
+        """Return whether a person has one value of the attribute at most."""
+        shape = self.shape(name)
+        return shape is None or shape.single
 
     def shape(self, name: str) -> AssertedShape | None:
         """Return the shape of the attribute ``name``, None where no login from here has it.
@@ -82,6 +74,44 @@ class Source:
         if name == MAIL_PROOF and not self.local:
             return replace(asserted or AssertedShape(single=True), scope=None)
         return asserted
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything besides policies that decides: where logins come from, and where they go."""
+
+    sources: tuple[Source, ...]
+    services: tuple[Service, ...]
+
+    @classmethod
+    def of(
+        cls,
+        services: Mapping[str, Service],
+        upstreams: Mapping[str, Upstream],
+        maps: Mapping[str, AttributeMap],
+    ) -> "Site":
+        """Return the site of services and upstreams as their metadata completes them."""
+        every = upstreams.values()
+        sources = (source for upstream in every for source in sources_of(upstream, maps))
+        known = (with_required_names(service, maps) for service in services.values())
+        return cls(tuple(sources), tuple(known))
+
+    @property
+    def as_peers_may_become(self) -> "Site":
+        """Return the site with no service's metadata holding anything back.
+
+        A service may publish other metadata at any time; the policies stay in force.
+        """
+        services = (
+            replace(each, encrypts=True, required=None, subject_id_req=None)
+            for each in self.services
+        )
+        return replace(self, services=tuple(services))
+
+    @property
+    def local(self) -> frozenset[str]:
+        """Return the upstreams where the library system itself verifies the person."""
+        return frozenset(source.upstream for source in self.sources if source.local)
 
 
 def sources_of(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator[Source]:

@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from broker.core.analysis.compared_logins import Analysis, Site
-from broker.core.analysis.set_differences import difference
-from broker.core.analysis.sources import sources_of
 from broker.core.entities import Names
 from broker.core.policy.model import (
     Alternative,
@@ -18,6 +15,9 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
+from broker.core.policy_analysis.differences import find_differences
+from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.sources import Site, sources_of
 from tests.plugins.random_policies import LOCAL, MAPS, NOW, SERVICES, UNIVERSITY, UPSTREAMS, WORDS
 
 LEFT = frozenset({"scopes"})
@@ -54,7 +54,7 @@ def test_an_address_that_only_a_proof_gives_is_seen(asserted: str) -> None:
     site = Site(tuple(sources_of(UPSTREAMS["wayf"], maps)), SERVICES)
     before = PolicySet((policy(0, "sn"),), "before")
     after = PolicySet((policy(0, "sn"), policy(1, "sn", "gn", mail="b@post.*")), "after")
-    rows_found = difference(Analysis((before, after), site, NOW)).rows
+    rows_found = find_differences(Trial((before, after), site, NOW)).rows
     assert "WIDER + gn" in {f"{row.change.direction} {row.change.text}" for row in rows_found}
 
 

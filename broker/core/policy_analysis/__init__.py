@@ -1,0 +1,1 @@
+"""Analysis of policy sets: personas are played through the engine of live logins."""

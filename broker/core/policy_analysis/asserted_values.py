@@ -1,0 +1,168 @@
+"""One value of each kind that a source may assert, by the values that policies name."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from broker.core.entities import Names
+from broker.core.identity.attribute_values import (
+    AFFILIATIONS,
+    VOCABULARY,
+    in_scope,
+    is_known,
+    matches,
+    role,
+)
+from broker.core.identity.rights import ALUMNI_ROLE, IDENTIFIED_ROLES
+from broker.core.policy_analysis.sources import AssertedShape, Source
+
+_OTHER: Final = "*"  # the pattern of every value that no policy names
+# Labels and endings that policies hardly name; several, so that one is free.
+_LABELS: Final = ("dept", "other", "x7q")
+_ENDINGS: Final = (
+    "",
+    "something",
+    "x",
+    "7",
+    "other",
+    "x7q",
+    "7777",
+    "other@mail.example",
+    "@mail.example",
+)
+_ANYWHERE: Final = "other.example"
+_DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+
+def rank_of(name: str, value: str) -> int:
+    """Return how much a value says of the person: 3 identified, 2 alumni, 1 another affiliation."""
+    if name not in AFFILIATIONS:
+        return 0
+    word = role(value)
+    if word in IDENTIFIED_ROLES:
+        return 3
+    return 2 if word == ALUMNI_ROLE else 1
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPatterns:
+    """The values of one attribute that policies name: exact ones, and those that end in ``*``."""
+
+    name: str
+    exact: frozenset[str]
+    beginnings: Names  # the longest first
+
+    @classmethod
+    def of(cls, name: str, written: Iterable[str]) -> "NamedPatterns":
+        """Return the patterns of all values ``written`` for the attribute ``name``."""
+        every = set(written)
+        exact = frozenset(value for value in every if not value.endswith("*"))
+        beginnings = (value[:-1] for value in every - exact)
+        return cls(name, exact, tuple(sorted(beginnings, key=lambda text: (-len(text), text))))
+
+    def pattern_of(self, value: str) -> str:
+        """Return the exact value, or the longest beginning, that a policy names; else ``*``."""
+        if value in self.exact:
+            return value
+        longest = next((each for each in self.beginnings if value.startswith(each)), "")
+        return f"{longest}*"
+
+
+def values_from(source: Source, named: NamedPatterns, known: Collection[str]) -> Names:
+    """Return a value of each kind that ``source`` may assert.
+
+    Values of one kind have the same pattern and say the same of the person. ``known`` are the
+    affiliations that policies name besides eduPerson's own words. A pattern whose syntax no
+    candidate fits is kept all the same.
+    """
+    shape = source.shape(named.name)
+    if shape is None:
+        return ()
+    found: dict[tuple[str, int], str] = {}
+    patterns = (*sorted(named.exact), *(f"{each}*" for each in sorted(named.beginnings)), _OTHER)
+    for pattern in patterns:
+        fitted = False
+        for value in _candidates(pattern, named, shape, source):
+            if not value or named.pattern_of(value) != pattern:
+                continue
+            if _may_assert(named.name, value, shape, source, known):
+                found.setdefault((pattern, rank_of(named.name, value)), value)
+                fitted = True
+        if not fitted and _is_undecided(pattern, named.name, shape):
+            found[pattern, 0] = f"{pattern[:-1]}x7q"
+    return tuple(found.values())
+
+
+def _is_undecided(pattern: str, name: str, shape: AssertedShape) -> bool:
+    """Return whether only a syntax excluded every candidate: other values may fit it."""
+    if shape.scope is not None or name in AFFILIATIONS:
+        return False
+    return shape.pattern is not None and pattern.endswith("*")
+
+
+def _may_assert(
+    name: str, value: str, shape: AssertedShape, source: Source, known: Collection[str]
+) -> bool:
+    if name in AFFILIATIONS and not is_known(value, known):
+        return False
+    if not matches(value, shape.pattern):
+        return False
+    if source.scopes is None or shape.scope is None:
+        return True
+    return in_scope(value, shape.scope, source.scopes)
+
+
+def _candidates(
+    pattern: str, named: NamedPatterns, shape: AssertedShape, source: Source
+) -> Iterator[str]:
+    if not pattern.endswith("*"):
+        yield pattern
+        return
+    beginning = pattern[:-1]
+    domains = _domains(named, source)
+    if named.name in AFFILIATIONS:
+        yield from _affiliations(beginning, domains)
+    local, at, fragment = beginning.rpartition("@")
+    if at or shape.scope is not None:
+        yield from (f"{local}{at}{domain}" for domain in _continued(fragment, domains))
+    yield from (f"{beginning}{ending}" for ending in _ENDINGS)
+    if not at:
+        yield from (f"{beginning}someone@{domain}" for domain in domains)
+
+
+def _affiliations(beginning: str, domains: Names) -> Iterator[str]:
+    """Yield every word, in small and capital letters, bare and in each domain."""
+    local, at, fragment = beginning.partition("@")
+    if at:
+        yield from (f"{local}@{domain}" for domain in _continued(fragment, domains))
+        return
+    for word in sorted(VOCABULARY):
+        if not word.startswith(beginning.lower()):
+            continue
+        for spelling in (word, word.upper()):
+            text = beginning + spelling[len(beginning) :]
+            yield from (f"{text}@{domain}" for domain in domains)
+            yield text
+
+
+def _domains(named: NamedPatterns, source: Source) -> Names:
+    """Return the scopes of the source, and domains below each; where any may come, those named."""
+    scopes: Iterable[str] = source.scopes or ()
+    if source.scopes is None:
+        written = (value.rpartition("@")[2] for value in sorted(named.exact))
+        scopes = (*(domain for domain in written if _DOMAIN.fullmatch(domain)), _ANYWHERE)
+    scopes = tuple(dict.fromkeys(scopes))
+    below = (f"{label}.{scope}" for scope in scopes for label in _LABELS)
+    return (*scopes, *below)
+
+
+def _continued(fragment: str, domains: Names) -> Iterator[str]:
+    """Yield domains that begin with ``fragment``, made from ``domains``."""
+    for domain in domains:
+        for cut in range(len(fragment) + 1):
+            head, tail = fragment[:cut], fragment[cut:]
+            if domain.startswith(tail) and (not head or head.endswith(".")):
+                yield head + domain
+        for label in _LABELS:
+            yield f"{fragment}{label}.{domain}"

@@ -1,0 +1,104 @@
+"""The changes between two policy sets: one row for each, with a persona that shows it."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from broker.core.consent.consent import question, receipt
+from broker.core.entities import Names
+from broker.core.login.described_login import DescribedLogin
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy_analysis.changes import MOVES, Change, Direction, affiliation_of, changes
+from broker.core.policy_analysis.plays import Play, Trial
+
+_HMACS: Final = LookupHmacs("analysis", b"no person is behind it")
+
+
+@dataclass(slots=True)
+class Row:
+    """One change at one service for the people of one affiliation, with a login that shows it.
+
+    ``values`` are those of an attribute that leave, or no longer do. ``day`` is the first on which
+    the change shows: a mail domain may end later.
+    """
+
+    change: Change
+    service: str
+    affiliation: str
+    login: DescribedLogin
+    day: date
+    values: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """The rows, the widest first, and the number of logins that were compared.
+
+    ``asked_again`` are the services where an answer to the set before does not cover what the set
+    after asks. ``incomplete`` are the upstreams and institutions where not everything was compared.
+    """
+
+    rows: tuple[Row, ...]
+    logins: int
+    today: date
+    asked_again: Names = ()
+    incomplete: Names = ()
+
+
+def find_differences(trial: Trial) -> Differences:
+    """Compare the two sets of ``trial``."""
+    rows: dict[tuple[object, ...], Row] = {}
+    logins = 0
+    again: set[str] = set()
+    for play in trial.plays():
+        logins += 1
+        if play.service.name not in again and _is_asked_again(play, trial.now):
+            again.add(play.service.name)
+        for change in changes(play, trial.sets):
+            key = (change.direction, play.service.name, _affiliation(play), change.text)
+            row = rows.get(key)
+            if row is None:
+                row = Row(change, play.service.name, _affiliation(play), play.login, play.day)
+                rows[key] = row
+            elif row.login.intent and not play.login.intent:
+                row.login = play.login
+            row.day = min(row.day, play.day)
+            if change.value and change.value not in row.values:
+                row.values.append(change.value)
+    order = list(Direction)
+    ordered = sorted(
+        rows.values(),
+        key=lambda row: (order.index(row.change.direction), row.service, row.affiliation),
+    )
+    return Differences(
+        rows=tuple(ordered),
+        logins=logins,
+        today=trial.now.date(),
+        asked_again=tuple(sorted(again)),
+        incomplete=trial.incomplete(),
+    )
+
+
+def _affiliation(play: Play) -> str:
+    old, new = map(affiliation_of, play.played)
+    return old if old == new else f"{old}{MOVES}{new}"
+
+
+def _is_asked_again(play: Play, now: datetime) -> bool:
+    """Return whether a person who answered before is asked or informed again."""
+    before, after = (played.asked for played in play.played)
+    if before is None or after is None:
+        return False
+    items = before.question.disclosure.items
+    answer = receipt(
+        "",
+        before.question,
+        answer=True,
+        remembered_for=timedelta(days=1),
+        chosen=tuple(item.name for item in items if item.optional),
+        person="",
+        language="en",
+        hmacs=_HMACS,
+        now=now,
+    )
+    return question(after.question.disclosure, (answer,), None, _HMACS, now) is not None

@@ -1,0 +1,233 @@
+"""Findings about one policy set: rules without effect, and refusals that come late."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from broker.core.entities import Service
+from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.missing_address import NO_ADDRESS
+from broker.core.login.played_login import PlayedLogin
+from broker.core.policy.model import Alternative, Effect, Policy, PolicyLine, PolicySet, Release
+from broker.core.policy_analysis.persona_words import words
+from broker.core.policy_analysis.plays import Play, Trial
+
+# The reasons that each key of a requirement refuses for.
+_REFUSES: Final = {
+    "cpr": ("cpr_required", "replacement_number", "constructed_number"),
+    "age": ("too_young",),
+    "assurance": ("assurance_too_low",),
+    "upstream": ("national_eid_required",),
+}
+_NEVER_MADE: Final = ": no entry says borrower: make"
+_CHANGING_CATEGORY: Final = ("upgrades", "lowers")
+# Fates of what leaves, and of what no line lists.
+_PASSED: Final = frozenset({"released", "released_in_part", "not_listed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with a line, in a sentence, and a login that shows it, if one does."""
+
+    place: PolicyLine
+    what: str
+    persona: str | None = None
+
+    def __str__(self) -> str:
+        """Return ``student.yaml:12: the finding; e.g. the persona``."""
+        shown = f"; e.g. {self.persona}" if self.persona else ""
+        return f"{self.place}: {self.what}{shown}"
+
+
+# Affiliation, service, and what a decision says.
+Decided = tuple[str, str, str, str]
+# An attribute on the line that lists it: one line may list several.
+_Line = tuple[PolicyLine, str]
+
+
+@dataclass(slots=True)
+class Findings:
+    """Everything that the personas have shown; ``reached`` holds a login for each decision."""
+
+    found: tuple[Finding, ...] = ()
+    logins: int = 0
+    incomplete: tuple[str, ...] = ()
+    reached: dict[Decided, tuple[DescribedLogin, PlayedLogin]] = field(default_factory=dict)
+    entries: set[PolicyLine] = field(default_factory=set)
+    leaving: set[_Line] = field(default_factory=set)
+    staying: dict[_Line, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    shown: dict[tuple[_Line, str], DescribedLogin] = field(default_factory=dict)
+    refused: set[tuple[str, str]] = field(default_factory=set)
+    late: dict[tuple[PolicyLine, str], DescribedLogin] = field(default_factory=dict)
+
+
+def find_faults(trial: Trial) -> Findings:
+    """Play every persona under the one set of ``trial`` and return what is wrong with its lines."""
+    (policies,) = trial.sets
+    seen = Findings(incomplete=trial.incomplete())
+    for play in trial.plays():
+        seen.logins += 1
+        _note(seen, play)
+    seen.found = (
+        *_dead_alternatives(trial, policies),
+        *_dead_entries(policies, seen, trial.site.services),
+        *_dead_requirements(policies, seen),
+        *_idle_categories(policies),
+        *_refused_late(policies, seen),
+        *_ties(policies, trial.site.services),
+    )
+    return seen
+
+
+def untried_login(found: Findings, decided: Decided) -> DescribedLogin:
+    """Return a login that leads to a kind of decision, with what the person proved on the way."""
+    login, played = found.reached[decided]
+    reading = replace(login.reading, attributes=played.facts.attributes)
+    there = None if played.facts.borrower is None else DescribedBorrower("")
+    return replace(login, reading=reading, borrower=there)
+
+
+def _note(seen: Findings, play: Play) -> None:
+    (played,) = play.played
+    decision = played.decision
+    affiliation = decision.affiliation
+    if affiliation is None:
+        return
+    key = (affiliation, play.service.name, decision.effect.value, decision.reasons[0].code)
+    if not play.login.reading.withheld:
+        seen.reached.setdefault(key, (play.login, played))
+    release = decision.release
+    if release is not None:
+        seen.entries.add(release.place)
+    if decision.effect is Effect.DENY:
+        seen.refused |= {(affiliation, each.code) for each in decision.reasons}
+        return
+    for fate in decision.fates:
+        if fate.place is None:
+            continue
+        line = (fate.place, fate.name)
+        if fate.code in _PASSED:
+            seen.leaving.add(line)
+        else:
+            seen.staying[line][fate.code] += 1
+            seen.shown.setdefault((line, fate.code), play.login)
+    if release is not None and release.borrower == "make" and not played.permitted:
+        _note_late_refusal(seen, play.login, played, release)
+
+
+def _note_late_refusal(
+    seen: Findings, login: DescribedLogin, played: PlayedLogin, release: Release
+) -> None:
+    """Note a login that is let in, and refused when the account is to be made."""
+    rule = played.decision.policy.borrower if played.decision.policy else None
+    if played.reason == NO_ADDRESS and rule:
+        seen.late.setdefault((rule.place, NO_ADDRESS), login)
+    if played.reason in _REFUSES["cpr"] and login.borrower is None and login.reading.cpr != "real":
+        seen.late.setdefault((release.place, played.reason), login)
+
+
+def _dead_alternatives(trial: Trial, policies: PolicySet) -> Iterator[Finding]:
+    living: set[Alternative] = set()
+    crowds = [each for each in trial.crowds() if each.day == trial.now.date()]
+    for crowd in crowds:
+        for persona in crowd.personas():
+            living |= {each.alternative for each in persona.deciding if each.alternative}
+    for alternative in (each for policy in policies.policies for each in policy.match):
+        if alternative in living:
+            continue
+        first = next(filter(None, (each.find_deciding(alternative) for each in crowds)), None)
+        what = "nobody can match this alternative"
+        if first is not None:
+            what = f"this alternative is never reached: {first.place} decides before it"
+        yield Finding(alternative.place, what)
+
+
+def _is_served_at(service: Service, release: Release) -> bool:
+    return release.service == service.name or release.service in service.categories
+
+
+def _dead_entries(
+    policies: PolicySet, seen: Findings, services: tuple[Service, ...]
+) -> Iterator[Finding]:
+    """Find entries that no login reaches, and attributes that leave for nobody."""
+    for policy in policies.policies:
+        for release in policy.releases:
+            serving = [each for each in services if _is_served_at(each, release)]
+            if not serving:
+                continue  # reported where the names are checked
+            if release.place not in seen.entries:
+                why = _unoffered(policy, serving)
+                yield Finding(release.place, f"no login reaches this entry{why}")
+                continue
+            for listed in release.attributes:
+                line = (listed.place, listed.name)
+                if line not in seen.leaving and line in seen.staying:
+                    ((code, _),) = seen.staying[line].most_common(1)
+                    what = f"{listed.name} leaves for nobody: {code}"
+                    yield Finding(listed.place, what, words(seen.shown[line, code], (policies,)))
+
+
+def _unoffered(policy: Policy, serving: list[Service]) -> str:
+    """Return that the services offer none of the ways by which the people come, or nothing."""
+    offered = {method for service in serving for method in service.methods}
+    for alternative in policy.match:
+        ways = [each.values for each in alternative.conditions if each.name == "upstream"]
+        if all(not offered.isdisjoint(values) for values in ways):
+            return ""
+    return f": methods in broker.toml are only {', '.join(sorted(offered))}"
+
+
+def _makes(policy: Policy) -> bool:
+    return any(release.borrower == "make" for release in policy.releases)
+
+
+def _dead_requirements(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
+    """Find keys of a requirement that refuse nobody."""
+    for policy in policies.policies:
+        require = policy.require
+        for key, codes in _REFUSES.items():
+            if require.place is None or not getattr(require, key):
+                continue
+            if not any((policy.affiliation, code) in seen.refused for code in codes):
+                why = "" if _makes(policy) else _NEVER_MADE
+                place = require.line_of(key) or require.place
+                yield Finding(place, f"require {key} refuses nobody{why}")
+
+
+def _idle_categories(policies: PolicySet) -> Iterator[Finding]:
+    """Find keys that change the category of an account, where no login does."""
+    for policy in policies.policies:
+        rule = policy.borrower
+        for key in _CHANGING_CATEGORY if rule and not _makes(policy) else ():
+            if rule and getattr(rule, key):
+                what = f"no login changes a category by {key}{_NEVER_MADE}"
+                yield Finding(rule.line_of(key), what)
+
+
+def _refused_late(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
+    rules = [policy.borrower for policy in policies.policies if policy.borrower]
+    written = {rule.place for rule in rules if any(each.name == "email" for each in rule.fields)}
+    for (place, code), login in seen.late.items():
+        if code == NO_ADDRESS and place in written:
+            what = "a login without an address makes no account: add mail to the field email"
+        elif code == NO_ADDRESS:
+            what = "no account is ever made: the rule has no field email, and each needs one"
+        else:
+            what = f"lets in logins that are refused for {code} when the account is made"
+            what += "; write require: {cpr: real}"
+        yield Finding(place, what, words(login, (policies,)))
+
+
+def _ties(policies: PolicySet, services: tuple[Service, ...]) -> Iterator[Finding]:
+    """Find two entries of categories of one service that are equally long."""
+    for policy in policies.policies:
+        for service in services:
+            if any(release.service == service.name for release in policy.releases):
+                continue
+            found = [each for each in policy.releases if each.service in service.categories]
+            shortest = min((len(each.attributes) for each in found), default=0)
+            tied = [each for each in found if len(each.attributes) == shortest]
+            for release in tied[1:]:
+                what = f"ties with {tied[0].place} at {service.name}: the first is taken"
+                yield Finding(release.place, what)

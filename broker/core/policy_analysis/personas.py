@@ -1,0 +1,589 @@
+"""Chooses the personas of one source: logins that show each combination that policies tell apart.
+
+A persona shows the values for one alternative or two, an affiliation that says more of the person,
+a level, an intent, a kind of CPR number and an age. The live engine decides what comes of it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import combinations, product
+from typing import Final
+
+from broker.core.entities import Assurance, Names
+from broker.core.identity.attribute_values import AFFILIATIONS, is_known
+from broker.core.identity.canonical_attributes import (
+    BORROWER_NUMBER,
+    CPR_ATTRIBUTE,
+    CPR_STAND_IN,
+    AttributeReading,
+    Attributes,
+)
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.identity.person_id import MINTED
+from broker.core.identity.rights import find_ground_without_cpr
+from broker.core.login.described_login import DescribedLogin
+from broker.core.policy.decision import pick_policy
+from broker.core.policy.matching import PROOF_DOMAIN, matching_policies, value_allowed
+from broker.core.policy.missing_proof import missing_proof
+from broker.core.policy.model import (
+    Alternative,
+    BorrowerRule,
+    Condition,
+    LoginFacts,
+    Policy,
+    PolicySet,
+)
+from broker.core.policy_analysis.asserted_values import NamedPatterns, rank_of, values_from
+from broker.core.policy_analysis.sources import CATEGORY, Source
+
+# More pairs of alternatives are not tried at one source: each is tried by itself.
+MOST_PAIRS: Final = 5_000
+_WITHOUT_AGE: Final = ("none", "replacement", "constructed", "invalid")
+_ADULT: Final = 30
+_IDENTIFIED: Final = 3  # the rank of people whom institutions identify
+_OURS: Final = MINTED | {BORROWER_NUMBER, CPR_ATTRIBUTE}
+_NO_VALUES: Final = frozenset({"upstream", "assurance"})
+_PROOF_SOURCE: Final = "proof."
+
+# Values by attribute; the domain of a proved mailbox stands under its condition's name.
+Shown = Mapping[str, Names]
+
+
+def conditions_of(policies: PolicySet) -> Iterator[Condition]:
+    """Yield the conditions of all alternatives."""
+    for policy in policies.policies:
+        for alternative in policy.match:
+            yield from alternative.conditions
+
+
+def field_sources(rule: BorrowerRule | None) -> set[str]:
+    """Return the attributes, and the proofs, that fields of the borrower come from."""
+    fields = rule.fields if rule else ()
+    return {
+        source.removeprefix(_PROOF_SOURCE)
+        for each in fields
+        for source in (each.source, *each.otherwise)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The facts of a login that a site rule names; an empty one, or None, may be anything.
+
+    ``conditions`` must all hold. An age limit excludes logins of unknown age.
+    """
+
+    upstreams: Names = ()
+    levels: tuple[Assurance, ...] = ()
+    cpr: Names = ()
+    ages: range | None = None
+    intents: Names = ()
+    borrower: bool | None = None
+    conditions: tuple[Condition, ...] = ()
+
+    def holds(self, login: DescribedLogin) -> bool:
+        """Return whether a login is as given, except for its borrower."""
+        reading = login.reading
+        if self.ages is not None and reading.age not in self.ages:
+            return False
+        chosen = (
+            (login.upstream, self.upstreams),
+            (reading.assurance, self.levels),
+            (reading.cpr, self.cpr),
+            (login.intent, self.intents),
+        )
+        if any(allowed and value not in allowed for value, allowed in chosen):
+            return False
+        return all(
+            any(
+                value_allowed(value, each.values) for value in reading.attributes.get(each.name, ())
+            )
+            for each in self.conditions
+        )
+
+
+ANY_LOGIN: Final = Given()
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The sets that personas are chosen for: one, or two that are compared.
+
+    ``changed`` are the affiliations whose policy is not the same in both; None: all. ``contested``
+    are the affiliations that one set knows and another does not.
+    """
+
+    sets: tuple[PolicySet, ...]
+    given: Given = ANY_LOGIN
+    patterns: Mapping[str, NamedPatterns] = field(init=False, repr=False)
+    affiliations: frozenset[str] = field(init=False, repr=False)
+    changed: frozenset[str] | None = field(init=False, repr=False)
+    proofs: frozenset[str] = field(init=False, repr=False)
+    conditions: Mapping[str, Mapping[Names, None]] = field(init=False, repr=False)
+    contested: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        written: dict[str, set[str]] = {name: set() for name in AFFILIATIONS}
+        for name, values in (*_written(self.sets), *_named(self.given.conditions)):
+            written.setdefault(name, set()).update(values)
+        patterns = {name: NamedPatterns.of(name, values) for name, values in written.items()}
+        domains = (name for name in written if name.endswith(PROOF_DOMAIN))
+        known = frozenset[str]().union(*(each.named_affiliations for each in self.sets))
+        object.__setattr__(self, "patterns", patterns)
+        object.__setattr__(self, "affiliations", known)
+        object.__setattr__(self, "changed", _changed(self.sets))
+        object.__setattr__(
+            self, "proofs", frozenset(name.removesuffix(PROOF_DOMAIN) for name in domains)
+        )
+        looking = [each for policies in self.sets for each in conditions_of(policies)]
+        conditions: dict[str, dict[Names, None]] = {}
+        for name, values in _named((*looking, *self.given.conditions)):
+            conditions.setdefault(name, {})[values] = None
+        object.__setattr__(self, "conditions", conditions)
+        contested = (
+            value
+            for value in known
+            if not all(is_known(value, each.named_affiliations) for each in self.sets)
+        )
+        object.__setattr__(self, "contested", frozenset(contested))
+
+
+def _named(conditions: Iterable[Condition]) -> Iterator[tuple[str, Names]]:
+    for each in conditions:
+        if each.name not in _NO_VALUES:
+            yield each.name, each.values
+
+
+def _written(sets: Iterable[PolicySet]) -> Iterator[tuple[str, Names]]:
+    """Yield the attributes that sets look at, with the values that they name."""
+    for policies in sets:
+        yield from _named(conditions_of(policies))
+        for policy in policies.policies:
+            for proof in policy.proofs:
+                yield f"{proof.name}{PROOF_DOMAIN}", tuple(each.name for each in proof.domains)
+            for release in policy.releases:
+                for listed in release.attributes:
+                    if listed.name not in _OURS:
+                        yield listed.name, listed.values
+            yield from ((name, ()) for name in field_sources(policy.borrower))
+
+
+def _changed(sets: Sequence[PolicySet]) -> frozenset[str] | None:
+    """Return the affiliations whose policies differ; None where something of a whole set does."""
+    if len(sets) == 1:
+        return None
+    before, after = sets
+    if before.named_affiliations != after.named_affiliations:
+        return None
+    if _remembered(before) != _remembered(after):
+        return None
+    every = {**before.named, **after.named}
+    return frozenset(name for name in every if before.named.get(name) != after.named.get(name))
+
+
+def _remembered(policies: PolicySet) -> dict[str, object]:
+    """Return how long each proof is remembered: the highest policy that names it says so."""
+    found: dict[str, object] = {}
+    for policy in policies.policies:
+        for proof in policy.proofs:
+            found.setdefault(proof.name, proof.remembered_for)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """The policy that decides a login under one set, before any service is looked at.
+
+    ``is_highest`` is False where an intent picked it. ``proof`` is what the intent lacks.
+    """
+
+    policy: Policy | None
+    is_highest: bool
+    proof: str | None
+    alternative: Alternative | None = None
+
+    @property
+    def key(self) -> object:
+        """Return the same, to compare by."""
+        return (self.policy and self.policy.affiliation, self.is_highest, self.proof)
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """A login before its CPR number, age and borrower are chosen, and the policies that decide."""
+
+    shown: Shown
+    level: Assurance | None
+    intent: str | None
+    deciding: tuple[Deciding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The personas who come from one source on one day."""
+
+    source: Source
+    compared: Compared
+    day: date
+    values: Mapping[str, Names] = field(init=False, repr=False)
+    _kinds: dict[tuple[str, str], object] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        anything = Source(self.source.upstream)
+        values: dict[str, Names] = {}
+        for name, named in self.compared.patterns.items():
+            is_proof = name.endswith(PROOF_DOMAIN)
+            if is_proof and self.source.local:
+                continue
+            asserted_by = anything if is_proof else self.source
+            found = values_from(asserted_by, named, self.compared.affiliations)
+            if found:
+                values[name] = found
+        object.__setattr__(self, "values", values)
+
+    def personas(self) -> Iterator[Persona]:
+        """Yield one persona for each way in which the sets decide."""
+        seen = set()
+        allowed = self.compared.given.levels
+        levels = [each for each in self.source.levels if not allowed or each in allowed]
+        for shown in self._all_shown():
+            for level in levels:
+                for intent in self._intents(shown, level):
+                    deciding = self._deciding(shown, level, intent)
+                    key = self._key(shown, level, intent, deciding)
+                    if key not in seen:
+                        seen.add(key)
+                        yield self._with_usual(Persona(shown, level, intent, deciding))
+
+    def _with_usual(self, persona: Persona) -> Persona:
+        """Return the persona with a value that no policy names of each attribute it lacks."""
+        for name, values in self.values.items():
+            if name in {*persona.shown, *AFFILIATIONS, CATEGORY} or name.endswith(PROOF_DOMAIN):
+                continue
+            more = {**persona.shown, name: values[-1:]}
+            if name not in self.compared.conditions or self.decides_alike(persona, more):
+                persona = replace(persona, shown=more)
+        return persona
+
+    def decides_alike(self, persona: Persona, shown: Shown) -> bool:
+        """Return whether the persona with other values is decided by the same policies."""
+        deciding = self._deciding(shown, persona.level, persona.intent)
+        return all(
+            one.key == other.key for one, other in zip(deciding, persona.deciding, strict=True)
+        )
+
+    def logins(
+        self, persona: Persona, number: tuple[str, int | None], *, without: str = ""
+    ) -> tuple[DescribedLogin, ...]:
+        """Return the login with a kind of CPR number and an age, as each set reads it."""
+        shown = self._completed(persona.shown)
+        kept = {name: of for name, of in shown.items() if name != without}
+        return tuple(
+            self._login(kept, persona.level, persona.intent, number, policies)
+            for policies in self.compared.sets
+        )
+
+    def numbers(self, persona: Persona) -> Iterator[tuple[str, int | None]]:
+        """Yield the kinds of CPR numbers with the ages that matter; the usual one first."""
+        given = self.compared.given
+        for kind, age in self._all_numbers(persona):
+            if (not given.cpr or kind in given.cpr) and (given.ages is None or age in given.ages):
+                yield kind, age
+
+    def _all_numbers(self, persona: Persona) -> Iterator[tuple[str, int | None]]:
+        affiliations = _affiliations(persona.shown)
+        if self.source.find_ground(affiliations, persona.level) is not None:
+            limits = {each.policy.require.age for each in persona.deciding if each.policy}
+            ages = self.compared.given.ages
+            if ages is not None:
+                limits |= {ages.start, ages.stop}
+            known = sorted(age for age in limits if age)
+            for age in dict.fromkeys((*reversed(known), *(age - 1 for age in known))):
+                yield "real", age
+            if not known:
+                yield "real", _ADULT
+        yield from (
+            (kind, None) for kind in (_WITHOUT_AGE if self.source.asserts_cpr else ("none",))
+        )
+
+    def _all_shown(self) -> Iterator[Shown]:
+        """Yield values for each alternative, for each two, with more affiliations and proofs."""
+        seen = set()
+        for conditions in self._combinations():
+            asked = (*conditions, *self.compared.given.conditions)
+            for least in self._least(asked):
+                for ranked in self._with_ranks(least):
+                    for shown in self._with_proofs(ranked):
+                        content = frozenset(shown.items())
+                        if content not in seen:
+                            seen.add(content)
+                            yield shown
+
+    def _combinations(self) -> Iterator[tuple[Condition, ...]]:
+        """Yield the conditions that one persona meets: of none, one or two alternatives."""
+        yield ()
+        first, rest = self._alternatives()
+        yield from (each.conditions for each in first)
+        if not self.is_incomplete:
+            pairs = (*combinations(first, 2), *product(first, rest))
+            yield from ((*one.conditions, *other.conditions) for one, other in pairs)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Return whether there are too many alternatives here to try each two of them."""
+        first, rest = self._alternatives()
+        return len(first) * (len(first) + len(rest)) > MOST_PAIRS
+
+    def _alternatives(self) -> tuple[list[Alternative], list[Alternative]]:
+        """Return the alternatives that are open from here: of policies that changed, and others."""
+        found: dict[object, tuple[Alternative, bool]] = {}
+        changed = self.compared.changed
+        for policies in self.compared.sets:
+            for policy in policies.policies:
+                counts = changed is None or policy.affiliation in changed
+                for alternative in filter(self._is_open, policy.match):
+                    content = frozenset((each.name, each.values) for each in alternative.conditions)
+                    _, counted = found.get(content, (alternative, False))
+                    found[content] = (alternative, counts or counted)
+        first = [each for each, counts in found.values() if counts]
+        return first, [each for each, counts in found.values() if not counts]
+
+    def find_deciding(self, alternative: Alternative) -> Alternative | None:
+        """Return the alternative that decides a login that meets ``alternative`` and no more."""
+        for shown, level in product(self._least(alternative.conditions), self.source.levels):
+            (deciding,) = self._deciding(shown, level, None)
+            if deciding.alternative is not None and self._is_open(alternative):
+                return deciding.alternative
+        return None
+
+    def _is_open(self, alternative: Alternative) -> bool:
+        """Return whether a login from here can meet each condition by itself."""
+        return all(self._meets(each) for each in alternative.conditions)
+
+    def _meets(self, condition: Condition) -> bool:
+        if condition.name == "upstream":
+            return self.source.upstream in condition.values
+        if condition.name == "assurance":
+            return True
+        return bool(self._meeting(condition.name, (condition.values,)))
+
+    def _meeting(self, name: str, written: Iterable[Names]) -> Names:
+        """Return a value of each kind that meets all of ``written``."""
+        found: dict[object, str] = {}
+        for value in self.values.get(name, ()):
+            if all(value_allowed(value, each) for each in written):
+                found.setdefault(self._kind(name, value), value)
+        return tuple(found.values())
+
+    def _kind(self, name: str, value: str) -> object:
+        """Return what conditions tell apart of a value."""
+        known = self._kinds.get((name, value))
+        if known is None:
+            met = tuple(
+                value_allowed(value, each) for each in self.compared.conditions.get(name, ())
+            )
+            contested = value in self.compared.contested and value
+            known = (met, rank_of(name, value), contested)
+            self._kinds[name, value] = known
+        return known
+
+    def _least(self, conditions: Iterable[Condition]) -> Iterator[Shown]:
+        """Yield the fewest values that meet all conditions."""
+        by_name: dict[str, dict[Names, None]] = {}
+        for name, values in _named(conditions):
+            by_name.setdefault(name, {})[values] = None
+        choices: list[list[tuple[str, Names]]] = []
+        for name, written in by_name.items():
+            if self._is_single(name):
+                chosen: list[Names] = [(value,) for value in self._meeting(name, written)]
+            else:
+                each = (self._meeting(name, (values,)) for values in written)
+                sets = (tuple(sorted(set(values))) for values in product(*each))
+                chosen = list(dict.fromkeys(sets))
+            if name.endswith(PROOF_DOMAIN):
+                chosen.append(())  # the person has not proved it, and may choose to
+            choices.append([(name, values) for values in chosen])
+        for combined in product(*choices):
+            yield {name: values for name, values in combined if values}
+
+    def _is_single(self, name: str) -> bool:
+        return name.endswith(PROOF_DOMAIN) or self.source.is_single(name)
+
+    def _with_ranks(self, shown: Shown) -> Iterator[Shown]:
+        """Yield the values as they are, and with further affiliations."""
+        yield shown
+        present = self._rank(shown)
+        added: dict[object, tuple[int, str, str]] = {}
+        for name in AFFILIATIONS:
+            if shown.get(name) and self._is_single(name):
+                continue
+            for value in self.values.get(name, ()):
+                rank = rank_of(name, value)
+                contested = value in self.compared.contested
+                if rank <= present and not contested:
+                    continue
+                met = sum(
+                    value_allowed(value, each) for each in self.compared.conditions.get(name, ())
+                )
+                key: object = value if contested else rank
+                if key not in added or added[key][0] > met:
+                    added[key] = (met, name, value)
+        for _, name, value in added.values():
+            more = dict.fromkeys((*shown.get(name, ()), value))
+            yield {**shown, name: tuple(sorted(more))}
+
+    def _rank(self, shown: Shown) -> int:
+        ranks = (rank_of(name, value) for name in AFFILIATIONS for value in shown.get(name, ()))
+        return max(ranks, default=0)
+
+    def _with_proofs(self, shown: Shown) -> Iterator[Shown]:
+        """Yield the values as they are, and with a proved mailbox that meets no condition."""
+        yield shown
+        for proof in sorted(self.compared.proofs):
+            name = f"{proof}{PROOF_DOMAIN}"
+            if name not in shown and name in self.values:
+                yield {**shown, name: self.values[name][-1:]}
+
+    def _intents(self, shown: Shown, level: Assurance | None) -> Iterator[str | None]:
+        """Yield no intent, and the affiliations that the person could be, or prove to be."""
+        if self.compared.given.intents:
+            yield from self.compared.given.intents
+            return
+        yield None
+        intents: dict[str, None] = {}
+        for policies in self.compared.sets:
+            facts = self._facts(shown, level, None, policies)
+            matched, _ = matching_policies(policies, facts, self.day)
+            intents |= {policy.affiliation: None for policy, _ in matched[1:]}
+            for policy in policies.policies:
+                chosen = replace(facts, intent=policy.affiliation)
+                if policy.proofs and missing_proof(policies, chosen, self.day):
+                    intents[policy.affiliation] = None
+        yield from intents
+
+    def _deciding(
+        self, shown: Shown, level: Assurance | None, intent: str | None
+    ) -> tuple[Deciding, ...]:
+        found = []
+        for policies in self.compared.sets:
+            facts = self._facts(shown, level, intent, policies)
+            matched, _ = matching_policies(policies, facts, self.day)
+            proof = missing_proof(policies, facts, self.day) if intent else None
+            lacking = proof.name if proof else None
+            if matched:
+                policy, alternative, _ = pick_policy(matched, facts)
+                is_highest = policy is matched[0][0]
+                found.append(Deciding(policy, is_highest, lacking, alternative))
+            else:
+                found.append(Deciding(None, is_highest=True, proof=lacking))
+        return tuple(found)
+
+    def _key(
+        self,
+        shown: Shown,
+        level: Assurance | None,
+        intent: str | None,
+        deciding: tuple[Deciding, ...],
+    ) -> object:
+        """Return everything that later steps can tell apart of a persona."""
+        affiliations = _affiliations(shown)
+        policies = [each.policy for each in deciding if each.policy]
+        required = (each.require.assurance for each in policies)
+        met = tuple(level is not None and level >= least for least in required if least is not None)
+        has_left = any(each.borrower and each.borrower.lowers for each in policies)
+        given = self.compared.given
+        return (
+            tuple(each.key for each in deciding),
+            deciding[0].alternative if len(deciding) == 1 else None,
+            self.source.find_ground(affiliations, level),
+            met,
+            has_left and self._rank(shown) == _IDENTIFIED,
+            self.compared.contested.intersection(affiliations),
+            frozenset(shown) & frozenset().union(*map(_telling, policies)),
+            level if given.levels else None,
+            intent if any(each.proof for each in deciding) else None,
+        )
+
+    def _completed(self, shown: Shown) -> dict[str, Names]:
+        """Return the values with the addresses of the mailboxes that were proved."""
+        completed = dict(shown)
+        for proof in self.compared.proofs:
+            domain = shown.get(f"{proof}{PROOF_DOMAIN}")
+            if domain:
+                completed[proof] = (f"someone@{domain[0]}",)
+            elif proof != MAIL_PROOF:
+                completed.pop(proof, None)
+        if self.source.local:
+            completed.setdefault(CATEGORY, self.values.get(CATEGORY, ("OTHER",))[-1:])
+        return completed
+
+    def _facts(
+        self, shown: Shown, level: Assurance | None, intent: str | None, policies: PolicySet
+    ) -> LoginFacts:
+        attributes, _ = _read(shown, policies)
+        return LoginFacts(self.source.upstream, Attributes(attributes), level, intent=intent)
+
+    def _login(
+        self,
+        shown: Shown,
+        level: Assurance | None,
+        intent: str | None,
+        number: tuple[str, int | None],
+        policies: PolicySet,
+    ) -> DescribedLogin:
+        attributes, withheld = _read(shown, policies)
+        cpr, age = number
+        ground = find_ground_without_cpr(
+            attributes, is_library_account=self.source.local, has_persistent_name_id=False
+        )
+        if cpr == "real":
+            attributes[CPR_ATTRIBUTE] = CPR_STAND_IN
+            usable = self.source.find_ground(_affiliations(attributes), level)
+            if usable is None:
+                del attributes[CPR_ATTRIBUTE]
+                cpr, age = "none", None
+            else:
+                ground = usable
+        reading = AttributeReading(
+            attributes=Attributes(attributes),
+            assurance=level,
+            cpr=cpr,
+            age=age,
+            withheld=withheld,
+            ground=ground,
+        )
+        return DescribedLogin(
+            upstream=self.source.upstream,
+            reading=reading.without_cpr(),
+            institution=self.source.institution,
+            intent=intent,
+        )
+
+
+def _telling(policy: Policy) -> set[str]:
+    """Return the attributes whose presence makes a difference under a policy."""
+    listed = {each.name for release in policy.releases for each in release.attributes}
+    sources = field_sources(policy.borrower)
+    return listed | sources | {f"{name}{PROOF_DOMAIN}" for name in sources}
+
+
+def _affiliations(shown: Mapping[str, Names]) -> list[str]:
+    return [value for name in AFFILIATIONS for value in shown.get(name, ())]
+
+
+def _read(
+    shown: Shown, policies: PolicySet
+) -> tuple[dict[str, Names], tuple[tuple[str, str], ...]]:
+    """Return the values that count where ``policies`` are in force, and what is withheld."""
+    attributes = dict(shown)
+    withheld = []
+    for name in AFFILIATIONS:
+        sent = attributes.get(name, ())
+        known = tuple(each for each in sent if is_known(each, policies.named_affiliations))
+        if len(known) < len(sent):
+            withheld.append((name, "unknown_affiliation"))
+            attributes[name] = known
+            if not known:
+                del attributes[name]
+    return attributes, tuple(withheld)

@@ -1,0 +1,149 @@
+"""Rules that hold for every login whatever the policies say, held against every persona."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.entities import Names, Service
+from broker.core.login.described_login import DescribedLogin
+from broker.core.login.played_login import PlayedLogin
+from broker.core.policy.model import Expectation, PolicyLine, PolicySet
+from broker.core.policy_analysis.persona_words import words
+from broker.core.policy_analysis.personas import Given
+from broker.core.policy_analysis.plays import Play, Trial
+from broker.core.policy_analysis.sources import Site
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRule:
+    """What must come of every login that is as ``when`` says.
+
+    ``services`` empty: at every service; never at those of ``excepted``. Of ``expect`` a None, and
+    an empty ``effect``, is not checked. ``never_releases`` leaves for no login.
+    """
+
+    name: str
+    when: Given
+    expect: Expectation
+    place: PolicyLine
+    services: Names = ()
+    excepted: Names = ()
+    never_releases: Names = ()
+
+    def concerns(self, service: Service) -> bool:
+        """Return whether the rule says something of a service."""
+        if service.name in self.excepted:
+            return False
+        return not self.services or service.name in self.services
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One way in which a rule does not hold: the line that decides so, and a login that shows it.
+
+    ``place`` is None where no line decides. ``day`` is not today where a date in the policies must
+    come first.
+    """
+
+    what: str
+    place: PolicyLine | None
+    service: str
+    login: DescribedLogin = field(repr=False)
+    day: date
+    persona: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleProof:
+    """What all personas show of one rule: ``met`` is whether any is as the rule says."""
+
+    rule: SiteRule
+    breaches: tuple[Breach, ...]
+    met: bool
+    incomplete: Names = ()
+
+
+def hold_rule(
+    rule: SiteRule,
+    policies: PolicySet,
+    site: Site,
+    now: datetime,
+    let_others_run: Callable[[], None] = lambda: None,
+) -> RuleProof:
+    """Return what every persona shows of ``rule``; ``let_others_run`` is called at each login."""
+    here = replace(site, services=tuple(filter(rule.concerns, site.services)))
+    trial = Trial((policies,), here, now, rule.when)
+    found: dict[object, Breach] = {}
+    met = False
+    can_break = _can_break(rule, policies)
+    for play in trial.plays():
+        met = True
+        if not can_break:
+            break
+        let_others_run()
+        for what, place in _differences(rule, policies, play.played[0]):
+            key = (play.service.name, what, place)
+            # A login with a withheld affiliation cannot be described to `try`: prefer another.
+            if key not in found or found[key].login.reading.withheld:
+                found[key] = _breach(what, place, play, trial)
+    return RuleProof(rule, tuple(found.values()), met, trial.incomplete())
+
+
+def _breach(what: str, place: PolicyLine | None, play: Play, trial: Trial) -> Breach:
+    persona = words(play.login, trial.sets, trial.given.conditions)
+    return Breach(what, place, play.service.name, play.login, play.day, persona)
+
+
+def _can_break(rule: SiteRule, policies: PolicySet) -> bool:
+    """Return whether any login could break the rule: not where no entry lists what never leaves."""
+    if rule.expect != Expectation(""):
+        return True
+    listed = {
+        each.name
+        for policy in policies.policies
+        for release in policy.releases
+        for each in (*release.attributes, *((release.subject,) if release.subject else ()))
+    }
+    return not listed.isdisjoint(rule.never_releases)
+
+
+def _differences(
+    rule: SiteRule, policies: PolicySet, played: PlayedLogin
+) -> Iterator[tuple[str, PolicyLine | None]]:
+    expect = rule.expect
+    effect = "permit" if played.permitted else "deny"
+    reason = "ok" if played.permitted else played.reason
+    if expect.effect not in {"", effect}:
+        what = "lets in" if played.permitted else f"refuses for {reason}"
+        yield what, played.place
+    elif expect.reason not in {None, reason}:
+        yield f"gives the reason {reason}, not {expect.reason}", played.place
+    affiliation = played.decision.affiliation
+    if expect.affiliation not in {None, affiliation}:
+        yield f"takes for {affiliation or 'nobody'}, not {expect.affiliation}", played.place
+    made = played.borrower
+    if expect.no_borrower and made and made.outcome is EnrolmentOutcome.CREATED:
+        yield f"makes an account of the category {made.category}", made.place
+    if expect.category is not None:
+        yield from _other_category(expect.category, policies, played)
+    names = {each.name for each in played.leaving}
+    for each in played.leaving:
+        is_extra = expect.releases is not None and each.name not in expect.releases
+        if each.name in rule.never_releases or is_extra:
+            yield f"releases {each.name}", each.place
+    for name in expect.releases or ():
+        if name not in names:
+            yield f"does not release {name}", played.place
+
+
+def _other_category(
+    expected: str, policies: PolicySet, played: PlayedLogin
+) -> Iterator[tuple[str, PolicyLine | None]]:
+    policy = policies.named.get(played.decision.affiliation or "")
+    borrower = policy.borrower if policy else None
+    if borrower is None:
+        yield f"makes no borrower, not {expected}", played.place
+    elif borrower.category != expected:
+        what = f"makes the category {borrower.category}, not {expected}"
+        yield what, borrower.line_of("category")

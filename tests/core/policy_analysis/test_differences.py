@@ -1,0 +1,165 @@
+"""The differences between two policy sets: each key is reported, and no random login shows more than the rows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from broker.core.login.described_login import DescribedLogin, IdealTerms
+from broker.core.login.ideal_login import play
+from broker.core.login.played_login import PlayedLogin
+from broker.core.policy.model import PolicySet
+from broker.core.policy_analysis.changes import Change, Direction, changes
+from broker.core.policy_analysis.differences import Row, find_differences
+from broker.core.policy_analysis.plays import Play, Trial
+from broker.core.policy_analysis.sources import Site
+from broker.files.checked_files import key_patterns
+from broker.files.policies import live_policies
+from broker.files.policies.file_schema import PolicyShape
+from tests.plugins.drawn import drawn
+from tests.plugins.key_changes import CHANGES, DECIDES_NOTHING, EXAMPLE, FILES, GUEST, STUDENT
+from tests.plugins.random_edits import edited
+from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins
+
+WAYF, NEMID = SOURCES[0], SOURCES[2]
+LOANS = SERVICES[0]
+SITE = Site(SOURCES, SERVICES)
+POLICIES = Path(__file__).resolve().parents[3] / "policies"
+
+
+def keys() -> Iterator[str]:
+    """Give every key of a policy file below which there is no other."""
+    patterns = list(key_patterns(PolicyShape))
+    for pattern in patterns:
+        if not any(other[: len(pattern)] == pattern and other != pattern for other in patterns):
+            yield ".".join(pattern)
+
+
+def loaded(folder: Path, files: dict[str, str]) -> PolicySet:
+    """Load policy files."""
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text + EXAMPLE)
+    return live_policies.load(folder, NOW)
+
+
+def written(row: Row) -> str:
+    """Write a row on one line."""
+    was = "was " if row.change.was else ""
+    values = f" {', '.join(row.values)}" if row.values else ""
+    return (
+        f"{row.change.direction} {row.service} {row.affiliation}: {row.change.text}{values} ({was}{row.change.place})"
+    )
+
+
+def compared(folder: Path, before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Give the rows of two sets of files."""
+    sets = (loaded(folder / "before", before), loaded(folder / "after", after))
+    return list(map(written, find_differences(Trial(sets, Site((WAYF, NEMID), SERVICES), NOW)).rows))
+
+
+def edited_rows(folder: Path, edits: list[tuple[str, str, str, str, str]]) -> list[str]:
+    """Compare the files with those in which these edits were made."""
+    files = dict(FILES)
+    for _, affiliation, old, new, _ in edits:
+        name = f"{affiliation}.yaml"
+        assert files[name].count(old) == 1
+        files[name] = files[name].replace(old, new)
+    return compared(folder, FILES, files)
+
+
+def test_each_key_is_reported_or_decides_nothing() -> None:
+    """A new key of the format is in neither table until somebody writes down the effect of a change of it."""
+    changed = {key for key, *_ in CHANGES}
+    named = set(keys())
+    silent = {key for key in named if any(f"{key}.".startswith(f"{each}.") for each in DECIDES_NOTHING)}
+    assert changed | silent == named
+    assert not changed & silent
+
+
+@pytest.mark.parametrize("edit", CHANGES, ids=[f"{key}-{row.partition(' ')[0]}" for key, *_, row in CHANGES])
+def test_a_change_of_a_key_is_reported(tmp_path: Path, edit: tuple[str, str, str, str, str]) -> None:
+    """The row has the direction, the key in words, and the line."""
+    rows = edited_rows(tmp_path, [edit])
+    assert any(row.startswith(edit[-1]) for row in rows), rows
+
+
+def test_under_consent_no_notice_decides(tmp_path: Path) -> None:
+    """Our page asks, whatever the entry says; where it asks no more, the row says so."""
+    unasked = ("", "student", "notice: ours", "notice: upstream", "")
+    assert edited_rows(tmp_path, [unasked]) == []
+    (tmp_path / "contract").mkdir()
+    rows = edited_rows(tmp_path / "contract", [unasked, ("", "student", "basis: consent", "basis: contract", "")])
+    assert "WIDER my-loans student: notice ours -> upstream (student.yaml:43)" in rows
+
+
+def test_an_affiliation_that_a_line_begins_to_name_is_not_withheld(tmp_path: Path) -> None:
+    """It may match, and leave, by what stood before in another file, no line of which changed."""
+    listed = "      eduPersonScopedAffiliation: {why: {en: x, da: x}}\n"
+    student = STUDENT.replace("eduPersonScopedAffiliation: student@au.dk", "eduPersonScopedAffiliation: stu*") + listed
+    guest = GUEST.replace("student@x.example", "[student@x.example, studying@au.dk]")
+    before = {"student.yaml": student, "guest.yaml": GUEST}
+    rows = compared(tmp_path, before, before | {"guest.yaml": guest})
+    assert "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:37)" in rows
+    assert "WIDER my-loans student: + eduPersonScopedAffiliation studying@au.dk (student.yaml:51)" in rows
+
+
+def test_a_login_with_a_withheld_affiliation_lowers_nobody(tmp_path: Path) -> None:
+    """An unknown affiliation may be the very one that the person still has: only the other set lowers."""
+    guest = GUEST.replace("student@x.example", "[student@x.example, studying@au.dk]")
+    rows = compared(tmp_path, {"guest.yaml": GUEST}, {"guest.yaml": guest})
+    lowered = "other my-loans guest: borrower: STUDENT stays -> PRIVATE lowered for 6 months"
+    assert any(row.startswith(lowered) for row in rows), rows
+
+
+def test_a_register_that_is_asked_where_a_borrower_is_only_needed_is_reported(tmp_path: Path) -> None:
+    """The look-up writes the address of a borrower that is there, whatever the entry makes."""
+    rule = "  register: {address: set_if_empty}\n"
+    needed = GUEST.replace("borrower: make", "borrower: need")
+    rows = compared(tmp_path, {"guest.yaml": needed.replace(rule, "")}, {"guest.yaml": needed})
+    assert rows == ["WIDER my-loans guest: + register: address set_if_empty (guest.yaml:18)"]
+
+
+def random_edits(number: int) -> Iterator[tuple[PolicySet, PolicySet]]:
+    """Give the shipped policies with one to three keys of one policy edited, ten times."""
+    shipped = live_policies.load(POLICIES, NOW)
+    draw = Random(number)
+    yield from ((shipped, edited(draw, shipped)) for _ in range(10))
+
+
+def played(login: DescribedLogin, at: int, source: int, policies: PolicySet) -> PlayedLogin:
+    """Play a login to its end at one service."""
+    terms = IdealTerms(giver=SOURCES[source].giver, local=LOCAL)
+    return play(login, SERVICES[at], policies, NOW, terms)
+
+
+def shown_by_random_logins(sets: tuple[PolicySet, PolicySet], draw: Random, many: int) -> Iterator[tuple[str, Change]]:
+    """Give the changes that random logins show, by the engine and not by the personas."""
+    for login in random_logins(draw, many):
+        at, source = draw.randrange(len(SERVICES)), SOURCES.index(login.source)
+        both = tuple(played(login.read(policies), at, source, policies) for policies in sets)
+        shown = Play(login.described, login.source, SERVICES[at], NOW.date(), both)
+        yield from ((SERVICES[at].name, change) for change in changes(shown, sets))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_random_logins_show_no_wider_change_without_a_row(number: int) -> None:
+    """Each WIDER that a login shows has a row at its service with the same text. The seeds are fixed."""
+    seen = 0
+    for sets in random_edits(number):
+        rows = find_differences(Trial(sets, SITE, NOW)).rows
+        found = {(row.service, row.change.text) for row in rows if row.change.direction is Direction.WIDER}
+        for service, change in shown_by_random_logins(sets, Random(number), 200):
+            if change.direction is Direction.WIDER:
+                seen += 1
+                assert (service, change.text) in found, change
+    assert seen
+
+
+@settings(max_examples=drawn(3), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(POLICY_SETS)
+def test_a_set_differs_in_nothing_from_itself(policies: PolicySet) -> None:
+    """No row, whatever the set."""
+    assert find_differences(Trial((policies, PolicySet(policies.policies, "d")), SITE, NOW)).rows == ()
