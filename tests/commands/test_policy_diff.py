@@ -48,7 +48,7 @@ EDITS = [
     ),
     (
         "employee.yaml",
-        "upgrades: [PRIVATE, STUDENT]",
+        "upgrades: [TEMP, PRIVATE, STUDENT]",
         "upgrades: [TEMP, PRIVATE]",
         "other my-loans employee: not asked: to change the category (STUDENT)",
     ),

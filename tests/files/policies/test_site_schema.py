@@ -171,7 +171,9 @@ def test_no_job_of_the_document_leaves_a_red_line(editor: Editor, tmp_path: Path
 
 def test_a_name_that_may_be_new_is_not_red(editor: Editor) -> None:
     """A category, and a service in an example: the one is added by writing it, the other may be unheard of."""
-    text = changed(("upgrades: [TEMP, PRIVATE]", "upgrades: [TEMP, PRIVATE, BRANCH]"), ("service: unheard-of", "service: unknown"))
+    text = changed(
+        ("upgrades: [TEMP, PRIVATE]", "upgrades: [TEMP, PRIVATE, BRANCH]"), ("service: unheard-of", "service: unknown")
+    )
     assert editor.red_lines("policies/new.yaml", text) == {}
 
 
