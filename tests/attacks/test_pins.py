@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from broker.demo.people.persona import by_eid
 from broker.demo.people.personas import persona
 from tests.plugins import eid_house
+from tests.plugins.drawn import at_gate
 from tests.plugins.house import House, Person, form, mark
 from tests.plugins.pin_pages import CPR, PIN, USER_NAME, code_in, karla, link_in, log_in, pin_page, send
 
@@ -316,7 +317,7 @@ def test_a_mailbox_gets_three_links_and_three_codes_a_day(house: House) -> None:
     assert [mark(house.person().get(url)) for url in urls] == [("pin", "")] * 3
 
 
-@pytest.mark.parametrize("networks", [25, pytest.param(10_000, marks=pytest.mark.slow(500))])
+@pytest.mark.parametrize("networks", [25, pytest.param(at_gate(500, otherwise=10_000), marks=pytest.mark.slow(60))])
 def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(house: House, networks: int) -> None:
     """Every PIN from a network of its own: one page whatever is typed, and the owner has all three ways.
 

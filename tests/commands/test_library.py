@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems.koha import KohaSettings
+from broker.adapters.library_systems.koha_calls import Calls
 from broker.cli import broker
 from broker.core.errors import LibraryUnavailable
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
@@ -116,7 +118,12 @@ def test_a_page_is_read_when_it_is_needed(site: Site) -> None:
 def test_a_list_out_of_order_is_no_list(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that drops the query gives the first page for ever."""
     site.add(250)
-    monkeypatch.setattr("broker.adapters.library_systems.koha_calls.carried", lambda *_: ({}, None))
+    whole = Calls.call
+
+    def drop_query(calls: Calls, *given: Any, **more: Any) -> HttpAnswer:
+        return whole(calls, *given, **{**more, "body": None})
+
+    monkeypatch.setattr(Calls, "call", drop_query)
     with pytest.raises(LibraryUnavailable, match="drop the query"):
         list(KohaSettings.read(site.keys()).open().list_borrowers())
 

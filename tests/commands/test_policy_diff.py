@@ -48,8 +48,8 @@ EDITS = [
     ),
     (
         "employee.yaml",
-        "upgrades: [PRIVATE, STUDENT]",
-        "upgrades: [PRIVATE]",
+        "upgrades: [TEMP, PRIVATE, STUDENT]",
+        "upgrades: [TEMP, PRIVATE]",
         "other my-loans employee: not asked: to change the category (STUDENT)",
     ),
     (

@@ -69,7 +69,7 @@ def test_a_login_is_told_in_some_lines(tried: Try) -> None:
     assert lines[0].startswith("my-loans, as student (student.yaml:11)  ")
     assert lines[0].endswith(", policies")
     assert "asks for consent (student.yaml:30)" in lines[1]
-    assert "borrower: STUDENT is made, or PRIVATE upgraded, for 12 months (student.yaml:16)" in lines[1]
+    assert "borrower: STUDENT is made, or TEMP, PRIVATE upgraded, for 12 months (student.yaml:16)" in lines[1]
     assert lines[2].startswith("  looked up in the register of persons, unless lately: address set_if_empty ")
     assert lines[3].startswith("  leaves  borrower_number, gn, sn")
     assert lines[4].split() == [

@@ -30,6 +30,8 @@ def test_an_upgrade_keeps_number_loans_pin_and_mail(house: House) -> None:
     assert BOOKS[0] in machine(hall, number, pin)
     person = house.person()
     page = person.log_in("jens")
+    assert mark(page)[0] == "address"  # the profile has another address than the login
+    page = person.press(page, answer="yes")
     assert mark(page)[0] == "upgrade"
     token = form(page)[1]["token"]
     answered = person.post(page.request.path, {"token": token, "answer": "yes"})

@@ -209,13 +209,13 @@ def test_without_a_register_nobody_is_said_to_be_looked_up(edited: Edited) -> No
         ),
         (
             "student.yaml",
-            "upgrades: [PRIVATE]",
-            "upgrades: [PRIVAT]",
+            "upgrades: [TEMP, PRIVATE]",
+            "upgrades: [TEMP, PRIVAT]",
             "policies/student.yaml:19: no file makes the borrower category 'PRIVAT' (did you mean 'PRIVATE'?)",
         ),
         (
             "student.yaml",
-            "upgrades: [PRIVATE]",
+            "upgrades: [TEMP, PRIVATE]",
             "upgrades: [GUEST]",
             (
                 "policies/student.yaml:19: no file makes the borrower category 'GUEST'"

@@ -208,12 +208,12 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ("[student@au.dk]}", "[student@au.dk], cpr: x}", "match on cpr"),
         ("{cpr: real,", "{upstream: nemid, cpr: real,", "student.yaml:14: nobody of this affiliation comes by 'nemid'"),
         (
-            "upgrades: [PRIVATE]",
+            "upgrades: [TEMP, PRIVATE]",
             "lowers: {by: wayf, categories: [STUDENT, EMPLOYEE]}",
             "policies/student.yaml:16: lowers STUDENT, which it also makes or upgrades (name it once)",
         ),
         (
-            "upgrades: [PRIVATE]",
+            "upgrades: [TEMP, PRIVATE]",
             "lowers: {by: wyaf, categories: [EMPLOYEE]}",
             "nobody of this affiliation comes by 'wyaf' (did you mean 'wayf'?)",
         ),
@@ -224,7 +224,7 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
             "borrower.expires_after: must be a span like 24 months or 2 years",
         ),
         (
-            "upgrades: [PRIVATE]",
+            "upgrades: [TEMP, PRIVATE]",
             "lowers: {by: library, categories: [EMPLOYEE]}",
             "policies/student.yaml:16: lowers by library, of whom no file asks an affiliation",
         ),

@@ -108,14 +108,14 @@ def test_an_attribute_is_explained_by_what_people_see_it_called(editor: Editor) 
     ("change", "line", "behind", "offered"),
     [
         (("service: my-loans\n", "service: \n"), "- service:", 0, {"my-loans", "myprint", "e-resources"}),
-        (("upgrades: [PRIVATE]", "upgrades: []"), "upgrades:", 1, {"STUDENT", "PRIVATE", "TEMP"}),
+        (("upgrades: [TEMP, PRIVATE]", "upgrades: []"), "upgrades:", 1, {"STUDENT", "PRIVATE", "TEMP"}),
         (
             ("      borrower_number: {", "      \n      borrower_number: {"),
             "",
             0,
             {"displayName", "eduPersonEntitlement"},
         ),
-        (("  upgrades: [PRIVATE]\n", "  \n"), "", 0, {"upgrades", "lowers"}),
+        (("  upgrades: [TEMP, PRIVATE]\n", "  \n"), "", 0, {"upgrades", "lowers"}),
     ],
     ids=["services", "categories", "attributes", "keys"],
 )
@@ -171,7 +171,9 @@ def test_no_job_of_the_document_leaves_a_red_line(editor: Editor, tmp_path: Path
 
 def test_a_name_that_may_be_new_is_not_red(editor: Editor) -> None:
     """A category, and a service in an example: the one is added by writing it, the other may be unheard of."""
-    text = changed(("upgrades: [PRIVATE]", "upgrades: [PRIVATE, BRANCH]"), ("service: unheard-of", "service: unknown"))
+    text = changed(
+        ("upgrades: [TEMP, PRIVATE]", "upgrades: [TEMP, PRIVATE, BRANCH]"), ("service: unheard-of", "service: unknown")
+    )
     assert editor.red_lines("policies/new.yaml", text) == {}
 
 

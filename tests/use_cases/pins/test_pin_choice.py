@@ -153,8 +153,13 @@ class PinModel(RuleBasedStateMachine):
 
     @rule(pin=PINS, call=CALLS)
     def choose(self, pin: str, call: str) -> None:
-        """Choose a PIN while the next call is answered, ignored, lost, late, or never returns."""
-        self.desk.library.next_call = call
+        """Choose a PIN while the next call is answered, ignored, lost, late, or never returns.
+
+        The look after an answered call cannot see that the same PIN is set once more later: accepted, because a
+        library system that answers has done what it was asked.
+        """
+        is_same = self.desk.library.pins[NUMBER] == pin
+        self.desk.library.next_call = "answered" if is_same and call == "answered 60" else call
         try:
             result = self.desk.choices.choose(NUMBER, pin, "en").result
         except PinUnderWay:

@@ -43,7 +43,7 @@ class WebPorts:
     logo: Callable[[str], str] = lambda _service: ""  # the address of a service's picture, or ""
     sign_up: str | None = None  # the address of our sign-up pages, where there are any
     local: str | None = None  # the upstream where the library system verifies a number and PIN
-    patience: float = 5.0
+    patience: float = 2.0  # seconds that a request waits for its enrolment
 
     def stranger_reference(self, step: str, reason: str) -> str:
         """Return the reference of a page for which nothing is stored, as it is shown now."""
