@@ -79,7 +79,7 @@ class Walk:
     def answered(self, step: str, page: TestResponse) -> TestResponse:
         """Answer one page."""
         match step:
-            case "ask":
+            case "ask" | "address":
                 return self.pressed(page, "answer", "yes")
             case "upgrade":
                 return self.pressed(page, "answer", "no" if self.who.upgrade is False else "yes")
