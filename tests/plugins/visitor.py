@@ -194,12 +194,15 @@ class Visitor:
 def forward(page: Page) -> None:
     """Press Forward, and again while the page that Back led to is not yet the one that the browser answers for."""
     for _ in range(_PRESSES):
+        here = page.url
         try:
             page.go_forward()
         except Error:
             page.wait_for_timeout(250)
-        else:
+            continue
+        if page.url != here:
             return
+        page.wait_for_timeout(250)  # the browser had nowhere to go yet
     raise AssertionError(f"Forward leads nowhere from {page.url}")
 
 
