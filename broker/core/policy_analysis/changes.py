@@ -7,9 +7,13 @@ from enum import StrEnum
 from typing import Final, get_args
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
-from broker.core.entities import Names
-from broker.core.login.played_login import PlannedBorrower, PlayedLogin
+from broker.core.borrowers.wanted_borrower import (
+    WantedBorrower,
+    WantedField,
+    derive_wanted_borrower,
+)
+from broker.core.entities import Names, Text
+from broker.core.login.played_login import Leaving, PlannedBorrower, PlayedLogin
 from broker.core.login.steps import OfferUpgrade, ProveMailbox
 from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import (
@@ -17,6 +21,7 @@ from broker.core.policy.model import (
     BorrowerRule,
     Field,
     FieldWriting,
+    Policy,
     PolicyLine,
     PolicySet,
     ProofRule,
@@ -30,6 +35,8 @@ _CONSENT: Final = "consent"
 # From the one that writes least to the one that writes most.
 _WRITING: Final[Names] = get_args(FieldWriting)
 _ADDRESS_WRITING: Final[Names] = get_args(AddressWriting)
+# A field that is written, after its rule.
+_WrittenField = tuple[Field, WantedField]
 
 
 class Direction(StrEnum):
@@ -56,22 +63,22 @@ class Change:
     was: bool = False
 
 
-def changes(play: Play, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
+def find_changes(play: Play, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
     """Yield the changes for one persona at one service."""
     old, new = play.played
-    if old.permitted != new.permitted or old.reason != new.reason:
-        yield from _admission(old, new)
+    yield from _compare_admission(old, new)
     one, other = affiliation_of(old), affiliation_of(new)
     if one != other:
         yield Change(Direction.OTHER, f"{one}{MOVES}{other}", new.place)
-    yield from (each for each in _leaving(old, new) if each.text != f"+ {play.without}")
-    if old.disclosure and new.disclosure and old.decision.release and new.decision.release:
-        yield from _terms(old, new, old.decision.release, new.decision.release)
+    for change in _compare_leaving(old, new):
+        if change.text != f"+ {play.without}":
+            yield change
+    yield from _compare_terms(old, new)
     if new.permitted and not play.source.local:
-        yield from _borrower(old.borrower, new.borrower)
-    if old.permitted and new.permitted and not play.source.local:
-        yield from _account(old, new, play)
-    yield from _steps(old, new, sets)
+        yield from _compare_borrowers(old.borrower, new.borrower)
+        if old.permitted:
+            yield from _compare_writing(old, new, play)
+    yield from _compare_steps(old, new, sets)
 
 
 def affiliation_of(played: PlayedLogin) -> str:
@@ -79,51 +86,68 @@ def affiliation_of(played: PlayedLogin) -> str:
     return played.decision.affiliation or NOBODY
 
 
-def _admission(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
-    if old.permitted and new.permitted:
-        return
+def _compare_admission(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
     if new.permitted:
-        yield Change(Direction.WIDER, f"let in, where it was {old.reason}", new.place)
+        if not old.permitted:
+            yield Change(Direction.WIDER, f"let in, where it was {old.reason}", new.place)
     elif old.permitted:
         yield Change(Direction.REFUSED, new.reason, new.place)
-    else:
+    elif old.reason != new.reason:
         text = f"refused for {new.reason}, where it was {old.reason}"
         yield Change(Direction.OTHER, text, new.place)
 
 
-def _leaving(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
+def _compare_leaving(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
+    """Yield the attributes that begin or cease to leave, and what is different for the others."""
     before = {each.name: each for each in old.leaving}
     after = {each.name: each for each in new.leaving}
-    reasons = [
-        {item.name: item.why for item in played.disclosure.items} if played.disclosure else {}
-        for played in (old, new)
-    ]
     for name in dict.fromkeys((*after, *before)):
-        if name not in before:
-            yield Change(Direction.WIDER, f"+ {name}", after[name].place)
-            continue
-        was = before[name]
-        if name not in after:
+        was, now = before.get(name), after.get(name)
+        if was and now:
+            yield from _compare_attribute(was, now)
+            if _find_reason(name, old) != _find_reason(name, new):
+                text = f"{name}: another reason (why) is shown"
+                yield Change(Direction.OTHER, text, now.place)
+        elif now:
+            yield Change(Direction.WIDER, f"+ {name}", now.place)
+        elif was:
             place = was.place if new.permitted else new.place
             yield Change(Direction.NARROWER, f"- {name}", place, was=new.permitted)
-            continue
-        now = after[name]
-        for value in sorted(set(now.values) - set(was.values)):
-            yield Change(Direction.WIDER, f"+ {name}", now.place, value)
-        for value in sorted(set(was.values) - set(now.values)):
-            yield Change(Direction.NARROWER, f"- {name}", was.place, value, was=True)
-        if was.optional != now.optional:
-            text = "leaves without a tick" if was.optional else "leaves only where it is ticked"
-            yield Change(_more(was.optional), f"{name} {text}", now.place)
-        if was.mask != now.mask:
-            text = "shown in full" if was.mask else "shown masked"
-            yield Change(Direction.OTHER, f"{name} is {text}", now.place)
-        if reasons[0].get(name) != reasons[1].get(name):
-            text = f"{name}: another reason (why) is shown"
-            yield Change(Direction.OTHER, text, now.place)
 
 
-def _terms(old: PlayedLogin, new: PlayedLogin, before: Release, after: Release) -> Iterator[Change]:
+def _compare_attribute(was: Leaving, now: Leaving) -> Iterator[Change]:
+    name = now.name
+    yield from _compare_values(name, (was.values, now.values), (was.place, now.place))
+    if was.optional != now.optional:
+        text = "leaves without a tick" if was.optional else "leaves only where it is ticked"
+        yield Change(_more(was.optional), f"{name} {text}", now.place)
+    if was.mask != now.mask:
+        text = "shown in full" if was.mask else "shown masked"
+        yield Change(Direction.OTHER, f"{name} is {text}", now.place)
+
+
+def _compare_values(
+    name: str, values: tuple[Names, Names], places: tuple[PolicyLine | None, PolicyLine | None]
+) -> Iterator[Change]:
+    """Yield the values that are added and those that are removed, each with its line."""
+    before, after = map(set, values)
+    for value in sorted(after - before):
+        yield Change(Direction.WIDER, f"+ {name}", places[1], value)
+    for value in sorted(before - after):
+        yield Change(Direction.NARROWER, f"- {name}", places[0], value, was=True)
+
+
+def _find_reason(name: str, played: PlayedLogin) -> Text | None:
+    """Return the reason that the consent page or notice shows for an attribute."""
+    items = played.disclosure.items if played.disclosure else ()
+    return next((item.why for item in items if item.name == name), None)
+
+
+def _compare_terms(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
+    """Yield what is different of the release entry, where attributes leave under both sets."""
+    before, after = old.decision.release, new.decision.release
+    if not (before and after and old.disclosure and new.disclosure):
+        return
 
     def line_of(key: str) -> PolicyLine:
         return after.lines.get(key, after.place)
@@ -150,7 +174,9 @@ def _notice(release: Release) -> str:
     return "ours" if release.legal_basis == _CONSENT else release.notice
 
 
-def _borrower(old: PlannedBorrower | None, new: PlannedBorrower | None) -> Iterator[Change]:
+def _compare_borrowers(
+    old: PlannedBorrower | None, new: PlannedBorrower | None
+) -> Iterator[Change]:
     one, other = account_words(old), account_words(new)
     if one == other:
         return
@@ -179,39 +205,48 @@ def _wanted(played: PlayedLogin, play: Play) -> WantedBorrower | None:
     return derive_wanted_borrower(played.decision, attributes, language="en", today=play.day)
 
 
-def _account(old: PlayedLogin, new: PlayedLogin, play: Play) -> Iterator[Change]:
-    """Yield what changes of that which is written to the account, and of the register."""
+def _compare_writing(old: PlayedLogin, new: PlayedLogin, play: Play) -> Iterator[Change]:
+    """Yield the changes of the account's fields, end and PIN mail, and of the register."""
     before, after = _wanted(old, play), _wanted(new, play)
-    borrower_rules = [
-        played.decision.policy.borrower if played.decision.policy else None for played in (old, new)
-    ]
-    rules = [{each.name: each for each in rule.fields} if rule else {} for rule in borrower_rules]
-    fields = [
-        {each.name: each for each in wanted.fields} if wanted else {} for wanted in (before, after)
-    ]
-    for name in dict.fromkeys((*fields[1], *fields[0])):
-        was, now = fields[0].get(name), fields[1].get(name)
-        if now is None:
-            yield Change(Direction.NARROWER, f"- field {name}", rules[0][name].place, was=True)
-            continue
-        place = rules[1][name].place
-        if was is None:
-            yield Change(Direction.WIDER, f"+ field {name}", place)
-            continue
-        if was.value != now.value:
-            more = set(_sources(rules[1][name])) - set(_sources(rules[0][name]))
-            direction = Direction.WIDER if more else Direction.OTHER
-            yield Change(direction, f"field {name}: from another attribute", place)
-        if was.set != now.set:
-            direction = _more(_WRITING.index(was.set) < _WRITING.index(now.set))
-            yield Change(direction, f"field {name}: set {was.set}{MOVES}{now.set}", place)
-    rule = borrower_rules[1]
+    rule, was_rule = _rule_of(new), _rule_of(old)
+    was_fields, fields = _pair_fields(was_rule, before), _pair_fields(rule, after)
+    for name in dict.fromkeys((*fields, *was_fields)):
+        was, now = was_fields.get(name), fields.get(name)
+        if was and now:
+            yield from _compare_field(was, now)
+        elif now:
+            yield Change(Direction.WIDER, f"+ field {name}", now[0].place)
+        elif was:
+            yield Change(Direction.NARROWER, f"- field {name}", was[0].place, was=True)
     if before and after and rule:
-        yield from _lasting(old, new, (before, after), rule)
-    yield from _register(old, new)
+        yield from _compare_end_and_pin(old, new, (before, after), rule)
+    yield from _compare_register(old, new)
 
 
-def _lasting(
+def _rule_of(played: PlayedLogin) -> BorrowerRule | None:
+    return played.decision.policy.borrower if played.decision.policy else None
+
+
+def _pair_fields(
+    rule: BorrowerRule | None, wanted: WantedBorrower | None
+) -> dict[str, _WrittenField]:
+    """Return, by name, the fields that are written, each with its rule."""
+    rules = {each.name: each for each in rule.fields} if rule else {}
+    return {each.name: (rules[each.name], each) for each in wanted.fields} if wanted else {}
+
+
+def _compare_field(old: _WrittenField, new: _WrittenField) -> Iterator[Change]:
+    (old_rule, was), (rule, now) = old, new
+    if was.value != now.value:
+        more = set(_sources(rule)) - set(_sources(old_rule))
+        direction = Direction.WIDER if more else Direction.OTHER
+        yield Change(direction, f"field {now.name}: from another attribute", rule.place)
+    if was.set != now.set:
+        direction = _more(_WRITING.index(was.set) < _WRITING.index(now.set))
+        yield Change(direction, f"field {now.name}: set {was.set}{MOVES}{now.set}", rule.place)
+
+
+def _compare_end_and_pin(
     old: PlayedLogin,
     new: PlayedLogin,
     wanted: tuple[WantedBorrower, WantedBorrower],
@@ -232,9 +267,9 @@ def _sources(written: Field) -> Names:
     return (written.source, *written.otherwise)
 
 
-def _register(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
+def _compare_register(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
     was, now = old.register, new.register
-    rule = new.decision.policy.borrower if new.decision.policy else None
+    rule = _rule_of(new)
     place = rule.line_of("register") if rule else None
     if was == now:
         return
@@ -248,55 +283,56 @@ def _register(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
         yield Change(_more(more), text, place)
 
 
-def _steps(old: PlayedLogin, new: PlayedLogin, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
+def _compare_steps(
+    old: PlayedLogin, new: PlayedLogin, sets: tuple[PolicySet, ...]
+) -> Iterator[Change]:
+    """Yield what the person is asked on the way under one set only, and other terms of a proof."""
     before, after = _proofs(old), _proofs(new)
     for name, step in before.items():
-        if name not in after and new.permitted:
+        if name in after:
+            yield from _compare_proof(step, after[name], sets, new.facts.intent)
+        elif new.permitted:
             direction = Direction.WIDER if old.permitted else Direction.OTHER
             yield Change(direction, f"not asked: for a mailbox ({name})", new.place)
-        elif name in after:
-            yield from _proof(step, after[name], sets, new.facts.intent)
     for name in after:
         if name not in before:
             yield Change(Direction.OTHER, f"asked: for a mailbox ({name})", new.place)
-    offers = [
-        {step.category for step in each.steps if isinstance(step, OfferUpgrade)}
-        for each in (old, new)
-    ]
-    for category in sorted(offers[1] - offers[0]):
+    offered, offers = _offers(old), _offers(new)
+    for category in sorted(offers - offered):
         yield Change(Direction.OTHER, f"asked: to change the category ({category})", new.place)
-    for category in sorted(offers[0] - offers[1]):
-        if new.permitted:
-            text = f"not asked: to change the category ({category})"
-            yield Change(Direction.OTHER, text, new.place)
+    for category in sorted(offered - offers) if new.permitted else ():
+        text = f"not asked: to change the category ({category})"
+        yield Change(Direction.OTHER, text, new.place)
+
+
+def _offers(played: PlayedLogin) -> set[str]:
+    return {step.category for step in played.steps if isinstance(step, OfferUpgrade)}
 
 
 def _proofs(played: PlayedLogin) -> Mapping[str, ProveMailbox]:
     return {step.name: step for step in played.steps if isinstance(step, ProveMailbox)}
 
 
-def _proof(
+def _compare_proof(
     old: ProveMailbox, new: ProveMailbox, sets: tuple[PolicySet, ...], intent: str | None
 ) -> Iterator[Change]:
     head = f"proof {new.name}"
-    asking = [
-        next((rule for rule in policy.proofs if rule.name == new.name), None) if policy else None
-        for policy in (policies.named.get(intent or "") for policies in sets)
-    ]
-    domains = _line(asking[1], "domains")
-    for domain in sorted(set(new.domains) - set(old.domains)):
-        yield Change(Direction.WIDER, f"+ {head}: domains", domains, domain)
-    for domain in sorted(set(old.domains) - set(new.domains)):
-        place = _line(asking[0], "domains")
-        yield Change(Direction.NARROWER, f"- {head}: domains", place, domain, was=True)
+    asked, asks = (_find_proof(policies.named.get(intent or ""), new.name) for policies in sets)
+    places = _line(asked, "domains"), _line(asks, "domains")
+    yield from _compare_values(f"{head}: domains", (old.domains, new.domains), places)
     if old.lasts != new.lasts:
         text = f"{head}: code_valid_for {_span(old.lasts)}{MOVES}{_span(new.lasts)}"
-        yield Change(_more(old.lasts < new.lasts), text, _line(asking[1], "code_valid_for"))
+        yield Change(_more(old.lasts < new.lasts), text, _line(asks, "code_valid_for"))
     rules = [remembering_proof(policies, new.name) for policies in sets]
     was, now = (rule.remembered_for if rule else None for rule in rules)
     if was and now and was != now:
         text = f"{head}: remembered_for {_span(was)}{MOVES}{_span(now)}"
         yield Change(_more(was < now), text, _line(rules[1], "remembered_for"))
+
+
+def _find_proof(policy: Policy | None, name: str) -> ProofRule | None:
+    proofs = policy.proofs if policy else ()
+    return next((rule for rule in proofs if rule.name == name), None)
 
 
 def _line(rule: ProofRule | None, key: str) -> PolicyLine | None:

@@ -8,7 +8,13 @@ from broker.core.consent.consent import question, receipt
 from broker.core.entities import Names
 from broker.core.login.described_login import DescribedLogin
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy_analysis.changes import MOVES, Change, Direction, affiliation_of, changes
+from broker.core.policy_analysis.changes import (
+    MOVES,
+    Change,
+    Direction,
+    affiliation_of,
+    find_changes,
+)
 from broker.core.policy_analysis.plays import Play, Trial
 
 _HMACS: Final = LookupHmacs("analysis", b"no person is behind it")
@@ -54,7 +60,7 @@ def find_differences(trial: Trial) -> Differences:
         logins += 1
         if play.service.name not in again and _is_asked_again(play, trial.now):
             again.add(play.service.name)
-        for change in changes(play, trial.sets):
+        for change in find_changes(play, trial.sets):
             key = (change.direction, play.service.name, _affiliation(play), change.text)
             row = rows.get(key)
             if row is None:

@@ -9,7 +9,7 @@ from broker.core.entities import Service
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.model import Alternative, Effect, Policy, PolicyLine, PolicySet, Release
+from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
 from broker.core.policy_analysis.persona_words import words
 from broker.core.policy_analysis.plays import Play, Trial
 
@@ -128,11 +128,13 @@ def _note_late_refusal(
 
 
 def _dead_alternatives(trial: Trial, policies: PolicySet) -> Iterator[Finding]:
-    living: set[Alternative] = set()
     crowds = [each for each in trial.crowds() if each.day == trial.now.date()]
-    for crowd in crowds:
-        for persona in crowd.personas():
-            living |= {each.alternative for each in persona.deciding if each.alternative}
+    living = {
+        deciding.alternative
+        for crowd in crowds
+        for persona in crowd.personas()
+        for deciding in persona.deciding
+    }
     for alternative in (each for policy in policies.policies for each in policy.match):
         if alternative in living:
             continue

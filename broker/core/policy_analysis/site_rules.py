@@ -54,6 +54,10 @@ class Breach:
     persona: str
 
 
+# What breaks a rule, and the line that decides so.
+_Found = tuple[str, PolicyLine | None]
+
+
 @dataclass(frozen=True, slots=True)
 class RuleProof:
     """What all personas show of one rule: ``met`` is whether any is as the rule says."""
@@ -82,7 +86,7 @@ def hold_rule(
         if not can_break:
             break
         let_others_run()
-        for what, place in _differences(rule, policies, play.played[0]):
+        for what, place in _find_breaches(rule, policies, play.played[0]):
             key = (play.service.name, what, place)
             # A login with a withheld affiliation cannot be described to `try`: prefer another.
             if key not in found or found[key].login.reading.withheld:
@@ -108,12 +112,18 @@ def _can_break(rule: SiteRule, policies: PolicySet) -> bool:
     return not listed.isdisjoint(rule.never_releases)
 
 
-def _differences(
-    rule: SiteRule, policies: PolicySet, played: PlayedLogin
-) -> Iterator[tuple[str, PolicyLine | None]]:
-    expect = rule.expect
-    effect = "permit" if played.permitted else "deny"
-    reason = "ok" if played.permitted else played.reason
+def _find_breaches(rule: SiteRule, policies: PolicySet, played: PlayedLogin) -> Iterator[_Found]:
+    yield from _compare_decision(rule.expect, played)
+    made = played.borrower
+    if rule.expect.no_borrower and made and made.outcome is EnrolmentOutcome.CREATED:
+        yield f"makes an account of the category {made.category}", made.place
+    if rule.expect.category is not None:
+        yield from _compare_category(rule.expect.category, policies, played)
+    yield from _compare_leaving(rule, played)
+
+
+def _compare_decision(expect: Expectation, played: PlayedLogin) -> Iterator[_Found]:
+    effect, reason = ("permit", "ok") if played.permitted else ("deny", played.reason)
     if expect.effect not in {"", effect}:
         what = "lets in" if played.permitted else f"refuses for {reason}"
         yield what, played.place
@@ -122,24 +132,21 @@ def _differences(
     affiliation = played.decision.affiliation
     if expect.affiliation not in {None, affiliation}:
         yield f"takes for {affiliation or 'nobody'}, not {expect.affiliation}", played.place
-    made = played.borrower
-    if expect.no_borrower and made and made.outcome is EnrolmentOutcome.CREATED:
-        yield f"makes an account of the category {made.category}", made.place
-    if expect.category is not None:
-        yield from _other_category(expect.category, policies, played)
+
+
+def _compare_leaving(rule: SiteRule, played: PlayedLogin) -> Iterator[_Found]:
     names = {each.name for each in played.leaving}
+    expected = rule.expect.releases
     for each in played.leaving:
-        is_extra = expect.releases is not None and each.name not in expect.releases
+        is_extra = expected is not None and each.name not in expected
         if each.name in rule.never_releases or is_extra:
             yield f"releases {each.name}", each.place
-    for name in expect.releases or ():
+    for name in expected or ():
         if name not in names:
             yield f"does not release {name}", played.place
 
 
-def _other_category(
-    expected: str, policies: PolicySet, played: PlayedLogin
-) -> Iterator[tuple[str, PolicyLine | None]]:
+def _compare_category(expected: str, policies: PolicySet, played: PlayedLogin) -> Iterator[_Found]:
     policy = policies.named.get(played.decision.affiliation or "")
     borrower = policy.borrower if policy else None
     if borrower is None:

@@ -11,7 +11,7 @@ from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.changes import Change, Direction, changes
+from broker.core.policy_analysis.changes import Change, Direction, find_changes
 from broker.core.policy_analysis.differences import Row, find_differences
 from broker.core.policy_analysis.plays import Play, Trial
 from broker.core.policy_analysis.sources import Site
@@ -141,7 +141,7 @@ def shown_by_random_logins(sets: tuple[PolicySet, PolicySet], draw: Random, many
         at, source = draw.randrange(len(SERVICES)), SOURCES.index(login.source)
         both = tuple(played(login.read(policies), at, source, policies) for policies in sets)
         shown = Play(login.described, login.source, SERVICES[at], NOW.date(), both)
-        yield from ((SERVICES[at].name, change) for change in changes(shown, sets))
+        yield from ((SERVICES[at].name, change) for change in find_changes(shown, sets))
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
