@@ -1,10 +1,11 @@
 """A persona in words, and as the login of an example in a policy file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from broker.core.entities import Assurance
 from broker.core.identity.attribute_values import AFFILIATIONS
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import Condition, PolicySet
@@ -20,16 +21,9 @@ def words(
 
     Values are shown that the sets or ``conditions`` name.
     """
-    looking = (*conditions, *(each for policies in sets for each in conditions_of(policies)))
+    looking = (*conditions, *chain.from_iterable(map(conditions_of, sets)))
     reading = login.reading
-    named = dict.fromkeys(
-        value
-        for each in looking
-        if not each.name.endswith(PROOF_DOMAIN)
-        for value in reading.attributes.get(each.name, ())
-        if value_allowed(value, each.values)
-    )
-    named |= {value: None for name in AFFILIATIONS for value in reading.attributes.get(name, ())}
+    named = dict.fromkeys(_find_named_values(reading.attributes, looking))
     parts = [login.upstream, *named, _level(reading.assurance) or "no level"]
     if reading.cpr != "none":
         parts.append(f"cpr:{reading.cpr}")
@@ -42,28 +36,34 @@ def words(
     return " ".join(parts)
 
 
+def _find_named_values(attributes: Attributes, conditions: Iterable[Condition]) -> Iterator[str]:
+    """Yield the values that conditions name, except proved domains, then all affiliations."""
+    for each in conditions:
+        if not each.name.endswith(PROOF_DOMAIN):
+            values = attributes.get(each.name, ())
+            yield from (value for value in values if value_allowed(value, each.values))
+    for name in AFFILIATIONS:
+        yield from attributes.get(name, ())
+
+
 def example_login(login: DescribedLogin) -> Mapping[str, Value]:
     """Return the login as an example of a policy file writes it: a kind of CPR, never a number."""
     reading = login.reading
-    written: dict[str, Value] = {"upstream": login.upstream}
-    level = _level(reading.assurance)
-    if level:
-        written["assurance"] = level
-    written["cpr"] = reading.cpr
-    if reading.age is not None:
-        written["age"] = reading.age
-    if login.intent:
-        written["intent"] = login.intent
-    if login.borrower is not None:
-        written["borrower"] = True
     proofs = dict(_proofs(login))
-    if proofs:
-        written["proof"] = proofs
+    written: dict[str, Value | None] = {
+        "upstream": login.upstream,
+        "assurance": _level(reading.assurance),
+        "cpr": reading.cpr,
+        "age": reading.age,
+        "intent": login.intent or None,
+        "borrower": True if login.borrower else None,
+        "proof": proofs or None,
+    }
     ours = {CPR_ATTRIBUTE, *proofs, *(f"{name}{PROOF_DOMAIN}" for name in proofs)}
     for name, values in reading.attributes.items():
         if name not in ours:
             written[name] = list(values)
-    return written
+    return {name: value for name, value in written.items() if value is not None}
 
 
 def _level(assurance: Assurance | None) -> str | None:

@@ -7,7 +7,7 @@ a level, an intent, a kind of CPR number and an age. The live engine decides wha
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from typing import Final
 
 from broker.core.entities import Assurance, Names
@@ -128,31 +128,38 @@ class Compared:
         for name, values in (*_written(self.sets), *_named(self.given.conditions)):
             written.setdefault(name, set()).update(values)
         patterns = {name: NamedPatterns.of(name, values) for name, values in written.items()}
-        domains = (name for name in written if name.endswith(PROOF_DOMAIN))
+        looking = (*chain.from_iterable(map(conditions_of, self.sets)), *self.given.conditions)
         known = frozenset[str]().union(*(each.named_affiliations for each in self.sets))
-        object.__setattr__(self, "patterns", patterns)
-        object.__setattr__(self, "affiliations", known)
-        object.__setattr__(self, "changed", _changed(self.sets))
-        object.__setattr__(
-            self, "proofs", frozenset(name.removesuffix(PROOF_DOMAIN) for name in domains)
-        )
-        looking = [each for policies in self.sets for each in conditions_of(policies)]
-        conditions: dict[str, dict[Names, None]] = {}
-        for name, values in _named((*looking, *self.given.conditions)):
-            conditions.setdefault(name, {})[values] = None
-        object.__setattr__(self, "conditions", conditions)
-        contested = (
-            value
-            for value in known
-            if not all(is_known(value, each.named_affiliations) for each in self.sets)
-        )
-        object.__setattr__(self, "contested", frozenset(contested))
+        derived = {
+            "patterns": patterns,
+            "affiliations": known,
+            "changed": _changed(self.sets),
+            "proofs": frozenset(
+                name.removesuffix(PROOF_DOMAIN) for name in written if name.endswith(PROOF_DOMAIN)
+            ),
+            "conditions": _group_values(looking),
+            "contested": frozenset(
+                value
+                for value in known
+                if not all(is_known(value, each.named_affiliations) for each in self.sets)
+            ),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
 
 def _named(conditions: Iterable[Condition]) -> Iterator[tuple[str, Names]]:
     for each in conditions:
         if each.name not in _NO_VALUES:
             yield each.name, each.values
+
+
+def _group_values(conditions: Iterable[Condition]) -> dict[str, dict[Names, None]]:
+    """Return, by attribute, the values that conditions name, in their order and once."""
+    grouped: dict[str, dict[Names, None]] = {}
+    for name, values in _named(conditions):
+        grouped.setdefault(name, {})[values] = None
+    return grouped
 
 
 def _written(sets: Iterable[PolicySet]) -> Iterator[tuple[str, Names]]:
@@ -403,12 +410,9 @@ class Crowd:
 
     def _least(self, conditions: Iterable[Condition]) -> Iterator[Shown]:
         """Yield the fewest values that meet all conditions."""
-        by_name: dict[str, dict[Names, None]] = {}
-        for name, values in _named(conditions):
-            by_name.setdefault(name, {})[values] = None
         choices: list[list[tuple[str, Names]]] = []
-        for name, written in by_name.items():
-            if self._is_single(name):
+        for name, written in _group_values(conditions).items():
+            if self.is_single(name):
                 chosen: list[Names] = [(value,) for value in self._meeting(name, written)]
             else:
                 each = (self._meeting(name, (values,)) for values in written)
@@ -420,7 +424,8 @@ class Crowd:
         for combined in product(*choices):
             yield {name: values for name, values in combined if values}
 
-    def _is_single(self, name: str) -> bool:
+    def is_single(self, name: str) -> bool:
+        """Return whether an attribute, or the domain of a proof, has one value at most here."""
         return name.endswith(PROOF_DOMAIN) or self.source.is_single(name)
 
     def _with_ranks(self, shown: Shown) -> Iterator[Shown]:
@@ -429,7 +434,7 @@ class Crowd:
         present = self._rank(shown)
         added: dict[object, tuple[int, str, str]] = {}
         for name in AFFILIATIONS:
-            if shown.get(name) and self._is_single(name):
+            if shown.get(name) and self.is_single(name):
                 continue
             for value in self.values.get(name, ()):
                 rank = rank_of(name, value)
@@ -501,18 +506,15 @@ class Crowd:
         """Return everything that later steps can tell apart of a persona."""
         affiliations = _affiliations(shown)
         policies = [each.policy for each in deciding if each.policy]
-        required = (each.require.assurance for each in policies)
-        met = tuple(level is not None and level >= least for least in required if least is not None)
-        has_left = any(each.borrower and each.borrower.lowers for each in policies)
         given = self.compared.given
         return (
             tuple(each.key for each in deciding),
             deciding[0].alternative if len(deciding) == 1 else None,
             self.source.find_ground(affiliations, level),
-            met,
-            has_left and self._rank(shown) == _IDENTIFIED,
+            _compare_levels(level, policies),
+            can_lower(policies) and self._rank(shown) == _IDENTIFIED,
             self.compared.contested.intersection(affiliations),
-            frozenset(shown) & frozenset().union(*map(_telling, policies)),
+            frozenset(shown) & frozenset().union(*map(_relevant_attributes, policies)),
             level if given.levels else None,
             intent if any(each.proof for each in deciding) else None,
         )
@@ -573,7 +575,18 @@ class Crowd:
         )
 
 
-def _telling(policy: Policy) -> set[str]:
+def can_lower(policies: Iterable[Policy]) -> bool:
+    """Return whether a login by one of the policies may lower the category of a borrower."""
+    return any(each.borrower and each.borrower.lowers for each in policies)
+
+
+def _compare_levels(level: Assurance | None, policies: Iterable[Policy]) -> tuple[bool, ...]:
+    """Return, for each level that the policies require, whether ``level`` reaches it."""
+    required = (each.require.assurance for each in policies)
+    return tuple(level is not None and level >= least for least in required if least is not None)
+
+
+def _relevant_attributes(policy: Policy) -> set[str]:
     """Return the attributes whose presence makes a difference under a policy."""
     listed = {each.name for release in policy.releases for each in release.attributes}
     sources = field_sources(policy.borrower)

@@ -1,9 +1,9 @@
 """Plays every persona of a site at every service, under one policy set or two that are compared."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from itertools import chain
 from typing import Final
 
 from broker.core.borrowers.library_setup import categories_of
@@ -21,6 +21,7 @@ from broker.core.policy_analysis.personas import (
     Crowd,
     Given,
     Persona,
+    can_lower,
     field_sources,
 )
 from broker.core.policy_analysis.sources import Site, Source
@@ -62,10 +63,11 @@ class Trial:
         for crowd in self.crowds():
             upstream = crowd.source.upstream
             services = [each for each in self.site.services if upstream in each.methods]
-            stage = _Stage(self, crowd, crowd.day)
             for persona in crowd.personas() if services else ():
+                policies = [each.policy for each in persona.deciding]
                 for service in services:
-                    yield from stage.at(persona, service)
+                    entries = [find_entry(each, service) if each else None for each in policies]
+                    yield from _Stage(self, crowd, persona, service, policies, entries).plays()
 
     def crowds(self) -> Iterator[Crowd]:
         """Yield the personas of each source, on each day that makes a difference."""
@@ -104,132 +106,138 @@ def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
+    """One persona at one service; ``policies`` and ``entries`` are those that decide, by set."""
+
     trial: Trial
     crowd: Crowd
-    day: date
+    persona: Persona
+    service: Service
+    policies: Sequence[Policy | None]
+    entries: Sequence[Release | None]
 
-    def at(self, persona: Persona, service: Service) -> Iterator[Play]:
-        """Yield the persona at a service: each number, each borrower, and each attribute varied."""
-        policies = [each.policy for each in persona.deciding]
-        entries = [find_entry(each, service) if each else None for each in policies]
-        if self._is_same(persona, policies, entries):
-            return
-        demands = {entry.borrower for entry in entries if entry}
-        makers = [each for each in policies if each and each.borrower] if "make" in demands else []
-        numbers = list(self.crowd.numbers(persona))
+    def plays(self) -> Iterator[Play]:
+        """Yield the persona with each number, each borrower, and each attribute varied."""
+        numbers = () if self._is_same() else tuple(self.crowd.numbers(self.persona))
         if not numbers:
             return
         usual, *others = numbers
-        logins = self.crowd.logins(persona, usual)
-        yield from self._with_borrowers(logins, service, demands, makers)
-        for name in sorted(self._filling(policies)):
-            shown = {key: of for key, of in persona.shown.items() if key != name}
-            proved = f"{name}{PROOF_DOMAIN}" in shown
-            if proved or not self.crowd.decides_alike(persona, shown):
-                continue
-            lacking = self.crowd.logins(persona, usual, without=name)
-            plays = self._with_borrowers(lacking, service, demands, ())
-            yield from (replace(each, without=name) for each in plays)
-        for varied in self._varied(persona, usual, logins, policies, entries):
-            yield from self._with_borrowers(varied, service, demands, ())
-        if any(each.borrower and each.borrower.lowers for each in makers):
+        logins = self.crowd.logins(self.persona, usual)
+        makers = self._makers
+        yield from self._with_borrowers(logins, makers)
+        yield from self._without_fields(usual)
+        for varied in self._varied(usual, logins):
+            yield from self._with_borrowers(varied)
+        if can_lower(makers):
             withheld = ((AFFILIATIONS[0], _WITHHELD),)
             unread = tuple(_with_reading(each, withheld=withheld) for each in logins)
-            yield from self._with_borrowers(unread, service, demands, makers)
-        if demands <= {"none"} and self.trial.given is ANY_LOGIN:
+            yield from self._with_borrowers(unread, makers)
+        if self._demands <= {"none"} and self.trial.given is ANY_LOGIN:
             others = others[-1:]
         for number in others:
-            logins = self.crowd.logins(persona, number)
-            yield from self._with_borrowers(logins, service, demands, ())
+            yield from self._with_borrowers(self.crowd.logins(self.persona, number))
 
-    def _is_same(
-        self, persona: Persona, policies: Sequence[Policy | None], entries: Sequence[Release | None]
-    ) -> bool:
+    @property
+    def _demands(self) -> set[str]:
+        """Return what the entries say of the borrower: ``make``, ``need`` or ``none``."""
+        return {entry.borrower for entry in self.entries if entry}
+
+    @property
+    def _makers(self) -> list[Policy]:
+        """Return the policies that make or change a borrower here."""
+        makers = [each for each in self.policies if each and each.borrower]
+        return makers if "make" in self._demands else []
+
+    def _is_same(self) -> bool:
         """Return whether both sets decide the persona by equal rules: then nothing changes."""
-        if len(policies) == 1 or self.crowd.compared.changed is None:
+        if len(self.policies) == 1 or self.crowd.compared.changed is None:
             return False
-        before, after = persona.deciding
+        before, after = self.persona.deciding
         if before.key != after.key or before.proof:
             return False
-        old, new = policies
+        old, new = self.policies
         if old is None or new is None:
             return old is new
-        return (entries[0], old.require, old.borrower) == (entries[1], new.require, new.borrower)
+        one, other = self.entries
+        return (one, old.require, old.borrower) == (other, new.require, new.borrower)
 
-    def _filling(self, policies: Iterable[Policy | None]) -> set[str]:
+    @property
+    def _filling(self) -> set[str]:
         """Return the attributes, and proofs, that fill fields."""
-        return set().union(*(field_sources(each.borrower) for each in policies if each))
+        return set().union(*(field_sources(each.borrower) for each in self.policies if each))
+
+    def _without_fields(self, number: tuple[str, int | None]) -> Iterator[Play]:
+        """Yield the persona without each attribute that fills a field and decides nothing."""
+        for name in sorted(self._filling):
+            shown = {key: of for key, of in self.persona.shown.items() if key != name}
+            proved = f"{name}{PROOF_DOMAIN}" in shown
+            if not proved and self.crowd.decides_alike(self.persona, shown):
+                lacking = self.crowd.logins(self.persona, number, without=name)
+                plays = self._with_borrowers(lacking)
+                yield from (replace(each, without=name) for each in plays)
 
     def _varied(
-        self,
-        persona: Persona,
-        number: tuple[str, int | None],
-        logins: tuple[DescribedLogin, ...],
-        policies: Sequence[Policy | None],
-        entries: Sequence[Release | None],
+        self, number: tuple[str, int | None], logins: tuple[DescribedLogin, ...]
     ) -> Iterator[tuple[DescribedLogin, ...]]:
         """Yield the login with more values, and with an address that is shown to be theirs."""
-        for name, values in self._more_values(persona, policies, entries):
-            shown = {**persona.shown, name: values}
-            if self.crowd.decides_alike(persona, shown):
-                yield self.crowd.logins(replace(persona, shown=shown), number)
-        if any(entry and entry.subject for entry in entries):
+        for name, values in self._more_values():
+            shown = {**self.persona.shown, name: values}
+            if self.crowd.decides_alike(self.persona, shown):
+                yield self.crowd.logins(replace(self.persona, shown=shown), number)
+        if any(entry and entry.subject for entry in self.entries):
             yield tuple(_with_reading(each, verified_address=_ADDRESS) for each in logins)
 
-    def _more_values(
-        self, persona: Persona, policies: Sequence[Policy | None], entries: Sequence[Release | None]
-    ) -> Iterator[tuple[str, Names]]:
+    def _more_values(self) -> Iterator[tuple[str, Names]]:
         """Yield values that one entry releases and another does not, and those that fill fields."""
-        listed = [
-            {each.name: each for each in entry.attributes} if entry else {} for entry in entries
-        ]
-        names = dict.fromkeys(name for of_entry in listed for name in of_entry)
-        filling = self._filling(policies)
+        listed = [*map(_list_attributes, self.entries)]
+        names = dict.fromkeys(chain.from_iterable(listed))
+        filling = self._filling
         for name in (*names, *sorted(filling - names.keys())):
-            own = persona.shown.get(name, ())
+            own = self.persona.shown.get(name, ())
             rules = [of_entry.get(name) for of_entry in listed]
+            is_lacking = name in filling and not own
             for value in self.crowd.values.get(name, ()):
-                allowed = {_is_allowed(value, rule) for rule in rules}
-                leaves = any(_is_allowed(each, rule) for each in own for rule in rules)
-                is_wanted = len(allowed) > 1 or (True in allowed and not leaves)
-                if value in own or not (is_wanted or (name in filling and not own)):
-                    continue
-                if name.endswith(PROOF_DOMAIN) or self.crowd.source.is_single(name):
-                    yield name, (value,)
-                else:
-                    yield name, tuple(sorted({*own, value}))
+                if value not in own and (is_lacking or _adds_release(value, own, rules)):
+                    kept = () if self.crowd.is_single(name) else own
+                    yield name, tuple(sorted({*kept, value}))
 
     def _with_borrowers(
-        self,
-        logins: tuple[DescribedLogin, ...],
-        service: Service,
-        demands: AbstractSet[str],
-        makers: Iterable[Policy],
+        self, logins: tuple[DescribedLogin, ...], makers: Iterable[Policy] = ()
     ) -> Iterator[Play]:
         given = self.trial.given
         if not all(map(given.holds, logins)):
             return
         if self.crowd.source.local:
             if given.borrower is not False:
-                yield self._play(logins, service)
+                yield self._play(logins)
             return
-        is_looked_up = not demands <= {"none"}
+        is_looked_up = not self._demands <= {"none"}
         if not is_looked_up or given.borrower is not True:
-            yield self._play(logins, service)
+            yield self._play(logins)
         if is_looked_up and given.borrower is not False:
             for borrower in _borrowers(makers):
-                there = tuple(replace(each, borrower=borrower) for each in logins)
-                yield self._play(there, service)
+                yield self._play(tuple(replace(each, borrower=borrower) for each in logins))
 
-    def _play(self, logins: tuple[DescribedLogin, ...], service: Service) -> Play:
-        trial = self.trial
-        now = datetime.combine(self.day, time(12), trial.now.tzinfo)
-        terms = IdealTerms(giver=self.crowd.source.giver, local=trial.site.local)
+    def _play(self, logins: tuple[DescribedLogin, ...]) -> Play:
+        trial, source, day = self.trial, self.crowd.source, self.crowd.day
+        now = datetime.combine(day, time(12), trial.now.tzinfo)
+        terms = IdealTerms(giver=source.giver, local=trial.site.local)
         played = tuple(
-            play(login, service, policies, now, terms)
+            play(login, self.service, policies, now, terms)
             for login, policies in zip(logins, trial.sets, strict=True)
         )
-        return Play(logins[-1], self.crowd.source, service, self.day, played)
+        return Play(logins[-1], source, self.service, day, played)
+
+
+def _list_attributes(entry: Release | None) -> dict[str, ReleasedAttribute]:
+    return {each.name: each for each in entry.attributes} if entry else {}
+
+
+def _adds_release(value: str, own: Names, rules: Sequence[ReleasedAttribute | None]) -> bool:
+    """Return whether only some of ``rules`` release a value, or all do and no value of ``own``."""
+    allowed = {_is_allowed(value, rule) for rule in rules}
+    if len(allowed) > 1:
+        return True
+    return True in allowed and not any(_is_allowed(each, rule) for each in own for rule in rules)
 
 
 def _is_allowed(value: str, rule: ReleasedAttribute | None) -> bool:
