@@ -111,7 +111,7 @@ def ideal_site(sets: tuple[PolicySet, ...]) -> Site:
     return Site(tuple(ideal_sources(methods, local)), tuple(services))
 
 
-# What a policy file reads as a text without quotes.
+# The pattern of values that YAML reads as text without quotes.
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.@/-]*")
 _MADE_BEFORE: Final = "no_library_account"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -12,6 +12,7 @@ from broker.core.consent.consent import Receipt, newest_first, select_on_file
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.retention.table import DECLINED, KNOWN_BROWSER, RECEIPT
 
+T = TypeVar("T")
 _SEEN_EVERY: Final = timedelta(days=1)
 MOST_WRONG_PINS: Final = 10
 _MOST_BROWSERS: Final = 16
@@ -239,38 +240,41 @@ class PersonRecord:
 
     def keep_after(self, moment: datetime) -> "PersonRecord | None":
         """Return what was written after ``moment``; None where nothing was."""
-        confirmed_at, look_up, enrolment = (
-            self.borrower_confirmed_at,
-            self.register_look_up,
-            self.enrolment,
-        )
-        is_confirmed = confirmed_at is not None and confirmed_at > moment
-        is_asked = self.register_asked_at is not None and self.register_asked_at > moment
+
+        def keep(value: T | None, written_at: datetime | None) -> T | None:
+            return value if written_at is not None and written_at > moment else None
+
+        requested_at = self.enrolment.requested_at if self.enrolment else None
+        look_up_at = self.register_look_up.requested_at if self.register_look_up else None
+        expires_after = KNOWN_BROWSER.until(moment)
         kept = replace(
-            self if is_confirmed else self.forget_borrower(),
-            match_hash=self.match_hash if self.last_seen > moment else None,
-            enrolment=enrolment if enrolment and enrolment.requested_at > moment else None,
-            browsers=tuple(
-                each for each in self.browsers if each.expires_at > KNOWN_BROWSER.until(moment)
-            ),
-            register_look_up=look_up if look_up and look_up.requested_at > moment else None,
-            register_asked_at=self.register_asked_at if is_asked else None,
-            register_note=self.register_note if is_asked else None,
-            receipts={
-                name: answers
-                for name, receipts in self.receipts.items()
-                if (answers := tuple(each for each in receipts if each.event_time > moment))
-            },
+            keep(self, self.borrower_confirmed_at) or self.forget_borrower(),
+            match_hash=keep(self.match_hash, self.last_seen),
+            enrolment=keep(self.enrolment, requested_at),
+            browsers=tuple(each for each in self.browsers if each.expires_at > expires_after),
+            register_look_up=keep(self.register_look_up, look_up_at),
+            register_asked_at=keep(self.register_asked_at, self.register_asked_at),
+            register_note=keep(self.register_note, self.register_asked_at),
+            receipts=_select_receipts(self.receipts, moment),
             proofs=tuple(each for each in self.proofs if each.at > moment),
-            declined_at=self.declined_at
-            if self.declined_at and self.declined_at > moment
-            else None,
+            declined_at=keep(self.declined_at, self.declined_at),
         )
         return None if kept == PersonRecord(self.last_seen) else kept
 
     def __repr__(self) -> str:
         """Show no value: everything here is personal."""
         return "PersonRecord(...)"
+
+
+def _select_receipts(
+    receipts: Mapping[str, tuple[Receipt, ...]], moment: datetime
+) -> Mapping[str, tuple[Receipt, ...]]:
+    """Return the answers after ``moment``, of the services that have any."""
+    later = {
+        name: tuple(each for each in answers if each.event_time > moment)
+        for name, answers in receipts.items()
+    }
+    return {name: answers for name, answers in later.items() if answers}
 
 
 def _name(proof: Proved) -> str:

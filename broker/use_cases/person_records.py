@@ -154,19 +154,23 @@ class PersonRecords:
         kept = record.value.keep_after(before) if before else None
         if kept == record.value:
             return False
-        live = kept or PersonRecord(record.value.last_seen)
-        self._drop_mailboxes(
-            record, now, [each.name for each in record.value.proofs if each not in live.proofs]
-        )
-        number = record.value.borrower_number
-        if number and number != live.borrower_number:
-            self._drop_entry(self._borrower_key(number), person_id, now)
+        self._drop_what_leads_to(record, kept or PersonRecord(record.value.last_seen), now)
         if kept is None or before is None:
             self._index.drop(_staff_key(person_id))
             self._records.drop(record.key)
         else:
             self.change(person_id, lambda each: each.keep_after(before) or each, now, read=record)
         return True
+
+    def _drop_what_leads_to(
+        self, record: Record[PersonRecord], kept: PersonRecord, now: datetime
+    ) -> None:
+        """Remove the index entries of proofs and borrower that ``kept`` no longer has."""
+        ended = [each.name for each in record.value.proofs if each not in kept.proofs]
+        self._drop_mailboxes(record, now, ended)
+        number = record.value.borrower_number
+        if number and number != kept.borrower_number:
+            self._drop_entry(self._borrower_key(number), record.key.group, now)
 
     def _write_indexes(
         self, person_id: str, before: PersonRecord | None, after: PersonRecord, now: datetime

@@ -24,7 +24,7 @@ from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, Li
 
 Query = Mapping[str, str | Sequence[str]]
 
-# What staff write about somebody, and nobody else does.
+# Alma fields that only staff write; the broker leaves them as they are.
 _OF_STAFF: Final = {"user_block": "blocks", "user_note": "notes"}
 _NOT_TRIED: Final = (
     "anything that needs a user: make one by hand in each user group, give it a PIN, and try a "

@@ -146,7 +146,7 @@ def _named(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
     for pattern, words, setting in _KNOWN:
         if match := re.match(pattern, error):
             names = match.groups()
-            # What we sent as category and branch is configuration.
+            # Category and branch come from the configuration: naming them names no person.
             of_ours = str(sent.get(names[0])) if names else ""
             filled = setting.format(*names, sent=of_ours) if setting else None
             return Said(words.format(*names, sent=of_ours), filled)
@@ -231,7 +231,7 @@ def _rights(required: object) -> list[str]:
     alternatives = required if isinstance(required, list) else [required]
     objects = (each for each in alternatives if isinstance(each, Mapping))
     names = {_right(*pair) for each in objects for pair in each.items()} - {""}
-    # Of several that would do, name the one in the module that the broker needs anyhow.
+    # If several permissions would do, name the one in the module that the broker needs anyhow.
     of_borrowers = {name for name in names if name.startswith("borrowers")}
     return sorted(of_borrowers or names)
 

@@ -143,7 +143,7 @@ class SetupProof:
 
 @dataclass(frozen=True, slots=True)
 class TrialBorrowers:
-    """One trial of what the policies expect of one Koha; every call ends by ``deadline``."""
+    """A trial of the settings that the policies expect. Every call ends by ``deadline``."""
 
     calls: Calls
     searches: PatronSearches

@@ -14,7 +14,7 @@ from broker.core.policy.model import BorrowerRule, Decision, Field, RegisterRule
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WantedField:
-    """One borrower field of a request: its value and when it may be written."""
+    """A borrower field of a request: its value and when it may be written."""
 
     name: str
     value: str

@@ -85,20 +85,15 @@ class BorrowerFinder:
         the name and birth date that agreed with the borrower.
         """
         ports = self.ports
-        facts_hash = ports.hash_facts(person)
         stored = record.value if record else None
-        number = None
-        if stored and stored.borrower_facts_hash == facts_hash:
-            number = stored.borrower_number
+        number = self._read_number(stored, person)
         age = self._age_of(stored)
         if number and age < ports.trust_for and self.is_as_wanted(stored, wanted):
             return FoundBorrower(Finding.FOUND, number, stored=stored)
         try:
             found = self.call(lambda deadline: ports.library.find(cpr_number, deadline))
         except LibraryError:
-            if number and age < _TRUST_WHILE_SILENT:
-                return FoundBorrower(Finding.FOUND, number, stored=stored)
-            return FoundBorrower(Finding.SILENT)
+            return _find_while_silent(number, age, stored)
         reason = find_case_reason(found, person, cpr_number)
         if reason:
             self._forget(person_id, stored)
@@ -112,6 +107,12 @@ class BorrowerFinder:
             return FoundBorrower(Finding.FOUND, found[0].number, found[0], question=question)
         self._confirm(person_id, found, person, record, wanted)
         return FoundBorrower(Finding.FOUND, found[0].number, found[0])
+
+    def _read_number(self, stored: PersonRecord | None, person: PersonFacts) -> str | None:
+        """Return the stored number, if the facts that agreed with the borrower are the login's."""
+        if stored is None or stored.borrower_facts_hash != self.ports.hash_facts(person):
+            return None
+        return stored.borrower_number
 
     def has_borrower(self, person_id: str, borrower_number: str) -> bool:
         """Return whether the record of a person names this borrower.
@@ -218,3 +219,12 @@ class BorrowerFinder:
             self.ports.persons.change(
                 person_id, lambda each: each.forget_borrower(), self.ports.now()
             )
+
+
+def _find_while_silent(
+    number: str | None, age: timedelta, stored: PersonRecord | None
+) -> FoundBorrower:
+    """Return the stored borrower while the library system is silent, within a day of its word."""
+    if number and age < _TRUST_WHILE_SILENT:
+        return FoundBorrower(Finding.FOUND, number, stored=stored)
+    return FoundBorrower(Finding.SILENT)

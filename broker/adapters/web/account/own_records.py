@@ -1,4 +1,4 @@
-"""What is stored about a person: shown to them after a fresh login, and deleted if they say so."""
+"""The page that shows a person their stored data after a fresh login, and deletes it on request."""
 
 import json
 from collections.abc import Mapping
@@ -88,7 +88,7 @@ class OwnRecords(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """One part of the export as the page shows it."""
+    """A part of the export as the page shows it."""
 
     name: str
     title: LazyString
