@@ -237,14 +237,6 @@ SETUP: Final = Retention(
     _("the proof"),
     _("every worker knows it"),
 )
-FIGURES: Final = Retention(
-    "figures",
-    _("how many enrolments stand where; no person"),
-    "a word",
-    30 * _MINUTE,
-    _("the count"),
-    _("metrics and readyz"),
-)
 TRAIL_KEY: Final = Retention(
     "audit",
     _("the key that opens a person's events on the audit trail, for a month of events"),
