@@ -35,10 +35,10 @@ _RIGHT: Final = re.compile(r'"borrowers": "([a-z_]{2,40})"')
 _TIME_OF_DAY: Final = re.compile(r"(?<=^\d{4}-\d\d-\d\d)t.*")
 # A word that is nobody's name or number: lower case, or one that Koha's sentences begin with.
 _WORD: Final = re.compile(r"\[?\(?([A-Za-z][a-z]*(?:[A-Z][a-z]+)*)(?:'t|'s)?[.,:;!?)\]]*")
-_BEGINNING: Final = frozenset(
-    "Cannot Day Does Duplicate Expected Given Internal Invalid Koha Missing Month No Not Password "
-    "Passwords Patron Problem Properties Something String The Tried Unable Unknown Wrong Year "
-    "Your".split()
+_BEGINNING: Final = re.compile(
+    "Cannot|Day|Does|Duplicate|Expected|Given|Internal|Invalid|Koha|Missing|Month|No|Not"
+    "|Passwords?|Patron|Problem|Properties|Something|String|The|Tried|Unable|Unknown|Wrong|Year"
+    "|Your"
 )
 _CODE: Final = r"type=(\w{1,10})"
 # The beginnings of Koha's texts that mean a setting: ``{0}`` is the name in the text, ``{sent}``
@@ -152,7 +152,7 @@ def plain_words(text: str, sent: Mapping[str, Any]) -> str:
     words = []
     for word in _blotted(kept).split()[:_MOST_WORDS]:
         match = _WORD.fullmatch(word)
-        is_plain = match and (match[1][0].islower() or match[1] in _BEGINNING)
+        is_plain = match and (match[1][0].islower() or _BEGINNING.fullmatch(match[1]))
         words.append(word if is_plain or word in _NAMED_FIELDS else _LEFT_OUT)
     return " ".join(words)
 
