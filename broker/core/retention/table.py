@@ -234,14 +234,6 @@ SETUP: Final = Retention(
     _("the proof"),
     _("to share the findings between workers"),
 )
-FIGURES: Final = Retention(
-    "figures",
-    _("how many enrolments are in each state; no person"),
-    "a word",
-    30 * _MINUTE,
-    _("the count"),
-    _("for metrics and readyz"),
-)
 TRAIL_KEY: Final = Retention(
     "audit",
     _("the key to a person's events in the audit log, one for each month"),
