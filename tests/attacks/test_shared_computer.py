@@ -94,7 +94,7 @@ def test_what_was_left_alone_is_over_after_three_minutes(house: House) -> None:
 @SHARED
 @pytest.mark.parametrize("page_of", ["", "/consent"])
 def test_a_login_from_another_network_is_a_shared_computers_once_it_comes_from_one(house: House, page_of: str) -> None:
-    """A computer that came by IPv6 first: its number takes a fresh login, and it idles out as the others."""
+    """A computer that came by IPv6 first: it shows no whole number, and idles out as the others."""
     person = house.person().moved("2001:db8::1")
     page = person.log_in("asta")
     person.moved("127.0.0.1")
@@ -146,54 +146,14 @@ def test_a_login_begun_elsewhere_idles_out_too(house: House) -> None:
 
 
 @SHARED
-def test_the_whole_number_takes_a_fresh_login(house: House) -> None:
-    """Whoever presses the button logs in first; then it is shown, once, within the minute, and to whoever logged in."""
+def test_the_whole_number_is_never_shown(house: House) -> None:
+    """Neither by the page, which has no button for it, nor by a form that asks for it, however fresh the login is."""
     person = house.person()
     page = person.log_in("asta")
-    number = persona("asta").attributes["schacPersonalUniqueID"][0][-4:]
-    reveal = {"reveal": "1"}
-    asked = person.post(page.request.path, {**asking(page), **reveal})
-    assert number not in asked.get_data(as_text=True)
-    away = person.get(found(asked, "//main//a/@href"))
-    assert away.status_code == 302
-    page = person.get(person.deliver(*house.answer(away.location, "asta")).location)
-    shown = person.post(page.request.path, {**asking(page), **reveal})
-    assert (mark(shown)[0], number in shown.get_data(as_text=True)) == ("reveal", True)
-    again = person.post(page.request.path, {**asking(page), **reveal})
-    assert (mark(again)[0], number in again.get_data(as_text=True)) == ("authenticate", False)
-    away = person.get(found(again, "//main//a/@href"))
-    page = person.get(person.deliver(*house.answer(away.location, "asta")).location)
-    house.clock.ahead = timedelta(seconds=61)
-    late = person.post(page.request.path, {**asking(page), **reveal})
-    assert (mark(late)[0], number in late.get_data(as_text=True)) == ("authenticate", False)
-
-
-@SHARED
-def test_a_login_for_another_reason_shows_no_number(house: House) -> None:
-    """Only the one that the press asked for does."""
-    person = house.person()
-    page = person.log_in("asta")
-    path = page.request.path.removesuffix("/consent")
-    again = person.choose(person.get(f"{path}/upstream"))
-    page = person.get(person.deliver(*house.answer(again, "asta")).location)
-    assert mark(person.post(page.request.path, {**asking(page), "reveal": "1"}))[0] == "authenticate"
-
-
-@SHARED
-def test_a_login_begun_before_the_asking_shows_no_number(house: House) -> None:
-    """The person before may have left the upstream's last page open, which takes a press and no password."""
-    person = house.person()
-    page = person.log_in("asta")
-    path = page.request.path.removesuffix("/consent")
-    left_open = person.choose(person.get(f"{path}/upstream"))
-    reveal = {**asking(page), "reveal": "1"}
-    assert mark(person.post(page.request.path, reveal))[0] == "authenticate"
-    arrived = person.deliver(*house.answer(left_open, "asta"))
-    if arrived.status_code == 303:
-        page = person.get(arrived.location)
-        shown = person.post(page.request.path, {**asking(page), "reveal": "1"})
-        assert tells_no_number(shown)
-    assert mark(arrived) == GONE
+    assert 'name="reveal"' not in page.get_data(as_text=True)
+    asked = person.post(page.request.path, {**asking(page), "reveal": "1"})
+    assert mark(asked)[0] == "authenticate"
+    assert tells_no_number(asked)
 
 
 @SHARED

@@ -11,12 +11,12 @@ from broker.core.retention.table import TABLE
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "privacy.md"
 BEGIN: Final = '<a id="table"></a>\n\n'
 END: Final = '\n<a id="after-table"></a>'
-_HEAD: Final = ("kind", "what it holds", "kept under", "how long, at most", "from", "why")
+_HEAD: Final = ("kind", "what it holds", "at most", "from", "why")
 
 
 def table() -> str:
     """Return the rows of what is kept, as Markdown."""
-    rows = [(f"`{row.kind}`", row.holds, row.keyed, row.for_long, row.since, row.why) for row in TABLE]
+    rows = [(f"`{row.kind}`", row.holds, row.for_long, row.since, row.why) for row in TABLE]
     lines = [f"| {' | '.join(cells)} |" for cells in (_HEAD, ("---",) * len(_HEAD), *rows)]
     return "\n".join(lines) + "\n"
 

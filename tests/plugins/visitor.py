@@ -191,19 +191,21 @@ class Visitor:
             self.faults.append(f"{self.page.url}: {message.text}")
 
 
-def forward(page: Page) -> None:
-    """Press Forward, and again while the page that Back led to is not yet the one that the browser answers for."""
+def go_back_and_forward(page: Page, selector: str) -> None:
+    """Press Back, then Forward until something is on the page again.
+
+    Back may meet a form that posts itself: the browser is then led on without Forward, which has nowhere to go.
+    """
+    page.go_back()
     for _ in range(_PRESSES):
-        here = page.url
+        page.wait_for_timeout(250)
         try:
+            if page.query_selector(selector):
+                return
             page.go_forward()
         except Error:
-            page.wait_for_timeout(250)
-            continue
-        if page.url != here:
-            return
-        page.wait_for_timeout(250)  # the browser had nowhere to go yet
-    raise AssertionError(f"Forward leads nowhere from {page.url}")
+            continue  # the browser was between two pages
+    raise AssertionError(f"Back and Forward do not lead to {selector}, but to {page.url}")
 
 
 def visitor(

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
+from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.app import diagnostics
@@ -27,6 +29,13 @@ def reference(page: TestResponse) -> str:
     return f"{written[:4]} {written[4:]}".lower()
 
 
+def offered(page: TestResponse) -> list[str]:
+    """Return the links of a page to sign-up and new PIN."""
+    links = html.fromstring(page.get_data()).xpath("//main//a/@href")
+    assert isinstance(links, list)
+    return [str(link) for link in links if urlsplit(str(link)).path in {"/sign-up", "/pin"}]
+
+
 @pytest.fixture
 def pair(house: House) -> tuple[str, str]:
     """Give the numbers of two borrowers that Asta's CPR number finds."""
@@ -41,6 +50,7 @@ def test_the_reference_of_a_refused_page_names_the_case(house: House, pair: tupl
     page = person.log_in("asta", service=service)
     page = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(page) == ("refuse", "several_borrowers")
+    assert offered(page) == []  # a further account or a new PIN would not help
     trace = diagnostics.trace(house.parts, reference(page))
     assert trace is not None
     [case] = house.listed()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final
 
 from broker.core.borrowers.enrolment import Claim, EnrolmentOutcome
 from broker.core.borrowers.matching import AddressAnswer, AddressQuestion
@@ -283,8 +283,6 @@ class Transaction:
     claim: Claim | None = None  # the borrower that the person has shown to be their own
     told: bool = False  # the person has been told of another category
     issued: Issued | None = None
-    # on a shared computer: the person asked for the whole CPR number, or has logged in for it
-    reveal: Literal["", "asked", "open"] = ""
     number_shown: bool = False  # this login has shown the whole CPR number: it does so once
 
     @property
@@ -372,7 +370,6 @@ class Transaction:
         """
         refusal = answer if isinstance(answer, UpstreamRefusal) else None
         authentication = None if isinstance(answer, UpstreamRefusal) else answer
-        shows = authentication is not None and self.reveal == "asked"
         return replace(
             self.cleared(),
             outstanding=self._without(request),
@@ -381,7 +378,6 @@ class Transaction:
             upstream=answer.upstream,
             authentication=authentication,
             failure=refusal,
-            reveal="open" if shows else "",
         ).attended(now)
 
     def cleared(self) -> "Transaction":
@@ -395,7 +391,6 @@ class Transaction:
             address_answer=None,
             claim=None,
             issued=None,
-            reveal="",
             number_shown=False,
         )
 

@@ -65,7 +65,7 @@ class Administration:
     institution has; ``keys`` are its API keys. With ``shows_pin`` a read has the PIN. Without
     ``keeps_pin`` a change that names no PIN ends that of an external user too.
 
-    Source: docs/alma-simulated.md#set-up.
+    Source: docs/alma.md#simulated.
     """
 
     user_groups: CodeTable = field(default_factory=_user_groups)

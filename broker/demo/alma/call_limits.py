@@ -23,7 +23,7 @@ class CallLimits:
     def count(self, administration: Administration) -> None:
         """Count a call; 429 where the second or the day has no more.
 
-        Source: docs/alma-simulated.md#limits.
+        Source: docs/alma.md#limits.
         """
         with self._lock:
             self._turn()

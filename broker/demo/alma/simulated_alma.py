@@ -1,7 +1,7 @@
 """A simulated Alma: a users API that answers as its published interface says.
 
 What it does not know it answers with an error. No byte of a real Alma was seen.
-Source: docs/alma-simulated.md.
+Source: docs/alma.md#simulated.
 """
 
 import time

@@ -35,7 +35,7 @@ def check(row: UserRow, administration: Administration, general: str) -> None:
 
     What no published code is for, and what the simulation does not know, is a general error.
 
-    Source: docs/alma-simulated.md#errors.
+    Source: docs/alma.md#errors.
     """
     _check_mandatory(row, administration)
     _check_account(row, administration, general)

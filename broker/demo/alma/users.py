@@ -106,7 +106,7 @@ class Users:
     ) -> UserRow:
         """Swap all of a user for the body, but roles, password and what staff have edited.
 
-        Source: docs/alma-simulated.md#change.
+        Source: docs/alma.md#change.
         """
         if not set(override) <= PROTECTED.keys():
             raise general_error(NOT_CHANGED)

@@ -158,16 +158,6 @@ class LoginFlow:
         held = self.issuance.resumed(held, now)
         return self.lookup.looked_up(self.transactions.attended(held, now), now)
 
-    def asks_to_reveal(self, held: Held, now: datetime) -> Held:
-        """Record that the person asks to see the whole CPR number.
-
-        Only a login that is begun after the asking is made for it: of those under way, the person
-        before may have left one that needs no more than a press of a button at the upstream.
-        """
-        return self.transactions.change(
-            held, lambda each: replace(each, reveal="asked", outstanding=()), now
-        )
-
     def reveals(self, held: Held, now: datetime) -> Held | None:
         """Record that the person sees the whole CPR number; None where this login has shown it.
 
@@ -178,7 +168,7 @@ class LoginFlow:
         def shown(each: Transaction) -> Transaction:
             nonlocal first
             first = not each.number_shown
-            return replace(each, reveal="", number_shown=True)
+            return replace(each, number_shown=True)
 
         held = self.transactions.change(held, shown, now)
         return held if first else None

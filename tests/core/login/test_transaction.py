@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -105,20 +105,6 @@ def test_a_finished_login_ends_some_seconds_later_at_a_shared_computer(transacti
     assert left.finished(now + timedelta(seconds=9)) == left
     own = replace(shared, shared=False)
     assert own.left(issued) == replace(own, issued=issued)
-
-
-@pytest.mark.parametrize(("before", "after"), [("", ""), ("asked", "open"), ("open", "")])
-def test_only_a_login_asked_for_it_opens_the_whole_number(
-    transaction: Transaction,
-    authentication: Authentication,
-    now: datetime,
-    before: Literal["", "asked", "open"],
-    after: str,
-) -> None:
-    """And each later one closes it again."""
-    waiting = replace(transaction, shared=True, reveal=before).asked(Outstanding("_1", "wayf", now))
-    assert waiting.authenticated_by(authentication, "_1", "a1", now).reveal == after
-    assert waiting.authenticated_by(UpstreamRefusal("wayf", AUTHN_FAILED), "_1", "a1", now).reveal == ""
 
 
 def test_a_refusal_takes_the_place_of_an_authentication_and_the_other_way_round(

@@ -1,4 +1,4 @@
-"""What the simulated Alma answers to a self-service machine (docs/alma-simulated.md#machines)."""
+"""What the simulated Alma answers to a self-service machine (docs/alma.md#machines)."""
 
 from typing import Any
 

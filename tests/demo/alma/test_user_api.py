@@ -1,4 +1,4 @@
-"""What the simulated Alma answers, pinned to the published facts of docs/alma-simulated.md."""
+"""What the simulated Alma answers, pinned to the published facts of docs/alma.md#simulated."""
 
 from collections.abc import Callable
 from typing import Any

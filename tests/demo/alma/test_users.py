@@ -1,4 +1,4 @@
-"""How a change swaps all of a user in the simulated Alma, and what it leaves (docs/alma-simulated.md#change)."""
+"""How a change swaps all of a user in the simulated Alma, and what it leaves (docs/alma.md#change)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -7,7 +7,7 @@ import pytest
 
 from broker.adapters.web.signup import sign_up_questions
 from broker.demo.people.personas import persona
-from tests.plugins.visitor import Visitor, forward
+from tests.plugins.visitor import Visitor, go_back_and_forward
 
 Visit = Callable[..., Visitor]
 # End of the tree, what is pressed there, who does, and what they are then (None: the end needs no login).
@@ -111,8 +111,7 @@ def test_an_end_with_a_login_makes_a_borrower(visit: Visit, end: str, action: st
     person.pick(name)
     person.at("ask")
     person.page.reload()
-    person.page.go_back()
-    forward(person.page)
+    go_back_and_forward(person.page, "main[data-step=ask]")
     assert person.row(finish(person, name))["category_id"] == category
     assert person.find("[data-affiliation] .notice").count() == int(name == "poul")
     mailed_link_opens(person, name, persona(name).attributes["mail"][0])

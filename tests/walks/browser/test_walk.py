@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from broker.demo.run.running_demo import Running
-from tests.plugins.visitor import forward
+from tests.plugins.visitor import go_back_and_forward
 
 LOOKS = [
     ("chromium", "da-DK", "light", 1280),
@@ -98,10 +98,7 @@ def test_back_and_reload_lose_nothing(page: Page, demo: Running) -> None:
     """Back from the question and forward again, and a reload of it, still end at the service."""
     walk(page, demo, "bo", "wayf")
     page.reload()
-    page.go_back()
-    forward(page)
-    page.wait_for_selector("main[data-step]")
-    page.wait_for_selector("main[data-step=ask]")
+    go_back_and_forward(page, "main[data-step=ask]")
     page.click("button[name=answer][value=yes]")
     page.wait_for_selector("#borrower")
 

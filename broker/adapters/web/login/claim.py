@@ -176,21 +176,15 @@ class ClaimPages:
     def _form(self, held: Held, problem: str = "", http: int = 200, card: str = "") -> Response:
         is_asked = self._is_asked_by_person(held)
         offered = None if is_asked else self.claims.find_offered(self._claimant(held))
-        return self._page(
-            held,
-            problem,
-            http,
-            asking=True,
-            card=card,
-            address=masked(offered.email) if offered and offered.email else "",
-            consent=self.pages.url(held.transaction, "consent") if is_asked else "",
-        )
+        address = masked(offered.email) if offered and offered.email else ""
+        return self._page(held, problem, http, asking=True, card=card, address=address)
 
     def _code_page(self, held: Held, problem: str = "", http: int = 200) -> Response:
         return self._page(held, problem, http, asking=False, kept={"code": "1"})
 
     def _page(self, held: Held, problem: str, http: int, **values: object) -> Response:
         transaction = held.transaction
+        is_asked = self._is_asked_by_person(held)
         response = self.pages.page(
             "claim.html",
             "claim",
@@ -199,6 +193,7 @@ class ClaimPages:
             problem=problem,
             action=self.pages.url(transaction, "claim"),
             token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
+            consent=self.pages.url(transaction, "consent") if is_asked else "",
             **values,
         )
         response.status_code = http

@@ -15,7 +15,6 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import ReceiptEvent
-from broker.core.errors import TokenRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
@@ -100,29 +99,13 @@ class ConsentPages:
         if not isinstance(step, Ask):
             return self._onward(held)
         number = consent_screen.whole_number(step.question.disclosure)
-        if number is None:
+        if number is None or not consent_screen.may_reveal(held.transaction, now):
             return self._onward(held)
-        if consent_screen.was_shown(held.transaction):
-            return self._onward(held)
-        if not consent_screen.may_reveal(held.transaction, now):
-            raise TokenRefused("a number is shown within five minutes of the login only")
-        if consent_screen.needs_fresh_login(held.transaction, now):
-            return self._afresh(held)
         shown = self.ports.broker.reveals(held, now)
         if shown is None:
             return self._onward(held)
         self.ports.tell(_cpr_revealed(shown.transaction, now))
         return self.pages.reveal(shown, number)
-
-    def _afresh(self, held: Held) -> Response:
-        """Send the person to log in anew before the number is shown.
-
-        On a shared computer the browser alone may be the next person's.
-        """
-        held = self.ports.broker.asks_to_reveal(held, self.ports.now())
-        transaction = held.transaction
-        url = self.login.url_to(transaction, transaction.upstream or "")
-        return self.pages.onward(held, url)
 
     def _onward(self, held: Held) -> Response:
         if request.method == "POST":

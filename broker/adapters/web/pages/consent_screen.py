@@ -14,7 +14,6 @@ from broker.core.login.transaction import Transaction
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
-_REVEALED_WITHIN: Final = timedelta(seconds=60)  # of the login that was made for it
 _CPR: Final = "cpr"
 _DOTS: Final = "••••"
 _NUMBER_IN_DOTS: Final = "••••••-••••"
@@ -189,28 +188,14 @@ def _unnamed(service: Service, language: str) -> ResponsibleParty:
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:
-    """Return whether the whole CPR number may be shown: once, within five minutes of arriving."""
+    """Return whether the whole CPR number may be shown.
+
+    It is shown once, within five minutes of the login, and never on a shared computer.
+    """
     arrived = transaction.authenticated
-    if arrived is None or was_shown(transaction):
+    if arrived is None or transaction.shared or transaction.number_shown:
         return False
     return now - arrived < REVEALABLE_FOR
-
-
-def was_shown(transaction: Transaction) -> bool:
-    """Return whether the login has shown the number, and no press of a button shows it again.
-
-    On a shared computer the button leads to another login first, each time.
-    """
-    return transaction.number_shown and not transaction.shared
-
-
-def needs_fresh_login(transaction: Transaction, now: datetime) -> bool:
-    """Return whether the whole CPR number takes a login made for it, as on a shared computer."""
-    if not transaction.shared:
-        return False
-    arrived = transaction.authenticated
-    late = arrived is None or now - arrived > _REVEALED_WITHIN
-    return late or transaction.reveal != "open"
 
 
 def whole_number(disclosure: Disclosure) -> str | None:

@@ -175,7 +175,13 @@ def test_a_number_is_shown_once_a_login(question: Question, login: Transaction) 
     assert may_reveal(seen, login.begun) is False
     assert show(question(), seen).revealable is False
     assert may_reveal(replace(seen.cleared(), authenticated=login.begun), login.begun) is True
-    assert may_reveal(replace(seen, shared=True), login.begun) is True  # after another login, which that takes
+
+
+def test_a_number_is_never_shown_on_a_shared_computer(question: Question, login: Transaction) -> None:
+    """The next person may sit there within the five minutes."""
+    shared = replace(login, shared=True)
+    assert may_reveal(shared, login.begun) is False
+    assert show(question(), shared).revealable is False
 
 
 def test_who_has_verified_the_person_is_shown_as_it_leaves(question: Question, login: Transaction) -> None:

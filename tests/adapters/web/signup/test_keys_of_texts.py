@@ -1,7 +1,6 @@
-"""What the keys of the sign-up texts mean: the table of the document, and its examples in shipped files."""
+"""The examples that editors show for the keys of sign-up texts are valid in shipped files."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,11 +8,10 @@ import pytest
 
 from broker.adapters.web.signup.content_files import SHIPPED, Texts
 from broker.files.checked_files import plain
-from broker.files.editor_schemas import KeyDescription, descriptions
+from broker.files.editor_schemas import descriptions
 from broker.files.strict_yaml import read, read_file
 
-DOCUMENT: Final = Path(__file__).resolve().parents[4] / "docs" / "sign-up.md"
-# The table's word for a shape, and where a shipped page or the questions have one; None for the whole file.
+# Where a shipped page or the questions have each shape; an empty path is the whole file.
 SHAPES: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
     "page": ("PageShape", "student.pin", ()),
     "block": ("BlockShape", "student.pin", ("blocks",)),
@@ -28,17 +26,6 @@ ELSEWHERE: Final[dict[str, tuple[str, tuple[str | int, ...]]]] = {
     "actions: NAME": ("student.pin", ("actions",)),
     "entries: NAME": ("faq", ("entries",)),
 }
-
-
-def test_the_table_is_what_editors_show() -> None:
-    """Every key with its sentence and its example; titles, hints and paragraphs have both languages alike."""
-    section = DOCUMENT.read_text(encoding="utf-8").partition('<a id="keys"></a>')[2].partition("\n## ")[0]
-    tables: dict[str, dict[str, KeyDescription]] = {}
-    for where, key, means, example in re.findall(r"^\| (.+?) \| `(.+?)` \| (.+) \| `(.+)` \|$", section, re.MULTILINE):
-        tables.setdefault(SHAPES[where][0], {})[key] = KeyDescription(means, example)
-    texts = descriptions()
-    assert tables == {shape: texts[shape] for shape, _, _ in SHAPES.values()}
-    assert texts["LineShape"] == texts["HintShape"] == texts["PhraseShape"]
 
 
 @pytest.mark.parametrize("where", SHAPES)
