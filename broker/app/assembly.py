@@ -41,7 +41,6 @@ from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.enrolment.cases import EnrolmentCases
 from broker.use_cases.enrolment.circuit_breaker import CircuitBreaker
 from broker.use_cases.enrolment.claims import BorrowerClaims
-from broker.use_cases.enrolment.figures import EnrolmentCounting
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
@@ -85,7 +84,6 @@ class Parts:
     enrolments: EnrolmentRequests
     borrower_finder: BorrowerFinder
     enrolment_cases: EnrolmentCases
-    enrolment_counting: EnrolmentCounting
     person_worker: PersonWorker
     codes: MailedCodes
     outbox: MailOutbox
@@ -172,7 +170,6 @@ def assemble(settings: config.Config) -> Parts:
         enrolments=EnrolmentRequests(ports, wake, time.sleep, waiting),
         borrower_finder=finder,
         enrolment_cases=EnrolmentCases(ports, ring.index, wake),
-        enrolment_counting=EnrolmentCounting(store, ports.persons, now),
         person_worker=PersonWorker(ports.persons, EnrolmentWorker(ports), look_ups),
         codes=codes,
         outbox=outbox,

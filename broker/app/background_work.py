@@ -152,7 +152,6 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     """Yield what is done beside enrolments and letters, each step when it is time."""
     yield partial(_fetch, parts)
     yield parts.library_proof.step
-    yield parts.enrolment_counting.step
     yield StoreSweep(parts.store, assembly.now).step
     yield parts.log_budget.step
     yield parts.metrics.count_dropped

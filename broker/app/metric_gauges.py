@@ -1,5 +1,6 @@
 """The gauges of ``/metrics``: how long metadata and certificates are good, and what is stale."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -43,30 +44,23 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
     )
     yield from _certificates(parts, moment)
     yield from _library(parts)
-    yield from _enrolments(parts, moment)
+    yield from _enrolments(parts)
 
 
-def _enrolments(parts: Parts, moment: datetime) -> Iterator[Gauge]:
+def _enrolments(parts: Parts) -> Iterator[Gauge]:
     try:
-        figures = parts.enrolment_counting.read_figures()
+        listed = parts.enrolment_cases.list_open()
     except StoreUnavailable:
         return
-    if figures is None:
-        return
-    for each in figures.counts:
+    for (state, reason), count in Counter(
+        (each.state.value, each.reason) for each in listed
+    ).items():
         yield Gauge(
             "broker_enrolments",
-            "Enrolments by state, and by reason where one waits for a worker or for staff.",
-            {"state": each.state, "reason": each.reason},
-            each.count,
+            "Open cases, and enrolments that have failed for 15 minutes.",
+            {"state": state, "reason": reason or ""},
+            count,
         )
-    oldest = figures.oldest_pending
-    yield Gauge(
-        "broker_enrolment_oldest_pending_seconds",
-        "Age of the oldest pending enrolment; 0 where none is pending.",
-        {},
-        (moment - oldest).total_seconds() if oldest else 0.0,
-    )
 
 
 def _library(parts: Parts) -> Iterator[Gauge]:

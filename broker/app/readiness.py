@@ -7,13 +7,13 @@ from typing import Final
 from broker.adapters.telling import loaded_policies
 from broker.app import work_folder
 from broker.app.assembly import Parts, now
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.ports import Key
 from broker.core.retention.table import TURN
 from broker.use_cases.identity.person_keys import has_other_keys
 
 _PROBED_FOR: Final = timedelta(hours=1)
-_LONG_WANTED: Final = timedelta(hours=1)
 _MOST_SHOWN: Final = 20
 
 
@@ -49,7 +49,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
     And the policies that each web worker decides by, stale or not.
     """
     moment = now()
-    found = _library_notes(parts) | _enrolment_notes(parts, moment)
+    found = _library_notes(parts) | _enrolment_notes(parts)
     if amiss_with_work := work_folder.note(parts.config.state):
         found["work"] = amiss_with_work
     if parts.policies.stale:
@@ -72,24 +72,20 @@ def _joined(sentences: Sequence[str]) -> str:
     return shown
 
 
-def _enrolment_notes(parts: Parts, moment: datetime) -> dict[str, str]:
-    """Return that cases wait for staff, or requests for longer than a library system rests."""
+def _enrolment_notes(parts: Parts) -> dict[str, str]:
+    """Return that cases wait for staff, or that requests have failed for a while."""
     try:
-        figures = parts.enrolment_counting.read_figures()
+        listed = parts.enrolment_cases.list_open()
     except StoreUnavailable:
         return {}  # a fault of the store
-    if figures is None:
-        return {}
     said = []
-    cases = figures.count_state("case")
+    cases = [each for each in listed if each.state is EnrolmentState.CASE]
     if cases:
-        said.append(f"{cases} cases wait for staff")
-    if figures.settings:
-        names = ", ".join(figures.settings)
+        said.append(f"{len(cases)} cases wait for staff")
+    if failing := len(listed) - len(cases):
+        said.append(f"{failing} enrolments have failed for 15 minutes: broker enrolments list")
+    if names := ", ".join(sorted({each.setting for each in listed if each.setting})):
         said.append(f"enrolments wait for a correction in the library system: {names}")
-    oldest = figures.oldest_pending
-    if oldest and moment - oldest > _LONG_WANTED:
-        said.append(f"the oldest pending enrolment has waited since {oldest:%Y-%m-%d %H:%M} UTC")
     return {"enrolments": "; ".join(said)} if said else {}
 
 

@@ -12,12 +12,9 @@ from broker.core.borrowers.library_survey import LibrarySurvey
 _MEANINGS = {
     "borrowers": "borrowers in the library system",
     "without_cpr": "have no CPR number; their owners are asked for a mailed code or a card number",
-    "without_cpr_and_birth_date": "of these have no birth date, so only staff can connect them",
     "doubled_cpr": "have a CPR number that an earlier borrower has; staff must merge them",
     "contradicting_birth_date": "have another birth date than their CPR number says",
-    "too_few_facts": "have a CPR number and not two of surname, given name and birth date",
     "without_email": "have no mail address, so no code and no PIN mail reaches them",
-    "without_card": "have no card number, so no PIN works",
 }
 
 

@@ -196,8 +196,6 @@ PAGES: Final[Mapping[str, str]] = {
     ),
     "pin_not_here": _("Set the PIN in the library system. This kind of borrower gets none here."),
     "pin_refused": _("Tell the people who run the library system: it must allow four digits."),
-    "borrower_expired": _("Renew the borrower in the library system."),
-    "borrower_restricted": _("See in the library system why the borrower is restricted."),
     "staff_refused": _("The list of staff is in the broker's configuration, under [admin]."),
 }
 _NOT_ACTIVE: Final = _("The register of persons does not have this CPR number as an active one.")

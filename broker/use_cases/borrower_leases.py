@@ -17,7 +17,7 @@ LATE: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class BorrowerLeases:
-    """Leases of borrowers for a new PIN: no other change is sent meanwhile."""
+    """Leases of borrowers: while one is held, no other change is sent."""
 
     store: Store
     hmacs: LookupHmacs
@@ -27,10 +27,9 @@ class BorrowerLeases:
         """Take the lease of a borrower until then; None if another change may be under way."""
         key = borrower_lease_key(self.hmacs, borrower_number)
         token = secrets.token_hex(16)
-        held = Kept(describe_change(b"pin", until), token, LEASE.until(until))
-        return (
-            Lease(self.store, key, token) if self.store.put(key, held, None, self.now()) else None
-        )
+        held = Kept(b"", token, LEASE.until(until))
+        is_free = self.store.put(key, held, None, self.now())
+        return Lease(self.store, key, token) if is_free else None
 
     def release(self, lease: Lease) -> None:
         """End a lease early: the call was refused, or answered and verified."""
@@ -40,8 +39,3 @@ class BorrowerLeases:
 def borrower_lease_key(hmacs: LookupHmacs, borrower_number: str) -> Key:
     """Return the key of the lease that every change of a borrower takes."""
     return Key("lease", hmacs.of("borrower-change", borrower_number))
-
-
-def describe_change(what: bytes, alive_until: datetime) -> bytes:
-    """Return what a lease keeps: until when its holder may be at the change, and which it is."""
-    return alive_until.isoformat().encode() + b" " + what

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -22,13 +23,14 @@ from broker.app.enrolment_operations import describe_person, find_person
 from broker.app.findings import all_findings
 from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.event_routes import TraceFacts
+from broker.core.person_record import PersonRecord
 from broker.core.stateless_references import StatelessReferences
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.files.settings.config import Config, load
-from broker.use_cases.enrolment.figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
 from tests.plugins.staff import unstaffed
@@ -118,21 +120,27 @@ def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts
     assert 'broker_library_call_seconds_count{call="find"} 1.0' in page
 
 
-def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cases are counted, pending enrolments named once the oldest is an hour old."""
-    parts.enrolment_counting.step()
+def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts) -> None:
+    """Open cases and failing enrolments are counted by reason."""
     assert "enrolments" not in readiness.notes(parts)
-    counts = (EnrolmentCount("case", "several_borrowers", 2), EnrolmentCount("pending", "", 1))
-    since = now() - timedelta(minutes=59)
-    figures = EnrolmentFigures(now(), counts, since)
-    monkeypatch.setattr(EnrolmentCounting, "read_figures", lambda _: figures)
-    assert readiness.notes(parts)["enrolments"] == "2 cases wait for staff"
-    figures = replace(figures, oldest_pending=since - timedelta(hours=1))
-    assert "the oldest pending enrolment has waited since 20" in readiness.notes(parts)["enrolments"]
+    began = now() - timedelta(hours=1)
+    case = Enrolment("e1", EnrolmentState.CASE, began, reason="several_borrowers")
+    failing = Enrolment("e2", EnrolmentState.PENDING, began, reason="library_setup", failing_since=began)
+    failing = replace(failing, setting="category_id STUD")
+    for enrolment in (case, failing):
+        parts.enrolment_ports.persons.change(enrolment.id, partial(stored, enrolment), now())
+    assert readiness.notes(parts)["enrolments"] == (
+        "1 cases wait for staff; 1 enrolments have failed for 15 minutes: broker enrolments list; "
+        "enrolments wait for a correction in the library system: category_id STUD"
+    )
     page = parts.metrics.page(list(gauges(parts))).decode()
-    assert 'broker_enrolments{reason="several_borrowers",state="case"} 2.0' in page
-    [age] = [each.value for each in gauges(parts) if each.name == "broker_enrolment_oldest_pending_seconds"]
-    assert 7100 < age < 7300
+    assert 'broker_enrolments{reason="several_borrowers",state="case"} 1.0' in page
+    assert 'broker_enrolments{reason="library_setup",state="pending"} 1.0' in page
+
+
+def stored(enrolment: Enrolment, person: PersonRecord) -> PersonRecord:
+    """Return the record with the enrolment."""
+    return person.with_enrolment(enrolment)
 
 
 def test_a_store_that_is_down_hides_no_other_note(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,6 @@ NOBODYS: Final = frozenset(
         table.LEASE,
         table.TURN,
         table.SETUP,
-        table.FIGURES,
         table.TRAIL_ANCHOR,
         table.PERSON_KEYS,
         table.STAFF_LOGIN,

@@ -178,18 +178,11 @@ class Alma:
         The turns of both calls are waited for before the first. LibraryRefused where there is no
         such user, CallNotMade where nothing was written; ChangeUnanswered where nobody knows.
         """
-        attempt = 0
-        while True:
-            user = self._present(number, deadline, operation)
-            if user is None:
-                raise LibraryRefused(f"{operation}: no such borrower")
-            sent = draft(user)
-            answer = self._put(number, sent, operation, query, deadline)
-            if answer.code != alma_refusals.PER_SECOND:
-                return sent, answer
-            # By the end of the pause staff may have changed the user: it is read anew.
-            self._calls.budget.back_off(attempt, moment(deadline, self._settings.timeout))
-            attempt += 1
+        user = self._present(number, deadline, operation)
+        if user is None:
+            raise LibraryRefused(f"{operation}: no such borrower")
+        sent = draft(user)
+        return sent, self._put(number, sent, operation, query, deadline)
 
     def _present(self, number: str, deadline: datetime, operation: str) -> User | None:
         """Return the user as it is; CallNotMade where Alma does not say: nothing was written."""

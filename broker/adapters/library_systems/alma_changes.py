@@ -54,10 +54,9 @@ def creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
     if wanted.cpr is None:
         raise LibraryRefused("create: the request has no CPR number")
     number = spellings(wanted.cpr)[0]
-    series = series_number(mark, keys)
     draft: Draft = {
         "record_type": {"value": "PUBLIC"},
-        "primary_id": series if keys.primary_id == "series" else number,
+        "primary_id": series_number(mark, keys),
         "account_type": {"value": _EXTERNAL},
         "external_id": keys.external_id,
         "status": {"value": "ACTIVE"},
@@ -70,8 +69,6 @@ def creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
         raise LibraryRefused("create: the request has no surname")
     _set_identifier(draft, keys.cpr_identifier_type, number)
     _set_identifier(draft, BARCODE, _card_number(number, mark, keys))
-    if keys.primary_id == "cpr":
-        _set_identifier(draft, keys.number_identifier_type, series)
     return _whole(draft)
 
 

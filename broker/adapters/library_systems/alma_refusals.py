@@ -1,14 +1,14 @@
 """What Alma says when it refuses or fails, by its codes, without a value that a person has.
 
 The HTTP status of an error decides nothing: whatever is wrong with a user is a 400. The texts quote
-identifiers, CPR numbers among them, so that only codes and names of the set-up are kept of them.
+identifiers, CPR numbers among them, so that only the codes are kept of them.
 
 Source: docs/alma.md.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from broker.adapters.http_exchange import HttpAnswer
 from broker.core.errors import (
@@ -19,55 +19,54 @@ from broker.core.errors import (
     LibraryUnavailable,
 )
 
-PER_SECOND: Final = "PER_SECOND_THRESHOLD"
-DAILY: Final = "DAILY_THRESHOLD"
 NOT_FOUND: Final = frozenset({"401861", "401890"})
 TAKEN: Final = "401851"
-QUOTA: Final = "library.daily_calls"
 
 _CODE: Final = re.compile(r"[A-Z0-9_]{1,40}")
 # The gateway before Alma answers in XML whatever was asked for.
 _IN_XML: Final = re.compile(rb"<errorCode>\s*([A-Z0-9_]{1,40})\s*</errorCode>")
+_FIELD: Final = re.compile(rb'Mandatory field is missing: *([A-Za-z_]{1,40})\.?"')
 _BEFORE_XML: Final = b"\xef\xbb\xbf \t\r\n"
-_OF_THE_KEY: Final = frozenset({"UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"})
+# Codes of calls that Alma has not carried out: the words, and the setting at fault.
+_KEY_REFUSED: Final = (
+    "the API key is not taken here, or lacks the right (Users: read/write)",
+    "library.api_key",
+)
+_NOT_CARRIED_OUT: Final = {
+    "UNAUTHORIZED": _KEY_REFUSED,
+    "FORBIDDEN": _KEY_REFUSED,
+    "INVALID_REQUEST": _KEY_REFUSED,
+    "PER_SECOND_THRESHOLD": ("Alma takes no more calls this second", None),
+    "DAILY_THRESHOLD": (
+        "the calls of the day are used up; Alma counts anew at midnight",
+        "calls of the day",
+    ),
+}
 # Failures of Alma's own, of which nothing says that they would come again.
 _NOT_NOW: Final = frozenset({"401658", "402119", "GENERAL_ERROR", "INTERNAL_SERVER_ERROR"})
-_MISSING: Final = re.compile(r"[^:]{1,60}: *(?P<name>[A-Za-z_][A-Za-z_ ]{0,39})\.?$")
-_TYPED: Final = re.compile(r"Given (?P<name>[a-z_ ]{1,30}) type ", re.IGNORECASE)
-
-
-class _Known(NamedTuple):
-    """The words for a code, the setting that it names, and where Alma's text has the name in both.
-
-    ``{group}`` is the user group that we sent, ``{name}`` what the pattern finds.
-    """
-
-    words: str
-    setting: str | None = None
-    pattern: re.Pattern[str] | None = None
-
-
-_KNOWN: Final[Mapping[str, _Known]] = {
-    "401664": _Known("a field is mandatory: {name}", "mandatory field {name}", _MISSING),
-    "401676": _Known("the user object is not understood"),
-    "401852": _Known("there is no user group {group}", "user_group {group}"),
-    "401853": _Known("an internal user has no external_id", "external_id"),
-    "401854": _Known("external_id is no SIS profile", "external_id"),
-    "401855": _Known("the account type is not taken", "account_type"),
-    "401857": _Known("the account type is not taken", "account_type"),
-    "401858": _Known("the external_id of a user cannot be changed"),
-    "401860": _Known("the user cannot be updated"),
-    "401863": _Known("the {name} type does not fit the record type", "{name} type", _TYPED),
-    "401864": _Known("the {name} type is not in its code table", "{name} type", _TYPED),
+# The words for a code, and the setting at fault; ``{group}`` is the user group that was sent,
+# ``{name}`` the field that Alma names.
+_KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
+    "401664": ("a field is mandatory: {name}", "mandatory field {name}"),
+    "401676": ("the user object is not understood", None),
+    "401852": ("there is no user group {group}", "user_group {group}"),
+    "401853": ("an internal user has no external_id", "external_id"),
+    "401854": ("external_id is no SIS profile", "external_id"),
+    "401855": ("the account type is not taken", "account_type"),
+    "401857": ("the account type is not taken", "account_type"),
+    "401858": ("the external_id of a user cannot be changed", None),
+    "401860": ("the user cannot be updated", None),
+    "401863": ("an address, mail or telephone type does not fit the record type", "type"),
+    "401864": ("an address, mail or telephone type is not in its code table", "type"),
 }
-_UNNAMED: Final = "of another name"
 
 
 def code_of(answer: HttpAnswer) -> str | None:
     """Return the code of the first error in an answer; None where it tells of none."""
-    first = _first_error(answer)
-    if first is not None:
-        code = str(first.get("errorCode"))
+    errors = answer.fields().get("errorList")
+    listed = errors.get("error") if isinstance(errors, Mapping) else None
+    if isinstance(listed, list) and listed and isinstance(listed[0], Mapping):
+        code = str(listed[0].get("errorCode"))
         return code if _CODE.fullmatch(code) else "unnamed"
     # In a user of Alma's the same words are a name that somebody chose.
     if not answer.body.lstrip(_BEFORE_XML).startswith(b"<"):
@@ -76,23 +75,16 @@ def code_of(answer: HttpAnswer) -> str | None:
     return in_xml[1].decode() if in_xml else None
 
 
-def _first_error(answer: HttpAnswer) -> Mapping[str, Any] | None:
-    errors = answer.fields().get("errorList")
-    listed = errors.get("error") if isinstance(errors, Mapping) else None
-    if isinstance(listed, list) and listed and isinstance(listed[0], Mapping):
-        return listed[0]
-    return None
-
-
 def refused(answer: HttpAnswer, operation: str, group: str = "") -> LibraryRefused:
     """Return the error for a refusal; ``group`` is the user group that was sent."""
     code = code_of(answer) or str(answer.status)
-    known = _KNOWN.get(code)
-    if known is None:
+    if code not in _KNOWN:
         return LibraryRefused(f"{operation}: Alma refuses it with {code}")
-    names = {"group": group or _UNNAMED, "name": _name(answer, known)}
-    setting = known.setting.format(**names) if known.setting else None
-    return LibraryRefused(f"{operation}: {known.words.format(**names)} ({code})", setting)
+    words, setting = _KNOWN[code]
+    field = _FIELD.search(answer.body)
+    names = {"group": group, "name": field[1].decode() if field else "of another name"}
+    named = setting.format(**names) if setting else None
+    return LibraryRefused(f"{operation}: {words.format(**names)} ({code})", named)
 
 
 def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
@@ -106,33 +98,11 @@ def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
         if answer.status == 200 and answer.fields():
             return None
         error = LibrarySilent if answer.status in GATEWAY_ERRORS else LibraryUnavailable
-        raise error(f"{operation}: {answer.status}: {_kind_of(answer)}")
-    if code in _OF_THE_KEY:
-        words = "the API key is not taken here, or lacks the right (Users: read/write)"
-        raise CallNotMade(f"{operation}: {words} ({code})", "library.api_key")
-    if code == DAILY:
-        words = "the calls of the day are used up; Alma counts anew at midnight"
-        raise CallNotMade(f"{operation}: {words} ({code})", QUOTA)
+        raise error(f"{operation}: {answer.status}: no answer of Alma's")
+    if code in _NOT_CARRIED_OUT:
+        words, setting = _NOT_CARRIED_OUT[code]
+        raise CallNotMade(f"{operation}: {words} ({code})", setting)
     known = code in _KNOWN or code in NOT_FOUND or code == TAKEN
     if code in _NOT_NOW or (answer.status >= 500 and not known):
         raise LibraryUnavailable(f"{operation}: Alma fails with {code}")
     return code
-
-
-def _name(answer: HttpAnswer, known: _Known) -> str:
-    """Return the name of the set-up in Alma's text; a value that a person has is none."""
-    error = _first_error(answer)
-    if known.pattern is None or error is None:
-        return _UNNAMED
-    match = known.pattern.match(str(error.get("errorMessage")))
-    return match["name"] if match else _UNNAMED
-
-
-def _kind_of(answer: HttpAnswer) -> str:
-    """Name what stands in the place of Alma's JSON: a gateway's page may quote the request."""
-    start = answer.body[:200].lstrip()
-    if not start:
-        return "an empty answer"
-    if start.startswith(b"<"):
-        return "a page in the place of Alma's answer; is library.url the region's gateway?"
-    return "no answer of Alma's"

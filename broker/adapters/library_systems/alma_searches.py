@@ -39,8 +39,6 @@ class UserSearches:
         a number that happens to be alike. A second borrower is not made before staff have looked.
         """
         found = self._of_types(spellings(cpr), self._settings.cpr_types, "find", deadline)
-        if self._settings.primary_id == "cpr":
-            return found + self._by_primary_id(spellings(cpr), deadline)
         if not found and self._stands_elsewhere(cpr, deadline):
             raise LibraryRefused(_ELSEWHERE)
         return found

@@ -34,7 +34,6 @@ _NO_DEFAULT: Final = {
     'or "system": one that the broker gives',
     "cpr_identifier_type": "write the code of the User Identifier Type that holds the CPR number",
     "external_id": "write the code of the SIS profile that external users belong to",
-    "daily_calls": "write how many API calls a day your contract has (Developer Network, Reports)",
 }
 
 
@@ -43,11 +42,11 @@ class AlmaKeys(ConnectionKeys):
 
     ``url`` is the region's gateway. ``external_id`` is the SIS profile of the users that are made
     here. ``cpr_identifier_type`` is the type of the identifier with the CPR; with ``card_number``
-    "cpr" the barcode is the CPR too, with "system" one of ours. With ``primary_id`` "series" the
-    primary id is ``series_prefix`` and the enrolment id; with "cpr" it is the CPR, and the number
-    of the series stands under ``number_identifier_type``. ``user_name_identifier_type`` is the type
+    "cpr" the barcode is the CPR too, with "system" one of ours. The
+    primary id is ``series_prefix`` and the enrolment id; ``number_identifier_type`` holds the
+    number of users whose primary id holds a CPR number. ``user_name_identifier_type`` is the type
     of the names that people type, where they have any. ``calls_a_second`` is what one process
-    sends, ``daily_calls`` what the contract allows.
+    sends.
     """
 
     api_path = "/almaws/v1"
@@ -57,7 +56,6 @@ class AlmaKeys(ConnectionKeys):
     external_id: str = Field(min_length=1, max_length=50)
     cpr_identifier_type: str = Field(pattern=_TYPE)
     card_number: Literal["cpr", "system"]
-    primary_id: Literal["series", "cpr"] = "series"
     number_identifier_type: str = Field("", pattern=_TYPE_OR_NONE)
     user_name_identifier_type: str = Field("", pattern=_TYPE_OR_NONE)
     # A letter first: no number of the series may look like a CPR number.
@@ -66,15 +64,9 @@ class AlmaKeys(ConnectionKeys):
     email_type: str = Field("personal", pattern=_TYPE)
     address_type: str = Field("home", pattern=_TYPE)
     calls_a_second: float = Field(10.0, gt=0, le=50)
-    daily_calls: int = Field(ge=1)
 
     @model_validator(mode="after")
-    def _names_every_number(self) -> Self:
-        if self.primary_id == "cpr" and not self.number_identifier_type:
-            raise ValueError(
-                'primary_id "cpr" needs number_identifier_type: the CPR number is no number that '
-                "services may see"
-            )
+    def _writes_the_number(self) -> Self:
         if self.cpr_identifier_type == BARCODE and self.card_number == "system":
             raise ValueError('cpr_identifier_type "BARCODE" needs card_number = "cpr"')
         return self

@@ -35,8 +35,8 @@ class SetupProof:
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Alma is unavailable."""
-        steps = (self._searching, self._types, self._groups, self._quota, self._pins)
-        return proved("Alma", steps, goes_on=(_CONFIGURATION, alma_refusals.QUOTA))
+        steps = (self._searching, self._types, self._groups, self._pins)
+        return proved("Alma", steps, goes_on=(_CONFIGURATION,))
 
     def _searching(self) -> Iterator[SetupFault]:
         """Look nobody up: the key may read users, or this says why not."""
@@ -92,13 +92,6 @@ class SetupProof:
         rows = alma_users.entries(answer.body.get("row"))
         used = [row for row in rows if row.get("enabled") is not False]
         return frozenset(alma_users.text_in(row, "code") or "" for row in used)
-
-    def _quota(self) -> Iterator[SetupFault]:
-        budget = self.calls.budget
-        if budget.is_low:
-            left = f"{budget.left} of {self.settings.daily_calls} calls are left until midnight"
-            mend = "see in the Developer Network what else calls, or have the contract raised"
-            yield SetupFault(alma_refusals.QUOTA, f"Alma: {left} ({mend})")
 
     def _pins(self) -> Iterator[SetupFault]:
         """Ask the machine about a card and a PIN that nobody has."""

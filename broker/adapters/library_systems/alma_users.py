@@ -3,12 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Final
 
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.cpr_spellings import first_real, shaped_as_cpr
-from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.identity.cpr import looks_like_cpr
 
@@ -57,19 +57,17 @@ def borrower(user: User, keys: AlmaKeys) -> Borrower:
     LibraryUnavailable where it is none, LibraryRefused where a CPR number is in all its numbers.
     """
     number = number_of(user, keys)
-    expires = day(user.get("expiry_date"))
     fields = _fields(user)
     return Borrower(
         number=number,
         category=code_in(user, "user_group"),
-        expires=expires,
+        expires=day(user.get("expiry_date")),
         mark=mark_in(number, keys),
         email=fields.get(EMAIL),
         born=day(user.get("birth_date")),
         cpr=first_real(cpr_values(user, keys)),
         fields=fields,
         card=_card(user),
-        bars=_bars(user, expires),
     )
 
 
@@ -121,10 +119,7 @@ def mark_in(number: str, keys: AlmaKeys) -> str | None:
 
 def cpr_values(user: User, keys: AlmaKeys) -> list[str]:
     """Return every value that stands where the CPR number of a user stands."""
-    values = [value for kind in keys.cpr_types for value in identifiers(user, kind)]
-    if keys.primary_id == "cpr":
-        values.append(text_in(user, "primary_id") or "")
-    return values
+    return [value for kind in keys.cpr_types for value in identifiers(user, kind)]
 
 
 def identifiers(user: User, kind: str) -> list[str]:
@@ -200,32 +195,8 @@ def _fields(user: User) -> dict[str, str]:
 
 def _card(user: User) -> str | None:
     """Return the barcode, of several the first that is in use."""
-    barcodes = _barcodes(user)
-    in_use = [each for each in barcodes if _is_in_use(each)]
+    found = entries(user.get("user_identifier"))
+    barcodes = [each for each in found if code_in(each, "id_type") == BARCODE]
+    in_use = [each for each in barcodes if (text_in(each, "status") or _ACTIVE) == _ACTIVE]
     first = next(iter([*in_use, *barcodes]), {})
     return text_in(first, "value")
-
-
-def _barcodes(user: User) -> list[Entry]:
-    found = entries(user.get("user_identifier"))
-    return [each for each in found if code_in(each, "id_type") == BARCODE]
-
-
-def _bars(user: User, expires: date | None) -> frozenset[Bar]:
-    bars = set()
-    if expires and expires < datetime.now(UTC).date():
-        bars.add(Bar.EXPIRED)
-    blocks = entries(user.get("user_block"))
-    is_blocked = any(text_in(each, "block_status") == _ACTIVE for each in blocks)
-    is_inactive = code_in(user, "status") == "INACTIVE"
-    if is_blocked or is_inactive:
-        bars.add(Bar.RESTRICTED)
-    barcodes = _barcodes(user)
-    in_use = [each for each in barcodes if _is_in_use(each)]
-    if barcodes and not in_use:
-        bars.add(Bar.CARD_LOST)
-    return frozenset(bars)
-
-
-def _is_in_use(identifier: Entry) -> bool:
-    return (text_in(identifier, "status") or _ACTIVE) == _ACTIVE

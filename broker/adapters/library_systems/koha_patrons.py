@@ -1,14 +1,14 @@
 """Koha's patron objects: read into borrowers, and written for creates and changes."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Final, TypeGuard
 
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems import koha_refusals
 from broker.adapters.library_systems.cpr_spellings import first_real, spellings
 from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
-from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
@@ -18,11 +18,6 @@ Patron = Mapping[str, Any]  # a patron object of the REST API
 # The user name is taken, or a unique attribute (docs/reference/koha.md#refusals).
 _TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
 _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
-_BARS: Final[Mapping[str, Bar]] = {
-    "restricted": Bar.RESTRICTED,
-    "patron_card_lost": Bar.CARD_LOST,
-    "incorrect_address": Bar.ADDRESS_UNKNOWN,
-}
 
 
 def day(text: object) -> date | None:
@@ -44,18 +39,16 @@ def borrower(patron: Any, settings: KohaKeys) -> Borrower:
     if not _is_patron(patron):
         raise LibraryUnavailable("an answer that is no patron")
     texts = ((field, text_of(patron, field)) for field in sorted(FIELDS))
-    expires = day(patron.get("expiry_date"))
     return Borrower(
         number=str(patron["patron_id"]),
         category=patron["category_id"],
-        expires=expires,
+        expires=day(patron.get("expiry_date")),
         mark=text_of(patron, settings.mark_field),
         email=text_of(patron, "email"),
         born=day(patron.get("date_of_birth")),
         cpr=first_real(number_values(patron, settings)),
         fields={field: text for field, text in texts if text},
         card=text_of(patron, "cardnumber"),
-        bars=_bars(patron, expires),
     )
 
 
@@ -69,13 +62,6 @@ def text_of(patron: Patron, field: str) -> str | None:
     if type(value) is int:
         return str(value)  # a card number that Koha has just counted up
     raise LibraryUnavailable(f"a patron whose {field} is no text")
-
-
-def _bars(patron: Patron, expires: date | None) -> frozenset[Bar]:
-    bars = {bar for field, bar in _BARS.items() if patron.get(field) is True}
-    if expires and expires < datetime.now(UTC).date():
-        bars.add(Bar.EXPIRED)
-    return frozenset(bars)
 
 
 def attributes(patron: Patron, kind: str) -> list[Mapping[str, Any]]:

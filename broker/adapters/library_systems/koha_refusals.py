@@ -1,10 +1,11 @@
 """What Koha says when it refuses or fails, in its own words, without a value that a person has.
 
 Its texts quote card numbers, user names and attributes, CPR numbers among them
-(docs/reference/koha.md#refusals). A text that is known keeps the names of the set-up in it; of any
-other only plain English words are kept.
+(docs/reference/koha.md#refusals). Only plain English words of a text are kept, and the name of the
+setting that it is about.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -18,61 +19,41 @@ _LEFT_OUT: Final = "…"
 _MOST_WORDS: Final = 30
 _MOST_ERRORS: Final = 5
 # Fields of a patron whose names may stand in an error's path, beside those that a policy writes.
-_OTHER_FIELDS: Final = re.compile(
-    "category_id|library_id|cardnumber|userid|expiry_date|statistics_[12]|extended_attributes"
-    "|password|identifier"
-)
-_RIGHT: Final = re.compile("[a-z_]{1,40}(: [a-z_0-9]{1,40})?")
+_NAMED_FIELDS: Final = FIELDS | {
+    "category_id",
+    "library_id",
+    "cardnumber",
+    "userid",
+    "expiry_date",
+    "statistics_1",
+    "statistics_2",
+    "extended_attributes",
+    "password",
+    "identifier",
+}
+_RIGHT: Final = re.compile(r'"borrowers": "([a-z_]{2,40})"')
 _TIME_OF_DAY: Final = re.compile(r"(?<=^\d{4}-\d\d-\d\d)t.*")
 # A word that is nobody's name or number: lower case, or one that Koha's sentences begin with.
-_WORD: Final = re.compile(r"\[?\(?(?P<bare>[A-Za-z][a-z]*(?:[A-Z][a-z]+)*)(?:'t|'s)?[.,:;!?)\]]*")
+_WORD: Final = re.compile(r"\[?\(?([A-Za-z][a-z]*(?:[A-Z][a-z]+)*)(?:'t|'s)?[.,:;!?)\]]*")
 _BEGINNING: Final = re.compile(
-    "Cannot|Duplicate|Expected|Given|Internal|Invalid|Koha|Missing|No|Not|Passwords?|Patron"
-    "|Something|The|Unable|Unknown|Wrong|Your"
+    "Cannot|Day|Does|Duplicate|Expected|Given|Internal|Invalid|Koha|Missing|Month|No|Not"
+    "|Passwords?|Patron|Problem|Properties|Something|String|The|Tried|Unable|Unknown|Wrong|Year"
+    "|Your"
 )
 _CODE: Final = r"type=(\w{1,10})"
-# Texts of Koha's: a pattern, the words that are kept, and the setting at fault. ``{0}`` stands for
-# the name in the text, ``{sent}`` for the category or branch that was sent.
-_KNOWN: Final = (
-    ("Given (category_id) does not exist", "Given {0} does not exist: {sent}", "{0} {sent}"),
-    ("Given (library_id) does not exist", "Given {0} does not exist: {sent}", "{0} {sent}"),
-    (
-        rf"Tried to use an invalid attribute type\. {_CODE}",
-        "Tried to use an invalid attribute type: {0}",
-        "patron attribute type {0}",
-    ),
-    (
-        rf"Missing mandatory extended attribute \({_CODE}\)",
-        "Missing mandatory extended attribute: {0}",
-        "mandatory patron attribute type {0}",
-    ),
-    (
-        rf"Tried to add more than one non-repeatable attributes\. {_CODE}",
-        "Tried to add more than one non-repeatable attribute: {0}",
-        None,
-    ),
-    (
-        rf"Your action breaks a unique constraint on the attribute\. {_CODE}",
-        "Your action breaks a unique constraint on the attribute: {0}",
-        None,
-    ),
-    ("Problem with ", "Problem with the user name", None),
-    (
-        r"\[?(Password length \(\d{1,3}\) is shorter than required \(\d{1,3}\))",
-        "{0}",
-        "minPasswordLength",
-    ),
-    (r"\[?Password is too weak", "Password is too weak", "RequireStrongPassword"),
-    (r"\[?Password contains leading/trailing", "Password has blanks at its ends", None),
-    ("The password was rejected by a plugin", "rejected by a plugin", "password plugin"),
+# The beginnings of Koha's texts that mean a setting: ``{0}`` is the name in the text, ``{sent}``
+# the category or branch that was sent.
+_SETTINGS: Final = (
+    (r"Given (category_id|library_id) does not exist", "{0} {sent}"),
+    (rf"Tried to use an invalid attribute type\. {_CODE}", "patron attribute type {0}"),
+    (rf"Missing mandatory extended attribute \({_CODE}\)", "mandatory patron attribute type {0}"),
+    (r"\[?Password length", "minPasswordLength"),
+    (r"\[?Password is too weak", "RequireStrongPassword"),
+    (r"The password was rejected by a plugin", "password plugin"),
+    # Of the schema: the field is at fault, and not its value. No name of a value is plain.
+    (r"Properties not allowed: ([a-z_, ]{1,200})\.", "field {0}"),
 )
-# Messages of the schema, which hold no value. The first two mean the field, not its value.
 _OF_THE_FIELD: Final = frozenset({"Missing property.", "Read-only."})
-_OF_THE_VALUE: Final = re.compile(
-    r"Expected \w+ - got \w+\.|Does not match [a-z-]+ format\.|(Year|Month|Day) out of range\."
-    r"|String is too (short|long): \d+/\d+\."
-)
-_NOT_ALLOWED: Final = re.compile(r"Properties not allowed: ([a-z_0-9, ]{1,200})\.")
 
 
 class Said(NamedTuple):
@@ -118,39 +99,45 @@ def _compared(value: object) -> str:
 
 def right_missing(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
     """Return the error for a 403: nobody's enrolment is at fault, so it is worth another try."""
-    required = answer.fields().get("required_permissions")
-    rights = _blotted(", ".join(_rights(required))) or "unnamed"
+    parts = _RIGHT.findall(json.dumps(answer.fields().get("required_permissions")))
+    rights = ", ".join(f"borrowers: {part}" for part in sorted(set(parts))) or "borrowers"
     sentence = f"{operation}: 403: the API user lacks a permission: {rights}"
     return LibraryUnavailable(sentence, f"permission {rights}")
 
 
 def said(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
-    """Return what Koha says in an answer, as far as it may be kept.
-
-    A pattern may match another text than it was written for, so numbers go last of all.
-    """
-    words, setting = _named(answer, sent)
-    return Said(_blotted(words), _blotted(setting) if setting else None)
-
-
-def _named(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
+    """Return what Koha says in an answer, as far as it may be kept."""
     fields = answer.fields()
     if not fields:
-        return Said(_kind_of(answer))
+        return Said("no answer of Koha's")
     errors = fields.get("errors")
-    if isinstance(errors, list):
-        return _schema_errors(errors, sent)
-    error = fields.get("error")
-    if not isinstance(error, str):
-        return Said("no reason is given")
-    for pattern, words, setting in _KNOWN:
-        if match := re.match(pattern, error):
-            names = match.groups()
+    if not isinstance(errors, list):
+        return _describe(str(fields.get("error", "")), "", sent)
+    parts = [
+        _describe(str(error.get("message")), str(error.get("path")), sent)
+        for error in errors[:_MOST_ERRORS]
+        if isinstance(error, Mapping)
+    ]
+    setting = next((part.setting for part in parts if part.setting), None)
+    return Said("; ".join(part.words for part in parts), setting)
+
+
+def _describe(text: str, path: str, sent: Mapping[str, Any]) -> Said:
+    """Return what is kept of one text; ``path`` is that of the field that it is about, or ""."""
+    words = plain_words(text, sent)
+    field = path.removeprefix("/body/").partition("/")[0]
+    is_named = field in _NAMED_FIELDS
+    if is_named:
+        words = f"{field}: {words}"
+    if text in _OF_THE_FIELD and is_named:
+        return Said(words, f"field {field}")
+    for pattern, setting in _SETTINGS:
+        if match := re.match(pattern, text):
             # Category and branch come from the configuration: naming them names no person.
-            of_ours = str(sent.get(names[0])) if names else ""
-            filled = setting.format(*names, sent=of_ours) if setting else None
-            return Said(words.format(*names, sent=of_ours), filled)
-    return Said(plain_words(error, sent))
+            of_ours = str(sent.get(match[1])) if match.groups() else ""
+            filled = _blotted(setting.format(*match.groups(), sent=of_ours))
+            return Said(f"{filled}: {words}", filled)
+    return Said(words)
 
 
 def plain_words(text: str, sent: Mapping[str, Any]) -> str:
@@ -165,42 +152,13 @@ def plain_words(text: str, sent: Mapping[str, Any]) -> str:
     words = []
     for word in _blotted(kept).split()[:_MOST_WORDS]:
         match = _WORD.fullmatch(word)
-        if match and _is_plain(match["bare"]):
-            words.append(word)
-        else:
-            words.append(_LEFT_OUT)
+        is_plain = match and (match[1][0].islower() or _BEGINNING.fullmatch(match[1]))
+        words.append(word if is_plain or word in _NAMED_FIELDS else _LEFT_OUT)
     return " ".join(words)
 
 
 def _blotted(text: str) -> str:
     return cpr.blotted(text, _LEFT_OUT)
-
-
-def _is_plain(word: str) -> bool:
-    return word[0].islower() or bool(_BEGINNING.fullmatch(word))
-
-
-def _schema_errors(errors: list[Any], sent: Mapping[str, Any]) -> Said:
-    parts = [
-        _schema_error(str(error.get("message")), str(error.get("path")), sent)
-        for error in errors[:_MOST_ERRORS]
-        if isinstance(error, Mapping)
-    ]
-    setting = next((part.setting for part in parts if part.setting), None)
-    return Said("; ".join(part.words for part in parts) or "no reason is given", setting)
-
-
-def _schema_error(message: str, path: str, sent: Mapping[str, Any]) -> Said:
-    if not_allowed := _NOT_ALLOWED.fullmatch(message):
-        # The names are those of our own request; a value stands in none.
-        return Said(message, f"field {not_allowed[1]}")
-    field = path.removeprefix("/body/").partition("/")[0]
-    named = f"{field}: " if field in FIELDS or _OTHER_FIELDS.fullmatch(field) else ""
-    if message in _OF_THE_FIELD:
-        return Said(f"{named}{message}", f"field {field}" if named else None)
-    if _OF_THE_VALUE.fullmatch(message):
-        return Said(f"{named}{message}")
-    return Said(f"{named}{plain_words(message, sent)}")
 
 
 def _texts(sent: Any) -> Iterator[str]:
@@ -214,28 +172,3 @@ def _texts(sent: Any) -> Iterator[str]:
     elif isinstance(sent, list | tuple):
         for value in sent:
             yield from _texts(value)
-
-
-def _kind_of(answer: HttpAnswer) -> str:
-    """Name what stands in the place of Koha's JSON: a gateway's page may quote the request."""
-    start = answer.body[:200].lstrip().lower()
-    if not start:
-        return "an empty answer"
-    if start.startswith(b"<"):
-        return "a page in the place of Koha's answer"
-    return "no answer of Koha's"
-
-
-def _rights(required: object) -> list[str]:
-    """Return the rights of a 403: an object, or in GET /patrons a list of alternatives."""
-    alternatives = required if isinstance(required, list) else [required]
-    objects = (each for each in alternatives if isinstance(each, Mapping))
-    names = {_right(*pair) for each in objects for pair in each.items()} - {""}
-    # If several permissions would do, name the one in the module that the broker needs anyhow.
-    of_borrowers = {name for name in names if name.startswith("borrowers")}
-    return sorted(of_borrowers or names)
-
-
-def _right(module: object, part: object) -> str:
-    written = str(module) if part == "1" else f"{module}: {part}"
-    return written if _RIGHT.fullmatch(written) else ""

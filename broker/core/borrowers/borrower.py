@@ -3,20 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
 
 from broker.core.borrowers.pins import suggested_by, suggested_by_birth
 from broker.core.entities import Names
 from broker.core.identity import cpr
-
-
-class Bar(StrEnum):
-    """A reason why the library system does not lend to a borrower; the way in stays open."""
-
-    EXPIRED = "expired"
-    RESTRICTED = "restricted"
-    CARD_LOST = "card_lost"
-    ADDRESS_UNKNOWN = "address_unknown"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -37,7 +27,6 @@ class Borrower:
     born: date | None = None
     cpr: str | None = None
     card: str | None = None
-    bars: frozenset[Bar] = frozenset()
 
     def is_anothers(self, number: str) -> bool:
         """Return whether the CPR ``number`` has another date of birth than this borrower.

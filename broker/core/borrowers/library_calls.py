@@ -1,9 +1,6 @@
 """What is heard of every call of the library system."""
 
-from typing import Final, Protocol
-
-# The call by which calls are counted that go out when the quota of the day is nearly used up.
-QUOTA_LOW: Final = "quota_low"
+from typing import Protocol
 
 
 class LibraryCallObserver(Protocol):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
@@ -22,12 +22,9 @@ class LibrarySurvey:
     expected: frozenset[str]
     borrowers: int = 0
     without_cpr: int = 0
-    without_cpr_and_birth_date: int = 0
     doubled_cpr: int = 0
     contradicting_birth_date: int = 0
-    too_few_facts: int = 0
     without_email: int = 0
-    without_card: int = 0
     unnamed_categories: Counter[str] = field(default_factory=Counter)
 
     def add_all(self, borrowers: Iterable[Borrower]) -> None:
@@ -45,43 +42,21 @@ class LibrarySurvey:
         number = borrower.cpr
         if number is None:
             self.without_cpr += 1
-            self.without_cpr_and_birth_date += borrower.born is None
         else:
             contradicts = borrower.born is not None and borrower.born != cpr.birth_date(number)
             self.contradicting_birth_date += contradicts
-            self.too_few_facts += _has_too_few_facts(borrower)
         self.without_email += not borrower.email
-        self.without_card += not borrower.card
         if borrower.category not in self.expected:
             self.unnamed_categories[borrower.category] += 1
 
     def as_mapping(self) -> Mapping[str, object]:
         """Return the counts by their names."""
-        return {
-            "borrowers": self.borrowers,
-            "without_cpr": self.without_cpr,
-            "without_cpr_and_birth_date": self.without_cpr_and_birth_date,
-            "doubled_cpr": self.doubled_cpr,
-            "contradicting_birth_date": self.contradicting_birth_date,
-            "too_few_facts": self.too_few_facts,
-            "without_email": self.without_email,
-            "without_card": self.without_card,
-            "unnamed_categories": dict(sorted(self.unnamed_categories.items())),
-        }
+        counts = asdict(self)
+        del counts["expected"]
+        return {**counts, "unnamed_categories": dict(sorted(self.unnamed_categories.items()))}
 
 
 def _place(number: str) -> int:
     """Return the place of a CPR number among all numbers of all days."""
-    day, month, year, serial = (
-        int(number[:2]),
-        int(number[2:4]),
-        int(number[4:6]),
-        int(number[6:]),
-    )
-    return (((day - 1) * 12 + month - 1) * 100 + year) * _NUMBERS_A_DAY + serial
-
-
-def _has_too_few_facts(borrower: Borrower) -> bool:
-    """Return whether two of surname, given name and birth date cannot agree with anybody."""
-    facts = (borrower.fields.get("surname"), borrower.fields.get("firstname"), borrower.born)
-    return sum(1 for fact in facts if fact) < 2
+    day, month, year = int(number[:2]), int(number[2:4]), int(number[4:6])
+    return (((day - 1) * 12 + month - 1) * 100 + year) * _NUMBERS_A_DAY + int(number[6:])

@@ -49,7 +49,6 @@ external_id = "SIS"
 cpr_identifier_type = "CPR"
 card_number = "cpr"
 user_name_identifier_type = "INST_ID"
-daily_calls = 100000
 desk_categories = ["TEMP"]
 pin_categories = ["TEMP"]
 

@@ -1,7 +1,7 @@
-"""Whether the library system is set up as the policies expect: proved at the start, then slowly.
+"""The proof of the library system's set-up, by one worker for all of them.
 
-One worker proves and the others read what it found: a proof makes and rolls back a borrower for
-each category, and uses up numbers of the library system's.
+It runs after a start and after policies that name other categories, then every hour, and every ten
+minutes while something is at fault.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.entities import Names
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.ports import Key, LibrarySystem, Store
 from broker.core.retention.table import SETUP, TURN
@@ -25,10 +26,17 @@ _TURN: Final = Key("counter", "library setup")
 
 @dataclass(frozen=True, slots=True)
 class ProvedSetup:
-    """The faults that a proof found, and when."""
+    """The faults that a proof found, and when; ``categories`` are those that it was about."""
 
     at: datetime
     faults: tuple[SetupFault, ...]
+    categories: Names = ()
+
+    def is_fresh(self, categories: Names, began: datetime, now: datetime) -> bool:
+        """Return whether the proof still counts: none of an earlier start, or of other policies."""
+        if self.at < began or self.categories != categories:
+            return False
+        return now - self.at < (_FAULTY_FOR if self.faults else _SOUND_FOR)
 
 
 def make_proof_due(store: Store, now: datetime) -> None:
@@ -52,7 +60,6 @@ class LibraryProof:
     expected: Callable[[], ExpectedSetup]
     tell: TellPort
     now: Callable[[], datetime]
-    _names: frozenset[str] | None = field(default=None, init=False)
     _looked: datetime | None = field(default=None, init=False)
     _began: datetime = field(init=False)
 
@@ -71,27 +78,16 @@ class LibraryProof:
             return
         self._looked = now
         expected = self.expected()
-        self._note(expected, now)
+        categories = tuple(sorted(expected.categories))
         record = self._records.get(_KEY, now)
-        if record and self._is_fresh(record.value, now):
+        if record and record.value.is_fresh(categories, self._began, now):
             return
         if self.store.count(_TURN, 1, TURN.ends(now + PROOF), now) > 1:
             return
-        proved = ProvedSetup(now, self.library.prove(expected, now + PROOF))
-        self._tell(record.value.faults if record else (), proved.faults)
+        faults = self.library.prove(expected, now + PROOF)
+        self._tell(record.value.faults if record else (), faults)
+        proved = ProvedSetup(now, faults, categories)
         self._records.put(_KEY, proved, SETUP.until(self.now()), self.now())
-
-    def _note(self, expected: ExpectedSetup, now: datetime) -> None:
-        """Begin anew where the policies name something else: no proof before that counts."""
-        names = frozenset(expected.categories)
-        if self._names not in {None, names}:
-            self._began = now
-        self._names = names
-
-    def _is_fresh(self, proved: ProvedSetup, now: datetime) -> bool:
-        """Return whether a proof still counts: none of an earlier start, or of other policies."""
-        age = now - proved.at
-        return proved.at >= self._began and age < (_FAULTY_FOR if proved.faults else _SOUND_FOR)
 
     def _tell(self, before: Sequence[SetupFault], faults: Sequence[SetupFault]) -> None:
         for fault in faults:

@@ -26,7 +26,7 @@ class StaffEnrolment:
 
     ``library_answer`` is the sentence of the library system behind the last error. ``number`` is
     the person's own borrower, ``borrower_numbers`` all that the enrolment concerns, and
-    ``case_borrowers`` those of its case.
+    ``case_borrowers`` those of its case. ``setting`` is what is at fault in the library system.
     """
 
     person_id: str
@@ -37,6 +37,7 @@ class StaffEnrolment:
     number: str | None
     borrower_numbers: Names
     case_borrowers: Names
+    setting: str | None
 
     @property
     def sentence(self) -> StaffSentence:
@@ -184,6 +185,7 @@ def describe_enrolment(person_id: str, record: PersonRecord) -> StaffEnrolment:
         number=record.borrower_number if is_done else None,
         borrower_numbers=tuple(dict.fromkeys(number for number in numbers if number)),
         case_borrowers=enrolment.borrowers,
+        setting=enrolment.setting,
     )
 
 

@@ -11,11 +11,11 @@ from flask import Flask
 
 from broker.adapters.library_systems import alma_calls, alma_changes
 from broker.adapters.library_systems.alma import Alma, AlmaSettings
-from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
-from broker.core.errors import BrokerError, ChangeUnanswered, LibraryRefused, LibraryUnavailable
+from broker.core.errors import BrokerError, CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.demo.alma.simulated_alma import Simulation, create_app
 from broker.demo.alma.user_object import UserRow
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -46,7 +46,7 @@ def _alma(app: Flask) -> Simulation:
 @pytest.fixture(name="opened")
 def _opened(app: Flask) -> Iterator[Opened]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
-    keys |= {"card_number": "cpr", "daily_calls": 100_000, "calls_a_second": 50}
+    keys |= {"card_number": "cpr", "calls_a_second": 50}
     with serve_on_loopback(app) as url:
         yield lambda **more: AlmaSettings.read({"url": url} | keys | more).open()
 
@@ -84,7 +84,7 @@ def test_a_borrower_is_made_with_numbers_of_our_own(alma: Simulation, made: Borr
     """The primary id holds the enrolment's id and no CPR; both days are written; Alma's rules give the roles."""
     row = user(alma)
     assert made.number == row["primary_id"] == NUMBER
-    assert (made.mark, made.cpr, made.card, made.bars) == (MARK, CPR, CPR, frozenset())
+    assert (made.mark, made.cpr, made.card) == (MARK, CPR, CPR)
     assert (row["expiry_date"], row["purge_date"]) == ("2028-08-31Z", "2029-08-31Z")
     assert (row["account_type"], row["external_id"], row["user_group"]) == ("EXTERNAL", "SIS", "STUDENT")
     assert [role["role_type"] for role in row["user_role"]] == ["200"]
@@ -144,7 +144,6 @@ def test_a_change_keeps_whatever_else_the_user_has(alma: Simulation, library: Al
     before = user(alma)
     after = library.change(Change(NUMBER, (("firstname", "Åse"), ("email", "new@post.example"))), soon())
     assert after.email == "new@post.example"
-    assert after.bars == {Bar.RESTRICTED}
     left = user(alma)
     changed = {name for name in left if left[name] != before[name]}
     assert changed == {"first_name", "email"}
@@ -242,19 +241,15 @@ def test_a_number_that_stands_elsewhere_alone_is_a_case(
     assert [each.number for each in library.find(CPR, soon())] == ["N-2"]
 
 
-def test_a_library_with_cpr_numbers_as_primary_ids_has_numbers_beside_them(
-    alma: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon
+def test_users_with_cpr_numbers_as_primary_ids_have_numbers_beside_them(
+    alma: Simulation, opened: Opened, soon: Soon
 ) -> None:
-    """Of users that we make and of those that staff made: found by the CPR, read by the other number."""
-    library = opened(primary_id="cpr", number_identifier_type="OTHER_ID_1")
-    desk_user(alma, OTHER, user_identifier=identified(OTHER_ID_1="N-77"))
-    borrower = library.create(wanted, MARK, soon())
-    assert borrower is not None
-    assert (borrower.number, borrower.mark, user(alma, CPR)["primary_id"]) == (NUMBER, MARK, CPR)
-    assert library.find(CPR, soon()) == (borrower,)
-    assert library.read(NUMBER, soon()) == borrower
+    """Found by the CPR number, read and changed by the other number."""
+    library = opened(number_identifier_type="OTHER_ID_1")
+    desk_user(alma, OTHER, user_identifier=identified(OTHER_ID_1="N-77", CPR=OTHER))
     (other,) = library.find(OTHER, soon())
     assert (other.number, other.cpr) == ("N-77", OTHER)
+    assert library.read("N-77", soon()) == other
     assert library.change(Change("N-77", (), "STUDENT", UNTIL), soon()).category == "STUDENT"
 
 
@@ -294,12 +289,13 @@ def test_no_failure_shows_a_person(
     assert CPR not in caplog.text
 
 
-def test_too_many_calls_of_a_second_are_sent_again(
-    alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon, monkeypatch: pytest.MonkeyPatch
+def test_too_many_calls_of_a_second_are_worth_another_try(
+    alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon
 ) -> None:
     """Alma has done nothing then, so that a create may be repeated too."""
-    monkeypatch.setattr("broker.adapters.library_systems.alma_calls._FIRST_PAUSE_S", 0.01)
-    alma.faults.per_second_gone = 3
+    alma.faults.per_second_gone = 1
+    with pytest.raises(CallNotMade):
+        library.create(wanted, MARK, soon())
     assert library.create(wanted, MARK, soon()) is not None
 
 
@@ -308,7 +304,7 @@ def test_the_days_calls_that_are_used_up_are_a_setting(alma: Simulation, library
     alma.faults.quota_gone = True
     with pytest.raises(LibraryUnavailable) as raised:
         library.read(NUMBER, soon())
-    assert raised.value.setting == "library.daily_calls"
+    assert raised.value.setting == "calls of the day"
 
 
 @pytest.mark.parametrize(
@@ -453,9 +449,8 @@ def test_a_request_that_lacks_something_is_refused_before_any_call(alma: Simulat
 
 
 @pytest.mark.usefixtures("made")
-def test_what_is_anothers_barcode_is_no_number(alma: Simulation, opened: Opened, soon: Soon) -> None:
+def test_what_is_anothers_barcode_is_no_number(alma: Simulation, library: Alma, soon: Soon) -> None:
     """Nor is a barcode the primary id that it resembles."""
-    library = opened(primary_id="cpr", number_identifier_type="OTHER_ID_1")
     desk_user(alma, "N-1", user_identifier=identified(BARCODE="C-42"))
     assert library.read("C-42", soon()) is None
     desk_user(alma, "N-2", user_identifier=identified(INST_ID=OTHER))
@@ -491,7 +486,7 @@ def test_an_answer_about_another_user_is_believed_by_no_call(wanted: WantedBorro
         for answer in answers:
             responses.add(method, re.compile(f"{url}/.*"), json=answer)
     keys: dict[str, object] = {"url": url, "api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
-    library = AlmaSettings.read(keys | {"card_number": "cpr", "daily_calls": 1000}).open()
+    library = AlmaSettings.read(keys | {"card_number": "cpr"}).open()
     calls: list[Callable[[], object]] = [
         lambda: library.find(CPR, soon()),
         lambda: library.read(NUMBER, soon()),
@@ -504,17 +499,16 @@ def test_an_answer_about_another_user_is_believed_by_no_call(wanted: WantedBorro
             call()
 
 
-def test_calls_are_heard_of_and_those_near_the_quota_apart(app: Flask, opened: Opened, soon: Soon) -> None:
-    """Nobody found is an answer; what is left of the day is told with each call once it is little."""
+def test_calls_are_heard_of(app: Flask, opened: Opened, soon: Soon) -> None:
+    """Nobody found is an answer."""
     heard: list[tuple[str, str]] = []
-    library = opened(daily_calls=500_000)
+    library = opened()
     library = Alma(library._settings, lambda call, outcome, _seconds: heard.append((call, outcome)))
     assert library.read(NUMBER, soon()) is None
-    assert heard == [("quota_low", "done"), ("read", "done")]
     app.extensions["alma"].faults.down = True
     with pytest.raises(LibraryUnavailable):
         library.read(NUMBER, soon())
-    assert heard[-1] == ("read", "unavailable")
+    assert heard == [("read", "done"), ("read", "unavailable")]
 
 
 def test_neither_roles_nor_pin_nor_password_go_back() -> None:

@@ -31,7 +31,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_no_second_has_more_calls_than_it_may(clock: Clock) -> None:
     """A burst of one second's calls, and then one at a time."""
-    budget = CallBudget(10, 1000)
+    budget = CallBudget(10)
     sent = []
     for _ in range(40):
         budget.admit(clock.now + 60)
@@ -43,7 +43,7 @@ def test_no_second_has_more_calls_than_it_may(clock: Clock) -> None:
 
 def test_a_call_that_would_come_too_late_is_not_sent(clock: Clock) -> None:
     """Nor does it take the turn of another that can wait."""
-    budget = CallBudget(1, 1000)
+    budget = CallBudget(1)
     budget.admit(clock.now + 0.1)
     with pytest.raises(LibraryUnavailable, match="calls_a_second"):
         budget.admit(clock.now + 0.5)
@@ -53,7 +53,7 @@ def test_a_call_that_would_come_too_late_is_not_sent(clock: Clock) -> None:
 
 def test_a_pair_goes_out_without_a_pause_in_it(clock: Clock) -> None:
     """It waits for the turn of its second call, takes both or none, and the next call waits for two."""
-    budget = CallBudget(2, 1000)
+    budget = CallBudget(2)
     budget.admit(clock.now + 60)
     with pytest.raises(CallNotMade):
         budget.admit(clock.now + 0.4, calls=2)
@@ -61,23 +61,3 @@ def test_a_pair_goes_out_without_a_pause_in_it(clock: Clock) -> None:
     assert clock.now == pytest.approx(1000.5)
     budget.admit(clock.now + 60)
     assert clock.now == pytest.approx(1001)
-
-
-def test_pauses_grow_and_end_by_the_deadline(clock: Clock) -> None:
-    """Each is longer than the half of what the one before could be; none outlasts its call."""
-    budget = CallBudget(10, 1000)
-    for attempt, (least, most) in enumerate([(0.5, 1), (1, 2), (2, 4), (4, 8), (4, 8)]):
-        before = clock.now
-        budget.back_off(attempt, clock.now + 60)
-        assert least <= clock.now - before <= most
-    with pytest.raises(LibraryUnavailable):
-        budget.back_off(0, clock.now + 0.4)
-
-
-def test_calls_of_the_day_are_watched() -> None:
-    """At four fifths used the alarm is due, and not before anything is known."""
-    budget = CallBudget(10, 1000)
-    assert (budget.left, budget.is_low) == (None, False)
-    for left, is_low in (("200", False), ("199", True), ("many", True), ("", True), ("1000", False)):
-        budget.heard({"X-Exl-Api-Remaining": left})
-        assert budget.is_low is is_low

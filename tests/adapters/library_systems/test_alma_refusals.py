@@ -23,18 +23,11 @@ def answer(code: str, message: str = "", status: int = 400) -> HttpAnswer:
     [
         ("401852", "Given user group is not legal.", "no user group STUDNT", "user_group STUDNT"),
         ("401664", "Mandatory field is missing: birth_date", "mandatory: birth_date", "mandatory field birth_date"),
-        ("401864", f"Given email type ({CPR}) is invalid.", "the email type is not in", "email type"),
-        (
-            "401863",
-            "Given identifier type (X) is not supported for given user record type (Y).",
-            "the",
-            "identifier type",
-        ),
+        ("401864", f"Given email type ({CPR}) is invalid.", "is not in its code table", "type"),
         ("401854", "External Id must be given for external user.", "external_id", "external_id"),
         ("401858", "The external id in DB does not fit", "cannot be changed", None),
         ("499999", f"Something about {CPR} and Åse Prøvesen", "499999", None),
         ("401664", f"Mandatory field is missing: {CPR}", "of another name", "mandatory field of another name"),
-        ("401864", "an unknown text", "of another name", "of another name type"),
     ],
 )
 def test_a_refusal_keeps_code_and_setting(code: str, message: str, words: str, setting: str | None) -> None:
@@ -70,7 +63,8 @@ def test_a_name_is_no_refusal(code: str) -> None:
     [
         (answer("UNAUTHORIZED", "API-key not defined or not configured to allow this API."), "library.api_key"),
         (answer("FORBIDDEN", status=403), "library.api_key"),
-        (answer("DAILY_THRESHOLD", status=429), "library.daily_calls"),
+        (answer("DAILY_THRESHOLD", status=429), "calls of the day"),
+        (answer("PER_SECOND_THRESHOLD", status=429), None),
         (answer("401658", "General Error - Failed to create new user"), None),
         (answer("INTERNAL_SERVER_ERROR", status=500), None),
         (answer("499999", status=503), None),

@@ -12,7 +12,6 @@ KEYS: dict[str, object] = {
     "external_id": "SIS",
     "cpr_identifier_type": "CPR",
     "card_number": "cpr",
-    "daily_calls": 100_000,
 }
 MACHINE = {"host": "127.0.0.1", "login": "m", "password": "p"}
 
@@ -26,8 +25,6 @@ MACHINE = {"host": "127.0.0.1", "login": "m", "password": "p"}
         ({"external_id": ""}, "library.external_id", "SIS profile"),
         ({"cpr_identifier_type": "A B"}, "library.cpr_identifier_type", "User Identifier Type"),
         ({"card_number": "series"}, "library.card_number", '"system"'),
-        ({"daily_calls": 0}, "library.daily_calls", "contract"),
-        ({"primary_id": "cpr"}, "library", "number_identifier_type"),
         ({"cpr_identifier_type": "BARCODE", "card_number": "system"}, "library", "card_number"),
         ({"series_prefix": "0"}, "library.series_prefix", ""),
         ({"calls_a_second": 0}, "library.calls_a_second", ""),
@@ -45,7 +42,7 @@ def test_a_faulty_key_is_named_with_what_would_do(more: dict[str, object], where
     assert "l8xx" not in str(fault)
 
 
-@pytest.mark.parametrize("key", ["external_id", "cpr_identifier_type", "card_number", "daily_calls", "api_key"])
+@pytest.mark.parametrize("key", ["external_id", "cpr_identifier_type", "card_number", "api_key"])
 def test_what_only_the_library_knows_has_no_default(key: str) -> None:
     """Nothing is guessed that would end on people's accounts."""
     with pytest.raises(ConfigurationFaults, match=f"library.{key}"):

@@ -32,7 +32,7 @@ def _app() -> Flask:
 @pytest.fixture(name="proved")
 def _proved(app: Flask, soon: Soon) -> Iterator[Proved]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
-    keys |= {"card_number": "cpr", "daily_calls": 100_000}
+    keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
 
         def proved(expected: ExpectedSetup = EXPECTED, **more: object) -> dict[str, str]:
@@ -83,16 +83,6 @@ def test_an_alma_that_is_down_is_one_fault(proved: Proved, app: Flask) -> None:
     app.extensions["alma"].faults.down = True
     assert proved() == {"unavailable": proved()["unavailable"]}
     assert "Service Unavailable" not in proved()["unavailable"]
-
-
-def test_calls_of_the_day_that_run_out_are_told(proved: Proved, app: Flask) -> None:
-    """At four fifths, before anybody is kept waiting, with what is left."""
-    app.extensions["alma"].limits.spend(79_000)
-    assert proved() == {}
-    app.extensions["alma"].limits.spend(2_000)
-    faults = proved()
-    assert faults.keys() == {"library.daily_calls"}
-    assert "of 100000 calls are left" in faults["library.daily_calls"]
 
 
 @pytest.mark.parametrize(

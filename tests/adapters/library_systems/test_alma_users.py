@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from broker.adapters.library_systems import alma_calls, alma_changes, alma_users
 from broker.adapters.library_systems.alma import AlmaSettings
-from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryRefused
@@ -23,7 +23,6 @@ KEYS = AlmaSettings.read(
         "cpr_identifier_type": "CPR",
         "card_number": "cpr",
         "number_identifier_type": "OTHER_ID_1",
-        "daily_calls": 1000,
     }
 )
 LEAF = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.sampled_from([CPR, "2031-11-24Z"])
@@ -67,7 +66,6 @@ def test_a_user_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(user: dict
     assert all(isinstance(text, str) for text in texts)
     for text in (borrower.mark, borrower.email, borrower.cpr, borrower.card):
         assert text is None or isinstance(text, str)
-    assert all(isinstance(bar, Bar) for bar in borrower.bars)
 
 
 @given(USER)
@@ -129,32 +127,11 @@ def test_a_name_comes_back_as_it_was_written(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("identifiers", "card", "lost"),
-    [
-        ([("1", "ACTIVE")], "1", False),
-        ([("1", "INACTIVE"), ("2", "ACTIVE")], "2", False),
-        ([("1", "INACTIVE")], "1", True),
-        ([], None, False),
-    ],
+    ("identifiers", "card"),
+    [([("1", "ACTIVE")], "1"), ([("1", "INACTIVE"), ("2", "ACTIVE")], "2"), ([("1", "INACTIVE")], "1"), ([], None)],
 )
-def test_the_card_is_the_barcode_in_use(identifiers: list[tuple[str, str]], card: str | None, lost: bool) -> None:
+def test_the_card_is_the_barcode_in_use(identifiers: list[tuple[str, str]], card: str | None) -> None:
     """One that staff have set aside lends nothing."""
     listed = [{"id_type": {"value": "BARCODE"}, "value": value, "status": status} for value, status in identifiers]
     borrower = alma_users.borrower({"primary_id": "L-1", "user_identifier": listed}, KEYS)
     assert borrower.card == card
-    assert (Bar.CARD_LOST in borrower.bars) is lost
-
-
-@pytest.mark.parametrize(
-    ("user", "bars"),
-    [
-        ({"status": {"value": "INACTIVE"}}, {Bar.RESTRICTED}),
-        ({"user_block": [{"block_status": "ACTIVE"}]}, {Bar.RESTRICTED}),
-        ({"user_block": [{"block_status": "INACTIVE"}]}, set()),
-        ({"expiry_date": "2001-01-01Z"}, {Bar.EXPIRED}),
-        ({"expiry_date": "2999-01-01Z", "status": {"value": "ACTIVE"}}, set()),
-    ],
-)
-def test_what_bars_lending_is_read(user: dict[str, object], bars: set[Bar]) -> None:
-    """The way in stays open; the pages tell the person."""
-    assert alma_users.borrower({"primary_id": "L-1"} | user, KEYS).bars == bars

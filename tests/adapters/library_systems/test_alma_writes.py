@@ -87,7 +87,7 @@ def _heard(alma: Simulation) -> Heard:
 @pytest.fixture(name="library")
 def _library(app: Flask, heard: Heard) -> Iterator[Alma]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
-    keys |= {"card_number": "cpr", "daily_calls": 100_000, "calls_a_second": 50}
+    keys |= {"card_number": "cpr", "calls_a_second": 50}
     with serve_on_loopback(app) as url:
         yield AlmaSettings.read({"url": url} | keys).open(heard)
 
@@ -126,7 +126,7 @@ def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
 @pytest.mark.parametrize("write", WRITES)
 def test_no_user_is_looked_at_whose_write_has_no_turn(alma: Simulation, library: Alma, soon: Soon, write: str) -> None:
     """Both calls wait before the first: between them staff would have the whole wait to write what is then lost."""
-    library._calls.budget = alma_calls.CallBudget(1, 1000)
+    library._calls.budget = alma_calls.CallBudget(1)
     with pytest.raises(CallNotMade):
         WRITES[write](library, datetime.now(UTC) + timedelta(seconds=0.9))
     assert lines(alma) == ["POST 200"]
@@ -139,23 +139,6 @@ def test_a_look_that_no_write_follows_is_heard_of_at_once(library: Alma, heard: 
     with pytest.raises(LibraryRefused, match="no such borrower"):
         library.set_pin("L-nobody", "4071", soon())
     assert heard.calls == [("set_pin", "done", "GET 400")]
-
-
-@pytest.mark.parametrize("write", WRITES)
-def test_a_write_that_came_too_early_is_made_of_the_user_as_it_is_after_the_pause(
-    alma: Simulation, library: Alma, moments: Moments, soon: Soon, monkeypatch: pytest.MonkeyPatch, *, write: str
-) -> None:
-    """The pause takes seconds: a block that staff write in it stays."""
-    monkeypatch.setattr(alma_calls, "_FIRST_PAUSE_S", 0.01)
-
-    def too_early() -> None:
-        alma.faults.per_second_gone = 1
-        alma.users.edit(NUMBER, user_block=[BLOCK])
-
-    moments.after["read"] = too_early
-    WRITES[write](library, soon())
-    assert [each["block_note"] for each in alma.users.read(NUMBER)["user_block"]] == ["owes"]
-    assert lines(alma)[1:5] == ["GET 200", "PUT 429", "GET 200", "PUT 200"]
 
 
 @pytest.mark.parametrize("listed", ["user_block", "user_note"])

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.adapters.library_systems import koha_patrons
-from broker.adapters.library_systems.koha import Koha, KohaSettings
+from broker.adapters.library_systems.koha import KohaSettings
 from broker.adapters.library_systems.koha_settings import FIELDS
-from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
@@ -93,7 +93,6 @@ def test_a_patron_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(patron: 
     assert all(isinstance(text, str) for text in texts)
     for text in (borrower.mark, borrower.email, borrower.cpr, borrower.card):
         assert text is None or isinstance(text, str)
-    assert all(isinstance(bar, Bar) for bar in borrower.bars)
 
 
 @pytest.mark.parametrize("attributes", [1, True, "CPR", {"type": "CPR"}])
@@ -169,35 +168,3 @@ def _large(size: int) -> Iterator[bytes]:
     yield f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
     for _ in range(size // 65_536):
         yield b"x" * 65_536
-
-
-@pytest.mark.parametrize(
-    ("fields", "ended", "bars"),
-    [
-        ({}, None, set()),
-        ({}, timedelta(days=1), {Bar.EXPIRED}),
-        ({}, timedelta(0), set()),
-        ({"incorrect_address": True, "patron_card_lost": True}, None, {Bar.ADDRESS_UNKNOWN, Bar.CARD_LOST}),
-    ],
-)
-def test_what_bars_a_borrower_is_read(
-    *, koha: Simulation, library: Koha, soon: Soon, fields: dict[str, object], ended: timedelta | None, bars: set[Bar]
-) -> None:
-    """Expired, card lost, address unknown, as the machines know them."""
-    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user", **fields}
-    if ended is not None:
-        body["expiry_date"] = (datetime.now(UTC) - ended).date().isoformat()
-    number = str(koha.patrons.create(body)["patron_id"])
-    borrower = library.read(number, soon())
-    assert borrower is not None
-    assert borrower.bars == bars
-
-
-def test_a_restriction_is_read(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """Koha works it out; nobody can write it."""
-    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
-    number = koha.patrons.create(body)["patron_id"]
-    koha.patrons.edit(number, restricted=True)
-    borrower = library.read(str(number), soon())
-    assert borrower is not None
-    assert borrower.bars == {Bar.RESTRICTED}

@@ -193,7 +193,6 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         ),
         "pin-choose": ("pin_choose.html", {**typed, "problem": "pin_trivial", "link": None, "rememberable": False}),
         "pin-choose-behind-link": ("pin_choose.html", {**typed, "link": "0" * 32, "rememberable": True}),
-        "pin-bars": ("pin_bars.html", {**form, "reason": "barred", "bars": ["expired", "card_lost"], "url": url}),
         "pin-set": ("pin_chosen.html", {**form, "reason": "set", "again_at": None, "back": BEGUN, "over": True}),
         "pin-unknown": ("pin_chosen.html", {**form, "reason": "unknown", "again_at": NOW, "back": None}),
         "choices-left": ("choices_left.html", {"step": "choices", "reason": "left", "way": "NemID", "over": True}),

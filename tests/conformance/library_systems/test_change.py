@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from tests.plugins.library_suite.stage import Stage
@@ -53,11 +53,10 @@ def test_a_category_that_there_is_none_changes_nothing(stage: Stage) -> None:
 
 @pytest.mark.library("expiry")
 def test_an_expiry_moves_alone_and_an_expired_borrower_is_found(stage: Stage) -> None:
-    """It is told as a bar, which keeps nobody from logging in, and ends with the next expiry."""
+    """An expired borrower keeps nobody from logging in."""
     before = made(stage)
     expired = stage.library.change(Change(before.number, (), expires=PAST), soon())
     assert (expired.expires, expired.category) == (PAST, before.category)
-    assert Bar.EXPIRED in expired.bars
     assert stage.library.find(CPR, soon()) == (expired,)
     assert stage.library.change(Change(before.number, (), expires=UNTIL), soon()) == before
 

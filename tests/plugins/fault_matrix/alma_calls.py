@@ -87,11 +87,11 @@ class AlmaHost:
         app = create_app(administration=set_up)
         alma: Simulation = app.extensions["alma"]
         self.front.stand_before(app.wsgi_app, AlmaWords(alma))
-        keys: dict[str, object] = {"url": self.url, "api_key": "demo", "external_id": "SIS", "daily_calls": _MANY}
+        keys: dict[str, object] = {"url": self.url, "api_key": "demo", "external_id": "SIS"}
         keys |= {"cpr_identifier_type": "CPR", "card_number": "cpr"}
         library = AlmaSettings.read(keys).open()
         # Its limits have tests of their own.
-        library._calls.budget = CallBudget(_MANY, _MANY)
+        library._calls.budget = CallBudget(_MANY)
         return WiredAlma(alma, library, self.front)
 
 

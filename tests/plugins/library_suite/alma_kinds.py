@@ -26,7 +26,6 @@ _OWN: Final[Mapping[str, object]] = {
     "api_key": "demo",
     "external_id": "SIS",
     "card_number": "cpr",
-    "daily_calls": MANY,
     "calls_a_second": 50,
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Self, TypeVar
 
-from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
@@ -279,7 +279,6 @@ def _borrowers(rows: list[Row]) -> tuple[Borrower, ...]:
 
 def _borrower(row: Row) -> Borrower:
     expires = date.fromisoformat(row["expires"]) if row["expires"] else None
-    is_over = expires is not None and expires < datetime.now(UTC).date()
     on_card = _CPR.fullmatch(row["card"] or "")
     return Borrower(
         number=str(row["number"]),
@@ -290,5 +289,4 @@ def _borrower(row: Row) -> Borrower:
         fields={name: row[name] for name in FIELDS if row[name]},
         cpr=row["cpr"] or (on_card[1] + on_card[2] if on_card else None),
         card=row["card"],
-        bars=frozenset({Bar.EXPIRED} if is_over else ()),
     )

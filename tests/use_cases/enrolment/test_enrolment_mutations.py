@@ -43,7 +43,7 @@ def _keep(patch: Patch, method: str, **kept: Callable[[Enrolment], Any]) -> None
 def _believe_creates(patch: Patch) -> None:
     def count(self: Any, wanted: Any) -> None:
         made = Borrower("999", wanted.category)
-        for each in self.ports.library.library.borrowers.values():
+        for each in self.ports.library._library.borrowers.values():
             made = each if each.cpr == wanted.cpr else made
         self._finish(made, EnrolmentOutcome.CREATED, wanted, ())
 

@@ -147,22 +147,9 @@ class LibraryLoginPages:
         held, arrival_token = ports.broker.verified(held, str(ports.local), borrower, ports.now())
         transaction = held.transaction
         ports.tell(_verified(transaction, borrower, ports.now()))
-        response = self._welcome(held, borrower)
+        response = self.pages.show(held)
         ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
         return response
-
-    def _welcome(self, held: Held, borrower: Borrower) -> Response:
-        """Go on; first say why nothing can be borrowed, where the library system says so."""
-        if not borrower.bars:
-            return self.pages.show(held)
-        return self.pages.page(
-            "pin_bars.html",
-            "pin",
-            held.transaction,
-            reason="barred",
-            bars=sorted(borrower.bars),
-            url=self.pages.url(held.transaction),
-        )
 
     def _form(self, held: Held, problem: str = "", form: SubmittedForm | None = None) -> Response:
         transaction = held.transaction

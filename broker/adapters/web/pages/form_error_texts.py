@@ -219,30 +219,4 @@ _PINS: Final[Mapping[str, Explanation]] = {
     ),
 }
 
-_STILL_OPEN: Final = _("You can still see your loans and reservations.")
-_BARS: Final[Mapping[str, Explanation]] = {
-    "borrower_expired": Explanation(
-        title=_("Your account has run out"),
-        happened=_STILL_OPEN,
-        advice=(
-            _("Log in with your university or your national eID to renew it, or ask the library."),
-        ),
-    ),
-    "borrower_restricted": Explanation(
-        title=_("Your account is blocked"),
-        happened=_STILL_OPEN,
-        advice=(_("Pay what you owe, or bring back what is overdue, or ask the library why."),),
-    ),
-    "borrower_card_lost": Explanation(
-        title=_("Your library card has been reported lost"),
-        happened=_STILL_OPEN,
-        advice=(_("If you have it again, or need a new one, tell the library."),),
-    ),
-    "borrower_address_unknown": Explanation(
-        title=_("The library does not know where you live"),
-        happened=_STILL_OPEN,
-        advice=(_("Give the library your address."),),
-    ),
-}
-
-FORM_ERRORS: Final[Mapping[str, Explanation]] = {**_ADDRESSES, **_CODES, **_PAGES, **_PINS, **_BARS}
+FORM_ERRORS: Final[Mapping[str, Explanation]] = {**_ADDRESSES, **_CODES, **_PAGES, **_PINS}
