@@ -27,10 +27,10 @@ from wsgiref.types import WSGIApplication
 
 from bench.browsers import UniversityLogin, cookie_header, keep_cookie
 from bench.layers import Rooms
+from broker.adapters.audit_log.hash_chain import KIND
+from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.observability import metrics
 from broker.adapters.stores.open_store import open_store
-from broker.adapters.telling import metrics
-from broker.adapters.trail.hash_chain import KIND
-from broker.adapters.trail.monthly_files import TrailFiles
 from broker.app.application import create_app
 from broker.core.ports import Key, Store
 from broker.demo.run import demo_folder
@@ -194,7 +194,7 @@ class Bench:
         counted: list[tuple[type, str, str]] = [
             (store, name, f"{'read' if name in _READS else 'write'} {name}") for name in methods
         ]
-        counted.append((TrailFiles, "append", "trail"))
+        counted.append((AuditFiles, "append", "trail"))
         replaced = [(owner, name, getattr(owner, name)) for owner, name, _ in counted]
         for owner, name, word in counted:
             setattr(owner, name, self.meter.counted(word, getattr(owner, name)))

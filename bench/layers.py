@@ -40,7 +40,7 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     HMACS: ("broker/core/lookup_hmacs.py",),
     RECORDS: ("broker/use_cases/records.py", "broker/adapters/stores/encrypted_store.py"),
     STORE: ("broker/adapters/stores/",),
-    TRAIL: ("broker/adapters/trail/", "broker/core/audit_events.py"),
+    TRAIL: ("broker/adapters/audit_log/", "broker/core/audit_events.py"),
     WRITING: (
         "broker/adapters/saml/faces/assertion_text.py",
         "broker/adapters/saml/faces/response_writer.py",
@@ -67,7 +67,7 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
         "broker/adapters/web/pages/outgoing_saml.py",
         "broker/adapters/web/pages/security_headers.py",
     ),
-    LOG: ("broker/adapters/telling/", "broker/core/event_routes.py"),
+    LOG: ("broker/adapters/observability/", "broker/core/event_routes.py"),
 }
 LAYERS: Final = (*ROOMS, SERVER)
 

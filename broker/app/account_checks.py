@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from broker.adapters.telling import application_log
+from broker.adapters.observability import application_log
 
 MOST_WAITING: Final = 20
 _EVERY: Final = 1.0  # seconds: the time at which a check is made tells nothing

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from broker.adapters.observability import application_log
 from broker.adapters.saml.faces import own_metadata
 from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.faces.single_logout import SingleLogout
-from broker.adapters.telling import application_log
 from broker.adapters.web import metadata_and_health, metrics_endpoint, page_layout, start_page
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.beginning_limits import BeginningLimits, Campus, Ceilings

@@ -11,14 +11,14 @@ from threading import Event, Semaphore
 from broker.adapters.library_systems.entry_points import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
+from broker.adapters.observability import application_log, loaded_policies
+from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog
+from broker.adapters.observability.log_budget import LogBudget
+from broker.adapters.observability.metrics import Metrics
+from broker.adapters.observability.sealed_message_log import MessageLog
 from broker.adapters.registers.entry_points import open_register
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
-from broker.adapters.telling import application_log, loaded_policies
-from broker.adapters.telling.event_sinks import EventSinks, ToldTrail
-from broker.adapters.telling.log_budget import LogBudget
-from broker.adapters.telling.metrics import Metrics
-from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.web.signup.content_files import Texts
 from broker.app import open_sinks, policy_surroundings, sealed_stores
 from broker.app.policy_surroundings import PolicySurroundings, tried
@@ -125,7 +125,7 @@ class Parts:
             self.enrolment_ports.look_ups,
             self.config.library.mode,
         )
-        trail = ToldTrail(self.tell, self.trail)
+        trail = RoutedAuditLog(self.tell, self.trail)
         return PersonAtLogin(
             self.enrolment_ports.persons,
             index,
@@ -258,7 +258,7 @@ def _enrolment_ports(
     settings: config.Config,
     ring: key_ring.KeyRing,
     library: LockedChanges,
-    trail: ToldTrail,
+    trail: RoutedAuditLog,
     pins: "_Pins",
 ) -> EnrolmentPorts:
     pin_mails = pins.pin_mails

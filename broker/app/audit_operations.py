@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from broker.adapters.trail.audit_trail import KeptTrail
-from broker.adapters.trail.event_search import EventSearch
-from broker.adapters.trail.monthly_files import TrailFiles
-from broker.adapters.trail.verification import VerificationReport, verify
+from broker.adapters.audit_log.audit_log import StoredAuditLog
+from broker.adapters.audit_log.event_search import EventSearch
+from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.audit_log.verification import VerificationReport, verify
 from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
@@ -15,7 +15,7 @@ from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.use_cases.staff import staff_sessions
 
 
-def journal(parts: Parts) -> TrailFiles:
+def journal(parts: Parts) -> AuditFiles:
     """Return the files of the trail; ConfigurationFaults where none is kept."""
     return _kept(parts).journal
 
@@ -28,7 +28,7 @@ def verified(parts: Parts) -> VerificationReport:
 
 def anchored_in_store(folder: Path, key: Path) -> VerificationReport:
     """Verify a copy of a trail with its key alone, as an auditor does; it is not written to."""
-    return verify(TrailFiles(folder, key.read_bytes()))
+    return verify(AuditFiles(folder, key.read_bytes()))
 
 
 def accepted(parts: Parts) -> int:
@@ -76,11 +76,11 @@ def erased(parts: Parts, *, reference: str | None = None, borrower: str | None =
     return count
 
 
-def _search(parts: Parts, trail: KeptTrail) -> EventSearch:
+def _search(parts: Parts, trail: StoredAuditLog) -> EventSearch:
     return EventSearch(trail.journal, trail.person_keys, parts.store)
 
 
-def _groups(parts: Parts, trail: KeptTrail, borrower: str) -> tuple[str, ...]:
+def _groups(parts: Parts, trail: StoredAuditLog, borrower: str) -> tuple[str, ...]:
     """Return the groups of the keys of a borrower's events: of the number, and of its persons."""
     keys = trail.person_keys
     persons = _persons(parts, borrower)
@@ -101,7 +101,7 @@ def _of_staff(parts: Parts, eppn: str) -> str:
     return staff_sessions.staff_id_of(parts.keys.index, admin.rules(), eppn)
 
 
-def _kept(parts: Parts) -> KeptTrail:
-    if not isinstance(parts.trail, KeptTrail):
+def _kept(parts: Parts) -> StoredAuditLog:
+    if not isinstance(parts.trail, StoredAuditLog):
         raise ConfigurationFaults([Fault("audit.on", "is false: no trail is kept")])
     return parts.trail

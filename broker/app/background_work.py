@@ -10,8 +10,8 @@ from functools import partial
 from threading import Event, Thread
 from typing import Final
 
-from broker.adapters.telling import application_log, metrics
-from broker.adapters.telling.sealed_message_log import MessageLog
+from broker.adapters.observability import application_log, metrics
+from broker.adapters.observability.sealed_message_log import MessageLog
 from broker.app import assembly, readiness
 from broker.app.work_folder import WorkLock
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault

@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from broker.adapters.observability import application_log
 from broker.adapters.saml.keys import key_ring
-from broker.adapters.telling import application_log
 from broker.app.assembly import Parts, assemble, now
 from broker.app.named_configuration import configuration
 from broker.core.errors import ConfigurationFaults, Fault

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from broker.adapters.telling import metrics
+from broker.adapters.observability import metrics
 from broker.adapters.web.signup import sign_up_pages
 from broker.app import (
     configured_texts,

@@ -14,8 +14,8 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.util import parse_address
 
-from broker.adapters.telling import application_log, loaded_policies, metrics
-from broker.adapters.telling.event_sinks import EventSinks, to_log
+from broker.adapters.observability import application_log, loaded_policies, metrics
+from broker.adapters.observability.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness
 from broker.app.reloading_application import ReloadingApplication
 from broker.app.work_folder import DISTRIBUTION

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from broker.adapters.telling import loaded_policies
+from broker.adapters.observability import loaded_policies
 from broker.app.assembly import Parts, now
 from broker.files.uncollected import uncollected
 

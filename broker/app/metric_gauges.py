@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from broker.adapters.observability import loaded_policies
+from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import key_ring
-from broker.adapters.telling import loaded_policies
-from broker.adapters.telling.metrics import Gauge
 from broker.app.assembly import Parts, now
 from broker.app.work_folder import sign_of_life
 from broker.core.errors import ConfigurationFaults, StoreUnavailable

@@ -3,14 +3,20 @@
 import platform
 from pathlib import Path
 
+from broker.adapters.audit_log import audit_log
+from broker.adapters.audit_log.hash_chain import Anchors
+from broker.adapters.audit_log.person_keys import PersonKeys
+from broker.adapters.observability import application_log
+from broker.adapters.observability.event_sinks import (
+    EventSinks,
+    RoutedAuditLog,
+    to_log,
+    to_traces,
+    to_trail,
+)
+from broker.adapters.observability.log_budget import LogBudget
+from broker.adapters.observability.metrics import Metrics
 from broker.adapters.saml.keys import key_ring
-from broker.adapters.telling import application_log
-from broker.adapters.telling.event_sinks import EventSinks, ToldTrail, to_log, to_traces, to_trail
-from broker.adapters.telling.log_budget import LogBudget
-from broker.adapters.telling.metrics import Metrics
-from broker.adapters.trail import audit_trail
-from broker.adapters.trail.hash_chain import Anchors
-from broker.adapters.trail.person_keys import PersonKeys
 from broker.core.audit_events import NO_TRAIL
 from broker.core.event_routes import Sink
 from broker.core.ports import Store, Trail
@@ -24,14 +30,14 @@ def startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
     return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
 
 
-def told_trail(trail: Trail, store: Store, startup: EventSinks) -> ToldTrail:
+def told_trail(trail: Trail, store: Store, startup: EventSinks) -> RoutedAuditLog:
     """Return the trail that tells by every sink that there is (``core.event_routes``)."""
     sinks = {
         **startup.sinks,
         Sink.TRAIL: to_trail(trail),
         Sink.TRACE: to_traces(SupportTraces(store)),
     }
-    return ToldTrail(EventSinks(sinks).tell, trail)
+    return RoutedAuditLog(EventSinks(sinks).tell, trail)
 
 
 def kept_trail(settings: Config, ring: key_ring.KeyRing, store: Store) -> Trail:
@@ -44,7 +50,7 @@ def kept_trail(settings: Config, ring: key_ring.KeyRing, store: Store) -> Trail:
     machine = platform.node()
     if settings.store.url.startswith("sqlite:"):
         machine = ""
-    return audit_trail.open_trail(
+    return audit_log.open_audit_log(
         Path(table.folder),
         ring.audit,
         PersonKeys(store, ring.index),

@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Semaphore
 from typing import Any, Final
 
-from broker.adapters.telling import sealed_message_log
-from broker.adapters.trail.audit_trail import KeptTrail
-from broker.adapters.trail.event_search import EventSearch
+from broker.adapters.audit_log.audit_log import StoredAuditLog
+from broker.adapters.audit_log.event_search import EventSearch
+from broker.adapters.observability import sealed_message_log
 from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.pins import identifier_of
@@ -75,7 +75,7 @@ class ForgottenFile:
 class MachineAuditLog:
     """The audit log of this machine as the port ``PersonAuditLog``."""
 
-    kept: KeptTrail
+    kept: StoredAuditLog
     search: EventSearch
 
     def list_events(self, person: PersonIds, now: datetime) -> Iterator[Mapping[str, Any]]:
@@ -100,7 +100,7 @@ def open_stored_data(parts: Parts) -> StoredData:
     """Return the stored data of persons over the parts of a broker."""
     kept = parts.trail
     audit_log = None
-    if isinstance(kept, KeptTrail):
+    if isinstance(kept, StoredAuditLog):
         search = EventSearch(kept.journal, kept.person_keys, parts.store)
         audit_log = MachineAuditLog(kept, search)
     persons = parts.enrolment_ports.persons

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.adapters.telling import loaded_policies
+from broker.adapters.observability import loaded_policies
 from broker.app import work_folder
 from broker.app.assembly import Parts, now
 from broker.core.borrowers.enrolment import EnrolmentState

@@ -10,7 +10,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from broker.adapters.telling import application_log
+from broker.adapters.observability import application_log
 from broker.app import readiness
 from broker.app.application import create_app
 from broker.app.assembly import Parts

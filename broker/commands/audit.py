@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from broker.adapters.trail.verification import VerificationReport
+from broker.adapters.audit_log.verification import VerificationReport
 from broker.app import audit_operations, diagnostics
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show, show_done
 from broker.core.identity.cpr import looks_like_cpr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from broker.adapters.telling import sealed_message_log
+from broker.adapters.observability import sealed_message_log
 from broker.commands.output import FINDINGS, printing_faults
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from broker.adapters.telling import metrics
+from broker.adapters.observability import metrics
 from broker.app import findings, live_reload, work_folder
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble

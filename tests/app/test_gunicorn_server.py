@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from gunicorn.config import Config as Settings
 
-from broker.adapters.telling import application_log
+from broker.adapters.observability import application_log
 from broker.app.gunicorn_server import QuietLogger
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.ports import free_port

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.telling import application_log
+from broker.adapters.observability import application_log
 from broker.app import live_reload, readiness
 from broker.app.assembly import Parts, assemble
 from broker.app.metric_gauges import gauges

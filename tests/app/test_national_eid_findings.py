@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.telling.sealed_message_log import make_pair
+from broker.adapters.observability.sealed_message_log import make_pair
 from broker.app.assembly import assemble
 from broker.app.findings import all_findings
 from broker.core.errors import ConfigurationFaults

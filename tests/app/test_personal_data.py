@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
+from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import audit_operations, personal_data
 from broker.app.assembly import Parts, assemble, now
 from broker.app.personal_data import ForgottenFile, NoPerson, find_person, open_stored_data
@@ -271,7 +271,7 @@ def test_a_replay_deletes_what_a_restored_backup_brings_back(lived_parts: Parts)
 def test_a_replay_leaves_what_was_written_after_the_line(lived_parts: Parts) -> None:
     """The person came again in the same month: the audit key of then, the mailbox and the answers stay."""
     trail = lived_parts.trail
-    assert isinstance(trail, KeptTrail)
+    assert isinstance(trail, StoredAuditLog)
     personal_data.forget(lived_parts, asta(lived_parts))
     trail.person_keys.cache.clear()
     Life(lived_parts, ASTA).lived()

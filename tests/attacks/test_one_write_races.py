@@ -11,8 +11,8 @@ from flask import redirect
 from werkzeug import Response
 from werkzeug.test import TestResponse
 
+from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.stores.encrypted_store import EncryptedStore
-from broker.adapters.trail.audit_trail import KeptTrail
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
@@ -70,7 +70,7 @@ def releases(house: House, since: int) -> tuple[str, ...]:
 def told(house: House) -> list[str]:
     """Give the kinds of all events of the trail."""
     trail = house.parts.trail
-    assert isinstance(trail, KeptTrail)
+    assert isinstance(trail, StoredAuditLog)
     files = sorted(trail.journal.folder.glob("*.jsonl"))
     return [json.loads(line)["event"] for each in files for line in each.read_text().splitlines()]
 

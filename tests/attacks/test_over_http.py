@@ -39,7 +39,7 @@ Make = Callable[[Parties, Forge], bytes]
 @pytest.fixture(autouse=True)
 def _every_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the log have a line for each message: here hundreds come within a minute."""
-    monkeypatch.setattr("broker.adapters.telling.log_budget.MOST_A_MINUTE", 10**6)
+    monkeypatch.setattr("broker.adapters.observability.log_budget.MOST_A_MINUTE", 10**6)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.stores.sqlite import _SWEEP_EVERY, SqliteStore
-from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import diagnostics
 from broker.core.errors import TransactionGone
 from broker.core.ports import Kept, Key
@@ -46,7 +46,7 @@ def contents(house: House) -> str:
 def trail_size(house: House) -> int:
     """Give the bytes of the audit trail."""
     trail = house.parts.trail
-    assert isinstance(trail, KeptTrail)
+    assert isinstance(trail, StoredAuditLog)
     return sum(file.stat().st_size for file in Path(trail.journal.folder).iterdir())
 
 

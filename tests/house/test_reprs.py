@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from broker.adapters.trail.event_search import _PersonKey
-from broker.adapters.trail.person_keys import _CachedKey
+from broker.adapters.audit_log.event_search import _PersonKey
+from broker.adapters.audit_log.person_keys import _CachedKey
 from broker.adapters.web.login.mailbox_proof import _FormState
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.core.letters import LetterText

@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 import pytest
 
-from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app.assembly import Parts, assemble, now
 from broker.app.personal_data import OWN_LOOKS, find_person, open_stored_data
 from broker.core.audit_events import AuditEvent, AuditEventKind
@@ -201,7 +201,7 @@ def records_of(parts: Parts, who: Somebody) -> set[Key]:
     person = find_person(parts, typed=who.cpr)
     own = {each.key for each in open_stored_data(parts).list_records(person)}
     trail = parts.trail
-    assert isinstance(trail, KeptTrail)
+    assert isinstance(trail, StoredAuditLog)
     groups = {*map(trail.person_keys.of_person, person.ids), *map(trail.person_keys.of_borrower, (who.number,))}
     return own | {key for key in keys(parts) if key.kind == "audit" and key.group in groups}
 
@@ -268,9 +268,9 @@ class LeftBehind:
         shutil.rmtree(self.copies, ignore_errors=True)
         shutil.copytree(self._trail().journal.folder, self.copies)
 
-    def _trail(self) -> KeptTrail:
+    def _trail(self) -> StoredAuditLog:
         trail = self.parts.trail
-        assert isinstance(trail, KeptTrail)
+        assert isinstance(trail, StoredAuditLog)
         return trail
 
 

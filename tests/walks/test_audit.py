@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import audit_operations, readiness
 from broker.core.login.transaction import Transaction
 from broker.demo.people.personas import persona
@@ -24,8 +24,8 @@ STORE = "BROKER_STORE__URL"
 LOOP = {"enrolment_made"}  # written by the worker, before or after the request's next line
 
 
-def _trail(house: House) -> KeptTrail:
-    assert isinstance(house.parts.trail, KeptTrail)
+def _trail(house: House) -> StoredAuditLog:
+    assert isinstance(house.parts.trail, StoredAuditLog)
     return house.parts.trail
 
 

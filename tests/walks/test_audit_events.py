@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import audit_operations
 from broker.demo.library import services
 from tests.plugins.house import House, Person, form, found, mark
@@ -16,7 +16,7 @@ from tests.plugins.proofs import NURSE
 
 def _lines(house: House) -> list[dict[str, Any]]:
     trail = house.parts.trail
-    assert isinstance(trail, KeptTrail)
+    assert isinstance(trail, StoredAuditLog)
     files = [trail.journal.path(month).read_text() for month in trail.journal.months()]
     return [json.loads(line) for each in files for line in each.splitlines()]
 

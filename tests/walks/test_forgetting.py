@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from werkzeug.test import TestResponse
 
-from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import audit_operations
 from broker.cli import broker as command
 from tests.plugins.house import House, Person, form, found
@@ -111,7 +111,7 @@ def test_a_trail_that_was_cut_is_found_accepted_and_goes_on(
     """Exit 1 and the place; once staff have seen it, well again, with what they saw as a note."""
     _by_pin(house, "karla.dam")
     trail = house.parts.trail
-    assert isinstance(trail, KeptTrail)
+    assert isinstance(trail, StoredAuditLog)
     for path in trail.journal.folder.iterdir():
         path.unlink()
     code, said, _ = run("verify")

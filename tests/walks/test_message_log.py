@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from lxml import etree
 
+from broker.adapters.observability.sealed_message_log import make_pair, read
 from broker.adapters.saml.gate import safe_parser, signature
 from broker.adapters.saml.gate.xml_names import ASSERTION
-from broker.adapters.telling.sealed_message_log import make_pair, read
 from broker.cli import broker as command
 from broker.core.errors import ConfigurationFaults
 from broker.demo.people.personas import persona

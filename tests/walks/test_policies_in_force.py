@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.telling import loaded_policies
+from broker.adapters.observability import loaded_policies
 from broker.app import metric_gauges
 from broker.app.application import create_app
 from tests.commands.test_policy_diff import without_examples

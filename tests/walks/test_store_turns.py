@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
+from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.stores.encrypted_store import EncryptedStore
-from broker.adapters.trail.monthly_files import TrailFiles
 from tests.plugins.house import House
 
 READS: Final = ("get", "get_many", "list")
@@ -56,7 +56,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     for kind, names in (("reads", READS), ("writes", WRITES)):
         for name in names:
             monkeypatch.setattr(EncryptedStore, name, made.wrap(kind, getattr(EncryptedStore, name)))
-    monkeypatch.setattr(TrailFiles, "append", made.wrap("lines", TrailFiles.append))
+    monkeypatch.setattr(AuditFiles, "append", made.wrap("lines", AuditFiles.append))
     return made
 
 

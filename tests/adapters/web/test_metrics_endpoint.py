@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from broker.adapters.telling import metrics
-from broker.adapters.telling.metrics import Gauge, Metrics
+from broker.adapters.observability import metrics
+from broker.adapters.observability.metrics import Gauge, Metrics
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.demo.people.personas import PERSONAS

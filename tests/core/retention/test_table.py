@@ -102,7 +102,7 @@ def makers(tree: ast.AST, rows: Mapping[str, str]) -> set[str]:
 
 def strangers() -> list[str]:
     """Give the places of ends that no row gives."""
-    folders = ("core", "use_cases", "adapters/stores", "adapters/trail", "app")
+    folders = ("core", "use_cases", "adapters/stores", "adapters/audit_log", "app")
     files = (path for folder in folders for path in sorted((ROOT / "broker" / folder).rglob("*.py")))
     found = []
     for path in files:

@@ -114,7 +114,7 @@ class Logins:
         self.world.worker.step()
 
 
-class KeptTrail(NoTrail):
+class StoredAuditLog(NoTrail):
     """A trail that keeps its events."""
 
     def __init__(self) -> None:
@@ -126,9 +126,9 @@ class KeptTrail(NoTrail):
 
 
 @pytest.fixture
-def trail() -> KeptTrail:
+def trail() -> StoredAuditLog:
     """Give an empty trail."""
-    return KeptTrail()
+    return StoredAuditLog()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from broker.core.policy.model import RegisterRule
 from broker.use_cases.person_records import person_key
 from broker.use_cases.person_worker import PersonWorker
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
-from tests.use_cases.borrowers.conftest import CPR, STUDENT, KeptTrail, Logins
+from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins, StoredAuditLog
 
 REFRESH: Final = timedelta(days=90)
 ADDRESS: Final = RegisteredAddress("", "Skjultvej 7", "", "8000", "Aarhus C")
@@ -64,7 +64,7 @@ class Desk:
     """A world with a register and the worker that asks it."""
 
     world: Any
-    trail: KeptTrail = field(default_factory=KeptTrail)
+    trail: StoredAuditLog = field(default_factory=StoredAuditLog)
     register: Register = field(default_factory=Register)
     logged: list[BrokerEvent] = field(default_factory=list)
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from broker.adapters.trail.hash_chain import (
+from broker.adapters.audit_log.hash_chain import (
     GENESIS,
     HEAD_SIZE,
     LONGEST,
-    TrailHead,
-    TrailLine,
+    ChainHead,
+    ChainLine,
     linked,
     read,
     read_head,
 )
-from broker.adapters.trail.monthly_files import HEAD, TrailFiles
+from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
 from broker.core.audit_events import AuditEventKind
 
 _CHUNK: Final = LONGEST + 1
@@ -30,7 +30,7 @@ _NO_HEAD: Final = "is missing or not ours, so that lines may be missing at the e
 
 
 @dataclass(frozen=True, slots=True)
-class TrailFault:
+class AuditFinding:
     """One thing that is wrong, and the line where it shows: ``audit-2026-11.jsonl:12``."""
 
     where: str
@@ -55,8 +55,8 @@ class VerificationReport:
     Notes are no tampering: a line torn by a crash, months deleted as the trail itself says.
     """
 
-    findings: list[TrailFault] = field(default_factory=list)
-    notes: list[TrailFault] = field(default_factory=list)
+    findings: list[AuditFinding] = field(default_factory=list)
+    notes: list[AuditFinding] = field(default_factory=list)
     lines: int = 0
     number: int = 0
     link: str = GENESIS
@@ -71,7 +71,7 @@ class _Named(NamedTuple):
 
 
 def verify(
-    journal: TrailFiles, anchors: Mapping[int, str] = MappingProxyType({})
+    journal: AuditFiles, anchors: Mapping[int, str] = MappingProxyType({})
 ) -> VerificationReport:
     """Verify every line of every month there is.
 
@@ -81,7 +81,7 @@ def verify(
     report = VerificationReport()
     head, sizes = _head_and_sizes(journal)
     if head is None and sizes:
-        report.findings.append(TrailFault(HEAD, _NO_HEAD))
+        report.findings.append(AuditFinding(HEAD, _NO_HEAD))
     named = []
     if head is not None:
         named.append(_Named(head.number, head.link, HEAD))
@@ -100,8 +100,8 @@ def verify(
 
 
 def lines(
-    journal: TrailFiles, month: str, size: int | None = None
-) -> Iterator[tuple[int, bytes, TrailLine | None]]:
+    journal: AuditFiles, month: str, size: int | None = None
+) -> Iterator[tuple[int, bytes, ChainLine | None]]:
     """Yield the lines of a month: place, octets, and the line as read (None for none of ours)."""
     path = journal.path(month)
     left = path.stat().st_size if size is None else size
@@ -132,7 +132,7 @@ class _Walk:
     accepted: set[str] = field(default_factory=set)
     seen: bytes = b""
 
-    def line(self, where: str, line: TrailLine, month: str, *, first: bool) -> None:
+    def line(self, where: str, line: ChainLine, month: str, *, first: bool) -> None:
         """Hold a line against the one before it."""
         self.seen = line.body + line.link.encode()
         opening = line.facts.get("event") == AuditEventKind.OPENED
@@ -160,7 +160,7 @@ class _Walk:
         self.link = line.link
         self.highest = max(self.highest, line.number)
 
-    def _broken(self, line: TrailLine) -> str:
+    def _broken(self, line: ChainLine) -> str:
         following = self.number + 1
         if line.number <= self.number:
             place = f"stands here again, or after line {self.number}"
@@ -172,7 +172,7 @@ class _Walk:
             missing = f"{following} to {line.number - 1}"
         return f"line {missing} is missing before line {line.number}"
 
-    def _read_facts(self, where: str, line: TrailLine) -> None:
+    def _read_facts(self, where: str, line: ChainLine) -> None:
         facts = line.facts
         count = facts.get("count")
         match facts.get("event"):
@@ -181,7 +181,7 @@ class _Walk:
                 self._note(where, f"month {facts.get('month')} was deleted")
             case AuditEventKind.TORN:
                 what = f"{count} octets of a line cut short were set aside"
-                fault = TrailFault(where, what, self.seen)
+                fault = AuditFinding(where, what, self.seen)
                 # A writer that dies leaves part of one line; whole lines without a right link are
                 # somebody's.
                 if facts.get("lines"):
@@ -196,13 +196,13 @@ class _Walk:
                 self._find(where, f"{count} {what}")
 
     def _find(self, where: str, what: str) -> None:
-        self.report.findings.append(TrailFault(where, what, self.seen))
+        self.report.findings.append(AuditFinding(where, what, self.seen))
 
     def _note(self, where: str, what: str) -> None:
-        self.report.notes.append(TrailFault(where, what))
+        self.report.notes.append(AuditFinding(where, what))
 
 
-def _walk_month(journal: TrailFiles, month: str, size: int, walk: _Walk) -> None:
+def _walk_month(journal: AuditFiles, month: str, size: int, walk: _Walk) -> None:
     name = journal.path(month).name
     report = walk.report
     for place, octets, line in lines(journal, month, size):
@@ -211,18 +211,18 @@ def _walk_month(journal: TrailFiles, month: str, size: int, walk: _Walk) -> None
             walk.line(where, line, month, first=place == 1)
             report.lines += 1
         elif octets.endswith(b"\n"):
-            report.findings.append(TrailFault(where, "is no line of the trail", octets))
+            report.findings.append(AuditFinding(where, "is no line of the trail", octets))
         else:
             what = "is cut short: its writer died, or is at it"
-            report.notes.append(TrailFault(where, what))
+            report.notes.append(AuditFinding(where, what))
 
 
-def _check_beginning(walk: _Walk, journal: TrailFiles, sizes: Mapping[str, int]) -> None:
+def _check_beginning(walk: _Walk, journal: AuditFiles, sizes: Mapping[str, int]) -> None:
     if walk.link is None or walk.before == GENESIS:
         return
     if walk.before not in walk.deleted:
         first = journal.path(min(sizes)).name
-        walk.report.findings.append(TrailFault(first, _UNSAID))
+        walk.report.findings.append(AuditFinding(first, _UNSAID))
 
 
 def _by_number(named: Sequence[_Named]) -> Mapping[int, Sequence[_Named]]:
@@ -232,12 +232,12 @@ def _by_number(named: Sequence[_Named]) -> Mapping[int, Sequence[_Named]]:
     return lines
 
 
-def _missing_at_the_end(named: Sequence[_Named], highest: int, last: str) -> Iterator[TrailFault]:
+def _missing_at_the_end(named: Sequence[_Named], highest: int, last: str) -> Iterator[AuditFinding]:
     furthest = {line.by: line.number for line in sorted(named)}
     for by, number in furthest.items():
         if number > highest:
             what = f"lines {highest + 1} to {number} are missing at the end"
-            yield TrailFault(last, f"{what}: {by} names line {number}")
+            yield AuditFinding(last, f"{what}: {by} names line {number}")
 
 
 def _settle(report: VerificationReport, accepted: Collection[str]) -> None:
@@ -251,7 +251,7 @@ def _settle(report: VerificationReport, accepted: Collection[str]) -> None:
     report.findings = left
 
 
-def _head_and_sizes(journal: TrailFiles) -> tuple[TrailHead | None, dict[str, int]]:
+def _head_and_sizes(journal: AuditFiles) -> tuple[ChainHead | None, dict[str, int]]:
     """Read head and sizes at one moment, under the lock for no longer: no login waits for it."""
     try:
         with journal.locked(writing=False) as lock:
@@ -261,5 +261,5 @@ def _head_and_sizes(journal: TrailFiles) -> tuple[TrailHead | None, dict[str, in
         return None, _sizes(journal)
 
 
-def _sizes(journal: TrailFiles) -> dict[str, int]:
+def _sizes(journal: AuditFiles) -> dict[str, int]:
     return {month: journal.path(month).stat().st_size for month in journal.months()}

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from broker.adapters.telling import sealed_message_log
-from broker.adapters.telling.sealed_message_log import MessageLog, make_pair, read
+from broker.adapters.observability import sealed_message_log
+from broker.adapters.observability.sealed_message_log import MessageLog, make_pair, read
 from broker.core.errors import ConfigurationFaults, MessageLogUnavailable
 from broker.core.message_log import LoggedMessage
 
@@ -166,7 +166,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
     kept.write(MESSAGE, NOW)
     whole = os.write
     monkeypatch.setattr(
-        "broker.adapters.telling.sealed_message_log.os.write", lambda to, octets: whole(to, octets[:10])
+        "broker.adapters.observability.sealed_message_log.os.write", lambda to, octets: whole(to, octets[:10])
     )
     with pytest.raises(MessageLogUnavailable):
         kept.write(MESSAGE, NOW)
@@ -231,7 +231,7 @@ def test_the_days_that_are_asked_for_are_read_both_ends_included(
 def test_a_message_is_on_the_disk_before_anything_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A power cut loses none whose login went on."""
     synced: list[int] = []
-    monkeypatch.setattr("broker.adapters.telling.sealed_message_log.os.fsync", synced.append)
+    monkeypatch.setattr("broker.adapters.observability.sealed_message_log.os.fsync", synced.append)
     log(tmp_path).write(MESSAGE, NOW)
     assert len(synced) == 1
 
@@ -243,5 +243,5 @@ def test_a_folder_that_cannot_be_written_to_is_a_fault_where_messages_are_requir
     """Where they are not, logins go on, and nothing that would stop them is reported."""
     kept = log(tmp_path, required=required)
     assert kept.faults() == ()
-    monkeypatch.setattr("broker.adapters.telling.sealed_message_log.os.access", lambda *_: False)
+    monkeypatch.setattr("broker.adapters.observability.sealed_message_log.os.access", lambda *_: False)
     assert len(kept.faults()) == faults

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
-from broker.adapters.telling import metrics
+from broker.adapters.observability import metrics
 
 # The library decides at its import where counts are kept: each try is a process of its own.
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from broker.adapters.telling import metrics
+from broker.adapters.observability import metrics
 from broker.core.event_routes import BrokerEvent, EventKind
 folder = Path(sys.argv[1])
 with metrics.shared(folder):
@@ -50,7 +50,7 @@ def test_the_files_of_dead_workers_are_dropped_and_their_counts_kept(tmp_path: P
 WORK = """
 import os, sys
 from pathlib import Path
-from broker.adapters.telling import metrics
+from broker.adapters.observability import metrics
 from broker.core.event_routes import BrokerEvent, EventKind
 folder = Path(sys.argv[1])
 
@@ -94,7 +94,7 @@ def test_what_broker_work_counts_is_added_to_what_the_web_workers_count(tmp_path
 WITHOUT_FOLDER = """
 import os, sys
 from pathlib import Path
-from broker.adapters.telling import metrics
+from broker.adapters.observability import metrics
 from broker.core.event_routes import BrokerEvent, EventKind
 folder = Path(sys.argv[1])
 with metrics.shared(folder):

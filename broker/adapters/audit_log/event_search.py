@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from broker.adapters.trail.hash_chain import Facts
-from broker.adapters.trail.monthly_files import TrailFiles
-from broker.adapters.trail.person_keys import KIND, PersonKeys, tag, unsealed
-from broker.adapters.trail.verification import lines
+from broker.adapters.audit_log.hash_chain import Facts
+from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.audit_log.person_keys import KIND, PersonKeys, tag, unsealed
+from broker.adapters.audit_log.verification import lines
 from broker.core.ports import Store
 from broker.core.stateless_references import compact
 
@@ -29,7 +29,7 @@ class _PersonKey(NamedTuple):
 class EventSearch:
     """Reads the trail with the keys of the store."""
 
-    journal: TrailFiles
+    journal: AuditFiles
     person_keys: PersonKeys
     store: Store
 

@@ -32,7 +32,7 @@ _LINE: Final = re.compile(rb'(\{.*),"link":"([0-9a-f]{64})"\}', re.DOTALL)
 Facts = Mapping[str, Any]
 
 
-class TrailHead(NamedTuple):
+class ChainHead(NamedTuple):
     """The last line written: its number, its link, and where the next begins."""
 
     number: int
@@ -41,7 +41,7 @@ class TrailHead(NamedTuple):
     size: int
 
 
-class TrailLine(NamedTuple):
+class ChainLine(NamedTuple):
     """A line as read: its number, what its link is made over, the link it claims, and its facts."""
 
     number: int
@@ -67,7 +67,7 @@ def written(key: bytes, before: str, number: int, facts: Facts) -> tuple[bytes, 
     return body + b',"link":"' + link.encode() + b'"}\n', link
 
 
-def read(octets: bytes) -> TrailLine | None:
+def read(octets: bytes) -> ChainLine | None:
     """Read a line without its newline; None for none of ours. Its link is not yet verified."""
     if len(octets) > LONGEST:
         return None
@@ -82,10 +82,10 @@ def read(octets: bytes) -> TrailLine | None:
     number = facts.pop("n", None)
     if type(number) is not int:
         return None
-    return TrailLine(number, body, link.decode(), facts)
+    return ChainLine(number, body, link.decode(), facts)
 
 
-def head_octets(key: bytes, head: TrailHead) -> bytes:
+def head_octets(key: bytes, head: ChainHead) -> bytes:
     """Return the bytes of the head, always as many."""
     text = json.dumps(head._asdict(), separators=(",", ":"))
     mac = _head_mac(key, text)
@@ -93,14 +93,14 @@ def head_octets(key: bytes, head: TrailHead) -> bytes:
     return line.ljust(HEAD_SIZE - 1).encode() + b"\n"
 
 
-def read_head(key: bytes, octets: bytes) -> TrailHead | None:
+def read_head(key: bytes, octets: bytes) -> ChainHead | None:
     """Read the head; None where it is none, or not made with ``key``."""
     line = octets.decode("ascii", "replace").strip()
     text, _, mac = line.rpartition(" ")
     expected = _head_mac(key, text)
     if not hmac.compare_digest(mac.encode(), expected.encode()):
         return None
-    return TrailHead(**json.loads(text))
+    return ChainHead(**json.loads(text))
 
 
 def _head_mac(key: bytes, text: str) -> str:
@@ -118,7 +118,7 @@ class Anchors:
     store: Store
     machine: str
 
-    def keep(self, head: TrailHead, now: datetime) -> str | None:
+    def keep(self, head: ChainHead, now: datetime) -> str | None:
         """Store the line that ``head`` names, if it is an anchor; return a fault, or None.
 
         Nothing is written over: a chain that was cut and has gone on contradicts what is stored,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.trail.monthly_files import TrailFiles
-from broker.adapters.trail.shared_sync import SharedSync
-from broker.adapters.trail.verification import verify
+from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.audit_log.shared_sync import SharedSync
+from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable
-from tests.plugins.trail_bench import NOW
+from tests.plugins.audit_bench import NOW
 
 FACTS = {"event": "released"}
 
@@ -39,7 +39,7 @@ class SlowDisk:
 def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
     """Give the disk that the trail is on."""
     disk = SlowDisk()
-    monkeypatch.setattr("broker.adapters.trail.shared_sync.os.fdatasync", disk.fdatasync)
+    monkeypatch.setattr("broker.adapters.audit_log.shared_sync.os.fdatasync", disk.fdatasync)
     return disk
 
 
@@ -51,7 +51,7 @@ def queued(syncs: SharedSync, waiting: int) -> None:
         time.sleep(0.001)
 
 
-def test_lines_of_one_moment_share_a_sync(journal: TrailFiles, disk: SlowDisk) -> None:
+def test_lines_of_one_moment_share_a_sync(journal: AuditFiles, disk: SlowDisk) -> None:
     """Of sixteen writers the first syncs, one syncs for all that came meanwhile, and nobody returns too early."""
 
     def appended(_: int) -> bool:
@@ -69,7 +69,7 @@ def test_lines_of_one_moment_share_a_sync(journal: TrailFiles, disk: SlowDisk) -
     assert verify(journal).findings == []
 
 
-def test_a_sync_that_had_begun_covers_nothing_that_came_after(journal: TrailFiles, disk: SlowDisk) -> None:
+def test_a_sync_that_had_begun_covers_nothing_that_came_after(journal: AuditFiles, disk: SlowDisk) -> None:
     """Who writes while a sync runs waits for the next one."""
     with ThreadPoolExecutor(2) as writers:
         first = writers.submit(journal.append, NOW, FACTS, sync=True)
@@ -101,13 +101,13 @@ def test_another_file_has_a_sync_of_its_own(tmp_path: Path, disk: SlowDisk) -> N
     assert disk.syncs == 3
 
 
-def test_a_disk_that_does_not_take_it_stops_every_release(journal: TrailFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_does_not_take_it_stops_every_release(journal: AuditFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """No follower goes on by a sync that failed for its leader."""
 
     def failing(_: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("broker.adapters.trail.shared_sync.os.fdatasync", failing)
+    monkeypatch.setattr("broker.adapters.audit_log.shared_sync.os.fdatasync", failing)
     refused = []
 
     def append(_: int) -> None:
@@ -122,7 +122,7 @@ def test_a_disk_that_does_not_take_it_stops_every_release(journal: TrailFiles, m
 
 
 def test_a_sync_that_failed_fails_for_all_whom_it_covered(
-    journal: TrailFiles, disk: SlowDisk, monkeypatch: pytest.MonkeyPatch
+    journal: AuditFiles, disk: SlowDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk tells of lost octets once: a follower's own sync would succeed without its line."""
     faults = iter([False, True])
@@ -133,7 +133,7 @@ def test_a_sync_that_failed_fails_for_all_whom_it_covered(
         if next(faults, False):
             raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("broker.adapters.trail.shared_sync.os.fdatasync", fdatasync)
+    monkeypatch.setattr("broker.adapters.audit_log.shared_sync.os.fdatasync", fdatasync)
     with ThreadPoolExecutor(16) as writers:
         told = [writers.submit(journal.append, NOW, FACTS, sync=True)]
         assert disk.begun.acquire(timeout=60)

@@ -6,7 +6,7 @@ from datetime import datetime
 from threading import Lock
 from typing import Final
 
-from broker.adapters.telling.event_sinks import LogPort
+from broker.adapters.observability.event_sinks import LogPort
 from broker.core.minute_counts import MinuteCounts
 
 Facts = Mapping[str, str | int | None]

@@ -11,35 +11,35 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.trail.monthly_files import HEAD, TrailFiles
-from broker.adapters.trail.verification import verify
+from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable
-from tests.plugins.trail_bench import KEY, NOVEMBER, NOW
+from tests.plugins.audit_bench import KEY, NOVEMBER, NOW
 
 CALLS = ("open", "write", "pwrite", "fdatasync", "fsync", "ftruncate", "unlink")
 LATER = NOW + timedelta(days=9)
 FACTS = {"event": "released", "service": "my-loans"}
 
 
-def _first(_: TrailFiles) -> None:
+def _first(_: AuditFiles) -> None:
     """Leave the folder empty: the very first line is under way."""
 
 
-def _same_month(journal: TrailFiles) -> None:
+def _same_month(journal: AuditFiles) -> None:
     journal.append(LATER, FACTS, sync=True)
 
 
-def _next_month(journal: TrailFiles) -> None:
+def _next_month(journal: AuditFiles) -> None:
     journal.append(NOW, FACTS, sync=True)
 
 
-def _after_a_torn_line(journal: TrailFiles) -> None:
+def _after_a_torn_line(journal: AuditFiles) -> None:
     journal.append(LATER, FACTS, sync=True)
     with journal.path("2026-11").open("ab") as file:
         file.write(b'{"n":3,"at"')
 
 
-def _killed(journal: TrailFiles, step: int, *, half: bool) -> bool:
+def _killed(journal: AuditFiles, step: int, *, half: bool) -> bool:
     """Append in a child that dies at its ``step``-th call of the system; False where it had fewer."""
     child = os.fork()
     if child == 0:
@@ -68,13 +68,13 @@ def _killed(journal: TrailFiles, step: int, *, half: bool) -> bool:
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("before", [_first, _same_month, _next_month, _after_a_torn_line])
 def test_a_writer_killed_at_any_step_spoils_nothing(
-    tmp_path: Path, before: Callable[[TrailFiles], None], half: bool
+    tmp_path: Path, before: Callable[[AuditFiles], None], half: bool
 ) -> None:
     """First line, any line, a month's first line, and a line torn before: each step of each."""
     for step in range(1, 60):
         folder = tmp_path / f"{step}"
         folder.mkdir()
-        journal = TrailFiles(folder, KEY)
+        journal = AuditFiles(folder, KEY)
         before(journal)
         stood = verify(journal)
         died = _killed(journal, step, half=half)
@@ -90,7 +90,7 @@ def test_a_writer_killed_at_any_step_spoils_nothing(
     assert step > 4
 
 
-def test_an_earlier_crash_s_lines_of_a_new_month_count(journal: TrailFiles) -> None:
+def test_an_earlier_crash_s_lines_of_a_new_month_count(journal: AuditFiles) -> None:
     """A month's first lines whose writer died before the head named them are gone on from, not written again."""
     journal.append(NOW, FACTS, sync=True)
     head = (journal.folder / HEAD).read_bytes()
@@ -101,7 +101,7 @@ def test_an_earlier_crash_s_lines_of_a_new_month_count(journal: TrailFiles) -> N
     assert (report.findings, report.number, list(journal.folder.glob("torn-*"))) == ([], 5, [])
 
 
-def test_a_month_that_no_line_found_room_in_is_no_finding(journal: TrailFiles) -> None:
+def test_a_month_that_no_line_found_room_in_is_no_finding(journal: AuditFiles) -> None:
     """The disk was full all November: its file is empty, the chain goes on in December, and October can go."""
     journal.append(NOW, FACTS, sync=True)
     limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -119,7 +119,7 @@ def test_a_month_that_no_line_found_room_in_is_no_finding(journal: TrailFiles) -
     assert verify(journal).findings == []
 
 
-def test_no_line_is_written_that_nobody_could_read(journal: TrailFiles) -> None:
+def test_no_line_is_written_that_nobody_could_read(journal: AuditFiles) -> None:
     """It would look like a tampering; it is refused, and the chain stays whole."""
     journal.append(NOW, FACTS, sync=False)
     with pytest.raises(AuditUnavailable, match="longer than any"):
@@ -128,7 +128,7 @@ def test_no_line_is_written_that_nobody_could_read(journal: TrailFiles) -> None:
     assert (verify(journal).findings, verify(journal).number) == ([], 3)
 
 
-def test_nothing_is_written_through_somebody_s_link(journal: TrailFiles, tmp_path: Path) -> None:
+def test_nothing_is_written_through_somebody_s_link(journal: AuditFiles, tmp_path: Path) -> None:
     """Whoever may write in the folder does not have the broker write over what they may not."""
     journal.append(NOW, FACTS, sync=False)
     victim = tmp_path / "victim"
@@ -147,7 +147,7 @@ def test_nothing_is_written_through_somebody_s_link(journal: TrailFiles, tmp_pat
     assert (kept.name, kept.is_symlink(), kept.read_bytes()) == (aside, False, evil)
 
 
-def test_who_checks_a_copy_writes_nothing(journal: TrailFiles) -> None:
+def test_who_checks_a_copy_writes_nothing(journal: AuditFiles) -> None:
     """Not even a head where there is none: made by root it would keep the broker from its own trail."""
     journal.append(NOW, FACTS, sync=False)
     (journal.folder / HEAD).unlink()

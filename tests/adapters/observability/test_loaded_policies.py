@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.telling import loaded_policies
+from broker.adapters.observability import loaded_policies
 
 # The library decides at its import where counts are kept: each try is a process of its own.
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from broker.adapters.telling import loaded_policies, metrics
+from broker.adapters.observability import loaded_policies, metrics
 with metrics.shared(Path(sys.argv[1])):
     for digest in ("a" * 64, "b" * 64):
         pid = os.fork()

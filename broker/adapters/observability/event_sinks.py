@@ -50,7 +50,7 @@ class EventSinks:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldTrail:
+class RoutedAuditLog:
     """The port ``Trail`` as the use cases have it: what they add is told like every other event."""
 
     tell: TellPort

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.telling.event_sinks import EventSinks, ToldTrail, to_log, to_traces, to_trail
+from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog, to_log, to_traces, to_trail
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable
 from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
@@ -92,7 +92,7 @@ def test_each_sink_hears_what_is_its_own() -> None:
 def test_what_the_flows_add_is_told_and_reaches_the_trail() -> None:
     """The trail that the use cases are handed tells; whether it can be written is the kept trail's to say."""
     heard = Heard()
-    trail = ToldTrail(heard.events().tell, heard)
+    trail = RoutedAuditLog(heard.events().tell, heard)
     event = AuditEvent(AuditEventKind.RELEASED, NOW)
     trail.add(event)
     assert heard.calls == [(Sink.TRAIL, event)]
@@ -103,7 +103,7 @@ def test_a_trail_that_cannot_be_written_stops_the_release() -> None:
     """The refusal reaches the flow, which then sends nothing; a sink that comes after the trail hears nothing."""
     heard = Heard(broken=True)
     with pytest.raises(AuditUnavailable):
-        ToldTrail(heard.events().tell, heard).add(AuditEvent(AuditEventKind.RELEASED, NOW))
+        RoutedAuditLog(heard.events().tell, heard).add(AuditEvent(AuditEventKind.RELEASED, NOW))
     with pytest.raises(AuditUnavailable):
         heard.events().tell(an_event(EventKind.CONSENT_TAKEN_BACK))
     assert heard.calls == []

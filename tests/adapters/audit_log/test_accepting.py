@@ -5,22 +5,22 @@ from datetime import timedelta
 
 import pytest
 
-from broker.adapters.trail.audit_trail import KeptTrail
-from broker.adapters.trail.hash_chain import KIND, Anchors, TrailHead
-from broker.adapters.trail.monthly_files import HEAD, TrailFiles
-from broker.adapters.trail.verification import VerificationReport, verify
+from broker.adapters.audit_log.audit_log import StoredAuditLog
+from broker.adapters.audit_log.hash_chain import KIND, Anchors, ChainHead
+from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.verification import VerificationReport, verify
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
-from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
+from tests.plugins.audit_bench import KEY, NOVEMBER, NOW, OCTOBER
 
 LATER = NOW + timedelta(days=9)
 
 
-def _accept(journal: TrailFiles) -> None:
+def _accept(journal: AuditFiles) -> None:
     journal.accept(LATER, [each.mark for each in verify(journal).findings])
 
 
-def _change(journal: TrailFiles, name: str, line: int, old: bytes, new: bytes) -> None:
+def _change(journal: AuditFiles, name: str, line: int, old: bytes, new: bytes) -> None:
     path = journal.folder / name
     whole = path.read_bytes().splitlines(keepends=True)
     assert old in whole[line - 1]
@@ -28,7 +28,7 @@ def _change(journal: TrailFiles, name: str, line: int, old: bytes, new: bytes) -
     path.write_bytes(b"".join(whole))
 
 
-def _spoilt(journal: TrailFiles) -> TrailFiles:
+def _spoilt(journal: AuditFiles) -> AuditFiles:
     """Change one line, and let staff accept that it is changed."""
     _change(journal, OCTOBER, 3, b"decided", b"refused")
     assert [each.where for each in verify(journal).findings] == [f"{OCTOBER}:3"]
@@ -37,7 +37,7 @@ def _spoilt(journal: TrailFiles) -> TrailFiles:
     return journal
 
 
-def test_what_is_accepted_is_a_note_from_then_on(two_months: TrailFiles) -> None:
+def test_what_is_accepted_is_a_note_from_then_on(two_months: AuditFiles) -> None:
     """And who looks still sees it, and that staff have."""
     report = verify(_spoilt(two_months))
     assert [str(each) for each in report.notes] == [
@@ -47,14 +47,14 @@ def test_what_is_accepted_is_a_note_from_then_on(two_months: TrailFiles) -> None
 
 
 @pytest.mark.parametrize(("name", "line"), [(OCTOBER, 3), (OCTOBER, 5), (NOVEMBER, 2)])
-def test_nothing_hides_behind_what_was_accepted(two_months: TrailFiles, name: str, line: int) -> None:
+def test_nothing_hides_behind_what_was_accepted(two_months: AuditFiles, name: str, line: int) -> None:
     """Neither another line nor the same one again: staff have accepted what they saw, no more."""
     _spoilt(two_months)
     _change(two_months, name, line, b'"count":', b'"count":9')
     assert f"{name}:{line}" in [each.where for each in verify(two_months).findings]
 
 
-def test_lines_taken_out_after_an_acceptance_are_found(two_months: TrailFiles) -> None:
+def test_lines_taken_out_after_an_acceptance_are_found(two_months: AuditFiles) -> None:
     """The acceptance stands after them, and forgives nothing that was done since."""
     path = _spoilt(two_months).folder / OCTOBER
     whole = path.read_bytes().splitlines(keepends=True)
@@ -62,7 +62,7 @@ def test_lines_taken_out_after_an_acceptance_are_found(two_months: TrailFiles) -
     assert any("is missing" in each.what for each in verify(two_months).findings)
 
 
-def test_a_thousand_findings_are_accepted_in_lines_that_can_be_read(two_months: TrailFiles) -> None:
+def test_a_thousand_findings_are_accepted_in_lines_that_can_be_read(two_months: AuditFiles) -> None:
     """One line would be longer than any that is read."""
     with (two_months.folder / OCTOBER).open("ab") as file:
         file.writelines(b"%d\n" % number for number in range(1000))
@@ -72,7 +72,7 @@ def test_a_thousand_findings_are_accepted_in_lines_that_can_be_read(two_months: 
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"of nobody\n"])
-def test_without_a_head_staff_can_always_go_on(two_months: TrailFiles, rest: bytes) -> None:
+def test_without_a_head_staff_can_always_go_on(two_months: AuditFiles, rest: bytes) -> None:
     """Whatever the last month ends with, or is: what nobody can read is set aside."""
     (two_months.folder / HEAD).unlink()
     (two_months.folder / NOVEMBER).write_bytes(rest)
@@ -83,16 +83,16 @@ def test_without_a_head_staff_can_always_go_on(two_months: TrailFiles, rest: byt
     assert verify(two_months).findings == []
 
 
-def _checked(trail: KeptTrail) -> VerificationReport:
+def _checked(trail: StoredAuditLog) -> VerificationReport:
     return verify(trail.journal, trail.anchors.links(NOW))
 
 
-def _written(trail: KeptTrail, number: int) -> None:
+def _written(trail: StoredAuditLog, number: int) -> None:
     for _ in range(number):
         trail.add(AuditEvent(AuditEventKind.DECIDED, NOW, about=secrets.token_hex(8)))
 
 
-def test_a_cut_trail_that_goes_on_is_found_for_ever(trail: KeptTrail, logged: list[dict[str, object]]) -> None:
+def test_a_cut_trail_that_goes_on_is_found_for_ever(trail: StoredAuditLog, logged: list[dict[str, object]]) -> None:
     """Who kept an old head cuts back to it; the store keeps what it knew, and the log has it at once."""
     _written(trail, 5)
     files = {path: path.read_bytes() for path in trail.journal.folder.iterdir()}
@@ -105,7 +105,7 @@ def test_a_cut_trail_that_goes_on_is_found_for_ever(trail: KeptTrail, logged: li
     assert [each["event"] for each in logged] == ["audit_anchor"]
 
 
-def test_an_emptied_folder_is_found_before_and_after_a_new_beginning(trail: KeptTrail) -> None:
+def test_an_emptied_folder_is_found_before_and_after_a_new_beginning(trail: StoredAuditLog) -> None:
     """Head and all: the broker begins again at line one, and the store has another line two."""
     _written(trail, 3)
     for path in trail.journal.folder.iterdir():
@@ -115,7 +115,7 @@ def test_an_emptied_folder_is_found_before_and_after_a_new_beginning(trail: Kept
     assert [each.what for each in _checked(trail).findings] == ["is not the line that the store names"]
 
 
-def test_machines_that_share_a_store_have_each_their_own_trail(trail: KeptTrail, store: Store) -> None:
+def test_machines_that_share_a_store_have_each_their_own_trail(trail: StoredAuditLog, store: Store) -> None:
     """Another machine's lines are not missing here."""
     other = Anchors(store, "elsewhere")
     _written(trail, 3)
@@ -125,7 +125,7 @@ def test_machines_that_share_a_store_have_each_their_own_trail(trail: KeptTrail,
     assert (list(trail.anchors.links(NOW)), list(other.links(NOW))) == ([2], [642])
 
 
-def test_what_the_store_remembers_of_lines_that_are_gone_can_be_accepted(trail: KeptTrail) -> None:
+def test_what_the_store_remembers_of_lines_that_are_gone_can_be_accepted(trail: StoredAuditLog) -> None:
     """Once staff have seen that they are: the trail goes on from what there is."""
     _written(trail, 70)
     assert list(trail.anchors.links(NOW)) == [2, 66]
@@ -139,6 +139,6 @@ def test_an_anchor_of_a_line_that_is_there_stays(store: Store, beyond: int, left
     """Staff accept what is gone, the last line that stands is not: it is what the next cut contradicts."""
     anchors = Anchors(store, "")
     for number in (1, 2, 3, 66):
-        assert anchors.keep(TrailHead(number, f"{number:064}", "2026-10", 0), NOW) is None
+        assert anchors.keep(ChainHead(number, f"{number:064}", "2026-10", 0), NOW) is None
     anchors.forget(beyond, NOW)
     assert sorted(anchors.links(NOW)) == left

@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 import broker
-from broker.adapters.trail.audit_trail import KeptTrail, open_trail
-from broker.adapters.trail.event_search import EventSearch
-from broker.adapters.trail.monthly_files import TrailFiles
-from broker.adapters.trail.verification import verify
+from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
+from broker.adapters.audit_log.event_search import EventSearch
+from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.audit_log.verification import verify
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
 from broker.core.ports import Key, Store
-from tests.plugins.trail_bench import KEY, NOW
+from tests.plugins.audit_bench import KEY, NOW
 
 Logged = list[Mapping[str, Any]]
 RELEASED = AuditEvent(
@@ -40,8 +40,8 @@ _WRITER = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from broker.adapters.trail.monthly_files import TrailFiles
-journal, deed = TrailFiles(Path(sys.argv[1]), b"a" * 32), sys.argv[2]
+from broker.adapters.audit_log.monthly_files import AuditFiles
+journal, deed = AuditFiles(Path(sys.argv[1]), b"a" * 32), sys.argv[2]
 write = os.write
 def killed(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -79,12 +79,12 @@ def _go(*writers: subprocess.Popen[str]) -> list[int]:
     return codes
 
 
-def _text(journal: TrailFiles) -> str:
+def _text(journal: AuditFiles) -> str:
     return "".join(journal.path(month).read_text() for month in journal.months())
 
 
 @pytest.mark.server
-def test_two_processes_write_one_unbroken_chain(journal: TrailFiles) -> None:
+def test_two_processes_write_one_unbroken_chain(journal: AuditFiles) -> None:
     """Every worker appends after what the other wrote last, under one lock."""
     assert _go(_writer(journal.folder, "many"), _writer(journal.folder, "many")) == [0, 0]
     report = verify(journal)
@@ -92,7 +92,7 @@ def test_two_processes_write_one_unbroken_chain(journal: TrailFiles) -> None:
 
 
 @pytest.mark.server
-def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: TrailFiles) -> None:
+def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: AuditFiles) -> None:
     """Kill -9 in mid-write: no tampering, before and after the next line, and nothing of it is thrown away."""
     journal.append(NOW, {"event": "decided"}, sync=False)
     whole = journal.path("2026-10").read_bytes()
@@ -111,7 +111,7 @@ def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: TrailFiles) -> No
 
 
 @pytest.mark.server
-def test_a_line_whose_writer_died_before_the_head_counts(journal: TrailFiles) -> None:
+def test_a_line_whose_writer_died_before_the_head_counts(journal: AuditFiles) -> None:
     """The next writer finds it after the head, by its right link, and goes on from it."""
     journal.append(NOW, {"event": "decided"}, sync=False)
     assert _go(_writer(journal.folder, "headless")) == [-signal.SIGKILL]
@@ -120,7 +120,7 @@ def test_a_line_whose_writer_died_before_the_head_counts(journal: TrailFiles) ->
     assert (report.findings, report.notes, report.number) == ([], [], 4)
 
 
-def test_lines_that_somebody_put_after_the_head_are_no_torn_line(journal: TrailFiles) -> None:
+def test_lines_that_somebody_put_after_the_head_are_no_torn_line(journal: AuditFiles) -> None:
     """Whole lines without a right link are nobody's crash: they are set aside, and found."""
     journal.append(NOW, {"event": "decided"}, sync=False)
     with journal.path("2026-10").open("ab") as file:
@@ -129,7 +129,7 @@ def test_lines_that_somebody_put_after_the_head_are_no_torn_line(journal: TrailF
     assert [each.where for each in verify(journal).findings] == ["audit-2026-10.jsonl:3"]
 
 
-def test_a_full_disk_leaves_nothing_of_a_line(journal: TrailFiles) -> None:
+def test_a_full_disk_leaves_nothing_of_a_line(journal: AuditFiles) -> None:
     """What fits of it is taken back, so that the next line follows the one before."""
     journal.append(NOW, {"event": "decided"}, sync=False)
     size = journal.path("2026-10").stat().st_size
@@ -157,7 +157,7 @@ def test_a_full_disk_leaves_nothing_of_a_line(journal: TrailFiles) -> None:
     ],
 )
 def test_only_what_leaves_or_is_made_waits_for_its_line(
-    trail: KeptTrail, logged: Logged, kind: AuditEventKind, required: bool, stopped: bool
+    trail: StoredAuditLog, logged: Logged, kind: AuditEventKind, required: bool, stopped: bool
 ) -> None:
     """A refusal, a withdrawal or a logout goes on without; every loss is counted and logged."""
     shutil.rmtree(trail.journal.folder)
@@ -171,7 +171,7 @@ def test_only_what_leaves_or_is_made_waits_for_its_line(
     assert trail.faults()
 
 
-def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail, logged: Logged) -> None:
+def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: StoredAuditLog, logged: Logged) -> None:
     """Whatever a fact quotes by mistake; the line that is dropped is counted and logged."""
     trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
     assert '"reason":"of ******-****"' in _text(trail.journal)
@@ -180,7 +180,7 @@ def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail
     assert (verify(trail.journal).lines, trail.lost(), len(logged)) == (2, 1, 1)
 
 
-def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: KeptTrail, store: Store) -> None:
+def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: StoredAuditLog, store: Store) -> None:
     """The lines stay, the key goes: neither person nor reference nor what it was about can be read any more."""
     reader = EventSearch(trail.journal, trail.person_keys, store)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
@@ -199,7 +199,7 @@ def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: Ke
     assert len(set(marks)) == len(marks)  # the erased person's two logins have nothing in common
 
 
-def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(trail: KeptTrail, store: Store) -> None:
+def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(trail: StoredAuditLog, store: Store) -> None:
     """What began before midnight is written after another worker has opened the month; its key is of its own time."""
     trail.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
     trail.add(RELEASED)
@@ -210,7 +210,7 @@ def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(trail:
     assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, trail.person_keys.of_person("q" * 32)}
 
 
-def test_each_person_has_a_key_of_their_own_each_month(trail: KeptTrail, store: Store) -> None:
+def test_each_person_has_a_key_of_their_own_each_month(trail: StoredAuditLog, store: Store) -> None:
     """What is forgotten of one is forgotten of nobody else, and a key says nothing of another month."""
     for person in ("p", "q"):
         for month in (10, 11):
@@ -219,9 +219,9 @@ def test_each_person_has_a_key_of_their_own_each_month(trail: KeptTrail, store: 
     assert (len(keys), len(set(keys))) == (4, 4)
 
 
-def test_who_has_logged_in_once_does_not_fill_the_disk(trail: KeptTrail, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_logged_in_once_does_not_fill_the_disk(trail: StoredAuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of a refusal can be loaded again and again; what is decided or leaves has room always."""
-    monkeypatch.setattr("broker.adapters.trail.audit_trail._REFUSALS_AN_HOUR", 2)
+    monkeypatch.setattr("broker.adapters.audit_log.audit_log._REFUSALS_AN_HOUR", 2)
     for _ in range(5):
         trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, person="p", institution="https://idp.au.example"))
         trail.add(replace(RELEASED, person="p"))
@@ -233,14 +233,14 @@ def test_who_has_logged_in_once_does_not_fill_the_disk(trail: KeptTrail, monkeyp
 
 @pytest.mark.parametrize(("mode", "refused"), [(0o700, False), (0o755, False), (0o770, True), (0o777, True)])
 def test_a_folder_that_others_may_write_to_is_refused(
-    trail: KeptTrail, tmp_path: Path, mode: int, refused: bool
+    trail: StoredAuditLog, tmp_path: Path, mode: int, refused: bool
 ) -> None:
     """Whoever may write there may take the trail away."""
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(mode)
     with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
-        open_trail(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
+        open_audit_log(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
 
 
 @pytest.mark.parametrize("sync", [True, False])
@@ -249,16 +249,18 @@ def test_a_folder_that_others_may_write_to_is_refused(
     [(AuditEventKind.RELEASED, True), (AuditEventKind.ENROLMENT_WANTED, True), (AuditEventKind.LOGOUT_DONE, False)],
 )
 def test_what_must_not_be_lost_waits_for_the_disk(
-    trail: KeptTrail, monkeypatch: pytest.MonkeyPatch, kind: AuditEventKind, *, must: bool, sync: bool
+    trail: StoredAuditLog, monkeypatch: pytest.MonkeyPatch, kind: AuditEventKind, *, must: bool, sync: bool
 ) -> None:
     """A power cut forgets no line of what has left, unless the library has chosen so; other lines wait for nobody."""
     synced: list[int] = []
-    monkeypatch.setattr("broker.adapters.trail.monthly_files.os.fdatasync", synced.append)
+    monkeypatch.setattr("broker.adapters.audit_log.monthly_files.os.fdatasync", synced.append)
     replace(trail, sync=sync).add(AuditEvent(kind, NOW))
     assert len(synced) == (must and sync)
 
 
-def test_the_key_of_a_person_is_stored_durably(trail: KeptTrail, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_of_a_person_is_stored_durably(
+    trail: StoredAuditLog, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A line outlives a power cut; without its key it would be nobody's from then on."""
     asked: list[tuple[str, bool]] = []
     put = type(store).put
@@ -273,7 +275,7 @@ def test_the_key_of_a_person_is_stored_durably(trail: KeptTrail, store: Store, m
     assert ("audit", False) not in asked
 
 
-def test_a_worker_forgets_a_key_after_five_minutes(trail: KeptTrail, store: Store) -> None:
+def test_a_worker_forgets_a_key_after_five_minutes(trail: StoredAuditLog, store: Store) -> None:
     """What was erased by another process is sealed under a new key from then on, and never under the old one."""
     trail.add(RELEASED)
     ((place, old),) = store.list("audit", None, NOW)
@@ -285,14 +287,14 @@ def test_a_worker_forgets_a_key_after_five_minutes(trail: KeptTrail, store: Stor
     assert new.value != old.value
 
 
-def test_the_folder_of_the_trail_is_made_for_its_owner_alone(trail: KeptTrail, tmp_path: Path) -> None:
+def test_the_folder_of_the_trail_is_made_for_its_owner_alone(trail: StoredAuditLog, tmp_path: Path) -> None:
     """With the folders above it; one that cannot be made is a fault of the configuration."""
     folder = tmp_path / "state" / "audit"
-    made = open_trail(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
+    made = open_audit_log(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
     made.add(AuditEvent(AuditEventKind.LOGOUT_DONE, NOW))
     assert (folder.stat().st_mode & 0o777, made.faults()) == (0o700, [])
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationFaults, match="cannot be made"):
-        open_trail(
+        open_audit_log(
             tmp_path / "file" / "audit", KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True
         )

@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-from broker.adapters.trail.monthly_files import TrailFiles
+from broker.adapters.audit_log.monthly_files import AuditFiles
 
 KEY = b"a" * 32
 NOW = datetime(2026, 10, 30, 12, tzinfo=UTC)
 OCTOBER, NOVEMBER = "audit-2026-10.jsonl", "audit-2026-11.jsonl"
 
 
-def fill(journal: TrailFiles) -> TrailFiles:
+def fill(journal: AuditFiles) -> AuditFiles:
     """Write seven lines of October and seven of November."""
     for day in range(12):
         at = NOW.replace(day=26) + timedelta(days=day)

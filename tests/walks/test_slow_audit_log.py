@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.audit_log.audit_log import StoredAuditLog
 from tests.plugins.house import House, Person, mark
 
 AT_ONCE = 16
@@ -52,9 +52,9 @@ def all_at_once(
 ) -> Iterator[list[Future[TestResponse]]]:
     """Open all addresses, and come here when one waits for its own sync and all others for the next."""
     trail = house.parts.trail
-    assert isinstance(trail, KeptTrail)
+    assert isinstance(trail, StoredAuditLog)
     with monkeypatch.context() as patched, ThreadPoolExecutor(AT_ONCE) as browsers:
-        patched.setattr("broker.adapters.trail.shared_sync.os.fdatasync", disk.fdatasync)
+        patched.setattr("broker.adapters.audit_log.shared_sync.os.fdatasync", disk.fdatasync)
         pages = [browsers.submit(person.get, url) for person, url in waiting]
         assert disk.begun.acquire(timeout=60)
         ended = trail.journal.syncs._ended

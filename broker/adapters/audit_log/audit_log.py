@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from broker.adapters.trail.hash_chain import Anchors
-from broker.adapters.trail.monthly_files import TrailFiles
-from broker.adapters.trail.person_keys import PersonKeys
+from broker.adapters.audit_log.hash_chain import Anchors
+from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.audit_log.person_keys import PersonKeys
 from broker.core.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.identity.cpr import blotted
@@ -65,10 +65,10 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class KeptTrail:
+class StoredAuditLog:
     """The port ``Trail``; unless ``required``, an event that cannot be written stops nothing."""
 
-    journal: TrailFiles
+    journal: AuditFiles
     person_keys: PersonKeys
     anchors: Anchors
     tell: Telling
@@ -114,7 +114,7 @@ class KeptTrail:
             self.tell("audit_anchor", fault=fault)
 
 
-def open_trail(
+def open_audit_log(
     folder: Path,
     key: bytes,
     person_keys: PersonKeys,
@@ -123,7 +123,7 @@ def open_trail(
     *,
     required: bool,
     sync: bool,
-) -> KeptTrail:
+) -> StoredAuditLog:
     """Return the trail in ``folder``, which is made if need be; ConfigurationFaults otherwise.
 
     ``key`` is audit.key. Others may not write in the folder.
@@ -139,8 +139,8 @@ def open_trail(
         # left of it.
         what = "is open for others to write"
         raise ConfigurationFaults([Fault("audit.folder", what, f"chmod go-w {folder}")])
-    journal = TrailFiles(folder, key)
-    return KeptTrail(journal, person_keys, anchors, tell, required=required, sync=sync)
+    journal = AuditFiles(folder, key)
+    return StoredAuditLog(journal, person_keys, anchors, tell, required=required, sync=sync)
 
 
 def _plain(event: AuditEvent) -> dict[str, Any]:

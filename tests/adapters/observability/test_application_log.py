@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from broker.adapters.telling import application_log
+from broker.adapters.observability import application_log
 
 SPELT = (
     "1403044004",

@@ -12,20 +12,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.trail.hash_chain import (
+from broker.adapters.audit_log.hash_chain import (
     GENESIS,
     HEAD_SIZE,
     LONGEST,
+    ChainHead,
+    ChainLine,
     Facts,
-    TrailHead,
-    TrailLine,
     head_octets,
     linked,
     read,
     read_head,
     written,
 )
-from broker.adapters.trail.shared_sync import SharedSync
+from broker.adapters.audit_log.shared_sync import SharedSync
 from broker.core.audit_events import AuditEventKind
 from broker.core.errors import AuditUnavailable
 from broker.files import durable_files
@@ -46,7 +46,7 @@ _MOST_FILES: Final = 64
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class TrailFiles:
+class AuditFiles:
     """The chain in ``folder``; between two calls no state is kept, so workers may share it.
 
     Lines are written under one lock and synced after it, many by one sync.
@@ -56,7 +56,7 @@ class TrailFiles:
     key: bytes
     syncs: SharedSync = field(default_factory=SharedSync)
 
-    def append(self, at: datetime, facts: Facts, *, sync: bool) -> TrailHead:
+    def append(self, at: datetime, facts: Facts, *, sync: bool) -> ChainHead:
         """Write one line and return it as the new head.
 
         ``sync`` waits until a power cut cannot undo it. AuditUnavailable where it cannot be
@@ -159,7 +159,7 @@ class TrailFiles:
         files = [path for path in found if path.is_file() and path.stat().st_size]
         return sorted(path.stem.removeprefix("audit-") for path in files)
 
-    def _head(self, lock: int) -> TrailHead | None:
+    def _head(self, lock: int) -> ChainHead | None:
         """Return the head; None where nothing was ever written."""
         octets = os.pread(lock, HEAD_SIZE, 0)
         head = read_head(self.key, octets) if octets else None
@@ -168,7 +168,7 @@ class TrailFiles:
             raise AuditUnavailable(f"audit trail: {what}")
         return head
 
-    def _last(self, at: datetime) -> TrailHead:
+    def _last(self, at: datetime) -> ChainHead:
         """Return the head that the files alone bear out: after the last whole line there is."""
         months = self.months()
         for month in reversed(months):
@@ -178,17 +178,17 @@ class TrailFiles:
         oldest = min(months, default=f"{at:%Y-%m}")
         return _no_line(oldest)
 
-    def _last_of(self, month: str) -> TrailHead | None:
+    def _last_of(self, month: str) -> ChainHead | None:
         head = None
         size = 0
         for octets in self.path(month).read_bytes().splitlines(keepends=True):
             size += len(octets)
             line = read(octets.removesuffix(b"\n")) if octets.endswith(b"\n") else None
             if line is not None:
-                head = TrailHead(line.number, line.link, month, size)
+                head = ChainHead(line.number, line.link, month, size)
         return head
 
-    def _appended(self, lock: int, head: TrailHead, at: datetime, facts: Facts) -> TrailHead:
+    def _appended(self, lock: int, head: ChainHead, at: datetime, facts: Facts) -> ChainHead:
         head, notes = self._settled(head)
         # A clock set back writes into the month that is open: no month is opened twice.
         month = max(f"{at:%Y-%m}", head.month)
@@ -207,8 +207,8 @@ class TrailFiles:
         return self._named(lock, head)
 
     def _lines_after(
-        self, head: TrailHead, at: datetime, lines: Sequence[Facts]
-    ) -> tuple[TrailHead, bytes]:
+        self, head: ChainHead, at: datetime, lines: Sequence[Facts]
+    ) -> tuple[ChainHead, bytes]:
         """Return the new head and the bytes of ``lines``, in the chain after ``head``."""
         stamp = {"at": at.isoformat(timespec="seconds")}
         octets = b""
@@ -222,7 +222,7 @@ class TrailFiles:
             head = _head_after(head, number, link, line)
         return head, octets
 
-    def _named(self, lock: int, head: TrailHead) -> TrailHead:
+    def _named(self, lock: int, head: ChainHead) -> ChainHead:
         """Write the head.
 
         It comes before a new month's file: a writer that dies in between leaves no lines that
@@ -243,7 +243,7 @@ class TrailFiles:
         finally:
             os.close(file)
 
-    def _settled(self, head: TrailHead) -> tuple[TrailHead, list[Facts]]:
+    def _settled(self, head: ChainHead) -> tuple[ChainHead, list[Facts]]:
         """Bring head and file together where a crash or a hand left them apart.
 
         Returns the head and what the trail must note of it. A line whose writer died before it
@@ -272,7 +272,7 @@ class TrailFiles:
                 notes.append(self._set_aside(file, head, rest))
         return head, notes
 
-    def _caught_up(self, head: TrailHead, octets: bytes) -> tuple[TrailHead, bytes]:
+    def _caught_up(self, head: ChainHead, octets: bytes) -> tuple[ChainHead, bytes]:
         """Return the head after the whole lines that follow it, and the octets after them."""
         while b"\n" in octets:
             first, newline, rest = octets.partition(b"\n")
@@ -283,12 +283,12 @@ class TrailFiles:
             octets = rest
         return head, octets
 
-    def _follows(self, head: TrailHead, line: TrailLine) -> bool:
+    def _follows(self, head: ChainHead, line: ChainLine) -> bool:
         if line.link != linked(self.key, head.link, line.body):
             return False
         return line.number == head.number + 1
 
-    def _set_aside(self, file: int, head: TrailHead, octets: bytes) -> Facts:
+    def _set_aside(self, file: int, head: ChainHead, octets: bytes) -> Facts:
         digest = hashlib.sha256(octets).hexdigest()
         aside = self.folder / f"torn-{head.month}-{digest[:16]}"
         # It may be of a writer that died before the next step, or a link that somebody laid there.
@@ -314,9 +314,9 @@ def _file(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def _no_line(month: str) -> TrailHead:
+def _no_line(month: str) -> ChainHead:
     """Return the head of a chain without lines, whose first stands in ``month``."""
-    return TrailHead(0, GENESIS, month, 0)
+    return ChainHead(0, GENESIS, month, 0)
 
 
 def _wait_for(lock: int) -> None:
@@ -334,9 +334,9 @@ def _wait_for(lock: int) -> None:
             return
 
 
-def _head_after(head: TrailHead, number: int, link: str, line: bytes) -> TrailHead:
+def _head_after(head: ChainHead, number: int, link: str, line: bytes) -> ChainHead:
     """Return the head after one more line of the same month."""
-    return TrailHead(number, link, head.month, head.size + len(line))
+    return ChainHead(number, link, head.month, head.size + len(line))
 
 
 def _write(file: int, octets: bytes, size: int) -> None:

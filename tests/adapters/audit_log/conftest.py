@@ -6,26 +6,26 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.audit_log.audit_log import StoredAuditLog
+from broker.adapters.audit_log.hash_chain import Anchors
+from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.audit_log.person_keys import PersonKeys
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
-from broker.adapters.trail.audit_trail import KeptTrail
-from broker.adapters.trail.hash_chain import Anchors
-from broker.adapters.trail.monthly_files import TrailFiles
-from broker.adapters.trail.person_keys import PersonKeys
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from tests.plugins.trail_bench import KEY, fill
+from tests.plugins.audit_bench import KEY, fill
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> TrailFiles:
+def journal(tmp_path: Path) -> AuditFiles:
     """Give an empty journal."""
     (tmp_path / "audit").mkdir(mode=0o700)
-    return TrailFiles(tmp_path / "audit", KEY)
+    return AuditFiles(tmp_path / "audit", KEY)
 
 
 @pytest.fixture
-def two_months(journal: TrailFiles) -> TrailFiles:
+def two_months(journal: AuditFiles) -> AuditFiles:
     """Give a journal with seven lines of October and seven of November."""
     return fill(journal)
 
@@ -43,10 +43,10 @@ def logged() -> list[Mapping[str, Any]]:
 
 
 @pytest.fixture
-def trail(journal: TrailFiles, store: Store, logged: list[Mapping[str, Any]]) -> KeptTrail:
+def trail(journal: AuditFiles, store: Store, logged: list[Mapping[str, Any]]) -> StoredAuditLog:
     """Give a trail over journal and store."""
 
     def tell(event: str, **facts: str | int | None) -> None:
         logged.append({"event": event, **facts})
 
-    return KeptTrail(journal, PersonKeys(store, LookupHmacs("k1", b"i" * 32)), Anchors(store, ""), tell)
+    return StoredAuditLog(journal, PersonKeys(store, LookupHmacs("k1", b"i" * 32)), Anchors(store, ""), tell)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.trail.hash_chain import GENESIS, TrailHead, head_octets, read, written
-from broker.adapters.trail.monthly_files import HEAD, TrailFiles
-from broker.adapters.trail.verification import VerificationReport, verify
+from broker.adapters.audit_log.hash_chain import GENESIS, ChainHead, head_octets, read, written
+from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.verification import VerificationReport, verify
 from broker.core.errors import AuditUnavailable
+from tests.plugins.audit_bench import KEY, NOVEMBER, NOW, OCTOBER
 from tests.plugins.drawn import BESIDE_FIXTURES, drawn
-from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
 
 Spoil = Callable[[Path], object]
 
@@ -36,7 +36,7 @@ def _forged(folder: Path) -> None:
     """Write a whole chain with another key, head and all."""
     for each in folder.iterdir():
         each.unlink()
-    other = TrailFiles(folder, b"b" * 32)
+    other = AuditFiles(folder, b"b" * 32)
     for _ in range(14):
         other.append(NOW, {"event": "decided"}, sync=False)
 
@@ -48,7 +48,7 @@ def _older_head(folder: Path) -> None:
     path.write_bytes(b"".join(whole[:-2]))
     line = read(whole[-3][:-1])
     assert line is not None
-    head = TrailHead(line.number, line.link, "2026-11", sum(map(len, whole[:-2])))
+    head = ChainHead(line.number, line.link, "2026-11", sum(map(len, whole[:-2])))
     (folder / HEAD).write_bytes(head_octets(KEY, head))
 
 
@@ -125,7 +125,7 @@ TAMPERINGS: dict[str, tuple[Spoil, str]] = {
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)
-def test_every_tampering_is_found_and_its_place_named(two_months: TrailFiles, name: str) -> None:
+def test_every_tampering_is_found_and_its_place_named(two_months: AuditFiles, name: str) -> None:
     """Issue: audit verify finds a changed, removed, reordered, inserted or replayed line, a removed month, a cut."""
     assert verify(two_months).findings == []
     spoil, logged = TAMPERINGS[name]
@@ -134,7 +134,7 @@ def test_every_tampering_is_found_and_its_place_named(two_months: TrailFiles, na
 
 
 @pytest.mark.parametrize("name", [each for each in TAMPERINGS if "head" not in each])
-def test_what_was_tampered_with_is_still_found_after_more_was_written(two_months: TrailFiles, name: str) -> None:
+def test_what_was_tampered_with_is_still_found_after_more_was_written(two_months: AuditFiles, name: str) -> None:
     """No later line covers it up: the chain goes on from the head, not from what the file says."""
     TAMPERINGS[name][0](two_months.folder)
     for _ in range(3):
@@ -142,14 +142,14 @@ def test_what_was_tampered_with_is_still_found_after_more_was_written(two_months
     assert verify(two_months).findings
 
 
-def test_a_whole_chain_is_well(two_months: TrailFiles) -> None:
+def test_a_whole_chain_is_well(two_months: AuditFiles) -> None:
     """The control: fourteen lines in two months, each month begun by a line of its own."""
     report = verify(two_months)
     assert (report.findings, report.notes, report.lines, report.number) == ([], [], 14, 14)
     assert two_months.months() == ["2026-10", "2026-11"]
 
 
-def test_a_cut_with_the_head_of_then_is_found_by_what_the_store_remembers(two_months: TrailFiles) -> None:
+def test_a_cut_with_the_head_of_then_is_found_by_what_the_store_remembers(two_months: AuditFiles) -> None:
     """Who kept an older head can cut the tail back to it, but not past the anchor in the store."""
     whole = verify(two_months)
     _older_head(two_months.folder)
@@ -159,7 +159,7 @@ def test_a_cut_with_the_head_of_then_is_found_by_what_the_store_remembers(two_mo
     assert verify(two_months, {12: "f" * 64}).findings
 
 
-def test_without_its_head_nothing_more_is_written(two_months: TrailFiles) -> None:
+def test_without_its_head_nothing_more_is_written(two_months: AuditFiles) -> None:
     """Otherwise whoever removes the head and the tail would have the broker itself hide the cut."""
     (two_months.folder / HEAD).unlink()
     with pytest.raises(AuditUnavailable, match="missing or not ours"):
@@ -169,7 +169,7 @@ def test_without_its_head_nothing_more_is_written(two_months: TrailFiles) -> Non
     assert (report.findings, report.number) == ([], 15)
 
 
-def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: TrailFiles) -> None:
+def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: AuditFiles) -> None:
     """An old month can go; the chain stays whole, because a line binds what the month ended with."""
     for wrong in ("2026-11", "2026-09"):
         with pytest.raises(AuditUnavailable, match="is not the oldest month"):
@@ -181,7 +181,7 @@ def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: Trail
 
 
 @pytest.mark.parametrize("month", ["2026-08", "2026-10", "2026-11", "2026-12", "2027-01", ""])
-def test_only_the_oldest_month_may_go(two_months: TrailFiles, month: str) -> None:
+def test_only_the_oldest_month_may_go(two_months: AuditFiles, month: str) -> None:
     """One from the middle would leave a gap that the trail itself explains away; the open one is written to."""
     two_months.append(NOW.replace(month=12), {"event": "decided"}, sync=False)
     files = {path: path.read_bytes() for path in two_months.folder.iterdir()}
@@ -194,7 +194,7 @@ def test_only_the_oldest_month_may_go(two_months: TrailFiles, month: str) -> Non
     assert {path: path.read_bytes() for path in two_months.folder.iterdir()} == files
 
 
-def test_the_one_month_there_is_may_not_go(journal: TrailFiles) -> None:
+def test_the_one_month_there_is_may_not_go(journal: AuditFiles) -> None:
     """It is the oldest and the open one: the next line would have nothing to follow."""
     journal.append(NOW, {"event": "decided"}, sync=False)
     with pytest.raises(AuditUnavailable, match="the one that is open"):
@@ -203,7 +203,7 @@ def test_the_one_month_there_is_may_not_go(journal: TrailFiles) -> None:
 
 
 def test_the_line_that_deletes_a_month_is_on_the_disk_first(
-    two_months: TrailFiles, monkeypatch: pytest.MonkeyPatch
+    two_months: AuditFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A power cut in between leaves the month and its announcement, never a gap that no line explains."""
     steps: list[str] = []
@@ -217,7 +217,7 @@ def test_the_line_that_deletes_a_month_is_on_the_disk_first(
         steps.append("folder")
         fsync(folder)
 
-    monkeypatch.setattr("broker.adapters.trail.monthly_files.os.fdatasync", lambda _: steps.append("line"))
+    monkeypatch.setattr("broker.adapters.audit_log.monthly_files.os.fdatasync", lambda _: steps.append("line"))
     monkeypatch.setattr(Path, "unlink", unlinked)
     monkeypatch.setattr(os, "fsync", synced)
     two_months.delete("2026-10", NOW)
@@ -233,7 +233,7 @@ def test_the_line_that_deletes_a_month_is_on_the_disk_first(
     ],
 )
 def test_a_line_by_who_has_the_key_is_held_to_the_chain_too(
-    two_months: TrailFiles, facts: dict[str, str], number: int, what: str
+    two_months: AuditFiles, facts: dict[str, str], number: int, what: str
 ) -> None:
     """A broker with a fault, or a thief of the key: a right link alone makes no right line."""
     path = two_months.folder / NOVEMBER
@@ -246,7 +246,7 @@ def test_a_line_by_who_has_the_key_is_held_to_the_chain_too(
     assert verify(two_months).findings[0].what == what
 
 
-def test_a_month_opens_after_the_one_before_it(journal: TrailFiles) -> None:
+def test_a_month_opens_after_the_one_before_it(journal: AuditFiles) -> None:
     """One that claims another past, by a right link, is found: what was in between may be gone."""
     head = journal.append(NOW, {"event": "decided"}, sync=False)
     opening = {"event": "opened", "month": "2026-11", "after": GENESIS}
@@ -254,7 +254,7 @@ def test_a_month_opens_after_the_one_before_it(journal: TrailFiles) -> None:
     assert [each.what for each in verify(journal).findings] == ["opens a month where none begins"]
 
 
-def test_a_clock_set_back_opens_no_month_again(two_months: TrailFiles) -> None:
+def test_a_clock_set_back_opens_no_month_again(two_months: AuditFiles) -> None:
     """The lines stay where they are written, in their order."""
     two_months.append(NOW - timedelta(days=90), {"event": "decided"}, sync=False)
     assert (verify(two_months).findings, two_months.months()) == ([], ["2026-10", "2026-11"])
@@ -266,7 +266,7 @@ def _found(report: VerificationReport) -> bool:
 
 @settings(max_examples=drawn(120), deadline=None, suppress_health_check=BESIDE_FIXTURES)
 @given(drawn=st.data())
-def test_any_single_edit_is_found(two_months: TrailFiles, drawn: st.DataObject) -> None:
+def test_any_single_edit_is_found(two_months: AuditFiles, drawn: st.DataObject) -> None:
     """Law: an octet changed, put in or taken out, or two lines in each other's place, anywhere, is never unseen."""
     path = two_months.folder / drawn.draw(st.sampled_from((OCTOBER, NOVEMBER)))
     before = path.read_bytes()
@@ -290,7 +290,7 @@ def test_any_single_edit_is_found(two_months: TrailFiles, drawn: st.DataObject) 
         path.write_bytes(before)
 
 
-def test_the_first_line_follows_nothing(journal: TrailFiles) -> None:
+def test_the_first_line_follows_nothing(journal: AuditFiles) -> None:
     """A chain begins with the link of noughts, so that its beginning cannot be cut off unseen."""
     journal.append(NOW, {"event": "decided"}, sync=True)
     line = read(journal.path("2026-10").read_bytes().splitlines()[0])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.telling.metrics import counting_folder
+from broker.adapters.observability.metrics import counting_folder
 
 SHOWN: Final = 12  # characters of a digest that people are shown
 _BEGINNING: Final = "policies-"
