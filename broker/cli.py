@@ -99,30 +99,23 @@ def serve() -> None:
     SIGHUP reads everything again, if it is sound.
     """
     with uncollected():
-        # Both: broker work is forked from the server, and reads nothing again.
-        from broker.app import background_work, gunicorn_server  # noqa: F401, PLC0415 - no other command needs a web server
+        from broker.app import gunicorn_server  # noqa: PLC0415 - no other command needs a web server
 
-    gunicorn_server.serve(configuration, _work_for)
-
-
-def _work_for(server: int) -> None:
-    """Run ``broker work`` in a child of a server; SystemExit, as every command ends."""
-    work.main(["--server", str(server)], prog_name="broker work")
+    gunicorn_server.serve(configuration)
 
 
 @broker.command(short_help="Do the work beside the logins: enrolments, letters, feeds.")
-@click.option("--server", type=int, hidden=True, help="The broker serve that this one ends with.")
 @printing_faults
-def work(server: int | None) -> None:
-    """Carry out enrolments and letters, and fetch feeds, until SIGTERM; broker serve starts it.
+def work() -> None:
+    """Carry out enrolments and letters, and fetch feeds, until SIGTERM.
 
-    Run it by itself where another server serves the broker. One works on a machine: a second waits
-    until the first has ended. SIGHUP reads everything again, if it is sound.
+    Run one on each machine, beside broker serve; a second one exits with 78. SIGHUP reads
+    everything again, if it is sound.
     """
     with uncollected():
         from broker.app import background_work  # noqa: PLC0415 - no other command works beside logins
 
-    background_work.work(configuration, server)
+    background_work.work(configuration)
 
 
 @broker.command(short_help="Check everything that the broker is made of.")

@@ -45,7 +45,7 @@ from broker.app import configured_texts, staff_view
 from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
-from broker.app.named_configuration import keep_no_tls_secrets, read_config
+from broker.app.named_configuration import configuration, keep_no_tls_secrets
 from broker.app.personal_data import OwnStoredData
 from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
@@ -83,7 +83,7 @@ def create_app(settings: Config | None = None) -> Flask:
         raise ConfigurationFaults([Fault("python", "runs with -O", mend)])
     keep_no_tls_secrets()
     application_log.configure()
-    parts = assemble(settings or read_config())
+    parts = assemble(settings or configuration())
     config = parts.config
     app = _Application("broker.adapters.web", static_url_path="/static")
     if config.serve.proxies:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from threading import Semaphore
+from threading import Event, Semaphore
 
 from broker.adapters.library_systems.entry_points import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
@@ -22,7 +22,6 @@ from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.web.signup.content_files import Texts
 from broker.app import open_sinks, policy_surroundings, sealed_stores
 from broker.app.policy_surroundings import PolicySurroundings, tried
-from broker.app.work_folder import WakeSignal
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
@@ -96,7 +95,7 @@ class Parts:
     texts: Texts
     metrics: Metrics
     log_budget: LogBudget
-    wake: WakeSignal
+    wake: Event
     messages: MessageLog | None = None
 
     @property
@@ -143,7 +142,7 @@ def assemble(settings: config.Config) -> Parts:
     opened = _opened(settings)
     ring, store = opened.keys, opened.store
     trail = open_sinks.told_trail(opened.trail, store, opened.sinks)
-    wake = WakeSignal(settings.state)
+    wake = Event()
     waiting = _waiting(settings)
     breaker = CircuitBreaker(opened.library, now)
     library = LockedChanges(breaker, store, ring.index, now)
@@ -295,11 +294,7 @@ class _Pins:
 
 
 def _pins(
-    settings: config.Config,
-    opened: _Opened,
-    library: LockedChanges,
-    wake: WakeSignal,
-    tell: TellPort,
+    settings: config.Config, opened: _Opened, library: LockedChanges, wake: Event, tell: TellPort
 ) -> _Pins:
     store, index = opened.store, opened.keys.index
     codes = MailedCodes(store, index, now)

@@ -1,17 +1,13 @@
-"""The folder by which the web workers of a machine and its ``broker work`` know of each other."""
+"""The file that shows the web workers of a machine whether its ``broker work`` runs."""
 
 import fcntl
 import json
 import os
-import select
-import stat
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from threading import Event
 from typing import Any, Final
 
 DISTRIBUTION: Final = "library-identity-broker"  # whose version the broker's is
@@ -19,13 +15,11 @@ DISTRIBUTION: Final = "library-identity-broker"  # whose version the broker's is
 _RELEASE: Final = version(DISTRIBUTION)
 _FOLDER: Final = "work"
 _LOCK: Final = "lock"
-_PIPE: Final = "wake"
 _LARGEST: Final = 4096
 _SILENT_FOR: Final = 60.0  # seconds without a sign of life after which something is wrong
+_LOCK_TRIES: Final = 20
+_LOCK_PAUSE_S: Final = 0.1
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
-_WAKE: Final = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW
-# Read and write: with a writer of its own the pipe never ends, whatever process comes and goes.
-_LISTEN: Final = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ def sign_of_life(state: Path) -> SignOfLife | None:
 
 def _said(lock: int) -> SignOfLife:
     """Read the sign of life; one that is not written yet says nothing wrong."""
-    said: Mapping[str, Any] = {}
+    said: dict[str, Any] = {}
     with suppress(OSError, ValueError):
         said = json.loads(os.pread(lock, _LARGEST, 0))
     age = time.time() - os.fstat(lock).st_mtime
@@ -103,12 +97,15 @@ class WorkLock:
         self._lock = os.open(self.folder / _LOCK, flags, 0o600)
 
     def take(self) -> bool:
-        """Take the lock; False while another process holds it."""
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        """Take the lock; False if another process holds it for two seconds."""
+        for _ in range(_LOCK_TRIES):
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # a web worker that looks holds it for a moment
+                time.sleep(_LOCK_PAUSE_S)
+            else:
+                return True
+        return False
 
     def holder(self) -> int:
         """Return the id of the process that holds it, as it said; 0 where it has not said."""
@@ -122,67 +119,3 @@ class WorkLock:
             os.utime(self._lock)
             os.pwrite(self._lock, octets, 0)
             os.ftruncate(self._lock, len(octets))
-
-    @contextmanager
-    def listening(self) -> Iterator["WakeListener"]:
-        """Yield the reading end of the pipe by which web workers wake this process; OSError."""
-        path = self.folder / _PIPE
-        with suppress(FileExistsError):  # another process may make it at this moment
-            os.mkfifo(path, 0o600)
-        pipe = os.open(path, _LISTEN)
-        try:
-            if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
-                raise FileExistsError(17, "is no pipe; remove it", str(path))
-            yield WakeListener(pipe)
-        finally:
-            os.close(pipe)
-
-
-class WakeListener:
-    """The reading end of the pipe."""
-
-    def __init__(self, pipe: int) -> None:
-        """Take the descriptor of the pipe, opened to read and write without blocking."""
-        self._pipe = pipe
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until woken, at most ``seconds``; return whether that happened."""
-        readable, _, _ = select.select([self._pipe], [], [], seconds)
-        if not readable:
-            return False
-        with suppress(BlockingIOError):
-            while os.read(self._pipe, _LARGEST):
-                pass
-        return True
-
-    def wake(self) -> None:
-        """Wake this process itself: a signal that came in may not wait for the next second."""
-        with suppress(OSError):
-            os.write(self._pipe, b".")
-
-
-class WakeSignal:
-    """Wakes ``broker work`` of this machine, and the loops of this process where it has some."""
-
-    def __init__(self, state: Path) -> None:
-        """Take the folder of the state; the pipe need not be there."""
-        self._pipe = state / _FOLDER / _PIPE
-        self.local = Event()
-
-    def set(self) -> None:
-        """Wake; where none listens it finds what is due by itself, once it runs."""
-        self.local.set()
-        with suppress(OSError):  # nobody listens, or the pipe is full of what will wake it
-            pipe = os.open(self._pipe, _WAKE)
-            try:
-                os.write(pipe, b".")
-            finally:
-                os.close(pipe)
-
-    def clear(self) -> None:
-        """Make the next ``wait`` sleep again."""
-        self.local.clear()
-
-    def wait(self, timeout: float) -> bool:
-        """Wait until a part of this process sets it, at most ``timeout`` seconds."""
-        return self.local.wait(timeout)

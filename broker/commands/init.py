@@ -23,13 +23,14 @@ _FOR_WAYF: Final = """\
 Next:
   export BROKER_CONFIG={config}
   broker check    # names each place that is left to fill in
-  broker serve"""
+  broker serve    # and, in another terminal: broker work"""
 _FOR_DEMO: Final = """\
 Next:
   broker demo --around {folder} &    # WAYF, library system, services and mailbox around it
   export BROKER_CONFIG={config}
   broker check
   broker serve &
+  broker work &
   then log in at {library}"""
 
 

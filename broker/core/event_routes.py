@@ -83,8 +83,6 @@ class EventKind(Enum):
     RELOAD_REFUSED = auto()
     WORKER_WAITS = auto()
     WORK_STARTED = auto()  # broker work, or its next configuration
-    WORK_WAITS = auto()  # it found another on this machine
-    WORK_DIED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +161,6 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
     EventKind.WORKER_WAITS: _logged("worker_waits"),
     EventKind.WORK_STARTED: _logged("work_started", Sink.METRIC),
-    EventKind.WORK_WAITS: _logged("work_waits"),
-    EventKind.WORK_DIED: _alarm("work_died"),
     # What the use cases tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
 }

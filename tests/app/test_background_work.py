@@ -1,6 +1,5 @@
-"""``broker work``: started and watched by serve, alone on its machine, and missed by no login."""
+"""``broker work``, the only one on its machine, and the thread of a web worker that reloads."""
 
-import errno
 import json
 import os
 import re
@@ -14,19 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from werkzeug.test import Client
 
-from broker.adapters.telling import application_log, metrics
-from broker.app import findings, live_reload, watched_work, work_folder
+from broker.adapters.telling import metrics
+from broker.app import findings, live_reload, work_folder
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
-from broker.app.background_work import _Told, _work_on
-from broker.app.gunicorn_server import Mounted, _end_reload, _start_reload
-from broker.app.watched_work import WatchedWork
-from broker.app.work_folder import WakeSignal, WorkLock
+from broker.app.reloading_application import ReloadingApplication
+from broker.app.work_folder import WorkLock
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
@@ -38,8 +35,7 @@ from broker.demo.run.demo_folder import Setting
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
-from broker.files import durable_files
-from broker.files.settings.config import Config, load
+from broker.files.settings.config import load
 from broker.use_cases.person_records import person_key
 from broker.use_cases.records import WRITES
 from tests.plugins.ports import free_port
@@ -107,31 +103,6 @@ def test_the_lock_is_one_process_and_ends_with_it(tmp_path: Path) -> None:
     assert second.take()
 
 
-def test_a_request_wakes_it_at_once_and_is_never_lost(tmp_path: Path) -> None:
-    """Nobody listens, someone listens, the pipe is full: setting the signal never fails and never waits."""
-    wake = WakeSignal(tmp_path)
-    wake.set()
-    assert wake.wait(0)
-    with WorkLock(tmp_path).listening() as pipe:
-        assert not pipe.wait(0)
-        for _ in range(70_000):
-            wake.set()
-        assert pipe.wait(0)
-        assert not pipe.wait(0)
-        waking = threading.Timer(0.05, wake.set)
-        waking.start()
-        assert pipe.wait(60)
-        waking.join()
-
-
-def test_something_else_in_the_place_of_the_pipe_is_refused(tmp_path: Path) -> None:
-    """A file there would grow with every request."""
-    lock = WorkLock(tmp_path)
-    (tmp_path / "work" / "wake").write_bytes(b"")
-    with pytest.raises(FileExistsError, match="is no pipe"), lock.listening():
-        pass
-
-
 def test_a_check_misses_it_only_beside_a_server(parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first start nothing is missing; an older one that runs is found whatever serves."""
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
@@ -143,72 +114,6 @@ def test_a_check_misses_it_only_beside_a_server(parts: Parts, tmp_path: Path, mo
     assert lock.take()
     (tmp_path / "state" / "work" / "lock").write_text(json.dumps({"pid": 7, "release": "0.0.1"}))
     assert list(findings._work(parts)) == [f"work: broker work is of release 0.0.1, this is {RELEASE}: restart it"]
-
-
-# The watching
-
-
-def test_a_child_that_dies_is_started_again_after_pauses_that_grow(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A second, two, four, half a minute at most; after a minute of life the first pause again. Each death is told."""
-    now, told, starts = [0.0], [], []
-    monkeypatch.setattr(watched_work, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(watched_work, "_tell", lambda event: told.append(event.facts["again_after_seconds"]))
-    work = WatchedWork(lambda: subprocess.Popen([sys.executable, "-c", ""]), tmp_path)
-    for _ in range(400):
-        before = work._child
-        work.look()
-        if work._child is not None and work._child is not before:
-            starts.append(now[0])
-            work._child.wait()
-        now[0] += 0.5
-    assert len(starts) >= 7
-    assert told[:7] == [1, 2, 4, 8, 16, 30, 30]
-    now[0] += 100
-    work._began, work._child = now[0] - 61, None
-    work._due = now[0]
-    work.look()
-    assert work._child
-    work._child.wait()
-    now[0] += 61
-    work.look()
-    assert told[-1] == 1
-
-
-def test_a_machine_without_room_for_it_serves_on(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """A start that the system refuses is told and tried again; the server goes on."""
-    application_log.configure()  # commands, which other tests run, tell it elsewhere
-
-    def begin() -> "subprocess.Popen[bytes]":
-        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-
-    work = WatchedWork(begin, tmp_path)
-    work.look()
-    work.look()
-    work.reload()
-    work.end()
-    assert capfd.readouterr().out.count("BlockingIOError") == 1
-
-
-def test_a_reload_waits_until_the_child_works(tmp_path: Path) -> None:
-    """Before it listens to signals it would die of one; what it had read by then may be old."""
-    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
-    work = WatchedWork(lambda: subprocess.Popen(sleeping), tmp_path)
-    work.look()
-    assert work._child
-    work.reload()
-    work.look()
-    assert work._child.poll() is None
-    lock = WorkLock(tmp_path)
-    assert lock.take()
-    lock.tell_alive(0)
-    work.look()  # another works, the child waits
-    assert work._child.poll() is None
-    (tmp_path / "work" / "lock").write_text(json.dumps({"pid": work._child.pid}))
-    work.look()
-    assert work._child.wait(60) == -signal.SIGHUP
-    work.end()
 
 
 # The process
@@ -259,14 +164,14 @@ def parts(setting: Setting, environ: dict[str, str]) -> Parts:
 
 
 @contextmanager
-def working(environ: dict[str, str], log: Path, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
+def working(environ: dict[str, str], log: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``broker work``."""
     command = [sys.executable, "-m", "broker.cli", "work", *more]
     with log.open("ab") as out, started(command, environ, stdout=out, stderr=out) as running:
         yield running
 
 
-def runs(parts: Parts, running: "subprocess.Popen[bytes]") -> bool:
+def runs(parts: Parts, running: subprocess.Popen[bytes]) -> bool:
     """Say whether this process is the one that works."""
     said = work_folder.sign_of_life(parts.config.state)
     return said is not None and said.pid == running.pid
@@ -301,30 +206,6 @@ def test_an_enrolment_is_carried_out_by_another_process_while_a_request_waits(
         assert (waited.state, waited.id == made.id) == (EnrolmentState.DONE, False)
 
 
-def test_of_two_on_one_machine_the_second_waits_and_takes_over(
-    parts: Parts, environ: dict[str, str], tmp_path: Path, koha: tuple[Any, str]
-) -> None:
-    """It says so in one sentence; when the first is killed in the middle of an enrolment it makes the one borrower."""
-    library, _ = koha
-    with working(environ, tmp_path / "first") as first:
-        until(lambda: runs(parts, first))
-        with working(environ, tmp_path / "second") as second:
-            until(lambda: "waits until that has ended" in (tmp_path / "second").read_text())
-            library.faults.slow = 0.3
-            asked = len(library.access.lines())
-            parts.enrolments.request(ASTA, wanted())
-            until(lambda: len(library.access.lines()) > asked)
-            assert runs(parts, first)
-            first.kill()
-            until(lambda: runs(parts, second))
-            library.faults.slow = 0
-            until(lambda: is_made(parts, ASTA))
-            rows = [row for row in library.patrons.rows() if row["userid"] == CPR]
-            assert len(rows) == 1
-    said = [line for line in (tmp_path / "second").read_text().splitlines() if line.startswith("broker work")]
-    assert said == [f"broker work runs on this machine (process {first.pid}); this one waits until that has ended"]
-
-
 @pytest.mark.slow(seconds=12)
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
 def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
@@ -348,30 +229,18 @@ def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
     assert len(mailbox.mails()) == 1
 
 
-def test_it_ends_in_order(parts: Parts, environ: dict[str, str], tmp_path: Path) -> None:
-    """By SIGTERM, working or waiting: exit code 0, no traceback, and the next goes on."""
-    logs = [tmp_path / name for name in ("first", "second", "third")]
-    with working(environ, logs[0]) as first:
+def test_a_second_one_on_a_machine_does_not_start(parts: Parts, environ: dict[str, str], tmp_path: Path) -> None:
+    """It exits with 78 and one sentence; after the first has ended, in order, the next one starts."""
+    with working(environ, tmp_path / "first") as first:
         until(lambda: runs(parts, first))
-        with working(environ, logs[1]) as second:
-            until(lambda: "waits" in logs[1].read_text())
-            first.terminate()
-            assert first.wait(60) == 0
-            until(lambda: runs(parts, second))
-            with working(environ, logs[2]) as third:
-                until(lambda: "waits" in logs[2].read_text())
-                third.terminate()
-                assert third.wait(60) == 0
-            assert runs(parts, second)
-    assert [each for each in logs if "Traceback" in each.read_text()] == []
-
-
-def test_it_ends_with_the_server_that_started_it(parts: Parts, environ: dict[str, str], tmp_path: Path) -> None:
-    """A server that was killed leaves no work behind that the next would have to wait for."""
-    with working(environ, tmp_path / "log", "--server", str(os.getpid() + 1)) as orphan:
-        assert orphan.wait(60) == 0
-    with working(environ, tmp_path / "log", "--server", str(os.getpid())) as running:
-        until(lambda: runs(parts, running))
+        with working(environ, tmp_path / "second") as second:
+            assert second.wait(60) == 78
+        assert f"another broker work runs on this machine (process {first.pid})" in (tmp_path / "second").read_text()
+        first.terminate()
+        assert first.wait(60) == 0
+    assert "Traceback" not in (tmp_path / "first").read_text()
+    with working(environ, tmp_path / "third") as third:
+        until(lambda: runs(parts, third))
 
 
 def test_a_reload_is_taken_if_it_is_sound(
@@ -401,39 +270,6 @@ def test_a_reload_is_taken_if_it_is_sound(
         until(lambda: is_made(parts, ASTA))
 
 
-def test_a_reload_told_during_a_reload_is_not_lost(setting: Setting, environ: dict[str, str]) -> None:
-    """While everything is read and opened, for a second or more, it has changed again: it is read once more."""
-    config = load(setting.config, environ)
-    durable_files.make_state(config.state)
-    lock, reads = WorkLock(config.state), []
-
-    def read() -> Config:
-        reads.append(load(setting.config, environ))
-        if len(reads) < 3:
-            told.by_signal(signal.SIGHUP, None)
-        else:
-            told.end = True
-        return reads[-1]
-
-    with lock.listening() as pipe:
-        told = _Told(pipe, None, reload=True)
-        ending = threading.Timer(120, told.by_signal, (signal.SIGTERM, None))
-        ending.start()
-        _work_on(read, config, lock, told)
-        ending.cancel()
-    assert len(reads) == 3
-
-
-def test_a_pipe_that_another_makes_at_the_same_moment_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two that are started together both look before either has made it."""
-    lock = WorkLock(tmp_path)
-    os.mkfifo(tmp_path / "work" / "wake", 0o600)
-    monkeypatch.setattr(Path, "exists", lambda _: False)
-    with lock.listening() as pipe:
-        WakeSignal(tmp_path).set()
-        assert pipe.wait(60)
-
-
 def test_a_record_of_a_newer_release_is_left_to_that(parts: Parts) -> None:
     """Work that is older than the web workers changes nothing of what it cannot read, and keeps no lease on it."""
     parts.enrolments.request(ASTA, wanted())
@@ -459,10 +295,8 @@ def folder(setting: Setting, tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-def test_an_application_starts_no_thread_and_a_worker_of_serve_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """``create_app`` leaves threads to the host; ``serve`` starts one in the worker, which ends when told to."""
+def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It survives no fork, so nothing starts it before; the first request is decided by what is on disk by then."""
     started: list[threading.Thread] = []
     start = threading.Thread.start
 
@@ -474,20 +308,29 @@ def test_an_application_starts_no_thread_and_a_worker_of_serve_one(
     # Servers of other tests live in this process, and begin and end threads as they like.
     asking = threading.current_thread()
     monkeypatch.setattr(threading.Thread, "start", noted)
-    app = create_app(load(folder / "broker.toml", {}))
-    app.test_client().get("/readyz")
+    parts = assemble(load(folder / "broker.toml", {}))
+    app = ReloadingApplication(create_app(parts.config), parts)
+    policies = parts.policies.current
+    student = folder / "policies" / "student.yaml"
+    student.write_text(student.read_text().replace("precedence: 20", "precedence: 21"))
     assert started == []
-    worker = SimpleNamespace(wsgi=Mounted(app, app.extensions["broker"]))
-    _start_reload(worker)
-    (thread,) = started
-    assert thread.is_alive()
-    _end_reload(None, worker)
-    thread.join(60)
-    assert not thread.is_alive()
+    for _ in range(2):
+        assert Client(app).get("/healthz").status_code == 200
+    assert [thread.name for thread in started] == ["reload"]
+    assert started[0].daemon
+    assert parts.policies.current.digest != policies.digest
+
+
+def test_below_a_path_the_application_finds_its_own(folder: Path) -> None:
+    """A base_url with a path mounts it there, for every server."""
+    file = folder / "broker.toml"
+    file.write_text(file.read_text().replace('localhost:48080"\n', 'localhost:48080/broker"\nshared_origin = true\n'))
+    client = Client(ReloadingApplication.from_config(load(file, {})))
+    assert [client.get(path).status_code for path in ("/broker/healthz", "/healthz")] == [200, 404]
 
 
 def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:
-    """What is changed on disk is in force once the host, or the worker's thread, has called ``refresh``."""
+    """What is changed on disk is in force once the thread has called ``refresh``."""
     app = create_app(load(folder / "broker.toml", {}))
     parts: Parts = app.extensions["broker"]
     policies, metadata = parts.policies.current, parts.metadata.current

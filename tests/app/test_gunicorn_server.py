@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
 from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
@@ -21,12 +20,8 @@ import pytest
 from gunicorn.config import Config as Settings
 
 from broker.adapters.telling import application_log
-from broker.app.assembly import Parts, assemble
-from broker.app.gunicorn_server import Terse
-from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.wanted_borrower import WantedBorrower
+from broker.app.gunicorn_server import QuietLogger
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from tests.plugins.ports import free_port
 from tests.plugins.programs import children, started
 
@@ -65,7 +60,7 @@ class Server:
 
     def workers(self) -> frozenset[int]:
         """Give the web workers of the moment."""
-        return children(self.running.pid).web
+        return children(self.running.pid)
 
     def log(self) -> str:
         """Give what it has written so far."""
@@ -152,16 +147,6 @@ def unchanged(lasting: Server) -> Server:
     return lasting
 
 
-def work(server: Server) -> frozenset[int]:
-    """Give the broker work that it has started."""
-    return children(server.running.pid).work
-
-
-def parts(server: Server) -> Parts:
-    """Open what the server has open, as another worker does."""
-    return assemble(load(server.folder / "broker.toml", {}))
-
-
 def test_no_server_survives_a_start_that_fails(setting: Setting, tmp_path: Path) -> None:
     """A test whose server does not become what it waits for leaves neither it nor a worker running."""
     seen: list[int] = []
@@ -179,31 +164,21 @@ def test_no_server_survives_a_start_that_fails(setting: Setting, tmp_path: Path)
 
 
 def test_it_says_where_it_serves(unchanged: Server) -> None:
-    """Address, version, workers and threads, once, for whoever started it."""
-    said = [line for line in unchanged.log_file.read_text().splitlines() if line.startswith("broker ")]
+    """Address, version, workers and threads; without a proxy in front, what it is not for."""
+    lines = unchanged.log_file.read_text().splitlines()
+    said = [line for line in lines if line.startswith("broker ")]
     release = version("library-identity-broker")
     where = f"at 127.0.0.1:{unchanged.port}, 2 workers of 8 threads"
     assert said == [f"broker {release} serves http://broker.localhost:48080 {where}"]
-
-
-def test_an_address_that_is_in_use_is_one_sentence(unchanged: Server) -> None:
-    """At once, with what to do, and exit code 78: not gunicorn's five tries and a page of its log."""
-    environ = {**os.environ, "BROKER_CONFIG": str(unchanged.folder / "broker.toml")}
-    environ |= {"BROKER_SERVE__BIND": f"127.0.0.1:{unchanged.port}"}
-    second = [sys.executable, "-m", "broker.cli", "serve"]
-    refused = subprocess.run(second, env=environ, capture_output=True, check=False, text=True)
-    what = f"serve.bind: 127.0.0.1:{unchanged.port} cannot be listened at: Address already in use"
-    assert refused.stderr == f"{what} (end what listens there, or write another address and port)\n"
-    assert refused.returncode == 78
+    assert [line for line in lines if line.startswith("serve.proxies is 0: ")] != []
 
 
 def test_sigterm_ends_it_in_order_once_a_request_in_flight_is_answered(server: Server) -> None:
     """The init system stops the broker by SIGTERM: whoever is in the middle of a login gets an answer.
 
-    Exit code 0, no traceback, no worker left, nor broker work.
+    Exit code 0, no traceback, no worker left.
     """
-    until(lambda: work(server))
-    workers = server.workers() | work(server)
+    workers = server.workers()
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as wire:
         wire.sendall(
             b"POST /saml/idp/sso HTTP/1.1\r\nHost: broker\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -222,14 +197,12 @@ def test_sigterm_ends_it_in_order_once_a_request_in_flight_is_answered(server: S
 def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> None:
     """What the administrator changed is in force, by new workers, without a moment in which nobody answers."""
     before = server.workers()
-    until(lambda: "work_started" in server.log())
     server.edit("broker.toml", "[contact]", '[idp]\ndisplay_name = {en = "Renamed", da = "Omdøbt"}\n\n[contact]')
     server.edit("broker.toml", "workers = 2", "workers = 3")
     server.running.send_signal(signal.SIGHUP)
     until(lambda: len(server.workers()) == 3 and not before & server.workers())
     assert "Renamed" in server.get("/saml/idp/metadata")[1]
     until(lambda: '"event": "reloaded"' in server.log())
-    until(lambda: server.log().count('"event": "work_started"') == 2)
 
 
 @pytest.mark.parametrize(
@@ -257,72 +230,6 @@ def test_a_killed_worker_is_replaced(unchanged: Server) -> None:
     os.kill(killed, signal.SIGKILL)
     until(lambda: len(unchanged.workers() - {killed}) == 2)
     assert unchanged.answers()
-
-
-def test_broker_work_that_is_killed_is_missed_and_started_again(unchanged: Server) -> None:
-    """Logins go on meanwhile; log, metrics and readiness say what happened, and what it had counted is not lost."""
-    until(lambda: "work" not in unchanged.notes() and started_works(unchanged))
-    before = started_works(unchanged)
-    (killed,) = work(unchanged)
-    # The server starts the next within a second or two, which a busy machine may need to look.
-    with stopped(unchanged.running.pid):
-        os.kill(killed, signal.SIGKILL)
-        until(lambda: unchanged.notes().get("work", "").startswith("no broker work runs"))
-        assert "broker_work_running 0.0" in unchanged.get("/metrics")[1]
-    until(lambda: "work" not in unchanged.notes())
-    assert work(unchanged) - {killed}
-    until(lambda: started_works(unchanged) > before)
-    assert "broker_work_running 1.0" in unchanged.get("/metrics")[1]
-    (died,) = told(unchanged, "work_died")
-    assert (died["pid"], died["level"]) == (killed, "error")
-    # Longer than the first pause where it had died of another test's faulty file a moment before.
-    assert died["again_after_seconds"] in {1, 2, 4}
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """Let a process do nothing while the block runs."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def started_works(server: Server) -> float:
-    """Give how often broker work was started, as the metrics have it."""
-    (told,) = [line for line in server.get("/metrics")[1].splitlines() if line.startswith("broker_work_starts_total")]
-    return float(told.rpartition(" ")[2])
-
-
-def test_no_broker_work_survives_a_server_that_was_killed(server: Server) -> None:
-    """The next server's would have to wait for it."""
-    until(lambda: work(server))
-    (left,) = work(server)
-    server.running.kill()
-    until(lambda: not Path(f"/proc/{left}").exists())
-
-
-def holds(pid: int, port: int) -> bool:
-    """Say whether a process has a socket open that listens at a port."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = {f"socket:[{each[9]}]" for each in lines if each[3] == "0A" and each[1].endswith(f":{port:04X}")}
-    found = set()
-    for each in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            found.add(str(each.readlink()))
-    return bool(listening & found)
-
-
-def test_broker_work_that_is_started_again_listens_at_no_address_of_the_server(unchanged: Server) -> None:
-    """After a change of serve.bind whoever still connects to the old one is refused, and waits for nobody."""
-    until(lambda: work(unchanged))
-    (killed,) = work(unchanged)
-    os.kill(killed, signal.SIGKILL)
-    until(lambda: work(unchanged) - {killed} and "work" not in unchanged.notes())
-    (again,) = work(unchanged) - {killed}
-    assert [holds(each, unchanged.port) for each in sorted(unchanged.workers())] == [True, True]
-    assert not holds(again, unchanged.port)
 
 
 @pytest.mark.slow
@@ -358,25 +265,6 @@ def test_a_reload_keeps_what_an_edit_has_broken(server: Server) -> None:
     assert (status, "metadata/hub.xml" in json.loads(notes)["metadata"]) == (200, True)
 
 
-def enrolment_of(opened: Parts, person_id: str) -> Enrolment:
-    """Return the enrolment of a person."""
-    found = opened.enrolments.read(person_id)
-    assert found
-    return found
-
-
-def test_an_enrolment_is_tried_whatever_the_web_workers_do(server: Server) -> None:
-    """Each of them may be stuck: broker work is beside them."""
-    opened = parts(server)
-    until(lambda: work(server))
-    for asleep in server.workers():
-        os.kill(asleep, signal.SIGSTOP)
-    opened.enrolments.request("a-person", WantedBorrower(CPR, "student", "STUD", (), date(2036, 1, 1), (), None))
-    until(lambda: enrolment_of(opened, "a-person").attempts == 1)
-    for asleep in server.workers():
-        os.kill(asleep, signal.SIGCONT)
-
-
 def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) -> None:
     """No control socket, lock or cache in a home folder: only the store, the last good policies, the trail change."""
     assert [path for name in ("home", "run", "temporary") for path in (unchanged.folder.parent / name).iterdir()] == []
@@ -392,9 +280,70 @@ def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:
     with socket.create_connection(("127.0.0.1", unchanged.port), timeout=60) as wire:
         wire.sendall(f"GET /?cpr={CPR}&mail=aase@example.org\r\n\r\n".encode())
         assert b" 400 " in wire.recv(1000)
-    until(lambda: "Invalid request" in unchanged.log())
+    assert unchanged.answers()
     assert CPR not in unchanged.log()
     assert "aase" not in unchanged.log()
+
+
+HOST, GET, POST = b"Host: x\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"POST /healthz HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(("octets", "status"), [
+    (b"GET /x\0 HTTP/1.1\r\n" + HOST + b"\r\n", b"400"),
+    (GET + b"X\0Y: 1\r\n\r\n", b"400"),
+    (GET + b"X: 1\0\r\n\r\n", b"400"),
+    (GET + b"X Y: 1\r\n\r\n", b"400"),
+    (GET + b"X: 1\r\n 2\r\n\r\n", b"400"),
+    (GET + HOST + b"\r\n", b"400"),
+    (b"G@T / HTTP/1.1\r\n" + HOST + b"\r\n", b"400"),
+    (b"GET / HTTP/9.9\r\n" + HOST + b"\r\n", b"400"),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
+    (b"GET /" + b"x" * 8190 + b" HTTP/1.1\r\n" + HOST + b"\r\n", b"414"),
+    (GET + b"Cookie: " + b"x" * 16_400 + b"\r\n\r\n", b"431"),
+    (GET + b"".join(b"X-%d: y\r\n" % each for each in range(200)) + b"\r\n", b"431"),
+    (POST + b"Expect: 200-ok\r\nContent-Length: 1\r\n\r\n", b"417"),
+    (POST + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\n", b"400"),
+    (POST + b"Content-Length: 5, 5\r\n\r\n", b"400"),
+    (POST + b"Content-Length: +5\r\n\r\n", b"400"),
+    (POST + b"Content-Length: -1\r\n\r\n", b"400"),
+    (POST + b"Content-Length: 0x5\r\n\r\n", b"400"),
+    (POST + "Content-Length: ²\r\n\r\n".encode("latin-1"), b"400"),
+    (POST + b"Content-Length : 5\r\n\r\n", b"400"),
+    (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
+    (POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n", b"400"),
+    (POST + b"Transfer-Encoding : chunked\r\n\r\n", b"400"),
+    (POST + b"Transfer-Encoding: xchunked\r\n\r\n", b"501"),
+    (POST.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n", b"400"),
+])  # fmt: skip
+def test_an_ambiguous_request_is_refused(unchanged: Server, octets: bytes, status: bytes) -> None:
+    """The connection ends with it, so that nothing behind it is a request, and the log quotes nothing.
+
+    Source: RFC 9112, sections 6.3 and 11.2.
+    """
+    answer = exchanged(unchanged.port, octets + b"GET /healthz?cpr=1403044004 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert unchanged.log() == ""
+
+
+@pytest.mark.parametrize(
+    "head", [GET, POST + b"Content-Length: 1\r\n\r\nx", POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"]
+)
+def test_a_connection_carries_one_request(unchanged: Server, head: bytes) -> None:
+    """Whatever follows a request on its connection is never read as another one."""
+    answer = exchanged(unchanged.port, head + b"\r\n" + GET + b"\r\n")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+def exchanged(port: int, octets: bytes) -> bytes:
+    """Send octets, and return all that comes back until the server closes."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as wire, suppress(ConnectionResetError):
+        wire.sendall(octets)
+        while part := wire.recv(65536):
+            answer += part
+    return answer
 
 
 @pytest.mark.parametrize("header", ["SCRIPT_NAME: /other", "X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off"])
@@ -410,7 +359,7 @@ def test_no_header_moves_a_request_or_says_its_scheme(unchanged: Server, header:
 def test_the_server_tells_no_error_by_its_text(capfd: pytest.CaptureFixture[str]) -> None:
     """What gunicorn would log of a failed request is its address, SAML message included, and a traceback."""
     application_log.configure()
-    log = Terse(Settings())
+    log = QuietLogger(Settings())
     try:
         int(f"of {CPR}")
     except ValueError:

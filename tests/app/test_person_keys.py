@@ -39,7 +39,7 @@ def test_a_process_with_another_key_does_not_start(parts: Parts, name: str, monk
         fit_to_serve(other)
     monkeypatch.setattr("broker.app.assembly.assemble", lambda _: other)
     with pytest.raises(ConfigurationFaults, match=SENTENCE):
-        gunicorn_server._checked(lambda: parts.config)
+        gunicorn_server.read_checked(lambda: parts.config)
     with pytest.raises(ConfigurationFaults, match=SENTENCE):
         background_work.work(lambda: parts.config)
     assert any(SENTENCE in finding for finding in all_findings(other))

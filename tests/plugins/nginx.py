@@ -27,8 +27,8 @@ _AROUND: Final = """\
 daemon off;
 pid {folder}/nginx.pid;
 worker_processes 1;
-worker_rlimit_nofile 4096;
-events {{ worker_connections 2048; }}
+worker_rlimit_nofile 16384;
+events {{ worker_connections 4096; }}
 http {{
     include /etc/nginx/mime.types;
     access_log {folder}/elsewhere.log;

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 _PATIENCE: Final = 20.0  # seconds in which a program may end in order
 
@@ -35,24 +35,7 @@ def _end(running: "subprocess.Popen[Any]") -> None:
             pipe.close()
 
 
-class Children(NamedTuple):
-    """The processes that a ``broker serve`` has started: those that answer requests, and ``broker work``."""
-
-    web: frozenset[int]
-    work: frozenset[int]
-
-
-def children(pid: int) -> Children:
-    """Give the children of a ``broker serve``."""
-    found: dict[bool, set[int]] = {True: set(), False: set()}
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found[_works(child)].add(child)
-    return Children(frozenset(found[False]), frozenset(found[True]))
-
-
-def _works(pid: int) -> bool:
-    """Say whether a process is ``broker work``; one that has ended is not."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text() == "broker work\n"
-    return False
+def children(pid: int) -> frozenset[int]:
+    """Return the children of a process: the web workers of ``broker serve``."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return frozenset(int(child) for task in tasks for child in task.read_text().split())

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from tests.plugins.programs import started
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 UNIT: Final = ROOT / "deploy" / "broker.service"
+WORK_UNIT: Final = UNIT.with_name("broker-work.service")
 _CREDENTIALS: Final = "/run/credentials/broker.service"
 _SOURCE: Final = ("broker", "policies", "attribute_maps", "deploy", "docs")
 _SINGLE: Final = "policy_properties.yaml"
@@ -82,9 +83,9 @@ exec setpriv --reuid broker --regid broker --clear-groups --no-new-privs --inh-c
 class Unit:
     """The settings of the shipped unit, read as systemd reads them."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
         """Read the unit."""
-        text = UNIT.read_text(encoding="utf-8").replace("%d", _CREDENTIALS)
+        text = file.read_text(encoding="utf-8").replace("%d", _CREDENTIALS)
         self.settings = re.findall(r"^([A-Za-z]+)=(.*)$", text, re.MULTILINE)
 
     def all(self, name: str) -> list[str]:
@@ -103,7 +104,7 @@ class UnitMachine:
     def __init__(self, pid: int) -> None:
         """Take the process whose mounts they are."""
         self.enter = ["nsenter", "-t", str(pid), "-m", "--"]
-        self.unit = Unit()
+        self.unit = Unit(UNIT)
 
     def run(self, script: str, **options: Any) -> "subprocess.CompletedProcess[str]":
         """Type a script into a shell of root's."""
@@ -130,9 +131,14 @@ class UnitMachine:
         )
         return [*self.enter, "unshare", "--mount", "bash", "-c", script]
 
-    def serving(self, log: Any) -> AbstractContextManager["subprocess.Popen[Any]"]:
-        """Start what the unit starts."""
-        return started(self.under_unit(self.unit.one("ExecStart")), {}, stdout=log, stderr=log)
+    @contextmanager
+    def serving(self, log: Any) -> Iterator[None]:
+        """Start what both units start."""
+        commands = [self.under_unit(unit.one("ExecStart")) for unit in (self.unit, Unit(WORK_UNIT))]
+        with ExitStack() as stack:
+            for command in commands:
+                stack.enter_context(started(command, {}, stdout=log, stderr=log))
+            yield
 
 
 def _refusal() -> str:

@@ -5,6 +5,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -29,7 +30,7 @@ from broker.demo.check.persona_walk import texts
 from broker.demo.library import services
 from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB
-from broker.demo.run.running_demo import Running
+from broker.demo.run.running_demo import Running, start_command
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.programs import children
 
@@ -44,6 +45,7 @@ class Logins:
 
     demo: Running
     random: Random
+    work: subprocess.Popen[bytes]
     agreed: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
     killed: Counter[str] = field(default_factory=Counter)
@@ -88,13 +90,16 @@ class Logins:
         with suppress(requests.RequestException):
             self.log_in(who, patient=False)
         killer.join()
-        # The server starts another one in the place of each; of broker work after a pause that grows.
-        wait_until(lambda: len(children(self.demo.broker.pid).web) > 1)
+        wait_until(lambda: len(children(self.demo.broker.pid)) > 1)
 
     def _kill(self) -> None:
-        running = children(self.demo.broker.pid)
-        kind = self.random.choice(["web", "work"]) if running.work else "web"
-        os.kill(self.random.choice(sorted(running.web if kind == "web" else running.work)), signal.SIGKILL)
+        kind = self.random.choice(["web", "work"])
+        if kind == "web":
+            os.kill(self.random.choice(sorted(children(self.demo.broker.pid))), signal.SIGKILL)
+        else:
+            self.work.kill()
+            self.work.wait()
+            self.work = start_command(self.demo.setting, "work")
         self.killed[kind] += 1
         sys.stderr.write(".")
         sys.stderr.flush()
@@ -134,8 +139,11 @@ def main() -> None:
     given = parser.parse_args()
     for name in given.stores:
         with stores.STORES[name]() as store, broker_running(Setup(store=store, workers=2)) as demo:
-            logins = Logins(demo, Random(given.seed))
-            logins.run(given.kills)
+            logins = Logins(demo, Random(given.seed), demo.work)
+            try:
+                logins.run(given.kills)
+            finally:
+                logins.work.terminate()
             assert logins.killed.total() == given.kills
             accepted = f"{len(logins.accepted)} persons have one borrower each, nothing confirmed is lost"
             sys.stdout.write(f"{name}: killed {dict(logins.killed)}; {accepted}\n")

@@ -172,7 +172,17 @@ def test_what_is_done_beside_the_logins_is_allowed_no_more_than_the_logins() -> 
         set(UNIT.with_name(name).read_text(encoding="utf-8").splitlines())
         for name in ("broker.service", "broker-work.service")
     )
-    named = ("Description=", "Documentation=", "Type=", "Exec", "Restart=", "#")
+    named = (
+        "Description=",
+        "Documentation=",
+        "After=",
+        "Wants=",
+        "PropagatesReloadTo=",
+        "Type=",
+        "Exec",
+        "Restart=",
+        "#",
+    )
     assert [line for line in server ^ work if not line.startswith(named)] == []
 
 
@@ -204,7 +214,7 @@ def test_a_newcomer_gets_from_an_empty_folder_to_a_login(tmp_path: Path) -> None
     ).read_bytes()
     _, _, after = made.stdout.partition("Next:\n")
     lines = [shlex.split(line, comments=True) for line in after.splitlines()]
-    (_, *demo, _), (_, named), (_, *check), (_, *serve, _), (*_, library) = lines
+    (_, *demo, _), (_, named), (_, *check), (_, *serve, _), (_, *work, _), (*_, library) = lines
     name, _, config = named.partition("=")
     environ[name] = config
     ports = Ports(base)
@@ -218,6 +228,7 @@ def test_a_newcomer_gets_from_an_empty_folder_to_a_login(tmp_path: Path) -> None
         with (
             (tmp_path / "log").open("wb") as log,
             started(broker(*serve), environ, cwd=tmp_path, stdout=log, stderr=log),
+            started(broker(*work), environ, cwd=tmp_path, stdout=log, stderr=log),
         ):
             until(lambda: ready(base))
             assert first_login(ports) == "Success"

@@ -3,6 +3,7 @@
 Source: docs/operations.md#in-front.
 """
 
+import resource
 import socket
 import ssl
 import time
@@ -13,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, Thread
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -39,7 +40,16 @@ _HONEST: Final = "127.0.0.1"
 _RUDE: Final = "127.0.66.{}"  # another network of loopback
 _SLOW: Final = 100  # of each kind
 _LIMIT: Final = 100  # limit_conn
-_PAGES: Final = ("busy", "cookies", "down", "unreadable")
+_FLOOD: Final = 1000  # of each kind
+_OF_ONE_NETWORK: Final = 50
+_LOGIN_WITHIN: Final = 60.0  # seconds, on a busy machine
+_HEAD: Final = f"GET / HTTP/1.1\r\nHost: {NAME}\r\nX-Slow: ".encode()
+_FORM: Final = (
+    f"POST /saml/sp/wayf/acs HTTP/1.1\r\nHost: {NAME}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    "Content-Length: 100000\r\n\r\nSAMLResponse="
+).encode()
+_PAGES: Final = f"GET /sign-up HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode() * 50
+_ERROR_PAGES: Final = ("busy", "cookies", "down", "unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +171,115 @@ def test_two_hundred_half_open_connections_hold_up_nobody(site: Site) -> None:
     with ExitStack() as held:
         for number in range(_SLOW):
             head = held.enter_context(site.connect(_RUDE.format(number % 250 + 1)))
-            head.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\nX-Slow: ".encode())
+            head.sendall(_HEAD)
             bodies.append(held.enter_context(_slow_body(site, number)))
         held.enter_context(_dribbling(bodies))
         for name in ("asta", "bo", "rosa"):
             assert site.log_in(name).mark()[0] in {None, "done"}
+
+
+@pytest.mark.slow(seconds=90)
+def test_thousands_of_slow_strangers_hold_up_nobody(site: Site) -> None:
+    """A thousand slow heads, a thousand slow bodies and a thousand slow readers, each replaced when it is given up."""
+    with _more_files(), ExitStack() as held:
+        floods = [held.enter_context(_Flood(site, kind)) for kind in (_HEAD, _FORM, _PAGES)]
+        for flood in floods:
+            flood.wait_until_full()
+        for name in ("asta", "bo", "rosa", "karla"):
+            began = time.monotonic()
+            assert site.log_in(name).mark()[0] in {None, "done"}
+            assert time.monotonic() - began < _LOGIN_WITHIN
+            assert min(len(flood.open) for flood in floods) > _FLOOD // 2
+
+
+@contextmanager
+def _more_files() -> Iterator[None]:
+    """Let this process open the thousands of sockets of the strangers."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+class _Flood:
+    """Connections that send ``octets`` and then a letter now and then, from many networks; they never end."""
+
+    _next_network = 70
+
+    def __init__(self, site: Site, octets: bytes) -> None:
+        self.open: dict[int, ssl.SSLSocket] = {}
+        self._site, self._octets = site, octets
+        self._network = _Flood._next_network
+        _Flood._next_network += _FLOOD // _OF_ONE_NETWORK
+        self._ended, self._full = Event(), Event()
+        self._thread = Thread(target=self._hold)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        for each in self.open.values():
+            each.close()
+
+    def wait_until_full(self) -> None:
+        """Wait until all of them are open at one time."""
+        assert self._full.wait(300)
+
+    def _hold(self) -> None:
+        while not self._ended.wait(0.5):
+            for number in range(_FLOOD):
+                if self._ended.is_set():
+                    return
+                with suppress(OSError):  # given up by nginx, and replaced in the next turn
+                    self._keep(number)
+            self._full.set()
+
+    def _keep(self, number: int) -> None:
+        held = self.open.get(number)
+        if held is None:
+            network, host = divmod(number, _OF_ONE_NETWORK)
+            held = self._site.connect(f"127.0.{self._network + network}.{host + 1}")
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            held.sendall(self._octets)
+            held.settimeout(0)
+            self.open[number] = held
+            return
+        try:
+            held.send(b"x")
+        except ssl.SSLWantWriteError:
+            return
+        except OSError:
+            self.open.pop(number).close()
+
+
+_SMUGGLED: Final = f"GET /smuggled HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
+
+
+@pytest.mark.parametrize("headers", [
+    "Content-Length: 5\r\nTransfer-Encoding: chunked", "Content-Length: 5\r\nContent-Length: 6", "Content-Length: +5",
+    "Transfer-Encoding: chunked, chunked", "Transfer-Encoding: xchunked", "Transfer-Encoding : chunked",
+    "Content-Length: 0x5", "Host: other.example",
+])  # fmt: skip
+def test_no_request_is_smuggled_past_nginx(site: Site, headers: str) -> None:
+    """What nginx and the broker could read in two ways ends its connection, and reaches the broker not at all.
+
+    Source: RFC 9112, section 11.2.
+    """
+    head = f"POST /saml/sp/wayf/acs HTTP/1.1\r\nHost: {NAME}\r\n{headers}\r\n\r\n0\r\n\r\n"
+    with site.connect() as wire:
+        wire.sendall((head + _SMUGGLED).encode())
+        answer = b""
+        with suppress(ConnectionResetError):
+            while part := wire.recv(65536):
+                answer += part
+    assert answer.split(b" ")[1] in {b"400", b"501"}
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert "/smuggled" not in site.front.log
 
 
 def test_one_network_s_connections_are_limited_and_no_other_s(site: Site) -> None:
@@ -203,8 +317,7 @@ def _dribbling(bodies: list[ssl.SSLSocket]) -> Iterator[None]:
 
 def _slow_body(site: Site, number: int) -> ssl.SSLSocket:
     slow = site.connect(_RUDE.format(number % 250 + 1))
-    head = f"POST /saml/sp/wayf/acs HTTP/1.1\r\nHost: {NAME}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    slow.sendall(f"{head}Content-Length: 100000\r\n\r\nSAMLResponse=".encode())
+    slow.sendall(_FORM)
     return slow
 
 
@@ -261,7 +374,7 @@ def _status(shown: Response | None) -> int:
     return shown.status
 
 
-@pytest.mark.parametrize("page", _PAGES)
+@pytest.mark.parametrize("page", _ERROR_PAGES)
 def test_its_own_pages_suit_everybody(chromium: Chromium, site: Site, page: str) -> None:
     """In light and dark, narrow and wide, without a fault that axe finds; in two languages, each with a way on."""
     window = chromium.new_context(ignore_https_errors=True)

@@ -64,6 +64,7 @@ class Running:
     system: demo_library.Simulation
     mailbox: Mailbox
     broker: subprocess.Popen[bytes]
+    work: subprocess.Popen[bytes]
     desk: Desk
     register: SimulatedRegister | None = None
 
@@ -155,7 +156,8 @@ def _machine(ports: Ports) -> Machine:
     return Machine(ports.number("sip2"), *login)
 
 
-def _gunicorn(setting: Setting, log: Path) -> subprocess.Popen[bytes]:
+def start_command(setting: Setting, command: str) -> subprocess.Popen[bytes]:
+    """Start ``broker serve`` or ``broker work`` with the demo's configuration, and its log."""
     # Only the demo's own file counts: a variable meant for a real broker could send invented people
     # to a real library.
     environment = dict(os.environ)
@@ -163,13 +165,17 @@ def _gunicorn(setting: Setting, log: Path) -> subprocess.Popen[bytes]:
         if name.startswith("BROKER_"):
             del environment[name]
     environment["BROKER_CONFIG"] = str(setting.config)
-    with log.open("ab") as out:
+    with _log_file(setting).open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-m", "broker.cli", "serve"],
+            [sys.executable, "-m", "broker.cli", command],
             env=environment,
             stdout=out,
             stderr=subprocess.STDOUT,
         )
+
+
+def _log_file(setting: Setting) -> Path:
+    return setting.folder / "broker.log"
 
 
 def _await(broker: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -232,16 +238,17 @@ def running(setting: Setting) -> Iterator[Running]:
 
     DemoFailed where a port is taken or the broker does not start.
     """
-    log = setting.folder / "broker.log"
     _claim(setting.ports, PARTIES[:1])
     with ExitStack() as stack:
         found = stack.enter_context(around(setting))
-        broker = _gunicorn(setting, log)
+        broker = start_command(setting, "serve")
         stack.callback(_end, broker)
-        _await(broker, setting.ports.number("broker"), log)
+        work = start_command(setting, "work")
+        stack.callback(_end, work)
+        _await(broker, setting.ports.number("broker"), _log_file(setting))
         library = found.library
         yield Running(
-            setting, library.simulation, found.mailbox, broker, library.desk, found.register
+            setting, library.simulation, found.mailbox, broker, work, library.desk, found.register
         )
 
 

@@ -60,7 +60,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 def _as_demo(house: House) -> Running:
     no_process: Any = None
-    return Running(house.setting, house.koha, house.mailbox, no_process, house.circulation)
+    return Running(house.setting, house.koha, house.mailbox, no_process, no_process, house.circulation)
 
 
 def asked(person: Visitor, name: str = "asta") -> str:
