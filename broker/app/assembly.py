@@ -151,7 +151,7 @@ def assemble(settings: config.Config) -> Parts:
     ports = _enrolment_ports(settings, ring, library, trail, pins)
     look_ups = _look_ups(ports, opened.register)
     codes, outbox = pin_mails.codes, pin_mails.outbox
-    finder = BorrowerFinder(ports, waiting, settings.library.mode == "live")
+    finder = BorrowerFinder(ports, waiting)
     return Parts(
         config=settings,
         keys=ring,

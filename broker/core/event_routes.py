@@ -56,7 +56,6 @@ class EventKind(Enum):
     LOGOUT_RESPONDED = auto()
     # An enrolment that could not be carried out now
     ENROLMENT_HELD_UP = auto()
-    ENROLMENT_OBSERVED = auto()
     # A look-up in the register of persons
     REGISTER_LOOKED_UP = auto()
     REGISTER_HELD_UP = auto()
@@ -138,7 +137,6 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.LOGOUT_ANSWERED: _logged("logout_answered"),
     EventKind.LOGOUT_RESPONDED: _logged("logout"),
     EventKind.ENROLMENT_HELD_UP: _logged("enrolment_held_up"),
-    EventKind.ENROLMENT_OBSERVED: _logged("enrolment_observed"),
     EventKind.REGISTER_LOOKED_UP: _logged("register_looked_up", Sink.METRIC),
     EventKind.REGISTER_HELD_UP: _logged("register_held_up"),
     EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),

@@ -64,7 +64,7 @@ def reported() -> PolicyReport:
         services=SERVICES,
         upstreams=UPSTREAMS,
         answers=ANSWERS,
-        library=LibrarySystemUse("koha", "observe"),
+        library=LibrarySystemUse("koha", "frozen"),
         protection=Protection(https=True, trail=True, trail_required=True, message_log=True, shared_store=False),
         register="datafordeler",
         labels=MAPS.labels,

@@ -119,7 +119,7 @@ def filled(ports: Ports) -> str:
         assert count == 1, asked
     assert FILL_IN not in text.split("base_url", 1)[1]
     text = re.sub("# ([a-z_]+ = .*https://library.example.*)", r"\1", text.replace("# [places]", "[places]"))
-    text = text.replace("https://wayf.wayf.dk", HUB).replace('mode = "observe"', 'mode = "live"')
+    text = text.replace("https://wayf.wayf.dk", HUB).replace('mode = "frozen"', 'mode = "live"')
     return text.replace('"127.0.0.1:8000"', f'"127.0.0.1:{ports.number("broker")}"')
 
 

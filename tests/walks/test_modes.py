@@ -1,4 +1,4 @@
-"""The library's three modes, and the ways a request and a login can come about."""
+"""A frozen library, and the ways a request and a login can come about."""
 
 import base64
 import shutil
@@ -14,23 +14,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.house import Clock, House, Person, form, found, mark, standing
 
-OBSERVE, FROZEN = {"BROKER_LIBRARY__MODE": "observe"}, {"BROKER_LIBRARY__MODE": "frozen"}
-
-
-@pytest.mark.parametrize("environment", [OBSERVE])
-def test_observing_writes_nothing_and_logs_what_it_would(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    """Observing, a login lands without a number, the library is untouched, and no CPR number is logged."""
-    before = house.koha.patrons.rows()
-    person = house.person()
-    landing = house.landing(person.agree(person.log_in("asta")))
-    assert landing.status == "Success"
-    assert "uid" not in landing.attributes
-    assert house.koha.patrons.rows() == before
-    assert house.enrolments() == []
-    logged = capsys.readouterr().out
-    assert '"outcome": "created"' in logged
-    assert "1403044004" not in logged
-    assert house.mailbox.mails() == ()
+FROZEN = {"BROKER_LIBRARY__MODE": "frozen"}
 
 
 @pytest.mark.parametrize("environment", [FROZEN])

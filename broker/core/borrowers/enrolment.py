@@ -79,7 +79,6 @@ class Enrolment:
     claimed: Claim | None = None
     ruled_out: Names = ()
     outcome: EnrolmentOutcome | None = None
-    wanted_hash: str | None = None  # keyed hash of the request that was carried out last
 
     @property
     def has_failed(self) -> bool:
@@ -162,7 +161,7 @@ class Enrolment:
             setting=setting,
         )
 
-    def finish(self, outcome: EnrolmentOutcome, wanted_hash: str) -> "Enrolment":
+    def finish(self, outcome: EnrolmentOutcome) -> "Enrolment":
         """Return the enrolment once the borrower is as wanted; the CPR number goes."""
         return replace(
             self,
@@ -180,7 +179,6 @@ class Enrolment:
             claimed=None,
             ruled_out=(),
             outcome=outcome,
-            wanted_hash=wanted_hash,
         )
 
     def __repr__(self) -> str:

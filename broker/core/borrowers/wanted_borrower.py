@@ -3,6 +3,7 @@
 import calendar
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from broker.core.borrowers import field_values
 from broker.core.borrowers.matching import NO_FACTS, PersonFacts, read_person_facts
@@ -10,6 +11,8 @@ from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.identity.rights import Right, has_usable_cpr
 from broker.core.policy.model import BorrowerRule, Decision, Field, RegisterRule
+
+EMAIL: Final = "email"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,6 +57,11 @@ class WantedBorrower:
         """Show affiliation and category only."""
         return f"WantedBorrower({self.affiliation!r}, {self.category!r})"
 
+    @property
+    def email(self) -> str | None:
+        """Return the mail address that the borrower would get, or None."""
+        return _find_email(self.fields)
+
     def upgrades_from(self, category: str) -> bool:
         """Return whether a borrower of ``category`` would be upgraded.
 
@@ -70,7 +78,6 @@ class WantedBorrower:
 
 _PROOF = "proof."
 _CATEGORY = "borrower_category"
-_EMAIL = "email"
 
 
 def months_after(day: date, months: int) -> date:
@@ -106,7 +113,7 @@ def derive_wanted_borrower(
         upgrades=rule.upgrades if sure else (),
         expires=months_after(today, rule.expires_after_months),
         fields=fields,
-        pin_to=_pin_address(rule, fields),
+        pin_to=_find_email(fields) if rule.pin == "mail" else None,
         language=language,
         lowers=_lowers(rule, decision),
         creates=sure and decision.permits_creation,
@@ -123,7 +130,7 @@ def takes_address(decision: Decision, attribute: str) -> bool:
     return any(
         source.removeprefix(_PROOF) == attribute
         for field in fields
-        if field.name == _EMAIL
+        if field.name == EMAIL
         for source in (field.source, *field.otherwise)
     )
 
@@ -135,13 +142,8 @@ def _number(rule: BorrowerRule, decision: Decision, attributes: Attributes) -> s
     return attributes.one(CPR_ATTRIBUTE)
 
 
-def _pin_address(rule: BorrowerRule, fields: tuple[WantedField, ...]) -> str | None:
-    if rule.pin != "mail":
-        return None
-    for field in fields:
-        if field.name == _EMAIL:
-            return field.value
-    return None
+def _find_email(fields: tuple[WantedField, ...]) -> str | None:
+    return next((field.value for field in fields if field.name == EMAIL), None)
 
 
 def _lowers(rule: BorrowerRule, decision: Decision) -> Names:

@@ -320,7 +320,6 @@ def _account_barred(account: Account | None, release: Release) -> str | None:
             | AccountState.NONE
             | AccountState.WANTED
             | AccountState.DONE
-            | AccountState.OBSERVED
             | AccountState.UNAVAILABLE
             | AccountState.MAIL_REQUIRED
         ):
@@ -365,7 +364,7 @@ def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse |
     match account.state:
         case AccountState.NONE | AccountState.WANTED | AccountState.UNAVAILABLE:
             return Enrol(decision)
-        case AccountState.KNOWN | AccountState.DONE | AccountState.OBSERVED:
+        case AccountState.KNOWN | AccountState.DONE:
             return None
         case AccountState.CASE | AccountState.MAIL_REQUIRED | AccountState.CLOSED:
             return Refuse(account.reason or "account_case", REQUEST_DENIED, decision)

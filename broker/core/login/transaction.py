@@ -204,7 +204,6 @@ class AccountState(StrEnum):
     WANTED = "wanted"  # the enrolment is accepted and not carried out yet
     DONE = "done"
     CASE = "case"  # staff must look
-    OBSERVED = "observed"  # library.mode = observe: nothing is written
     UNAVAILABLE = "unavailable"  # the library system did not answer
     MAIL_REQUIRED = "mail_required"  # no borrower is made without a mail address
     CLOSED = "closed"  # nobody is enrolled now: the library system is frozen or silent

@@ -300,7 +300,7 @@ StaffUrl = Annotated[Url, AfterValidator(_has_number_place)]
 class LibraryTable(ConnectorTable):
     """The library system."""
 
-    mode: Literal["live", "observe", "frozen"] = "live"
+    mode: Literal["live", "frozen"] = "live"
     url: Url
     staff_url: StaffUrl | None = None  # a borrower's page for staff, with {number} in it
     trust_for: Trust = timedelta(minutes=10)

@@ -13,7 +13,6 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
 from broker.core.errors import LibraryError
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Write
 from broker.use_cases.enrolment.ports import REQUEST_CALL, EnrolmentPorts
 from broker.use_cases.records import Record
 from broker.use_cases.waiting_slots import WaitingSlots, waiting_slot
@@ -55,13 +54,11 @@ class FoundBorrower:
 class BorrowerFinder:
     """Asks the library system, and keeps the number that it confirmed in the person record.
 
-    ``slots`` bounds the requests that wait for the library system; None sets no bound. Nothing is
-    kept where ``keeps`` is False.
+    ``slots`` bounds the requests that wait for the library system; None sets no bound.
     """
 
     ports: EnrolmentPorts
     slots: WaitingSlots | None = None
-    keeps: bool = True
 
     def find_borrower(
         self,
@@ -93,20 +90,26 @@ class BorrowerFinder:
         try:
             found = self.call(lambda deadline: ports.library.find(cpr_number, deadline))
         except LibraryError:
-            return _find_while_silent(number, age, stored)
+            if number and age < _TRUST_WHILE_SILENT:
+                return FoundBorrower(Finding.FOUND, number, stored=stored)
+            return FoundBorrower(Finding.SILENT)
         reason = find_case_reason(found, person, cpr_number)
-        if reason:
-            self._forget(person_id, stored)
-            return FoundBorrower(Finding.CASE, reason=reason, borrowers=numbers(found))
-        if not found:
-            self._forget(person_id, stored)
-            return FoundBorrower(Finding.NONE)
-        question = ports.ask_about_match(stored, found[0], email) if self.keeps else None
-        if question and question.match_hash != confirmed:
-            self._note_match(person_id, found[0], question, record, wanted)
-            return FoundBorrower(Finding.FOUND, found[0].number, found[0], question=question)
-        self._confirm(person_id, found, person, record, wanted)
-        return FoundBorrower(Finding.FOUND, found[0].number, found[0])
+        if reason or not found:
+            if stored and stored.borrower_number:
+                # It was deleted, merged, or is another person's by now.
+                ports.persons.change(person_id, PersonRecord.forget_borrower, ports.now())
+            finding = Finding.CASE if reason else Finding.NONE
+            return FoundBorrower(finding, reason=reason, borrowers=numbers(found))
+        question = ports.ask_about_match(stored, found[0], email)
+        if question and question.match_hash == confirmed:
+            question = None
+        note = self._draft_note(found, person, wanted, question)
+        language = wanted.language if wanted else "da"
+        notice = ports.draft_notice_of_match(stored, found[0], language)
+        ports.persons.change(person_id, note, ports.now(), read=record, others=notice)
+        if notice:
+            ports.wake_mails()
+        return FoundBorrower(Finding.FOUND, found[0].number, found[0], question=question)
 
     def _read_number(self, stored: PersonRecord | None, person: PersonFacts) -> str | None:
         """Return the stored number, if the facts that agreed with the borrower are the login's."""
@@ -155,76 +158,21 @@ class BorrowerFinder:
         confirmed_at = stored.borrower_confirmed_at if stored else None
         return self.ports.now() - confirmed_at if confirmed_at else timedelta.max
 
-    def _confirm(
+    def _draft_note(
         self,
-        person_id: str,
         found: tuple[Borrower, ...],
         person: PersonFacts,
-        record: Record[PersonRecord] | None,
         wanted: WantedBorrower | None,
-    ) -> None:
-        if not self.keeps:
-            return
-        ports = self.ports
-        now = ports.now()
-        facts_hash = ports.hash_facts(person)
-        wanted_hash = None
+        question: AddressQuestion | None,
+    ) -> Callable[[PersonRecord], PersonRecord]:
+        """Return the change that notes the borrower as the person's, or that they are asked."""
+        ports, now = self.ports, self.ports.now()
+        if question:
+            match_hash = question.match_hash
+            return lambda each: each.note_match(match_hash)
+        facts_hash, wanted_hash = ports.hash_facts(person), None
         if wanted and isinstance(plan_for_matching(found, wanted, now.date()), Nothing):
             wanted_hash = ports.hash_wanted(wanted)
-        notice = self._draft_notice(record, found[0], wanted)
-        ports.persons.change(
-            person_id,
-            lambda each: each.mark_seen(now).confirm_borrower(
-                found[0], now, facts_hash, wanted_hash
-            ),
-            now,
-            read=record,
-            others=notice,
+        return lambda each: each.mark_seen(now).confirm_borrower(
+            found[0], now, facts_hash, wanted_hash
         )
-        if notice:
-            ports.wake_mails()
-
-    def _note_match(
-        self,
-        person_id: str,
-        borrower: Borrower,
-        question: AddressQuestion,
-        record: Record[PersonRecord] | None,
-        wanted: WantedBorrower | None,
-    ) -> None:
-        """Mail the notice of a first match once, and remember that the person is asked."""
-        ports = self.ports
-        notice = self._draft_notice(record, borrower, wanted)
-        ports.persons.change(
-            person_id,
-            lambda each: each.note_match(question.match_hash),
-            ports.now(),
-            read=record,
-            others=notice,
-        )
-        if notice:
-            ports.wake_mails()
-
-    def _draft_notice(
-        self, record: Record[PersonRecord] | None, borrower: Borrower, wanted: WantedBorrower | None
-    ) -> tuple[Write, ...]:
-        stored = record.value if record else None
-        return self.ports.draft_notice_of_match(
-            stored, borrower, wanted.language if wanted else "da"
-        )
-
-    def _forget(self, person_id: str, stored: PersonRecord | None) -> None:
-        """Forget a borrower that was deleted, merged, or is another person's by now."""
-        if self.keeps and stored and stored.borrower_number:
-            self.ports.persons.change(
-                person_id, lambda each: each.forget_borrower(), self.ports.now()
-            )
-
-
-def _find_while_silent(
-    number: str | None, age: timedelta, stored: PersonRecord | None
-) -> FoundBorrower:
-    """Return the stored borrower while the library system is silent, within a day of its word."""
-    if number and age < _TRUST_WHILE_SILENT:
-        return FoundBorrower(Finding.FOUND, number, stored=stored)
-    return FoundBorrower(Finding.SILENT)

@@ -26,7 +26,6 @@ from broker.use_cases.records import Claimed, Lease
 _LONGEST_DELAY: Final = timedelta(hours=1)
 # So many creates of one request may have no effect before staff must look.
 _MOST_CREATES: Final = 3
-_EMAIL: Final = "email"
 _EVENTS: Final = {
     EnrolmentOutcome.CREATED: AuditEventKind.ENROLMENT_MADE,
     EnrolmentOutcome.FILLED_IN: AuditEventKind.ENROLMENT_FILLED_IN,
@@ -169,7 +168,7 @@ class _Attempt:
         is_proved = made is EnrolmentOutcome.CLAIMED and claim and not claim.is_by_card
         if made is EnrolmentOutcome.CREATED or is_proved:
             return None
-        return self.ports.ask_about_match(self.person, borrower, _email_of(wanted))
+        return self.ports.ask_about_match(self.person, borrower, wanted.email)
 
     def _draft_mails(
         self, borrower: Borrower, made: EnrolmentOutcome, wanted: WantedBorrower
@@ -215,7 +214,7 @@ class _Attempt:
 
     def _find_possible_duplicates(self, wanted: WantedBorrower) -> tuple[Borrower, ...]:
         person = wanted.person
-        email = _email_of(wanted)
+        email = wanted.email
         deadline = self._hold_lease()
         candidates = self.ports.library.find_similar(person.birth_date, email, deadline)
         ruled_out = self._current.ruled_out
@@ -254,7 +253,7 @@ class _Attempt:
         question: AddressQuestion | None = None,
     ) -> None:
         ports = self.ports
-        done = self._current.finish(made, ports.hash_wanted(wanted))
+        done = self._current.finish(made)
         hashes = ports.hash_facts(wanted.person), ports.hash_wanted(wanted)
         now = ports.now()
 
@@ -331,7 +330,3 @@ class _Attempt:
         if is_superseded:
             raise _Superseded
         self.enrolment = after
-
-
-def _email_of(wanted: WantedBorrower) -> str | None:
-    return next((field.value for field in wanted.fields if field.name == _EMAIL), None)

@@ -266,7 +266,7 @@ class LoginFlow:
             return held
         if wanted:
             return self.transactions.change(held, _upgraded, now)
-        self.lookup.keep_category(held.transaction, now)
+        self.lookup.borrowers.keep_category(held.transaction)
         kept = self.transactions.change(
             held, lambda each: replace(each.relearning(), upgrade=False), now
         )
@@ -325,7 +325,7 @@ class LoginFlow:
         held = self.lookup.arrived(held, now)
         if not isinstance(self.step(held, now), Enrol):
             return held
-        account = self.lookup.enrol(held, now, language=language, patience=patience)
+        account = self.lookup.enrol(held, language=language, patience=patience)
         recorded = self.transactions.change(
             held, lambda transaction: replace(transaction, account=account), now
         )

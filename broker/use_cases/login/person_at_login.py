@@ -145,7 +145,7 @@ class PersonAtLogin:
         if not arrived.permitted:
             return known, arrived, record
         receipts = record.value.list_receipts(known.request.service) if record else ()
-        account = self.borrowers.find_account(known, arrived, record, now)
+        account = self.borrowers.find_account(known, arrived, record)
         known = replace(known, receipts=select_on_file(receipts), account=account)
         return known, arrived, record
 
@@ -154,7 +154,7 @@ class PersonAtLogin:
         person = transaction.person.id if transaction.person else ""
         return self.hmacs.of("receipts", person, transaction.request.service)
 
-    def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Account:
+    def enrol(self, held: Held, *, language: str, patience: float) -> Account:
         """Store the request, wait ``patience`` seconds, and return the account as it then is.
 
         A silent library is no error.
@@ -162,7 +162,7 @@ class PersonAtLogin:
         if held.arrived is None:
             return Account(None, AccountState.NONE)
         return self.borrowers.enrol(
-            held.transaction, held.arrived, now, language=language, patience=patience
+            held.transaction, held.arrived, language=language, patience=patience
         )
 
     def lacking(
@@ -210,10 +210,6 @@ class PersonAtLogin:
             return LIFETIME
         proof = remembering_proof(self.policies(held), name)
         return proof.remembered_for if proof else _MAIL_REMEMBERED
-
-    def keep_category(self, transaction: Transaction, now: datetime) -> None:
-        """Remember that the person does not want another category."""
-        self.borrowers.keep_category(transaction, now)
 
     def ids(self, transaction: Transaction) -> dict[str, str]:
         """Return the identifiers that we make for this person at this service.

@@ -227,7 +227,6 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "done-claimed": ("done.html", {**kept, "outcome": "claimed"}),
         "done-carded": ("done.html", {**done, "cpr_cards": False}),
         "done-pinless": ("done.html", {**done, "mailed": False}),
-        "done-observed": ("done.html", {**kept, "outcome": "observed", "number": None}),
         "done-known": ("done.html", {**kept, "outcome": None, "back": BEGUN}),
         "choose-again": ("choose.html", {**choose, "again": True}),
         "choose-problem": ("choose.html", {**choose, "again": False, "problem": "token_refused"}),

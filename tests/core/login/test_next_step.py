@@ -218,7 +218,6 @@ ACCOUNTS = {
     "library silent": (Account(None, AccountState.UNAVAILABLE), Enrol),
     "done": (Account("7", AccountState.DONE), Issue),
     "as it is": (Account("7", AccountState.KNOWN), Issue),
-    "observed": (Account(None, AccountState.OBSERVED), Issue),
     "case": (Account(None, AccountState.CASE, reason="several_borrowers"), Refuse),
     "without mail": (Account(None, AccountState.MAIL_REQUIRED), ProveMailbox),
 }

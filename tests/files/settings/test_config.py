@@ -127,7 +127,7 @@ def test_what_is_loaded_does_not_change(write: Write, key: str) -> None:
         ({"BROKER_UPSTREAMS__NATIONAL_EID__CBC": "yes"}, lambda c: c.upstream("national-eid").cbc, True),
         ({"BROKER_SERVICES__MY_LOANS__METHODS": '["wayf"]'}, lambda c: c.service("my-loans").methods, ("wayf",)),
         ({"BROKER_LIBRARY__CLIENT_SECRET": "1234567890123456"}, lambda c: c.library.settings["client_secret"], None),
-        ({"BROKER_LIBRARY__MODE": "observe"}, lambda c: c.library.mode, "observe"),
+        ({"BROKER_LIBRARY__MODE": "frozen"}, lambda c: c.library.mode, "frozen"),
         ({"BROKER_KEYS": "/srv/keys"}, lambda c: str(c.keys), "/srv/keys"),
     ],
     ids=lambda case: next(iter(case)) if isinstance(case, dict) else "",

@@ -56,7 +56,7 @@ class Logins:
         """Give the borrowers of logins, with a worker that works while somebody waits."""
         world = self.world
         requests = EnrolmentRequests(world.ports, world.wake, self._pause)
-        finder = BorrowerFinder(world.ports, keeps=mode == "live")
+        finder = BorrowerFinder(world.ports)
         return BorrowerAtLogin(world.ports, requests, finder, world.ports.look_ups, mode)
 
     def persons(self) -> PersonResolution:
@@ -96,12 +96,12 @@ class Logins:
         """Give the account as it is found."""
         person = transaction.person
         record = self.world.ports.persons.read(person.id, self.world.now) if person else None
-        return self.borrowers(mode).find_account(transaction, arrived, record, self.world.now)
+        return self.borrowers(mode).find_account(transaction, arrived, record)
 
     def enrol(self, transaction: Transaction, arrived: Arrived, mode: Mode = "live", patience: float = 1) -> Account:
         """Enrol, and wait."""
         borrowers = self.borrowers(mode)
-        return borrowers.enrol(transaction, arrived, self.world.now, language="da", patience=patience)
+        return borrowers.enrol(transaction, arrived, language="da", patience=patience)
 
     def student(self) -> Person:
         """Enrol a student with number 1."""

@@ -158,16 +158,16 @@ def test_who_declined_is_left_alone_for_half_a_year(
     """A sign-up asks again, and so does a login half a year after the last no."""
     for _ in range(2):
         world.now += timedelta(days=10)
-        logins.borrowers().keep_category(logins.transaction(), world.now)
+        logins.borrowers().keep_category(logins.transaction())
     world.now += timedelta(days=days)
     account = logins.account(logins.transaction(errand=errand), logins.arrived())
     assert (account.upgrade_from == private.category) is offered
 
 
-def test_one_persons_no_is_nobody_elses(world: Any, logins: Any, private: Borrower) -> None:
+def test_one_persons_no_is_nobody_elses(logins: Any, private: Borrower) -> None:
     """The refusal is the person's; where nobody has come there is none to keep."""
-    logins.borrowers().keep_category(logins.transaction(Person("other")), world.now)
-    logins.borrowers().keep_category(replace(logins.transaction(), person=None), world.now)
+    logins.borrowers().keep_category(logins.transaction(Person("other")))
+    logins.borrowers().keep_category(replace(logins.transaction(), person=None))
     assert logins.account(logins.transaction(), logins.arrived()).upgrade_from == private.category
     declined = logins.transaction(upgrade=False)
     assert logins.account(declined, logins.arrived()).upgrade_from is None
@@ -274,7 +274,7 @@ def test_a_case_that_another_login_ended_takes_no_request_with_it(world: Any, lo
     wanted = derive_wanted_borrower(arrived.decision, arrived.reading.attributes, language="da", today=world.now.date())
     assert wanted
     requested = world.requests.request("p", wanted)
-    logins.borrowers().find_account(transaction, arrived, before, world.now)
+    logins.borrowers().find_account(transaction, arrived, before)
     assert world.stored("p") == requested
 
 
@@ -394,16 +394,6 @@ def test_a_login_that_has_waited_for_a_case_shows_it(world: Any, logins: Any) ->
     assert world.hooks.calls == calls
 
 
-def test_another_request_than_was_carried_out_is_carried_out(world: Any, logins: Any) -> None:
-    """A field that changed while the login waited is written, not taken for done."""
-    transaction = logins.transaction()
-    logins.enrol(transaction, logins.arrived(), patience=0)
-    world.worker.step()
-    world.now += timedelta(seconds=60)
-    waited = replace(transaction, account=Account(None, AccountState.WANTED))
-    assert logins.enrol(waited, logins.arrived("mail")).outcome is EnrolmentOutcome.UNCHANGED
-
-
 def test_logins_by_two_ways_do_not_overtake_each_other_for_ever(world: Any, logins: Any) -> None:
     """A reload while the other's request is under way waits for it, and asks again only once that is done."""
     student = logins.arrived()
@@ -418,13 +408,6 @@ def test_logins_by_two_ways_do_not_overtake_each_other_for_ever(world: Any, logi
     assert world.worker.step()
     account = logins.enrol(waiting[0], student)
     assert (account.state, account.number) == (AccountState.DONE, "1")
-
-
-def test_observe_says_so(world: Any, logins: Any) -> None:
-    """Nothing is made, and the account says that it was only observed."""
-    account = logins.enrol(logins.transaction(), logins.arrived(), "observe")
-    assert (account.number, account.state) == (None, AccountState.OBSERVED)
-    assert world.library.borrowers == {}
 
 
 def test_several_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:

@@ -75,11 +75,11 @@ def test_forty_first_logins_by_two_ways_are_all_through_in_ten_seconds(
             borrowers = (first, second)[number % 4 // 2]
             arrived = ways[number % 2]
             transaction = replace(logins.transaction(), begun=now())
-            account = borrowers.find_account(transaction, arrived, None, now())
+            account = borrowers.find_account(transaction, arrived, None)
             while account is None or account.state is not AccountState.DONE:
                 assert time.monotonic() - begun < 30, "still waiting"
                 transaction = replace(transaction, account=account)
-                account = borrowers.enrol(transaction, arrived, now(), language="da", patience=5)
+                account = borrowers.enrol(transaction, arrived, language="da", patience=5)
                 time.sleep(0.2)
             return time.monotonic() - begun, account
 

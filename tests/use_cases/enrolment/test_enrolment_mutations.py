@@ -12,6 +12,7 @@ from broker.core.borrowers import enrolment as enrolments
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import find_case_reason
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
 from broker.use_cases.enrolment import circuit_breaker, find_borrower, worker
 from broker.use_cases.enrolment.ports import EnrolmentPorts
@@ -102,7 +103,7 @@ MUTATIONS: Final[dict[str, Callable[[Patch], None]]] = {
     "a possible duplicate is looked for before a create": lambda patch: patch.setattr(
         worker, "is_possible_duplicate", lambda *_: False
     ),
-    "candidates by mail address": lambda patch: patch.setattr(worker, "_EMAIL", "nothing"),
+    "candidates by mail address": lambda patch: patch.setattr(WantedBorrower, "email", None),
     "what is ruled out is stored": lambda patch: _keep(patch, "rule_out", ruled_out=lambda each: each.ruled_out),
     "what is ruled out outlasts a retry": lambda patch: _keep(patch, "retry", ruled_out=lambda _: ()),
     "the worker checks the condition of a claim": lambda patch: patch.setattr(

@@ -249,7 +249,7 @@ def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
     """There is no account, and no request for one, whoever the person is."""
     known = replace(looked_up(logins, logins.student()), arrived=None)
     for held in (logins.begun(), known):
-        account = logins.lookup.enrol(held, logins.world.now, language="en", patience=0)
+        account = logins.lookup.enrol(held, language="en", patience=0)
         assert account == Account(None, AccountState.NONE)
     assert not logins.world.worker.step()
 
@@ -437,10 +437,10 @@ def test_a_category_that_is_kept_is_remembered(logins: Any) -> None:
     first = looked_up(logins, logins.student()).transaction
     assert first.account
     assert first.account.upgrade_from == "PRIV"
-    logins.lookup.keep_category(replace(first, person=Person("stranger")), logins.world.now)
+    logins.lookup.borrowers.keep_category(replace(first, person=Person("stranger")))
     again = looked_up(logins, logins.student()).transaction
     assert again.account == first.account
-    logins.lookup.keep_category(first, logins.world.now)
+    logins.lookup.borrowers.keep_category(first)
     kept = looked_up(logins, logins.student()).transaction
     assert kept.account
     assert kept.account.upgrade_from is None

@@ -14,7 +14,6 @@ from broker.core.policy.model import Policy, PolicySet
 from broker.use_cases.transactions import Held
 
 _UNCHANGED = EnrolmentOutcome.UNCHANGED
-_OBSERVED = AccountState.OBSERVED
 
 
 def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
@@ -92,9 +91,6 @@ def _outcome(transaction: Transaction) -> str | None:
         return _UNCHANGED
     if account is None:
         return None
-    # Where the library system is only observed, what would have been done was not.
-    if account.state == _OBSERVED and account.outcome != _UNCHANGED:
-        return _OBSERVED
     return account.outcome
 
 

@@ -14,7 +14,6 @@ from tests.plugins.house import House, Person, found, mark
 from tests.plugins.signup_pages import words
 
 PIN_MAIL = "We send you a mail with a link to choose a PIN later"
-OBSERVE = {"BROKER_LIBRARY__MODE": "observe"}
 
 
 def signed_up(house: House, name: str, affiliation: str = "student") -> tuple[Person, TestResponse]:
@@ -126,17 +125,6 @@ def test_a_refused_login_has_its_other_language(house: House) -> None:
     assert page.request.method == "POST"
     other = person.get(page.request.path + found(page, "//header//a/@href"))
     assert (mark(other), found(other, "//html/@lang")) == (mark(page), "en")
-
-
-@pytest.mark.parametrize("environment", [OBSERVE])
-def test_an_observed_library_promises_nothing(house: House) -> None:
-    """Nothing is made, so the page says that, and speaks of no PIN that comes and no card to use it with."""
-    _, page = signed_up(house, "asta")
-    assert told(page)[0] == "observed"
-    said = words(page.get_data(as_text=True))
-    assert "No account has been made or changed" in said
-    assert PIN_MAIL not in said
-    assert "health insurance card is your library card" not in said
 
 
 @pytest.fixture
