@@ -1,13 +1,9 @@
-"""What a line of code carries: syntax nodes, conditional expressions, cyclomatic complexity, lengths."""
+"""Read and parse the Python files of the repository, each once per test worker."""
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
-
-from radon.complexity import cc_visit
-from radon.visitors import Class, Function
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -33,19 +29,3 @@ def parsed(path: Path) -> ast.Module:
 def nodes_of(path: Path) -> tuple[ast.AST, ...]:
     """Return every node of a file, as ``ast.walk`` finds them."""
     return tuple(ast.walk(parsed(path)))
-
-
-def complexities(text: str) -> Iterator[tuple[str, int]]:
-    """Yield every function with its cyclomatic complexity; radon counts boolean operators, as ruff does not."""
-    for block in cc_visit(text):
-        yield from _blocks(block)
-
-
-def _blocks(block: Class | Function) -> Iterator[tuple[str, int]]:
-    if isinstance(block, Class):
-        for inner in [*block.methods, *block.inner_classes]:
-            yield from _blocks(inner)
-        return
-    yield block.fullname, block.complexity
-    for closure in block.closures:
-        yield from _blocks(closure)
