@@ -29,7 +29,6 @@ _VERSION: Final = re.compile(r"(OIO|DK)-SAML-([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9
 # (OIOSAML 4.0.0).
 _OLDEST: Final = {"OIO": (3, 0), "DK": (2, 0)}
 _PARTS: Final = ("ial", "aal")
-_LOA: Final = "loa"
 # What names a company under whatever profile's names: the last part of a Name, in small letters
 # (OIOSAML 2 and WAYF).
 _COMPANY: Final = frozenset(
@@ -140,7 +139,7 @@ def _level(
     names = {attribute.name.removeprefix(NSIS) for attribute in wire}
     names |= {name for name, _ in reading.withheld}
     names |= set(reading.attributes)
-    levels = [_overall_level(reading, names, upstream)]
+    levels = [reading.assurance]
     for part in _PARTS:
         if part in names:
             levels += map(level, reading.attributes.get(part, ("",)))
@@ -149,17 +148,6 @@ def _level(
         return None
     caps = (institution.max_assurance for institution in upstream.institutions)
     return min(max(caps, default=Assurance.HIGH), *known)
-
-
-def _overall_level(
-    reading: AttributeReading, names: set[str], upstream: Upstream
-) -> Assurance | None:
-    """Return the overall level; by the older scale only where it is configured, and alone."""
-    if reading.assurance is not None:
-        return reading.assurance
-    if not upstream.assurance_level or not names.isdisjoint({_LOA, ASSURANCE}):
-        return None
-    return level(reading.attributes.one("assuranceLevel") or "")
 
 
 def _birth_date(number: str | None, written: str, today: date) -> date | None:
