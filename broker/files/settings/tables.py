@@ -221,7 +221,6 @@ class StoreTable(SettingsTable):
 
     url: Annotated[StoreUrl, Field(repr=False)]  # may hold a password
     accept_loss: bool = False
-    replicas: int = Field(default=0, ge=0)  # of a Redis alone; Sentinel and a Cluster know theirs
 
 
 def _eppn(value: str) -> str:
