@@ -1,4 +1,4 @@
-"""Read and parse the Python files of the repository, each once per test worker."""
+"""Reads the repository's files and their syntax trees, each once for all tests of a process."""
 
 import ast
 from functools import cache
@@ -15,13 +15,13 @@ def python_files(folder: Path) -> list[Path]:
 
 @cache
 def text_of(path: Path) -> str:
-    """Return the text of a file of the repository, read once for all tests of a worker."""
+    """Return the text of a file of the repository."""
     return path.read_text(encoding="utf-8", errors="replace")
 
 
 @cache
 def parsed(path: Path) -> ast.Module:
-    """Return the tree of a file, parsed once for all tests of a worker; nobody changes it."""
+    """Return the tree of a file. Do not change it."""
     return ast.parse(text_of(path))
 
 
