@@ -42,14 +42,12 @@ class RedisStore(Store):
     Source: docs/reference/design.md#4b.
     """
 
-    def __init__(self, address: Address, *, accept_loss: bool = False, replicas: int = 0) -> None:
+    def __init__(self, address: Address, *, accept_loss: bool = False) -> None:
         """Use the Redis at ``address``, which is asked at the first use.
 
-        ``accept_loss`` leaves out of ``faults`` the settings that may lose writes. ``replicas`` is
-        how many a server alone has, whose files ``purge`` must reach.
+        ``accept_loss`` leaves out of ``faults`` the settings that may lose writes.
         """
         self._address = address
-        self._replicas = replicas
         self._accept_loss = accept_loss
         self._client: Any = None
         self._opening = threading.Lock()
@@ -192,7 +190,7 @@ class RedisStore(Store):
     def purge(self) -> Sequence[str]:
         """Have every server write its files anew, without what was dropped; return what pends."""
         with _failing_as_unavailable():
-            return tuple(redis_files.rewritten(self._opened(), self._address, self._replicas))
+            return tuple(redis_files.rewritten(self._opened(), self._address))
 
     def _opened(self) -> Any:
         if self._client is None:

@@ -32,13 +32,12 @@ _SNAPSHOT: Final = _Writing("BGSAVE", ("rdb_bgsave_in_progress",), "rdb_last_bgs
 _BUSY: Final = (*_REWRITE.running, *_SNAPSHOT.running)
 
 
-def rewritten(client: Any, address: Address, replicas: int = 0) -> Iterator[str]:
+def rewritten(client: Any, address: Address) -> Iterator[str]:
     """Have every server write its files anew and wait for it; yield what is pending, in sentences.
 
-    An append-only file where one is kept, and a snapshot, which replaces the one of before. One
-    server knows of no replica that is down for long: it must have ``replicas`` of them.
+    An append-only file where one is kept, and a snapshot, which replaces the one of before.
     """
-    yield from _down(client, replicas)
+    yield from _down(client)
     yield from _unconfirmed(client)
     for name, server in _servers(client, address):
         try:
@@ -67,10 +66,10 @@ def _replicas(client: Any) -> Iterator[tuple[str, int]]:
         yield str(replica["ip"]), int(replica["port"])
 
 
-def _down(client: Any, replicas: int) -> Iterator[str]:
+def _down(client: Any) -> Iterator[str]:
     """Yield each replica that is down: its files hold what was dropped, and nobody asks it."""
     try:
-        names = tuple(_known_down(client, replicas))
+        names = tuple(_known_down(client))
     except RedisError:
         names = ("A replica of Redis, which nobody could be asked about,",)
     for name in names:
@@ -78,7 +77,7 @@ def _down(client: Any, replicas: int) -> Iterator[str]:
         yield f"{name} is down; {mend}."
 
 
-def _known_down(client: Any, replicas: int) -> Iterator[str]:
+def _known_down(client: Any) -> Iterator[str]:
     if hasattr(client, "get_nodes"):
         for name, node in client.cluster_nodes().items():
             if "slave" in node["flags"] and ("fail" in node["flags"] or not node["connected"]):
@@ -93,9 +92,8 @@ def _known_down(client: Any, replicas: int) -> Iterator[str]:
     told: Mapping[str, Any] = client.info("replication")
     connected = int(told.get("connected_slaves", 0))
     # A master keeps its backlog for an hour after its last replica has gone.
-    expected = max(replicas, int(told.get("repl_backlog_active", 0)))
-    if connected < expected:
-        yield f"A replica of Redis ({connected} of {expected} are connected)"
+    if not connected and int(told.get("repl_backlog_active", 0)):
+        yield "A replica of Redis"
 
 
 def _sentinel_replicas(pool: SentinelConnectionPool) -> Sequence[Mapping[str, Any]]:

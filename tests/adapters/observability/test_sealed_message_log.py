@@ -38,11 +38,11 @@ class Told:
         self.events.append({"event": event, **facts})
 
 
-def log(tmp_path: Path, told: Told | None = None, *, required: bool = True) -> MessageLog:
+def log(tmp_path: Path, told: Told | None = None) -> MessageLog:
     """Give a log in a new folder, and make its key pair the first time."""
     if not (tmp_path / "public.pem").exists():
         make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
-    return MessageLog(tmp_path / "log", tmp_path / "public.pem", required=required, tell=told or Told())
+    return MessageLog(tmp_path / "log", tmp_path / "public.pem", tell=told or Told())
 
 
 def records(tmp_path: Path) -> list[dict[str, str] | None]:
@@ -144,16 +144,12 @@ def test_many_workers_write_whole_lines(tmp_path: Path) -> None:
     assert None not in found
 
 
-@pytest.mark.parametrize("required", [True, False])
-def test_what_cannot_be_kept_goes_no_further_unless_it_may(tmp_path: Path, required: bool) -> None:
+def test_what_cannot_be_kept_goes_no_further(tmp_path: Path) -> None:
     """Fail closed by default; where the library chose otherwise it is told, without a word of the message."""
     told = Told()
-    kept = log(tmp_path, told, required=required)
+    kept = log(tmp_path, told)
     (tmp_path / "log" / "2026-11-25.sealed").mkdir()
-    if required:
-        with pytest.raises(MessageLogUnavailable):
-            kept.write(MESSAGE, NOW)
-    else:
+    with pytest.raises(MessageLogUnavailable):
         kept.write(MESSAGE, NOW)
     (event,) = told.events
     assert (event["event"], event["reference"]) == ("message_not_kept", "BCDF2345")
@@ -194,7 +190,7 @@ def test_a_log_that_could_not_be_what_it_promises_does_not_start(tmp_path: Path,
     else:
         folder.write_text("a file")
     with pytest.raises(ConfigurationFaults) as found:
-        MessageLog(folder, key, required=True, tell=Told())
+        MessageLog(folder, key, tell=Told())
     assert len(found.value.faults) == 1
 
 
@@ -236,12 +232,9 @@ def test_a_message_is_on_the_disk_before_anything_follows(tmp_path: Path, monkey
     assert len(synced) == 1
 
 
-@pytest.mark.parametrize(("required", "faults"), [(True, 1), (False, 0)])
-def test_a_folder_that_cannot_be_written_to_is_a_fault_where_messages_are_required(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: int, *, required: bool
-) -> None:
-    """Where they are not, logins go on, and nothing that would stop them is reported."""
-    kept = log(tmp_path, required=required)
+def test_a_folder_that_cannot_be_written_to_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readiness reports it before a login fails."""
+    kept = log(tmp_path)
     assert kept.faults() == ()
     monkeypatch.setattr("broker.adapters.observability.sealed_message_log.os.access", lambda *_: False)
-    assert len(kept.faults()) == faults
+    assert len(kept.faults()) == 1
