@@ -96,21 +96,6 @@ def test_a_line_that_was_touched_is_not_read(tmp_path: Path, change: str) -> Non
     assert [each is None for each in found] == ([True, False] if change != "day" else [True, False, False])
 
 
-def test_days_and_their_end(tmp_path: Path) -> None:
-    """A file a day, in UTC; one that is older than 180 days goes, and nothing else does."""
-    kept, other = log(tmp_path), tmp_path / "log" / "notes.txt"
-    other.write_text("kept")
-    for ago in (0, 1, 180, 181, 400):
-        kept.write(MESSAGE, NOW - timedelta(days=ago))
-    log(tmp_path).step(NOW)
-    assert sorted(path.name for path in (tmp_path / "log").iterdir()) == [
-        "2026-05-29.sealed",
-        "2026-11-24.sealed",
-        "2026-11-25.sealed",
-        "notes.txt",
-    ]
-
-
 def test_an_old_file_that_cannot_be_deleted_is_told_and_stops_nobody(tmp_path: Path) -> None:
     """It is no reason to let nobody in; the others of its age go, and it is told again the next day."""
     told = Told()
@@ -121,16 +106,6 @@ def test_an_old_file_that_cannot_be_deleted_is_told_and_stops_nobody(tmp_path: P
         kept.write(MESSAGE, NOW + timedelta(days=later))
     assert [(each["event"], each["file"]) for each in told.events] == [("message_not_deleted", "2020-01-01.sealed")] * 2
     assert not (tmp_path / "log" / "2020-01-02.sealed").exists()
-
-
-def test_the_sweep_comes_with_the_day(tmp_path: Path) -> None:
-    """A process that runs for months deletes what has come of age, by its loop or by the next message."""
-    kept = log(tmp_path)
-    kept.write(MESSAGE, NOW)
-    kept.step(NOW + timedelta(days=180))
-    assert records(tmp_path) != []
-    kept.step(NOW + timedelta(days=181))
-    assert records(tmp_path) == []
 
 
 def test_many_workers_write_whole_lines(tmp_path: Path) -> None:
@@ -210,18 +185,6 @@ def test_a_record_is_bound_to_its_day() -> None:
     line = sealed_message_log.sealed(b"{}", key.public_key(), date(2026, 11, 25))
     assert sealed_message_log.opened(line, key, date(2026, 11, 25)) == {}
     assert sealed_message_log.opened(line, key, date(2026, 11, 26)) is None
-
-
-@pytest.mark.parametrize(("first", "last", "found"), [(23, 25, 3), (24, 25, 2), (23, 24, 2), (24, 24, 1), (26, 30, 0)])
-def test_the_days_that_are_asked_for_are_read_both_ends_included(
-    tmp_path: Path, first: int, last: int, found: int
-) -> None:
-    """An authority asks for the days of an incident, the first and the last too."""
-    kept = log(tmp_path)
-    for ago in (0, 1, 2):
-        kept.write(MESSAGE, NOW - timedelta(days=ago))
-    days = (date(2026, 11, first), date(2026, 11, last))
-    assert len(list(read(tmp_path / "log", tmp_path / "private.pem", *days))) == found
 
 
 def test_a_message_is_on_the_disk_before_anything_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

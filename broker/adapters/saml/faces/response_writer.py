@@ -160,7 +160,7 @@ def _attributes(
             yield saml.Attribute(
                 name=row.wire,
                 name_format=row.name_format,
-                friendly_name=row.friendly or item.name,
+                friendly_name=row.friendly_name,
                 attribute_value=[_value(contents, row, value) for value in item.values],
             )
 
