@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # The simulated library system and person register answer with canned documents; neither is part of the broker.
 SIMULATORS = {"broker/demo/alma/refusals.py", "broker/demo/register/simulated_serviceplatformen.py"}
 # An element with a prefix, a declaration of a namespace, or an XML declaration, which HTML has none of. A route of
-# Flask has <path:name>.
-_MARKUP = re.compile(r"</?(?!path:)[A-Za-z][\w.-]*:[A-Za-z]|\sxmlns[:=]|<\?xml ")
+# Flask has <path:name>, and the lookbehind of an expression that reads has (?<=<name.
+_MARKUP = re.compile(r"(?<!=)</?(?!path:)[A-Za-z][\w.-]*:[A-Za-z]|\sxmlns[:=]|<\?xml ")
 
 
 def documented(tree: ast.AST) -> set[int]:
