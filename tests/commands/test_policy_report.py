@@ -17,10 +17,8 @@ HOME = "schacHomeOrganization: {why"
 ANSWERS = """
 [record]
 security = {en = "doors & locks", da = "døre & låse"}
-[record.services.myprint]
-kept_for = {en = "a year", da = "et år"}
-third_countries = ["US"]
-safeguards = {en = "standard clauses", da = "standardbestemmelser"}
+[record.receivers]
+myprint = {en = "a year; in the US by standard clauses", da = "et år; i USA efter standardbestemmelser"}
 """
 Report = Callable[..., Result]
 
@@ -91,7 +89,7 @@ def test_every_key_that_a_question_names_can_be_written(report: Report, folder: 
     known = set(config.keys())
     assert asked
     for key in asked:
-        pattern = re.sub(r"services\.[\w-]+", "services.NAME", key)
+        pattern = re.sub(r"(services|receivers)\.[\w-]+", r"\1.NAME", key)
         assert pattern in known, key
     with (folder / "broker.toml").open("a") as file:
         file.write(ANSWERS)
@@ -99,7 +97,7 @@ def test_every_key_that_a_question_names_can_be_written(report: Report, folder: 
     text = (tmp_path / "out" / "report-en.html").read_text()
     assert "doors &amp; locks" in text
     assert "broker.toml: record.security" not in text
-    assert "broker.toml: record.services.myprint" not in text
+    assert "broker.toml: record.receivers.myprint" not in text
 
 
 @pytest.mark.parametrize(
@@ -130,10 +128,10 @@ def test_without_a_configuration_it_is_asked_for(monkeypatch: pytest.MonkeyPatch
 def test_an_answer_about_no_service_is_a_fault(report: Report, folder: Path) -> None:
     """It would stand in no record."""
     with (folder / "broker.toml").open("a") as file:
-        file.write("\n[record.services.my-lones]\nthird_countries = []\n")
+        file.write('\n[record.receivers]\nmy-lones = {en = "a", da = "b"}\n')
     result = report("--csv")
     assert result.exit_code == 78
-    assert "no service my-lones (services are " in result.stderr
+    assert "no receiver my-lones (receivers are " in result.stderr
 
 
 def test_other_files_are_left_alone(report: Report, tmp_path: Path) -> None:

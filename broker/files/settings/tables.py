@@ -137,20 +137,6 @@ class Contact(SettingsTable):
         return Text(self.name, self.name)
 
 
-class ReceiverTable(SettingsTable):
-    """What the record of processing says of a receiver, and nothing else here does."""
-
-    kept_for: Wording | None = None
-    third_countries: tuple[Filled, ...] | None = None  # outside the EU and the EEA; []: none
-    safeguards: Wording | None = None  # the ground for these (GDPR articles 44 to 49)
-
-
-class ReceivingServiceTable(ReceiverTable):
-    """The same of a service, which may get CPR numbers."""
-
-    cpr_law: Wording | None = None  # by which it may have them
-
-
 class RecordTable(SettingsTable):
     """Answers for the record of processing activities (GDPR article 30(1)); nothing decides by it.
 
@@ -159,9 +145,8 @@ class RecordTable(SettingsTable):
 
     joint_controllers: Wording | None = None
     security: Wording | None = None  # measures besides those that the broker takes
-    services: dict[Name, ReceivingServiceTable] = Field(default_factory=dict)
-    library_system: ReceiverTable = ReceiverTable()
-    mail: ReceiverTable = ReceiverTable()
+    # By the name of a service, "library_system" or "mail_server".
+    receivers: dict[str, Wording] = Field(default_factory=dict)
 
 
 class LookTable(SettingsTable):
