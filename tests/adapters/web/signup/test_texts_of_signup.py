@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.content_files import SHIPPED, Texts
 from broker.adapters.web.signup.link_markup import marked, targets
 from broker.adapters.web.signup.sign_up_pages import faults
@@ -68,7 +67,7 @@ def test_both_languages_link_alike() -> None:
 
 def test_the_shipped_texts_link_to_every_page_of_the_library() -> None:
     """Each configurable address is used, so none is asked for in vain."""
-    assert set(sign_up_questions.LINKS) <= Texts.load().linked()
+    assert set(LINKS) <= Texts.load().linked()
 
 
 def test_a_link_without_an_address_is_a_fault() -> None:
@@ -103,7 +102,7 @@ def test_a_folder_replaces_the_pages_it_holds(tmp_path: Path) -> None:
         ("  no: ", "  nej: ", "3: answers.no is missing"),
         ("version: 1", "version: 2", "1: version: input should be '1'"),
         ("title:", "titel:", "2: unknown key 'titel' (did you mean 'title'?)"),
-        ("answers:", 'lead: {en: "[x](my_lons)", da: x}\nanswers:', "3: lead.en: unknown link 'my_lons'"),
+        ("answers:", 'lead: {en: "[x](faq#mylons)", da: x}\nanswers:', "3: lead.en: unknown link 'faq#mylons'"),
         ("answers:", 'lead: {en: "[x](https://evil.example)", da: x}\nanswers:', "3: lead.en: a link is written"),
         ("answers:", "blocks: [{text: {en: x, da: x}, points: [{en: x, da: x}]}]\nanswers:", "3: blocks.1: must hold"),
         ("answers:", "blocks: [{steps: []}]\nanswers:", "3: blocks.1: must hold one of text, points and steps"),
