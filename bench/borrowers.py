@@ -32,8 +32,7 @@ from broker.core.errors import LibraryUnavailable
 from broker.demo.run import demo_folder
 from broker.files.settings import config
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
-from broker.use_cases.enrolment.worker import EnrolmentWorker
-from broker.use_cases.person_worker import PersonWorker
+from broker.use_cases.enrolment.worker import PersonWorker
 
 _ENROLMENTS: Final = int(os.environ.get("BENCH_ENROLMENTS", "500"))
 _CALL: Final = 0.2
@@ -149,7 +148,7 @@ def _parts(library: Library) -> Iterator[Parts]:
         setting = demo_folder.write(Path(folder) / "demo", free_ports(), datetime.now(UTC))
         parts = assemble(config.load(setting.config, {}))
         ports = replace(parts.enrolment_ports, library=library)
-        worker = PersonWorker(ports.persons, EnrolmentWorker(ports))
+        worker = PersonWorker(ports)
         yield replace(parts, library=library, enrolment_ports=ports, person_worker=worker)
 
 

@@ -137,7 +137,7 @@ class GivenConsents:
             "legal_basis": made.legal_basis,
             "data_categories": list(made.told),
             "optional_not_chosen": [name for name in made.names if name not in made.told],
-            "set_hash": made.material,
+            "set_hash": self.hmacs.of("receipt-set", made.terms, *made.parts),
             "retention": _FOR,
             "valid_until": _iso(made.valid_until),
             "withdraw_url": withdraw_url,

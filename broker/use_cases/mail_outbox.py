@@ -138,7 +138,8 @@ class MailOutbox:
             attempts = record.value.attempts
             later = replace(record.value, attempts=attempts + 1)
             due = self.now() + retry_delay(attempts)
-            self._mails.replace(record, later, self.now(), due=due)
+            content = Content(later, record.until, due)
+            self._mails.write(record.key, content, record.version, self.now())
         else:
             self._end(record, replace(record.value, sent_at=self.now()))
         claimed.lease.end(self.now())

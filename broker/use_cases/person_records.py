@@ -11,7 +11,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, RecordUnreadable, Store, Write
 from broker.core.retention.table import INDEX, MAILBOX_INDEX, PERSON
-from broker.use_cases.records import Claimed, Content, Record, Records
+from broker.use_cases.records import Claimed, Content, Record, Records, read_together
 
 _FOR_STAFF: Final = "for staff"
 _BORROWER: Final = "borrower number"
@@ -99,9 +99,10 @@ class PersonRecords:
         keys = [self._mailbox_key(each) for each in live if each.name != MAIL_PROOF]
         if not keys:
             return live
-        entries = self._index.get_many(keys, now)
+        reads = read_together(self.store, keys, now)
+        owners = {key: self._index.found(key, reads) for key in keys}
         person_id = record.key.group
-        own = {entry.key for entry in entries if entry and entry.value.person_id == person_id}
+        own = {key for key, each in owners.items() if each and each.value.person_id == person_id}
         return tuple(
             each for each in live if each.name == MAIL_PROOF or self._mailbox_key(each) in own
         )
@@ -182,13 +183,11 @@ class PersonRecords:
         entry = IndexEntry(person_id)
         until = INDEX.until(after.last_seen)
         number = after.borrower_number
-        written = (before.borrower_number, before.last_seen) if before else None
-        if number and written != (number, after.last_seen):
-            is_confirmed = before is None or (
-                before.borrower_confirmed_at != after.borrower_confirmed_at
-            )
-            if is_confirmed or self.find_by_borrower(number, now) in {None, person_id}:
-                self._index.put(self._borrower_key(number), entry, until, now)
+        confirmed = (number, after.borrower_confirmed_at)
+        if number and confirmed != (
+            before and (before.borrower_number, before.borrower_confirmed_at)
+        ):
+            self._index.put(self._borrower_key(number), entry, until, now)
         if after.is_for_staff:
             self._index.put(_staff_key(person_id), entry, until, now)
         elif before and before.is_for_staff:

@@ -339,7 +339,7 @@ def test_a_line_that_was_cut_short_is_none(tmp_path: Path) -> None:
 
 def receipt() -> Receipt:
     """Give a consent of this moment."""
-    return Receipt("r", ReceiptEvent.GIVEN, now(), "da", "p", "d", "consent", ("gn",), "m", "s", None)
+    return Receipt("r", ReceiptEvent.GIVEN, now(), "da", "p", "d", "consent", ("gn",), "s", None)
 
 
 def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> None:

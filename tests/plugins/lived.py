@@ -127,12 +127,14 @@ class Life:
         assert look_ups
         requests = replace(look_ups, refresh_after=timedelta(0))
         borrower = Borrower(self.who.number, "STUD")
-        requests.persons.change(
+        persons = self.parts.enrolment_ports.persons
+        persons.change(
             self.id,
             lambda record: record.end_look_up(None, now()).confirm_borrower(borrower, now()).with_enrolment(pending),
             now(),
         )
-        requests.request(self.id, self.who.cpr, self.who.number, RegisterRule())
+        cpr, number, rule = self.who.cpr, self.who.number, RegisterRule()
+        persons.change(self.id, lambda record: requests.add_look_up(record, cpr, number, rule), now())
 
     def get_pins(self) -> None:
         """Be mailed a PIN link, and notices that were sent and that wait."""
@@ -158,7 +160,6 @@ class Life:
                 "digest",
                 "consent",
                 ("gn",),
-                "material",
                 "shown",
                 None,
             )

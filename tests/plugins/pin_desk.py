@@ -14,7 +14,7 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.entities import Text
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.borrower_leases import BorrowerLeases
+from broker.use_cases.borrowers.guarded_library import BorrowerLeases
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.person_records import PersonRecords

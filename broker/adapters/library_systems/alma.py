@@ -12,7 +12,6 @@ from broker.adapters.library_systems.alma_searches import UserSearches
 from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.adapters.library_systems.alma_setup import SetupProof
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.sip2 import PinMachine
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
@@ -47,8 +46,7 @@ class Alma:
         self._settings = settings
         self._calls = Calls(settings, observe)
         self._searches = UserSearches(self._calls, settings)
-        client = settings.machine(observe)
-        self._machine = PinMachine(client) if client else None
+        self._machine = settings.machine(observe)
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
@@ -143,16 +141,14 @@ class Alma:
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Return what a machine says of barcode and PIN; UNKNOWN where there is none to ask.
 
-        The machine does not say whose barcode it is, so that the user is read again: the barcode
-        may be another's by now. LibraryUnavailable where the machine takes any PIN.
+        LibraryUnavailable where the machine takes any PIN.
         """
         if self._machine is None:
             return PinAnswer.UNKNOWN
-        present = self.read(borrower.number, deadline)
-        if present is None or present.card is None:
+        if borrower.card is None:
             return PinAnswer.NO_CARD_NUMBER
         until = moment(deadline, self._settings.timeout)
-        accepted = self._machine.accepts(present.card, pin, until)
+        accepted = self._machine.accepts(borrower.card, pin, until)
         return PinAnswer.RIGHT if accepted else PinAnswer.WRONG
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
@@ -175,30 +171,17 @@ class Alma:
     ) -> tuple[Draft, AlmaAnswer]:
         """Write back what ``draft`` makes of the user of a number.
 
-        The turns of both calls are waited for before the first. LibraryRefused where there is no
-        such user, CallNotMade where nothing was written; ChangeUnanswered where nobody knows.
+        LibraryRefused where there is no such user; ChangeUnanswered where nobody knows whether the
+        user was written.
         """
-        user = self._present(number, deadline, operation)
+        user = self._searches.numbered(number, deadline, operation)
         if user is None:
             raise LibraryRefused(f"{operation}: no such borrower")
         sent = draft(user)
-        return sent, self._put(number, sent, operation, query, deadline)
-
-    def _present(self, number: str, deadline: datetime, operation: str) -> User | None:
-        """Return the user as it is; CallNotMade where Alma does not say: nothing was written."""
-        try:
-            return self._searches.numbered(number, deadline, operation, turns=2)
-        except LibraryUnavailable as error:
-            raise CallNotMade(str(error), error.setting) from error
-
-    def _put(
-        self, number: str, body: Draft, operation: str, query: Query, deadline: datetime
-    ) -> AlmaAnswer:
         asked = {name: value for name, value in query.items() if value}
         path = alma_calls.numbered_path(number, **asked)
-        call = self._calls.call
         try:
-            return call(operation, "PUT", path, deadline, body=body, turns=0)
+            return sent, self._calls.call(operation, "PUT", path, deadline, body=sent)
         except CallNotMade:
             raise
         except LibraryUnavailable as error:

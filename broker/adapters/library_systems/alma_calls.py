@@ -1,4 +1,4 @@
-"""Calls of Alma's REST API with the key, the number of calls a second, and addresses of users.
+"""Calls of Alma's REST API with the key, and addresses of users.
 
 An identifier stands in the address: Alma knows no other way to ask for a user by the CPR number. So
 no address is ever logged, told or raised here (docs/alma.md).
@@ -6,7 +6,6 @@ no address is ever logged, told or raised here (docs/alma.md).
 
 import json
 import re
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -22,34 +21,6 @@ from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, Library
 USERS: Final = "/almaws/v1/users"
 ALL_TYPES: Final = "all_unique"
 _POSSIBLE: Final = re.compile(r"[\w@+-][\w.@+-]{0,99}")
-
-
-class CallBudget:
-    """The calls of one process, in all its threads.
-
-    ``a_second`` of them go out at once, and as many in each second after.
-    """
-
-    def __init__(self, a_second: float) -> None:
-        self._gap = 1 / a_second
-        self._ahead = max(0.0, 1 - self._gap)
-        self._lock = threading.Lock()
-        self._next = 0.0
-
-    def admit(self, until: float, calls: int = 1) -> None:
-        """Wait until the next call may go out, or several without a pause between them.
-
-        CallNotMade where that is not before ``until``, a moment of ``time.monotonic``.
-        """
-        with self._lock:
-            now = time.monotonic()
-            slot = max(self._next, now)
-            last = slot + self._gap * (calls - 1)
-            wait = max(0.0, last - self._ahead - now)
-            if now + wait >= until:
-                raise CallNotMade("library.calls_a_second are used up")
-            self._next = last + self._gap
-        time.sleep(wait)
 
 
 class AlmaAnswer(NamedTuple):
@@ -75,7 +46,6 @@ class Calls:
         self._key = f"apikey {settings.api_key.get_secret_value()}"
         self._timeout = settings.timeout
         self._observe = observe
-        self.budget = CallBudget(settings.calls_a_second)
 
     def call(
         self,
@@ -85,18 +55,16 @@ class Calls:
         deadline: datetime,
         *,
         body: Mapping[str, Any] | None = None,
-        turns: int = 1,
     ) -> AlmaAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
         CallNotMade where nothing was sent, or Alma has done nothing. Any other failure does not
-        reveal whether it was done: the enrolment looks again. ``turns`` is how many calls the wait
-        before it is for: the second of two that go out without a pause has 0.
+        reveal whether it was done: the enrolment looks again.
         """
         began = time.monotonic()
         outcome = "unavailable"
         try:
-            answer = self._send(method, path, moment(deadline, self._timeout), body, turns)
+            answer = self._send(method, path, moment(deadline, self._timeout), body)
             code = alma_refusals.demand_verdict(answer, operation)
             is_answered = code is None or code in alma_refusals.NOT_FOUND
             outcome = "done" if is_answered else "refused"
@@ -105,17 +73,13 @@ class Calls:
             self._observe(operation, outcome, time.monotonic() - began)
 
     def _send(
-        self, method: str, path: str, until: float, body: Mapping[str, Any] | None, turns: int
+        self, method: str, path: str, until: float, body: Mapping[str, Any] | None
     ) -> HttpAnswer:
         headers = {"Authorization": self._key}
         content = None
         if body is not None:
             content = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
-        if turns:
-            self.budget.admit(until, calls=turns)
-        elif time.monotonic() >= until:
-            raise CallNotMade("no time is left for the second call of two")
         return self._exchange.call(method, path, until, headers=headers, body=content)
 
 
@@ -137,8 +101,3 @@ def user_path(identifier: str, kind: str, **query: str | Sequence[str]) -> str:
     for name, value in query.items():
         asked[name] = value if isinstance(value, str) else ",".join(value)
     return f"{USERS}/{quote(identifier, safe='')}?{urlencode(asked, safe=',')}"
-
-
-def search_path(query: str, limit: int) -> str:
-    """Return the address of a search for users."""
-    return f"{USERS}?{urlencode({'q': query, 'limit': str(limit)})}"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from broker.adapters.library_systems import alma_users
 from broker.adapters.library_systems.alma_settings import BARCODE, FIELDS, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.cpr_spellings import first_real, spellings
+from broker.adapters.library_systems.record_values import day, first_real, spellings
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower, months_after
 from broker.core.errors import LibraryRefused
@@ -154,7 +154,7 @@ def _clear_address(draft: Draft) -> None:
 def _set_expiry(draft: Draft, expires: date, keys: AlmaKeys) -> None:
     """Set the last day, and have the user kept for a while after; staff may keep it longer."""
     draft["expiry_date"] = alma_users.written_day(expires)
-    kept = alma_users.day(draft.get("purge_date"))
+    kept = day(draft.get("purge_date"))
     purge = months_after(expires, keys.purge_after_months)
     draft["purge_date"] = alma_users.written_day(max(purge, kept or purge))
 

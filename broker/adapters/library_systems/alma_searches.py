@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlencode
 
 from broker.adapters.library_systems import alma_calls, alma_refusals, alma_users
-from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
+from broker.adapters.library_systems.alma_calls import ALL_TYPES, USERS, Calls
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.cpr_spellings import shaped_as_cpr, spellings
+from broker.adapters.library_systems.record_values import shaped_as_cpr, spellings
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import without_invisible, without_spaces
 
@@ -71,7 +72,8 @@ class UserSearches:
         """
         if not _MAIL_ADDRESS.fullmatch(email):
             return []
-        path = alma_calls.search_path(f"email~{email}", _MOST_SIMILAR)
+        asked = urlencode({"q": f"email~{email}", "limit": _MOST_SIMILAR})
+        path = f"{USERS}?{asked}"
         answer = self._calls.call("find_similar", "GET", path, deadline)
         if answer.code is not None:
             raise alma_refusals.refused(answer.raw, "find_similar")
@@ -84,12 +86,10 @@ class UserSearches:
                 found.append(user)
         return found
 
-    def numbered(
-        self, number: str, deadline: datetime, operation: str = "read", turns: int = 1
-    ) -> User | None:
+    def numbered(self, number: str, deadline: datetime, operation: str = "read") -> User | None:
         """Return the user of this borrower number, or None."""
         path = alma_calls.numbered_path(number)
-        user = self._user(path, operation, deadline, turns)
+        user = self._user(path, operation, deadline)
         if user is None:
             return None
         wanted = number.casefold()
@@ -133,8 +133,8 @@ class UserSearches:
                 found.append(user)
         return found
 
-    def _user(self, path: str, operation: str, deadline: datetime, turns: int = 1) -> User | None:
-        answer = self._calls.call(operation, "GET", path, deadline, turns=turns)
+    def _user(self, path: str, operation: str, deadline: datetime) -> User | None:
+        answer = self._calls.call(operation, "GET", path, deadline)
         if answer.code in alma_refusals.NOT_FOUND:
             return None
         if answer.code is not None:

@@ -1,6 +1,5 @@
 """Proves Alma's set-up by reading alone: types, groups, calls of the day, the machine."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,7 @@ from broker.adapters.library_systems import alma_calls, alma_refusals, alma_user
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.adapters.library_systems.setup_steps import proved
-from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, PinMachine
+from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryUnavailable
 from broker.files.checked_files import did_you_mean
@@ -94,9 +93,4 @@ class SetupProof:
         return frozenset(alma_users.text_in(row, "code") or "" for row in used)
 
     def _pins(self) -> Iterator[SetupFault]:
-        """Ask the machine about a card and a PIN that nobody has."""
-        if self.machine is None:
-            return
-        until = moment(self.deadline, self.settings.timeout)
-        if self.machine.takes_any(secrets.token_hex(16), until):
-            yield SetupFault(SETTING, f"Alma: {SETTING}: {TAKES_ANY}")
+        return find_machine_faults(self.machine, moment(self.deadline, self.settings.timeout))

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, Final
 
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
-from broker.adapters.library_systems.cpr_spellings import first_real, shaped_as_cpr
+from broker.adapters.library_systems.record_values import day, first_real, shaped_as_cpr
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.identity.cpr import looks_like_cpr
@@ -34,16 +34,6 @@ BORN: Final = "date_of_birth"
 EMAIL: Final = "email"
 _ACTIVE: Final = "ACTIVE"
 _MARK: Final = re.compile("[0-9a-f]{32}")
-
-
-def day(value: object) -> date | None:
-    """Read a date as Alma writes it: 2031-11-24Z."""
-    if not isinstance(value, str):
-        return None
-    try:
-        return date.fromisoformat(value[:10])
-    except ValueError:
-        return None
 
 
 def written_day(moment: date) -> str:

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
-from broker.adapters.library_systems.cpr_spellings import first_real, shaped_as_cpr, spellings
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls
 from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.library_systems.koha_setup import SetupProof, TrialBorrowers
+from broker.adapters.library_systems.record_values import first_real, shaped_as_cpr, spellings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved

@@ -1,13 +1,12 @@
 """Koha's patron objects: read into borrowers, and written for creates and changes."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, Final, TypeGuard
 
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems import koha_refusals
-from broker.adapters.library_systems.cpr_spellings import first_real, spellings
 from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
+from broker.adapters.library_systems.record_values import day, first_real, spellings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -18,16 +17,6 @@ Patron = Mapping[str, Any]  # a patron object of the REST API
 # The user name is taken, or a unique attribute (docs/reference/koha.md#refusals).
 _TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
 _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
-
-
-def day(text: object) -> date | None:
-    """Read a date as GET writes it (2031-11-24) and as POST does (2031-11-24T22:39:08)."""
-    if not isinstance(text, str):
-        return None
-    try:
-        return date.fromisoformat(text[:10])
-    except ValueError:
-        return None
 
 
 def borrower(patron: Any, settings: KohaKeys) -> Borrower:

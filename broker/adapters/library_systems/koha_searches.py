@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
-from broker.adapters.library_systems.cpr_spellings import shaped_as_cpr, spellings
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls, Query
 from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_settings import KohaKeys
+from broker.adapters.library_systems.record_values import day, shaped_as_cpr, spellings
 from broker.core.errors import LibraryUnavailable
 from broker.core.input_normalization import without_invisible, without_spaces
 
@@ -164,7 +164,7 @@ def _fold(address: str) -> str:
 
 
 def _is_born(patron: Patron, birth_date: date | None) -> bool:
-    return birth_date is not None and koha_patrons.day(patron.get("date_of_birth")) == birth_date
+    return birth_date is not None and day(patron.get("date_of_birth")) == birth_date
 
 
 def _is_named(patron: Patron, field: str, name: str) -> bool:

@@ -139,14 +139,7 @@ def _expires_soon(present: date | None, wanted: date, today: date) -> bool:
     # No expiry is none to move, and a login never brings one nearer.
     if present is None or present >= wanted:
         return False
-    return near(present, wanted, today)
-
-
-def near(present: date, wanted: date, today: date) -> bool:
-    """Return whether an expiry is so near that a login moves it: half a year, or half a short term.
-
-    A write at every login would cost more than it is worth.
-    """
+    # Half a year, or half a short term: a write at every login would cost more than it is worth.
     days_left = (present - today).days
     half_term = (wanted - today).days // 2
     return days_left < min(_RENEW_BELOW_DAYS, half_term)

@@ -50,9 +50,9 @@ _TAKEN_BACK: Final = frozenset(_ENDS.values())
 class Receipt:
     """One answer, append-only and pseudonymous, after ISO/IEC TS 27560.
 
-    ``material`` and ``shown`` are digests of ``Disclosure``, ``terms`` that of its terms and
-    ``parts`` one of each of its parts, so that less under the same terms is known as less; names
-    are kept, values never.
+    ``shown`` is the digest of everything shown, ``terms`` that of its terms and ``parts`` one of
+    each of its parts, so that less under the same terms is known as less; names are kept, values
+    never.
 
     Source: docs/reference/consent.md#record.
     """
@@ -65,7 +65,6 @@ class Receipt:
     policy: str
     legal_basis: LegalBasis
     names: tuple[str, ...]
-    material: str
     shown: str
     valid_until: datetime | None  # None: for this login only
     chosen: tuple[str, ...] = ()  # the optional attributes that were ticked
@@ -144,7 +143,9 @@ def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) ->
     # page reports no change that there was not.
     if latest.event in _TAKEN_BACK:
         return False
-    return latest.material != disclosure.material(hmacs)
+    if latest.terms != disclosure.terms(hmacs):
+        return True
+    return latest.parts != _digests(disclosure, latest.person, hmacs)
 
 
 def newest_first(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
@@ -216,8 +217,6 @@ def left_out(answers: Iterable[Receipt]) -> frozenset[str]:
 
 def covers(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
     """Return whether all of ``disclosure`` was in what ``made`` answered, under the same terms."""
-    if made.material == disclosure.material(hmacs):
-        return True
     if made.terms != disclosure.terms(hmacs):
         return False
     answered = frozenset(made.parts)
@@ -294,7 +293,6 @@ def refused_unasked(
         policy=decision.digest,
         legal_basis=release.legal_basis,
         names=tuple(listed.name for listed, _ in decision.released),
-        material="",
         shown=shown,
         valid_until=None,
     )
@@ -334,7 +332,6 @@ def receipt(
         policy=disclosure.policy,
         legal_basis=disclosure.legal_basis,
         names=tuple(item.name for item in disclosure.items),
-        material=disclosure.material(hmacs),
         shown=disclosure.shown(hmacs),
         valid_until=now + remembered_for if answer and remembered_for else None,
         chosen=tuple(name for name in optional if name in chosen),

@@ -1,10 +1,10 @@
 """An upstream's attributes under our names, with cardinality, syntax, scopes and CPR checked."""
 
 from collections import defaultdict
-from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final, NewType, TypeVar, overload
+from typing import Final, NewType
 
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
@@ -55,8 +55,6 @@ _MOST_VALUES: Final = 100
 _NO_CPR: Final = "none"
 _NAME_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:"
 
-T = TypeVar("T")
-
 Values = tuple[str, ...]  # of one attribute
 Withheld = list[tuple[str, str]]  # attribute name and reason code, in the order they were found
 
@@ -82,23 +80,6 @@ class Attributes(Mapping[str, Values]):
     def __len__(self) -> int:
         """Count the names."""
         return len(self._values)
-
-    # Every mapping has these three, by catching KeyError; a login asks fifty times.
-    def __contains__(self, name: object) -> bool:
-        """Return whether there are values of ``name``."""
-        return name in self._values
-
-    @overload
-    def get(self, name: str, default: None = None, /) -> Values | None: ...
-    @overload
-    def get(self, name: str, default: Values | T, /) -> Values | T: ...
-    def get(self, name: str, default: object = None, /) -> object:
-        """Return the values of ``name``, or ``default``."""
-        return self._values.get(name, default)
-
-    def items(self) -> ItemsView[str, Values]:
-        """Return the names with their values."""
-        return self._values.items()
 
     def one(self, name: str) -> str | None:
         """Return the first value of ``name``, or None."""

@@ -47,10 +47,6 @@ RIGHTS: Final[Mapping[Right, frozenset[Ground]]] = {
     Right.MANAGE_STORED_DATA: _IDENTIFIED | {Ground.IDENTIFIER},
     Right.WITHDRAW_CONSENT: frozenset(Ground),
 }
-# These rights need a login that was made for this purpose a few minutes ago.
-NEEDS_FRESH_LOGIN: Final = frozenset(
-    {Right.CHOOSE_PIN, Right.MANAGE_STORED_DATA, Right.WITHDRAW_CONSENT}
-)
 # Identifiers that an upstream never reassigns.
 LASTING_IDENTIFIERS: Final = ("subject-id", "pairwise-id", "cprUuid")
 
@@ -58,7 +54,8 @@ LASTING_IDENTIFIERS: Final = ("subject-id", "pairwise-id", "cprUuid")
 def has_right(ground: Ground, right: Right) -> bool:
     """Return whether a login on this ground has the right.
 
-    The policies may permit less. ``NEEDS_FRESH_LOGIN`` says where the login must be a fresh one.
+    The policies may permit less. Choosing a PIN, managing stored data and withdrawing consent also
+    need a login that was made for this purpose a few minutes ago.
     """
     return ground in RIGHTS[right]
 

@@ -23,7 +23,6 @@ from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests, is_under_way, new_enrolment
 from broker.use_cases.identity.person_resolution import usable_cpr
 from broker.use_cases.records import Record
-from broker.use_cases.register_look_ups import LookUpRequests
 
 Mode = Literal["live", "frozen"]
 PersonRead = Record[PersonRecord] | None
@@ -48,7 +47,6 @@ class BorrowerAtLogin:
     ports: EnrolmentPorts
     requests: EnrolmentRequests
     finder: BorrowerFinder
-    look_ups: LookUpRequests | None
     mode: Mode = "live"
 
     def find_number(
@@ -83,9 +81,13 @@ class BorrowerAtLogin:
         account, person = transaction.account, transaction.person
         policy = arrived.decision.policy
         rule = policy.borrower.register if policy and policy.borrower else None
-        cpr = usable_cpr(arrived)
-        if self.look_ups and person and account and account.look_up and account.number and cpr:
-            self.look_ups.request(person.id, cpr, account.number, rule)
+        look_ups, number, cpr = self.ports.look_ups, account and account.number, usable_cpr(arrived)
+        if look_ups and person and account and account.look_up and number and cpr:
+            self.ports.persons.change(
+                person.id,
+                lambda each: look_ups.add_look_up(each, cpr, number, rule),
+                self.ports.now(),
+            )
 
     def enrol(
         self, transaction: Transaction, arrived: Arrived, *, language: str, patience: float
@@ -291,11 +293,12 @@ class BorrowerAtLogin:
         self, record: PersonRead, account: Account, arrived: Arrived
     ) -> LookUpReason | None:
         """Return why the register would be asked about the person; they may say no."""
-        if self.look_ups is None or self.mode != "live" or account.number is None:
+        look_ups = self.ports.look_ups
+        if look_ups is None or self.mode != "live" or account.number is None:
             return None
         if not looked_up(arrived.decision) or not usable_cpr(arrived):
             return None
-        return self.look_ups.find_reason(record.value if record else None)
+        return look_ups.find_reason(record.value if record else None)
 
 
 def _needs_borrower(arrived: Arrived) -> bool:

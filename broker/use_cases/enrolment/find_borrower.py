@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower, numbers
-from broker.core.borrowers.change_plan import Nothing, find_case_reason, near, plan_for_matching
+from broker.core.borrowers.change_plan import Nothing, find_case_reason, plan_for_matching
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
@@ -126,20 +126,12 @@ class BorrowerFinder:
         return record is not None and record.value.borrower_number == borrower_number
 
     def is_as_wanted(self, stored: PersonRecord | None, wanted: WantedBorrower | None) -> bool:
-        """Return whether the stored borrower met ``wanted`` when it was confirmed, and still does.
-
-        The expiry moves on every day, so that it may have to be written although nothing changed.
-        """
+        """Return whether the stored borrower met ``wanted`` when confirmed, and still does."""
         if wanted is None:
             return True
         if stored is None or stored.borrower_wanted_hash != self.ports.hash_wanted(wanted):
             return False
-        category, expires = stored.borrower_category or "", stored.borrower_expires
-        if wanted.moves(category):
-            return False
-        if expires is None or category != wanted.category:
-            return True
-        return not near(expires, wanted.expires, self.ports.now().date())
+        return not wanted.moves(stored.borrower_category or "")
 
     def is_known_as(self, stored: PersonRecord, wanted: WantedBorrower) -> bool:
         """Return whether the library system has just confirmed that the borrower is as wanted."""

@@ -1,6 +1,5 @@
 """The ports of enrolments, and what all of them share: deadlines, hashes and audit events."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,7 +45,6 @@ class EnrolmentPorts:
     draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     wake_mails: Callable[[], object] = lambda: None
     end_mailed_access: Callable[[str], object] = lambda _: None
-    make_id: Callable[[], str] = lambda: secrets.token_hex(16)
 
     def hash_facts(self, person: PersonFacts) -> str:
         """Return the keyed hash of the facts that a borrower was compared with."""

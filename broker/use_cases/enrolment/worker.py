@@ -1,4 +1,4 @@
-"""Carries out pending enrolments: find, look for a possible duplicate, create, count.
+"""Carries out what is due for persons: enrolments, and look-ups in the register.
 
 A process may die between any two lines. The next attempt looks again before it writes anything.
 """
@@ -6,7 +6,7 @@ A process may die between any two lines. The next attempt looks again before it 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from broker.core.audit_events import AuditEventKind
@@ -21,9 +21,9 @@ from broker.core.person_record import PersonRecord
 from broker.core.ports import Write
 from broker.use_cases.backoff import retry_delay
 from broker.use_cases.enrolment.ports import CALL, EnrolmentPorts
-from broker.use_cases.records import Claimed, Lease
+from broker.use_cases.records import Lease
+from broker.use_cases.register_look_ups import RegisterLookUps
 
-_LONGEST_DELAY: Final = timedelta(hours=1)
 # So many creates of one request may have no effect before staff must look.
 _MOST_CREATES: Final = 3
 _EVENTS: Final = {
@@ -42,23 +42,30 @@ class _Superseded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolmentWorker:
-    """Carries out the enrolments that are due, oldest first."""
+class PersonWorker:
+    """The work on person records; ``look_ups`` is None where no register is configured."""
 
     ports: EnrolmentPorts
+    look_ups: RegisterLookUps | None = None
 
     def step(self) -> bool:
-        """Carry out the enrolment that has been due longest; False if none is due."""
-        now = self.ports.now()
-        claimed = self.ports.persons.claim_due(now + CALL, now)
+        """Do what has been due longest for one person; False if nothing is due."""
+        persons, now = self.ports.persons, self.ports.now()
+        claimed = persons.claim_due(now + CALL, now)
         if claimed is None:
             return False
-        self.carry_out(claimed)
+        record = claimed.record
+        due = record.value.enrolment_due
+        if due is not None and due <= now:
+            person_id, enrolment = record.key.group, record.value.enrolment
+            _Attempt(person_id, enrolment, claimed.lease, self.ports, record.value).run()
+        elif self.look_ups is not None:
+            self.look_ups.carry_out(claimed)
+        else:
+            # The register was taken out of the configuration: its look-ups go.
+            persons.change(record.key.group, lambda each: each.end_look_up(None, now), now)
+            claimed.lease.end(now)
         return True
-
-    def carry_out(self, claimed: Claimed[PersonRecord]) -> None:
-        """Carry out the enrolment of a claimed person."""
-        _Attempt.of(claimed, self.ports).run()
 
 
 @dataclass(slots=True)
@@ -70,13 +77,6 @@ class _Attempt:
     lease: Lease
     ports: EnrolmentPorts
     person: PersonRecord  # as it was when the attempt began
-
-    @classmethod
-    def of(cls, claimed: Claimed[PersonRecord], ports: EnrolmentPorts) -> "_Attempt":
-        """Return the attempt at the enrolment of a claimed person."""
-        record = claimed.record
-        person = record.value
-        return cls(record.key.group, person.enrolment, claimed.lease, ports, person)
 
     def run(self) -> None:
         """Do all that can be done now. After a failure the enrolment is due again later."""
@@ -284,9 +284,8 @@ class _Attempt:
 
     def _postpone(self, enrolment: Enrolment, error: LibraryError) -> None:
         now = self.ports.now()
-        delay = min(retry_delay(enrolment.attempts), _LONGEST_DELAY)
         reason = "library_setup" if error.setting else error.reason
-        until = now + delay
+        until = now + retry_delay(enrolment.attempts)
         self._write(self._current.postpone(reason, str(error), error.setting, now, until))
         facts = {
             "enrolment": enrolment.id,

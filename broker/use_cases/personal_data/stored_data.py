@@ -13,7 +13,7 @@ from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable
+from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, lease_of
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
 from broker.use_cases.logout.sessions import Pointer, Sessions
@@ -220,11 +220,11 @@ class StoredData:
 
     def _take_lease(self, person_id: str) -> Lease:
         """Return the lease on a person record, once the background worker has ended."""
-        records = Records(self.persons.store, PersonRecord)
+        key = lease_of(person_key(person_id))
         latest = self.now() + self.patience
         while True:
             now = self.now()
-            lease = records.lease(person_key(person_id), now, now)
+            lease = Lease.take(self.persons.store, key, now, now)
             if lease is not None:
                 return lease
             if now >= latest:

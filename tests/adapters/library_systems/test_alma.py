@@ -46,7 +46,7 @@ def _alma(app: Flask) -> Simulation:
 @pytest.fixture(name="opened")
 def _opened(app: Flask) -> Iterator[Opened]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
-    keys |= {"card_number": "cpr", "calls_a_second": 50}
+    keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
         yield lambda **more: AlmaSettings.read({"url": url} | keys | more).open()
 

@@ -48,11 +48,6 @@ def test_a_sound_koha_keeps_no_trial_borrower(koha: Simulation, opened: Opened, 
         (Administration(), {}, "minPasswordLength"),
         (FOUR_DIGIT_PINS, {"card_number": "system"}, "autoMemberNum"),
         (
-            replace(FOUR_DIGIT_PINS, attribute_types={"CPR": AttributeType()}),
-            {"cpr_attribute": "CPR"},
-            "unique patron attribute type CPR",
-        ),
-        (
             replace(FOUR_DIGIT_PINS, attribute_types={"CPR": UNIQUE, "SEX": AttributeType(mandatory=True)}),
             {},
             "mandatory patron attribute type SEX",

@@ -40,7 +40,7 @@ IF_EMPTY: Final = RegisterRule("set_if_empty")
 )
 def test_a_number_that_is_not_active_leaves_a_note(residence: Residence, *, is_active: bool) -> None:
     """Every status of the register counts as one or the other."""
-    note = note_for_staff(RegisteredPerson(residence, None, ADDRESS, protected=False))
+    note = note_for_staff(RegisteredPerson(residence, ADDRESS, protected=False))
     assert note == (None if is_active else residence.value)
 
 

@@ -16,7 +16,7 @@ from broker.core.policy.model import LegalBasis
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 ENDS = {ReceiptEvent.GIVEN: ReceiptEvent.WITHDRAWN, ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN}
-PLAIN = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", ("sn",), "m", "s", NOW + timedelta(days=365))
+PLAIN = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", ("sn",), "s", NOW + timedelta(days=365))
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.registers.entry_points import open_register
+from broker.adapters.person_register.open_register import open_register
 from broker.core.borrowers.registered_person import RegisteredAddress, RegisterUnavailable
 from broker.demo.people.personas import persona
 from broker.demo.run import demo_register
 from broker.demo.run.demo_folder import PARTIES, Ports, write
 from broker.files.settings.config import load
-from tests.adapters.registers.conftest import unheard
+from tests.adapters.person_register.conftest import unheard
 from tests.plugins.demo import free_base
 
 

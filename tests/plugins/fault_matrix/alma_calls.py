@@ -9,7 +9,6 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.alma import AlmaSettings
-from broker.adapters.library_systems.alma_calls import CallBudget
 from broker.demo.alma.administration import Administration
 from broker.demo.alma.refusals import broken, general_error, not_found
 from broker.demo.alma.simulated_alma import Simulation, create_app
@@ -90,8 +89,6 @@ class AlmaHost:
         keys: dict[str, object] = {"url": self.url, "api_key": "demo", "external_id": "SIS"}
         keys |= {"cpr_identifier_type": "CPR", "card_number": "cpr"}
         library = AlmaSettings.read(keys).open()
-        # Its limits have tests of their own.
-        library._calls.budget = CallBudget(_MANY)
         return WiredAlma(alma, library, self.front)
 
 

@@ -22,12 +22,7 @@ from tests.plugins.library_suite.values import QUOTED
 
 _NAMES: Final = "INST_ID"
 _KEY, _PASSWORD = "demo-key-that-nobody-sees", "demo-password-that-nobody-sees"
-_OWN: Final[Mapping[str, object]] = {
-    "api_key": "demo",
-    "external_id": "SIS",
-    "card_number": "cpr",
-    "calls_a_second": 50,
-}
+_OWN: Final[Mapping[str, object]] = {"api_key": "demo", "external_id": "SIS", "card_number": "cpr"}
 
 
 class AlmaDesk:

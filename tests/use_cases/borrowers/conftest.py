@@ -57,7 +57,7 @@ class Logins:
         world = self.world
         requests = EnrolmentRequests(world.ports, world.wake, self._pause)
         finder = BorrowerFinder(world.ports)
-        return BorrowerAtLogin(world.ports, requests, finder, world.ports.look_ups, mode)
+        return BorrowerAtLogin(world.ports, requests, finder, mode)
 
     def persons(self) -> PersonResolution:
         """Give the persons of logins."""

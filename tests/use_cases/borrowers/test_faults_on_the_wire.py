@@ -10,7 +10,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
-from broker.use_cases.borrowers.locked_changes import LockedChanges
+from broker.use_cases.borrowers.guarded_library import GuardedLibrary
 from tests.plugins.fault_matrix.alma_calls import ByTheWorldsClock, alma_host
 from tests.plugins.fault_matrix.cells import ALMA, CALLS, KOHA, Cell, cells, chosen
 from tests.plugins.fault_matrix.koha_calls import koha_host
@@ -47,7 +47,7 @@ def opened(request: pytest.FixtureRequest, cell: Cell, library: Any) -> Any:
     def clock() -> Any:
         return made.now
 
-    locked: Any = LockedChanges(ByTheWorldsClock(library, clock), made.store, made.ports.hmacs, clock)
+    locked: Any = GuardedLibrary(ByTheWorldsClock(library, clock), made.store, made.ports.hmacs, clock)
     made.ports = replace(made.ports, library=locked)
     return made
 

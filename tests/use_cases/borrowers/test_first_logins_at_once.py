@@ -19,7 +19,7 @@ from broker.core.ports import Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.enrolment.worker import EnrolmentWorker
+from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.worker_loop import run_worker_loop
 
@@ -49,11 +49,11 @@ def worker(logins: Any, store: Store) -> Iterator[BorrowerAtLogin]:
     slots = Semaphore(THREADS // 2)
     requests = EnrolmentRequests(ports, wake, time.sleep, slots)
     surprises: list[Exception] = []
-    arguments = ((EnrolmentWorker(ports).step,), wake, stop.is_set, 1, surprises.append)
+    arguments = ((PersonWorker(ports).step,), wake, stop.is_set, 1, surprises.append)
     loop = Thread(target=run_worker_loop, args=arguments)
     loop.start()
     try:
-        yield BorrowerAtLogin(ports, requests, BorrowerFinder(ports, slots), None)
+        yield BorrowerAtLogin(ports, requests, BorrowerFinder(ports, slots))
     finally:
         stop.set()
         wake.set()

@@ -136,7 +136,7 @@ class Logins:
         codes = MailedCodes(world.store, KEY, world.ports.now)
         outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
         self.proving = MailboxProof(world.ports.persons, codes, outbox, world.letters)
-        borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder, world.ports.look_ups)
+        borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder)
         self.trail = Trail()
         self.lookup = PersonAtLogin(world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self.trail)
         self.flow = LoginFlow(world.store, KEY, self.rules, self.lookup, "my-loans")

@@ -432,5 +432,5 @@ def test_a_note_of_the_register_of_persons_is_shown(house: House, desk: Person) 
 
 def test_every_note_of_the_register_has_a_sentence() -> None:
     """Staff see a sentence for every note that a look-up can leave."""
-    notes = {note_for_staff(RegisteredPerson(each, None, None, protected=False)) for each in Residence}
+    notes = {note_for_staff(RegisteredPerson(each, None, protected=False)) for each in Residence}
     assert {*filter(None, notes), UNKNOWN_NUMBER, ADDRESS_REFUSED} == set(REGISTER_NOTES)

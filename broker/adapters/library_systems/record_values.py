@@ -1,7 +1,8 @@
-"""CPR numbers as staff write them into a library system, and as they are read back from it."""
+"""Values of records: CPR numbers as staff write them into a library system, and days."""
 
 import re
 from collections.abc import Iterable
+from datetime import date
 from typing import Final
 
 from broker.core.errors import LibraryRefused
@@ -22,6 +23,14 @@ def spellings(number: str) -> tuple[str, str, str]:
     day = number[:6]
     running = number[-4:]
     return (day + running, f"{day}-{running}", f"{day} {running}")
+
+
+def day(text: object) -> date | None:
+    """Read a date as Koha (2031-11-24, 2031-11-24T22:39:08) or Alma (2031-11-24Z) writes it."""
+    try:
+        return date.fromisoformat(str(text)[:10])
+    except ValueError:
+        return None
 
 
 def shaped_as_cpr(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.adapters.registers.answer_values import number, postal_code, text
+from broker.adapters.person_register.register_answers import number, postal_code, text
 from broker.core.borrowers.registered_person import RegisterRefused
 
 CPR = "0101800000"

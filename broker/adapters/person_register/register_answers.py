@@ -1,10 +1,19 @@
-"""Reads single values of a register's answer: what is not as documented is refused, not guessed."""
+"""The parts that all registers share: settings, observed look-ups, and values of an answer.
+
+A value that is not as documented is refused, not guessed.
+"""
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
+from pydantic import model_validator
+
+from broker.adapters.connectors import ConnectorKeys
+from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.registered_person import RegisterRefused
 from broker.core.identity import cpr
 from broker.core.identity.accepted_text import TextKind, text_fault
@@ -13,6 +22,46 @@ from broker.core.identity.cpr import CprKind
 _LONGEST: Final = 200  # letters of one value; the CPR register's own longest is 40
 _OF_PERSONS: Final = frozenset({CprKind.REAL, CprKind.REAL_WITHOUT_MODULUS_11})
 _POSTAL_CODE: Final = re.compile("[0-9]{3,4}")
+
+
+class RegisterKeys(ConnectorKeys):
+    """The keys of ``[person_register]`` that no register goes without.
+
+    ``certificate`` and ``key`` are PEM files of our own OCES certificate.
+    """
+
+    section = "person_register"
+
+    certificate: str = ""
+    key: str = ""
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key are written together")
+        return self
+
+    @property
+    def client_certificate(self) -> tuple[str, str] | None:
+        """The files of our certificate and its key; None where none is named."""
+        if not self.certificate:
+            return None
+        return self.certificate, self.key
+
+
+@contextmanager
+def observe_look_up(observe: LibraryCallObserver) -> Iterator[None]:
+    """Report the outcome and the time of a look-up."""
+    began = time.monotonic()
+    outcome = "unavailable"
+    try:
+        yield
+        outcome = "done"
+    except RegisterRefused:
+        outcome = "refused"
+        raise
+    finally:
+        observe("look_up", outcome, time.monotonic() - began)
 
 
 def text(row: Mapping[str, Any], name: str) -> str:

@@ -1,23 +1,33 @@
 """Looks persons up in the CPR register by Datafordeler's GraphQL service for public bodies."""
 
 import json
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from broker.adapters.connectors import check_address
 from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
-from broker.adapters.registers import datafordeler_answer
-from broker.adapters.registers.datafordeler_settings import DatafordelerKeys
+from broker.adapters.person_register.register_answers import (
+    RegisterKeys,
+    misshapen,
+    observe_look_up,
+    postal_code,
+    text,
+)
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_setup import SetupFault
 from broker.core.borrowers.registered_person import (
+    RegisteredAddress,
     RegisteredPerson,
     RegisterError,
     RegisterRefused,
     RegisterUnavailable,
+    Residence,
+    street_line,
 )
 
 _SERVICE: Final = "CPRCustom_PublicSectorPerson"
@@ -27,7 +37,6 @@ query ($numbers: [String!]!) {
   CPRCustom_PublicSectorPerson(input: {personnummer: {personnummer: {in: $numbers}}}) {
     nodes {
       status
-      navne { fornavne mellemnavn efternavn status }
       adresseoplysninger {
         status
         cprAdresse {
@@ -53,12 +62,58 @@ _NO_TOKEN: Final = {
         "person_register.certificate",
     ),
 }
+_TOKEN_URL: Final = (
+    "https://auth-oces.datafordeler.dk/realms/distribution/protocol/openid-connect/token"  # noqa: S105 - an address
+)
+_CURRENT: Final = "aktuel"
+_ENDED: Final = frozenset({"historisk", "rettet", "fortrudt"})
+# Of these kinds, protection says nothing about name and address: directories, marketing, credit.
+_OTHER_PROTECTIONS: Final = frozenset({"lokal_vejviser", "markedsfoering", "kreditadvarsel"})
+_RESIDENCES: Final = {
+    "bopael_i_danmark": Residence.IN_DENMARK,
+    "bopael_i_danmark_hoej_vejkode": Residence.WITHOUT_USABLE_ADDRESS,
+    "bopael_i_groenland": Residence.IN_GREENLAND,
+    "bopael_i_groenland_hoej_vejkode": Residence.IN_GREENLAND,
+    "ej_bopael": Residence.NEVER_RESIDENT,
+    "annulleret": Residence.ANNULLED,
+    "nedlagt_person": Residence.NUMBER_CHANGED,
+    "forsvundet": Residence.DISAPPEARED,
+    "udrejst": Residence.ABROAD,
+    "doed": Residence.DEAD,
+}
+_WITH_ADDRESS: Final = frozenset({Residence.IN_DENMARK, Residence.IN_GREENLAND})
+
+Row = Mapping[str, Any]
+
+
+class Settings(RegisterKeys):
+    """The keys of ``[person_register]`` with ``system = "datafordeler"``.
+
+    In the place of the certificate, or beside it, ``client_secret`` stands where the IT system has
+    one. ``version`` is that of the GraphQL schema.
+    """
+
+    url: Annotated[str, AfterValidator(check_address)] = "https://graphql.datafordeler.dk"
+    token_url: Annotated[str, AfterValidator(check_address)] = _TOKEN_URL
+    version: str = Field("v1", pattern=r"^v[1-9][0-9]?$")
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr = SecretStr("")
+
+    @model_validator(mode="after")
+    def _credentials(self) -> Self:
+        if not self.certificate and not self.client_secret.get_secret_value():
+            raise ValueError("needs certificate and key, or client_secret")
+        return self
+
+    def open(self, observe: LibraryCallObserver) -> "Datafordeler":
+        """Return the register, of whose calls ``observe`` hears; nothing is called yet."""
+        return Datafordeler(self, observe)
 
 
 class Datafordeler:
     """The CPR register behind one IT system's access; safe to share between threads."""
 
-    def __init__(self, keys: DatafordelerKeys, observe: LibraryCallObserver) -> None:
+    def __init__(self, keys: Settings, observe: LibraryCallObserver) -> None:
         self._keys = keys
         self._observe = observe
         certificate = keys.client_certificate
@@ -68,18 +123,8 @@ class Datafordeler:
 
     def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
         """Return what the register says of a CPR number; None where it knows no such number."""
-        began = time.monotonic()
-        outcome = "unavailable"
-        try:
-            nodes = self._nodes(cpr, moment(deadline, self._keys.timeout))
-            person = _of_one(nodes)
-            outcome = "done"
-        except RegisterRefused:
-            outcome = "refused"
-            raise
-        finally:
-            self._observe("look_up", outcome, time.monotonic() - began)
-        return person
+        with observe_look_up(self._observe):
+            return _of_one(self._nodes(cpr, moment(deadline, self._keys.timeout)))
 
     def prove(self, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return why no token is granted, if none is; nobody is looked up."""
@@ -134,10 +179,10 @@ def _of_one(nodes: Any) -> RegisteredPerson | None:
         raise RegisterRefused("the register answered with several persons for one number")
     if not nodes:
         return None
-    return datafordeler_answer.read(nodes[0])
+    return read_person(nodes[0])
 
 
-def _tokens(keys: DatafordelerKeys, certificate: tuple[str, str] | None) -> AccessTokens:
+def _tokens(keys: Settings, certificate: tuple[str, str] | None) -> AccessTokens:
     endpoint = urlsplit(keys.token_url)
     exchange = Exchange(
         f"https://{endpoint.netloc}", keys.ca_file, certificate, RegisterUnavailable
@@ -147,9 +192,64 @@ def _tokens(keys: DatafordelerKeys, certificate: tuple[str, str] | None) -> Acce
     return AccessTokens(exchange, endpoint.path, client)
 
 
-class DatafordelerSettings(DatafordelerKeys):
-    """The settings type that the entry point names."""
+def read_person(node: Row) -> RegisteredPerson:
+    """Return the person of one node of an answer.
 
-    def open(self, observe: LibraryCallObserver) -> Datafordeler:
-        """Return the register, of whose calls ``observe`` hears; nothing is called yet."""
-        return Datafordeler(self, observe)
+    RegisterRefused where a field is not of the shape that the service documents: an address, or its
+    protection, is never guessed. Source: docs/reference/cpr-register.md#graphql.
+    """
+    residence = _RESIDENCES.get(text(node, "status"), Residence.NOT_UNDERSTOOD)
+    return RegisteredPerson(
+        residence=residence,
+        address=_address(node) if residence in _WITH_ADDRESS else None,
+        protected=_is_protected(node),
+    )
+
+
+def _address(node: Row) -> RegisteredAddress | None:
+    """Return the address in force; RegisterRefused where there are several: none is guessed."""
+    name = "adresseoplysninger"
+    rows = [row for row in _rows(node, name) if text(row, "status") == _CURRENT]
+    addresses = {_written(row) for row in rows if row.get("cprAdresse") is not None}
+    if len(addresses) > 1:
+        raise misshapen(name)
+    return addresses.pop() if addresses else None
+
+
+def _written(row: Row) -> RegisteredAddress:
+    written = row["cprAdresse"]
+    if not isinstance(written, Mapping):
+        raise misshapen("cprAdresse")
+    road = text(written, "vejadresseringsnavn") or text(written, "vejnavn")
+    parts = (text(written, part) for part in ("husnummer", "etage", "sidedoer"))
+    return RegisteredAddress(
+        care_of=text(row, "conavn"),
+        street=street_line(road, *parts),
+        place=text(written, "bynavn"),
+        postal_code=postal_code(written, "postnummer"),
+        city=text(written, "postdistrikt"),
+    )
+
+
+def _is_protected(node: Row) -> bool:
+    """Return whether name and address are protected now; what is not known protects too.
+
+    That goes for a kind, and for a status that is none of an ended protection.
+    """
+    if node.get("beskyttelser") is None:
+        raise misshapen("beskyttelser")
+    rows = [row for row in _rows(node, "beskyttelser") if text(row, "status") not in _ENDED]
+    kinds = {text(row, "beskyttelsestype") for row in rows}
+    return bool(kinds - _OTHER_PROTECTIONS)
+
+
+def _rows(node: Row, name: str) -> Iterator[Row]:
+    rows = node.get(name)
+    if rows is None:
+        return
+    if not isinstance(rows, list):
+        raise misshapen(name)
+    for row in rows:
+        if not isinstance(row, Mapping):
+            raise misshapen(name)
+        yield row
