@@ -1,6 +1,6 @@
 """Addresses with a query: what has no value is left out."""
 
-from broker.adapters.web.pages.url_query import with_query
+from broker.adapters.web.pages.page_links import with_query
 
 URL = "https://login.library.example/pin"
 

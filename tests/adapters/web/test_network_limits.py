@@ -8,14 +8,14 @@ from ipaddress import ip_network
 import pytest
 from flask import Flask, request
 
-from broker.adapters.web.beginning_limits import BeginningLimits, Campus, Ceilings
+from broker.adapters.web.network_limits import Campus, NetworkLimits
 from broker.adapters.web.pages.login_marks import KEPT_FOR, LoginMarks
 from broker.core.errors import NetworkBusy
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.lookup_hmacs import LookupHmacs
 
 NOW = datetime(2026, 11, 25, 12, 0, 20, tzinfo=UTC)
-CAMPUS = Campus(ip_network("130.225.0.0/16"), 50)
+CAMPUS = Campus(ip_network("130.225.0.0/16"), 50, 400, 2000)
 MARKS = LoginMarks(LookupHmacs("index", b"k" * 32))
 
 
@@ -26,8 +26,7 @@ class World:
         """Begin with empty counts: ten a network, three a mark, fifty from the campus."""
         self.now = NOW
         self.told: list[BrokerEvent] = []
-        ceilings = Ceilings(10, 3, [CAMPUS])
-        self.limits = BeginningLimits(ceilings, self.mark, lambda: self.now, self.tell)
+        self.limits = NetworkLimits(10, 3, [CAMPUS], self.mark, lambda: self.now, self.tell)
         self.app = Flask(__name__)
 
     def tell(self, event: object) -> None:
@@ -46,7 +45,7 @@ class World:
         with self.app.test_request_context("/", headers=sent, environ_base={"REMOTE_ADDR": address}):
             for _ in range(times):
                 with suppress(NetworkBusy):
-                    self.limits.count(request)
+                    self.limits.count_beginning(request)
                     let_in += 1
         return let_in
 
@@ -77,7 +76,7 @@ def test_the_next_minute_lets_in_again_and_says_when(world: World) -> None:
     world.begun("198.51.100.7", 10)
     came = world.app.test_request_context("/", environ_base={"REMOTE_ADDR": "198.51.100.7"})
     with came, pytest.raises(NetworkBusy) as busy:
-        world.limits.count(request)
+        world.limits.count_beginning(request)
     assert busy.value.retry_after == 40
     world.now += timedelta(seconds=40)
     assert world.begun("198.51.100.7", 12) == 10
