@@ -23,8 +23,13 @@ from broker.app.assembly import Parts, assemble
 from broker.app.background_work import Loops
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import (
+    ALL_CAPABILITIES,
+    ExpectedSetup,
+    LibraryCapability,
+    SetupFault,
+    SetupTrial,
+)
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField

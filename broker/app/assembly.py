@@ -9,7 +9,7 @@ from functools import partial
 from threading import Event, Semaphore
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.adapters.library_systems.entry_points import open_library
+from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.observability import application_log, loaded_policies
@@ -24,8 +24,7 @@ from broker.adapters.web.signup.content_files import Texts
 from broker.app import open_sinks, policy_surroundings, sealed_stores
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
@@ -44,11 +43,11 @@ from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
-from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.mailbox_proof import MailboxProof
 from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.person_resolution import PersonResolution
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.pin_choice import PinChoices

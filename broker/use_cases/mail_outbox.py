@@ -14,9 +14,8 @@ from broker.core.letters import LetterText
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Mail, Store, Write
 from broker.core.retention.table import MAIL, MAIL_SENT
-from broker.use_cases.backoff import retry_delay
 from broker.use_cases.records import Content, Record, Records
-from broker.use_cases.waiting_slots import WakeSignal
+from broker.use_cases.worker_loop import WakeSignal, retry_delay
 
 _SENDING: Final = timedelta(seconds=45)
 

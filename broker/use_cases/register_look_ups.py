@@ -22,9 +22,9 @@ from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.person_record import PersonRecord
 from broker.core.policy.model import RegisterRule
 from broker.core.ports import LibrarySystem, PersonRegister, Trail
-from broker.use_cases.backoff import retry_delay
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.records import Claimed, Lease
+from broker.use_cases.worker_loop import retry_delay
 
 _CALL: Final = timedelta(seconds=15)
 _LONGEST_REST: Final = timedelta(minutes=10)

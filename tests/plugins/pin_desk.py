@@ -9,7 +9,7 @@ from typing import Any
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
+from broker.core.borrowers.library_system import ALL_CAPABILITIES
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.entities import Text
 from broker.core.errors import LibraryRefused, LibraryUnavailable

@@ -17,8 +17,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import ALL_CAPABILITIES, ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField

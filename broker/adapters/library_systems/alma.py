@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Final
 
 from broker.adapters.http_exchange import moment
-from broker.adapters.library_systems import alma_calls, alma_changes, alma_refusals, alma_users
+from broker.adapters.library_systems import alma_calls, alma_changes, alma_users
 from broker.adapters.library_systems.alma_calls import USERS, AlmaAnswer, Calls
 from broker.adapters.library_systems.alma_changes import Draft
 from broker.adapters.library_systems.alma_searches import UserSearches
@@ -14,9 +14,14 @@ from broker.adapters.library_systems.alma_setup import SetupProof
 from broker.adapters.library_systems.alma_users import User
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
-from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import (
+    ExpectedSetup,
+    LibraryCallObserver,
+    LibraryCapability,
+    SetupFault,
+    SetupTrial,
+    unobserved,
+)
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
@@ -96,7 +101,7 @@ class Alma:
         """
         body = alma_changes.creation(wanted, mark, self._settings)
         answer = self._calls.call("create", "POST", USERS, deadline, body=body)
-        if answer.code == alma_refusals.TAKEN:
+        if answer.code == alma_calls.TAKEN:
             return None
         made = self._demanded(answer, "create", wanted.category)
         if made.mark != mark:
@@ -117,7 +122,7 @@ class Alma:
         if change.category is not None:
             query["recalculate_roles"] = "true"
         sent, answer = self._write(change.number, "change", draft, query, deadline)
-        if answer.code == alma_refusals.TAKEN:
+        if answer.code == alma_calls.TAKEN:
             raise LibraryUnavailable("change: the number is another user's by now")
         after = self._demanded(answer, "change", change.category or "")
         _demand_number(after, change.number, "change")
@@ -189,7 +194,7 @@ class Alma:
 
     def _demanded(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
         if answer.code is not None:
-            raise alma_refusals.refused(answer.raw, operation, group)
+            raise alma_calls.refused(answer.raw, operation, group)
         return alma_users.borrower(answer.body, self._settings)
 
     def _borrowers(self, users: Iterable[User]) -> tuple[Borrower, ...]:

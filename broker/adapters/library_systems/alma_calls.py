@@ -1,7 +1,9 @@
-"""Calls of Alma's REST API with the key, and addresses of users.
+"""Calls of Alma's REST API with the key, addresses of users, and what Alma says of a failure.
 
 An identifier stands in the address: Alma knows no other way to ask for a user by the CPR number. So
-no address is ever logged, told or raised here (docs/alma.md).
+no address is ever logged, told or raised here. The HTTP status of an error decides nothing:
+whatever is wrong with a user is a 400. The texts quote identifiers, CPR numbers among them, so that
+only the codes are kept of them (docs/alma.md).
 """
 
 import json
@@ -13,10 +15,106 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
-from broker.adapters.library_systems import alma_refusals, alma_users
+from broker.adapters.library_systems import alma_users
 from broker.adapters.library_systems.alma_settings import AlmaKeys
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent
+from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.errors import (
+    GATEWAY_ERRORS,
+    CallNotMade,
+    CallNotSent,
+    LibraryRefused,
+    LibrarySilent,
+    LibraryUnavailable,
+)
+
+NOT_FOUND: Final = frozenset({"401861", "401890"})
+TAKEN: Final = "401851"
+
+_CODE: Final = re.compile(r"[A-Z0-9_]{1,40}")
+# The gateway before Alma answers in XML whatever was asked for.
+_IN_XML: Final = re.compile(rb"<errorCode>\s*([A-Z0-9_]{1,40})\s*</errorCode>")
+_FIELD: Final = re.compile(rb'Mandatory field is missing: *([A-Za-z_]{1,40})\.?"')
+_BEFORE_XML: Final = b"\xef\xbb\xbf \t\r\n"
+# Codes of calls that Alma has not carried out: the words, and the setting at fault.
+_KEY_REFUSED: Final = (
+    "the API key is not taken here, or lacks the right (Users: read/write)",
+    "library.api_key",
+)
+_NOT_CARRIED_OUT: Final = {
+    "UNAUTHORIZED": _KEY_REFUSED,
+    "FORBIDDEN": _KEY_REFUSED,
+    "INVALID_REQUEST": _KEY_REFUSED,
+    "PER_SECOND_THRESHOLD": ("Alma takes no more calls this second", None),
+    "DAILY_THRESHOLD": (
+        "the calls of the day are used up; Alma counts anew at midnight",
+        "calls of the day",
+    ),
+}
+# Failures of Alma's own, of which nothing says that they would come again.
+_NOT_NOW: Final = frozenset({"401658", "402119", "GENERAL_ERROR", "INTERNAL_SERVER_ERROR"})
+# The words for a code, and the setting at fault; ``{group}`` is the user group that was sent,
+# ``{name}`` the field that Alma names.
+_KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
+    "401664": ("a field is mandatory: {name}", "mandatory field {name}"),
+    "401676": ("the user object is not understood", None),
+    "401852": ("there is no user group {group}", "user_group {group}"),
+    "401853": ("an internal user has no external_id", "external_id"),
+    "401854": ("external_id is no SIS profile", "external_id"),
+    "401855": ("the account type is not taken", "account_type"),
+    "401857": ("the account type is not taken", "account_type"),
+    "401858": ("the external_id of a user cannot be changed", None),
+    "401860": ("the user cannot be updated", None),
+    "401863": ("an address, mail or telephone type does not fit the record type", "type"),
+    "401864": ("an address, mail or telephone type is not in its code table", "type"),
+}
+
+
+def code_of(answer: HttpAnswer) -> str | None:
+    """Return the code of the first error in an answer; None where it tells of none."""
+    errors = answer.fields().get("errorList")
+    listed = errors.get("error") if isinstance(errors, Mapping) else None
+    if isinstance(listed, list) and listed and isinstance(listed[0], Mapping):
+        code = str(listed[0].get("errorCode"))
+        return code if _CODE.fullmatch(code) else "unnamed"
+    # In a user of Alma's the same words are a name that somebody chose.
+    if not answer.body.lstrip(_BEFORE_XML).startswith(b"<"):
+        return None
+    in_xml = _IN_XML.search(answer.body[:4096])
+    return in_xml[1].decode() if in_xml else None
+
+
+def refused(answer: HttpAnswer, operation: str, group: str = "") -> LibraryRefused:
+    """Return the error for a refusal; ``group`` is the user group that was sent."""
+    code = code_of(answer) or str(answer.status)
+    if code not in _KNOWN:
+        return LibraryRefused(f"{operation}: Alma refuses it with {code}")
+    words, setting = _KNOWN[code]
+    field = _FIELD.search(answer.body)
+    names = {"group": group, "name": field[1].decode() if field else "of another name"}
+    named = setting.format(**names) if setting else None
+    return LibraryRefused(f"{operation}: {words.format(**names)} ({code})", named)
+
+
+def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
+    """Return the code of a refusal, None for a success.
+
+    LibraryUnavailable for what is neither: a failure of Alma's, an answer that is not Alma's;
+    CallNotMade for a key that is not taken and for a quota that is used up.
+    """
+    code = code_of(answer)
+    if code is None:
+        if answer.status == 200 and answer.fields():
+            return None
+        error = LibrarySilent if answer.status in GATEWAY_ERRORS else LibraryUnavailable
+        raise error(f"{operation}: {answer.status}: no answer of Alma's")
+    if code in _NOT_CARRIED_OUT:
+        words, setting = _NOT_CARRIED_OUT[code]
+        raise CallNotMade(f"{operation}: {words} ({code})", setting)
+    known = code in _KNOWN or code in NOT_FOUND or code == TAKEN
+    if code in _NOT_NOW or (answer.status >= 500 and not known):
+        raise LibraryUnavailable(f"{operation}: Alma fails with {code}")
+    return code
+
 
 USERS: Final = "/almaws/v1/users"
 ALL_TYPES: Final = "all_unique"
@@ -65,8 +163,8 @@ class Calls:
         outcome = "unavailable"
         try:
             answer = self._send(method, path, moment(deadline, self._timeout), body)
-            code = alma_refusals.demand_verdict(answer, operation)
-            is_answered = code is None or code in alma_refusals.NOT_FOUND
+            code = demand_verdict(answer, operation)
+            is_answered = code is None or code in NOT_FOUND
             outcome = "done" if is_answered else "refused"
             return AlmaAnswer(code, answer.fields(), answer)
         finally:

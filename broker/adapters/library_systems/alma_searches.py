@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from broker.adapters.library_systems import alma_calls, alma_refusals, alma_users
+from broker.adapters.library_systems import alma_calls, alma_users
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, USERS, Calls
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
@@ -76,7 +76,7 @@ class UserSearches:
         path = f"{USERS}?{asked}"
         answer = self._calls.call("find_similar", "GET", path, deadline)
         if answer.code is not None:
-            raise alma_refusals.refused(answer.raw, "find_similar")
+            raise alma_calls.refused(answer.raw, "find_similar")
         found = []
         for entry in alma_users.entries(answer.body.get("user")):
             primary_id = alma_users.text_in(entry, "primary_id") or ""
@@ -135,10 +135,10 @@ class UserSearches:
 
     def _user(self, path: str, operation: str, deadline: datetime) -> User | None:
         answer = self._calls.call(operation, "GET", path, deadline)
-        if answer.code in alma_refusals.NOT_FOUND:
+        if answer.code in alma_calls.NOT_FOUND:
             return None
         if answer.code is not None:
-            raise alma_refusals.refused(answer.raw, operation)
+            raise alma_calls.refused(answer.raw, operation)
         return answer.body
 
 

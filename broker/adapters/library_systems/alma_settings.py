@@ -5,7 +5,7 @@ from typing import ClassVar, Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from broker.adapters.library_systems.connection_keys import ConnectionKeys
+from broker.adapters.library_systems.library_settings import ConnectionKeys
 
 BARCODE: Final = "BARCODE"
 # The fields that a policy may write, by the names that they have for every library system, and

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Final
 
 from broker.adapters.http_exchange import moment
-from broker.adapters.library_systems import alma_calls, alma_refusals, alma_users
+from broker.adapters.library_systems import alma_calls, alma_users
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.adapters.library_systems.setup_steps import proved
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryUnavailable
 from broker.files.checked_files import did_you_mean
 
@@ -41,8 +41,8 @@ class SetupProof:
         """Look nobody up: the key may read users, or this says why not."""
         path = alma_calls.user_path(_NOBODY, ALL_TYPES)
         answer = self.calls.call(_OPERATION, "GET", path, self.deadline)
-        if answer.code is not None and answer.code not in alma_refusals.NOT_FOUND:
-            raise alma_refusals.refused(answer.raw, _OPERATION)
+        if answer.code is not None and answer.code not in alma_calls.NOT_FOUND:
+            raise alma_calls.refused(answer.raw, _OPERATION)
         yield from ()
 
     def _types(self) -> Iterator[SetupFault]:
@@ -87,7 +87,7 @@ class SetupProof:
             words = "the key may not read code tables, so that neither types nor groups are proved"
             raise LibraryUnavailable(f"{_OPERATION}: {words}", _CONFIGURATION) from None
         if answer.code is not None:
-            raise alma_refusals.refused(answer.raw, _OPERATION)
+            raise alma_calls.refused(answer.raw, _OPERATION)
         rows = alma_users.entries(answer.body.get("row"))
         used = [row for row in rows if row.get("enabled") is not False]
         return frozenset(alma_users.text_in(row, "code") or "" for row in used)

@@ -16,9 +16,15 @@ from broker.adapters.library_systems.koha_setup import SetupProof, TrialBorrower
 from broker.adapters.library_systems.record_values import first_real, shaped_as_cpr, spellings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import (
+    ALL_CAPABILITIES,
+    ExpectedSetup,
+    LibraryCallObserver,
+    LibraryCapability,
+    SetupFault,
+    SetupTrial,
+    unobserved,
+)
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable

@@ -11,7 +11,7 @@ from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.library_systems import koha_refusals
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
-from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.errors import (
     CallNotMade,
     CallNotSent,

@@ -20,7 +20,7 @@ from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PIN_LENGTH, PinAnswer
 from broker.core.errors import LibraryRefused
 from broker.core.ports import LibrarySystem

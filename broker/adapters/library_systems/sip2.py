@@ -18,8 +18,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from broker.adapters.deadline_sockets import end_by, left
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_setup import SetupFault
+from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.errors import LibraryUnavailable
 
 _SETTING: Final = "library.sip2"

@@ -18,8 +18,7 @@ from broker.adapters.person_register.register_answers import (
     postal_code,
     text,
 )
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_setup import SetupFault
+from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredPerson,

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from pydantic import model_validator
 
 from broker.adapters.connectors import ConnectorKeys
-from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.borrowers.registered_person import RegisterRefused
 from broker.core.identity import cpr
 from broker.core.identity.accepted_text import TextKind, text_fault

@@ -1,20 +1,21 @@
 """The library system behind a circuit breaker, with one change of a borrower at a time."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, Protocol, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import (
     CallNotMade,
     CallNotSent,
     ChangeUnanswered,
     LibraryError,
     LibrarySilent,
+    LibraryUnavailable,
     StoreUnavailable,
 )
 from broker.core.lookup_hmacs import LookupHmacs
@@ -171,3 +172,30 @@ class GuardedLibrary:
     def _close(self) -> None:
         self._silent_calls = 0
         self._next_trial = None
+
+
+class WaitingSlots(Protocol):
+    """A ``threading.Semaphore``: the requests that may wait at a time, at most half the threads."""
+
+    def acquire(self, *, blocking: bool) -> bool:
+        """Reserve a slot; False where none is free."""
+
+    def release(self) -> None:
+        """Free the slot."""
+
+
+@contextmanager
+def waiting_slot(slots: WaitingSlots | None) -> Iterator[None]:
+    """Hold a slot while the library system is asked; LibraryUnavailable at once where none is free.
+
+    A slow library system must not hold every thread. ``slots`` None sets no bound.
+    """
+    if slots is None:
+        yield
+        return
+    if not slots.acquire(blocking=False):
+        raise LibraryUnavailable("no slot to wait for the library in")
+    try:
+        yield
+    finally:
+        slots.release()

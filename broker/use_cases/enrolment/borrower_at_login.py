@@ -21,7 +21,7 @@ from broker.use_cases.arrived_login import Arrived
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, Finding, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests, is_under_way, new_enrolment
-from broker.use_cases.identity.person_resolution import usable_cpr
+from broker.use_cases.person_resolution import usable_cpr
 from broker.use_cases.records import Record
 
 Mode = Literal["live", "frozen"]

@@ -13,7 +13,7 @@ from broker.core.person_record import PersonRecord
 from broker.core.staff_sentences import StaffSentence, sentence_for
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.rate_limits import Limit, Limits
-from broker.use_cases.waiting_slots import WakeSignal
+from broker.use_cases.worker_loop import WakeSignal
 
 # An enrolment that has failed for so long is shown to staff.
 FAILED_AFTER: Final = timedelta(minutes=15)

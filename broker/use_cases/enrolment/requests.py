@@ -11,8 +11,9 @@ from broker.core.borrowers.enrolment import Claim, Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryUnavailable
 from broker.core.person_record import PersonRecord
+from broker.use_cases.borrowers.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.waiting_slots import WaitingSlots, WakeSignal, waiting_slot
+from broker.use_cases.worker_loop import WakeSignal
 
 # Another process carries the enrolment out, so it is looked for at growing intervals.
 _FIRST_PAUSE: Final = 0.0125

@@ -19,10 +19,10 @@ from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Write
-from broker.use_cases.backoff import retry_delay
 from broker.use_cases.enrolment.ports import CALL, EnrolmentPorts
 from broker.use_cases.records import Lease
 from broker.use_cases.register_look_ups import RegisterLookUps
+from broker.use_cases.worker_loop import retry_delay
 
 # So many creates of one request may have no effect before staff must look.
 _MOST_CREATES: Final = 3

@@ -28,8 +28,8 @@ from broker.core.policy.model import PolicySet
 from broker.core.ports import Trail
 from broker.use_cases.arrived_login import Arrived, read_and_decide, read_login
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.identity.person_resolution import PersonResolution, display_name
 from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.person_resolution import PersonResolution, display_name
 from broker.use_cases.records import Record
 from broker.use_cases.transactions import Held, Transactions
 

@@ -15,7 +15,7 @@ from broker.adapters.library_systems.koha import KohaSettings
 from broker.adapters.library_systems.koha_settings import FIELDS
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation

@@ -7,8 +7,8 @@ import pytest
 
 from broker.adapters.stores.open_store import open_store
 from broker.core.audit_events import NO_TRAIL
-from broker.core.borrowers.address_fields import ADDRESS_FIELDS
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.register_look_up import ADDRESS_FIELDS
 from broker.core.event_routes import told_nobody
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import RegisterRule

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.borrowers.address_fields import ADDRESS_FIELDS, address_fields
-from broker.core.borrowers.register_look_up import address_changes, note_for_staff
+from broker.core.borrowers.register_look_up import ADDRESS_FIELDS, address_changes, address_fields, note_for_staff
 from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, Residence
 from broker.core.policy.model import RegisterRule
 

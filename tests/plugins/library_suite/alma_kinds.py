@@ -7,8 +7,7 @@ from typing import Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.alma import AlmaSettings
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCallObserver, LibraryCapability
 from broker.demo.alma import alma_desk as circulation
 from broker.demo.alma.administration import Administration
 from broker.demo.alma.simulated_alma import create_app

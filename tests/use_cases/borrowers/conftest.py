@@ -27,7 +27,7 @@ from broker.use_cases.arrived_login import Arrived, Basis
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.identity.person_resolution import PersonResolution
+from broker.use_cases.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
 PLACE: Final = PolicyLine("p.yaml", 1)

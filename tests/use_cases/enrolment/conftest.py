@@ -14,8 +14,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_system import ALL_CAPABILITIES, ExpectedSetup, LibraryCapability, SetupFault
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent

@@ -30,12 +30,12 @@ from broker.core.policy.model import (
 )
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.arrival_matching import Brought
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.mailbox_proof import MailboxProof
+from broker.use_cases.person_resolution import PersonResolution
 from broker.use_cases.transactions import Held
 
 MINUTE: Final = timedelta(minutes=1)

@@ -32,7 +32,7 @@ from broker.core.login.next_step import can_claim
 from broker.core.login.steps import ClaimBorrower, ConfirmAddress
 from broker.core.login.transaction import Transaction
 from broker.use_cases.enrolment.claims import BorrowerClaims, Claimant
-from broker.use_cases.identity.person_resolution import display_name
+from broker.use_cases.person_resolution import display_name
 from broker.use_cases.transactions import Held
 
 _PURPOSE: Final = "claim"

@@ -1,15 +1,17 @@
-"""The keys of ``[library]`` for any system that is spoken to: address, bounds, machine account."""
+"""The settings of library systems: keys that all have in common, and how one is opened."""
 
 import ssl
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Protocol, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from broker.adapters import connectors
 from broker.adapters.connectors import LOOPBACK, ConnectorKeys, check_address
 from broker.adapters.library_systems.sip2 import PinMachine, Sip2Account, Sip2Client
-from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.ports import LibrarySystem
 
 
 class Sip2Keys(BaseModel):
@@ -67,3 +69,48 @@ class ConnectionKeys(ConnectorKeys):
         password = keys.password.get_secret_value()
         account = Sip2Account(keys.host, keys.port, keys.login, password, keys.location, tls)
         return PinMachine(Sip2Client(account, observe))
+
+
+GROUP: Final = "broker.library_systems"
+
+
+class LibrarySettings(Protocol):
+    """The settings type of one connector, which an entry point of the group names."""
+
+    @classmethod
+    def read(cls, settings: Mapping[str, object]) -> Self:
+        """Return the settings; ConfigurationFaults with all faults, without quoting a secret."""
+        ...
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names that a policy may use under ``borrower.fields``."""
+        ...
+
+    def open(self, observe: LibraryCallObserver) -> LibrarySystem:
+        """Return the library system, of whose calls ``observe`` hears; nothing is called yet."""
+        ...
+
+
+def open_library(
+    system: str, settings: Mapping[str, object], observe: LibraryCallObserver
+) -> LibrarySystem:
+    """Return the library system named ``system``, from the keys of ``[library]`` that are its own.
+
+    ``observe`` hears of every call. ConfigurationFaults where none or several are installed under
+    the name, or its settings are faulty.
+    """
+    return _settings(system, settings).open(observe)
+
+
+def borrower_fields(system: str, settings: Mapping[str, object]) -> frozenset[str]:
+    """Return the borrower fields that a policy may write in ``system``; it is not called for it.
+
+    ConfigurationFaults as of ``open_library``.
+    """
+    return _settings(system, settings).fields
+
+
+def _settings(system: str, settings: Mapping[str, object]) -> LibrarySettings:
+    found = connectors.settings_type(GROUP, "library.system", system)
+    return cast("type[LibrarySettings]", found).read(settings)
