@@ -183,11 +183,13 @@ class PersonRecords:
         entry = IndexEntry(person_id)
         until = INDEX.until(after.last_seen)
         number = after.borrower_number
-        confirmed = (number, after.borrower_confirmed_at)
-        if number and confirmed != (
-            before and (before.borrower_number, before.borrower_confirmed_at)
-        ):
-            self._index.put(self._borrower_key(number), entry, until, now)
+        written = (before.borrower_number, before.last_seen) if before else None
+        if number and written != (number, after.last_seen):
+            is_confirmed = before is None or (
+                before.borrower_confirmed_at != after.borrower_confirmed_at
+            )
+            if is_confirmed or self.find_by_borrower(number, now) in {None, person_id}:
+                self._index.put(self._borrower_key(number), entry, until, now)
         if after.is_for_staff:
             self._index.put(_staff_key(person_id), entry, until, now)
         elif before and before.is_for_staff:

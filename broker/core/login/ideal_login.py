@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.borrowers.change_plan import Change, Create
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import receipt
 from broker.core.entities import Service
@@ -292,7 +291,4 @@ def _enrolled(scene: _Scene) -> _Scene:
 
 def _months(answers: IdealAccount, rule: BorrowerRule) -> int | None:
     """Return the months that the borrower is good for from now on; None where its end stays."""
-    wanted = answers.wanted(upgrade=answers.upgrade is True)
-    planned = answers.planned(wanted) if wanted else None
-    renewed = isinstance(planned, Create) or (isinstance(planned, Change) and planned.expires)
-    return rule.expires_after_months if renewed else None
+    return rule.expires_after_months if answers.renews() else None

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, Literal, assert_never
 
 from broker.core.audit_events import AuditEventKind
-from broker.core.borrowers.change_plan import Change, Nothing, offered, plan
+from broker.core.borrowers.change_plan import Change, plan_change
 from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.register_look_up import LookUpReason
@@ -268,12 +268,12 @@ class BorrowerAtLogin:
             if found.stored and self.finder.is_as_wanted(found.stored, wanted):
                 return _account_of(found.stored, EnrolmentOutcome.UNCHANGED, wanted)
             return Account(found.number, AccountState.NONE)
-        borrowers = (found.borrower,)
-        planned = plan(borrowers, wanted, self.ports.now().date())
-        if isinstance(planned, Nothing):
-            unchanged, category = EnrolmentOutcome.UNCHANGED, found.borrower.category
+        category = found.borrower.category
+        if plan_change(found.borrower, wanted, self.ports.now().date()) is None:
+            unchanged = EnrolmentOutcome.UNCHANGED
             return Account(found.number, AccountState.DONE, unchanged, category=category)
-        upgrade_from = offered(planned, borrowers, wanted)
+        # The person is asked before the category is raised (R40).
+        upgrade_from = category if wanted.upgrades_from(category) else None
         return Account(found.number, AccountState.NONE, upgrade_from=upgrade_from)
 
     def _wanted_before_answer(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower, numbers
-from broker.core.borrowers.change_plan import Nothing, find_case_reason, plan_for_matching
+from broker.core.borrowers.change_plan import find_case_reason, plan_change
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
@@ -163,7 +163,7 @@ class BorrowerFinder:
             match_hash = question.match_hash
             return lambda each: each.note_match(match_hash)
         facts_hash, wanted_hash = ports.hash_facts(person), None
-        if wanted and isinstance(plan_for_matching(found, wanted, now.date()), Nothing):
+        if wanted and plan_change(found[0], wanted, now.date()) is None:
             wanted_hash = ports.hash_wanted(wanted)
         return lambda each: each.mark_seen(now).confirm_borrower(
             found[0], now, facts_hash, wanted_hash

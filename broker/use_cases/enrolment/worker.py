@@ -11,7 +11,7 @@ from typing import Final
 
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower, numbers
-from broker.core.borrowers.change_plan import Change, find_case_reason, outcome, plan_for_matching
+from broker.core.borrowers.change_plan import Change, find_case_reason, outcome, plan_change
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import AddressQuestion, can_be_claimed, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -145,16 +145,16 @@ class _Attempt:
             self._open_case(CaseReason(reason), numbers(found))
             return
         borrower = found[0]
-        planned = plan_for_matching(found, wanted, self.ports.now().date())
-        made = outcome(borrower, planned if isinstance(planned, Change) else None, wanted)
+        change = plan_change(borrower, wanted, self.ports.now().date())
+        made = outcome(borrower, change, wanted)
         if self._is_created_by_us(borrower):
             made = EnrolmentOutcome.CREATED
         elif self._current.claimed and borrower.number == self._current.claimed.borrower_number:
             made = EnrolmentOutcome.CLAIMED
         mails = self._draft_mails(borrower, made, wanted)
         question = self._ask_about_match(borrower, made, wanted)
-        if isinstance(planned, Change):
-            borrower = self.ports.library.change(planned, self._hold_lease())
+        if change:
+            borrower = self.ports.library.change(change, self._hold_lease())
         self._finish(borrower, made, wanted, mails, question)
 
     def _ask_about_match(
