@@ -161,7 +161,7 @@ def assemble(settings: config.Config) -> Parts:
         enrolment_ports=ports,
         enrolments=EnrolmentRequests(ports, wake, time.sleep, waiting),
         borrower_finder=finder,
-        enrolment_cases=EnrolmentCases(ports, ring.index, wake),
+        enrolment_cases=EnrolmentCases(ports, wake),
         person_worker=PersonWorker(ports, look_ups),
         codes=codes,
         outbox=outbox,

@@ -126,7 +126,7 @@ class GivenConsents:
         """
         return {
             "record_id": made.record_id,
-            "schema": made.schema,
+            "schema": 1,
             "event": str(made.event),
             "event_time": made.event_time.isoformat(),
             "language": made.language,
@@ -141,7 +141,7 @@ class GivenConsents:
             "retention": _FOR,
             "valid_until": _iso(made.valid_until),
             "withdraw_url": withdraw_url,
-            "method": made.method,
+            "method": "web-form",
             "as_configured_now": _as_configured(service, today or CurrentQuestion()),
         }
 

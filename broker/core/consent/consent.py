@@ -68,8 +68,6 @@ class Receipt:
     shown: str
     valid_until: datetime | None  # None: for this login only
     chosen: tuple[str, ...] = ()  # the optional attributes that were ticked
-    schema: int = 1
-    method: str = "web-form"
     optional: tuple[str, ...] = ()  # those that could have been
     terms: str = ""
     parts: tuple[str, ...] = ()

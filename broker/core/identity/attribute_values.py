@@ -162,7 +162,7 @@ _WITHOUT_LEVEL: Final = frozenset(
 _SAML: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 _MICROSOFT: Final = "http://schemas.microsoft.com/ws/2008/06/identity/authenticationmethod/"
 # One factor or none: within every cap, since whoever has an account has as much.
-_PLAIN_CLASSES: Final = frozenset(
+PLAIN_CLASSES: Final = frozenset(
     {
         UNSPECIFIED_CLASS,
         "https://refeds.org/profile/sfa",
@@ -221,7 +221,7 @@ def class_fault(authn_class: str, cap: Assurance, meets: Mapping[str, Names]) ->
     nor in the upstream's ``authn_contexts`` (``meets``), whose classes stand for what they are
     configured to meet.
     """
-    if authn_class in _PLAIN_CLASSES:
+    if authn_class in PLAIN_CLASSES:
         return None
     most = assurance_of_class(authn_class) or _MOST_OF_CLASS.get(authn_class)
     if most is None:

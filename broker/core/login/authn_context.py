@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Names
-from broker.core.identity.attribute_values import assurance_of_class
+from broker.core.identity.attribute_values import PLAIN_CLASSES, assurance_of_class
 from broker.core.identity.cpr import blotted
 from broker.core.login.contained_classes import contains
 from broker.core.login.transaction import AuthnRequest
@@ -18,24 +18,6 @@ _NSIS: Final = {
     for assurance in Assurance
     if assurance is not Assurance.SELF_ASSERTED
 }
-
-_CLASSES: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
-# One factor or none: a password, a line, an address, or that there was a session
-# (saml-authn-context 3.4).
-_WEAK: Final = frozenset(
-    {
-        "https://refeds.org/profile/sfa",
-        f"{_CLASSES}Password",
-        f"{_CLASSES}PasswordProtectedTransport",
-        f"{_CLASSES}InternetProtocol",
-        f"{_CLASSES}InternetProtocolPassword",
-        f"{_CLASSES}PreviousSession",
-        f"{_CLASSES}Telephony",
-        f"{_CLASSES}NomadTelephony",
-        f"{_CLASSES}PersonalTelephony",
-        f"{_CLASSES}AuthenticatedTelephony",
-    }
-)
 
 
 def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
@@ -54,7 +36,7 @@ def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
 def _offered_level(given: str, *, pin: bool) -> Assurance | None:
     if pin:
         return Assurance.SELF_ASSERTED
-    if given in _WEAK:
+    if given in PLAIN_CLASSES:
         return Assurance.LOW
     return assurance_of_class(given)
 

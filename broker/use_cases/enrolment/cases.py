@@ -8,7 +8,6 @@ from typing import Any, Final
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.entities import Names
-from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.staff_sentences import StaffSentence, sentence_for
 from broker.use_cases.enrolment.ports import EnrolmentPorts
@@ -74,7 +73,6 @@ class EnrolmentCases:
     """The enrolments in the person records. A case concerns one person and blocks nobody else."""
 
     ports: EnrolmentPorts
-    hmacs: LookupHmacs
     wake: WakeSignal
 
     def list_open(self) -> tuple[StaffEnrolment, ...]:
@@ -168,7 +166,7 @@ class EnrolmentCases:
 
     @property
     def _limits(self) -> Limits:
-        return Limits(self.ports.persons.store, self.hmacs, self.ports.now)
+        return Limits(self.ports.persons.store, self.ports.hmacs, self.ports.now)
 
 
 def describe_enrolment(person_id: str, record: PersonRecord) -> StaffEnrolment:

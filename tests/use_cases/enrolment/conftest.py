@@ -197,7 +197,7 @@ class World:
         self.requests = EnrolmentRequests(self.ports, wake, self.sleep)
         self.worker = PersonWorker(self.ports)
         self.finder = BorrowerFinder(self.ports)
-        self.cases = EnrolmentCases(self.ports, self.ports.persons.hmacs, wake)
+        self.cases = EnrolmentCases(self.ports, wake)
 
     def _draft_notice(self, number: str, address: str, language: str) -> tuple[Write, ...]:
         self.notices.append((number, address, language))
