@@ -20,7 +20,7 @@ from broker.core.codes import (
     read_code,
 )
 from broker.core.errors import CodeRefused, LinkGone, TooMany
-from broker.core.identity.mail_addresses import one_mailbox
+from broker.core.identity.mail_addresses import fold_mailbox
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
 from broker.core.retention.table import CODE, CODES_ENDED, LIMIT, PIN_LINK
@@ -60,7 +60,7 @@ class MailedCodes:
         names = {
             "person": person_id,
             "borrower": borrower_number,
-            "mailbox": one_mailbox(address) if address else "",
+            "mailbox": fold_mailbox(address) if address else "",
         }
         counted = []
         for what, name in names.items():

@@ -9,7 +9,7 @@ from typing import Final
 
 from broker.core.errors import MailUnavailable, RecipientRefused
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort, told_nobody
-from broker.core.identity.mail_addresses import masked
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.letters import LetterText
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Mail, Store, Write
@@ -42,7 +42,7 @@ class QueuedMail:
     @property
     def shown_recipient(self) -> str:
         """Return the address as staff may see it."""
-        return masked(self.recipient) if self.state == "waiting" else self.recipient
+        return mask_address(self.recipient) if self.state == "waiting" else self.recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class MailOutbox:
     def _end(self, record: Record[QueuedMail], mail: QueuedMail) -> None:
         """Keep what staff may see of a mail that has left the queue."""
         now = self.now()
-        shown = replace(mail, recipient=masked(mail.recipient), text="")
+        shown = replace(mail, recipient=mask_address(mail.recipient), text="")
         content = Content(shown, MAIL_SENT.until(now))
         self._mails.write(record.key, content, record.version, now)
 

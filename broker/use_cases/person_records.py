@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from broker.core.identity.mail_addresses import one_mailbox
+from broker.core.identity.mail_addresses import fold_mailbox
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
@@ -219,7 +219,7 @@ class PersonRecords:
             self._index.drop(key)
 
     def _mailbox_key(self, proof: Proved) -> Key:
-        return Key("index", self.hmacs.of(_MAILBOX, proof.name, one_mailbox(proof.address)))
+        return Key("index", self.hmacs.of(_MAILBOX, proof.name, fold_mailbox(proof.address)))
 
     def _borrower_key(self, number: str) -> Key:
         return Key("index", self.hmacs.of(_BORROWER, number))

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.identity.accepted_text import TextKind, text_fault
+from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeReading
 from broker.core.identity.cpr import CprKind, classify
 from broker.core.identity.person_id import (
@@ -117,7 +117,7 @@ def display_name(reading: AttributeReading) -> str:
     name = " ".join(part for part in parts if part)
     if not name:
         name = attributes.one("cn") or ""
-    if text_fault(name, TextKind.PERSON_NAME):
+    if find_text_fault(name, TextKind.PERSON_NAME):
         return ""
     return name
 

@@ -11,7 +11,7 @@ from broker.adapters.saml.faces.response_writer import name_id, subject
 from broker.adapters.saml.gate import written_message, xml_times
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
 from broker.core.errors import SUCCESS
-from broker.core.identity.canonical_attributes import AttributeMap, MapRow, wire
+from broker.core.identity.canonical_attributes import AttributeMap, MapRow, find_outgoing_row
 from broker.core.login.transaction import Authentication
 from broker.core.logout.sessions import session_index
 
@@ -96,7 +96,7 @@ def _authn_context(authentication: Authentication) -> saml.AuthnContext:
 
 def _attributes(of: Assertable, attribute_map: AttributeMap) -> Iterator[saml.Attribute]:
     for item in of.disclosure.items:
-        row = wire(attribute_map, item.name)
+        row = find_outgoing_row(attribute_map, item.name)
         assert row is not None
         if item.values:
             yield saml.Attribute(

@@ -88,7 +88,7 @@ class Alma:
         user = self._searches.numbered(number, deadline)
         if user is None:
             return None
-        return alma_users.borrower(user, self._settings)
+        return alma_users.read_borrower(user, self._settings)
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the users of a CPR number or barcode; of a user name where it is nobody's card."""
@@ -99,7 +99,7 @@ class Alma:
 
         Which one Alma does not say: our own, where an answer was lost, or another's.
         """
-        body = alma_changes.creation(wanted, mark, self._settings)
+        body = alma_changes.make_creation(wanted, mark, self._settings)
         answer = self._calls.call("create", "POST", USERS, deadline, body=body)
         if answer.code == alma_calls.TAKEN:
             return None
@@ -116,9 +116,9 @@ class Alma:
         """
 
         def draft(user: User) -> Draft:
-            return alma_changes.changed(user, change, self._settings)
+            return alma_changes.make_changed(user, change, self._settings)
 
-        query: dict[str, str | Sequence[str]] = {"override": alma_changes.overridden(change)}
+        query: dict[str, str | Sequence[str]] = {"override": alma_changes.list_overridden(change)}
         if change.category is not None:
             query["recalculate_roles"] = "true"
         sent, answer = self._write(change.number, "change", draft, query, deadline)
@@ -137,7 +137,7 @@ class Alma:
         """
 
         def draft(user: User) -> Draft:
-            return alma_changes.echo(user) | {"pin_number": pin}
+            return alma_changes.copy_user(user) | {"pin_number": pin}
 
         query = {"override": "pin_number", "send_pin_number_letter": "false"}
         _, answer = self._write(number, "set_pin", draft, query, deadline)
@@ -184,7 +184,7 @@ class Alma:
             raise LibraryRefused(f"{operation}: no such borrower")
         sent = draft(user)
         asked = {name: value for name, value in query.items() if value}
-        path = alma_calls.numbered_path(number, **asked)
+        path = alma_calls.make_numbered_path(number, **asked)
         try:
             return sent, self._calls.call(operation, "PUT", path, deadline, body=sent)
         except CallNotMade:
@@ -194,14 +194,14 @@ class Alma:
 
     def _demanded(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
         if answer.code is not None:
-            raise alma_calls.refused(answer.raw, operation, group)
-        return alma_users.borrower(answer.body, self._settings)
+            raise alma_calls.make_refusal(answer.raw, operation, group)
+        return alma_users.read_borrower(answer.body, self._settings)
 
     def _borrowers(self, users: Iterable[User]) -> tuple[Borrower, ...]:
         # One user may be found by several types and spellings.
         borrowers = {}
         for user in users:
-            borrower = alma_users.borrower(user, self._settings)
+            borrower = alma_users.read_borrower(user, self._settings)
             borrowers[borrower.number] = borrower
         return tuple(borrowers.values())
 
@@ -227,8 +227,8 @@ def _lost_by_staff(sent: User, after: User) -> str:
     """Return which blocks and notes of staff were sent and are gone, "" where none is."""
     gone = []
     for listed, name in _OF_STAFF.items():
-        count = len(alma_users.entries(sent.get(listed))) - len(
-            alma_users.entries(after.get(listed))
+        count = len(alma_users.list_entries(sent.get(listed))) - len(
+            alma_users.list_entries(after.get(listed))
         )
         if count > 0:
             gone.append(f"{count} {name}")

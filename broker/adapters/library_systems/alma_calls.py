@@ -69,7 +69,7 @@ _KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
 }
 
 
-def code_of(answer: HttpAnswer) -> str | None:
+def read_code(answer: HttpAnswer) -> str | None:
     """Return the code of the first error in an answer; None where it tells of none."""
     errors = answer.fields().get("errorList")
     listed = errors.get("error") if isinstance(errors, Mapping) else None
@@ -83,9 +83,9 @@ def code_of(answer: HttpAnswer) -> str | None:
     return in_xml[1].decode() if in_xml else None
 
 
-def refused(answer: HttpAnswer, operation: str, group: str = "") -> LibraryRefused:
+def make_refusal(answer: HttpAnswer, operation: str, group: str = "") -> LibraryRefused:
     """Return the error for a refusal; ``group`` is the user group that was sent."""
-    code = code_of(answer) or str(answer.status)
+    code = read_code(answer) or str(answer.status)
     if code not in _KNOWN:
         return LibraryRefused(f"{operation}: Alma refuses it with {code}")
     words, setting = _KNOWN[code]
@@ -101,7 +101,7 @@ def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
     LibraryUnavailable for what is neither: a failure of Alma's, an answer that is not Alma's;
     CallNotMade for a key that is not taken and for a quota that is used up.
     """
-    code = code_of(answer)
+    code = read_code(answer)
     if code is None:
         if answer.status == 200 and answer.fields():
             return None
@@ -181,19 +181,19 @@ class Calls:
         return self._exchange.call(method, path, until, headers=headers, body=content)
 
 
-def possible(number: str) -> bool:
+def is_possible_number(number: str) -> bool:
     """Return whether a text can be the number of a borrower: none that holds a CPR number is."""
     return bool(_POSSIBLE.fullmatch(number)) and not alma_users.holds_cpr(number)
 
 
-def numbered_path(number: str, **query: str | Sequence[str]) -> str:
+def make_numbered_path(number: str, **query: str | Sequence[str]) -> str:
     """Return the address of the user of a borrower number; LibraryRefused where it can be none."""
-    if not possible(number):
+    if not is_possible_number(number):
         raise LibraryRefused("no user has such a number")
-    return user_path(number, ALL_TYPES, **query)
+    return make_user_path(number, ALL_TYPES, **query)
 
 
-def user_path(identifier: str, kind: str, **query: str | Sequence[str]) -> str:
+def make_user_path(identifier: str, kind: str, **query: str | Sequence[str]) -> str:
     """Return the address of the user with this identifier of the type ``kind``."""
     asked = {"user_id_type": kind}
     for name, value in query.items():

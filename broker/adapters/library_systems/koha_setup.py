@@ -18,7 +18,7 @@ from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refus
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
-from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved
+from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PIN_LENGTH, PinAnswer
@@ -64,7 +64,7 @@ class SetupProof:
             self._categories,
             self._machine_port,
         )
-        return proved("Koha", steps, goes_on=("permission",))
+        return run_steps("Koha", steps, goes_on=("permission",))
 
     def _searching(self) -> Iterator[SetupFault]:
         self.searches.by_cpr(_NOBODY, self.deadline)
@@ -77,7 +77,7 @@ class SetupProof:
         empty = {"password": "", "password_2": ""}
         answer = self.calls.call(_OPERATION, "POST", path, self.deadline, body=empty)
         if answer.status != 404:
-            raise koha_refusals.unavailable(answer, _OPERATION)
+            raise koha_refusals.make_unavailable(answer, _OPERATION)
         yield from ()
 
     def _categories(self) -> Iterator[SetupFault]:
@@ -108,7 +108,7 @@ class SetupProof:
         answer = self._send_dry_run(body)
         if answer.status == 201:
             raise self._undone(answer)
-        refusal = koha_refusals.refused(answer, _OPERATION, body)
+        refusal = koha_refusals.make_refusal(answer, _OPERATION, body)
         if refusal.setting == f"patron attribute type {impossible}":
             return None
         return refusal
@@ -150,7 +150,7 @@ class TrialBorrowers:
         """Delete what an earlier trial left, then try each category."""
         tried = [partial(self._try, *item) for item in expected.categories.items()]
         steps: list[Step] = [self._delete_leftovers, *tried]
-        faults = proved("Koha", steps, goes_on=("",))
+        faults = run_steps("Koha", steps, goes_on=("",))
         not_proven = _NOT_PROVEN if self.settings.sip2 else (*_NOT_PROVEN, _NO_MACHINE)
         return SetupTrial(faults, not_proven)
 
@@ -166,7 +166,7 @@ class TrialBorrowers:
         call = partial(self.calls.call, headers=headers, body=body)
         answer = call(_TRIAL, "POST", PATRONS, self.deadline)
         if answer.status != 201:
-            refusal = koha_refusals.refused(answer, "create", body)
+            refusal = koha_refusals.make_refusal(answer, "create", body)
             setting = refusal.setting or f"category_id {category}"
             yield SetupFault(setting, f"{place}: Koha: no borrower can be made: {refusal}")
             return
@@ -179,7 +179,7 @@ class TrialBorrowers:
     def _faults_of(
         self, patron: Mapping[str, Any], category: str, place: str
     ) -> Iterator[SetupFault]:
-        made = koha_patrons.borrower(patron, self.settings)
+        made = koha_patrons.read_borrower(patron, self.settings)
         if made.card is None:
             what = "a new borrower has no card number, so no PIN works (autoMemberNum)"
             yield SetupFault("autoMemberNum", f"Koha: {what}")
@@ -202,7 +202,7 @@ class TrialBorrowers:
             settings.mark_field: TRIAL_MARK,
             "expiry_date": (datetime.now(UTC).date() + timedelta(days=1)).isoformat(),
         }
-        body |= dict.fromkeys(koha_patrons.number_fields(settings), number)
+        body |= dict.fromkeys(koha_patrons.list_number_fields(settings), number)
         if settings.cpr_attribute:
             body["extended_attributes"] = [{"type": settings.cpr_attribute, "value": number}]
         return body

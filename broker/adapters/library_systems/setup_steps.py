@@ -11,7 +11,7 @@ UNAVAILABLE: Final = "unavailable"
 Step = Callable[[], Iterable[SetupFault]]
 
 
-def proved(
+def run_steps(
     system: str, steps: Iterable[Step], *, goes_on: tuple[str, ...]
 ) -> tuple[SetupFault, ...]:
     """Return every fault that the steps find, once for each setting.

@@ -13,10 +13,10 @@ from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
 from broker.adapters.person_register.register_answers import (
     RegisterKeys,
-    misshapen,
+    make_misshapen,
     observe_look_up,
-    postal_code,
-    text,
+    read_postal_code,
+    read_text,
 )
 from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.borrowers.registered_person import (
@@ -197,7 +197,7 @@ def read_person(node: Row) -> RegisteredPerson:
     RegisterRefused where a field is not of the shape that the service documents: an address, or its
     protection, is never guessed. Source: docs/reference/cpr-register.md#graphql.
     """
-    residence = _RESIDENCES.get(text(node, "status"), Residence.NOT_UNDERSTOOD)
+    residence = _RESIDENCES.get(read_text(node, "status"), Residence.NOT_UNDERSTOOD)
     return RegisteredPerson(
         residence=residence,
         address=_address(node) if residence in _WITH_ADDRESS else None,
@@ -208,25 +208,25 @@ def read_person(node: Row) -> RegisteredPerson:
 def _address(node: Row) -> RegisteredAddress | None:
     """Return the address in force; RegisterRefused where there are several: none is guessed."""
     name = "adresseoplysninger"
-    rows = [row for row in _rows(node, name) if text(row, "status") == _CURRENT]
+    rows = [row for row in _rows(node, name) if read_text(row, "status") == _CURRENT]
     addresses = {_written(row) for row in rows if row.get("cprAdresse") is not None}
     if len(addresses) > 1:
-        raise misshapen(name)
+        raise make_misshapen(name)
     return addresses.pop() if addresses else None
 
 
 def _written(row: Row) -> RegisteredAddress:
     written = row["cprAdresse"]
     if not isinstance(written, Mapping):
-        raise misshapen("cprAdresse")
-    road = text(written, "vejadresseringsnavn") or text(written, "vejnavn")
-    parts = (text(written, part) for part in ("husnummer", "etage", "sidedoer"))
+        raise make_misshapen("cprAdresse")
+    road = read_text(written, "vejadresseringsnavn") or read_text(written, "vejnavn")
+    parts = (read_text(written, part) for part in ("husnummer", "etage", "sidedoer"))
     return RegisteredAddress(
-        care_of=text(row, "conavn"),
+        care_of=read_text(row, "conavn"),
         street=street_line(road, *parts),
-        place=text(written, "bynavn"),
-        postal_code=postal_code(written, "postnummer"),
-        city=text(written, "postdistrikt"),
+        place=read_text(written, "bynavn"),
+        postal_code=read_postal_code(written, "postnummer"),
+        city=read_text(written, "postdistrikt"),
     )
 
 
@@ -236,9 +236,9 @@ def _is_protected(node: Row) -> bool:
     That goes for a kind, and for a status that is none of an ended protection.
     """
     if node.get("beskyttelser") is None:
-        raise misshapen("beskyttelser")
-    rows = [row for row in _rows(node, "beskyttelser") if text(row, "status") not in _ENDED]
-    kinds = {text(row, "beskyttelsestype") for row in rows}
+        raise make_misshapen("beskyttelser")
+    rows = [row for row in _rows(node, "beskyttelser") if read_text(row, "status") not in _ENDED]
+    kinds = {read_text(row, "beskyttelsestype") for row in rows}
     return bool(kinds - _OTHER_PROTECTIONS)
 
 
@@ -247,8 +247,8 @@ def _rows(node: Row, name: str) -> Iterator[Row]:
     if rows is None:
         return
     if not isinstance(rows, list):
-        raise misshapen(name)
+        raise make_misshapen(name)
     for row in rows:
         if not isinstance(row, Mapping):
-            raise misshapen(name)
+            raise make_misshapen(name)
         yield row

@@ -16,7 +16,7 @@ from broker.adapters.connectors import ConnectorKeys
 from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.borrowers.registered_person import RegisterRefused
 from broker.core.identity import cpr
-from broker.core.identity.accepted_text import TextKind, text_fault
+from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.cpr import CprKind
 
 _LONGEST: Final = 200  # letters of one value; the CPR register's own longest is 40
@@ -64,7 +64,7 @@ def observe_look_up(observe: LibraryCallObserver) -> Iterator[None]:
         observe("look_up", outcome, time.monotonic() - began)
 
 
-def text(row: Mapping[str, Any], name: str) -> str:
+def read_text(row: Mapping[str, Any], name: str) -> str:
     """Return a text of an answer, blanks around and doubled taken out; "" where there is none.
 
     RegisterRefused where it is no text, longer than 200 letters, nothing that people can read, or
@@ -72,22 +72,22 @@ def text(row: Mapping[str, Any], name: str) -> str:
     """
     found = _words(row, name)
     if cpr.looks_like_cpr(found):
-        raise misshapen(name)
+        raise make_misshapen(name)
     return found
 
 
-def postal_code(row: Mapping[str, Any], name: str) -> str:
+def read_postal_code(row: Mapping[str, Any], name: str) -> str:
     """Return a postal code of an answer; "" where there is none.
 
     RegisterRefused where it is not four digits, or three for one that begins with nought.
     """
-    found = text(row, name)
+    found = read_text(row, name)
     if found and not _POSTAL_CODE.fullmatch(found):
-        raise misshapen(name)
+        raise make_misshapen(name)
     return found.zfill(4) if found else ""
 
 
-def number(row: Mapping[str, Any], name: str) -> str:
+def read_number(row: Mapping[str, Any], name: str) -> str:
     """Return a CPR number of an answer; "" where there is none.
 
     RegisterRefused where it is none that a person in the register has: not ten digits, without a
@@ -96,7 +96,7 @@ def number(row: Mapping[str, Any], name: str) -> str:
     found = _words(row, name)
     today = datetime.now(UTC).date()
     if found and cpr.classify(found, today) not in _OF_PERSONS:
-        raise misshapen(name)
+        raise make_misshapen(name)
     return found
 
 
@@ -105,13 +105,13 @@ def _words(row: Mapping[str, Any], name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > _LONGEST:
-        raise misshapen(name)
+        raise make_misshapen(name)
     words = " ".join(value.split())
-    if text_fault(words, TextKind.PROSE):
-        raise misshapen(name)
+    if find_text_fault(words, TextKind.PROSE):
+        raise make_misshapen(name)
     return words
 
 
-def misshapen(name: str) -> RegisterRefused:
+def make_misshapen(name: str) -> RegisterRefused:
     """Return the refusal of an answer of which the field ``name`` is not as documented."""
     return RegisterRefused(f"the field {name} of the answer is not as documented")

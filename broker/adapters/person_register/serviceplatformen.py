@@ -16,11 +16,11 @@ from broker.adapters.connectors import check_address
 from broker.adapters.http_exchange import Exchange, moment
 from broker.adapters.person_register.register_answers import (
     RegisterKeys,
-    misshapen,
-    number,
+    make_misshapen,
     observe_look_up,
-    postal_code,
-    text,
+    read_number,
+    read_postal_code,
+    read_text,
 )
 from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.borrowers.registered_person import (
@@ -148,11 +148,11 @@ def read_answer(answer: bytes, asked: str) -> RegisteredPerson | None:
     response = _below(body, "PersonLookupResponse")
     element = _below(response, "persondata")
     person = _row(element)
-    if element is None or number(person, "personnummer") not in {"", asked}:
-        raise misshapen("persondata")
-    status = text(_row(_below(element, "status")), "status")
+    if element is None or read_number(person, "personnummer") not in {"", asked}:
+        raise make_misshapen("persondata")
+    status = read_text(_row(_below(element, "status")), "status")
     residence = _RESIDENCES.get(status, Residence.NOT_UNDERSTOOD)
-    if number(person, "gaeldendePersonnummer") not in {"", asked}:
+    if read_number(person, "gaeldendePersonnummer") not in {"", asked}:
         residence = Residence.NUMBER_CHANGED
     address = _below(_below(response, "adresse"), "aktuelAdresse")
     return RegisteredPerson(
@@ -179,14 +179,14 @@ def _parse(answer: bytes) -> etree._Element:
 def _address(row: Row) -> RegisteredAddress | None:
     if not row:
         return None
-    road = text(row, "vejadresseringsnavn") or text(row, "vejnavn")
-    parts = (text(row, part) for part in ("husnummer", "etage", "sidedoer"))
+    road = read_text(row, "vejadresseringsnavn") or read_text(row, "vejnavn")
+    parts = (read_text(row, part) for part in ("husnummer", "etage", "sidedoer"))
     return RegisteredAddress(
-        care_of=text(row, "conavn"),
+        care_of=read_text(row, "conavn"),
         street=street_line(road, *parts),
-        place=text(row, "bynavn") or text(row, "lokalitet"),
-        postal_code=postal_code(row, "postnummer"),
-        city=text(row, "postdistrikt"),
+        place=read_text(row, "bynavn") or read_text(row, "lokalitet"),
+        postal_code=read_postal_code(row, "postnummer"),
+        city=read_text(row, "postdistrikt"),
     )
 
 
@@ -201,9 +201,9 @@ def _protects(element: etree._Element) -> bool:
         return False
     if name != _PROTECTION:
         return True
-    mark = text(_row(element), "beskyttet").casefold()
+    mark = read_text(_row(element), "beskyttet").casefold()
     if mark not in _TRUE | _FALSE:
-        raise misshapen("beskyttet")
+        raise make_misshapen("beskyttet")
     return mark in _TRUE
 
 
@@ -219,7 +219,7 @@ def _below(element: etree._Element | None, name: str) -> etree._Element | None:
         return None
     found = [each for each in element.iterchildren("{*}*") if _name(each) == name]
     if len(found) > 1:
-        raise misshapen(name)
+        raise make_misshapen(name)
     return found[0] if found else None
 
 
@@ -231,7 +231,7 @@ def _row(element: etree._Element | None) -> Row:
     row: dict[str, Any] = {}
     for each in element.iterchildren("{*}*") if element is not None else ():
         if _name(each) in row:
-            raise misshapen(_name(each))
+            raise make_misshapen(_name(each))
         row[_name(each)] = each if len(each) else each.text
     return row
 

@@ -90,7 +90,9 @@ def _expires_soon(present: date | None, wanted: date, today: date) -> bool:
     return days_left < min(_RENEW_BELOW_DAYS, half_term)
 
 
-def outcome(borrower: Borrower, change: Change | None, wanted: WantedBorrower) -> EnrolmentOutcome:
+def describe_outcome(
+    borrower: Borrower, change: Change | None, wanted: WantedBorrower
+) -> EnrolmentOutcome:
     """Return what ``change`` made of the ``borrower`` that was there before it."""
     if change is None:
         return EnrolmentOutcome.UNCHANGED

@@ -35,7 +35,7 @@ def address_fields(address: RegisteredAddress) -> Mapping[str, str] | None:
         _POSTAL_CODE: address.postal_code,
         _CITY: address.city,
     }
-    fields = {name: field_values.harmless(name, text) or "" for name, text in lines.items()}
+    fields = {name: field_values.make_harmless(name, text) or "" for name, text in lines.items()}
     if not (fields[_STREET] and fields[_POSTAL_CODE] and fields[_CITY]):
         return None
     return fields

@@ -164,11 +164,11 @@ def disclose(
         receiver=service.controller or Controller(service.label),
         items=items,
         policy=decision.digest,
-        looked_up=looked_up(decision),
+        looked_up=find_look_up_purpose(decision),
     )
 
 
-def looked_up(decision: Decision) -> LookedUp:
+def find_look_up_purpose(decision: Decision) -> LookedUp:
     """Return what the register of persons is asked for in a login with an account."""
     policy, release = decision.policy, decision.release
     rule = policy.borrower.register if policy and policy.borrower else None
@@ -179,17 +179,17 @@ def looked_up(decision: Decision) -> LookedUp:
     return "number" if rule.address == "never" else "address"
 
 
-def named(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
+def fill_identifiers(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
     """Put in the identifiers that we make for the person; without one its item leaves."""
     return _fill(disclosure, lambda item: item.name in MINTED, lambda item: ids.get(item.name))
 
 
-def with_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
+def fill_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
     """Put the CPR number in where the decision has a stand-in; without one its item leaves."""
     return _fill(disclosure, lambda item: item.values == CPR_STAND_IN, lambda _: number)
 
 
-def numbered(disclosure: Disclosure, number: str | None) -> Disclosure:
+def fill_borrower_number(disclosure: Disclosure, number: str | None) -> Disclosure:
     """Put the borrower number in; without one its item leaves, never as an empty value."""
     return _fill(disclosure, lambda item: item.name == BORROWER_NUMBER, lambda _: number)
 

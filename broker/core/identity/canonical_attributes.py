@@ -11,19 +11,19 @@ from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
 from broker.core.identity.accepted_text import (
     TEXT_FAULTS,
-    kind_of_attribute,
-    scoped_text_fault,
-    text_fault,
+    find_attribute_kind,
+    find_scoped_text_fault,
+    find_text_fault,
 )
 from broker.core.identity.attribute_values import (
     AFFILIATIONS,
-    carries_cpr,
-    in_scope,
+    has_cpr,
+    is_in_scope,
     is_known,
-    level,
+    is_value_within,
+    lower_scope,
     matches,
-    value_within,
-    with_lower_scope,
+    read_level,
 )
 from broker.core.identity.rights import (
     NOT_REAL,
@@ -155,7 +155,7 @@ class AttributeMap:
         return self._by_wire.get(name)
 
 
-def wire(attribute_map: AttributeMap, name: str) -> MapRow | None:
+def find_outgoing_row(attribute_map: AttributeMap, name: str) -> MapRow | None:
     """Find the row that writes our attribute ``name`` for a service; None if its map has none."""
     for row in attribute_map.rows:
         if row.name == name:
@@ -194,7 +194,7 @@ class AttributeReading:
 ReadingWithoutCpr = NewType("ReadingWithoutCpr", AttributeReading)
 
 
-def canonical(
+def read_attributes(
     wire: Sequence[WireAttribute],
     map: AttributeMap,  # noqa: A002 - the word of the design
     institution: Institution,
@@ -226,7 +226,7 @@ def canonical(
     age = None
     if number:
         accepted[CPR_ATTRIBUTE] = (number,)
-        age = cpr.age(number, today)
+        age = cpr.compute_age(number, today)
     return AttributeReading(
         attributes=Attributes(accepted),
         assurance=assurance,
@@ -303,7 +303,7 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
         known = {value for _, value in gathered[row.name]}
         values = attribute.values
         if row.scope is not None:
-            values = tuple(map(with_lower_scope, values))
+            values = tuple(map(lower_scope, values))
         for value in dict.fromkeys(values):
             if value.strip() and value not in known:
                 gathered[row.name].append((row, value))
@@ -363,17 +363,17 @@ def _fault(row: MapRow, value: str, institution: Institution) -> str | None:
         return bad_text
     if not matches(value, row.pattern):
         return "bad_value"
-    if carries_cpr(value, opaque=row.opaque):
+    if has_cpr(value, opaque=row.opaque):
         return "cpr_shaped"
-    if not in_scope(value, row.scope, institution.scopes):
+    if not is_in_scope(value, row.scope, institution.scopes):
         return "scope_mismatch"
     return None
 
 
 def _text_fault(row: MapRow, value: str) -> str | None:
     if row.scope is not None:
-        return scoped_text_fault(value)
-    return text_fault(value, kind_of_attribute(row.name))
+        return find_scoped_text_fault(value)
+    return find_text_fault(value, find_attribute_kind(row.name))
 
 
 def _drop_unknown_affiliations(
@@ -395,10 +395,10 @@ def _assurance(
     kept = []
     known = []
     for value in dict.fromkeys(values):
-        asserted = level(value)
+        asserted = read_level(value)
         if asserted is not None:
             known.append(asserted)
-        if value_within(value, cap):
+        if is_value_within(value, cap):
             kept.append(value)
     if len(kept) < len(values):
         withheld.append((ASSURANCE, "above_cap"))

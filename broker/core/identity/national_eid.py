@@ -13,7 +13,7 @@ from typing import Final
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
-from broker.core.identity.attribute_values import NSIS, level
+from broker.core.identity.attribute_values import NSIS, read_level
 from broker.core.identity.canonical_attributes import (
     ASSURANCE,
     CPR_ATTRIBUTE,
@@ -143,7 +143,7 @@ def _level(
     levels = [_overall_level(reading, names, upstream)]
     for part in _PARTS:
         if part in names:
-            levels += map(level, reading.attributes.get(part, ("",)))
+            levels += map(read_level, reading.attributes.get(part, ("",)))
     known = [found for found in levels if found is not None]
     if len(known) < len(levels):
         return None
@@ -159,7 +159,7 @@ def _overall_level(
         return reading.assurance
     if not upstream.assurance_level or not names.isdisjoint({_LOA, ASSURANCE}):
         return None
-    return level(reading.attributes.one("assuranceLevel") or "")
+    return read_level(reading.attributes.one("assuranceLevel") or "")
 
 
 def _birth_date(number: str | None, written: str, today: date) -> date | None:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.change_plan import outcome, plan_change
+from broker.core.borrowers.change_plan import describe_outcome, plan_change
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
 from broker.core.identity.canonical_attributes import ReadingWithoutCpr
@@ -139,7 +139,7 @@ class IdealAccount:
             return _case(_SEVERAL)
         for borrower in self._by_cpr(wanted):
             change = plan_change(borrower, wanted, self.today)
-            made = outcome(borrower, change, wanted)
+            made = describe_outcome(borrower, change, wanted)
             category = (change and change.category) or borrower.category
             return Account(number, done, made, category=category)
         if not _creates(wanted):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.consent import receipt
+from broker.core.consent.consent import make_receipt
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWithoutCpr
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
@@ -209,7 +209,7 @@ def _answered(scene: _Scene, step: Step) -> _Scene:
             return _arrived(replace(scene, transaction=replace(transaction, upgrade=False)))
         case Ask(question):
             optional = tuple(item.name for item in question.disclosure.items if item.optional)
-            own = receipt(
+            own = make_receipt(
                 "",
                 question,
                 answer=True,

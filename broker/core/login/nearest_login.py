@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from broker.core.entities import Assurance, Names, Service
-from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION, level
+from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION, read_level
 from broker.core.identity.canonical_attributes import ASSURANCE
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import CATEGORY, HOME, UNNAMED_CATEGORY, GivenFacts
@@ -131,7 +131,7 @@ class _Changes:
         """Come as surely as ``least``."""
         if least is None:
             return
-        written = map(level, self.facts.attributes.get(ASSURANCE, ()))
+        written = map(read_level, self.facts.attributes.get(ASSURANCE, ()))
         levels = [each for each in (self.facts.assurance, *written) if each is not None]
         if max(levels, default=Assurance.SELF_ASSERTED) >= least and levels:
             return

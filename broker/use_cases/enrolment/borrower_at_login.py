@@ -10,7 +10,7 @@ from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, Enrolm
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import EMAIL, WantedBorrower, derive_wanted_borrower
-from broker.core.consent.disclosure import looked_up
+from broker.core.consent.disclosure import find_look_up_purpose
 from broker.core.errors import LibraryError
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right, missing_cpr_reason
@@ -296,7 +296,7 @@ class BorrowerAtLogin:
         look_ups = self.ports.look_ups
         if look_ups is None or self.mode != "live" or account.number is None:
             return None
-        if not looked_up(arrived.decision) or not usable_cpr(arrived):
+        if not find_look_up_purpose(arrived.decision) or not usable_cpr(arrived):
             return None
         return look_ups.find_reason(record.value if record else None)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from broker.core.borrowers.borrower import Borrower, numbers
+from broker.core.borrowers.borrower import Borrower, list_numbers
 from broker.core.borrowers.change_plan import find_case_reason, plan_change
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -99,7 +99,7 @@ class BorrowerFinder:
                 # It was deleted, merged, or is another person's by now.
                 ports.persons.change(person_id, PersonRecord.forget_borrower, ports.now())
             finding = Finding.CASE if reason else Finding.NONE
-            return FoundBorrower(finding, reason=reason, borrowers=numbers(found))
+            return FoundBorrower(finding, reason=reason, borrowers=list_numbers(found))
         question = ports.ask_about_match(stored, found[0], email)
         if question and question.match_hash == confirmed:
             question = None

@@ -11,7 +11,7 @@ from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts, fold_address
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.event_routes import TellPort, told_nobody
-from broker.core.identity.mail_addresses import masked
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import LibrarySystem, Trail, Write
@@ -70,7 +70,7 @@ class EnrolmentPorts:
             return None
         if email and fold_address(email) == fold_address(borrower.email):
             return None
-        return AddressQuestion(masked(borrower.email), self.hash_match(borrower))
+        return AddressQuestion(mask_address(borrower.email), self.hash_match(borrower))
 
     def hash_match(self, borrower: Borrower) -> str:
         """Return the keyed hash of a borrower and the address in it."""

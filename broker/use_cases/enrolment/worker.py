@@ -10,8 +10,13 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.audit_events import AuditEventKind
-from broker.core.borrowers.borrower import Borrower, numbers
-from broker.core.borrowers.change_plan import Change, find_case_reason, outcome, plan_change
+from broker.core.borrowers.borrower import Borrower, list_numbers
+from broker.core.borrowers.change_plan import (
+    Change,
+    describe_outcome,
+    find_case_reason,
+    plan_change,
+)
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import AddressQuestion, can_be_claimed, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -114,12 +119,12 @@ class _Attempt:
             claimed = self._read_claimed(wanted)
             if claimed is not None:
                 if not self._write_number(claimed, wanted):
-                    self._open_case(CaseReason.POSSIBLE_DUPLICATE, numbers((claimed,)))
+                    self._open_case(CaseReason.POSSIBLE_DUPLICATE, list_numbers((claimed,)))
                     return
                 continue
             similar = self._find_possible_duplicates(wanted)
             if similar:
-                self._open_case(CaseReason.POSSIBLE_DUPLICATE, numbers(similar))
+                self._open_case(CaseReason.POSSIBLE_DUPLICATE, list_numbers(similar))
                 return
             if self._create(wanted):
                 self._count_after_create(wanted)
@@ -142,11 +147,11 @@ class _Attempt:
         """Change the one borrower of this person as wanted, or open a case."""
         reason = find_case_reason(found, wanted.person, wanted.cpr or "")
         if reason:
-            self._open_case(CaseReason(reason), numbers(found))
+            self._open_case(CaseReason(reason), list_numbers(found))
             return
         borrower = found[0]
         change = plan_change(borrower, wanted, self.ports.now().date())
-        made = outcome(borrower, change, wanted)
+        made = describe_outcome(borrower, change, wanted)
         if self._is_created_by_us(borrower):
             made = EnrolmentOutcome.CREATED
         elif self._current.claimed and borrower.number == self._current.claimed.borrower_number:

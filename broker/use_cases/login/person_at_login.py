@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
 from broker.core.consent.consent import select_on_file
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
-from broker.core.identity.person_id import minted
+from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
@@ -219,7 +219,7 @@ class PersonAtLogin:
         if transaction.person is None:
             return {}
         service = self.rules.service(transaction.request.service)
-        return minted(self.naming, transaction.person.id, service)
+        return compute_service_ids(self.naming, transaction.person.id, service)
 
     def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
         """Return the NameID for the service: the same for this person there for ever, or random."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from broker.core.entities import Service
-from broker.core.identity.cpr import blotted
+from broker.core.identity.cpr import mask_numbers
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
 from broker.core.retention import table
@@ -122,7 +122,7 @@ def _row(part: str, row: Retention, record: StoredRecord, value: Any) -> Row:
 def _masked(value: Any) -> Any:
     """Return a value without CPR numbers, and without what lets somebody in."""
     if isinstance(value, str):
-        return blotted(value, _MASK)
+        return mask_numbers(value, _MASK)
     if isinstance(value, Mapping):
         shown = ((name, each) for name, each in value.items() if each not in (None, [], {}, ""))
         return {name: _NOT_SHOWN if name in _SECRET else _masked(each) for name, each in shown}

@@ -472,7 +472,7 @@ def test_a_sign_in_a_card_is_no_sign_of_an_address(alma: Simulation, library: Al
 
 def test_an_identifier_stays_one_part_of_the_address() -> None:
     """Whatever sign is in it."""
-    path = alma_calls.user_path("a/../b?c#d%e f", "BARCODE")
+    path = alma_calls.make_user_path("a/../b?c#d%e f", "BARCODE")
     assert path == "/almaws/v1/users/a%2F..%2Fb%3Fc%23d%25e%20f?user_id_type=BARCODE"
 
 
@@ -514,4 +514,4 @@ def test_calls_are_heard_of(app: Flask, opened: Opened, soon: Soon) -> None:
 def test_neither_roles_nor_pin_nor_password_go_back() -> None:
     """A read may show them, and what was right then would be written over what is right now."""
     shown = {"primary_id": NUMBER, "pin_number": "4071", "password": "", "user_role": [{}], "full_name": "Å", "x": 1}
-    assert alma_changes.echo(shown) == {"primary_id": NUMBER, "x": 1}
+    assert alma_changes.copy_user(shown) == {"primary_id": NUMBER, "x": 1}

@@ -32,7 +32,7 @@ def answer(code: str, message: str = "", status: int = 400) -> HttpAnswer:
 )
 def test_a_refusal_keeps_code_and_setting(code: str, message: str, words: str, setting: str | None) -> None:
     """What staff must mend is named; what the text quotes of a person is not."""
-    refused = alma_calls.refused(answer(code, message), "create", "STUDNT")
+    refused = alma_calls.make_refusal(answer(code, message), "create", "STUDNT")
     assert words in str(refused)
     assert code in str(refused)
     assert refused.setting == setting
@@ -52,10 +52,10 @@ def test_a_name_is_no_refusal(code: str) -> None:
     """Whoever is called like the gateway's XML would have the calls of everybody stopped."""
     words = f"<errorCode>{code}</errorCode>"
     named = HttpAnswer(200, json.dumps({"primary_id": "L-1", "first_name": words}).encode())
-    assert alma_calls.code_of(named) is None
+    assert alma_calls.read_code(named) is None
     assert alma_calls.demand_verdict(named, "read") is None
     for before in (b"", b"\xef\xbb\xbf\r\n "):
-        assert alma_calls.code_of(HttpAnswer(429, before + f"<x>{words}</x>".encode())) == code
+        assert alma_calls.read_code(HttpAnswer(429, before + f"<x>{words}</x>".encode())) == code
 
 
 @pytest.mark.parametrize(

@@ -331,10 +331,10 @@ QUOTING = [
 def test_koha_says_it_in_its_own_words_and_quotes_nobody(error: str, words: str, setting: str | None) -> None:
     """One row a message that was seen, and some that were not: the name of a setting stays, a value never."""
     answer = HttpAnswer(400, json.dumps({"error": error}).encode())
-    refusal = koha_refusals.refused(answer, "create", PERSON)
+    refusal = koha_refusals.make_refusal(answer, "create", PERSON)
     assert str(refusal) == f"create: 400: {words}"
     assert refusal.setting == setting
-    assert str(koha_refusals.unavailable(answer, "create", PERSON)) == str(refusal)
+    assert str(koha_refusals.make_unavailable(answer, "create", PERSON)) == str(refusal)
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_koha_says_it_in_its_own_words_and_quotes_nobody(error: str, words: str,
 def test_an_error_of_the_schema_names_the_field(message: str, path: str, words: str, setting: str | None) -> None:
     """A field that is missing or unknown is a cause in the set-up, a value that does not fit is the person's."""
     answer = HttpAnswer(400, json.dumps({"errors": [{"message": message, "path": path}], "status": 400}).encode())
-    refusal = koha_refusals.refused(answer, "create", PERSON)
+    refusal = koha_refusals.make_refusal(answer, "create", PERSON)
     assert (str(refusal), refusal.setting) == (f"create: 400: {words}", setting)
 
 
@@ -375,7 +375,7 @@ def test_an_error_of_the_schema_names_the_field(message: str, path: str, words: 
 def test_each_shape_of_a_403_names_its_rights(required: object, rights: str) -> None:
     """An object, or in a search a list of alternatives (docs/reference/koha.md#rights)."""
     answer = HttpAnswer(403, json.dumps({"error": "x", "required_permissions": required}).encode())
-    error = koha_refusals.right_missing(answer, "find")
+    error = koha_refusals.make_missing_right(answer, "find")
     assert str(error) == f"find: 403: the API user lacks a permission: {rights}"
     assert error.setting == f"permission {rights}"
 
@@ -396,7 +396,7 @@ def test_each_shape_of_a_403_names_its_rights(required: object, rights: str) -> 
 )
 def test_what_is_no_answer_of_kohas_is_not_quoted(body: str) -> None:
     """A gateway's page holds the address that was asked for, and more."""
-    text = str(koha_refusals.unavailable(HttpAnswer(502, body.encode()), "find", PERSON))
+    text = str(koha_refusals.make_unavailable(HttpAnswer(502, body.encode()), "find", PERSON))
     assert text.startswith("find: 502: ")
     assert not any(digits in text for digits in ("0101", "0000", "9900"))
 
@@ -413,5 +413,5 @@ def test_no_value_that_was_sent_stands_in_a_text(sent: dict[str, str], around: s
             continue
         error = f"{around} {value} {around} {value.upper()}"
         answer = HttpAnswer(409, json.dumps({"error": error}).encode())
-        text = str(koha_refusals.refused(answer, "", sent | configured)).removeprefix(": 409: ")
+        text = str(koha_refusals.make_refusal(answer, "", sent | configured)).removeprefix(": 409: ")
         assert value.strip().casefold() not in text.casefold()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.change_plan import Change, outcome, plan_change
+from broker.core.borrowers.change_plan import Change, describe_outcome, plan_change
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
@@ -65,7 +65,7 @@ def test_a_category_moves_as_asked_and_allowed(
     """An upgrade is offered and can be declined (R40), and only what the policy lists is lowered (R47)."""
     assert plan_change(found, wanted, TODAY) == planned
     assert wanted.upgrades_from(found.category) is (offer is not None)
-    assert outcome(found, planned, wanted) == result
+    assert describe_outcome(found, planned, wanted) == result
 
 
 def test_neither_a_change_nor_a_borrower_nor_a_request_shows_the_cpr() -> None:

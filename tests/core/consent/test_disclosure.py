@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.consent.disclosure import Disclosure, Item, disclose, named, numbered, with_cpr
+from broker.core.consent.disclosure import Disclosure, Item, disclose, fill_borrower_number, fill_cpr, fill_identifiers
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.lookup_hmacs import LookupHmacs
@@ -99,7 +99,7 @@ def test_an_identifier_that_is_not_made_leaves_no_empty_attribute(
 ) -> None:
     """Ours are put in where we made them for this person; an upstream's value of that name never stays."""
     items = tuple(Item(name, ("of the upstream",), OTHER) for name in ("subject-id", "pairwise-id"))
-    made = named(replace(disclosure, items=(*items, *disclosure.items)), ids)
+    made = fill_identifiers(replace(disclosure, items=(*items, *disclosure.items)), ids)
     assert [(each.name, each.values) for each in made.items[: len(left)]] == left
     assert made.items[len(left) :] == disclosure.items
 
@@ -149,23 +149,23 @@ def test_another_address_as_nameid_is_asked_again(disclosure: Disclosure, hmacs:
 
 def test_the_borrower_number_is_bound_by_name(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """The number made between question and answer does not ask again; its appearing in the list does."""
-    made = numbered(disclosure, "42")
+    made = fill_borrower_number(disclosure, "42")
     assert made.shown(hmacs) == disclosure.shown(hmacs)
-    assert numbered(disclosure, None).shown(hmacs) != disclosure.shown(hmacs)
+    assert fill_borrower_number(disclosure, None).shown(hmacs) != disclosure.shown(hmacs)
 
 
 def test_a_cpr_number_is_put_in_where_the_decision_has_a_stand_in(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """Page, receipt and assertion have the number itself; a service never gets the stand-in for it."""
     decided = _with(disclosure, "cpr", *CPR_STAND_IN)
-    assert with_cpr(decided, "1403044012") == _with(disclosure, "cpr", "1403044012")
-    assert with_cpr(decided, "1403044012").shown(hmacs) == _with(disclosure, "cpr", "1403044012").shown(hmacs)
-    assert [each.name for each in with_cpr(decided, None).items] == ["sn", "borrower_number"]
+    assert fill_cpr(decided, "1403044012") == _with(disclosure, "cpr", "1403044012")
+    assert fill_cpr(decided, "1403044012").shown(hmacs) == _with(disclosure, "cpr", "1403044012").shown(hmacs)
+    assert [each.name for each in fill_cpr(decided, None).items] == ["sn", "borrower_number"]
 
 
 def test_a_number_not_known_leaves_no_empty_attribute(disclosure: Disclosure) -> None:
     """Without a borrower the attribute leaves the assertion altogether."""
-    assert [each.name for each in numbered(disclosure, None).items] == ["sn", "cpr"]
-    assert numbered(disclosure, "42").items[2].values == ("42",)
+    assert [each.name for each in fill_borrower_number(disclosure, None).items] == ["sn", "cpr"]
+    assert fill_borrower_number(disclosure, "42").items[2].values == ("42",)
 
 
 def test_values_do_not_run_into_one_another(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
