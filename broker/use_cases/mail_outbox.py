@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from broker.core.errors import MailUnavailable, RecipientRefused
@@ -90,7 +91,7 @@ class MailOutbox:
         now = self.now()
         queued = QueuedMail(recipient, mail_text.subject, mail_text.text, now)
         content = Content(queued, min(MAIL.until(now), now + lasts), due or now)
-        key = Key("mail", self._group(about), secrets.token_hex(16))
+        key = Key("mail", mail_group(self.hmacs, about), secrets.token_hex(16))
         return self._mails.drafted(key, content, None)
 
     def wake_worker(self) -> None:
@@ -116,9 +117,9 @@ class MailOutbox:
 
     def list_mails(self, about: str) -> tuple[QueuedMail, ...]:
         """Return the mails about a borrower or person, newest first."""
-        records = self._mails.list("mail", self._group(about), self.now())
+        records = self._mails.list("mail", mail_group(self.hmacs, about), self.now())
         mails = [record.value for record in records]
-        return tuple(sorted(mails, key=_queued_at, reverse=True))
+        return tuple(sorted(mails, key=attrgetter("queued_at"), reverse=True))
 
     def step(self) -> bool:
         """Send the mail that has been due longest; False if none is due."""
@@ -155,14 +156,7 @@ class MailOutbox:
     def _mails(self) -> Records[QueuedMail]:
         return Records(self.store, QueuedMail)
 
-    def _group(self, about: str) -> str:
-        return mail_group(self.hmacs, about)
-
 
 def mail_group(hmacs: LookupHmacs, about: str) -> str:
     """Return the group of the mails about a borrower number or person id."""
     return hmacs.of("mails about", about)
-
-
-def _queued_at(mail: QueuedMail) -> datetime:
-    return mail.queued_at

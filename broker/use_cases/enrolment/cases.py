@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 
 from broker.core.audit_events import AuditEventKind
@@ -86,7 +87,7 @@ class EnrolmentCases:
         listed = [
             each for each in shown if each.state is EnrolmentState.CASE or each.since <= latest
         ]
-        return tuple(sorted(listed, key=_since))
+        return tuple(sorted(listed, key=attrgetter("since")))
 
     def find(self, person_id: str) -> StaffEnrolment | None:
         """Return the enrolment of a person, or None where nothing is stored about them."""
@@ -185,7 +186,3 @@ def describe_enrolment(person_id: str, record: PersonRecord) -> StaffEnrolment:
         case_borrowers=enrolment.borrowers,
         setting=enrolment.setting,
     )
-
-
-def _since(shown: StaffEnrolment) -> datetime:
-    return shown.since
