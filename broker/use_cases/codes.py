@@ -23,7 +23,7 @@ from broker.core.errors import CodeRefused, LinkGone, TooMany
 from broker.core.identity.mail_addresses import fold_mailbox
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
-from broker.core.retention.table import CODE, CODES_ENDED, LIMIT, PIN_LINK
+from broker.core.retention import CODE, CODES_ENDED, LIMIT, PIN_LINK
 from broker.use_cases.records import Content, Record, Records
 
 MAILS_A_DAY: Final = 3

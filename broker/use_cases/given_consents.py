@@ -16,7 +16,7 @@ from broker.core.consent.consent import (
 from broker.core.entities import Controller, Service, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
-from broker.core.retention.table import RECEIPT
+from broker.core.retention import RECEIPT
 from broker.use_cases.person_records import PersonRecords
 
 _FOR: Final = f"P{RECEIPT.span.days}D"

@@ -14,7 +14,7 @@ from broker.core.identity.mail_addresses import mask_address
 from broker.core.letters import LetterText
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Mail, Store, Write
-from broker.core.retention.table import MAIL, MAIL_SENT
+from broker.core.retention import MAIL, MAIL_SENT
 from broker.use_cases.records import Content, Record, Records
 from broker.use_cases.worker_loop import WakeSignal, retry_delay
 

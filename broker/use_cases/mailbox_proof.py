@@ -11,7 +11,7 @@ from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
 from broker.core.letters import MailboxCodeLetter
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.ports import LetterWording
-from broker.core.retention.table import PROOF
+from broker.core.retention import PROOF
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.person_records import PersonRecords

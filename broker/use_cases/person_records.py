@@ -10,7 +10,7 @@ from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, RecordUnreadable, Store, Write
-from broker.core.retention.table import INDEX, MAILBOX_INDEX, PERSON
+from broker.core.retention import INDEX, MAILBOX_INDEX, PERSON
 from broker.use_cases.records import Claimed, Content, Record, Records, read_together
 
 _FOR_STAFF: Final = "for staff"

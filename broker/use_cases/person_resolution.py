@@ -20,7 +20,7 @@ from broker.core.identity.rights import Ground, has_usable_cpr
 from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.retention.table import PERSON_KEYS
+from broker.core.retention import PERSON_KEYS
 from broker.use_cases.arrived_login import Arrived
 from broker.use_cases.records import Records
 

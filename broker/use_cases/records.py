@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write, lease_of
-from broker.core.retention.table import LEASE
+from broker.core.retention import LEASE
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from broker.core.ports import Key, Store
-from broker.core.retention.table import TURN
+from broker.core.retention import TURN
 
 _LONGEST_PAUSE: Final = 3600.0
 

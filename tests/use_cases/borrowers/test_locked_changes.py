@@ -14,7 +14,7 @@ from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
-from broker.core.retention.table import LEASE
+from broker.core.retention import LEASE
 from broker.use_cases.borrowers.guarded_library import LATE, GuardedLibrary
 from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.records import Lease

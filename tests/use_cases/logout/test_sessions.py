@@ -12,7 +12,7 @@ from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
-from broker.core.retention.table import SESSION
+from broker.core.retention import SESSION
 from broker.use_cases.logout.sessions import Sessions, group_of
 from broker.use_cases.transactions import Transactions
 
