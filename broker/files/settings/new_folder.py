@@ -13,8 +13,8 @@ from broker.files.checked_files import FILL_IN
 
 CONFIGURATION: Final = "broker.toml"
 # In a checkout the top-level policies/, attribute_maps/ and so on are links to these.
-_SOURCE: Final = Path(broker.__file__).with_name("shipped")
-_SHIPPED: Final = ("policies", "attribute_maps")
+SHIPPED: Final = Path(broker.__file__).with_name("shipped")
+_COPIED: Final = ("policies", "attribute_maps")
 RULES: Final = "policy_properties.yaml"
 _WAYF: Final = Path(__file__).with_name("wayf.toml")
 _STATE: Final = 'state = "state"'
@@ -23,7 +23,7 @@ WAYF_SECRETS: Final = {
     "koha": f"{FILL_IN}: the client secret of the broker's API client in Koha\n",
     "mail": f"{FILL_IN}: the password at the mail server\n",
 }
-WRITTEN: Final = (CONFIGURATION, "keys", *_SHIPPED, RULES, "metadata", "secrets")
+WRITTEN: Final = (CONFIGURATION, "keys", *_COPIED, RULES, "metadata", "secrets")
 
 
 def wayf_toml(state: Path) -> str:
@@ -56,14 +56,14 @@ def write(
     """
     _refuse_used(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in _SHIPPED:
-        shutil.copytree(_SOURCE / name, folder / name, copy_function=shutil.copyfile)
+    for name in _COPIED:
+        shutil.copytree(SHIPPED / name, folder / name, copy_function=shutil.copyfile)
     (folder / "metadata").mkdir()
     (folder / "secrets").mkdir(mode=0o700)
     for name, text in secrets.items():
         _write_new(folder / "secrets" / name, text)
     if rules:
-        _write_new(folder / RULES, (_SOURCE / RULES).read_text(encoding="utf-8"))
+        _write_new(folder / RULES, (SHIPPED / RULES).read_text(encoding="utf-8"))
     _write_new(folder / CONFIGURATION, configuration)
     durable_files.synced(folder)
 
