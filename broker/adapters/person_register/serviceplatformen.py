@@ -34,14 +34,9 @@ from broker.core.borrowers.registered_person import (
 )
 
 _SERVICE: Final = "http://serviceplatformen.dk/xml/wsdl/soap11/CPR/PersonBaseDataExtended/5/"
-_REQUEST: Final = """\
-<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>
-<PersonLookupRequest xmlns="http://serviceplatformen.dk/xml/wsdl/soap11/CPR/PersonBaseDataExtended/5/">
-<a:AuthorityContext xmlns:a="http://serviceplatformen.dk/xml/schemas/AuthorityContext/1/">\
-<a:MunicipalityCVR>{municipality}</a:MunicipalityCVR></a:AuthorityContext>
-<n:PNR xmlns:n="http://serviceplatformen.dk/xml/schemas/cpr/PNR/1/">{cpr}</n:PNR>
-</PersonLookupRequest></s:Body></s:Envelope>
-"""
+_SOAP: Final = "{http://schemas.xmlsoap.org/soap/envelope/}"
+_AUTHORITY: Final = "{http://serviceplatformen.dk/xml/schemas/AuthorityContext/1/}"
+_NUMBER: Final = "{http://serviceplatformen.dk/xml/schemas/cpr/PNR/1/}PNR"
 _HEADERS: Final = {
     "Accept": "text/xml",
     "Content-Type": "text/xml; charset=utf-8",
@@ -108,7 +103,7 @@ class Serviceplatformen:
 
     def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
         """Return what the register says of a CPR number; None where it knows no such number."""
-        asked = _REQUEST.format(municipality=self._keys.municipality, cpr=cpr).encode()
+        asked = _write_request(self._keys.municipality, cpr)
         with observe_look_up(self._observe):
             until = moment(deadline, self._keys.timeout)
             answer = self._exchange.call("POST", self._path, until, headers=_HEADERS, body=asked)
@@ -130,6 +125,16 @@ class Serviceplatformen:
         except RegisterError as error:
             return (SetupFault(error.setting or "person_register.certificate", str(error)),)
         return ()
+
+
+def _write_request(municipality: str, cpr: str) -> bytes:
+    envelope = etree.Element(f"{_SOAP}Envelope")
+    body = etree.SubElement(envelope, f"{_SOAP}Body")
+    request = etree.SubElement(body, f"{{{_SERVICE}}}PersonLookupRequest")
+    authority = etree.SubElement(request, f"{_AUTHORITY}AuthorityContext")
+    etree.SubElement(authority, f"{_AUTHORITY}MunicipalityCVR").text = municipality
+    etree.SubElement(request, _NUMBER).text = cpr
+    return etree.tostring(envelope)
 
 
 def read_answer(answer: bytes, asked: str) -> RegisteredPerson | None:
