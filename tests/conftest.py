@@ -33,6 +33,5 @@ pytest_plugins = [
         "stage",
         "demo",
         "chromium",
-        "firefox",
     )
 ]
