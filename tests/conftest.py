@@ -33,5 +33,6 @@ pytest_plugins = [
         "stage",
         "demo",
         "chromium",
+        "firefox",
     )
 ]

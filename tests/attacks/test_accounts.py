@@ -13,6 +13,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
+from broker.core.errors import LibraryUnavailable
 from broker.core.policy.model import BorrowerRule
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
@@ -224,6 +225,12 @@ def test_a_number_of_another_name_is_not_given_what_is_remembered(house: House, 
     assert {**house.koha.patrons.row(hers), "updated_on": None} == {**before, "updated_on": None}
 
 
+def test_a_wrong_birth_date_locks_nobody_out(house: House, arrive: Arrive) -> None:
+    """Both names agree: a birth date that the desk mistyped does not make the record another person's."""
+    hers = house.koha.patrons.create({**HERS, "userid": ASTA, "date_of_birth": "1960-05-05"})["patron_id"]
+    assert number(house, arrive("my-loans")) == str(hers)
+
+
 @pytest.mark.parametrize("service", ["myprint", "my-loans"], ids=["need", "make"])
 def test_a_login_without_a_name_leads_to_no_borrower(house: House, arrive: Arrive, service: str) -> None:
     """The number may be mistyped: without a name nothing would show it."""
@@ -241,6 +248,13 @@ def test_a_second_borrower_with_the_cpr_is_a_case_to_who_needs_one(house: House,
     house.koha.patrons.create({**DESK, "cardnumber": f"{ASTA[:6]}-{ASTA[6:]}", "userid": "ida"})
     house.clock.ahead = timedelta(days=1, minutes=1)
     assert mark(arrive("myprint")[1]) == ("refuse", "several_borrowers")
+
+
+def test_a_borrower_that_is_gone_is_no_case(house: House, arrive: Arrive) -> None:
+    """Who was deleted at the library is told to sign up."""
+    house.koha.patrons.drop(int(number(house, arrive("my-loans"))))
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    assert mark(arrive("myprint")[1]) == ("refuse", "no_library_account")
 
 
 @pytest.mark.parametrize("born", ["2004-03-14", "1960-05-05"])
@@ -276,3 +290,40 @@ def test_one_that_we_made_and_the_desk_gave_to_another(house: House, arrive: Arr
         assert number(house, arrive(service)) != theirs
     house.at_rest()
     assert patrons.row(int(theirs)) == before
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=9), timedelta(hours=23)], ids=["not asked", "silent"])
+def test_a_silent_library_does_not_stop_who_has_a_borrower(
+    house: House, arrive: Arrive, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within ten minutes the library is not asked at all; its silence leaves what is remembered standing for a day."""
+    hers = number(house, arrive("my-loans"))
+    house.clock.ahead = ahead
+    asked: list[str] = []
+
+    def silent(cpr: str, _deadline: object) -> None:
+        asked.append(cpr)
+        raise LibraryUnavailable("down")
+
+    monkeypatch.setattr(house.parts.enrolment_ports.library, "find", silent)
+    assert number(house, arrive("myprint")) == hers
+    assert asked == ([] if ahead < timedelta(minutes=10) else [ASTA])
+    house.clock.ahead = timedelta(hours=25)
+    assert mark(arrive("myprint")[1]) == ("refuse", "library_unavailable")
+
+
+def test_a_policy_without_pins_enrols(house: House, arrive: Arrive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No PIN by mail is no missing address: the borrower is made, and no mail is sent."""
+    ruled(house, monkeypatch, lambda rule: replace(rule, pin="none"))
+    hers = number(house, arrive("my-loans"))
+    house.at_rest()
+    assert not house.koha.patrons.has_password(int(hers))
+    assert house.mailbox.mails() == ()
+    assert mark(
+        arrive(
+            "my-loans",
+            mail=(),
+            eduPersonPrincipalName=("x@au.dk",),
+            schacPersonalUniqueID=("urn:mace:terena.org:schac:personalUniqueID:dk:CPR:1206034218",),
+        )[1]
+    ) == ("proof", "mail")

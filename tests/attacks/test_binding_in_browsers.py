@@ -1,4 +1,4 @@
-"""A login belongs to one browser: what ``test_binding`` shows of our answers, Chromium does with them.
+"""A login belongs to one browser: what ``test_binding`` shows of our answers, Chromium and Firefox do with them.
 
 Source: docs/reference/design.md#4a.
 """

@@ -113,6 +113,36 @@ def test_a_code_is_wrong_for_another_person_in_the_same_browser(house: House) ->
     assert not is_connected(house, number)
 
 
+def test_a_code_has_five_tries(house: House) -> None:
+    """After them the right one opens nothing."""
+    person, page, code, number = mailed(house)
+    wrong = f"{(int(code.replace(' ', '')) + 1) % 10**8:08d}"
+    for _ in range(5):
+        page = person.press(page, code=wrong)
+        assert mark(page) == ("claim", "code_wrong")
+    assert mark(person.press(page, code=code)) == ("claim", "code_used_up")
+    assert not is_connected(house, number)
+
+
+def test_a_code_works_once(house: House) -> None:
+    """In a second login of the same browser it is used."""
+    person, page, code, _ = mailed(house)
+    person.press(page, code=code)
+    _, page = claiming(house, person)
+    page = person.press(page, do="card_mail", card="T-NO-SUCH")
+    assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
+
+
+def test_a_code_ends_after_half_an_hour(house: House) -> None:
+    """The same browser and person, in a new login."""
+    person, _, code, number = mailed(house)
+    house.clock.ahead = timedelta(minutes=31)
+    _, page = claiming(house, person)
+    page = person.press(page, do="card_mail", card="T-NO-SUCH")
+    assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
+    assert not is_connected(house, number)
+
+
 def test_an_account_is_mailed_three_codes_a_day(house: House) -> None:
     """The page says the same at the fourth."""
     person, page, _, _ = mailed(house)

@@ -122,6 +122,18 @@ def test_a_link_works_until_a_pin_was_chosen(house: House) -> None:
     assert house.koha.patrons.proven(USER_NAME, NEW)
 
 
+def test_a_link_ends_after_a_day(house: House) -> None:
+    """Also in a page that was opened before."""
+    url = link(house)
+    house.clock.ahead += timedelta(hours=23, minutes=55)
+    person = house.person()
+    page = person.get(url)
+    house.clock.ahead += timedelta(minutes=6)
+    assert mark(person.get(url)) == ("error", "link_gone")
+    assert mark(choose(person, page)) == ("error", "link_gone")
+    assert is_unchanged(house)
+
+
 @pytest.mark.parametrize("token", ["", "0" * 32, "' OR 1=1", "../../etc", "f" * 4000])
 def test_an_invented_link_opens_nothing(house: House, token: str) -> None:
     """Neither in the address nor in the form."""
@@ -226,6 +238,27 @@ def test_a_request_for_a_pin_mail_tells_nothing(house: House, typed: str) -> Non
     assert plain(ask(house.person(), typed)) == known
     house.koha.faults.down = True
     assert plain(ask(house.person(), typed)) == known
+
+
+ODD_NUMBERS = (
+    "karla", "111102456x", " 1111024568 ", "11 11 02 45 68", "0" * 10 + CPR, "9" * 200, "x" * 200, "1111024568\u0660",
+    "' OR 1=1", "\u202e", "", CPR[::-1],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ODD_NUMBERS)
+def test_an_odd_number_is_a_page(house: House, typed: str) -> None:
+    """Letters, blanks, leading zeros, 200 characters: the same pages as for any other number, and no mail but hers."""
+    usual = plain(ask(house.person().moved("10.5.0.7"), NOBODY)), plain(guess(house.person(), NOBODY))
+    stranger = house.person().moved("10.5.0.8")
+    asked, page = ask(stranger, typed), send(stranger, pin_page(stranger), "login", identifier=typed, pin=PIN)
+    if page.status_code == 303:
+        assert (plain(asked), plain(stranger.get(page.location))) == usual
+    else:
+        assert page.status_code == 422  # no number at all; nobody was asked
+    house.at_rest()
+    assert {mail.recipients for mail in house.mailbox.mails()} <= {(ADDRESS,)}
+    assert stranger.cookies("a-") == []
 
 
 def test_a_stranger_learns_nothing_from_number_and_pin(house: House) -> None:
@@ -409,6 +442,19 @@ def test_no_pin_code_or_number_stands_anywhere(house: House, capfd: pytest.Captu
     for text in texts[: -len(mails)]:
         assert code not in text
         assert code.replace(" ", "") not in text
+
+
+def test_a_known_browser_ends_with_the_tenth_wrong_pin(house: House) -> None:
+    """A thief of its cookies has ten tries; then the right PIN leads to a mailed code, for the owner too."""
+    owner = house.person()
+    assert mark(log_in(owner, pin_page(owner), own="yes"))[0] == "ask"
+    thief = steal(owner, "k-")
+    page = pin_page(thief)
+    for each in range(10):
+        assert mark(send(thief, page, "login", identifier=CPR, pin=f"{each:04}")) == ("pin", "pin_wrong")
+    for person in (thief, owner):
+        answer = send(person, pin_page(person), "login", identifier=CPR, pin=PIN)
+        assert answer.location.endswith("?code=1")
 
 
 def test_a_known_browser_is_one_borrower_s_and_ends_with_a_new_pin(house: House) -> None:

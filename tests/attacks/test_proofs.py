@@ -41,6 +41,14 @@ def at_once(attempts: list[Callable[[], Held]]) -> list[str]:
         return sorted(threads.map(outcome, attempts))
 
 
+def test_guesses_in_parallel_by_two_workers_are_five_in_all(bench: Bench) -> None:
+    """Forty guesses at once, through two stores on one file, are five looks at the code."""
+    held = bench.mail(bench.login())
+    code = bench.read()
+    assert at_once([lambda: bench.code(held, other(code))] * 40).count("code_wrong") == 5
+    assert outcome(lambda: bench.code(held, code)) == "code_used_up"
+
+
 def test_guesses_of_a_day_are_fifteen_for_a_person_and_for_a_mailbox(bench: Bench) -> None:
     """Three codes of five tries each: the chance is 15 in 10^8 however many logins are open."""
     logins = [bench.login() for _ in range(6)]
@@ -50,6 +58,28 @@ def test_guesses_of_a_day_are_fifteen_for_a_person_and_for_a_mailbox(bench: Benc
     guesses = at_once([partial(bench.code, logins[each % 6], other(code)) for each in range(40)])
     # One browser: a wrong code costs each of its codes a try.
     assert guesses.count("code_wrong") == 5
+
+
+def test_the_right_code_sent_many_times_at_once_proves_once(bench: Bench) -> None:
+    """One compare-and-set uses the code up: the others find nothing to use."""
+    held = bench.mail(bench.login())
+    code = bench.read()
+    ends = at_once([lambda: bench.code(held, code)] * 4)
+    assert ends.count("proved") == 1
+    assert set(ends) <= {"proved", "code_none"}
+    assert len(bench.again(held).proofs) == 1
+
+
+def test_a_used_code_proves_nothing_more(bench: Bench) -> None:
+    """Replayed after it was used, to the transaction as it stands or as it stood."""
+    held = bench.mail(bench.login())
+    code = bench.read()
+    done = bench.code(held, code)
+    for each in (done, held):
+        for owner in ("ann", "bo"):
+            with pytest.raises(CodeRefused, match="code_none"):
+                bench.code(each, code, owner)
+    assert bench.remembered("bo") == ()
 
 
 def test_a_code_is_good_in_its_own_browser_and_for_its_own_person_only(bench: Bench) -> None:
@@ -124,6 +154,20 @@ def test_mails_asked_for_at_once_are_as_many_as_one_after_another(bench: Bench) 
     assert at_once(attempts) == ["proved"] * 3 + ["too_many"] * 9  # type: ignore[arg-type]
     bench.read()
     assert len(bench.mailbox.mails()) == 3
+
+
+def test_what_is_kept_names_nobody(bench: Bench) -> None:
+    """No key of the store holds an address, a code or a person's name.
+
+    Source: docs/reference/design.md#sealing: lookups are HMACs.
+    """
+    held = bench.mail(bench.login())
+    code = bench.read()
+    bench.code(held, code)
+    store = SqliteStore(bench.path)
+    keys = [repr(key) for kind in ("index", "person", "code", "mail") for key, _ in store.list(kind, None, bench.now)]
+    assert len(keys) >= 3
+    assert not any(secret in key for key in keys for secret in (NURSE, "nurse", code))
 
 
 def test_whom_nothing_names_is_asked_for_no_proof(house: House) -> None:

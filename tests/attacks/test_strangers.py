@@ -1,12 +1,13 @@
 """Whoever has shown no authentication costs nothing that lasts: no trace, no trail, no caller's reference."""
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -33,6 +34,13 @@ def kept(house: House) -> list[tuple[str, int]]:
     with closing(sqlite3.connect(file)) as store:
         tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return [(name, store.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name in sorted(tables)]  # noqa: S608
+
+
+def contents(house: House) -> str:
+    """Give a digest of all that the store holds."""
+    file = house.parts.config.store.url.removeprefix("sqlite:")
+    with closing(sqlite3.connect(file)) as store:
+        return hashlib.sha256("\n".join(store.iterdump()).encode()).hexdigest()
 
 
 def trail_size(house: House) -> int:
@@ -192,6 +200,61 @@ def test_one_beginning_sends_no_twenty_requests_for_one_count(house: House) -> N
     for number in range(12):
         house.person().moved(f"198.51.101.{number}").client.get("/pin", base_url=person.base)
     assert person.choose(person.get(f"{path}/upstream"))
+
+
+@FEW
+def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(house: House) -> None:
+    """The browser brings the mark of its login."""
+    person = house.person().moved("198.51.100.7")
+    person.log_in("asta")
+    (cookie,) = person.cookies("mark")
+    assert len(cookie.value) < 60
+    stranger = house.person().moved("198.51.100.8")
+    for _ in range(40):
+        stranger.client.get("/pin", base_url=person.base)
+    assert stranger.client.get("/pin", base_url=person.base).status_code == 429
+    assert mark(person.log_in("asta"))[0] == "ask"
+
+
+@FEW
+def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(house: House) -> None:
+    """A form of another site brings no cookie, so no mark: a page of ours posts it once more, and then it comes."""
+    person = house.person().moved("198.51.100.7")
+    person.log_in("asta")
+    url = services.request_url(house.site("my-loans"), "my-loans", house.peer, force=False, passive=False)
+    [deflated] = parse_qs(urlsplit(url).query)["SAMLRequest"]
+    fields = {"SAMLRequest": deflated, "RelayState": "<&>"}
+    stranger = house.person().moved("198.51.100.8")
+    for _ in range(40):
+        stranger.client.get("/pin", base_url=person.base)
+    before = contents(house)
+    for caller, status in ((stranger, 429), (person, 303)):
+        bare = house.person().moved("198.51.100.7")
+        page = bare.post("/saml/idp/sso", fields, **{"Sec-Fetch-Site": "cross-site", "Origin": "https://s.example"})
+        assert (form(page), contents(house)) == ((f"{person.base}/saml/idp/sso", fields), before)
+        assert caller.post(*form(page)).status_code == status
+    large = {**fields, "RelayState": "x" * 33_000}
+    assert stranger.post("/saml/idp/sso", large, **{"Sec-Fetch-Site": "cross-site"}).status_code == 429
+
+
+def test_a_proxy_that_is_not_counted_is_told_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """X-Forwarded-For while serve.proxies is 0: everybody would be one network; the log and readyz say so."""
+    client = house.app.test_client()
+    for _ in range(3):
+        client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
+    assert capsys.readouterr().out.count('"event": "proxy_uncounted"') == 1
+    assert "serve.proxies is 0" in client.get("/readyz").get_json()["proxies"]
+    house.clock.ahead += timedelta(hours=2)
+    assert "proxies" not in client.get("/readyz").get_json()
+
+
+@pytest.mark.parametrize("environment", [{"BROKER_SERVE__PROXIES": "1"}])
+def test_a_proxy_that_is_counted_is_not_told(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """The header is its own then."""
+    client = house.app.test_client()
+    client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
+    assert "proxy_uncounted" not in capsys.readouterr().out
+    assert "proxies" not in client.get("/readyz").get_json()
 
 
 @pytest.mark.parametrize("bound", [False, True])

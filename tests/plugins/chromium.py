@@ -51,9 +51,3 @@ def chromium() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def browser(chromium: Browser) -> Browser:
-    """Return the browser of the walks."""
-    return chromium

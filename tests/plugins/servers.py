@@ -9,7 +9,18 @@ from typing import Final
 import pytest
 
 FIXTURES: Final = frozenset(
-    {"browser", "chromium", "demo", "house", "interop", "old_house", "redis_cluster", "redis_server", "stage"}
+    {
+        "browser",
+        "chromium",
+        "demo",
+        "firefox",
+        "house",
+        "interop",
+        "old_house",
+        "redis_cluster",
+        "redis_server",
+        "stage",
+    }
 )
 
 

@@ -12,7 +12,7 @@ from tests.plugins.visitor import Visitor
 Visit = Callable[..., Visitor]
 
 # Only Chromium shows a page in another colour scheme when it is told to.
-pytestmark = pytest.mark.slow(seconds=6)
+pytestmark = [pytest.mark.slow(seconds=6), pytest.mark.parametrize("browser", ["chromium"], indirect=True)]
 
 
 def enter(person: Visitor, name: str) -> None:

@@ -1,0 +1,146 @@
+"""A computer that several people use, and a Firefox that restores what was open: what the next person finds.
+
+Source: docs/reference/design.md#4a.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+
+from broker.app import assembly
+from broker.demo.run import running_demo
+from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.loopback_server import serve_on_loopback
+from broker.demo.run.running_demo import Running
+from tests.plugins.demo import free_base
+from tests.plugins.firefox import Context, restoring
+from tests.plugins.house import Clock, House, standing
+from tests.plugins.visitor import Visitor
+
+pytestmark = pytest.mark.server
+
+_WHOLE: Final = "140304-4004"  # Asta's number
+_NAME: Final = "Ravn"
+_IDLE: Final = timedelta(minutes=3, seconds=5)
+_AFTER_USE: Final = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A demo whose broker stands in this process, by a clock that a test may move, and sees shared computers only."""
+
+    demo: Running
+    clock: Clock
+
+    def sit_down(self, context: Context) -> Visitor:
+        """Give whoever sits before the first tab."""
+        return Visitor(cast("Any", context.pages()[0]), self.demo)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """Give a demo among shared computers."""
+    clock = Clock()
+    monkeypatch.setattr(assembly, "now", clock.now)
+    monkeypatch.setattr("broker.app.application.now", clock.now)
+    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC))
+    environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
+    parties, _ = running_demo._parties(setting)
+    with ExitStack() as stack:
+        house = stack.enter_context(standing(setting, tmp_path, clock, environment))
+        for name, app in {**parties, "broker": house.app}.items():
+            stack.enter_context(serve_on_loopback(app, setting.ports.number(name)))
+        yield Place(_as_demo(house), clock)
+
+
+def _as_demo(house: House) -> Running:
+    no_process: Any = None
+    return Running(house.setting, house.koha, house.mailbox, no_process, no_process, house.circulation)
+
+
+def asked(person: Visitor, name: str = "asta") -> str:
+    """Log in up to the question what may be sent, and give its address."""
+    person.open("library", "/my-loans")
+    person.at("choose")
+    person.press("button[name=upstream][value=wayf]")
+    person.pick(name)
+    person.at("ask")
+    return person.page.url
+
+
+def cookies(computer: Context) -> list[dict[str, Any]]:
+    """Give the cookies of the broker that the browser holds."""
+    return [each for each in computer.cookies() if each["domain"] == "broker.localhost"]
+
+
+def test_a_finished_login_is_nobody_s_once_the_browser_is_started_again(place: Place, tmp_path: Path) -> None:
+    """Neither the question nor its answer, though history and session cookies come back."""
+    with restoring(tmp_path / "profile", "about:blank") as computer:
+        person = place.sit_down(computer)
+        address = asked(person)
+        assert [each["name"] for each in cookies(computer) if each.get("expiry")] == []
+        person.agree()
+        person.press("form[data-autopost] button")  # no page leaves by itself here
+        person.page.wait_for_selector("#status")
+        before = {each["name"] for each in cookies(computer)}
+        computer.leave()
+    place.clock.ahead += _AFTER_USE
+    with restoring(tmp_path / "profile") as computer:
+        following = place.sit_down(computer)
+        for page in (address, address.removesuffix("/consent")):
+            following.page.goto(page)
+            following.at("error")
+            assert _NAME not in following.page.content()
+            assert following.find("main button[name=answer], main input[name=SAMLResponse]").count() == 0
+        assert before & {each["name"] for each in cookies(computer)}  # it is not that none came back
+
+
+@pytest.mark.slow
+def test_a_question_left_open_is_nobody_s_after_three_minutes(place: Place, tmp_path: Path) -> None:
+    """The restored tab tells nothing of the one before."""
+    with restoring(tmp_path / "profile", "about:blank") as computer:
+        asked(place.sit_down(computer))
+        computer.leave()
+    place.clock.ahead += _IDLE
+    with restoring(tmp_path / "profile") as computer:
+        following = place.sit_down(computer)
+        following.at("error")
+        assert _NAME not in following.page.content()
+
+
+@pytest.mark.slow
+def test_the_whole_number_is_not_shown(place: Place, tmp_path: Path) -> None:
+    """At once after the restart the question still stands, without a way to the whole number."""
+    with restoring(tmp_path / "profile", "about:blank") as computer:
+        asked(place.sit_down(computer))
+        computer.leave()
+    with restoring(tmp_path / "profile") as computer:
+        following = place.sit_down(computer)
+        following.at("ask")
+        assert _WHOLE not in following.page.content()
+        assert following.page.query_selector("button[name=reveal]") is None
+
+
+@pytest.mark.slow
+def test_the_button_of_the_last_page_leaves_nothing_to_restore(place: Place, tmp_path: Path) -> None:
+    """The browser drops every cookie of ours, and brings none back; what was asked is over."""
+    with restoring(tmp_path / "profile", "about:blank") as computer:
+        person = place.sit_down(computer)
+        address = asked(person)
+        person.press("button[name=answer][value=no]")
+        person.at("refuse", "consent_refused")
+        person.press("form[action$='/end'] button")
+        person.at("end")
+        assert cookies(computer) == []
+        computer.leave()
+    with restoring(tmp_path / "profile") as computer:
+        following = place.sit_down(computer)
+        assert cookies(computer) == []
+        following.page.goto(address)
+        following.at("error")
+        assert _NAME not in following.page.content()
