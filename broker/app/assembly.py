@@ -25,6 +25,7 @@ from broker.app import open_sinks, policy_surroundings, sealed_stores
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
+from broker.core.borrowers.register_look_up import REFRESH_AFTER
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
@@ -256,11 +257,10 @@ def _enrolment_ports(
     pin_mails = pins.pin_mails
     store = pin_mails.codes.store
     persons = PersonRecords(store, ring.index)
-    register = settings.person_register
     return EnrolmentPorts(
         library=library,
         persons=persons,
-        look_ups=LookUpRequests(register.refresh_after, now) if register else None,
+        look_ups=LookUpRequests(REFRESH_AFTER, now) if settings.person_register else None,
         hmacs=ring.index,
         now=now,
         trust_for=settings.library.trust_for,
