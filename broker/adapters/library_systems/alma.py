@@ -146,14 +146,16 @@ class Alma:
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Return what a machine says of barcode and PIN; UNKNOWN where there is none to ask.
 
-        LibraryUnavailable where the machine takes any PIN.
+        The machine does not say whose barcode it is, so that the user is read again: the barcode
+        may be another's by now. LibraryUnavailable where the machine takes any PIN.
         """
         if self._machine is None:
             return PinAnswer.UNKNOWN
-        if borrower.card is None:
+        present = self.read(borrower.number, deadline)
+        if present is None or present.card is None:
             return PinAnswer.NO_CARD_NUMBER
         until = moment(deadline, self._settings.timeout)
-        accepted = self._machine.accepts(borrower.card, pin, until)
+        accepted = self._machine.accepts(present.card, pin, until)
         return PinAnswer.RIGHT if accepted else PinAnswer.WRONG
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
