@@ -12,7 +12,6 @@ AT_ONCE: Final = (1, 4, 16)
 _LOGINS: Final = 160
 _TERMINAL: Final = 'pin_networks = ["127.0.0.1/32"]\n'
 _P99: Final = 150.0
-_SLOW_SYNC_MS: Final = 20
 _KB_KEPT: Final = 1.0
 
 
