@@ -10,9 +10,8 @@ from typing import Final
 
 import click
 
-from broker.app import policy_analysis, policy_surroundings
+from broker.app import policy_analysis, policy_surroundings, policy_words
 from broker.app.policy_analysis import AnalysedSets
-from broker.commands import changes_text
 from broker.commands.output import (
     CHANGES,
     CONFIGURATION,
@@ -62,13 +61,16 @@ def diff_policies(
     progress = show_progress(len(opened.site.sources))
     found = find_differences(Trial(opened.sets, opened.site, now, report_progress=progress))
     if as_json:
-        facts = changes_text.facts_of(found, opened.sets)
+        facts = policy_words.change_facts(found, opened.sets)
         failures = [asdict(each) for each in opened.failures]
         left_out = {"unconfigured": _unconfigured(opened), "failures": failures}
         click.echo(json.dumps(facts | left_out, indent=2))
     else:
-        lines = changes_text.every_line if all_rows else changes_text.sentences
-        click.echo("\n".join(lines(found, opened.sets)))
+        labels = {each.name: each.label for each in opened.site.services}
+        lines = policy_words.change_sentences(found, opened.sets, labels)
+        if all_rows:
+            lines = policy_words.every_change(found, opened.sets)
+        click.echo("\n".join(lines))
     for name in _unconfigured(opened):
         click.echo(f"not compared: no service {name!r} is configured", err=True)
     for name in found.incomplete:

@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.core.entities import Controller, Institution, Names, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
-from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
+from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.given_facts import HOME, CompletedFacts, GivenFacts, completed, described
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import with_required_names
@@ -89,21 +89,6 @@ def try_login(site: Site, given: GivenFacts, services: Names, now: datetime) -> 
         for name in services or tuple(site.services)
     )
     return Trial(given, complete, login, tuple(played))
-
-
-def play_with_borrowers(
-    site: Site, trial: Trial, played: PlayedLogin, now: datetime
-) -> list[PlayedLogin]:
-    """Play a login again with each borrower that its policy changes, to name the other outcomes."""
-    policy = played.decision.policy
-    rule = policy.borrower if policy else None
-    if rule is None or trial.login.borrower:
-        return []
-    lowered = rule.lowers.categories if rule.lowers else ()
-    terms = IdealTerms(local=_local(site))
-    there = [DescribedBorrower(category) for category in (*rule.upgrades, *lowered)]
-    again = (replace(trial.login, borrower=borrower) for borrower in there)
-    return [play(login, played.service, site.policies, now, terms) for login in again]
 
 
 def is_offered(site: Site, trial: Trial, played: PlayedLogin) -> bool:

@@ -1,10 +1,10 @@
-"""What trials and explanations are told with: facts of a login in both languages."""
+"""The words of decisions: facts of a login in both languages."""
 
 from typing import get_args
 
 import pytest
 
-from broker.app.told_words import ENGLISH, Wording, plain
+from broker.app.policy_words import ENGLISH, Wording, plain
 from broker.core.entities import Assurance
 from broker.core.login.refused_facts import BorrowerKnown
 
