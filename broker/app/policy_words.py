@@ -14,7 +14,6 @@ from broker.core.entities import Text
 from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
 from broker.core.identity.rights import NOT_USABLE, Right
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
-from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Done
 from broker.core.policy.matching import missed_conditions
@@ -265,16 +264,10 @@ def _nearest_lines(
     site: Site, trial: Trial, played: PlayedLogin, now: datetime, words: Wording
 ) -> Iterator[str]:
     head = words.say(_("what would let them in"))
-    for each in _nearest(site, trial, played, now):
+    for each in policy_trials.nearest_logins(site, trial, played, now):
         changes = ", ".join(map(words.fact, each.changes))
         yield from wrapped("", f"{head}: {changes} ({each.place})")
         head = words.say(_("or, as another affiliation"))
-
-
-def _nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> Sequence[NearLogin]:
-    if played.permitted:
-        return ()
-    return policy_trials.nearest_logins(site, trial, played, now)
 
 
 def _notes(site: Site, trial: Trial, words: Wording) -> Iterator[str]:

@@ -23,6 +23,7 @@ from broker.commands.output import (
 )
 from broker.core.policy_analysis.differences import find_differences
 from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.sources import named_services
 from broker.files.policies.git_revisions import folder_at
 
 _SETS: Final = 2  # that are compared
@@ -88,7 +89,7 @@ def diff_policies(
 def _unconfigured(opened: AnalysedSets) -> list[str]:
     """Return the services that entries name and that are not configured."""
     there = {name for each in opened.site.services for name in (each.name, *each.categories)}
-    named = policy_analysis.named_services(opened.sets)
+    named = named_services(opened.sets)
     return sorted(name for name in named - there if _CATEGORY not in name)
 
 
