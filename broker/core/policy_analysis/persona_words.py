@@ -38,6 +38,8 @@ def words(
             options.append(("--attribute", f"{name}={value}"))
     level = _level(reading.assurance)
     category = login.borrower and login.borrower.category
+    if category and category.startswith("("):
+        category = "other"
     more = {
         "--assurance": level,
         "--cpr": reading.cpr,
