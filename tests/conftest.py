@@ -18,5 +18,21 @@ settings.register_profile("few", settings.get_profile("whole"), max_examples=20)
 settings.register_profile("gate", settings.get_profile("whole"), derandomize=True, database=None)
 settings.load_profile("untimed")
 
-# Those that run tests load the others, which tests/plugins/distribution.py lists.
-pytest_plugins = ["tests.plugins.memory_folder", "tests.plugins.attack_classes", "tests.plugins.distribution"]
+pytest_plugins = [
+    f"tests.plugins.{name}"
+    for name in (
+        "memory_folder",  # the first: it chooses where temporary files lie
+        "rsa_keys",
+        "servers",
+        "templates",
+        "redis_server",
+        "saml_messages",
+        "saml_parties",
+        "house",
+        "lived",
+        "stage",
+        "demo",
+        "chromium",
+        "firefox",
+    )
+]

@@ -17,9 +17,7 @@ from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.faces.single_logout import SingleLogout
 from broker.adapters.web import metadata_and_health, metrics_endpoint, page_layout, start_page
 from broker.adapters.web.account import my_choices, pin
-from broker.adapters.web.beginning_limits import BeginningLimits, Campus, Ceilings
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
-from broker.adapters.web.hourly_limits import CampusHours, HourlyLimits
 from broker.adapters.web.login import (
     claim,
     consent,
@@ -30,14 +28,12 @@ from broker.adapters.web.login import (
     shared_computer,
 )
 from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
+from broker.adapters.web.network_limits import Campus, NetworkLimits
 from broker.adapters.web.pages import error_pages, error_url_page
 from broker.adapters.web.pages.cookies import BrowserCookies
-from broker.adapters.web.pages.filled_pages import FilledPages
 from broker.adapters.web.pages.form_tokens import FormTokens
-from broker.adapters.web.pages.page_links import LinkedPages
 from broker.adapters.web.pages.pictures import Pictures
 from broker.adapters.web.pages.pictures import blueprint as picture_blueprint
-from broker.adapters.web.pages.self_posting_pages import SelfPostingPages
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
@@ -99,7 +95,7 @@ def create_app(settings: Config | None = None) -> Flask:
     person_lookup = parts.person_lookup()
     proxies = UncountedProxies(now, parts.tell)
     app.before_request(proxies.look)
-    ports = _web_ports(parts, person_lookup, pictures, imprint.linked)
+    ports = _web_ports(parts, person_lookup, pictures)
     pages = StepPages(ports)
     app.register_blueprint(picture_blueprint(pictures))
     for blueprint in _blueprints(parts, ports, pages, person_lookup):
@@ -109,9 +105,7 @@ def create_app(settings: Config | None = None) -> Flask:
     return app
 
 
-def _web_ports(
-    parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures, linked: LinkedPages
-) -> WebPorts:
+def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -> WebPorts:
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
@@ -134,9 +128,8 @@ def _web_ports(
         unexpected=application_log.unexpected,
         shared=addresses.shared,
         network=addresses.network,
-        count_beginning=_count_beginning(parts, cookies),
-        self_posting=SelfPostingPages(FilledPages(linked)),
-        filled=FilledPages(linked),
+        limits=_network_limits(parts, cookies),
+        submit=AccountChecks().submit,
         library=configured_texts.called(config),
         cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.sign_up_url(config),
@@ -186,18 +179,10 @@ def _blueprints(
 def _pins(
     parts: Parts, ports: WebPorts, pages: StepPages, entry: login.LoginEndpoints
 ) -> Iterator[Blueprint]:
-    rows = parts.config.limits.campuses
-    campuses = [
-        CampusHours(ip_network(row.network), row.pin_requests, row.account_tries) for row in rows
-    ]
-    limits = HourlyLimits(now, campuses)
-    submit = AccountChecks().submit
     logins = parts.library_logins
-    yield library_login.blueprint(
-        library_login.LibraryLoginPages(ports, pages, entry, logins, limits, submit)
-    )
+    yield library_login.blueprint(library_login.LibraryLoginPages(ports, pages, entry, logins))
     choices, pin_mails = parts.pin_choices, parts.pin_mails
-    yield pin.blueprint(pin.PinPages(ports, pages, entry, choices, pin_mails, limits, submit))
+    yield pin.blueprint(pin.PinPages(ports, pages, entry, choices, pin_mails))
 
 
 def _single_logout(parts: Parts, face: LogoutFace) -> SingleLogoutFlow:
@@ -219,15 +204,18 @@ def _metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
     )
 
 
-def _count_beginning(parts: Parts, cookies: BrowserCookies) -> Callable[[Request], None]:
+def _network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
     def mark(request: Request) -> str | None:
         return cookies.login_mark(request, now())
 
     table = parts.config.limits
-    rows = table.campuses
-    campuses = [Campus(ip_network(row.network), row.beginnings) for row in rows]
-    ceilings = Ceilings(table.beginnings, table.beginnings_of_mark, campuses)
-    return BeginningLimits(ceilings, mark, now, parts.tell).count
+    campuses = [
+        Campus(ip_network(row.network), row.beginnings, row.pin_requests, row.account_tries)
+        for row in table.campuses
+    ]
+    return NetworkLimits(
+        table.beginnings, table.beginnings_of_mark, campuses, mark, now, parts.tell
+    )
 
 
 def _metrics_endpoint(parts: Parts) -> Blueprint:

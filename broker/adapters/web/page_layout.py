@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from babel import Locale
-from flask import Flask, abort
-from flask.globals import request_ctx
+from flask import Flask, abort, redirect, request
 from flask_babel import Babel
 from jinja2 import StrictUndefined
 from werkzeug.wrappers import Response
 
 from broker.adapters.translations import catalogue
 from broker.adapters.web.pages import language
-from broker.adapters.web.pages.page_links import LinkedPages
+from broker.adapters.web.pages.page_links import help_url, switch_link
 from broker.adapters.web.pages.reason_texts import explain
-from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import protect
 from broker.core.entities import Text
 
@@ -55,11 +53,6 @@ class Imprint:
     accessibility: str = ""
     dpo: str = ""  # mail address or telephone number of the data protection officer
 
-    @property
-    def linked(self) -> LinkedPages:
-        """Return the pages of our own that every page links to."""
-        return LinkedPages(self.start, self.help)
-
 
 def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") -> None:
     """Add the languages, the names that templates use, the headers of every answer, and ``/was``.
@@ -73,15 +66,13 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(catalogue.FOLDER))
     Babel(
         app,
-        locale_selector=lambda: _LOCALES[language.of(request_ctx.request, default)],
+        locale_selector=lambda: _LOCALES[language.choose_language(request, default)],
         default_locale=default,
         default_timezone="Europe/Copenhagen",
     )
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     static_url = _static_urls(base_url)
-    # Whatever is asked of ``flask.request`` takes three calls: here, where every answer passes, the
-    # request itself is asked.
     app.context_processor(lambda: _template_names(imprint, static_url, base_url))
 
     @app.get("/was")
@@ -92,7 +83,6 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
 
     @app.after_request
     def _finish(response: Response) -> Response:
-        request = request_ctx.request
         if request.endpoint in _PICTURES and "Content-Security-Policy" in response.headers:
             return response  # a picture; where there is none, a page like any other
         if request.endpoint == "static" and response.status_code in {200, 304}:
@@ -105,7 +95,6 @@ def _template_names(
     imprint: Imprint, static_url: Callable[[str], str], base_url: str
 ) -> dict[str, Any]:
     spoken = language.language()
-    links = imprint.linked.of(request_ctx.request)
     other = next(code for code in language.LANGUAGES if code != spoken)
     return {
         "imprint": imprint,
@@ -114,8 +103,8 @@ def _template_names(
         "end_url": f"{base_url}/end",
         "explain": explain,
         "other_language": (other, language.LANGUAGES[other]),
-        "switch": links.switch,
-        "help": links.help,
+        "switch": switch_link(request, imprint.start),
+        "help": help_url(request, imprint.help),
     }
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import same_origin
 from broker.core.entities import Upstream
 from broker.core.errors import TokenRefused

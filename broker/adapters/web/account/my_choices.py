@@ -6,15 +6,14 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.account.own_records import OwnRecordPages, OwnRecords, attach_json
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.adapters.web.pages.language import language, spoken
-from broker.adapters.web.pages.national_eid_link import national_eid_label
-from broker.adapters.web.pages.redirects import redirect
+from broker.adapters.web.pages.page_links import national_eid_label
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
@@ -161,7 +160,7 @@ class MyChoices:
             abort(404)
         if way is not None:
             shared = ports.shared(request)
-            ports.count_beginning(request)
+            ports.limits.count_beginning(request)
             held = ports.broker.begin_errand(errand, ports.now(), upstream=way, shared=shared)
             return redirect(self.pages.url(held.transaction), 303)
         is_for_records = errand is Errand.KEPT

@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
-from flask import render_template, request
+from flask import redirect, render_template, request
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import FormRefused, TransactionGone

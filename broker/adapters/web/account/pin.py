@@ -1,22 +1,18 @@
 """``/pin``: a borrower chooses a PIN after a fresh login, after a sign-up, or behind a PIN mail."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Blueprint, request
+from flask import Blueprint, redirect, request
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.hourly_limits import HourlyLimits
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
-from broker.adapters.web.pages.national_eid_link import national_eid_label
-from broker.adapters.web.pages.redirects import redirect
+from broker.adapters.web.pages.page_links import national_eid_label, with_query
 from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
-from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
@@ -45,15 +41,13 @@ def blueprint(pin: "PinPages") -> Blueprint:
 
 @dataclass(frozen=True, slots=True)
 class PinPages:
-    """The endpoints over the web ports; ``submit`` is that of ``LibraryLoginPages``."""
+    """The endpoints over the web ports."""
 
     ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
     choices: PinChoices
     pin_mails: PinMails
-    limits: HourlyLimits
-    submit: Callable[[Callable[[], None]], bool]
 
     @property
     def codes(self) -> MailedCodes:
@@ -98,7 +92,7 @@ class PinPages:
         return f"{self.ports.base_url}/pin?login={transaction.id}"
 
     def _begin(self, errand: Errand, upstream: str | None = None) -> Held:
-        self.ports.count_beginning(request)
+        self.ports.limits.count_beginning(request)
         back = request.args.get("service")
         shared = self.ports.shared(request)
         return self.ports.broker.begin_errand(
@@ -141,7 +135,7 @@ class PinPages:
             problem = "pin_number_unread" if text else "pin_number_missing"
             return self._asking(held, problem, shown_again(text))
         at, spoken_language = format_datetime(self.ports.now(), "long"), language()
-        if self.limits.count_pin_request(request) and not self.submit(
+        if self.ports.limits.count_pin_request(request) and not self.ports.submit(
             lambda: self.pin_mails.request(typed, spoken_language, at)
         ):
             return self._asking(held, "account_busy", shown_again(text))

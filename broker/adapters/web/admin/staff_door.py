@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.admin.staff_cookie import StaffCookie
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.redirects import redirect
-from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.outgoing_saml import post_page
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import BrokerError, CookiesNeeded, MessageRefused, RequestRefused
@@ -47,7 +46,7 @@ class StaffDoor:
         CookiesNeeded where the browser keeps none: without one the answer could be anybody's.
         """
         ports = self.ports
-        ports.count_beginning(request)
+        ports.limits.count_beginning(request)
         browsers = ports.cookies.browsers(request)
         if browsers:
             return self._away(self.logins.begin(browsers[0], ports.now()))
@@ -194,8 +193,9 @@ class StaffDoor:
         if isinstance(leaving, str):
             return redirect(leaving, 302)
         party = ports.upstreams[name].label[language()]
-        page = ports.self_posting.page("peer_post.html", leaving, step="authenticate", party=party)
-        return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
+        return post_page(
+            "peer_post.html", leaving, ports.base_url, step="authenticate", party=party
+        )
 
     def _way(self) -> str:
         """Return what people call the place where staff log in."""

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Blueprint, request
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login

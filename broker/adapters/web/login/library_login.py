@@ -1,20 +1,17 @@
 """The library account as a way to log in: number and PIN, and a mailed code in unknown browsers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from flask import Blueprint, request
+from flask import Blueprint, redirect, request
 from flask_babel import format_datetime
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.hourly_limits import HourlyLimits
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.sign_up_result import pin_url
 from broker.adapters.web.pages.step_pages import StepPages
@@ -44,17 +41,12 @@ def blueprint(endpoints: "LibraryLoginPages") -> Blueprint:
 
 @dataclass(frozen=True, slots=True)
 class LibraryLoginPages:
-    """The endpoints over the web ports.
-
-    ``submit`` queues a check that is made after the page was answered; False if too many wait.
-    """
+    """The endpoints over the web ports."""
 
     ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
     logins: LibraryLogins
-    limits: HourlyLimits
-    submit: Callable[[Callable[[], None]], bool]
 
     def ask(self, name: str) -> Response:
         """Show the form, or the page for the mailed code."""
@@ -100,12 +92,12 @@ class LibraryLoginPages:
             outcome = self.logins.log_in_known(known, typed, pin)
             if outcome is not None:
                 return self._outcome(held, form, outcome)
-        if not self.limits.count_account_try(request, typed):
+        if not self.ports.limits.count_account_try(request, typed):
             return self._form(held, "pin_throttled", form)
         if self.logins.mail_code == "never":
             return self._outcome(held, form, self.logins.log_in_without_code(typed, pin))
         attempt = self._attempt(held, typed, pin)
-        if not self.submit(lambda: self.logins.check_and_mail(attempt)):
+        if not self.ports.submit(lambda: self.logins.check_and_mail(attempt)):
             return self._form(held, "account_busy", form)
         # The same answer for a right PIN, a wrong one, an unknown number and any error.
         return redirect(f"{self.pages.url(held.transaction, 'pin')}?code=1", 303)

@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Final, Protocol
 from urllib.parse import urlencode
 
-from flask import Blueprint, Request, request
+from flask import Blueprint, Request, redirect, request
 from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.form_tokens import SubmittedForm
-from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
@@ -81,7 +80,7 @@ class LoginEndpoints:
         """
         ports = self.ports
         try:
-            ports.count_beginning(request)
+            ports.limits.count_beginning(request)
         except NetworkBusy:
             if not self._came_without_cookies():
                 raise

@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any, Final, assert_never
 from urllib.parse import urlencode
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import pairs, query_of
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.redirects import redirect
-from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.outgoing_saml import post_page
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import BrowserUnmatched, FormRefused, MessageRefused
@@ -202,8 +201,7 @@ class SingleLogoutPages:
         if isinstance(message, str):
             return redirect(message, 302)
         party = self._label(peer)
-        page = self.ports.self_posting.page("peer_post.html", message, step="logout", party=party)
-        return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
+        return post_page("peer_post.html", message, self.ports.base_url, step="logout", party=party)
 
     def _over(self, logout: Logout) -> Response:
         """Show what was ended and what stays open, with the way back to the peer that asked."""

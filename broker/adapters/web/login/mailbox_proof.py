@@ -4,16 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.redirects import redirect
+from broker.adapters.web.pages.page_links import with_query
 from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.step_pages import StepPages
-from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import (

@@ -1,16 +1,12 @@
 """The language of a page: the one the person picked, else the browser's, else the library's."""
 
-from collections.abc import Iterable
 from datetime import timedelta
-from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Request
 from flask.globals import request_ctx
 from flask_babel import get_locale
-from werkzeug.datastructures import LanguageAccept
-from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
 from broker.core.entities import Text
@@ -18,8 +14,6 @@ from broker.core.entities import Text
 LANGUAGES: Final = {"da": "Dansk", "en": "English"}
 COOKIE: Final = "lang"
 _REMEMBERED_FOR: Final = timedelta(days=365)
-# Headers of browsers are few; of somebody who makes them up these are at most a megabyte.
-_MOST_READ: Final = 128
 # A reader of Norwegian or Swedish understands Danish more easily than the library's default.
 _UNDERSTOOD: Final = {
     "da": "da",
@@ -33,40 +27,21 @@ _UNDERSTOOD: Final = {
 }
 
 
-def choose(query: str | None, cookie: str | None, accepted: Iterable[str], default: str) -> str:
+def choose_language(request: Request, default: str) -> str:
     """Return "da" or "en": of the query, else the cookie, else Accept-Language, else ``default``.
 
-    ``accepted`` are the language tags of Accept-Language (RFC 9110 12.5.4), best first; the first
-    that a reader of one of our languages understands counts.
+    Of Accept-Language (RFC 9110 12.5.4) the first tag counts that a reader of one of our languages
+    understands. The ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
     """
-    for picked in (query, cookie):
+    cookie = None if request.path.startswith("/saml/") else request.cookies.get(COOKIE)
+    for picked in (request.args.get("lang"), cookie):
         if picked in LANGUAGES:
             return picked
-    for tag in accepted:
+    for tag, quality in request.accept_languages:
         primary = tag.replace("_", "-").partition("-")[0].lower()
-        if primary in _UNDERSTOOD:
+        if quality > 0 and primary in _UNDERSTOOD:
             return _UNDERSTOOD[primary]
     return default
-
-
-def of(request: Request, default: str) -> str:
-    """Return the language of the page that answers ``request``."""
-    accepted = _tags(request.headers.get("Accept-Language", ""))
-    return choose(request.args.get("lang"), _picked_before(request), accepted, default)
-
-
-@lru_cache(maxsize=_MOST_READ)
-def _tags(accept_language: str) -> tuple[str, ...]:
-    """Return the language tags of a header that are accepted at all, best first."""
-    accepted = parse_accept_header(accept_language, LanguageAccept)
-    return tuple(tag for tag, quality in accepted if quality > 0)
-
-
-def _picked_before(request: Request) -> str | None:
-    # The ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
-    if request.path.startswith("/saml/"):
-        return None
-    return request.cookies.get(COOKIE)
 
 
 def language() -> str:
@@ -80,7 +55,7 @@ def remember(request: Request, response: Response, base_url: str) -> Response:
     Without a pick there is no cookie. A page reached by a form, or at a SAML address, sets none:
     the ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
     """
-    if request.method != "GET" or not switchable(request):
+    if request.method != "GET" or not is_switchable(request):
         return response
     picked = request.args.get("lang")
     if picked in LANGUAGES:
@@ -96,7 +71,7 @@ def remember(request: Request, response: Response, base_url: str) -> Response:
     return response
 
 
-def switchable(request: Request) -> bool:
+def is_switchable(request: Request) -> bool:
     """Return whether the page's address can be asked for again in the other language.
 
     A message that came to a SAML address cannot be sent again by a link, nor can a form: its step

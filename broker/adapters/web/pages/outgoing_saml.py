@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
 
-from flask import request
+from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import step_events
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import Status
@@ -23,6 +22,12 @@ from broker.use_cases.transactions import Held
 # An assertion lives five minutes: one given again must still be good at the service.
 _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
 _REQUEST_FIELDS: Final = ("SAMLRequest", "RelayState")
+
+
+def post_page(template: str, form: PostForm, base_url: str, **values: object) -> Response:
+    """Return the page of ``template`` that posts ``form`` to another site by itself."""
+    page = render_template(template, form=form, **values)
+    return protect(Response(page, mimetype="text/html"), base_url, "leaving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class OutgoingSaml:
         """
         ports = self.ports
         if held.transaction.sent and held.transaction.authentication is None:
-            ports.count_beginning(request)
+            ports.limits.count_beginning(request)
         return self.away(*ports.broker.ask_upstream(held, upstream, ports.now()))
 
     def away(self, held: Held, outstanding: Outstanding) -> Response:
@@ -59,8 +64,9 @@ class OutgoingSaml:
         if isinstance(leaving, str):
             return redirect(leaving, 302)
         label = ports.upstreams[outstanding.upstream].label[language()]
-        page = ports.self_posting.page("peer_post.html", leaving, step="authenticate", party=label)
-        return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
+        return post_page(
+            "peer_post.html", leaving, ports.base_url, step="authenticate", party=label
+        )
 
     def posted_again(self, fields: Mapping[str, str]) -> Response:
         """Return the page that posts a service's AuthnRequest to us once more, by our origin."""
@@ -68,7 +74,7 @@ class OutgoingSaml:
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
         form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
         label = ports.library[language()]
-        page = ports.self_posting.page("peer_post.html", form, step="authenticate", party=label)
+        page = render_template("peer_post.html", form=form, step="authenticate", party=label)
         return Response(page, mimetype="text/html")
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
@@ -78,10 +84,9 @@ class OutgoingSaml:
         """
         ports = self.ports
         label = ports.services[service].label[language()]
-        page = ports.self_posting.page(
-            "post.html", form, step="issue", service=label, shared=shared
+        return post_page(
+            "post.html", form, ports.base_url, step="issue", service=label, shared=shared
         )
-        return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
 
     def issue(self, held: Held, step: Issue) -> Response | Literal["over", "changed"]:
         """Return the page that posts the assertion, recorded as having left.

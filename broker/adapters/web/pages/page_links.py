@@ -1,49 +1,73 @@
-"""The links around a page that its request decides: to help, and to the other language."""
+"""Addresses with a query, and the links around a page: to help, and to the other language."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import urlencode
 
 from flask import Request
 
-from broker.adapters.web.pages import language
-from broker.adapters.web.pages.url_query import with_query
-from broker.adapters.web.pages.waiting_login import login_named, login_of_page
+from broker.adapters.web.pages.language import is_switchable, spoken
+from broker.core.entities import Upstream
+
+_STEP_PAGES: Final = ("upstream", "consent", "proof", "pin", "upgrade", "changed")
+_LOGIN: Final = re.compile(rf"[0-9a-f]{{32}}(?:/(?:{'|'.join(_STEP_PAGES)}))?")
 
 
-class PageLinks(NamedTuple):
-    """The links of one page.
+def with_query(url: str, fields: Mapping[str, str | None]) -> str:
+    """Return ``url`` with the ``fields`` that have a value as its query; bare where none has."""
+    query = urlencode({name: value for name, value in fields.items() if value})
+    return f"{url}?{query}" if query else url
 
-    ``help`` is an address, "" where there is none; ``elsewhere`` the address of the page in the
-    other language, "" for its own, and ``login`` the waiting login that its query names, or "".
+
+def help_url(request: Request, url: str) -> str:
+    """Return the questions and answers at ``url``, with the login of the page to go back to.
+
+    "" where there are none.
     """
-
-    help: str
-    elsewhere: str
-    login: str
-
-    @property
-    def switch(self) -> tuple[str, dict[str, str]]:
-        """Return address and query of the page in the other language, as templates read them."""
-        return self.elsewhere, {"login": self.login} if self.login else {}
+    return url and with_query(url, {"login": _login_of_page(request)})
 
 
-@dataclass(frozen=True, slots=True)
-class LinkedPages:
-    """The pages that every page links to: ``start``, and the questions and answers or ""."""
+def switch_link(request: Request, start: str) -> tuple[str, dict[str, str]]:
+    """Return address and query of the page in the other language; "" is the page's own address.
 
-    start: str
-    help: str
+    In the other language it is the GET of the same step: what a form sent is never sent again. A
+    message at a SAML address cannot be asked for by a link: there it leads to ``start``.
+    """
+    if not is_switchable(request):
+        return start, {}
+    login = login_named(request)
+    return "", {"login": login} if login else {}
 
-    def of(self, request: Request) -> PageLinks:
-        """Return the links of the page that answers ``request``.
 
-        In the other language it is the GET of the same step: what a form sent is never sent again.
-        A message at a SAML address cannot be asked for by a link: there the switch leads to the
-        start page.
-        """
-        help_url = ""
-        if self.help:
-            help_url = with_query(self.help, {"login": login_of_page(request)})
-        if not language.switchable(request):
-            return PageLinks(help_url, self.start, "")
-        return PageLinks(help_url, "", login_named(request) or "")
+def login_named(request: Request) -> str | None:
+    """Return the waiting login that the query names; None for none, or for anything else."""
+    login = request.args.get("login", "")
+    return login if _LOGIN.fullmatch(login) else None
+
+
+def national_eid_label(ways: Iterable[str], upstreams: Mapping[str, Upstream]) -> str:
+    """Return the label of the one of ``ways`` that is the national eID; "" where there is none.
+
+    Its button stands beside the answer to what it is (docs/reference/requirements.md#r45). A hub by
+    which people come with the national eID and with other logins is not it.
+    """
+    for way in ways:
+        institutions = upstreams[way].institutions
+        if institutions and all(each.national_eid for each in institutions):
+            return spoken(upstreams[way].label)
+    return ""
+
+
+def _login_of_page(request: Request) -> str | None:
+    """Return the login that the page belongs to, so that help leads back to it; or None.
+
+    It is the id, and behind a slash the page, if the step has one of its own. The id alone opens
+    nothing: each of its pages asks for the login's cookies.
+    """
+    name = (request.view_args or {}).get("name")
+    if name is None:
+        return login_named(request)
+    page = request.path.rpartition("/")[2]
+    login = f"{name}/{page}" if page in _STEP_PAGES else str(name)
+    return login if _LOGIN.fullmatch(login) else None

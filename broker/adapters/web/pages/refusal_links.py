@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.url_query import with_query
+from broker.adapters.web.pages.page_links import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
 from broker.core.login.steps import Refuse

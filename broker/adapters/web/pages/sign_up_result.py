@@ -3,7 +3,7 @@
 from typing import Any
 
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.url_query import with_query
+from broker.adapters.web.pages.page_links import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Service, Text

@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
-from flask import render_template, request
+from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import consent_screen, sign_up_result, step_events
-from broker.adapters.web.pages.failure_pages import Failure, FailurePages
 from broker.adapters.web.pages.language import language, spoken
-from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
+from broker.adapters.web.pages.page_links import national_eid_label, with_query
 from broker.adapters.web.pages.reason_texts import explain
-from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.refusal_links import (
     admitted,
     sign_up_link,
@@ -20,7 +18,6 @@ from broker.adapters.web.pages.refusal_links import (
     ways_to_borrower,
 )
 from broker.adapters.web.pages.security_headers import protect
-from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
@@ -255,9 +252,15 @@ class StepPages:
         ``retry`` is the address where the person may try again, ``service`` the name of the one to
         go back to.
         """
-        back = sign_up_result.place_to_begin(self.ports, service)
-        failure = Failure(reason, reference, retry, back)
-        page = FailurePages(self.ports.filled).page(failure, self.ports.now())
+        page = render_template(
+            "error.html",
+            step="error",
+            reason=reason,
+            reference=reference,
+            now=self.ports.now(),
+            retry=retry,
+            back=sign_up_result.place_to_begin(self.ports, service),
+        )
         return Response(page, status, mimetype="text/html")
 
     def to_upstream(self, held: Held, upstream: str) -> Response:

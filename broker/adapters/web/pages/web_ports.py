@@ -6,10 +6,9 @@ from datetime import datetime
 
 from flask import Request
 
+from broker.adapters.web.network_limits import NetworkLimits
 from broker.adapters.web.pages.cookies import BrowserCookies
-from broker.adapters.web.pages.filled_pages import FilledPages
 from broker.adapters.web.pages.form_tokens import FormTokens
-from broker.adapters.web.pages.self_posting_pages import SelfPostingPages
 from broker.core.entities import Service, Text, Upstream
 from broker.core.event_routes import TellPort
 from broker.core.saml_ports import ServiceFace, UpstreamFace
@@ -35,9 +34,8 @@ class WebPorts:
     unexpected: Callable[[BaseException, str], None]
     shared: Callable[[Request], bool]  # whether several people use the computer that asks
     network: Callable[[Request], str]  # the network that asks, as limits count
-    count_beginning: Callable[[Request], None]  # NetworkBusy for a network that begins too much
-    self_posting: SelfPostingPages
-    filled: FilledPages
+    limits: NetworkLimits
+    submit: Callable[[Callable[[], None]], bool]  # queues a check of an account; False if full
     library: Text  # what people call the library
     cpr_cards: bool = True  # whether the CPR number is the card number; else the system gives one
     logo: Callable[[str], str] = lambda _service: ""  # the address of a service's picture, or ""

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from flask import Blueprint, request
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
-from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
@@ -46,7 +45,7 @@ class SignUpBeginning:
         Source: docs/reference/design.md#invariant-7.
         """
         ports = self.ports
-        ports.count_beginning(request)
+        ports.limits.count_beginning(request)
         query = request.args
         affiliation = query.get("affiliation", "")
         if affiliation not in ports.broker.rules.affiliations():

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import LANGUAGES, base_path, language, spoken
-from broker.adapters.web.pages.redirects import redirect
-from broker.adapters.web.pages.url_query import with_query
-from broker.adapters.web.pages.waiting_login import login_named
+from broker.adapters.web.pages.page_links import login_named, with_query
 from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.content_files import Texts
 from broker.adapters.web.signup.link_markup import filled, marked

@@ -1,0 +1,110 @@
+"""How much a network may ask for in a minute or an hour, counted in the memory of each worker."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
+from threading import Lock
+from typing import Final, NamedTuple
+
+from flask import Request
+
+from broker.adapters.web.client_address import ClientAddresses, is_unaccounted
+from broker.core.errors import NetworkBusy
+from broker.core.event_routes import BrokerEvent, EventKind, Facts, TellPort
+from broker.core.minute_counts import MinuteCounts, seconds_left
+
+# Some 3 MB of memory. Whoever has more networks than these forgets their own counts, and nobody
+# else's refusal: there is no ceiling over all, which would be theirs to reach
+# (docs/reference/design.md#4e).
+_MOST_NAMES: Final = 20_000
+_HOUR: Final = 3600
+_PIN_REQUESTS: Final = 20
+_ACCOUNT_TRIES: Final = 60
+_TRIES_OF_NUMBER: Final = 10
+
+
+class Campus(NamedTuple):
+    """A network of many people that counts as one, with figures of its own."""
+
+    network: IPv4Network | IPv6Network
+    beginnings: int
+    pin_requests: int  # an hour
+    account_tries: int  # an hour
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkLimits:
+    """The counts of one worker.
+
+    ``beginnings`` may begin in a minute from one network, ``beginnings_of_mark`` by one mark.
+    ``mark`` returns the sealed mark of an earlier login that a browser brings, or None: such
+    browsers count apart, by mark and by network, so that a stranger's flood keeps none of them out.
+    """
+
+    beginnings: int
+    beginnings_of_mark: int
+    campuses: Sequence[Campus]
+    mark: Callable[[Request], str | None]
+    now: Callable[[], datetime]
+    tell: TellPort
+    minutes: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_NAMES))
+    hours: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_NAMES, _HOUR))
+    lock: Lock = field(default_factory=Lock)
+
+    def count_beginning(self, request: Request) -> None:
+        """Count a login, sign-up or errand that is about to begin; NetworkBusy beyond a ceiling."""
+        now = self.now()
+        campus = self._campus(request)
+        network = self._network(request, campus)
+        ceiling = campus.beginnings if campus else self.beginnings
+        mark = self.mark(request)
+        with self.lock:
+            # Whoever has logged in once may copy the mark, or collect marks: neither passes for
+            # more than one mark's ceiling, nor all together for more than the network's own.
+            if (
+                mark is not None
+                and self.minutes.count(f"mark {mark}", now) <= self.beginnings_of_mark
+                and self.minutes.count(f"marked {network}", now) <= ceiling
+            ):
+                return
+            came = self.minutes.count(network, now)
+        if came <= ceiling:
+            return
+        if came == ceiling + 1:
+            setting = "limits.campuses[].beginnings" if campus else "limits.campuses"
+            if is_unaccounted(request) and not campus:
+                # A proxy that nobody has counted: everybody behind it is one network.
+                setting = "serve.proxies"
+            facts: Facts = {"network": network, "beginnings_a_minute": ceiling, "setting": setting}
+            self.tell(BrokerEvent(EventKind.NETWORK_REFUSED, facts))
+        raise NetworkBusy(seconds_left(now))
+
+    def count_pin_request(self, request: Request) -> bool:
+        """Count a request for a PIN mail; False if it is not to be carried out."""
+        campus = self._campus(request)
+        most = campus.pin_requests if campus else _PIN_REQUESTS
+        return self._count_hourly(f"pin {self._network(request, campus)}", most)
+
+    def count_account_try(self, request: Request, typed: str) -> bool:
+        """Count a login with number and PIN in an unknown browser; False beyond a limit."""
+        campus = self._campus(request)
+        network = self._network(request, campus)
+        most = campus.account_tries if campus else _ACCOUNT_TRIES
+        if not self._count_hourly(f"number {network} {typed.casefold()}", _TRIES_OF_NUMBER):
+            return False
+        return self._count_hourly(f"try {network}", most)
+
+    def _count_hourly(self, name: str, most: int) -> bool:
+        with self.lock:
+            return self.hours.count(name, self.now()) <= most
+
+    def _campus(self, request: Request) -> Campus | None:
+        for campus in self.campuses:
+            if ClientAddresses.is_within(request, (campus.network,)):
+                return campus
+        return None
+
+    @staticmethod
+    def _network(request: Request, campus: Campus | None) -> str:
+        return str(campus.network) if campus else ClientAddresses.network(request)

@@ -1,0 +1,157 @@
+"""Beginnings are counted by network, campus and mark: a flood is refused, and nobody beside it."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+
+import pytest
+from flask import Flask, request
+
+from broker.adapters.web.network_limits import Campus, NetworkLimits
+from broker.adapters.web.pages.login_marks import KEPT_FOR, LoginMarks
+from broker.core.errors import NetworkBusy
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.lookup_hmacs import LookupHmacs
+
+NOW = datetime(2026, 11, 25, 12, 0, 20, tzinfo=UTC)
+CAMPUS = Campus(ip_network("130.225.0.0/16"), 50, 400, 2000)
+MARKS = LoginMarks(LookupHmacs("index", b"k" * 32))
+
+
+class World:
+    """One worker's counts under a clock of the test's."""
+
+    def __init__(self) -> None:
+        """Begin with empty counts: ten a network, three a mark, fifty from the campus."""
+        self.now = NOW
+        self.told: list[BrokerEvent] = []
+        self.limits = NetworkLimits(10, 3, [CAMPUS], self.mark, lambda: self.now, self.tell)
+        self.app = Flask(__name__)
+
+    def tell(self, event: object) -> None:
+        """Hear what the log is told."""
+        assert isinstance(event, BrokerEvent)
+        self.told.append(event)
+
+    def mark(self, _: object) -> str | None:
+        """Read the mark as the cookies do."""
+        return MARKS.read(request.cookies.get("mark", ""), self.now)
+
+    def begun(self, address: str, times: int, mark: str = "", **headers: str) -> int:
+        """Give how many of so many beginnings from an address are let in."""
+        sent = {**headers, **({"Cookie": f"mark={mark}"} if mark else {})}
+        let_in = 0
+        with self.app.test_request_context("/", headers=sent, environ_base={"REMOTE_ADDR": address}):
+            for _ in range(times):
+                with suppress(NetworkBusy):
+                    self.limits.count_beginning(request)
+                    let_in += 1
+        return let_in
+
+
+@pytest.fixture
+def world() -> World:
+    """Give a worker that nobody has come to."""
+    return World()
+
+
+@pytest.mark.parametrize(
+    ("first", "beside", "apart"),
+    [
+        ("198.51.100.7", "198.51.100.200", "198.51.101.7"),
+        ("2001:db8:1:2::3", "2001:db8:1:ffff::3", "2001:db8:2::3"),
+        ("::ffff:198.51.100.7", "198.51.100.9", "198.51.99.7"),
+    ],
+)
+def test_a_network_is_what_one_subscriber_may_have(world: World, first: str, beside: str, apart: str) -> None:
+    """IPv4 /24 and IPv6 /48: addresses within cost nothing, and another network is not touched."""
+    assert world.begun(first, 12) == 10
+    assert world.begun(beside, 1) == 0
+    assert world.begun(apart, 12) == 10
+
+
+def test_the_next_minute_lets_in_again_and_says_when(world: World) -> None:
+    """The answer says for how many seconds to wait."""
+    world.begun("198.51.100.7", 10)
+    came = world.app.test_request_context("/", environ_base={"REMOTE_ADDR": "198.51.100.7"})
+    with came, pytest.raises(NetworkBusy) as busy:
+        world.limits.count_beginning(request)
+    assert busy.value.retry_after == 40
+    world.now += timedelta(seconds=40)
+    assert world.begun("198.51.100.7", 12) == 10
+
+
+def test_a_refused_network_is_told_once_a_minute_with_the_setting_that_lets_it_in(world: World) -> None:
+    """However often it is refused; the operator reads which network, and what to write."""
+    world.begun("198.51.100.7", 500)
+    world.begun("130.225.3.4", 500)
+    world.begun("192.0.2.1", 500, **{"X-Forwarded-For": "203.0.113.9"})
+    assert {event.kind for event in world.told} == {EventKind.NETWORK_REFUSED}
+    assert [(event.facts["network"], event.facts["setting"]) for event in world.told] == [
+        ("198.51.100.0/24", "limits.campuses"),
+        ("130.225.0.0/16", "limits.campuses[].beginnings"),
+        ("192.0.2.0/24", "serve.proxies"),
+    ]
+    world.now += timedelta(minutes=1)
+    world.begun("198.51.100.7", 500)
+    assert len(world.told) == 4
+
+
+def test_a_campus_counts_as_one_network_with_its_own_ceiling(world: World) -> None:
+    """All its addresses share it, and a stranger elsewhere takes nothing of it."""
+    assert world.begun("198.51.100.7", 500) == 10
+    assert world.begun("130.225.3.4", 30) + world.begun("130.225.200.4", 30) == 50
+
+
+def test_no_ceiling_stands_over_all(world: World) -> None:
+    """It would be the attacker's to reach: from a thousand networks each of the others is let in as before."""
+    assert sum(world.begun(f"198.{number // 250}.{number % 250}.1", 12) for number in range(1000)) == 10_000
+    assert world.begun("203.0.113.7", 10) == 10
+
+
+def test_a_browser_that_has_logged_in_is_let_in_beside_a_flood(world: World) -> None:
+    """From the very network that floods."""
+    world.begun("198.51.100.7", 500)
+    assert world.begun("198.51.100.8", 1, MARKS.new(NOW)) == 1
+
+
+def test_a_mark_that_is_copied_passes_for_one(world: World) -> None:
+    """An attacker who once logged in gains its few a minute, and by many marks the network's ceiling once more."""
+    world.begun("198.51.100.7", 500)
+    mark = MARKS.new(NOW)
+    assert world.begun("198.51.100.8", 20, mark) == 3
+    assert world.begun("203.0.113.1", 20, mark) == 10  # as any stranger of that network
+    many = sum(world.begun("198.51.100.8", 3, MARKS.new(NOW)) for _ in range(40))
+    assert many <= 10
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda _: "",
+        lambda _: "x",
+        lambda _: "3000-abc-" + "0" * 32,
+        lambda mark: mark[:-1] + "g",
+        lambda mark: "9" + mark[1:],
+        lambda _: LoginMarks(LookupHmacs("index", b"o" * 32)).new(NOW),
+    ],
+)
+def test_a_forged_mark_is_none(world: World, forge: Callable[[str], str]) -> None:
+    """Only what was sealed under our key counts apart."""
+    forged = forge(MARKS.new(NOW))
+    assert MARKS.read(forged, NOW) is None
+    world.begun("198.51.100.7", 500)
+    assert world.begun("198.51.100.8", 5, forged) == 0
+
+
+def test_a_mark_is_good_for_thirteen_weeks_and_tells_no_browser_apart() -> None:
+    """One of 4,096 numbers a week: after it nobody is known by it, and within it several are the same."""
+    mark = MARKS.new(NOW)
+    named = MARKS.read(mark, NOW)
+    assert named is not None
+    assert MARKS.is_new(named, NOW)
+    assert not MARKS.is_new(named, NOW + timedelta(weeks=1))
+    assert MARKS.read(mark, NOW + KEPT_FOR) == named
+    assert MARKS.read(mark, NOW + KEPT_FOR + timedelta(weeks=1)) is None
+    assert len({MARKS.new(NOW) for _ in range(20_000)}) <= 4096
