@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 from broker.core.entities import Controller, Institution, Names, Service, Text, Upstream
@@ -83,6 +84,13 @@ def try_login(site: Site, given: GivenFacts, services: Names, now: datetime) -> 
     upstream = find_upstream(site, given.upstream)
     _check_names(site, given, upstream)
     complete = completed(given, upstream, _sendable(site, upstream), site.policies)
+    if not site.configured and complete.institution:
+        # Where nothing is configured the institution may assert every scope that is given.
+        values = chain.from_iterable(complete.facts.attributes.values())
+        scopes = tuple({value.rpartition("@")[2] for value in values})
+        institution = replace(complete.institution, scopes=scopes)
+        upstream = replace(upstream, institutions=(institution,))
+        complete = replace(complete, institution=institution)
     login = described(complete, upstream, _maps(site, complete.facts), site.policies, now)
     terms = IdealTerms(_giver(upstream, complete.institution), _local(site))
     played = (
