@@ -13,7 +13,6 @@ from lxml import etree
 
 from broker.cli import broker
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.policies_document import JOBS, do
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENT = ("--upstream", "wayf", "--as", "student@au.dk")
@@ -193,52 +192,6 @@ def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:
     assert "  looks up  address never (student.yaml" in tried(*words).stdout
 
 
-def test_a_login_is_tried_on_another_day(tried: Try) -> None:
-    """A domain that has ended by then proves nothing; an example with a day is tried on its own."""
-    path = Path("policies/hospital.yaml")
-    for block in JOBS["end-domain"]:
-        do(Path("policies"), block)
-    words = ("--upstream", "nemid", "--proof", "kaldemail=nurse@ps.rm.dk", "--service", "my-loans")
-    for day, affiliation in (("2027-12-31", "hospital"), ("2028-01-01", "private")):
-        result = tried(*words, "--date", day)
-        lines = result.stdout.splitlines()
-        assert lines[0].startswith(f"my-loans, as {affiliation} "), result.output
-        assert lines[-1].endswith(f", policies, on {day}")
-        said = json.loads(tried(*words, "--date", day, "--json").stdout)
-        assert (said["date"], said["services"][0]["affiliation"]) == (day, affiliation)
-    lines = path.read_text().splitlines()
-    line = lines.index("  - name: and on the day after") + 1
-    assert "as private " in tried("--example", f"hospital.yaml:{line}", "--service", "my-loans").stdout
-    again = tried("--example", f"hospital.yaml:{line}", "--service", "my-loans", "--date", "2027-12-31")
-    assert "as hospital " in again.stdout
-
-
-def test_a_day_in_a_file_of_a_login_is_refused(tried: Try) -> None:
-    """It would not be looked at: the option says it."""
-    Path("login.yaml").write_text("upstream: nemid\nday: 2028-01-01\n", encoding="utf-8")
-    result = tried("--login", "login.yaml")
-    assert (result.exit_code, result.stdout) == (78, "")
-    assert "login.yaml: day is for examples (say --date DAY)" in result.stderr
-
-
-def test_an_entitlement_that_would_do_is_offered_too(tried: Try) -> None:
-    """The institution can give it to the same person, which is less than to come another way."""
-    for block in JOBS["add-affiliation"]:
-        do(Path("policies"), block)
-    path = Path("policies/guest.yaml")
-    text = path.read_text().replace("precedence: 5", "precedence: 15")
-    text = text.replace("eduPersonScopedAffiliation: [guest@au.dk]", "eduPersonEntitlement: ['urn:x:guest']")
-    text = text.replace("eduPersonScopedAffiliation: guest@au.dk", "eduPersonEntitlement: 'urn:x:guest'")
-    loans = text.partition("  - service: e-resources")[2].partition("\nexamples:")[0].rstrip()
-    text = text.replace("\nexamples:", f"  - service: my-loans{loans}\n\nexamples:")
-    path.write_text("  - name:".join(text.split("  - name:")[:2]))
-    result = tried(*AFFILIATE, "--service", "my-loans", "--nearest")
-    assert "age 18 (private.yaml:12)" in result.stdout, result.output
-    assert "            or, as another affiliation: eduPersonEntitlement urn:x:guest (guest.yaml:10)" in result.stdout
-    (row,) = json.loads(tried(*AFFILIATE, "--service", "my-loans", "--nearest", "--json").stdout)["services"]
-    assert row["nearest"][1]["changes"] == ["eduPersonEntitlement urn:x:guest"]
-
-
 @pytest.mark.parametrize(
     ("words", "service", "expected"),
     [
@@ -268,16 +221,6 @@ def test_every_way_to_describe_a_login_is_played(
     (row,) = json.loads(result.stdout)["services"]
 
     assert {name: row[name] for name in expected} == expected
-
-
-def test_a_login_may_be_in_a_file(tried: Try) -> None:
-    """Written as the login of an example; what is wrong in it is told with its line."""
-    Path("login.yaml").write_text("upstream: nemid\nassurance: high\ncpr: real\nage: 17\n", encoding="utf-8")
-    Path("wrong.yaml").write_text("upstream: nemid\nassurance: very\n", encoding="utf-8")
-
-    assert "too_young" in tried("--login", "login.yaml", "--service", "my-loans").stdout
-    wrong = tried("--login", "wrong.yaml")
-    assert (wrong.exit_code, wrong.stderr.startswith("wrong.yaml:2: assurance")) == (78, True)
 
 
 def test_a_sign_up_is_played_at_the_service_that_makes_borrowers(tried: Try) -> None:
