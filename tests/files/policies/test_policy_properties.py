@@ -115,7 +115,8 @@ def test_an_account_that_is_made_is_told_where_none_may_be(around: PolicySurroun
     assert said(around, folder, rule(expect=none, service="myprint")) == []
     told = said(around, folder, rule("{upstream: wayf}", none))
     assert any(
-        "my-loans makes an account of the category STUDENT (student.yaml:16) (e.g. wayf" in each for each in told
+        "my-loans makes an account of the category STUDENT (student.yaml:16) (e.g. --upstream wayf" in each
+        for each in told
     )
 
 
