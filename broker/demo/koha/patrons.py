@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from broker.core.borrowers.wanted_borrower import months_after
+from broker.core.borrowers.wanted_borrower import add_months
 from broker.demo.koha.administration import PASSWORD_CHANGE, Administration
 from broker.demo.koha.collation import same
 from broker.demo.koha.indexed_patrons import (
@@ -152,7 +152,7 @@ class Patrons:
             today = _now().date()
             months = self.administration.categories[row["category_id"]].months
             row["date_enrolled"] = row["date_enrolled"] or today.isoformat()
-            row["expiry_date"] = row["expiry_date"] or months_after(today, months).isoformat()
+            row["expiry_date"] = row["expiry_date"] or add_months(today, months).isoformat()
             row["updated_on"] = _now().isoformat()
             row["extended_attributes"] = [self._attribute(attribute) for attribute in attributes]
             self._rows[row["patron_id"]] = row

@@ -16,7 +16,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from broker.core.borrowers.wanted_borrower import months_after
+from broker.core.borrowers.wanted_borrower import add_months
 from broker.demo.koha import patrons
 from broker.demo.koha.administration import AttributeType
 from broker.demo.koha.simulated_koha import Simulation
@@ -81,7 +81,7 @@ def test_a_patron_is_made(ask: Ask) -> None:
     made = answer.get_json()
     assert (answer.status_code, answer.headers["Location"]) == (201, "api/v1/patrons/1")
     assert (made["patron_id"], made["extended_attributes"], made["userid"]) == (1, None, "ase.prøvesen")
-    expiry = months_after(datetime.now(UTC).date(), 12).isoformat()
+    expiry = add_months(datetime.now(UTC).date(), 12).isoformat()
     assert re.fullmatch(expiry + r"T\d\d:\d\d:\d\d", made["expiry_date"])
     read = ask("GET", "/patrons/1").get_json()
     assert (read["expiry_date"], read["extended_attributes"]) == (expiry, None)
