@@ -146,7 +146,7 @@ def _together(ask: Ask, bodies: Sequence[Mapping[str, object]]) -> list[int]:
 
 def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     """1.2: two who look before either inserts both pass, so one CPR has two patrons; the fourth meeting deadlocks."""
-    koha.faults.set({"race_window": 0.2})
+    koha.faults.race_window = 0.2
     both_have_looked = Barrier(2)
     windows: set[float] = set()
     outcomes = []
@@ -169,7 +169,7 @@ def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation, monkeypatch
 
 def test_the_database_keeps_user_name_and_card_number_unique(ask: Ask, koha: Simulation) -> None:
     """1.2: with cardnumber = userid = CPR exactly one of many gets 201."""
-    koha.faults.set({"race_window": 0.05})
+    koha.faults.race_window = 0.05
     statuses = _together(ask, [{"cardnumber": CPR, "userid": CPR}] * 8)
     assert statuses.count(201) == 1
     assert set(statuses) - {201} <= {400, 409}
