@@ -132,8 +132,8 @@ class Life:
             now(),
         )
         cpr, number = self.who.cpr, self.who.number
-        due = RegisterLookUp(cpr, number, LookUpReason.REFRESH, RegisterRule(), now(), now())
-        persons.change(self.id, lambda record: replace(record, register_look_up=due), now())
+        look_up = RegisterLookUp(cpr, number, LookUpReason.REFRESH, RegisterRule(), now(), now())
+        persons.change(self.id, lambda record: replace(record, register_look_up=look_up), now())
 
     def get_pins(self) -> None:
         """Be mailed a PIN link, and notices that were sent and that wait."""
