@@ -5,7 +5,7 @@ from typing import Final
 
 from broker.app.assembly import Parts
 from broker.core.entities import Institution
-from broker.core.identity.attribute_values import in_scope
+from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
 from broker.core.staff import SUBJECT_ID, StaffRules
 
@@ -55,6 +55,6 @@ def _scopes(rules: StaffRules, institution: Institution) -> Iterator[str]:
     """Yield the listed names that their institution may not assert: such a login is refused."""
     known = ", ".join(institution.scopes) or "none"
     for place, eppn in enumerate(rules.roles):
-        if not in_scope(eppn, _EXACT, institution.scopes):
+        if not is_in_scope(eppn, _EXACT, institution.scopes):
             what = f"{institution.entity_id} may not assert its scope (those are {known})"
             yield f"admin.eppns[{place}]: {what}; correct it, or the institution's scopes"
