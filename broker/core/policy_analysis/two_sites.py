@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from broker.core.entities import Institution, Service
-from broker.core.identity.attribute_values import AFFILIATIONS, in_scope
+from broker.core.identity.attribute_values import AFFILIATIONS, is_in_scope
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.identity.rights import find_ground_without_cpr
 from broker.core.login.described_login import DescribedLogin
@@ -84,7 +84,7 @@ def read_login(
         if shape is None:
             del attributes[name]
         elif source.scopes is not None and not all(
-            in_scope(value, shape.scope, source.scopes) for value in values
+            is_in_scope(value, shape.scope, source.scopes) for value in values
         ):
             return replace(login, fault=("scope_mismatch", name))
     asserted = reading.assurance
