@@ -26,7 +26,6 @@ from broker.app import open_storage, policy_surroundings
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
-from broker.core.borrowers.register_look_up import REFRESH_AFTER
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
@@ -54,7 +53,7 @@ from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
-from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
+from broker.use_cases.register_look_ups import RegisterLookUps
 
 
 def now() -> datetime:
@@ -261,7 +260,7 @@ def _enrolment_ports(
     return EnrolmentPorts(
         library=library,
         persons=persons,
-        look_ups=LookUpRequests(REFRESH_AFTER, now) if settings.person_register else None,
+        asks_register=settings.person_register is not None,
         hmacs=ring.index,
         now=now,
         trust_for=settings.library.trust_for,
