@@ -78,8 +78,6 @@ def rows() -> Iterator[Row]:
         def prepare(setting: Setting) -> None:
             policy.write(setting.folder / "policies")
             feed(setting)
-            text = setting.config.read_text()
-            setting.config.write_text(text.replace("[feeds.large]", "[feeds.large]\nevery_seconds = 1", 1))
 
         with broker_running(Setup(prepare=prepare)) as demo:
             yield from _measured(demo).rows()

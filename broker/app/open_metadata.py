@@ -77,7 +77,6 @@ def _feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
         trust=Trust(tuple(keys), table.window, _LARGEST_FEED),
         mdq=table.mdq,
         speaks_for=frozenset(table.speaks_for),
-        every=table.every,
         ca_file=table.ca_file,
         birk=_BIRK,
     )

@@ -211,15 +211,9 @@ class FeedTable(SettingsTable):
         ("upstreams", "institutions", "services")
     )
     window_days: int = Field(default=14, ge=1, le=90)
-    every_seconds: int = Field(default=3600, ge=1, le=86_400)
     ca_file: Path | None = None
 
     @property
     def window(self) -> timedelta:
         """Return how far in the future its end may lie."""
         return timedelta(days=self.window_days)
-
-    @property
-    def every(self) -> timedelta:
-        """Return the longest time between two fetches."""
-        return timedelta(seconds=self.every_seconds)
