@@ -1,13 +1,18 @@
 """What `broker check` finds of a library system: what breaks a promise, and what it lacks."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
+from broker.adapters.library_systems.library_settings import open_library
 from broker.app.assembly import Parts, now
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
+from broker.core.policy.model import PolicySet
+from broker.files.settings.config import Config
 from broker.use_cases.borrowers.library_proof import PROOF
 
 _DOWN: Final = "see library.url, and whether the library system is up"
+_PATIENCE: Final = timedelta(seconds=10)  # of an administrator at a check of policies
 _UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
 _NEVER: Final = (
     'with "never" the library system must lock an account after some wrong PINs, because nothing '
@@ -32,6 +37,19 @@ def findings(parts: Parts) -> Iterator[str]:
         yield from _pins(parts)
     if parts.config.library_account.mail_code == "never":
         yield f"library_account.mail_code: {_NEVER}"
+
+
+def check_categories(settings: Config, policies: PolicySet) -> tuple[tuple[str, ...], str]:
+    """Ask the library system whether it has every category of ``policies``.
+
+    Return what it lacks, and a note where it could not be asked.
+    """
+    table = settings.library
+    library = open_library(table.system, table.connector_settings(), lambda *_: None)
+    faults = library.prove(ExpectedSetup.of(policies), now() + _PATIENCE)
+    if any(fault.setting == _UNAVAILABLE for fault in faults):
+        return (), f"categories were not checked: {table.url} does not answer"
+    return tuple(f"library: {fault}" for fault in faults), ""
 
 
 def _pins(parts: Parts) -> Iterator[str]:
