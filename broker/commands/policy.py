@@ -64,9 +64,9 @@ def check_policies(
         warnings = (*warnings, *analysed.warnings)
         closing += analysed.lines(untried=untried)
         if checked.surroundings is not None:
-            from broker.app import library_findings  # noqa: PLC0415 - it opens the library system
-
-            lacking, note = library_findings.check_categories(configuration(), checked.policies)
+            lacking, note = policy_surroundings.check_categories(
+                configuration(), checked.policies, datetime.now(UTC)
+            )
             warnings += lacking
             closing += [note] if note else []
     if as_json:
