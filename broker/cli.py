@@ -146,7 +146,7 @@ def check(reference: str | None, *, tries_borrowers: bool, as_json: bool) -> Non
     with waiting("checking, the library system too"):
         found = findings.all_findings(parts)
         if tries_borrowers:
-            found += findings.trial_findings(parts)
+            found += findings.find_trial_faults(parts)
     show_findings(found, as_json=as_json)
 
 

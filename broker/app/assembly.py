@@ -135,7 +135,7 @@ def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
     opened = _opened(settings)
     ring, store = opened.keys, opened.store
-    trail = open_storage.told_trail(opened.trail, store, opened.sinks)
+    trail = open_storage.route_audit_log(opened.trail, store, opened.sinks)
     wake = Event()
     waiting = _waiting(settings)
     library = GuardedLibrary(opened.library, store, ring.index, now)
@@ -210,7 +210,7 @@ def _opened(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped, settings.state / "metrics")
     log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
-    sinks = open_storage.startup_sinks(metrics, log_budget)
+    sinks = open_storage.open_startup_sinks(metrics, log_budget)
     keys = tried(faults, lambda: key_ring.load(settings.keys))
     surroundings = policy_surroundings.load(settings, sinks.tell, now())
     metadata = surroundings.metadata
@@ -318,7 +318,7 @@ def _pins(
 def _trail(
     settings: config.Config, keys: key_ring.KeyRing | None, store: Store | None
 ) -> StoredAuditLog | None:
-    return open_storage.kept_trail(settings, keys, store) if keys and store else None
+    return open_storage.open_configured_audit_log(settings, keys, store) if keys and store else None
 
 
 def _policies(

@@ -73,7 +73,7 @@ def _of_policies(folder: Path) -> dict[str, Path]:
     }
 
 
-def site_names(settings: Config) -> tuple[SiteNames, tuple[Fault, ...]]:
+def collect_site_names(settings: Config) -> tuple[SiteNames, tuple[Fault, ...]]:
     """Return the names, and the faults of policies whose categories are left out for them.
 
     ConfigurationFaults where the attribute maps cannot be read.

@@ -222,7 +222,7 @@ def _pins(parts: Parts) -> Iterator[str]:
                 yield f"services.{service.name}: {what}; take it out of methods"
 
 
-def trial_findings(parts: Parts) -> Iterator[str]:
+def find_trial_faults(parts: Parts) -> Iterator[str]:
     """Yield what trial borrowers show, then what they could not show."""
     expected = ExpectedSetup.of(parts.policies.current)
     trial = parts.library.try_setup(expected, now() + PROOF)

@@ -25,13 +25,13 @@ from broker.files.settings.config import Config
 from broker.use_cases.login.support_traces import SupportTraces
 
 
-def startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
+def open_startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
     """Return the sinks that need no store: the metadata and the policies are opened beside it."""
     log = to_log(log_budget.write, log_budget.tell)
     return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
 
 
-def told_trail(trail: Trail, store: Store, startup: EventSinks) -> RoutedAuditLog:
+def route_audit_log(trail: Trail, store: Store, startup: EventSinks) -> RoutedAuditLog:
     """Return the trail that tells by every sink that there is (``core.event_routes``)."""
     sinks = {
         **startup.sinks,
@@ -41,7 +41,9 @@ def told_trail(trail: Trail, store: Store, startup: EventSinks) -> RoutedAuditLo
     return RoutedAuditLog(EventSinks(sinks).tell, trail)
 
 
-def kept_trail(settings: Config, ring: key_ring.KeyRing, store: Store) -> audit_log.StoredAuditLog:
+def open_configured_audit_log(
+    settings: Config, ring: key_ring.KeyRing, store: Store
+) -> audit_log.StoredAuditLog:
     """Return the audit trail that is configured; ConfigurationFaults where it cannot be kept."""
     # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail
     # of its own.

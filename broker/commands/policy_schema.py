@@ -54,7 +54,7 @@ def schema(kind: str, into: Path | None, *, writes: bool) -> None:
 
 
 def _names() -> SiteNames:
-    names, faults = editor_files.site_names(configuration())
+    names, faults = editor_files.collect_site_names(configuration())
     if faults:
         told = "broker policy check tells which"
         click.echo(f"without categories: the policies have faults ({told})", err=True)
