@@ -112,14 +112,6 @@ def test_entity_ids_can_be_set_per_face(write: Write) -> None:
     assert config.upstream("wayf").sp_entity_id == "https://old.example/sp"
 
 
-@pytest.mark.parametrize("key", ["base_url", "keys", "upstreams"])
-def test_what_is_loaded_does_not_change(write: Write, key: str) -> None:
-    """A Config is frozen: nothing in a request can alter what the administrator wrote."""
-    config = load(write(GOOD), {})
-    with pytest.raises(ValueError, match="frozen"):
-        setattr(config, key, "https://evil.example")
-
-
 @pytest.mark.parametrize(
     ("environ", "read", "expected"),
     [
@@ -265,21 +257,6 @@ def test_a_secret_written_beside_what_is_to_be_filled_in_is_not_quoted(
     path = write(GOOD.replace('client_secret = "correct horse battery staple"', 'client_secret_file = "koha"'))
     (tmp_path / "koha").write_text(written)
     assert faults(path) == [f"{tmp_path}/koha: is to be filled in (with the secret, and nothing else beside it)"]
-
-
-def test_a_store_left_where_it_was_before_there_was_a_state_folder_is_told(write: Write, tmp_path: Path) -> None:
-    """A broker that began with an empty store would know nobody: every service would see new people."""
-    path = write(GOOD)
-    (tmp_path / "broker.db").touch()
-    (tmp_path / "audit").mkdir()
-    store, trail = faults(path)
-    assert store.startswith(f"{path}:store.url: is not written, and {tmp_path}/broker.db is where it was kept before")
-    assert trail.startswith(f"{path}:audit.folder: is not written, and {tmp_path}/audit is where it was kept")
-    written = {"BROKER_STORE__URL": "sqlite:broker.db", "BROKER_AUDIT__FOLDER": "audit"}
-    assert load(path, written).store.url == f"sqlite:{tmp_path}/broker.db"
-    (tmp_path / "state" / "audit").mkdir(parents=True)
-    (tmp_path / "state" / "broker.db").touch()
-    assert load(path, {}).store.url == f"sqlite:{tmp_path}/state/broker.db"
 
 
 BAD = [
