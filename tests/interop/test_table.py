@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.interop import table
+from tests.interop.parties import table
 
 pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
 

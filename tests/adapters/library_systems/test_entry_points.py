@@ -12,7 +12,7 @@ from broker.core.borrowers.library_calls import unobserved
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.errors import ConfigurationFaults
 from broker.files.settings.tables import LibraryTable
-from tests.plugins import third_party
+from tests.conformance import third_party
 
 Settings = Callable[..., dict[str, object]]
 SILENT = """
