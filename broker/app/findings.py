@@ -132,9 +132,6 @@ def _national_eid(parts: Parts) -> Iterator[str]:
         if upstream.profile == "oiosaml3":
             for what in _direct_eid(upstream):
                 yield f"{where}: {what}"
-        if parts.config.upstreams[name].national and not upstream.force_authn:
-            what = "lets in at the national eID whoever used the browser before"
-            yield f"{where}: force_authn = false {what}"
 
 
 def _direct_eid(upstream: Upstream) -> Iterator[str]:

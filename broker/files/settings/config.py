@@ -116,7 +116,7 @@ class Config(SettingsTable):
             only=table.only,
             cbc=table.cbc,
             logout=table.logout,
-            force_authn=table.forces,
+            force_authn=table.national,
             requester_id=table.sends_requester_id,
             subject_hint=table.subject_hint,
             meets=table.authn_contexts,
