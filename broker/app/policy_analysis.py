@@ -9,23 +9,30 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.app import policy_surroundings
+from broker.app import open_metadata, policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import CheckedPolicies, PolicySurroundings
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import told_nobody
-from broker.core.policy.model import PolicySet, ideal_service
+from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.findings import Decided, Findings, find_faults, untried_login
 from broker.core.policy_analysis.persona_words import Value, example_login
 from broker.core.policy_analysis.plays import Progress, Trial
-from broker.core.policy_analysis.sources import CATEGORY, Site, ideal_sources
+from broker.core.policy_analysis.sources import Site
+from broker.core.policy_analysis.two_sites import join_sites
+from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.policy_folder import PolicyFolder
+from broker.files.settings import config
 from broker.files.settings.toml_and_environment import CONFIG
 
-_UPSTREAM: Final = "upstream"
+_CONFIGURATION: Final = "broker.toml"
+# The environment's paths of what a configuration folder has itself.
+_OF_FOLDER: Final = frozenset(
+    {CONFIG, "BROKER_POLICIES", "BROKER_ATTRIBUTE_MAPS", "BROKER_METADATA"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,17 @@ class AnalysedSets:
     site: Site
     configured: bool
     failures: tuple[Fault, ...] = ()
+    sites: tuple[Site, ...] = ()  # that ``site`` joins, where configurations are compared
 
 
 def open_sets(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
     """Load the sets of ``folders``, and the site that is configured; ConfigurationFaults.
 
-    Faults of the examples of the last set, and breaches of the site rules, are in ``failures``.
+    Folders with a broker.toml are configurations, each with policies and a site of its own. Faults
+    of the examples of the last set, and breaches of the site rules, are in ``failures``.
     """
+    if all((folder / _CONFIGURATION).is_file() for folder in folders):
+        return _open_configurations(folders, moment)
     names, proving = ANY_NAMES, ANY_NAMES
     site: Site | None = None
     if CONFIG in os.environ:
@@ -56,12 +67,38 @@ def open_sets(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
         names, proving = found.names, found.proving
         site = configured_site(found).as_peers_may_become
     sets = tuple(_loaded(folders, moment, names))
-    failures: tuple[Fault, ...] = ()
+    failures = _failures(folders[-1], moment, proving)
+    return AnalysedSets(sets, site or Site.of_policies(sets), site is not None, failures)
+
+
+def _open_configurations(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
+    """Load the policies, upstreams, services and attribute maps of two configuration folders.
+
+    What metadata says beside them is left out: it is the same for both.
+    """
+    environ = {name: of for name, of in os.environ.items() if name not in _OF_FOLDER}
+    settings = [config.load(folder / _CONFIGURATION, environ) for folder in folders]
+    policies = [each.policies for each in settings]
+    sets = tuple(_loaded(policies, moment, ANY_NAMES))
+    sites = tuple(map(_written_site, settings))
+    failures = _failures(policies[-1], moment, ANY_NAMES)
+    return AnalysedSets(sets, join_sites(*sites), configured=True, failures=failures, sites=sites)
+
+
+def _written_site(settings: config.Config) -> Site:
+    """Return the site as broker.toml and the attribute maps describe it."""
+    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    maps = attribute_maps.load(settings.attribute_maps).maps
+    return Site.of(open_metadata.services(settings), upstreams, maps).as_peers_may_become
+
+
+def _failures(folder: Path, moment: datetime, names: NameableInPolicies) -> tuple[Fault, ...]:
+    """Return the faults of the examples of a set, and its breaches of site rules."""
     try:
-        live_policies.load(folders[-1], moment, proving)
+        live_policies.load(folder, moment, names)
     except ConfigurationFaults as faults:
-        failures = tuple(faults.faults)
-    return AnalysedSets(sets, site or ideal_site(sets), site is not None, failures)
+        return tuple(faults.faults)
+    return ()
 
 
 def _loaded(
@@ -75,7 +112,7 @@ def analysed(policies: PolicySet, found: PolicySurroundings | None) -> AnalysedS
     """Return one set, loaded already, with the site that it was checked against."""
     sets = (policies,)
     if found is None:
-        return AnalysedSets(sets, ideal_site(sets), configured=False)
+        return AnalysedSets(sets, Site.of_policies(sets), configured=False)
     return AnalysedSets(sets, configured_site(found), configured=True)
 
 
@@ -83,32 +120,6 @@ def configured_site(found: PolicySurroundings) -> Site:
     """Return the sources and services that are configured, as the metadata completes them."""
     maps = found.maps.maps if found.maps else {}
     return Site.of(found.services, found.upstreams, maps)
-
-
-def named_services(sets: Iterable[PolicySet]) -> set[str]:
-    """Return the services and categories that have an entry."""
-    return {
-        release.service
-        for policies in sets
-        for policy in policies.policies
-        for release in policy.releases
-    }
-
-
-def ideal_site(sets: tuple[PolicySet, ...]) -> Site:
-    """Return a site as the policies hope: all that they name is there."""
-    upstreams: dict[str, None] = {}
-    local: set[str] = set()
-    for policies in sets:
-        for policy in policies.policies:
-            for alternative in policy.match:
-                values = {each.name: each.values for each in alternative.conditions}
-                named = values.get(_UPSTREAM, ())
-                upstreams |= dict.fromkeys(named)
-                local |= set(named) if CATEGORY in values else set()
-    methods = tuple(upstreams)
-    services = (ideal_service(name, methods) for name in sorted(named_services(sets)))
-    return Site(tuple(ideal_sources(methods, local)), tuple(services))
 
 
 # The pattern of values that YAML reads as text without quotes.

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -19,10 +18,10 @@ import pytest
 from werkzeug.test import Client
 
 from broker.adapters.observability import metrics
-from broker.app import findings, live_reload, work_folder
+from broker.app import findings, work_folder
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
-from broker.app.reloading_application import ReloadingApplication
+from broker.app.reloading_application import ReloadingApplication, refresh
 from broker.app.work_folder import WorkLock
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
@@ -65,30 +64,6 @@ def test_without_it_the_note_says_what_waits(tmp_path: Path) -> None:
     assert work_folder.note(tmp_path) == missing
     WorkLock(tmp_path)
     assert (work_folder.note(tmp_path), work_folder.sign_of_life(tmp_path)) == (missing, None)
-
-
-@pytest.mark.parametrize(
-    ("said", "silent", "note"),
-    [
-        ({"release": RELEASE}, 0, None),
-        ({"release": RELEASE}, 30, None),
-        ({"release": RELEASE}, 90, r"broker work \(process 7\) has not been heard of for (9\d|1\d\d) s"),
-        ({"release": "0.0.1"}, 0, re.escape(f"broker work is of release 0.0.1, this is {RELEASE}: restart it")),
-        ("torn", 0, None),
-    ],
-)
-def test_what_it_says_of_itself_is_read(tmp_path: Path, said: object, silent: float, note: str | None) -> None:
-    """One that hangs, or is older or newer than the web workers, is told; a sign half written says nothing wrong."""
-    lock = WorkLock(tmp_path)
-    assert lock.take()
-    lock.tell_alive(3)
-    assert work_folder.lost(tmp_path) == 3
-    path = tmp_path / "work" / "lock"
-    path.write_text(json.dumps(said | {"pid": 7}) if isinstance(said, dict) else '{"pid": 7, "rel')
-    at = time.time() - silent
-    os.utime(path, (at, at))
-    told = work_folder.note(tmp_path)
-    assert told is None if note is None else re.fullmatch(note, told or "")
 
 
 def test_the_lock_is_one_process_and_ends_with_it(tmp_path: Path) -> None:
@@ -321,14 +296,6 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
     assert parts.policies.current.digest != policies.digest
 
 
-def test_below_a_path_the_application_finds_its_own(folder: Path) -> None:
-    """A base_url with a path mounts it there, for every server."""
-    file = folder / "broker.toml"
-    file.write_text(file.read_text().replace('localhost:48080"\n', 'localhost:48080/broker"\nshared_origin = true\n'))
-    client = Client(ReloadingApplication.from_config(load(file, {})))
-    assert [client.get(path).status_code for path in ("/broker/healthz", "/healthz")] == [200, 404]
-
-
 def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:
     """What is changed on disk is in force once the thread has called ``refresh``."""
     app = create_app(load(folder / "broker.toml", {}))
@@ -342,7 +309,7 @@ def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:
     assert (parts.policies.current, parts.metadata.current) == (policies, metadata)
     interval = sys.getswitchinterval()
     for _ in range(3):  # a file of the folder is read when it has been the same for two looks
-        live_reload.refresh(parts)
+        refresh(parts)
     assert parts.policies.current.digest != policies.digest
     assert len(metadata.services) - len(parts.metadata.current.services) == 1
     assert sys.getswitchinterval() == interval

@@ -16,6 +16,7 @@ from broker.app.personal_data import OWN_LOOKS, find_person, open_stored_data
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.register_look_up import LookUpReason, RegisterLookUp
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.event_routes import TraceFacts
@@ -123,16 +124,16 @@ class Life:
         wanted = WantedBorrower(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
         due = now() + timedelta(days=1)
         pending = Enrolment(f"e-{self.who.number}", EnrolmentState.PENDING, now(), wanted, next_attempt=due)
-        look_ups = self.parts.enrolment_ports.look_ups
-        assert look_ups
-        requests = replace(look_ups, refresh_after=timedelta(0))
         borrower = Borrower(self.who.number, "STUD")
-        requests.persons.change(
+        persons = self.parts.enrolment_ports.persons
+        persons.change(
             self.id,
             lambda record: record.end_look_up(None, now()).confirm_borrower(borrower, now()).with_enrolment(pending),
             now(),
         )
-        requests.request(self.id, self.who.cpr, self.who.number, RegisterRule())
+        cpr, number = self.who.cpr, self.who.number
+        look_up = RegisterLookUp(cpr, number, LookUpReason.REFRESH, RegisterRule(), now(), now())
+        persons.change(self.id, lambda record: replace(record, register_look_up=look_up), now())
 
     def get_pins(self) -> None:
         """Be mailed a PIN link, and notices that were sent and that wait."""
@@ -158,7 +159,6 @@ class Life:
                 "digest",
                 "consent",
                 ("gn",),
-                "material",
                 "shown",
                 None,
             )

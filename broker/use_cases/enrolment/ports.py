@@ -1,6 +1,5 @@
 """The ports of enrolments, and what all of them share: deadlines, hashes and audit events."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,12 +11,11 @@ from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts, fold_address
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.event_routes import TellPort, told_nobody
-from broker.core.identity.mail_addresses import masked
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import LibrarySystem, Trail, Write
 from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.register_look_ups import LookUpRequests
 
 # A call of the worker may take so long; a request waits less.
 CALL: Final = timedelta(seconds=15)
@@ -28,17 +26,18 @@ REQUEST_CALL: Final = timedelta(seconds=3)
 class EnrolmentPorts:
     """Library system, person records and audit log.
 
-    ``trust_for`` is how long an answer of the library system counts. ``draft_welcome_mail`` returns
-    the writes that queue the welcome mail of a created borrower: number, address and language.
-    ``draft_match_notice`` does so for the notice to a borrower that a login was led to.
-    ``end_mailed_access`` ends the PIN links, login codes and known browsers of a borrower.
+    ``asks_register``: a register of persons is configured. ``trust_for`` is how long an answer of
+    the library system counts. ``draft_welcome_mail`` returns the writes that queue the welcome mail
+    of a created borrower: number, address and language. ``draft_match_notice`` does so for the
+    notice to a borrower that a login was led to. ``end_mailed_access`` ends the PIN links, login
+    codes and known browsers of a borrower.
     """
 
     library: LibrarySystem
     persons: PersonRecords
     hmacs: LookupHmacs
     now: Callable[[], datetime]
-    look_ups: LookUpRequests | None = None
+    asks_register: bool = False
     trust_for: timedelta = timedelta(minutes=10)
     trail: Trail = NO_TRAIL
     log: TellPort = told_nobody
@@ -46,7 +45,6 @@ class EnrolmentPorts:
     draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     wake_mails: Callable[[], object] = lambda: None
     end_mailed_access: Callable[[str], object] = lambda _: None
-    make_id: Callable[[], str] = lambda: secrets.token_hex(16)
 
     def hash_facts(self, person: PersonFacts) -> str:
         """Return the keyed hash of the facts that a borrower was compared with."""
@@ -72,7 +70,7 @@ class EnrolmentPorts:
             return None
         if email and fold_address(email) == fold_address(borrower.email):
             return None
-        return AddressQuestion(masked(borrower.email), self.hash_match(borrower))
+        return AddressQuestion(mask_address(borrower.email), self.hash_match(borrower))
 
     def hash_match(self, borrower: Borrower) -> str:
         """Return the keyed hash of a borrower and the address in it."""

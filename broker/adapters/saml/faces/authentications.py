@@ -13,8 +13,8 @@ from broker.adapters.saml.faces.received_response import (
     text,
 )
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
-from broker.core.identity.accepted_text import TextKind, text_fault
-from broker.core.identity.attribute_values import class_fault
+from broker.core.identity.accepted_text import TextKind, find_text_fault
+from broker.core.identity.attribute_values import find_class_fault
 from broker.core.identity.canonical_attributes import WireAttribute, Withheld
 from broker.core.login.transaction import Authentication
 from broker.core.logout.sessions import NameID
@@ -71,7 +71,7 @@ def _name_id(element: saml.NameID | None, withheld: Withheld) -> NameID:
         return _NO_NAME_ID
     name_id = name_id_of(element)
     for part in astuple(name_id):
-        fault = text_fault(part, TextKind.NAME_ID) if part is not None else None
+        fault = find_text_fault(part, TextKind.NAME_ID) if part is not None else None
         if fault:
             withheld.append(("NameID", fault))
             return _NO_NAME_ID
@@ -82,7 +82,7 @@ def _session_index(statement: saml.AuthnStatement, withheld: Withheld) -> str | 
     if statement.session_index is None:
         return None
     written = str(statement.session_index)
-    fault = text_fault(written, TextKind.SESSION_INDEX)
+    fault = find_text_fault(written, TextKind.SESSION_INDEX)
     if fault:
         withheld.append(("SessionIndex", fault))
         return None
@@ -132,7 +132,7 @@ def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | Non
     cap = Assurance.SELF_ASSERTED
     if received.institution:
         cap = received.institution.max_assurance
-    fault = class_fault(written, cap, received.response.upstream.meets)
+    fault = find_class_fault(written, cap, received.response.upstream.meets)
     if fault is None:
         return written
     withheld.append(("AuthnContextClassRef", fault))

@@ -13,7 +13,7 @@ from saml2 import samlp
 from broker.adapters.saml.faces.received_response import text
 from broker.core.entities import EMAIL, UNSPECIFIED, Upstream
 from broker.core.identity import cpr
-from broker.core.identity.accepted_text import TextKind, text_fault
+from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.login.transaction import AuthnRequest, SubjectHint
 
 _HINTS: Final = frozenset((UNSPECIFIED, EMAIL))
@@ -39,9 +39,9 @@ def read(request: samlp.AuthnRequest) -> SubjectHint | None:
         return None
     name_id = request.subject.name_id
     value = text(name_id).strip()
-    if not value or text_fault(value, TextKind.NAME_ID):
+    if not value or find_text_fault(value, TextKind.NAME_ID):
         return None
-    if cpr.blotted(value, "") != value:
+    if cpr.mask_numbers(value, "") != value:
         return None
     return SubjectHint(value, name_id.format or UNSPECIFIED)
 
