@@ -42,7 +42,7 @@ from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
 from broker.app.named_configuration import configuration, keep_no_tls_secrets
-from broker.app.personal_data import OwnStoredData
+from broker.app.personal_data import open_stored_data
 from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutFace, UpstreamFace
@@ -165,8 +165,8 @@ def _blueprints(
     yield start_page.blueprint(ports.base_url, ports.cookies, ports.upstreams)
     yield claim.blueprint(claim.ClaimPages(ports, pages, entry, parts.claims))
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
-    own = OwnStoredData(parts)
-    yield my_choices.blueprint(ports, pages, entry, given_consents, own)
+    stored = open_stored_data(parts)
+    yield my_choices.blueprint(ports, pages, entry, given_consents, stored)
     yield from _pins(parts, ports, pages, entry)
     face = _logout_face(parts)
     yield logout.blueprint(ports, face, _single_logout(parts, face))

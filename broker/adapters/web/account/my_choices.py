@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.account.own_records import OwnRecordPages, OwnRecords, attach_json
+from broker.adapters.web.account.own_records import OwnRecordPages, attach_json
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.adapters.web.pages.language import language, spoken
@@ -26,6 +26,7 @@ from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import LegalBasis
 from broker.use_cases.arrived_login import read_and_decide
 from broker.use_cases.given_consents import CurrentQuestion, GivenConsent, GivenConsents
+from broker.use_cases.personal_data.stored_data import StoredData
 from broker.use_cases.transactions import Held
 
 PATH: Final = "/my-choices"
@@ -40,10 +41,10 @@ def blueprint(
     pages: StepPages,
     login: LoginEndpoints,
     consents: GivenConsents,
-    own: OwnRecords,
+    stored: StoredData,
 ) -> Blueprint:
     """Return ``/my-choices``: the ways to log in, the person's choices, receipts and records."""
-    records = OwnRecordPages(ports, own)
+    records = OwnRecordPages(ports, stored)
     choices = MyChoices(ports, pages, login, consents, records)
     routes = Blueprint("choices", __name__)
     routes.get(PATH)(choices.show)

@@ -10,11 +10,11 @@ from flask import Flask, render_template
 from playwright.sync_api import Browser
 
 from broker.adapters.web.account.my_choices import Card, ConsentLine
-from broker.adapters.web.account.own_records import STORED_TEXTS, Recipient, StoredPart
+from broker.adapters.web.account.own_records import STORED_TEXTS, StoredPart
 from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.core.consent.consent import ReceiptEvent
-from broker.core.entities import Text
+from broker.core.entities import Controller, Service, Text
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.page_looks import FIRST, LOOKS, Look, amiss, show
 
@@ -25,6 +25,10 @@ IMPRINT = Imprint(
     accessibility="https://was.digst.dk/library-example",
     dpo="dpo@library.example",
 )
+SERVICE = Service(
+    "my-loans", "https://loans.library.example", Text("My loans", "Mine lån"), ("wayf",),
+    controller=Controller(Text("The library", "Det Kgl. Eksempelbibliotek"), "dpo@library.example"),
+)  # fmt: skip
 NAMES = ("Lånerkonto", "CPR-nummer", "Fornavn", "Efternavn", "Mailadresse", "Tilknytning med institution")
 GIVEN = ConsentLine(
     "0f" * 16, ReceiptEvent.GIVEN, NOW, NAMES, "consent", NOW + timedelta(days=365), "?login=0&receipt=0f"
@@ -65,15 +69,15 @@ PARTS = tuple(
     for name, (title, why) in STORED_TEXTS.items()
 )
 RECIPIENTS = (
-    Recipient("Mine lån", "Det Kgl. Eksempelbibliotek", "dpo@library.example", NOW),
-    Recipient("reading-room", "", "", NOW),
+    {"service": "my-loans", "last": "2026-11-25T12:00:00+00:00"},
+    {"service": "reading-room", "last": "2026-11-25T12:00:00+00:00"},
 )
-REFUSAL = {"at": "2026-11-25T12:00:00+00:00", "service": "my-loans", "reason": "too_young", "policy": "private.yaml:18"}
+SENT_TO = {"recipients": RECIPIENTS, "services": {"my-loans": SERVICE}}
+REFUSAL = {"at": "2026-11-25T12:00:00+00:00", "event": "refused", "reason": "too_young", "policy": "private.yaml:18"}
 KEPT = {
     "parts_stored": PARTS,
-    "events": ({"at": "2026-11-25T12:00:00+00:00", "event": "released", "service": "my-loans"},),
-    "report": {"refusals": (REFUSAL,), "sources": ("https://idp.au.example", "wayf")},
-    "recipients": RECIPIENTS,
+    "events": ({"at": "2026-11-25T12:00:00+00:00", "event": "released", "service": "my-loans"}, REFUSAL),
+    **SENT_TO,
     "forget": "?login=0&do=forget",
     "file": "?login=0&format=json",
     "kept": {"login": "0"},
@@ -87,24 +91,14 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "begin": ("choices_begin.html", {"ways": [("?with=wayf", "Universitetslogin (WAYF)"), ("?with=nemid", "NemID")]}),
     "kept_begin": ("kept_begin.html", WAYS),
     "kept": ("kept.html", KEPT),
-    "kept_shared": (
-        "kept.html",
-        {
-            **KEPT,
-            "file": "",
-            "parts_stored": (),
-            "events": (),
-            "report": {"refusals": (), "sources": ()},
-            "recipients": (),
-        },
-    ),
+    "kept_shared": ("kept.html", {**KEPT, "file": "", "parts_stored": (), "events": (), "recipients": ()}),
     "kept_unknown": ("kept_unknown.html", {"over": True}),
     "forget_confirm": (
         "forget_confirm.html",
-        {"action": "?login=0", "token": "t~t", "parts_stored": PARTS, "waiting": True, "recipients": RECIPIENTS},
+        {"action": "?login=0", "token": "t~t", "parts_stored": PARTS, "waiting": True, **SENT_TO},
     ),
     "busy": ("forget_busy.html", {"over": True}),
-    "deleted": ("forgotten.html", {"recipients": RECIPIENTS, "over": True}),
+    "deleted": ("forgotten.html", {**SENT_TO, "over": True}),
     "receipt": (
         "receipt.html",
         {
