@@ -20,12 +20,11 @@ from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
 from broker.adapters.web.login import (
     claim,
-    consent,
     library_login,
     login,
     logout,
     mailbox_proof,
-    shared_computer,
+    step_answers,
 )
 from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
 from broker.adapters.web.network_limits import Campus, NetworkLimits
@@ -36,7 +35,7 @@ from broker.adapters.web.pages.pictures import Pictures
 from broker.adapters.web.pages.pictures import blueprint as picture_blueprint
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
+from broker.adapters.web.signup import sign_up_pages
 from broker.app import configured_texts, staff_view
 from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
@@ -158,9 +157,7 @@ def _blueprints(
         yield staff_view.blueprint(parts, staff_door)
     given_consents = GivenConsents(parts.enrolment_ports.persons, parts.keys.index, parts.services)
     yield login.blueprint(entry)
-    yield consent.blueprint(ports, pages, entry)
-    yield shared_computer.blueprint(ports, entry)
-    yield sign_up_and_upgrade.blueprint(ports, pages, entry)
+    yield step_answers.blueprint(ports, pages, entry)
     yield error_url_page.blueprint(ports, pages)
     yield start_page.blueprint(ports.base_url, ports.cookies, ports.upstreams)
     yield claim.blueprint(claim.ClaimPages(ports, pages, entry, parts.claims))

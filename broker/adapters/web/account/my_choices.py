@@ -16,11 +16,11 @@ from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.page_links import national_eid_label
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.event_routes import EventKind
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import LegalBasis
@@ -142,7 +142,17 @@ class MyChoices:
         if offers.get(service) == wanted:
             receipt = self.consents.take_back(person, service, language(), now)
             if receipt:
-                ports.tell(_taken_back(transaction, service, receipt, now))
+                is_withdrawn = receipt.event is ReceiptEvent.WITHDRAWN
+                ports.tell_login(
+                    EventKind.CONSENT_TAKEN_BACK,
+                    transaction,
+                    {"service": service, "answer": str(receipt.event)},
+                    audit=AuditEventKind.CONSENT_WITHDRAWN
+                    if is_withdrawn
+                    else AuditEventKind.NOTICE_FORGOTTEN,
+                    service=service,
+                    about=receipt.record_id,
+                )
         return self._page(transaction, service)
 
     def _left(self, held: Held) -> Response:
@@ -312,18 +322,6 @@ def _reason(cards: Sequence[Card], ended: Card | None) -> str:
     if ended:
         return ended.latest.event
     return "" if cards else "none"
-
-
-def _taken_back(
-    transaction: Transaction, service: str, receipt: Receipt, now: datetime
-) -> BrokerEvent:
-    kind = AuditEventKind.NOTICE_FORGOTTEN
-    about = receipt.record_id
-    if receipt.event is ReceiptEvent.WITHDRAWN:
-        kind = AuditEventKind.CONSENT_WITHDRAWN
-    audit = of_login(kind, now, transaction.names, service=service, about=about)
-    facts = {"reference": transaction.reference, "service": service, "answer": str(receipt.event)}
-    return BrokerEvent(EventKind.CONSENT_TAKEN_BACK, facts, audit)
 
 
 def _receiver(service: Service) -> ResponsibleParty:

@@ -13,9 +13,9 @@ from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.errors import FormRefused, TransactionGone
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.event_routes import EventKind
 from broker.core.identity.rights import Right
 from broker.core.login.transaction import Transaction
 from broker.use_cases.arrived_login import read_and_decide
@@ -119,7 +119,12 @@ class OwnRecordPages:
                 **shown,
             )
         as_file = request.args.get("format") == "json" and not transaction.shared
-        self._record_shown(transaction, "file" if as_file else "page")
+        self.ports.tell_login(
+            EventKind.RECORDS_SHOWN,
+            transaction,
+            {"as": "file" if as_file else "page"},
+            audit=AuditEventKind.RECORDS_SHOWN,
+        )
         if as_file:
             return attach_json(export, "what-is-kept.json")
         return _page(
@@ -143,9 +148,8 @@ class OwnRecordPages:
             raise TransactionGone("the login is too old, or names nobody")
         if not self._has_right(transaction):
             raise FormRefused("a login without the right to delete")
-        audit = of_login(AuditEventKind.FORGET_ASKED, now, transaction.names)
-        facts = {"reference": transaction.reference}
-        ports.tell(BrokerEvent(EventKind.FORGET_ASKED, facts, audit))
+        kind = AuditEventKind.FORGET_ASKED
+        ports.tell_login(EventKind.FORGET_ASKED, transaction, audit=kind)
         found = self.stored.find_of_person(person.id)
         export = self.stored.export(found)
         try:
@@ -166,11 +170,6 @@ class OwnRecordPages:
         """Return whether the login may see and delete what is stored."""
         arrived = read_and_decide(self.ports.broker.rules, transaction, self.ports.now())
         return arrived is not None and arrived.decision.has(Right.MANAGE_STORED_DATA)
-
-    def _record_shown(self, transaction: Transaction, shape: str) -> None:
-        audit = of_login(AuditEventKind.RECORDS_SHOWN, self.ports.now(), transaction.names)
-        facts = {"reference": transaction.reference, "as": shape}
-        self.ports.tell(BrokerEvent(EventKind.RECORDS_SHOWN, facts, audit))
 
 
 def attach_json(record: Mapping[str, Any], name: str) -> Response:

@@ -14,10 +14,10 @@ from broker.adapters.web.pages.page_links import national_eid_label, with_query
 from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
 from broker.core.errors import CookiesNeeded, FormRefused, LibraryUnavailable, TokenRefused
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.event_routes import EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
@@ -141,8 +141,7 @@ class PinPages:
             return self._asking(held, "account_busy", shown_again(text))
         transaction = held.transaction
         by = "cpr" if is_cpr(typed) else "number"
-        facts = {"reference": transaction.reference, "by": by}
-        self.ports.tell(BrokerEvent(EventKind.PIN_ASKED, facts))
+        self.ports.tell_login(EventKind.PIN_ASKED, transaction, {"by": by})
         back = service_to_return_to(self.ports, transaction)
         return self._page("pin_asked.html", held, reason="asked", back=back, **self._ways(held))
 
@@ -174,10 +173,9 @@ class PinPages:
         )
         if not is_set:
             return response
-        now = self.ports.now()
-        audit = of_login(AuditEventKind.PIN_CHOSEN, now, held.transaction.names, borrower=number)
-        facts = {"reference": held.transaction.reference}
-        self.ports.tell(BrokerEvent(EventKind.PIN_CHOSEN, facts, audit))
+        self.ports.tell_login(
+            EventKind.PIN_CHOSEN, held.transaction, audit=AuditEventKind.PIN_CHOSEN, borrower=number
+        )
         if form.value("own", "") and not held.transaction.shared:
             browser = self.choices.browsers.remember(number)
             self.ports.cookies.remember_browser(request, response, browser)

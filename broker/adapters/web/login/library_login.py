@@ -1,7 +1,6 @@
 """The library account as a way to log in: number and PIN, and a mailed code in unknown browsers."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from flask import Blueprint, redirect, request
@@ -16,11 +15,11 @@ from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.sign_up_result import pin_url
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of, shown_again
 from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused, TokenRefused
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.event_routes import EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.pins.library_login import LibraryLogins, LoginAttempt
@@ -126,7 +125,7 @@ class LibraryLoginPages:
         try:
             borrower = self.logins.try_code(form.value("code", ""), _browser(held))
         except CodeRefused as refused:
-            self.ports.tell(_refused(held.transaction, refused.cause, self.ports.now()))
+            self._tell_refused(held.transaction, refused.cause)
             return self._code_page(held, refused.cause)
         response = self._joined(held, borrower)
         if form.value("own", "") and not held.transaction.shared:
@@ -138,7 +137,13 @@ class LibraryLoginPages:
         ports = self.ports
         held, arrival_token = ports.broker.verified(held, str(ports.local), borrower, ports.now())
         transaction = held.transaction
-        ports.tell(_verified(transaction, borrower, ports.now()))
+        ports.tell_login(
+            EventKind.PIN_VERIFIED,
+            transaction,
+            {"service": transaction.request.service},
+            audit=AuditEventKind.PIN_VERIFIED,
+            borrower=borrower.number,
+        )
         response = self.pages.show(held)
         ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
         return response
@@ -146,7 +151,7 @@ class LibraryLoginPages:
     def _form(self, held: Held, problem: str = "", form: SubmittedForm | None = None) -> Response:
         transaction = held.transaction
         if problem:
-            self.ports.tell(_refused(transaction, problem, self.ports.now()))
+            self._tell_refused(transaction, problem)
         typed = shown_again(form.value("identifier", "")) if form else ""
         return self._page("pin_login.html", held, problem, identifier=typed)
 
@@ -180,23 +185,17 @@ class LibraryLoginPages:
         response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
         return response
 
+    def _tell_refused(self, transaction: Transaction, reason: str) -> None:
+        """Tell of a form that let nobody in."""
+        facts = {"reason": reason, "route": "pin"}
+        if reason.startswith(("pin_number", "pin_missing", "code_malformed", "page_")):
+            self.ports.tell_login(EventKind.PIN_FORM_INCOMPLETE, transaction, facts)
+            return
+        audit = AuditEventKind.REFUSED
+        self.ports.tell_login(EventKind.PIN_REFUSED, transaction, facts, audit=audit, reason=reason)
+
 
 def _browser(held: Held) -> str:
     if held.transaction.browser is None:
         raise BrowserUnmatched("a login that no browser has come for")
     return held.transaction.browser
-
-
-def _verified(transaction: Transaction, borrower: Borrower, now: datetime) -> BrokerEvent:
-    facts = {"reference": transaction.reference, "service": transaction.request.service}
-    audit = of_login(AuditEventKind.PIN_VERIFIED, now, transaction.names, borrower=borrower.number)
-    return BrokerEvent(EventKind.PIN_VERIFIED, facts, audit)
-
-
-def _refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
-    """Return the event of a form that let nobody in."""
-    facts = {"reference": transaction.reference, "reason": reason, "route": "pin"}
-    if reason.startswith(("pin_number", "pin_missing", "code_malformed", "page_")):
-        return BrokerEvent(EventKind.PIN_FORM_INCOMPLETE, facts)
-    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
-    return BrokerEvent(EventKind.PIN_REFUSED, facts, audit)

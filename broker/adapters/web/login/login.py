@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from flask import Blueprint, Request, redirect, request
@@ -18,16 +18,18 @@ from broker.core.errors import (
     NO_PASSIVE,
     BrowserUnmatched,
     CookiesNeeded,
+    FormRefused,
     LoginCookieMissing,
     MessageRefused,
     NetworkBusy,
     StoreUnavailable,
 )
-from broker.core.login.steps import Issue, Refuse
+from broker.core.login.steps import Issue, Refuse, Step
 from broker.core.login.transaction import Errand, Outstanding, Transaction
 from broker.use_cases.records import MOST_TRIES
 from broker.use_cases.transactions import Held, TransactionOfOthers
 
+S = TypeVar("S", bound=Step)
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
 _MOST_POSTED_AGAIN: Final = 32 * 1024
 
@@ -43,10 +45,11 @@ def query_of(received: Request) -> str:
 
 
 def blueprint(login: "LoginEndpoints") -> Blueprint:
-    """Return ``/saml/idp/sso``, ``/saml/sp/<upstream>/acs`` and ``/login/<transaction>``."""
+    """Return what begins a login or sign-up, the ACS, and ``/login/<transaction>``."""
     routes = Blueprint("login", __name__)
     both = ["GET", "POST"]
     routes.route("/saml/idp/sso", methods=both)(login.sso)
+    routes.get("/sign-up/begin")(login.begin_sign_up)
     routes.post("/saml/sp/<upstream>/acs")(login.acs)
     routes.get("/login/<name>")(login.show)
     routes.route("/login/<name>/upstream", methods=both)(login.upstream)
@@ -97,6 +100,27 @@ class LoginEndpoints:
         held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
             return self.pages.outgoing.away(held, outstanding)
+        return redirect(self.pages.url(held.transaction), 303)
+
+    def begin_sign_up(self) -> Response:
+        """Begin a sign-up with the affiliation that the person named: an intent.
+
+        Source: docs/reference/design.md#invariant-7.
+        """
+        ports = self.ports
+        ports.limits.count_beginning(request)
+        query = request.args
+        affiliation = query.get("affiliation", "")
+        if affiliation not in ports.broker.rules.affiliations():
+            raise FormRefused("no such affiliation")
+        held = ports.broker.begin_errand(
+            Errand.SIGN_UP,
+            ports.now(),
+            intent=affiliation,
+            upstream=query.get("upstream"),
+            back=query.get("service"),
+            shared=ports.shared(request),
+        )
         return redirect(self.pages.url(held.transaction), 303)
 
     def acs(self, upstream: str) -> Response:
@@ -207,6 +231,32 @@ class LoginEndpoints:
         if not self.ports.cookies.brings_login_cookie(request, held.transaction):
             raise LoginCookieMissing("the login cookie of this authentication is missing")
         return self.ports.broker.resumed(held, self.ports.now())
+
+    def show_at(
+        self, kind: type[S], show: Callable[[Held, S], Response]
+    ) -> Callable[[str], Response]:
+        """Return the endpoint that shows a step of ``kind``, or leads to whatever is next."""
+
+        def show_step(name: str) -> Response:
+            held = self.of_person(name)
+            step = self.ports.broker.step(held, self.ports.now())
+            if isinstance(step, kind):
+                return show(held, step)
+            return redirect(self.pages.url(held.transaction), 303)
+
+        return show_step
+
+    def answer_to(
+        self, purpose: str, answer: Callable[[Held, SubmittedForm], Response]
+    ) -> Callable[[str], Response]:
+        """Return the endpoint that takes the form of a person's own login."""
+
+        def take_answer(name: str) -> Response:
+            held = self.of_person(name)
+            form = self.ports.forms.read(request, held.transaction, purpose, self.ports.now())
+            return answer(held, form)
+
+        return take_answer
 
     def url_to(self, transaction: Transaction, upstream: str) -> str:
         """Return our own address that leads to ``upstream``.

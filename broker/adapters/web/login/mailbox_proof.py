@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
@@ -14,7 +14,7 @@ from broker.adapters.web.pages.page_links import with_query
 from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.errors import (
     AddressRefused,
     AddressTaken,
@@ -24,7 +24,7 @@ from broker.core.errors import (
     TokenRefused,
     TooMany,
 )
-from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
+from broker.core.event_routes import EventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import LONGEST, typed
 from broker.core.identity.mailbox_proofs import Mailing
@@ -83,7 +83,7 @@ def blueprint(
     """Return ``/login/<transaction>/proof``."""
     proof = MailboxProofPages(ports, pages, login, proving, persons)
     routes = Blueprint("proof", __name__)
-    routes.get("/login/<name>/proof")(proof.ask)
+    routes.get("/login/<name>/proof")(login.show_at(ProveMailbox, proof.ask))
     routes.post("/login/<name>/proof")(proof.answer)
     return routes
 
@@ -98,12 +98,8 @@ class MailboxProofPages:
     proving: MailboxProof
     persons: ProofOwners
 
-    def ask(self, name: str) -> Response:
+    def ask(self, held: Held, step: ProveMailbox) -> Response:
         """Ask for an address, or for the code that was mailed to it."""
-        held = self.login.of_person(name)
-        step = self.ports.broker.step(held, self.ports.now())
-        if not isinstance(step, ProveMailbox):
-            return redirect(self.pages.url(held.transaction), 303)
         return self._page(held, step, _FormState())
 
     def answer(self, name: str) -> Response:
@@ -154,8 +150,7 @@ class MailboxProofPages:
             lasts=step.lasts,
             now=now,
         )
-        facts = {"reference": transaction.reference, "proof": step.name}
-        self.ports.tell(BrokerEvent(EventKind.PROOF_MAILED, facts))
+        self.ports.tell_login(EventKind.PROOF_MAILED, transaction, {"proof": step.name})
         return redirect(self.pages.url(transaction, "proof"), 303)
 
     def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
@@ -170,7 +165,13 @@ class MailboxProofPages:
             domains=step.domains,
             remembered_for=self.persons.remembered_for(held, step.name, now),
         )
-        self.ports.tell(_mailbox_proved(held.transaction, step.name, now))
+        self.ports.tell_login(
+            EventKind.MAILBOX_PROVED,
+            held.transaction,
+            {"proof": step.name},
+            audit=AuditEventKind.PROVED,
+            about=step.name,
+        )
         return self.pages.show(self.persons.looked_up(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:
@@ -191,7 +192,7 @@ class MailboxProofPages:
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)
         reason = _reason(error)
-        ports.tell(_proof_refused(transaction, reason, now))
+        ports.tell_proof_refused(transaction, "proof", reason)
         address = form.value("address", mailing.address if mailing else "")
         other = form.value("do") == "mail"
         return self._page(held, step, _FormState(reason, error.http, address, other))
@@ -199,17 +200,21 @@ class MailboxProofPages:
     def _page(self, held: Held, step: ProveMailbox, state: _FormState) -> Response:
         mailing = held.transaction.mailing
         fresh = mailing if _is_fresh(mailing, step, self.ports.now()) else None
-        response = self._shown(
+        transaction = held.transaction
+        response = self.pages.page(
             "proof.html",
-            held,
-            step.name,
+            "proof",
+            transaction,
+            reason=step.name,
+            action=self.pages.url(transaction, "proof"),
+            token=self.ports.forms.token(transaction, "proof", self.ports.now()),
             mailing=fresh,
             asking=state.other or fresh is None,
             domains=step.domains,
             optional=step.optional,
             address=_shown_address(state.address, mailing, step),
             problem=state.problem,
-            about=self._about(held.transaction, step),
+            about=self._about(transaction, step),
         )
         response.status_code = state.http
         return response
@@ -222,22 +227,6 @@ class MailboxProofPages:
         # Its button begins the sign-up anew, which must end at the same service.
         query = {"service": transaction.back, "login": f"{transaction.id}/proof"}
         return with_query(f"{sign_up}/hospital/kaldemail", query)
-
-    def _shown(self, template: str, held: Held, reason: str, **values: object) -> Response:
-        transaction = held.transaction
-        now = self.ports.now()
-        page = render_template(
-            template,
-            step="proof",
-            shared=transaction.shared,
-            reason=reason,
-            reference=transaction.reference,
-            now=now,
-            action=self.pages.url(transaction, "proof"),
-            token=self.ports.forms.token(transaction, "proof", now),
-            **values,
-        )
-        return Response(page, mimetype="text/html")
 
 
 def _mailing_of(held: Held, step: ProveMailbox) -> Mailing:
@@ -260,22 +249,6 @@ def _shown_address(typed_before: str, mailing: Mailing | None, step: ProveMailbo
     mailed = mailing.address if mailing else ""
     address = typed_before or mailed or step.suggested or ""
     return "" if looks_like_cpr(address) else address[: 2 * LONGEST]
-
-
-def _mailbox_proved(transaction: Transaction, proof: str, now: datetime) -> BrokerEvent:
-    facts = {"reference": transaction.reference, "proof": proof}
-    audit = of_login(AuditEventKind.PROVED, now, transaction.names, about=proof)
-    return BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit)
-
-
-def _proof_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
-    reference = transaction.reference
-    facts = {"reference": reference, "reason": reason, "route": "proof"}
-    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
-    upstream = transaction.upstream
-    person = transaction.names.person
-    trace = TraceFacts(reference, now, "proof", reason, upstream, person=person)
-    return BrokerEvent(EventKind.PROOF_REFUSED, facts, audit, trace)
 
 
 def _reason(error: BrokerError) -> str:

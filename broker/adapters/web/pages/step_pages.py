@@ -20,7 +20,7 @@ from broker.adapters.web.pages.refusal_links import (
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
-from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.steps import (
     Ask,
@@ -165,6 +165,12 @@ class StepPages:
             affiliation=spoken(policy.label if policy else None),
             token=self.ports.forms.token(held.transaction, "changed", self.ports.now()),
         )
+
+    def ask_address(self, held: Held, step: ConfirmAddress) -> Response:
+        """Ask whether the address in a borrower that matches for the first time is own."""
+        token = self.ports.forms.token(held.transaction, "address", self.ports.now())
+        address = step.question.masked_address
+        return self.page("address.html", "address", held.transaction, token=token, address=address)
 
     def done(self, held: Held, step: Done) -> Response:
         """Show what a sign-up came to; redirect any other errand to the page where it is done."""
@@ -390,13 +396,5 @@ class StepPages:
     def _tell_held_up(
         self, transaction: Transaction, step: str, reason: str, refused: RefusedFacts | None = None
     ) -> None:
-        trace = TraceFacts(
-            transaction.reference,
-            self.ports.now(),
-            step,
-            reason,
-            transaction.upstream,
-            refused=refused,
-            person=transaction.names.person,
-        )
+        trace = self.ports.trace_of(transaction, step, reason, refused)
         self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
