@@ -8,6 +8,7 @@ from flask import Blueprint
 from broker.adapters.web.admin.staff_cases import StaffCases
 from broker.adapters.web.admin.staff_cookie import StaffCookie
 from broker.adapters.web.admin.staff_door import StaffDoor
+from broker.adapters.web.admin.staff_policies import StaffReferences, StaffTrials
 from broker.adapters.web.admin.staff_ports import (
     ExplainedRefusal,
     LoginToTry,
@@ -15,8 +16,6 @@ from broker.adapters.web.admin.staff_ports import (
     TriedLogin,
     TryableLogins,
 )
-from broker.adapters.web.admin.staff_references import StaffReferences
-from broker.adapters.web.admin.staff_trials import StaffTrials
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.app import enrolment_operations, refusal_explanations, trial_text
 from broker.app.assembly import Parts, now

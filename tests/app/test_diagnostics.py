@@ -16,7 +16,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from broker.adapters.web.page_layout import Imprint
-from broker.adapters.web.pages.pictures import Pictures
+from broker.adapters.web.public_pages import Pictures
 from broker.app import configured_texts, diagnostics, fault_accounts, health_probe, readiness
 from broker.app.assembly import Parts, assemble, now
 from broker.app.enrolment_operations import describe_person, find_person

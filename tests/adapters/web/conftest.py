@@ -14,8 +14,8 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.refusal_links import SignUpLink
-from broker.adapters.web.pages.security_headers import protect
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Service, Text

@@ -11,8 +11,8 @@ from flask import Flask, render_template
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.web.pages.pictures import OURS, Pictures
 from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
+from broker.adapters.web.public_pages import OURS, Pictures
 from broker.adapters.web.signup.sign_up_questions import FAQ
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import Setting

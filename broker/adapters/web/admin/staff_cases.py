@@ -8,11 +8,11 @@ from flask import Blueprint
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.admin.form_problems import PROBLEMS
 from broker.adapters.web.admin.staff_door import PATH, StaffDoor
+from broker.adapters.web.admin.staff_policies import PROBLEMS
 from broker.adapters.web.admin.staff_ports import StaffPorts
-from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.core.errors import TooMany
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import masked

@@ -7,9 +7,9 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.admin.staff_cookie import StaffCookie
-from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.outgoing_saml import post_page
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import BrokerError, CookiesNeeded, MessageRefused, RequestRefused

@@ -10,8 +10,7 @@ from flask import Blueprint, Request, redirect, request
 from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.form_tokens import SubmittedForm
-from broker.adapters.web.pages.security_headers import same_origin
+from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import (

@@ -1,11 +1,13 @@
 """The consent and notice screen of a step: labels and masked values, nothing else of the person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from broker.adapters.web.pages import role_words
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
+
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
@@ -131,8 +133,8 @@ class _RowMaker:
 
     def _shown(self, name: str, value: str) -> ShownValue:
         words = ""
-        if name in role_words.ATTRIBUTES:
-            words = role_words.role_in_words(value, self.institutions, self.language)
+        if name in _ROLE_ATTRIBUTES:
+            words = role_in_words(value, self.institutions, self.language)
         return ShownValue(words, value) if words else ShownValue(value)
 
     def _label(self, name: str) -> str:
@@ -245,3 +247,46 @@ def _party(controller: Controller | None, language: str) -> ResponsibleParty | N
     if controller is None:
         return None
     return ResponsibleParty(controller.name[language], controller.contact)
+
+
+# Attributes whose values are roles, with or without a scope (eduPerson 2.2.1, 2.2.11).
+_ROLE_ATTRIBUTES: Final = frozenset(
+    {"eduPersonScopedAffiliation", "eduPersonAffiliation", "eduPersonPrimaryAffiliation"}
+)
+_ROLES: Final[Mapping[str, LazyString]] = {
+    "student": _("student"),
+    "employee": _("employee"),
+    "faculty": _("teacher or researcher"),
+    "staff": _("technical or administrative staff"),
+    "member": _("student, employee or the like"),
+    "affiliate": _("associated person"),
+    "alum": _("former student"),
+    "library-walk-in": _("library visitor"),
+}
+
+
+def role_in_words(value: str, institutions: Iterable[Institution], language: str) -> str:
+    """Return ``employee@au.dk`` as "employee at Aarhus University"; "" for a word unknown here.
+
+    ``institutions`` are those whose names are known; a scope of none of them is named itself.
+    """
+    word, _at, scope = value.partition("@")
+    role = _ROLES.get(word.lower())
+    if role is None:
+        return ""
+    if not scope:
+        return str(role)
+    where = _institution(scope.lower(), institutions, language) or scope
+    return str(_("%(role)s at %(institution)s", role=role, institution=where))
+
+
+def _institution(scope: str, institutions: Iterable[Institution], language: str) -> str:
+    for institution in institutions:
+        if institution.label is None:
+            continue
+        label = institution.label[language]
+        if scope in institution.scopes:
+            return label
+        if scope.endswith(tuple(f".{each}" for each in institution.scopes)):
+            return f"{label} ({scope})"
+    return ""

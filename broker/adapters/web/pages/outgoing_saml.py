@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import step_events
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import Status
 from broker.core.event_routes import BrokerEvent, EventKind

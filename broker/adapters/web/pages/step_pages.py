@@ -10,6 +10,7 @@ from broker.adapters.web.pages import consent_screen, sign_up_result, step_event
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_links import national_eid_label, with_query
+from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.refusal_links import (
     admitted,
@@ -17,7 +18,6 @@ from broker.adapters.web.pages.refusal_links import (
     upstream_help_url,
     ways_to_borrower,
 )
-from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind

@@ -9,7 +9,7 @@ from flask import Request
 
 from broker.adapters.web.network_limits import NetworkLimits
 from broker.adapters.web.pages.cookies import BrowserCookies
-from broker.adapters.web.pages.form_tokens import FormTokens
+from broker.adapters.web.pages.page_security import FormTokens
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.entities import Service, Text, Upstream
 from broker.core.event_routes import BrokerEvent, EventKind, Facts, TellPort, TraceFacts

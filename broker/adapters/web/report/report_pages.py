@@ -10,9 +10,7 @@ from markupsafe import Markup
 
 from broker.adapters.translations.catalogue import in_both, translate
 from broker.adapters.translations.catalogue import marked as _
-from broker.adapters.web.report.question_texts import in_words
-from broker.adapters.web.report.release_terms import ReleaseTerms
-from broker.adapters.web.report.time_limits import time_limits
+from broker.adapters.web.report.report_terms import ReleaseTerms, in_words, time_limits
 from broker.core.entities import Service
 from broker.core.report.policy_report import PolicyReport
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from broker.adapters.web.pages.role_words import role_in_words
+from broker.adapters.web.pages.consent_screen import role_in_words
 from broker.core.entities import Institution, Text
 from broker.core.login.steps import Ask
 

@@ -10,8 +10,7 @@ import pytest
 
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report import report_pages
-from broker.adapters.web.report.question_texts import in_words
-from broker.adapters.web.report.time_limits import time_limits
+from broker.adapters.web.report.report_terms import in_words, time_limits
 from broker.core.policy.model import RegisterRule
 from broker.core.retention.table import TABLE
 from tests.plugins.reported import NASTY, reported
