@@ -122,7 +122,7 @@ def start_page(
 
 
 FAVICON: Final = "favicon"
-OURS: Final = Path(__file__).parents[1] / "static" / "favicon.svg"
+OURS: Final = Path(__file__).parent / "static" / "favicon.svg"
 _TYPES: Final = {".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon"}
 
 

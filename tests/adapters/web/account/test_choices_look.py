@@ -9,13 +9,12 @@ import pytest
 from flask import Flask, render_template
 from playwright.sync_api import Browser
 
-from broker.adapters.web.account.my_choices import Card, ConsentLine
 from broker.adapters.web.account.own_records import STORED_TEXTS, StoredPart
 from broker.adapters.web.page_layout import Imprint, install
-from broker.adapters.web.pages.consent_screen import ResponsibleParty
-from broker.core.consent.consent import ReceiptEvent
+from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Controller, Service, Text
 from broker.demo.run.loopback_server import serve_on_loopback
+from broker.use_cases.given_consents import CurrentQuestion, GivenConsent
 from tests.plugins.page_looks import FIRST, LOOKS, Look, amiss, show
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -29,32 +28,32 @@ SERVICE = Service(
     "my-loans", "https://loans.library.example", Text("My loans", "Mine lån"), ("wayf",),
     controller=Controller(Text("The library", "Det Kgl. Eksempelbibliotek"), "dpo@library.example"),
 )  # fmt: skip
-NAMES = ("Lånerkonto", "CPR-nummer", "Fornavn", "Efternavn", "Mailadresse", "Tilknytning med institution")
-GIVEN = ConsentLine(
-    "0f" * 16, ReceiptEvent.GIVEN, NOW, NAMES, "consent", NOW + timedelta(days=365), "?login=0&receipt=0f"
+SERVICES = {
+    "my-loans": SERVICE,
+    "myprint": replace(SERVICE, name="myprint", label=Text("MyPrint", "MyPrint")),
+    "self": replace(SERVICE, name="self", label=Text("Self-service", "Selvbetjening"), controller=None),
+}
+LABELS = {"mail": Text("Mail address", "Mailadresse"), "cpr": Text("CPR number", "CPR-nummer")}
+NAMES = ("borrower_number", "cpr", "mail", "eduPersonScopedAffiliation")
+GIVEN = Receipt(
+    "0f" * 16, ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", NAMES, "m", "s", NOW + timedelta(days=7300)
 )
-ONCE = replace(GIVEN, until=None)
+ONCE = replace(GIVEN, valid_until=None)
 TOLD = replace(GIVEN, event=ReceiptEvent.INFORMED, legal_basis="public_task", names=())
-LOANS = Card(
-    name="my-loans",
-    service="Mine lån",
-    receiver=ResponsibleParty("Det Kgl. Eksempelbibliotek", "databeskyttelse@eksempelbiblioteket.example"),
-    privacy_notice="https://library.example/privatliv",
-    latest=GIVEN,
-    remembered_at=NOW,
-    earlier=(ONCE, replace(ONCE, event=ReceiptEvent.REFUSED)),
-    more=12,
-    offer="withdraw",
-)
-PRINT = replace(LOANS, name="myprint", service="MyPrint", latest=TOLD, earlier=(), more=0, offer="forget")
-RULE = replace(PRINT, name="self", service="Selvbetjening", latest=replace(TOLD, legal_basis="contract"), offer=None)
-ENDED = replace(LOANS, latest=replace(ONCE, event=ReceiptEvent.WITHDRAWN), remembered_at=None, offer=None)
-AGAIN = replace(PRINT, latest=replace(TOLD, event=ReceiptEvent.FORGOTTEN, until=None), remembered_at=None, offer=None)
+NO = replace(ONCE, event=ReceiptEvent.REFUSED, event_time=NOW - timedelta(days=1))
+LOANS = GivenConsent("my-loans", (GIVEN, ONCE, *(NO,) * 16))
+PRINT = GivenConsent("myprint", (TOLD,))
+RULE = GivenConsent("self", (replace(TOLD, legal_basis="contract", valid_until=None),))
+ENDED = GivenConsent("my-loans", (replace(ONCE, event=ReceiptEvent.WITHDRAWN),))
+AGAIN = GivenConsent("myprint", (replace(TOLD, event=ReceiptEvent.FORGOTTEN, valid_until=None),))
+OF_SERVICES = {"services": SERVICES, "labels": LABELS, "now": NOW}
 RECORD = {
     "record_id": "0f" * 16, "policy_version": "d" * 64, "set_hash": f"k1.{'ab' * 32}", "user_ref": f"k1.{'cd' * 32}",
     "notice_version": f"k1.{'ef' * 32}", "language": "da", "optional_not_chosen": ["title"],
 }  # fmt: skip
 LISTED = {
+    **OF_SERVICES,
+    "most_earlier": 5,
     "see": "?do=kept",
     "ended": None,
     "action": "?login=0",
@@ -83,11 +82,11 @@ KEPT = {
     "kept": {"login": "0"},
 }
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
-    "list": ("choices.html", {**LISTED, "cards": [LOANS, PRINT, RULE]}),
-    "withdrawn": ("choices.html", {**LISTED, "cards": [ENDED, PRINT], "ended": ENDED}),
-    "forgotten": ("choices.html", {**LISTED, "cards": [AGAIN], "ended": AGAIN}),
-    "once": ("choices.html", {**LISTED, "cards": [replace(LOANS, latest=ONCE)]}),
-    "none": ("choices.html", {**LISTED, "cards": []}),
+    "list": ("choices.html", {**LISTED, "choices": [LOANS, PRINT, RULE]}),
+    "withdrawn": ("choices.html", {**LISTED, "choices": [ENDED, PRINT], "ended": ENDED}),
+    "forgotten": ("choices.html", {**LISTED, "choices": [AGAIN], "ended": AGAIN}),
+    "once": ("choices.html", {**LISTED, "choices": [GivenConsent("my-loans", (ONCE,))]}),
+    "none": ("choices.html", {**LISTED, "choices": []}),
     "begin": ("choices_begin.html", {"ways": [("?with=wayf", "Universitetslogin (WAYF)"), ("?with=nemid", "NemID")]}),
     "kept_begin": ("kept_begin.html", WAYS),
     "kept": ("kept.html", KEPT),
@@ -102,14 +101,13 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "receipt": (
         "receipt.html",
         {
-            "card": LOANS,
+            **OF_SERVICES,
+            "choice": GivenConsent("my-loans", (GIVEN,)),
             "record": RECORD,
-            "declined": ("Titel",),
             "back": "?login=0",
             "file": "?f",
             "kept": {},
-            "purpose": "Så du kan se og forny dine lån.",
-            "giver": "Aarhus Universitet",
+            "today": CurrentQuestion(Text("So that you see your loans.", "Så du kan se dine lån."), SERVICE.controller),
         },
     ),
 }
@@ -158,7 +156,7 @@ def test_each_button_says_which_service_it_is_for(address: str, chromium: Browse
     with chromium.new_context() as opened:
         page = opened.new_page()
         page.goto(f"{address}/list?lang=en")
-        assert page.get_by_role("button", name="Withdraw consent – Mine lån").count() == 1
+        assert page.get_by_role("button", name="Withdraw consent – My loans").count() == 1
         assert page.get_by_role("button", name="Tell me again next time – MyPrint").count() == 1
         assert page.get_by_role("button", name="Log out", exact=True).count() == 1
         assert page.get_by_role("button").count() == 3
