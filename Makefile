@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-pro
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow full interop libraries faults first-day kills check static programs peers bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries first-day kills check static programs peers bench satosa fuzz lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -102,10 +102,6 @@ interop: $(VENV)/test.stamp programs peers
 # The laws of the port of library systems on each that is supplied, or on yours (docs/library-systems.md); prints a table.
 libraries: $(VENV)/test.stamp
 	$(BIN)/python -m pytest --quiet --no-header -n 0 -p tests.plugins.library_suite.table tests/conformance/library_systems $(ARGS)
-
-# Each call that an enrolment sends to Alma and Koha with each fault, survived or died of, on both stores; prints a table.
-faults: $(VENV)/test.stamp programs
-	FAULT_CELLS=all $(PYTEST) -p tests.plugins.fault_matrix.table tests/use_cases/borrowers/test_faults_on_the_wire.py $(ARGS)
 
 # 5,000 first logins at a library of 40,000 borrowers; prints how many get in, claim their account or become a case.
 first-day: $(VENV)/test.stamp

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event, Semaphore
 
+from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.library_systems.entry_points import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
@@ -75,7 +76,7 @@ class Parts:
     maps: attribute_maps.AttributeMaps
     policies: live_policies.LivePolicies
     store: Store
-    trail: Trail
+    trail: StoredAuditLog
     tell: TellPort
     library: LibrarySystem
     register: PersonRegister | None
@@ -161,7 +162,7 @@ def assemble(settings: config.Config) -> Parts:
         maps=opened.maps,
         policies=opened.policies,
         store=store,
-        trail=trail.kept,
+        trail=opened.trail,
         tell=trail.tell,
         library=ports.library,
         register=opened.register,
@@ -203,7 +204,7 @@ class _Opened:
     metadata: LiveMetadata
     maps: attribute_maps.AttributeMaps
     store: Store
-    trail: Trail
+    trail: StoredAuditLog
     library: LibrarySystem
     register: PersonRegister | None
     services: Mapping[str, Service]
@@ -328,7 +329,7 @@ def _pins(
 
 def _trail(
     settings: config.Config, keys: key_ring.KeyRing | None, store: Store | None
-) -> Trail | None:
+) -> StoredAuditLog | None:
     return open_sinks.kept_trail(settings, keys, store) if keys and store else None
 
 
@@ -364,7 +365,7 @@ def _messages(settings: config.Config) -> MessageLog | None:
     if log is None:
         return None
     tell = application_log.tell
-    return MessageLog(log.folder, log.public_key, required=log.required, tell=tell)
+    return MessageLog(log.folder, log.public_key, tell=tell)
 
 
 def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:

@@ -16,13 +16,13 @@ from broker.use_cases.staff import staff_sessions
 
 
 def journal(parts: Parts) -> AuditFiles:
-    """Return the files of the trail; ConfigurationFaults where none is kept."""
-    return _kept(parts).journal
+    """Return the files of the trail."""
+    return parts.trail.journal
 
 
 def verified(parts: Parts) -> VerificationReport:
     """Verify the whole trail, against what the store remembers of it too."""
-    trail = _kept(parts)
+    trail = parts.trail
     return verify(trail.journal, trail.anchors.links(now()))
 
 
@@ -33,7 +33,7 @@ def anchored_in_store(folder: Path, key: Path) -> VerificationReport:
 
 def accepted(parts: Parts) -> int:
     """Write that the findings of ``verified`` have been seen, and return how many there are."""
-    trail = _kept(parts)
+    trail = parts.trail
     report = verified(parts)
     if report.findings:
         trail.journal.accept(now(), [finding.mark for finding in report.findings])
@@ -52,7 +52,7 @@ def events(
 
     Oldest first. ConfigurationFaults where there is no staff view.
     """
-    trail = _kept(parts)
+    trail = parts.trail
     search = _search(parts, trail)
     if reference is not None:
         return tuple(search.by_reference(reference, now()))
@@ -65,7 +65,7 @@ def events(
 
 def erased(parts: Parts, *, reference: str | None = None, borrower: str | None = None) -> int:
     """Delete every key of the person of a page's reference, or of a borrower; return how many."""
-    trail = _kept(parts)
+    trail = parts.trail
     moment = now()
     if reference is not None:
         groups = _search(parts, trail).groups_of(reference, moment)
@@ -99,9 +99,3 @@ def _of_staff(parts: Parts, eppn: str) -> str:
     if admin is None:
         raise ConfigurationFaults([Fault("admin", "is not there: there is no staff view")])
     return staff_sessions.staff_id_of(parts.keys.index, admin.rules(), eppn)
-
-
-def _kept(parts: Parts) -> StoredAuditLog:
-    if not isinstance(parts.trail, StoredAuditLog):
-        raise ConfigurationFaults([Fault("audit.on", "is false: no trail is kept")])
-    return parts.trail

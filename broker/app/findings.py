@@ -76,13 +76,6 @@ def _with_feed(finding: str) -> str:
     return finding
 
 
-def _audit(parts: Parts) -> Iterator[str]:
-    if parts.config.audit.required:
-        return  # among readiness already
-    for fault in parts.trail.faults():
-        yield f"audit: {fault}"
-
-
 def _work(parts: Parts) -> Iterator[str]:
     """Yield what is amiss with the work beside the logins; that there is none only where some do.
 
@@ -159,7 +152,7 @@ def _direct_eid(upstream: Upstream) -> Iterator[str]:
 
 def _message_log(parts: Parts) -> Iterator[str]:
     if parts.messages and not parts.config.message_log_upstreams():
-        what = "no upstream has profile oiosaml3, and message_log.upstreams names none"
+        what = "no upstream has profile oiosaml3"
         yield f"message_log keeps nothing: {what}"
 
 
@@ -201,7 +194,6 @@ def _keys(parts: Parts) -> Iterator[str]:
 
 _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _keys,
-    _audit,
     _work,
     _policies,
     library_findings.findings,

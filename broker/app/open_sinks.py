@@ -17,7 +17,6 @@ from broker.adapters.observability.event_sinks import (
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
 from broker.adapters.saml.keys import key_ring
-from broker.core.audit_events import NO_TRAIL
 from broker.core.event_routes import Sink
 from broker.core.ports import Store, Trail
 from broker.files.settings.config import Config
@@ -40,22 +39,17 @@ def told_trail(trail: Trail, store: Store, startup: EventSinks) -> RoutedAuditLo
     return RoutedAuditLog(EventSinks(sinks).tell, trail)
 
 
-def kept_trail(settings: Config, ring: key_ring.KeyRing, store: Store) -> Trail:
+def kept_trail(settings: Config, ring: key_ring.KeyRing, store: Store) -> audit_log.StoredAuditLog:
     """Return the audit trail that is configured; ConfigurationFaults where it cannot be kept."""
-    table = settings.audit
-    if not table.on:
-        return NO_TRAIL
     # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail
     # of its own.
     machine = platform.node()
     if settings.store.url.startswith("sqlite:"):
         machine = ""
     return audit_log.open_audit_log(
-        Path(table.folder),
+        Path(settings.audit.folder),
         ring.audit,
         PersonKeys(store, ring.index),
         Anchors(store, machine),
         application_log.tell,
-        required=table.required,
-        sync=table.sync,
     )

@@ -90,10 +90,8 @@ class MachineAuditLog:
 def open_stored_data(parts: Parts) -> StoredData:
     """Return the stored data of persons over the parts of a broker."""
     kept = parts.trail
-    audit_log = None
-    if isinstance(kept, StoredAuditLog):
-        search = EventSearch(kept.journal, kept.person_keys, parts.store)
-        audit_log = MachineAuditLog(kept, search)
+    search = EventSearch(kept.journal, kept.person_keys, parts.store)
+    audit_log = MachineAuditLog(kept, search)
     persons = parts.enrolment_ports.persons
     forgotten = ForgottenFile(parts.config.state)
     return StoredData(persons, audit_log, forgotten, parts.services, now)

@@ -90,8 +90,6 @@ def _receiver(table: ReceiverTable) -> ReceiverAnswers:
 def _protection(settings: Config) -> Protection:
     return Protection(
         https=settings.secure,
-        trail=settings.audit.on,
-        trail_required=settings.audit.required,
         message_log=settings.message_log is not None,
         shared_store=not settings.store.url.startswith(_SQLITE),
     )

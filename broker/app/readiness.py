@@ -31,7 +31,7 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
     }
     if parts.messages:
         faults["messages"] = parts.messages.faults()
-    faults["audit"] = parts.trail.faults() if parts.config.audit.required else ()
+    faults["audit"] = parts.trail.faults()
     return faults
 
 

@@ -13,8 +13,7 @@ def bare(settings: Config) -> Store:
     table = settings.store
     durable_files.make_state(settings.state)
     folder = settings.keys.parent
-    accepts, replicas = table.accept_loss, table.replicas
-    return open_store(table.url, folder, accept_loss=accepts, replicas=replicas)
+    return open_store(table.url, folder, accept_loss=table.accept_loss)
 
 
 def sealed(store: Store | None, ring: key_ring.KeyRing | None) -> Store | None:

@@ -1,25 +1,23 @@
 """Reads attribute_maps/: the map of every wire vocabulary, and the labels that people are shown."""
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from broker.core.entities import Text, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.canonical_attributes import OURS, AttributeMap, MapRow
 from broker.core.login.authn_context import LOA
-from broker.files.checked_files import Flag, Shape, Version, line, validated
+from broker.files.checked_files import Flag, Shape, line, validated
 from broker.files.editor_schemas import JsonSchema, schema_of
 from broker.files.strict_yaml import YamlNode, read_file
 
 LABELS: Final = "labels.yaml"
 # What editors show about the two kinds of files.
-_MAP: Final = "How the attributes of one vocabulary are named on the wire, each attribute in a row."
+_MAP: Final = "The names of attributes on the wire and our names for them, one pair a line."
 _LABELS: Final = "What people are shown each attribute called."
 # Without one of them everybody is refused: always, or once it comes and cannot be read
 # (core/identity/national_eid.py).
@@ -28,40 +26,21 @@ _NATIONAL_EID_ATTRIBUTES: Final = frozenset(
 )
 
 
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"no regular expression: {error.msg}") from None
-    return pattern
-
-
 _Filled = Annotated[str, Field(min_length=1)]
-_Pattern = Annotated[str, BeforeValidator(_compiles)]
-_ScopeRule = Literal["exact", "sub"]
-
-
-class RowShape(Shape):
-    """One attribute: its name on the wire, our name for it, and the shape of its values."""
-
-    wire: _Filled
-    name: _Filled
-    single: Flag = False
-    pattern: _Pattern | None = None
-    scope: _ScopeRule | None = None
-    identity: Flag = False
-    opaque: Flag = False
-    friendly: str | None = None
-    prefix: str = ""
 
 
 class MapShape(Shape):
-    """One map: how the attributes of one vocabulary are named on the wire."""
+    """One map: our names for what an upstream sends, or the names under which a service gets it."""
 
-    version: Version
-    face: Literal["upstream", "service"]
+    reads: dict[_Filled, _Filled] = Field(default_factory=dict)  # name on the wire: our name
+    writes: dict[_Filled, _Filled] = Field(default_factory=dict)  # our name: name on the wire
     complete: Flag = False
-    attributes: tuple[RowShape, ...] = Field(min_length=1)
+
+    def rows(self) -> tuple[MapRow, ...]:
+        """Return the rows of the map."""
+        read = (MapRow(wire, name) for wire, name in self.reads.items())
+        written = (MapRow(wire, name) for name, wire in self.writes.items())
+        return (*read, *written)
 
 
 class LabelShape(Shape):
@@ -74,7 +53,6 @@ class LabelShape(Shape):
 class LabelsShape(Shape):
     """The file labels.yaml."""
 
-    version: Version
     labels: dict[str, LabelShape]
 
 
@@ -156,43 +134,36 @@ def _map(path: Path, where: str) -> AttributeMap:
     faults = list(_map_faults(wire_map, node, where))
     if faults:
         raise ConfigurationFaults(faults)
-    rows = [row.model_dump() for row in wire_map.attributes]
     return AttributeMap(
-        path.stem,
-        tuple(MapRow(**row) for row in rows),
-        outgoing=wire_map.face == "service",
-        complete=wire_map.complete,
+        path.stem, wire_map.rows(), outgoing=bool(wire_map.writes), complete=wire_map.complete
     )
 
 
 def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Fault]:
-    """Yield the faults across rows: a key in two rows, and what a map of its face cannot hold."""
-    upstream = wire_map.face == "upstream"
-    if wire_map.complete and not upstream:
-        line_number = line(node, ("complete",))
-        place = f"{where}:{line_number}"
+    """Yield what a map of its direction cannot hold."""
+    if bool(wire_map.reads) == bool(wire_map.writes):
+        what = "must have either reads or writes"
+        mend = "reads is for what an upstream sends, writes for what a service gets"
+        yield Fault(f"{where}:{node.line}", what, mend)
+    if wire_map.complete and not wire_map.reads:
+        place = f"{where}:{line(node, ('complete',))}"
         yield Fault(place, "complete is for reading", "remove it from a service's map")
-
-    key = "wire" if upstream else "name"
-    rows_with = Counter(getattr(row, key) for row in wire_map.attributes)
-    for position, row in enumerate(wire_map.attributes):
-        line_number = line(node, ("attributes", position, key))
-        place = f"{where}:{line_number}"
-        value = getattr(row, key)
-        if rows_with[value] > 1:
-            what = f"{key} {value!r} stands in two rows"
-            yield Fault(place, what, "keep one")
-        if upstream:
-            yield from _upstream_row_faults(row, place)
+    for wire, name in wire_map.reads.items():
+        place = f"{where}:{line(node, ('reads', wire))}"
+        if name in OURS:
+            what = f"an upstream cannot assert {name}"
+            mend = "it comes from a proof or from the library system, never from an upstream"
+            yield Fault(place, what, mend)
+        yield from _swapped(place, name, f"{name}: our name")
+    for name, wire in wire_map.writes.items():
+        place = f"{where}:{line(node, ('writes', name))}"
+        yield from _swapped(place, name, f"{wire}: {name}")
 
 
-def _upstream_row_faults(row: RowShape, place: str) -> Iterator[Fault]:
-    if row.name in OURS:
-        what = f"an upstream cannot assert {row.name}"
-        mend = "it comes from a proof or from the library system, never from an upstream"
-        yield Fault(place, what, mend)
-    if row.prefix:
-        yield Fault(place, "prefix is for writing", "remove it from an upstream's map")
+def _swapped(place: str, name: str, right: str) -> Iterator[Fault]:
+    """Find a name on the wire where ours belongs: none of ours has a colon."""
+    if ":" in name:
+        yield Fault(place, f"{name} is a name on the wire, not one of ours", f"write {right}")
 
 
 def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:

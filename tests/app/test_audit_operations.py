@@ -1,6 +1,5 @@
 """What staff read and erase of the audit trail: the events of a borrower's persons, and of nobody else."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -11,14 +10,12 @@ from broker.app import audit_operations
 from broker.app.assembly import Parts, assemble, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
-from broker.core.errors import ConfigurationFaults
 from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from broker.use_cases.records import dump
-from tests.plugins.staff import unstaffed
 
 NUMBER = "4711"
 # Persons, and the borrower that the CPR number of each was found to have.
@@ -65,14 +62,3 @@ def test_what_is_erased_is_the_borrowers_and_nobody_elses(parts: Parts) -> None:
     assert (reasons(parts, NUMBER), reasons(parts, "4712")) == (set(), {"another"})
     assert audit_operations.erased(parts, borrower=NUMBER) == 0
     assert audit_operations.verified(parts).findings == []
-
-
-@pytest.mark.parametrize("ask", [audit_operations.journal, audit_operations.verified, audit_operations.accepted])
-def test_without_a_trail_each_question_is_a_fault_of_the_configuration(
-    setting: Setting, tmp_path: Path, ask: Callable[[Parts], object]
-) -> None:
-    """With the key that says so."""
-    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__ON": "false"}
-    parts = assemble(load(unstaffed(setting, tmp_path).config, environ))
-    with pytest.raises(ConfigurationFaults, match=r"audit\.on: is false"):
-        ask(parts)

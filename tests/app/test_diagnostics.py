@@ -175,18 +175,13 @@ def findings_after(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) ->
     return all_findings(assemble(load(file, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"})))
 
 
-@pytest.mark.parametrize("required", [True, False])
-def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_path: Path, *, required: bool) -> None:
-    """Where it is required it keeps logins out and is found once; where it is not, it is found all the same."""
+def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_path: Path) -> None:
+    """It keeps logins out and is found once."""
     folder = tmp_path / "audit"
-    environ = {
-        "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
-        "BROKER_AUDIT__FOLDER": str(folder),
-        "BROKER_AUDIT__REQUIRED": str(required).lower(),
-    }
+    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__FOLDER": str(folder)}
     parts = assemble(load(unstaffed(setting, tmp_path).config, environ))
     shutil.rmtree(folder)
-    assert bool(readiness.readiness(parts)["audit"]) is required
+    assert readiness.readiness(parts)["audit"]
     assert len([each for each in all_findings(parts) if each.startswith("audit: ")]) == 1
 
 

@@ -211,7 +211,7 @@ def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> N
         ("broker.toml", "workers = 2", "wrokers = 2", "did you mean workers?"),
         ("broker.toml", "[library]", "[library", "is not TOML"),
         ("keys/store/current", "2", "x", "names no key of this folder"),
-        ("attribute_maps/wayf.yaml", "wire:", "wier:", "did you mean 'wire'?"),
+        ("attribute_maps/wayf.yaml", "reads:", "raeds:", "did you mean 'reads'?"),
     ],
 )
 def test_hup_with_a_fault_changes_nothing(unchanged: Server, name: str, old: str, new: str, fault: str) -> None:

@@ -59,7 +59,7 @@ def test_a_map_that_reads_no_name_is_told(folder: Path) -> None:
     """Else the first login of staff would be the first to know."""
     path = folder / "attribute_maps" / "wayf.yaml"
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if "name: eduPersonPrincipalName" not in line))
+    path.write_text("".join(line for line in lines if not line.endswith(": eduPersonPrincipalName\n")))
     environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
     assert any("reads no eppn" in line for line in findings(assemble(load(folder / "broker.toml", environ))))
 
@@ -86,7 +86,7 @@ def test_an_institution_that_lets_nobody_in_is_found(folder: Path, before: str, 
     assert before in text
     config.write_text(text.replace('assurance = "low"', 'assurance = "substantial"').replace(before, after))
     lines = attribute_map.read_text().splitlines(keepends=True)
-    attribute_map.write_text("".join(line for line in lines if "name: subject-id" not in line))
+    attribute_map.write_text("".join(line for line in lines if not line.endswith(": subject-id\n")))
     environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
     findings_of_table = list(findings(assemble(load(config, environ))))
     assert [line for line in findings_of_table if found in line], findings_of_table

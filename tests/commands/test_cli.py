@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
 from tests.plugins.programs import started
 
-ROOT = Path(__file__).resolve().parents[2]
 # Commands over one enrolment, each with what follows its name.
 OF_ONE = ("show", "retry")
 COMMANDS = (
@@ -86,13 +84,6 @@ def test_a_file_that_is_not_there_is_named(run: Run, words: tuple[str, ...]) -> 
     )
 
 
-def test_an_environment_alone_is_told_its_faults_too(run: Run) -> None:
-    """A container may have no file; what is missing is listed after the hint that a file would do."""
-    lines = run("check", BROKER_LANGUAGE="en").stderr.splitlines()
-    assert lines[0].startswith("BROKER_CONFIG: is not set")
-    assert any("BROKER_BASE_URL" in line for line in lines[1:])
-
-
 def _typo(folder: Path) -> None:
     path = folder / "broker.toml"
     path.write_text(path.read_text().replace("workers", "wrokers").replace("accept_loss", "acept_loss"))
@@ -138,25 +129,6 @@ def test_a_fault_is_told_with_place_and_mend(
     assert (result.exit_code, result.stdout) == (78, "")
     for each in said:
         assert sum(each in line for line in result.stderr.splitlines()) == 1
-
-
-def test_no_upstream_at_all_is_a_fault(run: Run, folder: Path) -> None:
-    """Nobody could log in, so it is the folder that is wrong: ``check`` finds it, and ``serve`` exits with 78.
-
-    One party that cannot be used is no reason not to start.
-    """
-    text = (folder / "broker.toml").read_text()
-    for path in (folder / "metadata").glob("*.xml"):
-        path.write_text(path.read_text().replace("IDPSSODescriptor", "OtherDescriptor"))
-    found = run("check", **configured(folder))
-    assert found.exit_code == 1
-    assert "metadata: no metadata of https://wayf.demo.example is in force" in found.stdout
-    account = text[text.index("[upstreams.library]") : text.index("[services.")]
-    (folder / "broker.toml").write_text(text.replace(account, "").replace('"library", ', ""))
-    refused = run("serve", **configured(folder))
-    assert (refused.exit_code, refused.stdout) == (78, "")
-    assert "metadata: holds no upstream that can be used (put the descriptors of upstreams there)" in refused.stderr
-    assert "metadata: https://wayf.demo.example has no metadata in force" in refused.stderr
 
 
 @pytest.mark.parametrize("password", ["hunter2", "hun@ter2", "h@un@ter2"])
@@ -221,17 +193,6 @@ def test_new_keys_are_listed_without_any_configuration(run: Run) -> None:
     )
 
 
-def test_a_folder_of_before_the_audit_trail_gets_its_key_when_asked_and_once(run: Run) -> None:
-    """At an upgrade; a lost key is not replaced in passing, for every line there is would look forged."""
-    run("keys", "generate", "fresh")
-    assert run("keys", "generate", "fresh", "--audit").exit_code == 78
-    before = run("keys", "list", "fresh", "--json").stdout
-    Path("fresh/audit.key").unlink()
-    assert (run("keys", "list", "fresh").exit_code, run("keys", "generate", "fresh", "--audit").exit_code) == (78, 0)
-    after = run("keys", "list", "fresh", "--json").stdout
-    assert (before != after, len(json.loads(after))) == (True, len(json.loads(before)))
-
-
 def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
     """What was done, what comes next and when; too early is exit 1 and changes nothing; --now does not wait."""
     keys = str(folder / "keys")
@@ -249,26 +210,6 @@ def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
     hurried = run("keys", "rotate", keys, "--json", "--now", "--only", "store")
     assert [each["did"] for each in json.loads(hurried.stdout)] == ["switch"]
     assert run("keys", "rotate", keys, "--only", "person").exit_code == 2
-
-
-@pytest.mark.parametrize(("typed", "meant"), [("polcy", "policy"), ("chek", "check"), ("enrolment", "enrolments")])
-def test_a_command_misspelt_is_told_what_was_meant(run: Run, typed: str, meant: str) -> None:
-    """A noun as well, whose commands are imported only when it is asked for."""
-    result = run(typed, "list")
-    assert (result.exit_code, f"Did you mean '{meant}'" in result.stderr) == (2, True)
-
-
-def test_policies_here_need_no_configuration(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder with ``policies`` those are meant: an admin checks an edit where it is made."""
-    monkeypatch.chdir(ROOT)
-    checked = run("policy", "check")
-    assert (checked.exit_code, checked.stdout.startswith("4 policies, ")) == (0, True)
-    assert checked.stderr == "warning: names are not checked: set BROKER_CONFIG\n"
-    assert run("policy", "check", "--no-analysis", "--strict").exit_code == 1
-    assert json.loads(run("policy", "check", "--no-analysis", "--json").stdout)["policies"] == 4
-    tested = run("policy", "test")
-    names = [each["name"] for each in json.loads(run("policy", "test", "--json").stdout)]
-    assert (tested.exit_code, tested.stdout.splitlines()[-1]) == (0, f"{len(names)} examples hold")
 
 
 @pytest.mark.long("analyses the shipped policies")
@@ -341,25 +282,6 @@ def test_a_cpr_number_finds_no_enrolment(run: Run, folder: Path, command: tuple[
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "a CPR number finds nobody" in refused.stderr
     assert "0000" not in refused.stderr
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("chekc",),
-        ("check", "--jsn"),
-        ("demo", "--port-base", "65529"),
-        ("demo", "--json"),
-        ("demo", "--register", "datafordeler", "--around", "."),
-        ("demo", "--library", "alma", "--around", "."),
-        ("keys", "generate"),
-    ],
-)
-def test_a_wrong_call_is_told_as_such(run: Run, words: tuple[str, ...]) -> None:
-    """Exit code 2, and how it is written."""
-    result = run(*words)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Usage: broker")
 
 
 def test_an_error_nobody_foresaw_is_one_line_without_its_text(
@@ -439,33 +361,6 @@ def test_the_report_of_the_demo_is_json_and_nothing_else() -> None:
     assert len(logins) >= 12
 
 
-def test_the_version_is_that_of_the_package(run: Run) -> None:
-    """For a report of a fault, and for a script that installs."""
-    assert run("--version").stdout == f"broker {version('library-identity-broker')}\n"
-
-
-def test_the_configuration_can_be_named_before_the_command(
-    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It overrules the environment."""
-    monkeypatch.setenv("BROKER_CONFIG", "nothing.toml")
-    named = run("--config", str(folder / "broker.toml"), "enrolments", "list", "--json")
-    assert (named.exit_code, json.loads(named.stdout)) == (0, [])
-
-
-@pytest.mark.parametrize("before", [None, "nothing.toml"])
-@pytest.mark.parametrize("command", [["enrolments", "list"], ["enrolments", "lsit"], ["check", "--no-such-option"]])
-def test_a_named_configuration_is_of_its_command_alone(
-    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, before: str | None, command: list[str]
-) -> None:
-    """Whatever runs in the same process after it, or after its fault, reads what it read before."""
-    if before is not None:
-        monkeypatch.setenv("BROKER_CONFIG", before)
-    run("--config", str(folder / "broker.toml"), *command)
-    assert os.environ.get("BROKER_CONFIG") == before
-    assert run("enrolments", "list").exit_code == 78
-
-
 def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
     """Place, fault and mend by themselves on standard output; on standard error the lines for people stay."""
     _typo(folder)
@@ -476,16 +371,6 @@ def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
     assert {"where": where, "what": what, "mend": "did you mean workers?"} in faults
     assert len(told.stderr.splitlines()) == len(faults) == 2
     assert told.exit_code == 78
-
-
-def test_what_a_command_did_is_for_programs_too(run: Run, folder: Path) -> None:
-    """A script that retries counts; a script that makes a folder learns its file."""
-    done = run("enrolments", "retry", "--all", "x", "--json", **configured(folder))
-    assert json.loads(done.stdout) == {"reason": "x", "retried": 0}
-    assert json.loads(run("audit", "accept", "--json", **configured(folder)).stdout) == {"accepted": 0}
-    assert json.loads(run("keys", "generate", "fresh", "--json").stdout) == {"folder": "fresh"}
-    made = json.loads(run("init", "library", "--json").stdout)
-    assert made == {"config": str(Path("library/broker.toml").resolve())}
 
 
 THIRTY = """
@@ -550,25 +435,3 @@ def test_a_configuration_with_thirty_faults_is_told_thirty_faults(run: Run, fold
     assert len([each for each in faults if each["what"].startswith("unknown key 'precedense'")]) == 1
     assert not any("precedence is missing" in each["what"] for each in faults)
     assert "koha" not in {each["what"].split()[0] for each in faults}
-
-
-@pytest.mark.server
-def test_a_pipe_that_nobody_reads_ends_quietly(folder: Path) -> None:
-    """As in ``broker policy test | head -1``: no traceback, nothing on standard error."""
-    with program("policy", "test", str(folder / "policies")) as running:
-        assert running.stdout is not None
-        assert running.stderr is not None
-        running.stdout.close()
-        assert running.wait(180) == 1
-        assert running.stderr.read() == ""
-
-
-def test_ctrl_c_ends_a_command_without_a_trace(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the exit code by which a shell tells of it."""
-
-    def interrupted(_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("broker.app.findings.all_findings", interrupted)
-    result = run("check", **configured(folder))
-    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "")

@@ -12,7 +12,6 @@ KEYS = [
     {"use": "idp-signing", "bits": 3072, "until": datetime(2031, 5, 1, 12, 30, tzinfo=UTC)},
     {"use": "store [red]", "bits": 256, "until": None},
 ]
-WIDE = [{"kind": "feed", "name": "wayf", "url": "https://metadata.example/" + "a" * 60}]
 
 
 @pytest.fixture
@@ -38,52 +37,6 @@ def test_a_terminal_gets_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     head, _, *rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert head == ["use", "bits", "until"]
     assert rows == [["idp-signing", "3072", "2031-05-01", "12:30"], ["store", "[red]", "256"]]
-
-
-@pytest.mark.usefixtures("terminal")
-def test_rows_wider_than_the_terminal_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
-    """A fingerprint or an address is not cut: each fact has a line, and folds where it must."""
-    output.show([*WIDE, {"kind": "service", "name": "my-loans"}], as_json=False)
-    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
-    assert lines[:2] == [["kind", "feed"], ["name", "wayf"]]
-    assert "".join([lines[2][1], lines[3][0]]) == WIDE[0]["url"]
-    assert lines[4:] == [["kind", "name"], lines[5], ["service", "my-loans"]]
-
-
-@pytest.mark.usefixtures("terminal")
-def test_one_row_alone_is_a_list_of_its_facts(capsys: pytest.CaptureFixture[str]) -> None:
-    """As ``check --reference`` prints a trace."""
-    output.show(KEYS[:1], as_json=False, alone=True)
-    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
-    assert lines == [["use", "idp-signing"], ["bits", "3072"], ["until", "2031-05-01", "12:30"]]
-
-
-@pytest.mark.usefixtures("terminal")
-@pytest.mark.parametrize("alone", [False, True])
-def test_json_is_json_on_a_terminal_too(capsys: pytest.CaptureFixture[str], *, alone: bool) -> None:
-    """A program may run in one."""
-    output.show(KEYS[1:], as_json=True, alone=alone)
-    row = {"use": "store [red]", "bits": 256, "until": None}
-    assert json.loads(capsys.readouterr().out) == (row if alone else [row])
-
-
-def test_waiting_says_nothing_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard error of a script holds faults only."""
-    with output.waiting("checking"):
-        pass
-    assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.usefixtures("terminal")
-def test_waiting_is_shown_on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """On standard error, so that what is redirected stays clean."""
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with output.waiting("checking"):
-        pass
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert "checking" in shown.err
 
 
 @pytest.mark.parametrize(("findings", "code", "said"), [([], None, "all well\n"), (["a", "b"], 1, "a\nb\n")])

@@ -12,8 +12,8 @@ from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = attribute_maps.load(ROOT / "attribute_maps")
-LABELS = "version: 1\nlabels:\n  sn: {en: Surname, da: Efternavn}\n"
-MAP = "version: 1\nface: upstream\nattributes:\n"
+LABELS = "labels:\n  sn: {en: Surname, da: Efternavn}\n"
+MAP = "reads:\n"
 
 
 def faults(folder: Path, **files: str) -> list[str]:
@@ -26,19 +26,10 @@ def faults(folder: Path, **files: str) -> list[str]:
 
 
 def test_wayf_is_read_by_both_of_its_names() -> None:
-    """Each attribute with an OID has a row for it and one for the plain name, alike in all but the Name."""
+    """Each attribute with an OID has a row for it and one for the plain name."""
     rows = SHIPPED.maps["wayf"].rows
-    oids = {row.name for row in rows if row.wire.startswith("urn:") and row.name != "cpr"}
-    alike = {row.name: row for row in rows if not row.wire.startswith("urn:")}
-    for row in rows:
-        if row.name in oids and row.wire.startswith("urn:"):
-            other = alike[row.name]
-            assert (row.pattern, row.single, row.scope, row.identity) == (
-                other.pattern,
-                other.single,
-                other.scope,
-                other.identity,
-            )
+    oids = {row.name for row in rows if row.wire.startswith("urn:")}
+    assert oids <= {row.name for row in rows if not row.wire.startswith("urn:")}
     assert [row.wire for row in rows if row.name == "cpr"] == [
         "urn:oid:1.3.6.1.4.1.25178.1.2.15",
         "urn:oid:1.3.6.1.4.1.2428.90.1.5",
@@ -52,9 +43,10 @@ def test_identities_are_single_and_of_an_exact_scope() -> None:
 
     Source: docs/reference/attacks.md#21 and #22.
     """
-    identities = {row.name for row in SHIPPED.maps["wayf"].rows if row.identity}
-    assert identities == {"eduPersonPrincipalName", "subject-id", "pairwise-id", "schacHomeOrganization"}
-    assert all(row.single and row.scope == "exact" for row in SHIPPED.maps["wayf"].rows if row.identity)
+    identities = {row.name: row.properties for row in SHIPPED.maps["wayf"].rows if row.properties.identity}
+    scoped = {"eduPersonPrincipalName", "subject-id", "pairwise-id", "schacHomeOrganization"}
+    assert identities.keys() == scoped | {"cprUuid"}
+    assert all(identities[name].single and identities[name].scope == "exact" for name in scoped)
 
 
 def test_the_library_gets_number_and_cpr_as_it_reads_them() -> None:
@@ -66,9 +58,9 @@ def test_the_library_gets_number_and_cpr_as_it_reads_them() -> None:
     number, cpr = wire(library, "borrower_number"), wire(library, "cpr")
     assert number is not None
     assert cpr is not None
-    assert (number.wire, number.friendly) == ("urn:oid:0.9.2342.19200300.100.1.1", "uid")
+    assert (number.wire, number.friendly_name) == ("urn:oid:0.9.2342.19200300.100.1.1", "uid")
     assert cpr.written("0101010110") == "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:0101010110"
-    assert (cpr.wire, cpr.friendly) == ("urn:oid:1.3.6.1.4.1.25178.1.2.15", "schacPersonalUniqueID")
+    assert (cpr.wire, cpr.friendly_name) == ("urn:oid:1.3.6.1.4.1.25178.1.2.15", "schacPersonalUniqueID")
 
 
 def test_people_see_every_attribute_by_a_label_in_both_languages() -> None:
@@ -82,8 +74,8 @@ def test_people_see_every_attribute_by_a_label_in_both_languages() -> None:
 
 def test_only_what_is_read_is_completed(tmp_path: Path) -> None:
     """A service's map that completes names would send what nobody was shown."""
-    out = "version: 1\nface: service\ncomplete: true\nattributes:\n  - {wire: x, name: sn}\n"
-    assert faults(tmp_path, out=out) == ["out.yaml:3: complete is for reading (remove it from a service's map)"]
+    out = "complete: true\nwrites:\n  sn: x\n"
+    assert faults(tmp_path, out=out) == ["out.yaml:1: complete is for reading (remove it from a service's map)"]
     assert {name for name, each in SHIPPED.maps.items() if each.complete} == {"oiosaml2", "oiosaml3"}
 
 
@@ -94,27 +86,24 @@ def test_no_upstream_asserts_what_is_ours(tmp_path: Path, name: str) -> None:
     Source: docs/reference/design.md#5.
     """
     labels = LABELS + f"  {name}: {{en: x, da: x}}\n"
-    found = faults(tmp_path, wayf=MAP + f"  - {{wire: x, name: {name}}}\n", labels=labels)
+    found = faults(tmp_path, wayf=MAP + f"  x: {name}\n", labels=labels)
     mend = "it comes from a proof or from the library system, never from an upstream"
-    assert found == [f"wayf.yaml:4: an upstream cannot assert {name} ({mend})"]
+    assert found == [f"wayf.yaml:2: an upstream cannot assert {name} ({mend})"]
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (
-            MAP + "  - {wire: x, name: sn}\n  - {wire: x, name: sn}\n",
-            "wayf.yaml:4: wire 'x' stands in two rows (keep one)",
-        ),
-        (MAP + "  - {wire: x, name: sn, patern: y}\n", "wayf.yaml:4: unknown key 'patern' (did you mean 'pattern'?)"),
-        (MAP + "  - {wire: x, name: sn, single: yes}\n", "wayf.yaml:4: attributes.1.single: must be true or false"),
-        (MAP + "  - {wire: x, name: sn, pattern: '['}\n", "wayf.yaml:4: attributes.1.pattern: no regular expression"),
-        (MAP + "  - {wire: x, name: sn, prefix: y}\n", "wayf.yaml:4: prefix is for writing"),
-        (MAP + "  - {wire: x, name: gn}\n", "labels.yaml:2: no label for gn"),
-        (MAP + "  - {name: sn}\n", "wayf.yaml:4: attributes.1.wire is missing"),
-        (MAP.replace("upstream", "both") + "  - {wire: x, name: sn}\n", "wayf.yaml:2: face: input should be"),
-        (MAP.replace("1", "2") + "  - {wire: x, name: sn}\n", "wayf.yaml:1: version: input should be '1'"),
-        (MAP + "  []\n", "wayf.yaml:3: attributes: must not be empty"),
+        (MAP + "  x: sn\n  x: sn\n", "wayf.yaml:3: has 'x' twice (the first is in line 2)"),
+        (MAP + "  x: {name: sn}\n", "wayf.yaml:2: reads.x: must be a text"),
+        (MAP + "  - x: sn\n", "wayf.yaml:1: reads: must be a mapping"),
+        (MAP + "  x: ''\n", "wayf.yaml:2: reads.x: must not be empty"),
+        (MAP + "  sn: urn:oid:2.5.4.4\n", "wayf.yaml:2: urn:oid:2.5.4.4 is a name on the wire, not one of ours"),
+        ("writes:\n  urn:oid:2.5.4.4: sn\n", "wayf.yaml:2: urn:oid:2.5.4.4 is a name on the wire, not one of ours"),
+        (MAP + "  x: sn\nwrites:\n  sn: x\n", "wayf.yaml:1: must have either reads or writes"),
+        (MAP + "  x: sn\nscope: sub\n", "wayf.yaml:3: unknown key 'scope'"),
+        (MAP + "  x: gn\n", "labels.yaml:1: no label for gn"),
+        ("complete: true\n", "wayf.yaml:1: must have either reads or writes"),
         ("- a\n", "wayf.yaml:1: the file: must be a mapping"),
     ],
 )
@@ -125,7 +114,7 @@ def test_a_faulty_map_is_refused_with_line_and_mend(tmp_path: Path, text: str, f
 
 def test_the_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
     """Two maps and the labels, in one go."""
-    found = faults(tmp_path, a="x: 1\n", b=MAP + "  - {wire: x, name: gn}\n")
+    found = faults(tmp_path, a="x: 1\n", b=MAP + "  x: gn\n")
     assert {each.split(":")[0] for each in found} == {"a.yaml", "labels.yaml"}
 
 
@@ -133,7 +122,7 @@ def test_a_folder_without_maps_or_labels_is_refused(tmp_path: Path) -> None:
     """An empty folder is a mistake, not a request."""
     with pytest.raises(ConfigurationFaults, match="holds no attribute map"):
         attribute_maps.load(tmp_path)
-    (tmp_path / "wayf.yaml").write_text(MAP + "  - {wire: x, name: sn}\n")
+    (tmp_path / "wayf.yaml").write_text(MAP + "  x: sn\n")
     with pytest.raises(ConfigurationFaults, match=r"labels\.yaml: cannot be read"):
         attribute_maps.load(tmp_path)
 

@@ -102,7 +102,7 @@ def _attributes(of: Assertable, attribute_map: AttributeMap) -> Iterator[saml.At
             yield saml.Attribute(
                 name=row.wire,
                 name_format=row.name_format,
-                friendly_name=row.friendly or item.name,
+                friendly_name=row.friendly_name,
                 attribute_value=[_value(of, row, value) for value in item.values],
             )
 

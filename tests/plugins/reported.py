@@ -65,7 +65,7 @@ def reported() -> PolicyReport:
         upstreams=UPSTREAMS,
         answers=ANSWERS,
         library=LibrarySystemUse("koha", "frozen"),
-        protection=Protection(https=True, trail=True, trail_required=True, message_log=True, shared_store=False),
+        protection=Protection(https=True, message_log=True, shared_store=False),
         register="datafordeler",
         labels=MAPS.labels,
     )

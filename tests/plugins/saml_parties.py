@@ -330,9 +330,9 @@ def _services() -> dict[str, Service]:
 OUTGOING = AttributeMap(
     "library",
     (
-        MapRow("urn:oid:0.9.2342.19200300.100.1.1", "borrower_number", friendly="uid"),
-        MapRow("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr", prefix="urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"),
-        MapRow(CN, "cn", friendly="cn"),
+        MapRow("urn:oid:0.9.2342.19200300.100.1.1", "borrower_number"),
+        MapRow("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr"),
+        MapRow(CN, "cn"),
         MapRow("mail", "mail"),
     ),
     outgoing=True,

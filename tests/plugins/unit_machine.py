@@ -23,8 +23,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 UNIT: Final = ROOT / "deploy" / "broker.service"
 WORK_UNIT: Final = UNIT.with_name("broker-work.service")
 _CREDENTIALS: Final = "/run/credentials/broker.service"
-_SOURCE: Final = ("broker", "policies", "attribute_maps", "deploy", "docs")
-_SINGLE: Final = "policy_properties.yaml"
+_SOURCE: Final = ("broker", "deploy", "docs")
 _NEEDED: Final = ("unshare", "nsenter", "setpriv", "runuser", "useradd")
 
 # /etc is a copy, /opt and /var/lib are empty; nothing of it is seen outside.
@@ -40,7 +39,6 @@ for name in {source}; do
     mkdir $kept/opt/broker/$name
     mount --bind {root}/$name $kept/opt/broker/$name
 done
-cp {root}/{single} $kept/opt/broker
 mount --bind {venv} $kept/opt/broker/.venv
 mount --bind {python} $kept/python
 mount --rbind $kept/opt /opt
@@ -160,9 +158,7 @@ def unit_machine(kept: Path) -> Iterator[UnitMachine]:
     refusal = _refusal()
     if refusal:
         pytest.skip(refusal)
-    script = _SET_UP.format(
-        kept=kept, root=ROOT, venv=sys.prefix, python=sys.base_prefix, source=" ".join(_SOURCE), single=_SINGLE
-    )
+    script = _SET_UP.format(kept=kept, root=ROOT, venv=sys.prefix, python=sys.base_prefix, source=" ".join(_SOURCE))
     command = ["unshare", "--mount", "bash", "-c", script]
     with started(command, {}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None

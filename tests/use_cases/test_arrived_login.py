@@ -21,9 +21,7 @@ WORDS: Final = Text("words", "ord")
 PLACE: Final = PolicyLine("p.yaml", 1)
 AU: Final = Institution("https://idp.au.example", scopes=("au.dk",))
 ROLE: Final = "eduPersonScopedAffiliation"
-MAP: Final = AttributeMap(
-    "wayf", (MapRow("role", ROLE, scope="sub"), MapRow("eppn", "eduPersonPrincipalName", identity=True, scope="exact"))
-)
+MAP: Final = AttributeMap("wayf", (MapRow("role", ROLE), MapRow("eppn", "eduPersonPrincipalName")))
 STUDENTS: Final = Policy(
     "p.yaml",
     "student",

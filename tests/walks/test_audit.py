@@ -1,7 +1,6 @@
 """The audit trail of whole logins: the events that happened, in their order, and nothing of the person."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -18,7 +17,6 @@ from broker.demo.run.demo_folder import Setting
 from broker.use_cases.records import Reads
 from broker.use_cases.transactions import Transactions
 from tests.plugins.house import Clock, House, mark, standing
-from tests.plugins.staff import unstaffed
 
 STORE = "BROKER_STORE__URL"
 LOOP = {"enrolment_made"}  # written by the worker, before or after the request's next line
@@ -122,16 +120,6 @@ def test_no_assertion_leaves_that_cannot_be_written_down(house: House) -> None:
     assert not readiness.readiness(house.parts)["audit"]
     assert "audit" in readiness.notes(house.parts)
     house.landing(house.person().log_in("asta"))
-
-
-@pytest.mark.server
-def test_a_library_may_let_logins_go_on_without_their_line(setting: Setting, tmp_path: Path, clock: Clock) -> None:
-    """With audit.required = false what is lost is counted and told."""
-    with standing(unstaffed(setting, tmp_path), tmp_path, clock, {"BROKER_AUDIT__REQUIRED": "false"}) as house:
-        shutil.rmtree(_trail(house).journal.folder)
-        person = house.person()
-        house.landing(person.agree(person.log_in("asta"), remember=True))
-        assert "events lost" in readiness.notes(house.parts)["audit"]
 
 
 def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from broker.demo.saml.key_pair import KeyPair
 from tests.plugins.demo import free_base
 from tests.plugins.interop import lasso_peer, passport_peer, python3_saml_service
 from tests.plugins.ports import free_port
-from tests.walks.test_installation import until
+from tests.plugins.served_broker import wait_until
 
 if TYPE_CHECKING:
     from tests.plugins.interop import pysaml2_provider
@@ -179,7 +179,7 @@ def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def test_check_finds_nothing_once_all_is_typed_in(connected: Connected) -> None:
     """Tables, map and policies of the document are valid together, and their examples hold."""
-    until(lambda: sign_of_life(connected.setting.folder / "state") is not None)
+    wait_until(lambda: sign_of_life(connected.setting.folder / "state") is not None)
     for command in (["check"], ["policy", "check"], ["policy", "test"]):
         checked = CliRunner().invoke(broker, ["--config", str(connected.setting.config), *command])
         assert (checked.exit_code, checked.stderr) == (0, ""), checked.output

@@ -1,63 +1,28 @@
 """An installation as the documents write it: init, check, serve under the unit's restrictions, first login."""
 
-import os
 import re
-import shlex
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from broker.demo.check.http_browser import Browser
-from broker.demo.check.persona_walk import texts, walk
-from broker.demo.people.personas import AU, persona
+from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.running_demo import around
 from broker.files.checked_files import FILL_IN
 from broker.files.settings import new_folder
 from tests.plugins.demo import free_base
-from tests.plugins.programs import started
+from tests.plugins.served_broker import is_ready, log_in, wait_until
 from tests.plugins.unit_machine import ROOT, UNIT, UnitMachine, unit_machine
 
 pytestmark = pytest.mark.server
 
-STUDENT: Final = "asta"
 SHELL: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def until(true: Callable[[], bool], seconds: float = 180) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-def ready(port: int) -> bool:
-    """Say whether the broker at this port takes logins."""
-    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except (OSError, HTTPException):
-            return False
-
-
-def first_login(ports: Ports) -> str:
-    """Log a student in at the library's service; give what the service says of the Response."""
-    browser = Browser()
-    with browser.session:
-        walk(browser, ports.origin("library"), persona(STUDENT))
-    return "".join(texts(browser, "//strong[@id='status']/text()"))
 
 
 @dataclass(frozen=True)
@@ -147,8 +112,8 @@ def test_an_installation_by_the_documents_starts_under_its_unit(
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout.splitlines() == ["all well"]
     with (tmp_path / "log").open("wb") as log, machine.serving(log):
-        until(lambda: ready(ports.number("broker")))
-        assert first_login(ports) == "Success"
+        wait_until(lambda: is_ready(ports.number("broker")))
+        assert log_in(ports) == "Success"
     written = machine.run("find /etc/broker -newer /etc/broker/broker.toml -type f -not -path '*/metadata/*'").stdout
     assert written in ("", "/etc/broker/secrets/koha\n")
     assert set(machine.run("ls -A /var/lib/broker").stdout.split()) >= {"broker.db", "audit", "policies"}
@@ -197,38 +162,3 @@ def test_systemd_understands_the_unit_and_finds_it_closed(tmp_path: Path, name: 
     assert (verified.returncode, verified.stderr) == (0, "")
     security: list[str | Path] = ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit]
     assert subprocess.run(security, capture_output=True, check=False).returncode == 0
-
-
-def test_a_newcomer_gets_from_an_empty_folder_to_a_login(tmp_path: Path) -> None:
-    """What ``broker init --for demo`` prints as next, typed in an empty folder."""
-    base = free_base()
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-
-    def broker(*words: str) -> list[str]:
-        return [sys.executable, "-m", "broker.cli", *words]
-
-    init = broker("init", "library", "--for", "demo", "--port-base", str(base))
-    made = subprocess.run(init, env=environ, cwd=tmp_path, capture_output=True, check=True, text=True)
-    assert (tmp_path / "library" / "policy_properties.yaml").read_bytes() == (
-        ROOT / "policy_properties.yaml"
-    ).read_bytes()
-    _, _, after = made.stdout.partition("Next:\n")
-    lines = [shlex.split(line, comments=True) for line in after.splitlines()]
-    (_, *demo, _), (_, named), (_, *check), (_, *serve, _), (_, *work, _), (*_, library) = lines
-    name, _, config = named.partition("=")
-    environ[name] = config
-    ports = Ports(base)
-    assert library == ports.origin("library")
-    with started(broker(*demo), environ, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as world:
-        assert world.stdout is not None
-        while "Ctrl-C" not in (line := world.stdout.readline()):
-            assert line
-        checked = subprocess.run(broker(*check), env=environ, cwd=tmp_path, capture_output=True, check=False, text=True)
-        assert (checked.stdout, checked.stderr, checked.returncode) == ("all well\n", "", 0)
-        with (
-            (tmp_path / "log").open("wb") as log,
-            started(broker(*serve), environ, cwd=tmp_path, stdout=log, stderr=log),
-            started(broker(*work), environ, cwd=tmp_path, stdout=log, stderr=log),
-        ):
-            until(lambda: ready(base))
-            assert first_login(ports) == "Success"

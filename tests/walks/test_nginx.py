@@ -38,7 +38,6 @@ pytestmark = pytest.mark.server
 
 _HONEST: Final = "127.0.0.1"
 _RUDE: Final = "127.0.66.{}"  # another network of loopback
-_SLOW: Final = 100  # of each kind
 _LIMIT: Final = 100  # limit_conn
 _FLOOD: Final = 1000  # of each kind
 _OF_ONE_NETWORK: Final = 50
@@ -49,7 +48,6 @@ _FORM: Final = (
     "Content-Length: 100000\r\n\r\nSAMLResponse="
 ).encode()
 _PAGES: Final = f"GET /sign-up HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode() * 50
-_ERROR_PAGES: Final = ("busy", "cookies", "down", "unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +161,6 @@ def test_a_person_in_a_browser_lands_behind_nginx(chromium: Chromium, site: Site
     person.page.wait_for_selector("#borrower")
     assert person.faults == []
     window.close()
-
-
-def test_two_hundred_half_open_connections_hold_up_nobody(site: Site) -> None:
-    """A hundred that never end their head and a hundred that never end their body, while others log in."""
-    bodies: list[ssl.SSLSocket] = []
-    with ExitStack() as held:
-        for number in range(_SLOW):
-            head = held.enter_context(site.connect(_RUDE.format(number % 250 + 1)))
-            head.sendall(_HEAD)
-            bodies.append(held.enter_context(_slow_body(site, number)))
-        held.enter_context(_dribbling(bodies))
-        for name in ("asta", "bo", "rosa"):
-            assert site.log_in(name).mark()[0] in {None, "done"}
 
 
 @pytest.mark.slow(seconds=90)
@@ -295,26 +280,6 @@ def test_one_network_s_connections_are_limited_and_no_other_s(site: Site) -> Non
         assert site.browser().get(f"{site.front.origin}/sign-up").status_code == 200
 
 
-@contextmanager
-def _dribbling(bodies: list[ssl.SSLSocket]) -> Iterator[None]:
-    """Send a letter of each body every second, so that none is ever given up."""
-    ended = Event()
-
-    def dribble() -> None:
-        while not ended.wait(1):
-            for each in bodies:
-                with suppress(OSError):  # one that was given up: this thread had no turn for long
-                    each.sendall(b"x")
-
-    thread = Thread(target=dribble)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def _slow_body(site: Site, number: int) -> ssl.SSLSocket:
     slow = site.connect(_RUDE.format(number % 250 + 1))
     slow.sendall(_FORM)
@@ -372,37 +337,6 @@ def test_a_browser_with_too_many_cookies_comes_in_after_the_page(chromium: Chrom
 def _status(shown: Response | None) -> int:
     assert shown is not None
     return shown.status
-
-
-@pytest.mark.parametrize("page", _ERROR_PAGES)
-def test_its_own_pages_suit_everybody(chromium: Chromium, site: Site, page: str) -> None:
-    """In light and dark, narrow and wide, without a fault that axe finds; in two languages, each with a way on."""
-    window = chromium.new_context(ignore_https_errors=True)
-    person = Visitor(window.new_page(), site.demo)
-    person.page.goto(f"{site.front.origin}/error_pages/{page}.html")
-    person.look()
-    assert person.faults == []
-    assert person.find("html[lang=da] main > h1").count() == 1
-    assert person.find("section[lang=en] > h2").count() == 1
-    assert person.find("a[href='/']").count() == 2
-    person.press("a[href='/']")
-    person.at("start")
-    window.close()
-
-
-@pytest.mark.parametrize(("letters", "status"), [(8_000, 200), (8_200, 414), (20_000, 414)])
-def test_an_address_as_long_as_a_login_by_redirect_passes(site: Site, letters: int, status: int) -> None:
-    """And one that is longer than any gets a page of ours."""
-    page = _get(site.front, "/sign-up?lang=en&state=" + "x" * letters)
-    assert page.status_code == status
-    assert (page.text == _own("unreadable")) is (status == 414)
-
-
-def test_a_cookie_header_of_many_logins_passes(site: Site) -> None:
-    """Fifteen thousand letters of cookies reach the broker, which reads its own among them."""
-    assert (
-        _get(site.front, "/sign-up", Cookie="; ".join(f"n{each}={'x' * 90}" for each in range(150))).status_code == 200
-    )
 
 
 def test_a_body_is_bounded_and_a_large_one_stays_in_memory(site: Site) -> None:

@@ -138,7 +138,7 @@ def compared(house: House, played: PlayedLogin, walked: Walked) -> None:
     for each in played.leaving:
         row = wire(names, each.name)
         assert row
-        leaving[row.friendly or each.name] = each.values
+        leaving[row.friendly_name] = each.values
     assert leaving.keys() == walked.attributes.keys()
     for name, values in leaving.items():
         if not all(map(MADE_UP.match, values)):

@@ -66,14 +66,12 @@ class Losses:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoredAuditLog:
-    """The port ``Trail``; unless ``required``, an event that cannot be written stops nothing."""
+    """The port ``Trail``."""
 
     journal: AuditFiles
     person_keys: PersonKeys
     anchors: Anchors
     tell: Telling
-    required: bool = True
-    sync: bool = True
     losses: Losses = field(default_factory=Losses)
 
     def add(self, event: AuditEvent) -> None:
@@ -103,11 +101,11 @@ class StoredAuditLog:
         kind = str(event.kind)
         try:
             facts = {"event": kind, **_plain(event), **self.person_keys.sealed(event)}
-            head = self.journal.append(event.at, facts, sync=must and self.sync)
+            head = self.journal.append(event.at, facts, sync=must)
         except (AuditUnavailable, StoreUnavailable) as error:
             self.losses.lost += 1
             self.tell("audit_lost", kind=kind, fault=str(error))
-            if must and self.required:
+            if must:
                 raise AuditUnavailable(str(error)) from None
             return
         if fault := self.anchors.keep(head, event.at):
@@ -115,14 +113,7 @@ class StoredAuditLog:
 
 
 def open_audit_log(
-    folder: Path,
-    key: bytes,
-    person_keys: PersonKeys,
-    anchors: Anchors,
-    tell: Telling,
-    *,
-    required: bool,
-    sync: bool,
+    folder: Path, key: bytes, person_keys: PersonKeys, anchors: Anchors, tell: Telling
 ) -> StoredAuditLog:
     """Return the trail in ``folder``, which is made if need be; ConfigurationFaults otherwise.
 
@@ -140,7 +131,7 @@ def open_audit_log(
         what = "is open for others to write"
         raise ConfigurationFaults([Fault("audit.folder", what, f"chmod go-w {folder}")])
     journal = AuditFiles(folder, key)
-    return StoredAuditLog(journal, person_keys, anchors, tell, required=required, sync=sync)
+    return StoredAuditLog(journal, person_keys, anchors, tell)
 
 
 def _plain(event: AuditEvent) -> dict[str, Any]:

@@ -47,14 +47,11 @@ _OTHERS: Final = 0o077
 
 
 class MessageLog:
-    """The log in one folder; if ``required``, a message that cannot be kept ends its login."""
+    """The log in one folder; a message that cannot be kept ends its login."""
 
-    def __init__(
-        self, folder: Path, public_key: Path, *, required: bool, tell: Callable[..., None]
-    ) -> None:
+    def __init__(self, folder: Path, public_key: Path, *, tell: Callable[..., None]) -> None:
         """Make the folder if need be; ConfigurationFaults where it or the key cannot be used."""
         self.folder = folder
-        self.required = required
         self.tell = tell
         self._reader = _public(public_key)
         self._swept: date | None = None
@@ -68,7 +65,7 @@ class MessageLog:
     def write(self, message: LoggedMessage, now: datetime) -> None:
         """Keep a message before anything else follows from it.
 
-        MessageLogUnavailable where it cannot be kept and is required to be.
+        MessageLogUnavailable where it cannot be kept.
         """
         day = now.astimezone(UTC).date()
         record = {"at": now.isoformat(timespec="milliseconds"), **asdict(message)}
@@ -83,8 +80,7 @@ class MessageLog:
                 reference=message.reference,
                 fault=error.strerror,
             )
-            if self.required:
-                raise MessageLogUnavailable(f"a message cannot be kept: {error.strerror}") from None
+            raise MessageLogUnavailable(f"a message cannot be kept: {error.strerror}") from None
 
     def step(self, now: datetime) -> None:
         """Delete the files of days that are over by 180 days, once a day."""
@@ -105,8 +101,7 @@ class MessageLog:
 
     def faults(self) -> Sequence[str]:
         """Return why no message could be kept now, in sentences; empty where one could."""
-        writable = os.access(self.folder, os.W_OK | os.X_OK)
-        if writable or not self.required:
+        if os.access(self.folder, os.W_OK | os.X_OK):
             return ()
         return (f"{self.folder} cannot be written to",)
 

@@ -9,12 +9,11 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import Store
 
 
-def open_store(url: str, folder: Path, *, accept_loss: bool = False, replicas: int = 0) -> Store:
+def open_store(url: str, folder: Path, *, accept_loss: bool = False) -> Store:
     """Return the store, not yet encrypted; call it before forking, for it makes the SQLite file.
 
     ``sqlite:broker.db`` is relative to ``folder``; Redis is not asked before the first use.
-    ``accept_loss`` leaves out of ``faults`` that acknowledged writes may be lost; ``replicas`` is
-    how many a Redis alone has.
+    ``accept_loss`` leaves out of ``faults`` that acknowledged writes may be lost.
     ConfigurationFaults for a URL of no known kind, without quoting it: it may hold a password;
     StoreUnavailable where the file cannot be made.
     """
@@ -29,6 +28,6 @@ def open_store(url: str, folder: Path, *, accept_loss: bool = False, replicas: i
 
     if scheme in redis_connection.SCHEMES:
         address = redis_connection.parse(url, folder)
-        return redis.RedisStore(address, accept_loss=accept_loss, replicas=replicas)
+        return redis.RedisStore(address, accept_loss=accept_loss)
     mend = f"write sqlite:broker.db, or a URL of {', '.join(redis_connection.SCHEMES)}"
     raise ConfigurationFaults([Fault("store.url", "names no store that there is", mend)])

@@ -2,7 +2,7 @@
 
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha1
@@ -10,9 +10,16 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import Any, Final
 
-from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import (
+    AskError,
+    MovedError,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 
-from broker.adapters.stores import redis_files, redis_scripts
+from broker.adapters.stores import redis_scripts
 from broker.adapters.stores.redis_connection import Address, loss_faults, servers
 from broker.adapters.stores.redis_scripts import LEEWAY, milliseconds_to_keep
 from broker.adapters.stores.timestamps import micros, moment
@@ -42,14 +49,12 @@ class RedisStore(Store):
     Source: docs/reference/design.md#4b.
     """
 
-    def __init__(self, address: Address, *, accept_loss: bool = False, replicas: int = 0) -> None:
+    def __init__(self, address: Address, *, accept_loss: bool = False) -> None:
         """Use the Redis at ``address``, which is asked at the first use.
 
-        ``accept_loss`` leaves out of ``faults`` the settings that may lose writes. ``replicas`` is
-        how many a server alone has, whose files ``purge`` must reach.
+        ``accept_loss`` leaves out of ``faults`` the settings that may lose writes.
         """
         self._address = address
-        self._replicas = replicas
         self._accept_loss = accept_loss
         self._client: Any = None
         self._opening = threading.Lock()
@@ -190,9 +195,21 @@ class RedisStore(Store):
             return (*faults, *loss_faults(client))
 
     def purge(self) -> Sequence[str]:
-        """Have every server write its files anew, without what was dropped; return what pends."""
+        """Have Redis write its files again in the background, without what was dropped.
+
+        Return a sentence for each server that refuses, and one if there are replicas of a server
+        that is no Cluster: their files are written by themselves later.
+        """
         with _failing_as_unavailable():
-            return tuple(redis_files.rewritten(self._opened(), self._address, self._replicas))
+            client = self._opened()
+            if _is_cluster(client):
+                nodes = client.get_nodes()
+                named = {f"Redis {node.name}": node.redis_connection for node in nodes}
+                return tuple(_purge_faults(named))
+            pending = tuple(_purge_faults({"Redis": client}))
+            if client.info("replication").get("connected_slaves"):
+                pending += ("Replicas of Redis: run BGREWRITEAOF and BGSAVE on each of them.",)
+            return pending
 
     def _opened(self) -> Any:
         if self._client is None:
@@ -313,6 +330,16 @@ def _kept(fields: Sequence[Any], now: datetime) -> Kept | None:
         return None
     due_at = moment(int(due)) if due else None
     return Kept(value, version.decode(), moment(int(until)), due_at)
+
+
+def _purge_faults(servers_by_name: Mapping[str, Any]) -> Iterator[str]:
+    for name, server in servers_by_name.items():
+        try:
+            if server.info("persistence").get("aof_enabled"):
+                server.execute_command("BGREWRITEAOF")
+            server.execute_command("BGSAVE", "SCHEDULE")
+        except ResponseError:
+            yield f"{name} did not begin BGREWRITEAOF and BGSAVE: run both there."
 
 
 def _is_cluster(client: Any) -> bool:

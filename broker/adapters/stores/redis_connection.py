@@ -123,14 +123,8 @@ class Address:
             to_sentinels = {**_SETTINGS, "retry": settings["retry"], **encryption}
             sentinel = Sentinel(self.hosts, sentinel_kwargs=to_sentinels, **settings)  # type: ignore[no-untyped-call]
             return sentinel.master_for(service, db=_number(database))  # type: ignore[no-untyped-call]
-        return self.server(*self.hosts[0])
-
-    def server(self, host: str, port: int) -> Any:
-        """Return the client of one server, as this address speaks to those that it names."""
-        given = {**_SETTINGS, "username": self.username, "password": self.password}
-        database = self.path[1:] if self.kind == "sentinel" else self.path
-        settings = {**given, **self._encryption(), "retry": _once()}
-        return Redis(host=host, port=port, db=_number(database), **settings)
+        host, port = self.hosts[0]
+        return Redis(host=host, port=port, db=_number(self.path), retry=_once(), **settings)
 
     def _encryption(self) -> dict[str, Any]:
         if not self.encrypted:

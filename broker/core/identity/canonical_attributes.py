@@ -15,6 +15,11 @@ from broker.core.identity.accepted_text import (
     scoped_text_fault,
     text_fault,
 )
+from broker.core.identity.attribute_properties import (
+    AttributeProperties,
+    find_properties,
+    is_known_attribute,
+)
 from broker.core.identity.attribute_values import (
     AFFILIATIONS,
     carries_cpr,
@@ -122,24 +127,32 @@ class WireAttribute:
         return f"WireAttribute({self.name!r})"
 
 
+# What stands before a value and beside the name, by the Name on the wire: where it differs from the
+# value, and from our name.
+_PERSONAL_ID: Final = "urn:oid:1.3.6.1.4.1.25178.1.2.15"
+_UID: Final = "urn:oid:0.9.2342.19200300.100.1.1"
+_FRIENDLY_NAMES: Final = {_PERSONAL_ID: "schacPersonalUniqueID", _UID: "uid"}
+_PREFIXES: Final = dict.fromkeys(
+    (_PERSONAL_ID, "schacPersonalUniqueID"), "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class MapRow:
-    """One row of a map: a wire name, our name for it, and the shape of its values.
-
-    ``friendly`` and ``prefix`` are for writing: the FriendlyName, and what stands before the value
-    on the wire.
-    """
+    """One row of a map: a wire name and our name for it."""
 
     wire: str
     name: str
-    single: bool = False
-    pattern: str | None = None
-    scope: str | None = None  # "exact", "sub", or None where values carry no scope
-    identity: bool = False  # a fault in it refuses the login instead of withholding the value
-    # a random id, in which a CPR-shaped run may be chance (cpr.looks_like_cpr)
-    opaque: bool = False
-    friendly: str | None = None
-    prefix: str = ""
+
+    @property
+    def properties(self) -> AttributeProperties:
+        """Return the properties of the attribute, which no map can change."""
+        return find_properties(self.name)
+
+    @property
+    def friendly_name(self) -> str:
+        """Return the FriendlyName that is written beside the Name."""
+        return _FRIENDLY_NAMES.get(self.wire, self.name)
 
     @property
     def name_format(self) -> str:
@@ -150,7 +163,7 @@ class MapRow:
 
     def written(self, value: str) -> str:
         """Return ``value`` as it goes on the wire."""
-        return self.prefix + value
+        return _PREFIXES.get(self.wire, "") + value
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +244,13 @@ def canonical(
     gathered, unknown = _gathered(wire, map)
     _refuse_companies(gathered)
     withheld: Withheld = []
-    numbers = [value for _, value in gathered.pop(CPR_ATTRIBUTE, [])]
+    numbers = gathered.pop(CPR_ATTRIBUTE, [])
     if gathered.get(CPR_UUID) and not _may_assert_uuid(institution):
         del gathered[CPR_UUID]
         withheld.append((CPR_UUID, "may_not_assert"))
     accepted = {}
-    for name, pairs in gathered.items():
-        accepted[name] = _accepted(name, pairs, institution, withheld)
+    for name, values in gathered.items():
+        accepted[name] = _accepted(name, values, institution, withheld)
     _drop_unknown_affiliations(accepted, named_affiliations, withheld)
     asserted = accepted.get(ASSURANCE, ())
     assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
@@ -303,8 +316,7 @@ def _with_cpr_ground(reading: AttributeReading, ground: Ground | None) -> Attrib
     )
 
 
-_Pairs = list[tuple[MapRow, str]]  # the values of one attribute, with the rows that they came by
-_Gathered = dict[str, _Pairs]
+_Gathered = dict[str, list[str]]
 
 
 def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple[_Gathered, int]:
@@ -319,13 +331,13 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
         if row is None:
             unknown += 1
             continue
-        known = {value for _, value in gathered[row.name]}
+        known = gathered[row.name]
         values = attribute.values
-        if row.scope is not None:
+        if row.properties.scope is not None:
             values = tuple(map(with_lower_scope, values))
         for value in dict.fromkeys(values):
             if value.strip() and value not in known:
-                gathered[row.name].append((row, value))
+                known.append(value)
     return gathered, unknown
 
 
@@ -345,29 +357,28 @@ def _refuse_companies(gathered: _Gathered) -> None:
     if any(map(gathered.get, _COMPANY)):
         raise AttributesRefused("company_identity")
     for name in (EPPN, "uid"):
-        for _, value in gathered.get(name, ()):
+        for value in gathered.get(name, ()):
             if value.casefold().startswith("cvr:"):
                 raise AttributesRefused("company_identity")
 
 
-def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: Withheld) -> Values:
+def _accepted(
+    name: str, values: Sequence[str], institution: Institution, withheld: Withheld
+) -> Values:
     """Return the values of one attribute that pass; a fault of an identity attribute refuses."""
-    identity = single = False
-    for row, _ in pairs:
-        identity = identity or row.identity
-        single = single or row.single
-    most = 1 if single else _MOST_VALUES
-    if len(pairs) > most:
-        if identity:
+    properties = find_properties(name)
+    most = 1 if properties.single else _MOST_VALUES
+    if len(values) > most:
+        if properties.identity:
             raise AttributesRefused("several_values", name)
         withheld.append((name, "several_values"))
         return ()
     accepted = []
-    for row, value in pairs:
-        fault = _fault(row, value, institution)
+    for value in values:
+        fault = _fault(name, properties, value, institution)
         if fault is None:
             accepted.append(value)
-        elif identity and (name in _IDENTIFIERS or fault not in TEXT_FAULTS):
+        elif properties.identity and (name in _IDENTIFIERS or fault not in TEXT_FAULTS):
             # An eppn that is a CPR number refuses too: as the key of links it would be kept, and
             # sent on.
             raise AttributesRefused(fault, name)
@@ -376,23 +387,27 @@ def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: With
     return tuple(accepted)
 
 
-def _fault(row: MapRow, value: str, institution: Institution) -> str | None:
-    bad_text = _text_fault(row, value)
+def _fault(
+    name: str, properties: AttributeProperties, value: str, institution: Institution
+) -> str | None:
+    bad_text = _text_fault(name, properties, value)
     if bad_text:
         return bad_text
-    if not matches(value, row.pattern):
+    if not matches(value, properties.pattern):
         return "bad_value"
-    if carries_cpr(value, opaque=row.opaque):
+    if carries_cpr(value, opaque=properties.opaque):
         return "cpr_shaped"
-    if not in_scope(value, row.scope, institution.scopes):
+    # A value with @ may be an affiliation under a name of the site's own, so its scope counts.
+    scope = "sub" if "@" in value and not is_known_attribute(name) else properties.scope
+    if not in_scope(value, scope, institution.scopes):
         return "scope_mismatch"
     return None
 
 
-def _text_fault(row: MapRow, value: str) -> str | None:
-    if row.scope is not None:
+def _text_fault(name: str, properties: AttributeProperties, value: str) -> str | None:
+    if properties.scope is not None:
         return scoped_text_fault(value)
-    return text_fault(value, kind_of_attribute(row.name))
+    return text_fault(value, kind_of_attribute(name))
 
 
 def _drop_unknown_affiliations(

@@ -29,6 +29,7 @@ _VERSION: Final = re.compile(r"(OIO|DK)-SAML-([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9
 # (OIOSAML 4.0.0).
 _OLDEST: Final = {"OIO": (3, 0), "DK": (2, 0)}
 _PARTS: Final = ("ial", "aal")
+_LEVEL_NAMES: Final = frozenset({"Low", "Substantial", "High"})
 _LOA: Final = "loa"
 # What names a company under whatever profile's names: the last part of a Name, in small letters
 # (OIOSAML 2 and WAYF).
@@ -137,7 +138,10 @@ def _level(
 
     None where any of them came and is no level: one that cannot be read may have been the lowest.
     """
-    names = {attribute.name.removeprefix(NSIS) for attribute in wire}
+    sent = {attribute.name.removeprefix(NSIS): attribute.values for attribute in wire}
+    if len(sent.get(_LOA, ())) > 1 or not _LEVEL_NAMES.issuperset(sent.get(_LOA, ())):
+        return None
+    names = set(sent)
     names |= {name for name, _ in reading.withheld}
     names |= set(reading.attributes)
     levels = [_overall_level(reading, names, upstream)]

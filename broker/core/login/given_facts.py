@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.core.entities import Assurance, Institution, Names, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attribute_values import SCOPED_AFFILIATION, matches, role
+from broker.core.identity.attribute_values import SCOPED_AFFILIATION, role
 from broker.core.identity.canonical_attributes import (
     ASSURANCE,
     CPR_ATTRIBUTE,
@@ -297,9 +297,8 @@ def _on_the_wire(
     read_by = maps[upstream.attribute_map]
     level = wire(read_by, ASSURANCE)
     if facts.assurance is not None and level and ASSURANCE not in facts.attributes:
-        spelt = (str(facts.assurance.value), facts.assurance.name.capitalize())
-        value = next(each for each in spelt if matches(each, level.pattern))
-        yield WireAttribute(level.wire, (value,))
+        number, word = str(facts.assurance.value), facts.assurance.name.capitalize()
+        yield WireAttribute(level.wire, (word if upstream.profile == "oiosaml3" else number,))
     for name, values in facts.attributes.items():
         row = wire(read_by, name)
         if row:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.core.entities import Names
+from broker.core.identity.attribute_properties import AttributeProperties
 from broker.core.identity.attribute_values import (
     AFFILIATIONS,
     VOCABULARY,
@@ -15,7 +16,7 @@ from broker.core.identity.attribute_values import (
     role,
 )
 from broker.core.identity.rights import ALUMNI_ROLE, IDENTIFIED_ROLES
-from broker.core.policy_analysis.sources import AssertedShape, Source
+from broker.core.policy_analysis.sources import Source
 
 _OTHER: Final = "*"  # the pattern of every value that no policy names
 # Labels and endings that policies hardly name; several, so that one is free.
@@ -94,7 +95,7 @@ def values_from(source: Source, named: NamedPatterns, known: Collection[str]) ->
     return tuple(found.values())
 
 
-def _is_undecided(pattern: str, name: str, shape: AssertedShape) -> bool:
+def _is_undecided(pattern: str, name: str, shape: AttributeProperties) -> bool:
     """Return whether only a syntax excluded every candidate: other values may fit it."""
     if shape.scope is not None or name in AFFILIATIONS:
         return False
@@ -102,7 +103,7 @@ def _is_undecided(pattern: str, name: str, shape: AssertedShape) -> bool:
 
 
 def _may_assert(
-    name: str, value: str, shape: AssertedShape, source: Source, known: Collection[str]
+    name: str, value: str, shape: AttributeProperties, source: Source, known: Collection[str]
 ) -> bool:
     if name in AFFILIATIONS and not is_known(value, known):
         return False
@@ -114,7 +115,7 @@ def _may_assert(
 
 
 def _candidates(
-    pattern: str, named: NamedPatterns, shape: AssertedShape, source: Source
+    pattern: str, named: NamedPatterns, shape: AttributeProperties, source: Source
 ) -> Iterator[str]:
     if not pattern.endswith("*"):
         yield pattern

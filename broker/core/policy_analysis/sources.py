@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker.core.entities import Assurance, Controller, Institution, Names, Service, Upstream
+from broker.core.identity.attribute_properties import AttributeProperties, find_properties
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Ground, assume_cpr_ground, find_cpr_ground
@@ -24,15 +25,6 @@ _LEVELS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class AssertedShape:
-    """The shape of one attribute's values, as the rows of a map allow them; as in ``MapRow``."""
-
-    single: bool = False
-    pattern: str | None = None
-    scope: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Source:
     """One institution behind one upstream.
 
@@ -42,7 +34,7 @@ class Source:
 
     upstream: str
     institution: str = ""
-    shapes: Mapping[str, AssertedShape] | None = field(default=None, repr=False)
+    shapes: Mapping[str, AttributeProperties] | None = field(default=None, repr=False)
     scopes: Names | None = None
     levels: tuple[Assurance | None, ...] = _LEVELS
     issuer: Institution | None = None  # None: any
@@ -63,16 +55,16 @@ class Source:
         shape = self.shape(name)
         return shape is None or shape.single
 
-    def shape(self, name: str) -> AssertedShape | None:
+    def shape(self, name: str) -> AttributeProperties | None:
         """Return the shape of the attribute ``name``, None where no login from here has it.
 
         Whoever comes without a mail address may have proved one, in whatever domain.
         """
         if self.shapes is None:
-            return AssertedShape()
+            return AttributeProperties()
         asserted = self.shapes.get(name)
         if name == MAIL_PROOF and not self.local:
-            return replace(asserted or AssertedShape(single=True), scope=None)
+            return asserted or AttributeProperties(single=True)
         return asserted
 
 
@@ -117,7 +109,7 @@ class Site:
 def sources_of(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator[Source]:
     """Yield the sources behind an upstream, a source for each of its institutions."""
     if upstream.local:
-        shapes = {CATEGORY: AssertedShape(single=True)}
+        shapes = {CATEGORY: AttributeProperties(single=True)}
         yield Source(upstream.name, "", shapes, (), (None,), asserts_cpr=False, local=True)
         return
     attribute_map = maps[upstream.attribute_map]
@@ -147,7 +139,7 @@ def ideal_sources(upstreams: Iterable[str], local: Iterable[str]) -> Iterator[So
 
     Each may assert everything; ``local`` are those whose people come by a borrower's PIN.
     """
-    shapes = {CATEGORY: AssertedShape(single=True)}
+    shapes = {CATEGORY: AttributeProperties(single=True)}
     for name in sorted(set(upstreams)):
         if name in local:
             yield Source(name, "", shapes, (), (None,), asserts_cpr=False, local=True)
@@ -155,23 +147,13 @@ def ideal_sources(upstreams: Iterable[str], local: Iterable[str]) -> Iterator[So
             yield Source(name)
 
 
-def _shapes(attribute_map: AttributeMap) -> dict[str, AssertedShape]:
-    """Return the shapes by our names; of two rows of one name the wider of each property."""
-    shapes: dict[str, AssertedShape] = {}
-    for row in attribute_map.rows:
-        shape = AssertedShape(row.single, row.pattern, row.scope)
-        other = shapes.get(row.name)
-        shapes[row.name] = _wider(shape, other) if other else shape
+def _shapes(attribute_map: AttributeMap) -> dict[str, AttributeProperties]:
+    """Return the properties of the attributes of a map, by our names."""
+    shapes = {row.name: row.properties for row in attribute_map.rows}
     if attribute_map.complete:
         for name in _COMPLETED:
-            shapes.setdefault(name, AssertedShape(single=True))
+            shapes.setdefault(name, find_properties(name))
     return shapes
-
-
-def _wider(one: AssertedShape, other: AssertedShape) -> AssertedShape:
-    pattern = one.pattern if one.pattern == other.pattern else None
-    scope = one.scope if one.scope == other.scope else None
-    return AssertedShape(one.single or other.single, pattern, scope)
 
 
 def _levels(upstream: Upstream, institution: Institution) -> Iterator[Assurance | None]:

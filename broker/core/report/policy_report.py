@@ -24,8 +24,6 @@ class Protection:
     """What of the security measures the configuration decides."""
 
     https: bool
-    trail: bool
-    trail_required: bool
     message_log: bool
     shared_store: bool
 

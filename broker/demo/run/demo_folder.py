@@ -1,16 +1,13 @@
 """Writes the folder a demo runs in: configuration, keys, metadata, policies and attribute maps."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from saml2 import md, saml
-from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
-
-from broker.adapters.saml.gate import written_message
 from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.run import demo_library, demo_register
@@ -18,9 +15,8 @@ from broker.demo.saml.key_pair import KeyPair
 from broker.files.settings import new_folder
 from broker.files.settings.config import load
 
-_REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
-_POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
-_PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
+_ORIGIN: Final = re.compile(r"http://([a-z]+)\.localhost:\d+")
+_CERTIFICATE: Final = re.compile(r"(?<=<ds:X509Certificate>)[^<]+")
 
 _PARTIES: Final = "demo"  # a folder for what the simulated parties keep
 _WITH_KEYS: Final = ("hub", "library", "nemlogin")
@@ -254,14 +250,11 @@ def write(
     hub = KeyPair.made("hub", now)
     library = KeyPair.made("library", now)
     nemlogin = KeyPair.made("nemlogin", now)
-    descriptors = {
-        "hub": _idp(HUB, ports.origin("hub"), hub, saml.NAMEID_FORMAT_TRANSIENT),
-        "nemlogin": _idp(EID, ports.origin("nemlogin"), nemlogin, saml.NAMEID_FORMAT_PERSISTENT),
-    }
-    for name in SERVICES:
-        descriptors[name] = _service(ports, name, library)
-    for name, xml in descriptors.items():
-        (folder / "metadata" / f"{name}.xml").write_bytes(xml)
+    keys = {"hub": hub, "nemlogin": nemlogin}
+    for shipped in (new_folder.SHIPPED / "metadata" / "demo").iterdir():
+        text = shipped.read_text(encoding="utf-8")
+        descriptor = _fill_in(text, ports, keys.get(shipped.stem, library))
+        (folder / "metadata" / shipped.name).write_text(descriptor, encoding="utf-8")
     return Setting(folder, ports, hub, library, nemlogin, register, system)
 
 
@@ -303,44 +296,8 @@ def _configuration(ports: Ports, store: str, national_eid: str, system: str) -> 
     )
 
 
-def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
-    body = "".join(line for line in certificate.splitlines() if "CERTIFICATE" not in line)
-    chain = X509Data(x509_certificate=X509Certificate(text=body))
-    return md.KeyDescriptor(use=use, key_info=KeyInfo(x509_data=chain))
-
-
-def _idp(entity_id: str, location: str, party: KeyPair, name_format: str) -> bytes:
-    slo = md.SingleLogoutService(binding=_REDIRECT, location=location + "/slo")
-    role = md.IDPSSODescriptor(
-        protocol_support_enumeration=_PROTOCOL,
-        want_authn_requests_signed="true",
-        key_descriptor=[_descriptor(party.certificate, "signing")],
-        name_id_format=[md.NameIDFormat(text=name_format)],
-        single_logout_service=[slo],
-        single_sign_on_service=[
-            md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")
-        ],
-    )
-    entity = md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role)
-    return written_message.octets(entity)
-
-
-def _service(ports: Ports, name: str, library: KeyPair) -> bytes:
-    acs = md.AssertionConsumerService(
-        binding=_POST,
-        location=ports.origin("library") + f"/{name}/acs",
-        index="0",
-        is_default="true",
-    )
-    slo = md.SingleLogoutService(
-        binding=_REDIRECT, location=ports.origin("library") + f"/{name}/slo"
-    )
-    role = md.SPSSODescriptor(
-        protocol_support_enumeration=_PROTOCOL,
-        want_assertions_signed="true",
-        key_descriptor=[_descriptor(library.certificate, use) for use in ("signing", "encryption")],
-        single_logout_service=[slo],
-        assertion_consumer_service=[acs],
-    )
-    entity = md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role)
-    return written_message.octets(entity)
+def _fill_in(descriptor: str, ports: Ports, party: KeyPair) -> str:
+    """Return a shipped descriptor with the ports and the certificate of this demo."""
+    own = _ORIGIN.sub(lambda found: ports.origin(found[1]), descriptor)
+    certificate = "".join(party.certificate.strip().splitlines()[1:-1])
+    return _CERTIFICATE.sub(certificate, own)

@@ -65,7 +65,7 @@ def _foreign(
 def _scope_kind(name: str, upstream: Upstream, maps: Mapping[str, AttributeMap]) -> str | None:
     attribute_map = maps.get(upstream.attribute_map)
     rows = attribute_map.rows if attribute_map else ()
-    return next((row.scope for row in rows if row.name == name), None)
+    return next((row.properties.scope for row in rows if row.name == name), None)
 
 
 def _scopes(upstream: Upstream) -> set[str]:

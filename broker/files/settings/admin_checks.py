@@ -1,4 +1,4 @@
-"""Checks of the staff view as written: its upstream, its institution, its roles, its trail."""
+"""Checks of the staff view as written: its upstream, its institution and its roles."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,7 +10,6 @@ from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTa
 from broker.files.settings.upstream_checks import institutions_of
 
 _ROLES: Final = tuple(map(str, StaffRole))
-_NO: Final = frozenset({"false", "0", "0.0", "no", "off", "n", "f"})  # as a variable may spell it
 
 
 def _login(raw: RawSettings) -> Faults:
@@ -75,15 +74,4 @@ def _roles(raw: RawSettings) -> Faults:
                 yield Fault(table.where(role, index), what, "add it there, or take it out here")
 
 
-def _trail(raw: RawSettings) -> Faults:
-    """Refuse a staff view whose looks need not be on the audit trail."""
-    if "admin" not in raw.tree:
-        return
-    audit = raw.table("audit")
-    for key in ("on", "required"):
-        if str(audit.get(key)).lower() in _NO:
-            what = "lets looks of the staff view pass that are on no trail"
-            yield Fault(audit.where(key), what, f"write audit.{key} = true, or take [admin] out")
-
-
-CHECKS: Final[tuple[Check, ...]] = (_login, _roles, _trail)
+CHECKS: Final[tuple[Check, ...]] = (_login, _roles)

@@ -121,11 +121,9 @@ class Config(SettingsTable):
         )
 
     def message_log_upstreams(self) -> tuple[str, ...]:
-        """Return the names of the upstreams whose messages are kept."""
+        """Return the names of the upstreams whose messages are kept: those of NemLog-in."""
         if self.message_log is None:
             return ()
-        if self.message_log.upstreams is not None:
-            return self.message_log.upstreams
         names = []
         for name, upstream in self.upstreams.items():
             if upstream.profile == "oiosaml3":

@@ -96,22 +96,6 @@ def _library_accounts(raw: RawSettings) -> Faults:
         yield Fault(upstream.where(), what, mend)
 
 
-def _message_log(raw: RawSettings) -> Faults:
-    """Refuse upstreams that do not exist, or send no SAML messages that could be kept."""
-    federated = [
-        upstream.name
-        for upstream in raw.tables("upstreams")
-        if upstream.get("profile") != "library"
-    ]
-    known = ", ".join(federated)
-    message_log = raw.table("message_log")
-    for index, name in enumerate(message_log.texts("upstreams")):
-        if name not in federated:
-            where = message_log.where("upstreams", index)
-            what = f"{name} is no upstream that sends messages"
-            yield Fault(where, what, f"they are {known}")
-
-
 def _secrets(raw: RawSettings) -> Faults:
     """Refuse the secrets that an attacker tries first, without quoting them."""
     base_url = str(raw.tree.get("base_url", ""))
@@ -209,7 +193,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     _sign_up,
     _record,
     _library_accounts,
-    _message_log,
     _secrets,
     _plain_mail,
     _keys_apart,

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import broker
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files import durable_files
 from broker.files.checked_files import FILL_IN
 
 CONFIGURATION: Final = "broker.toml"
-# The shipped files lie beside the package, where administrators read and compare them.
-_SOURCE: Final = Path(__file__).resolve().parents[3]
-_SHIPPED: Final = ("policies", "attribute_maps")
+# In a checkout the top-level policies/, attribute_maps/ and so on are links to these.
+SHIPPED: Final = Path(broker.__file__).with_name("shipped")
+_COPIED: Final = ("policies", "attribute_maps")
 RULES: Final = "policy_properties.yaml"
 _WAYF: Final = Path(__file__).with_name("wayf.toml")
 _STATE: Final = 'state = "state"'
@@ -22,7 +23,7 @@ WAYF_SECRETS: Final = {
     "koha": f"{FILL_IN}: the client secret of the broker's API client in Koha\n",
     "mail": f"{FILL_IN}: the password at the mail server\n",
 }
-WRITTEN: Final = (CONFIGURATION, "keys", *_SHIPPED, RULES, "metadata", "secrets")
+WRITTEN: Final = (CONFIGURATION, "keys", *_COPIED, RULES, "metadata", "secrets")
 
 
 def wayf_toml(state: Path) -> str:
@@ -50,27 +51,19 @@ def write(
 
     ``secrets`` are texts by the names of their files; with ``rules`` the shipped site rules too.
 
-    ConfigurationFaults where something is there already, or the shipped files are not; OSError
-    where the folder cannot be written.
+    ConfigurationFaults where something is there already; OSError where the folder cannot be
+    written.
     """
     _refuse_used(folder)
-    missing = [f"{name}/" for name in _SHIPPED if not (_SOURCE / name).is_dir()]
-    if rules and not (_SOURCE / RULES).is_file():
-        missing.append(RULES)
-    if missing:
-        mend = "install the broker from its source: make venv"
-        raise ConfigurationFaults(
-            [Fault(str(_SOURCE), f"{missing[0]} is not beside the package", mend)]
-        )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in _SHIPPED:
-        shutil.copytree(_SOURCE / name, folder / name, copy_function=shutil.copyfile)
+    for name in _COPIED:
+        shutil.copytree(SHIPPED / name, folder / name, copy_function=shutil.copyfile)
     (folder / "metadata").mkdir()
     (folder / "secrets").mkdir(mode=0o700)
     for name, text in secrets.items():
         _write_new(folder / "secrets" / name, text)
     if rules:
-        _write_new(folder / RULES, (_SOURCE / RULES).read_text(encoding="utf-8"))
+        _write_new(folder / RULES, (SHIPPED / RULES).read_text(encoding="utf-8"))
     _write_new(folder / CONFIGURATION, configuration)
     durable_files.synced(folder)
 

@@ -221,7 +221,6 @@ class StoreTable(SettingsTable):
 
     url: Annotated[StoreUrl, Field(repr=False)]  # may hold a password
     accept_loss: bool = False
-    replicas: int = Field(default=0, ge=0)  # of a Redis alone; Sentinel and a Cluster know theirs
 
 
 def _eppn(value: str) -> str:
@@ -255,12 +254,9 @@ class AdminTable(SettingsTable):
 
 
 class AuditTable(SettingsTable):
-    """The audit trail: its folder, and whether an assertion that is not on it may leave."""
+    """The audit log."""
 
-    on: bool = True
     folder: Filled
-    required: bool = True
-    sync: bool = True
 
 
 class ConnectorTable(SettingsTable):
@@ -349,8 +345,6 @@ class MessageLogTable(SettingsTable):
 
     folder: Path
     public_key: Path
-    upstreams: tuple[Name, ...] | None = None  # every one of profile oiosaml3, where none is named
-    required: bool = True  # a message that cannot be kept goes nowhere
 
 
 class CampusTable(SettingsTable):

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.adapters.audit_log.hash_chain import KIND, Anchors, ChainHead
+from broker.adapters.audit_log.hash_chain import Anchors, ChainHead
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
 from broker.adapters.audit_log.verification import VerificationReport, verify
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
-from tests.plugins.audit_bench import KEY, NOVEMBER, NOW, OCTOBER
+from tests.plugins.audit_bench import NOVEMBER, NOW, OCTOBER
 
 LATER = NOW + timedelta(days=9)
 
@@ -52,23 +52,6 @@ def test_nothing_hides_behind_what_was_accepted(two_months: AuditFiles, name: st
     _spoilt(two_months)
     _change(two_months, name, line, b'"count":', b'"count":9')
     assert f"{name}:{line}" in [each.where for each in verify(two_months).findings]
-
-
-def test_lines_taken_out_after_an_acceptance_are_found(two_months: AuditFiles) -> None:
-    """The acceptance stands after them, and forgives nothing that was done since."""
-    path = _spoilt(two_months).folder / OCTOBER
-    whole = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*whole[:3], *whole[5:]]))
-    assert any("is missing" in each.what for each in verify(two_months).findings)
-
-
-def test_a_thousand_findings_are_accepted_in_lines_that_can_be_read(two_months: AuditFiles) -> None:
-    """One line would be longer than any that is read."""
-    with (two_months.folder / OCTOBER).open("ab") as file:
-        file.writelines(b"%d\n" % number for number in range(1000))
-    assert len(verify(two_months).findings) == 1000
-    _accept(two_months)
-    assert verify(two_months).findings == []
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"of nobody\n"])
@@ -123,15 +106,6 @@ def test_machines_that_share_a_store_have_each_their_own_trail(trail: StoredAudi
     assert other.keep(head._replace(number=642), NOW) is None
     assert _checked(trail).findings == []
     assert (list(trail.anchors.links(NOW)), list(other.links(NOW))) == ([2], [642])
-
-
-def test_what_the_store_remembers_of_lines_that_are_gone_can_be_accepted(trail: StoredAuditLog) -> None:
-    """Once staff have seen that they are: the trail goes on from what there is."""
-    _written(trail, 70)
-    assert list(trail.anchors.links(NOW)) == [2, 66]
-    trail.anchors.forget(65, NOW)
-    assert list(trail.anchors.links(NOW)) == [2]
-    assert all(KEY not in kept.value for _, kept in trail.anchors.store.list(KIND, "", NOW))
 
 
 @pytest.mark.parametrize(("beyond", "left"), [(1, []), (2, [2]), (65, [2]), (66, [2, 66])])

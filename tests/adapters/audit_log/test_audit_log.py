@@ -146,22 +146,20 @@ def test_a_full_disk_leaves_nothing_of_a_line(journal: AuditFiles) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "required", "stopped"),
+    ("kind", "stopped"),
     [
-        (AuditEventKind.RELEASED, True, True),
-        (AuditEventKind.ENROLMENT_WANTED, True, True),
-        (AuditEventKind.RELEASED, False, False),
-        (AuditEventKind.REFUSED, True, False),
-        (AuditEventKind.CONSENT_WITHDRAWN, True, False),
-        (AuditEventKind.LOGOUT_DONE, True, False),
+        (AuditEventKind.RELEASED, True),
+        (AuditEventKind.ENROLMENT_WANTED, True),
+        (AuditEventKind.REFUSED, False),
+        (AuditEventKind.CONSENT_WITHDRAWN, False),
+        (AuditEventKind.LOGOUT_DONE, False),
     ],
 )
 def test_only_what_leaves_or_is_made_waits_for_its_line(
-    trail: StoredAuditLog, logged: Logged, kind: AuditEventKind, required: bool, stopped: bool
+    trail: StoredAuditLog, logged: Logged, kind: AuditEventKind, stopped: bool
 ) -> None:
     """A refusal, a withdrawal or a logout goes on without; every loss is counted and logged."""
     shutil.rmtree(trail.journal.folder)
-    trail = replace(trail, required=required)
     try:
         trail.add(AuditEvent(kind, NOW))
         raised = False
@@ -240,22 +238,21 @@ def test_a_folder_that_others_may_write_to_is_refused(
     folder.mkdir()
     folder.chmod(mode)
     with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
-        open_audit_log(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
+        open_audit_log(folder, KEY, trail.person_keys, trail.anchors, trail.tell)
 
 
-@pytest.mark.parametrize("sync", [True, False])
 @pytest.mark.parametrize(
     ("kind", "must"),
     [(AuditEventKind.RELEASED, True), (AuditEventKind.ENROLMENT_WANTED, True), (AuditEventKind.LOGOUT_DONE, False)],
 )
 def test_what_must_not_be_lost_waits_for_the_disk(
-    trail: StoredAuditLog, monkeypatch: pytest.MonkeyPatch, kind: AuditEventKind, *, must: bool, sync: bool
+    trail: StoredAuditLog, monkeypatch: pytest.MonkeyPatch, kind: AuditEventKind, *, must: bool
 ) -> None:
-    """A power cut forgets no line of what has left, unless the library has chosen so; other lines wait for nobody."""
+    """A power cut forgets no line of what has left; other lines wait for nobody."""
     synced: list[int] = []
     monkeypatch.setattr("broker.adapters.audit_log.monthly_files.os.fdatasync", synced.append)
-    replace(trail, sync=sync).add(AuditEvent(kind, NOW))
-    assert len(synced) == (must and sync)
+    trail.add(AuditEvent(kind, NOW))
+    assert len(synced) == must
 
 
 def test_the_key_of_a_person_is_stored_durably(
@@ -290,11 +287,9 @@ def test_a_worker_forgets_a_key_after_five_minutes(trail: StoredAuditLog, store:
 def test_the_folder_of_the_trail_is_made_for_its_owner_alone(trail: StoredAuditLog, tmp_path: Path) -> None:
     """With the folders above it; one that cannot be made is a fault of the configuration."""
     folder = tmp_path / "state" / "audit"
-    made = open_audit_log(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
+    made = open_audit_log(folder, KEY, trail.person_keys, trail.anchors, trail.tell)
     made.add(AuditEvent(AuditEventKind.LOGOUT_DONE, NOW))
     assert (folder.stat().st_mode & 0o777, made.faults()) == (0o700, [])
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationFaults, match="cannot be made"):
-        open_audit_log(
-            tmp_path / "file" / "audit", KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True
-        )
+        open_audit_log(tmp_path / "file" / "audit", KEY, trail.person_keys, trail.anchors, trail.tell)

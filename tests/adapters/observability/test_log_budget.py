@@ -45,25 +45,6 @@ def test_beyond_sixty_a_minute_of_one_reason_comes_one_line_with_a_count(log: Lo
     assert log.lines[60:] == [("refused", {"reason": "transaction_gone", "more": 940})]
 
 
-def test_each_line_and_reason_has_its_own_sixty(log: Log) -> None:
-    """A flood of one hides nothing else."""
-    for _ in range(500):
-        log.budget.tell("refused", reason="message_refused")
-        log.budget.tell("asked_upstream", upstream="wayf")
-    log.budget.tell("refused", reason="token_refused")
-    assert [line for line in log.lines if line[1].get("reason") == "token_refused"]
-    assert len(log.lines) == 121
-
-
-def test_the_next_line_tells_the_count_where_no_loop_does(log: Log) -> None:
-    """A host that mounts the application runs no loop of ours; the count comes before the next line."""
-    for _ in range(61):
-        log.budget.tell("asked_upstream", upstream="wayf")
-    log.now += timedelta(minutes=5)
-    log.budget.tell("asked_upstream", upstream="nemid")
-    assert log.lines[60:] == [("asked_upstream", {"more": 1}), ("asked_upstream", {"upstream": "nemid"})]
-
-
 def test_what_a_person_causes_is_written_each_time(log: Log) -> None:
     """Only kinds that anybody can cause without a login have a budget; an assertion issued is always a line."""
     sink = to_log(log.write, log.budget.tell)

@@ -38,11 +38,11 @@ class Told:
         self.events.append({"event": event, **facts})
 
 
-def log(tmp_path: Path, told: Told | None = None, *, required: bool = True) -> MessageLog:
+def log(tmp_path: Path, told: Told | None = None) -> MessageLog:
     """Give a log in a new folder, and make its key pair the first time."""
     if not (tmp_path / "public.pem").exists():
         make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
-    return MessageLog(tmp_path / "log", tmp_path / "public.pem", required=required, tell=told or Told())
+    return MessageLog(tmp_path / "log", tmp_path / "public.pem", tell=told or Told())
 
 
 def records(tmp_path: Path) -> list[dict[str, str] | None]:
@@ -96,21 +96,6 @@ def test_a_line_that_was_touched_is_not_read(tmp_path: Path, change: str) -> Non
     assert [each is None for each in found] == ([True, False] if change != "day" else [True, False, False])
 
 
-def test_days_and_their_end(tmp_path: Path) -> None:
-    """A file a day, in UTC; one that is older than 180 days goes, and nothing else does."""
-    kept, other = log(tmp_path), tmp_path / "log" / "notes.txt"
-    other.write_text("kept")
-    for ago in (0, 1, 180, 181, 400):
-        kept.write(MESSAGE, NOW - timedelta(days=ago))
-    log(tmp_path).step(NOW)
-    assert sorted(path.name for path in (tmp_path / "log").iterdir()) == [
-        "2026-05-29.sealed",
-        "2026-11-24.sealed",
-        "2026-11-25.sealed",
-        "notes.txt",
-    ]
-
-
 def test_an_old_file_that_cannot_be_deleted_is_told_and_stops_nobody(tmp_path: Path) -> None:
     """It is no reason to let nobody in; the others of its age go, and it is told again the next day."""
     told = Told()
@@ -121,16 +106,6 @@ def test_an_old_file_that_cannot_be_deleted_is_told_and_stops_nobody(tmp_path: P
         kept.write(MESSAGE, NOW + timedelta(days=later))
     assert [(each["event"], each["file"]) for each in told.events] == [("message_not_deleted", "2020-01-01.sealed")] * 2
     assert not (tmp_path / "log" / "2020-01-02.sealed").exists()
-
-
-def test_the_sweep_comes_with_the_day(tmp_path: Path) -> None:
-    """A process that runs for months deletes what has come of age, by its loop or by the next message."""
-    kept = log(tmp_path)
-    kept.write(MESSAGE, NOW)
-    kept.step(NOW + timedelta(days=180))
-    assert records(tmp_path) != []
-    kept.step(NOW + timedelta(days=181))
-    assert records(tmp_path) == []
 
 
 def test_many_workers_write_whole_lines(tmp_path: Path) -> None:
@@ -144,16 +119,12 @@ def test_many_workers_write_whole_lines(tmp_path: Path) -> None:
     assert None not in found
 
 
-@pytest.mark.parametrize("required", [True, False])
-def test_what_cannot_be_kept_goes_no_further_unless_it_may(tmp_path: Path, required: bool) -> None:
+def test_what_cannot_be_kept_goes_no_further(tmp_path: Path) -> None:
     """Fail closed by default; where the library chose otherwise it is told, without a word of the message."""
     told = Told()
-    kept = log(tmp_path, told, required=required)
+    kept = log(tmp_path, told)
     (tmp_path / "log" / "2026-11-25.sealed").mkdir()
-    if required:
-        with pytest.raises(MessageLogUnavailable):
-            kept.write(MESSAGE, NOW)
-    else:
+    with pytest.raises(MessageLogUnavailable):
         kept.write(MESSAGE, NOW)
     (event,) = told.events
     assert (event["event"], event["reference"]) == ("message_not_kept", "BCDF2345")
@@ -194,7 +165,7 @@ def test_a_log_that_could_not_be_what_it_promises_does_not_start(tmp_path: Path,
     else:
         folder.write_text("a file")
     with pytest.raises(ConfigurationFaults) as found:
-        MessageLog(folder, key, required=True, tell=Told())
+        MessageLog(folder, key, tell=Told())
     assert len(found.value.faults) == 1
 
 
@@ -216,18 +187,6 @@ def test_a_record_is_bound_to_its_day() -> None:
     assert sealed_message_log.opened(line, key, date(2026, 11, 26)) is None
 
 
-@pytest.mark.parametrize(("first", "last", "found"), [(23, 25, 3), (24, 25, 2), (23, 24, 2), (24, 24, 1), (26, 30, 0)])
-def test_the_days_that_are_asked_for_are_read_both_ends_included(
-    tmp_path: Path, first: int, last: int, found: int
-) -> None:
-    """An authority asks for the days of an incident, the first and the last too."""
-    kept = log(tmp_path)
-    for ago in (0, 1, 2):
-        kept.write(MESSAGE, NOW - timedelta(days=ago))
-    days = (date(2026, 11, first), date(2026, 11, last))
-    assert len(list(read(tmp_path / "log", tmp_path / "private.pem", *days))) == found
-
-
 def test_a_message_is_on_the_disk_before_anything_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A power cut loses none whose login went on."""
     synced: list[int] = []
@@ -236,12 +195,9 @@ def test_a_message_is_on_the_disk_before_anything_follows(tmp_path: Path, monkey
     assert len(synced) == 1
 
 
-@pytest.mark.parametrize(("required", "faults"), [(True, 1), (False, 0)])
-def test_a_folder_that_cannot_be_written_to_is_a_fault_where_messages_are_required(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: int, *, required: bool
-) -> None:
-    """Where they are not, logins go on, and nothing that would stop them is reported."""
-    kept = log(tmp_path, required=required)
+def test_a_folder_that_cannot_be_written_to_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readiness reports it before a login fails."""
+    kept = log(tmp_path)
     assert kept.faults() == ()
     monkeypatch.setattr("broker.adapters.observability.sealed_message_log.os.access", lambda *_: False)
-    assert len(kept.faults()) == faults
+    assert len(kept.faults()) == 1

@@ -1,4 +1,4 @@
-"""What is dropped is gone from the files too: of SQLite, of a Redis and of its replica."""
+"""Dropped records also leave the files of SQLite and Redis."""
 
 import sqlite3
 import time
@@ -7,13 +7,12 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
 
-from broker.adapters.stores import redis_files, sqlite
+from broker.adapters.stores import sqlite
 from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Kept, Key, Store
 from tests.plugins.lying_files import lying_files
@@ -73,104 +72,47 @@ def test_a_reader_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.server
-def test_redis_and_its_replica_write_their_files_anew(start: Start) -> None:
-    """Append-only file and snapshot, on both: each held it before."""
+def test_redis_writes_its_files_again(start: Start) -> None:
+    """Append-only file and snapshot of the master lose the dropped record; its replica is named as pending."""
     master = start(*KEEPING, "--repl-diskless-sync-delay", "0")
     replica = start(*KEEPING, "--replicaof", "127.0.0.1", str(master.port))
     store = open_store(master.url, Path())
     _written(store)
     with master.client() as client, replica.client() as copy:
         _until(lambda: bool(client.wait(1, 100)))
-        for server in (client, copy):
-            _until(partial(_has_saved, server))  # the master saves for the replica that has just come
-            _until(partial(_begins_to_save, server))
-            _until(partial(_has_saved, server))
-    store.drop(GONE)
-    assert not _is_gone(master.folder)
-    assert not _is_gone(replica.folder)
-    assert store.purge() == ()
-    # The old file is unlinked by a thread of the server's.
-    _until(lambda: _is_gone(master.folder) and _is_gone(replica.folder))
-
-
-@pytest.mark.parametrize(("refusals", "begun"), [(0, True), (4, True), (5, False)])
-def test_a_writing_that_came_between_is_waited_for(refusals: int, begun: bool) -> None:
-    """A replica that connects has its master save at that moment: no fault of the broker's user."""
-    server = _Busy(refusals)
-    assert redis_files._is_begun(server, "BGSAVE") is begun
-
-
-class _Busy:
-    """A Redis that is at another file so many times."""
-
-    def __init__(self, refusals: int) -> None:
-        self.left = refusals
-
-    def execute_command(self, _: str) -> None:
-        """Refuse while another file is being written."""
-        self.left -= 1
-        if self.left >= 0:
-            raise ResponseError("Background save already in progress")
-
-    def info(self, _: str) -> dict[str, int]:
-        """Say that it has ended by now."""
-        return {}
+        _until(partial(_has_saved, client))  # the master saves for the replica that has just connected
+        _until(partial(_begins_to_save, client))
+        _until(partial(_has_saved, client))
+        store.drop(GONE)
+        assert not _is_gone(master.folder)
+        assert store.purge() == ("Replicas of Redis: run BGREWRITEAOF and BGSAVE on each of them.",)
+        _until(lambda: _is_gone(master.folder))
+        copy.execute_command("BGREWRITEAOF")
+        copy.execute_command("BGSAVE", "SCHEDULE")
+        _until(lambda: _is_gone(replica.folder))
 
 
 @pytest.mark.server
-def test_redis_that_does_not_allow_it_is_told(start: Start) -> None:
-    """Each server that the broker's user may not have write its files anew is named, with what to do."""
+def test_redis_that_refuses_is_named(start: Start) -> None:
+    """Without the right to rewrite files, the sentence says what to run."""
     server = start(*KEEPING)
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "broker", "on", ">secret", "~*", "+@all", "-bgrewriteaof", "-bgsave")
     store = open_store(f"redis://broker:secret@127.0.0.1:{server.port}/0", Path())
     _written(store)
-    assert store.purge() == (
-        "Redis does not allow BGREWRITEAOF, BGSAVE or INFO to the broker's user; run both there, and wait for them.",
-    )
+    assert store.purge() == ("Redis did not begin BGREWRITEAOF and BGSAVE: run both there.",)
 
 
 @pytest.mark.server
-def test_every_node_of_a_cluster_does(redis_cluster: tuple[RedisServer, ...], redis_cluster_url: str) -> None:
-    """Whichever of them held it."""
+def test_every_node_of_a_cluster_writes_its_files_again(
+    redis_cluster: tuple[RedisServer, ...], redis_cluster_url: str
+) -> None:
+    """No node keeps the dropped record, replicas included."""
     store = open_store(redis_cluster_url, Path())
     _written(store)
     store.drop(GONE)
     assert store.purge() == ()
     _until(lambda: all(b"gone-of-the-person" not in _lying(node.folder) for node in redis_cluster))
-
-
-@pytest.mark.server
-def test_a_replica_that_is_down_is_told(start: Start) -> None:
-    """Its files hold what was dropped; of a server alone how many there are is said, by Sentinel and a Cluster not."""
-    master = start(*KEEPING, "--repl-diskless-sync-delay", "0")
-    replica = start(*KEEPING, "--replicaof", "127.0.0.1", str(master.port))
-    sentinel = start("--sentinel")
-    with sentinel.client() as client:
-        client.execute_command("SENTINEL", "MONITOR", "books", "127.0.0.1", master.port, 1)
-        client.execute_command("SENTINEL", "SET", "books", "down-after-milliseconds", 900)
-        _until(lambda: bool(client.execute_command("SENTINEL", "REPLICAS", "books")))
-    watched = open_store(f"redis+sentinel://127.0.0.1:{sentinel.port}/books", Path())
-    _until(lambda: watched.purge() == ())
-    replica.kill()
-    back = "when it is back and has caught up, run BGREWRITEAOF and BGSAVE there."
-    _until(lambda: watched.purge() == (f"The replica 127.0.0.1:{replica.port} is down; {back}",))
-    alone = [open_store(master.url, Path(), replicas=number) for number in (0, 2)]
-    assert [store.purge() for store in alone] == [
-        (f"A replica of Redis (0 of {number} are connected) is down; {back}",) for number in (1, 2)
-    ]
-
-
-def test_a_replica_of_a_cluster_that_is_down_is_told() -> None:
-    """By the Cluster's own record of its nodes."""
-    nodes = {
-        "127.0.0.1:1@11": {"flags": "master", "connected": False},
-        "127.0.0.1:2@12": {"flags": "slave", "connected": True},
-        "127.0.0.1:3@13": {"flags": "slave,fail?", "connected": True},
-        "127.0.0.1:4@14": {"flags": "myself,slave", "connected": False},
-    }
-    client = SimpleNamespace(get_nodes=list, cluster_nodes=lambda: nodes)
-    assert [each.split()[2] for each in redis_files._down(client, 0)] == ["127.0.0.1:3", "127.0.0.1:4"]
 
 
 def _begins_to_save(server: Any) -> bool:

@@ -22,23 +22,23 @@ from broker.core.identity.canonical_attributes import (
 
 TODAY = date(2026, 11, 25)
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
-EPPN = MapRow("eppn-oid", "eduPersonPrincipalName", single=True, pattern=r"[^@\s]+@\S+", scope="exact", identity=True)
+EPPN = MapRow("eppn-oid", "eduPersonPrincipalName")
 MAP = AttributeMap(
     "wayf",
     (
-        MapRow("sn-oid", "sn", single=True, pattern=r"\S.*"),
-        MapRow("sn", "sn", single=True, pattern=r"\S.*"),
-        MapRow("mail", "mail", pattern=r"[^@\s]+@[^@\s]+"),
+        MapRow("sn-oid", "sn"),
+        MapRow("sn", "sn"),
+        MapRow("mail", "mail"),
         EPPN,
-        MapRow("home", "schacHomeOrganization", single=True, pattern=None, scope="exact", identity=True),
-        MapRow("scoped", "eduPersonScopedAffiliation", pattern=r"[^@\s]+@\S+", scope="sub"),
+        MapRow("home", "schacHomeOrganization"),
+        MapRow("scoped", "eduPersonScopedAffiliation"),
         MapRow("assurance", "eduPersonAssurance"),
         MapRow("schac", "cpr"),
         MapRow("nin", "cpr"),
-        MapRow("targeted", "eduPersonTargetedID", single=True, opaque=True),
-        MapRow("uid", "uid", single=True),
-        MapRow("cvr", "cvr", single=True),
-        MapRow("rid", "rid", single=True),
+        MapRow("targeted", "eduPersonTargetedID"),
+        MapRow("uid", "uid"),
+        MapRow("cvr", "cvr"),
+        MapRow("rid", "rid"),
     ),
 )
 AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
@@ -224,11 +224,23 @@ def test_a_name_that_two_readers_see_differently_refuses(eppn: str, cause: str) 
 
 @pytest.mark.parametrize("name", ["eduPersonAffiliation", "eduPersonPrimaryAffiliation"])
 def test_an_affiliation_without_scope_is_held_to_the_words_too(name: str) -> None:
-    """Whatever pattern an administrator's own map has."""
+    """Whatever name an administrator's own map reads it by."""
     own = AttributeMap("own", (MapRow("role", name),))
-    reading = canonical([WireAttribute("role", ("student", "superuser"))], own, AU, TODAY)
-    assert dict(reading.attributes) == {name: ("student",)}
-    assert reading.withheld == ((name, "unknown_affiliation"),)
+    assert dict(canonical([WireAttribute("role", ("student",))], own, AU, TODAY).attributes) == {name: ("student",)}
+    reading = canonical([WireAttribute("role", ("superuser",))], own, AU, TODAY)
+    assert dict(reading.attributes) == {}
+    assert reading.withheld == ((name, "bad_value"),)
+
+
+@pytest.mark.attack(21)
+@pytest.mark.parametrize("name", ["eduPersonScopedAffiliation", "role"])
+def test_no_map_lets_an_institution_assert_another_scope(name: str) -> None:
+    """The scope counts whatever the map says, and under a name of the site's own too."""
+    own = AttributeMap("own", (MapRow("role", name),))
+    sent = [WireAttribute("role", ("employee@au.dk", "employee@ku.dk", "employee@cs.au.dk"))]
+    reading = canonical(sent, own, AU, TODAY)
+    assert dict(reading.attributes) == {name: ("employee@au.dk", "employee@cs.au.dk")}
+    assert reading.withheld == ((name, "scope_mismatch"),)
 
 
 def test_no_upstream_asserts_what_is_ours() -> None:
@@ -272,13 +284,11 @@ def test_the_order_on_the_wire_is_irrelevant(sent: list[tuple[str, str]]) -> Non
 def test_a_service_is_written_to_by_its_own_map() -> None:
     """The map tells Name, NameFormat, FriendlyName and what stands before the value."""
     outgoing = AttributeMap(
-        "library",
-        (MapRow("urn:oid:1", "cpr", friendly="schac", prefix=URN), MapRow("kd", "kaldemail_domain")),
-        outgoing=True,
+        "library", (MapRow("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr"), MapRow("kd", "kaldemail_domain")), outgoing=True
     )
     row = wire(outgoing, "cpr")
     assert row is not None
-    assert (row.wire, row.friendly, row.written("1403044004")) == ("urn:oid:1", "schac", URN + "1403044004")
+    assert (row.friendly_name, row.written("1403044004")) == ("schacPersonalUniqueID", URN + "1403044004")
     assert row.name_format.endswith(":uri")
     assert [each.name_format[-5:] for each in outgoing.rows[1:]] == ["basic"]
     assert wire(outgoing, "sn") is None

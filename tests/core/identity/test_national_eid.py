@@ -113,7 +113,7 @@ def test_a_level_that_is_none_is_refused(loa: str | None) -> None:
     assert cause(said(loa=loa)) == "level_missing"
 
 
-@pytest.mark.parametrize("loa", [("High", "Low"), ("Sure",), ("",), ()])
+@pytest.mark.parametrize("loa", [("High", "Low"), ("High", "Sure"), ("Sure",), ("",), ()])
 def test_no_older_level_takes_the_place_of_one_that_came(loa: tuple[str, ...]) -> None:
     """Two, a misspelt and an empty one are none; what they were meant to be may have been lower."""
     old_too = replace(NEMLOGIN, assurance_level=True)
@@ -134,13 +134,16 @@ def test_a_part_that_is_no_level_is_refused(loa: dict[str, tuple[str, ...]], par
 
 
 def test_parts_are_read_by_whatever_name_the_map_has() -> None:
-    """A map of one's own may call them otherwise, and take any value: the lowest counts still."""
+    """A map of one's own may call them otherwise: the lowest counts, and two of one part refuse."""
     rows = [row for row in MAPS["oiosaml3"].rows if row.name != "ial"]
     own = AttributeMap("own", (*rows, MapRow("urn:x:ial", "ial")))
-    for values, level in ((("High",), Assurance.HIGH), (("High", "Substantial"), Assurance.SUBSTANTIAL)):
-        wires = [WireAttribute(name, (value,)) for name, value in said(loa="High").items()]
-        wires.append(WireAttribute("urn:x:ial", values))
+    plain = [WireAttribute(name, (value,)) for name, value in said(loa="High").items()]
+    for value, level in (("High", Assurance.HIGH), ("Substantial", Assurance.SUBSTANTIAL)):
+        wires = [*plain, WireAttribute("urn:x:ial", (value,))]
         assert check_eid_assertion(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN).assurance is level
+    wires = [*plain, WireAttribute("urn:x:ial", ("High", "Substantial"))]
+    with pytest.raises(AttributesRefused, match="level_missing"):
+        check_eid_assertion(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN)
 
 
 @pytest.mark.parametrize("part", ["ial", "aal"])

@@ -79,7 +79,7 @@ def test_the_parts_of_a_level_are_capped_too(login: Authentication, cap: Assuran
 
 def test_an_affiliation_that_a_policy_names_is_read(login: Authentication) -> None:
     """And no other beyond eduPerson's words."""
-    rows = AttributeMap("plain", (MapRow("scoped", "eduPersonScopedAffiliation", scope="sub"),))
+    rows = AttributeMap("plain", (MapRow("scoped", "eduPersonScopedAffiliation"),))
     wayf = replace(WAYF, institutions=(replace(AU, scopes=("au.dk",)),))
     came = replace(login, attributes=(WireAttribute("scoped", ("course-1@au.dk", "course-2@au.dk")),))
     reading = read_authentication(came, wayf, {"plain": rows}, NOW, named_affiliations={"course-1@au.dk"})

@@ -34,8 +34,8 @@ AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozens
 MAP = AttributeMap(
     "wayf",
     (
-        MapRow("scoped", "eduPersonScopedAffiliation", scope="sub"),
-        MapRow("primary", "eduPersonPrimaryAffiliation", single=True, pattern="[a-z]+"),
+        MapRow("scoped", "eduPersonScopedAffiliation"),
+        MapRow("primary", "eduPersonPrimaryAffiliation"),
         MapRow("assurance", "eduPersonAssurance"),
         MapRow("mail", "mail"),
         MapRow("number", "cpr"),

@@ -6,7 +6,6 @@ Source: docs/reference/koha.md#change.
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from werkzeug.test import TestResponse
 
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
@@ -27,23 +26,6 @@ def test_put_merges(ask: Ask, add: Add) -> None:
     row = ask("PUT", "/patrons/1", body).get_json()
     assert (row["category_id"], row["expiry_date"]) == ("PRIVATE", "2031-11-24")
     assert (row["email"], row["phone"]) == ("a@post.example", None)
-
-
-@pytest.mark.parametrize(
-    ("number", "body", "status", "error"),
-    [
-        (2, ANNA | {"extended_attributes": []}, 500, "Something went wrong, check Koha logs for details."),
-        (2, ANNA | {"cardnumber": CPR}, 409, "Duplicate ID"),
-        (2, ANNA | {"userid": CPR}, 400, f"Problem with {CPR}"),
-        (9, ANNA, 404, "Patron not found"),
-    ],
-)
-def test_what_put_refuses(*, ask: Ask, add: Add, number: int, body: object, status: int, error: str) -> None:
-    """1.4: attributes, what others have, and a patron who is not there."""
-    add(cardnumber=CPR, userid=CPR)
-    add()
-    answer = ask("PUT", f"/patrons/{number}", body)
-    assert (answer.status_code, answer.get_json()["error"]) == (status, error)
 
 
 def test_put_demands_three_fields(ask: Ask, add: Add) -> None:
@@ -74,48 +56,6 @@ def test_a_second_attribute_of_a_type_that_stands_once_is_refused(ask: Ask, add:
     number = add(extended_attributes=[first])["patron_id"]
     answer = ask("POST", f"/patrons/{number}/extended_attributes", second)
     assert (answer.status_code, answer.get_json()) == (409, text)
-
-
-def test_put_makes_a_user_name_where_it_takes_one_away(ask: Ask, add: Add) -> None:
-    """``userid: null`` is no way to a patron without one: Koha makes it, without accents."""
-    add()
-    add(userid="anna")
-    changed = ask("PUT", "/patrons/2", {**ANNA, "surname": "Prøve", "userid": None}).get_json()
-    assert changed["userid"] == "ase.prøve"
-    again = ask("PUT", "/patrons/2", {**ANNA, "userid": None}).get_json()
-    assert again["userid"] == "ase.prøvesen1"
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "/patrons/abc", None),
-        ("PUT", "/patrons/abc", ANNA),
-        ("DELETE", "/patrons/1x", None),
-        ("POST", "/patrons/abc/password", {"password": "1234", "password_2": "1234"}),
-        ("GET", "/patrons/abc/extended_attributes", None),
-    ],
-)
-def test_a_number_that_is_none_is_refused(ask: Ask, method: str, path: str, body: object) -> None:
-    """No route takes it for another address: 400 with the name of the parameter."""
-    answer = ask(method, path, body)
-    error = {"message": "Expected integer - got string.", "path": "/patron_id"}
-    assert (answer.status_code, answer.get_json()) == (400, {"errors": [error], "status": 400})
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body", "text"),
-    [
-        ("GET", "/patrons/9", None, "Patron not found."),
-        ("POST", "/patrons/9/password", {"password": "x", "password_2": "x"}, "Patron not found."),
-        ("PUT", "/patrons/9", ANNA, "Patron not found"),
-        ("DELETE", "/patrons/9", None, "Patron not found"),
-    ],
-)
-def test_who_is_not_there_is_404(ask: Ask, method: str, path: str, body: object, text: str) -> None:
-    """The sentence ends with a full stop in some places only."""
-    answer = ask(method, path, body)
-    assert (answer.status_code, answer.get_json()) == (404, {"error": text})
 
 
 def test_a_patron_that_staff_delete_is_gone_at_once(ask: Ask, add: Add, koha: Simulation) -> None:

@@ -75,27 +75,6 @@ def test_a_missing_right_is_403(ask: Ask, client: str, method: str, path: str, r
     assert answer.get_json() == {"error": text, "required_permissions": needed}
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/patrons"), ("GET", "/patrons/1"), ("POST", "/patrons")])
-def test_without_its_database_koha_says_so_to_no_one(app: Flask, ask: Ask, method: str, path: str) -> None:
-    """A call with a token is 500; the token endpoint takes the setting for off, as it cannot read it."""
-    ask("GET", "/patrons")
-    app.extensions["koha"].faults.set({"database_down": True})
-    answer = ask(method, path, ANNA if method == "POST" else None)
-    assert (answer.status_code, answer.get_json()) == (500, {"error": "Something went wrong, check the logs."})
-    form = {"grant_type": "client_credentials", "client_id": "broker", "client_secret": "demo"}
-    answer = app.test_client().post("/api/v1/oauth/token", data=form)
-    assert (answer.status_code, answer.get_json()) == (400, {"error": "Unimplemented grant type"})
-
-
-def test_a_library_that_grants_no_tokens(app: Flask) -> None:
-    """With the client-credentials setting off the right secret gets the same answer."""
-    patrons = app.extensions["koha"].patrons
-    patrons.administration = patrons.administration.with_preferences(rest_oauth2_client_credentials=False)
-    form = {"grant_type": "client_credentials", "client_id": "broker", "client_secret": "demo"}
-    answer = app.test_client().post("/api/v1/oauth/token", data=form)
-    assert (answer.status_code, answer.get_json()) == (400, {"error": "Unimplemented grant type"})
-
-
 def test_a_patron_is_made(ask: Ask) -> None:
     """1.2: 201 with Location, dates with a time, attributes null unless embedded, a user name if none was given."""
     answer = ask("POST", "/patrons", ANNA | {"patron_id": 99, "extended_attributes": [{"type": "CPR", "value": CPR}]})
@@ -194,41 +173,6 @@ def test_the_database_keeps_user_name_and_card_number_unique(ask: Ask, koha: Sim
     statuses = _together(ask, [{"cardnumber": CPR, "userid": CPR}] * 8)
     assert statuses.count(201) == 1
     assert set(statuses) - {201} <= {400, 409}
-
-
-def test_an_expiry_that_was_sent_comes_back_as_it_was(ask: Ask) -> None:
-    """A time stands behind those dates only that Koha has just made."""
-    made = ask("POST", "/patrons", ANNA | {"expiry_date": "2031-11-24"}).get_json()
-    assert made["expiry_date"] == "2031-11-24"
-    assert "T" in made["date_enrolled"]
-
-
-def test_texts_are_trimmed_and_a_number_is_a_text(ask: Ask) -> None:
-    """What was sent with blanks around it, or as a number, is stored as a text without them."""
-    body = ANNA | {"surname": 1234, "email": "  a@post.example ", "cardnumber": "\tC1 ", "address": "   "}
-    made = ask("POST", "/patrons", body).get_json()
-    assert [made[name] for name in ("surname", "email", "cardnumber", "address")] == [
-        "1234",
-        "a@post.example",
-        "C1",
-        "",
-    ]
-
-
-@pytest.mark.parametrize(("field", "room"), [("cardnumber", 32), ("userid", 75)])
-def test_a_name_that_is_too_long_is_cut_without_a_word(ask: Ask, field: str, room: int) -> None:
-    """The 201 has it whole, the database does not; the cut one is taken for the next."""
-    long = "9" * 200
-    assert ask("POST", "/patrons", ANNA | {field: long}).get_json()[field] == long
-    assert ask("GET", "/patrons/1").get_json()[field] == long[:room]
-    assert ask("POST", "/patrons", ANNA | {field: long[: room + 1]}).status_code == 409
-
-
-def test_a_refused_create_uses_up_a_number(ask: Ask, add: Add) -> None:
-    """The database counts on, though nothing is left of the attempt."""
-    add(cardnumber=CPR)
-    assert ask("POST", "/patrons", ANNA | {"cardnumber": CPR}).status_code == 409
-    assert add()["patron_id"] == 3
 
 
 @pytest.mark.parametrize(

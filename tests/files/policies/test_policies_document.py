@@ -169,7 +169,6 @@ KEYS: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
     "keys-rules-age": ("AgeShape", "policy_properties", (0, "when", "age")),
     "keys-rules-expect": ("RuleExpectShape", "policy_properties", (0, "expect")),
     "keys-map": ("MapShape", "wayf", ()),
-    "keys-map-row": ("RowShape", "wayf", ("attributes", 1)),
     "keys-labels": ("LabelsShape", "labels", ()),
     "keys-label": ("LabelShape", "labels", ("labels", "gn")),
 }

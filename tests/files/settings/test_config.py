@@ -388,17 +388,6 @@ BAD = [
     *(
         (
             "[library]",
-            (
-                "[admin]\nupstream = 'wayf'\ninstitution = 'https://au'\neppns = ['a@b.dk']\n"
-                f"[audit]\nfolder = 'audit'\n{key} = {value}\n[library]"
-            ),
-            f"audit.{key}: lets looks of the staff view pass that are on no trail (write audit.{key} = true",
-        )
-        for key, value in (("on", "false"), ("required", "false"), ("required", "'off'"))
-    ),
-    *(
-        (
-            "[library]",
             f"[admin]\nupstream = 'wayf'\ninstitution = 'https://au'\neppns = ['{eppn}']\n[library]",
             f"admin.eppns[0]: {fault}",
         )

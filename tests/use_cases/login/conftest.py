@@ -53,11 +53,7 @@ WIRES: Final = {
     "sn": "sn",
 }
 MAP: Final = AttributeMap(
-    "map",
-    (
-        MapRow("eppn", "eduPersonPrincipalName", identity=True, scope="exact"),
-        *(MapRow(wire, name, scope="sub" if wire == "role" else None) for wire, name in WIRES.items()),
-    ),
+    "map", (MapRow("eppn", "eduPersonPrincipalName"), *(MapRow(wire, name) for wire, name in WIRES.items()))
 )
 
 

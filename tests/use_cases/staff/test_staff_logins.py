@@ -47,10 +47,10 @@ MAPS = {
     "wayf": AttributeMap(
         "wayf",
         (
-            MapRow("eppn", "eduPersonPrincipalName", single=True, identity=True, scope="exact"),
-            MapRow("subject-id", "subject-id", single=True, identity=True, scope="exact", opaque=True),
+            MapRow("eppn", "eduPersonPrincipalName"),
+            MapRow("subject-id", "subject-id"),
             MapRow("cpr", "cpr"),
-            MapRow("affiliation", "eduPersonScopedAffiliation", scope="exact"),
+            MapRow("affiliation", "eduPersonScopedAffiliation"),
             MapRow("assurance", "eduPersonAssurance"),
         ),
     )

@@ -176,7 +176,7 @@ def _attributes(of: Assertable, attribute_map: AttributeMap, *, encrypted: bool)
             values = "".join(_value(of, row, value) for value in item.values)
             yield (
                 "<saml:Attribute"
-                f"{attribute('FriendlyName', row.friendly or item.name)}"
+                f"{attribute('FriendlyName', row.friendly_name)}"
                 f"{attribute('Name', row.wire)}"
                 f"{attribute('NameFormat', row.name_format)}"
                 f">{values}</saml:Attribute>"

@@ -23,9 +23,9 @@ from tests.plugins.drawn import at_gate, drawn
 from tests.plugins.saml_parties import IDP, WORDS, Parties
 
 ROWS = (
-    MapRow("urn:oid:2.5.4.3", "cn", friendly="cn"),
+    MapRow("urn:oid:2.5.4.3", "cn"),
     MapRow("mail", "mail"),
-    MapRow("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr", prefix="urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"),
+    MapRow("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr"),
     MapRow("urn:oid:1.3.6.1.4.1.5923.1.1.1.10", "eduPersonTargetedID"),
 )
 MAP = AttributeMap("library", ROWS, outgoing=True)

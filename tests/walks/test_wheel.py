@@ -1,0 +1,158 @@
+"""The wheel in an environment that holds nothing else but the locked packages: no checkout is needed.
+
+Source: docs/reference/design.md#9.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from broker.demo.run.demo_folder import Ports
+from tests.plugins.demo import free_base
+from tests.plugins.programs import started
+from tests.plugins.served_broker import is_ready, log_in, wait_until
+
+pytestmark = pytest.mark.server
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+GUNICORN: Final = (
+    "gunicorn --worker-class gthread --threads 4 --worker-connections 4 --keep-alive 0 --bind 127.0.0.1:{port} {app}"
+)
+NOT_OURS: Final = ("BROKER_CONFIG", "PYTHONPATH")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment with the wheel, and an empty folder to work in."""
+
+    python: Path
+    folder: Path
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """Return the environment variables of a shell in which the environment is active."""
+        kept = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
+        return kept | {"PATH": f"{self.python.parent}:{kept['PATH']}", "PYTHONPATH": ""}
+
+    def run(self, *words: str, config: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run a command of the environment in the empty folder."""
+        named = {"BROKER_CONFIG": config} if config else {}
+        return subprocess.run(
+            words, env={**self.environ, **named}, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel, install it without an index beside the locked packages, and return the interpreter."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+    build = (*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT))
+    subprocess.run(build, check=True, cwd=folder)
+    subprocess.run((sys.executable, "-m", "venv", "--without-pip", "env"), check=True, cwd=folder)
+    (packages,) = folder.glob("env/lib/python*/site-packages")
+    link_locked_packages(packages)
+    (wheel,) = folder.glob("*.whl")
+    interpreter = folder / "env" / "bin" / "python"
+    install = (*pip, "--python", str(interpreter), "install", "--no-index", f"{wheel}[demo]")
+    subprocess.run(install, check=True, cwd=folder)
+    gunicorn = interpreter.with_name("gunicorn")
+    gunicorn.write_text(f'#!/bin/sh\nexec {interpreter} -m gunicorn "$@"\n')
+    gunicorn.chmod(0o755)
+    return interpreter
+
+
+def link_locked_packages(packages: Path) -> None:
+    """Link what requirements-demo.txt locks from the environment of the tests, and nothing else."""
+    lock = (ROOT / "requirements-demo.txt").read_text(encoding="utf-8")
+    for name in re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE):
+        found = distribution(name)
+        tops = {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}
+        for top in tops:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(Path(str(found.locate_file(top))))
+
+
+@pytest.fixture
+def installed(python: Path, tmp_path: Path) -> Installed:
+    """Give the environment and an empty folder."""
+    return Installed(python, tmp_path)
+
+
+def test_the_demo_runs_from_the_wheel(installed: Installed) -> None:
+    """``broker demo --check`` logs every persona in."""
+    checked = installed.run("broker", "demo", "--check", "--port-base", str(free_base()))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    where = installed.run("python", "-c", "import broker; print(broker.__file__)").stdout
+    assert Path(where).is_relative_to(installed.python.parents[1])
+
+
+def test_a_new_folder_lists_what_is_to_be_filled_in(installed: Installed) -> None:
+    """The wheel brings policies, attribute maps and site rules; check asks for the rest."""
+    made = installed.run("broker", "init", "library")
+    assert made.returncode == 0, made.stderr
+    for name in ("policies", "attribute_maps"):
+        for path in (ROOT / name).iterdir():
+            assert (installed.folder / "library" / name / path.name).read_bytes() == path.read_bytes()
+    rules = installed.folder / "library" / "policy_properties.yaml"
+    assert rules.read_bytes() == (ROOT / rules.name).read_bytes()
+    checked = installed.run("broker", "check", config="library/broker.toml")
+    assert checked.returncode == 78
+    assert {"is to be filled in" in line for line in checked.stderr.splitlines()} == {True}
+
+
+@pytest.fixture
+def commands(installed: Installed) -> Iterator[tuple[Ports, str, dict[str, list[str]]]]:
+    """Run what ``broker init --for demo`` prints as next up to ``broker check``; give what follows."""
+    base = free_base()
+    made = installed.run("broker", "init", "library", "--for", "demo", "--port-base", str(base))
+    _, _, after = made.stdout.partition("Next:\n")
+    lines = [shlex.split(line, comments=True) for line in after.splitlines()]
+    (*demo, _), (_, named), check, (*serve, _), (*work, _), (*_, library) = lines
+    config = named.removeprefix("BROKER_CONFIG=")
+    ports = Ports(base)
+    assert library == ports.origin("library")
+    options = {"cwd": installed.folder, "stdout": subprocess.PIPE, "text": True}
+    with started(demo, installed.environ, **options) as world:
+        assert world.stdout is not None
+        while "Ctrl-C" not in (line := world.stdout.readline()):
+            assert line
+        checked = installed.run(*check, config=config)
+        assert (checked.stdout, checked.stderr, checked.returncode) == ("all well\n", "", 0)
+        yield ports, config, {"serve": serve, "work": work}
+
+
+@pytest.mark.parametrize("server", ["serve", "broker.wsgi:app"])
+def test_a_newcomer_gets_from_an_empty_folder_to_a_login(
+    installed: Installed, commands: tuple[Ports, str, dict[str, list[str]]], server: str
+) -> None:
+    """By ``broker serve``, and by gunicorn with ``broker.wsgi:app``."""
+    ports, config, typed = commands
+    port = ports.number("broker")
+    serve = typed.get(server) or shlex.split(GUNICORN.format(port=port, app=server))
+    environ = {**installed.environ, "BROKER_CONFIG": config}
+    with (
+        (installed.folder / "log").open("wb") as log,
+        started(serve, environ, cwd=installed.folder, stdout=log, stderr=log),
+        started(typed["work"], environ, cwd=installed.folder, stdout=log, stderr=log),
+    ):
+        wait_until(lambda: is_ready(port))
+        assert log_in(ports) == "Success"
+
+
+def test_a_missing_configuration_is_one_sentence(installed: Installed) -> None:
+    """The server ends at once, and starts no worker again."""
+    tried = installed.run(*shlex.split(GUNICORN.format(port=free_base(), app="broker.wsgi:app")))
+    assert tried.returncode != 0
+    assert [line for line in tried.stderr.splitlines() if not line.startswith("[")] == [
+        "BROKER_CONFIG: is not set (set it to the path of a broker.toml; broker init DIR writes one)"
+    ]
