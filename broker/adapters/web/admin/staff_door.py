@@ -56,10 +56,6 @@ class StaffDoor:
         ports.cookies.set_browser_cookie(response)
         return response
 
-    def takes(self, request_id: str) -> bool:
-        """Return whether an answer's InResponseTo names a request of a login here."""
-        return self.logins.takes(request_id)
-
     def acs(self, upstream: str, message: object, request_id: str) -> Response:
         """Verify an answer and redirect with its arrival, as of every login; no cookie is read."""
         ports = self.ports

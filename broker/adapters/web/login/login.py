@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from flask import Blueprint, Request, redirect, request
 from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.admin.staff_door import StaffDoor
 from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
@@ -55,25 +56,13 @@ def blueprint(login: "LoginEndpoints") -> Blueprint:
     return routes
 
 
-class OtherLogins(Protocol):
-    """Logins that are no transactions: the ACS of their upstream is the one there is."""
-
-    def takes(self, request_id: str) -> bool:
-        """Return whether an answer's InResponseTo names a request of one of these logins."""
-        ...
-
-    def acs(self, upstream: str, message: object, request_id: str) -> Response:
-        """Verify the answer and redirect with its arrival; no cookie is read or set."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class LoginEndpoints:
     """The endpoints of a login, and the checks by which other endpoints let a browser in."""
 
     ports: WebPorts
     pages: StepPages
-    others: OtherLogins | None = None
+    staff: StaffDoor | None = None
 
     def sso(self) -> Response:
         """Begin a transaction for a service's AuthnRequest and redirect to it.
@@ -129,8 +118,8 @@ class LoginEndpoints:
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
         message, request_id = ports.upstream_face.in_response_to(upstream, pairs(request))
-        if self.others is not None and self.others.takes(request_id):
-            return self.others.acs(upstream, message, request_id)
+        if self.staff is not None and self.staff.logins.takes(request_id):
+            return self.staff.acs(upstream, message, request_id)
         held, outstanding = ports.broker.awaited(request_id, upstream, now)
         try:
             arrival_token = self._arrival(message, held.transaction, outstanding, now)

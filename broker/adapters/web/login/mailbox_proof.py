@@ -1,8 +1,8 @@
 """The page on which a person proves a mailbox by a mailed code."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Final
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
@@ -29,6 +29,7 @@ from broker.core.identity.mail_addresses import LONGEST, typed
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
+from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mailbox_proof import MailboxProof
 from broker.use_cases.transactions import Held
 
@@ -52,32 +53,12 @@ class _FormState:
     other: bool = False
 
 
-class ProofOwners(Protocol):
-    """What is known of the person whose transaction it is."""
-
-    def owner(self, held: Held, now: datetime) -> str:
-        """Return the pseudonym that the person's proofs are kept under."""
-        ...
-
-    def asker(self, held: Held, now: datetime) -> str:
-        """Return the person's name as the upstream asserted it, "" where it did not."""
-        ...
-
-    def remembered_for(self, held: Held, name: str, now: datetime) -> timedelta:
-        """Return for how long the proof ``name`` is remembered today."""
-        ...
-
-    def looked_up(self, held: Held, now: datetime) -> Held:
-        """Return the transaction with what is known of its person by now."""
-        ...
-
-
 def blueprint(
     ports: WebPorts,
     pages: StepPages,
     login: LoginEndpoints,
     proving: MailboxProof,
-    persons: ProofOwners,
+    persons: PersonAtLogin,
 ) -> Blueprint:
     """Return ``/login/<transaction>/proof``."""
     proof = MailboxProofPages(ports, pages, login, proving, persons)
@@ -95,7 +76,7 @@ class MailboxProofPages:
     pages: StepPages
     login: LoginEndpoints
     proving: MailboxProof
-    persons: ProofOwners
+    persons: PersonAtLogin
 
     def ask(self, held: Held, step: ProveMailbox) -> Response:
         """Ask for an address, or for the code that was mailed to it."""

@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
-from broker.core.consent.disclosure import Disclosure, Item, LookedUp
-from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text
+from broker.core.consent.consent import Question
+from broker.core.consent.disclosure import Disclosure, Item
+from broker.core.entities import PERSISTENT, Institution, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Transaction
-from broker.core.policy.model import NAME_ID, Decision, LegalBasis
+from broker.core.policy.model import NAME_ID, Decision
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
 _CPR: Final = "cpr"
@@ -51,44 +52,47 @@ class DisclosureRow:
     revealable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ResponsibleParty:
-    """A controller as the page names it."""
-
-    name: str
-    contact: str
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class ConsentScreen:
-    """Everything on the page that asks or informs (docs/reference/consent.md#screen)."""
+    """Everything on the page that asks or informs (docs/reference/consent.md#screen).
 
-    variant: Literal["ask", "inform"]
-    service: str
-    description: str
-    url: str  # where one begins to use it
-    purpose: str
-    legal_basis: LegalBasis
-    giver: ResponsibleParty | None
-    receiver: ResponsibleParty
-    privacy_notice: str
-    persistent: bool
+    ``rows`` leave in any case, ``choices`` where they are ticked; ``authorities`` are the
+    AuthenticatingAuthority of the assertion, in its order.
+    """
+
+    question: Question
+    decision: Decision
+    service: Service
     rows: tuple[DisclosureRow, ...]
-    authorities: tuple[str, ...]  # the AuthenticatingAuthority of the assertion, in its order
     choices: tuple[DisclosureRow, ...]
-    changed: bool
-    affiliation: str
-    mismatch: bool
+    authorities: tuple[str, ...]
     makes_account: bool
-    # whether a borrower made at the library before the CPR number came may become the account
-    # whether the CPR register is asked about the person, and is to give their address
-    looked_up: LookedUp
-    revealable: bool
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """Return what would leave."""
+        return self.question.disclosure
+
+    @property
+    def receiver(self) -> Text:
+        """Return the name of who gets it: the controller, or the service where none is known."""
+        receiver = self.disclosure.receiver
+        return receiver.name if receiver else self.service.label
+
+    @property
+    def is_persistent(self) -> bool:
+        """Return whether the NameID is the same at each login."""
+        return self.disclosure.name_id_format == PERSISTENT
 
     @property
     def by_address(self) -> bool:
         """Return whether the NameID is the mail address of a row, and no number that is made."""
         return any(row.name == NAME_ID for row in self.rows)
+
+    @property
+    def revealable(self) -> bool:
+        """Return whether the page has the button for the whole CPR number."""
+        return any(row.revealable for row in (*self.rows, *self.choices))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -157,36 +161,19 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
 
     What has no label is shown by its own name. Roles may be at the upstream's ``institutions``.
     """
-    question, decision = asked.question, asked.decision
-    disclosure, number = question.disclosure, _borrower_number(transaction)
+    number = transaction.account.number if transaction.account else None
     rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
-    required, optional = rows.divided(disclosure.items)
+    required, optional = rows.divided(asked.question.disclosure.items)
+    release = asked.decision.release
     return ConsentScreen(
-        variant=question.variant,
-        service=service.label[language],
-        description=_in(language, service.description),
-        url=_in(language, service.url),
-        purpose=disclosure.purpose[language],
-        legal_basis=disclosure.legal_basis,
-        giver=_party(disclosure.giver, language),
-        receiver=_party(disclosure.receiver, language) or _unnamed(service, language),
-        privacy_notice=_in(language, service.privacy_notice),
-        persistent=disclosure.name_id_format == PERSISTENT,
+        question=asked.question,
+        decision=asked.decision,
+        service=service,
         rows=required,
-        authorities=transaction.authentication.chain if transaction.authentication else (),
         choices=optional,
-        changed=question.changed,
-        affiliation=_in(language, decision.policy.label if decision.policy else None),
-        mismatch=decision.mismatch is not None,
-        makes_account=_may_make_account(decision) and number is None,
-        looked_up=disclosure.looked_up,
-        revealable=any(row.revealable for row in (*required, *optional)),
+        authorities=transaction.authentication.chain if transaction.authentication else (),
+        makes_account=number is None and release is not None and release.borrower == "make",
     )
-
-
-def _unnamed(service: Service, language: str) -> ResponsibleParty:
-    """Return the service as the receiver of whom no controller is configured."""
-    return ResponsibleParty(service.label[language], "")
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:
@@ -229,24 +216,6 @@ def _hyphenated(value: str) -> str:
 
 def _is_number(value: str) -> bool:
     return len(value) == _DIGITS_OF_A_CPR and value.isascii() and value.isdigit()
-
-
-def _may_make_account(decision: Decision) -> bool:
-    return decision.release is not None and decision.release.borrower == "make"
-
-
-def _borrower_number(transaction: Transaction) -> str | None:
-    return transaction.account.number if transaction.account else None
-
-
-def _in(language: str, text: Text | None) -> str:
-    return text[language] if text else ""
-
-
-def _party(controller: Controller | None, language: str) -> ResponsibleParty | None:
-    if controller is None:
-        return None
-    return ResponsibleParty(controller.name[language], controller.contact)
 
 
 # Attributes whose values are roles, with or without a scope (eduPerson 2.2.1, 2.2.11).

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from flask import Request
@@ -16,7 +16,9 @@ from werkzeug.wrappers import Response
 
 from broker.core.consent.consent import TOKEN_VALID_FOR
 from broker.core.errors import FormRefused, TokenRefused
+from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.use_cases.staff.staff_sessions import StaffMember
 
 # page: ours alone. leaving: holds a form that posts to a service. static: stylesheet and scripts.
 PageKind = Literal["page", "leaving", "static"]
@@ -103,23 +105,8 @@ def _form_action(kind: PageKind, base_url: str) -> str:
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
 
 
-class FormOwner(Protocol):
-    """What a form belongs to: a transaction, or the session of somebody of the staff."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def browser(self) -> str | None:
-        """The pseudonym of the browser that it is bound to."""
-        ...
-
-    @property
-    def arrival(self) -> str | None:
-        """The pseudonym of the login that it stands on, where it outlives one."""
-        ...
+# What a form belongs to: a transaction, or the session of somebody of the staff.
+FormOwner = Transaction | StaffMember
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -159,17 +146,17 @@ class FormTokens:
     hmacs: LookupHmacs
     base_url: str
 
-    def token(self, transaction: FormOwner, purpose: str, now: datetime, shown: str = "") -> str:
+    def token(self, owner: FormOwner, purpose: str, now: datetime, shown: str = "") -> str:
         """Return a token for one form, ``seconds~shown~digest``.
 
         ``shown`` is the digest of what the page shows.
         """
         seconds = str(int(now.timestamp()))
-        digest = self._digest(transaction, purpose, shown, seconds)
+        digest = self._digest(owner, purpose, shown, seconds)
         return f"{seconds}~{shown}~{digest}"
 
     def read(
-        self, request: Request, transaction: FormOwner, purpose: str, now: datetime
+        self, request: Request, owner: FormOwner, purpose: str, now: datetime
     ) -> SubmittedForm:
         """Return the form's fields.
 
@@ -178,9 +165,9 @@ class FormTokens:
         if not same_origin(request.headers, self.base_url):
             raise TokenRefused("a form from another origin")
         token = SubmittedForm(request.form).value("token", "")
-        return SubmittedForm(request.form, self.verify(token, transaction, purpose, now))
+        return SubmittedForm(request.form, self.verify(token, owner, purpose, now))
 
-    def verify(self, token: str, transaction: FormOwner, purpose: str, now: datetime) -> str:
+    def verify(self, token: str, owner: FormOwner, purpose: str, now: datetime) -> str:
         """Return what the page of ``token`` showed.
 
         TokenRefused unless the token is of this purpose and transaction, and fresh.
@@ -189,7 +176,7 @@ class FormTokens:
         shown, _, digest = rest.partition("~")
         if not _SECONDS.fullmatch(seconds):
             raise TokenRefused("a token without a time")
-        expected = self._digest(transaction, purpose, shown, seconds)
+        expected = self._digest(owner, purpose, shown, seconds)
         if not hmac.compare_digest(digest.encode(), expected.encode()):
             raise TokenRefused("a token of another form, transaction or page")
         made = datetime.fromtimestamp(int(seconds), UTC)
@@ -198,7 +185,7 @@ class FormTokens:
             raise TokenRefused("a token older than ten minutes")
         return shown
 
-    def _digest(self, transaction: FormOwner, purpose: str, shown: str, seconds: str) -> str:
+    def _digest(self, owner: FormOwner, purpose: str, shown: str, seconds: str) -> str:
         # arrival: a token shown before a new login of the same transaction is worthless after it.
-        bound = (transaction.id, transaction.browser or "", transaction.arrival or "")
+        bound = (owner.id, owner.browser or "", owner.arrival or "")
         return self.hmacs.of("form", *bound, purpose, shown, seconds)
