@@ -1,22 +1,13 @@
 """The pages of the identity admin: explain the refusal of a help code, and try a login."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from flask import Blueprint
-from flask_babel import lazy_gettext as _
-from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.admin.staff_door import PATH, StaffDoor
-from broker.adapters.web.admin.staff_ports import (
-    ExplainedRefusal,
-    LoginToTry,
-    StaffPorts,
-    TriedLogin,
-    TryableLogins,
-)
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.core.entities import Assurance, Names
@@ -29,129 +20,29 @@ from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.staff.staff_sessions import StaffMember
 from broker.use_cases.transactions import is_reference
 
-
-class FormProblem(NamedTuple):
-    """A sentence for people, and the id of the field that they mend."""
-
-    field: str
-    text: LazyString
-
-
-_CPR: Final = _(
-    "That looked like a CPR number. It has been thrown away: no CPR number belongs in this field."
-)
-PROBLEMS: Final[Mapping[str, FormProblem]] = {
-    "find_missing": FormProblem("find", _("Write the help code or the borrower number.")),
-    "find_cpr": FormProblem("find", _CPR),
-    "person_unknown": FormProblem(
-        "find", _("No page of the last thirty days has this code, and no borrower this number.")
-    ),
-    "reference_missing": FormProblem("reference", _("Write the help code.")),
-    "reference_cpr": FormProblem("reference", _CPR),
-    "reference_unread": FormProblem(
-        "reference", _("A help code has eight or twelve letters and digits.")
-    ),
-    "reference_unknown": FormProblem(
-        "reference", _("No page of the last thirty days has this code. Ask for it again.")
-    ),
-    "affiliation_cpr": FormProblem("affiliation", _CPR),
-    "affiliation_unread": FormProblem(
-        "affiliation", _("Write affiliations with their scope, as student@au.dk.")
-    ),
-    "age_unread": FormProblem("age", _("Write the age as a whole number from 0 to 125.")),
-}
-
-
-_UNPROCESSABLE: Final = 422
-
-
-class TypedReference(NamedTuple):
-    """A reference as it is written, or "" and the code of the problem.
-
-    Of what is no reference nothing is kept: it may be anybody's number.
-    """
-
-    name: str
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StaffReferences:
-    """The endpoints over the door and the ports."""
-
-    door: StaffDoor
-    ports: StaffPorts
-    guesses: ReferenceGuesses
-
-    def add_to(self, routes: Blueprint) -> None:
-        """Add ``/admin/explain``."""
-        routes.get(f"{PATH}/explain")(self.ask_reference)
-        routes.post(f"{PATH}/explain")(self.explain)
-
-    def ask_reference(self) -> Response:
-        """Show the form."""
-        member = self.door.allowed(StaffPage.EXPLAIN)
-        self.door.looked(member, StaffPage.EXPLAIN)
-        return self._page(member)
-
-    def explain(self) -> Response:
-        """Show which rule refused, and what the policies in force would make of it now.
-
-        TooMany after ten references in ten minutes that led nowhere.
-        """
-        member = self.door.allowed(StaffPage.EXPLAIN)
-        form = self.door.form(member, StaffPage.EXPLAIN)
-        typed = typed_reference(form)
-        self.door.looked(member, StaffPage.EXPLAIN, typed.name or None)
-        if typed.problem:
-            return self._page(member, problem=typed.problem)
-        taken = self.guesses.take(member.staff_id)
-        found = self.ports.explained(typed.name, language())
-        if found is None:
-            return self._page(member, typed.name, "reference_unknown")
-        self.guesses.led_somewhere(taken)
-        return self._page(member, typed.name, found=found)
-
-    def _page(
-        self,
-        member: StaffMember,
-        reference: str = "",
-        problem: str = "",
-        found: ExplainedRefusal | None = None,
-    ) -> Response:
-        response = self.door.page(
-            "admin_explain.html",
-            member,
-            reason="explain",
-            token=self.door.token(member, StaffPage.EXPLAIN),
-            reference=reference,
-            problem=PROBLEMS.get(problem),
-            code=problem,
-            found=found,
-        )
-        if problem:
-            response.status_code = _UNPROCESSABLE
-        return response
-
-
-def typed_reference(form: SubmittedForm) -> TypedReference:
-    """Return the reference in a form as it is written, in whatever case and spacing it came."""
-    typed = form.value("reference", "")
-    if not typed.strip():
-        return TypedReference("", "reference_missing")
-    if looks_like_cpr(typed, apart=True):
-        return TypedReference("", "reference_cpr")
-    if is_reference(typed) or is_stateless(typed):
-        return TypedReference(compact(typed))
-    return TypedReference("", "reference_unread")
-
-
-SHOWN: Final = 12  # digits of a digest, as the commands print them
-KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
-LEVELS: Final = tuple(level.name.lower() for level in Assurance)
+_DIGITS: Final = 12  # of a digest, as the commands print them
+_KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
+_LEVELS: Final = tuple(level.name.lower() for level in Assurance)
 _MOST_AFFILIATIONS: Final = 10
 _OLDEST: Final = 125
 _AGE_DIGITS: Final = 3
+
+
+class TriedLogin(NamedTuple):
+    """What came of it in the words of ``broker policy try``, and the set that it was tried by."""
+
+    digest: str
+    lines: Names
+
+
+class ExplainedRefusal(NamedTuple):
+    """A page that somebody could not get past, in the words of ``broker policy explain``.
+
+    ``reason`` is the code of what the person read there.
+    """
+
+    reason: str
+    lines: Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,46 +60,77 @@ class _Typed:
 
 
 @dataclass(frozen=True, slots=True)
-class StaffTrials:
-    """The endpoints over the door and the ports."""
+class StaffPolicies:
+    """The endpoints over the staff door.
+
+    ``explain_refusal`` says of a reference, in a language, why and what of it now. ``try_policies``
+    plays a login at a service, or at all; with True it says what would let a refused one in.
+    """
 
     door: StaffDoor
-    ports: StaffPorts
+    guesses: ReferenceGuesses
+    explain_refusal: Callable[[str, str], ExplainedRefusal | None]
+    try_policies: Callable[[GivenFacts, str, bool, str], TriedLogin]
 
     def add_to(self, routes: Blueprint) -> None:
-        """Add ``/admin/try``."""
+        """Add ``/admin/explain`` and ``/admin/try``."""
+        routes.get(f"{PATH}/explain")(self.ask_reference)
+        routes.post(f"{PATH}/explain")(self.explain)
         routes.get(f"{PATH}/try")(self.ask_login)
         routes.post(f"{PATH}/try")(self.try_login)
 
+    def ask_reference(self) -> Response:
+        """Show the form for a help code."""
+        member = self.door.allowed(StaffPage.EXPLAIN)
+        self.door.looked(member, StaffPage.EXPLAIN)
+        return self._explain_page(member)
+
+    def explain(self) -> Response:
+        """Show which rule refused, and what the policies in force would make of it now.
+
+        TooMany after ten references in ten minutes that led nowhere.
+        """
+        member = self.door.allowed(StaffPage.EXPLAIN)
+        reference, problem = _read_reference(self.door.form(member, StaffPage.EXPLAIN))
+        self.door.looked(member, StaffPage.EXPLAIN, reference or None)
+        if problem:
+            return self._explain_page(member, problem=problem)
+        taken = self.guesses.take(member.staff_id)
+        found = self.explain_refusal(reference, language())
+        if found is None:
+            return self._explain_page(member, reference, "reference_unknown")
+        self.guesses.led_somewhere(taken)
+        return self._explain_page(member, reference, found=found)
+
     def ask_login(self) -> Response:
-        """Show the form."""
+        """Show the form for a login."""
         member = self.door.allowed(StaffPage.TRY)
         self.door.looked(member, StaffPage.TRY)
-        return self._page(member, _Typed())
+        return self._try_page(member, _Typed())
 
     def try_login(self) -> Response:
-        """Show what the policies in force would make of a login."""
+        """Show what the policies in force would make of a login; nothing is stored."""
         member = self.door.allowed(StaffPage.TRY)
         form = self.door.form(member, StaffPage.TRY)
         self.door.looked(member, StaffPage.TRY)
-        typed, problem = self._typed(form)
+        typed, problem = self._read_login(form)
         if problem:
-            return self._page(member, typed, problem)
-        login = LoginToTry(_facts(typed), typed.service or None, typed.nearest)
-        return self._page(member, typed, tried=self.ports.tried(login, language()))
+            return self._try_page(member, typed, problem)
+        tried = self.try_policies(_facts(typed), typed.service, typed.nearest, language())
+        return self._try_page(member, typed, tried=tried)
 
-    def _typed(self, form: SubmittedForm) -> tuple[_Typed, str]:
+    def _read_login(self, form: SubmittedForm) -> tuple[_Typed, str]:
         """Return the fields and the code of a problem; FormRefused for what no page offers.
 
         A field with a problem comes back empty: what was typed by mistake may be somebody's number.
         """
-        choices = self.ports.tryable()
+        ports = self.door.ports
         typed = _Typed(
-            upstream=form.choice("upstream", tuple(choices.upstreams)),
-            cpr=form.choice("cpr", ("", *KINDS)),
-            assurance=form.choice("assurance", ("", *LEVELS)),
-            service=form.choice("service", ("", *choices.services)),
-            intent=form.choice("intent", ("", *choices.affiliations)),
+            upstream=form.choice("upstream", tuple(ports.upstreams)),
+            cpr=form.choice("cpr", ("", *_KINDS)),
+            assurance=form.choice("assurance", ("", *_LEVELS)),
+            service=form.choice("service", ("", *ports.services)),
+            intent=form.choice("intent", ("", *ports.broker.rules.affiliations())),
             nearest=form.value("nearest", "") == "yes",
         )
         age, affiliation = form.value("age", "").strip(), form.value("affiliation", "").strip()
@@ -217,27 +139,50 @@ class StaffTrials:
             return typed, problem
         return replace(typed, affiliation=affiliation, age=age), ""
 
-    def _page(
+    def _explain_page(
+        self,
+        member: StaffMember,
+        reference: str = "",
+        problem: str = "",
+        found: ExplainedRefusal | None = None,
+    ) -> Response:
+        values = {"reference": reference, "found": found}
+        template, page = "admin_explain.html", StaffPage.EXPLAIN
+        return self.door.form_page(template, member, page, problem, **values)
+
+    def _try_page(
         self, member: StaffMember, typed: _Typed, problem: str = "", tried: TriedLogin | None = None
     ) -> Response:
-        choices: TryableLogins = self.ports.tryable()
-        response = self.door.page(
+        ports = self.door.ports
+        return self.door.form_page(
             "admin_try.html",
             member,
-            reason="try",
-            token=self.door.token(member, StaffPage.TRY),
-            choices=choices,
-            kinds=KINDS,
-            levels=LEVELS,
+            StaffPage.TRY,
+            problem,
+            upstreams=ports.upstreams,
+            services=ports.services,
+            affiliations=sorted(ports.broker.rules.affiliations()),
+            kinds=_KINDS,
+            levels=_LEVELS,
             typed=typed,
-            problem=PROBLEMS.get(problem),
-            code=problem,
             tried=tried,
-            shown=SHOWN,
+            shown=_DIGITS,
         )
-        if problem:
-            response.status_code = _UNPROCESSABLE
-        return response
+
+
+def _read_reference(form: SubmittedForm) -> tuple[str, str]:
+    """Return the reference as it is written, in whatever case and spacing it came, or a problem.
+
+    Of what is no reference nothing is kept: it may be anybody's number.
+    """
+    typed = form.value("reference", "")
+    if not typed.strip():
+        return "", "reference_missing"
+    if looks_like_cpr(typed, apart=True):
+        return "", "reference_cpr"
+    if is_reference(typed) or is_stateless(typed):
+        return compact(typed), ""
+    return "", "reference_unread"
 
 
 def _affiliation_problem(affiliation: str) -> str:

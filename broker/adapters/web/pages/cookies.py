@@ -24,6 +24,7 @@ _KNOWN_BROWSER_COOKIE: Final = re.compile(r"k-[0-9a-f]{16}")
 _KNOWN_BROWSER_TOKEN: Final = re.compile(r"([\w-]{1,64}\.[0-9a-f]{64})\.([0-9a-f]{64})")
 _UPSTREAM_COOKIE: Final = "way"
 _MARK_COOKIE: Final = "mark"
+_STAFF_COOKIE: Final = "staff"
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 # Logins side by side: more are somebody's attempt to fill the header, which a server bounds at
 # 8,190 bytes. With as many browser cookies these are 4,416.
@@ -113,6 +114,22 @@ class BrowserCookies:
         value = request.cookies.get(self._prefix + _MARK_COOKIE, "")
         return LoginMarks(self.hmacs).read(value, now)
 
+    def staff_token(self, request: Request) -> str:
+        """Return the token of a session of the staff view; "" without one."""
+        value = request.cookies.get(self._prefix + _STAFF_COOKIE, "")
+        return value if _SECRET.fullmatch(value) else ""
+
+    def set_staff_cookie(self, response: Response, token: str) -> None:
+        """Set the cookie of the staff view, which no page of another site makes a browser send.
+
+        It lasts until the browser closes; the session itself ends on the server.
+        """
+        self._set(response, _STAFF_COOKIE, token, None, same_site="Strict")
+
+    def drop_staff_cookie(self, response: Response) -> None:
+        """Let the browser drop the cookie of the staff view."""
+        self._drop(response, self._prefix + _STAFF_COOKIE, same_site="Strict")
+
     def drop_all(self, request: Request, response: Response) -> None:
         """Drop every cookie of ours, and let the browser drop what else it keeps of this site.
 
@@ -171,19 +188,26 @@ class BrowserCookies:
         for name in names[:too_many]:
             self._drop(response, name)
 
-    def _drop(self, response: Response, name: str) -> None:
+    def _drop(self, response: Response, name: str, same_site: str = "Lax") -> None:
         response.delete_cookie(
-            name, secure=self.secure, httponly=True, samesite="Lax", path=self._path
+            name, secure=self.secure, httponly=True, samesite=same_site, path=self._path
         )
 
-    def _set(self, response: Response, name: str, value: str, lifetime: timedelta | None) -> None:
+    def _set(
+        self,
+        response: Response,
+        name: str,
+        value: str,
+        lifetime: timedelta | None,
+        same_site: str = "Lax",
+    ) -> None:
         response.set_cookie(
             self._prefix + name,
             value,
             max_age=lifetime,
             secure=self.secure,
             httponly=True,
-            samesite="Lax",
+            samesite=same_site,
             path=self._path,
         )
 
