@@ -222,19 +222,9 @@ class PinPages:
             kept={"link": link} if link else {"login": held.transaction.id},
         )
 
-    def _page(
-        self, template: str, held: Held, problem: str = "", *, reason: str = "", **values: Any
-    ) -> Response:
-        transaction = held.transaction
-        response = self.pages.page(
-            template,
-            "pin",
-            transaction,
-            reason=reason or problem,
-            problem=problem,
-            action=self._url(transaction),
-            token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
-            **values,
+    def _page(self, template: str, held: Held, problem: str = "", **values: object) -> Response:
+        http = _STATUS.get(problem, _UNPROCESSABLE)
+        action = self._url(held.transaction)
+        return self.pages.form_page(
+            template, _PURPOSE, held, problem, http, action=action, **values
         )
-        response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
-        return response

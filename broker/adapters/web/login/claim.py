@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind
@@ -73,14 +73,10 @@ class ClaimPages:
         held = self.login.of_person(name)
         if not self._can_claim(held):
             return self.pages.onward(held, self.pages.url(held.transaction))
-        try:
-            form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
-        except TokenRefused as error:
-            if not same_origin(request.headers, self.ports.base_url):
-                raise
-            # The mail may take longer than a page's ten minutes.
+        form = self.ports.forms.read_fresh(request, held.transaction, _PURPOSE, self.ports.now())
+        if form is None:
             show = self._code_page if "code" in request.form else self._form
-            return show(held, "page_too_old", error.http)
+            return show(held, "page_too_old", TokenRefused.http)
         button = form.choice("do", _BUTTONS)
         try:
             return self._answered(held, button, form)
@@ -157,18 +153,14 @@ class ClaimPages:
         return self._page(held, problem, http, asking=False, kept={"code": "1"})
 
     def _page(self, held: Held, problem: str, http: int, **values: object) -> Response:
-        transaction = held.transaction
         is_asked = self._is_asked_by_person(held)
-        response = self.pages.page(
+        return self.pages.form_page(
             "claim.html",
-            "claim",
-            transaction,
+            _PURPOSE,
+            held,
+            problem,
+            http,
             reason=problem or ("offer" if values["asking"] else "code"),
-            problem=problem,
-            action=self.pages.url(transaction, "claim"),
-            token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
-            consent=self.pages.url(transaction, "consent") if is_asked else "",
+            consent=self.pages.url(held.transaction, "consent") if is_asked else "",
             **values,
         )
-        response.status_code = http
-        return response

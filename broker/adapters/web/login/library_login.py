@@ -10,14 +10,14 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import pin_url
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of, shown_again
-from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused, TokenRefused
+from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused
 from broker.core.event_routes import EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.transaction import Errand, Transaction
@@ -54,12 +54,8 @@ class LibraryLoginPages:
     def answer(self, name: str) -> Response:
         """Answer number and PIN, or a code."""
         held = self._held(name)
-        try:
-            form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
-        except TokenRefused:
-            if not same_origin(request.headers, self.ports.base_url):
-                raise
-            # The mail may take longer than a page's ten minutes.
+        form = self.ports.forms.read_fresh(request, held.transaction, _PURPOSE, self.ports.now())
+        if form is None:
             if SubmittedForm(request.form).values("code"):
                 return self._code_page(held, "page_too_old")
             return self._form(held, "page_too_old")
@@ -164,25 +160,19 @@ class LibraryLoginPages:
             kept={"code": "1"},
         )
 
-    def _page(
-        self, template: str, held: Held, problem: str, *, reason: str = "", **values: object
-    ) -> Response:
+    def _page(self, template: str, held: Held, problem: str, **values: object) -> Response:
         transaction = held.transaction
         back = transaction.request.service if transaction.errand is Errand.LOGIN else None
-        response = self.pages.page(
+        return self.pages.form_page(
             template,
-            "pin",
-            transaction,
-            reason=reason or problem,
-            problem=problem,
-            action=self.pages.url(transaction, "pin"),
-            token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
+            _PURPOSE,
+            held,
+            problem,
+            _STATUS.get(problem, _UNPROCESSABLE),
             forgotten=pin_url(self.ports, back),
             others=self.pages.url(transaction, "upstream"),
             **values,
         )
-        response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
-        return response
 
     def _tell_refused(self, transaction: Transaction, reason: str) -> None:
         """Tell of a form that let nobody in."""

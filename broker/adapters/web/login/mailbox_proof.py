@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_links import with_query
-from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind
@@ -89,15 +89,13 @@ class MailboxProofPages:
         step = self.ports.broker.step(held, now)
         if not isinstance(step, ProveMailbox):
             return self.pages.onward(held, self.pages.url(held.transaction))
-        try:
-            form = self.ports.forms.read(request, held.transaction, "proof", now)
-        except TokenRefused as error:
-            if not same_origin(request.headers, self.ports.base_url):
-                raise
-            # The mail may well take longer than a page's ten minutes: what was typed is kept on a
-            # fresh one.
+        form = self.ports.forms.read_fresh(request, held.transaction, "proof", now)
+        if form is None:
+            # What was typed is kept on a fresh page.
             typed_before = SubmittedForm(request.form).value("address", "")
-            return self._page(held, step, _FormState("page_too_old", error.http, typed_before))
+            return self._page(
+                held, step, _FormState("page_too_old", TokenRefused.http, typed_before)
+            )
         try:
             return self._answered(held, step, form)
         except _SHOWN_AT_THE_FORM as error:
@@ -180,24 +178,20 @@ class MailboxProofPages:
     def _page(self, held: Held, step: ProveMailbox, state: _FormState) -> Response:
         mailing = held.transaction.mailing
         fresh = mailing if _is_fresh(mailing, step, self.ports.now()) else None
-        transaction = held.transaction
-        response = self.pages.page(
+        return self.pages.form_page(
             "proof.html",
             "proof",
-            transaction,
+            held,
+            state.problem,
+            state.http,
             reason=step.name,
-            action=self.pages.url(transaction, "proof"),
-            token=self.ports.forms.token(transaction, "proof", self.ports.now()),
             mailing=fresh,
             asking=state.other or fresh is None,
             domains=step.domains,
             optional=step.optional,
             address=_shown_address(state.address, mailing, step),
-            problem=state.problem,
-            about=self._about(transaction, step),
+            about=self._about(held.transaction, step),
         )
-        response.status_code = state.http
-        return response
 
     def _about(self, transaction: Transaction, step: ProveMailbox) -> str:
         """Return the address of the page that says how to get a kaldemail, "" where none does."""

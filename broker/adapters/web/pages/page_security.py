@@ -167,6 +167,20 @@ class FormTokens:
         token = SubmittedForm(request.form).value("token", "")
         return SubmittedForm(request.form, self.verify(token, owner, purpose, now))
 
+    def read_fresh(
+        self, request: Request, owner: FormOwner, purpose: str, now: datetime
+    ) -> SubmittedForm | None:
+        """Return the form's fields, or None where our own page had been open too long.
+
+        For pages that wait for a mail, which may take longer than ten minutes.
+        """
+        try:
+            return self.read(request, owner, purpose, now)
+        except TokenRefused:
+            if not same_origin(request.headers, self.base_url):
+                raise
+            return None
+
     def verify(self, token: str, owner: FormOwner, purpose: str, now: datetime) -> str:
         """Return what the page of ``token`` showed.
 
