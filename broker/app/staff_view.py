@@ -19,7 +19,7 @@ from broker.core.staff import StaffRules
 from broker.files.settings.tables import NUMBER_PLACE
 from broker.use_cases import policy_trials
 from broker.use_cases.login.arrivals import Arrivals
-from broker.use_cases.staff.reference_guesses import ReferenceGuesses
+from broker.use_cases.rate_limits import Limits
 from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffSessions
 
@@ -47,9 +47,9 @@ def door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
 def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     """Return everything below ``/admin``."""
     routes = entrance.routes()
-    guesses = ReferenceGuesses(parts.store, parts.keys.index, now)
+    limits = Limits(parts.store, parts.keys.index, now)
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
-    StaffPolicies(entrance, guesses, explained, tried).add_to(routes)
+    StaffPolicies(entrance, limits, explained, tried).add_to(routes)
     search = enrolment_operations.search(parts, entrance.ports.now)
     url = partial(borrower_url, parts)
     StaffCases(entrance, search, parts.pin_mails, url).add_to(routes)

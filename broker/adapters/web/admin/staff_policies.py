@@ -16,7 +16,8 @@ from broker.core.identity.cpr import blotted, looks_like_cpr
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff import StaffPage
 from broker.core.stateless_references import compact, is_stateless
-from broker.use_cases.staff.reference_guesses import ReferenceGuesses
+from broker.use_cases.rate_limits import Limits
+from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from broker.use_cases.staff.staff_sessions import StaffMember
 from broker.use_cases.transactions import is_reference
 
@@ -68,7 +69,7 @@ class StaffPolicies:
     """
 
     door: StaffDoor
-    guesses: ReferenceGuesses
+    limits: Limits
     explain_refusal: Callable[[str, str], ExplainedRefusal | None]
     try_policies: Callable[[GivenFacts, str, bool, str], TriedLogin]
 
@@ -95,11 +96,11 @@ class StaffPolicies:
         self.door.looked(member, StaffPage.EXPLAIN, reference or None)
         if problem:
             return self._explain_page(member, problem=problem)
-        taken = self.guesses.take(member.staff_id)
+        taken = self.limits.take(UNKNOWN_CODES, member.staff_id)
         found = self.explain_refusal(reference, language())
         if found is None:
             return self._explain_page(member, reference, "reference_unknown")
-        self.guesses.led_somewhere(taken)
+        self.limits.give_back(taken)
         return self._explain_page(member, reference, found=found)
 
     def ask_login(self) -> Response:
