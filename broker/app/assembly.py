@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Semaphore
 
@@ -26,6 +26,7 @@ from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.register_look_up import REFRESH_AFTER
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
@@ -268,7 +269,7 @@ def _enrolment_ports(
     return EnrolmentPorts(
         library=library,
         persons=persons,
-        look_ups=LookUpRequests(persons, _refresh_after(settings), now),
+        look_ups=LookUpRequests(persons, REFRESH_AFTER if settings.person_register else None, now),
         hmacs=ring.index,
         now=now,
         trust_for=settings.library.trust_for,
@@ -279,10 +280,6 @@ def _enrolment_ports(
         wake_mails=pin_mails.outbox.wake_worker,
         end_mailed_access=pins.choices.end_mailed_access,
     )
-
-
-def _refresh_after(settings: config.Config) -> timedelta | None:
-    return settings.person_register.refresh_after if settings.person_register else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.FaceD
         base_url=settings.base_url,
         entity_id=entity_id,
         display_name=_configured(idp.display_name) or in_both(_DISPLAY_NAME),
-        description=_configured(idp.description) or in_both(_DESCRIPTION),
+        description=in_both(_DESCRIPTION),
         organization=name(settings),
         organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
@@ -100,7 +100,7 @@ def sign_up(settings: Config, services: Mapping[str, Service]) -> SignUp | None:
     return SignUp(
         university=table.university,
         national_eid=table.national_eid,
-        eid_name=table.eid_name,
+        eid_name=settings.upstreams[table.national_eid].label.text(),
         library=called(settings),
         services={name: service.label for name, service in services.items()},
         links=_links(settings),

@@ -83,7 +83,6 @@ def test_metadata_without_a_key_is_found(folder: Path) -> None:
     [
         ("INSTITUTIONS", f'[{{"entity_id": "{EID}"}}]', "its CPR numbers count as not sent"),
         ("MINIMUM", "low", "no more than a password"),
-        ("ASSURANCE_LEVEL", "true", "an older scale"),
         ("CBC", "true", "cbc = true decrypts no assertion"),
     ],
 )
@@ -112,11 +111,9 @@ def test_an_upstream_that_no_logout_reaches_is_a_finding(folder: Path, logout: s
     assert [each.startswith("upstreams.nemid: without a SingleLogoutService") for each in said] == [True] * told
 
 
-@pytest.mark.parametrize("key", ["MINIMUM", "ASSURANCE_LEVEL"])
-def test_its_keys_are_no_other_profiles(folder: Path, key: str) -> None:
+def test_its_minimum_is_no_other_profiles(folder: Path) -> None:
     """A minimum that another profile would not keep must not look as if it did."""
-    value = {"MINIMUM": "high", "ASSURANCE_LEVEL": "true"}[key]
-    (told,) = faults(folder, **{f"BROKER_UPSTREAMS__WAYF__{key}": value})
+    (told,) = faults(folder, BROKER_UPSTREAMS__WAYF__MINIMUM="high")
     assert "is for profile oiosaml3, not wayf" in told
 
 

@@ -24,11 +24,14 @@ _ACTIVE: Final = frozenset(
 )
 
 
+REFRESH_AFTER: Final = timedelta(days=90)
+
+
 class LookUpReason(StrEnum):
     """The reason of a look-up: the law asks for one (CPR law section 31)."""
 
     ENROLMENT = "enrolment"  # a borrower was found or made
-    REFRESH = "refresh"  # a login after ``person_register.refresh_after``
+    REFRESH = "refresh"  # a login after ``REFRESH_AFTER``
 
 
 class LookUpOutcome(StrEnum):

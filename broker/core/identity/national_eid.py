@@ -144,7 +144,7 @@ def _level(
     names = set(sent)
     names |= {name for name, _ in reading.withheld}
     names |= set(reading.attributes)
-    levels = [_overall_level(reading, names, upstream)]
+    levels = [reading.assurance]
     for part in _PARTS:
         if part in names:
             levels += map(level, reading.attributes.get(part, ("",)))
@@ -153,17 +153,6 @@ def _level(
         return None
     caps = (institution.max_assurance for institution in upstream.institutions)
     return min(max(caps, default=Assurance.HIGH), *known)
-
-
-def _overall_level(
-    reading: AttributeReading, names: set[str], upstream: Upstream
-) -> Assurance | None:
-    """Return the overall level; by the older scale only where it is configured, and alone."""
-    if reading.assurance is not None:
-        return reading.assurance
-    if not upstream.assurance_level or not names.isdisjoint({_LOA, ASSURANCE}):
-        return None
-    return level(reading.attributes.one("assuranceLevel") or "")
 
 
 def _birth_date(number: str | None, written: str, today: date) -> date | None:

@@ -26,7 +26,7 @@ from broker.core.login.transaction import Authentication
 # over a protected session).
 # Beside eduPersonAssurance, which is capped as it is read: a national eID is judged by the parts
 # first.
-_LEVEL_PARTS: Final = ("ial", "aal", "assuranceLevel")
+_LEVEL_PARTS: Final = ("ial", "aal")
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 

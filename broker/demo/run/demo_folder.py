@@ -83,7 +83,6 @@ da = "Lånerkonto (CPR-nummer, kortnummer eller låner-id og pinkode)"
 service = "my-loans"
 university = "wayf"
 national_eid = "nemid"
-eid_name = "NemID"
 
 [admin]
 upstream = "wayf"

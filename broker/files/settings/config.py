@@ -117,7 +117,6 @@ class Config(SettingsTable):
             subject_hint=table.subject_hint,
             meets=table.authn_contexts,
             least=table.minimum or Assurance.SUBSTANTIAL,
-            assurance_level=table.assurance_level,
         )
 
     def message_log_upstreams(self) -> tuple[str, ...]:

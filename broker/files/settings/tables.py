@@ -77,19 +77,6 @@ def _trust(value: object) -> object:
 
 
 Trust = Annotated[timedelta, BeforeValidator(_trust)]
-_MONTH: Final = 30
-_TWO_YEARS: Final = 730
-
-
-def _refresh(value: object) -> object:
-    """Read "90d", from a month up to two years: a register is not asked for its own sake."""
-    found = re.fullmatch("([1-9][0-9]{0,3})d", value) if isinstance(value, str) else None
-    if found is None or not _MONTH <= int(found[1]) <= _TWO_YEARS:
-        raise ValueError('must be days like "90d", from "30d" to "730d"')
-    return timedelta(days=int(found[1]))
-
-
-Refresh = Annotated[timedelta, BeforeValidator(_refresh)]
 
 
 class SettingsTable(Shape):
@@ -203,8 +190,7 @@ class SignUpTable(SettingsTable):
 
     service: Name | None = None
     university: Name | None = None
-    national_eid: Name | None = None
-    eid_name: Filled = "NemID"
+    national_eid: Name | None = None  # its label is what pages call the national eID
 
 
 class IdpTable(SettingsTable):
@@ -213,7 +199,6 @@ class IdpTable(SettingsTable):
     entity_id: EntityId | None = None
     scope: AttributeScope | None = None
     display_name: Wording | None = None
-    description: Wording | None = None
 
 
 class StoreTable(SettingsTable):
@@ -319,9 +304,7 @@ class LibraryAccountTable(SettingsTable):
 
 
 class RegisterTable(ConnectorTable):
-    """The register of persons, and the age at which its answer is too old."""
-
-    refresh_after: Refresh = timedelta(days=90)
+    """The register of persons."""
 
 
 class MailTable(SettingsTable):
@@ -352,15 +335,12 @@ class CampusTable(SettingsTable):
 
     network: Network
     beginnings: int = Field(ge=1, le=1_000_000)
-    pin_requests: int = Field(default=400, ge=1, le=1_000_000)  # an hour
-    account_tries: int = Field(default=2_000, ge=1, le=1_000_000)  # an hour
 
 
 class LimitsTable(SettingsTable):
     """How many logins may begin in a minute, in each worker."""
 
     beginnings: int = Field(default=600, ge=10, le=1_000_000)  # from one network
-    beginnings_of_mark: int = Field(default=30, ge=1, le=1_000_000)  # by one mark of a login
     campuses: tuple[CampusTable, ...] = ()
 
 

@@ -18,7 +18,6 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryUnavailable
-from broker.demo.koha.simulated_koha import Simulation
 from tests.plugins.drawn import drawn
 
 pytestmark = pytest.mark.server
@@ -47,38 +46,6 @@ PATRON = st.fixed_dictionaries(
         **dict.fromkeys(("expiry_date", "restricted", "extended_attributes", "incorrect_address"), ANY_JSON),
     },
 )
-
-
-def test_every_call_is_counted_and_timed(
-    koha: Simulation, url: str, sound: Settings, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """By what was asked and what came of it; the metrics are made of that (docs/operations.md)."""
-    heard: list[tuple[str, str]] = []
-
-    def observe(call: str, outcome: str, seconds: float) -> None:
-        assert 0 <= seconds < 20
-        heard.append((call, outcome))
-
-    library = KohaSettings.read(sound(url, cpr_attribute="")).open(observe)
-    made = library.create(wanted, MARK, soon())
-    assert made is not None
-    library.find(CPR, soon())
-    library.find_typed("C-1", soon())
-    library.create(wanted, MARK, soon())
-    library.set_pin(made.number, "4071", soon())
-    library.check_pin(made, "4071", soon())
-    koha.faults.down = True
-    with pytest.raises(LibraryUnavailable):
-        library.read(made.number, soon())
-    assert heard == [
-        ("create", "done"),
-        ("find", "done"),
-        ("typed", "done"),
-        ("create", "refused"),
-        ("set_pin", "done"),
-        ("check_pin", "done"),
-        ("read", "unavailable"),
-    ]
 
 
 @given(PATRON)

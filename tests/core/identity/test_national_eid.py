@@ -116,21 +116,19 @@ def test_a_level_that_is_none_is_refused(loa: str | None) -> None:
 @pytest.mark.parametrize("loa", [("High", "Low"), ("High", "Sure"), ("Sure",), ("",), ()])
 def test_no_older_level_takes_the_place_of_one_that_came(loa: tuple[str, ...]) -> None:
     """Two, a misspelt and an empty one are none; what they were meant to be may have been lower."""
-    old_too = replace(NEMLOGIN, assurance_level=True)
-    for values, upstream in (({}, NEMLOGIN), ({OLD: ("4",)}, old_too)):
+    for values in ({}, {OLD: ("4",)}):
         with pytest.raises(AttributesRefused, match="level_missing"):
-            several({f"{NSIS}loa": loa, **values}, upstream)
+            several({f"{NSIS}loa": loa, **values}, NEMLOGIN)
 
 
-@pytest.mark.parametrize("loa", [{f"{NSIS}loa": ("High",)}, {OLD: ("4",)}], ids=["level", "older level"])
 @pytest.mark.parametrize("part", ["ial", "aal"])
 @pytest.mark.parametrize("came", [("High", "Low"), ("Sustantial",), ("high",), ("4",), ("",), ()])
-def test_a_part_that_is_no_level_is_refused(loa: dict[str, tuple[str, ...]], part: str, came: tuple[str, ...]) -> None:
+def test_a_part_that_is_no_level_is_refused(part: str, came: tuple[str, ...]) -> None:
     """Which of two would count, and what was meant, is anybody's guess; absent is something else."""
-    old_too = replace(NEMLOGIN, assurance_level=True)
-    assert several(loa, old_too).assurance is Assurance.HIGH
+    loa = {f"{NSIS}loa": ("High",)}
+    assert several(loa, NEMLOGIN).assurance is Assurance.HIGH
     with pytest.raises(AttributesRefused, match="level_missing"):
-        several({**loa, f"{NSIS}{part}": came}, old_too)
+        several({**loa, f"{NSIS}{part}": came}, NEMLOGIN)
 
 
 def test_parts_are_read_by_whatever_name_the_map_has() -> None:
@@ -153,34 +151,17 @@ def test_the_weakest_part_counts(part: str) -> None:
     assert read(said(loa="High", **{f"{NSIS}{part}": "Substantial"})).attributes.one(part) == "Substantial"
 
 
-@pytest.mark.parametrize(
-    ("old", "allowed", "came"),
-    [
-        ("3", True, Assurance.SUBSTANTIAL),
-        ("4", True, Assurance.HIGH),
-        ("2", True, "level_too_low"),
-        ("3", False, "level_missing"),
-        (None, True, "level_missing"),
-        ("much", True, "level_missing"),
-    ],
-)
-def test_the_older_scale_counts_where_it_is_configured(old: str | None, allowed: bool, came: Assurance | str) -> None:
-    """AssuranceLevel in place of a level needs an explicit setting, and never overrules one."""
-    upstream = replace(NEMLOGIN, assurance_level=allowed)
-    values = said(loa=None) if old is None else said(loa=None, **{OLD: old})
-    if isinstance(came, str):
-        assert cause(values, upstream=upstream) == came
-    else:
-        assert read(values, upstream=upstream).assurance is came
-    assert cause(said(loa="Low", **{OLD: "4"}), upstream=upstream) == "level_too_low"
+@pytest.mark.parametrize("old", ["2", "3", "4", "much"])
+def test_the_older_scale_does_not_count(old: str) -> None:
+    """AssuranceLevel takes the place of no level, and overrules none."""
+    assert cause(said(loa=None, **{OLD: old})) == "level_missing"
+    assert cause(said(loa="Low", **{OLD: "4"})) == "level_too_low"
 
 
 def test_an_institutions_cap_holds_here_too() -> None:
     """What is configured as good for Low is Low whatever it says."""
     capped = replace(NEMLOGIN, institutions=(replace(EID, max_assurance=Assurance.LOW),))
     assert cause(said(loa="High"), upstream=capped) == "level_too_low"
-    old = replace(capped, assurance_level=True)
-    assert cause(said(loa=None, **{OLD: "4"}), upstream=old) == "level_too_low"
 
 
 @pytest.mark.parametrize(

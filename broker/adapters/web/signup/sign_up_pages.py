@@ -30,7 +30,7 @@ class SignUp:
 
     university: str  # the upstream that is the university login
     national_eid: str  # the upstream that is the national eID
-    eid_name: str  # what people call it
+    eid_name: Text  # what people call it
     library: Text  # what people call the library
     services: Mapping[str, Text]
     links: Mapping[str, Text]
@@ -206,4 +206,4 @@ class _View:
         return {name: value for name, value in self.carried.items() if name == "service"}
 
     def _words(self) -> Mapping[str, str]:
-        return {"eid": self.setting.eid_name, "library": spoken(self.setting.library)}
+        return {"eid": spoken(self.setting.eid_name), "library": spoken(self.setting.library)}

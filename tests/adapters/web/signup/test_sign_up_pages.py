@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.adapters.web.signup import sign_up_questions
+from broker.core.entities import Text
 from tests.plugins.signup_pages import BASE, LINKS, PATHS, SETTING, STATEMENT, signup_site, usual_site, words
 
 # Pages that are no part of the sign-up pages.
@@ -204,7 +205,7 @@ def test_a_link_that_nobody_configured_leaves_its_words() -> None:
 @pytest.mark.parametrize("name", ["NemID", "<b>&"])
 def test_the_national_eid_has_its_configured_name(name: str) -> None:
     """The name stands where the texts want it, escaped, and the default name nowhere else than in its history."""
-    client = signup_site(setting=replace(SETTING, eid_name=name)).test_client()
+    client = signup_site(setting=replace(SETTING, eid_name=Text(name, name))).test_client()
     page = client.get("/sign-up/private?lang=en").text
     assert "MitID" not in page
     assert "{eid}" not in page
