@@ -289,30 +289,32 @@ _NUMBERS: Final = _(
 )
 _ELSEWHERE: Final = _("You can also log in with your university or your national eID.")
 
+_NOT_AN_ADDRESS: Final = Explanation(
+    title=_("This is not a mail address that we can use"),
+    happened=_(
+        "Write one address, without a name, spaces, quotation marks, or special letters and signs."
+    ),
+    advice=(_AS_USUAL,),
+)
+_CODE_OVER: Final = Explanation(
+    title=_("The code no longer works"),
+    happened=_(
+        "It has been used or tried five times, it is too old, or you asked for it in another "
+        "browser."
+    ),
+    advice=(_ANEW,),
+)
+
 _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_empty": Explanation(
         title=_("The mail address is missing"),
         happened=_("Write your mail address."),
         advice=(_AS_USUAL,),
     ),
-    "address_too_long": Explanation(
-        title=_("The mail address is too long"),
-        happened=_("No mail address is as long as what you wrote. Write the address only."),
-        advice=(_AS_USUAL,),
-    ),
-    "address_without_at": Explanation(
-        title=_("The mail address has no @"),
-        happened=_("Write the whole mail address: a name, @ and an ending."),
-        advice=(_AS_USUAL,),
-    ),
-    "address_not_plain": Explanation(
-        title=_("This is not a mail address that we can use"),
-        happened=_(
-            "Write one address, without a name, spaces, quotation marks, "
-            "or special letters and signs."
-        ),
-        advice=(_AS_USUAL,),
-    ),
+    "address_too_long": _NOT_AN_ADDRESS,
+    "address_without_at": _NOT_AN_ADDRESS,
+    "address_not_plain": _NOT_AN_ADDRESS,
+    "address_refused": _NOT_AN_ADDRESS,
     "address_other_domain": Explanation(
         title=_("The mail address does not end as it must"),
         happened=_(
@@ -326,11 +328,6 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
         happened=_(
             "What you wrote looks like a CPR number, which must not stand in a mail address."
         ),
-        advice=(_AS_USUAL,),
-    ),
-    "address_refused": Explanation(
-        title=_("We cannot use this mail address"),
-        happened=_("The address is not one that counts here."),
         advice=(_AS_USUAL,),
     ),
     "mails_too_many": Explanation(
@@ -367,21 +364,9 @@ _CODES: Final[Mapping[str, Explanation]] = {
         happened=_("This is not a code that we have sent you. A code has five tries."),
         advice=(_SIX,),
     ),
-    "code_used_up": Explanation(
-        title=_("The code has been tried too often"),
-        happened=_("After five tries a code no longer works, not even the right one."),
-        advice=(_ANEW,),
-    ),
-    "code_none": Explanation(
-        title=_("There is no code to use"),
-        happened=_("The code has been used or is too old, or you asked for it in another browser."),
-        advice=(_ANEW,),
-    ),
-    "code_refused": Explanation(
-        title=_("We could not accept the code"),
-        happened=_("The code does not work here."),
-        advice=(_ANEW,),
-    ),
+    "code_used_up": _CODE_OVER,
+    "code_none": _CODE_OVER,
+    "code_refused": _CODE_OVER,
     "claim_refused": Explanation(
         title=_("We could not connect an account"),
         happened=_(

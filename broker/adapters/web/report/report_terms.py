@@ -1,6 +1,6 @@
 """What the report says in words: release terms, time limits, and questions that are open."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -11,7 +11,6 @@ from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
 from broker.core.report.missing_answers import Question, Topic
 from broker.core.report.what_leaves import Given
 from broker.core.retention.rows import Retention
-from broker.core.retention.table import TABLE
 
 _QUESTIONS: Final[Mapping[Topic, str]] = {
     Topic.NAME: _("Who is the controller? The library's name is not written."),
@@ -149,40 +148,14 @@ _UNITS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TimeLimit:
-    """A row: the kind, what it holds, how long at most, from when, why."""
-
-    kind: str
-    holds: str
-    long: str
-    since: str
-    why: str
-
-
-def time_limits(language: str) -> tuple[TimeLimit, ...]:
-    """Return every row in one language."""
-    return tuple(_limits(language))
-
-
-def _limits(language: str) -> Iterator[TimeLimit]:
-    for row in TABLE:
-        yield TimeLimit(
-            kind=row.kind,
-            holds=translate(row.holds, language),
-            long=_long(row, language),
-            since=translate(row.since, language),
-            why=translate(row.why, language),
-        )
-
-
-def _long(row: Retention, language: str) -> str:
+def spell_limit(row: Retention, language: str) -> str:
+    """Return how long a row of the retention table is kept."""
     if row.lasts is None or row.long:
         return translate(row.long, language)
-    return spelled(row.lasts, language)
+    return _spell(row.lasts, language)
 
 
-def spelled(span: timedelta, language: str) -> str:
+def _spell(span: timedelta, language: str) -> str:
     """Return a span in the largest unit that it is a whole number of: ``30 days``, ``1 day``."""
     for unit, one, many in _UNITS:
         count, rest = divmod(span, unit)
