@@ -36,21 +36,7 @@ from broker.use_cases.transactions import Held
 _BUTTONS: Final = ("mail", "code", "again", "other", "without")
 # Errors that the form itself shows, so that nothing typed is lost.
 _SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany)
-_OK: Final = 200
 _KALDEMAIL: Final = "kaldemail"  # the proof that our sign-up pages have a page about
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _FormState:
-    """What the form shows again: the problem's code, the page's status, and the address typed.
-
-    ``other`` asks for an address though a code has been mailed to one.
-    """
-
-    problem: str = ""
-    http: int = _OK
-    address: str = ""
-    other: bool = False
 
 
 def blueprint(
@@ -80,7 +66,7 @@ class MailboxProofPages:
 
     def ask(self, held: Held, step: ProveMailbox) -> Response:
         """Ask for an address, or for the code that was mailed to it."""
-        return self._page(held, step, _FormState())
+        return self._page(held, step)
 
     def answer(self, name: str) -> Response:
         """Do what the pressed button says: mail, try a code, or go on without."""
@@ -93,9 +79,7 @@ class MailboxProofPages:
         if form is None:
             # What was typed is kept on a fresh page.
             typed_before = SubmittedForm(request.form).value("address", "")
-            return self._page(
-                held, step, _FormState("page_too_old", TokenRefused.http, typed_before)
-            )
+            return self._page(held, step, "page_too_old", TokenRefused.http, typed_before)
         try:
             return self._answered(held, step, form)
         except _SHOWN_AT_THE_FORM as error:
@@ -105,7 +89,7 @@ class MailboxProofPages:
         button = form.choice("do", _BUTTONS)
         match button:
             case "other":
-                return self._page(held, step, _FormState(other=True))
+                return self._page(held, step, other=True)
             case "mail":
                 return self._mailed(held, step, form.value("address"))
             case "again":
@@ -173,23 +157,33 @@ class MailboxProofPages:
         ports.tell_proof_refused(transaction, "proof", reason)
         address = form.value("address", mailing.address if mailing else "")
         other = form.value("do") == "mail"
-        return self._page(held, step, _FormState(reason, error.http, address, other))
+        return self._page(held, step, reason, error.http, address, other=other)
 
-    def _page(self, held: Held, step: ProveMailbox, state: _FormState) -> Response:
+    def _page(
+        self,
+        held: Held,
+        step: ProveMailbox,
+        problem: str = "",
+        http: int = 200,
+        typed_before: str = "",
+        *,
+        other: bool = False,
+    ) -> Response:
+        """Return the form; ``other`` asks for an address though a code was mailed to one."""
         mailing = held.transaction.mailing
         fresh = mailing if _is_fresh(mailing, step, self.ports.now()) else None
         return self.pages.form_page(
             "proof.html",
             "proof",
             held,
-            state.problem,
-            state.http,
+            problem,
+            http,
             reason=step.name,
             mailing=fresh,
-            asking=state.other or fresh is None,
+            asking=other or fresh is None,
             domains=step.domains,
             optional=step.optional,
-            address=_shown_address(state.address, mailing, step),
+            address=_shown_address(typed_before, mailing, step),
             about=self._about(held.transaction, step),
         )
 
