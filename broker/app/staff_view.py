@@ -10,9 +10,9 @@ from broker.adapters.web.admin.staff_cases import StaffCases
 from broker.adapters.web.admin.staff_door import StaffDoor
 from broker.adapters.web.admin.staff_policies import ExplainedRefusal, StaffPolicies, TriedLogin
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.app import enrolment_operations, refusal_explanations, trial_text
+from broker.app import enrolment_operations, policy_words, refusal_explanations
 from broker.app.assembly import Parts, now
-from broker.app.told_words import Wording
+from broker.app.policy_words import Wording
 from broker.core.errors import StoreUnavailable
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff import StaffRules
@@ -76,9 +76,8 @@ def try_policies(
     """Play a login by the policies in force, as ``broker policy try`` does; nothing is stored."""
     site = refusal_explanations.of_parts(parts)
     trial = policy_trials.try_login(site, given, (service,) if service else (), now())
-    nears = trial_text.nearest if nearest else trial_text.no_nearest
-    told = trial_text.lines(site, trial, now(), nears, words=Wording(language))
-    return TriedLogin(site.policies.digest, tuple(told))
+    lines = policy_words.trial_lines(site, trial, now(), Wording(language), nearest=nearest)
+    return TriedLogin(site.policies.digest, tuple(lines))
 
 
 def explain_refusal(parts: Parts, reference: str, language: str) -> ExplainedRefusal | None:

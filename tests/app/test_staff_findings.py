@@ -55,15 +55,6 @@ eppns = {json.dumps(eppns)}
     assert all(line.startswith(begins) for line, begins in zip(told, found, strict=True)), told
 
 
-def test_a_map_that_reads_no_name_is_told(folder: Path) -> None:
-    """Else the first login of staff would be the first to know."""
-    path = folder / "attribute_maps" / "wayf.yaml"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not line.endswith(": eduPersonPrincipalName\n")))
-    environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
-    assert any("reads no eppn" in line for line in findings(assemble(load(folder / "broker.toml", environ))))
-
-
 @pytest.mark.parametrize(
     ("before", "after", "found"),
     [

@@ -7,18 +7,23 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from flask import redirect
+from werkzeug import Response
 from werkzeug.test import TestResponse
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.stores.encrypted_store import EncryptedStore
+from broker.adapters.web.login.login import LoginEndpoints
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.logout.sessions import group_of
-from broker.use_cases.records import load
+from broker.use_cases.records import MOST_TRIES, load
+from broker.use_cases.transactions import Held
 from tests.plugins.house import House, Person, mark
+from tests.plugins.stored_arrivals import stored_arrival
 from tests.plugins.stored_receipts import file_receipt, list_receipts
 
 pytestmark = pytest.mark.attack(15, 29, 30)
@@ -74,6 +79,14 @@ def live_sessions(house: House) -> list[bytes]:
     """Give the sessions in the store that have not ended."""
     kept = [each for _, each in house.parts.store.list("session", None, house.clock.now())]
     return [each.value for each in kept if b'"ended":null' in each.value]
+
+
+def joined_alone(self: LoginEndpoints, matched: Held) -> Response:
+    """Join an answer, and let nothing leave yet."""
+    ports = self.ports
+    joined = ports.broker.matching.join(matched, ports.now())
+    assert joined
+    return redirect(self.pages.url(joined.transaction), 303)
 
 
 def lands(house: House, page: TestResponse) -> Any:
@@ -176,6 +189,63 @@ def test_an_answer_lost_after_the_write_is_given_again(
     assert lands(house, person.get(url)) == lands(house, person.get(url))
     assert len(live_sessions(house)) == sessions + 1
     assert releases(house, before) == STANDS
+
+
+def test_an_assertion_that_left_has_spent_its_arrival(house: House, ready: tuple[Person, str]) -> None:
+    """The upstream's answer is gone from the store, the record that it was here stays."""
+    person, url = ready
+    arrivals, token = house.broker.arrivals, url.rpartition("=")[2]
+    waiting = stored_arrival(arrivals, token, house.clock.now())
+    assert waiting
+    assert waiting.value.answer
+    assert lands(house, person.get(url))
+    spent = stored_arrival(arrivals, token, house.clock.now())
+    assert spent
+    assert spent.value.answer is None
+
+
+def test_a_write_asked_for_again_after_another_is_no_lost_race(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store lost its first answer, and another tab wrote upon it: what left is not told as not released."""
+    person, url = ready
+    before = len(told(house))
+
+    def twice(transaction: Transaction, write: Callable[[], bool]) -> bool:
+        assert write()
+        broker, now = house.broker, house.clock.now()
+        broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
+        return write()
+
+    around_the_write(monkeypatch, twice)
+    first = lands(house, person.get(url))
+    assert first == lands(house, person.get(url))
+    assert releases(house, before) == STANDS
+
+
+@pytest.mark.parametrize("shown", ["", "?lang=en"], ids=["arrived", "shown again"])
+def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    """The person is told of the store, each release that was told is taken back, and the same address lands later."""
+    person, url = ready
+    if shown:
+        with monkeypatch.context() as patched:
+            patched.setattr(LoginEndpoints, "_joined", joined_alone)
+            assert person.client.get(person.path(url), base_url=person.base).status_code == 303
+        url = url.partition("?")[0] + shown
+    before = len(told(house))
+    plain = EncryptedStore.put_many
+
+    def never(self: EncryptedStore, first: Any, others: Any, now: Any, **how: Any) -> bool:
+        return bool(first.key.kind != "transaction" or not others) and plain(self, first, others, now, **how)
+
+    with monkeypatch.context() as patched:
+        in_two_turns(patched)
+        patched.setattr(EncryptedStore, "put_many", never)
+        assert mark(person.get(url)) == ("error", "store_unavailable")
+    assert releases(house, before) == OVERTAKEN[:2] * MOST_TRIES
+    assert lands(house, person.get(url))
 
 
 def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_again(

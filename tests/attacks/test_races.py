@@ -5,20 +5,22 @@ Source: docs/reference/design.md#4a-3.
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
-from broker.core.errors import BrokerError
+from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
+from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Errand
 from broker.core.ports import Kept, Key, Write
-from tests.plugins.house import House, Person, mark
+from tests.plugins.house import House, Person, form, mark
 
 LONG_AGO, FOREVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
 
@@ -100,6 +102,45 @@ def test_an_answer_never_meets_another_authentication(house: House, moment: Mome
     assert landing.attributes["sn"] == ("Ravn",)
 
 
+def test_a_no_after_a_yes_is_the_last_word(house: House, moment: Moment) -> None:
+    """A no from a second tab, while the yes waits for the library, sends nothing."""
+    house.koha.faults.down = True
+    person = house.person()
+    page = person.log_in("asta")
+    assert mark(person.agree(page))[0] == "enrol"
+    token = form(page)[1]["token"]
+    refused = person.post(page.request.path, {"token": token, "answer": "no"})
+    assert mark(refused) == ("refuse", "consent_refused")
+    assert mark(person.get(page.request.path.removesuffix("/consent"))) == ("refuse", "consent_refused")
+    assert moment.then is None
+
+
+def test_a_no_after_the_assertion_sends_nothing_again(house: House) -> None:
+    """What has been sent cannot be called back; a no from a second tab is no reason to send it once more."""
+    person = house.person()
+    page = person.log_in("asta")
+    token = form(page)[1]["token"]
+    house.landing(person.agree(page))
+    late = person.post(page.request.path, {"token": token, "answer": "no"})
+    assert mark(late) == ("error", "finished")
+    assert b"SAMLResponse" not in late.get_data()
+
+
+def test_policies_that_come_to_permit_look_the_person_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reload from deny to permit in the middle of a login finds the person as if permitted from the start."""
+    person = house.person()
+    policies = house.parts.policies
+    held = policies._held
+    nobody = held[0].__class__((), held[0].digest)
+    monkeypatch.setattr(policies, "_held", (nobody, ()))
+    page = person.log_in("asta")
+    assert mark(page) == ("refuse", "no_affiliation")
+    monkeypatch.setattr(policies, "_held", held)
+    asked = person.get(page.request.path.removesuffix("/consent"))
+    assert mark(asked)[0] == "ask"
+    assert house.landing(person.agree(asked)).attributes["uid"]
+
+
 @pytest.mark.attack(15)
 def test_forged_refusals_leave_one_arrival_a_request(house: House) -> None:
     """Anybody can write an unsigned error status: the second for one request is refused and stores nothing."""
@@ -116,6 +157,47 @@ def test_a_promise_is_made_only_with_a_request_stored(house: House) -> None:
     page = person.agree(person.log_in("ida"))
     assert mark(page) == ("refuse", "library_unavailable")
     assert house.enrolments() == []
+
+
+def _told(capsys: pytest.CaptureFixture[str]) -> int:
+    return sum('"event": "issued"' in line for line in capsys.readouterr().out.splitlines())
+
+
+def test_another_fact_written_meanwhile_does_not_hide_the_assertion(
+    house: House, moment: Moment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While the assertion is recorded another tab asks for an upstream: it leaves, once, and is told once."""
+    person = house.person()
+    page = person.log_in("asta")
+    name = page.request.path.split("/")[2]
+    capsys.readouterr()
+    # The answer is the first write of the transaction, the enrolment's outcome the second, the issue the third.
+    moment.before("transaction", "transaction", "transaction", then=lambda: _elsewhere(person, name))
+    assert house.landing(person.agree(page)).status == "Success"
+    assert moment.then is None
+    assert _told(capsys) == 1
+
+
+def _elsewhere(person: Person, name: str) -> None:
+    person.choose(person.get(f"/login/{name}/upstream"))
+
+
+def test_two_submits_at_once_are_told_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A double click gives the same assertion twice, and one line in the audit."""
+    person = house.person()
+    page = person.log_in("asta")
+    fields = {"token": form(page)[1]["token"], "answer": "yes"}
+    tabs = [Person(house, house.app.test_client()) for _ in range(2)]
+    for tab in tabs:
+        for cookie in person.cookies(""):
+            tab.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
+    capsys.readouterr()
+    with ThreadPoolExecutor(2) as pool:
+        pages = list(pool.map(lambda tab: tab.post(page.request.path, fields), tabs))
+    landings = [house.landing(each) for each in pages if mark(each)[0] == "issue"]
+    assert landings
+    assert len({(each.name_id, each.attributes["uid"]) for each in landings}) == 1
+    assert _told(capsys) == 1
 
 
 def test_other_content_never_leaves_under_the_same_ids(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,6 +217,20 @@ def test_other_content_never_leaves_under_the_same_ids(house: House, monkeypatch
     assert not house.landing(again).attributes
 
 
+def test_recorded_ids_stand_for_one_assertion(house: House) -> None:
+    """Under the ids of an assertion that left, the same may leave again and nothing else."""
+    person = house.person()
+    page = person.log_in("asta")
+    house.landing(person.agree(page))
+    broker = house.broker
+    now = house.clock.now()
+    held = broker.read(page.request.path.split("/")[2], now)
+    step = broker.step(held, now)
+    assert isinstance(step, Issue)
+    assert broker.issuance.ids(held, step, now) == held.transaction.issued
+    assert broker.issuance.ids(held, replace(step, number="another"), now) is None
+
+
 @pytest.mark.parametrize("errand", [each for each in Errand if each is not Errand.LOGIN])
 def test_no_assertion_leaves_for_an_errand(house: House, errand: Errand) -> None:
     """Even if it came to the step Issue by mistake: no service asked, so there is nobody to write to.
@@ -151,6 +247,70 @@ def test_no_assertion_leaves_for_an_errand(house: House, errand: Errand) -> None
     assert isinstance(step, Issue)
     begun = replace(held, transaction=replace(held.transaction, errand=errand, issued=None))
     assert broker.issuance.ids(begun, step, now) is None
+
+
+def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(house: House, moment: Moment) -> None:
+    """A no decided before and written after the other tab's assertion is not the last word on file."""
+    house.koha.faults.down = True
+    person = house.person()
+    page = person.log_in("asta")
+    token = form(page)[1]["token"]
+    assert mark(person.agree(page, remember=True))[0] == "enrol"
+    house.koha.faults.down = False
+    base = page.request.path.removesuffix("/consent")
+
+    def lands() -> None:
+        house.until(lambda: mark(person.get(base))[0] == "issue", "the account is made")
+
+    moment.before("person", then=lands)
+    late = person.post(page.request.path, {"token": token, "answer": "no"})
+    assert mark(late)[0] != "refuse"
+    assert mark(house.person().log_in("asta"))[0] == "issue"
+
+
+def test_nothing_leaves_on_an_answer_that_no_record_holds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the receipt cannot be filed the login does not go on, now or at a reload."""
+    person = house.person()
+    page = person.log_in("asta")
+    inner = house.parts.store._store  # type: ignore[attr-defined]
+    put = inner.put
+
+    def fails(key: Key, *args: Any, **how: Any) -> bool:
+        if key.kind == "person":
+            raise StoreUnavailable("no")
+        return bool(put(key, *args, **how))
+
+    monkeypatch.setattr(inner, "put", fails)
+    assert mark(person.agree(page)) == ("error", "store_unavailable")
+    monkeypatch.undo()
+    assert mark(person.get(page.request.path.removesuffix("/consent")))[0] == "ask"
+
+
+def test_a_cancelled_login_costs_no_cookie(house: House) -> None:
+    """An upstream's refusal names nobody: a page that makes a browser fetch many plants nothing in it."""
+    person = house.person()
+    for _ in range(3):
+        arrived = person.deliver(*house.answer(person.choose(person.ask()), None))
+        assert mark(person.get(arrived.location)) == ("refuse", "upstream_refused")
+    assert person.cookies("a-") == []
+
+
+def test_many_logins_keep_the_header_small(house: House) -> None:
+    """A browser holds the cookies of its last few logins only."""
+    person = house.person()
+    for _ in range(MOST_LOGIN_COOKIES + 2):
+        person.log_in("asta")
+    assert len(person.cookies("a-")) == MOST_LOGIN_COOKIES
+
+
+def test_a_request_nobody_comes_for_is_gone_in_five_minutes(house: House) -> None:
+    """What anybody may write lives shortly; a browser that came for it has its half hour."""
+    person, other = house.person(), house.person()
+    begun = person.client.get(person.sso_path(), base_url=person.base)
+    chooser = other.ask()
+    house.clock.ahead = timedelta(minutes=6)
+    assert mark(person.get(begun.location)) == ("error", "transaction_gone")
+    assert mark(other.get(chooser.request.path))[0] == "choose"
 
 
 def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
@@ -189,6 +349,23 @@ def test_a_service_that_is_gone_is_a_page_and_no_crash(house: House, monkeypatch
 
 
 TOLD = [{"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, FOREVER),)}]
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
+    house: House, moment: Moment, told: dict[str, Any]
+) -> None:
+    """One tab looks the person up, another adds a fact of theirs: nothing stays that was learnt without it."""
+    person = house.person()
+    page = person.log_in("asta")
+    name, now = page.request.path.split("/")[2], house.clock.now()
+    held = house.broker.read(name, now)
+    assert house.broker.transactions.put(held.transaction.relearning(), held.version, now)
+    moment.before("transaction", then=telling(house, name, told))
+    person.get(f"/login/{name}")
+    seen = house.broker.read(name, now).transaction
+    assert {each: getattr(seen, each) for each in told} == told
+    assert (seen.person, seen.account) == (None, None)
 
 
 @pytest.mark.parametrize("told", TOLD)

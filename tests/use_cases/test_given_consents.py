@@ -158,16 +158,6 @@ def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answe
         assert len(found.receipts) == 2 * (round_ + 1)
 
 
-def test_a_consent_given_after_a_withdrawal_counts(choices: GivenConsents, answered: Given) -> None:
-    """Changing one's mind again is possible, and the second consent can be withdrawn too."""
-    answered(ASTA, remember=True)
-    choices.take_back(ASTA, "my-loans", "da", NOW)
-    answered(ASTA, at=LATER, remember=True)
-    assert choices.list_all(ASTA, LATER)[0].remembered(LATER) is not None
-    assert choices.take_back(ASTA, "my-loans", "da", LATER) is not None
-    assert choices.list_all(ASTA, LATER)[0].latest.event is ReceiptEvent.WITHDRAWN
-
-
 def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: Given) -> None:
     """The fields of ISO/IEC TS 27560, as JSON: names of what was agreed to, pseudonyms, and no name or entityID."""
     answered(ASTA, remember=True)

@@ -35,13 +35,6 @@ class Tally:
 NOBODY = Tally(())
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
-    """A fact of another type."""
-
-    number: int
-
-
 @dataclass
 class MemoryStore(SingleTurns):
     """A store in memory; ``before_put`` is called before each compare-and-set, ``durable`` says how each was asked."""
@@ -183,19 +176,6 @@ def test_a_record_keeps_its_end_when_it_is_replaced() -> None:
     assert (again.until, again.due) == (UNTIL, SOON)
 
 
-def test_a_claim_leaves_the_record_as_it_was_read() -> None:
-    """The earliest due is leased, and whoever read it before writes it still; the lease goes on."""
-    store = MemoryStore()
-    records = tallies(store)
-    queued = records.add(KEY, Tally(("a",)), UNTIL, NOW, due=NOW)
-    claimed = records.claim("mail", SOON, NOW)
-    assert claimed
-    assert claimed.record == queued
-    assert records.claim("mail", SOON, NOW) is None
-    assert records.replace(claimed.record, NOBODY, NOW, due=NOW)
-    assert records.claim("mail", SOON, NOW) is None
-
-
 @pytest.mark.parametrize(("after", "free"), [(BEYOND - INSTANT, False), (BEYOND, True)])
 def test_a_lease_ends_five_seconds_past_the_deadline(after: timedelta, *, free: bool) -> None:
     """That of the claim, and that of each renewal: the call under it has ended, or is cut off."""
@@ -225,22 +205,6 @@ def test_a_lease_that_has_ended_is_nobody_s() -> None:
     assert records.claim("mail", SOON, NOW + BEYOND) is None
     second.lease.end(NOW + BEYOND)
     assert records.claim("mail", SOON, NOW + BEYOND)
-
-
-def test_a_lease_that_cannot_be_ended_ends_by_itself() -> None:
-    """The work is done: a store that fails just then makes nobody do it again at once."""
-    store = MemoryStore()
-    records = tallies(store)
-    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
-    claimed = records.claim("mail", SOON, NOW)
-    assert claimed
-
-    def fail() -> None:
-        raise StoreUnavailable("down")
-
-    store.before_put = fail
-    claimed.lease.end(NOW)
-    assert records.claim("mail", SOON, NOW) is None
 
 
 @pytest.mark.parametrize("tries", [1, 2, 8])
@@ -283,36 +247,6 @@ def test_a_change_that_refuses_writes_nothing() -> None:
     with pytest.raises(KeyError):
         tallies(store).amend(KEY, refuse, NOW)
     assert present(store) is None
-
-
-def test_a_record_of_another_type_is_not_read() -> None:
-    """By no way of reading."""
-    store = MemoryStore()
-    Records(store, Other).add(KEY, Other(7), UNTIL, NOW, due=NOW)
-    records = tallies(store)
-    reads: list[Callable[[], object]] = [
-        lambda: records.get(KEY, NOW),
-        lambda: list(records.list("mail", "g", NOW)),
-        lambda: records.amend(KEY, counting("a"), NOW),
-        lambda: records.claim("mail", SOON, NOW),
-    ]
-    for read in reads:
-        with pytest.raises(StoreUnavailable):
-            read()
-
-
-def test_the_records_of_a_group_are_listed_until_they_end() -> None:
-    """Each with its key, and none of another group."""
-    store = MemoryStore()
-    records = tallies(store)
-    for key, until in ((KEY, UNTIL), (KEY._replace(name="m"), SOON), (KEY._replace(group="h"), UNTIL)):
-        records.add(key, Tally((key.name,)), until, NOW)
-    listed = [(record.key, record.value.names) for record in records.list("mail", "g", NOW)]
-    assert listed == [(KEY, ("n",)), (KEY._replace(name="m"), ("m",))]
-    assert [record.key for record in records.list("mail", "g", SOON)] == [KEY]
-    assert len(list(records.list("mail", None, NOW))) == 3
-    records.drop(KEY)
-    assert [record.key.name for record in records.list("mail", "g", NOW)] == ["m"]
 
 
 @given(st.lists(st.integers(0, 2), max_size=12), st.integers(1, 3), st.integers(1, 3))

@@ -6,7 +6,7 @@ from flask import Flask, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.demo.register.register_faults import RegisterFaults
-from broker.demo.register.simulated_registers import SimulatedRegister
+from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 # The switches that each choice of the page turns on; all others are off.
@@ -29,7 +29,7 @@ _OFF: Final[dict[str, object]] = {
 }
 
 
-def create_app(register: SimulatedRegister) -> Flask:
+def create_app(register: SimulatedDatafordeler) -> Flask:
     """Return the page; for loopback ``POST /__faults`` takes the switches as JSON."""
     app = Flask("broker.demo")
 

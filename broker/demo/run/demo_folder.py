@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broker.adapters.saml.keys import key_ring
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.run import demo_library, demo_register
 from broker.demo.saml.key_pair import KeyPair
@@ -184,13 +185,12 @@ class Setting:
     hub: KeyPair
     library: KeyPair
     nemlogin: KeyPair
-    register: str = ""  # the connector's name; none without it
-    system: str = "koha"  # of the library
+    has_register: bool = False
 
     @property
     def parties(self) -> tuple[str, ...]:
         """Return the parties of this demo, each of which has a port."""
-        if self.register:
+        if self.has_register:
             return (*PARTIES, *demo_register.PARTIES)
         return PARTIES
 
@@ -210,13 +210,18 @@ class Setting:
 def read(folder: Path) -> Setting:
     """Return the setting that was written into ``folder`` with its parties' keys.
 
-    OSError where they are not there; ConfigurationFaults for its broker.toml.
+    OSError where they are not there; ConfigurationFaults for its broker.toml, and where its
+    library system is none that the demo simulates.
     """
     parties = folder / _PARTIES
     hub, library, nemlogin = (KeyPair.kept(parties, name) for name in _WITH_KEYS)
     kept = load(folder / "broker.toml", {})
+    if kept.library.system != "koha":
+        what = f"is {kept.library.system!r}, and the demo simulates a Koha only"
+        mend = "start the demo with the [library] that was written, then put yours back and serve"
+        raise ConfigurationFaults([Fault("library.system", what, mend)])
     ports = Ports(urlsplit(kept.base_url).port or 0)
-    return Setting(folder, ports, hub, library, nemlogin, system=kept.library.system)
+    return Setting(folder, ports, hub, library, nemlogin)
 
 
 def write(
@@ -227,20 +232,18 @@ def write(
     store: str = "sqlite:state/broker.db",
     key_size: int = 2048,
     national_eid: str = "wayf",
-    register: str = "",
-    system: str = "koha",
+    register: bool = False,
     rules: bool = False,
 ) -> Setting:
     """Write everything into ``folder``, which must be empty or absent, and return the setting.
 
     With ``rules`` the shipped site rules too.
     ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
-    ``register`` is the connector of the register of persons, "" for none; ``system`` is the
-    library's, "koha" or "alma".
+    With ``register`` it has a register of persons.
     """
-    configuration = _configuration(ports, store, national_eid, system)
+    configuration = _configuration(ports, store, national_eid)
     if register:
-        configuration += demo_register.table(register, ports.number("register-service"))
+        configuration += demo_register.table(ports.number("register-service"))
     new_folder.write(folder, configuration, {}, rules=rules)
     if register:
         demo_register.write_certificates(folder, now)
@@ -254,10 +257,10 @@ def write(
         text = shipped.read_text(encoding="utf-8")
         descriptor = _fill_in(text, ports, keys.get(shipped.stem, library))
         (folder / "metadata" / shipped.name).write_text(descriptor, encoding="utf-8")
-    return Setting(folder, ports, hub, library, nemlogin, register, system)
+    return Setting(folder, ports, hub, library, nemlogin, register)
 
 
-def _configuration(ports: Ports, store: str, national_eid: str, system: str) -> str:
+def _configuration(ports: Ports, store: str, national_eid: str) -> str:
     library = ports.origin("library")
     services = (
         SERVICE.format(
@@ -289,7 +292,9 @@ def _configuration(ports: Ports, store: str, national_eid: str, system: str) -> 
         ),
         services="\n".join(services),
         places="\n".join(places),
-        library_system=demo_library.table(system, ports.number("patrons"), ports.number("sip2")),
+        library_system=demo_library.TABLE.format(
+            patrons=ports.number("patrons"), secret=demo_library.CLIENT_SECRET
+        ),
         smtp=ports.number("smtp"),
         port=ports.number("broker"),
     )

@@ -15,9 +15,9 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import BrokerError, CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
-from broker.demo.alma.simulated_alma import Simulation, create_app
-from broker.demo.alma.user_object import UserRow
 from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.simulated_alma.simulated_alma import Simulation, create_app
+from tests.plugins.simulated_alma.user_object import UserRow
 from tests.plugins.sip2_port import answering, demanding, right, serving
 
 pytestmark = pytest.mark.server

@@ -12,8 +12,8 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotMade, LibraryRefused
-from broker.demo.alma.simulated_alma import Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.simulated_alma.simulated_alma import Simulation, create_app
 
 pytestmark = pytest.mark.server
 

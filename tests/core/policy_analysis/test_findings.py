@@ -111,12 +111,14 @@ SEEDS = [
     below_release("employee.yaml", entry("eid-only", "sn"), f"employee.yaml:30: {UNREACHED}"),
     below_release("student.yaml", entry("eid-only", "sn"), f"student.yaml:30: {UNREACHED}"),
     below_release(
-        "student.yaml", entry("unkeyed", "sn", "specVersion"), "30: specVersion leaves for nobody: not_sent; e.g. wayf"
+        "student.yaml",
+        entry("unkeyed", "sn", "specVersion"),
+        "30: specVersion leaves for nobody: not_sent; e.g. --upstream wayf",
     ),
     below_release(
         "student.yaml",
         entry("uncontrolled", "assuranceLevel"),
-        "30: assuranceLevel leaves for nobody: not_sent; e.g. wayf",
+        "30: assuranceLevel leaves for nobody: not_sent; e.g. --upstream wayf",
     ),
     Seed(
         "student.yaml",
@@ -129,7 +131,7 @@ SEEDS = [
         "employee.yaml",
         "values: ['employee@*', 'staff@*', 'faculty@*']",
         "",
-        "eduPersonScopedAffiliation leaves for nobody: value_not_allowed; e.g. wayf au.dk",
+        "eduPersonScopedAffiliation leaves for nobody: value_not_allowed; e.g. --upstream wayf",
         "values: ['staff@ku.dk']",
     ),
     below_release(
@@ -150,7 +152,7 @@ SEEDS = [
         "student.yaml",
         "require: {cpr: real, assurance: low}",
         "",
-        f"student.yaml:30: {CPR_LATE}wayf",
+        f"student.yaml:30: {CPR_LATE}--upstream wayf",
         "require: {assurance: low}",
     ),
     Seed("employee.yaml", "require: {cpr: real, assurance: low}", "", CPR_LATE, "require: {assurance: low}"),

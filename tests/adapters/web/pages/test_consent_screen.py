@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,31 +127,6 @@ def test_a_borrower_number_not_yet_made_is_pending(question: Question, login: Tr
     assert (before.rows[0].pending, before.rows[0].values, before.makes_account) == (True, (), True)
     assert (after.rows[0].pending, after.rows[0].values, after.makes_account) == (False, (), False)
     assert (before.rows[0].hidden, after.rows[0].hidden) == (False, True)
-
-
-@pytest.mark.parametrize(("language", "label", "why"), [("en", "CPR number", "why"), ("da", "CPR-nummer", "hvorfor")])
-def test_rows_speak_the_language_of_the_page(
-    language: str, label: str, why: str, question: Question, login: Transaction
-) -> None:
-    """Labels, reasons and names are in the page's language; an attribute nobody named keeps its own name."""
-    screen = show(question(items=(Item("cpr", (CPR,), WHY), Item("sn", ("Holm",), WHY))), login, language)
-    assert [(row.label, row.why) for row in screen.rows] == [(label, why), ("sn", why)]
-    assert screen.service == SERVICE
-
-
-def test_both_controllers_are_named(app: Flask) -> None:
-    """Giver and receiver stand on the page with their contact."""
-    page = app.test_client().get("/ask?lang=en").text
-    for shown in ("Aarhus University", "dpo@university.example", "The Royal Example Library", "dpo@royal.example"):
-        assert shown in page
-
-
-def test_without_a_controller_the_service_is_named(question: Question, login: Transaction) -> None:
-    """The person always sees who gets the information."""
-    asked = question()
-    disclosure = replace(asked.question.disclosure, receiver=None, giver=None)
-    screen = show(replace(asked, question=replace(asked.question, disclosure=disclosure)), login)
-    assert screen.receiver == SERVICE.label
 
 
 @pytest.mark.parametrize(

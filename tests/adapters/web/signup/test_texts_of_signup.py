@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.content_files import SHIPPED, Texts
-from broker.adapters.web.signup.link_markup import marked, targets
+from broker.adapters.web.signup.link_markup import marked
 from broker.adapters.web.signup.sign_up_pages import faults
 from broker.core.errors import ConfigurationFaults
 from tests.plugins.signup_pages import LINKS, SETTING, usual_site, words
@@ -46,29 +45,6 @@ def test_every_fact_stands_on_its_page(page: str) -> None:
     for fact in facts:
         at = shown.find(fact.strip(), at)
         assert at >= 0, fact
-
-
-def test_students_and_employees_bring_different_things() -> None:
-    """An employee is not asked for a student card, and gets a card, not an ID (R11, R12)."""
-    client = usual_site().test_client()
-    for spoken, card in (("en", "student card"), ("da", "studiekort")):
-        student, employee = (
-            words(client.get(f"/sign-up/{who}/temporary?lang={spoken}").text) for who in ("student", "employee")
-        )
-        assert card in student
-        assert card not in employee
-
-
-def test_both_languages_link_alike() -> None:
-    """What is linked in one language is linked in the other, paragraph by paragraph."""
-    phrases = list(Texts.load().phrases())
-    assert len(phrases) > 50
-    assert [each for each in phrases if list(targets(each.en)) != list(targets(each.da))] == []
-
-
-def test_the_shipped_texts_link_to_every_page_of_the_library() -> None:
-    """Each configurable address is used, so none is asked for in vain."""
-    assert set(sign_up_questions.LINKS) <= Texts.load().linked()
 
 
 def test_a_link_without_an_address_is_a_fault() -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from broker.demo.alma.administration import PATRON
-from broker.demo.alma.refusals import Refused
-from broker.demo.alma.user_object import CONTACTS as SHAPES
-from broker.demo.alma.user_object import SEGMENT, UserRow, full_name
-from broker.demo.alma.users import Users
 from broker.demo.circulation.library_desk import CONTACTS, Account
 from broker.demo.circulation.loan_table import LoanTable
+from tests.plugins.simulated_alma.administration import PATRON
+from tests.plugins.simulated_alma.refusals import Refused
+from tests.plugins.simulated_alma.user_object import CONTACTS as SHAPES
+from tests.plugins.simulated_alma.user_object import SEGMENT, UserRow, full_name
+from tests.plugins.simulated_alma.users import Users
 
 # Where a contact of the library's pages stands: the list, the field, the type of a new one.
 _PLACES: Final = {
@@ -110,11 +110,7 @@ def _account(row: UserRow) -> Account:
 
 def _address(row: UserRow) -> tuple[str, str, str]:
     for entry in sorted(row["address"], key=_comes_later):
-        return (
-            str(entry["line1"] or ""),
-            str(entry["postal_code"] or ""),
-            str(entry["city"] or ""),
-        )
+        return (str(entry["line1"] or ""), str(entry["postal_code"] or ""), str(entry["city"] or ""))
     return ("", "", "")
 
 

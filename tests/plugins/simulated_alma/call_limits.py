@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from broker.demo.alma.administration import Administration
-from broker.demo.alma.refusals import Refused
+from tests.plugins.simulated_alma.administration import Administration
+from tests.plugins.simulated_alma.refusals import Refused
 
 _DAY: Final = 86_400
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from broker.demo.alma.refusals import general_error
-from broker.demo.alma.user_object import UserRow
+from tests.plugins.simulated_alma.refusals import general_error
+from tests.plugins.simulated_alma.user_object import UserRow
 
 MOST: Final = 100
 _LEAST: Final = 10
@@ -15,9 +15,7 @@ _ORDERS: Final = ("last_name", "first_name", "primary_id")
 # Searched as whole texts, not by their words.
 _WHOLE: Final = frozenset({"email", "identifiers"})
 
-_OWN_FIELDS: Final = frozenset(
-    {"primary_id", "first_name", "middle_name", "last_name", "job_category", "birth_date"}
-)
+_OWN_FIELDS: Final = frozenset({"primary_id", "first_name", "middle_name", "last_name", "job_category", "birth_date"})
 # In which list of a user, and in which field there.
 _LISTED_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
     "email": ("email", "email_address"),

@@ -151,6 +151,4 @@ def _fault(code: str, text: str) -> str:
 
 
 def _envelope(body: str) -> str:
-    return (
-        f'<?xml version="1.0"?><s:Envelope xmlns:s="{_SOAP}"><s:Body>{body}</s:Body></s:Envelope>'
-    )
+    return f'<?xml version="1.0"?><s:Envelope xmlns:s="{_SOAP}"><s:Body>{body}</s:Body></s:Envelope>'

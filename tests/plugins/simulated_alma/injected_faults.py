@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 
 from flask import Response, current_app
 
-from broker.demo.alma.refusals import Refused, broken, general_error
-from broker.demo.alma.users import Users
 from broker.demo.faults.planned_faults import PlannedFaults
 from broker.demo.faults.struck_calls import View
+from tests.plugins.simulated_alma.refusals import Refused, broken, general_error
+from tests.plugins.simulated_alma.users import Users
 
 OPERATIONS: Final = ("search", "read", "create", "change", "loans", "authenticate", "configuration")
 

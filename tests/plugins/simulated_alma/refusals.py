@@ -8,9 +8,7 @@ GENERAL: Final = "402119"  # of the calls that read
 NOT_CREATED: Final = "401658"  # the general error of a create
 NOT_CHANGED: Final = "401860"  # the general error of a change
 
-_OF_GATEWAY: Final = frozenset(
-    {"DAILY_THRESHOLD", "INVALID_REQUEST", "PER_SECOND_THRESHOLD", "UNAUTHORIZED"}
-)
+_OF_GATEWAY: Final = frozenset({"DAILY_THRESHOLD", "INVALID_REQUEST", "PER_SECOND_THRESHOLD", "UNAUTHORIZED"})
 _XML: Final = """\
 <?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <web_service_result xmlns="http://com/exlibris/urm/general/xmlbeans">

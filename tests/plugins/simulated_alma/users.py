@@ -6,8 +6,9 @@ import threading
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from broker.demo.alma.administration import Administration
-from broker.demo.alma.refusals import (
+from broker.demo.circulation.indexed_rows import IndexedRows
+from tests.plugins.simulated_alma.administration import Administration
+from tests.plugins.simulated_alma.refusals import (
     GENERAL,
     NOT_CHANGED,
     NOT_CREATED,
@@ -17,9 +18,8 @@ from broker.demo.alma.refusals import (
     not_found,
     taken,
 )
-from broker.demo.alma.user_object import UserRow, read_user
-from broker.demo.alma.user_rules import EXTERNAL, check, owned, with_defaults
-from broker.demo.circulation.indexed_rows import IndexedRows
+from tests.plugins.simulated_alma.user_object import UserRow, read_user
+from tests.plugins.simulated_alma.user_rules import EXTERNAL, check, owned, with_defaults
 
 ALL_UNIQUE: Final = "all_unique"
 # What a change of an external user may leave alone, by its name in ``override``.
@@ -253,6 +253,4 @@ def _named(primary_id: str) -> Hashable:
 def _carries(row: UserRow, identifier: str, kind: str | None) -> bool:
     if kind is None and _key(row) == identifier.casefold():
         return True
-    return any(
-        value == identifier and kind in {None, type_} for type_, value in _typed_identifiers(row)
-    )
+    return any(value == identifier and kind in {None, type_} for type_, value in _typed_identifiers(row))

@@ -8,9 +8,11 @@ from typing import Any, Final
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from broker.demo.alma.call_limits import CallLimits
-from broker.demo.alma.injected_faults import OPERATIONS, InjectedFaults
-from broker.demo.alma.refusals import (
+from broker.demo.circulation.loan_table import LoanTable
+from broker.demo.faults.struck_calls import StruckCalls
+from tests.plugins.simulated_alma.call_limits import CallLimits
+from tests.plugins.simulated_alma.injected_faults import OPERATIONS, InjectedFaults
+from tests.plugins.simulated_alma.refusals import (
     GENERAL,
     NOT_CHANGED,
     NOT_CREATED,
@@ -20,11 +22,9 @@ from broker.demo.alma.refusals import (
     not_understood,
     unauthorized,
 )
-from broker.demo.alma.user_object import UserRow, brief, shown
-from broker.demo.alma.user_search import found, ordered, page
-from broker.demo.alma.users import Users
-from broker.demo.circulation.loan_table import LoanTable
-from broker.demo.faults.struck_calls import StruckCalls
+from tests.plugins.simulated_alma.user_object import UserRow, brief, shown
+from tests.plugins.simulated_alma.user_search import found, ordered, page
+from tests.plugins.simulated_alma.users import Users
 
 ROOT: Final = "/almaws/v1"
 REMAINING: Final = "X-Exl-Api-Remaining"
@@ -38,12 +38,7 @@ class Api:
     """The part of Alma's REST API that concerns users, and the code tables about them."""
 
     def __init__(
-        self,
-        users: Users,
-        loans: LoanTable,
-        limits: CallLimits,
-        faults: InjectedFaults,
-        struck: StruckCalls,
+        self, users: Users, loans: LoanTable, limits: CallLimits, faults: InjectedFaults, struck: StruckCalls
     ) -> None:
         self._users = users
         self._loans = loans
@@ -69,12 +64,7 @@ class Api:
             view = views[route.operation]
             if route.operation in OPERATIONS:
                 view = self._struck.struck(route.operation, view)
-            app.add_url_rule(
-                ROOT + route.path,
-                route.operation,
-                self._guarded(route, view),
-                methods=[route.method],
-            )
+            app.add_url_rule(ROOT + route.path, route.operation, self._guarded(route, view), methods=[route.method])
 
     def _guarded(self, route: "_Route", view: View) -> View:
         known = {*route.parameters, "apikey", "format"}
@@ -193,9 +183,7 @@ _ROUTES: Final = (
     _Route("test users", "GET", "/users/operation/test", "reads_users"),
     _Route("test users by writing", "POST", "/users/operation/test", "writes_users"),
     _Route("test configuration", "GET", "/conf/test", "reads_configuration"),
-    _Route(
-        "search", "GET", "/users", "reads_users", parameters=("q", "limit", "offset", "order_by")
-    ),
+    _Route("search", "GET", "/users", "reads_users", parameters=("q", "limit", "offset", "order_by")),
     _Route(
         "create",
         "POST",
@@ -204,16 +192,8 @@ _ROUTES: Final = (
         NOT_CREATED,
         parameters=("send_pin_number_letter", "social_authentication"),
     ),
-    _Route(
-        "loans", "GET", "/users/<identifier>/loans", "reads_users", parameters=("user_id_type",)
-    ),
-    _Route(
-        "read",
-        "GET",
-        "/users/<identifier>",
-        "reads_users",
-        parameters=("user_id_type", "view", "expand"),
-    ),
+    _Route("loans", "GET", "/users/<identifier>/loans", "reads_users", parameters=("user_id_type",)),
+    _Route("read", "GET", "/users/<identifier>", "reads_users", parameters=("user_id_type", "view", "expand")),
     _Route(
         "change",
         "PUT",
@@ -222,13 +202,7 @@ _ROUTES: Final = (
         NOT_CHANGED,
         parameters=("user_id_type", "override", "send_pin_number_letter", "recalculate_roles"),
     ),
-    _Route(
-        "authenticate",
-        "POST",
-        "/users/<identifier>",
-        "writes_users",
-        parameters=("user_id_type", "op"),
-    ),
+    _Route("authenticate", "POST", "/users/<identifier>", "writes_users", parameters=("user_id_type", "op")),
     _Route("configuration", "GET", "/conf/code-tables/<name>", "reads_configuration"),
 )
 

@@ -10,19 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, jsonify, request
 
-from broker.demo.alma.administration import Administration
-from broker.demo.alma.call_limits import CallLimits
-from broker.demo.alma.injected_faults import AlmaStruck, InjectedFaults
-from broker.demo.alma.refusals import Refused, broken
-from broker.demo.alma.user_api import REMAINING, ROOT, Api, wants_json
-from broker.demo.alma.user_object import full_name
-from broker.demo.alma.users import Users
 from broker.demo.circulation.loan_table import LoanTable
-from broker.demo.faults.fault_switches import hidden, serve_switches
+from broker.demo.faults.fault_switches import serve_switches
 from broker.demo.faults.planned_faults import AccessLog
 from broker.demo.faults.struck_calls import StruckCalls
+from tests.plugins.simulated_alma.administration import Administration
+from tests.plugins.simulated_alma.call_limits import CallLimits
+from tests.plugins.simulated_alma.injected_faults import AlmaStruck, InjectedFaults
+from tests.plugins.simulated_alma.refusals import Refused, broken
+from tests.plugins.simulated_alma.user_api import REMAINING, ROOT, Api, wants_json
+from tests.plugins.simulated_alma.users import Users
 
 __all__ = ["Simulation", "create_app"]
 
@@ -53,16 +52,14 @@ def create_app(
     users = Users(administration or Administration())
     for person in seed:
         users.create(person)
-    alma = Simulation(
-        users, loans or LoanTable(), limits or CallLimits(), faults or InjectedFaults(), AccessLog()
-    )
+    alma = Simulation(users, loans or LoanTable(), limits or CallLimits(), faults or InjectedFaults(), AccessLog())
     app = Flask("broker.demo")
     app.extensions["alma"] = alma
     app.register_error_handler(Refused, lambda refused: _refusal(refused, alma.faults))
     _strike(app, alma)
     struck = StruckCalls(AlmaStruck(users), alma.faults)
     Api(users, alma.loans, alma.limits, alma.faults, struck).serve(app)
-    _show(app, alma)
+    serve_switches(app, alma.faults, alma.access)
     return app
 
 
@@ -106,15 +103,3 @@ def _strike(app: Flask, alma: Simulation) -> None:
 
 def _left(alma: Simulation) -> int:
     return alma.limits.remaining(alma.users.administration)
-
-
-def _show(app: Flask, alma: Simulation) -> None:
-    """Add what no real Alma has: the demo's page, and for loopback the switches and the log."""
-
-    @app.get("/")
-    def start() -> str:
-        rows = [row | {"full_name": full_name(row)} for row in alma.users.rows()]
-        return render_template("alma.html", users=rows)
-
-    app.add_template_filter(hidden, "hidden")
-    serve_switches(app, alma.faults, alma.access)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from broker.demo.alma.users import Users
+from tests.plugins.simulated_alma.users import Users
 
 _CPR: Final = re.compile(r"\d{10}")
 

@@ -6,8 +6,8 @@ from datetime import date
 from enum import Enum, auto
 from typing import Any, Final
 
-from broker.demo.alma.administration import Administration, CodeTable
-from broker.demo.alma.refusals import not_understood
+from tests.plugins.simulated_alma.administration import Administration, CodeTable
+from tests.plugins.simulated_alma.refusals import not_understood
 
 UserRow = dict[str, Any]
 
@@ -68,13 +68,7 @@ SCALARS: Final[Shape] = {
     **dict.fromkeys(("birth_date", "expiry_date", "purge_date"), Kind.DAY),
 }
 LISTS: Final[Mapping[str, Shape]] = {
-    "user_identifier": {
-        "id_type": Kind.CODE,
-        "value": Kind.TEXT,
-        "note": Kind.TEXT,
-        "status": Kind.TEXT,
-        **_SEGMENTED,
-    },
+    "user_identifier": {"id_type": Kind.CODE, "value": Kind.TEXT, "note": Kind.TEXT, "status": Kind.TEXT, **_SEGMENTED},
     "user_role": {
         "status": Kind.CODE,
         "scope": Kind.CODE,
@@ -111,17 +105,7 @@ LISTS: Final[Mapping[str, Shape]] = {
 CONTACTS: Final[Mapping[str, Shape]] = {
     "address": {
         **dict.fromkeys(
-            (
-                "line1",
-                "line2",
-                "line3",
-                "line4",
-                "line5",
-                "city",
-                "state_province",
-                "postal_code",
-                "address_note",
-            ),
+            ("line1", "line2", "line3", "line4", "line5", "city", "state_province", "postal_code", "address_note"),
             Kind.TEXT,
         ),
         "country": Kind.CODE,
@@ -183,9 +167,7 @@ def shown(row: UserRow, administration: Administration, link: str) -> UserRow:
         if name not in hidden and (row[name] or kind is not Kind.DAY)
     }
     answer |= {name: _written_list(row[name], LISTS[name], tables) for name in LISTS}
-    answer["contact_info"] = {
-        name: _written_list(row[name], CONTACTS[name], tables) for name in CONTACTS
-    }
+    answer["contact_info"] = {name: _written_list(row[name], CONTACTS[name], tables) for name in CONTACTS}
     return answer | {
         "full_name": full_name(row),
         "password": "",
@@ -303,10 +285,5 @@ def _written(kind: Kind, value: Any, table: CodeTable) -> Any:
     return value
 
 
-def _written_list(
-    rows: Sequence[UserRow], shape: Shape, tables: Mapping[str, CodeTable]
-) -> list[UserRow]:
-    return [
-        {name: _written(kind, row[name], tables.get(name, {})) for name, kind in shape.items()}
-        for row in rows
-    ]
+def _written_list(rows: Sequence[UserRow], shape: Shape, tables: Mapping[str, CodeTable]) -> list[UserRow]:
+    return [{name: _written(kind, row[name], tables.get(name, {})) for name, kind in shape.items()} for row in rows]

@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from broker.demo.alma.administration import Administration
-from broker.demo.alma.refusals import Refused, general_error, invalid_type, missing
-from broker.demo.alma.user_object import SEGMENT, SEGMENTS, UserRow, segments
+from tests.plugins.simulated_alma.administration import Administration
+from tests.plugins.simulated_alma.refusals import Refused, general_error, invalid_type, missing
+from tests.plugins.simulated_alma.user_object import SEGMENT, SEGMENTS, UserRow, segments
 
 EXTERNAL: Final = "EXTERNAL"
 _ACCOUNT_TYPES: Final = ("INTERNAL", EXTERNAL)

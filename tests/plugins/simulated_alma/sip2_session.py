@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from broker.demo.alma.alma_desk import AlmaDesk, barcode, contact, hindrance
-from broker.demo.alma.user_object import UserRow, full_name
 from broker.demo.circulation.loan_table import BOOKS
 from broker.demo.circulation.machine_session import Answers, MachineSession
 from broker.demo.circulation.sip2_messages import Message, named, timestamp
+from tests.plugins.simulated_alma.alma_desk import AlmaDesk, barcode, contact, hindrance
+from tests.plugins.simulated_alma.user_object import UserRow, full_name
 
 _INSTITUTION: Final = "45AUL_INST"
 _DENIED: Final = "YYYY"
@@ -27,12 +27,7 @@ class Sip2Session(MachineSession):
 
     def answers(self) -> Answers:
         """Return what answers the messages of each code."""
-        return {
-            "99": self._status,
-            "63": self._patron_information,
-            "35": self._end_session,
-            "11": self._check_out,
-        }
+        return {"99": self._status, "63": self._patron_information, "35": self._end_session, "11": self._check_out}
 
     def _status(self, _message: Message) -> Message:
         fixed = f"YNYNNN100005{timestamp()}2.00"
@@ -54,9 +49,7 @@ class Sip2Session(MachineSession):
         fixed = _flags(row) + language + timestamp() + counts
         return Message("64", fixed, self._told(message, row, listed))
 
-    def _told(
-        self, message: Message, row: UserRow, loans: tuple[str, ...]
-    ) -> tuple[tuple[str, str], ...]:
+    def _told(self, message: Message, row: UserRow, loans: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         is_right = self._desk.users.has_pin(row, message.field("AD") or "")
         return named(
             [

@@ -75,9 +75,7 @@ class Administration:
     external_systems: tuple[str, ...] = ("SIS",)
     mandatory_fields: tuple[str, ...] = ()
     languages: CodeTable = field(default_factory=lambda: {"en": "English", "da": "Danish"})
-    countries: CodeTable = field(
-        default_factory=lambda: {"DNK": "Denmark", "SWE": "Sweden", "NOR": "Norway"}
-    )
+    countries: CodeTable = field(default_factory=lambda: {"DNK": "Denmark", "SWE": "Sweden", "NOR": "Norway"})
     keys: Mapping[str, ApiKey] = field(default_factory=lambda: {"demo": ApiKey()})
     per_second: int = 25
     per_day: int = 100_000

@@ -1,0 +1,27 @@
+"""Every check of a SAML message belongs to a class of attack."""
+
+import pytest
+
+from broker.adapters.saml.faces import authn_requests, logout_messages
+from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
+from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
+from broker.adapters.saml.gate import encryption, signature_profile, xml_structure_checks
+from tests.plugins import defences
+
+
+@pytest.mark.parametrize(
+    ("tables", "known"),
+    [
+        ([xml_structure_checks.OCTETS, xml_structure_checks.TREE, xml_structure_checks.LAST], defences.GATE),
+        ([signature_profile.SHAPE], defences.SHAPE),
+        ([encryption.METHODS], defences.METHODS),
+        ([RESPONSE_CHECKS], defences.RESPONSE),
+        ([ASSERTION_CHECKS], defences.ASSERTION),
+        ([authn_requests.REQUEST_CHECKS], defences.REQUEST),
+        ([authn_requests.LIMITS], defences.LIMITS),
+        ([logout_messages.LOGOUT_REQUEST_CHECKS, logout_messages.LOGOUT_RESPONSE_CHECKS], defences.LOGOUT),
+    ],
+)
+def test_every_check_belongs_to_a_class(tables: list[dict[str, object]], known: dict[str, int]) -> None:
+    """A new check says which attack it is there for."""
+    assert {name for table in tables for name in table} == known.keys()
