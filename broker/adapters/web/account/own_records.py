@@ -69,17 +69,6 @@ Export = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPart:
-    """A part of the export as the page shows it."""
-
-    name: str
-    title: LazyString
-    why: LazyString
-    until: datetime
-    values: tuple[tuple[tuple[str, str], ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class OwnRecordPages:
     """The pages of ``/my-choices`` for stored data, inside a fresh login of the person."""
 
@@ -180,15 +169,16 @@ def attach_json(record: Mapping[str, Any], name: str) -> Response:
     return response
 
 
-def _list_parts(export: Export) -> tuple[StoredPart, ...]:
-    parts = []
+def _list_parts(export: Export) -> list[Mapping[str, object]]:
+    parts: list[Mapping[str, object]] = []
     for name, (title, why) in STORED_TEXTS.items():
         entries = [each for each in export["kept"] if each["kind"] == name]
         if entries:
             until = max(datetime.fromisoformat(each["until"]) for each in entries)
-            values = tuple(tuple(_flatten(each["value"])) for each in entries)
-            parts.append(StoredPart(name, title, why, until, values))
-    return tuple(parts)
+            values = [list(_flatten(each["value"])) for each in entries]
+            part = {"name": name, "title": title, "why": why, "until": until, "values": values}
+            parts.append(part)
+    return parts
 
 
 def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:

@@ -7,7 +7,6 @@ from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from flask import Blueprint, Request, redirect, request
-from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.admin.staff_door import StaffDoor
@@ -78,13 +77,12 @@ class LoginEndpoints:
             return self.pages.outgoing.posted_again(dict(pairs(request)))
         now = ports.now()
         browser = None
-        received = request_ctx.request
-        if received.method == "GET":
-            asked = ports.service_face.read_redirect(query_of(received), now)
-            browser = next(iter(ports.cookies.browsers(received)), None)
+        if request.method == "GET":
+            asked = ports.service_face.read_redirect(query_of(request), now)
+            browser = next(iter(ports.cookies.browsers(request)), None)
         else:
-            asked = ports.service_face.read_post(pairs(received), now)
-        shared = ports.shared(received)
+            asked = ports.service_face.read_post(pairs(request), now)
+        shared = ports.shared(request)
         held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
             return self.pages.outgoing.away(held, outstanding)
@@ -357,8 +355,7 @@ class LoginEndpoints:
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.brought(name, arrival_token, ports.now())
-        received = request_ctx.request
-        browsers = ports.cookies.browsers(received)
+        browsers = ports.cookies.browsers(request)
         if brought.held.transaction.browser in browsers:
             brought = replace(brought, held=self._seen_here(brought.held))
         joined = matching.match(brought, browsers, ports.now())
@@ -369,7 +366,7 @@ class LoginEndpoints:
             return None
         transaction = joined.transaction
         if transaction.authentication is not None:
-            ports.cookies.set_login_cookie(received, response, transaction, arrival_token)
+            ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
         return response
 
     def _joined(self, matched: Held) -> Response | None:
