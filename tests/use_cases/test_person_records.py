@@ -40,20 +40,6 @@ def test_a_first_change_makes_the_record(persons: PersonRecords) -> None:
     assert persons.read("anna", NOW + timedelta(days=731)) is None
 
 
-def test_a_change_of_nothing_writes_nothing(persons: PersonRecords) -> None:
-    """A second login on one day leaves the record as it is."""
-    first = persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
-    later = NOW + timedelta(hours=3)
-    assert first
-    assert persons.change("anna", lambda person: person.mark_seen(later), later) == first
-
-
-def test_a_change_of_nothing_makes_no_record(persons: PersonRecords) -> None:
-    """A worker that comes late does not make a deleted person again."""
-    assert persons.change("anna", lambda person: person.mark_seen(NOW), NOW) is None
-    assert persons.read("anna", NOW) is None
-
-
 def test_two_writers_lose_nothing(persons: PersonRecords) -> None:
     """A writer whose record is out of date is asked again on what the other wrote."""
     read = persons.change(

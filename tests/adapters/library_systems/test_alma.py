@@ -158,14 +158,6 @@ def test_a_change_of_fields_gives_no_roles_and_moves_no_group(alma: Simulation, 
 
 
 @pytest.mark.usefixtures("made")
-def test_a_preferred_name_is_overridden_where_a_policy_writes_it(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """By its name in the call; else Alma would keep what staff wrote."""
-    alma.users.edit(NUMBER, pref_first_name="Asa")
-    library.change(Change(NUMBER, (("pref_first_name", "Åse"),)), soon())
-    assert user(alma)["pref_first_name"] == "Åse"
-
-
-@pytest.mark.usefixtures("made")
 def test_a_purge_date_that_staff_put_later_stays(alma: Simulation, library: Alma, soon: Soon) -> None:
     """They keep somebody on purpose."""
     alma.users.edit(NUMBER, purge_date="2040-01-01Z")
@@ -310,17 +302,6 @@ def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrow
         assert len(port.seen) == asked + 2
 
 
-def test_a_card_in_somebodys_hand_stays_beside_the_health_card(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """Who just typed it goes on with it; done twice, it is done once."""
-    desk_user(alma, "T-1", user_identifier=identified(BARCODE="T-4711", INST_ID="au-1"))
-    for _ in range(2):
-        after = library.change(Change("T-1", (), "STUDENT", UNTIL, CPR), soon())
-        assert after.card == CPR
-    kept = [each["value"] for each in user(alma, "T-1")["user_identifier"] if each["id_type"] == "BARCODE"]
-    assert sorted(kept) == [CPR, "T-4711"]
-    assert library.find_typed("T-4711", soon()) == (after,)
-
-
 @pytest.mark.parametrize("card", ["cpr", "system"])
 def test_a_card_that_staff_took_away_does_not_come_back(
     alma: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon, card: str
@@ -364,39 +345,6 @@ def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, m
     after = library.change(Change(NUMBER, (("address2", ""),)), soon())
     assert "address2" not in after.fields
     assert made.number == after.number
-
-
-def test_a_user_name_is_one_of_its_type(alma: Simulation, opened: Opened, soon: Soon) -> None:
-    """Only where it is nobody's card."""
-    library = opened(user_name_identifier_type="INST_ID")
-    desk_user(alma, "N-1", user_identifier=identified(INST_ID="ase.prøve1"))
-    desk_user(alma, "N-2", user_identifier=identified(INST_ID="KISS-1"))
-    assert [each.number for each in library.find_typed("Ase.Prøve1", soon())] == ["N-1"]
-    assert [each.number for each in library.find_typed("kiss-1", soon())] == ["N-2"]
-    desk_user(alma, "N-3", user_identifier=identified(BARCODE="KISS-1"))
-    assert [each.number for each in library.find_typed("kiss-1", soon())] == ["N-3"]
-
-
-@pytest.mark.usefixtures("made")
-def test_what_is_anothers_barcode_is_no_number(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """Nor is a barcode the primary id that it resembles."""
-    desk_user(alma, "N-1", user_identifier=identified(BARCODE="C-42"))
-    assert library.read("C-42", soon()) is None
-    desk_user(alma, "N-2", user_identifier=identified(INST_ID=OTHER))
-    assert library.find(OTHER, soon()) == ()
-
-
-def test_nobodys_digits_are_no_card(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """The Kelvin sign is no K, whatever stands in Alma."""
-    desk_user(alma, "N-1", user_identifier=identified(BARCODE="\u212aISS-1"))
-    assert library.find_typed("\u212aISS-1", soon()) == ()
-
-
-@pytest.mark.parametrize("card", ["a+b", "a@b", "a$b", "a.b"])
-def test_a_sign_in_a_card_is_no_sign_of_an_address(alma: Simulation, library: Alma, soon: Soon, card: str) -> None:
-    """What stands in the path is written so that it stands for itself."""
-    desk_user(alma, "N-1", user_identifier=identified(BARCODE=card))
-    assert [each.number for each in library.find_typed(card, soon())] == ["N-1"]
 
 
 def test_an_identifier_stays_one_part_of_the_address() -> None:

@@ -48,15 +48,6 @@ def test_a_taken_value_means_look_again(
     assert library.create(wanted, MARK, soon()) is None
 
 
-def test_a_taken_card_number_means_look_again(
-    koha: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """The card number's 409 is such a way too."""
-    _desk(koha, cardnumber=CPR)
-    library = opened(unique_field="cardnumber", cpr_attribute="")
-    assert library.create(wanted, MARK, soon()) is None
-
-
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -179,14 +170,6 @@ def test_an_answer_that_holds_no_token(library: Koha, url: str, soon: Soon, answ
             library.find(CPR, soon())
 
 
-def test_a_token_that_stays_refused_is_not_asked_for_without_end(app: Flask, library: Koha, soon: Soon) -> None:
-    """One new token and one more try; then the set-up is at fault."""
-    app.extensions["koha"].tokens._lifetime = 0
-    with pytest.raises(LibraryUnavailable, match="find: 401"):
-        library.find(CPR, soon())
-    assert len(_granted(app)) == 2
-
-
 def test_a_token_is_renewed_before_it_expires(app: Flask, library: Koha, soon: Soon) -> None:
     """A minute before its end a new one is fetched, so that no call meets the end."""
     library.find(CPR, soon())
@@ -259,49 +242,6 @@ def test_koha_says_it_in_its_own_words_and_quotes_nobody(error: str, words: str,
     assert str(refusal) == f"create: 400: {words}"
     assert refusal.setting == setting
     assert str(koha_refusals.unavailable(answer, "create", PERSON)) == str(refusal)
-
-
-@pytest.mark.parametrize(
-    ("message", "path", "words", "setting"),
-    [
-        ("Missing property.", "/body/surname", "surname: Missing property.", "field surname"),
-        ("Properties not allowed: pin.", "/body", "field pin: Properties not allowed: pin.", "field pin"),
-        ("Read-only.", "/body/statistics_1", "statistics_1: …", "field statistics_1"),
-        ("Does not match date format.", "/body/date_of_birth", "date_of_birth: Does not match date format.", None),
-        ("Day out of range.", "/body/date_of_birth", "date_of_birth: Day out of range.", None),
-        ("Expected string - got null.", "/body/cardnumber", "cardnumber: Expected string … got null.", None),
-        ("Properties not allowed: Åse.", "/body", "Properties not allowed: …", None),
-        ("Properties not allowed: 0101990000.", "/body", "Properties not allowed: …", None),
-        ("Not in enum list: 0101990000, Prøvesen", f"/body/{CPR}", "Not in enum list: … …", None),
-        (CPR, CPR, "…", None),
-    ],
-)
-def test_an_error_of_the_schema_names_the_field(message: str, path: str, words: str, setting: str | None) -> None:
-    """A field that is missing or unknown is a cause in the set-up, a value that does not fit is the person's."""
-    answer = HttpAnswer(400, json.dumps({"errors": [{"message": message, "path": path}], "status": 400}).encode())
-    refusal = koha_refusals.refused(answer, "create", PERSON)
-    assert (str(refusal), refusal.setting) == (f"create: 400: {words}", setting)
-
-
-@pytest.mark.parametrize(
-    ("required", "rights"),
-    [
-        ({"borrowers": "1"}, "borrowers"),
-        ({"borrowers": "edit_borrowers"}, "borrowers: edit_borrowers"),
-        ([{"borrowers": "edit_borrowers"}, {"borrowers": "list_borrowers"}],
-         "borrowers: edit_borrowers, borrowers: list_borrowers"),
-        ({CPR: "1"}, "borrowers"),
-        ({"borrowers": CPR}, "borrowers"),
-        ([CPR, 7], "borrowers"),
-        (None, "borrowers"),
-    ],
-)  # fmt: skip
-def test_each_shape_of_a_403_names_its_rights(required: object, rights: str) -> None:
-    """An object, or in a search a list of alternatives (docs/reference/koha.md#rights)."""
-    answer = HttpAnswer(403, json.dumps({"error": "x", "required_permissions": required}).encode())
-    error = koha_refusals.right_missing(answer, "find")
-    assert str(error) == f"find: 403: the API user lacks a permission: {rights}"
-    assert error.setting == f"permission {rights}"
 
 
 @given(

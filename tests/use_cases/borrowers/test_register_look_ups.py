@@ -13,7 +13,6 @@ from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredName,
     RegisteredPerson,
-    RegisterRefused,
     RegisterUnavailable,
     Residence,
 )
@@ -159,13 +158,6 @@ def test_a_protected_address_is_never_written(desk: Desk) -> None:
     assert (desk.record().register_note, desk.events()[-1]) == (None, (ANSWERED, "protected"))
 
 
-def test_a_policy_without_a_rule_requests_nothing(desk: Desk) -> None:
-    """The register is asked only where a policy says so."""
-    desk.enrol(None)
-    assert desk.run() == 0
-    assert desk.register.asked == []
-
-
 def test_the_register_is_asked_at_most_every_90_days(desk: Desk) -> None:
     """A login notes the reason, and the request is written when its answer leaves."""
     logins = Logins(desk.world)
@@ -184,15 +176,6 @@ def test_the_register_is_asked_at_most_every_90_days(desk: Desk) -> None:
     assert desk.register.asked == [CPR, CPR]
 
 
-def test_a_second_request_does_not_replace_the_first(desk: Desk) -> None:
-    """The age and the attempts of a pending look-up stay: it is given up in time."""
-    desk.enrol()
-    before = desk.record().register_look_up
-    desk.world.now += timedelta(days=1)
-    desk.world.ports.look_ups.request("aase", CPR, "1", RULE)
-    assert desk.record().register_look_up == before
-
-
 def test_while_the_register_does_not_answer_all_look_ups_rest(desk: Desk) -> None:
     """One call per pause shows that it is down; afterwards the address is written."""
     desk.register.error = RegisterUnavailable("down")
@@ -206,30 +189,6 @@ def test_while_the_register_does_not_answer_all_look_ups_rest(desk: Desk) -> Non
     desk.world.now += timedelta(minutes=10)
     assert desk.run() == 1
     assert desk.fields()["address"] == "Skjultvej 7"
-
-
-def test_a_look_up_is_given_up_after_30_days(desk: Desk) -> None:
-    """The CPR number goes from the record then, and the register is not asked."""
-    desk.register.error = RegisterUnavailable("down")
-    desk.enrol()
-    desk.run()
-    desk.world.now += timedelta(days=30)
-    desk.run()
-    assert (len(desk.register.asked), desk.record().register_look_up) == (1, None)
-    assert desk.events()[-1] == (ANSWERED, "given_up")
-
-
-def test_a_record_that_cannot_be_read_is_not_asked_for_again(desk: Desk) -> None:
-    """The register would answer the same; a fault of the set-up is tried again."""
-    desk.register.error = RegisterRefused("field status is not as documented")
-    desk.enrol()
-    desk.run()
-    assert (desk.record().register_look_up, desk.events()[-1]) == (None, (ANSWERED, "unreadable"))
-    desk.world.now += REFRESH
-    desk.register.error = RegisterRefused("wrong certificate", "person_register.certificate")
-    desk.world.ports.look_ups.request("aase", CPR, "1", RULE)
-    desk.run()
-    assert desk.record().register_look_up
 
 
 def test_no_number_leaves_without_its_line_in_the_audit_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,17 +288,6 @@ def test_a_failure_brings_no_deleted_person_back(desk: Desk) -> None:
     desk.register.error = RegisterUnavailable("down")
     desk.run()
     assert desk.world.persons.read("aase", desk.world.now) is None
-
-
-def test_an_unexpected_error_delays_nobody_else(desk: Desk) -> None:
-    """The look-up is postponed before the error is raised."""
-    desk.enrol()
-    desk.register.error = ValueError("a fault of our own")
-    with pytest.raises(ValueError, match="our own"):
-        desk.worker.step()
-    look_up = desk.record().register_look_up
-    assert look_up
-    assert look_up.due_at > desk.world.now
 
 
 def test_a_look_up_shows_no_number(desk: Desk) -> None:
