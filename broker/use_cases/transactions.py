@@ -18,6 +18,24 @@ _LENGTH: Final = 8
 _MOVES_BY: Final = timedelta(seconds=5)  # a lesser move of an end is not worth a write
 
 
+class TransactionAbsent(TransactionGone):
+    """The store has been asked for this transaction, and has none that lives."""
+
+    def __init__(self, name: str) -> None:
+        """Store the name that was asked for, which stands in no text."""
+        super().__init__("no such transaction")
+        self.name = name
+
+
+class TransactionOfOthers(BrowserUnmatched):
+    """The store has been asked for this transaction, and it is bound to another browser."""
+
+    def __init__(self, name: str) -> None:
+        """Store the name that was asked for, which stands in no text."""
+        super().__init__("not the browser of this transaction")
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A transaction, the version it was read at, and what this request has decided on it so far.
@@ -78,11 +96,11 @@ class Transactions:
 
     def read(self, name: str, now: datetime) -> Held:
         """Return the transaction of this id; TransactionGone where there is none that lives."""
-        return _held(self._records.get(self.key(name), now))
+        return _held(name, self._records.get(self.key(name), now))
 
     def found(self, name: str, reads: Reads) -> Held:
         """Return the transaction as ``reads`` has it; TransactionGone as ``read`` says."""
-        return _held(self._records.found(self.key(name), reads))
+        return _held(name, self._records.found(self.key(name), reads))
 
     def end(self, held: Held) -> None:
         """Drop the transaction: nothing can be done by it any more."""
@@ -158,7 +176,7 @@ class Transactions:
                 return replace(written, arrived=held.arrived)
 
         def changed(record: Record[Transaction] | None) -> Content[Transaction]:
-            present = _held(record).transaction
+            present = _held(before.id, record).transaction
             if of_person:
                 _check_same_person(before, present)
             after = change(present)
@@ -167,16 +185,16 @@ class Transactions:
         key = self.key(before.id)
         read = Record(key, before, held.version, before.until)
         amended = self._records.amend(key, changed, now, read=None if held.others else read)
-        return replace(_held(amended.record), arrived=held.arrived)
+        return replace(_held(before.id, amended.record), arrived=held.arrived)
 
     @property
     def _records(self) -> Records[Transaction]:
         return Records(self.store, Transaction)
 
 
-def _held(record: Record[Transaction] | None) -> Held:
+def _held(name: str, record: Record[Transaction] | None) -> Held:
     if record is None:
-        raise TransactionGone("no such transaction")
+        raise TransactionAbsent(name)
     return Held(record.value, record.version)
 
 

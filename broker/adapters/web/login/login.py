@@ -26,7 +26,7 @@ from broker.core.errors import (
 from broker.core.login.steps import Issue, Refuse, Step
 from broker.core.login.transaction import Errand, Outstanding, Transaction
 from broker.use_cases.records import MOST_TRIES
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions import Held, TransactionOfOthers
 
 S = TypeVar("S", bound=Step)
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
@@ -190,7 +190,7 @@ class LoginEndpoints:
             shared = ports.shared(request)
             return ports.broker.bind(held, browsers[0], now, shared=shared)
         if bound_to not in browsers:
-            raise BrowserUnmatched("not the browser of this transaction")
+            raise TransactionOfOthers(name)
         return self._seen_here(held)
 
     def of_browser(self, name: str, brought: Sequence[str] = ()) -> Held:
@@ -203,7 +203,7 @@ class LoginEndpoints:
         if browser is None:
             raise BrowserUnmatched("a transaction that no browser has")
         if browser not in (brought or self.ports.cookies.browsers(request)):
-            raise BrowserUnmatched("not the browser of this transaction")
+            raise TransactionOfOthers(name)
         return self._seen_here(held)
 
     def of_person(self, name: str) -> Held:

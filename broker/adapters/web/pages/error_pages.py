@@ -21,7 +21,7 @@ from broker.core.errors import (
 from broker.core.event_routes import BrokerEvent, EventKind, Facts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest, Errand
-from broker.use_cases.transactions import Held, reference
+from broker.use_cases.transactions import Held, TransactionAbsent, TransactionOfOthers, reference
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
 _SERVER_ERROR: Final = 500
@@ -49,7 +49,7 @@ class ErrorPages:
         """Answer an error of the broker: to the service where it asked for that, else by a page."""
         if isinstance(error, NetworkBusy):
             return self._network_busy(error)
-        held = _own_transaction(self.ports)
+        held = None if _is_not_own(error) else _own_transaction(self.ports)
         try:
             response = self._to_service(error, held)
         except BrokerError as unanswerable:
@@ -160,6 +160,16 @@ def _upstream(ports: WebPorts) -> str | None:
     """Return the upstream of the address if it is one of ours: a path could hold anything."""
     name = (request.view_args or {}).get("upstream")
     return name if name in ports.upstreams else None
+
+
+def _is_not_own(error: BrokerError) -> bool:
+    """Return whether ``error`` says already that no transaction of the address is this browser's.
+
+    Whoever looks up logins at full speed has the store asked once for each, not twice.
+    """
+    if not isinstance(error, TransactionAbsent | TransactionOfOthers):
+        return False
+    return error.name == (request.view_args or {}).get("name")
 
 
 def _own_transaction(ports: WebPorts) -> Held | None:
