@@ -95,11 +95,11 @@ class Transactions:
         return Key("transaction", name)
 
     def read(self, name: str, now: datetime) -> Held:
-        """Return the transaction of this id; TransactionGone where there is none that lives."""
+        """Return the transaction of this id; TransactionAbsent where there is none that lives."""
         return _held(name, self._records.get(self.key(name), now))
 
     def found(self, name: str, reads: Reads) -> Held:
-        """Return the transaction as ``reads`` has it; TransactionGone as ``read`` says."""
+        """Return the transaction as ``reads`` has it; TransactionAbsent as ``read`` says."""
         return _held(name, self._records.found(self.key(name), reads))
 
     def end(self, held: Held) -> None:
