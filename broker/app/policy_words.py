@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
-from broker.core.borrowers.library_setup import categories_of
+from broker.core.borrowers.library_system import categories_of
 from broker.core.entities import Text
 from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
 from broker.core.identity.rights import NOT_USABLE, Right

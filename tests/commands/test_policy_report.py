@@ -84,7 +84,7 @@ def test_without_a_configuration_it_is_asked_for(monkeypatch: pytest.MonkeyPatch
 def test_an_answer_about_no_service_is_a_fault(report: Report, folder: Path) -> None:
     """It would stand in no record."""
     with (folder / "broker.toml").open("a") as file:
-        file.write("\n[record.services.my-lones]\nthird_countries = []\n")
+        file.write('\n[record.receivers]\nmy-lones = {en = "a", da = "b"}\n')
     result = report("--csv")
     assert result.exit_code == 78
-    assert "no service my-lones (services are " in result.stderr
+    assert "no receiver my-lones (receivers are " in result.stderr

@@ -135,11 +135,11 @@ def test_a_borrower_is_a_number_that_links_lead_to(
 
 
 def test_a_permit_holds_for_the_borrower_that_is_found_by_it(entities: Entities) -> None:
-    """It is not made again, and yet is good for the transaction with its borrower."""
+    """A borrower only ever stands in for what self-service lacks."""
     entities.set = PolicySet((replace(STUDENTS, require=Requirement()),), "open")
     first = entities.arrived(BEGUN)
     known = entities.arrived(replace(BEGUN, person=Person("p", "7")), first)
-    assert known.decision is first.decision
+    assert known.decision == first.decision
     assert known == entities.arrived(replace(BEGUN, person=Person("p", "7")))
 
 

@@ -61,7 +61,7 @@ def answered(choices: GivenConsents) -> Given:
         until = at + timedelta(days=365) if remember else None
         names = ("sn", "cpr", "mail", "title")
         record_id = sha256(f"{person} {service} {at}".encode()).hexdigest()[:32]
-        made = Receipt(record_id, event, at, "da", group, "d" * 64, basis, names, "m", "s", until, ("mail",))
+        made = Receipt(record_id, event, at, "da", group, "d" * 64, basis, names, "s", until, ("mail",))
         file_receipt(choices.persons.store, person, service, replace(made, optional=("mail", "title")), at)
         return made
 

@@ -93,7 +93,7 @@ def test_a_dropped_person_is_gone(persons: PersonRecords) -> None:
 def consent(record_id: str, at: datetime, *, remembered: bool = False) -> Receipt:
     """Give a consent."""
     until = at + timedelta(days=365) if remembered else None
-    return Receipt(record_id, ReceiptEvent.GIVEN, at, "da", "p", "d", "consent", ("sn",), "m", "s", until)
+    return Receipt(record_id, ReceiptEvent.GIVEN, at, "da", "p", "d", "consent", ("sn",), "s", until)
 
 
 def kaldemail(at: datetime, address: str = "nurse@auh.rm.dk", days: int = 365) -> Proved:
@@ -239,7 +239,7 @@ from broker.use_cases.person_records import PersonRecords
 now = datetime.fromisoformat(sys.argv[3])
 persons = PersonRecords(open_store(sys.argv[1], Path(sys.argv[2])), LookupHmacs("k", b"key"))
 for number in range(10_000):
-    made = Receipt(str(number), ReceiptEvent.GIVEN, now, "da", "p", "d", "consent", ("sn",), "m", "s", None)
+    made = Receipt(str(number), ReceiptEvent.GIVEN, now, "da", "p", "d", "consent", ("sn",), "s", None)
     persons.change(f"p{number}", lambda record: record.add_receipt("my-loans", made, now), now)
     print(number, flush=True)
 """

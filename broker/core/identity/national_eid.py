@@ -13,7 +13,7 @@ from typing import Final
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
-from broker.core.identity.attribute_values import NSIS, level
+from broker.core.identity.attribute_values import NSIS, read_level
 from broker.core.identity.canonical_attributes import (
     ASSURANCE,
     CPR_ATTRIBUTE,
@@ -147,7 +147,7 @@ def _level(
     levels = [reading.assurance]
     for part in _PARTS:
         if part in names:
-            levels += map(level, reading.attributes.get(part, ("",)))
+            levels += map(read_level, reading.attributes.get(part, ("",)))
     known = [found for found in levels if found is not None]
     if len(known) < len(levels):
         return None

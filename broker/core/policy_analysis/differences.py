@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from broker.core.consent.consent import question, receipt
+from broker.core.consent.consent import find_question, make_receipt
 from broker.core.entities import Names
 from broker.core.login.described_login import DescribedLogin
 from broker.core.lookup_hmacs import LookupHmacs
@@ -113,7 +113,7 @@ def _is_asked_again(play: Play, now: datetime) -> bool:
     if before is None or after is None:
         return False
     items = before.question.disclosure.items
-    answer = receipt(
+    answer = make_receipt(
         "",
         before.question,
         answer=True,
@@ -124,4 +124,4 @@ def _is_asked_again(play: Play, now: datetime) -> bool:
         hmacs=_HMACS,
         now=now,
     )
-    return question(after.question.disclosure, (answer,), None, _HMACS, now) is not None
+    return find_question(after.question.disclosure, (answer,), None, _HMACS, now) is not None

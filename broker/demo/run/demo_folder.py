@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -85,11 +86,13 @@ service = "my-loans"
 university = "wayf"
 national_eid = "nemid"
 
+[sign_up.links]
+{links}
+
 [admin]
 upstream = "wayf"
 institution = "{au}"
 assurance = "low"  # the demo's university asserts no more
-eppns = ["bo@au.dk", "cilla@au.dk"]
 
 [admin.roles]
 identity-admin = ["bo@au.dk"]
@@ -143,12 +146,14 @@ institutions = [{{ entity_id = "{eid}", may_assert = ["cpr"] }}]
 PLACES: Final = {
     "service_locations": "locations",
     "e_resources": "e-resources",
-    "my_loans": "my-loans",
+    "loan_terms": "loan-terms",
+}
+# Keys of [sign_up.links].
+LINKS: Final = {
     "search_engine": "search",
     "subject_guides": "subject-guides",
     "databases": "databases",
     "faq_hospital_da": "hospital-da",
-    "loan_terms": "loan-terms",
 }
 
 SERVICE: Final = """\
@@ -273,10 +278,6 @@ def _configuration(ports: Ports, store: str, national_eid: str) -> str:
         )
         for name, (en, da, entity_id) in SERVICES.items()
     )
-    places = (
-        f'{key} = {{ en = "{library}/{path}?lang=en", da = "{library}/{path}?lang=da" }}'
-        for key, path in PLACES.items()
-    )
     return TOML.format(
         broker=ports.origin("broker"),
         store=store,
@@ -291,13 +292,22 @@ def _configuration(ports: Ports, store: str, national_eid: str) -> str:
             hub=HUB, eid=EID, nemlogin=NEMLOGIN, birk=NEMLOGIN_BIRK
         ),
         services="\n".join(services),
-        places="\n".join(places),
+        places=_addresses(library, PLACES),
+        links=_addresses(library, LINKS),
         library_system=demo_library.TABLE.format(
             patrons=ports.number("patrons"), secret=demo_library.CLIENT_SECRET
         ),
         smtp=ports.number("smtp"),
         port=ports.number("broker"),
     )
+
+
+def _addresses(library: str, paths: Mapping[str, str]) -> str:
+    lines = (
+        f'{key} = {{ en = "{library}/{path}?lang=en", da = "{library}/{path}?lang=da" }}'
+        for key, path in paths.items()
+    )
+    return "\n".join(lines)
 
 
 def _fill_in(descriptor: str, ports: Ports, party: KeyPair) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Controller, Institution, Profile
-from broker.core.identity.attribute_values import with_lower_scope
+from broker.core.identity.attribute_values import lower_scope
 from broker.files.settings.address_types import EntityId, FeedUrl
 from broker.files.settings.tables import (
     AddressPerLanguage,
@@ -86,7 +86,7 @@ class InstitutionTable(SettingsTable):
         return Institution(
             entity_id=self.entity_id,
             aliases=self.aliases or (),
-            scopes=tuple(map(with_lower_scope, scopes or ())),
+            scopes=tuple(map(lower_scope, scopes or ())),
             may_assert=frozenset(self.may_assert),
             max_assurance=self.max_assurance,
             label=optional_text(self.label),

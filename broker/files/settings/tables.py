@@ -31,6 +31,7 @@ from broker.files.settings.address_types import (
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
+LinkName = Annotated[str, StringConstraints(pattern="^[a-z_]+$")]
 Filled = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -137,20 +138,6 @@ class Contact(SettingsTable):
         return Text(self.name, self.name)
 
 
-class ReceiverTable(SettingsTable):
-    """What the record of processing says of a receiver, and nothing else here does."""
-
-    kept_for: Wording | None = None
-    third_countries: tuple[Filled, ...] | None = None  # outside the EU and the EEA; []: none
-    safeguards: Wording | None = None  # the ground for these (GDPR articles 44 to 49)
-
-
-class ReceivingServiceTable(ReceiverTable):
-    """The same of a service, which may get CPR numbers."""
-
-    cpr_law: Wording | None = None  # by which it may have them
-
-
 class RecordTable(SettingsTable):
     """Answers for the record of processing activities (GDPR article 30(1)); nothing decides by it.
 
@@ -159,9 +146,8 @@ class RecordTable(SettingsTable):
 
     joint_controllers: Wording | None = None
     security: Wording | None = None  # measures besides those that the broker takes
-    services: dict[Name, ReceivingServiceTable] = Field(default_factory=dict)
-    library_system: ReceiverTable = ReceiverTable()
-    mail: ReceiverTable = ReceiverTable()
+    # By the name of a service, "library_system" or "mail_server".
+    receivers: dict[str, Wording] = Field(default_factory=dict)
 
 
 class LookTable(SettingsTable):
@@ -177,11 +163,6 @@ class PlacesTable(SettingsTable):
     service_locations: AddressPerLanguage | None = None
     sign_up: AddressPerLanguage | None = None
     e_resources: AddressPerLanguage | None = None
-    my_loans: AddressPerLanguage | None = None
-    search_engine: AddressPerLanguage | None = None
-    subject_guides: AddressPerLanguage | None = None
-    databases: AddressPerLanguage | None = None
-    faq_hospital_da: AddressPerLanguage | None = None
     loan_terms: AddressPerLanguage | None = None
 
 
@@ -191,6 +172,7 @@ class SignUpTable(SettingsTable):
     service: Name | None = None
     university: Name | None = None
     national_eid: Name | None = None  # its label is what pages call the national eID
+    links: dict[LinkName, AddressPerLanguage] = Field(default_factory=dict)  # of its texts
 
 
 class IdpTable(SettingsTable):
@@ -225,15 +207,14 @@ class AdminTable(SettingsTable):
     upstream: Name
     institution: EntityId
     assurance: Literal["low", "substantial", "high"] = "substantial"
-    eppns: tuple[Eppn, ...]
-    roles: dict[Name, tuple[Eppn, ...]] = Field(default_factory=dict)
+    roles: dict[StaffRole, tuple[Eppn, ...]]
 
     def rules(self) -> StaffRules:
-        """Return the table as a value of the core. An eppn without a role is refused."""
-        roles = {}
-        for eppn in self.eppns:
-            has = [StaffRole(role) for role, eppns in self.roles.items() if eppn in eppns]
-            roles[eppn] = frozenset(has)
+        """Return the table as a value of the core."""
+        roles: dict[str, frozenset[StaffRole]] = {}
+        for role, eppns in self.roles.items():
+            for eppn in eppns:
+                roles[eppn] = roles.get(eppn, frozenset()) | {role}
         least = Assurance.named(self.assurance)
         return StaffRules(self.upstream, self.institution, roles, least)
 

@@ -10,18 +10,18 @@ from typing import Any, Final, Protocol
 from broker.core.entities import Names, Service
 from broker.core.errors import LeadsNowhere, StoreUnavailable
 from broker.core.event_routes import TraceFacts
-from broker.core.identity.cpr import blotted
+from broker.core.identity.cpr import mask_numbers
 from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Key, RecordKind, RecordUnreadable
-from broker.core.retention.table import SESSION
+from broker.core.ports import Key, RecordKind, RecordUnreadable, lease_of
+from broker.core.retention import SESSION
 from broker.use_cases.logout.sessions import Pointer, Sessions
 from broker.use_cases.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.person_records import PersonRecords, person_key
 from broker.use_cases.rate_limits import Limit, Limits
-from broker.use_cases.records import Records, dump, load
+from broker.use_cases.records import Lease, Records, dump, load
 
 # A look through everything costs the store much, and its person learns nothing new by it.
 OWN_LOOKS: Final = Limit("own records", 10, timedelta(hours=1))
@@ -220,7 +220,7 @@ class StoredData:
             store.drop(record.key)
         with ExitStack() as leases:
             for person_id in person.ids:
-                lease = Records(store, PersonRecord).lease(person_key(person_id), now, now)
+                lease = Lease.take(store, lease_of(person_key(person_id)), now, now)
                 if lease is None:
                     raise PersonBusy("the background worker is at it: try again in a minute")
                 leases.callback(lease.end, now)
@@ -311,7 +311,7 @@ def _describe(record: StoredRecord) -> Iterator[Row]:
 def _masked(value: Any) -> Any:
     """Return a value without CPR numbers, and without what lets somebody in."""
     if isinstance(value, str):
-        return blotted(value, _MASK)
+        return mask_numbers(value, _MASK)
     if isinstance(value, Mapping):
         shown = ((name, each) for name, each in value.items() if each not in (None, [], {}, ""))
         return {name: _NOT_SHOWN if name in _SECRET else _masked(each) for name, each in shown}

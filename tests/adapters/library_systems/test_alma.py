@@ -45,7 +45,7 @@ def _alma(app: Flask) -> Simulation:
 @pytest.fixture(name="opened")
 def _opened(app: Flask) -> Iterator[Opened]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
-    keys |= {"card_number": "cpr", "calls_a_second": 50}
+    keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
         yield lambda **more: AlmaSettings.read({"url": url} | keys | more).open()
 
@@ -349,11 +349,11 @@ def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, m
 
 def test_an_identifier_stays_one_part_of_the_address() -> None:
     """Whatever sign is in it."""
-    path = alma_calls.user_path("a/../b?c#d%e f", "BARCODE")
+    path = alma_calls.make_user_path("a/../b?c#d%e f", "BARCODE")
     assert path == "/almaws/v1/users/a%2F..%2Fb%3Fc%23d%25e%20f?user_id_type=BARCODE"
 
 
 def test_neither_roles_nor_pin_nor_password_go_back() -> None:
     """A read may show them, and what was right then would be written over what is right now."""
     shown = {"primary_id": NUMBER, "pin_number": "4071", "password": "", "user_role": [{}], "full_name": "Å", "x": 1}
-    assert alma_changes.echo(shown) == {"primary_id": NUMBER, "x": 1}
+    assert alma_changes.copy_user(shown) == {"primary_id": NUMBER, "x": 1}

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from broker.adapters.library_systems.alma import AlmaSettings
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.simulated_alma.administration import Administration, ApiKey
 from tests.plugins.simulated_alma.simulated_alma import create_app

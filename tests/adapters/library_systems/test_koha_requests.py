@@ -15,7 +15,7 @@ from broker.adapters.library_systems.koha import KohaSettings
 from broker.adapters.library_systems.koha_settings import FIELDS
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryUnavailable
 from tests.plugins.drawn import drawn
@@ -52,7 +52,7 @@ PATRON = st.fixed_dictionaries(
 def test_a_patron_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(patron: dict[str, object]) -> None:
     """Nothing of another type goes on, and nothing unforeseen is raised."""
     try:
-        borrower = koha_patrons.borrower(patron, SETTINGS)
+        borrower = koha_patrons.read_borrower(patron, SETTINGS)
     except LibraryUnavailable:
         return
     assert isinstance(borrower, Borrower)
@@ -67,7 +67,7 @@ def test_attributes_that_are_no_list_are_a_cause(attributes: object) -> None:
     """Without them a patron would seem to have no CPR number."""
     patron = {"patron_id": 1, "category_id": "STUDENT", "extended_attributes": attributes}
     with pytest.raises(LibraryUnavailable, match="no list"):
-        koha_patrons.borrower(patron, SETTINGS)
+        koha_patrons.read_borrower(patron, SETTINGS)
 
 
 def _outcome(call: Callable[[], object]) -> str:

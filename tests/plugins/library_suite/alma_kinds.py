@@ -7,8 +7,7 @@ from typing import Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.alma import AlmaSettings
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCallObserver, LibraryCapability
 from broker.demo.circulation.machine_server import TERMINALS, serve_machines
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.library_suite.stage import MANY, Kind, SoundKeys, Stage, Strike, Trouble
@@ -22,12 +21,7 @@ from tests.plugins.simulated_alma.users import Users
 
 _NAMES: Final = "INST_ID"
 _KEY, _PASSWORD = "demo-key-that-nobody-sees", "demo-password-that-nobody-sees"
-_OWN: Final[Mapping[str, object]] = {
-    "api_key": "demo",
-    "external_id": "SIS",
-    "card_number": "cpr",
-    "calls_a_second": 50,
-}
+_OWN: Final[Mapping[str, object]] = {"api_key": "demo", "external_id": "SIS", "card_number": "cpr"}
 
 
 class AlmaDesk:

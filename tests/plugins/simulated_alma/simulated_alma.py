@@ -13,13 +13,12 @@ from urllib.parse import unquote_plus
 from flask import Flask, Response, jsonify, request
 
 from broker.demo.circulation.loan_table import LoanTable
-from broker.demo.faults.fault_switches import serve_switches
 from broker.demo.faults.planned_faults import AccessLog
 from broker.demo.faults.struck_calls import StruckCalls
 from tests.plugins.simulated_alma.administration import Administration
 from tests.plugins.simulated_alma.call_limits import CallLimits
-from tests.plugins.simulated_alma.injected_faults import AlmaStruck, InjectedFaults
-from tests.plugins.simulated_alma.refusals import Refused, broken
+from tests.plugins.simulated_alma.injected_faults import InjectedFaults
+from tests.plugins.simulated_alma.refusals import Refused, broken, general_error
 from tests.plugins.simulated_alma.user_api import REMAINING, ROOT, Api, wants_json
 from tests.plugins.simulated_alma.users import Users
 
@@ -57,9 +56,8 @@ def create_app(
     app.extensions["alma"] = alma
     app.register_error_handler(Refused, lambda refused: _refusal(refused, alma.faults))
     _strike(app, alma)
-    struck = StruckCalls(AlmaStruck(users), alma.faults)
+    struck = StruckCalls(alma.faults, broken, lambda _: general_error())
     Api(users, alma.loans, alma.limits, alma.faults, struck).serve(app)
-    serve_switches(app, alma.faults, alma.access)
     return app
 
 

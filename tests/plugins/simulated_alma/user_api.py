@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from broker.demo.circulation.loan_table import LoanTable
 from broker.demo.faults.struck_calls import StruckCalls
 from tests.plugins.simulated_alma.call_limits import CallLimits
-from tests.plugins.simulated_alma.injected_faults import OPERATIONS, InjectedFaults
+from tests.plugins.simulated_alma.injected_faults import InjectedFaults
 from tests.plugins.simulated_alma.refusals import (
     GENERAL,
     NOT_CHANGED,
@@ -61,9 +61,7 @@ class Api:
             "configuration": self._code_table,
         }
         for route in _ROUTES:
-            view = views[route.operation]
-            if route.operation in OPERATIONS:
-                view = self._struck.struck(route.operation, view)
+            view = self._struck.struck(route.operation, views[route.operation])
             app.add_url_rule(ROOT + route.path, route.operation, self._guarded(route, view), methods=[route.method])
 
     def _guarded(self, route: "_Route", view: View) -> View:

@@ -40,8 +40,6 @@ PROTECTED: Final[Mapping[str, str]] = {
 _KEPT_WHERE_EMPTY: Final = ("user_role", "password")
 _BY_HAND: Final = "by_hand"  # of a row: the fields that staff have edited
 
-SavedUsers = Mapping[str, UserRow]
-
 
 class Users:
     """The table of users by primary id, without regard to capitals; each call is a transaction.
@@ -161,16 +159,6 @@ class Users:
         """Return whether this is the password of an internal user."""
         kept = row["password"]
         return bool(kept) and hmac.compare_digest(kept.encode(), password.encode())
-
-    def saved(self) -> SavedUsers:
-        """Return all users as they are now, for ``restore``."""
-        with self._lock:
-            return copy.deepcopy(dict(self._rows))
-
-    def restore(self, saved: SavedUsers) -> None:
-        """Make all users what they were: what was done meanwhile had no effect."""
-        with self._lock:
-            self._rows = _indexed(saved.items())
 
     def _row(self, primary_id: str) -> UserRow:
         row = self._rows.get(primary_id.casefold())

@@ -9,7 +9,7 @@ import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.audit_events import AuditEvent
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.use_cases.borrowers.library_proof import LibraryProof, make_proof_due
 

@@ -10,26 +10,25 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.errors import ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
-from broker.core.retention.table import LEASE
-from broker.use_cases.borrower_leases import LATE
+from broker.core.retention import LEASE
+from broker.use_cases.borrowers.guarded_library import LATE, GuardedLibrary
 from broker.use_cases.borrowers.library_proof import LibraryProof
-from broker.use_cases.borrowers.locked_changes import LockedChanges
 from broker.use_cases.records import Lease
 from tests.use_cases.conftest import Hooks, Shelf
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BY = NOW + timedelta(seconds=10)
-CHANGES: dict[str, Callable[[LockedChanges, str], object]] = {
+CHANGES: dict[str, Callable[[GuardedLibrary, str], object]] = {
     "given name": lambda library, number: library.change(Change(number, (("firstname", "Åse"),)), BY),
     "surname": lambda library, number: library.change(Change(number, (("surname", "Skov"),)), BY),
 }
 
 
-def change_address(library: LockedChanges, number: str, deadline: datetime) -> None:
+def change_address(library: GuardedLibrary, number: str, deadline: datetime) -> None:
     """Make another change."""
     library.change(Change(number, (("email", "aase@example.org"),)), deadline)
 
@@ -46,9 +45,9 @@ class House:
         self.path = path
         sqlite.prepare(path)
 
-    def process(self) -> LockedChanges:
+    def process(self) -> GuardedLibrary:
         """Give the library system as one process has it."""
-        return LockedChanges(self.shelf, SqliteStore(self.path), LookupHmacs("k1", b"k" * 32), lambda: self.now)
+        return GuardedLibrary(self.shelf, SqliteStore(self.path), LookupHmacs("k1", b"k" * 32), lambda: self.now)
 
 
 @pytest.fixture(name="house")

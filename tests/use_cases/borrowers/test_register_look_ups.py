@@ -9,27 +9,21 @@ import pytest
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.registered_person import (
-    RegisteredAddress,
-    RegisteredName,
-    RegisteredPerson,
-    RegisterUnavailable,
-    Residence,
-)
+from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, RegisterUnavailable, Residence
 from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.transaction import AccountState
 from broker.core.person_record import PersonRecord
 from broker.core.policy.model import RegisterRule
+from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.person_records import person_key
-from broker.use_cases.person_worker import PersonWorker
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
 from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins, StoredAuditLog
 
 REFRESH: Final = timedelta(days=90)
 ADDRESS: Final = RegisteredAddress("", "Skjultvej 7", "", "8000", "Aarhus C")
-PERSON: Final = RegisteredPerson(Residence.IN_DENMARK, RegisteredName("Åse", "", "Prøvesen"), ADDRESS, protected=False)
+PERSON: Final = RegisteredPerson(Residence.IN_DENMARK, ADDRESS, protected=False)
 RULE: Final = RegisterRule("set_if_empty")
 ASKED, ANSWERED = AuditEventKind.REGISTER_ASKED, AuditEventKind.REGISTER_ANSWERED
 
@@ -69,7 +63,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         """Open it all."""
-        requests = LookUpRequests(self.world.persons, REFRESH, lambda: self.world.now)
+        requests = LookUpRequests(REFRESH, lambda: self.world.now)
         self.world.ports = replace(self.world.ports, look_ups=requests, trail=self.trail)
         self.worker = self.another_worker()
 
@@ -77,13 +71,19 @@ class Desk:
         """Give another worker."""
         ports = self.world.ports
         look_ups = RegisterLookUps(self.world.persons, self.register, ports.library, self.trail, self._log, ports.now)
-        return PersonWorker(self.world.persons, self.world.worker, look_ups)
+        return PersonWorker(ports, look_ups)
 
     def enrol(self, rule: RegisterRule | None = RULE, **more: Any) -> None:
         """Enrol the student."""
         self.world.requests.request("aase", self.world.wanted(register=rule, **more))
         while self._is_pending():
             self.world.worker.step()
+
+    def request(self) -> None:
+        """Ask for the look-up of the student, as a login does."""
+        world = self.world
+        look_ups = world.ports.look_ups
+        world.persons.change("aase", lambda each: look_ups.add_look_up(each, CPR, "1", RULE), world.now)
 
     def _is_pending(self) -> bool:
         return self.record().enrolment_due is not None

@@ -256,7 +256,7 @@ def test_an_answer_is_nobody_s_where_another_person_has_joined(
 def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -> Receipt:
     """Put an answer on file that was given at another screen just now, by a clock that may be ahead."""
     at = world.now + ahead
-    made = Receipt("x", event, at, "da", "g", "d", "consent", ("sn",), "m", "s", at + timedelta(days=1))
+    made = Receipt("x", event, at, "da", "g", "d", "consent", ("sn",), "s", at + timedelta(days=1))
     file_receipt(world.store, "ann", "my-loans", made, world.now)
     return made
 

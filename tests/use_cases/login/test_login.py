@@ -286,7 +286,7 @@ def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
 def older(now: Any) -> dict[str, Any]:
     """Give everything that an authentication may have led to."""
     until = now + MINUTE
-    receipt = Receipt("r", ReceiptEvent.GIVEN, now, "en", "g", "d", "consent", (), "m", "s", None)
+    receipt = Receipt("r", ReceiptEvent.GIVEN, now, "en", "g", "d", "consent", (), "s", None)
     return {
         "person": Person("someone", "7"),
         "receipts": (receipt,),

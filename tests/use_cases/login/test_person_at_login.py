@@ -154,7 +154,7 @@ def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> Non
     elsewhere = replace(first.transaction, request=logins.request("e-resources"))
     stranger = replace(first.transaction, person=Person("stranger"))
     assert len({logins.lookup.make_pseudonym(each) for each in (elsewhere, stranger)} | {group}) == 3
-    made = Receipt("1", ReceiptEvent.GIVEN, now, "en", group, "d", "consent", (), "m", "s", now + DAY)
+    made = Receipt("1", ReceiptEvent.GIVEN, now, "en", group, "d", "consent", (), "s", now + DAY)
     last = replace(made, record_id="2", event_time=now + INSTANT)
     ended = replace(made, record_id="4", event_time=now - 2 * INSTANT)
     end = replace(made, record_id="5", event=ReceiptEvent.WITHDRAWN, event_time=now - INSTANT, valid_until=None)

@@ -11,7 +11,7 @@ from broker.core.login.transaction import Authentication, AuthnRequest, Person, 
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.retention.table import SESSION
+from broker.core.retention import SESSION
 from broker.use_cases.logout.sessions import Sessions, group_of
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -11,7 +11,12 @@ from broker.adapters.saml.gate import xml_times
 from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
 from broker.core.errors import BrokerError, Status
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, MapRow, wire
+from broker.core.identity.canonical_attributes import (
+    CPR_ATTRIBUTE,
+    AttributeMap,
+    MapRow,
+    find_outgoing_row,
+)
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID, session_index
 
@@ -153,7 +158,7 @@ def _attributes(
     for item in contents.disclosure.attributes:
         if item.name == CPR_ATTRIBUTE and not encrypted:
             raise BrokerError("a CPR would leave unencrypted")
-        row = wire(attribute_map, item.name)
+        row = find_outgoing_row(attribute_map, item.name)
         if row is None:
             raise BrokerError(f"the attribute map {attribute_map.name} has no row for {item.name}")
         if item.values:

@@ -13,7 +13,7 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.core.errors import PinNoAddress, TooMany
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.identity.mail_addresses import masked
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.staff import StaffPage
 from broker.core.staff_sentences import PAGES, REGISTER_NOTES, STATES, StaffSentence
 from broker.use_cases.pins.pin_mails import PinMails
@@ -161,6 +161,6 @@ def _sentence(found: FoundPerson) -> StaffSentence | None:
 
 def _proofs(found: FoundPerson) -> Sequence[Mapping[str, object]]:
     return [
-        {"name": proof.name, "address": masked(proof.address), "until": proof.until}
+        {"name": proof.name, "address": mask_address(proof.address), "until": proof.until}
         for proof in found.proofs
     ]

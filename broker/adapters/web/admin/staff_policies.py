@@ -11,8 +11,8 @@ from broker.adapters.web.admin.staff_door import PATH, StaffDoor
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.core.entities import Assurance, Names
-from broker.core.identity.accepted_text import scoped_text_fault
-from broker.core.identity.cpr import blotted, looks_like_cpr
+from broker.core.identity.accepted_text import find_scoped_text_fault
+from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff import StaffPage
 from broker.core.stateless_references import compact, is_stateless
@@ -187,10 +187,10 @@ def _read_reference(form: SubmittedForm) -> tuple[str, str]:
 
 
 def _affiliation_problem(affiliation: str) -> str:
-    if blotted(affiliation, "") != affiliation:
+    if mask_numbers(affiliation, "") != affiliation:
         return "affiliation_cpr"
     named = _affiliations(affiliation)
-    unread = [each for each in named if each.count("@") != 1 or scoped_text_fault(each)]
+    unread = [each for each in named if each.count("@") != 1 or find_scoped_text_fault(each)]
     if unread or len(named) > _MOST_AFFILIATIONS:
         return "affiliation_unread"
     return ""

@@ -13,7 +13,7 @@ from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.web.report.report_terms import ReleaseTerms, in_words, spell_limit
 from broker.core.entities import Service
 from broker.core.report.policy_report import PolicyReport
-from broker.core.retention.table import TABLE
+from broker.core.retention import TABLE
 
 _ROOM: Final = Path(__file__).parents[1]
 # Marked once: a title is that of a file, and of its heading.

@@ -12,7 +12,7 @@ from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report import report_pages
 from broker.adapters.web.report.report_terms import in_words, spell_limit
 from broker.core.policy.model import RegisterRule
-from broker.core.retention.table import TABLE
+from broker.core.retention import TABLE
 from tests.plugins.reported import NASTY, reported
 
 LANGUAGES = ("da", "en")

@@ -79,7 +79,7 @@ def test_a_folder_replaces_the_pages_it_holds(tmp_path: Path) -> None:
         ("  no: ", "  nej: ", "3: answers.no is missing"),
         ("version: 1", "version: 2", "1: version: input should be '1'"),
         ("title:", "titel:", "2: unknown key 'titel' (did you mean 'title'?)"),
-        ("answers:", 'lead: {en: "[x](my_lons)", da: x}\nanswers:', "3: lead.en: unknown link 'my_lons'"),
+        ("answers:", 'lead: {en: "[x](faq#mylons)", da: x}\nanswers:', "3: lead.en: unknown link 'faq#mylons'"),
         ("answers:", 'lead: {en: "[x](https://evil.example)", da: x}\nanswers:', "3: lead.en: a link is written"),
         ("answers:", "blocks: [{text: {en: x, da: x}, points: [{en: x, da: x}]}]\nanswers:", "3: blocks.1: must hold"),
         ("answers:", "blocks: [{steps: []}]\nanswers:", "3: blocks.1: must hold one of text, points and steps"),

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from broker.adapters.registers.datafordeler import DatafordelerSettings
-from broker.adapters.registers.serviceplatformen import ServiceplatformenSettings
+from broker.adapters.person_register import datafordeler, serviceplatformen
 from broker.core.ports import PersonRegister
 from broker.demo.register.register_faults import RegisterFaults
 from broker.demo.register.register_rows import RegisterRow
@@ -75,7 +74,7 @@ def _datafordeler(own: Certificates) -> Iterator[Stage]:
     simulated = SimulatedDatafordeler(ROWS)
     with serving(create_datafordeler(simulated), own, simulated.faults) as url:
         keys = _keys(own, url) | {"token_url": url + TOKEN_PATH, "client_id": "broker"}
-        yield Stage(simulated, lambda **more: DatafordelerSettings.read(keys | more).open(unheard))
+        yield Stage(simulated, lambda **more: datafordeler.Settings.read(keys | more).open(unheard))
 
 
 @contextmanager
@@ -83,7 +82,7 @@ def _serviceplatformen(own: Certificates) -> Iterator[Stage]:
     simulated = SimulatedServiceplatformen(ROWS)
     with serving(create_serviceplatformen(simulated), own, simulated.faults) as url:
         keys = _keys(own, url + PATH) | {"municipality": simulated.municipality}
-        yield Stage(simulated, lambda **more: ServiceplatformenSettings.read(keys | more).open(unheard))
+        yield Stage(simulated, lambda **more: serviceplatformen.Settings.read(keys | more).open(unheard))
 
 
 def _keys(own: Certificates, url: str) -> dict[str, object]:

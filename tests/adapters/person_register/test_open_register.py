@@ -1,12 +1,12 @@
-"""The supplied registers are found by their names, an unknown one named beside them."""
+"""The registers are found by their names, an unknown one named beside them."""
 
 import pytest
 
-from broker.adapters.registers.datafordeler import Datafordeler
-from broker.adapters.registers.entry_points import open_register
-from broker.adapters.registers.serviceplatformen import Serviceplatformen
+from broker.adapters.person_register.datafordeler import Datafordeler
+from broker.adapters.person_register.open_register import open_register
+from broker.adapters.person_register.serviceplatformen import Serviceplatformen
 from broker.core.errors import ConfigurationFaults
-from tests.adapters.registers.conftest import unheard
+from tests.adapters.person_register.conftest import unheard
 
 CERTIFICATE = {"certificate": "certificate.pem", "key": "key.pem"}
 
@@ -21,7 +21,7 @@ def test_the_supplied_registers_are_opened_by_their_names() -> None:
 
 def test_an_unknown_register_is_told_what_there_is() -> None:
     """A typing error shows the names that would do."""
-    with pytest.raises(ConfigurationFaults, match=r"person_register.system: no connector for 'cpr' \(installed: data"):
+    with pytest.raises(ConfigurationFaults, match=r"person_register.system: no register 'cpr' \(known: data"):
         open_register("cpr", {}, unheard)
 
 

@@ -1,7 +1,8 @@
-"""CPR numbers as staff write them into a library system, and as they are read back from it."""
+"""Values of records: CPR numbers as staff write them into a library system, and days."""
 
 import re
 from collections.abc import Iterable
+from datetime import date
 from typing import Final
 
 from broker.core.errors import LibraryRefused
@@ -12,7 +13,7 @@ _TEN_DIGITS: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
 _REPLACEMENT: Final = "6789"
 
 
-def spellings(number: str) -> tuple[str, str, str]:
+def spell_cpr(number: str) -> tuple[str, str, str]:
     """Return the three ways staff write a CPR, digits only first.
 
     LibraryRefused where it has not ten digits.
@@ -24,19 +25,27 @@ def spellings(number: str) -> tuple[str, str, str]:
     return (day + running, f"{day}-{running}", f"{day} {running}")
 
 
-def shaped_as_cpr(text: str) -> bool:
+def read_day(text: object) -> date | None:
+    """Read a date as Koha (2031-11-24, 2031-11-24T22:39:08) or Alma (2031-11-24Z) writes it."""
+    try:
+        return date.fromisoformat(str(text)[:10])
+    except ValueError:
+        return None
+
+
+def is_shaped_as_cpr(text: str) -> bool:
     """Return whether a text is written as a CPR number is."""
     return bool(_TEN_DIGITS.fullmatch(text))
 
 
-def first_real(values: Iterable[str]) -> str | None:
+def find_real_cpr(values: Iterable[str]) -> str | None:
     """Return the first of ``values`` that is a real CPR number, ten digits; a replacement is none.
 
     Source: docs/reference/cpr.md#format.
     """
     for value in values:
         written = value.strip()
-        if not shaped_as_cpr(written):
+        if not is_shaped_as_cpr(written):
             continue
         number = written[:6] + written[-4:]
         if cpr.birth_date(number) and number[0] not in _REPLACEMENT:

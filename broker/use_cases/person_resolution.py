@@ -1,4 +1,4 @@
-"""The person of a login, computed from what the login carries."""
+"""The person of a login, computed from what the login carries, and the fingerprint of the keys."""
 
 import secrets
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.identity.accepted_text import TextKind, text_fault
+from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeReading
 from broker.core.identity.cpr import CprKind, classify
 from broker.core.identity.person_id import (
@@ -19,7 +19,34 @@ from broker.core.identity.person_id import (
 from broker.core.identity.rights import Ground, has_usable_cpr
 from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Key, Store
+from broker.core.retention import PERSON_KEYS
 from broker.use_cases.arrived_login import Arrived
+from broker.use_cases.records import Records
+
+_PLACE: Final = Key("index", "person keys")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFingerprint:
+    """The keyed hashes of a fixed text: another key makes another hash."""
+
+    value: str
+
+
+def has_other_keys(store: Store, fingerprint: str, now: datetime) -> bool:
+    """Return whether the store belongs to other keys; a store without a fingerprint gets this one.
+
+    With another key every person would be somebody new, or somebody else's id would be made.
+    StoreUnavailable where the store does not answer.
+    """
+    records = Records(store, KeyFingerprint, durable=True)
+    own = KeyFingerprint(fingerprint)
+    if records.add(_PLACE, own, PERSON_KEYS.until(now), now):
+        return False
+    stored = records.get(_PLACE, now)
+    return stored is not None and stored.value != own
+
 
 _REAL: Final = frozenset({CprKind.REAL, CprKind.REAL_WITHOUT_MODULUS_11})
 
@@ -90,7 +117,7 @@ def display_name(reading: AttributeReading) -> str:
     name = " ".join(part for part in parts if part)
     if not name:
         name = attributes.one("cn") or ""
-    if text_fault(name, TextKind.PERSON_NAME):
+    if find_text_fault(name, TextKind.PERSON_NAME):
         return ""
     return name
 

@@ -1,10 +1,43 @@
-"""What the policies expect of the library system's set-up, and a fault that is found in it."""
+"""What the broker expects of a library system, what it can do, and who hears of its calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from enum import StrEnum
+from typing import Final, Protocol, Self
 
 from broker.core.policy.model import BorrowerRule, PolicySet
+
+
+class LibraryCallObserver(Protocol):
+    """Hears of every call by its kind, to count and time it."""
+
+    def __call__(self, call: str, outcome: str, seconds: float) -> None:
+        """Hear that a ``call`` ("find") ended after ``seconds``.
+
+        ``outcome`` is "done", "refused" (by the library system) or "unavailable".
+        """
+        ...
+
+
+def unobserved(call: str, outcome: str, seconds: float) -> None:
+    """Hear of a call, and count nothing."""
+
+
+class LibraryCapability(StrEnum):
+    """One thing that not every library system can do; the broker has a behaviour without it.
+
+    Source: docs/library-systems.md#capabilities.
+    """
+
+    UNIQUE_CPR = "unique_cpr"  # of creates of one person at one time it lets one through
+    PIN_CHECKED = "pin_checked"  # it tells a right PIN from a wrong one
+    SETUP_TRIED = "setup_tried"  # the categories that policies name are tried before anybody's
+    USER_NAMES = "user_names"  # a borrower may have a name to type beside its numbers
+    FOUND_BY_BIRTH_DATE = "found_by_birth_date"  # borrowers can be searched by birth date
+    LISTED = "listed"  # all borrowers can be read one after the other
+
+
+ALL_CAPABILITIES: Final = frozenset(LibraryCapability)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,12 @@ import pytest
 
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
-    RegisteredName,
     RegisteredPerson,
     RegisterRefused,
     RegisterUnavailable,
     Residence,
 )
-from tests.adapters.registers.conftest import Stage, certificates
+from tests.adapters.person_register.conftest import Stage, certificates
 
 pytestmark = pytest.mark.server
 
@@ -34,7 +33,6 @@ def test_name_and_address_in_force_are_read(stage: Stage, soon: Soon) -> None:
     """The former ones are not, and noughts before house and floor are gone."""
     person = found(stage, CPR, soon())
     assert person.residence is Residence.IN_DENMARK
-    assert person.name == RegisteredName("Åse", "Test", "Prøvesen")
     street = "Prøvevej 12B, 2. th"
     assert person.address == RegisteredAddress("", street, "Nørre Prøve", "8000", "Aarhus C")
     assert not person.protected

@@ -7,14 +7,14 @@ import pytest
 
 from broker.adapters.stores.open_store import open_store
 from broker.core.audit_events import NO_TRAIL
-from broker.core.borrowers.address_fields import ADDRESS_FIELDS
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.register_look_up import ADDRESS_FIELDS
 from broker.core.event_routes import told_nobody
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import RegisterRule
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
-from tests.adapters.registers.conftest import Stage
+from tests.adapters.person_register.conftest import Stage
 from tests.use_cases.conftest import Hooks, Shelf
 
 pytestmark = pytest.mark.server
@@ -48,7 +48,8 @@ def test_only_an_active_unprotected_person_gets_an_address(
     persons = PersonRecords(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"key"))
     library = Shelf(Hooks())
     library.add(cpr, Borrower("7", "STUD"))
-    LookUpRequests(persons, timedelta(days=90), now).request("person", cpr, "7", RegisterRule("always"))
+    requests = LookUpRequests(timedelta(days=90), now)
+    persons.change("person", lambda each: requests.add_look_up(each, cpr, "7", RegisterRule("always")), now())
     claimed = persons.claim_due(now() + timedelta(minutes=1), now())
     assert claimed
     RegisterLookUps(persons, stage.opened(), library, NO_TRAIL, told_nobody, now).carry_out(claimed)
