@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 from broker.core.entities import Controller, Institution, Names, Service, Text, Upstream
@@ -82,6 +83,8 @@ def try_login(site: Site, given: GivenFacts, services: Names, now: datetime) -> 
     upstream = find_upstream(site, given.upstream)
     _check_names(site, given, upstream)
     complete = completed(given, upstream, _sendable(site, upstream), site.policies)
+    if not site.configured:
+        upstream = _in_any_scope(upstream, complete.facts)
     login = described(complete, upstream, _maps(site, complete.facts), site.policies, now)
     terms = IdealTerms(_giver(upstream, complete.institution), _local(site))
     played = (
@@ -170,6 +173,14 @@ def _check_names(site: Site, given: GivenFacts, upstream: Upstream) -> None:
     for name in (*given.attributes, *given.without):
         if name not in sendable:
             raise NoSuchNameError("attribute", name, sorted(sendable))
+
+
+def _in_any_scope(upstream: Upstream, facts: GivenFacts) -> Upstream:
+    """Return the upstream with institutions that may assert every scope that the facts have."""
+    values = chain.from_iterable(facts.attributes.values())
+    scopes = tuple({value.rpartition("@")[2] for value in values})
+    institutions = (replace(each, scopes=scopes) for each in upstream.institutions)
+    return replace(upstream, institutions=tuple(institutions))
 
 
 def find_upstream(site: Site, name: str) -> Upstream:

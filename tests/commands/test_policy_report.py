@@ -13,7 +13,7 @@ from broker.demo.run.demo_folder import Setting
 from broker.files.settings import config
 from tests.commands.test_policy_diff import without_examples
 
-HOME = "schacHomeOrganization: {why"
+HOME = "[schacHomeOrganization, "
 ANSWERS = """
 [record]
 security = {en = "doors & locks", da = "døre & låse"}
@@ -75,7 +75,7 @@ def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_pa
     proposal = tmp_path / "proposal"
     shutil.copytree(folder / "policies", proposal)
     path = proposal / "student.yaml"
-    text = path.read_text().replace(HOME, HOME.replace("{why", "{values: [nowhere.dk], why"))
+    text = path.read_text().replace(HOME, "[schacHomeOrganization: nowhere.dk, ")
     path.write_text(without_examples(text))
     assert report("--html", str(tmp_path / "out"), "--from", str(proposal), "--lang", "en").exit_code == 0
     text = (tmp_path / "out" / "report-en.html").read_text()

@@ -121,9 +121,6 @@ def _compare_attribute(was: Leaving, now: Leaving) -> Iterator[Change]:
     if was.optional != now.optional:
         text = "leaves without a tick" if was.optional else "leaves only where it is ticked"
         yield Change(_more(was.optional), f"{name} {text}", now.place)
-    if was.mask != now.mask:
-        text = "shown in full" if was.mask else "shown masked"
-        yield Change(Direction.OTHER, f"{name} is {text}", now.place)
 
 
 def _compare_values(
@@ -254,8 +251,8 @@ def _compare_end_and_pin(
 ) -> Iterator[Change]:
     before, after = wanted
     if before.expires != after.expires and not (old.borrower and old.borrower.months):
-        text = f"expires_after {before.expires}{MOVES}{after.expires}, where it is moved"
-        place = rule.line_of("expires_after")
+        text = f"expires {before.expires}{MOVES}{after.expires}, where it is moved"
+        place = rule.line_of("expires")
         yield Change(_more(before.expires < after.expires), text, place)
     is_made = new.borrower and new.borrower.outcome is EnrolmentOutcome.CREATED
     if is_made and (before.pin_to is None) != (after.pin_to is None):
