@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import (
-    borrowers,
     first_logins,
     gate,
     large_installations,
@@ -27,8 +26,6 @@ from bench import (
     policy,
     reload,
     satosa,
-    stranger_kinds,
-    strangers,
 )
 from bench.figures import Row
 from broker.core.errors import BrokerError
@@ -54,30 +51,20 @@ def _satosa(arguments: argparse.Namespace) -> Iterable[Row]:
     return satosa.rows(str(Path(arguments.satosa).absolute()))
 
 
-def _strangers(arguments: argparse.Namespace) -> Iterator[Row]:
-    yield from stranger_kinds.rows(arguments)
-    yield from strangers.rows(arguments)
-
-
-# Name, what it measures, and how. The last is measured only where it is named.
+# Name, what it measures, and how.
 CASES: Final[dict[str, tuple[str, Case]]] = {
     "layers": ("a login by layer: known browser, SQLite, one worker, one at a time", _layers),
     "satosa": ("the same login at SATOSA, series in turn", _satosa),
     "stores": ("stores, workers, and people at once", lambda _: logins.matrix()),
     "browsers": ("kinds of browsers, one worker, one at a time", lambda _: logins.kinds_of_browsers()),
     "sixteen": ("the longest wait, and memory", lambda _: logins.at_sixteen()),
-    "trail": ("a trail on a slow disk", lambda _: logins.slow_trail()),
     "first": ("first logins, two workers", lambda _: first_logins.rows()),
-    "drain": ("pending enrolments after an outage, and known borrowers meanwhile", lambda _: borrowers.drained()),
     "large": ("a login in a large installation, one worker, one at a time", lambda _: large_installations.rows()),
     "reload": ("requests while policies and metadata are loaded beside them", lambda _: reload.rows()),
     "policy": ("policies", lambda _: policy.rows()),
     "metadata": ("a signed feed", lambda _: metadata.rows()),
     "gate": ("what the gate adds to reading, and the largest messages anybody may post", lambda _: gate.rows()),
-    "idle": ("a broker that nobody asks", lambda _: layer_figures.idle()),
-    "strangers": ("a stranger's request by its kind, and a stranger's worst at full speed", _strangers),
 }
-_BY_NAME_ONLY: Final = ("strangers", "drain")
 
 
 def measured(names: Iterable[str], arguments: argparse.Namespace) -> dict[str, Any]:
@@ -114,13 +101,13 @@ def machine() -> dict[str, str]:
 
 def main() -> None:
     """Measure, print and write."""
-    usual = [name for name in CASES if name not in _BY_NAME_ONLY]
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=list(CASES), default=usual, metavar="CASE", help=", ".join(CASES))
+    parser.add_argument(
+        "--only", nargs="+", choices=list(CASES), default=list(CASES), metavar="CASE", help=", ".join(CASES)
+    )
     parser.add_argument("--folder", type=Path, default=Path(_WRITTEN), help="where figures and picture are written")
     parser.add_argument("--satosa", default=".satosa/bin/python", help="an interpreter that has SATOSA installed")
     parser.add_argument("--publish", action="store_true", help="write docs/performance.md and its picture")
-    strangers.add_options(parser)
     arguments = parser.parse_args()
     arguments.folder.mkdir(exist_ok=True)
     found = measured(arguments.only, arguments)

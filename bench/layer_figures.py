@@ -6,7 +6,6 @@ import os
 import struct
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,6 @@ from statistics import median
 from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
-from bench import processes
 from bench.brokers import Setup, broker_running, environment, of_broker, on_path
 from bench.browsers import UniversityLogin
 from bench.figures import Figure, Row, row
@@ -173,13 +171,3 @@ def _turns(turns: dict[str, dict[str, float]]) -> Iterator[Row]:
         yield row(f"{request}: turns of store and trail", *figures)
     yield row("a login: turns of store and trail", Figure("turns", total, most=_TURNS))
     yield row("beside them: the trail's anchors in the store", Figure("writes", anchors))
-
-
-def idle() -> Iterator[Row]:
-    """Measure what a broker spends while nobody comes."""
-    with broker_running(Setup()) as demo:
-        time.sleep(5)
-        before = processes.cpu(demo.broker.pid)
-        time.sleep(10)
-        spent = (processes.cpu(demo.broker.pid) - before) * 100
-    yield row("a worker that nobody asks", Figure("ms CPU a second", spent))

@@ -42,14 +42,13 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     STORE: ("broker/adapters/stores/",),
     TRAIL: ("broker/adapters/audit_log/", "broker/core/audit_events.py"),
     WRITING: (
-        "broker/adapters/saml/faces/assertion_text.py",
+        "broker/adapters/saml/faces/authn_request_writer.py",
         "broker/adapters/saml/faces/response_writer.py",
         "broker/adapters/saml/faces/service_provider.py:ServiceProviderFace.ask",
-        "broker/adapters/saml/gate/canonical_text.py",
         "broker/adapters/saml/gate/written_message.py",
     ),
     SIGNATURES: (
-        "broker/adapters/saml/gate/signed_text.py",
+        "broker/adapters/saml/gate/outgoing_message.py",
         "broker/adapters/saml/gate/signature.py:sign",
         "broker/adapters/saml/gate/signature.py:sign_bytes",
     ),

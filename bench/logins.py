@@ -1,21 +1,17 @@
 """The cases of a login: stores, workers and people at once, kinds of browsers, a trail on a slow disk."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from bench import stores
-from bench.brokers import Measured, Setup, as_row, broker_running, environment, of_broker, on_path
+from bench.brokers import Measured, Setup, as_row, broker_running, of_broker
 from bench.browsers import PinLogin, UniversityLogin
 from bench.figures import Figure, Row, row
-from broker.demo.run.demo_folder import Setting
 
 AT_ONCE: Final = (1, 4, 16)
 _LOGINS: Final = 160
 _TERMINAL: Final = 'pin_networks = ["127.0.0.1/32"]\n'
 _P99: Final = 150.0
-_SLOW_SYNC_MS: Final = 20
 _KB_KEPT: Final = 1.0
 
 
@@ -65,19 +61,3 @@ def at_sixteen() -> Iterator[Row]:
         found = of_broker(demo, UniversityLogin.at(demo.setting), 2_000, 16, warm_up=100)
     yield as_row("2,000 logins, 16 at once, two workers", found, most_p99=_P99)
     yield row("memory of a login", Figure("kB kept", found.kept_kb, most=_KB_KEPT))
-
-
-def slow_trail() -> Iterator[Row]:
-    """Measure logins at 16 at once whose trail lies on a disk of 20 ms a sync: they share the syncs."""
-    slow = {"PYTHONPATH": on_path(Path(__file__).parent / "slow_disk"), "SLOW_MS": str(_SLOW_SYNC_MS)}
-    with environment(slow), broker_running(Setup(workers=2, prepare=_slowed)) as demo:
-        found = of_broker(demo, UniversityLogin.at(demo.setting), 2 * _LOGINS, 16)
-    yield as_row(f"trail of {_SLOW_SYNC_MS} ms a sync, 16 at once", found)
-    most = 1000 / _SLOW_SYNC_MS
-    yield row(
-        "of what a sync for each would allow", Figure("times the logins/s", found.logins_a_second / most, least=1)
-    )
-
-
-def _slowed(setting: Setting) -> None:
-    os.environ["SLOW_FOLDER"] = str(setting.folder / "state" / "audit")

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -186,19 +186,6 @@ def healthcheck(*, as_json: bool) -> None:
     help="The way to NemID: by WAYF, or direct to NemLog-in.",
 )
 @click.option(
-    "--library",
-    "system",
-    type=click.Choice(["koha", "alma"]),
-    default=None,
-    help="The library system that is simulated; a Koha without it.",
-)
-@click.option(
-    "--register",
-    type=click.Choice(["datafordeler", "serviceplatformen", "none"]),
-    default=None,
-    help="The register of persons that is simulated; Datafordeler without it.",
-)
-@click.option(
     "--check",
     "checks",
     is_flag=True,
@@ -213,19 +200,13 @@ def healthcheck(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="With --check: print for programs.")
 @printing_faults
 def demo(
-    port_base: int,
-    national_eid: str,
-    system: str | None,
-    register: str | None,
-    around: Path | None,
-    *,
-    checks: bool,
-    as_json: bool,
+    port_base: int, national_eid: str, around: Path | None, *, checks: bool, as_json: bool
 ) -> None:
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
-    _refuse_beside_around(around, {"--check": checks, "--library": system, "--register": register})
+    if around is not None and checks:
+        raise click.UsageError("--check goes without --around")
     try:
         with uncollected():
             from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
@@ -240,20 +221,9 @@ def demo(
         raise SystemExit(command.run_around(around))
     raise SystemExit(
         command.run_demo_command(
-            port_base,
-            checks=checks,
-            as_json=as_json,
-            national_eid=national_eid,
-            register="" if register == "none" else register or "datafordeler",
-            system=system or "koha",
+            port_base, checks=checks, as_json=as_json, national_eid=national_eid
         )
     )
-
-
-def _refuse_beside_around(around: Path | None, options: Mapping[str, object]) -> None:
-    for option, given in options.items():
-        if around is not None and given:
-            raise click.UsageError(f"{option} goes without --around")
 
 
 def _forget_settings_in_service() -> None:

@@ -1,10 +1,75 @@
-"""Finds the connector of a system outside by its entry point; no other file reads entry points."""
+"""Connectors of systems outside: found by their entry points, and the settings of every one."""
 
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import ClassVar, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.files.checked_files import sentence
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class ConnectorKeys(BaseModel):
+    """The keys that the settings of every connector have.
+
+    ``timeout`` bounds one call, in seconds; ``ca_file`` is for a private authority.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    section: ClassVar[str]
+    # The models of the tables below ``section``.
+    tables: ClassVar[Mapping[str, type[BaseModel]]] = {}
+    # What is to be written for a key that has no default, in place of the list of keys.
+    no_default: ClassVar[Mapping[str, str]] = {}
+
+    timeout: float = Field(10.0, gt=0, le=60)
+    ca_file: str = ""
+
+    @classmethod
+    def read(cls, settings: Mapping[str, object]) -> Self:
+        """Return the settings from the keys of ``section``.
+
+        ConfigurationFaults with all faults, none of which quotes a value.
+        """
+        misfits: list[ErrorDetails] = []
+        try:
+            return cls.model_validate(dict(settings))
+        except ValidationError as error:
+            misfits.extend(error.errors(include_input=False))
+        # Raised out here: the error of the checks holds the values, the secret among them.
+        raise ConfigurationFaults([cls._describe(misfit) for misfit in misfits])
+
+    @classmethod
+    def _describe(cls, misfit: ErrorDetails) -> Fault:
+        path = [str(part) for part in misfit["loc"]]
+        where = ".".join((cls.section, *path))
+        unwritten = cls.no_default.get(path[0]) if len(path) == 1 else None
+        if unwritten and misfit["type"] != "value_error":
+            return Fault(where, "must be written", unwritten)
+        keys = cls.tables.get(path[0] if path else "", cls).model_fields
+        return Fault(where, sentence(misfit), f"keys: {', '.join(keys)}")
+
+
+def check_address(url: str, *, loopback: bool = False) -> str:
+    """Return an https address without its last slash; ValueError for any other text.
+
+    Plain http is taken too where ``loopback`` says so and the host is one of this machine.
+    """
+    parts = urlsplit(url)
+    is_local = loopback and parts.scheme == "http" and parts.hostname in LOOPBACK
+    if parts.scheme != "https" and not is_local:
+        raise ValueError("must be https: CPR numbers travel over it")
+    if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must be an address without user, query and fragment")
+    return url.rstrip("/")
 
 
 def settings_type(group: str, setting: str, system: str) -> object:

@@ -209,13 +209,8 @@ def _network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
         return cookies.login_mark(request, now())
 
     table = parts.config.limits
-    campuses = [
-        Campus(ip_network(row.network), row.beginnings, row.pin_requests, row.account_tries)
-        for row in table.campuses
-    ]
-    return NetworkLimits(
-        table.beginnings, table.beginnings_of_mark, campuses, mark, now, parts.tell
-    )
+    campuses = [Campus(ip_network(row.network), row.beginnings) for row in table.campuses]
+    return NetworkLimits(table.beginnings, campuses, mark, now, parts.tell)
 
 
 def _metrics_endpoint(parts: Parts) -> Blueprint:

@@ -4,12 +4,12 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Semaphore
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.adapters.library_systems.entry_points import open_library
+from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.observability import application_log, loaded_policies
@@ -17,15 +17,15 @@ from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
 from broker.adapters.observability.sealed_message_log import MessageLog
-from broker.adapters.registers.entry_points import open_register
+from broker.adapters.person_register.open_register import open_register
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.web.signup.content_files import Texts
 from broker.app import open_sinks, policy_surroundings, sealed_stores
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
+from broker.core.borrowers.register_look_up import REFRESH_AFTER
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
@@ -34,24 +34,21 @@ from broker.core.ports import LibrarySystem, PersonRegister, Store, Trail
 from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.settings import config
-from broker.use_cases.borrower_leases import BorrowerLeases
+from broker.use_cases.borrowers.guarded_library import BorrowerLeases, GuardedLibrary
 from broker.use_cases.borrowers.library_proof import LibraryProof
-from broker.use_cases.borrowers.locked_changes import LockedChanges
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.enrolment.cases import EnrolmentCases
-from broker.use_cases.enrolment.circuit_breaker import CircuitBreaker
 from broker.use_cases.enrolment.claims import BorrowerClaims
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.enrolment.worker import EnrolmentWorker
-from broker.use_cases.identity.person_resolution import PersonResolution
+from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.mailbox_proof import MailboxProof
 from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.person_worker import PersonWorker
+from broker.use_cases.person_resolution import PersonResolution
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.pin_choice import PinChoices
@@ -120,11 +117,7 @@ class Parts:
         index = self.keys.index
         persons = PersonResolution(index, self.borrower_finder.has_borrower)
         borrowers = BorrowerAtLogin(
-            self.enrolment_ports,
-            self.enrolments,
-            self.borrower_finder,
-            self.enrolment_ports.look_ups,
-            self.config.library.mode,
+            self.enrolment_ports, self.enrolments, self.borrower_finder, self.config.library.mode
         )
         trail = RoutedAuditLog(self.tell, self.trail)
         return PersonAtLogin(
@@ -145,8 +138,7 @@ def assemble(settings: config.Config) -> Parts:
     trail = open_sinks.told_trail(opened.trail, store, opened.sinks)
     wake = Event()
     waiting = _waiting(settings)
-    breaker = CircuitBreaker(opened.library, now)
-    library = LockedChanges(breaker, store, ring.index, now)
+    library = GuardedLibrary(opened.library, store, ring.index, now)
     pins = _pins(settings, opened, library, wake, trail.tell)
     pin_mails = pins.pin_mails
     ports = _enrolment_ports(settings, ring, library, trail, pins)
@@ -170,8 +162,8 @@ def assemble(settings: config.Config) -> Parts:
         enrolment_ports=ports,
         enrolments=EnrolmentRequests(ports, wake, time.sleep, waiting),
         borrower_finder=finder,
-        enrolment_cases=EnrolmentCases(ports, ring.index, wake),
-        person_worker=PersonWorker(ports.persons, EnrolmentWorker(ports), look_ups),
+        enrolment_cases=EnrolmentCases(ports, wake),
+        person_worker=PersonWorker(ports, look_ups),
         codes=codes,
         outbox=outbox,
         mailbox_proof=MailboxProof(ports.persons, codes, outbox, pin_mails.letters),
@@ -258,7 +250,7 @@ def _opened(settings: config.Config) -> _Opened:
 def _enrolment_ports(
     settings: config.Config,
     ring: key_ring.KeyRing,
-    library: LockedChanges,
+    library: GuardedLibrary,
     trail: RoutedAuditLog,
     pins: "_Pins",
 ) -> EnrolmentPorts:
@@ -268,7 +260,7 @@ def _enrolment_ports(
     return EnrolmentPorts(
         library=library,
         persons=persons,
-        look_ups=LookUpRequests(persons, _refresh_after(settings), now),
+        look_ups=LookUpRequests(REFRESH_AFTER, now) if settings.person_register else None,
         hmacs=ring.index,
         now=now,
         trust_for=settings.library.trust_for,
@@ -281,10 +273,6 @@ def _enrolment_ports(
     )
 
 
-def _refresh_after(settings: config.Config) -> timedelta | None:
-    return settings.person_register.refresh_after if settings.person_register else None
-
-
 @dataclass(frozen=True, slots=True)
 class _Pins:
     """The use cases around PINs and the library account."""
@@ -295,7 +283,7 @@ class _Pins:
 
 
 def _pins(
-    settings: config.Config, opened: _Opened, library: LockedChanges, wake: Event, tell: TellPort
+    settings: config.Config, opened: _Opened, library: GuardedLibrary, wake: Event, tell: TellPort
 ) -> _Pins:
     store, index = opened.store, opened.keys.index
     codes = MailedCodes(store, index, now)

@@ -18,8 +18,7 @@ from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.files import durable_files
 from broker.files.settings.config import Config
-from broker.use_cases.store_sweep import StoreSweep
-from broker.use_cases.worker_loop import run_worker_loop
+from broker.use_cases.worker_loop import StoreSweep, run_worker_loop
 
 # Loops that send mails: a mail server that hangs delays no account.
 _MAIL_LOOPS: Final = 4

@@ -14,15 +14,6 @@ from broker.core.entities import Service, Text
 from broker.files.settings.config import Config
 from broker.files.settings.tables import AddressPerLanguage, Wording
 
-# The pages of a library that the texts of the sign-up pages may link to; named alike in [places].
-_PLACES: Final = (
-    "service_locations",
-    "my_loans",
-    "search_engine",
-    "subject_guides",
-    "databases",
-    "faq_hospital_da",
-)
 # What is shown where the configuration words nothing of its own.
 _NAME: Final = _("The library")
 _NAME_IN_A_SENTENCE: Final = _("the library")
@@ -37,7 +28,7 @@ def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.FaceD
         base_url=settings.base_url,
         entity_id=entity_id,
         display_name=_configured(idp.display_name) or in_both(_DISPLAY_NAME),
-        description=_configured(idp.description) or in_both(_DESCRIPTION),
+        description=in_both(_DESCRIPTION),
         organization=name(settings),
         organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
@@ -84,12 +75,9 @@ def imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
 
 
 def _my_loans(settings: Config) -> Text | None:
-    """Return where people see their loans: the place named, else where sign-up's service begins."""
-    named = settings.places.my_loans
-    service = settings.sign_up.service
-    if named is None and service in settings.services:
-        named = settings.services[service].url
-    return _configured(named)
+    """Return where people see their loans: the start page of the service of sign-up."""
+    service = settings.services.get(settings.sign_up.service or "")
+    return _configured(service.url) if service else None
 
 
 def sign_up(settings: Config, services: Mapping[str, Service]) -> SignUp | None:
@@ -100,7 +88,7 @@ def sign_up(settings: Config, services: Mapping[str, Service]) -> SignUp | None:
     return SignUp(
         university=table.university,
         national_eid=table.national_eid,
-        eid_name=table.eid_name,
+        eid_name=settings.upstreams[table.national_eid].label.text(),
         library=called(settings),
         services={name: service.label for name, service in services.items()},
         links=_links(settings),
@@ -115,12 +103,12 @@ def sign_up_url(settings: Config) -> str | None:
 
 
 def _links(settings: Config) -> dict[str, Text]:
-    links = {}
-    for place in _PLACES:
-        address = _configured(getattr(settings.places, place))
-        if address:
-            links[place] = address
-    return links
+    own = {
+        "service_locations": _configured(settings.places.service_locations),
+        "my_loans": _my_loans(settings),
+    }
+    links = {name: address for name, address in own.items() if address}
+    return links | {name: address.text() for name, address in settings.sign_up.links.items()}
 
 
 def _configured(written: Wording | AddressPerLanguage | None) -> Text | None:

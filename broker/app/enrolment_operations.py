@@ -7,7 +7,7 @@ from typing import Any, Final
 from broker.app.assembly import Parts, now
 from broker.app.fault_accounts import NoEnrolment
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.identity.mail_addresses import masked
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.staff_sentences import PAGES, REGISTER_NOTES, STATES
 from broker.use_cases.enrolment.cases import StaffEnrolment
 from broker.use_cases.mail_outbox import QueuedMail
@@ -56,7 +56,9 @@ def describe_person(found: FoundPerson) -> Mapping[str, Any]:
     else:
         described["situation"] = STATES["unknown"].situation
         described["action"] = STATES["unknown"].action
-    addresses = [f"{masked(each.address)} until {each.until:%Y-%m-%d}" for each in found.proofs]
+    addresses = [
+        f"{mask_address(each.address)} until {each.until:%Y-%m-%d}" for each in found.proofs
+    ]
     described["confirmed_addresses"] = tuple(addresses) or None
     if found.register_note:
         described["register_note"] = REGISTER_NOTES[found.register_note]

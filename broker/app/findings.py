@@ -32,7 +32,7 @@ _FEED_MENDS: Final = {
     "feed.status": "see its url",
     "feed.signature": "its pins name another key than the one that signs it",
     "feed.unsigned": "see its url: a feed is signed as a whole",
-    "feed.size": "see its largest_megabytes",
+    "feed.size": "it is larger than a metadata feed may be",
     "feed.window": "see its window_days",
     "feed.disk": "see state, and whether that disk is full",
 }
@@ -132,9 +132,6 @@ def _national_eid(parts: Parts) -> Iterator[str]:
         if upstream.profile == "oiosaml3":
             for what in _direct_eid(upstream):
                 yield f"{where}: {what}"
-        if upstream.assurance_level:
-            what = "assurance_level takes a level of an older scale, which says less than nsis/loa"
-            yield f"{where}: {what}"
         if parts.config.upstreams[name].national and not upstream.force_authn:
             what = "lets in at the national eID whoever used the browser before"
             yield f"{where}: force_authn = false {what}"

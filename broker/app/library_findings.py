@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from broker.app.assembly import Parts, now
-from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.use_cases.borrowers.library_proof import PROOF
 
 _DOWN: Final = "see library.url, and whether the library system is up"

@@ -20,6 +20,8 @@ from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.files.settings.config import Config
 from broker.files.settings.federation_tables import FeedTable
 
+_LARGEST_FEED: Final = 256 * 1024 * 1024  # octets; eduGAIN has some 100 MB
+_BIRK: Final = "https://birk.wayf.dk/birk.php/"  # docs/reference/wayf.md#birk
 # What this process has read of each folder. A worker inherits it at the fork, so that a reload does
 # not lose a party whose file an edit has just broken.
 _folders: Final[dict[Path, FolderContents]] = {}
@@ -72,12 +74,12 @@ def _feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
     return Feed(
         name=name,
         url=table.url,
-        trust=Trust(tuple(keys), table.window, table.largest),
+        trust=Trust(tuple(keys), table.window, _LARGEST_FEED),
         mdq=table.mdq,
         speaks_for=frozenset(table.speaks_for),
         every=table.every,
         ca_file=table.ca_file,
-        birk=table.birk,
+        birk=_BIRK,
     )
 
 

@@ -15,7 +15,7 @@ from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.observability import sealed_message_log
 from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.borrowers.pins import identifier_of
+from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Names
 from broker.core.errors import LeadsNowhere, StoreUnavailable, TooMany
 from broker.core.identity.cpr import looks_like_cpr
@@ -124,7 +124,7 @@ def find_person(
     elif login is not None:
         person_id = compute_person_id_of_identifier(index, *login, typed.strip())
         person = data.find_of_person(person_id)
-    elif looks_like_cpr(typed, apart=True) and (cpr := identifier_of(typed)):
+    elif looks_like_cpr(typed, apart=True) and (cpr := read_identifier(typed)):
         person = data.find_of_person(compute_person_id_of_cpr(index, cpr))
     else:
         raise NoPerson("this is no CPR number; say with --login what it is an identifier of")

@@ -14,18 +14,16 @@ from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import CheckedPolicies, PolicySurroundings
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import told_nobody
-from broker.core.policy.model import PolicySet, ideal_service
+from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.findings import Decided, Findings, find_faults, untried_login
 from broker.core.policy_analysis.persona_words import Value, example_login
 from broker.core.policy_analysis.plays import Progress, Trial
-from broker.core.policy_analysis.sources import CATEGORY, Site, ideal_sources
+from broker.core.policy_analysis.sources import Site
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.toml_and_environment import CONFIG
-
-_UPSTREAM: Final = "upstream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def open_sets(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
         live_policies.load(folders[-1], moment, proving)
     except ConfigurationFaults as faults:
         failures = tuple(faults.faults)
-    return AnalysedSets(sets, site or ideal_site(sets), site is not None, failures)
+    return AnalysedSets(sets, site or Site.of_policies(sets), site is not None, failures)
 
 
 def _loaded(
@@ -75,7 +73,7 @@ def analysed(policies: PolicySet, found: PolicySurroundings | None) -> AnalysedS
     """Return one set, loaded already, with the site that it was checked against."""
     sets = (policies,)
     if found is None:
-        return AnalysedSets(sets, ideal_site(sets), configured=False)
+        return AnalysedSets(sets, Site.of_policies(sets), configured=False)
     return AnalysedSets(sets, configured_site(found), configured=True)
 
 
@@ -83,32 +81,6 @@ def configured_site(found: PolicySurroundings) -> Site:
     """Return the sources and services that are configured, as the metadata completes them."""
     maps = found.maps.maps if found.maps else {}
     return Site.of(found.services, found.upstreams, maps)
-
-
-def named_services(sets: Iterable[PolicySet]) -> set[str]:
-    """Return the services and categories that have an entry."""
-    return {
-        release.service
-        for policies in sets
-        for policy in policies.policies
-        for release in policy.releases
-    }
-
-
-def ideal_site(sets: tuple[PolicySet, ...]) -> Site:
-    """Return a site as the policies hope: all that they name is there."""
-    upstreams: dict[str, None] = {}
-    local: set[str] = set()
-    for policies in sets:
-        for policy in policies.policies:
-            for alternative in policy.match:
-                values = {each.name: each.values for each in alternative.conditions}
-                named = values.get(_UPSTREAM, ())
-                upstreams |= dict.fromkeys(named)
-                local |= set(named) if CATEGORY in values else set()
-    methods = tuple(upstreams)
-    services = (ideal_service(name, methods) for name in sorted(named_services(sets)))
-    return Site(tuple(ideal_sources(methods, local)), tuple(services))
 
 
 # The pattern of values that YAML reads as text without quotes.

@@ -1,7 +1,6 @@
 """Makes the report for the data protection officer from the configuration and the policies."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Final
@@ -12,12 +11,12 @@ from broker.app.named_configuration import configuration
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
 from broker.core.policy_analysis.plays import Progress, Trial
-from broker.core.report.missing_answers import LibraryAnswers, ReceiverAnswers
+from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
 from broker.core.report.what_leaves import what_leaves
 from broker.files.policies import live_policies
 from broker.files.settings.config import Config
-from broker.files.settings.tables import ReceiverTable, optional_text
+from broker.files.settings.tables import optional_text
 
 _NOON: Final = time(12, tzinfo=UTC)
 _SQLITE: Final = "sqlite:"
@@ -60,10 +59,6 @@ def answers(settings: Config) -> LibraryAnswers:
     """Return what the configuration says for the record of processing."""
     contact = settings.contact
     record = settings.record
-    services = {
-        name: replace(_receiver(table), cpr_law=optional_text(table.cpr_law))
-        for name, table in record.services.items()
-    }
     return LibraryAnswers(
         name=contact.called(),
         email=contact.email,
@@ -73,17 +68,7 @@ def answers(settings: Config) -> LibraryAnswers:
         privacy_notice=optional_text(settings.privacy_notice),
         joint_controllers=optional_text(record.joint_controllers),
         security=optional_text(record.security),
-        services=services,
-        library_system=_receiver(record.library_system),
-        mail=_receiver(record.mail),
-    )
-
-
-def _receiver(table: ReceiverTable) -> ReceiverAnswers:
-    return ReceiverAnswers(
-        kept_for=optional_text(table.kept_for),
-        third_countries=table.third_countries,
-        safeguards=optional_text(table.safeguards),
+        receivers={name: wording.text() for name, wording in record.receivers.items()},
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
-from broker.adapters.library_systems.entry_points import borrower_fields
+from broker.adapters.library_systems.library_settings import borrower_fields
 from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
 from broker.app import open_metadata
 from broker.app.named_configuration import configuration

@@ -10,8 +10,8 @@ from broker.app.assembly import Parts, now
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.ports import Key
-from broker.core.retention.table import TURN
-from broker.use_cases.identity.person_keys import has_other_keys
+from broker.core.retention import TURN
+from broker.use_cases.person_resolution import has_other_keys
 
 _PROBED_FOR: Final = timedelta(hours=1)
 _MOST_SHOWN: Final = 20

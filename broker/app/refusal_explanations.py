@@ -10,13 +10,12 @@ from broker.adapters.translations.catalogue import marked as _
 from broker.app import diagnostics
 from broker.app.assembly import Parts
 from broker.app.named_configuration import configuration
-from broker.app.told_words import Wording, plain
+from broker.app.policy_words import Wording, plain
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults, Fault, LeadsNowhere
 from broker.core.event_routes import TraceFacts
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
-from broker.core.policy.rule_words import NO_ENTRY
 from broker.core.stateless_references import StatelessReferences
 from broker.files.policies import git_revisions, last_good, live_policies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
@@ -242,15 +241,7 @@ def _then(refused: RefusedFacts, found: Explanation, words: Wording) -> str:
 def _line(refused: RefusedFacts, words: Wording) -> str:
     if not refused.line:
         return words.say(_("no line"))
-    return f"{refused.line} ({_rule(refused.rule, words)})" if refused.rule else refused.line
-
-
-def _rule(rule: str, words: Wording) -> str:
-    """Return a rule as its file writes it; one that is not there is said in words."""
-    affiliation, lacks, _after = rule.partition(f" {NO_ENTRY}")
-    if not lacks:
-        return rule
-    return words.say(_("%(affiliation)s has no entry for the service"), affiliation=affiliation)
+    return f"{refused.line} ({words.rule(refused.rule)})" if refused.rule else refused.line
 
 
 def _earlier(found: Explanation, words: Wording) -> Iterator[str]:
@@ -277,8 +268,7 @@ def _outcome(replay: Replay, words: Wording) -> str:
         return words.say(_("cannot say: depends on %(facts)s"), facts=facts)
     if replay.permitted:
         return words.say(_("permitted"))
-    rule = f", {replay.place} ({_rule(replay.rule, words)})" if replay.place else ""
-    return words.say(_("refused: %(reason)s"), reason=f"{replay.reason}{rule}")
+    return words.outcome(replay.reason, replay.place, replay.rule)
 
 
 def _facts(refused: RefusedFacts, words: Wording) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from broker.app import policy_surroundings
 from broker.app.assembly import now
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps

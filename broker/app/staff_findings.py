@@ -5,7 +5,7 @@ from typing import Final
 
 from broker.app.assembly import Parts
 from broker.core.entities import Institution
-from broker.core.identity.attribute_values import in_scope
+from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
 from broker.core.staff import SUBJECT_ID, StaffRules
 
@@ -40,21 +40,13 @@ def findings(parts: Parts) -> Iterator[str]:
 
 def _roles(rules: StaffRules) -> Iterator[str]:
     if not rules.roles:
-        yield "admin.eppns is empty: the staff view lets nobody in; list them, or leave [admin] out"
-        return
-    without = sum(not roles for roles in rules.roles.values())
-    if without == len(rules.roles):
-        what = "nobody has a role, and the staff view lets nobody in"
-        yield f"admin.roles: {what}; give identity-admin or service-desk to some of admin.eppns"
-    elif without:
-        what = f"{without} of admin.eppns have no role and are refused"
-        yield f"admin.roles: {what}; give them one, or take them out"
+        yield "admin.roles is empty: the staff view lets nobody in; list them, or leave [admin] out"
 
 
 def _scopes(rules: StaffRules, institution: Institution) -> Iterator[str]:
     """Yield the listed names that their institution may not assert: such a login is refused."""
     known = ", ".join(institution.scopes) or "none"
-    for place, eppn in enumerate(rules.roles):
-        if not in_scope(eppn, _EXACT, institution.scopes):
+    for eppn in rules.roles:
+        if not is_in_scope(eppn, _EXACT, institution.scopes):
             what = f"{institution.entity_id} may not assert its scope (those are {known})"
-            yield f"admin.eppns[{place}]: {what}; correct it, or the institution's scopes"
+            yield f"admin.roles: {eppn}: {what}; correct it, or the institution's scopes"

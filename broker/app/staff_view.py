@@ -18,9 +18,9 @@ from broker.adapters.web.admin.staff_ports import (
 from broker.adapters.web.admin.staff_references import StaffReferences
 from broker.adapters.web.admin.staff_trials import StaffTrials
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.app import enrolment_operations, refusal_explanations, trial_text
+from broker.app import enrolment_operations, policy_words, refusal_explanations
 from broker.app.assembly import Parts, now
-from broker.app.told_words import Wording
+from broker.app.policy_words import Wording
 from broker.core.errors import PinNoAddress, StoreUnavailable
 from broker.core.staff import StaffRules
 from broker.core.staff_sentences import PAGES
@@ -112,9 +112,9 @@ def tried(parts: Parts, login: LoginToTry, language: str) -> TriedLogin:
     site = refusal_explanations.of_parts(parts)
     services = (login.service,) if login.service else ()
     trial = policy_trials.try_login(site, login.given, services, now())
-    nears = trial_text.nearest if login.nearest else trial_text.no_nearest
-    told = trial_text.lines(site, trial, now(), nears, words=Wording(language))
-    return TriedLogin(site.policies.digest, tuple(told))
+    words = Wording(language)
+    lines = policy_words.trial_lines(site, trial, now(), words, nearest=login.nearest)
+    return TriedLogin(site.policies.digest, tuple(lines))
 
 
 def explained(parts: Parts, reference: str, language: str) -> ExplainedRefusal | None:

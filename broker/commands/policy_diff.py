@@ -10,9 +10,8 @@ from typing import Final
 
 import click
 
-from broker.app import policy_analysis, policy_surroundings
+from broker.app import policy_analysis, policy_surroundings, policy_words
 from broker.app.policy_analysis import AnalysedSets
-from broker.commands import changes_text
 from broker.commands.output import (
     CHANGES,
     CONFIGURATION,
@@ -24,6 +23,7 @@ from broker.commands.output import (
 )
 from broker.core.policy_analysis.differences import find_differences
 from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.sources import named_services
 from broker.files.policies.git_revisions import folder_at
 
 _SETS: Final = 2  # that are compared
@@ -62,13 +62,16 @@ def diff_policies(
     progress = show_progress(len(opened.site.sources))
     found = find_differences(Trial(opened.sets, opened.site, now, report_progress=progress))
     if as_json:
-        facts = changes_text.facts_of(found, opened.sets)
+        facts = policy_words.change_facts(found, opened.sets)
         failures = [asdict(each) for each in opened.failures]
         left_out = {"unconfigured": _unconfigured(opened), "failures": failures}
         click.echo(json.dumps(facts | left_out, indent=2))
     else:
-        lines = changes_text.every_line if all_rows else changes_text.sentences
-        click.echo("\n".join(lines(found, opened.sets)))
+        labels = {each.name: each.label for each in opened.site.services}
+        lines = policy_words.change_sentences(found, opened.sets, labels)
+        if all_rows:
+            lines = policy_words.every_change(found, opened.sets)
+        click.echo("\n".join(lines))
     for name in _unconfigured(opened):
         click.echo(f"not compared: no service {name!r} is configured", err=True)
     for name in found.incomplete:
@@ -86,7 +89,7 @@ def diff_policies(
 def _unconfigured(opened: AnalysedSets) -> list[str]:
     """Return the services that entries name and that are not configured."""
     there = {name for each in opened.site.services for name in (each.name, *each.categories)}
-    named = policy_analysis.named_services(opened.sets)
+    named = named_services(opened.sets)
     return sorted(name for name in named - there if _CATEGORY not in name)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from broker.app import refusal_explanations
+from broker.app.policy_words import ENGLISH
 from broker.app.refusal_explanations import EarlierSet, Explanation
-from broker.app.told_words import ENGLISH
 from broker.commands.output import as_json, existing_folder, printing_faults
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.replayed_refusal import Replay

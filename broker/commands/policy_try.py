@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import click
 
-from broker.app import trial_sites, trial_text
-from broker.app.told_words import ENGLISH, plain
-from broker.app.trial_text import Nears
+from broker.app import policy_words, trial_sites
+from broker.app.policy_words import ENGLISH, plain
 from broker.commands.output import DAY, as_json, printing_faults
 from broker.core.entities import Assurance, Names
 from broker.core.identity.canonical_attributes import Values
@@ -118,11 +117,10 @@ def try_login(*, as_json: bool, **options: Any) -> None:
     if options["as_assertion"]:
         _print_assertion(site, trial, now)
         return
-    nears: Nears = trial_text.nearest if options["nearest"] else trial_text.no_nearest
     if as_json:
-        _print_json(site, trial, now, nears)
+        _print_json(site, trial, now, nearest=options["nearest"])
     else:
-        _print_lines(site, trial, now, nears)
+        _print_lines(site, trial, now, nearest=options["nearest"])
 
 
 def _check(options: Mapping[str, Any]) -> None:
@@ -274,23 +272,20 @@ def _borrower(written: str) -> DescribedBorrower | None:
     return DescribedBorrower(written)
 
 
-def _print_lines(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
+def _print_lines(site: Site, trial: Trial, now: datetime, *, nearest: bool) -> None:
     corner = f"set {site.policies.digest[:12]}, {plain(site.origin)}"
     if now.date() != datetime.now(UTC).date():
         corner = f"{corner}, on {now.date()}"
     if not site.configured:
         click.echo("no configuration: every service is there, and as the policies hope", err=True)
-    for line in trial_text.lines(site, trial, now, nears, words=ENGLISH, corner=corner):
-        click.echo(line)
+    lines = policy_words.trial_lines(site, trial, now, ENGLISH, nearest=nearest, corner=corner)
+    click.echo("\n".join(lines))
 
 
-def _print_json(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
-    rows = []
-    for played in trial.played:
-        others = policy_trials.play_with_borrowers(site, trial, played, now)
-        near = nears(site, trial, played, now)
-        offered = policy_trials.is_offered(site, trial, played)
-        rows.append(trial_text.row(played, others, near, offered=offered))
+def _print_json(site: Site, trial: Trial, now: datetime, *, nearest: bool) -> None:
+    rows = [
+        policy_words.trial_row(site, trial, played, now, nearest=nearest) for played in trial.played
+    ]
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,

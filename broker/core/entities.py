@@ -93,8 +93,6 @@ class Upstream:
     # (docs/reference/saml-profiles.md#15).
     meets: Mapping[str, Names] = field(default_factory=dict)
     least: Assurance = Assurance.SUBSTANTIAL  # profile oiosaml3: below this level nobody is let in
-    # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
-    assurance_level: bool = False
 
     @property
     def local(self) -> bool:

@@ -10,7 +10,7 @@ from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import RegisterLookUp
 from broker.core.consent.consent import Receipt, newest_first, select_on_file
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
-from broker.core.retention.table import DECLINED, KNOWN_BROWSER, RECEIPT
+from broker.core.retention import DECLINED, KNOWN_BROWSER, RECEIPT
 
 T = TypeVar("T")
 _SEEN_EVERY: Final = timedelta(days=1)

@@ -7,8 +7,12 @@ from typing import Literal, NamedTuple, Protocol
 from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import (
+    ExpectedSetup,
+    LibraryCapability,
+    SetupFault,
+    SetupTrial,
+)
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.registered_person import RegisteredPerson
 from broker.core.borrowers.wanted_borrower import WantedBorrower

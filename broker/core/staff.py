@@ -7,8 +7,8 @@ from typing import Final
 
 from broker.core.entities import Assurance
 from broker.core.errors import BrokerError
-from broker.core.identity.accepted_text import scoped_text_fault
-from broker.core.identity.attribute_values import AFFILIATIONS, carries_cpr, role
+from broker.core.identity.accepted_text import find_scoped_text_fault
+from broker.core.identity.attribute_values import AFFILIATIONS, has_cpr, read_role
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN, AttributeReading
 from broker.core.identity.rights import IDENTIFIED_ROLES
 
@@ -107,7 +107,7 @@ def identify_staff(reading: AttributeReading, rules: StaffRules) -> StaffIdentit
 
 def _is_member(reading: AttributeReading) -> bool:
     values = [value for name in AFFILIATIONS for value in reading.attributes.get(name, ())]
-    return any(role(value) in IDENTIFIED_ROLES for value in values)
+    return any(read_role(value) in IDENTIFIED_ROLES for value in values)
 
 
 def pages_of(roles: frozenset[StaffRole]) -> tuple[StaffPage, ...]:
@@ -125,8 +125,8 @@ def eppn_fault(eppn: str) -> str | None:
         return "is no eppn: one name, one @ and the institution's scope, as kirsten@au.dk"
     if scope != scope.lower():
         return "has a scope in capital letters, which is compared in small ones"
-    if scoped_text_fault(eppn):
+    if find_scoped_text_fault(eppn):
         return "holds characters that no eppn has, or too many of them"
-    if carries_cpr(eppn, opaque=False):
+    if has_cpr(eppn, opaque=False):
         return "looks like a CPR number, which is nobody's name here"
     return None

@@ -13,7 +13,6 @@ import click
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.check import persona_check
 from broker.demo.run.demo_folder import Ports, Setting, read, write
-from broker.demo.run.demo_library import SYSTEMS
 from broker.demo.run.running_demo import Running, around, running
 
 _FINDINGS = 1
@@ -39,8 +38,6 @@ def run_demo_command(
     as_json: bool,
     store: str = "sqlite:state/broker.db",
     national_eid: str = "wayf",
-    register: str = "",
-    system: str = "koha",
 ) -> int:
     """Run the demo in a folder of its own, removed at the end; return the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="broker-demo-"))
@@ -51,8 +48,7 @@ def run_demo_command(
             datetime.now(UTC),
             store=store,
             national_eid=national_eid,
-            register=register,
-            system=system,
+            register=True,
         )
         with running(setting) as demo:
             if checks:
@@ -65,8 +61,7 @@ def run_demo_command(
 def run_around(folder: Path) -> int:
     """Run the simulated parties around the broker of ``folder``; return the exit code.
 
-    ConfigurationFaults where the folder is none that ``broker init --for demo`` wrote; UsageError
-    where its library system is none that the demo plays.
+    ConfigurationFaults where the folder is none that ``broker init --for demo`` wrote.
     """
     try:
         setting = read(folder)
@@ -74,18 +69,8 @@ def run_around(folder: Path) -> int:
         what = "has no keys of the simulated parties"
         mend = "broker init DIR --for demo writes a folder that has"
         raise ConfigurationFaults([Fault(str(folder), what, mend)]) from None
-    _demand_simulated(setting.system)
     with around(setting):
         return _wait(setting, f"is running around the broker of {folder}")
-
-
-def _demand_simulated(system: str) -> None:
-    if system not in SYSTEMS:
-        simulated = " and ".join(SYSTEMS)
-        raise click.UsageError(
-            f"[library] has system = {system!r}, and the demo plays {simulated} only: start it "
-            "with the [library] that was written, then put yours back and serve"
-        )
 
 
 def _wait(setting: Setting, how: str) -> int:
@@ -94,7 +79,7 @@ def _wait(setting: Setting, how: str) -> int:
     click.echo(f"The demo {how}. Begin at the library:\n")
     for party, text in _PARTIES:
         click.echo(f"  {origin(party):32} {text}")
-    if setting.register:
+    if setting.has_register:
         click.echo(f"  {origin('register'):32} {_REGISTER_TEXT}")
     click.echo(f"  {_SIP2.format(ports.number('sip2')):32} {_SIP2_TEXT}")
     forever = threading.Event()

@@ -74,9 +74,8 @@ def read_and_decide(
         return _made(rules, rules.policies(), basis, now)
     if before.basis == basis:
         return before
-    if _lets_in_still(before, basis):
-        return replace(before, basis=basis)
-    if before.trusted and _reads_alike(before.basis, basis):
+    is_read = (before.authentication, before.basis.proofs) == (basis.authentication, basis.proofs)
+    if before.trusted and is_read:
         decision = _decided(rules, before.policies, before.reading, basis, now)
         return replace(before, decision=decision, basis=basis)
     return _made(rules, before.policies, basis, now)
@@ -142,13 +141,3 @@ def _basis(transaction: Transaction, authentication: Authentication) -> Basis:
         service=transaction.request.service,
         borrower=transaction.person is not None and transaction.person.number is not None,
     )
-
-
-def _reads_alike(before: Basis, basis: Basis) -> bool:
-    return (before.authentication, before.proofs) == (basis.authentication, basis.proofs)
-
-
-def _lets_in_still(before: Arrived, basis: Basis) -> bool:
-    # Who is let in without regard to a borrower is let in with one too, to the same release: a
-    # borrower only ever stands in for what self-service lacks.
-    return before.permitted and replace(before.basis, borrower=True) == basis

@@ -20,10 +20,10 @@ from broker.core.codes import (
     read_code,
 )
 from broker.core.errors import CodeRefused, LinkGone, TooMany
-from broker.core.identity.mail_addresses import one_mailbox
+from broker.core.identity.mail_addresses import fold_mailbox
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
-from broker.core.retention.table import CODE, CODES_ENDED, LIMIT, PIN_LINK
+from broker.core.retention import CODE, CODES_ENDED, LIMIT, PIN_LINK
 from broker.use_cases.records import Content, Record, Records
 
 MAILS_A_DAY: Final = 3
@@ -33,14 +33,7 @@ LINK_LASTS: Final = timedelta(hours=24)
 WELCOME_LINK_LASTS: Final = timedelta(days=7)
 _DAY: Final = timedelta(days=1)
 _MAIL_COUNTER: Final = "code mails"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class PinLink:
-    """The borrower whose PIN can be chosen behind a mailed link."""
-
-    borrower_number: str
-    expires_at: datetime
+_HANDLE: Final = 16  # hex digits by which the links of a borrower are found
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,53 +57,33 @@ class MailedCodes:
         TooMany, with nothing counted, if the person, the borrower or the mailbox has had three
         codes within a day.
         """
-        now = self.now()
-        ends = LIMIT.ends(now + _DAY)
-        counted: list[Key] = []
-        for key in self._mail_counters(
-            person_id=person_id, borrower_number=borrower_number, address=address
-        ):
-            counted.append(key)
-            if self.store.count(key, 1, ends, now) > MAILS_A_DAY:
-                for each in counted:
-                    self.store.count(each, -1, ends, now)
-                raise TooMany("codes mailed within a day")
+        names = {
+            "person": person_id,
+            "borrower": borrower_number,
+            "mailbox": fold_mailbox(address) if address else "",
+        }
+        counted = []
+        for what, name in names.items():
+            if name:
+                counted.append((_MAIL_COUNTER, what, name))
+                if self._count(*counted[-1]) > MAILS_A_DAY:
+                    for each in counted:
+                        self._count(*each, by=-1)
+                    raise TooMany("codes mailed within a day")
 
     def count_card(self, person_id: str) -> None:
         """Count one card number that a person types to claim a borrower.
 
         TooMany if the person has tried five within a day.
         """
-        now = self.now()
-        ends = LIMIT.ends(now + _DAY)
-        if self.store.count(self._card_counter(person_id), 1, ends, now) > CARDS_A_DAY:
+        if self._count("claimed cards", person_id) > CARDS_A_DAY:
             raise TooMany("card numbers typed within a day")
 
-    def mail_counters(
-        self, *, person_id: str = "", borrower_number: str = "", address: str = ""
-    ) -> tuple[Key, ...]:
-        """Return the keys of the daily counters, for the export and deletion of personal data."""
-        mails = self._mail_counters(
-            person_id=person_id, borrower_number=borrower_number, address=address
-        )
-        return (*mails, self._card_counter(person_id)) if person_id else mails
-
-    def _card_counter(self, person_id: str) -> Key:
-        return Key("counter", self.hmacs.of("claimed cards", person_id))
-
-    def _mail_counters(
-        self, *, person_id: str = "", borrower_number: str = "", address: str = ""
-    ) -> tuple[Key, ...]:
-        names = {
-            "person": person_id,
-            "borrower": borrower_number,
-            "mailbox": one_mailbox(address) if address else "",
-        }
-        return tuple(
-            Key("counter", self.hmacs.of(_MAIL_COUNTER, what, name))
-            for what, name in names.items()
-            if name
-        )
+    def _count(self, label: str, *name: str, by: int = 1) -> int:
+        """Count within a day, and return how many there are."""
+        now = self.now()
+        key = Key("counter", self.hmacs.of(label, *name))
+        return self.store.count(key, by, LIMIT.ends(now + _DAY), now)
 
     def make_code(
         self,
@@ -193,8 +166,7 @@ class MailedCodes:
         Staff's requests and welcome mails ``always`` get a link.
         """
         now = self.now()
-        token = secrets.token_hex(16)
-        index, code = self._new_link(borrower_number, token, now + lasts)
+        token, code = self._draw_link(borrower_number, lasts)
 
         def added(record: Record[HeldCodes] | None) -> Content[HeldCodes] | None:
             held = (record.value if record else HeldCodes()).live(now)
@@ -204,30 +176,23 @@ class MailedCodes:
             ends = max(each.expires_at for each in after.codes)
             return Content(after, PIN_LINK.ends(ends))
 
-        if not self._held.amend(self._links_key(borrower_number), added, now).written:
-            return None
-        self.store.put(*index, now)
-        return token
+        amended = self._held.amend(self._links_key(borrower_number), added, now)
+        return token if amended.written else None
 
-    def draft_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, tuple[Write, ...]]:
-        """Return a link's token and its writes, for a new borrower and ``Store.put_many``."""
-        token = secrets.token_hex(16)
-        expires_at = self.now() + lasts
-        index, code = self._new_link(borrower_number, token, expires_at)
-        held = Content(HeldCodes((code,)), PIN_LINK.ends(expires_at))
-        return token, (self._held.drafted(self._links_key(borrower_number), held, None), index)
+    def draft_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, Write]:
+        """Return a link's token and its write, for a new borrower and ``Store.put_many``."""
+        token, code = self._draw_link(borrower_number, lasts)
+        held = Content(HeldCodes((code,)), PIN_LINK.ends(code.expires_at))
+        return token, self._held.drafted(self._links_key(borrower_number), held, None)
 
     def find_link(self, token: str) -> str:
         """Return the borrower number of a PIN link; nothing is used up. LinkGone if invalid."""
         now = self.now()
-        link = Records(self.store, PinLink).get(self._link_key(token), now)
-        if link is None:
-            raise LinkGone("no such PIN link")
-        held = self._held.get(self._links_key(link.value.borrower_number), now)
-        codes = held.value.live(now).codes if held else ()
-        if self._token_hash(token) not in {code.code_hash for code in codes}:
-            raise LinkGone("the PIN link has ended")
-        return link.value.borrower_number
+        record = self._held.get(self._handle_key(token[:_HANDLE]), now)
+        for code in record.value.live(now).codes if record else ():
+            if code.code_hash == self._token_hash(token):
+                return code.subject
+        raise LinkGone("no such PIN link")
 
     def _add(self, key: Key, subject: str, code_hash: str, lasts: timedelta) -> None:
         now = self.now()
@@ -243,13 +208,11 @@ class MailedCodes:
         ended = Records(self.store, CodesEnded).get(self._ended_key(code.subject), self.now())
         return ended is not None and code.made_at <= ended.value.ended_at
 
-    def _new_link(
-        self, borrower_number: str, token: str, expires_at: datetime
-    ) -> tuple[Write, Code]:
-        link = Content(PinLink(borrower_number, expires_at), PIN_LINK.ends(expires_at))
-        index = Records(self.store, PinLink).drafted(self._link_key(token), link, None)
-        code = Code(borrower_number, self._token_hash(token), self.now(), expires_at)
-        return index, code
+    def _draw_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, Code]:
+        """Return a new token and its code; it begins with the handle of the borrower's links."""
+        now = self.now()
+        token = self._handle(borrower_number) + secrets.token_hex(16)
+        return token, Code(borrower_number, self._token_hash(token), now, now + lasts)
 
     @property
     def _held(self) -> Records[HeldCodes]:
@@ -267,8 +230,12 @@ class MailedCodes:
     def _ended_key(self, subject: str) -> Key:
         return Key("code", self.hmacs.of("codes ended", subject))
 
-    def _link_key(self, token: str) -> Key:
-        return Key("code", self.hmacs.of("PIN link", token))
-
     def _links_key(self, borrower_number: str) -> Key:
-        return Key("code", self.hmacs.of("PIN links", borrower_number))
+        return self._handle_key(self._handle(borrower_number))
+
+    def _handle(self, borrower_number: str) -> str:
+        digits = self.hmacs.of("PIN links handle", borrower_number).partition(".")[2]
+        return digits[:_HANDLE]
+
+    def _handle_key(self, handle: str) -> Key:
+        return Key("code", self.hmacs.of("PIN links", handle))

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from broker.core.consent.consent import Receipt, ReceiptEvent, dated_after, standing, taken_back
+from broker.core.consent.consent import (
+    Receipt,
+    ReceiptEvent,
+    compute_answer_time,
+    make_withdrawal,
+    select_standing,
+)
 from broker.core.entities import Controller, Service, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
-from broker.core.retention.table import RECEIPT
+from broker.core.retention import RECEIPT
 from broker.use_cases.person_records import PersonRecords
 
 _FOR: Final = f"P{RECEIPT.span.days}D"
@@ -30,7 +36,7 @@ class GivenConsent:
 
     def remembered(self, now: datetime) -> Receipt | None:
         """Return the answer that the next login goes by where it asks for no more than that."""
-        found = (made for made in standing(self.receipts) if made.remembered(now))
+        found = (made for made in select_standing(self.receipts) if made.remembered(now))
         return next(found, None)
 
     def offer(self, now: datetime) -> str | None:
@@ -47,7 +53,7 @@ class GivenConsent:
         A consent before a notice, and one that was good for one login too: the receiver still
         relies on it (GDPR 7(3)).
         """
-        yes = standing(self.receipts)
+        yes = select_standing(self.receipts)
         given = (made for made in yes if made.event is ReceiptEvent.GIVEN)
         return next(given, yes[0] if yes else None)
 
@@ -103,8 +109,8 @@ class GivenConsents:
             nonlocal made
             history = record.list_receipts(service_name)
             given = GivenConsent(service_name, history).to_end
-            at = dated_after(history, now)
-            made = taken_back(given, secrets.token_hex(16), language, at) if given else None
+            at = compute_answer_time(history, now)
+            made = make_withdrawal(given, secrets.token_hex(16), language, at) if given else None
             return record.add_receipt(service_name, made, now) if made else record
 
         self.persons.change(person_id, add_ending, now)
@@ -126,7 +132,7 @@ class GivenConsents:
         """
         return {
             "record_id": made.record_id,
-            "schema": made.schema,
+            "schema": 1,
             "event": str(made.event),
             "event_time": made.event_time.isoformat(),
             "language": made.language,
@@ -137,11 +143,11 @@ class GivenConsents:
             "legal_basis": made.legal_basis,
             "data_categories": list(made.told),
             "optional_not_chosen": [name for name in made.names if name not in made.told],
-            "set_hash": made.material,
+            "set_hash": self.hmacs.of("receipt-set", made.terms, *made.parts),
             "retention": _FOR,
             "valid_until": _iso(made.valid_until),
             "withdraw_url": withdraw_url,
-            "method": made.method,
+            "method": "web-form",
             "as_configured_now": _as_configured(service, today or CurrentQuestion()),
         }
 

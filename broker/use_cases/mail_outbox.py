@@ -5,18 +5,18 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from broker.core.errors import MailUnavailable, RecipientRefused
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort, told_nobody
-from broker.core.identity.mail_addresses import masked
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.letters import LetterText
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Mail, Store, Write
-from broker.core.retention.table import MAIL, MAIL_SENT
-from broker.use_cases.backoff import retry_delay
+from broker.core.retention import MAIL, MAIL_SENT
 from broker.use_cases.records import Content, Record, Records
-from broker.use_cases.waiting_slots import WakeSignal
+from broker.use_cases.worker_loop import WakeSignal, retry_delay
 
 _SENDING: Final = timedelta(seconds=45)
 
@@ -43,7 +43,7 @@ class QueuedMail:
     @property
     def shown_recipient(self) -> str:
         """Return the address as staff may see it."""
-        return masked(self.recipient) if self.state == "waiting" else self.recipient
+        return mask_address(self.recipient) if self.state == "waiting" else self.recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class MailOutbox:
         now = self.now()
         queued = QueuedMail(recipient, mail_text.subject, mail_text.text, now)
         content = Content(queued, min(MAIL.until(now), now + lasts), due or now)
-        key = Key("mail", self._group(about), secrets.token_hex(16))
+        key = Key("mail", mail_group(self.hmacs, about), secrets.token_hex(16))
         return self._mails.drafted(key, content, None)
 
     def wake_worker(self) -> None:
@@ -117,9 +117,9 @@ class MailOutbox:
 
     def list_mails(self, about: str) -> tuple[QueuedMail, ...]:
         """Return the mails about a borrower or person, newest first."""
-        records = self._mails.list("mail", self._group(about), self.now())
+        records = self._mails.list("mail", mail_group(self.hmacs, about), self.now())
         mails = [record.value for record in records]
-        return tuple(sorted(mails, key=_queued_at, reverse=True))
+        return tuple(sorted(mails, key=attrgetter("queued_at"), reverse=True))
 
     def step(self) -> bool:
         """Send the mail that has been due longest; False if none is due."""
@@ -138,7 +138,8 @@ class MailOutbox:
             attempts = record.value.attempts
             later = replace(record.value, attempts=attempts + 1)
             due = self.now() + retry_delay(attempts)
-            self._mails.replace(record, later, self.now(), due=due)
+            content = Content(later, record.until, due)
+            self._mails.write(record.key, content, record.version, self.now())
         else:
             self._end(record, replace(record.value, sent_at=self.now()))
         claimed.lease.end(self.now())
@@ -147,7 +148,7 @@ class MailOutbox:
     def _end(self, record: Record[QueuedMail], mail: QueuedMail) -> None:
         """Keep what staff may see of a mail that has left the queue."""
         now = self.now()
-        shown = replace(mail, recipient=masked(mail.recipient), text="")
+        shown = replace(mail, recipient=mask_address(mail.recipient), text="")
         content = Content(shown, MAIL_SENT.until(now))
         self._mails.write(record.key, content, record.version, now)
 
@@ -155,14 +156,7 @@ class MailOutbox:
     def _mails(self) -> Records[QueuedMail]:
         return Records(self.store, QueuedMail)
 
-    def _group(self, about: str) -> str:
-        return mail_group(self.hmacs, about)
-
 
 def mail_group(hmacs: LookupHmacs, about: str) -> str:
     """Return the group of the mails about a borrower number or person id."""
     return hmacs.of("mails about", about)
-
-
-def _queued_at(mail: QueuedMail) -> datetime:
-    return mail.queued_at

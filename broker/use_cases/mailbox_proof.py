@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from broker.core.codes import CODE_LASTS, spell_code
 from broker.core.errors import AddressTaken, BrowserUnmatched, CodeRefused
-from broker.core.identity.mail_addresses import typed
+from broker.core.identity.mail_addresses import check_typed_address
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
 from broker.core.letters import MailboxCodeLetter
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.ports import LetterWording
-from broker.core.retention.table import PROOF
+from broker.core.retention import PROOF
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.person_records import PersonRecords
@@ -87,7 +87,7 @@ class MailboxProof:
         name, _, address = subject.partition(" ")
         if name != proof_name:
             raise CodeRefused("code_wrong")
-        typed(address, domains)
+        check_typed_address(address, domains)
         proved = Proved(name, address, now, PROOF.ends(now + remembered_for))
         if name != MAIL_PROOF and not self.persons.claim_mailbox(owner, proved, now):
             raise AddressTaken("the address proves another person")

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from broker.core.identity.mail_addresses import one_mailbox
+from broker.core.identity.mail_addresses import fold_mailbox
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, RecordUnreadable, Store, Write
-from broker.core.retention.table import INDEX, MAILBOX_INDEX, PERSON
-from broker.use_cases.records import Claimed, Content, Record, Records
+from broker.core.retention import INDEX, MAILBOX_INDEX, PERSON
+from broker.use_cases.records import Claimed, Content, Record, Records, read_together
 
 _FOR_STAFF: Final = "for staff"
 _BORROWER: Final = "borrower number"
@@ -99,9 +99,10 @@ class PersonRecords:
         keys = [self._mailbox_key(each) for each in live if each.name != MAIL_PROOF]
         if not keys:
             return live
-        entries = self._index.get_many(keys, now)
+        reads = read_together(self.store, keys, now)
+        owners = {key: self._index.found(key, reads) for key in keys}
         person_id = record.key.group
-        own = {entry.key for entry in entries if entry and entry.value.person_id == person_id}
+        own = {key for key, each in owners.items() if each and each.value.person_id == person_id}
         return tuple(
             each for each in live if each.name == MAIL_PROOF or self._mailbox_key(each) in own
         )
@@ -218,7 +219,7 @@ class PersonRecords:
             self._index.drop(key)
 
     def _mailbox_key(self, proof: Proved) -> Key:
-        return Key("index", self.hmacs.of(_MAILBOX, proof.name, one_mailbox(proof.address)))
+        return Key("index", self.hmacs.of(_MAILBOX, proof.name, fold_mailbox(proof.address)))
 
     def _borrower_key(self, number: str) -> Key:
         return Key("index", self.hmacs.of(_BORROWER, number))

@@ -8,15 +8,16 @@ from typing import Final
 
 from broker.core.entities import Controller, Institution, Names, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
-from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
-from broker.core.login.given_facts import HOME, CompletedFacts, GivenFacts, completed, described
+from broker.core.login.described_login import DescribedLogin, IdealTerms
+from broker.core.login.given_facts import CompletedFacts, GivenFacts, completed, described
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import with_required_names
-from broker.core.login.nearest_login import NearLogin, near_logins
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay, replayed
 from broker.core.policy.model import Example, PolicySet
+from broker.core.policy_analysis.nearest_logins import NearLogin, RefusedLogin
+from broker.core.policy_analysis.sources import Site as PersonaSite
 
 ANY: Final = "any"
 ISSUER: Final = "https://broker.example/saml/idp/metadata"
@@ -83,8 +84,13 @@ def try_login(site: Site, given: GivenFacts, services: Names, now: datetime) -> 
     upstream = find_upstream(site, given.upstream)
     _check_names(site, given, upstream)
     complete = completed(given, upstream, _sendable(site, upstream), site.policies)
-    if not site.configured:
-        upstream = _in_any_scope(upstream, complete.facts)
+    if not site.configured and complete.institution:
+        # Where nothing is configured the institution may assert every scope that is given.
+        values = chain.from_iterable(complete.facts.attributes.values())
+        scopes = tuple({value.rpartition("@")[2] for value in values})
+        institution = replace(complete.institution, scopes=scopes)
+        upstream = replace(upstream, institutions=(institution,))
+        complete = replace(complete, institution=institution)
     login = described(complete, upstream, _maps(site, complete.facts), site.policies, now)
     terms = IdealTerms(_giver(upstream, complete.institution), _local(site))
     played = (
@@ -92,21 +98,6 @@ def try_login(site: Site, given: GivenFacts, services: Names, now: datetime) -> 
         for name in services or tuple(site.services)
     )
     return Trial(given, complete, login, tuple(played))
-
-
-def play_with_borrowers(
-    site: Site, trial: Trial, played: PlayedLogin, now: datetime
-) -> list[PlayedLogin]:
-    """Play a login again with each borrower that its policy changes, to name the other outcomes."""
-    policy = played.decision.policy
-    rule = policy.borrower if policy else None
-    if rule is None or trial.login.borrower:
-        return []
-    lowered = rule.lowers.categories if rule.lowers else ()
-    terms = IdealTerms(local=_local(site))
-    there = [DescribedBorrower(category) for category in (*rule.upgrades, *lowered)]
-    again = (replace(trial.login, borrower=borrower) for borrower in there)
-    return [play(login, played.service, site.policies, now, terms) for login in again]
 
 
 def is_offered(site: Site, trial: Trial, played: PlayedLogin) -> bool:
@@ -117,32 +108,16 @@ def is_offered(site: Site, trial: Trial, played: PlayedLogin) -> bool:
 def nearest_logins(
     site: Site, trial: Trial, played: PlayedLogin, now: datetime
 ) -> Sequence[NearLogin]:
-    """Return the logins with the least effort that the same service lets in; nothing without one.
-
-    First of the affiliation that was refused: the others are for other people. Of the others that
-    with the least effort, where it is less.
-    """
-    service = played.service
-    own = played.decision.affiliation
-    near = near_logins(_at_home(trial), service, site.policies, now.date())
-    near.sort(key=lambda each: each.affiliation != own)
-    found: list[NearLogin] = []
-    for each in near:
-        if found and (found[0].affiliation == each.affiliation or each.effort >= found[0].effort):
-            continue
-        if _may_be_taken(site, trial, each, service):
-            again = try_login(site, each.facts, (service.name,), now)
-            if again.played[0].permitted:
-                found.append(each)
-    return found[:2]
-
-
-def _at_home(trial: Trial) -> GivenFacts:
-    """Return what was given, with the home organisation that their affiliation shows."""
-    home = trial.complete.facts.attributes.get(HOME)
-    if home is None:
-        return trial.given
-    return replace(trial.given, attributes={HOME: home, **trial.given.attributes})
+    """Return the logins nearest to a refused one that the same service lets in."""
+    if played.permitted:
+        return ()
+    around = PersonaSite.of_policies((site.policies,))
+    service = replace(played.service, methods=tuple(each.upstream for each in around.sources))
+    if site.configured:
+        around = PersonaSite.of(site.services, site.upstreams, site.maps)
+        service = played.service
+    refused = RefusedLogin(trial.given, trial.login, service, site.policies, around)
+    return refused.find_nearest(played.decision.affiliation, now)
 
 
 def example_at(policies: PolicySet, file: str, line: int) -> Example | None:
@@ -153,14 +128,6 @@ def example_at(policies: PolicySet, file: str, line: int) -> Example | None:
             if policy.file == file and example.place.line <= line:
                 found = example
     return found
-
-
-def _may_be_taken(site: Site, trial: Trial, near: NearLogin, service: Service) -> bool:
-    """Return whether the service offers the way, and it asks for no account that is not there."""
-    upstream = near.facts.upstream
-    if upstream in _local(site) and trial.given.borrower is None:
-        return False
-    return not service.methods or upstream in service.methods
 
 
 def _check_names(site: Site, given: GivenFacts, upstream: Upstream) -> None:

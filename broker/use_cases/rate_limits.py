@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from broker.core.errors import TooMany
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.retention.table import LIMIT
+from broker.core.retention import LIMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write, lease_of
-from broker.core.retention.table import LEASE
+from broker.core.retention import LEASE
 
 T = TypeVar("T")
 
 # What a request has read of records of several types, in one turn of the store.
 Reads = Mapping[Key, Kept | None]
 
-# The record number that this release writes, and those it reads: n-1 and n
-# (docs/reference/design.md#versions).
+# The record number of this release (docs/reference/design.md#versions).
 WRITES: Final = 2
-READS: Final = frozenset({1, 2})
 # Beyond this a compare-and-set that keeps losing is a fault, not a race.
 MOST_TRIES: Final = 8
 
@@ -42,17 +40,13 @@ class Content(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Record(Generic[T]):
-    """A fact as it was read or written: its key, its version, its end, and when it is due.
-
-    ``release`` is the record number of the release that wrote it.
-    """
+    """A fact as it was read or written: its key, its version, its end, and when it is due."""
 
     key: Key
     value: T
     version: str
     until: datetime
     due: datetime | None = None
-    release: int = WRITES
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +73,13 @@ class Lease:
         """Hold the lease to 5 s past the deadline of the next call; False where it is not ours."""
         return self._put(LEASE.until(deadline), now)
 
+    @classmethod
+    def take(cls, store: Store, key: Key, deadline: datetime, now: datetime) -> "Lease | None":
+        """Take the lease of this key, as ``Records.claim`` does; None where another has it."""
+        lease = cls(store, key, _new_version())
+        kept = Kept(b"", lease.token, LEASE.until(deadline))
+        return lease if store.put(key, kept, None, now) else None
+
     def end(self, now: datetime) -> None:
         """End the lease if it is ours; where the store does not answer it ends by itself."""
         with suppress(StoreUnavailable):
@@ -104,9 +105,9 @@ class Claimed(Generic[T]):
 class Records(Generic[T]):
     """The records of one type of fact, a frozen dataclass, in a store.
 
-    ``durable`` records are written so that a power cut cannot undo it. ``tries`` bounds how often
-    ``amend`` writes. Every method raises StoreUnavailable where the store does not answer, and
-    RecordUnreadable for a record that is damaged or that another release wrote.
+    ``durable`` records are written so that a power cut cannot undo it. Every method raises
+    StoreUnavailable where the store does not answer, and RecordUnreadable for a record that is
+    damaged or that another release wrote.
 
     Source: docs/reference/design.md#4b.
     """
@@ -114,7 +115,6 @@ class Records(Generic[T]):
     store: Store
     fact: type[T]
     durable: bool = False
-    tries: int = MOST_TRIES
 
     def get(self, key: Key, now: datetime) -> Record[T] | None:
         """Return the record of ``key``, or None where there is none or it has expired."""
@@ -122,11 +122,6 @@ class Records(Generic[T]):
         if kept is None:
             return None
         return self._read(key, kept)
-
-    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Record[T] | None]":
-        """Return what ``get`` returns for each key, in one turn of the store."""
-        reads = read_together(self.store, keys, now)
-        return [self.found(key, reads) for key in keys]
 
     def found(self, key: Key, reads: Reads) -> Record[T] | None:
         """Return the record of ``key`` as ``reads`` has it; KeyError where that was not read."""
@@ -156,24 +151,11 @@ class Records(Generic[T]):
             raise
         return Claimed(record, lease)
 
-    def lease(self, key: Key, deadline: datetime, now: datetime) -> Lease | None:
-        """Lease one record by its key, as ``claim`` does; None where another has the lease."""
-        lease = Lease(self.store, lease_of(key), _new_version())
-        kept = Kept(b"", lease.token, LEASE.until(deadline))
-        return lease if self.store.put(lease.key, kept, None, now) else None
-
     def add(
         self, key: Key, value: T, until: datetime, now: datetime, *, due: datetime | None = None
     ) -> Record[T] | None:
         """Write a new record; None, with nothing written, where there is one already."""
         return self.write(key, Content(value, until, due), None, now)
-
-    def replace(
-        self, record: Record[T], value: T, now: datetime, *, due: datetime | None = None
-    ) -> Record[T] | None:
-        """Write ``value`` in the place of ``record``, with its end; None if another wrote first."""
-        content = Content(value, record.until, due)
-        return self.write(record.key, content, record.version, now)
 
     def put(self, key: Key, value: T, until: datetime, now: datetime) -> Record[T] | None:
         """Write ``value`` whatever is there, in one try; None if another wrote at that moment."""
@@ -193,11 +175,7 @@ class Records(Generic[T]):
         ``others`` are written in the same turn of the store, only if this record is.
         """
         draft = self.drafted(key, content, was)
-        if others:
-            written = self.store.put_many(draft, others, now, durable=self.durable)
-        else:
-            written = self.store.put(*draft, now, durable=self.durable)
-        if not written:
+        if not self.store.put_many(draft, others, now, durable=self.durable):
             return None
         return Record(key, content.value, draft.kept.version, content.until, content.due)
 
@@ -224,12 +202,12 @@ class Records(Generic[T]):
         """Write what ``change`` makes of the record as it stands.
 
         ``change`` is called with None where there is no record, and returns None to leave things as
-        they are. Where another writes first it is called again on what was written, ``tries`` times
-        in all; StoreUnavailable then. ``read`` is the record where the caller has read it already.
-        ``others`` as in ``write``.
+        they are. Where another writes first it is called again on what was written, ``MOST_TRIES``
+        times in all; StoreUnavailable then. ``read`` is the record where the caller has read it
+        already. ``others`` as in ``write``.
         """
         record = read or self.get(key, now)
-        for attempt in range(self.tries):
+        for attempt in range(MOST_TRIES):
             if attempt:
                 record = self.get(key, now)
             content = change(record)
@@ -246,7 +224,7 @@ class Records(Generic[T]):
 
     def _read(self, key: Key, kept: Kept) -> Record[T]:
         value = load(self.fact, kept.value)
-        return Record(key, value, kept.version, kept.until, kept.due, kept.value[0])
+        return Record(key, value, kept.version, kept.until, kept.due)
 
 
 def read_together(store: Store, keys: Sequence[Key], now: datetime) -> Reads:
@@ -265,7 +243,7 @@ def load(kind: type[T], octets: bytes) -> T:
 
     RecordUnreadable for a record of another release or a broken one.
     """
-    if not octets or octets[0] not in READS:
+    if octets[:1] != bytes([WRITES]):
         raise RecordUnreadable(f"{kind.__name__} record of an unknown release")
     of_kind: Any = kind
     try:

@@ -22,9 +22,9 @@ from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.person_record import PersonRecord
 from broker.core.policy.model import RegisterRule
 from broker.core.ports import LibrarySystem, PersonRegister, Trail
-from broker.use_cases.backoff import retry_delay
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.records import Claimed, Lease
+from broker.use_cases.worker_loop import retry_delay
 
 _CALL: Final = timedelta(seconds=15)
 _LONGEST_REST: Final = timedelta(minutes=10)
@@ -38,50 +38,27 @@ class LeaseLost(Exception):
 class LookUpRequests:
     """Notes in a person's record that the register is to be asked about them.
 
-    ``refresh_after`` is the age at which an answer is too old; None where no register is
-    configured.
+    ``refresh_after`` is the age at which an answer is too old.
     """
 
-    persons: PersonRecords
-    refresh_after: timedelta | None
+    refresh_after: timedelta
     now: Callable[[], datetime]
 
     def find_reason(self, record: PersonRecord | None) -> LookUpReason | None:
         """Return why the register would be asked about a person now; None if it would not."""
-        if self.refresh_after is None:
-            return None
-        return _find_reason(record, self.refresh_after, self.now())
-
-    def request(
-        self, person_id: str, cpr: str, borrower_number: str, rule: RegisterRule | None
-    ) -> None:
-        """Request the look-up of the person of a borrower, unless the last answer is recent."""
-        if rule is None or self.refresh_after is None:
-            return
-        self.persons.change(
-            person_id, lambda each: self.add_look_up(each, cpr, borrower_number, rule), self.now()
-        )
+        if record is None or record.register_asked_at is None:
+            return LookUpReason.ENROLMENT
+        is_old = self.now() - record.register_asked_at >= self.refresh_after
+        return LookUpReason.REFRESH if is_old else None
 
     def add_look_up(
         self, record: PersonRecord, cpr: str, borrower_number: str, rule: RegisterRule | None
     ) -> PersonRecord:
         """Return the record with a look-up that is due, unless the last answer is recent."""
-        if rule is None or self.refresh_after is None:
-            return record
-        now = self.now()
-        reason = _find_reason(record, self.refresh_after, now)
-        if reason is None:
+        now, reason = self.now(), self.find_reason(record)
+        if rule is None or reason is None:
             return record
         return record.request_look_up(RegisterLookUp(cpr, borrower_number, reason, rule, now, now))
-
-
-def _find_reason(
-    record: PersonRecord | None, refresh_after: timedelta, now: datetime
-) -> LookUpReason | None:
-    if record is None or record.register_asked_at is None:
-        return LookUpReason.ENROLMENT
-    is_old = now - record.register_asked_at >= refresh_after
-    return LookUpReason.REFRESH if is_old else None
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -65,30 +64,6 @@ def test_without_it_the_note_says_what_waits(tmp_path: Path) -> None:
     assert work_folder.note(tmp_path) == missing
     WorkLock(tmp_path)
     assert (work_folder.note(tmp_path), work_folder.sign_of_life(tmp_path)) == (missing, None)
-
-
-@pytest.mark.parametrize(
-    ("said", "silent", "note"),
-    [
-        ({"release": RELEASE}, 0, None),
-        ({"release": RELEASE}, 30, None),
-        ({"release": RELEASE}, 90, r"broker work \(process 7\) has not been heard of for (9\d|1\d\d) s"),
-        ({"release": "0.0.1"}, 0, re.escape(f"broker work is of release 0.0.1, this is {RELEASE}: restart it")),
-        ("torn", 0, None),
-    ],
-)
-def test_what_it_says_of_itself_is_read(tmp_path: Path, said: object, silent: float, note: str | None) -> None:
-    """One that hangs, or is older or newer than the web workers, is told; a sign half written says nothing wrong."""
-    lock = WorkLock(tmp_path)
-    assert lock.take()
-    lock.tell_alive(3)
-    assert work_folder.lost(tmp_path) == 3
-    path = tmp_path / "work" / "lock"
-    path.write_text(json.dumps(said | {"pid": 7}) if isinstance(said, dict) else '{"pid": 7, "rel')
-    at = time.time() - silent
-    os.utime(path, (at, at))
-    told = work_folder.note(tmp_path)
-    assert told is None if note is None else re.fullmatch(note, told or "")
 
 
 def test_the_lock_is_one_process_and_ends_with_it(tmp_path: Path) -> None:
@@ -319,14 +294,6 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
     assert [thread.name for thread in started] == ["reload"]
     assert started[0].daemon
     assert parts.policies.current.digest != policies.digest
-
-
-def test_below_a_path_the_application_finds_its_own(folder: Path) -> None:
-    """A base_url with a path mounts it there, for every server."""
-    file = folder / "broker.toml"
-    file.write_text(file.read_text().replace('localhost:48080"\n', 'localhost:48080/broker"\nshared_origin = true\n'))
-    client = Client(ReloadingApplication.from_config(load(file, {})))
-    assert [client.get(path).status_code for path in ("/broker/healthz", "/healthz")] == [200, 404]
 
 
 def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:

@@ -10,7 +10,7 @@ from broker.app.findings import all_findings
 from broker.demo.register.simulated_datafordeler import TOKEN_PATH, SimulatedDatafordeler, create_app
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from tests.adapters.registers.conftest import certificates, serving
+from tests.adapters.person_register.conftest import certificates, serving
 
 pytestmark = pytest.mark.server
 

@@ -5,25 +5,23 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from gunicorn.config import Config as Settings
 
-from broker.adapters.observability import application_log
-from broker.app.gunicorn_server import QuietLogger
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.ports import free_port
 from tests.plugins.programs import children, started
+
+if TYPE_CHECKING:
+    import subprocess
 
 pytestmark = pytest.mark.server
 
@@ -163,16 +161,6 @@ def test_no_server_survives_a_start_that_fails(setting: Setting, tmp_path: Path)
     assert [each for each in seen if Path(f"/proc/{each}").exists()] == []
 
 
-def test_it_says_where_it_serves(unchanged: Server) -> None:
-    """Address, version, workers and threads; without a proxy in front, what it is not for."""
-    lines = unchanged.log_file.read_text().splitlines()
-    said = [line for line in lines if line.startswith("broker ")]
-    release = version("library-identity-broker")
-    where = f"at 127.0.0.1:{unchanged.port}, 2 workers of 8 threads"
-    assert said == [f"broker {release} serves http://broker.localhost:48080 {where}"]
-    assert [line for line in lines if line.startswith("serve.proxies is 0: ")] != []
-
-
 def test_sigterm_ends_it_in_order_once_a_request_in_flight_is_answered(server: Server) -> None:
     """The init system stops the broker by SIGTERM: whoever is in the middle of a login gets an answer.
 
@@ -230,39 +218,6 @@ def test_a_killed_worker_is_replaced(unchanged: Server) -> None:
     os.kill(killed, signal.SIGKILL)
     until(lambda: len(unchanged.workers() - {killed}) == 2)
     assert unchanged.answers()
-
-
-@pytest.mark.slow
-def test_a_worker_that_cannot_start_takes_no_other_down(server: Server) -> None:
-    """A worker dies while an attribute map is half copied: the other serves on, and once it is whole both do."""
-    path = server.folder / "attribute_maps" / "wayf.yaml"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-100] + b"\n x: [")
-    killed, stays = sorted(server.workers())
-    os.kill(killed, signal.SIGKILL)
-    until(lambda: "exited with code 1" in server.log())
-    until(lambda: "worker_waits" in server.log())
-    assert stays in server.workers()
-    assert server.answers()
-    path.write_bytes(whole)
-    os.kill(stays, signal.SIGKILL)
-    until(server.answers)
-
-
-def test_a_reload_keeps_what_an_edit_has_broken(server: Server) -> None:
-    """The rest is in force by new workers, the broken party as it was before, and the log says so at level error."""
-    before = server.workers()
-    server.edit("metadata/hub.xml", "EntityDescriptor", "EntityDescription")
-    server.edit("broker.toml", "[contact]", '[idp]\ndisplay_name = {en = "Renamed", da = "Omdøbt"}\n\n[contact]')
-    server.running.send_signal(signal.SIGHUP)
-    until(lambda: not before & server.workers() and both(server))
-    assert "Renamed" in server.get("/saml/idp/metadata")[1]
-    until(lambda: told(server, "metadata_lost"))
-    lost = told(server, "metadata_lost")
-    assert {each["level"] for each in lost} == {"error"}
-    assert all("is as it was before its metadata broke: metadata/hub.xml: is no" in each["fault"] for each in lost)
-    status, notes = server.get("/readyz")
-    assert (status, "metadata/hub.xml" in json.loads(notes)["metadata"]) == (200, True)
 
 
 def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) -> None:
@@ -354,28 +309,3 @@ def test_no_header_moves_a_request_or_says_its_scheme(unchanged: Server, header:
             wire.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n\r\n".encode())
             assert wire.recv(1000).startswith(b"HTTP/1.1 " + status)
     assert "unexpected" not in unchanged.log()
-
-
-def test_the_server_tells_no_error_by_its_text(capfd: pytest.CaptureFixture[str]) -> None:
-    """What gunicorn would log of a failed request is its address, SAML message included, and a traceback."""
-    application_log.configure()
-    log = QuietLogger(Settings())
-    try:
-        int(f"of {CPR}")
-    except ValueError:
-        log.exception("Error handling request %s", f"/?cpr={CPR}")
-    out, err = capfd.readouterr()
-    assert (json.loads(out)["kind"], err) == ("ValueError", "")
-    assert CPR not in out
-
-
-def test_below_a_path_the_probe_finds_it(server: Server) -> None:
-    """A base_url with a path moves every address, the ones that systemd and monitoring ask included."""
-    server.edit("broker.toml", 'localhost:48080"\n', 'localhost:48080/broker"\nshared_origin = true\n')
-    server.running.send_signal(signal.SIGHUP)
-    until(lambda: '"event": "reloaded"' in server.log())
-    environ = {**os.environ, "BROKER_CONFIG": str(server.folder / "broker.toml")}
-    environ |= {"BROKER_SERVE__BIND": f"127.0.0.1:{server.port}"}
-    probe = [sys.executable, "-m", "broker.cli", "healthcheck"]
-    until(lambda: subprocess.run(probe, env=environ, capture_output=True, check=False).stdout == b"ready\n")
-    assert server.get("/readyz")[0] == 404

@@ -8,8 +8,7 @@ import pytest
 from broker.app.assembly import Parts, assemble
 from broker.app.findings import all_findings
 from broker.app.library_findings import findings
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import SetupFault
+from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCapability, SetupFault
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.observability.sealed_message_log import make_pair
 from broker.app.assembly import assemble
 from broker.app.findings import all_findings
 from broker.core.errors import ConfigurationFaults
@@ -60,15 +59,6 @@ def test_a_map_that_loses_what_is_demanded_is_a_fault(folder: Path, lost: str) -
     assert told.startswith(f"upstreams.nemid.attribute_map: oiosaml3.yaml has no row for {lost}: everybody")
 
 
-@pytest.mark.parametrize("profile", ["saml", "wayf"])
-def test_the_map_is_no_other_profiles(folder: Path, profile: str) -> None:
-    """Whoever reads NSIS levels by a profile that holds nobody to them would let in companies and any level."""
-    told = faults(folder, BROKER_UPSTREAMS__NEMID__PROFILE=profile)
-    where = "upstreams.nemid.attribute_map: "
-    (said,) = (each for each in told if each.startswith(where))
-    assert f"oiosaml3.yaml reads NSIS levels, which profile {profile} would hold nobody to" in said
-
-
 def test_metadata_without_a_key_is_found(folder: Path) -> None:
     """Nothing that NemLog-in says could be believed: it is left out, and everybody else logs in."""
     path = folder / "metadata" / "nemlogin.xml"
@@ -76,22 +66,6 @@ def test_metadata_without_a_key_is_found(folder: Path) -> None:
     environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
     told = all_findings(assemble(load(folder / "broker.toml", environ)))
     assert any(f"metadata/nemlogin.xml: {EID} has no signing key" in each for each in told)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "said"),
-    [
-        ("INSTITUTIONS", f'[{{"entity_id": "{EID}"}}]', "its CPR numbers count as not sent"),
-        ("MINIMUM", "low", "no more than a password"),
-        ("ASSURANCE_LEVEL", "true", "an older scale"),
-        ("CBC", "true", "cbc = true decrypts no assertion"),
-    ],
-)
-def test_what_makes_it_less_sure_is_a_finding(folder: Path, key: str, value: str, said: str) -> None:
-    """It works, and an administrator should have meant it."""
-    (told,) = findings(folder, **{f"BROKER_UPSTREAMS__NEMID__{key}": value})
-    assert told.startswith("upstreams.nemid: " if key != "MINIMUM" else "upstreams.nemid: minimum")
-    assert said in told
 
 
 @pytest.mark.parametrize("route", [DIRECT, {}])
@@ -112,28 +86,7 @@ def test_an_upstream_that_no_logout_reaches_is_a_finding(folder: Path, logout: s
     assert [each.startswith("upstreams.nemid: without a SingleLogoutService") for each in said] == [True] * told
 
 
-@pytest.mark.parametrize("key", ["MINIMUM", "ASSURANCE_LEVEL"])
-def test_its_keys_are_no_other_profiles(folder: Path, key: str) -> None:
+def test_its_minimum_is_no_other_profiles(folder: Path) -> None:
     """A minimum that another profile would not keep must not look as if it did."""
-    value = {"MINIMUM": "high", "ASSURANCE_LEVEL": "true"}[key]
-    (told,) = faults(folder, **{f"BROKER_UPSTREAMS__WAYF__{key}": value})
+    (told,) = faults(folder, BROKER_UPSTREAMS__WAYF__MINIMUM="high")
     assert "is for profile oiosaml3, not wayf" in told
-
-
-def test_a_log_without_messages_to_keep_is_a_finding(folder: Path, tmp_path: Path) -> None:
-    """Who believes that messages are kept, and has none kept, learns it before the authority asks."""
-    make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
-    log = {
-        "BROKER_MESSAGE_LOG__FOLDER": f"{tmp_path / 'log'}",
-        "BROKER_MESSAGE_LOG__PUBLIC_KEY": f"{tmp_path / 'public.pem'}",
-    }
-    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", **log}
-    said = all_findings(assemble(load(folder / "broker.toml", environ)))
-    assert [each for each in said if each.startswith("message_log keeps nothing")]
-    assert findings(folder, **log) == []
-
-
-def test_a_hint_is_for_no_hub_and_no_national_eid(folder: Path) -> None:
-    """A hub would pass it on to whoever answers; the national eID asks people for nothing of the kind."""
-    (told,) = faults(folder, BROKER_UPSTREAMS__WAYF__SUBJECT_HINT="true")
-    assert "is for profile saml, not wayf" in told

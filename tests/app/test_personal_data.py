@@ -16,13 +16,13 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import audit_operations, personal_data
 from broker.app.assembly import Parts, assemble, now
 from broker.app.personal_data import ForgottenFile, NoPerson, find_person, open_stored_data
+from broker.core import retention
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import compute_person_id_of_identifier
 from broker.core.ports import Kept, Key, lease_of
-from broker.core.retention import table
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from broker.use_cases.logout.sessions import Sessions
@@ -37,35 +37,43 @@ _ROWS: Final = "SELECT kind, grp, name, value FROM record"
 # Nothing of a person stands in these rows.
 NOBODYS: Final = frozenset(
     {
-        table.TRANSACTION_BEGUN,
-        table.LEASE,
-        table.TURN,
-        table.SETUP,
-        table.TRAIL_ANCHOR,
-        table.PERSON_KEYS,
-        table.STAFF_LOGIN,
-        table.STAFF_SESSION,
-        table.STAFF_SESSION_AT_MOST,
-        table.STAFF_BINDING,
+        retention.TRANSACTION_BEGUN,
+        retention.LEASE,
+        retention.TURN,
+        retention.SETUP,
+        retention.TRAIL_ANCHOR,
+        retention.PERSON_KEYS,
+        retention.STAFF_LOGIN,
+        retention.STAFF_SESSION,
+        retention.STAFF_SESSION_AT_MOST,
+        retention.STAFF_BINDING,
     }
 )
 # They end by themselves within a week, and list_remains names them.
 ENDS_SOON: Final = frozenset(
-    {table.ARRIVAL, table.LOGOUT, table.ENDED, table.CODE, table.CODES_ENDED, table.PIN_LINK, table.LIMIT}
+    {
+        retention.ARRIVAL,
+        retention.LOGOUT,
+        retention.ENDED,
+        retention.CODE,
+        retention.CODES_ENDED,
+        retention.PIN_LINK,
+        retention.LIMIT,
+    }
 )
 # A part of another row's record, or deleted with it.
 WITH_OTHERS: Final = frozenset(
     {
-        table.TRANSACTION_LEFT_ALONE,
-        table.TRANSACTION_DONE,
-        table.KNOWN_BROWSER,
-        table.RECEIPT,
-        table.PROOF,
-        table.DECLINED,
-        table.MAIL_SENT,
-        table.INDEX,
-        table.MAILBOX_INDEX,
-        table.TRAIL_KEY,
+        retention.TRANSACTION_LEFT_ALONE,
+        retention.TRANSACTION_DONE,
+        retention.KNOWN_BROWSER,
+        retention.RECEIPT,
+        retention.PROOF,
+        retention.DECLINED,
+        retention.MAIL_SENT,
+        retention.INDEX,
+        retention.MAILBOX_INDEX,
+        retention.TRAIL_KEY,
     }
 )
 KINDS: Final = {"person", "receipts", "proofs", "browsers", "mail", "session", "transaction", "reference"}
@@ -153,7 +161,7 @@ def test_a_borrower_that_became_another_persons_is_neither_shown_nor_deleted(liv
 def test_every_row_of_the_retention_table_is_deleted_or_ends_by_itself(lived_parts: Parts) -> None:
     """A row that is added is exported and deleted, or is named here."""
     found = {each.row for each in open_stored_data(lived_parts).list_records(asta(lived_parts))}
-    assert found == set(table.TABLE) - NOBODYS - ENDS_SOON - WITH_OTHERS
+    assert found == set(retention.TABLE) - NOBODYS - ENDS_SOON - WITH_OTHERS
 
 
 def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(lived_parts: Parts) -> None:
@@ -339,7 +347,7 @@ def test_a_line_that_was_cut_short_is_none(tmp_path: Path) -> None:
 
 def receipt() -> Receipt:
     """Give a consent of this moment."""
-    return Receipt("r", ReceiptEvent.GIVEN, now(), "da", "p", "d", "consent", ("gn",), "m", "s", None)
+    return Receipt("r", ReceiptEvent.GIVEN, now(), "da", "p", "d", "consent", ("gn",), "s", None)
 
 
 def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> None:

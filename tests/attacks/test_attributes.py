@@ -12,7 +12,7 @@ import pytest
 from broker.core.entities import Institution
 from broker.core.errors import AttributesRefused
 from broker.core.identity.accepted_text import TEXT_FAULTS
-from broker.core.identity.canonical_attributes import AttributeReading, WireAttribute, canonical
+from broker.core.identity.canonical_attributes import AttributeReading, WireAttribute, read_attributes
 from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,7 +32,7 @@ def read() -> Read:
 
     def reading(*sent: tuple[str, ...]) -> AttributeReading:
         wires = [WireAttribute(each[0], each[1:]) for each in sent]
-        return canonical(wires, shipped, university, date(2026, 11, 25))
+        return read_attributes(wires, shipped, university, date(2026, 11, 25))
 
     return reading
 

@@ -67,31 +67,11 @@ def test_the_names_of_the_site_are_written_in(run: Run) -> None:
     assert not {"cpr", "borrower_number"} & set(matched)
 
 
-def test_the_names_of_the_site_are_written_into_that_of_site_rules(run: Run) -> None:
-    """Its services and upstreams, and what a rule may look at."""
-    printed = run("--of", "policy-properties")
-    assert printed.exit_code == 0
-    rule = json.loads(printed.stdout)["items"]["properties"]
-    assert "my-loans" in rule["service"]["anyOf"][0]["enum"]
-    when = properties(printed, "WhenShape")
-    assert {"wayf", "nemid"} <= set(when["upstream"]["anyOf"][0]["enum"])
-    assert "eduPersonScopedAffiliation" in when
-    assert "cpr" in properties(printed, "RuleExpectShape")["never_releases"]["items"]["enum"]
-
-
 def test_without_a_configuration_any_name_will_do(run: Run) -> None:
     """The schema is the shipped one, and a line on standard error says why."""
     printed = run(configured=False)
     assert (printed.exit_code, json.loads(printed.stdout)) == (0, json_schema())
     assert printed.stderr == "any name will do: BROKER_CONFIG is not set\n"
-
-
-@pytest.mark.parametrize(("kind", "shape"), [("labels", "LabelShape"), ("page", "BlockShape"), ("faq", "EntryShape")])
-def test_the_other_kinds_of_files_have_one_too(run: Run, kind: str, shape: str) -> None:
-    """They name nothing of a site, so that nothing is missing without a configuration."""
-    printed = run("--of", kind, configured=False)
-    assert (printed.exit_code, printed.stderr) == (0, "")
-    assert shape in json.loads(printed.stdout)["$defs"]
 
 
 def test_a_kind_that_there_is_not_is_a_usage(run: Run) -> None:
@@ -120,41 +100,3 @@ def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Pat
     ]
     assert json.loads(paths[0].read_text()) == json.loads(run().stdout)
     assert not list(folder.glob("*/.*.new"))
-
-
-def test_a_draft_gets_those_of_the_policies(run: Run, folder: Path) -> None:
-    """Into the folder that is named, and nowhere else."""
-    draft = folder / "draft"
-    draft.mkdir()
-    printed = run("--into", str(draft))
-    names = ["policy.schema.json", "services.schema.json", "policy_properties.schema.json"]
-    assert printed.stdout == "".join(f"written: {draft / name}\n" for name in names)
-    assert {path.name for path in draft.iterdir()} == set(names)
-    assert json.loads((draft / "policy.schema.json").read_text()) == json.loads(run().stdout)
-
-
-def test_where_nothing_is_configured_nothing_is_written(run: Run) -> None:
-    """The sentence says what to set."""
-    refused = run("--write", configured=False)
-    assert (refused.exit_code, refused.stdout) == (78, "")
-    assert refused.stderr.startswith("BROKER_CONFIG: is not set")
-
-
-def test_a_folder_that_cannot_be_written_is_named(run: Run, folder: Path) -> None:
-    """In a sentence, and what lay there stays."""
-    (folder / "policies" / ".policy.schema.json.new").mkdir()
-    refused = run("--write")
-    assert (refused.exit_code, refused.stdout) == (78, "")
-    assert refused.stderr.endswith("/policies/.policy.schema.json.new: cannot be used: Is a directory\n")
-    assert json.loads((folder / "policies" / "policy.schema.json").read_text()) == json_schema()
-
-
-def test_policies_at_fault_leave_their_categories_out(run: Run, folder: Path) -> None:
-    """The editor that would help to mend them has the other names."""
-    path = folder / "policies" / "student.yaml"
-    path.write_text(path.read_text().replace("precedence", "precedense"))
-    printed = run()
-    assert printed.exit_code == 0
-    assert printed.stderr == "without categories: the policies have faults (broker policy check tells which)\n"
-    assert properties(printed, "BorrowerShape")["category"]["anyOf"][0]["enum"] == ["TEMP"]  # of broker.toml
-    assert "my-loans" in json.loads(printed.stdout)["properties"]["release"]["properties"]

@@ -13,7 +13,7 @@ from lxml import etree
 from broker.adapters.saml.metadata.entity_attributes import REQ, subject_id_req
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.person_id import MINTED, PAIRWISE, SUBJECT, minted, withheld_because
+from broker.core.identity.person_id import MINTED, PAIRWISE, SUBJECT, compute_service_ids, find_withholding_reason
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
@@ -37,10 +37,10 @@ FOREIGN = (
 @pytest.mark.profile(30)
 def test_row_30_one_person_two_services() -> None:
     """The same subject-id at both, another pairwise-id at each; both well-formed, small letters, our scope."""
-    loans, printing = minted(NAMING, "p1", LOANS), minted(NAMING, "p1", PRINT)
+    loans, printing = compute_service_ids(NAMING, "p1", LOANS), compute_service_ids(NAMING, "p1", PRINT)
     assert loans[SUBJECT] == printing[SUBJECT]
     assert loans[PAIRWISE] != printing[PAIRWISE]
-    every = {*loans.values(), *printing.values(), *minted(NAMING, "p2", LOANS).values()}
+    every = {*loans.values(), *printing.values(), *compute_service_ids(NAMING, "p2", LOANS).values()}
     assert len(every) == 5
     for each in every:
         assert SYNTAX.fullmatch(each)
@@ -51,9 +51,9 @@ def test_row_30_one_person_two_services() -> None:
 @pytest.mark.profile(30)
 def test_row_30_without_the_key_nobody_can_make_one() -> None:
     """Another key gives other ids; without a scope there are none."""
-    other = minted(replace(NAMING, key=b"o" * 32), "p1", LOANS)
-    assert set(other.values()).isdisjoint(minted(NAMING, "p1", LOANS).values())
-    assert minted(NAMING, "p1", replace(LOANS, scope=None)) == {}
+    other = compute_service_ids(replace(NAMING, key=b"o" * 32), "p1", LOANS)
+    assert set(other.values()).isdisjoint(compute_service_ids(NAMING, "p1", LOANS).values())
+    assert compute_service_ids(NAMING, "p1", replace(LOANS, scope=None)) == {}
 
 
 @pytest.mark.profile(30)
@@ -73,8 +73,8 @@ def test_row_30_without_the_key_nobody_can_make_one() -> None:
 def test_row_30_what_a_service_wants_takes_away(wanted: str | None, listed: set[str], leaving: set[str]) -> None:
     """Released as the policy says: nothing that is not listed ever leaves, and never more than is wanted."""
     service = replace(LOANS, subject_id_req=wanted)
-    assert {name for name in listed if withheld_because(name, service, listed) is None} == leaving
-    assert {withheld_because(name, replace(service, scope=None), listed) for name in listed} == {"no_scope"}
+    assert {name for name in listed if find_withholding_reason(name, service, listed) is None} == leaving
+    assert {find_withholding_reason(name, replace(service, scope=None), listed) for name in listed} == {"no_scope"}
 
 
 @pytest.mark.profile(30)

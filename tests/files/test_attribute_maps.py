@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.canonical_attributes import OURS, wire
+from broker.core.identity.canonical_attributes import OURS, find_outgoing_row
 from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def test_the_library_gets_number_and_cpr_as_it_reads_them() -> None:
     Source: docs/reference/design.md#5.
     """
     library = SHIPPED.maps["library"]
-    number, cpr = wire(library, "borrower_number"), wire(library, "cpr")
+    number, cpr = find_outgoing_row(library, "borrower_number"), find_outgoing_row(library, "cpr")
     assert number is not None
     assert cpr is not None
     assert (number.wire, number.friendly_name) == ("urn:oid:0.9.2342.19200300.100.1.1", "uid")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import strategies as st
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.consent import Question, receipt
+from broker.core.consent.consent import Question, make_receipt
 from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import AUTHN_FAILED
@@ -83,7 +83,7 @@ def transactions(draw: st.DrawFn) -> tuple[Transaction, Decision]:
         "ask" if decision.release.legal_basis == "consent" else "inform",
         disclose(decision, SERVICE, "acs", Controller(WORDS)),
     )
-    answer = receipt(
+    answer = make_receipt(
         "r", asked, draw(st.booleans()), remembered_for=None, person="p", language="da", hmacs=PSEUDONYMS, now=NOW
     )
     return replace(made, receipt=answer), decision

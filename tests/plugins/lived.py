@@ -36,6 +36,7 @@ from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.rate_limits import Limits
 from broker.use_cases.records import Records
+from broker.use_cases.register_look_ups import LookUpRequests
 from broker.use_cases.transactions import Transactions
 from tests.plugins.stored_receipts import file_receipt, keep_proof
 
@@ -123,16 +124,16 @@ class Life:
         wanted = WantedBorrower(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
         due = now() + timedelta(days=1)
         pending = Enrolment(f"e-{self.who.number}", EnrolmentState.PENDING, now(), wanted, next_attempt=due)
-        look_ups = self.parts.enrolment_ports.look_ups
-        assert look_ups
-        requests = replace(look_ups, refresh_after=timedelta(0))
+        requests = LookUpRequests(timedelta(0), now)
         borrower = Borrower(self.who.number, "STUD")
-        requests.persons.change(
+        persons = self.parts.enrolment_ports.persons
+        persons.change(
             self.id,
             lambda record: record.end_look_up(None, now()).confirm_borrower(borrower, now()).with_enrolment(pending),
             now(),
         )
-        requests.request(self.id, self.who.cpr, self.who.number, RegisterRule())
+        cpr, number, rule = self.who.cpr, self.who.number, RegisterRule()
+        persons.change(self.id, lambda record: requests.add_look_up(record, cpr, number, rule), now())
 
     def get_pins(self) -> None:
         """Be mailed a PIN link, and notices that were sent and that wait."""
@@ -158,7 +159,6 @@ class Life:
                 "digest",
                 "consent",
                 ("gn",),
-                "material",
                 "shown",
                 None,
             )

@@ -9,12 +9,12 @@ from typing import Any
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
+from broker.core.borrowers.library_system import ALL_CAPABILITIES
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.entities import Text
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.borrower_leases import BorrowerLeases
+from broker.use_cases.borrowers.guarded_library import BorrowerLeases
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.person_records import PersonRecords

@@ -6,7 +6,7 @@ python -m tests.plugins.privacy_table
 from pathlib import Path
 from typing import Final
 
-from broker.core.retention.table import TABLE
+from broker.core.retention import TABLE
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "privacy.md"
 BEGIN: Final = '<a id="table"></a>\n\n'

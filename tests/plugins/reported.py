@@ -9,7 +9,7 @@ from typing import Final
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.policy_analysis.plays import Trial
 from broker.core.policy_analysis.sources import Site, sources_of
-from broker.core.report.missing_answers import LibraryAnswers, ReceiverAnswers
+from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
 from broker.core.report.what_leaves import what_leaves
 from broker.files import attribute_maps
@@ -43,10 +43,7 @@ ANSWERS: Final = LibraryAnswers(
     email="help@library.example",
     officer="dpo@library.example",
     joint_controllers=Text("none", "ingen"),
-    services={
-        "my-loans": ReceiverAnswers(DATED, (), None),
-        "myprint": ReceiverAnswers(DATED, ("US",), Text(f"ground {NASTY}", "grundlag")),
-    },
+    receivers={"my-loans": DATED, "myprint": Text(f"one year; in the US on the ground {NASTY}", "et år")},
 )
 
 

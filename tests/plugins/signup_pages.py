@@ -15,14 +15,12 @@ from broker.core.entities import Text
 BASE: Final = "https://login.library.example"
 LIBRARY: Final = Text("AU Library", "AU Library")
 STATEMENT: Final = "https://was.digst.dk/library-example"
-LINKS: Final = {
-    name: Text(f"https://library.example/en/{name}", f"https://library.example/{name}")
-    for name in sign_up_questions.LINKS
-}
+NAMES: Final = ("service_locations", "my_loans", "search_engine", "subject_guides", "databases", "faq_hospital_da")
+LINKS: Final = {name: Text(f"https://library.example/en/{name}", f"https://library.example/{name}") for name in NAMES}
 SETTING: Final = SignUp(
     university="wayf",
     national_eid="nemid",
-    eid_name="MitID",
+    eid_name=Text("MitID", "MitID"),
     library=LIBRARY,
     services={"my-loans": Text("My loans", "Mine lån"), "myprint": Text("MyPrint", "MyPrint")},
     links=LINKS,

@@ -17,8 +17,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import ALL_CAPABILITIES, ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
@@ -30,12 +29,11 @@ from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.enrolment.worker import EnrolmentWorker
+from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.records import Records
-from broker.use_cases.register_look_ups import LookUpRequests
 
 CPR = "0101990000"
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
@@ -257,7 +255,6 @@ class World:
         letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         self.letters = letters
         self.persons = PersonRecords(self.store, hmacs)
-        look_ups = LookUpRequests(self.persons, None, clock)
         codes = MailedCodes(self.store, hmacs, clock)
         self.outbox = MailOutbox(self.store, hmacs, self.post, clock)
         categories = lambda: frozenset({"STUD", "PRIV"})  # noqa: E731
@@ -267,7 +264,6 @@ class World:
             self.persons,
             hmacs,
             clock,
-            look_ups,
             draft_welcome_mail=mails.draft_welcome_mail,
             draft_match_notice=mails.draft_match_notice,
         )
@@ -281,9 +277,9 @@ class World:
         return compute_person_id_of_borrower(self.ports.hmacs, number)
 
     @property
-    def worker(self) -> EnrolmentWorker:
+    def worker(self) -> PersonWorker:
         """Give a worker."""
-        return EnrolmentWorker(self.ports)
+        return PersonWorker(self.ports)
 
     @property
     def finder(self) -> BorrowerFinder:

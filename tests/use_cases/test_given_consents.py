@@ -61,7 +61,7 @@ def answered(choices: GivenConsents) -> Given:
         until = at + timedelta(days=365) if remember else None
         names = ("sn", "cpr", "mail", "title")
         record_id = sha256(f"{person} {service} {at}".encode()).hexdigest()[:32]
-        made = Receipt(record_id, event, at, "da", group, "d" * 64, basis, names, "m", "s", until, ("mail",))
+        made = Receipt(record_id, event, at, "da", group, "d" * 64, basis, names, "s", until, ("mail",))
         file_receipt(choices.persons.store, person, service, replace(made, optional=("mail", "title")), at)
         return made
 
@@ -156,16 +156,6 @@ def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answe
         (found,) = choices.list_all(ASTA, at)
         assert found.latest.event is ReceiptEvent.WITHDRAWN
         assert len(found.receipts) == 2 * (round_ + 1)
-
-
-def test_a_consent_given_after_a_withdrawal_counts(choices: GivenConsents, answered: Given) -> None:
-    """Changing one's mind again is possible, and the second consent can be withdrawn too."""
-    answered(ASTA, remember=True)
-    choices.take_back(ASTA, "my-loans", "da", NOW)
-    answered(ASTA, at=LATER, remember=True)
-    assert choices.list_all(ASTA, LATER)[0].remembered(LATER) is not None
-    assert choices.take_back(ASTA, "my-loans", "da", LATER) is not None
-    assert choices.list_all(ASTA, LATER)[0].latest.event is ReceiptEvent.WITHDRAWN
 
 
 def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: Given) -> None:

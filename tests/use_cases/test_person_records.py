@@ -40,20 +40,6 @@ def test_a_first_change_makes_the_record(persons: PersonRecords) -> None:
     assert persons.read("anna", NOW + timedelta(days=731)) is None
 
 
-def test_a_change_of_nothing_writes_nothing(persons: PersonRecords) -> None:
-    """A second login on one day leaves the record as it is."""
-    first = persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
-    later = NOW + timedelta(hours=3)
-    assert first
-    assert persons.change("anna", lambda person: person.mark_seen(later), later) == first
-
-
-def test_a_change_of_nothing_makes_no_record(persons: PersonRecords) -> None:
-    """A worker that comes late does not make a deleted person again."""
-    assert persons.change("anna", lambda person: person.mark_seen(NOW), NOW) is None
-    assert persons.read("anna", NOW) is None
-
-
 def test_two_writers_lose_nothing(persons: PersonRecords) -> None:
     """A writer whose record is out of date is asked again on what the other wrote."""
     read = persons.change(
@@ -107,7 +93,7 @@ def test_a_dropped_person_is_gone(persons: PersonRecords) -> None:
 def consent(record_id: str, at: datetime, *, remembered: bool = False) -> Receipt:
     """Give a consent."""
     until = at + timedelta(days=365) if remembered else None
-    return Receipt(record_id, ReceiptEvent.GIVEN, at, "da", "p", "d", "consent", ("sn",), "m", "s", until)
+    return Receipt(record_id, ReceiptEvent.GIVEN, at, "da", "p", "d", "consent", ("sn",), "s", until)
 
 
 def kaldemail(at: datetime, address: str = "nurse@auh.rm.dk", days: int = 365) -> Proved:
@@ -253,7 +239,7 @@ from broker.use_cases.person_records import PersonRecords
 now = datetime.fromisoformat(sys.argv[3])
 persons = PersonRecords(open_store(sys.argv[1], Path(sys.argv[2])), LookupHmacs("k", b"key"))
 for number in range(10_000):
-    made = Receipt(str(number), ReceiptEvent.GIVEN, now, "da", "p", "d", "consent", ("sn",), "m", "s", None)
+    made = Receipt(str(number), ReceiptEvent.GIVEN, now, "da", "p", "d", "consent", ("sn",), "s", None)
     persons.change(f"p{number}", lambda record: record.add_receipt("my-loans", made, now), now)
     print(number, flush=True)
 """

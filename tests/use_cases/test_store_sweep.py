@@ -8,7 +8,7 @@ import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore, prepare
 from broker.core.ports import Kept, Key
-from broker.use_cases.store_sweep import StoreSweep
+from broker.use_cases.worker_loop import StoreSweep
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

@@ -5,13 +5,41 @@ from datetime import UTC, datetime
 
 import pytest
 
-from broker.demo.alma.simulated_alma import Simulation
 from broker.demo.check import persona_check
 from broker.demo.check.persona_check import PersonaReport
+from broker.demo.circulation.machine_server import TERMINALS, serve_machines
+from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
+from broker.demo.run import demo_library
 from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.demo_library import DemoLibrary
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
+from tests.plugins.simulated_alma import registered_users, simulated_alma
+from tests.plugins.simulated_alma.administration import Administration, ApiKey
+from tests.plugins.simulated_alma.alma_desk import AlmaDesk
+from tests.plugins.simulated_alma.sip2_session import Sip2Session
+
+TABLE = """\
+[library]
+system = "alma"
+mode = "live"
+url = "http://127.0.0.1:{patrons}"
+api_key = "{secret}"
+external_id = "SIS"
+cpr_identifier_type = "CPR"
+card_number = "cpr"
+user_name_identifier_type = "INST_ID"
+desk_categories = ["TEMP"]
+pin_categories = ["TEMP"]
+
+# A PIN is tried as a machine tries it: no call of Alma's says whether it is right.
+[library.sip2]
+host = "127.0.0.1"
+port = {sip2}
+login = "{login}"
+password = "{password}"
+"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -23,9 +51,27 @@ WALKED = ("asta", "karla", "jens", "per", "otto", "otto-left", "vera")
 @pytest.fixture(name="demo", scope="module")
 def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("alma") / "demo"
-    setting = write(folder, Ports(free_base()), datetime.now(UTC), system="alma")
-    with running(setting) as found:
+    setting = write(folder, Ports(free_base()), datetime.now(UTC))
+    ports = setting.ports
+    values = {"secret": demo_library.CLIENT_SECRET, "patrons": ports.number("patrons")}
+    written = setting.config.read_text(encoding="utf-8")
+    ((login, password),) = TERMINALS.items()
+    alma = TABLE.format(**values, sip2=ports.number("sip2"), login=login, password=password)
+    koha = demo_library.TABLE.format(**values)
+    assert koha in written
+    setting.config.write_text(written.replace(koha, alma), encoding="utf-8")
+    with running(setting, simulate_alma) as found:
         yield found
+
+
+def simulate_alma(people: Sequence[Persona]) -> DemoLibrary:
+    """Return an Alma with the borrowers of ``people`` that staff have registered."""
+    app = simulated_alma.create_app(administration=Administration(keys={demo_library.CLIENT_SECRET: ApiKey()}))
+    alma: simulated_alma.Simulation = app.extensions["alma"]
+    registered_users.register(alma.users, demo_library.seeds(people))
+    desk = AlmaDesk(alma.users, alma.loans)
+    demo_library.lend_to_personas(desk)
+    return DemoLibrary(app, desk, lambda port: serve_machines(lambda: Sip2Session(desk, TERMINALS), port))
 
 
 @pytest.fixture(name="reports", scope="module")
@@ -46,16 +92,14 @@ def test_personas_end_as_with_a_koha_and_no_letter_is_almas(demo: Running, repor
         "lowered",
         "unchanged",
     ]
-    alma = demo.system
-    assert isinstance(alma, Simulation)
+    alma: simulated_alma.Simulation = demo.library.app.extensions["alma"]
     assert alma.users.pin_letters == []
 
 
 @pytest.mark.usefixtures("reports")
 def test_a_borrower_of_the_broker_is_an_external_user_with_typed_identifiers(demo: Running) -> None:
     """Whom the broker made has a primary id of its own series, and the CPR number as typed identifiers only."""
-    alma = demo.system
-    assert isinstance(alma, Simulation)
+    alma: simulated_alma.Simulation = demo.library.app.extensions["alma"]
     cpr = persona("asta").cpr or ""
     row = alma.users.read(cpr, "CPR")
     assert row["account_type"] == "EXTERNAL"

@@ -2,9 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +10,10 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import audit_operations, readiness
 from broker.core.login.transaction import Transaction
 from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import Setting
 from broker.use_cases.records import Reads
 from broker.use_cases.transactions import Transactions
-from tests.plugins.house import Clock, House, mark, standing
+from tests.plugins.house import House, mark
 
-STORE = "BROKER_STORE__URL"
 LOOP = {"enrolment_made"}  # written by the worker, before or after the request's next line
 
 
@@ -165,22 +160,3 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
     )
     assert audit_operations.verified(house.parts).findings == []
     assert _events(house)[-1] == "person_erased"
-
-
-def test_machines_with_one_redis_have_each_their_own_trail(
-    setting: Setting, tmp_path: Path, clock: Clock, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the store remembers of the one's lines is not missing, nor another, on the other's disk."""
-    with ExitStack() as stack:
-        houses = []
-        for name in ("one", "two"):
-            monkeypatch.setattr("platform.node", lambda name=name: name)
-            (tmp_path / name).mkdir()
-            houses.append(stack.enter_context(standing(setting, tmp_path / name, clock, {STORE: redis_url})))
-            clock.ahead += timedelta(minutes=1)  # their first lines differ
-        for house in houses:
-            assert mark(house.person().log_in("mia"))[0] == "refuse"
-        remembered = [_trail(house).anchors.links(clock.now()) for house in houses]
-        assert [list(each) for each in remembered] == [[2], [2]]
-        assert remembered[0] != remembered[1]
-        assert [audit_operations.verified(house.parts).findings for house in houses] == [[], []]

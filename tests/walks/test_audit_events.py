@@ -1,7 +1,6 @@
 """What the audit trail must not leave out, nor say twice: tries that failed, acts of staff, logouts from upstream."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,27 +90,6 @@ def test_a_refusal_names_the_line_that_decided(
     assert ("Ingen regel passer." in shown) is (rule is None)
 
 
-def test_an_offer_is_answered_once(house: House) -> None:
-    """The form sent again, or the other answer after Back, changes nothing and is not said to have."""
-    person = house.person()
-    page = person.sign_up("jens", "student")
-    assert mark(page)[0] == "upgrade"
-    fields = form(page)[1]
-    for answer in ("yes", "no", "yes"):
-        person.post(page.request.path, {**fields, "answer": answer})
-    told = [each["event"] for each in _lines(house) if str(each["event"]).startswith("upgrade_")]
-    assert told == ["upgrade_accepted"]
-
-
-def test_a_logout_from_upstream_is_its_person_s(house: House) -> None:
-    """Who is logged out is on the trail as theirs, whoever began it."""
-    leaver = Leaver(house, house.person())
-    (number,) = house.landing(leaver.person.agree(leaver.page())).attributes["uid"]
-    asked = leaver.follow(leaver.get(leaver.hub_request(leaver.hub[-1])))
-    leaver.press(asked, "scope=none")
-    assert "logout_partial" in {each["event"] for each in audit_operations.events(house.parts, borrower=number)}
-
-
 def _ends(house: House) -> list[tuple[str, int | None, str | None]]:
     """Give kind, count and reason of every end of a logout."""
     ends = {"logout_done", "logout_partial"}
@@ -130,15 +108,6 @@ def test_a_logout_that_leaves_something_open_is_told_once_by_the_page_that_says_
         leaver.get(page.request.path)
         leaver.press(page, "back=1")
     assert len(_ends(house)) == 1
-
-
-def test_a_logout_that_is_answered_at_once_is_told_once(house: House) -> None:
-    """As partial, for the upstream could not be asked; and one that names no session says so: nothing was ended."""
-    leaver = Leaver(house, Person(house, house.app.test_client(use_cookies=False)))
-    known = Leaver(house, house.person()).log_in()
-    for session in (known, replace(known, index="_nobody")):
-        leaver.get(leaver.request("my-loans", session))
-    assert _ends(house) == [("logout_partial", 0, None), ("logout_done", 0, "no_session")]
 
 
 def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) -> None:

@@ -105,25 +105,6 @@ def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []
 
 
-def test_all_cases_of_a_reason_are_tried_again(house: House, staff: Staff, pair: tuple[str, str]) -> None:
-    """After a correction that concerns many."""
-    code = refused(house)
-    reason = shown(staff, code)["reason"]
-    house.koha.patrons.merge(int(pair[0]), int(pair[1]))
-    assert staff("enrolments", "retry", "--all", "unheard_of").stdout == "0 are tried again\n"
-    assert staff("enrolments", "retry", "--all", reason).stdout == "1 are tried again\n"
-    house.until(lambda: shown(staff, code)["state"] == "done", "the account was made")
-
-
-def test_a_code_without_an_enrolment_says_what_its_page_was(house: House, staff: Staff) -> None:
-    """Time, reason and what staff do, so that the caller is helped all the same."""
-    person = house.person()
-    page = person.agree(person.log_in("asta"), answer="no")
-    described = json.loads(staff("person", "show", reference(page), "--json").stdout)
-    assert described["page_reason"] == "consent_refused"
-    assert described["action"].startswith("Nothing.")
-
-
 def test_the_code_of_a_page_that_waits_names_the_enrolment(house: House, staff: Staff) -> None:
     """With the library system's own answer; it goes on by itself."""
     person = house.person()

@@ -1,11 +1,9 @@
 """Forgetting a person on the audit trail: whatever they logged in by, and whether or not they have a borrower."""
 
-import json
 from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner
-from werkzeug.test import TestResponse
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import audit_operations
@@ -34,11 +32,6 @@ def _keys(house: House) -> int:
     return len(list(house.parts.store.list("audit", None, house.clock.now())))
 
 
-def _of_wayf(house: House, name: str) -> TestResponse:
-    person = house.person()
-    return person.agree(person.log_in(name))
-
-
 @pytest.mark.parametrize("userid", ["karla.dam", "temp.tove"])
 def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(house: House, userid: str) -> None:
     """With a CPR number in the library system and without: their link is the account's own, and holds no number."""
@@ -51,34 +44,6 @@ def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(house: House, useri
     assert audit_operations.verified(house.parts).findings == []
 
 
-def test_the_same_person_by_pin_and_by_upstream_is_forgotten_at_once(house: House) -> None:
-    """Both ways in lead to one person, or to two whose CPR is one."""
-    landed = house.landing(_of_wayf(house, "karla"))
-    (number,) = landed.attributes["uid"]
-    _by_pin(house, "karla.dam")
-    assert [each["event"] for each in audit_operations.events(house.parts, borrower=number)].count("released") == 2
-    audit_operations.erased(house.parts, borrower=number)
-    assert _keys(house) == 0
-
-
-def test_who_has_no_borrower_is_forgotten_by_a_page_s_reference(house: House) -> None:
-    """Every event of that person goes, those of other logins too, and nobody else's."""
-    for _ in range(2):
-        (mine,) = house.landing(_of_wayf(house, "asta")).attributes["uid"]
-    house.at_rest()  # and on the trail
-    theirs = _number(house, "karla.dam")
-    _by_pin(house, "karla.dam")
-    other = audit_operations.events(house.parts, borrower=theirs)
-    references = list(
-        dict.fromkeys(str(each.get("reference")) for each in audit_operations.events(house.parts, borrower=mine))
-    )
-    asked = [each for each in references if each != "None"]
-    assert audit_operations.erased(house.parts, reference=f" {asked[0].lower()} ") >= 1
-    assert all(audit_operations.events(house.parts, reference=each) == () for each in asked)
-    assert audit_operations.events(house.parts, borrower=mine) == ()
-    assert audit_operations.events(house.parts, borrower=theirs) == other
-
-
 @pytest.fixture
 def run(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """Run a command over the broker of the test."""
@@ -89,20 +54,6 @@ def run(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[in
         return result.exit_code, result.stdout, result.stderr
 
     return ran
-
-
-def test_the_commands_say_what_they_did(house: House, run: Callable[..., tuple[int, str, str]]) -> None:
-    """Shown, forgotten, forgotten already, and well all along; exit 1 where there was nothing to forget."""
-    number = _number(house, "karla.dam")
-    _by_pin(house, "karla.dam")
-    shown = json.loads(run("show", "--borrower", number, "--json")[1])
-    assert {each["event"] for each in shown} == {"decided", "pin_verified", "consent_given", "released"}
-    assert run("erase", "--borrower", number)[:2] == (0, "1 keys deleted; running workers forget theirs within 5 min\n")
-    code, _, said = run("erase", "--borrower", number)
-    assert (code, said.strip()) == (1, "Error: nothing to forget: no key of this person's is kept")
-    assert run("erase")[0] == run("show", "--borrower", number, "--reference", "BCDFGHJK")[0] == 2
-    code, said, _ = run("verify", "--json")
-    assert (code, json.loads(said)["findings"]) == (0, [])
 
 
 def test_a_trail_that_was_cut_is_found_accepted_and_goes_on(

@@ -83,7 +83,9 @@ def filled(ports: Ports) -> str:
         text, count = re.subn(f'"{FILL_IN}: {asked}[^"]*"', f'"{answer}"', text)
         assert count == 1, asked
     assert FILL_IN not in text.split("base_url", 1)[1]
-    text = re.sub("# ([a-z_]+ = .*https://library.example.*)", r"\1", text.replace("# [places]", "[places]"))
+    text = re.sub(
+        "# ([a-z_]+ = .*https://library.example.*)", r"\1", re.sub(r"# (\[(places|sign_up.links)\])", r"\1", text)
+    )
     text = text.replace("https://wayf.wayf.dk", HUB).replace('mode = "frozen"', 'mode = "live"')
     return text.replace('"127.0.0.1:8000"', f'"127.0.0.1:{ports.number("broker")}"')
 

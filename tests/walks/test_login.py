@@ -1,6 +1,5 @@
 """Whole logins: service, broker, hub, library system and mail server, over real messages."""
 
-from datetime import timedelta
 from email.utils import parseaddr
 
 import pytest
@@ -11,7 +10,6 @@ from tests.plugins.house import House, form, found, mark
 from tests.plugins.pin_pages import link_in
 
 MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
-REFUSED = [each for each in PERSONAS if each.plain and not each.expect.isupper()]
 
 
 def way(name: str) -> str:
@@ -31,30 +29,6 @@ def test_a_person_with_a_borrower_lands(house: House, name: str) -> None:
     cpr = persona(name).attributes["schacPersonalUniqueID"][0][-10:]
     spellings = {cpr, f"{cpr[:6]}-{cpr[6:]}"}
     assert len([each for each in house.koha.patrons.rows() if {each["userid"], each["cardnumber"]} & spellings]) == 1
-
-
-@pytest.mark.parametrize("name", [each.name for each in REFUSED])
-def test_a_person_who_may_not_borrow_hears_why(house: House, name: str) -> None:
-    """Each other persona meets a page with the reason, can return to the service, and leaves no borrower behind."""
-    before = len(house.koha.patrons.rows())
-    person = house.person()
-    page = person.log_in(name, way(name))
-    if mark(page)[0] == "ask":
-        page = person.agree(page)
-    assert mark(page) == ("refuse", persona(name).expect)
-    assert page.status_code == 403
-    assert len(house.koha.patrons.rows()) == before
-    landing = house.landing(page)
-    assert (landing.status, dict(landing.attributes)) == ("Responder / RequestDenied", {})
-
-
-def test_logging_in_twice_is_one_borrower(house: House) -> None:
-    """The second login asks again (nothing was remembered) and finds the borrower of the first."""
-    numbers = set()
-    for _ in range(2):
-        person = house.person()
-        numbers.add(house.landing(person.agree(person.log_in("asta"))).attributes["uid"][0])
-    assert len(numbers) == 1
 
 
 def test_two_affiliations_are_one_borrower(house: House) -> None:
@@ -83,17 +57,6 @@ def test_who_has_left_is_told_that_the_category_fell_before_the_service_is_answe
     assert landing.attributes["uid"]
     assert house.landing(person.get(sent.location)).attributes == landing.attributes
     assert not person.agree(person.log_in("otto-left")).location  # later logins go straight on
-
-
-def test_a_remembered_answer_is_not_asked_again(house: House) -> None:
-    """With the box ticked, the next login goes straight through."""
-    person = house.person()
-    first = house.landing(person.agree(person.log_in("asta"), remember=True))
-    page = house.person().log_in("asta")
-    assert mark(page)[0] == "issue"
-    again = house.landing(page)
-    assert again.attributes == first.attributes
-    assert again.name_id == first.name_id
 
 
 def test_declining_sends_nothing(house: House) -> None:
@@ -145,15 +108,6 @@ def test_a_new_borrower_chooses_a_pin_behind_the_welcome_mail(house: House) -> N
     assert proven["patron_id"] == int(number)
 
 
-def test_a_borrower_of_the_desk_keeps_pin_and_card(house: House) -> None:
-    """Whom the desk registered gets no new PIN, no mail and no second account."""
-    person = house.person()
-    house.landing(person.agree(person.log_in("karla")))
-    house.at_rest()
-    assert house.koha.patrons.proven("111102-4568", "4071") is not None
-    assert house.mailbox.mails() == ()
-
-
 def test_a_library_that_is_down_gets_the_request_later(house: House) -> None:
     """The page says the account is on its way; once the library answers, the same login lands."""
     house.koha.faults.down = True
@@ -168,16 +122,6 @@ def test_a_library_that_is_down_gets_the_request_later(house: House) -> None:
     assert house.landing(person.get(waits)).status == "Success"
 
 
-def test_a_transaction_lives_thirty_minutes(house: House) -> None:
-    """An answer after half an hour meets a page that says so, and nothing is made."""
-    person = house.person()
-    page = person.log_in("asta")
-    house.clock.ahead = timedelta(minutes=31)
-    late = person.get(page.request.path)
-    assert late.status_code == 410
-    assert mark(late) == ("error", "transaction_gone")
-
-
 def test_services_that_need_or_do_without_a_borrower(house: House) -> None:
     """MyPrint sends who has no account to sign up; e-resources make and need none."""
     before = len(house.koha.patrons.rows())
@@ -188,13 +132,6 @@ def test_services_that_need_or_do_without_a_borrower(house: House) -> None:
     assert "uid" not in landing.attributes
     assert len(house.koha.patrons.rows()) == before
     assert mark(house.person().log_in("eva", "nemid", "e-resources"))[0] == "refuse"
-
-
-@pytest.mark.profile(27)
-def test_a_passive_request_shows_no_page(house: House) -> None:
-    """IsPassive with several ways open is answered NoPassive at once."""
-    page = house.person().ask(passive=True)
-    assert house.landing(page).status == "Responder / NoPassive"
 
 
 @pytest.mark.profile(19)
@@ -209,17 +146,3 @@ def _cancelled(house: House) -> TestResponse:
     person = house.person()
     arrived = person.deliver(*house.answer(person.choose(person.ask()), None))
     return person.get(arrived.location)
-
-
-@pytest.mark.profile(30)
-def test_persistent_ids_differ_by_service_and_not_by_login(house: House) -> None:
-    """The NameID is the person's own at each service and links nothing across services."""
-    ids: dict[str, set[str | None]] = {}
-    for service in ("my-loans", "e-resources", "my-loans"):
-        person = house.person()
-        page = person.log_in("asta", service=service)
-        ids.setdefault(service, set()).add(
-            house.landing(person.agree(page) if mark(page)[0] == "ask" else page).name_id
-        )
-    assert len(ids["my-loans"]) == 1
-    assert ids["my-loans"] != ids["e-resources"]

@@ -6,18 +6,15 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import http_bindings
-from broker.core.entities import EMAIL
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back
-from tests.plugins.house import Clock, House, form, mark, standing
+from tests.plugins.house import Clock, House, mark, standing
 from tests.plugins.policing import WHY, entry, policies
-from tests.plugins.saml_parties import Change, add, at
+from tests.plugins.saml_parties import Change, at
 
 pytestmark = pytest.mark.server
 
 MAIL: Final = "saml:Assertion/saml:AttributeStatement/saml:Attribute[@Name='urn:oid:0.9.2342.19200300.100.1.3']"
-BY_MAIL: Final = '<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:1.1:nameid-format:{}"/>'
 
 
 @pytest.fixture(scope="module")
@@ -59,38 +56,9 @@ def test_the_address_is_shown_and_is_the_nameid(knowing: House) -> None:
     assert "mail" not in landing.attributes
 
 
-def test_another_address_asks_again(knowing: House) -> None:
-    """A remembered answer was for the address that was shown."""
-    for address, step in [("bo@au.dk", "ask"), ("bo@post.au.dk", "ask")]:
-        person = knowing.person()
-        page = come_back(person, ask(person, TO_AU), "asta", mail(address))
-        assert mark(page)[0] == step
-        person.agree(page, remember=True)
-
-
 @pytest.mark.parametrize("addresses", [("asta@own.example",), ("asta@evil-au.dk",), ("0101901234@au.dk",)])
 def test_an_address_that_is_not_shown_to_be_theirs_ends_the_login(knowing: House, addresses: tuple[str, ...]) -> None:
     """The service would give them whatever belongs to the address."""
     person = knowing.person()
     page = come_back(person, ask(person, TO_AU), "asta", mail(*addresses))
     assert (page.status_code, mark(page)) == (403, ("refuse", "no_verified_address"))
-
-
-@pytest.mark.profile(40)
-@pytest.mark.parametrize(("service", "asked"), [("e-resources", "X509SubjectName"), ("my-loans", "emailAddress")])
-def test_a_format_that_no_policy_gives_is_answered_before_the_login(knowing: House, service: str, asked: str) -> None:
-    """InvalidNameIDPolicy at once, to the service: nobody logs in to learn it."""
-    person = knowing.person()
-    page = ask(person, add(".", BY_MAIL.format(asked)), service=service)
-    root = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
-    codes = [str(each.get("Value")).rpartition(":")[2] for each in root.iter("{*}StatusCode")]
-    assert codes == ["Requester", "InvalidNameIDPolicy"]
-
-
-def test_a_service_may_ask_for_the_format_that_it_gets(knowing: House) -> None:
-    """It was refused for ever before."""
-    person = knowing.person()
-    asked = add(".", BY_MAIL.format("emailAddress"))
-    page = come_back(person, ask(person, asked, TO_AU), "asta", mail("ravn@au.dk"))
-    landing = knowing.landing(person.agree(page))
-    assert (landing.name_id, EMAIL.rpartition(":")[2]) == ("ravn@au.dk", "emailAddress")

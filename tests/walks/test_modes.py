@@ -14,19 +14,6 @@ from broker.adapters.saml.keys import key_ring
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.house import Clock, House, Person, form, found, mark, standing
 
-FROZEN = {"BROKER_LIBRARY__MODE": "frozen"}
-
-
-@pytest.mark.parametrize("environment", [FROZEN])
-def test_a_frozen_library_serves_those_it_knows(house: House) -> None:
-    """In frozen mode a borrower of the desk's lands; a new person is told that it cannot be done now."""
-    before = house.koha.patrons.rows()
-    known = house.person()
-    assert house.landing(known.agree(known.log_in("karla"))).attributes["uid"]
-    new = house.person()
-    assert mark(new.agree(new.log_in("asta"))) == ("refuse", "library_unavailable")
-    assert house.koha.patrons.rows() == before
-
 
 def _posted(person: Person, **more: str) -> str:
     site, peer = person.house.site("my-loans"), person.house.peer
@@ -66,33 +53,6 @@ def test_a_login_that_did_not_come_back_can_be_begun_again(house: House) -> None
     assert mark(again) == ("choose", "login_not_finished")
     arrived = person.deliver(*house.answer(person.choose(again), "asta"))
     assert mark(person.get(arrived.location))[0] == "ask"
-
-
-def test_an_answer_to_the_first_of_two_requests_still_counts(house: House) -> None:
-    """Back and a second try do not spoil the first, if that is the one which ends.
-
-    Source: docs/reference/design.md#4a-lifetime.
-    """
-    person = house.person()
-    chooser = person.ask()
-    first = person.choose(chooser)
-    person.choose(person.get(chooser.request.path))
-    arrived = person.deliver(*house.answer(first, "asta"))
-    assert mark(person.get(arrived.location))[0] == "ask"
-
-
-@pytest.mark.profile(26)
-def test_force_authn_reaches_the_upstream(house: House) -> None:
-    """A service's ForceAuthn is carried through."""
-    person = house.person()
-    url = person.choose(person.ask(force=True))
-    _, query = url.split("SAMLRequest=", 1)
-    from broker.adapters.saml.gate import http_bindings
-    from broker.demo.upstreams import wayf_hub
-
-    assert wayf_hub.read("SAMLRequest=" + query).issuer.endswith("/saml/sp/wayf/metadata")
-    message = http_bindings.inflate_redirect("SAMLRequest=" + query, "SAMLRequest")
-    assert b'ForceAuthn="true"' in message.xml
 
 
 @pytest.fixture(scope="module")

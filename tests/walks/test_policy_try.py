@@ -13,7 +13,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.app.refusal_explanations import of_parts
-from broker.core.identity.canonical_attributes import wire
+from broker.core.identity.canonical_attributes import find_outgoing_row
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import GivenFacts
 from broker.core.login.played_login import PlayedLogin
@@ -136,7 +136,7 @@ def compared(house: House, played: PlayedLogin, walked: Walked) -> None:
     names = house.parts.maps.maps["library"]
     leaving = {}
     for each in played.leaving:
-        row = wire(names, each.name)
+        row = find_outgoing_row(names, each.name)
         assert row
         leaving[row.friendly_name] = each.values
     assert leaving.keys() == walked.attributes.keys()

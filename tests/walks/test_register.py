@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=40)]
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Give a demo with Datafordeler."""
     folder = tmp_path_factory.mktemp("register") / "demo"
-    with running(write(folder, Ports(free_base()), datetime.now(UTC), register="datafordeler")) as found:
+    with running(write(folder, Ports(free_base()), datetime.now(UTC), register=True)) as found:
         yield found
 
 

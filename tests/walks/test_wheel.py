@@ -4,13 +4,11 @@ Source: docs/reference/design.md#9.
 """
 
 import os
-import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +16,7 @@ import pytest
 
 from broker.demo.run.demo_folder import Ports
 from tests.plugins.demo import free_base
+from tests.plugins.locked_packages import link_locked_packages
 from tests.plugins.programs import started
 from tests.plugins.served_broker import is_ready, log_in, wait_until
 
@@ -60,7 +59,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(build, check=True, cwd=folder)
     subprocess.run((sys.executable, "-m", "venv", "--without-pip", "env"), check=True, cwd=folder)
     (packages,) = folder.glob("env/lib/python*/site-packages")
-    link_locked_packages(packages)
+    link_locked_packages(packages, "requirements-demo.txt")
     (wheel,) = folder.glob("*.whl")
     interpreter = folder / "env" / "bin" / "python"
     install = (*pip, "--python", str(interpreter), "install", "--no-index", f"{wheel}[demo]")
@@ -69,17 +68,6 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     gunicorn.write_text(f'#!/bin/sh\nexec {interpreter} -m gunicorn "$@"\n')
     gunicorn.chmod(0o755)
     return interpreter
-
-
-def link_locked_packages(packages: Path) -> None:
-    """Link what requirements-demo.txt locks from the environment of the tests, and nothing else."""
-    lock = (ROOT / "requirements-demo.txt").read_text(encoding="utf-8")
-    for name in re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE):
-        found = distribution(name)
-        tops = {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}
-        for top in tops:
-            if not (packages / top).exists():
-                (packages / top).symlink_to(Path(str(found.locate_file(top))))
 
 
 @pytest.fixture

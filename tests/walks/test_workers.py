@@ -130,14 +130,6 @@ def test_nothing_personal_lies_about(checked: Checked) -> None:
     assert not any(name.encode() in octets for name in services for octets in visited)
 
 
-def test_the_demo_s_own_check_passes(checked: Checked) -> None:
-    """``broker demo --check`` reports every persona as expected, in the form that programs rely on."""
-    assert {each.persona for each in checked.reports} == {each.name for each in PERSONAS}
-    assert [each.persona for each in checked.reports if not each.ok] == []
-    row = persona_check.as_json(checked.reports)["logins"][0]  # type: ignore[index]
-    assert set(row) == {"persona", "affiliation", "decision", "released", "borrower", "account", "machine"}
-
-
 def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> None:
     """Liveness needs nothing; readiness says whether logins would work."""
     base = f"http://127.0.0.1:{fresh.setting.ports.number('broker')}"

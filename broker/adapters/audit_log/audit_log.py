@@ -10,7 +10,7 @@ from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.person_keys import PersonKeys
 from broker.core.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
-from broker.core.identity.cpr import blotted
+from broker.core.identity.cpr import mask_numbers
 
 # A login lets its person be refused for ever, and the disk is not theirs to fill: it would stop all
 # others.
@@ -153,4 +153,4 @@ def _masked(value: object) -> str:
     if not isinstance(value, str):
         # What cannot be masked is not written.
         raise AuditUnavailable("a fact that is no text cannot be masked")
-    return blotted(value, _MASK)
+    return mask_numbers(value, _MASK)

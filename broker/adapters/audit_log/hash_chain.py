@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from broker.core.errors import BrokerError
 from broker.core.ports import Kept, Key, Store
-from broker.core.retention.table import TRAIL_ANCHOR
+from broker.core.retention import TRAIL_ANCHOR
 
 GENESIS: Final = "0" * 64
 HEAD_SIZE: Final = 256  # always the same, so that it is written over in one place

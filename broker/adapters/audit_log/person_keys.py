@@ -16,7 +16,7 @@ from broker.core.audit_events import AuditEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, Store
-from broker.core.retention.table import TRAIL_KEY
+from broker.core.retention import TRAIL_KEY
 
 KIND: Final = "audit"
 _KEY_BYTES: Final = 32

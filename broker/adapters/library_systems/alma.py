@@ -5,19 +5,23 @@ from datetime import date, datetime
 from typing import Final
 
 from broker.adapters.http_exchange import moment
-from broker.adapters.library_systems import alma_calls, alma_changes, alma_refusals, alma_users
+from broker.adapters.library_systems import alma_calls, alma_changes, alma_users
 from broker.adapters.library_systems.alma_calls import USERS, AlmaAnswer, Calls
 from broker.adapters.library_systems.alma_changes import Draft
 from broker.adapters.library_systems.alma_searches import UserSearches
 from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.adapters.library_systems.alma_setup import SetupProof
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.sip2 import PinMachine
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
-from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import (
+    ExpectedSetup,
+    LibraryCallObserver,
+    LibraryCapability,
+    SetupFault,
+    SetupTrial,
+    unobserved,
+)
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
@@ -47,8 +51,7 @@ class Alma:
         self._settings = settings
         self._calls = Calls(settings, observe)
         self._searches = UserSearches(self._calls, settings)
-        client = settings.machine(observe)
-        self._machine = PinMachine(client) if client else None
+        self._machine = settings.machine(observe)
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
@@ -85,7 +88,7 @@ class Alma:
         user = self._searches.numbered(number, deadline)
         if user is None:
             return None
-        return alma_users.borrower(user, self._settings)
+        return alma_users.read_borrower(user, self._settings)
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the users of a CPR number or barcode; of a user name where it is nobody's card."""
@@ -96,9 +99,9 @@ class Alma:
 
         Which one Alma does not say: our own, where an answer was lost, or another's.
         """
-        body = alma_changes.creation(wanted, mark, self._settings)
+        body = alma_changes.make_creation(wanted, mark, self._settings)
         answer = self._calls.call("create", "POST", USERS, deadline, body=body)
-        if answer.code == alma_refusals.TAKEN:
+        if answer.code == alma_calls.TAKEN:
             return None
         made = self._demanded(answer, "create", wanted.category)
         if made.mark != mark:
@@ -113,13 +116,13 @@ class Alma:
         """
 
         def draft(user: User) -> Draft:
-            return alma_changes.changed(user, change, self._settings)
+            return alma_changes.make_changed(user, change, self._settings)
 
-        query: dict[str, str | Sequence[str]] = {"override": alma_changes.overridden(change)}
+        query: dict[str, str | Sequence[str]] = {"override": alma_changes.list_overridden(change)}
         if change.category is not None:
             query["recalculate_roles"] = "true"
         sent, answer = self._write(change.number, "change", draft, query, deadline)
-        if answer.code == alma_refusals.TAKEN:
+        if answer.code == alma_calls.TAKEN:
             raise LibraryUnavailable("change: the number is another user's by now")
         after = self._demanded(answer, "change", change.category or "")
         _demand_number(after, change.number, "change")
@@ -134,7 +137,7 @@ class Alma:
         """
 
         def draft(user: User) -> Draft:
-            return alma_changes.echo(user) | {"pin_number": pin}
+            return alma_changes.copy_user(user) | {"pin_number": pin}
 
         query = {"override": "pin_number", "send_pin_number_letter": "false"}
         _, answer = self._write(number, "set_pin", draft, query, deadline)
@@ -175,30 +178,17 @@ class Alma:
     ) -> tuple[Draft, AlmaAnswer]:
         """Write back what ``draft`` makes of the user of a number.
 
-        The turns of both calls are waited for before the first. LibraryRefused where there is no
-        such user, CallNotMade where nothing was written; ChangeUnanswered where nobody knows.
+        LibraryRefused where there is no such user; ChangeUnanswered where nobody knows whether the
+        user was written.
         """
-        user = self._present(number, deadline, operation)
+        user = self._searches.numbered(number, deadline, operation)
         if user is None:
             raise LibraryRefused(f"{operation}: no such borrower")
         sent = draft(user)
-        return sent, self._put(number, sent, operation, query, deadline)
-
-    def _present(self, number: str, deadline: datetime, operation: str) -> User | None:
-        """Return the user as it is; CallNotMade where Alma does not say: nothing was written."""
-        try:
-            return self._searches.numbered(number, deadline, operation, turns=2)
-        except LibraryUnavailable as error:
-            raise CallNotMade(str(error), error.setting) from error
-
-    def _put(
-        self, number: str, body: Draft, operation: str, query: Query, deadline: datetime
-    ) -> AlmaAnswer:
         asked = {name: value for name, value in query.items() if value}
-        path = alma_calls.numbered_path(number, **asked)
-        call = self._calls.call
+        path = alma_calls.make_numbered_path(number, **asked)
         try:
-            return call(operation, "PUT", path, deadline, body=body, turns=0)
+            return sent, self._calls.call(operation, "PUT", path, deadline, body=sent)
         except CallNotMade:
             raise
         except LibraryUnavailable as error:
@@ -206,14 +196,14 @@ class Alma:
 
     def _demanded(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
         if answer.code is not None:
-            raise alma_refusals.refused(answer.raw, operation, group)
-        return alma_users.borrower(answer.body, self._settings)
+            raise alma_calls.make_refusal(answer.raw, operation, group)
+        return alma_users.read_borrower(answer.body, self._settings)
 
     def _borrowers(self, users: Iterable[User]) -> tuple[Borrower, ...]:
         # One user may be found by several types and spellings.
         borrowers = {}
         for user in users:
-            borrower = alma_users.borrower(user, self._settings)
+            borrower = alma_users.read_borrower(user, self._settings)
             borrowers[borrower.number] = borrower
         return tuple(borrowers.values())
 
@@ -239,8 +229,8 @@ def _lost_by_staff(sent: User, after: User) -> str:
     """Return which blocks and notes of staff were sent and are gone, "" where none is."""
     gone = []
     for listed, name in _OF_STAFF.items():
-        count = len(alma_users.entries(sent.get(listed))) - len(
-            alma_users.entries(after.get(listed))
+        count = len(alma_users.list_entries(sent.get(listed))) - len(
+            alma_users.list_entries(after.get(listed))
         )
         if count > 0:
             gone.append(f"{count} {name}")

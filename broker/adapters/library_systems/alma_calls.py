@@ -1,12 +1,13 @@
-"""Calls of Alma's REST API with the key, the number of calls a second, and addresses of users.
+"""Calls of Alma's REST API with the key, addresses of users, and what Alma says of a failure.
 
 An identifier stands in the address: Alma knows no other way to ask for a user by the CPR number. So
-no address is ever logged, told or raised here (docs/alma.md).
+no address is ever logged, told or raised here. The HTTP status of an error decides nothing:
+whatever is wrong with a user is a 400. The texts quote identifiers, CPR numbers among them, so that
+only the codes are kept of them (docs/alma.md).
 """
 
 import json
 import re
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,42 +15,110 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
-from broker.adapters.library_systems import alma_refusals, alma_users
+from broker.adapters.library_systems import alma_users
 from broker.adapters.library_systems.alma_settings import AlmaKeys
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent
+from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.errors import (
+    GATEWAY_ERRORS,
+    CallNotMade,
+    CallNotSent,
+    LibraryRefused,
+    LibrarySilent,
+    LibraryUnavailable,
+)
+
+NOT_FOUND: Final = frozenset({"401861", "401890"})
+TAKEN: Final = "401851"
+
+_CODE: Final = re.compile(r"[A-Z0-9_]{1,40}")
+# The gateway before Alma answers in XML whatever was asked for.
+_IN_XML: Final = re.compile(rb"<errorCode>\s*([A-Z0-9_]{1,40})\s*</errorCode>")
+_FIELD: Final = re.compile(rb'Mandatory field is missing: *([A-Za-z_]{1,40})\.?"')
+_BEFORE_XML: Final = b"\xef\xbb\xbf \t\r\n"
+# Codes of calls that Alma has not carried out: the words, and the setting at fault.
+_KEY_REFUSED: Final = (
+    "the API key is not taken here, or lacks the right (Users: read/write)",
+    "library.api_key",
+)
+_NOT_CARRIED_OUT: Final = {
+    "UNAUTHORIZED": _KEY_REFUSED,
+    "FORBIDDEN": _KEY_REFUSED,
+    "INVALID_REQUEST": _KEY_REFUSED,
+    "PER_SECOND_THRESHOLD": ("Alma takes no more calls this second", None),
+    "DAILY_THRESHOLD": (
+        "the calls of the day are used up; Alma counts anew at midnight",
+        "calls of the day",
+    ),
+}
+# Failures of Alma's own, of which nothing says that they would come again.
+_NOT_NOW: Final = frozenset({"401658", "402119", "GENERAL_ERROR", "INTERNAL_SERVER_ERROR"})
+# The words for a code, and the setting at fault; ``{group}`` is the user group that was sent,
+# ``{name}`` the field that Alma names.
+_KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
+    "401664": ("a field is mandatory: {name}", "mandatory field {name}"),
+    "401676": ("the user object is not understood", None),
+    "401852": ("there is no user group {group}", "user_group {group}"),
+    "401853": ("an internal user has no external_id", "external_id"),
+    "401854": ("external_id is no SIS profile", "external_id"),
+    "401855": ("the account type is not taken", "account_type"),
+    "401857": ("the account type is not taken", "account_type"),
+    "401858": ("the external_id of a user cannot be changed", None),
+    "401860": ("the user cannot be updated", None),
+    "401863": ("an address, mail or telephone type does not fit the record type", "type"),
+    "401864": ("an address, mail or telephone type is not in its code table", "type"),
+}
+
+
+def read_code(answer: HttpAnswer) -> str | None:
+    """Return the code of the first error in an answer; None where it tells of none."""
+    errors = answer.fields().get("errorList")
+    listed = errors.get("error") if isinstance(errors, Mapping) else None
+    if isinstance(listed, list) and listed and isinstance(listed[0], Mapping):
+        code = str(listed[0].get("errorCode"))
+        return code if _CODE.fullmatch(code) else "unnamed"
+    # In a user of Alma's the same words are a name that somebody chose.
+    if not answer.body.lstrip(_BEFORE_XML).startswith(b"<"):
+        return None
+    in_xml = _IN_XML.search(answer.body[:4096])
+    return in_xml[1].decode() if in_xml else None
+
+
+def make_refusal(answer: HttpAnswer, operation: str, group: str = "") -> LibraryRefused:
+    """Return the error for a refusal; ``group`` is the user group that was sent."""
+    code = read_code(answer) or str(answer.status)
+    if code not in _KNOWN:
+        return LibraryRefused(f"{operation}: Alma refuses it with {code}")
+    words, setting = _KNOWN[code]
+    field = _FIELD.search(answer.body)
+    names = {"group": group, "name": field[1].decode() if field else "of another name"}
+    named = setting.format(**names) if setting else None
+    return LibraryRefused(f"{operation}: {words.format(**names)} ({code})", named)
+
+
+def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
+    """Return the code of a refusal, None for a success.
+
+    LibraryUnavailable for what is neither: a failure of Alma's, an answer that is not Alma's;
+    CallNotMade for a key that is not taken and for a quota that is used up.
+    """
+    code = read_code(answer)
+    if code is None:
+        if answer.status == 200 and answer.fields():
+            return None
+        error = LibrarySilent if answer.status in GATEWAY_ERRORS else LibraryUnavailable
+        raise error(f"{operation}: {answer.status}: no answer of Alma's")
+    if code in _NOT_CARRIED_OUT:
+        words, setting = _NOT_CARRIED_OUT[code]
+        raise CallNotMade(f"{operation}: {words} ({code})", setting)
+    known = code in _KNOWN or code in NOT_FOUND or code == TAKEN
+    if code in _NOT_NOW or (answer.status >= 500 and not known):
+        raise LibraryUnavailable(f"{operation}: Alma fails with {code}")
+    return code
+
 
 USERS: Final = "/almaws/v1/users"
 ALL_TYPES: Final = "all_unique"
 _POSSIBLE: Final = re.compile(r"[\w@+-][\w.@+-]{0,99}")
-
-
-class CallBudget:
-    """The calls of one process, in all its threads.
-
-    ``a_second`` of them go out at once, and as many in each second after.
-    """
-
-    def __init__(self, a_second: float) -> None:
-        self._gap = 1 / a_second
-        self._ahead = max(0.0, 1 - self._gap)
-        self._lock = threading.Lock()
-        self._next = 0.0
-
-    def admit(self, until: float, calls: int = 1) -> None:
-        """Wait until the next call may go out, or several without a pause between them.
-
-        CallNotMade where that is not before ``until``, a moment of ``time.monotonic``.
-        """
-        with self._lock:
-            now = time.monotonic()
-            slot = max(self._next, now)
-            last = slot + self._gap * (calls - 1)
-            wait = max(0.0, last - self._ahead - now)
-            if now + wait >= until:
-                raise CallNotMade("library.calls_a_second are used up")
-            self._next = last + self._gap
-        time.sleep(wait)
 
 
 class AlmaAnswer(NamedTuple):
@@ -75,7 +144,6 @@ class Calls:
         self._key = f"apikey {settings.api_key.get_secret_value()}"
         self._timeout = settings.timeout
         self._observe = observe
-        self.budget = CallBudget(settings.calls_a_second)
 
     def call(
         self,
@@ -85,60 +153,49 @@ class Calls:
         deadline: datetime,
         *,
         body: Mapping[str, Any] | None = None,
-        turns: int = 1,
     ) -> AlmaAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
         CallNotMade where nothing was sent, or Alma has done nothing. Any other failure does not
-        reveal whether it was done: the enrolment looks again. ``turns`` is how many calls the wait
-        before it is for: the second of two that go out without a pause has 0.
+        reveal whether it was done: the enrolment looks again.
         """
         began = time.monotonic()
         outcome = "unavailable"
         try:
-            answer = self._send(method, path, moment(deadline, self._timeout), body, turns)
-            code = alma_refusals.demand_verdict(answer, operation)
-            is_answered = code is None or code in alma_refusals.NOT_FOUND
+            answer = self._send(method, path, moment(deadline, self._timeout), body)
+            code = demand_verdict(answer, operation)
+            is_answered = code is None or code in NOT_FOUND
             outcome = "done" if is_answered else "refused"
             return AlmaAnswer(code, answer.fields(), answer)
         finally:
             self._observe(operation, outcome, time.monotonic() - began)
 
     def _send(
-        self, method: str, path: str, until: float, body: Mapping[str, Any] | None, turns: int
+        self, method: str, path: str, until: float, body: Mapping[str, Any] | None
     ) -> HttpAnswer:
         headers = {"Authorization": self._key}
         content = None
         if body is not None:
             content = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
-        if turns:
-            self.budget.admit(until, calls=turns)
-        elif time.monotonic() >= until:
-            raise CallNotMade("no time is left for the second call of two")
         return self._exchange.call(method, path, until, headers=headers, body=content)
 
 
-def possible(number: str) -> bool:
+def is_possible_number(number: str) -> bool:
     """Return whether a text can be the number of a borrower: none that holds a CPR number is."""
     return bool(_POSSIBLE.fullmatch(number)) and not alma_users.holds_cpr(number)
 
 
-def numbered_path(number: str, **query: str | Sequence[str]) -> str:
+def make_numbered_path(number: str, **query: str | Sequence[str]) -> str:
     """Return the address of the user of a borrower number; LibraryRefused where it can be none."""
-    if not possible(number):
+    if not is_possible_number(number):
         raise LibraryRefused("no user has such a number")
-    return user_path(number, ALL_TYPES, **query)
+    return make_user_path(number, ALL_TYPES, **query)
 
 
-def user_path(identifier: str, kind: str, **query: str | Sequence[str]) -> str:
+def make_user_path(identifier: str, kind: str, **query: str | Sequence[str]) -> str:
     """Return the address of the user with this identifier of the type ``kind``."""
     asked = {"user_id_type": kind}
     for name, value in query.items():
         asked[name] = value if isinstance(value, str) else ",".join(value)
     return f"{USERS}/{quote(identifier, safe='')}?{urlencode(asked, safe=',')}"
-
-
-def search_path(query: str, limit: int) -> str:
-    """Return the address of a search for users."""
-    return f"{USERS}?{urlencode({'q': query, 'limit': str(limit)})}"

@@ -11,9 +11,9 @@ from typing import Any, Final
 from broker.adapters.library_systems import alma_users
 from broker.adapters.library_systems.alma_settings import BARCODE, FIELDS, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.cpr_spellings import first_real, spellings
+from broker.adapters.library_systems.record_values import find_real_cpr, read_day, spell_cpr
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.wanted_borrower import WantedBorrower, months_after
+from broker.core.borrowers.wanted_borrower import WantedBorrower, add_months
 from broker.core.errors import LibraryRefused
 
 Draft = dict[str, Any]
@@ -49,14 +49,14 @@ _OF_THE_PLACE: Final = (
 _CARD_DIGITS: Final = 13
 
 
-def creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
+def make_creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
     """Return the user that makes a borrower; LibraryRefused where the request lacks something."""
     if wanted.cpr is None:
         raise LibraryRefused("create: the request has no CPR number")
-    number = spellings(wanted.cpr)[0]
+    number = spell_cpr(wanted.cpr)[0]
     draft: Draft = {
         "record_type": {"value": "PUBLIC"},
-        "primary_id": series_number(mark, keys),
+        "primary_id": make_series_number(mark, keys),
         "account_type": {"value": _EXTERNAL},
         "external_id": keys.external_id,
         "status": {"value": "ACTIVE"},
@@ -72,7 +72,7 @@ def creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
     return _whole(draft)
 
 
-def echo(user: User) -> Draft:
+def copy_user(user: User) -> Draft:
     """Return the user as it goes back, with what Alma writes itself left out."""
     draft = copy.deepcopy(dict(user))
     for name in _NOT_ECHOED:
@@ -80,12 +80,12 @@ def echo(user: User) -> Draft:
     return draft
 
 
-def changed(user: User, change: Change, keys: AlmaKeys) -> Draft:
+def make_changed(user: User, change: Change, keys: AlmaKeys) -> Draft:
     """Return the user that was read with a change made to it.
 
     LibraryRefused where it carries another CPR number than the one of the change.
     """
-    draft = echo(user)
+    draft = copy_user(user)
     _keep_pin(draft, user, keys)
     if dict(change.fields).get("address"):
         _clear_address(draft)
@@ -101,7 +101,7 @@ def changed(user: User, change: Change, keys: AlmaKeys) -> Draft:
     return _whole(draft)
 
 
-def overridden(change: Change) -> list[str]:
+def list_overridden(change: Change) -> list[str]:
     """Return the fields that a change writes over what staff have edited.
 
     Only those that the change names: its policy says so.
@@ -112,7 +112,7 @@ def overridden(change: Change) -> list[str]:
     return sorted(names)
 
 
-def series_number(mark: str, keys: AlmaKeys) -> str:
+def make_series_number(mark: str, keys: AlmaKeys) -> str:
     """Return the number of our series under which an enrolment makes its borrower."""
     return f"{keys.series_prefix}{mark}"
 
@@ -133,9 +133,9 @@ def _keep_pin(draft: Draft, user: User, keys: AlmaKeys) -> None:
 
     Of an external user Alma keeps a PIN that no body has (docs/alma.md).
     """
-    if alma_users.code_in(user, "account_type") != _OF_THE_DESK:
+    if alma_users.read_code(user, "account_type") != _OF_THE_DESK:
         return
-    pin = alma_users.text_in(user, _PIN)
+    pin = alma_users.read_text(user, _PIN)
     if pin is not None:
         draft[_PIN] = pin
         return
@@ -145,7 +145,7 @@ def _keep_pin(draft: Draft, user: User, keys: AlmaKeys) -> None:
 
 def _clear_address(draft: Draft) -> None:
     """Take from the address that is written anew what would stand under another's street."""
-    entry = alma_users.chosen(alma_users.contacts(draft, "address"))
+    entry = alma_users.choose_entry(alma_users.list_contacts(draft, "address"))
     if isinstance(entry, dict):
         for name in _OF_THE_PLACE:
             entry.pop(name, None)
@@ -153,10 +153,10 @@ def _clear_address(draft: Draft) -> None:
 
 def _set_expiry(draft: Draft, expires: date, keys: AlmaKeys) -> None:
     """Set the last day, and have the user kept for a while after; staff may keep it longer."""
-    draft["expiry_date"] = alma_users.written_day(expires)
-    kept = alma_users.day(draft.get("purge_date"))
-    purge = months_after(expires, keys.purge_after_months)
-    draft["purge_date"] = alma_users.written_day(max(purge, kept or purge))
+    draft["expiry_date"] = alma_users.write_day(expires)
+    kept = read_day(draft.get("purge_date"))
+    purge = add_months(expires, keys.purge_after_months)
+    draft["purge_date"] = alma_users.write_day(max(purge, kept or purge))
 
 
 def _set_field(draft: Draft, name: str, value: str, keys: AlmaKeys) -> None:
@@ -186,10 +186,10 @@ def _contact(draft: Draft, listed: str, types: str, kind: str, *, same: bool = F
     present = contact.get(listed)
     if not isinstance(present, list):
         present = contact[listed] = []
-    fitting = alma_users.entries(present)
+    fitting = alma_users.list_entries(present)
     if same:
-        fitting = alma_users.of_type(fitting, types, kind)
-    found = alma_users.chosen(fitting)
+        fitting = alma_users.select_type(fitting, types, kind)
+    found = alma_users.choose_entry(fitting)
     if isinstance(found, dict):
         return found
     made: Draft = {
@@ -208,16 +208,16 @@ def _whole(draft: Draft) -> Draft:
         demanded = {"address": "line1", "email": "email_address", "phone": "phone_number"}
         for listed, name in demanded.items():
             if isinstance(contact.get(listed), list):
-                present = alma_users.entries(contact[listed])
+                present = alma_users.list_entries(contact[listed])
                 contact[listed] = [each for each in present if each.get(name)]
     return draft
 
 
 def _identify(draft: Draft, cpr: str, keys: AlmaKeys) -> None:
     """Write the CPR of a user that has no real number; done twice, it is done once."""
-    written = spellings(cpr)
-    carried = [value.strip() for value in alma_users.cpr_values(draft, keys)]
-    if any(first_real([value]) and value not in written for value in carried):
+    written = spell_cpr(cpr)
+    carried = [value.strip() for value in alma_users.list_cpr_values(draft, keys)]
+    if any(find_real_cpr([value]) and value not in written for value in carried):
         raise LibraryRefused("change: the user carries another number")
     _set_identifier(draft, keys.cpr_identifier_type, written[0])
     if keys.card_number == "cpr":
@@ -229,9 +229,9 @@ def _give_card(draft: Draft, keys: AlmaKeys) -> None:
 
     Never one that the user had before: a stolen card would be good again.
     """
-    if alma_users.identifiers(draft, BARCODE):
+    if alma_users.list_identifiers(draft, BARCODE):
         return
-    number = first_real(alma_users.cpr_values(draft, keys))
+    number = find_real_cpr(alma_users.list_cpr_values(draft, keys))
     if number is None:
         return
     if keys.card_number == "system":
@@ -247,12 +247,12 @@ def _set_identifier(draft: Draft, kind: str, value: str) -> None:
     present = draft.get("user_identifier")
     if not isinstance(present, list):
         present = draft["user_identifier"] = []
-    if value in alma_users.identifiers(draft, kind):
+    if value in alma_users.list_identifiers(draft, kind):
         return
     of_kind = [
         each
         for each in present
-        if isinstance(each, dict) and alma_users.code_in(each, "id_type") == kind
+        if isinstance(each, dict) and alma_users.read_code(each, "id_type") == kind
     ]
     if of_kind and kind != BARCODE:
         of_kind[0]["value"] = value
@@ -268,5 +268,5 @@ def _set_identifier(draft: Draft, kind: str, value: str) -> None:
 
 def _segment(draft: Draft) -> str:
     """Return the segment of what we write: only an external user has one of its own for it."""
-    external = alma_users.code_in(draft, "account_type") == _EXTERNAL
+    external = alma_users.read_code(draft, "account_type") == _EXTERNAL
     return "External" if external else "Internal"

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlencode
 
-from broker.adapters.library_systems import alma_calls, alma_refusals, alma_users
-from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
+from broker.adapters.library_systems import alma_calls, alma_users
+from broker.adapters.library_systems.alma_calls import ALL_TYPES, USERS, Calls
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
-from broker.adapters.library_systems.cpr_spellings import shaped_as_cpr, spellings
+from broker.adapters.library_systems.record_values import is_shaped_as_cpr, spell_cpr
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import without_invisible, without_spaces
 
@@ -38,7 +39,7 @@ class UserSearches:
         LibraryRefused where nobody has it there, but as primary id or barcode: the same person, or
         a number that happens to be alike. A second borrower is not made before staff have looked.
         """
-        found = self._of_types(spellings(cpr), self._settings.cpr_types, "find", deadline)
+        found = self._of_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
         if not found and self._stands_elsewhere(cpr, deadline):
             raise LibraryRefused(_ELSEWHERE)
         return found
@@ -50,9 +51,9 @@ class UserSearches:
         in each way that cards are printed.
         """
         number = without_spaces(text)
-        if shaped_as_cpr(number):
+        if is_shaped_as_cpr(number):
             types = dict.fromkeys((*self._settings.cpr_types, BARCODE))
-            return self._of_types(spellings(number), types, "typed", deadline)
+            return self._of_types(spell_cpr(number), types, "typed", deadline)
         name = without_invisible(text)
         if not _TYPABLE.fullmatch(name):
             return []
@@ -71,34 +72,33 @@ class UserSearches:
         """
         if not _MAIL_ADDRESS.fullmatch(email):
             return []
-        path = alma_calls.search_path(f"email~{email}", _MOST_SIMILAR)
+        asked = urlencode({"q": f"email~{email}", "limit": _MOST_SIMILAR})
+        path = f"{USERS}?{asked}"
         answer = self._calls.call("find_similar", "GET", path, deadline)
         if answer.code is not None:
-            raise alma_refusals.refused(answer.raw, "find_similar")
+            raise alma_calls.make_refusal(answer.raw, "find_similar")
         found = []
-        for entry in alma_users.entries(answer.body.get("user")):
-            primary_id = alma_users.text_in(entry, "primary_id") or ""
-            user_path = alma_calls.user_path(primary_id, ALL_TYPES)
+        for entry in alma_users.list_entries(answer.body.get("user")):
+            primary_id = alma_users.read_text(entry, "primary_id") or ""
+            user_path = alma_calls.make_user_path(primary_id, ALL_TYPES)
             user = self._user(user_path, "find_similar", deadline)
             if user is not None and _has_address(user, email):
                 found.append(user)
         return found
 
-    def numbered(
-        self, number: str, deadline: datetime, operation: str = "read", turns: int = 1
-    ) -> User | None:
+    def numbered(self, number: str, deadline: datetime, operation: str = "read") -> User | None:
         """Return the user of this borrower number, or None."""
-        path = alma_calls.numbered_path(number)
-        user = self._user(path, operation, deadline, turns)
+        path = alma_calls.make_numbered_path(number)
+        user = self._user(path, operation, deadline)
         if user is None:
             return None
         wanted = number.casefold()
-        if wanted == alma_users.number_of(user, self._settings).casefold():
+        if wanted == alma_users.find_number(user, self._settings).casefold():
             return user
         # Somebody else's barcode or user name, which is no number; but another's record, as a
         # cache on the way may give it, would be believed, changed, and mailed a PIN.
-        listed = alma_users.entries(user.get("user_identifier"))
-        values = [alma_users.text_in(each, "value") or "" for each in listed]
+        listed = alma_users.list_entries(user.get("user_identifier"))
+        values = [alma_users.read_text(each, "value") or "" for each in listed]
         if wanted in map(str.casefold, values):
             return None
         raise LibraryUnavailable(f"{operation}: an answer about another user")
@@ -113,36 +113,36 @@ class UserSearches:
         return [user for user in looked if user is not None]
 
     def _identified(self, value: str, kind: str, operation: str, deadline: datetime) -> User | None:
-        user = self._user(alma_calls.user_path(value, kind), operation, deadline)
-        if user is not None and value not in alma_users.identifiers(user, kind):
+        user = self._user(alma_calls.make_user_path(value, kind), operation, deadline)
+        if user is not None and value not in alma_users.list_identifiers(user, kind):
             raise LibraryUnavailable(f"{operation}: Alma gave a user that was not asked for")
         return user
 
     def _stands_elsewhere(self, cpr: str, deadline: datetime) -> bool:
         is_barcode = False
         if BARCODE not in self._settings.cpr_types:
-            is_barcode = bool(self._of_types(spellings(cpr), (BARCODE,), "find", deadline))
-        return is_barcode or bool(self._by_primary_id(spellings(cpr), deadline))
+            is_barcode = bool(self._of_types(spell_cpr(cpr), (BARCODE,), "find", deadline))
+        return is_barcode or bool(self._by_primary_id(spell_cpr(cpr), deadline))
 
     def _by_primary_id(self, values: Iterable[str], deadline: datetime) -> list[User]:
         """Return the users whose primary id is one of ``values``: it is of no type of its own."""
         found = []
         for value in values:
-            user = self._user(alma_calls.user_path(value, ALL_TYPES), "find", deadline)
-            if user is not None and alma_users.text_in(user, "primary_id") == value:
+            user = self._user(alma_calls.make_user_path(value, ALL_TYPES), "find", deadline)
+            if user is not None and alma_users.read_text(user, "primary_id") == value:
                 found.append(user)
         return found
 
-    def _user(self, path: str, operation: str, deadline: datetime, turns: int = 1) -> User | None:
-        answer = self._calls.call(operation, "GET", path, deadline, turns=turns)
-        if answer.code in alma_refusals.NOT_FOUND:
+    def _user(self, path: str, operation: str, deadline: datetime) -> User | None:
+        answer = self._calls.call(operation, "GET", path, deadline)
+        if answer.code in alma_calls.NOT_FOUND:
             return None
         if answer.code is not None:
-            raise alma_refusals.refused(answer.raw, operation)
+            raise alma_calls.make_refusal(answer.raw, operation)
         return answer.body
 
 
 def _has_address(user: User, email: str) -> bool:
-    listed = alma_users.contacts(user, "email")
-    addresses = [alma_users.text_in(each, "email_address") or "" for each in listed]
+    listed = alma_users.list_contacts(user, "email")
+    addresses = [alma_users.read_text(each, "email_address") or "" for each in listed]
     return email.casefold() in map(str.casefold, addresses)

@@ -5,7 +5,7 @@ from typing import ClassVar, Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from broker.adapters.library_systems.connection_keys import ConnectionKeys
+from broker.adapters.library_systems.library_settings import ConnectionKeys
 
 BARCODE: Final = "BARCODE"
 # The fields that a policy may write, by the names that they have for every library system, and
@@ -45,8 +45,7 @@ class AlmaKeys(ConnectionKeys):
     "cpr" the barcode is the CPR too, with "system" one of ours. The
     primary id is ``series_prefix`` and the enrolment id; ``number_identifier_type`` holds the
     number of users whose primary id holds a CPR number. ``user_name_identifier_type`` is the type
-    of the names that people type, where they have any. ``calls_a_second`` is what one process
-    sends.
+    of the names that people type, where they have any.
     """
 
     api_path = "/almaws/v1"
@@ -63,7 +62,6 @@ class AlmaKeys(ConnectionKeys):
     purge_after_months: int = Field(12, ge=0, le=120)
     email_type: str = Field("personal", pattern=_TYPE)
     address_type: str = Field("home", pattern=_TYPE)
-    calls_a_second: float = Field(10.0, gt=0, le=50)
 
     @model_validator(mode="after")
     def _writes_the_number(self) -> Self:

@@ -1,18 +1,17 @@
 """Proves Alma's set-up by reading alone: types, groups, calls of the day, the machine."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from broker.adapters.http_exchange import moment
-from broker.adapters.library_systems import alma_calls, alma_refusals, alma_users
+from broker.adapters.library_systems import alma_calls, alma_users
 from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import AlmaKeys
-from broker.adapters.library_systems.setup_steps import proved
-from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, PinMachine
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.adapters.library_systems.setup_steps import run_steps
+from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryUnavailable
 from broker.files.checked_files import did_you_mean
 
@@ -36,14 +35,14 @@ class SetupProof:
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Alma is unavailable."""
         steps = (self._searching, self._types, self._groups, self._pins)
-        return proved("Alma", steps, goes_on=(_CONFIGURATION,))
+        return run_steps("Alma", steps, goes_on=(_CONFIGURATION,))
 
     def _searching(self) -> Iterator[SetupFault]:
         """Look nobody up: the key may read users, or this says why not."""
-        path = alma_calls.user_path(_NOBODY, ALL_TYPES)
+        path = alma_calls.make_user_path(_NOBODY, ALL_TYPES)
         answer = self.calls.call(_OPERATION, "GET", path, self.deadline)
-        if answer.code is not None and answer.code not in alma_refusals.NOT_FOUND:
-            raise alma_refusals.refused(answer.raw, _OPERATION)
+        if answer.code is not None and answer.code not in alma_calls.NOT_FOUND:
+            raise alma_calls.make_refusal(answer.raw, _OPERATION)
         yield from ()
 
     def _types(self) -> Iterator[SetupFault]:
@@ -88,15 +87,10 @@ class SetupProof:
             words = "the key may not read code tables, so that neither types nor groups are proved"
             raise LibraryUnavailable(f"{_OPERATION}: {words}", _CONFIGURATION) from None
         if answer.code is not None:
-            raise alma_refusals.refused(answer.raw, _OPERATION)
-        rows = alma_users.entries(answer.body.get("row"))
+            raise alma_calls.make_refusal(answer.raw, _OPERATION)
+        rows = alma_users.list_entries(answer.body.get("row"))
         used = [row for row in rows if row.get("enabled") is not False]
-        return frozenset(alma_users.text_in(row, "code") or "" for row in used)
+        return frozenset(alma_users.read_text(row, "code") or "" for row in used)
 
     def _pins(self) -> Iterator[SetupFault]:
-        """Ask the machine about a card and a PIN that nobody has."""
-        if self.machine is None:
-            return
-        until = moment(self.deadline, self.settings.timeout)
-        if self.machine.takes_any(secrets.token_hex(16), until):
-            yield SetupFault(SETTING, f"Alma: {SETTING}: {TAKES_ANY}")
+        return find_machine_faults(self.machine, moment(self.deadline, self.settings.timeout))

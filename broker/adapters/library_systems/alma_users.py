@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any, Final
 
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
-from broker.adapters.library_systems.cpr_spellings import first_real, shaped_as_cpr
+from broker.adapters.library_systems.record_values import find_real_cpr, is_shaped_as_cpr, read_day
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.identity.cpr import looks_like_cpr
@@ -36,49 +36,39 @@ _ACTIVE: Final = "ACTIVE"
 _MARK: Final = re.compile("[0-9a-f]{32}")
 
 
-def day(value: object) -> date | None:
-    """Read a date as Alma writes it: 2031-11-24Z."""
-    if not isinstance(value, str):
-        return None
-    try:
-        return date.fromisoformat(value[:10])
-    except ValueError:
-        return None
-
-
-def written_day(moment: date) -> str:
+def write_day(moment: date) -> str:
     """Return a date as Alma reads it: the Z is part of it."""
     return f"{moment.isoformat()}Z"
 
 
-def borrower(user: User, keys: AlmaKeys) -> Borrower:
+def read_borrower(user: User, keys: AlmaKeys) -> Borrower:
     """Read a user object.
 
     LibraryUnavailable where it is none, LibraryRefused where a CPR number is in all its numbers.
     """
-    number = number_of(user, keys)
+    number = find_number(user, keys)
     fields = _fields(user)
     return Borrower(
         number=number,
-        category=code_in(user, "user_group"),
-        expires=day(user.get("expiry_date")),
-        mark=mark_in(number, keys),
+        category=read_code(user, "user_group"),
+        expires=read_day(user.get("expiry_date")),
+        mark=find_mark(number, keys),
         email=fields.get(EMAIL),
-        born=day(user.get("birth_date")),
-        cpr=first_real(cpr_values(user, keys)),
+        born=read_day(user.get("birth_date")),
+        cpr=find_real_cpr(list_cpr_values(user, keys)),
         fields=fields,
         card=_card(user),
     )
 
 
-def number_of(user: User, keys: AlmaKeys) -> str:
+def find_number(user: User, keys: AlmaKeys) -> str:
     """Return the borrower number: the primary id, or where that holds a CPR number another one.
 
     LibraryRefused where there is no other: services and staff would see the CPR number.
     """
-    numbers = [text_in(user, "primary_id")]
+    numbers = [read_text(user, "primary_id")]
     if keys.number_identifier_type:
-        numbers += identifiers(user, keys.number_identifier_type)
+        numbers += list_identifiers(user, keys.number_identifier_type)
     own = _cpr_digits(user, keys)
     for number in numbers:
         if number and not holds_cpr(number) and not any(map(_digits(number).count, own)):
@@ -93,13 +83,13 @@ def number_of(user: User, keys: AlmaKeys) -> str:
 
 def holds_cpr(number: str) -> bool:
     """Return whether a CPR number stands in a number, as one is read by people or programs."""
-    return shaped_as_cpr(number.strip()) or looks_like_cpr(number, apart=True)
+    return is_shaped_as_cpr(number.strip()) or looks_like_cpr(number, apart=True)
 
 
 def _cpr_digits(user: User, keys: AlmaKeys) -> list[str]:
     """Return the CPR numbers of a user, digits only: run into letters they are found by these."""
-    values = [*cpr_values(user, keys), *identifiers(user, BARCODE)]
-    return [_digits(value) for value in values if shaped_as_cpr(value.strip())]
+    values = [*list_cpr_values(user, keys), *list_identifiers(user, BARCODE)]
+    return [_digits(value) for value in values if is_shaped_as_cpr(value.strip())]
 
 
 def _digits(text: str) -> str:
@@ -107,7 +97,7 @@ def _digits(text: str) -> str:
     return "".join(str(unicodedata.decimal(each)) for each in plain if each.isdecimal())
 
 
-def mark_in(number: str, keys: AlmaKeys) -> str | None:
+def find_mark(number: str, keys: AlmaKeys) -> str | None:
     """Return the enrolment id in a number of our series, None in any other number."""
     prefix = keys.series_prefix.casefold()
     folded = number.casefold()
@@ -117,45 +107,45 @@ def mark_in(number: str, keys: AlmaKeys) -> str | None:
     return mark if _MARK.fullmatch(mark) else None
 
 
-def cpr_values(user: User, keys: AlmaKeys) -> list[str]:
+def list_cpr_values(user: User, keys: AlmaKeys) -> list[str]:
     """Return every value that stands where the CPR number of a user stands."""
-    return [value for kind in keys.cpr_types for value in identifiers(user, kind)]
+    return [value for kind in keys.cpr_types for value in list_identifiers(user, kind)]
 
 
-def identifiers(user: User, kind: str) -> list[str]:
+def list_identifiers(user: User, kind: str) -> list[str]:
     """Return the values of the identifiers of one type."""
-    found = entries(user.get("user_identifier"))
-    of_kind = [each for each in found if code_in(each, "id_type") == kind]
-    return [text_in(each, "value") or "" for each in of_kind]
+    found = list_entries(user.get("user_identifier"))
+    of_kind = [each for each in found if read_code(each, "id_type") == kind]
+    return [read_text(each, "value") or "" for each in of_kind]
 
 
-def entries(listed: object) -> list[Entry]:
+def list_entries(listed: object) -> list[Entry]:
     """Return the objects of a list, none where it is no list; anything else in it is left out."""
     if not isinstance(listed, list):
         return []
     return [each for each in listed if isinstance(each, Mapping)]
 
 
-def contacts(user: User, kind: str) -> list[Entry]:
+def list_contacts(user: User, kind: str) -> list[Entry]:
     """Return the addresses, mail addresses or telephone numbers of a user."""
     contact = user.get("contact_info")
     if not isinstance(contact, Mapping):
         return []
-    return entries(contact.get(kind))
+    return list_entries(contact.get(kind))
 
 
-def chosen(listed: Sequence[Entry]) -> Entry | None:
+def choose_entry(listed: Sequence[Entry]) -> Entry | None:
     """Return the entry that is the preferred one, else the first."""
     preferred = [each for each in listed if each.get("preferred") is True]
     return next(iter([*preferred, *listed]), None)
 
 
-def of_type(listed: Sequence[Entry], name: str, code: str) -> list[Entry]:
+def select_type(listed: Sequence[Entry], name: str, code: str) -> list[Entry]:
     """Return the entries that have the code among their types in the list ``name``."""
     return [each for each in listed if code in _codes(each.get(name))]
 
 
-def text_in(entry: Entry, name: str) -> str | None:
+def read_text(entry: Entry, name: str) -> str | None:
     """Return the text under a name, None where it is empty; LibraryUnavailable where it is none."""
     value = entry.get(name)
     if value is None or value == "":
@@ -165,38 +155,38 @@ def text_in(entry: Entry, name: str) -> str | None:
     raise LibraryUnavailable(f"a user whose {name} is no text")
 
 
-def code_in(entry: Entry, name: str) -> str:
+def read_code(entry: Entry, name: str) -> str:
     """Return the code under a name: Alma writes it as an object with a description."""
     value = entry.get(name)
     if not isinstance(value, Mapping):
         return ""
-    return text_in(value, "value") or ""
+    return read_text(value, "value") or ""
 
 
 def _codes(listed: object) -> list[str]:
-    return [text_in(each, "value") or "" for each in entries(listed)]
+    return [read_text(each, "value") or "" for each in list_entries(listed)]
 
 
 def _fields(user: User) -> dict[str, str]:
-    born = day(user.get("birth_date"))
+    born = read_day(user.get("birth_date"))
     found = {BORN: born.isoformat() if born else None}
     for field, name in TEXTS.items():
-        found[field] = text_in(user, name)
-    address = chosen(contacts(user, "address")) or {}
+        found[field] = read_text(user, name)
+    address = choose_entry(list_contacts(user, "address")) or {}
     for field, name in LINES.items():
-        found[field] = text_in(address, name)
-    email = chosen(contacts(user, "email")) or {}
-    found[EMAIL] = text_in(email, "email_address")
+        found[field] = read_text(address, name)
+    email = choose_entry(list_contacts(user, "email")) or {}
+    found[EMAIL] = read_text(email, "email_address")
     for field, code in PHONES.items():
-        phone = chosen(of_type(contacts(user, "phone"), "phone_type", code)) or {}
-        found[field] = text_in(phone, "phone_number")
+        phone = choose_entry(select_type(list_contacts(user, "phone"), "phone_type", code)) or {}
+        found[field] = read_text(phone, "phone_number")
     return {field: value for field, value in found.items() if value}
 
 
 def _card(user: User) -> str | None:
     """Return the barcode, of several the first that is in use."""
-    found = entries(user.get("user_identifier"))
-    barcodes = [each for each in found if code_in(each, "id_type") == BARCODE]
-    in_use = [each for each in barcodes if (text_in(each, "status") or _ACTIVE) == _ACTIVE]
+    found = list_entries(user.get("user_identifier"))
+    barcodes = [each for each in found if read_code(each, "id_type") == BARCODE]
+    in_use = [each for each in barcodes if (read_text(each, "status") or _ACTIVE) == _ACTIVE]
     first = next(iter([*in_use, *barcodes]), {})
-    return text_in(first, "value")
+    return read_text(first, "value")

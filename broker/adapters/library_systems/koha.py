@@ -8,17 +8,23 @@ from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
-from broker.adapters.library_systems.cpr_spellings import first_real, shaped_as_cpr, spellings
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls
 from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.library_systems.koha_setup import SetupProof, TrialBorrowers
+from broker.adapters.library_systems.record_values import find_real_cpr, is_shaped_as_cpr, spell_cpr
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import (
+    ALL_CAPABILITIES,
+    ExpectedSetup,
+    LibraryCallObserver,
+    LibraryCapability,
+    SetupFault,
+    SetupTrial,
+    unobserved,
+)
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
@@ -85,13 +91,13 @@ class Koha:
         LibraryRefused too where Koha made it without the card number that it was to give: the
         borrower gets one by its next change.
         """
-        body = koha_patrons.creation(wanted, mark, self._settings)
+        body = koha_patrons.make_creation(wanted, mark, self._settings)
         headers = koha_calls.CREATE_HEADERS
         answer = self._calls.call("create", "POST", PATRONS, deadline, headers=headers, body=body)
-        if koha_patrons.taken(answer):
+        if koha_patrons.is_taken(answer):
             return None
         if answer.status != 201:
-            raise koha_refusals.refused(answer, "create", body)
+            raise koha_refusals.make_refusal(answer, "create", body)
         made = self._borrower(answer.json())
         if made.mark != mark:
             raise LibraryUnavailable("create: an answer about another patron")
@@ -114,9 +120,9 @@ class Koha:
         cpr = change.cpr or before.cpr
         if change.cpr:
             self._identify(patron, change.cpr, deadline)
-        body = koha_patrons.changes(patron, change)
+        body = koha_patrons.make_changes(patron, change)
         if before.card is None and cpr and self._settings.card_number == "cpr":
-            body["cardnumber"] = spellings(cpr)[0]
+            body["cardnumber"] = spell_cpr(cpr)[0]
         after = self._borrower(self._put(patron, body, deadline))
         if after.number != change.number:
             raise LibraryUnavailable("change: an answer about another patron")
@@ -132,7 +138,7 @@ class Koha:
         body = {"password": pin, "password_2": pin}
         answer = self._calls.call("set_pin", "POST", path, deadline, body=body)
         if answer.status != 200:
-            raise koha_refusals.refused(answer, "set_pin", body)
+            raise koha_refusals.make_refusal(answer, "set_pin", body)
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Return what Koha, and with ``[library.sip2]`` a machine too, says of a PIN.
@@ -156,7 +162,7 @@ class Koha:
         if answer.status == 400 and error == "Validation failed":
             return PinAnswer.WRONG
         sent = {"password": pin, "cardnumber": card}
-        raise koha_refusals.unavailable(answer, "check_pin", sent)
+        raise koha_refusals.make_unavailable(answer, "check_pin", sent)
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return what in Koha's set-up breaks a promise of ours; nothing is written."""
@@ -174,7 +180,7 @@ class Koha:
         return tuple({borrower.number: borrower for borrower in borrowers}.values())
 
     def _borrower(self, patron: Any) -> Borrower:
-        return koha_patrons.borrower(patron, self._settings)
+        return koha_patrons.read_borrower(patron, self._settings)
 
     def _identify(self, patron: Patron, cpr: str, deadline: datetime) -> None:
         """Write the CPR of a patron that has no real number.
@@ -184,15 +190,15 @@ class Koha:
         (look again, and find that one), LibraryRefused where this one carries another real number.
         """
         settings = self._settings
-        written = spellings(cpr)
-        values = koha_patrons.number_values(patron, settings)
-        if any(first_real([value]) and value.strip() not in written for value in values):
+        written = spell_cpr(cpr)
+        values = koha_patrons.list_number_values(patron, settings)
+        if any(find_real_cpr([value]) and value.strip() not in written for value in values):
             raise LibraryRefused("change: the patron carries another number")
         names = {settings.unique_field}
         names |= {name for name in settings.cpr_fields if _holds_number(patron, name)}
         lacking = [name for name in sorted(names) if patron.get(name) != written[0]]
         if lacking:
-            body = koha_patrons.demanded(patron) | dict.fromkeys(lacking, written[0])
+            body = koha_patrons.keep_demanded(patron) | dict.fromkeys(lacking, written[0])
             self._put(patron, body, deadline, identifying=True)
         if settings.cpr_attribute:
             self._set_attribute(patron, settings.cpr_attribute, written, deadline)
@@ -203,14 +209,14 @@ class Koha:
         """Give the patron one attribute with the number, in the place of any other value."""
         path = koha_calls.patron_path(str(patron.get("patron_id"))) + "/extended_attributes"
         has_number = False
-        for attribute in koha_patrons.attributes(patron, kind):
+        for attribute in koha_patrons.list_attributes(patron, kind):
             if str(attribute.get("value")).strip() in written:
                 has_number = True
                 continue
             one = f"{path}/{attribute.get('extended_attribute_id')}"
             answer = self._calls.call("change", "DELETE", one, deadline)
             if answer.status not in {204, 404}:
-                raise koha_refusals.refused(answer, "change", {})
+                raise koha_refusals.make_refusal(answer, "change", {})
         if has_number:
             return
         body = {"type": kind, "value": written[0]}
@@ -218,7 +224,7 @@ class Koha:
         if answer.status == 409:
             raise LibraryUnavailable("change: the attribute is another patron's by now")
         if answer.status != 201:
-            raise koha_refusals.refused(answer, "change", body)
+            raise koha_refusals.make_refusal(answer, "change", body)
 
     def _put(
         self,
@@ -230,10 +236,10 @@ class Koha:
     ) -> Any:
         path = koha_calls.patron_path(str(patron.get("patron_id")))
         answer = self._calls.call("change", "PUT", path, deadline, body=body)
-        if identifying and koha_patrons.taken(answer):
+        if identifying and koha_patrons.is_taken(answer):
             raise LibraryUnavailable("change: the number is another patron's by now")
         if answer.status != 200:
-            raise koha_refusals.refused(answer, "change", body)
+            raise koha_refusals.make_refusal(answer, "change", body)
         koha_refusals.demand_kept(answer.fields(), body, "change")
         return answer.json()
 
@@ -264,4 +270,4 @@ class Koha:
 
 def _holds_number(patron: Patron, field: str) -> bool:
     """Return whether a field holds a number that is written as a CPR number is."""
-    return shaped_as_cpr(koha_patrons.text_of(patron, field) or "")
+    return is_shaped_as_cpr(koha_patrons.read_text(patron, field) or "")

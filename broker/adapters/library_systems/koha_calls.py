@@ -11,7 +11,7 @@ from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.library_systems import koha_refusals
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
-from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.errors import (
     CallNotMade,
     CallNotSent,
@@ -131,26 +131,26 @@ class Calls:
 
 def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] | None) -> None:
     if answer.status == 403:
-        raise koha_refusals.right_missing(answer, operation)
+        raise koha_refusals.make_missing_right(answer, operation)
     family = answer.status // 100
     is_own = answer.status != _NOT_FOUND or bool(_OWN_WORDS & answer.fields().keys())
     if answer.status in _NOT_NOW or family not in _VERDICTS or not is_own:
-        raise koha_refusals.unavailable(answer, operation, body)
+        raise koha_refusals.make_unavailable(answer, operation, body)
 
 
-def possible(number: str) -> bool:
+def is_possible_number(number: str) -> bool:
     """Return whether the number can be a ``patron_id``."""
     return bool(_PATRON_ID.fullmatch(number))
 
 
 def patron_path(number: str) -> str:
     """Return the path of one patron; LibraryRefused where the number cannot be a ``patron_id``."""
-    if not possible(number):  # a CPR taken for a number could otherwise stand in a URL
+    if not is_possible_number(number):  # a CPR taken for a number could otherwise stand in a URL
         raise LibraryRefused("no patron has such a number")
     return f"{PATRONS}/{number}"
 
 
-def by_fields(fields: Sequence[str], values: Sequence[str]) -> Query:
+def query_fields(fields: Sequence[str], values: Sequence[str]) -> Query:
     """Return the query for one of ``values`` in any of ``fields``: a list is "or".
 
     Source: docs/reference/koha.md#search.
@@ -161,7 +161,7 @@ def by_fields(fields: Sequence[str], values: Sequence[str]) -> Query:
     return {"-or": queries}
 
 
-def by_attribute(kind: str, spelled: Sequence[str]) -> Query:
+def query_attribute(kind: str, spelled: Sequence[str]) -> Query:
     """Return the query for a CPR in the extended attribute ``kind``.
 
     It needs the embed header, or Koha answers 500.
@@ -169,6 +169,6 @@ def by_attribute(kind: str, spelled: Sequence[str]) -> Query:
     return {"extended_attributes.code": kind, "extended_attributes.value": list(spelled)}
 
 
-def embedding(kind: str) -> dict[str, str]:
+def make_embed_header(kind: str) -> dict[str, str]:
     """Return the header by which an answer brings extended attributes; none without a ``kind``."""
     return dict(_EMBED_ATTRIBUTES) if kind else {}

@@ -1,13 +1,12 @@
 """Koha's patron objects: read into borrowers, and written for creates and changes."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, Final, TypeGuard
 
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems import koha_refusals
-from broker.adapters.library_systems.cpr_spellings import first_real, spellings
 from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
+from broker.adapters.library_systems.record_values import find_real_cpr, read_day, spell_cpr
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -20,17 +19,7 @@ _TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
 _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
 
 
-def day(text: object) -> date | None:
-    """Read a date as GET writes it (2031-11-24) and as POST does (2031-11-24T22:39:08)."""
-    if not isinstance(text, str):
-        return None
-    try:
-        return date.fromisoformat(text[:10])
-    except ValueError:
-        return None
-
-
-def borrower(patron: Any, settings: KohaKeys) -> Borrower:
+def read_borrower(patron: Any, settings: KohaKeys) -> Borrower:
     """Read a patron object; LibraryUnavailable where it is none.
 
     The CPR number is the first real one. The attribute is made for it and goes first: ten digits of
@@ -38,21 +27,21 @@ def borrower(patron: Any, settings: KohaKeys) -> Borrower:
     """
     if not _is_patron(patron):
         raise LibraryUnavailable("an answer that is no patron")
-    texts = ((field, text_of(patron, field)) for field in sorted(FIELDS))
+    texts = ((field, read_text(patron, field)) for field in sorted(FIELDS))
     return Borrower(
         number=str(patron["patron_id"]),
         category=patron["category_id"],
-        expires=day(patron.get("expiry_date")),
-        mark=text_of(patron, settings.mark_field),
-        email=text_of(patron, "email"),
-        born=day(patron.get("date_of_birth")),
-        cpr=first_real(number_values(patron, settings)),
+        expires=read_day(patron.get("expiry_date")),
+        mark=read_text(patron, settings.mark_field),
+        email=read_text(patron, "email"),
+        born=read_day(patron.get("date_of_birth")),
+        cpr=find_real_cpr(list_number_values(patron, settings)),
         fields={field: text for field, text in texts if text},
-        card=text_of(patron, "cardnumber"),
+        card=read_text(patron, "cardnumber"),
     )
 
 
-def text_of(patron: Patron, field: str) -> str | None:
+def read_text(patron: Patron, field: str) -> str | None:
     """Return the text of a field, None where it is empty; LibraryUnavailable where it is none."""
     value = patron.get(field)
     if value is None or value == "":
@@ -64,7 +53,7 @@ def text_of(patron: Patron, field: str) -> str | None:
     raise LibraryUnavailable(f"a patron whose {field} is no text")
 
 
-def attributes(patron: Patron, kind: str) -> list[Mapping[str, Any]]:
+def list_attributes(patron: Patron, kind: str) -> list[Mapping[str, Any]]:
     """Return the extended attributes of the type ``kind``, as far as the answer brought any."""
     brought = patron.get("extended_attributes") or []
     if not isinstance(brought, list):
@@ -73,22 +62,22 @@ def attributes(patron: Patron, kind: str) -> list[Mapping[str, Any]]:
     return [attribute for attribute in objects if kind and attribute.get("type") == kind]
 
 
-def number_values(patron: Patron, settings: KohaKeys) -> list[str]:
+def list_number_values(patron: Patron, settings: KohaKeys) -> list[str]:
     """Return the values that stand where the CPR number of a patron stands."""
-    found = attributes(patron, settings.cpr_attribute)
+    found = list_attributes(patron, settings.cpr_attribute)
     fields = [str(patron.get(field) or "") for field in settings.cpr_fields]
     return [str(attribute.get("value")) for attribute in found] + fields
 
 
-def patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
+def read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
     """Return the patron objects of a search; LibraryUnavailable where it is no list of them."""
     body = answer.json()
     if answer.status == 200 and _are_objects(body):
         return body
-    raise koha_refusals.unavailable(answer, operation)
+    raise koha_refusals.make_unavailable(answer, operation)
 
 
-def taken(answer: HttpAnswer) -> bool:
+def is_taken(answer: HttpAnswer) -> bool:
     """Return whether Koha refused because a unique value is taken.
 
     The 409 for namesakes (newer Koha) names no ``conflict`` and is not meant: a namesake is another
@@ -118,20 +107,20 @@ def _are_objects(body: object) -> TypeGuard[list[Patron]]:
     return all(isinstance(element, Mapping) for element in body)
 
 
-def creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str, Any]:
+def make_creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str, Any]:
     """Return the body of the POST that makes a borrower; LibraryRefused if something lacks.
 
     The CPR is the unique field, and with ``card_number`` "cpr" the card number.
     """
     if wanted.cpr is None:
         raise LibraryRefused("create: the request has no CPR number")
-    number = spellings(wanted.cpr)[0]
+    number = spell_cpr(wanted.cpr)[0]
     body: dict[str, Any] = {}
     for field in wanted.fields:
         body[_field(field.name)] = field.value
     if not body.get("surname"):
         raise LibraryRefused("create: the request has no surname")
-    for name in number_fields(settings):
+    for name in list_number_fields(settings):
         body[name] = number
     if settings.cpr_attribute:
         attribute = {"type": settings.cpr_attribute, "value": number}
@@ -145,7 +134,7 @@ def creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str,
     return body
 
 
-def number_fields(settings: KohaKeys) -> list[str]:
+def list_number_fields(settings: KohaKeys) -> list[str]:
     """Return the fields of our borrowers that hold the CPR."""
     fields = {settings.unique_field}
     if settings.card_number == "cpr":
@@ -153,14 +142,14 @@ def number_fields(settings: KohaKeys) -> list[str]:
     return sorted(fields)
 
 
-def changes(patron: Patron, change: Change) -> dict[str, Any]:
+def make_changes(patron: Patron, change: Change) -> dict[str, Any]:
     """Return the body of a PUT.
 
     Koha merges, but demands three fields each time; they go back as they are. Nothing else of the
     object does: read-only fields are refused, attributes are a 500, an old ``updated_on`` would be
     stored.
     """
-    body = demanded(patron)
+    body = keep_demanded(patron)
     for name, value in change.fields:
         body[_field(name)] = value
     if change.category is not None:
@@ -170,7 +159,7 @@ def changes(patron: Patron, change: Change) -> dict[str, Any]:
     return body
 
 
-def demanded(patron: Patron) -> dict[str, Any]:
+def keep_demanded(patron: Patron) -> dict[str, Any]:
     """Return the fields of a patron without which Koha takes no PUT."""
     return {name: patron.get(name) for name in ("surname", "library_id", "category_id")}
 

@@ -63,19 +63,19 @@ class Said(NamedTuple):
     setting: str | None = None
 
 
-def refused(
+def make_refusal(
     answer: HttpAnswer, operation: str, sent: Mapping[str, Any] | None = None
 ) -> LibraryRefused:
     """Return the error for a refusal; ``sent`` is the body that was refused."""
-    words, setting = said(answer, sent or {})
+    words, setting = describe_answer(answer, sent or {})
     return LibraryRefused(f"{operation}: {answer.status}: {words}", setting)
 
 
-def unavailable(
+def make_unavailable(
     answer: HttpAnswer, operation: str, sent: Mapping[str, Any] | None = None
 ) -> LibraryUnavailable:
     """Return the error for an answer that says neither yes nor no."""
-    words, setting = said(answer, sent or {})
+    words, setting = describe_answer(answer, sent or {})
     error = LibrarySilent if answer.status in GATEWAY_ERRORS else LibraryUnavailable
     return error(f"{operation}: {answer.status}: {words}", setting)
 
@@ -97,7 +97,7 @@ def _compared(value: object) -> str:
     return _TIME_OF_DAY.sub("", text.strip().casefold())
 
 
-def right_missing(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
+def make_missing_right(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
     """Return the error for a 403: nobody's enrolment is at fault, so it is worth another try."""
     parts = _RIGHT.findall(json.dumps(answer.fields().get("required_permissions")))
     rights = ", ".join(f"borrowers: {part}" for part in sorted(set(parts))) or "borrowers"
@@ -105,7 +105,7 @@ def right_missing(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
     return LibraryUnavailable(sentence, f"permission {rights}")
 
 
-def said(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
+def describe_answer(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
     """Return what Koha says in an answer, as far as it may be kept."""
     fields = answer.fields()
     if not fields:
@@ -124,7 +124,7 @@ def said(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
 
 def _describe(text: str, path: str, sent: Mapping[str, Any]) -> Said:
     """Return what is kept of one text; ``path`` is that of the field that it is about, or ""."""
-    words = plain_words(text, sent)
+    words = keep_plain_words(text, sent)
     field = path.removeprefix("/body/").partition("/")[0]
     is_named = field in _NAMED_FIELDS
     if is_named:
@@ -140,7 +140,7 @@ def _describe(text: str, path: str, sent: Mapping[str, Any]) -> Said:
     return Said(words)
 
 
-def plain_words(text: str, sent: Mapping[str, Any]) -> str:
+def keep_plain_words(text: str, sent: Mapping[str, Any]) -> str:
     """Return the plain English words of a text, with "…" for everything else.
 
     Whatever was ``sent`` is left out, in any case, and so is every capitalised word that is none of
@@ -158,7 +158,7 @@ def plain_words(text: str, sent: Mapping[str, Any]) -> str:
 
 
 def _blotted(text: str) -> str:
-    return cpr.blotted(text, _LEFT_OUT)
+    return cpr.mask_numbers(text, _LEFT_OUT)
 
 
 def _texts(sent: Any) -> Iterator[str]:

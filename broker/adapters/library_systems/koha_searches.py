@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
-from broker.adapters.library_systems.cpr_spellings import shaped_as_cpr, spellings
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls, Query
 from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_settings import KohaKeys
+from broker.adapters.library_systems.record_values import is_shaped_as_cpr, read_day, spell_cpr
 from broker.core.errors import LibraryUnavailable
 from broker.core.input_normalization import without_invisible, without_spaces
 
@@ -36,7 +36,7 @@ class PatronSearches:
     def find_typed(self, text: str, deadline: datetime) -> list[Patron]:
         """Return the patrons that ``text`` may mean, as ``LibrarySystem.find_typed`` says."""
         number = without_spaces(text)
-        if shaped_as_cpr(number):
+        if is_shaped_as_cpr(number):
             fields = sorted({*self._settings.cpr_fields, "cardnumber"})
             return self._carrying(number, fields, "typed", deadline)
         name = without_invisible(text)
@@ -44,7 +44,7 @@ class PatronSearches:
             return []
         # Koha's database takes other digits and letters for the plain ones; no card is printed so.
         fields = ["cardnumber", "userid"] if name.isascii() else ["userid"]
-        query = koha_calls.by_fields(fields, [name])
+        query = koha_calls.query_fields(fields, [name])
         found = self.search("typed", query, deadline)
         if len(found) > _MOST_NAMED:
             raise LibraryUnavailable(f"typed: {_EVERYONE}")
@@ -96,13 +96,13 @@ class PatronSearches:
     def patron(self, number: str, deadline: datetime) -> Patron | None:
         """Return the patron of this ``patron_id``, or None."""
         path = koha_calls.patron_path(number)
-        headers = koha_calls.embedding(self._settings.cpr_attribute)
+        headers = koha_calls.make_embed_header(self._settings.cpr_attribute)
         answer = self._calls.call("read", "GET", path, deadline, headers=headers)
         patron = answer.fields()
         if answer.status == 404 and "error" in patron:  # Koha's own, not some proxy's
             return None
         if answer.status != 200 or not patron:
-            raise koha_refusals.unavailable(answer, "read")
+            raise koha_refusals.make_unavailable(answer, "read")
         # Another's record, as a cache on the way may give it, would be believed, changed, and
         # mailed a PIN.
         if str(patron.get("patron_id")) != number:
@@ -119,11 +119,11 @@ class PatronSearches:
 
         Without these, whoever was found by a card would seem to have no CPR, or another one.
         """
-        headers = koha_calls.embedding(self._settings.cpr_attribute)
+        headers = koha_calls.make_embed_header(self._settings.cpr_attribute)
         # One page is enough: two borrowers are already a case for staff.
         path = f"{PATRONS}?_per_page={most}{order}"
         answer = self._calls.call(operation, "GET", path, deadline, headers=headers, body=query)
-        return koha_patrons.patrons(answer, operation)
+        return koha_patrons.read_patrons(answer, operation)
 
     def _carrying(
         self, cpr: str, fields: Sequence[str], operation: str, deadline: datetime
@@ -132,11 +132,11 @@ class PatronSearches:
 
         The attribute is a search of its own: one with an "or" over both reads every patron.
         """
-        spelled = spellings(cpr)
+        spelled = spell_cpr(cpr)
         kind = self._settings.cpr_attribute
-        found = self.search(operation, koha_calls.by_fields(fields, spelled), deadline)
+        found = self.search(operation, koha_calls.query_fields(fields, spelled), deadline)
         if kind:
-            query = koha_calls.by_attribute(kind, spelled)
+            query = koha_calls.query_attribute(kind, spelled)
             found += self.search(operation, query, deadline)
         if not all(_carries(patron, fields, spelled, kind) for patron in found):
             raise LibraryUnavailable(f"{operation}: {_EVERYONE}")
@@ -154,7 +154,7 @@ def _by_likeness(
 
 
 def _has_address(patron: Patron, email: str) -> bool:
-    return _fold(koha_patrons.text_of(patron, "email") or "") == _fold(email)
+    return _fold(koha_patrons.read_text(patron, "email") or "") == _fold(email)
 
 
 def _fold(address: str) -> str:
@@ -164,15 +164,15 @@ def _fold(address: str) -> str:
 
 
 def _is_born(patron: Patron, birth_date: date | None) -> bool:
-    return birth_date is not None and koha_patrons.day(patron.get("date_of_birth")) == birth_date
+    return birth_date is not None and read_day(patron.get("date_of_birth")) == birth_date
 
 
 def _is_named(patron: Patron, field: str, name: str) -> bool:
-    value = koha_patrons.text_of(patron, field) or ""
+    value = koha_patrons.read_text(patron, field) or ""
     return value.casefold() == name.casefold()
 
 
 def _carries(patron: Patron, fields: Sequence[str], spelled: Sequence[str], kind: str) -> bool:
-    values = [koha_patrons.text_of(patron, field) or "" for field in fields]
-    values += [str(each.get("value")) for each in koha_patrons.attributes(patron, kind)]
+    values = [koha_patrons.read_text(patron, field) or "" for field in fields]
+    values += [str(each.get("value")) for each in koha_patrons.list_attributes(patron, kind)]
     return any(value.strip() in spelled for value in values)

@@ -5,7 +5,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from broker.adapters.library_systems.connection_keys import ConnectionKeys
+from broker.adapters.library_systems.library_settings import ConnectionKeys
 
 # The fields that a policy may write, in Koha's own names. None of them can hold the person's key,
 # the mark or the rights.

@@ -18,9 +18,9 @@ from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refus
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
-from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved
-from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, Sip2Client
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, run_steps
+from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PIN_LENGTH, PinAnswer
 from broker.core.errors import LibraryRefused
 from broker.core.ports import LibrarySystem
@@ -54,7 +54,7 @@ class SetupProof:
     settings: KohaKeys
     expected: ExpectedSetup
     deadline: datetime
-    machine: Sip2Client | None = None
+    machine: PinMachine | None = None
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Koha is unavailable."""
@@ -64,7 +64,7 @@ class SetupProof:
             self._categories,
             self._machine_port,
         )
-        return proved("Koha", steps, goes_on=("permission",))
+        return run_steps("Koha", steps, goes_on=("permission",))
 
     def _searching(self) -> Iterator[SetupFault]:
         self.searches.by_cpr(_NOBODY, self.deadline)
@@ -77,7 +77,7 @@ class SetupProof:
         empty = {"password": "", "password_2": ""}
         answer = self.calls.call(_OPERATION, "POST", path, self.deadline, body=empty)
         if answer.status != 404:
-            raise koha_refusals.unavailable(answer, _OPERATION)
+            raise koha_refusals.make_unavailable(answer, _OPERATION)
         yield from ()
 
     def _categories(self) -> Iterator[SetupFault]:
@@ -108,7 +108,7 @@ class SetupProof:
         answer = self._send_dry_run(body)
         if answer.status == 201:
             raise self._undone(answer)
-        refusal = koha_refusals.refused(answer, _OPERATION, body)
+        refusal = koha_refusals.make_refusal(answer, _OPERATION, body)
         if refusal.setting == f"patron attribute type {impossible}":
             return None
         return refusal
@@ -133,12 +133,7 @@ class SetupProof:
         return LibraryRefused(sentence, "patron attribute types")
 
     def _machine_port(self) -> Iterator[SetupFault]:
-        """Log in to the machine port and ask about a card number that nobody has."""
-        if self.machine is None:
-            return
-        until = moment(self.deadline, self.settings.timeout)
-        if self.machine.accepts(_random(), _random(), until):
-            yield SetupFault(SETTING, f"Koha: {TAKES_ANY}")
+        return find_machine_faults(self.machine, moment(self.deadline, self.settings.timeout))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +150,7 @@ class TrialBorrowers:
         """Delete what an earlier trial left, then try each category."""
         tried = [partial(self._try, *item) for item in expected.categories.items()]
         steps: list[Step] = [self._delete_leftovers, *tried]
-        faults = proved("Koha", steps, goes_on=("",))
+        faults = run_steps("Koha", steps, goes_on=("",))
         not_proven = _NOT_PROVEN if self.settings.sip2 else (*_NOT_PROVEN, _NO_MACHINE)
         return SetupTrial(faults, not_proven)
 
@@ -167,45 +162,33 @@ class TrialBorrowers:
 
     def _try(self, category: str, place: str) -> Iterator[SetupFault]:
         body = self._body(category)
-        answer = self._post(body)
+        headers = koha_calls.CREATE_HEADERS
+        call = partial(self.calls.call, headers=headers, body=body)
+        answer = call(_TRIAL, "POST", PATRONS, self.deadline)
         if answer.status != 201:
-            refusal = koha_refusals.refused(answer, "create", body)
+            refusal = koha_refusals.make_refusal(answer, "create", body)
             setting = refusal.setting or f"category_id {category}"
             yield SetupFault(setting, f"{place}: Koha: no borrower can be made: {refusal}")
             return
         patron = answer.fields()
         try:
-            yield from self._faults_of(patron, body, category, place)
+            yield from self._faults_of(patron, category, place)
         finally:
             yield from self._delete(patron)
 
     def _faults_of(
-        self, patron: Mapping[str, Any], body: Mapping[str, Any], category: str, place: str
+        self, patron: Mapping[str, Any], category: str, place: str
     ) -> Iterator[SetupFault]:
-        made = koha_patrons.borrower(patron, self.settings)
+        made = koha_patrons.read_borrower(patron, self.settings)
         if made.card is None:
             what = "a new borrower has no card number, so no PIN works (autoMemberNum)"
             yield SetupFault("autoMemberNum", f"Koha: {what}")
-        if self.settings.cpr_attribute and self._takes_the_attribute_twice(body):
-            kind = self.settings.cpr_attribute
-            what = "two borrowers can have one CPR number (tick Unique identifier)"
-            yield SetupFault(f"unique patron attribute type {kind}", f"Koha: {what}")
         pin = "".join(secrets.choice("0123456789") for _ in range(PIN_LENGTH))
         self.library.set_pin(made.number, pin, self.deadline)
         answer = self.library.check_pin(made, pin, self.deadline)
         if made.card is not None and answer is not PinAnswer.RIGHT:
             what = f"a PIN that was set in {category} is {answer.value} at its first use"
             yield SetupFault(f"PIN {category}", f"{place}: Koha: {what}")
-
-    def _takes_the_attribute_twice(self, body: Mapping[str, Any]) -> bool:
-        """Try a second borrower with the same attribute, and delete it if Koha makes it."""
-        names = {"userid": _drawn(), "cardnumber": _drawn()}
-        second = {name: names.get(name, value) for name, value in body.items()}
-        answer = self._post(second)
-        if answer.status != 201:
-            return False
-        list(self._delete(answer.fields()))
-        return True
 
     def _body(self, category: str) -> dict[str, Any]:
         settings = self.settings
@@ -219,15 +202,10 @@ class TrialBorrowers:
             settings.mark_field: TRIAL_MARK,
             "expiry_date": (datetime.now(UTC).date() + timedelta(days=1)).isoformat(),
         }
-        body |= dict.fromkeys(koha_patrons.number_fields(settings), number)
+        body |= dict.fromkeys(koha_patrons.list_number_fields(settings), number)
         if settings.cpr_attribute:
             body["extended_attributes"] = [{"type": settings.cpr_attribute, "value": number}]
         return body
-
-    def _post(self, body: Mapping[str, Any]) -> HttpAnswer:
-        headers = koha_calls.CREATE_HEADERS
-        call = self.calls.call
-        return call(_TRIAL, "POST", PATRONS, self.deadline, headers=headers, body=body)
 
     def _delete(self, patron: Mapping[str, Any]) -> Iterator[SetupFault]:
         number = str(patron.get("patron_id"))

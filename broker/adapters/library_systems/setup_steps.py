@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from broker.core.borrowers.library_setup import SetupFault
+from broker.core.borrowers.library_system import SetupFault
 from broker.core.errors import LibraryError
 
 UNAVAILABLE: Final = "unavailable"
@@ -11,7 +11,7 @@ UNAVAILABLE: Final = "unavailable"
 Step = Callable[[], Iterable[SetupFault]]
 
 
-def proved(
+def run_steps(
     system: str, steps: Iterable[Step], *, goes_on: tuple[str, ...]
 ) -> tuple[SetupFault, ...]:
     """Return every fault that the steps find, once for each setting.

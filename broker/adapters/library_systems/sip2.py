@@ -11,17 +11,18 @@ import secrets
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from broker.adapters.deadline_sockets import end_by, left
-from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.errors import LibraryUnavailable
 
-SETTING: Final = "library.sip2"
-TAKES_ANY: Final = "the machine port takes any PIN; have its profile ask for the PIN"
+_SETTING: Final = "library.sip2"
+_TAKES_ANY: Final = "the machine port takes any PIN; have its profile ask for the PIN"
 _TRUSTED_S: Final = 3600.0
 _END: Final = b"\r"
 _LARGEST_ANSWER: Final = 16 * 1024
@@ -81,7 +82,7 @@ class Sip2Client:
         except (OSError, ValueError) as error:
             cause = type(error).__name__
         # Raised out here, so that no traceback reaches what was sent.
-        raise LibraryUnavailable(f"sip2: no answer: {cause}", SETTING)
+        raise LibraryUnavailable(f"sip2: no answer: {cause}", _SETTING)
 
     def _conversation(self, card: str, pin: str) -> bytes:
         account = self._account
@@ -147,7 +148,7 @@ def _line(connection: socket.socket) -> bytes:
 
 def _demand_login(answer: bytes) -> None:
     if answer.startswith(b"940"):
-        raise LibraryUnavailable(_LOGIN_REFUSED, SETTING)
+        raise LibraryUnavailable(_LOGIN_REFUSED, _SETTING)
     if not answer.startswith(b"941"):
         raise LibraryUnavailable(_NO_ANSWER)
 
@@ -184,10 +185,16 @@ class PinMachine:
             return False
         if time.monotonic() >= self._trusted_until:
             if self.takes_any(card, until):
-                raise LibraryUnavailable(f"sip2: {TAKES_ANY}", SETTING)
+                raise LibraryUnavailable(f"sip2: {_TAKES_ANY}", _SETTING)
             self._trusted_until = time.monotonic() + _TRUSTED_S
         return True
 
     def takes_any(self, card: str, until: float) -> bool:
         """Return whether a PIN that nobody has is taken for this card; LibraryUnavailable."""
         return self._client.accepts(card, secrets.token_urlsafe(16), until)
+
+
+def find_machine_faults(machine: PinMachine | None, until: float) -> Iterator[SetupFault]:
+    """Ask a machine about a card and a PIN that nobody has."""
+    if machine and machine.takes_any(secrets.token_hex(16), until):
+        yield SetupFault(_SETTING, f"{_SETTING}: {_TAKES_ANY}")

@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broker.core.errors import ConfigurationFaults, Fault, MailUnavailable, RecipientRefused
-from broker.core.identity.mail_addresses import plain
+from broker.core.identity.mail_addresses import normalize_address
 
 _PORTS: Final = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 # What stands in a cause, the first that fits, and what to look at then.
@@ -37,7 +37,7 @@ def mailbox(text: str) -> str:
 
     MailUnavailable where it is no plain address.
     """
-    address = plain(text)
+    address = normalize_address(text)
     if address is None:
         raise MailUnavailable("the recipient is not a plain mail address")
     return address

@@ -72,7 +72,7 @@ def unexpected(error: BaseException, reference: str) -> None:
 
 def masked(text: str) -> str:
     """Return ``text`` without anything shaped like a CPR number, as attributes are read."""
-    return cpr.blotted(text, _MASK)
+    return cpr.mask_numbers(text, _MASK)
 
 
 def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

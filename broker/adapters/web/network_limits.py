@@ -19,35 +19,37 @@ from broker.core.minute_counts import MinuteCounts, seconds_left
 # (docs/reference/design.md#4e).
 _MOST_NAMES: Final = 20_000
 _HOUR: Final = 3600
+_BEGINNINGS_OF_MARK: Final = 30  # a minute, with the mark of one login
+# An hour, from one network.
 _PIN_REQUESTS: Final = 20
+_PIN_REQUESTS_OF_CAMPUS: Final = 400
 _ACCOUNT_TRIES: Final = 60
+_ACCOUNT_TRIES_OF_CAMPUS: Final = 2_000
 _TRIES_OF_NUMBER: Final = 10
 
 
 class Campus(NamedTuple):
-    """A network of many people that counts as one, with figures of its own."""
+    """A network of many people that counts as one, with limits of its own."""
 
     network: IPv4Network | IPv6Network
     beginnings: int
-    pin_requests: int  # an hour
-    account_tries: int  # an hour
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkLimits:
     """The counts of one worker.
 
-    ``beginnings`` may begin in a minute from one network, ``beginnings_of_mark`` by one mark.
+    ``beginnings`` may begin in a minute from one network.
     ``mark`` returns the sealed mark of an earlier login that a browser brings, or None: such
     browsers count apart, by mark and by network, so that a stranger's flood keeps none of them out.
     """
 
     beginnings: int
-    beginnings_of_mark: int
     campuses: Sequence[Campus]
     mark: Callable[[Request], str | None]
     now: Callable[[], datetime]
     tell: TellPort
+    beginnings_of_mark: int = _BEGINNINGS_OF_MARK
     minutes: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_NAMES))
     hours: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_NAMES, _HOUR))
     lock: Lock = field(default_factory=Lock)
@@ -83,14 +85,14 @@ class NetworkLimits:
     def count_pin_request(self, request: Request) -> bool:
         """Count a request for a PIN mail; False if it is not to be carried out."""
         campus = self._campus(request)
-        most = campus.pin_requests if campus else _PIN_REQUESTS
+        most = _PIN_REQUESTS_OF_CAMPUS if campus else _PIN_REQUESTS
         return self._count_hourly(f"pin {self._network(request, campus)}", most)
 
     def count_account_try(self, request: Request, typed: str) -> bool:
         """Count a login with number and PIN in an unknown browser; False beyond a limit."""
         campus = self._campus(request)
         network = self._network(request, campus)
-        most = campus.account_tries if campus else _ACCOUNT_TRIES
+        most = _ACCOUNT_TRIES_OF_CAMPUS if campus else _ACCOUNT_TRIES
         if not self._count_hourly(f"number {network} {typed.casefold()}", _TRIES_OF_NUMBER):
             return False
         return self._count_hourly(f"try {network}", most)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from broker.core.borrowers.pins import suggested_by, suggested_by_birth
+from broker.core.borrowers.pins import suggest_by_birth_date, suggest_by_cpr
 from broker.core.entities import Names
 from broker.core.identity import cpr
 
@@ -41,9 +41,9 @@ class Borrower:
         """Return the PINs that the borrower's date of birth and CPR number suggest."""
         pins: set[str] = set()
         if self.born:
-            pins |= suggested_by_birth(self.born)
+            pins |= suggest_by_birth_date(self.born)
         if self.cpr:
-            pins |= suggested_by(self.cpr)
+            pins |= suggest_by_cpr(self.cpr)
         return frozenset(pins)
 
     def __repr__(self) -> str:
@@ -51,6 +51,6 @@ class Borrower:
         return f"Borrower({self.number!r}, {self.category!r})"
 
 
-def numbers(borrowers: Iterable[Borrower]) -> Names:
+def list_numbers(borrowers: Iterable[Borrower]) -> Names:
     """Return the library system's own numbers of borrowers, each once."""
     return tuple(dict.fromkeys(borrower.number for borrower in borrowers))

@@ -4,25 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from broker.core.borrowers.borrower import Borrower, numbers
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.matching import PersonFacts, is_this_persons
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
-from broker.core.entities import Names
-
-
-@dataclass(frozen=True, slots=True)
-class Nothing:
-    """The borrower is already as wanted."""
-
-    number: str
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Create:
-    """No borrower is there: make one with these fields."""
-
-    wanted: WantedBorrower
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -43,47 +28,7 @@ class Change:
         return f"Change({self.number!r}, {self.category!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Nothing may be changed automatically; staff get it listed under ``reason``.
-
-    ``borrowers`` are the numbers of those that it is about.
-    """
-
-    reason: str
-    borrowers: Names = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """No borrower is there, and none may be made: the person must enrol anew."""
-
-
-Plan = Nothing | Create | Change | Case | Gone
-
-
 _RENEW_BELOW_DAYS: Final = 180
-
-
-def plan(found: tuple[Borrower, ...], wanted: WantedBorrower, today: date) -> Plan:
-    """Return the change after which exactly one borrower is as ``wanted`` has it.
-
-    ``found`` are all borrowers that match the CPR number. Two matches, or a match that is not this
-    person's, are a Case.
-
-    Source: docs/reference/design.md#invariant-6.
-    """
-    reason = find_case_reason(found, wanted.person, wanted.cpr or "")
-    if reason:
-        return Case(reason, numbers(found))
-    return plan_for_matching(found, wanted, today)
-
-
-def plan_for_matching(found: tuple[Borrower, ...], wanted: WantedBorrower, today: date) -> Plan:
-    """Return the plan for borrowers that are known to be this person's: one, or none."""
-    if found:
-        return _change(found[0], wanted, today)
-    return Create(wanted) if wanted.cpr and wanted.creates else Gone()
 
 
 def find_case_reason(
@@ -97,8 +42,8 @@ def find_case_reason(
     return None
 
 
-def _change(borrower: Borrower, wanted: WantedBorrower, today: date) -> Nothing | Change:
-    """Return the change of a borrower that is this person's.
+def plan_change(borrower: Borrower, wanted: WantedBorrower, today: date) -> Change | None:
+    """Return the change of a borrower that is this person's; None if it is as ``wanted`` already.
 
     The expiry only moves to a later day. A login moves it if its policy has the borrower's present
     category, or gives the borrower its own. The connector adds a card number that is missing.
@@ -112,7 +57,7 @@ def _change(borrower: Borrower, wanted: WantedBorrower, today: date) -> Nothing 
         is_later = is_same and _expires_soon(borrower.expires, wanted.expires, today)
     lacks_card = borrower.card is None and wanted.can_write
     if not (has_moved or is_later or fields or lacks_card):
-        return Nothing(borrower.number)
+        return None
     return Change(
         borrower.number,
         fields,
@@ -139,30 +84,15 @@ def _expires_soon(present: date | None, wanted: date, today: date) -> bool:
     # No expiry is none to move, and a login never brings one nearer.
     if present is None or present >= wanted:
         return False
-    return near(present, wanted, today)
-
-
-def near(present: date, wanted: date, today: date) -> bool:
-    """Return whether an expiry is so near that a login moves it: half a year, or half a short term.
-
-    A write at every login would cost more than it is worth.
-    """
+    # Half a year, or half a short term: a write at every login would cost more than it is worth.
     days_left = (present - today).days
     half_term = (wanted - today).days // 2
     return days_left < min(_RENEW_BELOW_DAYS, half_term)
 
 
-def offered(planned: Plan, found: tuple[Borrower, ...], wanted: WantedBorrower) -> str | None:
-    """Return the category that ``planned`` would upgrade; the person is asked first (R40)."""
-    if not isinstance(planned, Change) or not found:
-        return None
-    category = found[0].category
-    if not wanted.upgrades_from(category):
-        return None
-    return category
-
-
-def outcome(borrower: Borrower, change: Change | None, wanted: WantedBorrower) -> EnrolmentOutcome:
+def describe_outcome(
+    borrower: Borrower, change: Change | None, wanted: WantedBorrower
+) -> EnrolmentOutcome:
     """Return what ``change`` made of the ``borrower`` that was there before it."""
     if change is None:
         return EnrolmentOutcome.UNCHANGED

@@ -94,18 +94,14 @@ class Enrolment:
 
     def retry(self, now: datetime) -> "Enrolment":
         """Return the enrolment to be tried again now; what staff ruled out stays ruled out."""
-        return replace(
-            self,
-            state=EnrolmentState.PENDING,
-            attempts=0,
+        return Enrolment(
+            self.id,
+            EnrolmentState.PENDING,
+            self.requested_at,
+            self.wanted,
             next_attempt=now,
-            creates=0,
-            conflicts=0,
-            borrowers=(),
-            reason=None,
-            last_error=None,
-            setting=None,
-            failing_since=None,
+            claimed=self.claimed,
+            ruled_out=self.ruled_out,
         )
 
     def rule_out(self, borrowers: Iterable[str], now: datetime) -> "Enrolment":
@@ -163,23 +159,7 @@ class Enrolment:
 
     def finish(self, outcome: EnrolmentOutcome) -> "Enrolment":
         """Return the enrolment once the borrower is as wanted; the CPR number goes."""
-        return replace(
-            self,
-            state=EnrolmentState.DONE,
-            wanted=None,
-            attempts=0,
-            next_attempt=None,
-            failing_since=None,
-            reason=None,
-            last_error=None,
-            setting=None,
-            creates=0,
-            conflicts=0,
-            borrowers=(),
-            claimed=None,
-            ruled_out=(),
-            outcome=outcome,
-        )
+        return Enrolment(self.id, EnrolmentState.DONE, self.requested_at, outcome=outcome)
 
     def __repr__(self) -> str:
         """Show id, state and reason only."""

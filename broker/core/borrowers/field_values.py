@@ -17,7 +17,7 @@ _PHONE: Final = re.compile(r"\+?[0-9][0-9 ()./-]*")
 _EMAIL: Final = "email"
 
 
-def harmless(field: str, value: str) -> str | None:
+def make_harmless(field: str, value: str) -> str | None:
     """Return ``value`` as it may stand in a borrower field, None where nothing of it may.
 
     A telephone number keeps its ``+``. A mail address is left whole or left out: without its first

@@ -96,11 +96,6 @@ def is_this_persons(person: PersonFacts, borrower: Borrower, cpr_number: str) ->
     """
     if borrower.cpr not in {None, cpr_number}:
         return False
-    return agrees(person, borrower)
-
-
-def agrees(person: PersonFacts, borrower: Borrower) -> bool:
-    """Return whether two of surname, given name and birth date agree."""
     return count_agreeing(person, borrower) >= _ENOUGH
 
 

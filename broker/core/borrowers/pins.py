@@ -33,7 +33,7 @@ _RUNS: Final = _DIGITS + _DIGITS[:3]
 _CENTURIES: Final = ("19", "20")
 
 
-def guessable(pin: str) -> bool:
+def is_guessable(pin: str) -> bool:
     """Return whether ``pin`` is among a thief's first tries: pairs, a run, a year of a life."""
     if pin[:2] == pin[2:]:
         return True
@@ -42,7 +42,7 @@ def guessable(pin: str) -> bool:
     return pin.startswith(_CENTURIES)
 
 
-def suggested_by(cpr: str) -> frozenset[str]:
+def suggest_by_cpr(cpr: str) -> frozenset[str]:
     """Return the PINs that a CPR number suggests.
 
     Any four of its digits in a row, and two parts of the birth date.
@@ -52,7 +52,7 @@ def suggested_by(cpr: str) -> frozenset[str]:
     return frozenset(in_a_row | _pairs(day, month, year))
 
 
-def suggested_by_birth(born: date) -> frozenset[str]:
+def suggest_by_birth_date(born: date) -> frozenset[str]:
     """Return the PINs that a date of birth suggests: two of day, month, year, and the full year."""
     day, month, year = born.strftime("%d %m %y").split()
     full_year = f"{born.year:04}"
@@ -70,12 +70,12 @@ def find_pin_fault(pin: str, avoid: Collection[str]) -> str | None:
     """
     if not _FOUR.fullmatch(pin):
         return "pin_not_four"
-    if guessable(pin) or pin in avoid:
+    if is_guessable(pin) or pin in avoid:
         return "pin_trivial"
     return None
 
 
-def identifier_of(typed: str) -> str | None:
+def read_identifier(typed: str) -> str | None:
     """Return the CPR number, card number or user name that a person typed; None for other texts.
 
     A CPR number is its ten digits; of any other text the noughts and the case are kept. Nothing is
@@ -91,7 +91,7 @@ def identifier_of(typed: str) -> str | None:
     return None
 
 
-def shown_again(typed: str) -> str:
+def hide_long_number(typed: str) -> str:
     """Return the part of a typed number that may stand in its field again: never a CPR number.
 
     Nor a mistyped one, which is not ten digits, nor a card number that may be one: not even to the
@@ -103,5 +103,5 @@ def shown_again(typed: str) -> str:
 
 
 def is_cpr(digits: str) -> bool:
-    """Return whether the result of ``identifier_of`` is a CPR number."""
+    """Return whether the result of ``read_identifier`` is a CPR number."""
     return bool(_CPR.fullmatch(digits))

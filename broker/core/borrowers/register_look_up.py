@@ -6,9 +6,40 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from broker.core.borrowers.address_fields import ADDRESS_FIELDS, address_fields
+from broker.core.borrowers import field_values
 from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, Residence
+from broker.core.entities import Names
 from broker.core.policy.model import RegisterRule
+
+# Every connector that can write an address knows them by these names.
+_STREET: Final = "address"
+_BESIDE: Final = "address2"
+_POSTAL_CODE: Final = "postal_code"
+_CITY: Final = "city"
+ADDRESS_FIELDS: Final[Names] = (_STREET, _BESIDE, _POSTAL_CODE, _CITY)
+
+
+def address_fields(address: RegisteredAddress) -> Mapping[str, str] | None:
+    """Return every address field with its text, "" for none; None where no letter would arrive.
+
+    Without a street the place stands in its line; an address without both, or without postal code
+    or city, is none.
+    """
+    street = address.street or address.place
+    beside = [f"c/o {address.care_of}"] if address.care_of else []
+    if address.street and address.place:
+        beside.append(address.place)
+    lines = {
+        _STREET: street,
+        _BESIDE: ", ".join(beside),
+        _POSTAL_CODE: address.postal_code,
+        _CITY: address.city,
+    }
+    fields = {name: field_values.make_harmless(name, text) or "" for name, text in lines.items()}
+    if not (fields[_STREET] and fields[_POSTAL_CODE] and fields[_CITY]):
+        return None
+    return fields
+
 
 GIVE_UP_AFTER: Final = timedelta(days=30)
 UNKNOWN_NUMBER: Final = "unknown_number"
@@ -24,11 +55,14 @@ _ACTIVE: Final = frozenset(
 )
 
 
+REFRESH_AFTER: Final = timedelta(days=90)
+
+
 class LookUpReason(StrEnum):
     """The reason of a look-up: the law asks for one (CPR law section 31)."""
 
     ENROLMENT = "enrolment"  # a borrower was found or made
-    REFRESH = "refresh"  # a login after ``person_register.refresh_after``
+    REFRESH = "refresh"  # a login after ``REFRESH_AFTER``
 
 
 class LookUpOutcome(StrEnum):

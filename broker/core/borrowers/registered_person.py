@@ -47,15 +47,6 @@ class Residence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RegisteredName:
-    """A name as the register writes it; a person may have no given or no middle name."""
-
-    given: str
-    middle: str
-    surname: str
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class RegisteredAddress:
     """An address in Denmark as it is written on a letter, each line "" where there is none.
 
@@ -73,12 +64,11 @@ class RegisteredAddress:
 class RegisteredPerson:
     """What the register says of one number.
 
-    ``protected`` is whether name and address are protected (CPR law section 28): then ``address``
+    ``protected`` is whether the address is protected (CPR law section 28): then ``address``
     must reach nobody.
     """
 
     residence: Residence
-    name: RegisteredName | None
     address: RegisteredAddress | None
     protected: bool
 

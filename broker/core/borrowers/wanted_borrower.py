@@ -80,7 +80,7 @@ _PROOF = "proof."
 _CATEGORY = "borrower_category"
 
 
-def months_after(day: date, months: int) -> date:
+def add_months(day: date, months: int) -> date:
     """Return the same day ``months`` later, the month's last day where it has none such."""
     years, month = divmod(day.month - 1 + months, 12)
     year = day.year + years
@@ -111,7 +111,7 @@ def derive_wanted_borrower(
         affiliation=policy.affiliation,
         category=rule.category,
         upgrades=rule.upgrades if sure else (),
-        expires=months_after(today, rule.expires_after_months),
+        expires=add_months(today, rule.expires_after_months),
         fields=fields,
         pin_to=_find_email(fields) if rule.pin == "mail" else None,
         language=language,
@@ -123,7 +123,7 @@ def derive_wanted_borrower(
     )
 
 
-def takes_address(decision: Decision, attribute: str) -> bool:
+def can_take_address(decision: Decision, attribute: str) -> bool:
     """Return whether the borrower's mail address may come from ``attribute``, by its rule."""
     rule = decision.policy.borrower if decision.policy else None
     fields = rule.fields if rule else ()
@@ -166,7 +166,7 @@ def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WantedField, ..
 def _first_value(field: Field, attributes: Attributes) -> str | None:
     for source in (field.source, *field.otherwise):
         asserted = attributes.one(source.removeprefix(_PROOF))
-        value = field_values.harmless(field.name, asserted) if asserted else None
+        value = field_values.make_harmless(field.name, asserted) if asserted else None
         if value:
             return value
     return None

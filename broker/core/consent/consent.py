@@ -50,9 +50,9 @@ _TAKEN_BACK: Final = frozenset(_ENDS.values())
 class Receipt:
     """One answer, append-only and pseudonymous, after ISO/IEC TS 27560.
 
-    ``material`` and ``shown`` are digests of ``Disclosure``, ``terms`` that of its terms and
-    ``parts`` one of each of its parts, so that less under the same terms is known as less; names
-    are kept, values never.
+    ``shown`` is the digest of everything shown, ``terms`` that of its terms and ``parts`` one of
+    each of its parts, so that less under the same terms is known as less; names are kept, values
+    never.
 
     Source: docs/reference/consent.md#record.
     """
@@ -65,12 +65,9 @@ class Receipt:
     policy: str
     legal_basis: LegalBasis
     names: tuple[str, ...]
-    material: str
     shown: str
     valid_until: datetime | None  # None: for this login only
     chosen: tuple[str, ...] = ()  # the optional attributes that were ticked
-    schema: int = 1
-    method: str = "web-form"
     optional: tuple[str, ...] = ()  # those that could have been
     terms: str = ""
     parts: tuple[str, ...] = ()
@@ -103,7 +100,7 @@ class Question:
     changed: bool = False
 
 
-def question(
+def find_question(
     disclosure: Disclosure,
     receipts: Sequence[Receipt],
     own: Receipt | None,
@@ -114,7 +111,7 @@ def question(
 
     ``own`` is this transaction's receipt, good for exactly what it showed: what has changed since
     is asked, whatever is on file (docs/reference/design.md#4a-shown). ``receipts`` are those on
-    file for this person and service, of which ``governing`` finds the one that counts.
+    file for this person and service, of which ``find_valid_answer`` finds the one that counts.
     """
     names_nobody = not disclosure.items and disclosure.name_id_format != PERSISTENT
     if names_nobody and not disclosure.looked_up:
@@ -123,7 +120,7 @@ def question(
         if own.shown == disclosure.shown(hmacs):
             return None
         return Question(_variant(disclosure), disclosure, _has_changed(own, disclosure, hmacs))
-    if governing(disclosure, receipts, hmacs, now):
+    if find_valid_answer(disclosure, receipts, hmacs, now):
         return None
     latest = newest_first(receipts)[:1]
     changed = any(_has_changed(made, disclosure, hmacs) for made in latest)
@@ -144,7 +141,9 @@ def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) ->
     # page reports no change that there was not.
     if latest.event in _TAKEN_BACK:
         return False
-    return latest.material != disclosure.material(hmacs)
+    if latest.terms != disclosure.terms(hmacs):
+        return True
+    return latest.parts != _digests(disclosure, latest.person, hmacs)
 
 
 def newest_first(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
@@ -156,7 +155,7 @@ def _age(made: Receipt) -> tuple[datetime, bool]:
     return made.event_time, not made.is_yes
 
 
-def standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+def select_standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """Return each yes that is younger than the last no, withdrawal or request to be told again.
 
     Newest first.
@@ -173,7 +172,7 @@ def select_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     answers = newest_first(receipts)
     counting = []
     known: set[str] = set()
-    for each in standing(answers):
+    for each in select_standing(answers):
         left = {*each.names} - {*each.told}
         if each.valid_until or left - known:
             counting.append(each)
@@ -181,7 +180,7 @@ def select_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     return tuple(dict.fromkeys([*answers[:1], *counting]))
 
 
-def governing(
+def find_valid_answer(
     disclosure: Disclosure, receipts: Iterable[Receipt], hmacs: LookupHmacs, now: datetime
 ) -> Receipt | None:
     """Return the newest yes on file that is remembered and covers ``disclosure``, or None.
@@ -190,8 +189,8 @@ def governing(
     out since stays out: it is not among the chosen of what is returned, and where it would leave
     unasked no yes covers that (docs/reference/consent.md#covers).
     """
-    answers = standing(receipts)
-    left = left_out(answers)
+    answers = select_standing(receipts)
+    left = find_left_out(answers)
     if any(item.name in left and not item.optional for item in disclosure.items):
         return None
     for made in answers:
@@ -201,7 +200,7 @@ def governing(
     return None
 
 
-def left_out(answers: Iterable[Receipt]) -> frozenset[str]:
+def find_left_out(answers: Iterable[Receipt]) -> frozenset[str]:
     """Return the attributes that were not ticked in the last answer which had them.
 
     ``answers`` are newest first.
@@ -216,8 +215,6 @@ def left_out(answers: Iterable[Receipt]) -> frozenset[str]:
 
 def covers(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
     """Return whether all of ``disclosure`` was in what ``made`` answered, under the same terms."""
-    if made.material == disclosure.material(hmacs):
-        return True
     if made.terms != disclosure.terms(hmacs):
         return False
     answered = frozenset(made.parts)
@@ -239,7 +236,7 @@ def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHm
     return any(_digest(each, person, hmacs) in answered for each in (part, whole))
 
 
-def dated_after(receipts: Iterable[Receipt], now: datetime) -> datetime:
+def compute_answer_time(receipts: Iterable[Receipt], now: datetime) -> datetime:
     """Return when an answer is given that follows ``receipts``.
 
     Later than they, though the clock of the machine that wrote them ran ahead: the last no counts.
@@ -247,7 +244,7 @@ def dated_after(receipts: Iterable[Receipt], now: datetime) -> datetime:
     return max([now, *(each.event_time + _INSTANT for each in receipts)])
 
 
-def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> Receipt | None:
+def make_withdrawal(given: Receipt, record_id: str, language: str, now: datetime) -> Receipt | None:
     """Return the receipt by which the person takes ``given`` back; None if it cannot be.
 
     A consent is withdrawn; a notice is forgotten and shown again, no more: it never was consent
@@ -256,13 +253,15 @@ def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> 
     event = _ENDS.get(given.event)
     if event is None:
         return None
-    at = dated_after([given], now)
+    at = compute_answer_time([given], now)
     return replace(
         given, record_id=record_id, event=event, event_time=at, language=language, valid_until=None
     )
 
 
-def refused(over: Receipt, record_id: str, shown: str, language: str, now: datetime) -> Receipt:
+def make_refusal(
+    over: Receipt, record_id: str, shown: str, language: str, now: datetime
+) -> Receipt:
     """Return the receipt of a no over an earlier yes, pressed on the page ``shown``."""
     return replace(
         over,
@@ -275,7 +274,7 @@ def refused(over: Receipt, record_id: str, shown: str, language: str, now: datet
     )
 
 
-def refused_unasked(
+def make_unasked_refusal(
     decision: Decision, record_id: str, shown: str, *, person: str, language: str, now: datetime
 ) -> Receipt | None:
     """Return the receipt of a no on the page ``shown`` where nothing is asked any more.
@@ -294,20 +293,19 @@ def refused_unasked(
         policy=decision.digest,
         legal_basis=release.legal_basis,
         names=tuple(listed.name for listed, _ in decision.released),
-        material="",
         shown=shown,
         valid_until=None,
     )
 
 
-def agreed(disclosure: Disclosure, answer: Receipt | None) -> Disclosure:
+def keep_agreed(disclosure: Disclosure, answer: Receipt | None) -> Disclosure:
     """Return the disclosure without the optional attributes that the person did not tick."""
     chosen = answer.chosen if answer else ()
     items = (item for item in disclosure.items if not item.optional or item.name in chosen)
     return replace(disclosure, items=tuple(items))
 
 
-def receipt(
+def make_receipt(
     record_id: str,
     asked: Question,
     answer: bool,  # noqa: FBT001 - the one answer a form carries
@@ -334,7 +332,6 @@ def receipt(
         policy=disclosure.policy,
         legal_basis=disclosure.legal_basis,
         names=tuple(item.name for item in disclosure.items),
-        material=disclosure.material(hmacs),
         shown=disclosure.shown(hmacs),
         valid_until=now + remembered_for if answer and remembered_for else None,
         chosen=tuple(name for name in optional if name in chosen),

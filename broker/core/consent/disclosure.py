@@ -1,6 +1,6 @@
 """A disclosure: exactly what leaves for a service, as shown, as bound by the receipt, as issued."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -86,20 +86,8 @@ class Disclosure:
             # (docs/reference/design.md#borrower-number).
             values = () if item.name == BORROWER_NUMBER else item.values
             parts += [_kind(item), item.name, *values, ""]
-        terms = (*self._terms(), *told_of(self.looked_up))
+        terms = (*self._terms(), *_TOLD_OF[self.looked_up])
         return hmacs.of("shown", self.acs, self.name_id_format, *terms, *parts)
-
-    def material(self, hmacs: LookupHmacs) -> str:
-        """Return the digest of what asks again when it changes.
-
-        Names and whether each is optional, watched values, the NameID's kind, purpose, basis,
-        controllers, and what the person is looked up in the register for.
-        """
-        parts: list[str] = []
-        for item in sorted(self.items, key=lambda item: item.name):
-            parts += [_kind(item), item.name, *_material_values(item), ""]
-        terms = (*self._terms(), *told_of(self.looked_up))
-        return hmacs.of("material", self.name_id_format, *terms, *parts)
 
     def terms(self, hmacs: LookupHmacs) -> str:
         """Return the digest of the terms alone: service, basis, purpose and controllers."""
@@ -119,7 +107,7 @@ class Disclosure:
         }
         if self.name_id_format != TRANSIENT:
             parts.add((ALWAYS, self.name_id_format, ""))
-        parts.update((ALWAYS, _REGISTER, purpose) for purpose in told_of(self.looked_up))
+        parts.update((ALWAYS, _REGISTER, purpose) for purpose in _TOLD_OF[self.looked_up])
         return frozenset(parts)
 
     def _terms(self) -> tuple[str, ...]:
@@ -176,16 +164,11 @@ def disclose(
         receiver=service.controller or Controller(service.label),
         items=items,
         policy=decision.digest,
-        looked_up=looked_up(decision),
+        looked_up=find_look_up_purpose(decision),
     )
 
 
-def told_of(purpose: LookedUp) -> tuple[str, ...]:
-    """Return what a person who reads of a look-up for ``purpose`` is told that it is for."""
-    return _TOLD_OF[purpose]
-
-
-def looked_up(decision: Decision) -> LookedUp:
+def find_look_up_purpose(decision: Decision) -> LookedUp:
     """Return what the register of persons is asked for in a login with an account."""
     policy, release = decision.policy, decision.release
     rule = policy.borrower.register if policy and policy.borrower else None
@@ -196,35 +179,30 @@ def looked_up(decision: Decision) -> LookedUp:
     return "number" if rule.address == "never" else "address"
 
 
-def named(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
+def fill_identifiers(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
     """Put in the identifiers that we make for the person; without one its item leaves."""
-    items = []
-    for item in disclosure.items:
-        if item.name not in MINTED:
-            items.append(item)
-        elif item.name in ids:
-            made = ids[item.name]
-            items.append(replace(item, values=(made,)))
-    return replace(disclosure, items=tuple(items))
+    return _fill(disclosure, lambda item: item.name in MINTED, lambda item: ids.get(item.name))
 
 
-def with_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
+def fill_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
     """Put the CPR number in where the decision has a stand-in; without one its item leaves."""
-    items = []
-    for item in disclosure.items:
-        if item.values != CPR_STAND_IN:
-            items.append(item)
-        elif number:
-            items.append(replace(item, values=(number,)))
-    return replace(disclosure, items=tuple(items))
+    return _fill(disclosure, lambda item: item.values == CPR_STAND_IN, lambda _: number)
 
 
-def numbered(disclosure: Disclosure, number: str | None) -> Disclosure:
+def fill_borrower_number(disclosure: Disclosure, number: str | None) -> Disclosure:
     """Put the borrower number in; without one its item leaves, never as an empty value."""
+    return _fill(disclosure, lambda item: item.name == BORROWER_NUMBER, lambda _: number)
+
+
+def _fill(
+    disclosure: Disclosure, is_open: Callable[[Item], bool], find: Callable[[Item], str | None]
+) -> Disclosure:
+    """Return the disclosure with a value in each open item; one without a value is left out."""
     items = []
     for item in disclosure.items:
-        if item.name != BORROWER_NUMBER:
+        value = find(item) if is_open(item) else None
+        if value:
+            items.append(replace(item, values=(value,)))
+        elif not is_open(item):
             items.append(item)
-        elif number:
-            items.append(replace(item, values=(number,)))
     return replace(disclosure, items=tuple(items))

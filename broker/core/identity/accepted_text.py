@@ -75,12 +75,12 @@ _SPACES: Final = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _PEOPLES: Final = re.compile(f"[{_JOINERS}{_SPACES}]")
 
 
-def kind_of_attribute(name: str) -> TextKind:
+def find_attribute_kind(name: str) -> TextKind:
     """Return the kind of the values of a canonical attribute that carry no scope."""
     return _OF_ATTRIBUTE.get(name, TextKind.VALUE)
 
 
-def text_fault(text: str, kind: TextKind) -> str | None:
+def find_text_fault(text: str, kind: TextKind) -> str | None:
     """Return why ``text`` is not taken as a text of this kind, one of TEXT_FAULTS; or None.
 
     Control, format, private and unassigned characters and halves of surrogate pairs are no kind's;
@@ -96,14 +96,14 @@ def text_fault(text: str, kind: TextKind) -> str | None:
     return None if _is_read(text) else BAD_CHARACTERS
 
 
-def scoped_text_fault(value: str) -> str | None:
+def find_scoped_text_fault(value: str) -> str | None:
     """Return why a value that carries a scope is not taken; of one without "@" all is the scope."""
     local, at, scope = value.rpartition("@")
     if at:
-        local_fault = text_fault(local, TextKind.LOCAL_PART)
+        local_fault = find_text_fault(local, TextKind.LOCAL_PART)
         if local_fault:
             return local_fault
-    return text_fault(scope, TextKind.SCOPE)
+    return find_text_fault(scope, TextKind.SCOPE)
 
 
 def _is_read(text: str) -> bool:

@@ -49,7 +49,7 @@ def matches(value: str, pattern: str | None) -> bool:
     return _compiled(pattern).fullmatch(value) is not None
 
 
-def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
+def is_in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
     """Return whether the scope of ``value`` is in ``scopes``, or below one where ``kind`` is "sub".
 
     The scope is what follows the one "@", or the whole of a value without one (a home
@@ -69,7 +69,7 @@ def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
     return any(scope.endswith(f".{parent}") for parent in scopes if parent)
 
 
-def with_lower_scope(value: str) -> str:
+def lower_scope(value: str) -> str:
     """Return a scoped value with its scope in small letters: a domain has no case (RFC 4343).
 
     Of ASCII only: a capital of another alphabet is another name. Policies, links and services
@@ -79,7 +79,7 @@ def with_lower_scope(value: str) -> str:
     return f"{local}{at}{scope.translate(_SMALL)}"
 
 
-def carries_cpr(value: str, *, opaque: bool) -> bool:
+def has_cpr(value: str, *, opaque: bool) -> bool:
     """Return whether ``value`` carries a CPR-shaped number.
 
     In an ``opaque`` id a run of digits that goes on into letters is chance.
@@ -87,12 +87,12 @@ def carries_cpr(value: str, *, opaque: bool) -> bool:
     return cpr.looks_like_cpr(value, apart=opaque)
 
 
-def assurance_of_class(authn_class: str) -> Assurance | None:
+def find_class_assurance(authn_class: str) -> Assurance | None:
     """Return the least level that an authentication context class stands for; None for no level."""
-    return _CLASSES.get(authn_class) or level(authn_class)
+    return _CLASSES.get(authn_class) or read_level(authn_class)
 
 
-def level(value: str) -> Assurance | None:
+def read_level(value: str) -> Assurance | None:
     """Read WAYF's 1-4, an NSIS level, or an NSIS URL of one; else None.
 
     No other text may stand in the URL: it is told on. Source: docs/reference/design.md#assurance.
@@ -117,7 +117,7 @@ VOCABULARY: Final = frozenset(
 )
 
 
-def role(value: str) -> str:
+def read_role(value: str) -> str:
     """Return the word of an affiliation, in small letters, without the scope it may have."""
     return value.partition("@")[0].lower()
 
@@ -127,13 +127,13 @@ def is_known(value: str, named: Collection[str]) -> bool:
 
     Another word means what its institution likes, and may mean anything to a service.
     """
-    return role(value) in VOCABULARY or value in named
+    return read_role(value) in VOCABULARY or value in named
 
 
 def is_never_known(prefix: str) -> bool:
     """Return whether no affiliation that begins with ``prefix`` is of the vocabulary."""
     if "@" in prefix:
-        return role(prefix) not in VOCABULARY
+        return read_role(prefix) not in VOCABULARY
     return not any(word.startswith(prefix.lower()) for word in VOCABULARY)
 
 
@@ -162,7 +162,7 @@ _WITHOUT_LEVEL: Final = frozenset(
 _SAML: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 _MICROSOFT: Final = "http://schemas.microsoft.com/ws/2008/06/identity/authenticationmethod/"
 # One factor or none: within every cap, since whoever has an account has as much.
-_PLAIN_CLASSES: Final = frozenset(
+PLAIN_CLASSES: Final = frozenset(
     {
         UNSPECIFIED_CLASS,
         "https://refeds.org/profile/sfa",
@@ -203,27 +203,27 @@ _MOST_OF_CLASS: Final = {
 }
 
 
-def value_within(value: str, cap: Assurance) -> bool:
+def is_value_within(value: str, cap: Assurance) -> bool:
     """Return whether a value of eduPersonAssurance says nothing above ``cap``.
 
     Of a value that no table knows nobody can tell: only an institution without a cap may send it.
     """
     if cap is Assurance.HIGH or value in _WITHOUT_LEVEL:
         return True
-    most = level(value) or _MOST_OF_VALUE.get(value)
+    most = read_level(value) or _MOST_OF_VALUE.get(value)
     return most is not None and most <= cap
 
 
-def class_fault(authn_class: str, cap: Assurance, meets: Mapping[str, Names]) -> str | None:
+def find_class_fault(authn_class: str, cap: Assurance, meets: Mapping[str, Names]) -> str | None:
     """Return why a service is not told an authentication context class; None where it is.
 
     ``above_cap``: it stands for more than ``cap``. ``unknown_class``: it stands in no table here,
     nor in the upstream's ``authn_contexts`` (``meets``), whose classes stand for what they are
     configured to meet.
     """
-    if authn_class in _PLAIN_CLASSES:
+    if authn_class in PLAIN_CLASSES:
         return None
-    most = assurance_of_class(authn_class) or _MOST_OF_CLASS.get(authn_class)
+    most = find_class_assurance(authn_class) or _MOST_OF_CLASS.get(authn_class)
     if most is None:
         most = _configured_level(authn_class, meets)
     if most is None:
@@ -236,5 +236,5 @@ def _configured_level(authn_class: str, meets: Mapping[str, Names]) -> Assurance
     levels = []
     for wanted, classes in meets.items():
         if authn_class in classes:
-            levels.append(assurance_of_class(wanted) or Assurance.SELF_ASSERTED)
+            levels.append(find_class_assurance(wanted) or Assurance.SELF_ASSERTED)
     return max(levels, default=None)

@@ -1,19 +1,19 @@
 """An upstream's attributes under our names, with cardinality, syntax, scopes and CPR checked."""
 
 from collections import defaultdict
-from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final, NewType, TypeVar, overload
+from typing import Final, NewType
 
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
 from broker.core.identity.accepted_text import (
     TEXT_FAULTS,
-    kind_of_attribute,
-    scoped_text_fault,
-    text_fault,
+    find_attribute_kind,
+    find_scoped_text_fault,
+    find_text_fault,
 )
 from broker.core.identity.attribute_properties import (
     AttributeProperties,
@@ -22,13 +22,13 @@ from broker.core.identity.attribute_properties import (
 )
 from broker.core.identity.attribute_values import (
     AFFILIATIONS,
-    carries_cpr,
-    in_scope,
+    has_cpr,
+    is_in_scope,
     is_known,
-    level,
+    is_value_within,
+    lower_scope,
     matches,
-    value_within,
-    with_lower_scope,
+    read_level,
 )
 from broker.core.identity.rights import (
     NOT_REAL,
@@ -60,8 +60,6 @@ _MOST_VALUES: Final = 100
 _NO_CPR: Final = "none"
 _NAME_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:"
 
-T = TypeVar("T")
-
 Values = tuple[str, ...]  # of one attribute
 Withheld = list[tuple[str, str]]  # attribute name and reason code, in the order they were found
 
@@ -87,23 +85,6 @@ class Attributes(Mapping[str, Values]):
     def __len__(self) -> int:
         """Count the names."""
         return len(self._values)
-
-    # Every mapping has these three, by catching KeyError; a login asks fifty times.
-    def __contains__(self, name: object) -> bool:
-        """Return whether there are values of ``name``."""
-        return name in self._values
-
-    @overload
-    def get(self, name: str, default: None = None, /) -> Values | None: ...
-    @overload
-    def get(self, name: str, default: Values | T, /) -> Values | T: ...
-    def get(self, name: str, default: object = None, /) -> object:
-        """Return the values of ``name``, or ``default``."""
-        return self._values.get(name, default)
-
-    def items(self) -> ItemsView[str, Values]:
-        """Return the names with their values."""
-        return self._values.items()
 
     def one(self, name: str) -> str | None:
         """Return the first value of ``name``, or None."""
@@ -187,7 +168,7 @@ class AttributeMap:
         return self._by_wire.get(name)
 
 
-def wire(attribute_map: AttributeMap, name: str) -> MapRow | None:
+def find_outgoing_row(attribute_map: AttributeMap, name: str) -> MapRow | None:
     """Find the row that writes our attribute ``name`` for a service; None if its map has none."""
     for row in attribute_map.rows:
         if row.name == name:
@@ -226,7 +207,7 @@ class AttributeReading:
 ReadingWithoutCpr = NewType("ReadingWithoutCpr", AttributeReading)
 
 
-def canonical(
+def read_attributes(
     wire: Sequence[WireAttribute],
     map: AttributeMap,  # noqa: A002 - the word of the design
     institution: Institution,
@@ -258,7 +239,7 @@ def canonical(
     age = None
     if number:
         accepted[CPR_ATTRIBUTE] = (number,)
-        age = cpr.age(number, today)
+        age = cpr.compute_age(number, today)
     return AttributeReading(
         attributes=Attributes(accepted),
         assurance=assurance,
@@ -334,7 +315,7 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
         known = gathered[row.name]
         values = attribute.values
         if row.properties.scope is not None:
-            values = tuple(map(with_lower_scope, values))
+            values = tuple(map(lower_scope, values))
         for value in dict.fromkeys(values):
             if value.strip() and value not in known:
                 known.append(value)
@@ -395,19 +376,19 @@ def _fault(
         return bad_text
     if not matches(value, properties.pattern):
         return "bad_value"
-    if carries_cpr(value, opaque=properties.opaque):
+    if has_cpr(value, opaque=properties.opaque):
         return "cpr_shaped"
     # A value with @ may be an affiliation under a name of the site's own, so its scope counts.
     scope = "sub" if "@" in value and not is_known_attribute(name) else properties.scope
-    if not in_scope(value, scope, institution.scopes):
+    if not is_in_scope(value, scope, institution.scopes):
         return "scope_mismatch"
     return None
 
 
 def _text_fault(name: str, properties: AttributeProperties, value: str) -> str | None:
     if properties.scope is not None:
-        return scoped_text_fault(value)
-    return text_fault(value, kind_of_attribute(name))
+        return find_scoped_text_fault(value)
+    return find_text_fault(value, find_attribute_kind(name))
 
 
 def _drop_unknown_affiliations(
@@ -429,10 +410,10 @@ def _assurance(
     kept = []
     known = []
     for value in dict.fromkeys(values):
-        asserted = level(value)
+        asserted = read_level(value)
         if asserted is not None:
             known.append(asserted)
-        if value_within(value, cap):
+        if is_value_within(value, cap):
             kept.append(value)
     if len(kept) < len(values):
         withheld.append((ASSURANCE, "above_cap"))

@@ -109,7 +109,7 @@ def _meets_modulus_11(value: str) -> bool:
     return weighed % 11 == 0
 
 
-def age(value: str, today: date) -> int | None:
+def compute_age(value: str, today: date) -> int | None:
     """Return the whole years from the number's date of birth to ``today``; None without one."""
     born = birth_date(value)
     if born is None or born > today:
@@ -140,7 +140,7 @@ def looks_like_cpr(text: str, *, apart: bool = False) -> bool:
     return shape.search(plain, digits.start()) is not None
 
 
-def blotted(text: str, blot: str) -> str:
+def mask_numbers(text: str, blot: str) -> str:
     """Return ``text`` with ``blot`` over everything that reads as a CPR number.
 
     Constructed numbers are included. Where there is none the text comes back as it was, else in

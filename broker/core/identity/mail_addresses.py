@@ -20,7 +20,7 @@ _SCHEME: Final = "mailto:"
 _EDGES: Final = string.whitespace + "\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\ufeff"
 
 
-def plain(text: str) -> str | None:
+def normalize_address(text: str) -> str | None:
     """Return an address as it goes on the wire, its domain in lower-case ASCII; None if not plain.
 
     Plain: a dot-atom, an ``@`` and a domain of at least two labels (RFC 5321 4.1.2 without quoting
@@ -53,7 +53,7 @@ def _ascii_domain(domain: str) -> str | None:
     return ascii_domain
 
 
-def typed(text: str, domains: tuple[str, ...]) -> str:
+def check_typed_address(text: str, domains: tuple[str, ...]) -> str:
     """Return the address that a person typed, its domain in small letters.
 
     ``domains`` are the accepted ones, in small ASCII letters; none of them: any of at least two
@@ -71,7 +71,7 @@ def typed(text: str, domains: tuple[str, ...]) -> str:
         raise AddressRefused("address_cpr")
     if "@" not in trimmed:
         raise AddressRefused("address_without_at")
-    address = plain(trimmed)
+    address = normalize_address(trimmed)
     if address is None:
         raise AddressRefused("address_not_plain")
     if not domains:
@@ -92,7 +92,7 @@ def _without_scheme(text: str) -> str:
     return text[len(_SCHEME) :].strip(_EDGES)
 
 
-def one_mailbox(address: str) -> str:
+def fold_mailbox(address: str) -> str:
     """Return the same text for every spelling of an address that ends in the same mailbox.
 
     The large mail systems take no account of capitals or of what follows a plus: without this one
@@ -103,7 +103,7 @@ def one_mailbox(address: str) -> str:
     return f"{untagged or local}@{domain}"
 
 
-def masked(address: str) -> str:
+def mask_address(address: str) -> str:
     """Return a mail address that only its owner recognises: first letters and dots."""
     local, _, domain = address.partition("@")
     return f"{local[:1]}•••@{domain[:1]}•••"

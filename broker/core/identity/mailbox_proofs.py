@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.entities import Assurance, Institution
-from broker.core.identity.attribute_values import in_scope
+from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.identity.mail_addresses import plain
+from broker.core.identity.mail_addresses import normalize_address
 
 # The proof of an address to write to, in any domain; every other name is a policy file's.
 MAIL_PROOF: Final = "mail"
@@ -47,7 +47,7 @@ class Mailing:
 _UNSURE: Final = frozenset({None, Assurance.SELF_ASSERTED})
 
 
-def asserted_address(
+def find_asserted_address(
     mails: Iterable[str],
     assurance: Assurance | None,
     institution: Institution | None,
@@ -66,13 +66,15 @@ def asserted_address(
         return None
     own = []
     for written in mails:
-        address = plain(written)
+        address = normalize_address(written)
         if address is None:
             continue
-        if in_scope(address, "sub", institution.scopes):
+        if is_in_scope(address, "sub", institution.scopes):
             own.append(address)
     theirs = [scope for other in others if own for scope in _narrower(other, institution)]
-    return _first_without_number(address for address in own if not in_scope(address, "sub", theirs))
+    return _first_without_number(
+        address for address in own if not is_in_scope(address, "sub", theirs)
+    )
 
 
 def _narrower(other: Institution, institution: Institution) -> Iterator[str]:
@@ -85,7 +87,7 @@ def _narrower(other: Institution, institution: Institution) -> Iterator[str]:
             yield scope
 
 
-def proved_address(proofs: Iterable[Proved], now: datetime) -> str | None:
+def find_proved_address(proofs: Iterable[Proved], now: datetime) -> str | None:
     """Return the address of a proof that holds, the first by letter; or None.
 
     The proof of an address to write to is left out: two people may share a mailbox, and prove both

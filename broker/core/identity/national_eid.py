@@ -13,7 +13,7 @@ from typing import Final
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
-from broker.core.identity.attribute_values import NSIS, level
+from broker.core.identity.attribute_values import NSIS, read_level
 from broker.core.identity.canonical_attributes import (
     ASSURANCE,
     CPR_ATTRIBUTE,
@@ -144,26 +144,15 @@ def _level(
     names = set(sent)
     names |= {name for name, _ in reading.withheld}
     names |= set(reading.attributes)
-    levels = [_overall_level(reading, names, upstream)]
+    levels = [reading.assurance]
     for part in _PARTS:
         if part in names:
-            levels += map(level, reading.attributes.get(part, ("",)))
+            levels += map(read_level, reading.attributes.get(part, ("",)))
     known = [found for found in levels if found is not None]
     if len(known) < len(levels):
         return None
     caps = (institution.max_assurance for institution in upstream.institutions)
     return min(max(caps, default=Assurance.HIGH), *known)
-
-
-def _overall_level(
-    reading: AttributeReading, names: set[str], upstream: Upstream
-) -> Assurance | None:
-    """Return the overall level; by the older scale only where it is configured, and alone."""
-    if reading.assurance is not None:
-        return reading.assurance
-    if not upstream.assurance_level or not names.isdisjoint({_LOA, ASSURANCE}):
-        return None
-    return level(reading.attributes.one("assuranceLevel") or "")
 
 
 def _birth_date(number: str | None, written: str, today: date) -> date | None:

@@ -105,7 +105,7 @@ MINTED: Final = frozenset({SUBJECT, PAIRWISE})
 _UNWANTED: Final = {"none": MINTED, SUBJECT: frozenset({PAIRWISE}), PAIRWISE: frozenset({SUBJECT})}
 
 
-def withheld_because(name: str, service: Service, listed: Collection[str]) -> str | None:
+def find_withholding_reason(name: str, service: Service, listed: Collection[str]) -> str | None:
     """Return the reason code why ``name`` of MINTED stays here although a policy lists it, or None.
 
     ``listed`` is every attribute that the release entry lists.
@@ -122,7 +122,7 @@ def withheld_because(name: str, service: Service, listed: Collection[str]) -> st
     return None
 
 
-def minted(naming: LookupHmacs, person: str, service: Service) -> dict[str, str]:
+def compute_service_ids(naming: LookupHmacs, person: str, service: Service) -> dict[str, str]:
     """Return both identifiers of a person (the stored random id), stable for as long as the key.
 
     Never made of a name or number. Small letters and digits only, so that services that compare

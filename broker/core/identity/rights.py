@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from broker.core.entities import Assurance, Institution
-from broker.core.identity.attribute_values import in_scope, role
+from broker.core.identity.attribute_values import is_in_scope, read_role
 
 
 class Ground(StrEnum):
@@ -47,10 +47,6 @@ RIGHTS: Final[Mapping[Right, frozenset[Ground]]] = {
     Right.MANAGE_STORED_DATA: _IDENTIFIED | {Ground.IDENTIFIER},
     Right.WITHDRAW_CONSENT: frozenset(Ground),
 }
-# These rights need a login that was made for this purpose a few minutes ago.
-NEEDS_FRESH_LOGIN: Final = frozenset(
-    {Right.CHOOSE_PIN, Right.MANAGE_STORED_DATA, Right.WITHDRAW_CONSENT}
-)
 # Identifiers that an upstream never reassigns.
 LASTING_IDENTIFIERS: Final = ("subject-id", "pairwise-id", "cprUuid")
 
@@ -58,7 +54,8 @@ LASTING_IDENTIFIERS: Final = ("subject-id", "pairwise-id", "cprUuid")
 def has_right(ground: Ground, right: Right) -> bool:
     """Return whether a login on this ground has the right.
 
-    The policies may permit less. ``NEEDS_FRESH_LOGIN`` says where the login must be a fresh one.
+    The policies may permit less. Choosing a PIN, managing stored data and withdrawing consent also
+    need a login that was made for this purpose a few minutes ago.
     """
     return ground in RIGHTS[right]
 
@@ -112,7 +109,7 @@ def find_cpr_ground(
         return None
     if institution.national_eid:
         return Ground.NATIONAL_EID if assurance >= Assurance.SUBSTANTIAL else None
-    roles = {role(value) for value in affiliations if _is_own(value, institution)}
+    roles = {read_role(value) for value in affiliations if _is_own(value, institution)}
     return _find_by_roles(roles, assurance, alumni=MAY_ASSERT_ALUMNI_CPR in institution.may_assert)
 
 
@@ -122,7 +119,7 @@ def assume_cpr_ground(assurance: Assurance | None, affiliations: Iterable[str]) 
     Examples of policies and the analysis describe such logins. The institution is assumed to be
     configured for what the login brings.
     """
-    roles = set(map(role, affiliations))
+    roles = set(map(read_role, affiliations))
     if not roles and assurance is not None and assurance >= Assurance.SUBSTANTIAL:
         return Ground.NATIONAL_EID
     return _find_by_roles(roles, assurance, alumni=True)
@@ -142,4 +139,4 @@ def _find_by_roles(roles: set[str], assurance: Assurance | None, *, alumni: bool
 
 
 def _is_own(affiliation: str, institution: Institution) -> bool:
-    return "@" not in affiliation or in_scope(affiliation, "sub", institution.scopes)
+    return "@" not in affiliation or is_in_scope(affiliation, "sub", institution.scopes)

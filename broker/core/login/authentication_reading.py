@@ -8,16 +8,21 @@ from typing import Final
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Assurance, Institution, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attribute_values import value_within
+from broker.core.identity.attribute_values import is_value_within
 from broker.core.identity.canonical_attributes import (
     AttributeMap,
     AttributeReading,
     Attributes,
     WireAttribute,
-    canonical,
+    read_attributes,
     without_unusable_cpr,
 )
-from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved, asserted_address, proved_address
+from broker.core.identity.mailbox_proofs import (
+    MAIL_PROOF,
+    Proved,
+    find_asserted_address,
+    find_proved_address,
+)
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
 from broker.core.identity.rights import find_ground_without_cpr, has_usable_cpr
 from broker.core.login.transaction import Authentication
@@ -26,7 +31,7 @@ from broker.core.login.transaction import Authentication
 # over a protected session).
 # Beside eduPersonAssurance, which is capped as it is read: a national eID is judged by the parts
 # first.
-_LEVEL_PARTS: Final = ("ial", "aal", "assuranceLevel")
+_LEVEL_PARTS: Final = ("ial", "aal")
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
@@ -82,7 +87,7 @@ def read_authentication(
     told = replace(
         reading,
         withheld=(*reading.withheld, *authentication.withheld),
-        verified_address=asserted_address(mails, reading.assurance, institution, others),
+        verified_address=find_asserted_address(mails, reading.assurance, institution, others),
     )
     return with_proofs(told, proofs, now)
 
@@ -92,7 +97,7 @@ def _within_cap(reading: AttributeReading, cap: Assurance) -> AttributeReading:
     above = []
     for name in _LEVEL_PARTS:
         values = reading.attributes.get(name, ())
-        if not all(value_within(value, cap) for value in values):
+        if not all(is_value_within(value, cap) for value in values):
             above.append(name)
     if not above:
         return reading
@@ -118,7 +123,7 @@ def _asserted(
         raise AttributesRefused("unknown_institution")
     attribute_map = maps[upstream.attribute_map]
     today = now.date()
-    reading = canonical(wire, attribute_map, institution, today, named_affiliations)
+    reading = read_attributes(wire, attribute_map, institution, today, named_affiliations)
     is_eid = upstream.profile == "oiosaml3"
     if is_eid:
         reading = check_eid_assertion(reading, wire, authentication.name_id, upstream)
@@ -147,5 +152,5 @@ def with_proofs(
         elif not reading.attributes.one(MAIL_PROOF):
             proved[MAIL_PROOF] = (proof.address,)
     attributes = Attributes({**reading.attributes, **proved})
-    verified = reading.verified_address or proved_address(proofs, now)
+    verified = reading.verified_address or find_proved_address(proofs, now)
     return replace(reading, attributes=attributes, verified_address=verified)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Names
-from broker.core.identity.attribute_values import assurance_of_class
-from broker.core.identity.cpr import blotted
+from broker.core.identity.attribute_values import PLAIN_CLASSES, find_class_assurance
+from broker.core.identity.cpr import mask_numbers
 from broker.core.login.contained_classes import contains
 from broker.core.login.transaction import AuthnRequest
 
@@ -19,24 +19,6 @@ _NSIS: Final = {
     if assurance is not Assurance.SELF_ASSERTED
 }
 
-_CLASSES: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
-# One factor or none: a password, a line, an address, or that there was a session
-# (saml-authn-context 3.4).
-_WEAK: Final = frozenset(
-    {
-        "https://refeds.org/profile/sfa",
-        f"{_CLASSES}Password",
-        f"{_CLASSES}PasswordProtectedTransport",
-        f"{_CLASSES}InternetProtocol",
-        f"{_CLASSES}InternetProtocolPassword",
-        f"{_CLASSES}PreviousSession",
-        f"{_CLASSES}Telephony",
-        f"{_CLASSES}NomadTelephony",
-        f"{_CLASSES}PersonalTelephony",
-        f"{_CLASSES}AuthenticatedTelephony",
-    }
-)
-
 
 def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
     """Return whether ``given`` is known to stand for less than ``wanted``.
@@ -44,7 +26,7 @@ def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
     ``pin``: ``given`` is of four digits, of no level at all. A class without a known level is the
     administrator's to judge.
     """
-    demanded = assurance_of_class(wanted)
+    demanded = find_class_assurance(wanted)
     offered = _offered_level(given, pin=pin)
     if demanded is None or offered is None:
         return False
@@ -54,9 +36,9 @@ def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
 def _offered_level(given: str, *, pin: bool) -> Assurance | None:
     if pin:
         return Assurance.SELF_ASSERTED
-    if given in _WEAK:
+    if given in PLAIN_CLASSES:
         return Assurance.LOW
-    return assurance_of_class(given)
+    return find_class_assurance(given)
 
 
 def nsis(level: Assurance) -> str:
@@ -126,7 +108,7 @@ def _asked(request: AuthnRequest) -> str:
     shown = ", ".join(request.authn_contexts[:_MOST_SHOWN])
     if len(request.authn_contexts) > _MOST_SHOWN:
         shown += ", ..."
-    return f"asked for: {request.comparison} {blotted(shown, '(a number)')}"
+    return f"asked for: {request.comparison} {mask_numbers(shown, '(a number)')}"
 
 
 def classes_to_request(request: AuthnRequest, meets: Meets) -> Names:

@@ -11,7 +11,7 @@ from broker.core.errors import (
     NO_SUPPORTED_IDP,
     RequestRefused,
 )
-from broker.core.identity.attribute_values import assurance_of_class
+from broker.core.identity.attribute_values import find_class_assurance
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
 from broker.core.login.authentication_reading import PIN_CLASS
 from broker.core.login.authn_context import Meets, class_for_service, nsis, unmet
@@ -88,7 +88,7 @@ class ConfiguredEntities:
         return {
             wanted: met
             for wanted, met in upstream.meets.items()
-            if (assurance_of_class(wanted) or cap) <= cap
+            if (find_class_assurance(wanted) or cap) <= cap
         }
 
     # The ways to log in

@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.core.entities import Assurance, Institution, Names, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attribute_values import SCOPED_AFFILIATION, role
+from broker.core.identity.attribute_values import SCOPED_AFFILIATION, read_role
 from broker.core.identity.canonical_attributes import (
     ASSURANCE,
     CPR_ATTRIBUTE,
@@ -18,7 +18,7 @@ from broker.core.identity.canonical_attributes import (
     Attributes,
     Values,
     WireAttribute,
-    wire,
+    find_outgoing_row,
     without_unusable_cpr,
 )
 from broker.core.identity.mailbox_proofs import Proved
@@ -200,7 +200,7 @@ def _texts(
     home = next((each for each in homes if _covers((each,), scope)), scope)
     yield HOME, home
     yield EPPN, f"kim@{home}"
-    yield "eduPersonPrimaryAffiliation", role(given.affiliations[0])
+    yield "eduPersonPrimaryAffiliation", read_role(given.affiliations[0])
 
 
 def _homes(policies: PolicySet) -> Names:
@@ -295,12 +295,12 @@ def _on_the_wire(
         yield from (WireAttribute(name, values) for name, values in facts.attributes.items())
         return
     read_by = maps[upstream.attribute_map]
-    level = wire(read_by, ASSURANCE)
+    level = find_outgoing_row(read_by, ASSURANCE)
     if facts.assurance is not None and level and ASSURANCE not in facts.attributes:
         number, word = str(facts.assurance.value), facts.assurance.name.capitalize()
         yield WireAttribute(level.wire, (word if upstream.profile == "oiosaml3" else number,))
     for name, values in facts.attributes.items():
-        row = wire(read_by, name)
+        row = find_outgoing_row(read_by, name)
         if row:
             yield WireAttribute(row.wire, tuple(map(row.written, values)))
 

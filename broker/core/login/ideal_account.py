@@ -2,20 +2,10 @@
 
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final, assert_never
+from typing import Final
 
-from broker.core.borrowers.borrower import Borrower, numbers
-from broker.core.borrowers.change_plan import (
-    Case,
-    Change,
-    Create,
-    Gone,
-    Nothing,
-    Plan,
-    offered,
-    outcome,
-    plan_for_matching,
-)
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import describe_outcome, plan_change
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
 from broker.core.identity.canonical_attributes import ReadingWithoutCpr
@@ -71,7 +61,7 @@ class IdealAccount:
             return closed if found.state is AccountState.NONE else found
         if not self._by_cpr(wanted) and not _has_mail(wanted):
             return without_address(self.decision, self.reading.attributes)
-        return self._carried_out(self.planned(wanted), wanted)
+        return self._carried_out(wanted)
 
     def wanted(self, *, upgrade: bool) -> WantedBorrower | None:
         """Return the request of the login."""
@@ -80,12 +70,16 @@ class IdealAccount:
         )
         return replace(wanted, upgrade=upgrade) if wanted else None
 
-    def planned(self, wanted: WantedBorrower) -> Plan:
-        """Return the change by which the borrower becomes as wanted."""
+    def renews(self) -> bool:
+        """Return whether the request of the login sets the end of the borrower anew."""
+        wanted = self.wanted(upgrade=self.upgrade is True)
+        if wanted is None or self._has_several:
+            return False
         found = self._by_cpr(wanted)
-        if self._has_several:
-            return Case(_SEVERAL, numbers(found))
-        return plan_for_matching(found, wanted, self.today)
+        if not found:
+            return _creates(wanted)
+        change = plan_change(found[0], wanted, self.today)
+        return change is not None and change.expires is not None
 
     @property
     def _has_several(self) -> bool:
@@ -111,20 +105,17 @@ class IdealAccount:
         """Return the account as the request of the login would change it."""
         if self._has_several:
             return _case(_SEVERAL)
-        found = self._by_cpr(wanted)
-        planned = self.planned(wanted)
-        if found and isinstance(planned, Nothing):
-            return self._carried_out(planned, wanted)
-        if found:
-            number = planned.number if isinstance(planned, Change) else None
-            upgrade_from = offered(planned, found, wanted)
-            return Account(number, AccountState.NONE, upgrade_from=upgrade_from)
+        for borrower in self._by_cpr(wanted):
+            category = borrower.category
+            if plan_change(borrower, wanted, self.today) is None:
+                return self._carried_out(wanted)
+            upgrade_from = category if wanted.upgrades_from(category) else None
+            return Account(borrower.number, AccountState.NONE, upgrade_from=upgrade_from)
         if not wanted.creates:
             return _case("national_eid_required")
         if not _has_mail(wanted):
             return without_address(self.decision, self.reading.attributes)
-        number = planned.number if isinstance(planned, Change) else None
-        return Account(number, AccountState.NONE)
+        return Account(None, AccountState.NONE)
 
     def _as_it_is(self, *, verified: bool) -> Account:
         """Return the account of a borrower that this login changes nothing of."""
@@ -141,27 +132,23 @@ class IdealAccount:
             return Account(None, AccountState.NONE)
         return _case(missing_cpr_reason(self.reading.cpr))
 
-    def _carried_out(self, planned: Plan, wanted: WantedBorrower) -> Account:
+    def _carried_out(self, wanted: WantedBorrower) -> Account:
         number = BORROWER_STAND_IN
         done = AccountState.DONE
-        match planned:
-            case Case(reason):
-                return _case(reason)
-            case Gone():
-                return _case("national_eid_required")
-            case Create():
-                created = EnrolmentOutcome.CREATED
-                return Account(number, done, created, category=wanted.category)
-            case Nothing():
-                kept = self.borrower.category if self.borrower else None
-                return Account(number, done, EnrolmentOutcome.UNCHANGED, category=kept)
-            case Change():
-                before = self.borrower or DescribedBorrower(wanted.category)
-                made = outcome(before.held(wanted), planned, wanted)
-                category = planned.category or before.category
-                return Account(number, done, made, category=category)
-            case _:
-                assert_never(planned)
+        if self._has_several:
+            return _case(_SEVERAL)
+        for borrower in self._by_cpr(wanted):
+            change = plan_change(borrower, wanted, self.today)
+            made = describe_outcome(borrower, change, wanted)
+            category = (change and change.category) or borrower.category
+            return Account(number, done, made, category=category)
+        if not _creates(wanted):
+            return _case("national_eid_required")
+        return Account(number, done, EnrolmentOutcome.CREATED, category=wanted.category)
+
+
+def _creates(wanted: WantedBorrower) -> bool:
+    return wanted.cpr is not None and wanted.creates
 
 
 def _case(reason: str) -> Account:

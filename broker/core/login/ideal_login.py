@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.borrowers.change_plan import Change, Create
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.consent import receipt
+from broker.core.consent.consent import make_receipt
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWithoutCpr
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
@@ -210,7 +209,7 @@ def _answered(scene: _Scene, step: Step) -> _Scene:
             return _arrived(replace(scene, transaction=replace(transaction, upgrade=False)))
         case Ask(question):
             optional = tuple(item.name for item in question.disclosure.items if item.optional)
-            own = receipt(
+            own = make_receipt(
                 "",
                 question,
                 answer=True,
@@ -292,7 +291,4 @@ def _enrolled(scene: _Scene) -> _Scene:
 
 def _months(answers: IdealAccount, rule: BorrowerRule) -> int | None:
     """Return the months that the borrower is good for from now on; None where its end stays."""
-    wanted = answers.wanted(upgrade=answers.upgrade is True)
-    planned = answers.planned(wanted) if wanted else None
-    renewed = isinstance(planned, Create) or (isinstance(planned, Change) and planned.expires)
-    return rule.expires_after_months if renewed else None
+    return rule.expires_after_months if answers.renews() else None

@@ -7,8 +7,20 @@ from typing import Final, assert_never
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.matching import AddressQuestion
-from broker.core.consent.consent import Question, ReceiptEvent, agreed, governing, question
-from broker.core.consent.disclosure import Disclosure, disclose, named, numbered, with_cpr
+from broker.core.consent.consent import (
+    Question,
+    ReceiptEvent,
+    find_question,
+    find_valid_answer,
+    keep_agreed,
+)
+from broker.core.consent.disclosure import (
+    Disclosure,
+    disclose,
+    fill_borrower_number,
+    fill_cpr,
+    fill_identifiers,
+)
 from broker.core.entities import PERSISTENT, Controller, Service
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -233,7 +245,7 @@ def _upgrade_offered(transaction: Transaction) -> str | None:
 
 def _disclosed(transaction: Transaction, decision: Decision, terms: Terms) -> Disclosure:
     disclosure = disclose(decision, terms.service, transaction.request.acs, terms.giver)
-    return with_cpr(named(disclosure, terms.ids), terms.cpr)
+    return fill_cpr(fill_identifiers(disclosure, terms.ids), terms.cpr)
 
 
 def _made(
@@ -257,9 +269,9 @@ def _made(
     moved = _category_moved(transaction)
     if moved:
         return TellChange(moved, decision)
-    on_file = governing(disclosure, transaction.receipts, terms.hmacs, now)
-    leaving = agreed(disclosure, transaction.receipt or on_file)
-    return Issue(numbered(leaving, number), decision, number)
+    on_file = find_valid_answer(disclosure, transaction.receipts, terms.hmacs, now)
+    leaving = keep_agreed(disclosure, transaction.receipt or on_file)
+    return Issue(fill_borrower_number(leaving, number), decision, number)
 
 
 def _category_moved(transaction: Transaction) -> EnrolmentOutcome | None:
@@ -341,7 +353,7 @@ def _question(
     terms: Terms,
     now: datetime,
 ) -> Question | None:
-    asked = question(disclosure, transaction.receipts, transaction.receipt, terms.hmacs, now)
+    asked = find_question(disclosure, transaction.receipts, transaction.receipt, terms.hmacs, now)
     if asked is None or asked.variant == "ask":
         return asked
     if decision.release is None or decision.release.notice == "ours":

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.disclosure import Disclosure, looked_up
+from broker.core.consent.disclosure import Disclosure, find_look_up_purpose
 from broker.core.entities import Service
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
@@ -107,7 +107,7 @@ class PlayedLogin:
         if not has_usable_cpr(self.decision.ground):
             return None
         policy = self.decision.policy
-        if policy is None or policy.borrower is None or not looked_up(self.decision):
+        if policy is None or policy.borrower is None or not find_look_up_purpose(self.decision):
             return None
         return policy.borrower.register
 

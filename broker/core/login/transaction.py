@@ -15,7 +15,7 @@ from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
 from broker.core.login.login_names import LoginNames
 from broker.core.logout.sessions import NameID
-from broker.core.retention.table import TRANSACTION, TRANSACTION_DONE, TRANSACTION_LEFT_ALONE
+from broker.core.retention import TRANSACTION, TRANSACTION_DONE, TRANSACTION_LEFT_ALONE
 
 LIFETIME: Final = TRANSACTION.span
 # Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.

@@ -11,7 +11,7 @@ from typing import Final, Literal, assert_never
 
 from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Status
 from broker.core.logout.sessions import NameID, Session
-from broker.core.retention.table import LOGOUT
+from broker.core.retention import LOGOUT
 
 # A person who reads the page and goes through several services needs time; a transaction has as
 # much.

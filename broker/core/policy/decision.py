@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.core.entities import Service
 from broker.core.identity import person_id
-from broker.core.identity.attribute_values import AFFILIATIONS, role
+from broker.core.identity.attribute_values import AFFILIATIONS, read_role
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
 from broker.core.identity.rights import (
     IDENTIFIED_ROLES,
@@ -278,7 +278,7 @@ def _withheld_from_service(
         return _cpr_withheld_from_service(service)
     if listed.name in person_id.MINTED:
         names = {attribute.name for attribute in release.attributes}
-        return person_id.withheld_because(listed.name, service, names)
+        return person_id.find_withholding_reason(listed.name, service, names)
     return None
 
 
@@ -291,7 +291,7 @@ def _allowed(values: Values, listed: ReleasedAttribute) -> Values:
 def _roles(login: LoginFacts) -> set[str]:
     roles: set[str] = set()
     for name in AFFILIATIONS:
-        roles.update(map(role, login.attributes.get(name, ())))
+        roles.update(map(read_role, login.attributes.get(name, ())))
     return roles
 
 

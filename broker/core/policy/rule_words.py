@@ -33,9 +33,10 @@ def rule_words(decision: Decision) -> str:
     code = decision.reasons[0].code
     if code == "no_policy_for_service":
         return f"affiliation: {decision.affiliation} {NO_ENTRY}"
-    if code in _REQUIRED:
-        return _REQUIRED[code](decision.policy.require)
     release = decision.release
+    # An entry that needs a borrower requires nothing for a new one.
+    if code in _REQUIRED and not (release and release.borrower == "need"):
+        return _REQUIRED[code](decision.policy.require)
     if release is None:
         return ""
     return f"service: {release.service}, borrower: {release.borrower}"

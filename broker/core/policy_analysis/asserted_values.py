@@ -10,10 +10,10 @@ from broker.core.identity.attribute_properties import AttributeProperties
 from broker.core.identity.attribute_values import (
     AFFILIATIONS,
     VOCABULARY,
-    in_scope,
+    is_in_scope,
     is_known,
     matches,
-    role,
+    read_role,
 )
 from broker.core.identity.rights import ALUMNI_ROLE, IDENTIFIED_ROLES
 from broker.core.policy_analysis.sources import Source
@@ -40,7 +40,7 @@ def rank_of(name: str, value: str) -> int:
     """Return how much a value says of the person: 3 identified, 2 alumni, 1 another affiliation."""
     if name not in AFFILIATIONS:
         return 0
-    word = role(value)
+    word = read_role(value)
     if word in IDENTIFIED_ROLES:
         return 3
     return 2 if word == ALUMNI_ROLE else 1
@@ -111,7 +111,7 @@ def _may_assert(
         return False
     if source.scopes is None or shape.scope is None:
         return True
-    return in_scope(value, shape.scope, source.scopes)
+    return is_in_scope(value, shape.scope, source.scopes)
 
 
 def _candidates(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from broker.core.consent.consent import question, receipt
+from broker.core.consent.consent import find_question, make_receipt
 from broker.core.entities import Names
 from broker.core.login.described_login import DescribedLogin
 from broker.core.lookup_hmacs import LookupHmacs
@@ -66,7 +66,7 @@ def find_differences(trial: Trial) -> Differences:
             if row is None:
                 row = Row(change, play.service.name, _affiliation(play), play.login, play.day)
                 rows[key] = row
-            elif row.login.intent and not play.login.intent:
+            elif _effort(play.login) < _effort(row.login):
                 row.login = play.login
             row.day = min(row.day, play.day)
             if change.value and change.value not in row.values:
@@ -74,7 +74,12 @@ def find_differences(trial: Trial) -> Differences:
     order = list(Direction)
     ordered = sorted(
         rows.values(),
-        key=lambda row: (order.index(row.change.direction), row.service, row.affiliation),
+        key=lambda row: (
+            order.index(row.change.direction),
+            MOVES in row.affiliation,
+            row.service,
+            row.affiliation,
+        ),
     )
     return Differences(
         rows=tuple(ordered),
@@ -82,6 +87,18 @@ def find_differences(trial: Trial) -> Differences:
         today=trial.now.date(),
         asked_again=tuple(sorted(again)),
         incomplete=trial.incomplete(),
+    )
+
+
+def _effort(login: DescribedLogin) -> tuple[bool, ...]:
+    """Return how hard a login is to describe to ``broker policy try``: the least is shown."""
+    reading = login.reading
+    is_remembered = login.borrower is not None and reading.cpr != "real"
+    return (
+        bool(reading.withheld),
+        is_remembered,
+        reading.assurance is None,
+        login.intent is not None,
     )
 
 
@@ -96,7 +113,7 @@ def _is_asked_again(play: Play, now: datetime) -> bool:
     if before is None or after is None:
         return False
     items = before.question.disclosure.items
-    answer = receipt(
+    answer = make_receipt(
         "",
         before.question,
         answer=True,
@@ -107,4 +124,4 @@ def _is_asked_again(play: Play, now: datetime) -> bool:
         hmacs=_HMACS,
         now=now,
     )
-    return question(after.question.disclosure, (answer,), None, _HMACS, now) is not None
+    return find_question(after.question.disclosure, (answer,), None, _HMACS, now) is not None

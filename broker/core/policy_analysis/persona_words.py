@@ -1,49 +1,70 @@
-"""A persona in words, and as the login of an example in a policy file."""
+"""A persona as options of ``broker policy try``, and as the login of an example."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from itertools import chain
 
 from broker.core.entities import Assurance
-from broker.core.identity.attribute_values import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS, SCOPED_AFFILIATION
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import Condition, PolicySet
 from broker.core.policy_analysis.personas import conditions_of
+from broker.core.policy_analysis.sources import CATEGORY
 
 Value = str | int | bool | list[str] | dict[str, str]
 
 
 def words(
-    login: DescribedLogin, sets: tuple[PolicySet, ...], conditions: tuple[Condition, ...] = ()
+    login: DescribedLogin,
+    sets: tuple[PolicySet, ...],
+    conditions: tuple[Condition, ...] = (),
+    day: date | None = None,
 ) -> str:
-    """Return ``wayf student@au.dk low cpr:real age:22``: the facts that decide.
+    """Return ``--upstream wayf --as student@au.dk --cpr real --age 22``: the facts that decide.
 
-    Values are shown that the sets or ``conditions`` name.
+    Values are written that the sets or ``conditions`` name. ``day`` is added if it is not today.
     """
     looking = (*conditions, *chain.from_iterable(map(conditions_of, sets)))
     reading = login.reading
+    options = [("--upstream", login.upstream)]
     named = dict.fromkeys(_find_named_values(reading.attributes, looking))
-    parts = [login.upstream, *named, _level(reading.assurance) or "no level"]
-    if reading.cpr != "none":
-        parts.append(f"cpr:{reading.cpr}")
-    if reading.age is not None:
-        parts.append(f"age:{reading.age}")
-    parts += [f"proof:{address}" for _, address in _proofs(login)]
-    parts += [f"intent:{login.intent}"] if login.intent else []
-    parts += ["withheld:affiliation"] if reading.withheld else []
-    parts += [f"borrower:{login.borrower.category}"] if login.borrower else []
-    return " ".join(parts)
+    for name, value in named:
+        if name == SCOPED_AFFILIATION and "@" in value:
+            options.append(("--as", value))
+        else:
+            options.append(("--attribute", f"{name}={value}"))
+    level = _level(reading.assurance)
+    category = login.borrower and login.borrower.category
+    if category and category.startswith("("):
+        category = "other"
+    more = {
+        "--assurance": level,
+        "--cpr": reading.cpr,
+        "--age": reading.age,
+        "--intent": login.intent,
+        "--borrower": reading.attributes.one(CATEGORY) or category,
+        "--date": day,
+    }
+    options += [(name, str(value)) for name, value in more.items() if value is not None]
+    options += [("--proof", f"{name}={address}") for name, address in _proofs(login)]
+    written = shlex.join(chain.from_iterable(options))
+    withheld = reading.withheld and " (and an affiliation that is withheld)"
+    return f"{written}{withheld or ''}"
 
 
-def _find_named_values(attributes: Attributes, conditions: Iterable[Condition]) -> Iterator[str]:
+def _find_named_values(
+    attributes: Attributes, conditions: Iterable[Condition]
+) -> Iterator[tuple[str, str]]:
     """Yield the values that conditions name, except proved domains, then all affiliations."""
     for each in conditions:
-        if not each.name.endswith(PROOF_DOMAIN):
+        if not each.name.endswith(PROOF_DOMAIN) and each.name != CATEGORY:
             values = attributes.get(each.name, ())
-            yield from (value for value in values if value_allowed(value, each.values))
+            yield from ((each.name, of) for of in values if value_allowed(of, each.values))
     for name in AFFILIATIONS:
-        yield from attributes.get(name, ())
+        yield from ((name, value) for value in attributes.get(name, ()))
 
 
 def example_login(login: DescribedLogin) -> Mapping[str, Value]:

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import chain
 from typing import Final
 
-from broker.core.borrowers.library_setup import categories_of
+from broker.core.borrowers.library_system import categories_of
 from broker.core.entities import Names, Service
 from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms

@@ -10,6 +10,7 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMa
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Ground, assume_cpr_ground, find_cpr_ground
 from broker.core.login.login_decision import with_required_names
+from broker.core.policy.model import PolicySet, ideal_service
 
 CATEGORY: Final = "borrower_category"
 # What the readers of a complete map make of the other names; as ``national_eid`` does.
@@ -88,6 +89,28 @@ class Site:
         known = (with_required_names(service, maps) for service in services.values())
         return cls(tuple(sources), tuple(known))
 
+    @classmethod
+    def of_policies(cls, sets: Iterable[PolicySet]) -> "Site":
+        """Return a site as the policies hope: all that they name is there, and may assert all.
+
+        An upstream that an alternative names beside a borrower's category is the library system.
+        """
+        upstreams: dict[str, bool] = {}
+        for alternative in (match for each in sets for of in each.policies for match in of.match):
+            values = {each.name: each.values for each in alternative.conditions}
+            for name in values.get("upstream", ()):
+                upstreams[name] = upstreams.get(name, False) or CATEGORY in values
+        methods = tuple(sorted(upstreams))
+        shapes = {CATEGORY: AttributeProperties(single=True)}
+        sources = (
+            Source(name, "", shapes, (), (None,), asserts_cpr=False, local=True)
+            if upstreams[name]
+            else Source(name)
+            for name in methods
+        )
+        services = (ideal_service(name, methods) for name in sorted(named_services(sets)))
+        return cls(tuple(sources), tuple(services))
+
     @property
     def as_peers_may_become(self) -> "Site":
         """Return the site with no service's metadata holding anything back.
@@ -134,17 +157,14 @@ def _scopes(institution: Institution) -> Names | None:
     return institution.scopes
 
 
-def ideal_sources(upstreams: Iterable[str], local: Iterable[str]) -> Iterator[Source]:
-    """Yield a source for each name of an upstream, where nothing is known of the site.
-
-    Each may assert everything; ``local`` are those whose people come by a borrower's PIN.
-    """
-    shapes = {CATEGORY: AttributeProperties(single=True)}
-    for name in sorted(set(upstreams)):
-        if name in local:
-            yield Source(name, "", shapes, (), (None,), asserts_cpr=False, local=True)
-        else:
-            yield Source(name)
+def named_services(sets: Iterable[PolicySet]) -> set[str]:
+    """Return the services and categories that have an entry."""
+    return {
+        release.service
+        for policies in sets
+        for policy in policies.policies
+        for release in policy.releases
+    }
 
 
 def _shapes(attribute_map: AttributeMap) -> dict[str, AttributeProperties]:

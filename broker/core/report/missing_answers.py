@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from broker.core.entities import Controller, Names, Service, Text
+from broker.core.entities import Controller, Service, Text
 
 
 class Topic(StrEnum):
@@ -23,10 +23,8 @@ class Topic(StrEnum):
     RECEIVER = "receiver"
     RECEIVER_REACHED = "receiver_reached"
     SERVICE_NOTICE = "service_notice"
-    KEPT = "kept"
-    TRANSFERS = "transfers"
-    SAFEGUARDS = "safeguards"
-    CPR_LAW = "cpr_law"
+    USE = "use"
+    USE_OF_CPR = "use_of_cpr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +39,18 @@ class Question:
     service: Service | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiverAnswers:
-    """What the library says of a receiver: None is not said.
-
-    ``third_countries`` are those outside the EU and the EEA where it keeps or sends what it gets,
-    none where it is empty; ``safeguards`` on what ground (GDPR articles 44 to 49). ``cpr_law``: the
-    law by which it may have CPR numbers, for consent to a purpose is none everywhere.
-    """
-
-    kept_for: Text | None = None
-    third_countries: Names | None = None
-    safeguards: Text | None = None
-    cpr_law: Text | None = None
-
-
-UNANSWERED: Final = ReceiverAnswers()
+# The receivers that are no service; no service can have such a name.
+LIBRARY_SYSTEM: Final = "library_system"
+MAIL_SERVER: Final = "mail_server"
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryAnswers:
-    """What the configuration says of the library, and of whoever receives something from it."""
+    """What the configuration says of the library, and of each receiver.
+
+    ``receivers`` says by name how long the receiver keeps what it gets, where it takes it outside
+    the EU and the EEA, and the law by which it may have CPR numbers.
+    """
 
     name: Text | None = None
     email: str = ""
@@ -71,17 +60,7 @@ class LibraryAnswers:
     privacy_notice: Text | None = None
     joint_controllers: Text | None = None
     security: Text | None = None
-    services: Mapping[str, ReceiverAnswers] = field(default_factory=dict)
-    library_system: ReceiverAnswers = UNANSWERED
-    mail: ReceiverAnswers = UNANSWERED
-
-    def of_service(self, name: str) -> ReceiverAnswers:
-        """Return what is said of a service."""
-        return self.services.get(name, UNANSWERED)
-
-
-_LIBRARY_SYSTEM: Final = "record.library_system"
-_MAIL: Final = "record.mail"
+    receivers: Mapping[str, Text] = field(default_factory=dict)
 
 
 def missing(
@@ -110,13 +89,12 @@ def _missing(
             yield Question(topic, key)
     for service in services:
         yield from _of_service(service)
-        own_answers = answers.of_service(service.name)
-        key = f"record.services.{service.name}"
-        yield from _of_receiver(own_answers, key, service)
-        if service.name in numbered and own_answers.cpr_law is None:
-            yield Question(Topic.CPR_LAW, f"{key}.cpr_law", service)
-    yield from _of_receiver(answers.library_system, _LIBRARY_SYSTEM)
-    yield from _of_receiver(answers.mail, _MAIL)
+        if service.name not in answers.receivers:
+            topic = Topic.USE_OF_CPR if service.name in numbered else Topic.USE
+            yield Question(topic, f"record.receivers.{service.name}", service)
+    for name in (LIBRARY_SYSTEM, MAIL_SERVER):
+        if name not in answers.receivers:
+            yield Question(Topic.USE, f"record.receivers.{name}")
 
 
 def _of_service(service: Service) -> Iterator[Question]:
@@ -128,14 +106,3 @@ def _of_service(service: Service) -> Iterator[Question]:
         yield Question(Topic.RECEIVER_REACHED, f"{key}.controller.contact", service)
     if service.privacy_notice is None:
         yield Question(Topic.SERVICE_NOTICE, f"{key}.privacy_notice", service)
-
-
-def _of_receiver(
-    answers: ReceiverAnswers, key: str, service: Service | None = None
-) -> Iterator[Question]:
-    if answers.kept_for is None:
-        yield Question(Topic.KEPT, f"{key}.kept_for", service)
-    if answers.third_countries is None:
-        yield Question(Topic.TRANSFERS, f"{key}.third_countries", service)
-    elif answers.third_countries and answers.safeguards is None:
-        yield Question(Topic.SAFEGUARDS, f"{key}.safeguards", service)

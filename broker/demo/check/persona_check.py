@@ -12,7 +12,7 @@ from broker.demo.check.persona_walk import texts, walk
 from broker.demo.circulation.library_desk import Account
 from broker.demo.people.persona import Persona
 from broker.demo.people.register_people import people_with
-from broker.demo.register.simulated_registers import SimulatedRegister
+from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 from broker.demo.run.running_demo import Running
 
 __all__ = ["PersonaReport", "as_json", "check", "texts", "walk"]
@@ -39,7 +39,7 @@ class PersonaReport:
 
 def check(running: Running, people: Sequence[Persona] | None = None) -> Sequence[PersonaReport]:
     """Walk every persona in a browser of its own; without ``people`` all that the demo has."""
-    everybody = people_with(running.setting.register) if people is None else people
+    everybody = people_with(register=running.setting.has_register) if people is None else people
     if running.register is None:
         return tuple(_report(running, person) for person in everybody)
     return _with_look_ups(running, running.register, everybody)
@@ -159,7 +159,7 @@ def _report(running: Running, person: Persona) -> PersonaReport:
 
 
 def _with_look_ups(
-    running: Running, register: SimulatedRegister, people: Sequence[Persona]
+    running: Running, register: SimulatedDatafordeler, people: Sequence[Persona]
 ) -> Sequence[PersonaReport]:
     """Walk the people of a demo with a register, and wait for what it says of them.
 
@@ -198,7 +198,7 @@ def _first(browser: Browser, path: str) -> str | None:
 
 
 def _borrowers(running: Running) -> Accounts:
-    return {row.number: row for row in running.desk.accounts()}
+    return {row.number: row for row in running.library.desk.accounts()}
 
 
 def _events(running: Running) -> list[dict[str, str]]:

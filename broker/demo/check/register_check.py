@@ -8,7 +8,7 @@ from broker.core.borrowers.registered_person import street_line
 from broker.demo.circulation.library_desk import Account
 from broker.demo.people.register_people import NOT_WRITTEN
 from broker.demo.register.register_rows import RegisterRow
-from broker.demo.register.simulated_registers import SimulatedRegister
+from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 from broker.demo.run.running_demo import Running
 
 _WITHIN: Final = 30.0  # seconds
@@ -16,7 +16,7 @@ _HOUSE: Final = ("husnummer", "etage", "sidedoer")
 
 
 def wait_for_look_ups(
-    running: Running, register: SimulatedRegister, numbers: Collection[str]
+    running: Running, register: SimulatedDatafordeler, numbers: Collection[str]
 ) -> bool:
     """Wait until people with these numbers have been looked up; return whether all have."""
     until = time.monotonic() + _WITHIN

@@ -2,9 +2,8 @@
 
 import json
 import socket
-import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from flask import Response, current_app, request
 from flask.typing import ResponseReturnValue
@@ -17,28 +16,22 @@ _PAGE: Final = "<!doctype html><title>Library</title><h1>Welcome</h1>"
 View = Callable[..., ResponseReturnValue]
 
 
-class StruckSystem(Protocol):
-    """A simulated system's part in its faults: its refusals, and how work of it is undone."""
-
-    def broken(self) -> Exception:
-        """Return its answer to everything that it did not expect."""
-        ...
-
-    def refused(self, operation: str) -> Exception:
-        """Return a refusal of an operation."""
-        ...
-
-    def without_effect(self, view: View, parts: dict[str, str]) -> Response:
-        """Carry out a call and undo it: the answer is a success's."""
-        ...
-
-
 class StruckCalls:
-    """Strikes the calls of named operations by their planned faults."""
+    """Strikes the calls of named operations by their planned faults.
 
-    def __init__(self, system: StruckSystem, faults: PlannedFaults) -> None:
-        self._system = system
+    ``broken`` makes the system's answer to everything that it did not expect, ``refused`` its
+    refusal of an operation.
+    """
+
+    def __init__(
+        self,
+        faults: PlannedFaults,
+        broken: Callable[[], Exception],
+        refused: Callable[[str], Exception],
+    ) -> None:
         self._faults = faults
+        self._broken = broken
+        self._refused = refused
 
     def struck(self, operation: str, view: View) -> View:
         """Return a view that goes wrong whenever a fault is planned for the operation."""
@@ -47,28 +40,19 @@ class StruckCalls:
             fault = self._faults.struck(operation)
             if fault is None:
                 return view(**parts)
-            self._strike_before(fault)
-            if fault.kind is FaultKind.DROPPED_BEFORE:
-                return _drop_connection()
-            if fault.kind is FaultKind.WITHOUT_EFFECT:
-                return self._system.without_effect(view, parts)
+            if fault.kind is FaultKind.FAILED_BEFORE:
+                raise self._broken()
+            if fault.kind is FaultKind.REFUSED:
+                raise self._refused(fault.operation)
             answer = current_app.make_response(view(**parts))
             return self._after(fault, answer)
 
         return call
 
-    def _strike_before(self, fault: Fault) -> None:
-        if fault.kind is FaultKind.LATE:
-            time.sleep(fault.seconds)
-        if fault.kind is FaultKind.FAILED_BEFORE:
-            raise self._system.broken()
-        if fault.kind is FaultKind.REFUSED:
-            raise self._system.refused(fault.operation)
-
     def _after(self, fault: Fault, answer: Response) -> Response:
         """Return what becomes of an answer once the work is done."""
         if fault.kind is FaultKind.FAILED_AFTER:
-            raise self._system.broken()
+            raise self._broken()
         if fault.kind is FaultKind.DROPPED_AFTER:
             return _drop_connection()
         if fault.kind is FaultKind.HUGE:

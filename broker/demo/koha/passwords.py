@@ -78,18 +78,5 @@ class PasswordTable:
         self._digests.pop(number, None)
         self._ends.pop(number, None)
 
-    def saved(self, number: int) -> tuple[bytes | None, date | None]:
-        """Return what is kept of a patron, for ``restore``."""
-        return self._digests.get(number), self._ends.get(number)
-
-    def restore(self, number: int, saved: tuple[bytes | None, date | None]) -> None:
-        """Keep again what ``saved`` returned."""
-        self.drop(number)
-        digest, end = saved
-        if digest is not None:
-            self._digests[number] = digest
-        if end is not None:
-            self._ends[number] = end
-
     def _digest(self, password: str) -> bytes:
         return hashlib.blake2b(password.encode(), key=self._pepper).digest()

@@ -4,11 +4,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from broker.core.borrowers.wanted_borrower import months_after
+from broker.core.borrowers.wanted_borrower import add_months
 from broker.demo.koha.administration import PASSWORD_CHANGE, Administration
 from broker.demo.koha.collation import same
 from broker.demo.koha.indexed_patrons import (
@@ -28,14 +27,6 @@ _UNIQUE: Final = ("cardnumber", "userid")
 _MAIL_FIELDS: Final = ("email", "secondary_email", "altaddress_email")
 _NOT_FOUND: Final = "Patron not found."
 _NOT_THERE: Final = "Patron not found"  # to all but reading and passwords
-
-
-@dataclass(frozen=True, slots=True)
-class SavedPatron:
-    """A patron as it was at one moment, with its password."""
-
-    row: PatronRow | None
-    password: Any
 
 
 class Patrons:
@@ -161,7 +152,7 @@ class Patrons:
             today = _now().date()
             months = self.administration.categories[row["category_id"]].months
             row["date_enrolled"] = row["date_enrolled"] or today.isoformat()
-            row["expiry_date"] = row["expiry_date"] or months_after(today, months).isoformat()
+            row["expiry_date"] = row["expiry_date"] or add_months(today, months).isoformat()
             row["updated_on"] = _now().isoformat()
             row["extended_attributes"] = [self._attribute(attribute) for attribute in attributes]
             self._rows[row["patron_id"]] = row
@@ -242,8 +233,6 @@ class Patrons:
             notified = self._is_notified(row, password)
         if notified and PASSWORD_CHANGE not in preferences.notices:
             return
-        if notified:
-            time.sleep(self._faults.mail_hangs)
         with self._lock:
             days = category.password_expiry_days
             self._passwords.set(number, password, days, _now().date())
@@ -282,19 +271,6 @@ class Patrons:
                 if row and self._passwords.matches(row["patron_id"], password):
                     return row
         return None
-
-    def saved(self, number: int) -> SavedPatron:
-        """Return a patron as it is now, or that there is none, for ``restore``."""
-        with self._lock:
-            return SavedPatron(self._rows.get(number), self._passwords.saved(number))
-
-    def restore(self, number: int, saved: SavedPatron) -> None:
-        """Make a patron what it was: what was done meanwhile had no effect."""
-        with self._lock:
-            self._rows.pop(number, None)
-            if saved.row is not None:
-                self._rows[number] = saved.row
-            self._passwords.restore(number, saved.password)
 
     def _fit_to_store(self, row: PatronRow, number: int | None) -> PatronRow:
         """Return the row with the card number and user name that Koha makes; 400 by its rules."""

@@ -19,11 +19,6 @@ def broken() -> Refused:
     )
 
 
-def without_database() -> Refused:
-    """Return Koha's answer to a call with a token while its database is down."""
-    return Refused(500, error="Something went wrong, check the logs.")
-
-
 def unfit(*errors: dict[str, str], status: int = 400) -> Refused:
     """Return the answer to what breaks the schema of the API; 500 where Koha's own answer does."""
     return Refused(status, errors=list(errors), status=status)

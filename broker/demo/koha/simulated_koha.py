@@ -1,22 +1,24 @@
 """The simulated Koha: a patron API that answers as Koha 23.05 (docs/reference/koha.md#koha)."""
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from flask import Flask, Response, jsonify, render_template, request
 
-from broker.demo.faults.fault_switches import hidden, serve_switches
+from broker.demo.faults.planned_faults import AccessLog
 from broker.demo.faults.struck_calls import StruckCalls
 from broker.demo.koha.administration import Administration
-from broker.demo.koha.injected_faults import AccessLog, InjectedFaults
+from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.patron_api import Api
 from broker.demo.koha.patrons import Patrons
 from broker.demo.koha.refusals import Refused, broken
-from broker.demo.koha.struck_calls import KohaStruck
 from broker.demo.koha.token_endpoint import Client, IssuedTokens
+
+_CPR_NUMBER: Final = re.compile(r"(?<!\d)(\d{6})[- ]?\d{4}(?!\d)")
 
 __all__ = ["Client", "Simulation", "create_app"]
 
@@ -53,14 +55,25 @@ def create_app(
         if password is not None:
             patrons.set_password(created["patron_id"], password, password)
     clients = clients or {"broker": Client("demo")}
-    tokens = IssuedTokens(clients, token_lifetime, patrons, faults)
+    tokens = IssuedTokens(clients, token_lifetime, patrons)
     app = Flask("broker.demo")
     app.extensions["koha"] = simulation = Simulation(patrons, tokens, faults, AccessLog())
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
     _strike(app, simulation)
-    Api(patrons, tokens, StruckCalls(KohaStruck(patrons), faults)).serve(app)
+    Api(patrons, tokens, StruckCalls(faults, broken, _refused)).serve(app)
     _show(app, simulation)
     return app
+
+
+def _refused(operation: str) -> Refused:
+    if operation == "token":
+        return Refused(403, error="access_denied")
+    return Refused(400, error="Refused as it was planned")
+
+
+def _hide_cpr(value: object) -> str:
+    """Return a value as text, its CPR numbers without the last four digits."""
+    return _CPR_NUMBER.sub(r"\1-••••", str(value or ""))
 
 
 def _strike(app: Flask, koha: Simulation) -> None:
@@ -91,7 +104,7 @@ def _is_write() -> bool:
 
 
 def _show(app: Flask, koha: Simulation) -> None:
-    """Add what no real Koha has: the demo's page, and for loopback the switches and the log."""
+    """Add what no real Koha has: the page of the demo."""
 
     @app.get("/")
     def page() -> str:
@@ -101,5 +114,4 @@ def _show(app: Flask, koha: Simulation) -> None:
         ]
         return render_template("koha.html", patrons=rows)
 
-    app.add_template_filter(hidden, "hidden")
-    serve_switches(app, koha.faults, koha.access)
+    app.add_template_filter(_hide_cpr, "hidden")

@@ -106,8 +106,8 @@ _ROWS: Final[Mapping[str, RegisterRow]] = {
 }
 
 
-def people_with(register: str) -> Sequence[Persona]:
-    """Return the people of a demo with this register; "" is none."""
+def people_with(*, register: bool) -> Sequence[Persona]:
+    """Return the people of a demo, with or without a register of persons."""
     if register:
         return (*PERSONAS, *REGISTER_PEOPLE)
     return PERSONAS
@@ -115,7 +115,7 @@ def people_with(register: str) -> Sequence[Persona]:
 
 def rows() -> Mapping[str, RegisterRow]:
     """Return the rows of the register by number: of everybody in the demo who has a real one."""
-    people = people_with("any")
+    people = people_with(register=True)
     found = {}
     for place, person in enumerate(people):
         number = person.cpr

@@ -6,9 +6,8 @@ from flask import Flask, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.demo.register.register_faults import RegisterFaults
-from broker.demo.register.simulated_registers import SimulatedRegister
+from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 # The switches that each choice of the page turns on; all others are off.
 _CHOICES: Final[dict[str, dict[str, object]]] = {
     "None: it answers": {},
@@ -29,8 +28,8 @@ _OFF: Final[dict[str, object]] = {
 }
 
 
-def create_app(register: SimulatedRegister) -> Flask:
-    """Return the page; for loopback ``POST /__faults`` takes the switches as JSON."""
+def create_app(register: SimulatedDatafordeler) -> Flask:
+    """Return the page as a Flask application."""
     app = Flask("broker.demo")
 
     @app.get("/")
@@ -47,21 +46,9 @@ def create_app(register: SimulatedRegister) -> Flask:
     def choose() -> Response:
         wanted = _CHOICES.get(request.form.get("fault", ""))
         if wanted is not None:
-            register.faults.set(_OFF | wanted)
+            for name, value in (_OFF | wanted).items():
+                setattr(register.faults, name, value)
         return redirect("/", 303)
-
-    @app.post("/__faults")
-    def set_faults() -> tuple[str, int]:
-        wanted = request.get_json(silent=True)
-        if request.remote_addr not in _LOOPBACK:
-            return "", 403
-        if not isinstance(wanted, dict):
-            return "", 400
-        try:
-            register.faults.set(wanted)
-        except ValueError:
-            return "", 400
-        return "", 204
 
     return app
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broker.adapters.saml.keys import key_ring
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.run import demo_library, demo_register
 from broker.demo.saml.key_pair import KeyPair
@@ -83,13 +85,14 @@ da = "Lånerkonto (CPR-nummer, kortnummer eller låner-id og pinkode)"
 service = "my-loans"
 university = "wayf"
 national_eid = "nemid"
-eid_name = "NemID"
+
+[sign_up.links]
+{links}
 
 [admin]
 upstream = "wayf"
 institution = "{au}"
 assurance = "low"  # the demo's university asserts no more
-eppns = ["bo@au.dk", "cilla@au.dk"]
 
 [admin.roles]
 identity-admin = ["bo@au.dk"]
@@ -143,12 +146,14 @@ institutions = [{{ entity_id = "{eid}", may_assert = ["cpr"] }}]
 PLACES: Final = {
     "service_locations": "locations",
     "e_resources": "e-resources",
-    "my_loans": "my-loans",
+    "loan_terms": "loan-terms",
+}
+# Keys of [sign_up.links].
+LINKS: Final = {
     "search_engine": "search",
     "subject_guides": "subject-guides",
     "databases": "databases",
     "faq_hospital_da": "hospital-da",
-    "loan_terms": "loan-terms",
 }
 
 SERVICE: Final = """\
@@ -185,13 +190,12 @@ class Setting:
     hub: KeyPair
     library: KeyPair
     nemlogin: KeyPair
-    register: str = ""  # the connector's name; none without it
-    system: str = "koha"  # of the library
+    has_register: bool = False
 
     @property
     def parties(self) -> tuple[str, ...]:
         """Return the parties of this demo, each of which has a port."""
-        if self.register:
+        if self.has_register:
             return (*PARTIES, *demo_register.PARTIES)
         return PARTIES
 
@@ -211,13 +215,18 @@ class Setting:
 def read(folder: Path) -> Setting:
     """Return the setting that was written into ``folder`` with its parties' keys.
 
-    OSError where they are not there; ConfigurationFaults for its broker.toml.
+    OSError where they are not there; ConfigurationFaults for its broker.toml, and where its
+    library system is none that the demo simulates.
     """
     parties = folder / _PARTIES
     hub, library, nemlogin = (KeyPair.kept(parties, name) for name in _WITH_KEYS)
     kept = load(folder / "broker.toml", {})
+    if kept.library.system != "koha":
+        what = f"is {kept.library.system!r}, and the demo simulates a Koha only"
+        mend = "start the demo with the [library] that was written, then put yours back and serve"
+        raise ConfigurationFaults([Fault("library.system", what, mend)])
     ports = Ports(urlsplit(kept.base_url).port or 0)
-    return Setting(folder, ports, hub, library, nemlogin, system=kept.library.system)
+    return Setting(folder, ports, hub, library, nemlogin)
 
 
 def write(
@@ -228,20 +237,18 @@ def write(
     store: str = "sqlite:state/broker.db",
     key_size: int = 2048,
     national_eid: str = "wayf",
-    register: str = "",
-    system: str = "koha",
+    register: bool = False,
     rules: bool = False,
 ) -> Setting:
     """Write everything into ``folder``, which must be empty or absent, and return the setting.
 
     With ``rules`` the shipped site rules too.
     ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
-    ``register`` is the connector of the register of persons, "" for none; ``system`` is the
-    library's, "koha" or "alma".
+    With ``register`` it has a register of persons.
     """
-    configuration = _configuration(ports, store, national_eid, system)
+    configuration = _configuration(ports, store, national_eid)
     if register:
-        configuration += demo_register.table(register, ports.number("register-service"))
+        configuration += demo_register.table(ports.number("register-service"))
     new_folder.write(folder, configuration, {}, rules=rules)
     if register:
         demo_register.write_certificates(folder, now)
@@ -255,10 +262,10 @@ def write(
         text = shipped.read_text(encoding="utf-8")
         descriptor = _fill_in(text, ports, keys.get(shipped.stem, library))
         (folder / "metadata" / shipped.name).write_text(descriptor, encoding="utf-8")
-    return Setting(folder, ports, hub, library, nemlogin, register, system)
+    return Setting(folder, ports, hub, library, nemlogin, register)
 
 
-def _configuration(ports: Ports, store: str, national_eid: str, system: str) -> str:
+def _configuration(ports: Ports, store: str, national_eid: str) -> str:
     library = ports.origin("library")
     services = (
         SERVICE.format(
@@ -270,10 +277,6 @@ def _configuration(ports: Ports, store: str, national_eid: str, system: str) -> 
             library=library,
         )
         for name, (en, da, entity_id) in SERVICES.items()
-    )
-    places = (
-        f'{key} = {{ en = "{library}/{path}?lang=en", da = "{library}/{path}?lang=da" }}'
-        for key, path in PLACES.items()
     )
     return TOML.format(
         broker=ports.origin("broker"),
@@ -289,11 +292,22 @@ def _configuration(ports: Ports, store: str, national_eid: str, system: str) -> 
             hub=HUB, eid=EID, nemlogin=NEMLOGIN, birk=NEMLOGIN_BIRK
         ),
         services="\n".join(services),
-        places="\n".join(places),
-        library_system=demo_library.table(system, ports.number("patrons"), ports.number("sip2")),
+        places=_addresses(library, PLACES),
+        links=_addresses(library, LINKS),
+        library_system=demo_library.TABLE.format(
+            patrons=ports.number("patrons"), secret=demo_library.CLIENT_SECRET
+        ),
         smtp=ports.number("smtp"),
         port=ports.number("broker"),
     )
+
+
+def _addresses(library: str, paths: Mapping[str, str]) -> str:
+    lines = (
+        f'{key} = {{ en = "{library}/{path}?lang=en", da = "{library}/{path}?lang=da" }}'
+        for key, path in paths.items()
+    )
+    return "\n".join(lines)
 
 
 def _fill_in(descriptor: str, ports: Ports, party: KeyPair) -> str:

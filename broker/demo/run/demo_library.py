@@ -1,19 +1,13 @@
-"""The library system of a demo: a simulated Koha or Alma with the borrowers of the personas."""
+"""The library system of a demo: a simulated Koha with the borrowers of the personas."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
 from flask import Flask
 
-from broker.demo.alma import registered_users, simulated_alma
-from broker.demo.alma.administration import Administration as AlmaAdministration
-from broker.demo.alma.administration import ApiKey
-from broker.demo.alma.alma_desk import AlmaDesk
-from broker.demo.alma.sip2_session import Sip2Session as AlmaMachine
 from broker.demo.circulation.library_desk import Desk
-from broker.demo.circulation.machine_server import TERMINALS, serve_machines
 from broker.demo.koha import simulated_koha
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
@@ -22,10 +16,8 @@ from broker.demo.koha.sip2_server import serve_sip2
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import PERSONAS
 
-SYSTEMS: Final = ("koha", "alma")
 CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
-_TABLES: Final = {
-    "koha": """\
+TABLE: Final = """\
 [library]
 system = "koha"
 mode = "live"
@@ -38,53 +30,16 @@ card_number = "cpr"
 cpr_attribute = "CPR"
 desk_categories = ["TEMP"]
 pin_categories = ["TEMP"]
-""",
-    "alma": """\
-[library]
-system = "alma"
-mode = "live"
-url = "http://127.0.0.1:{patrons}"
-api_key = "{secret}"
-external_id = "SIS"
-cpr_identifier_type = "CPR"
-card_number = "cpr"
-user_name_identifier_type = "INST_ID"
-desk_categories = ["TEMP"]
-pin_categories = ["TEMP"]
-
-# A PIN is tried as a machine tries it: no call of Alma's says whether it is right.
-[library.sip2]
-host = "127.0.0.1"
-port = {sip2}
-login = "{login}"
-password = "{password}"
-""",
-}
-
-Simulation = simulated_koha.Simulation | simulated_alma.Simulation
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoLibrary:
-    """A library system that plays: its application, its parts, its desk, its machines' port."""
+    """A simulated library system: its application, its desk, and how its machines are served."""
 
     app: Flask
-    simulation: Simulation
     desk: Desk
     serve_machines: Callable[[int], AbstractContextManager[int]]
-
-
-def table(system: str, patrons: int, sip2: int) -> str:
-    """Return ``[library]`` of a demo with this system at these ports."""
-    ((login, password),) = TERMINALS.items()
-    return _TABLES[system].format(
-        patrons=patrons, secret=CLIENT_SECRET, sip2=sip2, login=login, password=password
-    )
-
-
-def simulated(system: str, people: Sequence[Persona]) -> DemoLibrary:
-    """Return the system, with the borrowers of ``people`` that staff have registered."""
-    return _MAKERS[system](people)
 
 
 def seeds(people: Sequence[Persona] = PERSONAS) -> list[dict[str, str]]:
@@ -110,7 +65,8 @@ def lend_to_personas(desk: Desk) -> None:
                 desk.table.lend(borrower.number, book)
 
 
-def _koha(people: Sequence[Persona]) -> DemoLibrary:
+def simulate_koha(people: Sequence[Persona]) -> DemoLibrary:
+    """Return a Koha with the borrowers of ``people`` that staff have registered."""
     app = simulated_koha.create_app(
         seeds(people),
         administration=FOUR_DIGIT_PINS,
@@ -118,24 +74,4 @@ def _koha(people: Sequence[Persona]) -> DemoLibrary:
     )
     koha: simulated_koha.Simulation = app.extensions["koha"]
     circulation = lent(koha.patrons)
-    return DemoLibrary(app, koha, circulation, lambda port: serve_sip2(circulation, port))
-
-
-def _alma(people: Sequence[Persona]) -> DemoLibrary:
-    keys = {CLIENT_SECRET: ApiKey()}
-    app = simulated_alma.create_app(administration=AlmaAdministration(keys=keys))
-    alma: simulated_alma.Simulation = app.extensions["alma"]
-    registered_users.register(alma.users, seeds(people))
-    desk = AlmaDesk(alma.users, alma.loans)
-    lend_to_personas(desk)
-
-    def machines(port: int) -> AbstractContextManager[int]:
-        return serve_machines(lambda: AlmaMachine(desk, TERMINALS), port)
-
-    return DemoLibrary(app, alma, desk, machines)
-
-
-_MAKERS: Final[Mapping[str, Callable[[Sequence[Persona]], DemoLibrary]]] = {
-    "koha": _koha,
-    "alma": _alma,
-}
+    return DemoLibrary(app, circulation, lambda port: serve_sip2(circulation, port))

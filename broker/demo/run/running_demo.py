@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +18,16 @@ from lxml import etree
 
 from broker.adapters.saml.gate import encryption, signature
 from broker.core.errors import BrokerError
-from broker.demo.circulation.library_desk import Desk
 from broker.demo.circulation.machine_server import TERMINALS
 from broker.demo.koha import simulated_koha
 from broker.demo.library import services
 from broker.demo.library.sip2_client import Machine
+from broker.demo.people.persona import Persona
 from broker.demo.people.register_people import people_with
-from broker.demo.register.simulated_registers import SimulatedRegister
-from broker.demo.run import demo_library, demo_register
+from broker.demo.register.simulated_datafordeler import SimulatedDatafordeler
+from broker.demo.run import demo_register
 from broker.demo.run.demo_folder import EID, HUB, PARTIES, SERVICES, Ports, Setting
-from broker.demo.run.demo_library import DemoLibrary
+from broker.demo.run.demo_library import DemoLibrary, simulate_koha
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
 from broker.demo.upstreams import nemlogin, wayf_hub
@@ -58,22 +58,20 @@ def _claim(ports: Ports, parties: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A demo that answers: its setting, library system, mailbox, desk, perhaps a register."""
+    """A demo that answers: its setting, library system, mailbox, perhaps a register."""
 
     setting: Setting
-    system: demo_library.Simulation
+    library: DemoLibrary
     mailbox: Mailbox
     broker: subprocess.Popen[bytes]
     work: subprocess.Popen[bytes]
-    desk: Desk
-    register: SimulatedRegister | None = None
+    register: SimulatedDatafordeler | None = None
 
     @property
     def patrons(self) -> simulated_koha.Simulation:
-        """The simulated Koha; LookupError where the library has another system."""
-        if isinstance(self.system, simulated_koha.Simulation):
-            return self.system
-        raise LookupError(self.setting.system)
+        """The simulated Koha."""
+        koha: simulated_koha.Simulation = self.library.app.extensions["koha"]
+        return koha
 
     @property
     def machine(self) -> Machine:
@@ -118,9 +116,11 @@ def _eid_peer(setting: Setting) -> nemlogin.BrokerAsSp:
     return nemlogin.BrokerAsSp(str(acs), keys, _certificates(root, "encryption")[0])
 
 
-def _parties(setting: Setting) -> tuple[Mapping[str, Flask], DemoLibrary]:
-    people = people_with(setting.register)
-    library = demo_library.simulated(setting.system, people)
+def _parties(
+    setting: Setting, simulate: Callable[[Sequence[Persona]], DemoLibrary]
+) -> tuple[Mapping[str, Flask], DemoLibrary]:
+    people = people_with(register=setting.has_register)
+    library = simulate(people)
     origin = setting.ports.origin
     broker = origin("broker")
     acs_addresses = {
@@ -204,18 +204,20 @@ class Around:
 
     library: DemoLibrary
     mailbox: Mailbox
-    register: SimulatedRegister | None
+    register: SimulatedDatafordeler | None
 
 
 @contextmanager
-def around(setting: Setting) -> Iterator[Around]:
+def around(
+    setting: Setting, simulate: Callable[[Sequence[Persona]], DemoLibrary] = simulate_koha
+) -> Iterator[Around]:
     """Start the parties around a broker, which somebody else serves.
 
     DemoFailed where a port is taken.
     """
     ports = setting.ports
     _claim(ports, setting.parties[1:])
-    parties, library = _parties(setting)
+    parties, library = _parties(setting, simulate)
     with ExitStack() as stack:
         for name, app in parties.items():
             stack.enter_context(serve_on_loopback(app, ports.number(name)))
@@ -224,32 +226,29 @@ def around(setting: Setting) -> Iterator[Around]:
         mailbox.start()
         stack.callback(mailbox.stop)
         register = None
-        if setting.register:
+        if setting.has_register:
             page, service = map(ports.number, demo_register.PARTIES)
-            register = stack.enter_context(
-                demo_register.serving(setting.register, setting.folder, page, service)
-            )
+            register = stack.enter_context(demo_register.serving(setting.folder, page, service))
         yield Around(library, mailbox, register)
 
 
 @contextmanager
-def running(setting: Setting) -> Iterator[Running]:
+def running(
+    setting: Setting, simulate: Callable[[Sequence[Persona]], DemoLibrary] = simulate_koha
+) -> Iterator[Running]:
     """Start the demo, yield it once the broker answers, and stop it at the end.
 
     DemoFailed where a port is taken or the broker does not start.
     """
     _claim(setting.ports, PARTIES[:1])
     with ExitStack() as stack:
-        found = stack.enter_context(around(setting))
+        found = stack.enter_context(around(setting, simulate))
         broker = start_command(setting, "serve")
         stack.callback(_end, broker)
         work = start_command(setting, "work")
         stack.callback(_end, work)
         _await(broker, setting.ports.number("broker"), _log_file(setting))
-        library = found.library
-        yield Running(
-            setting, library.simulation, found.mailbox, broker, work, library.desk, found.register
-        )
+        yield Running(setting, found.library, found.mailbox, broker, work, found.register)
 
 
 def _end(broker: subprocess.Popen[bytes]) -> None:

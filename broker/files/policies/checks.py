@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
-from broker.core.borrowers.address_fields import ADDRESS_FIELDS
+from broker.core.borrowers.register_look_up import ADDRESS_FIELDS
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.person_id import MINTED
 from broker.core.policy.decision import FIRST_REASONS

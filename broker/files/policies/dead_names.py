@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Final
 
 from broker.core.entities import Upstream
-from broker.core.identity.attribute_values import in_scope
+from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import Alternative, BorrowerRule, Condition, Policy, PolicyLine
@@ -58,7 +58,7 @@ def _foreign(
             continue
         kinds = [(upstream, _scope_kind(condition.name, upstream, maps)) for upstream in upstreams]
         scoped = [(upstream, kind) for upstream, kind in kinds if kind is not None]
-        if scoped and not any(in_scope(value, kind, _scopes(up)) for up, kind in scoped):
+        if scoped and not any(is_in_scope(value, kind, _scopes(up)) for up, kind in scoped):
             yield value
 
 

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Final
 
 from broker.core.entities import Upstream
-from broker.core.identity.attribute_values import in_scope
+from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.rights import (
     IDENTIFIED_ROLES,
     MAY_ASSERT_ALUMNI_CPR,
@@ -201,5 +201,5 @@ def _needed(ground: Ground) -> tuple[str, ...]:
 
 def _is_silent(upstream: Upstream, home: str, needed: tuple[str, ...]) -> bool:
     """Return whether the institutions of a home organisation are known, and assert no number."""
-    own = [each for each in upstream.institutions if in_scope(home, "sub", each.scopes)]
+    own = [each for each in upstream.institutions if is_in_scope(home, "sub", each.scopes)]
     return bool(own) and not any(each.may_assert.issuperset(needed) for each in own)

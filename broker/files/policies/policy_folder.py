@@ -124,7 +124,7 @@ def _misnamed(folder: str, names: Collection[str]) -> Iterator[Fault]:
             continue
         if _RULES.fullmatch(name):
             what = "holds the rules for all files, and is not read here"
-            mend = "move it beside broker.toml, as policy_properties.yaml"
+            mend = "move it beside this folder, as policy_properties.yaml"
             yield Fault(f"{folder}/{name}", what, mend)
             continue
         if name == REMOVED or (name.endswith(_ENDING) and not _COPY.search(name)):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
 from broker.core.entities import Service
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, wire
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, find_outgoing_row
 from broker.core.identity.person_id import MINTED
 from broker.core.policy.model import Policy, PolicyLine, Release, ReleasedAttribute
 from broker.files.checked_files import did_you_mean
@@ -137,7 +137,7 @@ def _wire_names(
     for listed in release.attributes:
         if attributes is not None and listed.name not in attributes:
             continue
-        row = wire(attribute_map, listed.name)
+        row = find_outgoing_row(attribute_map, listed.name)
         if row is None:
             what = f"{service.name} has no wire name for {listed.name}"
             mend = f"add a row to attribute_maps/{attribute_map.name}.yaml"

@@ -1,15 +1,12 @@
-"""Checks of the staff view as written: its upstream, its institution and its roles."""
+"""Checks of the staff view as written: its upstream and its institution."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from broker.core.errors import Fault
-from broker.core.staff import StaffRole
 from broker.files.checked_files import did_you_mean
 from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTable
 from broker.files.settings.upstream_checks import institutions_of
-
-_ROLES: Final = tuple(map(str, StaffRole))
 
 
 def _login(raw: RawSettings) -> Faults:
@@ -56,22 +53,4 @@ def _entity_ids(upstream: RawTable) -> Iterator[str]:
             yield entity_id
 
 
-def _roles(raw: RawSettings) -> Faults:
-    """Refuse a role that there is not, and one of somebody who is not listed."""
-    admin = raw.table("admin")
-    roles = admin.get("roles")
-    if not isinstance(roles, dict):
-        return
-    table = RawTable(raw, (*admin.path, "roles"), roles)
-    listed = admin.texts("eppns")
-    for role in roles:
-        if role not in _ROLES:
-            mend = did_you_mean(str(role), _ROLES) or f"roles are {', '.join(_ROLES)}"
-            yield Fault(table.where(role), "is no role", mend)
-        for index, eppn in enumerate(table.texts(role)):
-            if eppn not in listed:
-                what = "is not among admin.eppns"
-                yield Fault(table.where(role, index), what, "add it there, or take it out here")
-
-
-CHECKS: Final[tuple[Check, ...]] = (_login, _roles)
+CHECKS: Final[tuple[Check, ...]] = (_login,)

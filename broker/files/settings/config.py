@@ -58,7 +58,6 @@ class Config(SettingsTable):
     shared_origin: bool = False  # another application at this origin could read our pages
     metadata: Path
     policies: Path
-    policy_properties: Path  # rules that hold whatever the policies say; none, where it is missing
     attribute_maps: Path
     keys: Path
     state: Path  # everything that the broker writes, but for what other keys put elsewhere
@@ -89,6 +88,11 @@ class Config(SettingsTable):
     serve: ServeTable = ServeTable()
 
     @property
+    def policy_properties(self) -> Path:
+        """Return the site rules: the rules that hold whatever the policies say, if it exists."""
+        return self.policies.with_name("policy_properties.yaml")
+
+    @property
     def secure(self) -> bool:
         """Return whether browsers come by https, and cookies are Secure with it."""
         return self.base_url.startswith("https:")
@@ -117,7 +121,6 @@ class Config(SettingsTable):
             subject_hint=table.subject_hint,
             meets=table.authn_contexts,
             least=table.minimum or Assurance.SUBSTANTIAL,
-            assurance_level=table.assurance_level,
         )
 
     def message_log_upstreams(self) -> tuple[str, ...]:
@@ -217,7 +220,7 @@ def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
         return Fault(where, "is missing", f"write it there, or set {variable(path)}")
     if misfit["type"] == "extra_forbidden":
         return Fault(where, "is no key of the configuration", _known_key(path))
-    if misfit["loc"][-1] == "[key]":
+    if misfit["loc"][-1] == "[key]" and misfit["type"] != "enum":
         what = "is no name: a-z, 0-9 and single - between them, because it is part of a URL"
         return Fault(where, what, "rename it")
     what = sentence(misfit)

@@ -5,6 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broker.core.errors import Fault
+from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER
 from broker.files.settings import admin_checks, upstream_checks
 from broker.files.settings.address_types import loopback
 from broker.files.settings.raw_settings import SECRET_KEYS, Check, Faults, RawSettings, RawTable
@@ -73,14 +74,13 @@ def _sign_up_by(raw: RawSettings, key: str, kind: str) -> Faults:
 
 
 def _record(raw: RawSettings) -> Faults:
-    """Refuse answers about a service that does not exist: they would stand in no record."""
-    services = raw.table("services").values
-    told = raw.table("record").values.get("services")
-    for name in told if isinstance(told, dict) else ():
-        if name not in services:
-            where = raw.where(("record", "services", name))
-            known = ", ".join(services) or "none"
-            yield Fault(where, f"no service {name}", f"services are {known}")
+    """Refuse answers about a receiver that does not exist: they would stand in no record."""
+    receivers = (*raw.table("services").values, LIBRARY_SYSTEM, MAIL_SERVER)
+    answered = raw.table("record").get("receivers")
+    for name in answered if isinstance(answered, dict) else ():
+        if name not in receivers:
+            where = raw.where(("record", "receivers", name))
+            yield Fault(where, f"no receiver {name}", f"receivers are {', '.join(receivers)}")
 
 
 def _library_accounts(raw: RawSettings) -> Faults:

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Controller, Institution, Profile
-from broker.core.identity.attribute_values import with_lower_scope
+from broker.core.identity.attribute_values import lower_scope
 from broker.files.settings.address_types import EntityId, FeedUrl
 from broker.files.settings.tables import (
     AddressPerLanguage,
@@ -25,11 +25,6 @@ from broker.files.settings.tables import (
 # NemLog-in itself.
 _NATIONAL_EID_HOSTS: Final = ("nemlogin.wayf.dk", "nemlog-in.dk")
 _URI_DELIMITERS: Final = re.compile("[/:?#]")
-_BIRK: Final = (
-    # Stands before an institution's entityID (docs/reference/wayf.md#birk)
-    "https://birk.wayf.dk/birk.php/"
-)
-_MEGABYTE: Final = 1024 * 1024
 _ASSURANCES: Final = {level.name.lower(): level for level in Assurance}
 _UNWRITTEN: Final = frozenset(("aliases", "scopes"))
 
@@ -91,7 +86,7 @@ class InstitutionTable(SettingsTable):
         return Institution(
             entity_id=self.entity_id,
             aliases=self.aliases or (),
-            scopes=tuple(map(with_lower_scope, scopes or ())),
+            scopes=tuple(map(lower_scope, scopes or ())),
             may_assert=frozenset(self.may_assert),
             max_assurance=self.max_assurance,
             label=optional_text(self.label),
@@ -123,7 +118,6 @@ class UpstreamTable(SettingsTable):
     force_authn: bool | None = None  # by default where the national eID is asked
     authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)
     minimum: Level | None = None
-    assurance_level: bool = False
 
     @property
     def forces(self) -> bool:
@@ -226,9 +220,7 @@ class FeedTable(SettingsTable):
     )
     window_days: int = Field(default=14, ge=1, le=90)
     every_seconds: int = Field(default=3600, ge=1, le=86_400)
-    largest_megabytes: int = Field(default=128, ge=1, le=1024)
     ca_file: Path | None = None
-    birk: str = _BIRK
 
     @property
     def window(self) -> timedelta:
@@ -239,8 +231,3 @@ class FeedTable(SettingsTable):
     def every(self) -> timedelta:
         """Return the longest time between two fetches."""
         return timedelta(seconds=self.every_seconds)
-
-    @property
-    def largest(self) -> int:
-        """Return the most octets of it that are read."""
-        return self.largest_megabytes * _MEGABYTE

@@ -9,7 +9,6 @@ from broker.files.settings.raw_settings import RawSettings, SettingsTree
 
 # Left out, they lie beside the file under these names.
 FOLDERS: Final = ("metadata", "policies", "attribute_maps", "keys", "state")
-_SITE_RULES: Final = "policy_properties"
 _SQLITE: Final = "sqlite:"
 
 
@@ -19,7 +18,7 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
     A value of another type is left to the type of its key, which refuses it.
     """
     _write_defaults(raw)
-    _resolve(raw.tree, (*FOLDERS, "content", _SITE_RULES), base)
+    _resolve(raw.tree, (*FOLDERS, "content"), base)
     for feed in raw.tables("feeds"):
         _resolve(feed.values, ("ca_file",), base)
         pins = feed.get("pins")
@@ -69,7 +68,6 @@ def left_where_it_was(raw: RawSettings, base: Path) -> tuple[Fault, ...]:
 def _write_defaults(raw: RawSettings) -> None:
     for name in FOLDERS:
         raw.tree.setdefault(name, name)
-    raw.tree.setdefault(_SITE_RULES, f"{_SITE_RULES}.yaml")
     for name in ("audit", "store"):
         raw.tree.setdefault(name, {})
     state = Path(str(raw.tree["state"]))

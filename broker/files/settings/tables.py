@@ -31,6 +31,7 @@ from broker.files.settings.address_types import (
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
+LinkName = Annotated[str, StringConstraints(pattern="^[a-z_]+$")]
 Filled = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -77,19 +78,6 @@ def _trust(value: object) -> object:
 
 
 Trust = Annotated[timedelta, BeforeValidator(_trust)]
-_MONTH: Final = 30
-_TWO_YEARS: Final = 730
-
-
-def _refresh(value: object) -> object:
-    """Read "90d", from a month up to two years: a register is not asked for its own sake."""
-    found = re.fullmatch("([1-9][0-9]{0,3})d", value) if isinstance(value, str) else None
-    if found is None or not _MONTH <= int(found[1]) <= _TWO_YEARS:
-        raise ValueError('must be days like "90d", from "30d" to "730d"')
-    return timedelta(days=int(found[1]))
-
-
-Refresh = Annotated[timedelta, BeforeValidator(_refresh)]
 
 
 class SettingsTable(Shape):
@@ -150,20 +138,6 @@ class Contact(SettingsTable):
         return Text(self.name, self.name)
 
 
-class ReceiverTable(SettingsTable):
-    """What the record of processing says of a receiver, and nothing else here does."""
-
-    kept_for: Wording | None = None
-    third_countries: tuple[Filled, ...] | None = None  # outside the EU and the EEA; []: none
-    safeguards: Wording | None = None  # the ground for these (GDPR articles 44 to 49)
-
-
-class ReceivingServiceTable(ReceiverTable):
-    """The same of a service, which may get CPR numbers."""
-
-    cpr_law: Wording | None = None  # by which it may have them
-
-
 class RecordTable(SettingsTable):
     """Answers for the record of processing activities (GDPR article 30(1)); nothing decides by it.
 
@@ -172,9 +146,8 @@ class RecordTable(SettingsTable):
 
     joint_controllers: Wording | None = None
     security: Wording | None = None  # measures besides those that the broker takes
-    services: dict[Name, ReceivingServiceTable] = Field(default_factory=dict)
-    library_system: ReceiverTable = ReceiverTable()
-    mail: ReceiverTable = ReceiverTable()
+    # By the name of a service, "library_system" or "mail_server".
+    receivers: dict[str, Wording] = Field(default_factory=dict)
 
 
 class LookTable(SettingsTable):
@@ -190,11 +163,6 @@ class PlacesTable(SettingsTable):
     service_locations: AddressPerLanguage | None = None
     sign_up: AddressPerLanguage | None = None
     e_resources: AddressPerLanguage | None = None
-    my_loans: AddressPerLanguage | None = None
-    search_engine: AddressPerLanguage | None = None
-    subject_guides: AddressPerLanguage | None = None
-    databases: AddressPerLanguage | None = None
-    faq_hospital_da: AddressPerLanguage | None = None
     loan_terms: AddressPerLanguage | None = None
 
 
@@ -203,8 +171,8 @@ class SignUpTable(SettingsTable):
 
     service: Name | None = None
     university: Name | None = None
-    national_eid: Name | None = None
-    eid_name: Filled = "NemID"
+    national_eid: Name | None = None  # its label is what pages call the national eID
+    links: dict[LinkName, AddressPerLanguage] = Field(default_factory=dict)  # of its texts
 
 
 class IdpTable(SettingsTable):
@@ -213,7 +181,6 @@ class IdpTable(SettingsTable):
     entity_id: EntityId | None = None
     scope: AttributeScope | None = None
     display_name: Wording | None = None
-    description: Wording | None = None
 
 
 class StoreTable(SettingsTable):
@@ -240,15 +207,14 @@ class AdminTable(SettingsTable):
     upstream: Name
     institution: EntityId
     assurance: Literal["low", "substantial", "high"] = "substantial"
-    eppns: tuple[Eppn, ...]
-    roles: dict[Name, tuple[Eppn, ...]] = Field(default_factory=dict)
+    roles: dict[StaffRole, tuple[Eppn, ...]]
 
     def rules(self) -> StaffRules:
-        """Return the table as a value of the core. An eppn without a role is refused."""
-        roles = {}
-        for eppn in self.eppns:
-            has = [StaffRole(role) for role, eppns in self.roles.items() if eppn in eppns]
-            roles[eppn] = frozenset(has)
+        """Return the table as a value of the core."""
+        roles: dict[str, frozenset[StaffRole]] = {}
+        for role, eppns in self.roles.items():
+            for eppn in eppns:
+                roles[eppn] = roles.get(eppn, frozenset()) | {role}
         least = Assurance.named(self.assurance)
         return StaffRules(self.upstream, self.institution, roles, least)
 
@@ -319,9 +285,7 @@ class LibraryAccountTable(SettingsTable):
 
 
 class RegisterTable(ConnectorTable):
-    """The register of persons, and the age at which its answer is too old."""
-
-    refresh_after: Refresh = timedelta(days=90)
+    """The register of persons."""
 
 
 class MailTable(SettingsTable):
@@ -352,15 +316,12 @@ class CampusTable(SettingsTable):
 
     network: Network
     beginnings: int = Field(ge=1, le=1_000_000)
-    pin_requests: int = Field(default=400, ge=1, le=1_000_000)  # an hour
-    account_tries: int = Field(default=2_000, ge=1, le=1_000_000)  # an hour
 
 
 class LimitsTable(SettingsTable):
     """How many logins may begin in a minute, in each worker."""
 
     beginnings: int = Field(default=600, ge=10, le=1_000_000)  # from one network
-    beginnings_of_mark: int = Field(default=30, ge=1, le=1_000_000)  # by one mark of a login
     campuses: tuple[CampusTable, ...] = ()
 
 

@@ -94,10 +94,9 @@ def _oiosaml_keys(upstream: RawTable) -> Faults:
     profile = upstream.text("profile")
     if profile == "oiosaml3":
         return
-    for key in ("minimum", "assurance_level"):
-        if key in upstream.values:
-            what = f"is for profile oiosaml3, not {profile}"
-            yield Fault(upstream.where(key), what, "leave it out")
+    if "minimum" in upstream.values:
+        what = f"is for profile oiosaml3, not {profile}"
+        yield Fault(upstream.where("minimum"), what, "leave it out")
 
 
 def _subject_hint(upstream: RawTable) -> Faults:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.core.entities import Names
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.ports import Key, LibrarySystem, Store
-from broker.core.retention.table import SETUP, TURN
+from broker.core.retention import SETUP, TURN
 from broker.use_cases.records import Records
 
 PROOF: Final = timedelta(seconds=60)  # for all the calls of one proof

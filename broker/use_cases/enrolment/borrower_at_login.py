@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Final, Literal, assert_never
 
 from broker.core.audit_events import AuditEventKind
-from broker.core.borrowers.change_plan import Change, Nothing, offered, plan
+from broker.core.borrowers.change_plan import Change, plan_change
 from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import EMAIL, WantedBorrower, derive_wanted_borrower
-from broker.core.consent.disclosure import looked_up
+from broker.core.consent.disclosure import find_look_up_purpose
 from broker.core.errors import LibraryError
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right, missing_cpr_reason
@@ -21,9 +21,8 @@ from broker.use_cases.arrived_login import Arrived
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, Finding, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests, is_under_way, new_enrolment
-from broker.use_cases.identity.person_resolution import usable_cpr
+from broker.use_cases.person_resolution import usable_cpr
 from broker.use_cases.records import Record
-from broker.use_cases.register_look_ups import LookUpRequests
 
 Mode = Literal["live", "frozen"]
 PersonRead = Record[PersonRecord] | None
@@ -48,7 +47,6 @@ class BorrowerAtLogin:
     ports: EnrolmentPorts
     requests: EnrolmentRequests
     finder: BorrowerFinder
-    look_ups: LookUpRequests | None
     mode: Mode = "live"
 
     def find_number(
@@ -83,9 +81,13 @@ class BorrowerAtLogin:
         account, person = transaction.account, transaction.person
         policy = arrived.decision.policy
         rule = policy.borrower.register if policy and policy.borrower else None
-        cpr = usable_cpr(arrived)
-        if self.look_ups and person and account and account.look_up and account.number and cpr:
-            self.look_ups.request(person.id, cpr, account.number, rule)
+        look_ups, number, cpr = self.ports.look_ups, account and account.number, usable_cpr(arrived)
+        if look_ups and person and account and account.look_up and number and cpr:
+            self.ports.persons.change(
+                person.id,
+                lambda each: look_ups.add_look_up(each, cpr, number, rule),
+                self.ports.now(),
+            )
 
     def enrol(
         self, transaction: Transaction, arrived: Arrived, *, language: str, patience: float
@@ -266,12 +268,12 @@ class BorrowerAtLogin:
             if found.stored and self.finder.is_as_wanted(found.stored, wanted):
                 return _account_of(found.stored, EnrolmentOutcome.UNCHANGED, wanted)
             return Account(found.number, AccountState.NONE)
-        borrowers = (found.borrower,)
-        planned = plan(borrowers, wanted, self.ports.now().date())
-        if isinstance(planned, Nothing):
-            unchanged, category = EnrolmentOutcome.UNCHANGED, found.borrower.category
+        category = found.borrower.category
+        if plan_change(found.borrower, wanted, self.ports.now().date()) is None:
+            unchanged = EnrolmentOutcome.UNCHANGED
             return Account(found.number, AccountState.DONE, unchanged, category=category)
-        upgrade_from = offered(planned, borrowers, wanted)
+        # The person is asked before the category is raised (R40).
+        upgrade_from = category if wanted.upgrades_from(category) else None
         return Account(found.number, AccountState.NONE, upgrade_from=upgrade_from)
 
     def _wanted_before_answer(
@@ -291,11 +293,12 @@ class BorrowerAtLogin:
         self, record: PersonRead, account: Account, arrived: Arrived
     ) -> LookUpReason | None:
         """Return why the register would be asked about the person; they may say no."""
-        if self.look_ups is None or self.mode != "live" or account.number is None:
+        look_ups = self.ports.look_ups
+        if look_ups is None or self.mode != "live" or account.number is None:
             return None
-        if not looked_up(arrived.decision) or not usable_cpr(arrived):
+        if not find_look_up_purpose(arrived.decision) or not usable_cpr(arrived):
             return None
-        return self.look_ups.find_reason(record.value if record else None)
+        return look_ups.find_reason(record.value if record else None)
 
 
 def _needs_borrower(arrived: Arrived) -> bool:

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.entities import Names
-from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.staff_sentences import StaffSentence, sentence_for
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.rate_limits import Limit, Limits
-from broker.use_cases.waiting_slots import WakeSignal
+from broker.use_cases.worker_loop import WakeSignal
 
 # An enrolment that has failed for so long is shown to staff.
 FAILED_AFTER: Final = timedelta(minutes=15)
@@ -74,7 +74,6 @@ class EnrolmentCases:
     """The enrolments in the person records. A case concerns one person and blocks nobody else."""
 
     ports: EnrolmentPorts
-    hmacs: LookupHmacs
     wake: WakeSignal
 
     def list_open(self) -> tuple[StaffEnrolment, ...]:
@@ -88,7 +87,7 @@ class EnrolmentCases:
         listed = [
             each for each in shown if each.state is EnrolmentState.CASE or each.since <= latest
         ]
-        return tuple(sorted(listed, key=_since))
+        return tuple(sorted(listed, key=attrgetter("since")))
 
     def find(self, person_id: str) -> StaffEnrolment | None:
         """Return the enrolment of a person, or None where nothing is stored about them."""
@@ -168,7 +167,7 @@ class EnrolmentCases:
 
     @property
     def _limits(self) -> Limits:
-        return Limits(self.ports.persons.store, self.hmacs, self.ports.now)
+        return Limits(self.ports.persons.store, self.ports.hmacs, self.ports.now)
 
 
 def describe_enrolment(person_id: str, record: PersonRecord) -> StaffEnrolment:
@@ -187,7 +186,3 @@ def describe_enrolment(person_id: str, record: PersonRecord) -> StaffEnrolment:
         case_borrowers=enrolment.borrowers,
         setting=enrolment.setting,
     )
-
-
-def _since(shown: StaffEnrolment) -> datetime:
-    return shown.since

@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from broker.core.borrowers.borrower import Borrower, numbers
-from broker.core.borrowers.change_plan import Nothing, find_case_reason, near, plan_for_matching
+from broker.core.borrowers.borrower import Borrower, list_numbers
+from broker.core.borrowers.change_plan import find_case_reason, plan_change
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
 from broker.core.errors import LibraryError
 from broker.core.person_record import PersonRecord
+from broker.use_cases.borrowers.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.enrolment.ports import REQUEST_CALL, EnrolmentPorts
 from broker.use_cases.records import Record
-from broker.use_cases.waiting_slots import WaitingSlots, waiting_slot
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class BorrowerFinder:
                 # It was deleted, merged, or is another person's by now.
                 ports.persons.change(person_id, PersonRecord.forget_borrower, ports.now())
             finding = Finding.CASE if reason else Finding.NONE
-            return FoundBorrower(finding, reason=reason, borrowers=numbers(found))
+            return FoundBorrower(finding, reason=reason, borrowers=list_numbers(found))
         question = ports.ask_about_match(stored, found[0], email)
         if question and question.match_hash == confirmed:
             question = None
@@ -126,20 +126,12 @@ class BorrowerFinder:
         return record is not None and record.value.borrower_number == borrower_number
 
     def is_as_wanted(self, stored: PersonRecord | None, wanted: WantedBorrower | None) -> bool:
-        """Return whether the stored borrower met ``wanted`` when it was confirmed, and still does.
-
-        The expiry moves on every day, so that it may have to be written although nothing changed.
-        """
+        """Return whether the stored borrower met ``wanted`` when confirmed, and still does."""
         if wanted is None:
             return True
         if stored is None or stored.borrower_wanted_hash != self.ports.hash_wanted(wanted):
             return False
-        category, expires = stored.borrower_category or "", stored.borrower_expires
-        if wanted.moves(category):
-            return False
-        if expires is None or category != wanted.category:
-            return True
-        return not near(expires, wanted.expires, self.ports.now().date())
+        return not wanted.moves(stored.borrower_category or "")
 
     def is_known_as(self, stored: PersonRecord, wanted: WantedBorrower) -> bool:
         """Return whether the library system has just confirmed that the borrower is as wanted."""
@@ -171,7 +163,7 @@ class BorrowerFinder:
             match_hash = question.match_hash
             return lambda each: each.note_match(match_hash)
         facts_hash, wanted_hash = ports.hash_facts(person), None
-        if wanted and isinstance(plan_for_matching(found, wanted, now.date()), Nothing):
+        if wanted and plan_change(found[0], wanted, now.date()) is None:
             wanted_hash = ports.hash_wanted(wanted)
         return lambda each: each.mark_seen(now).confirm_borrower(
             found[0], now, facts_hash, wanted_hash

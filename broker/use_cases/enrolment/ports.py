@@ -1,6 +1,5 @@
 """The ports of enrolments, and what all of them share: deadlines, hashes and audit events."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts, fold_address
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.event_routes import TellPort, told_nobody
-from broker.core.identity.mail_addresses import masked
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import LibrarySystem, Trail, Write
@@ -46,7 +45,6 @@ class EnrolmentPorts:
     draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     wake_mails: Callable[[], object] = lambda: None
     end_mailed_access: Callable[[str], object] = lambda _: None
-    make_id: Callable[[], str] = lambda: secrets.token_hex(16)
 
     def hash_facts(self, person: PersonFacts) -> str:
         """Return the keyed hash of the facts that a borrower was compared with."""
@@ -72,7 +70,7 @@ class EnrolmentPorts:
             return None
         if email and fold_address(email) == fold_address(borrower.email):
             return None
-        return AddressQuestion(masked(borrower.email), self.hash_match(borrower))
+        return AddressQuestion(mask_address(borrower.email), self.hash_match(borrower))
 
     def hash_match(self, borrower: Borrower) -> str:
         """Return the keyed hash of a borrower and the address in it."""

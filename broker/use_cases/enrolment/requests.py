@@ -1,15 +1,19 @@
 """Stores what a login asks for, and waits until the worker has carried it out."""
 
+import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import Claim, Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WantedBorrower
+from broker.core.errors import LibraryUnavailable
 from broker.core.person_record import PersonRecord
+from broker.use_cases.borrowers.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.waiting_slots import WaitingSlots, WakeSignal
+from broker.use_cases.worker_loop import WakeSignal
 
 # Another process carries the enrolment out, so it is looked for at growing intervals.
 _FIRST_PAUSE: Final = 0.0125
@@ -62,10 +66,8 @@ class EnrolmentRequests:
 
         It is returned at once where half of the threads wait already, or where it has failed.
         """
-        if self.slots is not None and not self.slots.acquire(blocking=False):
-            return self.read(person_id)
-        try:
-            enrolment = self.read(person_id)
+        enrolment = self.read(person_id)
+        with suppress(LibraryUnavailable), waiting_slot(self.slots):
             pause = _FIRST_PAUSE
             while is_under_way(enrolment) and seconds > 0:
                 pause = min(pause, seconds)
@@ -73,10 +75,7 @@ class EnrolmentRequests:
                 seconds -= pause
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 enrolment = self.read(person_id)
-            return enrolment
-        finally:
-            if self.slots is not None:
-                self.slots.release()
+        return enrolment
 
     def read(self, person_id: str) -> Enrolment | None:
         """Return the enrolment of a person as it is stored, or None."""
@@ -98,4 +97,4 @@ def is_under_way(enrolment: Enrolment | None) -> bool:
 def new_enrolment(ports: EnrolmentPorts, wanted: WantedBorrower | None) -> Enrolment:
     """Return a pending enrolment that is due now."""
     now = ports.now()
-    return Enrolment(ports.make_id(), EnrolmentState.PENDING, now, wanted, next_attempt=now)
+    return Enrolment(secrets.token_hex(16), EnrolmentState.PENDING, now, wanted, next_attempt=now)

@@ -1,4 +1,4 @@
-"""Carries out pending enrolments: find, look for a possible duplicate, create, count.
+"""Carries out what is due for persons: enrolments, and look-ups in the register.
 
 A process may die between any two lines. The next attempt looks again before it writes anything.
 """
@@ -6,12 +6,17 @@ A process may die between any two lines. The next attempt looks again before it 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from broker.core.audit_events import AuditEventKind
-from broker.core.borrowers.borrower import Borrower, numbers
-from broker.core.borrowers.change_plan import Change, find_case_reason, outcome, plan_for_matching
+from broker.core.borrowers.borrower import Borrower, list_numbers
+from broker.core.borrowers.change_plan import (
+    Change,
+    describe_outcome,
+    find_case_reason,
+    plan_change,
+)
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import AddressQuestion, can_be_claimed, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -19,11 +24,11 @@ from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Write
-from broker.use_cases.backoff import retry_delay
 from broker.use_cases.enrolment.ports import CALL, EnrolmentPorts
-from broker.use_cases.records import Claimed, Lease
+from broker.use_cases.records import Lease
+from broker.use_cases.register_look_ups import RegisterLookUps
+from broker.use_cases.worker_loop import retry_delay
 
-_LONGEST_DELAY: Final = timedelta(hours=1)
 # So many creates of one request may have no effect before staff must look.
 _MOST_CREATES: Final = 3
 _EVENTS: Final = {
@@ -42,23 +47,30 @@ class _Superseded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolmentWorker:
-    """Carries out the enrolments that are due, oldest first."""
+class PersonWorker:
+    """The work on person records; ``look_ups`` is None where no register is configured."""
 
     ports: EnrolmentPorts
+    look_ups: RegisterLookUps | None = None
 
     def step(self) -> bool:
-        """Carry out the enrolment that has been due longest; False if none is due."""
-        now = self.ports.now()
-        claimed = self.ports.persons.claim_due(now + CALL, now)
+        """Do what has been due longest for one person; False if nothing is due."""
+        persons, now = self.ports.persons, self.ports.now()
+        claimed = persons.claim_due(now + CALL, now)
         if claimed is None:
             return False
-        self.carry_out(claimed)
+        record = claimed.record
+        due = record.value.enrolment_due
+        if due is not None and due <= now:
+            person_id, enrolment = record.key.group, record.value.enrolment
+            _Attempt(person_id, enrolment, claimed.lease, self.ports, record.value).run()
+        elif self.look_ups is not None:
+            self.look_ups.carry_out(claimed)
+        else:
+            # The register was taken out of the configuration: its look-ups go.
+            persons.change(record.key.group, lambda each: each.end_look_up(None, now), now)
+            claimed.lease.end(now)
         return True
-
-    def carry_out(self, claimed: Claimed[PersonRecord]) -> None:
-        """Carry out the enrolment of a claimed person."""
-        _Attempt.of(claimed, self.ports).run()
 
 
 @dataclass(slots=True)
@@ -70,13 +82,6 @@ class _Attempt:
     lease: Lease
     ports: EnrolmentPorts
     person: PersonRecord  # as it was when the attempt began
-
-    @classmethod
-    def of(cls, claimed: Claimed[PersonRecord], ports: EnrolmentPorts) -> "_Attempt":
-        """Return the attempt at the enrolment of a claimed person."""
-        record = claimed.record
-        person = record.value
-        return cls(record.key.group, person.enrolment, claimed.lease, ports, person)
 
     def run(self) -> None:
         """Do all that can be done now. After a failure the enrolment is due again later."""
@@ -114,12 +119,12 @@ class _Attempt:
             claimed = self._read_claimed(wanted)
             if claimed is not None:
                 if not self._write_number(claimed, wanted):
-                    self._open_case(CaseReason.POSSIBLE_DUPLICATE, numbers((claimed,)))
+                    self._open_case(CaseReason.POSSIBLE_DUPLICATE, list_numbers((claimed,)))
                     return
                 continue
             similar = self._find_possible_duplicates(wanted)
             if similar:
-                self._open_case(CaseReason.POSSIBLE_DUPLICATE, numbers(similar))
+                self._open_case(CaseReason.POSSIBLE_DUPLICATE, list_numbers(similar))
                 return
             if self._create(wanted):
                 self._count_after_create(wanted)
@@ -142,19 +147,19 @@ class _Attempt:
         """Change the one borrower of this person as wanted, or open a case."""
         reason = find_case_reason(found, wanted.person, wanted.cpr or "")
         if reason:
-            self._open_case(CaseReason(reason), numbers(found))
+            self._open_case(CaseReason(reason), list_numbers(found))
             return
         borrower = found[0]
-        planned = plan_for_matching(found, wanted, self.ports.now().date())
-        made = outcome(borrower, planned if isinstance(planned, Change) else None, wanted)
+        change = plan_change(borrower, wanted, self.ports.now().date())
+        made = describe_outcome(borrower, change, wanted)
         if self._is_created_by_us(borrower):
             made = EnrolmentOutcome.CREATED
         elif self._current.claimed and borrower.number == self._current.claimed.borrower_number:
             made = EnrolmentOutcome.CLAIMED
         mails = self._draft_mails(borrower, made, wanted)
         question = self._ask_about_match(borrower, made, wanted)
-        if isinstance(planned, Change):
-            borrower = self.ports.library.change(planned, self._hold_lease())
+        if change:
+            borrower = self.ports.library.change(change, self._hold_lease())
         self._finish(borrower, made, wanted, mails, question)
 
     def _ask_about_match(
@@ -284,9 +289,8 @@ class _Attempt:
 
     def _postpone(self, enrolment: Enrolment, error: LibraryError) -> None:
         now = self.ports.now()
-        delay = min(retry_delay(enrolment.attempts), _LONGEST_DELAY)
         reason = "library_setup" if error.setting else error.reason
-        until = now + delay
+        until = now + retry_delay(enrolment.attempts)
         self._write(self._current.postpone(reason, str(error), error.setting, now, until))
         facts = {
             "enrolment": enrolment.id,

@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime
 
 from broker.core.login.transaction import AuthnRequest, Outstanding, Transaction
-from broker.core.retention.table import TRANSACTION_BEGUN
+from broker.core.retention import TRANSACTION_BEGUN
 from broker.use_cases.transactions import reference
 
 

@@ -13,12 +13,12 @@ from broker.core.consent.consent import (
     Question,
     Receipt,
     ReceiptEvent,
-    dated_after,
-    receipt,
-    refused,
-    refused_unasked,
+    compute_answer_time,
+    make_receipt,
+    make_refusal,
+    make_unasked_refusal,
     select_on_file,
-    standing,
+    select_standing,
 )
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, Step, TellChange
@@ -100,7 +100,7 @@ class ConsentAnswers:
         if asked is None:
             refusal = self._refusal(held.transaction, step, history, shown, now, language=language)
             return self._answered(held, refusal, now) if refusal else held
-        made = receipt(
+        made = make_receipt(
             secrets.token_hex(16),
             asked,
             answer == "yes",
@@ -110,7 +110,7 @@ class ConsentAnswers:
             language=language,
             hmacs=self.hmacs,
             # What was answered meanwhile on a machine whose clock is ahead comes before.
-            now=dated_after(history, now),
+            now=compute_answer_time(history, now),
         )
         return self._answered(held, made, now)
 
@@ -158,19 +158,19 @@ class ConsentAnswers:
             return None
         record_id = secrets.token_hex(16)
         own = transaction.receipt
-        over = own if own and own.is_yes else next(iter(standing(history)), None)
+        over = own if own and own.is_yes else next(iter(select_standing(history)), None)
         if over:
-            at = dated_after([over, *history], now)
-            return refused(over, record_id, shown, language, at)
+            at = compute_answer_time([over, *history], now)
+            return make_refusal(over, record_id, shown, language, at)
         if own or not isinstance(step, _GOES_ON) or step.decision is None:
             return None
-        return refused_unasked(
+        return make_unasked_refusal(
             step.decision,
             record_id,
             shown,
             person=self.lookup.make_pseudonym(transaction),
             language=language,
-            now=dated_after(history, now),
+            now=compute_answer_time(history, now),
         )
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:

@@ -13,7 +13,7 @@ from broker.core.login.transaction import Authentication, Errand, Issued, Transa
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
-from broker.core.retention.table import SESSION
+from broker.core.retention import SESSION
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions, group_of
 from broker.use_cases.transactions import Held, Transactions

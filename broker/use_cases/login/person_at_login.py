@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
 from broker.core.consent.consent import select_on_file
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
-from broker.core.identity.person_id import minted
+from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
@@ -28,8 +28,8 @@ from broker.core.policy.model import PolicySet
 from broker.core.ports import Trail
 from broker.use_cases.arrived_login import Arrived, read_and_decide, read_login
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.identity.person_resolution import PersonResolution, display_name
 from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.person_resolution import PersonResolution, display_name
 from broker.use_cases.records import Record
 from broker.use_cases.transactions import Held, Transactions
 
@@ -219,7 +219,7 @@ class PersonAtLogin:
         if transaction.person is None:
             return {}
         service = self.rules.service(transaction.request.service)
-        return minted(self.naming, transaction.person.id, service)
+        return compute_service_ids(self.naming, transaction.person.id, service)
 
     def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
         """Return the NameID for the service: the same for this person there for ever, or random."""

@@ -7,7 +7,7 @@ from typing import Final
 from broker.core.errors import StoreUnavailable
 from broker.core.event_routes import TraceFacts
 from broker.core.ports import Key, Store
-from broker.core.retention.table import TRACE, TURN
+from broker.core.retention import TRACE, TURN
 from broker.core.stateless_references import compact
 from broker.use_cases.records import Records
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from broker.core import retention
 from broker.core.entities import Service
-from broker.core.identity.cpr import blotted
+from broker.core.identity.cpr import mask_numbers
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
-from broker.core.retention import table
-from broker.core.retention.rows import Retention, spelled
+from broker.core.retention import Retention, spelled
 from broker.use_cases.personal_data.stored_data import StoredRecord
 from broker.use_cases.records import dump
 
@@ -31,9 +31,9 @@ _RIGHTS: Final = (
 _FROM: Final = ("institution", "upstream")
 # Parts of the person record that have rows of their own.
 _PARTS: Final[Mapping[str, Retention]] = {
-    "receipts": table.RECEIPT,
-    "proofs": table.PROOF,
-    "browsers": table.KNOWN_BROWSER,
+    "receipts": retention.RECEIPT,
+    "proofs": retention.PROOF,
+    "browsers": retention.KNOWN_BROWSER,
 }
 
 
@@ -61,7 +61,7 @@ def build_report(
         "controller": context.controller,
         "kept": [row for record in records for row in _describe(record)],
         "events": [_masked(event) for event in events],
-        "events_kept": f"{spelled(table.TRAIL_KEY.span)} from the first of a month",
+        "events_kept": f"{spelled(retention.TRAIL_KEY.span)} from the first of a month",
         "sources": sorted(_sources(records, events)),
         "recipients": list(_recipients(records, events, context.services)),
         "refusals": [_masked(each) for each in events if each.get("event") == "refused"],
@@ -122,7 +122,7 @@ def _row(part: str, row: Retention, record: StoredRecord, value: Any) -> Row:
 def _masked(value: Any) -> Any:
     """Return a value without CPR numbers, and without what lets somebody in."""
     if isinstance(value, str):
-        return blotted(value, _MASK)
+        return mask_numbers(value, _MASK)
     if isinstance(value, Mapping):
         shown = ((name, each) for name, each in value.items() if each not in (None, [], {}, ""))
         return {name: _NOT_SHOWN if name in _SECRET else _masked(each) for name, each in shown}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from broker.core import retention
 from broker.core.entities import Names
 from broker.core.errors import LeadsNowhere, StoreUnavailable
 from broker.core.event_routes import TraceFacts
@@ -13,9 +14,8 @@ from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable
-from broker.core.retention import table
-from broker.core.retention.rows import Retention
+from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, lease_of
+from broker.core.retention import Retention
 from broker.use_cases.logout.sessions import Pointer, Sessions
 from broker.use_cases.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.person_records import PersonRecords, person_key
@@ -220,11 +220,11 @@ class StoredData:
 
     def _take_lease(self, person_id: str) -> Lease:
         """Return the lease on a person record, once the background worker has ended."""
-        records = Records(self.persons.store, PersonRecord)
+        key = lease_of(person_key(person_id))
         latest = self.now() + self.patience
         while True:
             now = self.now()
-            lease = records.lease(person_key(person_id), now, now)
+            lease = Lease.take(self.persons.store, key, now, now)
             if lease is not None:
                 return lease
             if now >= latest:
@@ -241,12 +241,12 @@ class StoredData:
         # Pointers first: without its session nobody could tell whose a pointer was.
         for key, until, session in sorted(found, key=_is_session):
             if session.id in own:
-                yield StoredRecord(key, table.SESSION, until, session)
+                yield StoredRecord(key, retention.SESSION, until, session)
 
     def _transactions(self, person: PersonIds) -> Iterator[StoredRecord]:
         for key, until, each in self._scan("transaction", _load_transaction):
             if each.person and each.person.id in person.ids:
-                yield StoredRecord(key, table.TRANSACTION, until, each)
+                yield StoredRecord(key, retention.TRANSACTION, until, each)
 
     def _person_records(self, person: PersonIds) -> Iterator[StoredRecord]:
         for person_id in person.ids:
@@ -254,19 +254,19 @@ class StoredData:
                 record = self.persons.read(person_id, self.now())
                 if record:
                     own = _without_others(record.value, person)
-                    yield StoredRecord(record.key, table.PERSON, record.until, own)
+                    yield StoredRecord(record.key, retention.PERSON, record.until, own)
 
     def _mails(self, person: PersonIds) -> Iterator[StoredRecord]:
         mails = Records(self.persons.store, QueuedMail)
         for about in (*person.ids, *person.borrower_numbers):
             for record in mails.list("mail", mail_group(self.persons.hmacs, about), self.now()):
-                row = table.MAIL if record.value.text else table.MAIL_SENT
+                row = retention.MAIL if record.value.text else retention.MAIL_SENT
                 yield StoredRecord(record.key, row, record.until, record.value)
 
     def _traces(self, person: PersonIds) -> Iterator[StoredRecord]:
         for key, until, trace in self._scan("reference", _load_trace):
             if trace.person in person.ids:
-                yield StoredRecord(key, table.TRACE, until, trace)
+                yield StoredRecord(key, retention.TRACE, until, trace)
 
     def _scan(
         self, kind: RecordKind, read: Callable[[Kept], Any]

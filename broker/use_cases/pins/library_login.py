@@ -13,10 +13,10 @@ from broker.core.codes import spell_code
 from broker.core.errors import CodeRefused, LibraryError, TooMany
 from broker.core.letters import LoginCodeLetter
 from broker.core.ports import LetterWording, LibrarySystem
+from broker.use_cases.borrowers.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowser, KnownBrowsers
-from broker.use_cases.waiting_slots import WaitingSlots, waiting_slot
 
 MailCode = Literal["unknown_browsers", "always", "never"]
 

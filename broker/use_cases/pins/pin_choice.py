@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.borrowers.pins import PinAnswer, find_pin_fault
 from broker.core.errors import (
     CallNotMade,
@@ -20,11 +20,15 @@ from broker.core.errors import (
 )
 from broker.core.letters import ChangedPinLetter
 from broker.core.ports import Key, LetterWording, LibrarySystem
-from broker.use_cases.borrower_leases import LATE, BorrowerLeases
+from broker.use_cases.borrowers.guarded_library import (
+    LATE,
+    BorrowerLeases,
+    WaitingSlots,
+    waiting_slot,
+)
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.pins.known_browsers import KnownBrowsers
-from broker.use_cases.waiting_slots import WaitingSlots, waiting_slot
 
 _CALL: Final = timedelta(seconds=15)
 
@@ -114,7 +118,7 @@ class PinChoices:
         except (LinkGone, LibraryRefused, CallNotMade, StoreUnavailable) as error:
             # Nothing was sent, or the library system refused: the PIN is as it was.
             self._cancel(notice)
-            self.leases.release(lease)
+            lease.end(self.now())
             if isinstance(error, LibraryRefused):
                 return PinChoice("refused", "pin_refused")
             raise
@@ -127,7 +131,7 @@ class PinChoices:
             return _unknown(again_at)
         self.end_mailed_access(borrower.number)
         self._release(notice)
-        self.leases.release(lease)
+        lease.end(self.now())
         return PinChoice("set")
 
     def _is_verified(self, borrower: Borrower, pin: str) -> bool:

@@ -58,10 +58,10 @@ class PinMails:
         Pass them to ``Store.put_many`` with the write that ends the enrolment, then call
         ``outbox.wake_worker``.
         """
-        token, writes = self.codes.draft_link(borrower_number, WELCOME_LINK_LASTS)
+        token, link = self.codes.draft_link(borrower_number, WELCOME_LINK_LASTS)
         mail_text = self.letters.worded(WelcomeLetter(self._url(token, language)), language)
         mail = self.outbox.draft_mail(address, mail_text, about=borrower_number)
-        return (*writes, mail)
+        return link, mail
 
     def draft_match_notice(
         self, borrower_number: str, address: str, language: str

@@ -25,7 +25,7 @@ from broker.core.login.transaction import (
     UpstreamRefusal,
 )
 from broker.core.ports import Key
-from broker.core.retention.table import STAFF_LOGIN
+from broker.core.retention import STAFF_LOGIN
 from broker.core.staff import StaffIdentity, StaffRefused, StaffRules, identify_staff
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.records import Record, Records, read_together

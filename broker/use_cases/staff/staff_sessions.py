@@ -8,7 +8,7 @@ from datetime import datetime
 from broker.core.errors import StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.retention.table import STAFF_BINDING, STAFF_SESSION, STAFF_SESSION_AT_MOST
+from broker.core.retention import STAFF_BINDING, STAFF_SESSION, STAFF_SESSION_AT_MOST
 from broker.core.staff import (
     StaffIdentity,
     StaffLoginNeeded,

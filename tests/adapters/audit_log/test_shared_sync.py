@@ -4,13 +4,11 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.shared_sync import SharedSync
-from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable
 from tests.plugins.audit_bench import NOW
 
@@ -51,24 +49,6 @@ def queued(syncs: SharedSync, waiting: int) -> None:
         time.sleep(0.001)
 
 
-def test_lines_of_one_moment_share_a_sync(journal: AuditFiles, disk: SlowDisk) -> None:
-    """Of sixteen writers the first syncs, one syncs for all that came meanwhile, and nobody returns too early."""
-
-    def appended(_: int) -> bool:
-        head = journal.append(NOW, FACTS, sync=True)
-        return disk.covered >= head.size
-
-    with ThreadPoolExecutor(16) as writers:
-        told = [writers.submit(appended, 0)]
-        assert disk.begun.acquire(timeout=60)
-        told += [writers.submit(appended, number) for number in range(15)]
-        queued(journal.syncs, 15)
-        disk.let.release(16)
-        assert all(each.result(timeout=60) for each in told)
-    assert disk.syncs == 2
-    assert verify(journal).findings == []
-
-
 def test_a_sync_that_had_begun_covers_nothing_that_came_after(journal: AuditFiles, disk: SlowDisk) -> None:
     """Who writes while a sync runs waits for the next one."""
     with ThreadPoolExecutor(2) as writers:
@@ -83,22 +63,6 @@ def test_a_sync_that_had_begun_covers_nothing_that_came_after(journal: AuditFile
         disk.let.release()
         second.result(timeout=60)
     assert disk.syncs == 2
-
-
-def test_another_file_has_a_sync_of_its_own(tmp_path: Path, disk: SlowDisk) -> None:
-    """A month that has begun covers no line of the month before."""
-    shared = SharedSync()
-    files = [tmp_path / "a", tmp_path / "b"]
-    for file in files:
-        file.touch()
-    with ThreadPoolExecutor(3) as writers:
-        writers.submit(shared.wait, files[0])
-        assert disk.begun.acquire(timeout=60)
-        for file in files:
-            writers.submit(shared.wait, file)
-        queued(shared, 2)
-        disk.let.release(3)
-    assert disk.syncs == 3
 
 
 def test_a_disk_that_does_not_take_it_stops_every_release(journal: AuditFiles, monkeypatch: pytest.MonkeyPatch) -> None:

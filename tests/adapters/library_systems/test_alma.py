@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 
 import pytest
-import responses
 from flask import Flask
 
 from broker.adapters.library_systems import alma_calls, alma_changes
@@ -14,12 +13,12 @@ from broker.adapters.library_systems.alma import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import BrokerError, CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
-from broker.demo.alma.simulated_alma import Simulation, create_app
-from broker.demo.alma.user_object import UserRow
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.sip2_port import Answers, answering, demanding, right, serving
+from tests.plugins.simulated_alma.simulated_alma import Simulation, create_app
+from tests.plugins.simulated_alma.user_object import UserRow
+from tests.plugins.sip2_port import answering, demanding, right, serving
 
 pytestmark = pytest.mark.server
 
@@ -46,7 +45,7 @@ def _alma(app: Flask) -> Simulation:
 @pytest.fixture(name="opened")
 def _opened(app: Flask) -> Iterator[Opened]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
-    keys |= {"card_number": "cpr", "calls_a_second": 50}
+    keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
         yield lambda **more: AlmaSettings.read({"url": url} | keys | more).open()
 
@@ -105,18 +104,6 @@ def test_a_card_of_ours_looks_like_no_cpr(opened: Opened, wanted: WantedBorrower
     assert [each["value"] for each in taken] == [card]
 
 
-def test_a_lost_answer_of_a_create_is_found_by_a_look(
-    alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """The next try is told to look again, and finds what the first one made, by number."""
-    alma.faults.lose_answer = 1
-    with pytest.raises(LibraryUnavailable):
-        library.create(wanted, MARK, soon())
-    assert library.create(wanted, MARK, soon()) is None
-    assert [each.mark for each in library.find(CPR, soon())] == [MARK]
-    assert len(alma.users.rows()) == 1
-
-
 @pytest.mark.usefixtures("made")
 def test_a_whole_user_without_an_answer_may_still_be_written(alma: Simulation, library: Alma, soon: Soon) -> None:
     """The error says so for what was sent; a look that is not answered has written nothing."""
@@ -168,14 +155,6 @@ def test_a_change_of_fields_gives_no_roles_and_moves_no_group(alma: Simulation, 
     library.change(Change(NUMBER, (("surname", "Ny"),)), soon())
     row = user(alma)
     assert (row["user_group"], row["user_role"], row["last_name"]) == ("PRIVATE", [], "Ny")
-
-
-@pytest.mark.usefixtures("made")
-def test_a_preferred_name_is_overridden_where_a_policy_writes_it(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """By its name in the call; else Alma would keep what staff wrote."""
-    alma.users.edit(NUMBER, pref_first_name="Asa")
-    library.change(Change(NUMBER, (("pref_first_name", "Åse"),)), soon())
-    assert user(alma)["pref_first_name"] == "Åse"
 
 
 @pytest.mark.usefixtures("made")
@@ -307,20 +286,6 @@ def test_the_days_calls_that_are_used_up_are_a_setting(alma: Simulation, library
     assert raised.value.setting == "calls of the day"
 
 
-@pytest.mark.parametrize(
-    ("machine", "expected"),
-    [(demanding(CPR, "4071"), PinAnswer.RIGHT), (answering(right(CPR).replace("CQY", "CQN")), PinAnswer.WRONG)],
-)
-def test_a_machine_says_whether_a_pin_is_right(
-    opened: Opened, made: Borrower, soon: Soon, machine: Answers, expected: PinAnswer
-) -> None:
-    """By the barcode of the borrower."""
-    with serving(machine) as (port, _client, _observed):
-        keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
-        library = opened(sip2=keys)
-        assert library.check_pin(made, "4071", soon()) is expected
-
-
 def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrower, soon: Soon) -> None:
     """With a profile that asks for no PIN, any number would open its account by any PIN."""
     with serving(answering(right(CPR))) as (port, _client, _observed):
@@ -335,48 +300,6 @@ def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrow
         asked = len(port.seen)
         assert library.check_pin(made, "4071", soon()) is PinAnswer.RIGHT
         assert len(port.seen) == asked + 2
-
-
-def test_without_a_machine_nobody_knows_a_pin(alma: Simulation, library: Alma, made: Borrower, soon: Soon) -> None:
-    """It is set, by its name and without a letter of Alma's; no call asks for it."""
-    alma.users.edit(NUMBER, pin_number="1111")
-    library.set_pin(made.number, "4071", soon())
-    assert user(alma)["pin_number"] == "4071"
-    assert alma.users.pin_letters == []
-    calls = len(alma.access.lines())
-    assert library.check_pin(made, "4071", soon()) is PinAnswer.UNKNOWN
-    assert len(alma.access.lines()) == calls
-
-
-def test_a_change_keeps_the_pin(alma: Simulation, library: Alma, made: Borrower, soon: Soon) -> None:
-    """It is not sent back, whether or not a read shows it."""
-    library.set_pin(made.number, "4071", soon())
-    library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", UNTIL), soon())
-    assert user(alma)["pin_number"] == "4071"
-
-
-@pytest.mark.parametrize("shows_pin", [False, True])
-def test_a_change_keeps_the_pin_of_a_user_that_staff_made(
-    alma: Simulation, library: Alma, soon: Soon, *, shows_pin: bool
-) -> None:
-    """It goes back where a read shows it; else the user becomes external, for Alma would clear it."""
-    alma.users.administration = alma.users.administration.changed(shows_pin=shows_pin)
-    desk_user(alma, "N-1", pin_number="4071", user_identifier=identified(CPR=CPR))
-    library.change(Change("N-1", (("city", "Aarhus"),), "STUDENT", UNTIL), soon())
-    row = user(alma, "N-1")
-    assert row["pin_number"] == "4071"
-    assert (row["account_type"], row["external_id"]) == (("INTERNAL", "") if shows_pin else ("EXTERNAL", "SIS"))
-
-
-def test_a_card_in_somebodys_hand_stays_beside_the_health_card(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """Who just typed it goes on with it; done twice, it is done once."""
-    desk_user(alma, "T-1", user_identifier=identified(BARCODE="T-4711", INST_ID="au-1"))
-    for _ in range(2):
-        after = library.change(Change("T-1", (), "STUDENT", UNTIL, CPR), soon())
-        assert after.card == CPR
-    kept = [each["value"] for each in user(alma, "T-1")["user_identifier"] if each["id_type"] == "BARCODE"]
-    assert sorted(kept) == [CPR, "T-4711"]
-    assert library.find_typed("T-4711", soon()) == (after,)
 
 
 @pytest.mark.parametrize("card", ["cpr", "system"])
@@ -424,94 +347,13 @@ def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, m
     assert made.number == after.number
 
 
-def test_a_user_name_is_one_of_its_type(alma: Simulation, opened: Opened, soon: Soon) -> None:
-    """Only where it is nobody's card."""
-    library = opened(user_name_identifier_type="INST_ID")
-    desk_user(alma, "N-1", user_identifier=identified(INST_ID="ase.prøve1"))
-    desk_user(alma, "N-2", user_identifier=identified(INST_ID="KISS-1"))
-    assert [each.number for each in library.find_typed("Ase.Prøve1", soon())] == ["N-1"]
-    assert [each.number for each in library.find_typed("kiss-1", soon())] == ["N-2"]
-    desk_user(alma, "N-3", user_identifier=identified(BARCODE="KISS-1"))
-    assert [each.number for each in library.find_typed("kiss-1", soon())] == ["N-3"]
-
-
-def test_a_request_that_lacks_something_is_refused_before_any_call(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """No surname, no CPR, a field that Alma has not."""
-    surname = WantedField("surname", "Prøvesen", "always")
-    for cpr, fields, says in (
-        (CPR, (), "no surname"),
-        (None, (surname,), "no CPR"),
-        (CPR, (surname, WantedField("title", "Dr", "always")), "'title'"),
-    ):
-        with pytest.raises(LibraryRefused, match=says):
-            library.create(WantedBorrower(cpr, "student", "STUDENT", (), UNTIL, fields, pin_to=None), MARK, soon())
-    assert alma.access.lines() == []
-
-
-@pytest.mark.usefixtures("made")
-def test_what_is_anothers_barcode_is_no_number(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """Nor is a barcode the primary id that it resembles."""
-    desk_user(alma, "N-1", user_identifier=identified(BARCODE="C-42"))
-    assert library.read("C-42", soon()) is None
-    desk_user(alma, "N-2", user_identifier=identified(INST_ID=OTHER))
-    assert library.find(OTHER, soon()) == ()
-
-
-def test_nobodys_digits_are_no_card(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """The Kelvin sign is no K, whatever stands in Alma."""
-    desk_user(alma, "N-1", user_identifier=identified(BARCODE="\u212aISS-1"))
-    assert library.find_typed("\u212aISS-1", soon()) == ()
-
-
-@pytest.mark.parametrize("card", ["a+b", "a@b", "a$b", "a.b"])
-def test_a_sign_in_a_card_is_no_sign_of_an_address(alma: Simulation, library: Alma, soon: Soon, card: str) -> None:
-    """What stands in the path is written so that it stands for itself."""
-    desk_user(alma, "N-1", user_identifier=identified(BARCODE=card))
-    assert [each.number for each in library.find_typed(card, soon())] == ["N-1"]
-
-
 def test_an_identifier_stays_one_part_of_the_address() -> None:
     """Whatever sign is in it."""
-    path = alma_calls.user_path("a/../b?c#d%e f", "BARCODE")
+    path = alma_calls.make_user_path("a/../b?c#d%e f", "BARCODE")
     assert path == "/almaws/v1/users/a%2F..%2Fb%3Fc%23d%25e%20f?user_id_type=BARCODE"
-
-
-@responses.activate
-def test_an_answer_about_another_user_is_believed_by_no_call(wanted: WantedBorrower, soon: Soon) -> None:
-    """As a cache on the way may give it: it would be changed, and mailed a PIN."""
-    url = "https://api-eu.hosted.exlibrisgroup.com"
-    own = {"primary_id": NUMBER, "user_group": {"value": "STUDENT"}}
-    other = {"primary_id": "L-other", "user_group": {"value": "STUDENT"}}
-    for method, answers in (("GET", (other, other, own, own)), ("POST", (other,)), ("PUT", (other, other))):
-        for answer in answers:
-            responses.add(method, re.compile(f"{url}/.*"), json=answer)
-    keys: dict[str, object] = {"url": url, "api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
-    library = AlmaSettings.read(keys | {"card_number": "cpr"}).open()
-    calls: list[Callable[[], object]] = [
-        lambda: library.find(CPR, soon()),
-        lambda: library.read(NUMBER, soon()),
-        lambda: library.change(Change(NUMBER, ()), soon()),
-        lambda: library.set_pin(NUMBER, "4071", soon()),
-        lambda: library.create(wanted, MARK, soon()),
-    ]
-    for call in calls:
-        with pytest.raises(LibraryUnavailable, match=r"another user|not asked for"):
-            call()
-
-
-def test_calls_are_heard_of(app: Flask, opened: Opened, soon: Soon) -> None:
-    """Nobody found is an answer."""
-    heard: list[tuple[str, str]] = []
-    library = opened()
-    library = Alma(library._settings, lambda call, outcome, _seconds: heard.append((call, outcome)))
-    assert library.read(NUMBER, soon()) is None
-    app.extensions["alma"].faults.down = True
-    with pytest.raises(LibraryUnavailable):
-        library.read(NUMBER, soon())
-    assert heard == [("read", "done"), ("read", "unavailable")]
 
 
 def test_neither_roles_nor_pin_nor_password_go_back() -> None:
     """A read may show them, and what was right then would be written over what is right now."""
     shown = {"primary_id": NUMBER, "pin_number": "4071", "password": "", "user_role": [{}], "full_name": "Å", "x": 1}
-    assert alma_changes.echo(shown) == {"primary_id": NUMBER, "x": 1}
+    assert alma_changes.copy_user(shown) == {"primary_id": NUMBER, "x": 1}

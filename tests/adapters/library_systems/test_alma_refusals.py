@@ -5,7 +5,7 @@ import json
 import pytest
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.adapters.library_systems import alma_refusals
+from broker.adapters.library_systems import alma_calls
 from broker.core.errors import LibraryUnavailable
 
 CPR = "0101800000"
@@ -32,7 +32,7 @@ def answer(code: str, message: str = "", status: int = 400) -> HttpAnswer:
 )
 def test_a_refusal_keeps_code_and_setting(code: str, message: str, words: str, setting: str | None) -> None:
     """What staff must mend is named; what the text quotes of a person is not."""
-    refused = alma_refusals.refused(answer(code, message), "create", "STUDNT")
+    refused = alma_calls.make_refusal(answer(code, message), "create", "STUDNT")
     assert words in str(refused)
     assert code in str(refused)
     assert refused.setting == setting
@@ -44,7 +44,7 @@ def test_a_refusal_keeps_code_and_setting(code: str, message: str, words: str, s
 @pytest.mark.parametrize("code", ["401861", "401890", "401851", "401852"])
 def test_the_code_decides_and_not_the_status(code: str, status: int) -> None:
     """A user error is a 400 as a rule, and may be anything."""
-    assert alma_refusals.demand_verdict(answer(code, status=status), "find") == code
+    assert alma_calls.demand_verdict(answer(code, status=status), "find") == code
 
 
 @pytest.mark.parametrize("code", ["DAILY_THRESHOLD", "PER_SECOND_THRESHOLD"])
@@ -52,10 +52,10 @@ def test_a_name_is_no_refusal(code: str) -> None:
     """Whoever is called like the gateway's XML would have the calls of everybody stopped."""
     words = f"<errorCode>{code}</errorCode>"
     named = HttpAnswer(200, json.dumps({"primary_id": "L-1", "first_name": words}).encode())
-    assert alma_refusals.code_of(named) is None
-    assert alma_refusals.demand_verdict(named, "read") is None
+    assert alma_calls.read_code(named) is None
+    assert alma_calls.demand_verdict(named, "read") is None
     for before in (b"", b"\xef\xbb\xbf\r\n "):
-        assert alma_refusals.code_of(HttpAnswer(429, before + f"<x>{words}</x>".encode())) == code
+        assert alma_calls.read_code(HttpAnswer(429, before + f"<x>{words}</x>".encode())) == code
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_name_is_no_refusal(code: str) -> None:
 def test_what_is_no_verdict_is_worth_another_try(failed: HttpAnswer, setting: str | None) -> None:
     """Failures, a key that is not taken, and whatever is not Alma's; a gateway's page is not quoted."""
     with pytest.raises(LibraryUnavailable) as raised:
-        alma_refusals.demand_verdict(failed, "find")
+        alma_calls.demand_verdict(failed, "find")
     assert raised.value.setting == setting
     assert CPR not in str(raised.value)
 
@@ -89,10 +89,10 @@ def test_the_gateway_may_answer_in_xml() -> None:
     """Whatever was asked for: the code is read there too."""
     xml = b"<web_service_result><errorList><error><errorCode>UNAUTHORIZED</errorCode></error></errorList>"
     with pytest.raises(LibraryUnavailable, match="UNAUTHORIZED") as raised:
-        alma_refusals.demand_verdict(HttpAnswer(400, xml), "find")
+        alma_calls.demand_verdict(HttpAnswer(400, xml), "find")
     assert raised.value.setting == "library.api_key"
 
 
 def test_an_answer_is_a_success() -> None:
     """An object of Alma's with status 200."""
-    assert alma_refusals.demand_verdict(HttpAnswer(200, b'{"primary_id": "L-1"}'), "read") is None
+    assert alma_calls.demand_verdict(HttpAnswer(200, b'{"primary_id": "L-1"}'), "read") is None

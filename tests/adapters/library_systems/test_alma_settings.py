@@ -3,7 +3,7 @@
 import pytest
 
 from broker.adapters.library_systems.alma import AlmaSettings
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import ConfigurationFaults
 
 KEYS: dict[str, object] = {
@@ -27,7 +27,7 @@ MACHINE = {"host": "127.0.0.1", "login": "m", "password": "p"}
         ({"card_number": "series"}, "library.card_number", '"system"'),
         ({"cpr_identifier_type": "BARCODE", "card_number": "system"}, "library", "card_number"),
         ({"series_prefix": "0"}, "library.series_prefix", ""),
-        ({"calls_a_second": 0}, "library.calls_a_second", ""),
+        ({"timeout": 0}, "library.timeout", ""),
         ({"sip2": {**MACHINE, "host": "192.0.2.7"}}, "library.sip2", "tls"),
         ({"client_id": "broker"}, "library.client_id", "api_key"),
     ],

@@ -57,7 +57,7 @@ CHANGE = Change(
 def test_a_user_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(user: dict[str, object]) -> None:
     """Nothing of another type goes on, and nothing unforeseen is raised."""
     try:
-        borrower = alma_users.borrower(user, KEYS)
+        borrower = alma_users.read_borrower(user, KEYS)
     except LibraryError:
         return
     assert isinstance(borrower, Borrower)
@@ -74,8 +74,8 @@ def test_a_user_that_is_wrong_in_every_field_is_changed_or_a_cause(user: dict[st
     before = repr(user)
     category = "STUDENT"
     with suppress(LibraryError):
-        draft = alma_changes.changed(user, CHANGE, KEYS)
-        category = alma_users.borrower(draft, KEYS).category
+        draft = alma_changes.make_changed(user, CHANGE, KEYS)
+        category = alma_users.read_borrower(draft, KEYS).category
     assert category == "STUDENT"
     assert repr(user) == before
 
@@ -99,12 +99,12 @@ def test_a_number_that_holds_the_cpr_number_is_no_number(number: str, *, by_own:
     """However it is written: run into letters it is told by the user's own CPR number."""
     own = {"primary_id": number, "user_identifier": [{"id_type": {"value": "CPR"}, "value": "010180-0000"}]}
     with pytest.raises(LibraryRefused) as raised:
-        alma_users.number_of(own, KEYS)
+        alma_users.find_number(own, KEYS)
     assert CPR not in str(raised.value)
     if not by_own:
-        assert not alma_calls.possible(number)
+        assert not alma_calls.is_possible_number(number)
         with pytest.raises(LibraryRefused):
-            alma_users.number_of({"primary_id": number}, KEYS)
+            alma_users.find_number({"primary_id": number}, KEYS)
 
 
 @pytest.mark.parametrize(
@@ -112,18 +112,18 @@ def test_a_number_that_holds_the_cpr_number_is_no_number(number: str, *, by_own:
 )
 def test_a_number_that_holds_none_stays(number: str) -> None:
     """A number of the series does, whatever digits are in it."""
-    assert alma_users.number_of({"primary_id": number}, KEYS) == number
-    assert alma_calls.possible(number)
+    assert alma_users.find_number({"primary_id": number}, KEYS) == number
+    assert alma_calls.is_possible_number(number)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
 def test_a_name_comes_back_as_it_was_written(name: str) -> None:
     """Of 200 letters and in any script."""
     fields = (WantedField("surname", name, "always"), WantedField("address", name, "create"))
-    draft = alma_changes.creation(
+    draft = alma_changes.make_creation(
         WantedBorrower(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, None), MARK, KEYS
     )
-    assert alma_users.borrower(draft, KEYS).fields == {"surname": name, "address": name}
+    assert alma_users.read_borrower(draft, KEYS).fields == {"surname": name, "address": name}
 
 
 @pytest.mark.parametrize(
@@ -133,5 +133,5 @@ def test_a_name_comes_back_as_it_was_written(name: str) -> None:
 def test_the_card_is_the_barcode_in_use(identifiers: list[tuple[str, str]], card: str | None) -> None:
     """One that staff have set aside lends nothing."""
     listed = [{"id_type": {"value": "BARCODE"}, "value": value, "status": status} for value, status in identifiers]
-    borrower = alma_users.borrower({"primary_id": "L-1", "user_identifier": listed}, KEYS)
+    borrower = alma_users.read_borrower({"primary_id": "L-1", "user_identifier": listed}, KEYS)
     assert borrower.card == card

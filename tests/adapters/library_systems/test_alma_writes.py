@@ -1,19 +1,18 @@
 """Whole users of Alma that are read and written back: nothing between the two calls."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
 import pytest
 from flask import Flask
 
-from broker.adapters.library_systems import alma_calls
 from broker.adapters.library_systems.alma import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotMade, LibraryRefused
-from broker.demo.alma.simulated_alma import Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.simulated_alma.simulated_alma import Simulation, create_app
 
 pytestmark = pytest.mark.server
 
@@ -87,7 +86,7 @@ def _heard(alma: Simulation) -> Heard:
 @pytest.fixture(name="library")
 def _library(app: Flask, heard: Heard) -> Iterator[Alma]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
-    keys |= {"card_number": "cpr", "calls_a_second": 50}
+    keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
         yield AlmaSettings.read({"url": url} | keys).open(heard)
 
@@ -121,16 +120,6 @@ def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
         WRITES[write](library, soon())
     assert lines(alma)[1] == "GET 200"
     assert alma.users.read(NUMBER) == before
-
-
-@pytest.mark.parametrize("write", WRITES)
-def test_no_user_is_looked_at_whose_write_has_no_turn(alma: Simulation, library: Alma, soon: Soon, write: str) -> None:
-    """Both calls wait before the first: between them staff would have the whole wait to write what is then lost."""
-    library._calls.budget = alma_calls.CallBudget(1)
-    with pytest.raises(CallNotMade):
-        WRITES[write](library, datetime.now(UTC) + timedelta(seconds=0.9))
-    assert lines(alma) == ["POST 200"]
-    library.read(NUMBER, soon())
 
 
 def test_a_look_that_no_write_follows_is_heard_of_at_once(library: Alma, heard: Heard, soon: Soon) -> None:

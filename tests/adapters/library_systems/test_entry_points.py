@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.library_systems.entry_points import borrower_fields, open_library
 from broker.adapters.library_systems.koha import Koha
-from broker.core.borrowers.library_calls import unobserved
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.adapters.library_systems.library_settings import borrower_fields, open_library
+from broker.core.borrowers.library_system import LibraryCapability, unobserved
 from broker.core.errors import ConfigurationFaults
 from broker.files.settings.tables import LibraryTable
 from tests.plugins import third_party

@@ -13,7 +13,7 @@ from broker.adapters.library_systems.koha import Koha
 from broker.adapters.library_systems.koha_calls import Calls
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
@@ -203,7 +203,8 @@ def _everything(koha: Simulation, library: Koha, wanted: WantedBorrower, soon: S
     _desk(koha, cardnumber="010180-0000")
     library.find(CPR, soon())
     for strike in ({"lose_answer": 1}, {"fail": 1}, {"down": True}, {"down": False, "slow": 0.5}):
-        koha.faults.set(strike)
+        for name, value in strike.items():
+            setattr(koha.faults, name, value)
         for attempt in (
             lambda: library.create(replace(wanted, category="NONE"), MARK, soon(0.2)),
             lambda: library.change(Change(made.number, (("date_of_birth", CPR),)), soon(0.2)),

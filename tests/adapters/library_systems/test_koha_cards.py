@@ -79,23 +79,6 @@ def test_no_other_card_number_is_written(
     assert library.change(Change(_desk(koha, **more), RENAMED), soon()).card == card
 
 
-@pytest.mark.usefixtures("_automatic")
-def test_koha_numbers_a_card_at_the_next_change_itself(koha: Simulation, opened: Opened, soon: Soon) -> None:
-    """Every write of a patron without one gives it a number, while autoMemberNum is on."""
-    number = _desk(koha, statistics_1=MARK)
-    koha.patrons.edit(int(number), cardnumber=None)
-    after = opened(card_number="system").change(Change(number, RENAMED), soon())
-    assert after.card
-    assert after.fields["firstname"] == "Aase"
-
-
-def test_koha_makes_up_no_user_name(koha: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon) -> None:
-    """One that it makes up may be somebody's card number, so one is sent where the CPR is on the card alone, too."""
-    opened(unique_field="cardnumber").create(wanted, MARK, soon())
-    (row,) = koha.patrons.rows()
-    assert (row["userid"], row["cardnumber"]) == (MARK, CPR)
-
-
 def test_a_request_without_a_cpr_makes_nobody(
     koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon
 ) -> None:
@@ -103,10 +86,3 @@ def test_a_request_without_a_cpr_makes_nobody(
     with pytest.raises(LibraryRefused, match="no CPR number"):
         library.create(replace(wanted, cpr=None), MARK, soon())
     assert koha.access.lines() == []
-
-
-def test_an_empty_change_gives_a_missing_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """In one call; nothing else of the borrower is touched."""
-    number = _desk(koha, cardnumber=None, firstname="Aase")
-    after = library.change(Change(number, ()), soon())
-    assert (after.card, after.category, after.fields["firstname"]) == (CPR, "PRIVATE", "Aase")

@@ -75,7 +75,7 @@ def test_a_change_cut_short_is_found_by_its_number_and_made_whole(
 
     def struck(asked: str, method: str, *given: Any, **more: Any) -> Any:
         if method in {"PUT", "POST"} and next(calls) == lost:
-            koha.faults.set({fault: 1})
+            setattr(koha.faults, fault, 1)
         return call(asked, method, *given, **more)
 
     monkeypatch.setattr(library._calls, "call", struck)

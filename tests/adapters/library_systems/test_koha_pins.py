@@ -42,13 +42,6 @@ def test_a_pin_is_checked_by_one_call_with_the_card_number(koha: Simulation, lib
     assert CPR not in "".join(koha.access.lines())
 
 
-def test_anothers_pin_proves_nothing(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """If a card number is another patron's user name, Koha tries the other, whose PIN is not this borrower's."""
-    borrower = _desk(koha, "4071", userid="desk.user", cardnumber="C1")
-    _desk(koha, "5182", userid="C1", cardnumber="C2")
-    assert library.check_pin(borrower, "5182", soon()) is PinAnswer.WRONG
-
-
 @contextmanager
 def _answering(url: str, *answers: tuple[int, object]) -> Iterator[responses.RequestsMock]:
     """Let the password validation answer so, one after the other; everything else is the simulated Koha's."""
@@ -161,16 +154,6 @@ def test_a_pin_that_a_machine_refuses_is_wrong(koha: Simulation, opened: Callabl
     questions = [message for message in port.seen if message.startswith("63")]
     assert len(questions) == 1
     assert "|AAC-1|AC|AD4071|" in questions[0]
-
-
-def test_a_machine_that_does_not_answer_is_no_verdict(
-    koha: Simulation, opened: Callable[..., Koha], soon: Soon
-) -> None:
-    """A PIN is mailed once both have said yes."""
-    library = opened(sip2={"host": "127.0.0.1", "port": 1, "login": "machine", "password": "secret"})
-    borrower = _desk(koha, "4071", userid=CPR, cardnumber="C-1")
-    with pytest.raises(LibraryUnavailable, match="sip2: no answer"):
-        library.check_pin(borrower, "4071", soon())
 
 
 @pytest.mark.parametrize(

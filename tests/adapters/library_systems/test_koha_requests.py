@@ -15,10 +15,9 @@ from broker.adapters.library_systems.koha import KohaSettings
 from broker.adapters.library_systems.koha_settings import FIELDS
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryUnavailable
-from broker.demo.koha.simulated_koha import Simulation
 from tests.plugins.drawn import drawn
 
 pytestmark = pytest.mark.server
@@ -49,43 +48,11 @@ PATRON = st.fixed_dictionaries(
 )
 
 
-def test_every_call_is_counted_and_timed(
-    koha: Simulation, url: str, sound: Settings, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """By what was asked and what came of it; the metrics are made of that (docs/operations.md)."""
-    heard: list[tuple[str, str]] = []
-
-    def observe(call: str, outcome: str, seconds: float) -> None:
-        assert 0 <= seconds < 20
-        heard.append((call, outcome))
-
-    library = KohaSettings.read(sound(url, cpr_attribute="")).open(observe)
-    made = library.create(wanted, MARK, soon())
-    assert made is not None
-    library.find(CPR, soon())
-    library.find_typed("C-1", soon())
-    library.create(wanted, MARK, soon())
-    library.set_pin(made.number, "4071", soon())
-    library.check_pin(made, "4071", soon())
-    koha.faults.down = True
-    with pytest.raises(LibraryUnavailable):
-        library.read(made.number, soon())
-    assert heard == [
-        ("create", "done"),
-        ("find", "done"),
-        ("typed", "done"),
-        ("create", "refused"),
-        ("set_pin", "done"),
-        ("check_pin", "done"),
-        ("read", "unavailable"),
-    ]
-
-
 @given(PATRON)
 def test_a_patron_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(patron: dict[str, object]) -> None:
     """Nothing of another type goes on, and nothing unforeseen is raised."""
     try:
-        borrower = koha_patrons.borrower(patron, SETTINGS)
+        borrower = koha_patrons.read_borrower(patron, SETTINGS)
     except LibraryUnavailable:
         return
     assert isinstance(borrower, Borrower)
@@ -100,7 +67,7 @@ def test_attributes_that_are_no_list_are_a_cause(attributes: object) -> None:
     """Without them a patron would seem to have no CPR number."""
     patron = {"patron_id": 1, "category_id": "STUDENT", "extended_attributes": attributes}
     with pytest.raises(LibraryUnavailable, match="no list"):
-        koha_patrons.borrower(patron, SETTINGS)
+        koha_patrons.read_borrower(patron, SETTINGS)
 
 
 def _outcome(call: Callable[[], object]) -> str:

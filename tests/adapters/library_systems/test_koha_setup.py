@@ -1,7 +1,6 @@
 """What is proved of a Koha's set-up before the first borrower meets it, one cause a line."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +8,7 @@ import pytest
 from flask import Flask
 
 from broker.adapters.library_systems.koha import Koha
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
-from broker.demo.koha.administration import FOUR_DIGIT_PINS, AttributeType
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
@@ -18,7 +16,6 @@ from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 pytestmark = pytest.mark.server
 
 CPR = "0101800000"
-MARK = "a" * 32
 POLICIES = ExpectedSetup({"STUDENT": "student.yaml:30", "TEMP": "student.yaml:30", "PRIVATE": "private.yaml:20"})
 
 Soon = Callable[..., datetime]
@@ -81,13 +78,6 @@ def test_each_category_of_each_policy_is_tried(library: Koha, soon: Soon) -> Non
     ]
 
 
-def test_mandatory_attribute_types_cannot_be_seen(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """Koha looks at them last: they are told at the first refusal (docs/koha.md says which is which)."""
-    types = {**FOUR_DIGIT_PINS.attribute_types, "FACULTY": AttributeType(mandatory=True)}
-    koha.patrons.administration = replace(FOUR_DIGIT_PINS, attribute_types=types)
-    assert _proved(library, soon) == ()
-
-
 def test_a_koha_that_takes_any_attribute_type_is_cleaned_up(
     koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,30 +94,6 @@ def test_a_koha_that_goes_down_half_way_is_one_fault(app: Flask, library: Koha, 
     app.extensions["koha"].faults.down = True
     (fault,) = _proved(library, soon)
     assert (fault.setting, fault.sentence) == ("unavailable", "Koha: no token: 503")
-
-
-def test_an_empty_policy_set_proves_the_rest(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """Rights and searches need no category."""
-    assert _proved(library, soon, ExpectedSetup({})) == ()
-    assert not [line for line in koha.access.lines() if line.startswith("POST /api/v1/patrons ")]
-
-
-def test_an_impossible_type_has_no_digit(library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A number would be blotted out of Koha's refusal, and the dry run be taken for a fault of the set-up."""
-    sent: list[str] = []
-    call = library._calls.call
-
-    def noted(operation: str, *given: Any, **more: Any) -> Any:
-        attributes = (more.get("body") or {}).get("extended_attributes", ())
-        sent.extend(attribute["type"] for attribute in attributes)
-        return call(operation, *given, **more)
-
-    monkeypatch.setattr(library._calls, "call", noted)
-    for _ in range(5):
-        assert _proved(library, soon) == ()
-    impossible = set(sent) - {"CPR"}
-    assert len(impossible) > 5
-    assert all(kind.isalpha() for kind in impossible)
 
 
 @pytest.mark.parametrize(("times", "faults"), [(1, 0), (2, 1)])

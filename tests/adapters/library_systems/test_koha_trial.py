@@ -8,7 +8,7 @@ import pytest
 
 from broker.adapters.library_systems.koha import Koha
 from broker.adapters.library_systems.koha_setup import TRIAL_MARK
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration, AttributeType
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
@@ -47,11 +47,6 @@ def test_a_sound_koha_keeps_no_trial_borrower(koha: Simulation, opened: Opened, 
     [
         (Administration(), {}, "minPasswordLength"),
         (FOUR_DIGIT_PINS, {"card_number": "system"}, "autoMemberNum"),
-        (
-            replace(FOUR_DIGIT_PINS, attribute_types={"CPR": AttributeType()}),
-            {"cpr_attribute": "CPR"},
-            "unique patron attribute type CPR",
-        ),
         (
             replace(FOUR_DIGIT_PINS, attribute_types={"CPR": UNIQUE, "SEX": AttributeType(mandatory=True)}),
             {},

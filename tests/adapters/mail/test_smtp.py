@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -148,13 +147,6 @@ def test_neither_the_greeting_nor_a_header_names_this_machine(smtp: Smtp, server
     assert server.greeted == ["au.example"]
     assert message_from_bytes(server.mails[0])["Message-ID"].endswith("@au.example>")
     assert socket.gethostname().encode() not in server.mails[0]
-
-
-@pytest.mark.server
-def test_nothing_is_sent_before_send(smtp: Smtp, server: Server) -> None:
-    """An accepted recipient is no mail: the PIN comes between."""
-    smtp.address(TO, soon()).close()
-    assert server.mails == []
 
 
 @pytest.mark.server
@@ -322,30 +314,6 @@ def test_a_probe_speaks_to_the_server_and_sends_nothing(smtp: Smtp, server: Serv
     """Connected, greeted, sender and recipient named; all of it taken back."""
     assert smtp.probe(soon()) == ()
     assert (len(server.greeted), server.mails) == (1, [])
-
-
-@pytest.mark.server
-def test_a_probe_says_what_is_wrong_and_where_to_look(server: Server, offered: ssl.SSLContext) -> None:
-    """A server that is down, wants another scheme, refuses the login or the sender, or has a strange certificate."""
-    sender = "library@au.example"
-    with serving(server) as port:
-        pass
-    (down,) = Smtp(f"smtp://127.0.0.1:{port}", sender).probe(soon())
-    assert down.startswith(f"smtp://127.0.0.1:{port}: connecting: ConnectionRefusedError (see mail.url")
-    with serving(server) as port:
-        (plain,) = Smtp(f"smtp+starttls://127.0.0.1:{port}", sender).probe(soon())
-        server.rcpt = "550 no"
-        (refused,) = Smtp(f"smtp://127.0.0.1:{port}", sender).probe(soon())
-    assert "offers no STARTTLS" in plain
-    assert "RCPT answered 550 (the server takes no mail from or for the sender: see mail.sender)" in refused
-    with serving(server, ssl_context=offered) as port:
-        (strange,) = Smtp(f"smtps://localhost:{port}", sender).probe(soon())
-    assert "of nobody whom this machine trusts" in strange
-    login = {"authenticator": lambda *_: AuthResult(success=False, handled=False), "auth_require_tls": False}
-    with serving(server, **login) as port:
-        (wrong,) = Smtp(f"smtp://127.0.0.1:{port}", sender, "broker", "geheim").probe(soon())
-    assert "SMTPAuthenticationError (see mail.username and mail.password)" in wrong
-    assert "geheim" not in wrong
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,9 @@
 
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-from prometheus_client.mmap_dict import MmapedDict
 
 from broker.adapters.observability import metrics
 
@@ -91,36 +89,6 @@ def test_what_broker_work_counts_is_added_to_what_the_web_workers_count(tmp_path
     assert "broker_work_starts_total 2.0" in page
 
 
-WITHOUT_FOLDER = """
-import os, sys
-from pathlib import Path
-from broker.adapters.observability import metrics
-from broker.core.event_routes import BrokerEvent, EventKind
-folder = Path(sys.argv[1])
-with metrics.shared(folder):
-    metrics.Metrics(lambda: 0, folder)
-    (folder / "work").write_text("of somebody else")
-    pid = os.fork()
-    if not pid:
-        with metrics.kept(folder):
-            metrics.Metrics(lambda: 0, folder).count(BrokerEvent(EventKind.WORK_STARTED))
-            os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-    print(metrics.Metrics(lambda: 0, folder).page([]).decode())
-"""
-
-
-@pytest.mark.server
-def test_broker_work_that_can_keep_no_counts_counts_with_its_server(tmp_path: Path) -> None:
-    """It was forked from what counts by files, and would die without any at each start: nobody would get an account."""
-    run = subprocess.run(
-        (sys.executable, "-c", WITHOUT_FOLDER, str(tmp_path / "metrics")), capture_output=True, text=True, check=True
-    )
-    code, _, page = run.stdout.partition("\n")
-    assert (code, run.stderr) == ("0", "")
-    assert "broker_work_starts_total 1.0" in page
-
-
 def folders(folder: Path) -> set[str]:
     """Give the folders of the brokers that serve."""
     return {each.name for each in folder.iterdir()}
@@ -144,46 +112,6 @@ def test_the_counts_of_a_broker_that_was_killed_are_dropped(tmp_path: Path) -> N
     (tmp_path / "serving-killed" / "counter_7.db").write_bytes(b"")
     with metrics.shared(tmp_path):
         assert "serving-killed" not in folders(tmp_path)
-
-
-BROKEN = (b"", b"\xff" * 4096, b"\xc8\0\0\0" + b"\xff" * 400, b"\0\x10\0\0" + b"\0" * 65532)
-
-
-@pytest.mark.usefixtures("alone")
-@pytest.mark.parametrize("octets", BROKEN)
-@pytest.mark.parametrize("name", ["counter_123.db", "counter_0.db"])
-def test_counts_that_a_power_cut_has_torn_stop_nobody(tmp_path: Path, name: str, octets: bytes) -> None:
-    """They are lost, and what can be read is kept: broker work starts, and so does what drops a dead worker's."""
-    work = tmp_path / "work"
-    work.mkdir()
-    sound = MmapedDict(str(work / "counter_77.db"))  # type: ignore[no-untyped-call]
-    sound.write_value('["a", "b", {}, ""]', 2.0, 0.0)  # type: ignore[no-untyped-call]
-    sound.close()  # type: ignore[no-untyped-call]
-    (work / name).write_bytes(octets)
-    with metrics.kept(tmp_path):
-        assert {each.name for each in work.glob("*.db")} == {"counter_0.db"}
-    values = MmapedDict.read_all_values_from_file(str(work / "counter_0.db"))  # type: ignore[no-untyped-call]
-    assert [(key, value) for key, value, _, _ in values] == [('["a", "b", {}, ""]', 2.0)]
-
-
-@pytest.mark.usefixtures("alone")
-def test_work_that_starts_beside_a_server_keeps_its_folder(tmp_path: Path) -> None:
-    """The server removes abandoned folders in one turn: work makes and holds its own before it or after."""
-    entered, leave = threading.Event(), threading.Event()
-
-    def counting() -> None:
-        with metrics.kept(tmp_path):
-            entered.set()
-            leave.wait(20)
-
-    work = threading.Thread(target=counting)
-    with metrics._locked(str(tmp_path)):
-        work.start()
-        assert not entered.wait(0.3)
-    assert entered.wait(20)
-    assert (tmp_path / "work" / "in-use").exists()
-    leave.set()
-    work.join()
 
 
 @pytest.fixture

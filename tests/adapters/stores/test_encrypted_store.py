@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
-from broker.core.ports import Kept, Key, RecordUnreadable, Store
+from broker.core.ports import Kept, Key, Store
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -171,34 +171,6 @@ def test_every_way_to_read_opens_the_seal(bare: Store, ask: Callable[[Store], ob
     _put(bare, KEY, b"never sealed")
     with pytest.raises(StoreUnavailable):
         ask(EncryptedStore(bare, {"k1": OLD}, "k1"))
-
-
-def test_one_that_does_not_open_is_told_after_all_that_do(bare: Store) -> None:
-    """Whoever may go on without it has the others, wherever it stands among them."""
-    store = EncryptedStore(bare, {"k1": OLD}, "k1")
-    opened = [Key("reference", name) for name in ("a", "c")]
-    for key in opened:
-        _put(store, key)
-    _put(bare, Key("reference", "b"))
-    found: list[Key] = []
-    with pytest.raises(RecordUnreadable) as caught:
-        found.extend(key for key, _ in store.list("reference", None, NOW))
-    assert (sorted(found), caught.value.key) == (opened, Key("reference", "b"))
-
-
-def test_all_that_do_not_open_are_told_up_to_a_bound(bare: Store) -> None:
-    """Of a store of another key the names are bounded, and the count is whole."""
-    store = EncryptedStore(bare, {"k1": OLD}, "k1")
-    for count, unnamed in ((3, 0), (20, 0), (23, 3)):
-        keys = [Key("reference", f"{number:02}") for number in range(count)]
-        for key in keys:
-            _put(bare, key)
-        with pytest.raises(RecordUnreadable) as caught:
-            list(store.list("reference", None, NOW))
-        error = caught.value
-        named = sorted((error.key, *error.others)) if error.key else []
-        assert (len(set(named)), error.unnamed) == (count - unnamed, unnamed)
-        assert set(named) <= set(keys)
 
 
 @pytest.mark.parametrize(

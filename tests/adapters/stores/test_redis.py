@@ -73,15 +73,6 @@ def test_settings_that_cannot_be_read_are_a_fault(start: Start) -> None:
     assert "CONFIG GET" in fault
 
 
-def test_faults_of_a_cluster_name_the_server(redis_cluster: tuple[RedisServer, ...], redis_cluster_url: str) -> None:
-    """One server of a Cluster that may lose writes is named by its address."""
-    with redis_cluster[1].client() as client:
-        client.config_set("appendfsync", "everysec")
-        faults = _open(redis_cluster_url).faults()
-        client.config_set("appendfsync", "always")
-    assert [str(redis_cluster[1].port) in fault for fault in faults] == [True]
-
-
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("kind", ["redis", "redis+cluster", "redis+sentinel"])
 def test_a_redis_that_is_not_there_is_unavailable(kind: str, call: str) -> None:
@@ -159,39 +150,6 @@ def test_redis_cleans_up_what_has_expired(redis_server: RedisServer, redis_url: 
     short = [life for key, life in lives.items() if key.endswith(b"g/m")]
     assert all(timedelta(hours=1) < life <= timedelta(hours=1) + leeway for life in short)
     assert sorted(day < life <= day + leeway for life in lives.values()) == [False] + [True] * 4
-
-
-def test_the_names_of_a_group_are_forgotten_with_their_records(redis_server: RedisServer, redis_url: str) -> None:
-    """A group that is written to for years does not grow by the names of what has long expired."""
-    store = _open(redis_url)
-    for day in range(5):
-        now = NOW + timedelta(days=day)
-        assert store.put(Key("session", "g", str(day)), Kept(b"", "1", now + timedelta(hours=1)), None, now)
-    with redis_server.client() as client:
-        assert client.zrange(redis_scripts.place(Key("session", "g")).names, 0, -1) == [b"4"]
-
-
-def test_a_key_scanned_twice_is_listed_once(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SCAN may give a key again, next to it or much later, when Redis resizes its table; a list does not."""
-    store = _open(redis_url)
-    assert isinstance(store, RedisStore)
-    for number in range(300):
-        store.put(Key("reference", str(number)), Kept(b"", "1", LATER), None, NOW)
-    names = [*store._opened().scan_iter()]
-    monkeypatch.setattr(store._opened(), "scan_iter", lambda **_: iter([names[0], *names, *names]))
-    assert len([*store.list("reference", None, NOW)]) == 300
-
-
-def test_a_group_lies_under_one_hash_tag() -> None:
-    """All keys of a group share one tag, also where its name holds braces, and a kind's groups spread over shards."""
-    tags = set()
-    for group in ("g", "}{", "{a}", "a/b", *(str(number) for number in range(200))):
-        places = [redis_scripts.place(Key("reference", group, name)) for name in ("", "n", "}{x}")]
-        keys = {key for place in places for key in (place.record, place.names, place.due, place.counter)}
-        of_group = {key[key.index("{") + 1 : key.index("}")] for key in keys}
-        assert len(of_group) == 1
-        tags |= of_group
-    assert len(tags) == redis_scripts.SHARDS
 
 
 def test_what_a_dropped_store_had_open_is_closed(redis_server: RedisServer, redis_url: str) -> None:

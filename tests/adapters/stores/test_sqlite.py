@@ -75,13 +75,6 @@ def test_a_file_without_its_log_is_a_fault(store: Store, raw: sqlite3.Connection
     assert "WAL" in fault
 
 
-def test_prepare_keeps_what_is_there(store: Store, path: Path) -> None:
-    """Preparing a file again changes nothing in it."""
-    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
-    sqlite.prepare(path)
-    assert open_store("sqlite:broker.db", path.parent).get(KEY, NOW) == Kept(b"value", "1", LATER)
-
-
 def test_of_two_workers_that_make_the_file_one_wins(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that saw no file, overtaken by one that made and filled it, does not put its own in its place."""
     store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
@@ -191,15 +184,6 @@ def test_a_locked_file_is_unavailable(
     assert store.get(KEY, NOW) is None
     raw.execute("ROLLBACK")
     CALLS[call](store)
-
-
-def test_a_thread_that_never_gets_its_turn_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the writers before it in the same worker do not finish, a thread gives up with a 503."""
-    monkeypatch.setattr(sqlite, "_TURN_PATIENCE", 0.05)
-    assert isinstance(store, sqlite.SqliteStore)
-    with store._of_this_worker().turn, pytest.raises(StoreUnavailable):
-        store.drop(KEY)
-    store.drop(KEY)
 
 
 FULL_DISK = """

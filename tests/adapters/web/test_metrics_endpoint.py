@@ -2,13 +2,11 @@
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from broker.adapters.observability import metrics
-from broker.adapters.observability.metrics import Gauge, Metrics
+from broker.adapters.observability.metrics import Metrics
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.demo.people.personas import PERSONAS
@@ -44,14 +42,6 @@ def test_logins_and_refusals_are_counted(house: House) -> None:
     assert found[("broker_refusals_total", "gate.root")] == 1
 
 
-def test_what_ends_is_told_in_seconds(house: House) -> None:
-    """Our own certificates by use, and what is stale or missing."""
-    found = figures(scraped(house)[1])
-    assert found[("broker_certificate_expiry_seconds", "current", "idp-signing")] > 0
-    assert found[("broker_metadata_alarms",)] == 0
-    assert found[("broker_policies_stale",)] == 0
-
-
 def test_nothing_of_a_person_is_in_it(house: House) -> None:
     """After logins and refusals of several, neither a name nor anything that looks like a CPR number."""
     for name in ("asta", "nobody-here"):
@@ -80,19 +70,6 @@ def test_the_token_opens_it_from_elsewhere(house: House) -> None:
     assert scraped(house)[0] == 200
 
 
-def test_a_dropped_line_is_counted_once() -> None:
-    """The log's own count of lines that could not be masked, in whichever process."""
-    dropped = 2
-    counts = Metrics(lambda: dropped)
-    told: list[str] = []
-    write = counts.counting_dropped(lambda event, **_: told.append(event))
-    dropped = 5
-    write("issued", service="s", upstream="u", affiliation=None)
-    assert figures(counts.page([]).decode())[("broker_log_lines_dropped_total",)] == 3
-    assert figures(counts.page([]).decode())[("broker_log_lines_dropped_total",)] == 3
-    assert told == ["issued"]
-
-
 def test_a_text_is_no_label() -> None:
     """A cause may be a sentence with anything in it: only a check's own name is taken for one."""
     counts = Metrics(lambda: 0)
@@ -102,19 +79,3 @@ def test_a_text_is_no_label() -> None:
         counts.count(BrokerEvent(EventKind.LOGIN_REFUSED, facts, audit))
     found = {key[1]: value for key, value in figures(counts.page([]).decode()).items() if "refusals" in key[0]}
     assert found == {"gate.doctype": 1, "message_refused": 4}
-
-
-def test_figures_of_one_name_are_one_family() -> None:
-    """As the format wants it: the name once, its values below it."""
-    rows = [Gauge("x", "X.", {"feed": name}, 1.5) for name in ("a", "b")]
-    text = Metrics(lambda: 0).page(rows).decode()
-    assert text.count("# TYPE x gauge") == 1
-    assert figures(text)[("x", "b")] == 1.5
-
-
-def test_a_folder_that_cannot_be_made_leaves_each_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A read-only disk stops no broker."""
-    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    (tmp_path / "file").write_text("")
-    with metrics.shared(tmp_path / "file" / "metrics"):
-        assert Metrics(lambda: 0).page([])

@@ -15,7 +15,7 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.lookup_hmacs import LookupHmacs
 
 NOW = datetime(2026, 11, 25, 12, 0, 20, tzinfo=UTC)
-CAMPUS = Campus(ip_network("130.225.0.0/16"), 50, 400, 2000)
+CAMPUS = Campus(ip_network("130.225.0.0/16"), 50)
 MARKS = LoginMarks(LookupHmacs("index", b"k" * 32))
 
 
@@ -26,7 +26,7 @@ class World:
         """Begin with empty counts: ten a network, three a mark, fifty from the campus."""
         self.now = NOW
         self.told: list[BrokerEvent] = []
-        self.limits = NetworkLimits(10, 3, [CAMPUS], self.mark, lambda: self.now, self.tell)
+        self.limits = NetworkLimits(10, [CAMPUS], self.mark, lambda: self.now, self.tell, 3)
         self.app = Flask(__name__)
 
     def tell(self, event: object) -> None:

@@ -1,9 +1,7 @@
 """The start page, the help that leads back, the library's pictures, and where a page that ends something leads."""
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,15 +9,10 @@ from flask import Flask, render_template
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.web.pages.pictures import OURS, Pictures
 from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
 from broker.adapters.web.signup.sign_up_questions import FAQ
-from broker.core.errors import ConfigurationFaults
-from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from tests.plugins.house import House, Person, found, mark
 
-LARGEST = 30_000
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
@@ -133,15 +126,6 @@ def test_a_refusal_names_the_service_and_whom_it_is_for(house: House) -> None:
     assert "(mindst 18 år)" in young.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("environment", [{"BROKER_SHARED_NETWORKS": '["192.0.2.0/24"]'}])
-def test_a_shared_computer_offers_nothing_that_it_ignores(house: House) -> None:
-    """Neither page there has a box to remember by; elsewhere both have one."""
-    for address, boxes in (("192.0.2.10", 0), ("198.51.100.10", 1)):
-        person = house.person().moved(address)
-        assert len(texts(person.ask(), "//input[@name='remember']")) == boxes
-        assert len(texts(person.log_in("asta"), "//input[@name='remember']")) == boxes
-
-
 def test_a_person_leaves_their_choices(house: House) -> None:
     """A button ends the login for them: Back shows nobody anything, and the page leads on."""
     person = house.person()
@@ -177,55 +161,3 @@ def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str, langua
 def test_every_page_has_a_way_on(app: Flask, specimen: str) -> None:
     """A link or a button in its own part, in the footer none counts."""
     assert onward(app.test_client().get(f"/{specimen}").text)
-
-
-def test_pictures_are_our_own_files(setting: Setting, tmp_path: Path) -> None:
-    """Logo, favicon and services' logos are read from files, and served as what may be kept for a year."""
-    logo = tmp_path / "logo.svg"
-    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
-    environ = {"BROKER_LOOK__LOGO": str(logo), "BROKER_SERVICES__MY_LOANS__LOGO": str(logo)}
-    config = load(setting.config, environ)
-    pictures = Pictures.read(config.base_url, config.pictures())
-    assert set(pictures.by_name) == {"logo", "favicon", "service-my-loans"}
-    assert re.fullmatch(r"/pictures/service-my-loans\?v=[0-9a-f]{12}", pictures.url("service-my-loans"))
-    assert pictures.url("service-myprint") == ""
-
-
-@pytest.mark.parametrize("environment", [{"BROKER_SERVICES__MY_LOANS__LOGO": str(OURS)}])
-def test_the_logo_of_a_service_stands_on_its_consent_page(house: House) -> None:
-    """Served by ourselves, beside the link to the service; another service shows none."""
-    person = house.person()
-    page = person.log_in("asta")
-    [logo] = texts(page, "//main//img/@src")
-    assert person.get(logo).mimetype == "image/svg+xml"
-    library = house.setting.ports.origin("library")
-    assert f"{library}/my-loans?lang=da" in texts(page, "//main//details//a/@href")
-    assert texts(house.person().log_in("asta", "wayf", "e-resources"), "//main//img") == []
-
-
-def test_the_favicon_is_there_and_closed(house: House) -> None:
-    """The picture that every page names is answered, under the policy that runs no script in it."""
-    person = house.person()
-    named = texts(person.get("/"), "//link[@rel='icon']/@href")
-    for address in (*named, "/favicon.ico"):
-        icon = person.get(address)
-        assert (icon.status_code, icon.mimetype) == (200, "image/svg+xml")
-        assert "default-src 'none'" in icon.headers["Content-Security-Policy"]
-        assert "Set-Cookie" not in icon.headers
-    assert person.get("/pictures/none").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "what"),
-    [("logo.html", 10, "is no picture"), ("logo.svg", LARGEST + 1, "larger than 30 kB"), ("none.svg", None, "no file")],
-)
-def test_what_is_no_picture_is_a_fault(
-    setting: Setting, tmp_path: Path, name: str, size: int | None, what: str
-) -> None:
-    """A page is served as a picture by nobody, and none weighs every page down."""
-    picture = tmp_path / name
-    if size is not None:
-        picture.write_bytes(b"x" * size)
-    with pytest.raises(ConfigurationFaults) as refused:
-        load(setting.config, {"BROKER_LOOK__FAVICON": str(picture)})
-    assert what in str(refused.value)

@@ -11,7 +11,6 @@ from flask import Flask, render_template
 from jinja2 import UndefinedError
 
 import broker.adapters.web
-from broker.adapters.web.page_layout import Imprint
 from broker.core.entities import Text
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Transaction
@@ -144,37 +143,6 @@ def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None
     assert '<form method="post" action="https://loans.library.example/acs">' in source
 
 
-def test_a_refusal_links_to_the_sign_up_once(app: Flask) -> None:
-    """Of two links to the same pages the one stands that leads back to the service afterwards."""
-    every = re.findall(r'href="([^"]*)"', page(app, "refused"))
-    links = [each for each in every if re.search("/sign-up(?!/faq)", each)]
-    assert links == ["https://login.library.example/login/00/sign-up/student?service=myprint"]
-    assert "/en/places" in page(app, "refused")
-
-
-def test_who_declines_in_a_sign_up_is_told_that_they_are_not_signed_up(app: Flask) -> None:
-    """No service was on its way, so none is spoken of."""
-    source = spoken(page(app, "declined-sign-up"))
-    assert "You have not been signed up" in source
-    assert "no library account has been made or changed" in source
-    assert "to My loans" not in source
-    assert "signed up" not in page(app, "declined")
-
-
-def test_the_chooser_speaks_of_the_ways_it_offers(app: Flask) -> None:
-    """The library account is spoken of where it can be used, and what WAYF is can be read."""
-    assert "A login with your library account passes on no CPR number." in page(app, "choose")
-    assert "A login with your library account" not in spoken(page(app, "choose-federated"))
-    assert "your CPR number is passed on" in page(app, "choose-federated")
-    assert '<a href="https://login.library.example/sign-up/faq#wayf">What is WAYF?</a>' in page(app, "choose-federated")
-
-
-def test_where_nobody_says_what_wayf_is_nobody_is_sent_there(site: Callable[..., Flask]) -> None:
-    """The link stands only where there are sign-up pages, which answer it."""
-    app = site(imprint=Imprint(Text("Library", "Bibliotek")))
-    assert "What is WAYF?" not in page(app, "choose")
-
-
 @pytest.mark.parametrize("name", ["refused", "declined", "onward", "post", "reveal", "error", "changed"])
 def test_what_a_form_leads_to_is_offered_in_the_other_language(app: Flask, name: str) -> None:
     """The link asks for the same step and carries nothing of what the form sent."""
@@ -225,40 +193,6 @@ def test_a_page_fails_rather_than_showing_a_gap(app: Flask) -> None:
     """A value that an endpoint forgot is found by the first test of that endpoint."""
     with app.test_request_context("/"), pytest.raises(UndefinedError):
         render_template("reveal.html", step="reveal", back="/")
-
-
-def test_a_library_that_configured_little_has_no_empty_links(site: Callable[..., Flask]) -> None:
-    """What is not configured is left out: no link leads nowhere."""
-    app = site("https://library.example/broker", Imprint(Text("Library", "Bibliotek")))
-    for name in ("ask", "declined", "refused", "error"):
-        source = page(app, name)
-        assert re.findall(r'href="(?:None)?"', source) == []
-        assert '"/broker/static/style.css?v=' in source
-
-
-def test_the_stylesheet_is_small_and_ours() -> None:
-    """At most 12 kB, no import, no address; light and dark, forced colours, reduced motion and print are thought of."""
-    css = (ROOM / "static" / "style.css").read_text()
-    assert len(css.encode()) <= 12_000
-    assert re.findall(r"@import|url\(|https?:", css) == []
-    for query in (
-        "prefers-color-scheme: dark",
-        "forced-colors",
-        "prefers-reduced-motion",
-        "@media print",
-        "focus-visible",
-    ):
-        assert query in css
-
-
-@pytest.mark.parametrize("name", ["style.css", "report.css"])
-def test_the_dark_scheme_sets_colours_and_nothing_else(name: str) -> None:
-    """Whatever is no colour is the same in both schemes, so that it need be looked at in one of them only."""
-    css = (ROOM / "static" / name).read_text()
-    dark = re.findall(r"@media [^{]*prefers-color-scheme[^{]*\{\s*:root \{([^{}]*)\}\s*\}", css)
-    assert css.count("prefers-color-scheme") == len(dark)
-    for declarations in dark:
-        assert re.fullmatch(r"(\s*--[a-z-]+: #[0-9a-f]{3,6};)+\s*", declarations)
 
 
 @pytest.mark.attack(32)

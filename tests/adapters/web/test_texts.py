@@ -26,7 +26,7 @@ from broker.core import errors
 from broker.core.consent.consent import REMEMBERED_FOR
 from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
-from broker.core.retention.table import RECEIPT, TRAIL_KEY
+from broker.core.retention import RECEIPT, TRAIL_KEY
 from broker.core.stateless_references import REASONS as NUMBERED
 from tests.plugins.code_load import nodes_of, text_of
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from tests.plugins.library_suite.stage import Stage
 from tests.plugins.library_suite.values import MARK, OTHER_MARK, made, soon, wanted

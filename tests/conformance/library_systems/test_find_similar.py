@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCapability
 from tests.plugins.library_suite.stage import Stage
 from tests.plugins.library_suite.values import MARK, made, soon, wanted_with_birth_date
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from broker.core.borrowers.library_calls import unobserved
+from broker.core.borrowers.library_system import unobserved
 from broker.core.errors import ConfigurationFaults, Fault
 from tests.plugins.library_suite.stage import Kind
 

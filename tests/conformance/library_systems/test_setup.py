@@ -2,8 +2,7 @@
 
 import pytest
 
-from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from tests.plugins.library_suite.stage import Stage, Trouble
 from tests.plugins.library_suite.table import kinds
 from tests.plugins.library_suite.values import PERSONAL, made, soon

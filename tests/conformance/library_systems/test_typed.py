@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCapability
 from tests.plugins.library_suite.stage import Stage
 from tests.plugins.library_suite.values import CPR, made, numbers
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.borrowers.field_values import harmless
+from broker.core.borrowers.field_values import make_harmless
 
 NAMES = ("surname", "firstname", "address", "city", "title")
 FORMULAS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
@@ -42,7 +42,7 @@ def test_a_field_holds_what_was_asserted_without_what_is_dangerous(
     field: str, value: str, expected: str | None
 ) -> None:
     """A hyphen within a name stays; a mail address that would have to be changed is left out."""
-    assert harmless(field, value) == expected
+    assert make_harmless(field, value) == expected
 
 
 @given(
@@ -51,7 +51,7 @@ def test_a_field_holds_what_was_asserted_without_what_is_dangerous(
 )
 def test_no_field_begins_a_formula_or_holds_markup(field: str, value: str) -> None:
     """Whatever an institution asserts; only a telephone number begins with a plus, before a digit."""
-    kept = harmless(field, value)
+    kept = make_harmless(field, value)
     assert kept is None or kept
     text = kept or ""
     assert not {"<", ">"} & set(text)
@@ -64,6 +64,6 @@ def test_no_field_begins_a_formula_or_holds_markup(field: str, value: str) -> No
 @given(st.sampled_from(NAMES), st.text(max_size=30))
 def test_what_is_harmless_is_left_as_it_is(field: str, value: str) -> None:
     """Done twice it is done once: a login never finds that it would write the field again."""
-    kept = harmless(field, value)
+    kept = make_harmless(field, value)
     if kept is not None:
-        assert harmless(field, kept) == kept
+        assert make_harmless(field, kept) == kept

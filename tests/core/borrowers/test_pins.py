@@ -12,35 +12,35 @@ from broker.core.borrowers import pins
 )
 def test_patterns_are_guessable(pin: str) -> None:
     """Pairs, runs in either direction and round the corner, and years are never drawn."""
-    assert pins.guessable(pin)
+    assert pins.is_guessable(pin)
 
 
 @pytest.mark.parametrize("pin", ["5837", "0047", "1243", "9071"])
 def test_others_are_not(pin: str) -> None:
     """What follows no pattern may be drawn, leading noughts included."""
-    assert not pins.guessable(pin)
+    assert not pins.is_guessable(pin)
 
 
 def test_most_pins_are_left() -> None:
     """The patterns take little of the ten thousand, and a person's number a dozen more."""
-    assert sum(not pins.guessable(f"{number:04}") for number in range(10_000)) > 9_600
+    assert sum(not pins.is_guessable(f"{number:04}") for number in range(10_000)) > 9_600
 
 
 @pytest.mark.parametrize("pin", ["3112", "1120", "1208", "2085", "0856", "8567", "5678", "1231", "0831", "0812"])
 def test_a_number_suggests_its_pieces_and_its_dates(pin: str) -> None:
     """Any four digits in a row, and day, month and year in any pairing."""
-    assert pin in pins.suggested_by("3112085678")
+    assert pin in pins.suggest_by_cpr("3112085678")
 
 
 def test_what_a_number_suggests_are_pins() -> None:
     """Four digits each, so that every one of them could be drawn and is avoided."""
-    assert all(len(pin) == 4 for pin in pins.suggested_by("3112085678"))
+    assert all(len(pin) == 4 for pin in pins.suggest_by_cpr("3112085678"))
 
 
 @pytest.mark.parametrize("pin", ["3112", "1231", "3108", "0831", "1208", "0812", "1908"])
 def test_a_date_of_birth_suggests_its_pieces(pin: str) -> None:
     """Two of day, month and year in either order, and the year, are what somebody who knows the birthday tries."""
-    assert pin in pins.suggested_by_birth(date(1908, 12, 31))
+    assert pin in pins.suggest_by_birth_date(date(1908, 12, 31))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_chosen_pin_is_four_digits_that_nobody_guesses_first(pin: str, why: st
 )  # fmt: skip
 def test_a_number_is_read_as_people_type_it(typed: str, read: str | None) -> None:
     """A CPR number in digits of ours, a card number or a user name, whatever a paste brought along; noughts stay."""
-    assert pins.identifier_of(typed) == read
+    assert pins.read_identifier(typed) == read
 
 
 @pytest.mark.parametrize("text", ["O101800000", "01018000001", "303820008", "010180--0000", "T-2001", ""])
@@ -94,4 +94,4 @@ def test_what_is_shown_again_is_no_part_of_a_cpr_number(typed: str, shown: str) 
 
     Source: docs/reference/design.md#invariant-4.
     """
-    assert pins.shown_again(typed) == shown
+    assert pins.hide_long_number(typed) == shown

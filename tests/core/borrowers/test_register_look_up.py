@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.borrowers.address_fields import ADDRESS_FIELDS, address_fields
-from broker.core.borrowers.register_look_up import address_changes, note_for_staff
+from broker.core.borrowers.register_look_up import ADDRESS_FIELDS, address_changes, address_fields, note_for_staff
 from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, Residence
 from broker.core.policy.model import RegisterRule
 
@@ -40,7 +39,7 @@ IF_EMPTY: Final = RegisterRule("set_if_empty")
 )
 def test_a_number_that_is_not_active_leaves_a_note(residence: Residence, *, is_active: bool) -> None:
     """Every status of the register counts as one or the other."""
-    note = note_for_staff(RegisteredPerson(residence, None, ADDRESS, protected=False))
+    note = note_for_staff(RegisteredPerson(residence, ADDRESS, protected=False))
     assert note == (None if is_active else residence.value)
 
 

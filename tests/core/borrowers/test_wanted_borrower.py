@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.wanted_borrower import derive_wanted_borrower, months_after
+from broker.core.borrowers.wanted_borrower import add_months, derive_wanted_borrower
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground
 from broker.core.policy.model import Lowering, RegisterRule
@@ -26,7 +26,7 @@ GROUNDS = {True: Ground.INSTITUTION, False: Ground.ALUMNI}
 )
 def test_months_after(day: date, months: int, then: date) -> None:
     """A month that lacks the day ends on its last."""
-    assert months_after(day, months) == then
+    assert add_months(day, months) == then
 
 
 def test_a_request_takes_its_fields_from_the_attributes(permit: Any) -> None:

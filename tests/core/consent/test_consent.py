@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from broker.core.consent.consent import REMEMBERED_FOR, Question, Receipt, ReceiptEvent, agreed, question, receipt
+from broker.core.consent.consent import (
+    REMEMBERED_FOR,
+    Question,
+    Receipt,
+    ReceiptEvent,
+    find_question,
+    keep_agreed,
+    make_receipt,
+)
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
 from broker.core.lookup_hmacs import LookupHmacs
@@ -22,7 +30,7 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> Any:
     def make(*, yes: bool = True, remember: bool = True, basis: LegalBasis = "consent", **more: Any) -> Receipt:
         shown = replace(disclosure, legal_basis=basis)
         asked = Question("ask" if basis == "consent" else "inform", shown)
-        return receipt(
+        return make_receipt(
             "r1",
             asked,
             yes,
@@ -39,22 +47,22 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> Any:
 
 def test_nobody_on_file_is_asked(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """The first time, consent is asked and nothing has changed."""
-    assert question(disclosure, (), None, hmacs, now) == Question("ask", disclosure)
+    assert find_question(disclosure, (), None, hmacs, now) == Question("ask", disclosure)
 
 
 def test_other_bases_inform(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """Under a public task the screen informs; its receipt never says consent was given."""
     informed = replace(disclosure, legal_basis="public_task")
-    asked = question(informed, (), None, hmacs, now)
+    asked = find_question(informed, (), None, hmacs, now)
     assert asked is not None
     assert asked.variant == "inform"
-    made = receipt("r", asked, YES, remembered_for=REMEMBERED_FOR, person="p", language="da", hmacs=hmacs, now=now)
+    made = make_receipt("r", asked, YES, remembered_for=REMEMBERED_FOR, person="p", language="da", hmacs=hmacs, now=now)
     assert made.event is ReceiptEvent.INFORMED
 
 
 def test_a_remembered_answer_stands(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
     """A consent on file is not asked for again."""
-    assert question(disclosure, [answer()], None, hmacs, now) is None
+    assert find_question(disclosure, [answer()], None, hmacs, now) is None
 
 
 OUT_OF_FORCE: dict[str, dict[str, Any]] = {
@@ -69,26 +77,26 @@ def test_other_answers_do_not_stand(
     disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, name: str
 ) -> None:
     """An answer for one login, a refusal, or a notice is no consent on file."""
-    assert question(disclosure, [answer(**OUT_OF_FORCE[name])], None, hmacs, now) is not None
+    assert find_question(disclosure, [answer(**OUT_OF_FORCE[name])], None, hmacs, now) is not None
 
 
 def test_it_stands_for_a_year(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
     """Twelve months later the person is asked again."""
-    assert question(disclosure, [answer()], None, hmacs, now + timedelta(days=364)) is None
-    assert question(disclosure, [answer()], None, hmacs, now + timedelta(days=365)) is not None
+    assert find_question(disclosure, [answer()], None, hmacs, now + timedelta(days=364)) is None
+    assert find_question(disclosure, [answer()], None, hmacs, now + timedelta(days=365)) is not None
 
 
 def test_the_latest_event_counts(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
     """A withdrawal after a consent asks again, whatever order the store gives them in."""
     withdrawn = replace(answer(), event=ReceiptEvent.WITHDRAWN, event_time=now + timedelta(minutes=1))
     for order in ([answer(), withdrawn], [withdrawn, answer()]):
-        assert question(disclosure, order, None, hmacs, now + timedelta(hours=1)) is not None
+        assert find_question(disclosure, order, None, hmacs, now + timedelta(hours=1)) is not None
 
 
 def test_a_new_attribute_asks_again(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
     """More than was agreed to is asked for, and the screen says that something changed."""
     more = replace(disclosure, items=(*disclosure.items, Item("mail", ("a@b.example",), Text("x", "x"))))
-    asked = question(more, [answer()], None, hmacs, now)
+    asked = find_question(more, [answer()], None, hmacs, now)
     assert asked is not None
     assert asked.changed
 
@@ -101,17 +109,19 @@ def test_this_login_s_answer_is_bound_to_what_it_showed(
     Source: docs/reference/design.md#invariant-3.
     """
     own = answer(remember=False)
-    assert question(disclosure, (), own, hmacs, now) is None
+    assert find_question(disclosure, (), own, hmacs, now) is None
     changed = replace(disclosure, items=(replace(disclosure.items[0], values=("Other",)), *disclosure.items[1:]))
-    assert question(changed, (), own, hmacs, now) is not None
+    assert find_question(changed, (), own, hmacs, now) is not None
 
 
 def test_nothing_to_send_asks_nothing(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """A service that gets no attribute and no lasting NameID needs no screen."""
     nothing = replace(disclosure, items=())
-    assert question(replace(nothing, name_id_format=TRANSIENT), (), None, hmacs, now) is None
-    assert question(replace(nothing, name_id_format=PERSISTENT), (), None, hmacs, now) is not None
-    assert question(replace(nothing, name_id_format=TRANSIENT, looked_up="number"), (), None, hmacs, now) is not None
+    assert find_question(replace(nothing, name_id_format=TRANSIENT), (), None, hmacs, now) is None
+    assert find_question(replace(nothing, name_id_format=PERSISTENT), (), None, hmacs, now) is not None
+    assert (
+        find_question(replace(nothing, name_id_format=TRANSIENT, looked_up="number"), (), None, hmacs, now) is not None
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,8 +140,10 @@ def test_a_look_up_that_nobody_was_told_of_is_asked_about(
 ) -> None:
     """A yes of before a policy asked the register, or asked it for the address, is none to that; less is covered."""
     asked = Question("ask", replace(disclosure, looked_up=told))
-    before = receipt("r1", asked, YES, remembered_for=REMEMBERED_FOR, person="p", language="da", hmacs=hmacs, now=now)
-    assert (question(replace(disclosure, looked_up=now_asked), (before,), None, hmacs, now) is not None) == again
+    before = make_receipt(
+        "r1", asked, YES, remembered_for=REMEMBERED_FOR, person="p", language="da", hmacs=hmacs, now=now
+    )
+    assert (find_question(replace(disclosure, looked_up=now_asked), (before,), None, hmacs, now) is not None) == again
 
 
 @pytest.mark.parametrize(("yes", "remember", "kept"), [(True, True, 365), (True, False, None), (False, True, None)])
@@ -155,12 +167,12 @@ def test_optional_attributes_leave_only_if_ticked(disclosure: Disclosure, hmacs:
     asked = Question("ask", offered)
 
     def chosen(*names: str) -> list[str]:
-        made = receipt(
+        made = make_receipt(
             "r", asked, YES, remembered_for=None, chosen=names, person="p", language="da", hmacs=hmacs, now=now
         )
-        return [each.name for each in agreed(offered, made).items]
+        return [each.name for each in keep_agreed(offered, made).items]
 
     assert "mail" not in chosen()
     assert "mail" not in chosen("sn", "title")
     assert "mail" in chosen("mail")
-    assert "mail" not in [each.name for each in agreed(offered, None).items]
+    assert "mail" not in [each.name for each in keep_agreed(offered, None).items]

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.consent.consent import REMEMBERED_FOR, Question, Receipt, ReceiptEvent, question, receipt, taken_back
+from broker.core.consent.consent import (
+    REMEMBERED_FOR,
+    Question,
+    Receipt,
+    ReceiptEvent,
+    find_question,
+    make_receipt,
+    make_withdrawal,
+)
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Text
 from broker.core.lookup_hmacs import LookupHmacs
@@ -16,7 +24,7 @@ from broker.core.policy.model import LegalBasis
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 ENDS = {ReceiptEvent.GIVEN: ReceiptEvent.WITHDRAWN, ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN}
-PLAIN = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", ("sn",), "m", "s", NOW + timedelta(days=365))
+PLAIN = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", ("sn",), "s", NOW + timedelta(days=365))
 
 
 @pytest.fixture
@@ -26,7 +34,7 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs) -> Any:
     def make(shown: Disclosure = disclosure, *, yes: bool = True, **how: Any) -> Receipt:
         asked = Question("ask" if shown.legal_basis == "consent" else "inform", shown)
         facts = {"remembered_for": REMEMBERED_FOR, "person": "p", "language": "da", "hmacs": hmacs, "now": NOW, **how}
-        return receipt("r1", asked, yes, **facts)
+        return make_receipt("r1", asked, yes, **facts)
 
     return make
 
@@ -35,7 +43,7 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs) -> Any:
 def test_only_a_yes_can_be_taken_back_and_its_end_is_the_last_word(event: ReceiptEvent, ahead: int) -> None:
     """A consent is withdrawn, a notice forgotten, nothing else ends; the end is later, whatever the clocks say."""
     before = replace(PLAIN, event=event)
-    end = taken_back(before, "r2", "en", NOW + timedelta(microseconds=ahead))
+    end = make_withdrawal(before, "r2", "en", NOW + timedelta(microseconds=ahead))
     assert (end and end.event) == ENDS.get(event)
     if end is not None:
         assert end.event_time > before.event_time
@@ -52,15 +60,15 @@ def test_what_was_taken_back_is_asked_anew(
     """The next login shows the page, and does not say that anything but the person's mind has changed."""
     shown = replace(disclosure, legal_basis=basis, items=disclosure.items)
     before = answer(shown)
-    assert question(shown, [before], None, hmacs, now) is None
-    end = taken_back(before, "r2", "da", now)
+    assert find_question(shown, [before], None, hmacs, now) is None
+    end = make_withdrawal(before, "r2", "da", now)
     assert end is not None
     for order in ([before, end], [end, before]):
-        asked = question(shown, order, None, hmacs, now + timedelta(days=1))
+        asked = find_question(shown, order, None, hmacs, now + timedelta(days=1))
         assert asked is not None
         assert not asked.changed
     less = replace(shown, items=shown.items[:1])
-    asked = question(less, [before, end], None, hmacs, now)
+    asked = find_question(less, [before, end], None, hmacs, now)
     assert asked is not None
     assert not asked.changed
 
@@ -70,7 +78,7 @@ def test_a_question_repeated_is_not_called_changed(
     disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, how: dict[str, bool]
 ) -> None:
     """Whoever did not tick the box, or said no, sees the same page again, and it claims no change."""
-    asked = question(disclosure, [answer(**how)], None, hmacs, now)
+    asked = find_question(disclosure, [answer(**how)], None, hmacs, now)
     assert asked is not None
     assert not asked.changed
 
@@ -79,7 +87,7 @@ def test_a_lapsed_answer_is_not_called_changed(
     disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any
 ) -> None:
     """After twelve months the page is shown because time has passed."""
-    asked = question(disclosure, [answer()], None, hmacs, now + timedelta(days=400))
+    asked = find_question(disclosure, [answer()], None, hmacs, now + timedelta(days=400))
     assert asked is not None
     assert not asked.changed
 

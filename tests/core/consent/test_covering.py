@@ -11,14 +11,14 @@ from broker.core.consent.consent import (
     Question,
     Receipt,
     ReceiptEvent,
-    agreed,
+    compute_answer_time,
     covers,
-    dated_after,
-    governing,
-    left_out,
-    question,
-    receipt,
-    standing,
+    find_left_out,
+    find_question,
+    find_valid_answer,
+    keep_agreed,
+    make_receipt,
+    select_standing,
 )
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Text
@@ -94,7 +94,7 @@ def yes(hmacs: LookupHmacs, now: datetime) -> Any:
     def make(shown: Disclosure = ASKED, at: datetime = now, *, answer: bool = True, **how: Any) -> Receipt:
         asked = Question("ask" if shown.legal_basis == "consent" else "inform", shown)
         facts = {"remembered_for": REMEMBERED_FOR, "person": "p", "language": "da", "hmacs": hmacs, "now": at, **how}
-        return receipt(f"r {at} {answer}", asked, answer, **facts)
+        return make_receipt(f"r {at} {answer}", asked, answer, **facts)
 
     return make
 
@@ -102,13 +102,13 @@ def yes(hmacs: LookupHmacs, now: datetime) -> Any:
 @pytest.mark.parametrize("name", NARROWER)
 def test_less_under_the_same_terms_is_covered(hmacs: LookupHmacs, now: datetime, yes: Any, name: str) -> None:
     """Whoever agreed to more is not asked again for it."""
-    assert question(NARROWER[name], [yes()], None, hmacs, now) is None
+    assert find_question(NARROWER[name], [yes()], None, hmacs, now) is None
 
 
 @pytest.mark.parametrize("name", WIDER)
 def test_more_or_other_terms_are_asked(hmacs: LookupHmacs, now: datetime, yes: Any, name: str) -> None:
     """Whatever else has become less."""
-    asked = question(WIDER[name], [yes()], None, hmacs, now)
+    asked = find_question(WIDER[name], [yes()], None, hmacs, now)
     assert asked is not None
     assert asked.changed
 
@@ -135,9 +135,9 @@ def test_a_yes_counts_unless_a_no_is_younger(now: datetime, yes: Any) -> None:
     earlier, later = yes(items(SN), now), yes(ASKED, now + timedelta(seconds=2))
     for event in (ReceiptEvent.REFUSED, ReceiptEvent.WITHDRAWN, ReceiptEvent.FORGOTTEN):
         no = replace(earlier, event=event, event_time=now + timedelta(seconds=1))
-        assert standing([earlier, later]) == (later, earlier)
-        assert standing([later, no, earlier]) == (later,)
-        assert standing([earlier, replace(no, event_time=later.event_time), later]) == ()
+        assert select_standing([earlier, later]) == (later, earlier)
+        assert select_standing([later, no, earlier]) == (later,)
+        assert select_standing([earlier, replace(no, event_time=later.event_time), later]) == ()
 
 
 def test_undoing_asks_nobody_again(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
@@ -145,18 +145,18 @@ def test_undoing_asks_nobody_again(hmacs: LookupHmacs, now: datetime, yes: Any) 
     narrow, wide = items(SN), ASKED
     answers = [yes(narrow, now), yes(wide, now + timedelta(days=1), remembered_for=None)]
     after = now + timedelta(days=2)
-    assert question(wide, answers, None, hmacs, after) is not None
-    assert governing(narrow, answers, hmacs, after) == answers[0]
+    assert find_question(wide, answers, None, hmacs, after) is not None
+    assert find_valid_answer(narrow, answers, hmacs, after) == answers[0]
     no = replace(answers[1], event=ReceiptEvent.REFUSED)
-    assert question(narrow, [*answers, no], None, hmacs, after) is not None
+    assert find_question(narrow, [*answers, no], None, hmacs, after) is not None
 
 
 def test_the_newest_yes_that_covers_says_what_is_ticked(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
     """What the person left out last stays out."""
     ticked, left_out = yes(chosen=("title",)), yes(at=now + timedelta(seconds=1))
     for answers in ([ticked, left_out], [left_out, ticked]):
-        assert governing(items(TITLE), answers, hmacs, now) == left_out
-    assert governing(items(TITLE), [ticked], hmacs, now) == ticked
+        assert find_valid_answer(items(TITLE), answers, hmacs, now) == left_out
+    assert find_valid_answer(items(TITLE), [ticked], hmacs, now) == ticked
 
 
 def test_what_the_person_left_out_since_stays_out(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
@@ -167,36 +167,36 @@ def test_what_the_person_left_out_since_stays_out(hmacs: LookupHmacs, now: datet
     for remember in (True, False):
         since = yes(other, now + timedelta(hours=1), remembered_for=REMEMBERED_FOR if remember else None)
         for answers in ([ticked, since], [silent, since, ticked]):
-            by = governing(items(TITLE), answers, hmacs, now)
+            by = find_valid_answer(items(TITLE), answers, hmacs, now)
             assert by == replace(ticked, chosen=())
-            assert agreed(items(TITLE), by).items == ()
+            assert keep_agreed(items(TITLE), by).items == ()
     always = replace(TITLE, optional=False)
     whole = yes(items(always, SN), now - timedelta(hours=1))
-    assert governing(items(always), [whole, ticked], hmacs, now) == whole
-    assert governing(items(always), [whole, ticked, since], hmacs, now) is None
-    assert governing(items(SN), [whole, ticked, since], hmacs, now) == whole
+    assert find_valid_answer(items(always), [whole, ticked], hmacs, now) == whole
+    assert find_valid_answer(items(always), [whole, ticked, since], hmacs, now) is None
+    assert find_valid_answer(items(SN), [whole, ticked, since], hmacs, now) == whole
     for last in (yes(other, silent.event_time, chosen=("title",)), yes(items(always), silent.event_time)):
-        assert left_out(standing([ticked, since, last])) == frozenset()
+        assert find_left_out(select_standing([ticked, since, last])) == frozenset()
 
 
 def test_a_yes_of_this_login_covers_no_less_than_it_showed(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
     """Within a login what is shown is what leaves, whatever is on file (docs/reference/design.md#4a-shown)."""
     own = yes()
-    assert question(ASKED, (), own, hmacs, now) is None
-    asked = question(items(SN), [yes(items(SN))], own, hmacs, now)
+    assert find_question(ASKED, (), own, hmacs, now) is None
+    asked = find_question(items(SN), [yes(items(SN))], own, hmacs, now)
     assert asked == Question("ask", items(SN), changed=True)
 
 
 def test_a_notice_is_no_consent_to_less(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
     """Nor a consent a notice: each is asked on its own basis."""
     told = replace(ASKED, legal_basis="contract")
-    assert question(replace(items(SN), legal_basis="contract"), [yes(told)], None, hmacs, now) is None
-    assert question(items(SN), [yes(told)], None, hmacs, now) is not None
+    assert find_question(replace(items(SN), legal_basis="contract"), [yes(told)], None, hmacs, now) is None
+    assert find_question(items(SN), [yes(told)], None, hmacs, now) is not None
 
 
 def test_an_answer_is_dated_after_what_it_follows(now: datetime, yes: Any) -> None:
     """A no on a machine whose clock is behind ends the yes that was given on another."""
     ahead = yes(at=now + timedelta(minutes=3))
-    assert dated_after([], now) == now
-    assert dated_after([yes(at=now - timedelta(days=1))], now) == now
-    assert dated_after([yes(), ahead], now) > ahead.event_time
+    assert compute_answer_time([], now) == now
+    assert compute_answer_time([yes(at=now - timedelta(days=1))], now) == now
+    assert compute_answer_time([yes(), ahead], now) > ahead.event_time

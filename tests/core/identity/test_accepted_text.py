@@ -11,9 +11,9 @@ from broker.core.identity.accepted_text import (
     BLANKS_AROUND,
     TOO_LONG,
     TextKind,
-    kind_of_attribute,
-    scoped_text_fault,
-    text_fault,
+    find_attribute_kind,
+    find_scoped_text_fault,
+    find_text_fault,
 )
 
 NAMES = [TextKind.PERSON_NAME, TextKind.PROSE]
@@ -76,7 +76,7 @@ INVISIBLE = {
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
 def test_what_nobody_sees_is_no_text(kind: TextKind, text: str) -> None:
     """Control, format, private and unassigned characters are refused in every kind, a person's name included."""
-    assert text_fault(text, kind) == BAD_CHARACTERS
+    assert find_text_fault(text, kind) == BAD_CHARACTERS
 
 
 @pytest.mark.attack(21)
@@ -84,7 +84,7 @@ def test_what_nobody_sees_is_no_text(kind: TextKind, text: str) -> None:
 @pytest.mark.parametrize("text", ["\u200d", "\u3164", "\u2800\u2800", "\u3164\u00a0\u200c\u3164"])
 def test_a_name_that_shows_nothing_is_no_name(kind: TextKind, text: str) -> None:
     """The page would show a person without a name, and a service somebody else in their place."""
-    assert text_fault(text, kind) == BAD_CHARACTERS
+    assert find_text_fault(text, kind) == BAD_CHARACTERS
 
 
 @pytest.mark.attack(21)
@@ -92,7 +92,7 @@ def test_a_name_that_shows_nothing_is_no_name(kind: TextKind, text: str) -> None
 @pytest.mark.parametrize("text", [*CHANGED.values(), *INVISIBLE.values()], ids=[*CHANGED, *INVISIBLE])
 def test_an_identifier_is_one_to_every_reader(kind: TextKind, text: str) -> None:
     """What NFKC changes is another identifier to a reader that normalises, and to a person the same."""
-    assert text_fault(text, kind) == BAD_CHARACTERS
+    assert find_text_fault(text, kind) == BAD_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_an_identifier_is_one_to_every_reader(kind: TextKind, text: str) -> None
 @pytest.mark.parametrize("kind", NAMES)
 def test_a_name_is_of_any_script(kind: TextKind, text: str) -> None:
     """With the joiners that Persian and Sinhala are written with, and the spaces of typesetting."""
-    assert text_fault(text, kind) is None
+    assert find_text_fault(text, kind) is None
 
 
 @pytest.mark.parametrize("kind", IDENTIFIERS)
@@ -124,21 +124,21 @@ def test_a_name_is_of_any_script(kind: TextKind, text: str) -> None:
 )
 def test_an_identifier_may_have_letters_of_any_script(kind: TextKind, text: str) -> None:
     """As long as they are plain ones."""
-    assert text_fault(text, kind) is None
+    assert find_text_fault(text, kind) is None
 
 
 @pytest.mark.parametrize("kind", TextKind)
 @pytest.mark.parametrize("text", [" asta", "asta ", "asta\n", "\tasta", "\u00a0asta", "asta\u3000", " "])
 def test_blanks_around_a_value_are_told_as_such(kind: TextKind, text: str) -> None:
     """They are what goes wrong most, and the institution can mend it."""
-    assert text_fault(text, kind) == BLANKS_AROUND
+    assert find_text_fault(text, kind) == BLANKS_AROUND
 
 
 @pytest.mark.parametrize(("kind", "longest"), LONGEST.items())
 def test_a_text_has_an_end(kind: TextKind, longest: int) -> None:
     """By its kind: nothing a person is called needs a page."""
-    assert text_fault("x" * longest, kind) is None
-    assert text_fault("x" * (longest + 1), kind) == TOO_LONG
+    assert find_text_fault("x" * longest, kind) is None
+    assert find_text_fault("x" * (longest + 1), kind) == TOO_LONG
     assert set(LONGEST) == set(TextKind)
 
 
@@ -161,20 +161,20 @@ def test_a_text_has_an_end(kind: TextKind, longest: int) -> None:
 )
 def test_both_parts_of_a_scoped_value_are_held_to_their_rule(value: str, fault: str | None) -> None:
     """Local part and scope each by its own; a value without an at sign is a scope."""
-    assert scoped_text_fault(value) == fault
+    assert find_scoped_text_fault(value) == fault
 
 
 def test_names_of_people_are_told_from_values() -> None:
     """Under whatever map: an attribute is known by our name for it, and what nobody lists is an identifier."""
-    assert {kind_of_attribute(name) for name in ("cn", "gn", "sn", "displayName")} == {TextKind.PERSON_NAME}
-    assert kind_of_attribute("organizationName") is TextKind.PROSE
-    assert kind_of_attribute("mail") is TextKind.MAIL_ADDRESS
-    assert kind_of_attribute("eduPersonEntitlement") is TextKind.VALUE
+    assert {find_attribute_kind(name) for name in ("cn", "gn", "sn", "displayName")} == {TextKind.PERSON_NAME}
+    assert find_attribute_kind("organizationName") is TextKind.PROSE
+    assert find_attribute_kind("mail") is TextKind.MAIL_ADDRESS
+    assert find_attribute_kind("eduPersonEntitlement") is TextKind.VALUE
 
 
 @given(st.text(max_size=20))
 def test_an_accepted_identifier_is_its_own_normal_form(text: str) -> None:
     """Whatever is written: it is printable, without blanks around it, and NFKC leaves it as it is."""
-    if text_fault(text, TextKind.NAME_ID) is None:
+    if find_text_fault(text, TextKind.NAME_ID) is None:
         assert text == unicodedata.normalize("NFKC", text).strip()
         assert not {unicodedata.category(each) for each in text} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core.identity.attribute_values import is_known, is_never_known, role
+from broker.core.identity.attribute_values import is_known, is_never_known, read_role
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_a_beginning_that_no_affiliation_has_is_known_beforehand(prefix: str, ne
 
 def test_the_word_of_an_affiliation_is_without_case_and_scope() -> None:
     """As eduPerson compares it."""
-    assert (role("Staff@AU.dk"), role("member")) == ("staff", "member")
+    assert (read_role("Staff@AU.dk"), read_role("member")) == ("staff", "member")

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.core.entities import Assurance
-from broker.core.identity.attribute_values import NSIS, class_fault, value_within
+from broker.core.identity.attribute_values import NSIS, find_class_fault, is_value_within
 
 REFEDS = "https://refeds.org/assurance"
 SAML = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
@@ -37,7 +37,7 @@ LOW, SUBSTANTIAL, HIGH = Assurance.LOW, Assurance.SUBSTANTIAL, Assurance.HIGH
 )
 def test_a_value_says_nothing_above_the_cap(value: str, cap: Assurance, within: bool) -> None:
     """What no table knows may be anything, so it is only an uncapped institution's to say."""
-    assert value_within(value, cap) is within
+    assert is_value_within(value, cap) is within
 
 
 @pytest.mark.attack(21)
@@ -66,7 +66,7 @@ def test_a_value_says_nothing_above_the_cap(value: str, cap: Assurance, within: 
 )
 def test_a_class_is_known_and_within_the_cap(authn_class: str, cap: Assurance, fault: str | None) -> None:
     """A class in no table is nobody's to pass on, whatever its length."""
-    assert class_fault(authn_class, cap, {}) == fault
+    assert find_class_fault(authn_class, cap, {}) == fault
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_a_configured_class_stands_for_what_it_meets(
     meets: dict[str, tuple[str, ...]], cap: Assurance, fault: str | None
 ) -> None:
     """The most of it: an administrator who calls a class as good as MFA has said how good it is."""
-    assert class_fault("urn:x:strong", cap, meets) == fault
+    assert find_class_fault("urn:x:strong", cap, meets) == fault

@@ -16,8 +16,8 @@ from broker.core.identity.canonical_attributes import (
     Attributes,
     MapRow,
     WireAttribute,
-    canonical,
-    wire,
+    find_outgoing_row,
+    read_attributes,
 )
 
 TODAY = date(2026, 11, 25)
@@ -49,7 +49,7 @@ Sent = Mapping[str, str | tuple[str, ...]]
 
 def read(institution: Institution = AU, /, **sent: str | tuple[str, ...]) -> AttributeReading:
     """Read attributes by their wire names, with - written as _."""
-    return canonical(wires(sent), MAP, institution, TODAY)
+    return read_attributes(wires(sent), MAP, institution, TODAY)
 
 
 def wires(sent: Sent) -> list[WireAttribute]:
@@ -102,7 +102,7 @@ def test_values_come_under_our_names() -> None:
 def test_a_faulty_value_is_withheld_with_its_reason(sent: Sent, withheld: tuple[str, str]) -> None:
     """The login goes on without it; the value itself is in neither the attributes nor the reasons."""
     capped = Institution("i", scopes=("au.dk",), may_assert=frozenset({"cpr"}), max_assurance=Assurance.SUBSTANTIAL)
-    reading = canonical(wires(sent), MAP, capped, TODAY)
+    reading = read_attributes(wires(sent), MAP, capped, TODAY)
     assert reading.withheld == (withheld,)
     assert dict(reading.attributes) == {}
 
@@ -132,7 +132,7 @@ def test_a_random_id_may_hold_the_shape_by_chance() -> None:
 )
 def test_the_number_and_its_kind_are_read(sent: Sent, kind: str, age: int | None) -> None:
     """The norEduPersonNIN is an alias; another country's number is passed over; the age comes from the number."""
-    reading = canonical(wires(sent), MAP, AU, TODAY)
+    reading = read_attributes(wires(sent), MAP, AU, TODAY)
     assert (reading.cpr, reading.age) == (kind, age)
     assert reading.attributes.one("cpr") in {"1403044004", "0101650000", "6703004768", "120180ABC1"}
 
@@ -226,8 +226,10 @@ def test_a_name_that_two_readers_see_differently_refuses(eppn: str, cause: str) 
 def test_an_affiliation_without_scope_is_held_to_the_words_too(name: str) -> None:
     """Whatever name an administrator's own map reads it by."""
     own = AttributeMap("own", (MapRow("role", name),))
-    assert dict(canonical([WireAttribute("role", ("student",))], own, AU, TODAY).attributes) == {name: ("student",)}
-    reading = canonical([WireAttribute("role", ("superuser",))], own, AU, TODAY)
+    assert dict(read_attributes([WireAttribute("role", ("student",))], own, AU, TODAY).attributes) == {
+        name: ("student",)
+    }
+    reading = read_attributes([WireAttribute("role", ("superuser",))], own, AU, TODAY)
     assert dict(reading.attributes) == {}
     assert reading.withheld == ((name, "bad_value"),)
 
@@ -238,7 +240,7 @@ def test_no_map_lets_an_institution_assert_another_scope(name: str) -> None:
     """The scope counts whatever the map says, and under a name of the site's own too."""
     own = AttributeMap("own", (MapRow("role", name),))
     sent = [WireAttribute("role", ("employee@au.dk", "employee@ku.dk", "employee@cs.au.dk"))]
-    reading = canonical(sent, own, AU, TODAY)
+    reading = read_attributes(sent, own, AU, TODAY)
     assert dict(reading.attributes) == {name: ("employee@au.dk", "employee@cs.au.dk")}
     assert reading.withheld == ((name, "scope_mismatch"),)
 
@@ -264,7 +266,7 @@ def test_nothing_personal_shows() -> None:
 def test_reading_never_invents_a_value(sent: dict[str, list[str]]) -> None:
     """Every value that comes out went in under the same name (the CPR perhaps behind its prefix), or all is refused."""
     try:
-        reading = canonical([WireAttribute(name, tuple(values)) for name, values in sent.items()], MAP, AU, TODAY)
+        reading = read_attributes([WireAttribute(name, tuple(values)) for name, values in sent.items()], MAP, AU, TODAY)
     except AttributesRefused:
         return
     for name, values in reading.attributes.items():
@@ -276,7 +278,7 @@ def test_reading_never_invents_a_value(sent: dict[str, list[str]]) -> None:
 @given(st.permutations([("sn", "Ravn"), ("mail", "a@b.dk"), ("eppn-oid", "a@au.dk"), ("schac", URN + "1403044004")]))
 def test_the_order_on_the_wire_is_irrelevant(sent: list[tuple[str, str]]) -> None:
     """An assertion lists attributes as it likes."""
-    reading = canonical([WireAttribute(name, (value,)) for name, value in sent], MAP, AU, TODAY)
+    reading = read_attributes([WireAttribute(name, (value,)) for name, value in sent], MAP, AU, TODAY)
     assert len(reading.attributes) == 4
     assert reading.cpr == "real"
 
@@ -286,12 +288,12 @@ def test_a_service_is_written_to_by_its_own_map() -> None:
     outgoing = AttributeMap(
         "library", (MapRow("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr"), MapRow("kd", "kaldemail_domain")), outgoing=True
     )
-    row = wire(outgoing, "cpr")
+    row = find_outgoing_row(outgoing, "cpr")
     assert row is not None
     assert (row.friendly_name, row.written("1403044004")) == ("schacPersonalUniqueID", URN + "1403044004")
     assert row.name_format.endswith(":uri")
     assert [each.name_format[-5:] for each in outgoing.rows[1:]] == ["basic"]
-    assert wire(outgoing, "sn") is None
+    assert find_outgoing_row(outgoing, "sn") is None
     assert (MAP.outgoing, MAP.complete) == (False, False)
 
 

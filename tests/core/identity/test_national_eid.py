@@ -14,7 +14,7 @@ from broker.core.identity.canonical_attributes import (
     AttributeReading,
     MapRow,
     WireAttribute,
-    canonical,
+    read_attributes,
     without_unusable_cpr,
 )
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
@@ -33,7 +33,7 @@ URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 def read(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upstream = NEMLOGIN) -> AttributeReading:
     """Read an assertion of NemLog-in's as the broker does."""
     wires = [WireAttribute(name, (value,)) for name, value in values.items()]
-    plain = canonical(wires, MAPS["oiosaml3"], upstream.institutions[0], TODAY)
+    plain = read_attributes(wires, MAPS["oiosaml3"], upstream.institutions[0], TODAY)
     checked = check_eid_assertion(plain, wires, name_id, upstream)
     return with_eid_attributes(without_unusable_cpr(checked, upstream.institutions[0]), TODAY)
 
@@ -42,7 +42,9 @@ def several(values: Mapping[str, tuple[str, ...]], upstream: Upstream = NEMLOGIN
     """Read an assertion of which some attributes have several values, or none."""
     wires = [WireAttribute(name, (value,)) for name, value in said(loa=None).items()]
     wires += [WireAttribute(name, found) for name, found in values.items()]
-    return check_eid_assertion(canonical(wires, MAPS[upstream.attribute_map], EID, TODAY), wires, PERSON, upstream)
+    return check_eid_assertion(
+        read_attributes(wires, MAPS[upstream.attribute_map], EID, TODAY), wires, PERSON, upstream
+    )
 
 
 def cause(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upstream = NEMLOGIN) -> str:
@@ -116,21 +118,19 @@ def test_a_level_that_is_none_is_refused(loa: str | None) -> None:
 @pytest.mark.parametrize("loa", [("High", "Low"), ("High", "Sure"), ("Sure",), ("",), ()])
 def test_no_older_level_takes_the_place_of_one_that_came(loa: tuple[str, ...]) -> None:
     """Two, a misspelt and an empty one are none; what they were meant to be may have been lower."""
-    old_too = replace(NEMLOGIN, assurance_level=True)
-    for values, upstream in (({}, NEMLOGIN), ({OLD: ("4",)}, old_too)):
+    for values in ({}, {OLD: ("4",)}):
         with pytest.raises(AttributesRefused, match="level_missing"):
-            several({f"{NSIS}loa": loa, **values}, upstream)
+            several({f"{NSIS}loa": loa, **values}, NEMLOGIN)
 
 
-@pytest.mark.parametrize("loa", [{f"{NSIS}loa": ("High",)}, {OLD: ("4",)}], ids=["level", "older level"])
 @pytest.mark.parametrize("part", ["ial", "aal"])
 @pytest.mark.parametrize("came", [("High", "Low"), ("Sustantial",), ("high",), ("4",), ("",), ()])
-def test_a_part_that_is_no_level_is_refused(loa: dict[str, tuple[str, ...]], part: str, came: tuple[str, ...]) -> None:
+def test_a_part_that_is_no_level_is_refused(part: str, came: tuple[str, ...]) -> None:
     """Which of two would count, and what was meant, is anybody's guess; absent is something else."""
-    old_too = replace(NEMLOGIN, assurance_level=True)
-    assert several(loa, old_too).assurance is Assurance.HIGH
+    loa = {f"{NSIS}loa": ("High",)}
+    assert several(loa, NEMLOGIN).assurance is Assurance.HIGH
     with pytest.raises(AttributesRefused, match="level_missing"):
-        several({**loa, f"{NSIS}{part}": came}, old_too)
+        several({**loa, f"{NSIS}{part}": came}, NEMLOGIN)
 
 
 def test_parts_are_read_by_whatever_name_the_map_has() -> None:
@@ -140,10 +140,10 @@ def test_parts_are_read_by_whatever_name_the_map_has() -> None:
     plain = [WireAttribute(name, (value,)) for name, value in said(loa="High").items()]
     for value, level in (("High", Assurance.HIGH), ("Substantial", Assurance.SUBSTANTIAL)):
         wires = [*plain, WireAttribute("urn:x:ial", (value,))]
-        assert check_eid_assertion(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN).assurance is level
+        assert check_eid_assertion(read_attributes(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN).assurance is level
     wires = [*plain, WireAttribute("urn:x:ial", ("High", "Substantial"))]
     with pytest.raises(AttributesRefused, match="level_missing"):
-        check_eid_assertion(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN)
+        check_eid_assertion(read_attributes(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN)
 
 
 @pytest.mark.parametrize("part", ["ial", "aal"])
@@ -153,34 +153,17 @@ def test_the_weakest_part_counts(part: str) -> None:
     assert read(said(loa="High", **{f"{NSIS}{part}": "Substantial"})).attributes.one(part) == "Substantial"
 
 
-@pytest.mark.parametrize(
-    ("old", "allowed", "came"),
-    [
-        ("3", True, Assurance.SUBSTANTIAL),
-        ("4", True, Assurance.HIGH),
-        ("2", True, "level_too_low"),
-        ("3", False, "level_missing"),
-        (None, True, "level_missing"),
-        ("much", True, "level_missing"),
-    ],
-)
-def test_the_older_scale_counts_where_it_is_configured(old: str | None, allowed: bool, came: Assurance | str) -> None:
-    """AssuranceLevel in place of a level needs an explicit setting, and never overrules one."""
-    upstream = replace(NEMLOGIN, assurance_level=allowed)
-    values = said(loa=None) if old is None else said(loa=None, **{OLD: old})
-    if isinstance(came, str):
-        assert cause(values, upstream=upstream) == came
-    else:
-        assert read(values, upstream=upstream).assurance is came
-    assert cause(said(loa="Low", **{OLD: "4"}), upstream=upstream) == "level_too_low"
+@pytest.mark.parametrize("old", ["2", "3", "4", "much"])
+def test_the_older_scale_does_not_count(old: str) -> None:
+    """AssuranceLevel takes the place of no level, and overrules none."""
+    assert cause(said(loa=None, **{OLD: old})) == "level_missing"
+    assert cause(said(loa="Low", **{OLD: "4"})) == "level_too_low"
 
 
 def test_an_institutions_cap_holds_here_too() -> None:
     """What is configured as good for Low is Low whatever it says."""
     capped = replace(NEMLOGIN, institutions=(replace(EID, max_assurance=Assurance.LOW),))
     assert cause(said(loa="High"), upstream=capped) == "level_too_low"
-    old = replace(capped, assurance_level=True)
-    assert cause(said(loa=None, **{OLD: "4"}), upstream=old) == "level_too_low"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +216,7 @@ def test_a_company_is_refused_under_the_names_of_other_profiles(name: str, value
 def test_a_cpr_uuid_takes_the_leave_of_a_cpr_number() -> None:
     """It leads to a borrower as the number does: who may not assert the one may not assert the other."""
     wires = [WireAttribute(name, (value,)) for name, value in said().items()]
-    reading = canonical(wires, MAPS["oiosaml3"], replace(EID, may_assert=frozenset()), TODAY)
+    reading = read_attributes(wires, MAPS["oiosaml3"], replace(EID, may_assert=frozenset()), TODAY)
     assert {"cpr", "cprUuid"}.isdisjoint(reading.attributes)
     assert {("cpr", "may_not_assert"), ("cprUuid", "may_not_assert")} <= set(reading.withheld)
 
@@ -245,7 +228,7 @@ def test_only_the_national_eid_s_cpr_uuid_is_believed(*, national: bool, withhel
     Source: docs/reference/design.md#find-by-cpr.
     """
     wires = [WireAttribute(name, (value,)) for name, value in said().items()]
-    reading = canonical(wires, MAPS["oiosaml3"], replace(EID, national_eid=national), TODAY)
+    reading = read_attributes(wires, MAPS["oiosaml3"], replace(EID, national_eid=national), TODAY)
     assert reading.attributes.one("cpr")
     assert (("cprUuid", "may_not_assert") in reading.withheld) is withheld
     assert (reading.attributes.one("cprUuid") is None) is withheld
@@ -256,7 +239,7 @@ def test_two_cpr_uuids_are_nobody() -> None:
     wires = [WireAttribute(name, (value,)) for name, value in said().items()]
     wires.append(WireAttribute(f"{CORE}eid/cprUuid", ("00000000-0000-4000-8000-000000000000",)))
     with pytest.raises(AttributesRefused, match="several_values: cprUuid"):
-        canonical(wires, MAPS["oiosaml3"], EID, TODAY)
+        read_attributes(wires, MAPS["oiosaml3"], EID, TODAY)
 
 
 @pytest.mark.parametrize("written", ["3011681300", URN + "3011681300", URN.upper() + "3011681300"])
@@ -327,7 +310,7 @@ def old(**changes: str) -> AttributeReading:
         **changes,
     }
     wires = [WireAttribute(name, (value,)) for name, value in sent.items()]
-    return with_eid_attributes(canonical(wires, MAPS["oiosaml2"], EID, TODAY), TODAY)
+    return with_eid_attributes(read_attributes(wires, MAPS["oiosaml2"], EID, TODAY), TODAY)
 
 
 def test_the_older_names_come_to_the_same() -> None:

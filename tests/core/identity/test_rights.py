@@ -2,14 +2,7 @@
 
 import pytest
 
-from broker.core.identity.rights import (
-    NEEDS_FRESH_LOGIN,
-    Ground,
-    Right,
-    find_ground_without_cpr,
-    has_right,
-    has_usable_cpr,
-)
+from broker.core.identity.rights import Ground, Right, find_ground_without_cpr, has_right, has_usable_cpr
 
 EVERYTHING = frozenset(Right)
 BORROWER = frozenset({Right.USE_BORROWER, Right.WITHDRAW_CONSENT})
@@ -30,11 +23,6 @@ def test_the_table_of_rights(ground: Ground, rights: frozenset[Right]) -> None:
     """It is the table of section 5 of the design, by proof of identity."""
     assert {right for right in Right if has_right(ground, right)} == rights
     assert has_usable_cpr(ground) is has_right(ground, Right.LOWER_CATEGORY)
-
-
-def test_rights_over_stored_data_and_pins_need_a_fresh_login() -> None:
-    """An unattended browser gives them to nobody."""
-    assert {Right.CHOOSE_PIN, Right.MANAGE_STORED_DATA, Right.WITHDRAW_CONSENT} == NEEDS_FRESH_LOGIN
 
 
 @pytest.mark.parametrize(

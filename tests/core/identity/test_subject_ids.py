@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from broker.core.entities import Service, Text
-from broker.core.identity.person_id import PAIRWISE, SUBJECT, minted, withheld_because
+from broker.core.identity.person_id import PAIRWISE, SUBJECT, compute_service_ids, find_withholding_reason
 from broker.core.lookup_hmacs import LookupHmacs
 
 KEY = LookupHmacs("k1", b"k" * 32)
@@ -31,8 +31,8 @@ def test_metadata_takes_away_what_it_does_not_want(
 ) -> None:
     """A service that takes either gets the one by which services cannot compare, where the policy lists both."""
     service = replace(LOANS, subject_id_req=wanted)
-    assert withheld_because(SUBJECT, service, listed) == subject
-    assert withheld_because(PAIRWISE, service, listed) == pairwise
+    assert find_withholding_reason(SUBJECT, service, listed) == subject
+    assert find_withholding_reason(PAIRWISE, service, listed) == pairwise
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -40,26 +40,26 @@ def test_metadata_takes_away_what_it_does_not_want(
 def test_without_a_scope_there_is_none(name: str, wanted: str | None) -> None:
     """An identifier without the library's scope would be nobody's: none is made, and the page says why."""
     service = replace(LOANS, scope=None, subject_id_req=wanted)
-    assert withheld_because(name, service, BOTH) == "no_scope"
-    assert minted(KEY, "p1", service) == {}
+    assert find_withholding_reason(name, service, BOTH) == "no_scope"
+    assert compute_service_ids(KEY, "p1", service) == {}
 
 
 def test_only_the_subject_id_is_the_same_everywhere() -> None:
     """Two services can tell by it that they have the same person, and by the pairwise-id they cannot."""
-    here, there = minted(KEY, "p1", LOANS), minted(KEY, "p1", OTHER)
+    here, there = compute_service_ids(KEY, "p1", LOANS), compute_service_ids(KEY, "p1", OTHER)
     assert set(here) == set(BOTH)
     assert here[SUBJECT] == there[SUBJECT]
     assert here[PAIRWISE] != there[PAIRWISE]
     assert here[SUBJECT] != here[PAIRWISE]
-    assert minted(KEY, "p1", replace(LOANS, name="renamed")) == here
+    assert compute_service_ids(KEY, "p1", replace(LOANS, name="renamed")) == here
 
 
 @pytest.mark.parametrize("name", BOTH)
 def test_an_identifier_is_one_persons_under_our_scope(name: str) -> None:
     """Another person's, or another key's, is another; small letters and digits, and the key's id is not in it."""
-    made = minted(KEY, "p1", LOANS)[name]
-    assert made != minted(KEY, "p2", LOANS)[name]
-    assert made != minted(LookupHmacs("k1", b"j" * 32), "p1", LOANS)[name]
+    made = compute_service_ids(KEY, "p1", LOANS)[name]
+    assert made != compute_service_ids(KEY, "p2", LOANS)[name]
+    assert made != compute_service_ids(LookupHmacs("k1", b"j" * 32), "p1", LOANS)[name]
     digits, at, scope = made.partition("@")
     assert (at, scope) == ("@", "library.example")
     assert len(digits) == 64

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from broker.core.entities import Assurance, Institution
-from broker.core.identity.mailbox_proofs import Proved, asserted_address, proved_address
+from broker.core.identity.mailbox_proofs import Proved, find_asserted_address, find_proved_address
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 AU = Institution("https://idp.au.example", scopes=("au.dk",))
@@ -32,7 +32,7 @@ AU = Institution("https://idp.au.example", scopes=("au.dk",))
 )
 def test_an_institution_vouches_for_its_own_domains(mail: tuple[str, ...], address: str | None) -> None:
     """Exactly or below a scope of its own; of several the first by letter; none that holds a number."""
-    assert asserted_address(mail, Assurance.LOW, AU) == address
+    assert find_asserted_address(mail, Assurance.LOW, AU) == address
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_address_that_somebody_typed_is_nobodys(
     institution: Institution | None, assurance: Assurance | None
 ) -> None:
     """Who makes their own account, or writes an address at the national eID, may write anybody's."""
-    assert asserted_address(["asta@au.dk"], assurance, institution) is None
+    assert find_asserted_address(["asta@au.dk"], assurance, institution) is None
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_an_address_that_somebody_typed_is_nobodys(
 def test_an_address_below_is_its_own_institutions(mail: str, scopes: tuple[str, ...], address: str | None) -> None:
     """A university names nobody of an institution whose domain lies below its own."""
     library = Institution("https://idp.lib.au.example", scopes=scopes)
-    assert asserted_address([mail], Assurance.LOW, AU, (AU, library)) == address
-    alone = asserted_address([mail], Assurance.LOW, AU, (AU,))
+    assert find_asserted_address([mail], Assurance.LOW, AU, (AU, library)) == address
+    alone = find_asserted_address([mail], Assurance.LOW, AU, (AU,))
     assert alone == mail
 
 
@@ -90,4 +90,4 @@ def proof(name: str, address: str, lasts: timedelta = timedelta(days=1)) -> Prov
 )
 def test_a_proof_that_holds_is_one_persons(proofs: tuple[Proved, ...], address: str | None) -> None:
     """The proof of an address to write to is not: a family may share it, and each prove that they read it."""
-    assert proved_address(proofs, NOW) == address
+    assert find_proved_address(proofs, NOW) == address

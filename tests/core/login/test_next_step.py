@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.matching import AddressAnswer, AddressQuestion
-from broker.core.consent.consent import REMEMBERED_FOR, Question, ReceiptEvent, receipt
+from broker.core.consent.consent import REMEMBERED_FOR, Question, ReceiptEvent, make_receipt
 from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import (
@@ -68,7 +68,7 @@ def agreed(arrived: Transaction, service: Service, hmacs: LookupHmacs, now: date
     def make(decision: Decision, *, yes: bool = True) -> Transaction:
         shown = disclose(decision, service, arrived.request.acs, GIVER)
         asks = decision.release is not None and decision.release.legal_basis == "consent"
-        made = receipt(
+        made = make_receipt(
             "r",
             Question("ask" if asks else "inform", shown),
             yes,
@@ -455,7 +455,7 @@ def test_what_was_ticked_for_good_leaves_at_the_next_login_too(
     decision = replace(plain, released=optional)
     asked = Question("ask", disclose(decision, service, arrived.request.acs, GIVER))
     answers = [
-        receipt(
+        make_receipt(
             f"r{at}", asked, answer, remembered_for=REMEMBERED_FOR, chosen=chosen, person="p", language="da",
             hmacs=hmacs,
             now=now - timedelta(days=at),

@@ -119,7 +119,7 @@ def test_a_register_that_is_asked_where_a_borrower_is_only_needed_is_reported(tm
     rule = "  register: set_if_empty\n"
     needed = GUEST.replace("    make: []", "    need: []")
     rows = compared(tmp_path, {"guest.yaml": needed.replace(rule, "")}, {"guest.yaml": needed})
-    assert rows == ["WIDER my-loans guest: + register: address set_if_empty (guest.yaml:16)"]
+    assert rows == ["WIDER my-loans guest: + register: address (guest.yaml:16)"]
 
 
 def random_edits(number: int) -> Iterator[tuple[PolicySet, PolicySet]]:

@@ -110,12 +110,14 @@ SEEDS = [
     below_release("employee.yaml", entry("eid-only", "sn"), f"employee.yaml:24: {UNREACHED}"),
     below_release("student.yaml", entry("eid-only", "sn"), f"student.yaml:24: {UNREACHED}"),
     below_release(
-        "student.yaml", entry("unkeyed", "sn", "specVersion"), "24: specVersion leaves for nobody: not_sent; e.g. wayf"
+        "student.yaml",
+        entry("unkeyed", "sn", "specVersion"),
+        "24: specVersion leaves for nobody: not_sent; e.g. --upstream wayf",
     ),
     below_release(
         "student.yaml",
         entry("uncontrolled", "assuranceLevel"),
-        "24: assuranceLevel leaves for nobody: not_sent; e.g. wayf",
+        "24: assuranceLevel leaves for nobody: not_sent; e.g. --upstream wayf",
     ),
     Seed(
         "student.yaml",
@@ -128,7 +130,7 @@ SEEDS = [
         "employee.yaml",
         "eduPersonScopedAffiliation: [employee@*, staff@*, faculty@*]",
         "",
-        "eduPersonScopedAffiliation leaves for nobody: value_not_allowed; e.g. wayf au.dk",
+        "eduPersonScopedAffiliation leaves for nobody: value_not_allowed; e.g. --upstream wayf",
         "eduPersonScopedAffiliation: staff@ku.dk",
     ),
     below_release(
@@ -149,7 +151,7 @@ SEEDS = [
         "student.yaml",
         "require: {cpr: real, assurance: low}",
         "",
-        f"student.yaml:24: {CPR_LATE}wayf",
+        f"student.yaml:24: {CPR_LATE}--upstream wayf",
         "require: {assurance: low}",
     ),
     Seed("employee.yaml", "require: {cpr: real, assurance: low}", "", CPR_LATE, "require: {assurance: low}"),

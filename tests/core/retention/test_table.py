@@ -9,13 +9,12 @@ from typing import Final, get_args
 import pytest
 
 from broker.core.ports import RecordKind
-from broker.core.retention.rows import spelled
-from broker.core.retention.table import LIMIT, RECEIPT, TABLE
+from broker.core.retention import LIMIT, RECEIPT, TABLE, spelled
 from tests.plugins import privacy_table
 from tests.plugins.code_load import ROOT, parsed
 
 NOW: Final = datetime(2031, 1, 1, tzinfo=UTC)
-ROWS: Final = "broker.core.retention.table"
+ROWS: Final = "broker.core.retention"
 # Which argument is the end: of a function by its name, of a call that stores a fact by the number of its arguments.
 ENDS: Final = {"Content": 1, "Kept": 2, "count": 2, "claim_ownership": 3, "Transaction": 3, "Proved": 3}
 STORING: Final = frozenset({"add", "put"})

@@ -16,7 +16,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from broker.core.borrowers.wanted_borrower import months_after
+from broker.core.borrowers.wanted_borrower import add_months
 from broker.demo.koha import patrons
 from broker.demo.koha.administration import AttributeType
 from broker.demo.koha.simulated_koha import Simulation
@@ -81,7 +81,7 @@ def test_a_patron_is_made(ask: Ask) -> None:
     made = answer.get_json()
     assert (answer.status_code, answer.headers["Location"]) == (201, "api/v1/patrons/1")
     assert (made["patron_id"], made["extended_attributes"], made["userid"]) == (1, None, "ase.prøvesen")
-    expiry = months_after(datetime.now(UTC).date(), 12).isoformat()
+    expiry = add_months(datetime.now(UTC).date(), 12).isoformat()
     assert re.fullmatch(expiry + r"T\d\d:\d\d:\d\d", made["expiry_date"])
     read = ask("GET", "/patrons/1").get_json()
     assert (read["expiry_date"], read["extended_attributes"]) == (expiry, None)
@@ -146,7 +146,7 @@ def _together(ask: Ask, bodies: Sequence[Mapping[str, object]]) -> list[int]:
 
 def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     """1.2: two who look before either inserts both pass, so one CPR has two patrons; the fourth meeting deadlocks."""
-    koha.faults.set({"race_window": 0.2})
+    koha.faults.race_window = 0.2
     both_have_looked = Barrier(2)
     windows: set[float] = set()
     outcomes = []
@@ -169,7 +169,7 @@ def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation, monkeypatch
 
 def test_the_database_keeps_user_name_and_card_number_unique(ask: Ask, koha: Simulation) -> None:
     """1.2: with cardnumber = userid = CPR exactly one of many gets 201."""
-    koha.faults.set({"race_window": 0.05})
+    koha.faults.race_window = 0.05
     statuses = _together(ask, [{"cardnumber": CPR, "userid": CPR}] * 8)
     assert statuses.count(201) == 1
     assert set(statuses) - {201} <= {400, 409}

@@ -1,4 +1,4 @@
-"""The library system of a demo, whichever it is."""
+"""The library system of a demo."""
 
 import pytest
 
@@ -10,10 +10,9 @@ from broker.demo.run import demo_library
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("system", demo_library.SYSTEMS)
-def test_every_system_has_the_borrowers_of_the_personas_and_lends_to_them(system: str) -> None:
-    """Registered borrowers, their loans and PINs are the same in each system; a machine proves and lends."""
-    library = demo_library.simulated(system, PERSONAS)
+def test_the_koha_has_the_borrowers_of_the_personas_and_lends_to_them() -> None:
+    """Borrowers, loans and PINs are those of the personas; a machine proves and lends."""
+    library = demo_library.simulate_koha(PERSONAS)
     vera = persona("vera")
     ((login, password),) = TERMINALS.items()
     with library.serve_machines(0) as port:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,8 +9,6 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault
@@ -21,8 +18,7 @@ from broker.files import attribute_maps
 from broker.files.policies import last_good, live_policies
 from broker.files.policies.examples import Result
 from broker.files.policies.live_policies import LivePolicies, NameableInPolicies, load_or_last_good, run_examples
-from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
-from tests.plugins.drawn import drawn
+from broker.files.policies.policy_folder import PolicyFolder
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "policies"
@@ -118,11 +114,6 @@ def configured(*names: str, **changes: object) -> NameableInPolicies:
     return NameableInPolicies(services, MAPS.attributes, services, MAPS.maps)
 
 
-def test_the_shipped_policies_fit_the_services_of_a_library() -> None:
-    """Nothing clashes on the wire and nothing is withheld."""
-    assert live_policies.load(FOLDER, NOW, configured(*SERVICES)).warnings == ()
-
-
 @pytest.mark.parametrize(
     ("changes", "warning"),
     [
@@ -136,12 +127,6 @@ def test_a_cpr_that_would_be_withheld_is_a_warning(changes: dict[str, object], w
     assert [each.what for each in warned] == [warning] * 4
 
 
-def test_an_entry_for_a_service_not_configured_is_a_warning() -> None:
-    """A library that has no MyPrint keeps the shipped files."""
-    warned = live_policies.load(FOLDER, NOW, configured("my-loans", "e-resources")).warnings
-    assert [each.what for each in warned] == ["no service 'myprint' is configured"] * 4
-
-
 UPSTREAMS = ("wayf", "nemid", "library")
 
 
@@ -153,14 +138,6 @@ def test_an_upstream_that_is_misspelt_is_a_fault_with_what_was_meant(edit: Edit)
         live_policies.load(folder, NOW, names)
     (fault,) = (str(each) for each in found.value.faults if "wafy" in each.what)
     assert fault == "policies/student.yaml:10: unknown upstream 'wafy' (did you mean 'wayf'?)"
-
-
-def test_an_upstream_that_is_not_configured_is_a_warning() -> None:
-    """A library without the national eID keeps the shipped files; with all of them nothing is said."""
-    names = replace(configured(*SERVICES), upstreams=("wayf", "library"))
-    warned = live_policies.load(FOLDER, NOW, names).warnings
-    assert {each.what for each in warned} == {"no upstream 'nemid' is configured"}
-    assert live_policies.load(FOLDER, NOW, replace(names, upstreams=UPSTREAMS)).warnings == ()
 
 
 def test_an_attribute_without_a_wire_name_is_refused() -> None:
@@ -354,84 +331,8 @@ def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: 
     assert live.refresh(NOW + timedelta(seconds=8)) is second
 
 
-def test_a_reload_reads_what_has_changed_and_no_other_file(folder: Path, edit: Edit) -> None:
-    """The policies of the other files are the very same objects, a thousand of which need not be made again."""
-    live = LivePolicies.load(folder, NameableInPolicies(), NOW)
-    before = {each.file: each for each in live.current.policies}
-    edit("precedence: 20", "precedence: 25")
-    after = {each.file: each for each in live.refresh(NOW + timedelta(seconds=2)).policies}
-    assert {name for name, policy in after.items() if policy is not before[name]} == {"student.yaml"}
-
-
 SHIPPED = {path.name: path.read_text() for path in FOLDER.glob("*.yaml")}
 STUDENT = SHIPPED["student.yaml"]
-# What administrators do to the files of a folder: a name, and its new text; None takes it away.
-DONE = {
-    "another precedence": ("student.yaml", STUDENT.replace("precedence: 20", "precedence: 25")),
-    "a typo": ("student.yaml", STUDENT.replace("precedence: 20", "precedence: high")),
-    "a number": ("student.yaml", f"{STUDENT}# 010199-0000\n"),
-    "a question": ("student.yaml", STUDENT.replace("2027-06-30", "FILL IN: the day")),
-    "an example that fails": ("student.yaml", STUDENT.replace("reason: cpr_required", "reason: too_young")),
-    "a file taken away": ("student.yaml", None),
-    "a file under another name": ("learner.yaml", STUDENT),
-    "the other name taken away": ("learner.yaml", None),
-    "as it was": ("student.yaml", STUDENT),
-    "another file": ("employee.yaml", SHIPPED["employee.yaml"].replace("2027-06-30", "2028-06-30")),
-}
-
-
-@given(st.lists(st.sampled_from(sorted(DONE)), min_size=1, max_size=8))
-@settings(max_examples=drawn(25), deadline=None)
-def test_a_reload_says_what_a_first_load_says(edits: list[str]) -> None:
-    """Whatever was read before, and in whatever order: the same policies, faults and warnings."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(shutil.copytree(FOLDER, Path(temporary) / "policies"))
-        live = LivePolicies.load(folder, NameableInPolicies(), NOW)
-        for at, edit in enumerate(edits, 1):
-            name, text = DONE[edit]
-            (folder / name).unlink(missing_ok=True)
-            if text is not None:
-                (folder / name).write_text(text)
-                os.utime(folder / name, (at, at))
-            before = live.current
-            now = live.refresh(NOW + timedelta(seconds=at))
-            assert (now, live.stale) == loaded_first(folder, before)
-
-
-def loaded_first(folder: Path, before: PolicySet) -> tuple[PolicySet, tuple[Fault, ...]]:
-    """Give what a broker that has read nothing yet makes of a folder, upon the set in force, and the faults."""
-    try:
-        found = PolicyFolder(folder).files()
-        return live_policies.load_found(found, NOW, NameableInPolicies(), before.policies), ()
-    except ConfigurationFaults as refused:
-        return before, refused.faults
-
-
-def test_every_change_of_the_set_in_force_is_told(folder: Path, edit: Edit, tmp_path: Path) -> None:
-    """Good after good, and an edit while nothing ran; not a bad one, nor a file that is written as it was."""
-    told: list[tuple[str, str]] = []
-    state = tmp_path / "state"
-
-    def started() -> LivePolicies:
-        return LivePolicies.load(
-            folder, NameableInPolicies(), NOW, state=state, changed=lambda *digests: told.append(digests)
-        )
-
-    live = started()
-    first = live.current.digest
-    assert told == []
-    edit("precedence: 20", "precedence: 25")
-    second = live.refresh(NOW + timedelta(seconds=2)).digest
-    edit("precedence: 25", "precedence: high")
-    live.refresh(NOW + timedelta(seconds=4))
-    edit("precedence: high", "precedence: 25")
-    live.refresh(NOW + timedelta(seconds=6))
-    assert told == [(first, second)]
-    edit("precedence: 25", "precedence: 26")
-    third = started().current.digest
-    assert told == [(first, second), (second, third)]
-    started()
-    assert len(told) == 2
 
 
 def test_an_edit_of_the_site_rules_alone_is_seen(folder: Path, tmp_path: Path) -> None:
@@ -451,49 +352,7 @@ def test_an_edit_of_the_site_rules_alone_is_seen(folder: Path, tmp_path: Path) -
     assert len(told) == 2
 
 
-def test_a_load_that_ends_as_nobody_foresaw_is_tried_again(
-    folder: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is raised each time, for the log; the set in force decides until a load comes to its end."""
-    live = LivePolicies.load(folder, NameableInPolicies(), NOW)
-    first = live.current
-    edit("precedence: 20", "precedence: 25")
-
-    def fail(_: PolicyFolder) -> FoundFiles:
-        msg = "something that nobody foresaw"
-        raise RuntimeError(msg)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(PolicyFolder, "files", fail)
-        for seconds in (0, 10):
-            with pytest.raises(RuntimeError, match="nobody foresaw"):
-                live.refresh(NOW + timedelta(seconds=seconds))
-            assert live.refresh(NOW + timedelta(seconds=seconds + 9)) is first
-    assert live.refresh(NOW + timedelta(seconds=20)).policies[2].precedence == 25
-
-
 Records = list[tuple[str | None, str]]
-
-
-def test_a_load_of_another_set_is_recorded_once_on_a_machine(folder: Path, edit: Edit, tmp_path: Path) -> None:
-    """By the worker that is first; a bad edit, a restart and the same set again are no other set."""
-    records: Records = []
-
-    def start() -> LivePolicies:
-        state = tmp_path / "state"
-        return LivePolicies.load(
-            folder, NameableInPolicies(), NOW, state=state, record=lambda *digests: records.append(digests)
-        )
-
-    workers = [start(), start()]
-    first = workers[0].current.digest
-    edit("precedence: 20", "precedence: 21")
-    (second,) = {worker.refresh(NOW).digest for worker in workers}
-    edit("precedence: 21", "precedense: 21")
-    assert [worker.refresh(NOW).digest for worker in (*workers, start())] == [second] * 3
-    edit("precedense: 21", "precedence: 20")
-    assert {worker.refresh(NOW).digest for worker in workers} == {first}
-    assert records == [(None, first), (first, second), (second, first)]
 
 
 def test_a_set_that_cannot_be_recorded_does_not_decide(folder: Path, edit: Edit, tmp_path: Path) -> None:
@@ -522,16 +381,6 @@ def test_a_set_that_cannot_be_recorded_does_not_decide(folder: Path, edit: Edit,
     assert live.refresh(NOW + timedelta(seconds=9)).digest == first
     second = live.refresh(NOW + timedelta(seconds=10)).digest
     assert records == [(None, first), (first, second)]
-
-
-def test_a_set_is_recorded_where_the_disk_keeps_nothing(folder: Path, tmp_path: Path) -> None:
-    """Then nothing tells the workers of a machine what another one has recorded."""
-    records: Records = []
-    (tmp_path / "state").write_text("not a folder")
-    live = LivePolicies.load(
-        folder, NameableInPolicies(), NOW, state=tmp_path / "state", record=lambda *digests: records.append(digests)
-    )
-    assert records == [(None, live.current.digest)]
 
 
 def test_a_renamed_link_shows_no_half_set(tmp_path: Path) -> None:
@@ -584,32 +433,6 @@ def test_a_start_without_valid_files_takes_the_last_good_ones(folder: Path, edit
     edit("precedence: high", "precedence: 21")
     assert live.refresh(NOW + timedelta(seconds=2)).policies[2].precedence == 21
     assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].policies[2].precedence == 21
-
-
-def test_an_example_with_a_day_is_tried_as_on_that_day(folder: Path, edit: Edit) -> None:
-    """Before and after a domain ends, whatever day it is now; one that does not hold is named, with the condition."""
-    domains = "domains: [auh.rm.dk, aarhus.rm.dk, skejby.rm.dk, "
-    edit(f"{domains}ps.rm.dk]", f"{domains}{{name: ps.rm.dk, until: 2026-12-31}}]", "hospital.yaml")
-    edit("nurse@ps.rm.dk", "nurse@auh.rm.dk", "hospital.yaml")
-    path = folder / "hospital.yaml"
-    person = "upstream: nemid, assurance: substantial, cpr: real, age: 38, proof: {kaldemail: nurse@ps.rm.dk}"
-    undated = path.read_text()
-
-    def on(day: str, affiliation: str) -> str:
-        return (
-            f"  - name: on {day}\n    login: {{{person}, day: {day}}}\n    service: my-loans\n"
-            f"    expect: {{effect: permit, affiliation: {affiliation}}}\n"
-        )
-
-    path.write_text(undated + on("2026-12-31", "hospital") + on("2027-01-01", "private"))
-    for now in (NOW, NOW + timedelta(days=400)):
-        loaded = live_policies.load(folder, now, NAMES)
-        found = [each.example.name for each in run_examples(loaded, None, now) if each.example.day]
-        assert found == ["on 2026-12-31", "on 2027-01-01"]
-    path.write_text(undated + on("2027-01-01", "hospital"))
-    (fault,) = faults(folder)
-    assert "example 'on 2027-01-01': affiliation is private, expected hospital" in fault
-    assert "kaldemail_domain" in fault
 
 
 def test_a_day_that_passes_ends_no_login(folder: Path, edit: Edit, tmp_path: Path) -> None:
@@ -678,39 +501,3 @@ def test_a_crash_while_promoting_leaves_the_old_set(
     load_or_last_good(folder, state, NOW)
     last_good.promote(state, {"student.yaml": b"x: 1\n"}, lambda *_: None)
     assert sorted(path.name for path in (state / "last-good").iterdir()) == sorted([_snapshot(state).name, "current"])
-
-
-def test_a_disk_that_keeps_nothing_is_a_warning(folder: Path, tmp_path: Path) -> None:
-    """The files themselves are good."""
-    (tmp_path / "state").write_text("not a folder")
-    loaded, why = load_or_last_good(folder, tmp_path / "state", NOW)
-    assert why == ()
-    assert "cannot be kept" in loaded.warnings[0].what
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_only_what_an_edit_has_changed_is_written_to_the_disk(
-    folder: Path, edit: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
-) -> None:
-    """A thousand syncs would hold up the trail of the logins; a disk without links gets every file."""
-    state = tmp_path / "state"
-    load_or_last_good(folder, state, NOW)
-    edit("precedence: 20", "precedence: 21")
-    written: list[str] = []
-    write = last_good._write
-
-    def noted(path: Path, octets: bytes) -> None:
-        written.append(path.name)
-        write(path, octets)
-
-    def refused(self: Path, target: Path) -> None:
-        raise OSError(1, "links are not permitted", str(self), None, str(target))
-
-    monkeypatch.setattr(last_good, "_write", noted)
-    if not links:
-        monkeypatch.setattr(Path, "hardlink_to", refused)
-    changed, _ = load_or_last_good(folder, state, NOW)
-    files = sorted(path.name for path in folder.glob("*.yaml"))
-    sets = [name for name in written if name.endswith(".yaml")]
-    assert (len(sets), sorted(sets) == files) == ((1, False) if links else (len(files), True))
-    assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].digest == changed.digest

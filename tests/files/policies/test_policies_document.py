@@ -11,13 +11,12 @@ from typing import Any, Final
 import pytest
 
 from broker.adapters.web.pages.reason_texts import REASONS
-from broker.adapters.web.signup.content_files import FaqShape, PageShape
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
 from broker.files.checked_files import plain
-from broker.files.editor_schemas import KeyDescription, descriptions, mappings
+from broker.files.editor_schemas import KeyDescription, descriptions
 from broker.files.policies import live_policies, policy_properties
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.strict_yaml import read, read_file
@@ -197,16 +196,6 @@ BY_MAIL: Final[dict[str, Any]] = {
     "none": [{"mail": {"why": {"en": "words", "da": "ord"}}}],
 }
 STATED: Final[dict[str, Any]] = {key: value for key, value in BY_MAIL.items() if key != "none"}
-
-
-def test_the_tables_are_what_editors_show() -> None:
-    """Every key of every shape, in its order, with its one sentence and its example."""
-    tables = {}
-    for anchor, (shape, _, _) in KEYS.items():
-        rows = re.findall(r"^\| `(.+?)` \| (.+) \| `(.+)` \|$", sections()[anchor], re.MULTILINE)
-        tables[shape] = {key: KeyDescription(means.replace("`", ""), example) for key, means, example in rows}
-    of_texts = {name for made in (PageShape, FaqShape) for name, _ in mappings(made.model_json_schema(), made)}
-    assert tables == {shape: texts for shape, texts in descriptions().items() if shape not in of_texts}
 
 
 def placed(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:

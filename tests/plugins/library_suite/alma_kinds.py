@@ -7,27 +7,21 @@ from typing import Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.alma import AlmaSettings
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.demo.alma import alma_desk as circulation
-from broker.demo.alma.administration import Administration
-from broker.demo.alma.simulated_alma import create_app
-from broker.demo.alma.sip2_session import Sip2Session
-from broker.demo.alma.users import Users
+from broker.core.borrowers.library_system import LibraryCallObserver, LibraryCapability
 from broker.demo.circulation.machine_server import TERMINALS, serve_machines
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.library_suite.stage import MANY, Kind, SoundKeys, Stage, Strike, Trouble
 from tests.plugins.library_suite.troubled_front import TroubledFront
 from tests.plugins.library_suite.values import QUOTED
+from tests.plugins.simulated_alma import alma_desk as circulation
+from tests.plugins.simulated_alma.administration import Administration
+from tests.plugins.simulated_alma.simulated_alma import create_app
+from tests.plugins.simulated_alma.sip2_session import Sip2Session
+from tests.plugins.simulated_alma.users import Users
 
 _NAMES: Final = "INST_ID"
 _KEY, _PASSWORD = "demo-key-that-nobody-sees", "demo-password-that-nobody-sees"
-_OWN: Final[Mapping[str, object]] = {
-    "api_key": "demo",
-    "external_id": "SIS",
-    "card_number": "cpr",
-    "calls_a_second": 50,
-}
+_OWN: Final[Mapping[str, object]] = {"api_key": "demo", "external_id": "SIS", "card_number": "cpr"}
 
 
 class AlmaDesk:

@@ -7,8 +7,7 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.library_systems.koha import KohaSettings
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
+from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCallObserver
 from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.simulated_koha import create_app

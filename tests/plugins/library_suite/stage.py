@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCallObserver, LibraryCapability
 from broker.core.ports import LibrarySystem
 
 MANY: Final = 1_000_000  # more requests than any test makes
@@ -81,7 +80,7 @@ class Stage:
 
 
 class Opened(Protocol):
-    """The settings of a connector, read (broker/adapters/library_systems/entry_points.py)."""
+    """The settings of a connector, read (broker/adapters/library_systems/library_settings.py)."""
 
     def open(self, observe: LibraryCallObserver) -> LibrarySystem:
         """Give the library system; nothing is called yet."""

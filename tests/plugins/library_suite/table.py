@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCapability
 from tests.plugins.library_suite.stage import Kind
 
 OURS: Final = (

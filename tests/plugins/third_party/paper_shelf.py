@@ -11,9 +11,14 @@ from typing import Any, Final, Self, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
+from broker.core.borrowers.library_system import (
+    ALL_CAPABILITIES,
+    ExpectedSetup,
+    LibraryCallObserver,
+    LibraryCapability,
+    SetupFault,
+    SetupTrial,
+)
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import ConfigurationFaults, Fault, LibraryError, LibraryRefused, LibraryUnavailable

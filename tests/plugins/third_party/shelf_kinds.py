@@ -8,8 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCallObserver, LibraryCapability
 from tests.plugins.library_suite.stage import MANY, Kind, SoundKeys, Stage, Trouble
 from tests.plugins.library_suite.values import QUOTED
 from tests.plugins.third_party.paper_shelf import TABLES, ShelfSettings

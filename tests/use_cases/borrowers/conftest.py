@@ -27,7 +27,7 @@ from broker.use_cases.arrived_login import Arrived, Basis
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.identity.person_resolution import PersonResolution
+from broker.use_cases.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
 PLACE: Final = PolicyLine("p.yaml", 1)
@@ -57,7 +57,7 @@ class Logins:
         world = self.world
         requests = EnrolmentRequests(world.ports, world.wake, self._pause)
         finder = BorrowerFinder(world.ports)
-        return BorrowerAtLogin(world.ports, requests, finder, world.ports.look_ups, mode)
+        return BorrowerAtLogin(world.ports, requests, finder, mode)
 
     def persons(self) -> PersonResolution:
         """Give the persons of logins."""

@@ -8,7 +8,6 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
-from broker.core.borrowers.wanted_borrower import derive_wanted_borrower
 from broker.core.entities import Assurance
 from broker.core.errors import LibraryUnavailable
 from broker.core.identity.canonical_attributes import Attributes
@@ -112,28 +111,6 @@ def test_a_later_login_finds_the_borrower_and_no_pin(logins: Any) -> None:
     account = logins.account(logins.transaction(student), logins.arrived())
     assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.UNCHANGED)
     assert not account.pin_mailed
-
-
-def test_an_upgrade_mails_no_pin_of_before(world: Any, logins: Any, private: Borrower) -> None:
-    """Only a borrower that was made has a PIN on its way."""
-    logins.enrol(logins.transaction(), logins.arrived())
-    del private
-    world.library.borrowers.clear()
-    world.library.cprs.clear()
-    world.now += timedelta(days=2)
-    assert logins.enrol(logins.transaction(), logins.arrived()).pin_mailed
-    made = world.library.borrowers["1"]
-    world.library.borrowers["1"] = replace(made, category="PRIV")
-    world.now += timedelta(days=2)
-    account = logins.enrol(logins.transaction(upgrade=True), logins.arrived())
-    assert (account.outcome, account.pin_mailed) == (EnrolmentOutcome.UPGRADED, False)
-
-
-@pytest.mark.parametrize("patience", [0, 1])
-def test_a_login_waits_no_longer_than_its_patience(logins: Any, patience: float) -> None:
-    """The request is accepted either way; without patience it is under way."""
-    account = logins.enrol(logins.transaction(), logins.arrived(), patience=patience)
-    assert account.state is (AccountState.DONE if patience else AccountState.WANTED)
 
 
 def test_another_category_is_for_who_agreed(world: Any, logins: Any, private: Borrower) -> None:
@@ -240,19 +217,6 @@ def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
     assert "find" not in world.hooks.calls
 
 
-@pytest.mark.parametrize(
-    ("person", "service", "number"),
-    [(Person("p"), "make", "5"), (Person("p"), "need", "5"), (Person("p"), "none", None)],
-)
-@pytest.mark.usefixtures("private")
-def test_who_has_a_borrower_gets_on_without_what_they_lack(
-    logins: Any, person: Person, service: str, number: str | None
-) -> None:
-    """The library says so, and is asked for services with borrowers only."""
-    arrived = logins.arrived(borrower=service, permits_creation=False)
-    assert logins.borrowers().find_number(logins.transaction(person), arrived, None) == number
-
-
 @pytest.mark.usefixtures("private")
 def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any, private: Borrower) -> None:
     """No request says so to staff: the question itself is the case."""
@@ -262,20 +226,6 @@ def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: 
     case = world.stored("p")
     assert account == Account(None, AccountState.CASE, reason="several_borrowers", enrolment=case.id)
     assert (case.state, case.reason, case.borrowers) == (EnrolmentState.CASE, "several_borrowers", ("5", "6"))
-
-
-def test_a_case_that_another_login_ended_takes_no_request_with_it(world: Any, logins: Any, private: Borrower) -> None:
-    """Staff have merged the borrowers; the other login has asked while this one waited for the library."""
-    world.library.add(CPR, replace(private, number="6"))
-    transaction, arrived = logins.transaction(), logins.arrived(borrower="need")
-    logins.account(transaction, arrived)
-    before = world.persons.read("p", world.now)
-    del world.library.cprs["6"]
-    wanted = derive_wanted_borrower(arrived.decision, arrived.reading.attributes, language="da", today=world.now.date())
-    assert wanted
-    requested = world.requests.request("p", wanted)
-    logins.borrowers().find_account(transaction, arrived, before)
-    assert world.stored("p") == requested
 
 
 def test_a_new_pin_never_goes_by_a_request(logins: Any, private: Borrower) -> None:
@@ -351,14 +301,6 @@ def test_who_is_not_known_in_person_is_made_no_borrower(world: Any, logins: Any)
     assert world.library.borrowers == {}
 
 
-def test_a_policy_without_a_rule_requests_nothing(world: Any, logins: Any) -> None:
-    """Who has a borrower goes on with it as it is."""
-    student, arrived = logins.student(), logins.arrived(rule=None)
-    assert logins.account(logins.transaction(student), arrived) == Account("1", AccountState.KNOWN)
-    assert logins.enrol(logins.transaction(student), arrived) == Account("1", AccountState.KNOWN)
-    assert world.hooks.calls.count("create") == 1
-
-
 @pytest.mark.parametrize(
     ("waited", "begun", "outcome"),
     [
@@ -379,35 +321,6 @@ def test_what_was_made_while_a_login_waited_is_new_to_it(
     world.now += timedelta(seconds=60)
     later = replace(transaction, account=account, begun=transaction.begun + timedelta(seconds=begun))
     assert logins.enrol(later, logins.arrived()).outcome is outcome
-
-
-def test_a_login_that_has_waited_for_a_case_shows_it(world: Any, logins: Any) -> None:
-    """Where the library system is slower than the page waits, a look again asks for nothing anew."""
-    transaction = logins.transaction()
-    world.library.add("", Borrower("5", "STUD", born=date(1999, 1, 1)))
-    waited = logins.enrol(transaction, logins.arrived(), patience=0)
-    world.worker.step()
-    again = replace(transaction, account=waited)
-    calls = list(world.hooks.calls)
-    account = logins.enrol(again, logins.arrived(), patience=0)
-    assert (account.state, account.reason) == (AccountState.CASE, "possible_duplicate")
-    assert world.hooks.calls == calls
-
-
-def test_logins_by_two_ways_do_not_overtake_each_other_for_ever(world: Any, logins: Any) -> None:
-    """A reload while the other's request is under way waits for it, and asks again only once that is done."""
-    student = logins.arrived()
-    private = logins.private(ground=Ground.INSTITUTION, permits_creation=True, permits_lowering=False)
-    waiting = [logins.transaction(account=logins.enrol(logins.transaction(), student, patience=0))]
-    waiting.append(logins.transaction(account=logins.enrol(logins.transaction(), private, patience=0)))
-    wanted = world.stored("p")
-    assert wanted.wanted.category == "STUD"  # the first one is kept
-    for transaction, arrived in zip(waiting, (student, private), strict=True):
-        assert logins.enrol(transaction, arrived, patience=0).state is AccountState.WANTED
-        assert world.stored("p") == wanted
-    assert world.worker.step()
-    account = logins.enrol(waiting[0], student)
-    assert (account.state, account.number) == (AccountState.DONE, "1")
 
 
 def test_several_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:

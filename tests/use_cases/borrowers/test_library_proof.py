@@ -9,7 +9,7 @@ import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.audit_events import AuditEvent
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.use_cases.borrowers.library_proof import LibraryProof, make_proof_due
 
@@ -75,19 +75,6 @@ def test_a_start_proves_at_once_and_a_sound_setup_again_after_an_hour(site: Site
     assert site.later(worker, minutes=2) == 2
 
 
-def test_policies_that_name_something_else_are_proved_at_once(site: Site) -> None:
-    """A category that the library system has not is told before the next borrower is refused; a moved line is none."""
-    expected = [EXPECTED]
-    workers = [LibraryProof(site.library, site.store, lambda: expected[-1], site.tell, lambda: site.now) for _ in "12"]
-    assert [site.later(each, seconds=11) for each in workers] == [1, 1]
-    expected.append(ExpectedSetup({"STUDNT": "student.yaml:31"}))
-    assert site.later(workers[0], seconds=11) == 1
-    expected.append(ExpectedSetup({"STUDENT": "student.yaml:31"}))
-    assert site.later(workers[0], seconds=61) == 2
-    assert site.library.proofs[-1] == expected[-1]
-    assert site.later(workers[0], seconds=61) == 2
-
-
 def test_a_faulty_setup_is_proved_again_after_ten_minutes(site: Site) -> None:
     """What is mended is soon known to be."""
     worker = site.worker()
@@ -106,29 +93,6 @@ def test_one_worker_proves_for_all(site: Site) -> None:
     assert list(second.faults()) == [CATEGORY]
 
 
-def test_a_worker_that_waits_for_anothers_proof_does_not_prove(site: Site) -> None:
-    """Two that start at once are one proof."""
-    first, second = site.worker(), site.worker()
-
-    def meanwhile(*given: Any) -> tuple[SetupFault, ...]:
-        second.step()
-        return Library.prove(site.library, *given)
-
-    site.library.prove = meanwhile
-    assert site.later(first) == 1
-
-
-def test_a_proof_of_before_the_start_does_not_count(site: Site) -> None:
-    """Whoever mended something and started again is told at once whether it is well."""
-    site.library.faults = (CATEGORY,)
-    site.later(site.worker())
-    site.now += timedelta(minutes=2)
-    site.library.faults = ()
-    after = site.worker()
-    assert site.later(after) == 2
-    assert list(after.faults()) == []
-
-
 def test_each_fault_is_told_once_and_the_mend_too(site: Site) -> None:
     """A fault that stands is a line of the log when it begins, not every ten minutes."""
     worker = site.worker()
@@ -140,19 +104,6 @@ def test_each_fault_is_told_once_and_the_mend_too(site: Site) -> None:
         (EventKind.LIBRARY_FAULT, DOWN.setting),
         (EventKind.LIBRARY_MENDED, ""),
     ]
-
-
-def test_the_store_is_not_asked_at_every_step(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop steps every two seconds."""
-    worker = site.worker()
-    site.later(worker)
-    monkeypatch.setattr(site.store, "get", None)
-    site.later(worker, seconds=2)
-
-
-def test_nothing_is_known_before_the_first_proof(site: Site) -> None:
-    """Then nothing is told either."""
-    assert list(site.worker().faults()) == []
 
 
 def test_a_call_that_meets_a_faulty_setting_makes_the_proof_due(site: Site) -> None:

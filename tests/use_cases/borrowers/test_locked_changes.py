@@ -10,26 +10,25 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_setup import ExpectedSetup
-from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
+from broker.core.borrowers.library_system import ExpectedSetup
+from broker.core.errors import ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
-from broker.core.retention.table import LEASE
-from broker.use_cases.borrower_leases import LATE
+from broker.core.retention import LEASE
+from broker.use_cases.borrowers.guarded_library import LATE, GuardedLibrary
 from broker.use_cases.borrowers.library_proof import LibraryProof
-from broker.use_cases.borrowers.locked_changes import LockedChanges
 from broker.use_cases.records import Lease
 from tests.use_cases.conftest import Hooks, Shelf
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BY = NOW + timedelta(seconds=10)
-CHANGES: dict[str, Callable[[LockedChanges, str], object]] = {
+CHANGES: dict[str, Callable[[GuardedLibrary, str], object]] = {
     "given name": lambda library, number: library.change(Change(number, (("firstname", "Åse"),)), BY),
     "surname": lambda library, number: library.change(Change(number, (("surname", "Skov"),)), BY),
 }
 
 
-def change_address(library: LockedChanges, number: str, deadline: datetime) -> None:
+def change_address(library: GuardedLibrary, number: str, deadline: datetime) -> None:
     """Make another change."""
     library.change(Change(number, (("email", "aase@example.org"),)), deadline)
 
@@ -46,9 +45,9 @@ class House:
         self.path = path
         sqlite.prepare(path)
 
-    def process(self) -> LockedChanges:
+    def process(self) -> GuardedLibrary:
         """Give the library system as one process has it."""
-        return LockedChanges(self.shelf, SqliteStore(self.path), LookupHmacs("k1", b"k" * 32), lambda: self.now)
+        return GuardedLibrary(self.shelf, SqliteStore(self.path), LookupHmacs("k1", b"k" * 32), lambda: self.now)
 
 
 @pytest.fixture(name="house")
@@ -71,27 +70,6 @@ def test_a_second_change_of_the_borrower_comes_later(house: House, first: str, s
     assert house.hooks.calls == ["change"]
     CHANGES[second](other, "7")
     assert house.hooks.calls == ["change", "change"]
-
-
-def test_other_borrowers_do_not_wait(house: House) -> None:
-    """The lease is that of one borrower."""
-    one, other = house.process(), house.process()
-    house.hooks.before["change"] = lambda: change_address(other, "8", BY)
-    CHANGES["given name"](one, "7")
-    assert house.hooks.calls == ["change", "change"]
-
-
-def test_a_failed_change_leaves_nothing_locked(house: House) -> None:
-    """The next try is not kept waiting for the one that failed."""
-
-    def broken() -> None:
-        raise LibraryUnavailable("down")
-
-    house.hooks.before["change"] = broken
-    library = house.process()
-    with pytest.raises(LibraryUnavailable, match="down"):
-        CHANGES["given name"](library, "7")
-    CHANGES["given name"](library, "7")
 
 
 @pytest.mark.parametrize("second", CHANGES)
@@ -129,22 +107,6 @@ def test_a_write_whose_answer_nobody_read_is_waited_for(house: House, first: str
         change_address(library, "7", BY)
     house.now = LEASE.until(BY + LATE)
     change_address(library, "7", BY + LATE)
-
-
-@pytest.mark.parametrize("error", [LibraryRefused, LibraryUnavailable, CallNotMade])
-def test_an_answer_and_a_write_that_was_not_sent_hold_nothing_up(
-    house: House, error: type[LibraryRefused] | type[LibraryUnavailable]
-) -> None:
-    """Only a write of which nobody knows is waited for."""
-
-    def turned_away() -> None:
-        raise error("no")
-
-    house.hooks.before["change"] = turned_away
-    library = house.process()
-    with pytest.raises(error):
-        CHANGES["given name"](library, "7")
-    change_address(library, "7", BY)
 
 
 @pytest.mark.parametrize("first", CHANGES)

@@ -9,28 +9,21 @@ import pytest
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.registered_person import (
-    RegisteredAddress,
-    RegisteredName,
-    RegisteredPerson,
-    RegisterRefused,
-    RegisterUnavailable,
-    Residence,
-)
+from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, RegisterUnavailable, Residence
 from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.transaction import AccountState
 from broker.core.person_record import PersonRecord
 from broker.core.policy.model import RegisterRule
+from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.person_records import person_key
-from broker.use_cases.person_worker import PersonWorker
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
 from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins, StoredAuditLog
 
 REFRESH: Final = timedelta(days=90)
 ADDRESS: Final = RegisteredAddress("", "Skjultvej 7", "", "8000", "Aarhus C")
-PERSON: Final = RegisteredPerson(Residence.IN_DENMARK, RegisteredName("Åse", "", "Prøvesen"), ADDRESS, protected=False)
+PERSON: Final = RegisteredPerson(Residence.IN_DENMARK, ADDRESS, protected=False)
 RULE: Final = RegisterRule("set_if_empty")
 ASKED, ANSWERED = AuditEventKind.REGISTER_ASKED, AuditEventKind.REGISTER_ANSWERED
 
@@ -70,7 +63,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         """Open it all."""
-        requests = LookUpRequests(self.world.persons, REFRESH, lambda: self.world.now)
+        requests = LookUpRequests(REFRESH, lambda: self.world.now)
         self.world.ports = replace(self.world.ports, look_ups=requests, trail=self.trail)
         self.worker = self.another_worker()
 
@@ -78,13 +71,19 @@ class Desk:
         """Give another worker."""
         ports = self.world.ports
         look_ups = RegisterLookUps(self.world.persons, self.register, ports.library, self.trail, self._log, ports.now)
-        return PersonWorker(self.world.persons, self.world.worker, look_ups)
+        return PersonWorker(ports, look_ups)
 
     def enrol(self, rule: RegisterRule | None = RULE, **more: Any) -> None:
         """Enrol the student."""
         self.world.requests.request("aase", self.world.wanted(register=rule, **more))
         while self._is_pending():
             self.world.worker.step()
+
+    def request(self) -> None:
+        """Ask for the look-up of the student, as a login does."""
+        world = self.world
+        look_ups = world.ports.look_ups
+        world.persons.change("aase", lambda each: look_ups.add_look_up(each, CPR, "1", RULE), world.now)
 
     def _is_pending(self) -> bool:
         return self.record().enrolment_due is not None
@@ -159,13 +158,6 @@ def test_a_protected_address_is_never_written(desk: Desk) -> None:
     assert (desk.record().register_note, desk.events()[-1]) == (None, (ANSWERED, "protected"))
 
 
-def test_a_policy_without_a_rule_requests_nothing(desk: Desk) -> None:
-    """The register is asked only where a policy says so."""
-    desk.enrol(None)
-    assert desk.run() == 0
-    assert desk.register.asked == []
-
-
 def test_the_register_is_asked_at_most_every_90_days(desk: Desk) -> None:
     """A login notes the reason, and the request is written when its answer leaves."""
     logins = Logins(desk.world)
@@ -184,15 +176,6 @@ def test_the_register_is_asked_at_most_every_90_days(desk: Desk) -> None:
     assert desk.register.asked == [CPR, CPR]
 
 
-def test_a_second_request_does_not_replace_the_first(desk: Desk) -> None:
-    """The age and the attempts of a pending look-up stay: it is given up in time."""
-    desk.enrol()
-    before = desk.record().register_look_up
-    desk.world.now += timedelta(days=1)
-    desk.world.ports.look_ups.request("aase", CPR, "1", RULE)
-    assert desk.record().register_look_up == before
-
-
 def test_while_the_register_does_not_answer_all_look_ups_rest(desk: Desk) -> None:
     """One call per pause shows that it is down; afterwards the address is written."""
     desk.register.error = RegisterUnavailable("down")
@@ -206,30 +189,6 @@ def test_while_the_register_does_not_answer_all_look_ups_rest(desk: Desk) -> Non
     desk.world.now += timedelta(minutes=10)
     assert desk.run() == 1
     assert desk.fields()["address"] == "Skjultvej 7"
-
-
-def test_a_look_up_is_given_up_after_30_days(desk: Desk) -> None:
-    """The CPR number goes from the record then, and the register is not asked."""
-    desk.register.error = RegisterUnavailable("down")
-    desk.enrol()
-    desk.run()
-    desk.world.now += timedelta(days=30)
-    desk.run()
-    assert (len(desk.register.asked), desk.record().register_look_up) == (1, None)
-    assert desk.events()[-1] == (ANSWERED, "given_up")
-
-
-def test_a_record_that_cannot_be_read_is_not_asked_for_again(desk: Desk) -> None:
-    """The register would answer the same; a fault of the set-up is tried again."""
-    desk.register.error = RegisterRefused("field status is not as documented")
-    desk.enrol()
-    desk.run()
-    assert (desk.record().register_look_up, desk.events()[-1]) == (None, (ANSWERED, "unreadable"))
-    desk.world.now += REFRESH
-    desk.register.error = RegisterRefused("wrong certificate", "person_register.certificate")
-    desk.world.ports.look_ups.request("aase", CPR, "1", RULE)
-    desk.run()
-    assert desk.record().register_look_up
 
 
 def test_no_number_leaves_without_its_line_in_the_audit_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,17 +288,6 @@ def test_a_failure_brings_no_deleted_person_back(desk: Desk) -> None:
     desk.register.error = RegisterUnavailable("down")
     desk.run()
     assert desk.world.persons.read("aase", desk.world.now) is None
-
-
-def test_an_unexpected_error_delays_nobody_else(desk: Desk) -> None:
-    """The look-up is postponed before the error is raised."""
-    desk.enrol()
-    desk.register.error = ValueError("a fault of our own")
-    with pytest.raises(ValueError, match="our own"):
-        desk.worker.step()
-    look_up = desk.record().register_look_up
-    assert look_up
-    assert look_up.due_at > desk.world.now
 
 
 def test_a_look_up_shows_no_number(desk: Desk) -> None:

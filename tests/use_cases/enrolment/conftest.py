@@ -14,20 +14,19 @@ from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_system import ALL_CAPABILITIES, ExpectedSetup, LibraryCapability, SetupFault
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent
 from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
+from broker.use_cases.borrowers.guarded_library import GuardedLibrary
 from broker.use_cases.enrolment.cases import EnrolmentCases
-from broker.use_cases.enrolment.circuit_breaker import CircuitBreaker
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.enrolment.worker import EnrolmentWorker
+from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.person_records import PersonRecords
 
 T = TypeVar("T")
@@ -182,7 +181,7 @@ class World:
     now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
     library: Library = field(default_factory=Library)
     has_breaker: bool = False
-    breaker: CircuitBreaker | None = None
+    breaker: GuardedLibrary | None = None
 
     def __post_init__(self) -> None:
         """Build the use cases."""
@@ -190,15 +189,15 @@ class World:
         persons = PersonRecords(self.store, hmacs)
         library: Any = self.library  # no enrolment sets or checks a PIN
         if self.has_breaker:
-            library = self.breaker = CircuitBreaker(library, lambda: self.now)
+            library = self.breaker = GuardedLibrary(library, self.store, hmacs, lambda: self.now)
         self.notices: list[tuple[str, str, str]] = []  # drafted notices of a first match
         self.ports = EnrolmentPorts(library, persons, hmacs, lambda: self.now, draft_match_notice=self._draft_notice)
         self.persons = persons
         wake = Event()
         self.requests = EnrolmentRequests(self.ports, wake, self.sleep)
-        self.worker = EnrolmentWorker(self.ports)
+        self.worker = PersonWorker(self.ports)
         self.finder = BorrowerFinder(self.ports)
-        self.cases = EnrolmentCases(self.ports, self.ports.persons.hmacs, wake)
+        self.cases = EnrolmentCases(self.ports, wake)
 
     def _draft_notice(self, number: str, address: str, language: str) -> tuple[Write, ...]:
         self.notices.append((number, address, language))

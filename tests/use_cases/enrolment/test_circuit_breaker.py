@@ -7,11 +7,14 @@ import pytest
 
 from broker.adapters.library_systems.koha import KohaSettings
 from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
-from broker.use_cases.enrolment.circuit_breaker import CircuitBreaker
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.use_cases.borrowers.guarded_library import GuardedLibrary
 from tests.use_cases.enrolment.conftest import AASE_CPR
 
+HMACS = LookupHmacs("i1", b"k" * 32)
 
-def silence(world: Any, breaker: CircuitBreaker, times: int = 3) -> None:
+
+def silence(world: Any, breaker: GuardedLibrary, times: int = 3) -> None:
     """Let calls go unanswered."""
     for _ in range(times):
         world.fail_next(LibrarySilent("no answer"))
@@ -20,12 +23,12 @@ def silence(world: Any, breaker: CircuitBreaker, times: int = 3) -> None:
 
 
 @pytest.fixture
-def breaker(world: Any) -> CircuitBreaker:
+def breaker(world: Any) -> GuardedLibrary:
     """Return a closed breaker over the library system."""
-    return CircuitBreaker(world.library, lambda: world.now)
+    return GuardedLibrary(world.library, world.store, HMACS, lambda: world.now)
 
 
-def test_silence_stops_the_calls_until_a_status_request_is_answered(world: Any, breaker: CircuitBreaker) -> None:
+def test_silence_stops_the_calls_until_a_status_request_is_answered(world: Any, breaker: GuardedLibrary) -> None:
     """Nobody's enrolment is the trial."""
     silence(world, breaker)
     assert breaker.is_open
@@ -39,7 +42,7 @@ def test_silence_stops_the_calls_until_a_status_request_is_answered(world: Any, 
     assert not breaker.is_open
 
 
-def test_a_trial_without_an_answer_keeps_it_open(world: Any, breaker: CircuitBreaker) -> None:
+def test_a_trial_without_an_answer_keeps_it_open(world: Any, breaker: GuardedLibrary) -> None:
     """One status request in ten seconds is all that a silent library system gets."""
     silence(world, breaker)
     for _ in range(3):
@@ -52,7 +55,7 @@ def test_a_trial_without_an_answer_keeps_it_open(world: Any, breaker: CircuitBre
 
 
 @pytest.mark.parametrize("error", [LibraryRefused("400"), LibraryUnavailable("500"), LibraryRefused("403", "a right")])
-def test_every_other_answer_concerns_that_call_only(world: Any, breaker: CircuitBreaker, error: Exception) -> None:
+def test_every_other_answer_concerns_that_call_only(world: Any, breaker: GuardedLibrary, error: Exception) -> None:
     """It does not open the breaker, and ends a row of silent calls."""
     for _ in range(4):
         silence(world, breaker, 2)
@@ -62,7 +65,7 @@ def test_every_other_answer_concerns_that_call_only(world: Any, breaker: Circuit
     assert not breaker.is_open
 
 
-def test_our_own_limits_say_nothing(world: Any, breaker: CircuitBreaker) -> None:
+def test_our_own_limits_say_nothing(world: Any, breaker: GuardedLibrary) -> None:
     """A call that waited in vain for a connection of ours is neither silence nor an answer."""
     silence(world, breaker, 2)
     world.library.faults = [(CallNotMade("no connection is free"), False)]
@@ -78,7 +81,8 @@ def test_the_status_request_is_sent_to_a_real_connector(world: Any) -> None:
     sent: list[str] = []
     keys = {"url": "http://127.0.0.1:1", "client_id": "broker", "client_secret": "demo"}
     settings = KohaSettings.read({**keys, "library_id": "AUL", "card_number": "cpr"})
-    breaker = CircuitBreaker(settings.open(lambda call, *_: sent.append(call)), lambda: world.now)
+    library = settings.open(lambda call, *_: sent.append(call))
+    breaker = GuardedLibrary(library, world.store, HMACS, lambda: world.now)
     world.now = datetime.now(UTC)
     deadline = world.now + timedelta(seconds=20)
     for _ in range(3):

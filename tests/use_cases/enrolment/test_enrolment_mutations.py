@@ -14,7 +14,8 @@ from broker.core.borrowers.change_plan import find_case_reason
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
-from broker.use_cases.enrolment import circuit_breaker, find_borrower, worker
+from broker.use_cases.borrowers import guarded_library
+from broker.use_cases.enrolment import find_borrower, worker
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.records import Lease
 from tests.use_cases.enrolment.conftest import Library
@@ -119,7 +120,7 @@ MUTATIONS: Final[dict[str, Callable[[Patch], None]]] = {
         _Attempt, "_is_created_by_us", lambda *_: True
     ),
     "only silence opens the circuit breaker": lambda patch: patch.setattr(
-        circuit_breaker, "LibrarySilent", LibraryError
+        guarded_library, "LibrarySilent", LibraryError
     ),
     "an expiry moves to a later day": lambda patch: patch.setattr(
         change_plan, "_expires_soon", lambda present, wanted, _: present != wanted

@@ -207,7 +207,7 @@ def test_retries_wait_longer_each_time_up_to_an_hour(world: Any) -> None:
         world.now = due
     assert delays[0] <= timedelta(seconds=10)
     assert all(delay <= timedelta(hours=1) for delay in delays)
-    assert delays[-1] >= timedelta(minutes=30)
+    assert delays[-1] >= timedelta(minutes=20)
 
 
 @pytest.mark.parametrize("error", [LibrarySilent("late"), LibraryUnavailable("500")])

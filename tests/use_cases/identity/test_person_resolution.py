@@ -13,7 +13,7 @@ from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.use_cases.arrived_login import Arrived, Basis
-from broker.use_cases.identity.person_resolution import PersonResolution, display_name, usable_cpr
+from broker.use_cases.person_resolution import PersonResolution, display_name, usable_cpr
 from tests.use_cases.conftest import World
 
 CPR, REPLACEMENT = "0101990000", "6101990000"

@@ -30,12 +30,12 @@ from broker.core.policy.model import (
 )
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.arrival_matching import Brought
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.mailbox_proof import MailboxProof
+from broker.use_cases.person_resolution import PersonResolution
 from broker.use_cases.transactions import Held
 
 MINUTE: Final = timedelta(minutes=1)
@@ -132,7 +132,7 @@ class Logins:
         codes = MailedCodes(world.store, KEY, world.ports.now)
         outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
         self.proving = MailboxProof(world.ports.persons, codes, outbox, world.letters)
-        borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder, world.ports.look_ups)
+        borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder)
         self.trail = Trail()
         self.lookup = PersonAtLogin(world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self.trail)
         self.flow = LoginFlow(world.store, KEY, self.rules, self.lookup, "my-loans")

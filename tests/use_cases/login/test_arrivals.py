@@ -74,31 +74,6 @@ def test_an_assertion_arrives_once(add: Add, again: dict[str, Any]) -> None:
     assert add(**again) is None
 
 
-def test_a_replay_is_named_so(arrivals: Arrivals) -> None:
-    """In the log a stolen answer stands apart from one that is late."""
-    message = ("_a", NOW + 4 * MINUTE)
-    arrivals.add("t1", "_r1", LOGIN, message, NOW)
-    with pytest.raises(MessageRefused) as refused:
-        arrivals.add("t1", "_r1", LOGIN, message, NOW)
-    assert refused.value.cause == "response.replayed"
-
-
-@pytest.mark.parametrize(
-    "other",
-    [{"message": "_b"}, {"answer": replace(LOGIN, issuer="https://nemlogin.example")}],
-    ids=["another id", "another issuer"],
-)
-def test_another_assertion_is_no_replay(add: Add, other: dict[str, Any]) -> None:
-    """Two issuers that draw the same id have written two assertions, and one cannot shut the other's person out."""
-    first = add()
-    second = add(**other)
-    assert first
-    assert second
-    assert first != second
-    assert add() is None
-    assert add(**other) is None
-
-
 @pytest.mark.parametrize(
     ("other", "arrives"),
     [

@@ -18,7 +18,7 @@ from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
 from broker.core.login.transaction import AuthnRequest, Issued, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import Decision, Effect, PolicyLine, Reason, Release, ReleasedAttribute
+from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.transactions import Held, Transactions
@@ -40,9 +40,6 @@ SHOWN: Final = Disclosure(
     "digest of the policies",
 )
 PERMIT: Final = Decision(Effect.PERMIT, (Reason("ok"),))
-LISTED: Final = ReleasedAttribute("sn", WORDS, PolicyLine("student.yaml", 1))
-RELEASE: Final = Release("my-loans", "none", "consent", WORDS, "persistent", (LISTED,), LISTED.place)
-PERMITTED: Final = replace(PERMIT, release=RELEASE, released=((LISTED, ("Ravn",)),), digest="d" * 64)
 ASK: Final = Ask(Question("ask", SHOWN), PERMIT)
 ISSUE: Final = Issue(SHOWN, PERMIT, None)
 
@@ -232,51 +229,6 @@ def test_a_no_over_an_earlier_yes_counts_whatever_comes_next(
     assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
 
 
-@pytest.mark.parametrize("step", [Issue(SHOWN, PERMITTED, None), Enrol(PERMITTED), Ask(ASK.question, PERMITTED)])
-def test_a_no_where_nothing_was_agreed_names_what_would_leave(
-    world: Any, held: Held, answer: Answer, step: Step
-) -> None:
-    """Nothing is asked any more, or something else: the login ends, and the file says what was refused."""
-    refused = answer(held, step, "no", shown="the page").transaction.receipt
-    assert refused
-    assert (refused.event, refused.names, refused.shown) == (ReceiptEvent.REFUSED, ("sn",), "the page")
-    assert (refused.person, refused.legal_basis, refused.policy) == ("g", "consent", "d" * 64)
-    assert on_file(world) == [ReceiptEvent.REFUSED]
-
-
-def test_a_second_no_and_one_that_is_too_late_add_nothing(
-    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
-) -> None:
-    """One refusal is on file, unless a yes elsewhere came between; and of what has left the yes stays."""
-    refused = answer(held, ASK, "no")
-    end = Refuse("consent_refused", REQUEST_DENIED)
-    assert answer(refused, end, "no") == refused
-    assert on_file(world) == [ReceiptEvent.REFUSED]
-    given = elsewhere(world, ReceiptEvent.GIVEN, INSTANT)
-    again = answer(refused, end, "no").transaction.receipt
-    assert again
-    assert again.event_time > given.event_time
-    left = Issued("_r", "_a", world.now, "n", None, "c")
-    issued = answers.transactions.change(refused, lambda found: replace(found, receipt=given, issued=left), world.now)
-    assert answer(issued, ISSUE, "no") == issued
-
-
-@pytest.mark.parametrize(("step", "said"), [(ASK, "yes"), (ASK, "no"), (ISSUE, "no")])
-def test_an_answer_is_the_last_though_the_clock_is_behind(
-    world: Any, held: Held, answer: Answer, *, step: Step, said: str
-) -> None:
-    """What a machine whose clock runs ahead wrote, since the login began too, is not younger than the answer after."""
-    ahead = elsewhere(world, ReceiptEvent.GIVEN, timedelta(minutes=2))
-    answered = answer(held, step, said)
-    own = answered.transaction.receipt
-    assert own
-    assert own.event_time > ahead.event_time
-    if own.is_yes:
-        refused = answer(answered, ISSUE, "no").transaction.receipt
-        assert refused
-        assert refused.event_time > own.event_time
-
-
 def test_what_has_left_is_not_refused_any_more(
     world: Any, answers: ConsentAnswers, held: Held, answer: Answer, lookup: Lookup
 ) -> None:
@@ -301,69 +253,12 @@ def test_an_answer_is_nobody_s_where_another_person_has_joined(
     assert (on_file(world), lookup.trail.events) == ([], [])
 
 
-def test_who_thinks_again_is_asked_again(world: Any, answers: ConsentAnswers, held: Held, answer: Answer) -> None:
-    """The refusal is no fact of the login any more, and stays on file."""
-    refused = answer(held, ASK, "no")
-    assert answers.reconsider(refused, world.now).transaction.receipt is None
-    assert on_file(world) == [ReceiptEvent.REFUSED]
-
-
 def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -> Receipt:
     """Put an answer on file that was given at another screen just now, by a clock that may be ahead."""
     at = world.now + ahead
-    made = Receipt("x", event, at, "da", "g", "d", "consent", ("sn",), "m", "s", at + timedelta(days=1))
+    made = Receipt("x", event, at, "da", "g", "d", "consent", ("sn",), "s", at + timedelta(days=1))
     file_receipt(world.store, "ann", "my-loans", made, world.now)
     return made
-
-
-@pytest.mark.parametrize(
-    ("event", "own", "stands"),
-    [
-        (None, True, True),
-        (ReceiptEvent.GIVEN, True, True),
-        (ReceiptEvent.INFORMED, True, True),
-        (ReceiptEvent.REFUSED, True, False),
-        (ReceiptEvent.WITHDRAWN, True, False),
-        (ReceiptEvent.FORGOTTEN, True, False),
-        (ReceiptEvent.WITHDRAWN, False, False),
-        (ReceiptEvent.GIVEN, False, False),
-    ],
-)
-def test_what_was_said_elsewhere_meanwhile_counts(
-    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, *, event: Any, own: bool, stands: bool
-) -> None:
-    """The own yes of a login stands beside a later yes only; without one, what is on file now is what counts."""
-    before = answer(held) if own else held
-    world.now += FRESH
-    later = elsewhere(world, event) if event else None
-    after = answers.reread(before, world.now)
-    if stands:
-        assert after == before
-    else:
-        assert (after.transaction.receipt, after.transaction.receipts) == (None, (later,))
-
-
-def test_a_yes_elsewhere_does_not_bring_back_what_a_no_has_ended(
-    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
-) -> None:
-    """The login's own yes, a withdrawal, and a yes at a third screen: only the last of them is left."""
-    before = answer(held)
-    world.now += FRESH
-    withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)
-    again = replace(withdrawn, record_id="y", event=ReceiptEvent.GIVEN, event_time=world.now + INSTANT)
-    file_receipt(world.store, "ann", "my-loans", again, world.now)
-    after = answers.reread(before, world.now).transaction
-    assert (after.receipt, after.receipts) == (None, (again,))
-
-
-def test_of_a_yes_and_a_no_at_one_instant_the_no_counts(
-    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
-) -> None:
-    """Whichever of the two browsers wrote first."""
-    before = answer(held)
-    refused = elsewhere(world, ReceiptEvent.REFUSED)
-    after = answers.reread(before, world.now + FRESH).transaction
-    assert (after.receipt, after.receipts) == (None, (refused,))
 
 
 def test_an_answer_of_this_login_stands_where_none_is_on_file(

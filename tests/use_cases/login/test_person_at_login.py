@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.audit_events import AuditEventKind
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import BrowserUnmatched
 from broker.core.identity.mailbox_proofs import Proved
@@ -17,7 +16,6 @@ from tests.plugins.stored_receipts import file_receipt, keep_proof
 
 DAY: Final = timedelta(days=1)
 INSTANT: Final = timedelta(microseconds=1)
-CPR: Final = "0101990000"
 NURSE: Final = "nurse@auh.rm.dk"
 EPPN: Final = "kim@au.dk"
 
@@ -60,53 +58,7 @@ def stored(logins: Any, held: Held) -> Transaction:
 # Arrived
 
 
-def test_nobody_is_looked_up_before_an_authentication(logins: Any) -> None:
-    """Neither read nor decided, and nothing is asked of the library system."""
-    held = logins.begun()
-    assert logins.lookup.arrived(held, logins.world.now) is held
-    assert logins.lookup.looked_up(held, logins.world.now) == held
-    assert "find" not in logins.world.hooks.calls
-
-
-def test_what_has_arrived_is_made_once_and_by_one_policy_set(logins: Any) -> None:
-    """One that is edited meanwhile is the next request's."""
-    held = logins.lookup.arrived(came(logins, logins.student()), logins.world.now)
-    logins.set = replace(logins.set, digest="edited")
-    again = logins.lookup.arrived(held, logins.world.now)
-    assert (again.arrived, again.transaction) == (held.arrived, held.transaction)
-    assert logins.lookup.policies(held).digest == "digest"
-    assert logins.lookup.policies(replace(held, arrived=None)).digest == "edited"
-
-
 # Looked up
-
-
-def test_a_person_is_looked_up_once(logins: Any) -> None:
-    """Person and account are facts of the login; the library system is not asked a second time."""
-    logins.shelved(category="STUD")
-    held = looked_up(logins, logins.student())
-    person, account = held.transaction.person, held.transaction.account
-    assert person
-    assert account
-    assert (account.number, account.state) == ("9", AccountState.DONE)
-    assert stored(logins, held) == held.transaction
-    calls = list(logins.world.hooks.calls)
-    again = logins.lookup.looked_up(replace(held, arrived=None), logins.world.now)
-    assert again.transaction == held.transaction
-    assert again.arrived.permitted
-    assert logins.world.hooks.calls == calls
-
-
-def test_a_decision_on_a_person_is_on_the_trail(logins: Any) -> None:
-    """With the names of the login and no value; a denial is none."""
-    held = looked_up(logins, logins.student())
-    [event] = logins.trail.events
-    assert (event.kind, event.at, event.affiliation) == (AuditEventKind.DECIDED, logins.world.now, "student")
-    assert held.transaction.person
-    assert (event.reference, event.person) == (held.transaction.reference, held.transaction.person.id)
-    looked_up(logins, logins.answer(eppn=EPPN))
-    looked_up(logins, logins.student(cpr=""))
-    assert logins.trail.events == [event]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +154,7 @@ def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> Non
     elsewhere = replace(first.transaction, request=logins.request("e-resources"))
     stranger = replace(first.transaction, person=Person("stranger"))
     assert len({logins.lookup.make_pseudonym(each) for each in (elsewhere, stranger)} | {group}) == 3
-    made = Receipt("1", ReceiptEvent.GIVEN, now, "en", group, "d", "consent", (), "m", "s", now + DAY)
+    made = Receipt("1", ReceiptEvent.GIVEN, now, "en", group, "d", "consent", (), "s", now + DAY)
     last = replace(made, record_id="2", event_time=now + INSTANT)
     ended = replace(made, record_id="4", event_time=now - 2 * INSTANT)
     end = replace(made, record_id="5", event=ReceiptEvent.WITHDRAWN, event_time=now - INSTANT, valid_until=None)
@@ -225,15 +177,6 @@ def test_what_was_told_meanwhile_is_not_lost(logins: Any, told: dict[str, Any]) 
     again = logins.lookup.looked_up(found, logins.world.now)
     assert again.transaction.person
     assert {name: getattr(again.transaction, name) for name in facts} == facts
-
-
-def test_what_nobody_told_meanwhile_is_kept_beside(logins: Any) -> None:
-    """Another request to an upstream, for one."""
-    held = came(logins, logins.student())
-    _, sent = logins.flow.ask_upstream(held, "other", logins.world.now)
-    found = logins.lookup.looked_up(held, logins.world.now)
-    assert found.transaction.outstanding == (sent,)
-    assert found.transaction.person
 
 
 def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
@@ -364,23 +307,6 @@ def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> No
     assert len({theirs, *nobodies}) == 3
 
 
-@pytest.mark.parametrize(
-    ("said", "name"), [({"gn": "Kim", "sn": "Holm"}, "Kim Holm"), ({"sn": "Holm"}, "Holm"), ({}, "")]
-)
-def test_a_mail_says_at_whose_request_it_comes(logins: Any, said: dict[str, str], name: str) -> None:
-    """By the name that the upstream asserted, also where this request has read nothing yet."""
-    held = came(logins, logins.answer(eppn=EPPN, **said))
-    assert logins.lookup.asker(held, logins.world.now) == name
-    assert logins.lookup.asker(logins.lookup.arrived(held, logins.world.now), logins.world.now) == name
-
-
-def test_nobody_asks_before_a_login_or_by_attributes_that_cannot_be_trusted(logins: Any) -> None:
-    """There is no name."""
-    untrusted = looked_up(logins, logins.answer(eppn="kim@ku.dk", gn="Kim"))
-    for held in (logins.begun(), untrusted):
-        assert logins.lookup.asker(held, logins.world.now) == ""
-
-
 @pytest.mark.parametrize(("name", "days"), [("kaldemail", 90), ("mail", 365)])
 def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str, days: int) -> None:
     """An address to write to, of which no policy speaks, for a year; of a login that nothing names, for that login."""
@@ -393,35 +319,6 @@ def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str
 # The identifiers for a service
 
 
-def test_identifiers_are_the_person_s_at_one_service(logins: Any) -> None:
-    """The same at every login; another's nowhere, and none before the person is known."""
-    lookup = logins.lookup
-    assert lookup.ids(logins.begun().transaction) == {}
-    first, again = (looked_up(logins, logins.student()).transaction for _ in range(2))
-    elsewhere = replace(first, request=logins.request("e-resources"))
-    stranger = replace(first, person=Person("stranger"))
-    ids = lookup.ids(first)
-    assert ids == lookup.ids(again)
-    assert ids["subject-id"] == lookup.ids(elsewhere)["subject-id"]
-    assert len({lookup.ids(each)["pairwise-id"] for each in (first, elsewhere, stranger)}) == 3
-    assert lookup.ids(stranger)["subject-id"] != ids["subject-id"]
-
-
-def test_a_persistent_name_is_the_person_s_at_one_service_for_ever(logins: Any) -> None:
-    """It goes by the key that is never rotated, whatever becomes of the other."""
-    first = looked_up(logins, logins.student()).transaction
-    name = logins.lookup.name_id(first, persistent=True)
-    rotated = replace(logins.lookup, hmacs=logins.lookup.naming)
-    assert rotated.name_id(first, persistent=True) == name
-    assert "." not in name
-    elsewhere = replace(first, request=logins.request("e-resources"))
-    stranger = replace(first, person=Person("stranger"))
-    names = {logins.lookup.name_id(each, persistent=True) for each in (first, elsewhere, stranger)}
-    assert len(names) == 3
-    assert first.person
-    assert all(first.person.id not in each for each in names)
-
-
 @pytest.mark.parametrize(("known", "persistent"), [(True, False), (False, True), (False, False)])
 def test_any_other_name_is_random(logins: Any, *, known: bool, persistent: bool) -> None:
     """A transient one, or that of a person who is not known, is nobody's a second time."""
@@ -429,18 +326,3 @@ def test_any_other_name_is_random(logins: Any, *, known: bool, persistent: bool)
     names = {logins.lookup.name_id(found.transaction, persistent=persistent) for _ in range(2)}
     assert len(names) == 2
     assert all(len(name) == 41 and name[0] == "_" for name in names)
-
-
-def test_a_category_that_is_kept_is_remembered(logins: Any) -> None:
-    """The next login is offered none, of this person alone."""
-    logins.shelved()
-    first = looked_up(logins, logins.student()).transaction
-    assert first.account
-    assert first.account.upgrade_from == "PRIV"
-    logins.lookup.borrowers.keep_category(replace(first, person=Person("stranger")))
-    again = looked_up(logins, logins.student()).transaction
-    assert again.account == first.account
-    logins.lookup.borrowers.keep_category(first)
-    kept = looked_up(logins, logins.student()).transaction
-    assert kept.account
-    assert kept.account.upgrade_from is None

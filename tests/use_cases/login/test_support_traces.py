@@ -39,28 +39,11 @@ def test_every_fact_is_found_again(traces: SupportTraces) -> None:
         assert traces.find(spoken, NOW) == trace
 
 
-@pytest.mark.parametrize("spoken", ["", "BCDFGHJ", "BCDFGHJKL", "'; drop table record", "B" * 5000])
-def test_nothing_else_is_found(traces: SupportTraces, spoken: str) -> None:
-    """A reference that was not given leads nowhere."""
-    traces.leave(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
-    assert traces.find(spoken, NOW) is None
-
-
 def test_a_trace_is_gone_after_thirty_days(traces: SupportTraces) -> None:
     """Long enough for a visit to the desk, no longer."""
     traces.leave(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30, seconds=-1)) is not None
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30)) is None
-
-
-def test_a_second_page_of_the_same_login_replaces_the_first(traces: SupportTraces) -> None:
-    """One reference, one trace: where the person stands now."""
-    traces.leave(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
-    later = NOW + timedelta(minutes=5)
-    traces.leave(TraceFacts("BCDFGHJK", later, "enrol", "too_many"))
-    found = traces.find("BCDFGHJK", later)
-    assert found is not None
-    assert found.step == "enrol"
 
 
 def test_a_login_cannot_fill_the_store(traces: SupportTraces) -> None:

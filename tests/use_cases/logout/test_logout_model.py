@@ -34,7 +34,7 @@ from broker.core.logout.single_logout import (
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
-from broker.core.retention.table import SESSION
+from broker.core.retention import SESSION
 from broker.use_cases.logout import affected_sessions as affected_room
 from broker.use_cases.logout import sessions as sessions_room
 from broker.use_cases.logout import single_logout as logout_room

@@ -11,10 +11,8 @@ from broker.core.login.transaction import Authentication, AuthnRequest, Person, 
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Key
-from broker.core.retention.table import SESSION
+from broker.core.retention import SESSION
 from broker.use_cases.logout.sessions import Sessions, group_of
-from broker.use_cases.transactions import Transactions
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 INSTANT, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
@@ -61,67 +59,9 @@ def sessions(world: Any) -> Sessions:
     return made
 
 
-def named(sessions: Sessions, entity_id: str, name_id: NameID, *indexes: str, now: datetime = NOW) -> str:
-    """Give the ids of the sessions that a service's LogoutRequest names."""
-    request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", name_id, indexes)
-    return "".join(sorted(each.id for each in sessions.named(entity_id, request, now)))
-
-
-@pytest.mark.parametrize(
-    ("entity_id", "name_id", "indexes", "found"),
-    [
-        ("https://a.example", ASTA.name_id, (), "ab"),
-        ("https://a.example", ASTA.name_id, ("_1",), "a"),
-        ("https://a.example", ASTA.name_id, ("_2", "_9"), "b"),
-        ("https://a.example", ASTA.name_id, ("_9",), ""),
-        ("https://a.example", NameID("asta"), (), "ab"),
-        ("https://a.example", NameID("asta", "transient"), (), ""),
-        ("https://a.example", NameID("bo"), (), "d"),
-        ("https://c.example", ASTA.name_id, ("_1",), "c"),
-        ("https://c.example", NameID("bo"), (), ""),
-        ("https://b.example", ASTA.name_id, (), ""),
-    ],
-)
-def test_a_service_names_its_own_sessions(
-    sessions: Sessions, entity_id: str, name_id: NameID, indexes: tuple[str, ...], found: str
-) -> None:
-    """By NameID, and by SessionIndex where it has one; never another service's (saml-core 3.7.1)."""
-    assert named(sessions, entity_id, name_id, *indexes) == found
-
-
 def test_a_session_is_kept_for_twelve_hours() -> None:
     """A service may keep its own beyond the end that it was told."""
     assert timedelta(hours=12) == SESSION.span
-
-
-def test_a_session_is_found_until_its_end(sessions: Sessions) -> None:
-    """By its service as by its browser: at its end it is gone."""
-    last = NOW + HOUR - INSTANT
-    assert named(sessions, "https://a.example", ASTA.name_id, now=last) == "ab"
-    assert len(sessions.of_browsers(["b1"], last)) == 3
-    assert named(sessions, "https://a.example", ASTA.name_id, now=NOW + HOUR) == ""
-    assert sessions.of_browsers(["b1"], NOW + HOUR) == ()
-
-
-def test_a_browser_has_its_sessions_oldest_first(sessions: Sessions) -> None:
-    """Everybody's in it, and none of another browser's."""
-    assert [each.id for each in sessions.of_browsers(["b1"], NOW)] == ["d", "a", "c"]
-    assert [each.id for each in sessions.of_browsers(["b2", "b1"], NOW)] == ["d", "b", "a", "c"]
-    assert sessions.of_browsers(["b3"], NOW) == ()
-
-
-def test_what_has_ended_stays_ended(world: Any, sessions: Sessions) -> None:
-    """At its first end, whoever adds it or ends it again; the others are open, and only its transaction is gone."""
-    transactions = Transactions(world.store)
-    for each in ("t1", "t2"):
-        transactions.add(replace(TRANSACTION, id=each), NOW)
-    sessions.end([ASTA], NOW)
-    sessions.add(ASTA, NOW)
-    sessions.end([ASTA], NOW + SECOND)
-    ends = {each.id: each.ended for each in sessions.of_browsers(["b1", "b2"], NOW)}
-    assert ends == {"a": NOW, "b": None, "c": None, "d": None}
-    left = [world.store.get(Key("transaction", each), NOW) is not None for each in ("t1", "t2")]
-    assert left == [False, True]
 
 
 def gone(name: str, *indexes: str, upstream: str = "wayf", now: datetime = NOW) -> Callable[[Sessions], None]:

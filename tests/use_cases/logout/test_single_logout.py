@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.entities import Service, Text, Upstream
-from broker.core.errors import BrowserUnmatched, LogoutGone, MessageRefused
+from broker.core.errors import BrowserUnmatched
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import (
     MOST_ASKED,
@@ -66,7 +66,6 @@ def session(name: str, service: str = "books", person: str = "asta", browser: st
 
 
 BOOKS: Final = session("books")
-ELSEWHERE: Final = session("elsewhere", browser="b2")
 BOS: Final = session("bos", person="bo")
 BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id)
 BY_WAYF: Final = LogoutRequest(LogoutPeer("upstream", "wayf"), "_q", NameID("_t1"), ("_i1",))
@@ -125,49 +124,10 @@ def test_a_service_ends_its_own_session_and_the_rest_are_asked(flow: Flow) -> No
     assert ended(made) == {"loans"}
 
 
-def test_the_other_sessions_of_the_asker_end_with_its_cookie(flow: Flow) -> None:
-    """In this browser and of this person; those of another browser and another person stay."""
-    indexed = replace(BY_LOANS, indexes=("_l",))
-    second = session("second", "loans")
-    made = flow(AT_LOANS, second, session("bos", "loans", "bo"), session("far", "loans", browser="b2"))
-    logout = begun(made, indexed)
-    assert ended(made) == {"loans", "second"}
-    assert asked(logout) == [("wayf", "open")]
-    assert not logout.left
-
-
 def test_what_has_ended_already_is_not_asked(flow: Flow) -> None:
     """Its service has been told, or asked for it itself."""
     made = flow(AT_LOANS, replace(BOOKS, ended=NOW))
     assert asked(begun(made)) == [("wayf", "open")]
-
-
-@pytest.mark.attack(29)
-@pytest.mark.parametrize("browsers", [("b2",), ("b3",)])
-def test_another_browser_s_logout_touches_nothing_here(flow: Flow, browsers: tuple[str, ...]) -> None:
-    """Who brings a LogoutRequest of somebody else's session elsewhere ends that one and no other."""
-    made = flow(AT_LOANS, BOOKS, session("far", browser="b2", person="bo"))
-    logout = begun(made, BY_LOANS, *browsers)
-    assert (logout.found, logout.left, logout.participants) == (True, True, ())
-    assert ended(made) == {"loans"}
-
-
-@pytest.mark.parametrize(
-    ("others", "upstream", "left"),
-    [
-        ((), "ask", True),  # the upstream's own session is out of reach
-        ((), "never", False),
-        ((BOOKS,), "never", True),
-        ((BOS,), "never", False),
-        ((replace(BOOKS, ended=NOW - SECOND),), "never", False),
-    ],
-)
-def test_what_stays_open_out_of_reach_is_known(
-    flow: Flow, others: tuple[Session, ...], upstream: Any, *, left: bool
-) -> None:
-    """The answer to the service must not be Success then."""
-    made = flow(AT_LOANS, *others, upstream=replace(WAYF, logout=upstream))
-    assert begun(made, BY_LOANS, "b2").left is left
 
 
 def test_a_login_by_the_library_leaves_no_upstream_open(flow: Flow) -> None:
@@ -175,16 +135,6 @@ def test_a_login_by_the_library_leaves_no_upstream_open(flow: Flow) -> None:
     by_pin = replace(AT_LOANS, upstream="library")
     assert asked(begun(flow(by_pin))) == []
     assert not begun(flow(by_pin), BY_LOANS, "b2").left
-
-
-@pytest.mark.parametrize(
-    ("name_id", "found"), [(NameID("somebody"), False), (NameID("asta at loans", "transient"), False)]
-)
-def test_who_names_nobody_ends_nothing(flow: Flow, name_id: NameID, *, found: bool) -> None:
-    """Though the browser that brought it has sessions."""
-    made = flow(AT_LOANS, BOOKS)
-    logout = begun(made, replace(BY_LOANS, name_id=name_id))
-    assert (logout.found, logout.participants, ended(made)) == (found, (), set())
 
 
 @pytest.mark.parametrize(
@@ -256,67 +206,9 @@ def test_no_browser_makes_more_than_twenty_hops(flow: Flow) -> None:
     assert [each.indexes for each in logout.participants if each.name_id == NameID("n0")] == [("_again", "_s0")]
 
 
-OTHERS_NAMES: Final = {
-    "its NameID and index": (BY_WAYF, True),
-    "its NameID": (replace(BY_WAYF, indexes=()), True),
-    "among other indexes": (replace(BY_WAYF, indexes=("_i0", "_i1")), True),
-    "another index": (replace(BY_WAYF, indexes=("_i0",)), False),
-    "another NameID": (replace(BY_WAYF, name_id=NameID("_t0")), False),
-}
-
-
-@pytest.mark.parametrize(("request_", "found"), OTHERS_NAMES.values(), ids=OTHERS_NAMES)
-def test_an_upstream_ends_what_it_gave(flow: Flow, request_: LogoutRequest, *, found: bool) -> None:
-    """The person's sessions by it in this browser, all of them if it names one, and nobody else's."""
-    second = session("second", upstream_name_id=NameID("_t2"), upstream_index="_i2")
-    by_pin = session("by pin", "halls", upstream="library")
-    bos = session("bos", person="bo", upstream_name_id=NameID("_t3"))
-    made = flow(AT_LOANS, second, by_pin, bos)
-    logout = begun(made, request_)
-    assert logout.found is found
-    assert sorted(asked(logout)) == ([("books", "open"), ("loans", "open")] if found else [])
-    assert logout.groups == ((("b1", "asta"),) if found else ())
-    assert ended(made) == set()
-
-
-def test_an_upstream_ends_nothing_of_the_one_that_had_its_name_before(flow: Flow) -> None:
-    """Whatever NameID it names."""
-    assert not begun(flow(replace(AT_LOANS, issuer="https://old-wayf.example")), BY_WAYF).found
-
-
 def test_an_upstream_ends_nothing_twice(flow: Flow) -> None:
     """What has ended is no participant."""
     assert asked(begun(flow(AT_LOANS, replace(BOOKS, ended=NOW)), BY_WAYF)) == [("loans", "open")]
-
-
-def test_a_browser_is_joined_once(flow: Flow) -> None:
-    """What was found for it is not looked for again."""
-    made = flow(AT_LOANS, BOOKS)
-    logout = begun(made)
-    made.sessions.add(session("halls", "halls"), NOW)
-    assert made.read(logout.id, ("b1",), NOW).participants == logout.participants
-
-
-READS: Final[dict[str, Callable[[SingleLogoutFlow, str, tuple[str, ...], datetime], Logout]]] = {
-    "read": lambda made, name, browsers, now: made.read(name, browsers, now),
-    "chosen": lambda made, name, browsers, now: made.chosen(name, "all", browsers, now),
-    "skipped": lambda made, name, browsers, now: made.skipped(name, "_x", browsers, now),
-    "again": lambda made, name, browsers, now: made.again(name, "_x", browsers, now),
-}
-
-
-@pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_a_logout_is_its_own_browser_s_until_its_end(flow: Flow, read: Callable[..., Logout]) -> None:
-    """Another browser neither sees nor steers it; after half an hour it is gone."""
-    made = flow(AT_LOANS, BOOKS)
-    logout = begun(made, BY_LOANS, "b1", "b9")
-    for browsers in (("b2",), ()):
-        with pytest.raises(BrowserUnmatched):
-            read(made, logout.id, browsers, NOW)
-    assert read(made, logout.id, ("b2", "b9"), NOW + HALF_AN_HOUR - INSTANT).id == logout.id
-    for name, now in ((logout.id, NOW + HALF_AN_HOUR), ("0" * 32, NOW)):
-        with pytest.raises(LogoutGone):
-            read(made, name, ("b1",), now)
 
 
 def test_one_that_came_without_a_cookie_is_the_first_browser_s(flow: Flow) -> None:
@@ -326,15 +218,6 @@ def test_one_that_came_without_a_cookie_is_the_first_browser_s(flow: Flow) -> No
     assert asked(made.read(logout.id, ("b1",), NOW)) == [("books", "open"), ("wayf", "open")]
     with pytest.raises(BrowserUnmatched):
         made.read(logout.id, ("b2",), NOW)
-
-
-def test_a_choice_is_kept(flow: Flow) -> None:
-    """And counts once."""
-    made = flow(AT_LOANS, BOOKS)
-    logout = begun(made)
-    assert asked(made.chosen(logout.id, "services", ("b1",), NOW)) == [("books", "open"), ("wayf", "kept")]
-    assert asked(made.chosen(logout.id, "none", ("b1",), NOW)) == [("books", "open"), ("wayf", "kept")]
-    assert made.read(logout.id, ("b1",), NOW).going
 
 
 def test_the_trail_is_told_once(flow: Flow) -> None:
@@ -398,27 +281,3 @@ def test_an_upstream_s_answer_that_was_held_back_is_about_no_later_login(flow: F
     made.answered(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), held_back)
     by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id)
     assert asked(begun(made, by_books, now=held_back)) == [("wayf", "open")]
-
-
-@pytest.mark.attack(29)
-@pytest.mark.parametrize("case", ["unsolicited", "another peer", "twice", "another logout", "too late"])
-def test_an_answer_that_nobody_awaits_is_refused(flow: Flow, case: str) -> None:
-    """It records nothing and ends nothing."""
-    made = flow(AT_LOANS, BOOKS)
-    logout = begun(made)
-    request = sent(made, logout)
-    response = LogoutResponse(LogoutPeer("service", "books"), request, ended=True)
-    now = NOW
-    if case == "unsolicited":
-        response = replace(response, in_response_to=f"_{logout.id}{'0' * 32}")
-    elif case == "another peer":
-        response = replace(response, peer=LogoutPeer("service", "halls"))
-    elif case == "twice":
-        made.answered(replace(response, ended=False), NOW)
-    elif case == "another logout":
-        response = replace(response, in_response_to=f"_{'0' * 64}")
-    else:
-        now = NOW + HALF_AN_HOUR
-    with pytest.raises((MessageRefused, LogoutGone)):
-        made.answered(response, now)
-    assert ended(made) == {"loans"}

@@ -134,7 +134,7 @@ def test_pin_mails_of_a_stranger_take_nothing_away(desk: Desk) -> None:
         desk.mails.request("nobody", "en", "now")
     mails = desk.due_mails()
     assert len(mails) == 3
-    tokens = [re.findall(r"link=([0-9a-f]{32})", text)[0] for text in mails]
+    tokens = [re.findall(r"link=([0-9a-f]{48})", text)[0] for text in mails]
     assert [desk.codes.find_link(token) for token in tokens] == [NUMBER] * 3
     assert not any(CPR in text or "Ann" in text for text in mails)
     desk.mails.request_by_staff(NUMBER, "en", "now")
@@ -147,6 +147,6 @@ def test_a_welcome_mail_is_queued_with_its_link_in_one_write(desk: Desk) -> None
     assert desk.due_mails() == []
     assert desk.store.put_many(first, others, desk.clock())
     [text] = desk.due_mails()
-    token = re.findall(r"link=([0-9a-f]{32})", text)[0]
+    token = re.findall(r"link=([0-9a-f]{48})", text)[0]
     desk.pass_time(days=6)
     assert desk.codes.find_link(token) == "20"

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from broker.adapters.stores import sqlite
-from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryUnavailable, LinkGone, PinUnderWay
-from broker.use_cases.borrower_leases import BorrowerLeases, borrower_lease_key
+from broker.use_cases.borrowers.guarded_library import BorrowerLeases
 from broker.use_cases.pins import pin_choice
 from broker.use_cases.pins.pin_choice import PinChoice, PinChoices
 from broker.use_cases.records import Lease
-from tests.plugins.pin_desk import HMACS, NUMBER, Desk, Killed
+from tests.plugins.pin_desk import NUMBER, Desk, Killed
 
 PIN = "5926"
 
@@ -209,7 +209,7 @@ TestPinModel.settings = settings(
 
 def hold_nothing(self: BorrowerLeases, number: str, until: datetime) -> Lease | None:
     """Take the lease, whoever has it."""
-    self.store.drop(borrower_lease_key(HMACS, number))
+    self.store.drop(self.key(number))
     return REAL_HOLD(self, number, until)
 
 

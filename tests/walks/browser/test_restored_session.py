@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
+from flask import Flask
 
 from broker.app import assembly
 from broker.demo.run import running_demo
 from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.demo_library import DemoLibrary, simulate_koha
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
@@ -50,7 +52,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setattr("broker.app.application.now", clock.now)
     setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC))
     environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
-    parties, _ = running_demo._parties(setting)
+    parties, _ = running_demo._parties(setting, simulate_koha)
     with ExitStack() as stack:
         house = stack.enter_context(standing(setting, tmp_path, clock, environment))
         for name, app in {**parties, "broker": house.app}.items():
@@ -60,7 +62,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 def _as_demo(house: House) -> Running:
     no_process: Any = None
-    return Running(house.setting, house.koha, house.mailbox, no_process, no_process, house.circulation)
+    app = Flask("koha")
+    app.extensions["koha"] = house.koha
+    library = DemoLibrary(app, house.circulation, no_process)
+    return Running(house.setting, library, house.mailbox, no_process, no_process)
 
 
 def asked(person: Visitor, name: str = "asta") -> str:

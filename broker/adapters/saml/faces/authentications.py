@@ -14,8 +14,8 @@ from broker.adapters.saml.faces.received_response import (
     text,
 )
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
-from broker.core.identity.accepted_text import TextKind, text_fault
-from broker.core.identity.attribute_values import class_fault
+from broker.core.identity.accepted_text import TextKind, find_text_fault
+from broker.core.identity.attribute_values import find_class_fault
 from broker.core.identity.canonical_attributes import WireAttribute, Withheld
 from broker.core.login.transaction import Authentication
 from broker.core.logout.sessions import NameID
@@ -64,7 +64,7 @@ def _name_id(element: etree._Element | None, withheld: Withheld) -> NameID:
     if element is None:
         return _NO_NAME_ID
     for part in (text(element), *element.attrib.values()):
-        fault = text_fault(str(part), TextKind.NAME_ID)
+        fault = find_text_fault(str(part), TextKind.NAME_ID)
         if fault:
             withheld.append(("NameID", fault))
             return _NO_NAME_ID
@@ -81,7 +81,7 @@ def _session_index(statement: etree._Element, withheld: Withheld) -> str | None:
     written = statement.get("SessionIndex")
     if written is None:
         return None
-    fault = text_fault(written, TextKind.SESSION_INDEX)
+    fault = find_text_fault(written, TextKind.SESSION_INDEX)
     if fault:
         withheld.append(("SessionIndex", fault))
         return None
@@ -129,7 +129,7 @@ def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | Non
     cap = Assurance.SELF_ASSERTED
     if received.institution:
         cap = received.institution.max_assurance
-    fault = class_fault(written, cap, received.response.upstream.meets)
+    fault = find_class_fault(written, cap, received.response.upstream.meets)
     if fault is None:
         return written
     withheld.append(("AuthnContextClassRef", fault))

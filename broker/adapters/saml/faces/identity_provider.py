@@ -7,12 +7,13 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.faces import assertion_text, authn_requests, response_writer
+from broker.adapters.saml.faces import authn_requests, response_writer
 from broker.adapters.saml.faces.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.faces.received_response import ENTITY_FORMAT, text
 from broker.adapters.saml.gate import (
     encryption,
     http_bindings,
+    outgoing_message,
     safe_parser,
     signature,
     written_message,
@@ -25,6 +26,7 @@ from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import Service
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
+    SUCCESS,
     BrokerError,
     MessageRefused,
     RequestRefused,
@@ -136,7 +138,7 @@ class IdentityProviderFace:
         It is the same for the same ``issued``. It and the Assertion are signed, and the Assertion
         encrypted where the service publishes a key. ``RequestRefused`` where the service asked for
         another NameID format than the policy has. ``BrokerError`` where the ACS is no longer
-        registered, or the disclosure is another's, and as ``assertion_text.assertion``.
+        registered, or the disclosure is another's, and as ``response_writer.assertion``.
         """
         service, descriptor = self._service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
@@ -145,28 +147,22 @@ class IdentityProviderFace:
             raise RequestRefused(
                 INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request
             )
-        assertable = assertion_text.Assertable(
+        contents = response_writer.AssertionContents(
             self.entity_id, request, disclosure, authentication, issued
         )
-        assertion = self._assertion(assertable, service, descriptor)
-        response = assertion_text.response(assertable, assertion)
-        signed = response.signed(self.key, descriptor.signing_algorithms)
-        return _form(assertion_text.declared(signed), request)
-
-    def _assertion(
-        self, assertable: assertion_text.Assertable, service: Service, descriptor: ServiceDescriptor
-    ) -> str:
-        """Return the signed Assertion, encrypted where the service publishes a key."""
         certificate = descriptor.encryption_certificate
-        attribute_map = self.maps[service.attribute_map]
-        assertion = assertion_text.assertion(
-            assertable, attribute_map, encrypted=certificate is not None
+        assertion = written_message.tree(
+            response_writer.assertion(
+                contents, self.maps[service.attribute_map], encrypted=certificate is not None
+            )
         )
-        signed = assertion.signed(self.key, descriptor.signing_algorithms)
-        if certificate is None:
-            return signed
-        plain = assertion_text.declared(signed)
-        return encryption.encrypted(plain, certificate, descriptor.encryption_algorithms)
+        signature.sign(assertion, self.key, descriptor.signing_algorithms)
+        if certificate is not None:
+            by = descriptor.encryption_algorithms
+            assertion = encryption.encrypt(assertion, certificate, by)
+        response = self._response(request, SUCCESS, issued.response, issued.at)
+        response.append(assertion)
+        return self._form(response, request, descriptor)
 
     def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
         """Return the NameID under which the assertion of ``issued`` names the person."""
@@ -180,11 +176,27 @@ class IdentityProviderFace:
         ``BrokerError`` where that is no longer registered.
         """
         _, descriptor = self._service(request, now)
-        response = written_message.tree(
-            response_writer.response(self.entity_id, request, response_id, now, status)
+        response = self._response(request, status, response_id, now)
+        return self._form(response, request, descriptor)
+
+    def _response(
+        self, request: AuthnRequest, status: Status, response_id: str, at: datetime
+    ) -> etree._Element:
+        return written_message.tree(
+            response_writer.response(self.entity_id, request, response_id, at, status)
         )
-        signature.sign(response, self.key, descriptor.signing_algorithms)
-        return _form(etree.tostring(response, encoding="utf-8"), request)
+
+    def _form(
+        self, response: etree._Element, request: AuthnRequest, descriptor: ServiceDescriptor
+    ) -> PostForm:
+        return outgoing_message.signed_form(
+            response,
+            "SAMLResponse",
+            request.acs,
+            self.key,
+            descriptor.signing_algorithms,
+            relay_state=request.relay_state,
+        )
 
     def _sender(self, xml: bytes, now: datetime) -> "_Sender":
         """Parse a request, and find the service that is named as its issuer."""
@@ -242,8 +254,3 @@ class _Sender:
     root: etree._Element
     service: Service
     descriptor: ServiceDescriptor
-
-
-def _form(xml: bytes, request: AuthnRequest) -> PostForm:
-    fields = http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
-    return PostForm(request.acs, fields)

@@ -7,40 +7,34 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.faces import error_urls, subject_hints
+from broker.adapters.saml.faces import authn_request_writer, error_urls
 from broker.adapters.saml.faces.assertion_checks import check_assertion
 from broker.adapters.saml.faces.authentications import authentication
-from broker.adapters.saml.faces.authn_request_text import RequestedClasses, RequestText, Scoping
-from broker.adapters.saml.faces.received_response import (
-    ReceivedAssertion,
-    ReceivedResponse,
-    moment,
-    scoped,
-)
+from broker.adapters.saml.faces.received_response import ReceivedAssertion, ReceivedResponse, moment
 from broker.adapters.saml.faces.response_checks import check_response
 from broker.adapters.saml.faces.upstream_profiles import traits_of
-from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature, xml_times
-from broker.adapters.saml.gate.signed_text import Signable
+from broker.adapters.saml.gate import (
+    encryption,
+    http_bindings,
+    outgoing_message,
+    safe_parser,
+    signature,
+    written_message,
+)
 from broker.adapters.saml.gate.xml_names import ASSERTION, ENCRYPTED_ASSERTION, RESPONSE, SIGNATURE
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
-from broker.adapters.saml.metadata.role_descriptors import UpstreamDescriptor
 from broker.core.entities import Upstream
 from broker.core.errors import (
     AUTHN_FAILED,
-    NO_AUTHN_CONTEXT,
     NO_AVAILABLE_IDP,
-    NO_SUPPORTED_IDP,
-    PROXY_COUNT_EXCEEDED,
     MessageRefused,
     RequestRefused,
     Status,
 )
-from broker.core.login.authn_context import classes_to_request, level_to_request, nsis, unmet
 from broker.core.login.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 from broker.core.saml_ports import PostForm, Received
 
-PERSON: Final = "https://data.gov.dk/eid/Person"
 _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
 _TOPS: Final = frozenset(
     (_STATUS + "Requester", _STATUS + "Responder", _STATUS + "VersionMismatch")
@@ -105,36 +99,19 @@ class ServiceProviderFace:
             raise RequestRefused(
                 NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request
             )
-        text = RequestText(
-            id=request_id,
-            issued=xml_times.write(now),
+        message = authn_request_writer.authn_request(
+            asked,
+            request,
+            request_id=request_id,
             destination=descriptor.sso,
             acs=acs(self.base_url, upstream),
-            issuer=asked.sp_entity_id,
-            subject=subject_hints.to_tell(asked, request),
-            force_authn=request.force_authn or asked.force_authn,
-            is_passive=request.is_passive,
-            requested=_authn_context(asked, request),
-            scoping=_scoping(asked, request),
+            now=now,
         )
+        root = written_message.tree(message)
+        by = descriptor.signing_algorithms
         if descriptor.sso_by_post:
-            return self._form(text.signable(), descriptor)
-        return self._redirect(text.signable(), descriptor)
-
-    def _form(self, message: Signable, descriptor: UpstreamDescriptor) -> PostForm:
-        xml = message.signed(self.key, descriptor.signing_algorithms).encode()
-        fields = http_bindings.post_fields(xml, "SAMLRequest", relay_state=None)
-        return PostForm(descriptor.sso, fields)
-
-    def _redirect(self, message: Signable, descriptor: UpstreamDescriptor) -> str:
-        return http_bindings.redirect_url(
-            destination=descriptor.sso,
-            message="SAMLRequest",
-            xml=message.unsigned.encode(),
-            relay_state=None,
-            key=self.key,
-            by=descriptor.signing_algorithms.method,
-        )
+            return outgoing_message.signed_form(root, "SAMLRequest", descriptor.sso, self.key, by)
+        return outgoing_message.signed_url(root, "SAMLRequest", descriptor.sso, self.key, by)
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime
@@ -280,51 +257,6 @@ def _verify(
         signature.verify(assertion, keys)
     elif not covered or traits_of(asked).strict:
         raise MessageRefused("response.unsigned")
-
-
-def _authn_context(asked: Upstream, request: AuthnRequest) -> RequestedClasses | None:
-    """Return the classes that the service asks for.
-
-    An upstream that knows NSIS levels is asked for a level and a person
-    (docs/reference/nemlog-in.md#request).
-    """
-    if traits_of(asked).nsis:
-        least = level_to_request(request, asked.least, asked.meets)
-        if least is None:
-            detail = unmet(request, f"{nsis(asked.least)} or higher", asked.name)
-            raise RequestRefused(NO_AUTHN_CONTEXT, detail=detail, request=request)
-        return RequestedClasses((nsis(least), PERSON), "minimum")
-    if not request.authn_contexts:
-        return None
-    classes = tuple(classes_to_request(request, asked.meets))
-    return RequestedClasses(classes, request.comparison)
-
-
-def _scoping(asked: Upstream, request: AuthnRequest) -> Scoping:
-    """Name the institutions, ourselves one proxy fewer, and the chain of services that asked.
-
-    The service that asks is the last of the chain.
-    """
-    if request.proxy_count == 0:
-        raise RequestRefused(PROXY_COUNT_EXCEEDED, request=request)
-    institutions = scoped(asked, request.idp_list)
-    if not institutions:
-        raise RequestRefused(NO_SUPPORTED_IDP, request=request)
-    traits = traits_of(asked)
-    if traits.nsis and not asked.requester_id:
-        # The service that asks is no matter of the national eID's
-        # (docs/reference/saml-profiles.md#36).
-        return Scoping()
-    chain: tuple[str, ...] = ()
-    # A sign-up is an errand of our own: no service asked.
-    if asked.requester_id and request.entity_id:
-        chain = (*request.requester_ids, request.entity_id)
-    proxy_count = None
-    if request.proxy_count is not None:
-        proxy_count = str(request.proxy_count - 1)
-    if not traits.hub:
-        institutions = ()
-    return Scoping(institutions, chain, proxy_count)
 
 
 def _refusal(codes: tuple[str, ...]) -> Status:

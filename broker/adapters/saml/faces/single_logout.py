@@ -1,6 +1,6 @@
 """Our single logout service toward services and upstreams: every message is signed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,7 +11,13 @@ from broker.adapters.saml.faces import logout_messages
 from broker.adapters.saml.faces.logout_messages import ReceivedLogoutMessage
 from broker.adapters.saml.faces.received_response import ENTITY_FORMAT, text
 from broker.adapters.saml.faces.upstream_profiles import traits_of
-from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
+from broker.adapters.saml.gate import (
+    encryption,
+    http_bindings,
+    outgoing_message,
+    safe_parser,
+    signature,
+)
 from broker.adapters.saml.gate.xml_names import ISSUER, LOGOUT_REQUEST, LOGOUT_RESPONSE, SIGNATURE
 from broker.adapters.saml.keys.key_ring import FaceKeys, KeyRing
 from broker.adapters.saml.metadata.metadata_folder import Source
@@ -260,10 +266,8 @@ def _sent(
     relay_state: str | None = None,
 ) -> str | PostForm:
     """Sign a message, and return the URL or the form that carries it, by the peer's binding."""
-    algorithms = descriptor.signing_algorithms
+    by = descriptor.signing_algorithms
+    send: Callable[..., str | PostForm] = outgoing_message.signed_form
     if descriptor.logout and descriptor.logout.binding == "redirect":
-        xml = etree.tostring(root, encoding="utf-8")
-        return http_bindings.redirect_url(to, kind, xml, relay_state, key, by=algorithms.method)
-    signature.sign(root, key, algorithms)
-    xml = etree.tostring(root, encoding="utf-8")
-    return PostForm(to, http_bindings.post_fields(xml, kind, relay_state))
+        send = outgoing_message.signed_url
+    return send(root, kind, to, key, by, relay_state=relay_state)

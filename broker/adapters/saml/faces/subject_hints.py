@@ -14,7 +14,7 @@ from broker.adapters.saml.faces.received_response import saml as path
 from broker.adapters.saml.faces.received_response import text
 from broker.core.entities import EMAIL, UNSPECIFIED, Upstream
 from broker.core.identity import cpr
-from broker.core.identity.accepted_text import TextKind, text_fault
+from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.login.transaction import AuthnRequest, SubjectHint
 
 _SUBJECT: Final = path("Subject")
@@ -42,9 +42,9 @@ def read(request: etree._Element) -> SubjectHint | None:
         return None
     name_id = request.find(f"{_SUBJECT}/{_NAME_ID}")
     value = text(name_id).strip()
-    if name_id is None or not value or text_fault(value, TextKind.NAME_ID):
+    if name_id is None or not value or find_text_fault(value, TextKind.NAME_ID):
         return None
-    if cpr.blotted(value, "") != value:
+    if cpr.mask_numbers(value, "") != value:
         return None
     return SubjectHint(value, name_id.get("Format", UNSPECIFIED))
 

@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from broker.adapters.saml.faces import assertion_text
+from lxml import etree
+
+from broker.adapters.saml.faces import response_writer
+from broker.adapters.saml.gate import written_message
 from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import Service
+from broker.core.errors import SUCCESS
 from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 
@@ -32,7 +36,7 @@ def written(
     """Return the Response with exactly what ``disclosure`` holds; every id and name is made up.
 
     ``upstream`` are the entityIDs of upstream and institution. BrokerError as
-    ``assertion_text.assertion``.
+    ``response_writer.assertion``.
     """
     issuer, institution = upstream
     authentication = Authentication(
@@ -55,9 +59,11 @@ def written(
         content="",
     )
     request = AuthnRequest(f"{_MADE_UP}-request", to.service.name, to.service.entity_id, to.acs)
-    assertable = assertion_text.Assertable(to.issuer, request, disclosure, authentication, issued)
-    assertion = assertion_text.assertion(
-        assertable, attribute_map, encrypted=to.service.encrypts
-    ).unsigned
-    whole = assertion_text.response(assertable, assertion).unsigned
-    return assertion_text.declared(whole).decode()
+    contents = response_writer.AssertionContents(
+        to.issuer, request, disclosure, authentication, issued
+    )
+    response = response_writer.response(to.issuer, request, issued.response, now, SUCCESS)
+    response.assertion = [
+        response_writer.assertion(contents, attribute_map, encrypted=to.service.encrypts)
+    ]
+    return etree.tostring(written_message.tree(response), encoding="unicode")

@@ -13,16 +13,16 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, cast
-from xml.sax.saxutils import quoteattr
+from typing import Any, Final, cast
 
 import xmlsec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from lxml import etree
+from saml2 import element_to_extension_element, saml, xmldsig, xmlenc
 
-from broker.adapters.saml.gate import safe_parser
+from broker.adapters.saml.gate import safe_parser, written_message
 from broker.adapters.saml.gate.algorithm_selection import DEFAULT_ENCRYPTION, EncryptionAlgorithms
 from broker.adapters.saml.gate.signature import VerifyKey
 from broker.adapters.saml.gate.xml_names import (
@@ -30,7 +30,6 @@ from broker.adapters.saml.gate.xml_names import (
     DS,
     ENCRYPTED_DATA,
     ENCRYPTED_KEY,
-    SAML,
     XENC,
     XENC11,
 )
@@ -47,18 +46,6 @@ _METHOD: Final = f"{{{XENC}}}EncryptionMethod"
 _KEY_INFO: Final = f"{{{DS}}}KeyInfo"
 _DIGEST_METHOD: Final = f"{{{DS}}}DigestMethod"
 _MGF: Final = f"{{{XENC11}}}MGF"
-_WRITTEN: Final = (
-    f'<saml:EncryptedAssertion xmlns:saml="{SAML}">'
-    f'<xenc:EncryptedData xmlns:xenc="{XENC}" Type="{XENC}Element">'
-    '<xenc:EncryptionMethod Algorithm="{content}"></xenc:EncryptionMethod>'
-    f'<ds:KeyInfo xmlns:ds="{DS}"><xenc:EncryptedKey>'
-    '<xenc:EncryptionMethod Algorithm="{transport}">'
-    f'<ds:DigestMethod Algorithm="{DS}sha1"></ds:DigestMethod></xenc:EncryptionMethod>'
-    "<xenc:CipherData><xenc:CipherValue>{key}</xenc:CipherValue></xenc:CipherData>"
-    "</xenc:EncryptedKey></ds:KeyInfo>"
-    "<xenc:CipherData><xenc:CipherValue>{text}</xenc:CipherValue></xenc:CipherData>"
-    "</xenc:EncryptedData></saml:EncryptedAssertion>"
-)
 _OAEP_SHA1: Final = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
 _NONCE_OCTETS: Final = 12
 _START: Final = re.compile(
@@ -245,46 +232,48 @@ def _with_namespaces(plain: bytes, element: etree._Element) -> bytes:
     if not start:
         raise MessageRefused("gate.decryption")
     declared = {prefix.decode() or None for prefix in _DECLARED.findall(start[1])}
-    declarations = ""
-    for prefix, space in element.nsmap.items():
-        if prefix not in declared:
-            name = f"xmlns:{prefix}" if prefix else "xmlns"
-            declarations += f" {name}={quoteattr(space)}"
+    missing: Any = {name: uri for name, uri in element.nsmap.items() if name not in declared}
+    # Written by lxml as the declarations of an empty element, which are cut out.
+    declarations = etree.tostring(etree.Element("x", nsmap=missing))[2:-2]
     end = start.start(1)
-    return plain[:end] + declarations.encode() + plain[end:]
+    return plain[:end] + declarations + plain[end:]
 
 
 def encrypt(
     assertion: etree._Element, certificate: bytes, by: EncryptionAlgorithms = DEFAULT_ENCRYPTION
 ) -> etree._Element:
-    """Return an EncryptedAssertion of an element; errors as ``encrypted``."""
-    # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
-    plain = etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)
-    return etree.fromstring(encrypted(plain, certificate, by))
+    """Return an EncryptedAssertion of an element: AES-GCM with a new key, RSA-OAEP.
 
-
-def encrypted(
-    plain: bytes, certificate: bytes, by: EncryptionAlgorithms = DEFAULT_ENCRYPTION
-) -> str:
-    """Return an EncryptedAssertion in exclusive canonical form: AES-GCM with a new key, RSA-OAEP.
-
-    ``plain`` is the UTF-8 of an Assertion that declares every namespace it needs, ``certificate``
-    the recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``gate.key``,
-    ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2.4
-    and 5.5.
+    ``certificate`` is the recipient's. ``ValueError`` for another algorithm, ``MessageRefused``
+    (``gate.key``, ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01,
+    xmlenc-core1 5.2.4 and 5.5.
     """
     if by.content not in _GCM:
         raise ValueError("only AES-GCM is written")
+    # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
+    plain = etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)
     session_key = AESGCM.generate_key(128 if "aes128" in by.content else 256)
     nonce = secrets.token_bytes(_NONCE_OCTETS)
     content = nonce + AESGCM(session_key).encrypt(nonce, plain, None)
-    transported = _recipient(certificate).encrypt(session_key, _OAEP_SHA1)
-    return _WRITTEN.format(
-        content=by.content,
-        transport=by.transport,
-        key=base64.b64encode(transported).decode(),
-        text=base64.b64encode(content).decode(),
+    digest = element_to_extension_element(xmldsig.DigestMethod(algorithm=f"{DS}sha1"))
+    wrapped = xmlenc.EncryptedKey(
+        encryption_method=xmlenc.EncryptionMethod(
+            algorithm=by.transport, extension_elements=[digest]
+        ),
+        cipher_data=_cipher_data(_recipient(certificate).encrypt(session_key, _OAEP_SHA1)),
     )
+    encrypted_data = xmlenc.EncryptedData(
+        type=f"{XENC}Element",
+        encryption_method=xmlenc.EncryptionMethod(algorithm=by.content),
+        key_info=xmldsig.KeyInfo(extension_elements=[element_to_extension_element(wrapped)]),
+        cipher_data=_cipher_data(content),
+    )
+    return written_message.tree(saml.EncryptedAssertion(encrypted_data=encrypted_data))
+
+
+def _cipher_data(octets: bytes) -> xmlenc.CipherData:
+    value = xmlenc.CipherValue(text=base64.b64encode(octets).decode())
+    return xmlenc.CipherData(cipher_value=value)
 
 
 @lru_cache(maxsize=256)

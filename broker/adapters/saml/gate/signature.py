@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from lxml import etree
+from saml2 import xmldsig
 
-from broker.adapters.saml.gate import signature_profile
+from broker.adapters.saml.gate import signature_profile, written_message
 from broker.adapters.saml.gate.algorithm_selection import DEFAULT_SIGNING, SigningAlgorithms
-from broker.adapters.saml.gate.xml_names import DS, EXCLUSIVE, ISSUER, SIGNATURE
+from broker.adapters.saml.gate.xml_names import EXCLUSIVE, ISSUER, SIGNATURE
 from broker.core.errors import MessageRefused
 
 SMALLEST_RSA: Final = 2048
@@ -35,14 +36,6 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
-_TEMPLATE: Final = f"""<ds:Signature xmlns:ds="{DS}"><ds:SignedInfo>\
-<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"/><ds:SignatureMethod Algorithm="%s"/>\
-<ds:Reference URI="#%s"><ds:Transforms><ds:Transform Algorithm="{signature_profile.ENVELOPED}"/>\
-<ds:Transform Algorithm="{EXCLUSIVE}"/></ds:Transforms>\
-<ds:DigestMethod Algorithm="%s"/><ds:DigestValue/></ds:Reference></ds:SignedInfo>\
-<ds:SignatureValue/></ds:Signature>"""
-_KEY_INFO: Final = f"""<ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data>\
-<ds:X509Certificate>%s</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"""
 _LAST_PART: Final = re.compile("[-#]")
 _ELEMENT: Final = etree.XPath("id($name)")
 
@@ -182,14 +175,38 @@ def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = DEFAU
     The place is the schema's: after Issuer, or first in metadata. Sign last: any later change
     breaks it.
     """
-    signature = etree.fromstring(_TEMPLATE % (by.method, element.get("ID"), by.digest))
+    signature = _signature_to_fill(element.get("ID", ""), by)
     has_issuer = len(element) > 0 and element[0].tag == ISSUER
     element.insert(int(has_issuer), signature)
     signing = xmlsec.SignatureContext()
     signing.key = key.xml
     signing.register_id(element, "ID")
     signing.sign(signature)
-    signature.append(etree.fromstring(_KEY_INFO % key.certificate))
+    # Only now: xmlsec would write what it knows of the key into a KeyInfo that is there.
+    certificate = xmldsig.X509Certificate(text=key.certificate)
+    data = xmldsig.X509Data(x509_certificate=[certificate])
+    signature.append(written_message.tree(xmldsig.KeyInfo(x509_data=[data])))
+
+
+def _signature_to_fill(element_id: str, by: SigningAlgorithms) -> etree._Element:
+    """Return the ds:Signature whose DigestValue and SignatureValue xmlsec fills in."""
+    transforms = [
+        xmldsig.Transform(algorithm=name) for name in (signature_profile.ENVELOPED, EXCLUSIVE)
+    ]
+    reference = xmldsig.Reference(
+        uri=f"#{element_id}",
+        transforms=xmldsig.Transforms(transform=transforms),
+        digest_method=xmldsig.DigestMethod(algorithm=by.digest),
+        digest_value=xmldsig.DigestValue(),
+    )
+    signed_info = xmldsig.SignedInfo(
+        canonicalization_method=xmldsig.CanonicalizationMethod(algorithm=EXCLUSIVE),
+        signature_method=xmldsig.SignatureMethod(algorithm=by.method),
+        reference=[reference],
+    )
+    return written_message.tree(
+        xmldsig.Signature(signed_info=signed_info, signature_value=xmldsig.SignatureValue())
+    )
 
 
 def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:

@@ -6,6 +6,7 @@ from lxml import etree
 from saml2 import SamlBase
 
 from broker.adapters.saml.gate.xml_names import PREFIXES
+from broker.core.errors import BrokerError
 
 # Without a registered prefix ElementTree counts anew in each message: one namespace is ns0 in a
 # Response and ns1 in the Assertion. A receiver that moves the Assertion out of the Response renames
@@ -16,10 +17,20 @@ for _prefix, _namespace in PREFIXES.items():
 
 
 def octets(message: SamlBase) -> bytes:
-    """Return a message as UTF-8 with an XML declaration."""
-    return bytes(message.to_string())
+    """Return a message as UTF-8 with an XML declaration.
+
+    ElementTree escapes a carriage return in attributes only. A parser would read one in a text as a
+    line feed, so it is escaped here.
+    """
+    return bytes(message.to_string()).replace(b"\r", b"&#13;")
 
 
 def tree(message: SamlBase) -> etree._Element:
-    """Return a message as the tree that is signed."""
-    return etree.fromstring(octets(message))
+    """Return a message as the tree that is signed.
+
+    ``BrokerError`` for a value with a character that XML cannot hold.
+    """
+    try:
+        return etree.fromstring(octets(message), etree.XMLParser(huge_tree=True))
+    except (etree.XMLSyntaxError, UnicodeEncodeError):
+        raise BrokerError("a value holds a character that XML cannot hold") from None

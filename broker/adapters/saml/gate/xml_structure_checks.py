@@ -19,6 +19,7 @@ from broker.adapters.saml.gate.xml_names import (
     SAMLP,
     SIGNATURE,
     XENC11,
+    XS,
 )
 
 # The XSDs that pysaml2 ships.
@@ -276,11 +277,11 @@ class _ShippedSchemas(etree.Resolver):
 def _compiled() -> etree.XMLSchema:
     parser = etree.XMLParser(no_network=True, load_dtd=False)
     parser.resolvers.add(_ShippedSchemas())
-    imports = ""
+    # One schema that imports all: lxml resolves the locations while it parses the source.
+    source = etree.Element(f"{{{XS}}}schema", nsmap={"xs": XS})
     for space, name in _ENTRIES:
-        imports += f'<import namespace="{space}" schemaLocation="{name}"/>'
-    source = f'<schema xmlns="http://www.w3.org/2001/XMLSchema">{imports}</schema>'
-    return etree.XMLSchema(etree.fromstring(source.encode(), parser))
+        etree.SubElement(source, f"{{{XS}}}import", namespace=space, schemaLocation=name)
+    return etree.XMLSchema(etree.fromstring(etree.tostring(source), parser))
 
 
 def valid(root: etree._Element) -> bool:

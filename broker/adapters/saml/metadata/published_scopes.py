@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.entities import Institution, Upstream
-from broker.core.identity.attribute_values import with_lower_scope
+from broker.core.identity.attribute_values import lower_scope
 
 # Domain names of two labels or more; real feeds hold ``adm.aau.dk@aau.dk`` too, which no
 # value can match.
@@ -129,7 +129,7 @@ def _claims(published: Published, notices: list[str]) -> Iterator[tuple[str, Pub
             yield name, replace(institution, scopes=())
             continue
         possible = []
-        for scope in map(with_lower_scope, institution.scopes):
+        for scope in map(lower_scope, institution.scopes):
             if _SCOPE.fullmatch(scope) and not _SECOND_LEVEL.fullmatch(scope):
                 possible.append(scope)
             else:

@@ -15,7 +15,7 @@ from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
-from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
+from broker.core.borrowers.pins import hide_long_number, is_cpr, read_identifier
 from broker.core.errors import CookiesNeeded, FormRefused, LibraryUnavailable, TokenRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
@@ -130,15 +130,15 @@ class PinPages:
     def _asked(self, held: Held, form: SubmittedForm) -> Response:
         """Answer a typed number: the same page for everybody, before the library is asked."""
         text = without_invisible(form.value("identifier", ""))
-        typed = identifier_of(text)
+        typed = read_identifier(text)
         if typed is None:
             problem = "pin_number_unread" if text else "pin_number_missing"
-            return self._asking(held, problem, shown_again(text))
+            return self._asking(held, problem, hide_long_number(text))
         at, spoken_language = format_datetime(self.ports.now(), "long"), language()
         if self.ports.limits.count_pin_request(request) and not self.ports.submit(
             lambda: self.pin_mails.request(typed, spoken_language, at)
         ):
-            return self._asking(held, "account_busy", shown_again(text))
+            return self._asking(held, "account_busy", hide_long_number(text))
         transaction = held.transaction
         by = "cpr" if is_cpr(typed) else "number"
         facts = {"reference": transaction.reference, "by": by}

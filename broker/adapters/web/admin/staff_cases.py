@@ -15,7 +15,7 @@ from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
 from broker.core.errors import TooMany
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.identity.mail_addresses import masked
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.staff import StaffPage
 from broker.core.staff_sentences import REGISTER_NOTES, STATES, StaffSentence
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
@@ -164,6 +164,6 @@ def _sentence(found: FoundPerson) -> StaffSentence | None:
 
 def _proofs(found: FoundPerson) -> Sequence[Mapping[str, object]]:
     return [
-        {"name": proof.name, "address": masked(proof.address), "until": proof.until}
+        {"name": proof.name, "address": mask_address(proof.address), "until": proof.until}
         for proof in found.proofs
     ]

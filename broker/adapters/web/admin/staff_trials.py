@@ -12,8 +12,8 @@ from broker.adapters.web.admin.staff_ports import LoginToTry, StaffPorts, TriedL
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
 from broker.core.entities import Assurance, Names
-from broker.core.identity.accepted_text import scoped_text_fault
-from broker.core.identity.cpr import blotted
+from broker.core.identity.accepted_text import find_scoped_text_fault
+from broker.core.identity.cpr import mask_numbers
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff import StaffPage
 from broker.use_cases.staff.staff_sessions import StaffMember
@@ -114,10 +114,10 @@ class StaffTrials:
 
 
 def _affiliation_problem(affiliation: str) -> str:
-    if blotted(affiliation, "") != affiliation:
+    if mask_numbers(affiliation, "") != affiliation:
         return "affiliation_cpr"
     named = _affiliations(affiliation)
-    unread = [each for each in named if each.count("@") != 1 or scoped_text_fault(each)]
+    unread = [each for each in named if each.count("@") != 1 or find_scoped_text_fault(each)]
     if unread or len(named) > _MOST_AFFILIATIONS:
         return "affiliation_unread"
     return ""

@@ -16,7 +16,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.enrolment import CaseReason, Claim
 from broker.core.borrowers.matching import read_person_facts
-from broker.core.borrowers.pins import identifier_of, shown_again
+from broker.core.borrowers.pins import hide_long_number, read_identifier
 from broker.core.errors import (
     BrokerError,
     BrowserUnmatched,
@@ -26,13 +26,13 @@ from broker.core.errors import (
     TooMany,
 )
 from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
-from broker.core.identity.mail_addresses import masked
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.input_normalization import without_invisible
 from broker.core.login.next_step import can_claim
 from broker.core.login.steps import ClaimBorrower, ConfirmAddress
 from broker.core.login.transaction import Transaction
 from broker.use_cases.enrolment.claims import BorrowerClaims, Claimant
-from broker.use_cases.identity.person_resolution import display_name
+from broker.use_cases.person_resolution import display_name
 from broker.use_cases.transactions import Held
 
 _PURPOSE: Final = "claim"
@@ -119,7 +119,7 @@ class ClaimPages:
         if button == "mail":
             self.claims.mail_code(claimant)
         else:
-            card_number = identifier_of(without_invisible(form.value("card", "")))
+            card_number = read_identifier(without_invisible(form.value("card", "")))
             if card_number is None:
                 return self._form(held, "claim_card_unread", CodeRefused.http)
             if button == "card":
@@ -150,7 +150,7 @@ class ClaimPages:
         self.ports.tell(_claim_refused(transaction, reason, self.ports.now()))
         if isinstance(error, CodeRefused):
             return self._code_page(held, reason, error.http)
-        return self._form(held, reason, error.http, shown_again(form.value("card", "")))
+        return self._form(held, reason, error.http, hide_long_number(form.value("card", "")))
 
     def _can_claim(self, held: Held) -> bool:
         return can_claim(self.ports.broker.step(held, self.ports.now()))
@@ -175,7 +175,7 @@ class ClaimPages:
     def _form(self, held: Held, problem: str = "", http: int = 200, card: str = "") -> Response:
         is_asked = self._is_asked_by_person(held)
         offered = None if is_asked else self.claims.find_offered(self._claimant(held))
-        address = masked(offered.email) if offered and offered.email else ""
+        address = mask_address(offered.email) if offered and offered.email else ""
         return self._page(held, problem, http, asking=True, card=card, address=address)
 
     def _code_page(self, held: Held, problem: str = "", http: int = 200) -> Response:

@@ -18,7 +18,7 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.pins import identifier_of, shown_again
+from broker.core.borrowers.pins import hide_long_number, read_identifier
 from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused, TokenRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
@@ -81,7 +81,7 @@ class LibraryLoginPages:
 
     def _number_and_pin(self, held: Held, form: SubmittedForm) -> Response:
         text = without_invisible(form.value("identifier", ""))
-        typed = identifier_of(text)
+        typed = read_identifier(text)
         pin = without_invisible(form.value("pin", ""))
         if typed is None:
             return self._form(held, "pin_number_unread" if text else "pin_number_missing", form)
@@ -147,7 +147,7 @@ class LibraryLoginPages:
         transaction = held.transaction
         if problem:
             self.ports.tell(_refused(transaction, problem, self.ports.now()))
-        typed = shown_again(form.value("identifier", "")) if form else ""
+        typed = hide_long_number(form.value("identifier", "")) if form else ""
         return self._page("pin_login.html", held, problem, identifier=typed)
 
     def _code_page(self, held: Held, problem: str = "") -> Response:

@@ -26,7 +26,7 @@ from broker.core.errors import (
 )
 from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.identity.mail_addresses import LONGEST, typed
+from broker.core.identity.mail_addresses import LONGEST, check_typed_address
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
@@ -148,7 +148,7 @@ class MailboxProofPages:
             held,
             self.persons.owner(held, now),
             step.name,
-            typed(text, step.domains),
+            check_typed_address(text, step.domains),
             asker=self.persons.asker(held, now),
             language=language(),
             lasts=step.lasts,

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.login_marks import KEPT_FOR, LoginMarks
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.retention.table import KNOWN_BROWSER
+from broker.core.retention import KNOWN_BROWSER
 from broker.use_cases.pins.known_browsers import BrowserToken
 
 _BROWSER_COOKIE: Final = re.compile(r"b-[0-9a-f]{16}")

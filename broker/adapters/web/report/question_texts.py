@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
-from broker.core.report.missing_answers import Question, Topic
+from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER, Question, Topic
 
 _QUESTIONS: Final[Mapping[Topic, str]] = {
     Topic.NAME: _("Who is the controller? The library's name is not written."),
@@ -21,23 +21,19 @@ _QUESTIONS: Final[Mapping[Topic, str]] = {
     Topic.RECEIVER: _("Who is responsible for what %(receiver)s gets?"),
     Topic.RECEIVER_REACHED: _("How is whoever is responsible for %(receiver)s reached?"),
     Topic.SERVICE_NOTICE: _("Where does %(receiver)s say how it handles personal information?"),
-    Topic.KEPT: _("How long does %(receiver)s keep what it gets?"),
-    Topic.TRANSFERS: _(
-        "To which countries outside the EU and the EEA does %(receiver)s take what it gets? An"
-        " empty list says: to none."
+    Topic.USE: _(
+        "How long does %(receiver)s keep what it gets? To which countries outside the EU and the"
+        " EEA does it take it, and on which ground (GDPR articles 44 to 49)?"
     ),
-    Topic.SAFEGUARDS: _(
-        "On which ground does %(receiver)s take what it gets outside the EU and the EEA (GDPR"
-        " articles 44 to 49)?"
-    ),
-    Topic.CPR_LAW: _(
-        "By which law may %(receiver)s have CPR numbers (in Denmark section 11 of the Data"
-        " Protection Act)?"
+    Topic.USE_OF_CPR: _(
+        "How long does %(receiver)s keep what it gets? To which countries outside the EU and the"
+        " EEA does it take it, and on which ground (GDPR articles 44 to 49)? By which law may it"
+        " have CPR numbers (in Denmark section 11 of the Data Protection Act)?"
     ),
 }
 _RECEIVERS: Final[Mapping[str, str]] = {
-    "record.library_system": _("the library system"),
-    "record.mail": _("the mail server"),
+    f"record.receivers.{LIBRARY_SYSTEM}": _("the library system"),
+    f"record.receivers.{MAIL_SERVER}": _("the mail server"),
 }
 
 
@@ -54,8 +50,7 @@ def in_words(question: Question, language: str) -> AskedQuestion:
     receiver = ""
     if question.service is not None:
         receiver = question.service.label[language]
-    for key, words in _RECEIVERS.items():
-        if question.key.startswith(f"{key}."):
-            receiver = translate(words, language)
+    elif question.key in _RECEIVERS:
+        receiver = translate(_RECEIVERS[question.key], language)
     text = translate(_QUESTIONS[question.topic], language)
     return AskedQuestion(text.replace("%(receiver)s", receiver), question.key)

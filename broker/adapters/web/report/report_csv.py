@@ -10,6 +10,7 @@ from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report.release_terms import ReleaseTerms
 from broker.core.entities import Service
 from broker.core.policy.model import ReleasedAttribute
+from broker.core.report.missing_answers import LIBRARY_SYSTEM
 from broker.core.report.policy_report import PolicyReport
 from broker.core.report.what_leaves import Given, WrittenBorrower
 
@@ -29,8 +30,7 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "told": _("asked or informed"),
     "receiver": _("responsible"),
     "contact": _("contact"),
-    "kept_for": _("how long the receiver keeps it"),
-    "third_countries": _("outside the EU and the EEA"),
+    "use": _("what the receiver does with it"),
     "masked": _("masked"),
     "optional": _("only where ticked"),
     "encrypted": _("encrypted"),
@@ -43,7 +43,6 @@ _COLUMNS: Final[Mapping[str, str]] = {
 _YES: Final = _("yes")
 _NO: Final = _("no")
 _LIBRARY: Final = _("the library system")
-_NONE: Final = _("none")
 
 Row = Mapping[str, str]
 
@@ -76,16 +75,12 @@ def _rows(report: PolicyReport, language: str) -> Iterator[Row]:
 
 def _of_service(report: PolicyReport, service: Service, language: str) -> Row:
     controller = service.controller
-    answers = report.answers.of_service(service.name)
-    countries = answers.third_countries
-    outside = ", ".join(countries or ())
     return {
         "service": service.name,
         "service_name": service.label[language],
         "receiver": controller.name[language] if controller else "",
         "contact": controller.contact if controller else "",
-        "kept_for": answers.kept_for[language] if answers.kept_for else "",
-        "third_countries": translate(_NONE, language) if countries == () else outside,
+        "use": _use(report, service.name, language),
         "encrypted": _yes(language, said=service.encrypts),
     }
 
@@ -121,12 +116,11 @@ def _listed(report: PolicyReport, listed: ReleasedAttribute, language: str) -> R
 
 def _written(report: PolicyReport, written: WrittenBorrower, language: str) -> Iterator[Row]:
     ways = (report.upstream_label(name)[language] for name in written.upstreams)
-    answers = report.answers.library_system
     shared = {
         "service_name": translate(_LIBRARY, language),
         "affiliation": written.policy.affiliation,
         "people": written.policy.label[language],
-        "kept_for": answers.kept_for[language] if answers.kept_for else "",
+        "use": _use(report, LIBRARY_SYSTEM, language),
         "ways": ", ".join(ways),
         "account": written.rule.category,
         "line": str(written.rule.place),
@@ -134,6 +128,11 @@ def _written(report: PolicyReport, written: WrittenBorrower, language: str) -> I
     yield {**shared, "attribute": "cpr", "attribute_name": report.called("cpr")[language]}
     for each in written.fields:
         yield {**shared, "attribute": each.name, "line": str(each.place)}
+
+
+def _use(report: PolicyReport, receiver: str, language: str) -> str:
+    said = report.answers.receivers.get(receiver)
+    return said[language] if said else ""
 
 
 def _yes(language: str, *, said: bool) -> str:

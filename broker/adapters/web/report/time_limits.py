@@ -7,8 +7,7 @@ from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
-from broker.core.retention.rows import Retention
-from broker.core.retention.table import TABLE
+from broker.core.retention import TABLE, Retention
 
 _UNITS: Final = (
     (timedelta(days=365), _("1 year"), _("%(count)s years")),

@@ -24,13 +24,13 @@ _UNPROCESSABLE: Final = 422
 class SignUp:
     """What the pages say of this library: names of its upstreams, its services, and its own pages.
 
-    ``links`` are addresses by a name of ``sign_up_questions.LINKS``; one that is missing leaves
+    ``links`` are addresses by the names that the texts have for them; one that is missing leaves
     its words without a link.
     """
 
     university: str  # the upstream that is the university login
     national_eid: str  # the upstream that is the national eID
-    eid_name: str  # what people call it
+    eid_name: Text  # what people call it
     library: Text  # what people call the library
     services: Mapping[str, Text]
     links: Mapping[str, Text]
@@ -39,9 +39,7 @@ class SignUp:
 def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
     """Return a sentence for each address that the texts link to and that is not configured."""
     linked = texts.linked()
-    missing = (
-        name for name in sign_up_questions.LINKS if name in linked and name not in setting.links
-    )
+    missing = sorted(linked - set(setting.links) - set(sign_up_questions.targets()))
     return [f"the sign-up pages link to {name!r}, which has no address" for name in missing]
 
 
@@ -210,4 +208,4 @@ class _View:
         return {name: value for name, value in self.carried.items() if name == "service"}
 
     def _words(self) -> Mapping[str, str]:
-        return {"eid": self.setting.eid_name, "library": spoken(self.setting.library)}
+        return {"eid": spoken(self.setting.eid_name), "library": spoken(self.setting.library)}

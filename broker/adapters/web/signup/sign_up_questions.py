@@ -1,5 +1,6 @@
 """The tree of the sign-up pages: questions, where their answers and Back lead, and the ends."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -143,25 +144,18 @@ ANCHORS: Final = (
     "account", "who", "login", "no-cpr", "my-loans", "open-account", "hospital",
     "advantages", "rights", "pin", "profile", "wayf", "eid",
 )  # fmt: skip
-# Addresses of the library's own pages, by the names that texts use.
-LINKS: Final = (
-    "service_locations",
-    "my_loans",
-    "search_engine",
-    "subject_guides",
-    "databases",
-    "faq_hospital_da",
-)
+# Names of the library's own pages, whose addresses are in sign_up.links.
+_LINK: Final = re.compile("[a-z_]+")
 # Addresses that are nobody's to configure: the Region's own.
 FIXED: Final[Mapping[str, str]] = {"bsk": "https://bsk.rm.dk"}
 
 
 def known(target: str) -> bool:
-    """Return whether a text may link to ``target``."""
-    return target in targets()
+    """Return whether a text may link to ``target``: a page of ours, or a name of sign_up.links."""
+    return target in targets() or _LINK.fullmatch(target) is not None
 
 
 def targets() -> tuple[str, ...]:
-    """Return everything that a text may link to."""
+    """Return the pages that a text may link to, apart from the library's own."""
     anchors = tuple(f"faq#{anchor}" for anchor in ANCHORS)
-    return (*LINKS, *FIXED, *NODES, "faq", *anchors, "pin", "choices")
+    return (*FIXED, *NODES, "faq", *anchors, "pin", "choices")

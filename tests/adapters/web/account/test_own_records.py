@@ -120,13 +120,6 @@ def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
         assert ASTA_CPR[:6] not in re.sub(r"[0-9a-f]{32,}", "", text)
 
 
-def test_a_person_is_told_that_what_staff_looked_at_stays(house: House) -> None:
-    """Those who look cannot take it away (docs/privacy.md)."""
-    agreed(house)
-    _, page = shown(house)
-    assert "også når det, der er gemt om dig, bliver slettet, så du kan spørge, hvem det var." in page.text
-
-
 def test_what_is_kept_is_asked_of_the_upstream_afresh(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser that is logged in there lets nobody in who comes to it; no PIN lets anybody in."""
     agreed(house)
@@ -229,16 +222,6 @@ def test_a_login_without_the_right_deletes_nothing(house: House, monkeypatch: py
     assert (lines(house), "person" in kept(house)) == (0, True)
 
 
-def test_a_record_that_cannot_be_read_stops_nobody_else(house: House) -> None:
-    """A damaged page of a reference is left out: it ends by itself."""
-    agreed(house)
-    store, now = house.parts.store, house.clock.now()
-    assert store.put(Key("reference", "zzzz"), Kept(b"\x03{}", "v", now + timedelta(days=3)), None, now)
-    person, _, confirm = asked(house)
-    assert mark(pressed(person, confirm)) == ("choices", "forgotten")
-    assert kept(house) == set()
-
-
 def test_a_library_account_sees_and_deletes_nothing(house: House) -> None:
     """A guessed PIN leads to the choices, and from there to a fresh login."""
     karla(house)
@@ -266,18 +249,6 @@ def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
     person, _, confirm = asked(house)
     pressed(person, confirm)
     assert len(traces(house)) == 1
-
-
-def test_two_presses_in_two_tabs_delete_once(house: House) -> None:
-    """The second finds its login over; so does one that began before, in the other tab."""
-    agreed(house)
-    person, _, confirm = asked(house)
-    _, other = shown(house, person=person)
-    second = person.get(link(other, "do=forget"))
-    assert mark(pressed(person, confirm))[1] == "forgotten"
-    assert pressed(person, confirm).status_code == 410
-    assert pressed(person, second).status_code == 410
-    assert lines(house) == 2
 
 
 def test_a_login_in_another_tab_delivers_nothing_more(house: House) -> None:
@@ -321,12 +292,6 @@ def test_an_address_that_somebody_sends_deletes_nothing(house: House) -> None:
     assert lines(house) == 0
 
 
-def test_whom_no_record_leads_to_is_told_so(house: House) -> None:
-    """Somebody new: nothing is kept but this login."""
-    _, page = shown(house, "mia")
-    assert mark(page) == ("choices", "unknown")
-
-
 def test_looking_again_and_again_is_stopped(house: House) -> None:
     """All that is kept is looked through for each page: ten times an hour."""
     agreed(house)
@@ -334,11 +299,3 @@ def test_looking_again_and_again_is_stopped(house: House) -> None:
     for _ in range(OWN_LOOKS.most - 1):
         assert person.get(here(page)).status_code == 200
     assert person.get(here(page)).status_code == 429
-
-
-def test_the_other_language_keeps_the_page(house: House) -> None:
-    """Of each page on the way."""
-    agreed(house)
-    person, page, confirm = asked(house)
-    for each in (confirm, page, person.get(f"{PAGE}?do=kept")):
-        assert mark(person.get(PAGE + found(each, "//header//a/@href"))) == mark(each)

@@ -8,10 +8,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.register_look_up import ADDRESS_REFUSED, UNKNOWN_NUMBER, note_for_staff
-from broker.core.borrowers.registered_person import RegisteredPerson, Residence
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.letters import LetterText
 from broker.core.login.transaction import Transaction
 from broker.core.person_record import PersonRecord
 from broker.core.staff_sentences import REGISTER_NOTES
@@ -161,38 +158,6 @@ def test_another_person_counts_only_for_the_borrowers_on_the_page(desk: Person) 
     assert press(desk, person_id, "another_person") == "nothing_to_try"
 
 
-def test_only_a_possible_duplicate_can_be_ruled_out(desk: Person) -> None:
-    """A forged press on another case changes nothing: two borrowers with the number stay a case."""
-    code, pair = several_borrowers(desk.house)
-    assert 'value="another_person"' not in find(desk, code).get_data(as_text=True)
-    forged = {"find": code, "do": "another_person", "borrower": list(pair)}
-    token = found(desk.get("/admin/person"), "//form//input[@name='token']/@value")
-    page = desk.post("/admin/person", {"token": token, **forged})
-    assert found(page, "//main//*[@role='status']/@data-done") == "nothing_to_try"
-    assert [each.reason for each in desk.house.listed()] == ["several_borrowers"]
-
-
-def test_the_oldest_case_is_first_and_a_new_failure_is_not_listed(desk: Person) -> None:
-    """An enrolment that fails is listed after fifteen minutes: the next attempt may succeed."""
-    several_borrowers(desk.house)
-    _, record = with_enrolment(desk.house)
-    assert record.enrolment
-    now = desk.house.clock.now()
-    for name, minutes in (("failing", 16), ("failing just now", 14)):
-        began = now - timedelta(minutes=minutes)
-        failing = replace(
-            record.enrolment,
-            id=name,
-            state=EnrolmentState.PENDING,
-            next_attempt=now + timedelta(days=1),
-            reason="library_unavailable",
-            requested_at=began,
-            failing_since=began,
-        )
-        write_enrolment(desk.house, name, failing)
-    assert texts(desk.get("/admin"), "//section/@data-case") == ["library_unavailable", "several_borrowers"]
-
-
 def test_staff_find_a_person_by_help_code_and_by_borrower_number(desk: Person) -> None:
     """The help code leads to the page and the case; both numbers of the case lead to it too."""
     code, pair = several_borrowers(desk.house)
@@ -201,27 +166,6 @@ def test_staff_find_a_person_by_help_code_and_by_borrower_number(desk: Person) -
     assert "You seem to have two library accounts" in page.get_data(as_text=True)
     assert [state(find(desk, number)) for number in pair] == ["case", "case"]
     assert ASTA not in page.get_data(as_text=True)
-
-
-def test_a_time_is_local(desk: Person) -> None:
-    """Staff compare it with the clock on the wall: in November one hour after UTC."""
-    code, _ = several_borrowers(desk.house)
-    shown = desk.house.clock.now() + timedelta(hours=1)
-    times = texts(find(desk, code), "//time/text()")
-    assert times
-    assert all(f"{shown:%H:}" in time for time in times)
-
-
-def test_a_borrower_links_into_the_library_system(desk: Person) -> None:
-    """By ``library.staff_url``, in a new window and without a Referer."""
-    parts = desk.house.parts
-    template = "https://staff.library.example/borrower?number={number}"
-    library = parts.config.library.model_copy(update={"staff_url": template})
-    object.__setattr__(parts, "config", parts.config.model_copy(update={"library": library}))
-    _, pair = several_borrowers(desk.house)
-    page = desk.get("/admin")
-    assert texts(page, "//dd/a/@href") == [template.replace("{number}", number) for number in pair]
-    assert set(texts(page, "//dd/a/@rel")) == {"noreferrer"}
 
 
 def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
@@ -340,38 +284,6 @@ def test_the_code_of_a_visitor_names_no_login(desk: Person) -> None:
     assert find(desk, record.value.reference).status_code == 422
 
 
-def test_the_mails_of_a_person_are_listed_and_masked(desk: Person) -> None:
-    """What was sent, refused and waits, newest first, without a text."""
-    number = account(desk.house)
-    outbox, text = desk.house.parts.outbox, LetterText("Your library account", "the secret text")
-    outbox.queue_mail("asta@own.example", text, about=number, due=desk.house.clock.now() + timedelta(days=1))
-    page = find(desk, number)
-    assert "waiting" in texts(page, "//li/@data-mail")
-    content = page.get_data(as_text=True)
-    assert "Your library account, a•••@o•••" in content
-    assert "asta@" not in content
-    assert "secret" not in content
-
-
-def test_a_refusal_says_what_staff_do(desk: Person) -> None:
-    """A refusal by a rule leads to no account, and has no button."""
-    page = desk.house.person().log_in("lars", persona("lars").way)
-    code = found(page, "//div[@class='reference']//strong/text()")
-    shown = find(desk, code).get_data(as_text=True)
-    assert "What the person read" in shown
-    assert 'value="try_again"' not in shown
-    assert (press(desk, code, "try_again"), press(desk, code, "pin_mail")) == ("nothing_to_try", "no_pin_mail")
-
-
-def test_a_visitor_s_code_says_what_the_page_was(desk: Person) -> None:
-    """Nothing is stored for a visitor who has not authenticated: the code itself has time and reason."""
-    page = desk.house.person().get("/login/nothing")
-    code = found(page, "//div[@class='reference']//strong/text()")
-    shown = find(desk, code)
-    assert shown.status_code == 200
-    assert "This login is over" in shown.get_data(as_text=True)
-
-
 @pytest.mark.parametrize("typed", [ASTA, SPELLED, "Asta Ravn", "", "1" * 61])
 def test_nobody_is_found_by_name_or_cpr_number(old_house: House, typed: str) -> None:
     """Nothing is kept of what looks like a CPR number."""
@@ -428,9 +340,3 @@ def test_a_note_of_the_register_of_persons_is_shown(house: House, desk: Person) 
     house.parts.enrolment_ports.persons.change(person_id, lambda record: record.end_look_up("number_changed", now), now)
     page = find(desk, number)
     assert texts(page, "//p[@data-register-note='number_changed']/text()") == [REGISTER_NOTES["number_changed"]]
-
-
-def test_every_note_of_the_register_has_a_sentence() -> None:
-    """Staff see a sentence for every note that a look-up can leave."""
-    notes = {note_for_staff(RegisteredPerson(each, None, None, protected=False)) for each in Residence}
-    assert {*filter(None, notes), UNKNOWN_NUMBER, ADDRESS_REFUSED} == set(REGISTER_NOTES)

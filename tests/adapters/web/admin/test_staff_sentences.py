@@ -33,7 +33,7 @@ def test_no_sentence_is_of_a_reason_that_no_page_has() -> None:
 @pytest.mark.parametrize("residence", Residence)
 def test_every_note_of_the_register_has_a_sentence(residence: Residence) -> None:
     """A residence that gives no address leaves a note; the others leave none."""
-    note = note_for_staff(RegisteredPerson(residence, None, None, protected=False))
+    note = note_for_staff(RegisteredPerson(residence, None, protected=False))
     assert note is None or REGISTER_NOTES[note]
     assert {UNKNOWN_NUMBER, ADDRESS_REFUSED} <= set(REGISTER_NOTES)
 

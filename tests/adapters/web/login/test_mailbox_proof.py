@@ -1,7 +1,6 @@
 """The pages that prove a mailbox, in a whole broker, with the mails a real mail server got."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from werkzeug.test import TestResponse
@@ -9,7 +8,7 @@ from werkzeug.test import TestResponse
 from broker.core.login.steps import ProveMailbox
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from tests.plugins.house import House, Person, found, mark
-from tests.plugins.proofs import NURSE, code_in, other
+from tests.plugins.proofs import NURSE, code_in
 
 CPR = "0101881235"
 BEGIN = "/sign-up/begin?affiliation=hospital&upstream=nemid"
@@ -61,43 +60,6 @@ def test_a_code_from_the_mail_leads_on(house: House) -> None:
     assert "auh.rm.dk" in page.text
 
 
-def test_the_address_form_says_what_counts(house: House) -> None:
-    """The domains as words, a field that a browser knows how to fill, and a way without."""
-    _, page = arrived(house)
-    assert all(f"@{domain}" in page.text for domain in ("auh.rm.dk", "aarhus.rm.dk", "skejby.rm.dk", "ps.rm.dk"))
-    assert found(page, "//input[@id='address']/@type") == "email"
-    assert found(page, "//input[@id='address']/@autocomplete") == "email"
-    assert found(page, "//label[@for='address']/text()")
-    assert found(page, "//button[@value='without']/text()")
-    assert page.headers["Cache-Control"] == "no-store"
-
-
-ADDRESSES = {
-    "": "address_empty",
-    "x@auh.rm.dk.evil": "address_other_domain",
-    "x@sub.auh.rm.dk": "address_other_domain",
-    "x@rm.dk": "address_other_domain",
-    "x@\u0430uh.rm.dk": "address_other_domain",
-    "x@\uff41uh.rm.dk": "address_other_domain",
-    '"x@auh.rm.dk"@evil.example': "address_not_plain",
-    "Ann <x@auh.rm.dk>": "address_not_plain",
-    "\u0445@auh.rm.dk": "address_not_plain",
-    "x" * 300 + "@auh.rm.dk": "address_too_long",
-    "x" * 100_000: "address_too_long",
-}
-
-
-def test_an_address_that_does_not_count_is_refused_at_its_field(house: House) -> None:
-    """422, the cause at the field, what was typed kept, a small page, and no mail to anybody (R17)."""
-    person, page = arrived(house)
-    for address, reason in ADDRESSES.items():
-        page = do(person, page, "mail", address=address)
-        assert (page.status_code, problem(page)) == (422, reason)
-        assert found(page, "//input[@id='address']/@value") == address[:508]
-        assert len(page.data) < 60_000
-    assert house.mailbox.mails() == ()
-
-
 def test_a_number_typed_as_an_address_is_not_shown_again(house: House) -> None:
     """What looks like a CPR number goes into no mail and no page source.
 
@@ -110,66 +72,6 @@ def test_a_number_typed_as_an_address_is_not_shown_again(house: House) -> None:
     assert house.mailbox.mails() == ()
 
 
-def test_wrong_codes_are_counted_and_said(house: House) -> None:
-    """Five tries; then only a new mail helps, and its code does."""
-    person, page = arrived(house)
-    page = do(person, page, "mail", address=NURSE)
-    code = mailed(house)
-    page = do(person, page, "code", code="")
-    assert (page.status_code, problem(page)) == (422, "code_malformed")
-    for _ in range(5):
-        page = do(person, page, "code", code=other(code))
-        assert (page.status_code, problem(page)) == (422, "code_wrong")
-    page = do(person, page, "code", code=code)
-    assert (page.status_code, problem(page)) == (422, "code_used_up")
-    assert code not in page.text
-    page = do(person, page, "again")
-    assert [each.recipients for each in house.mailbox.mails()] == [(NURSE,), (NURSE,)]
-    assert mark(do(person, page, "code", code=mailed(house)))[0] == "ask"
-
-
-def test_another_address_can_be_used(house: House) -> None:
-    """The form comes back with the address in it, and the code that is under way can still be typed."""
-    person, page = arrived(house)
-    page = do(person, do(person, page, "mail", address=NURSE), "other")
-    assert found(page, "//input[@id='address']/@value") == NURSE
-    code = mailed(house)
-    page = person.get(found(page, "//main//p[@class='doing']/a/@href"))
-    assert mark(do(person, page, "code", code=code))[0] == "ask"
-
-
-def test_the_day_has_three_mails(house: House) -> None:
-    """The fourth is refused with 429 at the field, and none is sent."""
-    person, page = arrived(house)
-    for each in range(3):
-        page = do(person, do(person, page, "other") if each else page, "mail", address=f"n{each}@auh.rm.dk")
-    page = do(person, page, "again")
-    assert (page.status_code, problem(page)) == (429, "mails_too_many")
-    assert "i morgen" in page.text
-    assert len(house.mailbox.mails()) == 3
-
-
-def test_the_other_language_is_offered_where_it_is_the_same_page(house: House) -> None:
-    """A link leads to the same step of the same login; what a button sent is not sent again."""
-    person, page = arrived(house)
-    page = do(person, page, "mail", address="x")
-    assert found(page, "//header//a/@href") == "?lang=en"
-    page = do(person, do(person, page, "mail", address=NURSE), "other")
-    assert mark(person.get(page.request.path + found(page, "//header//a/@href"))) == ("proof", "kaldemail")
-
-
-def test_a_page_that_was_open_too_long_keeps_what_was_typed(house: House) -> None:
-    """A mail may take longer than a page's ten minutes: the fresh page has the address, and nothing was sent."""
-    person, page = arrived(house)
-    house.clock.ahead = timedelta(minutes=11)
-    page = do(person, page, "mail", address="kim@auh.rm.dk")
-    assert (page.status_code, problem(page)) == (403, "page_too_old")
-    assert found(page, "//input[@id='address']/@value") == "kim@auh.rm.dk"
-    assert house.mailbox.mails() == ()
-    page = do(person, page, "mail", address="kim@auh.rm.dk")
-    assert mark(do(person, page, "code", code=mailed(house)))[0] == "ask"
-
-
 def test_a_form_from_elsewhere_is_refused(house: House) -> None:
     """Neither another origin nor a missing token sends a mail (CWE-352)."""
     person, page = arrived(house)
@@ -180,26 +82,6 @@ def test_a_form_from_elsewhere_is_refused(house: House) -> None:
     assert person.post(action, {**fields, "token": ""}).status_code == 403
     assert person.post(action, {**fields, "do": "all"}).status_code == 422
     assert house.mailbox.mails() == ()
-
-
-def test_going_on_without_makes_a_private_user(house: House) -> None:
-    """The national eID without the proof is private, not hospital (R19), and the page has said so."""
-    person, page = arrived(house)
-    page = do(person, page, "without")
-    assert mark(page)[0] == "ask"
-    assert "auh.rm.dk" not in page.text
-    proof = page.request.path.replace("/consent", "/proof")
-    assert person.client.get(proof, base_url=person.base).status_code == 303
-
-
-def test_a_proof_is_remembered_at_the_next_login(house: House) -> None:
-    """For twelve months the person is not asked again."""
-    person, page = arrived(house)
-    do(person, do(person, page, "mail", address=NURSE), "code", code=mailed(house))
-    again = house.person()
-    page = again.get(again.deliver(*house.answer(again.get(BEGIN).location, "eva")).location)
-    assert mark(page)[0] == "ask"
-    assert "auh.rm.dk" in page.text
 
 
 def test_an_address_of_somebody_else_is_refused(house: House) -> None:

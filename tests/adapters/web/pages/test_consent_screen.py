@@ -18,7 +18,7 @@ from broker.adapters.web.pages.consent_screen import (
     whole_number,
 )
 from broker.core.consent.disclosure import Item, disclose
-from broker.core.entities import Controller, Service, Text
+from broker.core.entities import Service, Text
 from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Account, AccountState, Authentication, Transaction
@@ -127,34 +127,6 @@ def test_a_borrower_number_not_yet_made_is_pending(question: Question, login: Tr
     assert (before.rows[0].pending, before.rows[0].values, before.makes_account) == (True, (), True)
     assert (after.rows[0].pending, after.rows[0].values, after.makes_account) == (False, (), False)
     assert (before.rows[0].hidden, after.rows[0].hidden) == (False, True)
-
-
-@pytest.mark.parametrize(("language", "label", "why"), [("en", "CPR number", "why"), ("da", "CPR-nummer", "hvorfor")])
-def test_rows_speak_the_language_of_the_page(
-    language: str, label: str, why: str, question: Question, login: Transaction
-) -> None:
-    """Labels, reasons and names are in the page's language; an attribute nobody named keeps its own name."""
-    screen = show(question(items=(Item("cpr", (CPR,), WHY), Item("sn", ("Holm",), WHY))), login, language)
-    assert [(row.label, row.why) for row in screen.rows] == [(label, why), ("sn", why)]
-    assert screen.service == SERVICE.label[language]
-
-
-def test_without_a_controller_the_service_is_named(question: Question, login: Transaction) -> None:
-    """The person always sees who gets the information."""
-    asked = question()
-    disclosure = replace(asked.question.disclosure, receiver=None, giver=None)
-    screen = show(replace(asked, question=replace(asked.question, disclosure=disclosure)), login)
-    assert (screen.giver, screen.receiver.name) == (None, "My loans")
-
-
-def test_both_controllers_are_named(question: Question, login: Transaction) -> None:
-    """Giver and receiver stand on the page with their contact."""
-    screen = show(question(), login)
-    disclosure = question().question.disclosure
-    for party, given_by in ((screen.giver, disclosure.giver), (screen.receiver, disclosure.receiver)):
-        assert isinstance(given_by, Controller)
-        assert party is not None
-        assert (party.name, party.contact) == (given_by.name.en, given_by.contact)
 
 
 @pytest.mark.parametrize(

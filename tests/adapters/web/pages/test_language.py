@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, Request, request
 from werkzeug.test import EnvironBuilder
 
-from broker.adapters.web.pages.language import base_path, choose_language, is_switchable
+from broker.adapters.web.pages.language import choose_language, is_switchable
 
 
 @pytest.mark.parametrize(
@@ -35,24 +35,6 @@ def test_the_person_picks_then_the_browser_then_the_library(
 
 
 @pytest.mark.parametrize(
-    ("header", "expected"),
-    [("en;q=0.4, da;q=0.8", "da"), ("da;q=0, en;q=0.1", "en"), ("nonsense;;q=x", "da"), ("sv, en;q=0.9", "da")],
-)
-def test_the_browser_is_heard_with_its_weights(app: Flask, header: str, expected: str) -> None:
-    """The best weighted language counts, one weighted nought never."""
-    page = app.test_client().get("/choose", headers={"Accept-Language": header}).text
-    assert f'<html lang="{expected}">' in page
-
-
-def test_what_is_picked_is_remembered(app: Flask) -> None:
-    """A pick by the switch holds on the next page, against the browser's own preference."""
-    client = app.test_client()
-    cookie = client.get("/choose?lang=en").headers["Set-Cookie"]
-    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
-    assert '<html lang="en">' in client.get("/choose", headers={"Accept-Language": "da"}).text
-
-
-@pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/choose"), ("GET", "/choose?lang=de"), ("POST", "/choose?lang=en"), ("GET", "/saml/idp/sso?lang=en")],
 )
@@ -70,22 +52,6 @@ def test_what_a_shared_proxy_may_keep_sets_no_cookie(app: Flask) -> None:
     with app.test_client().get("/static/style.css?lang=en") as answer:
         assert "public" in answer.headers["Cache-Control"]
         assert "Set-Cookie" not in answer.headers
-
-
-def test_on_plain_http_below_a_path_the_cookie_still_works(site: Callable[..., Flask]) -> None:
-    """On a developer's machine the cookie is not Secure, and it stays below the path that base_url ends in."""
-    cookie = site("http://localhost:8080/broker").test_client().get("/choose?lang=en").headers["Set-Cookie"]
-    assert "Secure" not in cookie
-    assert cookie.endswith("Path=/broker; SameSite=Lax")
-
-
-@pytest.mark.parametrize(
-    ("base_url", "expected"),
-    [("https://library.example/login/", "/login"), ("https://library.example/", ""), ("https://library.example", "")],
-)
-def test_the_path_of_base_url_has_no_slash_at_its_end(base_url: str, expected: str) -> None:
-    """Addresses are written by putting a path behind it."""
-    assert base_path(base_url) == expected
 
 
 def test_the_switch_keeps_the_path_and_drops_the_query(app: Flask) -> None:

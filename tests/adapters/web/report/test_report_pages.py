@@ -13,7 +13,7 @@ from broker.adapters.web.report import report_pages
 from broker.adapters.web.report.question_texts import in_words
 from broker.adapters.web.report.time_limits import time_limits
 from broker.core.policy.model import RegisterRule
-from broker.core.retention.table import TABLE
+from broker.core.retention import TABLE
 from tests.plugins.reported import NASTY, reported
 
 LANGUAGES = ("da", "en")

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -56,56 +54,6 @@ def test_who_declines_another_category_is_told_that_it_stays(house: House) -> No
     assert "brought up to date" not in said
 
 
-def test_an_account_of_a_category_that_no_policy_names_is_called_nothing(house: House) -> None:
-    """The page leaves out what it cannot know, instead of the person's latest affiliation."""
-    patrons = house.koha.patrons
-    categories = patrons.administration.categories
-    patrons.administration = replace(patrons.administration, categories={**categories, "STAFF": categories["TEMP"]})
-    desk = {"library_id": "AUL", "category_id": "STAFF", "cardnumber": "4004", "userid": "1403044004"}
-    made = patrons.create({**desk, "surname": "Ravn", "firstname": "Asta"})
-    _, page = signed_up(house, "asta")
-    assert f">{made['patron_id']}<" not in page.get_data(as_text=True)
-    assert told(page) == ("unchanged", "")
-
-
-def test_a_second_sign_up_promises_no_pin(house: House) -> None:
-    """What was made before is there already: no mail comes, so none is promised."""
-    _, first = signed_up(house, "asta")
-    assert told(first) == ("created", "Student at Aarhus University")
-    assert PIN_MAIL in words(first.get_data(as_text=True))
-    house.at_rest()
-    _, again = signed_up(house, "asta")
-    assert told(again) == ("unchanged", "Student at Aarhus University")
-    assert PIN_MAIL not in words(again.get_data(as_text=True))
-    assert "Your PIN is as before." in words(again.get_data(as_text=True))
-    house.at_rest()
-    assert len(house.mailbox.mails()) == 1
-
-
-def test_a_page_that_is_loaded_again_says_the_same(house: House) -> None:
-    """Who has just become a borrower is not told at a reload that they were one."""
-    person, page = signed_up(house, "asta")
-    house.clock.ahead = timedelta(minutes=1)
-    assert told(person.get(page.request.path)) == told(page) == ("created", "Student at Aarhus University")
-    assert PIN_MAIL in words(person.get(page.request.path).get_data(as_text=True))
-
-
-def test_what_was_made_while_the_person_waited_was_made_now(house: House) -> None:
-    """The library system was down, and has made the account before the person comes back to the same page."""
-    person = house.person()
-    page = person.sign_up("asta", "student")
-    house.koha.faults.down = True
-    waiting = ended(person, page)
-    assert mark(waiting)[0] == "enrol"
-    house.koha.faults.down = False
-    house.clock.ahead = timedelta(seconds=30)
-    house.at_rest()
-    house.clock.ahead = timedelta(minutes=2)
-    done = person.get(found(waiting, "//main//a[contains(@class, 'button')]/@href"))
-    assert told(done)[0] == "created"
-    assert len(rows(house, "1403044004")) == 1
-
-
 def test_who_declines_is_told_that_nobody_was_signed_up(house: House) -> None:
     """In either language: the page that the form leads to has a link to the other."""
     person = house.person()
@@ -116,15 +64,6 @@ def test_who_declines_is_told_that_nobody_was_signed_up(house: House) -> None:
     assert "You have not been signed up" in words(other.get_data(as_text=True))
     assert "Du er ikke blevet oprettet" in words(page.get_data(as_text=True))
     assert rows(house, "1403044004") == []
-
-
-def test_a_refused_login_has_its_other_language(house: House) -> None:
-    """Declining at a service is a form's answer, and the same address gives the page to a link."""
-    person = house.person()
-    page = person.agree(person.log_in("asta"), answer="no")
-    assert page.request.method == "POST"
-    other = person.get(page.request.path + found(page, "//header//a/@href"))
-    assert (mark(other), found(other, "//html/@lang")) == (mark(page), "en")
 
 
 @pytest.fixture
@@ -178,13 +117,3 @@ def test_the_page_says_what_to_type(house: House, environment: dict[str, str], t
     assert ("yellow health insurance card" in shown) is ("card at the machines" not in typed)
     assert "1403044004" not in shown
     assert f">{rows(house, '1403044004')[0]['patron_id']}<" not in shown
-
-
-def test_a_service_without_a_place_of_its_own_leads_to_my_loans(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has just signed up finds the next thing to do on the page."""
-    ports = house.ports
-    plain = {**ports.services, "my-loans": replace(ports.services["my-loans"], url=None)}
-    monkeypatch.setattr(ports.services, "_current", lambda: plain)
-    _, page = signed_up(house, "asta")
-    links = [found(page, "//div[@class='actions']/a/@href"), found(page, "//div[@class='actions']/a/text()")]
-    assert links == [f"{house.setting.ports.origin('library')}/my-loans?lang=en", "Go on to My loans"]

@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.adapters.web.signup import sign_up_questions
-from tests.plugins.signup_pages import BASE, LINKS, PATHS, SETTING, STATEMENT, signup_site, usual_site, words
+from tests.plugins.signup_pages import BASE, PATHS, SETTING, STATEMENT, signup_site, usual_site
 
 # Pages that are no part of the sign-up pages.
 ELSEWHERE = {sign_up_questions.BEGIN, sign_up_questions.PIN, sign_up_questions.CHOICES}
 
 LANGUAGES = ("en", "da")
 HREF = re.compile(r'<a [^>]*href="([^"]*)"')
-WAY = {"login_wayf": "wayf", "login_wayf_pin": "wayf", "login_eid_private": "eid", "login_eid_hospital": "eid"}
 
 
 @pytest.fixture
@@ -59,15 +58,6 @@ def test_without_an_answer_the_page_says_so(client: FlaskClient, answer: str, sp
     assert '<input type="hidden" name="service" value="myprint">' in reply.text
     assert "maybe" not in reply.text
     assert "<b>" not in reply.text
-
-
-def test_the_first_visit_is_no_error(client: FlaskClient) -> None:
-    """Without an answer in the query the page asks, and preselects nothing."""
-    reply = client.get("/sign-up?lang=en")
-    assert reply.status_code == 200
-    assert "data-problem" not in reply.text
-    assert "checked" not in reply.text
-    assert "<legend><h1>Where do you study or work?</h1></legend>" in reply.text
 
 
 @pytest.mark.parametrize(
@@ -144,88 +134,11 @@ def test_ends_begin_the_right_login(client: FlaskClient) -> None:
     assert {name: each for name, each in found.items() if each} == expected
 
 
-@pytest.mark.parametrize("spoken", LANGUAGES)
-@pytest.mark.parametrize("path", [each.path for each in sign_up_questions.NODES.values() if each.actions])
-def test_every_login_is_explained_beside_its_button(client: FlaskClient, path: str, spoken: str) -> None:
-    """What WAYF or the national eID is stands one link away from each button that leads there (R43, R45)."""
-    page = client.get(f"{path}?lang={spoken}").text
-    for name, rest in re.findall(r'data-action="(\w+)">(.*?)</div>', page, re.DOTALL):
-        assert (f"#{WAY[name]}" in rest) if name in WAY else ("#" not in rest)
-
-
-def test_the_order_of_the_kaldemail_is_a_list(client: FlaskClient) -> None:
-    """Four steps, numbered, before the button (R15, R18)."""
-    page = client.get("/sign-up/hospital/kaldemail?lang=en").text
-    steps = page.partition("<ol>")[2].partition("</ol>")[0]
-    assert steps.count("<li>") == 4
-    assert 'href="https://bsk.rm.dk"' in steps
-    assert page.index("</ol>") < page.index("data-action")
-
-
-def test_the_danish_page_is_announced_as_danish(client: FlaskClient) -> None:
-    """From an English page the Danish guide is marked as Danish, and our own page stands beside it (R37)."""
-    english, danish = (client.get(f"/sign-up/faq?lang={each}").text for each in LANGUAGES)
-    assert f'href="{LINKS["faq_hospital_da"].en}" hreflang="da" lang="da">' in english
-    assert f'href="{LINKS["faq_hospital_da"].da}">' in danish
-    assert 'href="/sign-up/hospital?lang=en"' in english
-
-
-def test_the_answers_stand_under_their_anchors(client: FlaskClient) -> None:
-    """Thirteen headings in order, each reached from the list above."""
-    page = client.get("/sign-up/faq").text
-    assert re.findall(r'<h2 id="([^"]+)"', page) == list(sign_up_questions.ANCHORS)
-    assert all(f'href="#{each}"' in page for each in sign_up_questions.ANCHORS)
-
-
-def test_back_from_the_answers_leads_to_the_page_that_linked(client: FlaskClient) -> None:
-    """What WAYF is can be read in the middle of signing up; a page there is not leads to the start."""
-    opened = next(each for each in links(client.get("/sign-up/hospital/login").text) if each.endswith("#wayf"))
-    page = client.get(opened).text
-    assert 'class="back"><a href="/sign-up/hospital/login">' in page
-    assert 'href="?from=hospital.login&amp;lang=en"' in page
-    assert 'class="back"><a href="/sign-up">' in client.get("/sign-up/faq?from=//evil.example").text
-
-
-def test_an_error_survives_the_change_of_language(client: FlaskClient) -> None:
-    """The other language shows the same error, and the service is kept."""
-    page = client.get("/sign-up/hospital?service=my-loans&answer=maybe&lang=da").text
-    switch = unescape(next(each for each in HREF.findall(page) if "lang=en" in each))
-    assert switch == "?service=my-loans&lang=en&answer="
-    assert client.get(f"/sign-up/hospital{switch}").status_code == 422
-
-
-def test_a_link_that_nobody_configured_leaves_its_words() -> None:
-    """The sentence stays whole; only the link is missing."""
-    page = signup_site(setting=replace(SETTING, links={})).test_client().get("/sign-up/student/temporary?lang=en").text
-    assert "service location" in words(page)
-    assert "library.example" not in page.partition("<main")[2].partition("</main>")[0]
-
-
-@pytest.mark.parametrize("name", ["NemID", "<b>&"])
-def test_the_national_eid_has_its_configured_name(name: str) -> None:
-    """The name stands where the texts want it, escaped, and the default name nowhere else than in its history."""
-    client = signup_site(setting=replace(SETTING, eid_name=name)).test_client()
-    page = client.get("/sign-up/private?lang=en").text
-    assert "MitID" not in page
-    assert "{eid}" not in page
-    assert "<b>" not in page
-    assert ("NemID" if name == "NemID" else "&lt;b&gt;&amp;") in page
-
-
 def test_was_leads_to_the_accessibility_statement() -> None:
     """The short address is a redirect to the statement, and not found where there is none."""
     assert usual_site().test_client().get("/was").headers["Location"] == STATEMENT
     assert usual_site().test_client().get("/was").status_code == 303
     assert signup_site(accessibility="").test_client().get("/was").status_code == 404
-
-
-def test_below_a_path_every_address_is_below_it() -> None:
-    """A broker mounted beside another application stays in its own folder."""
-    client = signup_site("https://library.example/broker/").test_client()
-    assert client.get("/sign-up?answer=student").headers["Location"] == "https://library.example/broker/sign-up/student"
-    for path in PATHS:
-        own = [each for each in links(client.get(path).text) if each.startswith("/")]
-        assert [each for each in own if not each.startswith("/broker/")] == []
 
 
 FIELDS = st.sampled_from(["answer", "service", "lang", "from", "next", "RelayState", "affiliation"])
@@ -258,11 +171,3 @@ def test_no_query_leads_away(path: str, query: list[tuple[str, str]]) -> None:
 
 
 CLIENT = usual_site().test_client()
-
-
-def test_a_slash_at_the_end_is_forgiven() -> None:
-    """People type one; what came along is carried on, and nothing else."""
-    client = usual_site().test_client()
-    answer = client.get("/sign-up/?service=my-loans&lang=en&x=//evil.example")
-    assert (answer.status_code, answer.location) == (303, f"{BASE}/sign-up?service=my-loans&lang=en")
-    assert client.get("/sign-up/").location == f"{BASE}/sign-up"

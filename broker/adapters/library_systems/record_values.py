@@ -1,0 +1,53 @@
+"""Values of records: CPR numbers as staff write them into a library system, and days."""
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Final
+
+from broker.core.errors import LibraryRefused
+from broker.core.identity import cpr
+
+_TEN_DIGITS: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
+# The first digit of a replacement number's day is 6 or more (docs/reference/cpr.md#format).
+_REPLACEMENT: Final = "6789"
+
+
+def spell_cpr(number: str) -> tuple[str, str, str]:
+    """Return the three ways staff write a CPR, digits only first.
+
+    LibraryRefused where it has not ten digits.
+    """
+    if not _TEN_DIGITS.fullmatch(number):
+        raise LibraryRefused("find: the number to look for has not ten digits")
+    day = number[:6]
+    running = number[-4:]
+    return (day + running, f"{day}-{running}", f"{day} {running}")
+
+
+def read_day(text: object) -> date | None:
+    """Read a date as Koha (2031-11-24, 2031-11-24T22:39:08) or Alma (2031-11-24Z) writes it."""
+    try:
+        return date.fromisoformat(str(text)[:10])
+    except ValueError:
+        return None
+
+
+def is_shaped_as_cpr(text: str) -> bool:
+    """Return whether a text is written as a CPR number is."""
+    return bool(_TEN_DIGITS.fullmatch(text))
+
+
+def find_real_cpr(values: Iterable[str]) -> str | None:
+    """Return the first of ``values`` that is a real CPR number, ten digits; a replacement is none.
+
+    Source: docs/reference/cpr.md#format.
+    """
+    for value in values:
+        written = value.strip()
+        if not is_shaped_as_cpr(written):
+            continue
+        number = written[:6] + written[-4:]
+        if cpr.birth_date(number) and number[0] not in _REPLACEMENT:
+            return number
+    return None

@@ -1,0 +1,29 @@
+"""Opens the register of persons that the configuration names."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
+
+from broker.core.borrowers.library_system import LibraryCallObserver
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.ports import PersonRegister
+
+_SYSTEMS: Final = ("datafordeler", "serviceplatformen")
+
+
+def open_register(
+    system: str, settings: Mapping[str, object], observe: LibraryCallObserver
+) -> PersonRegister:
+    """Return the register named ``system``, by its own keys of ``[person_register]``.
+
+    ``observe`` hears of every call. ConfigurationFaults for an unknown name or faulty settings.
+    """
+    if system not in _SYSTEMS:
+        known = f"known: {', '.join(_SYSTEMS)}"
+        raise ConfigurationFaults(
+            [Fault("person_register.system", f"no register {system!r}", known)]
+        )
+    # Imported only now: the SOAP library of one register takes half a second.
+    module = import_module(f"{__package__}.{system}")
+    register: PersonRegister = module.Settings.read(settings).open(observe)
+    return register

@@ -1,0 +1,88 @@
+"""What the broker expects of a library system, what it can do, and who hears of its calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol, Self
+
+from broker.core.policy.model import BorrowerRule, PolicySet
+
+
+class LibraryCallObserver(Protocol):
+    """Hears of every call by its kind, to count and time it."""
+
+    def __call__(self, call: str, outcome: str, seconds: float) -> None:
+        """Hear that a ``call`` ("find") ended after ``seconds``.
+
+        ``outcome`` is "done", "refused" (by the library system) or "unavailable".
+        """
+        ...
+
+
+def unobserved(call: str, outcome: str, seconds: float) -> None:
+    """Hear of a call, and count nothing."""
+
+
+class LibraryCapability(StrEnum):
+    """One thing that not every library system can do; the broker has a behaviour without it.
+
+    Source: docs/library-systems.md#capabilities.
+    """
+
+    UNIQUE_CPR = "unique_cpr"  # of creates of one person at one time it lets one through
+    PIN_CHECKED = "pin_checked"  # it tells a right PIN from a wrong one
+    SETUP_TRIED = "setup_tried"  # the categories that policies name are tried before anybody's
+    USER_NAMES = "user_names"  # a borrower may have a name to type beside its numbers
+    FOUND_BY_BIRTH_DATE = "found_by_birth_date"  # borrowers can be searched by birth date
+    LISTED = "listed"  # all borrowers can be read one after the other
+
+
+ALL_CAPABILITIES: Final = frozenset(LibraryCapability)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedSetup:
+    """The borrower categories that a policy set names.
+
+    Each leads to the first line of a policy file that names it (``student.yaml:12``).
+    """
+
+    categories: Mapping[str, str]
+
+    @classmethod
+    def of(cls, policies: PolicySet) -> Self:
+        """Return what the borrower rules of all policies name, upgrades and lowerings included."""
+        categories: dict[str, str] = {}
+        for rule in (policy.borrower for policy in policies.policies):
+            for category in categories_of(rule) if rule else ():
+                categories.setdefault(category, str(rule.place) if rule else "")
+        return cls(categories)
+
+
+@dataclass(frozen=True, slots=True)
+class SetupFault:
+    """One fault: the setting in the library system's own name, and a sentence that says all.
+
+    ``setting`` is a name of the set-up, never a value that a person has.
+    """
+
+    setting: str
+    sentence: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class SetupTrial:
+    """What trial borrowers have shown, and sentences about what they could not show."""
+
+    faults: tuple[SetupFault, ...]
+    not_proven: tuple[str, ...]
+
+
+def categories_of(rule: BorrowerRule) -> tuple[str, ...]:
+    """Return every category that the rule makes, moves or lowers, each as often as it is named."""
+    lowered = rule.lowers.categories if rule.lowers else ()
+    return (rule.category, *rule.upgrades, *lowered)

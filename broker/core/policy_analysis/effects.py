@@ -1,0 +1,231 @@
+"""The effects of a played login: ``try`` and the staff view list them, ``diff`` compares them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Final, get_args
+
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.wanted_borrower import derive_wanted_borrower
+from broker.core.entities import Names
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
+from broker.core.login.played_login import PlayedLogin
+from broker.core.login.steps import Ask, OfferUpgrade, ProveMailbox, TellChange
+from broker.core.marked_text import marked as _
+from broker.core.policy.missing_proof import remembering_proof
+from broker.core.policy.model import (
+    AddressWriting,
+    BorrowerRule,
+    FieldWriting,
+    NameIDKind,
+    PolicyLine,
+    PolicySet,
+    ProofRule,
+    Release,
+)
+
+_CONSENT: Final = "consent"
+# From the one that writes, or says, least to the one that does most.
+_WRITING: Final[Names] = get_args(FieldWriting)
+_ADDRESS_WRITING: Final[Names] = get_args(AddressWriting)
+_NAME_IDS: Final[tuple[NameIDKind, ...]] = ("transient", "persistent", "email")
+_IF_TICKED: Final = _("if the person ticks it")
+
+
+class Topic(StrEnum):
+    """What an effect is about, as the label of a line, in the order of the lines."""
+
+    SHOWS = _("shows")
+    ASKS = _("asks")
+    BORROWER = _("borrower")
+    WRITES = _("writes")
+    REGISTER = _("looks up")
+    RECEIVES = _("receives")
+    TERMS = _("terms")
+    DETAILS = "details"  # compared only
+    TEXTS = "texts"  # compared only, and never quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One effect of a login, and the line that has it.
+
+    Two sets are compared by ``topic`` and ``name``. Of two effects of the same ``kind`` the one
+    with the higher ``rank`` is the wider. ``is_wider_if_changed``: any other text widens.
+    ``remarks`` are shown only.
+    """
+
+    topic: Topic
+    name: str
+    text: str = ""
+    place: PolicyLine | None = None
+    rank: int = 0
+    kind: str = ""
+    values: Names = field(default=(), repr=False)
+    remarks: Names = ()
+    is_wider_if_changed: bool = False
+
+    def __str__(self) -> str:
+        """Return name and text."""
+        return f"{self.name} {self.text}".strip()
+
+
+def find_effects(played: PlayedLogin, policies: PolicySet, day: date) -> Iterator[Effect]:
+    """Yield the effects of a login that ``policies`` decided on ``day``."""
+    yield from _steps(played, policies)
+    if played.disclosure:
+        yield from _leaving(played)
+        if played.decision.release:
+            yield from _terms(played, played.decision.release)
+    rule = played.decision.policy.borrower if played.decision.policy else None
+    if not played.permitted:
+        return
+    yield _borrower(played, rule)
+    if rule:
+        yield from _writing(played, rule, day)
+
+
+def _steps(played: PlayedLogin, policies: PolicySet) -> Iterator[Effect]:
+    release = played.decision.release
+    for step in played.steps:
+        match step:
+            case ProveMailbox(name):
+                yield Effect(Topic.ASKS, f"mailbox ({name})", place=played.place)
+                yield from _proof(step, policies, played.facts.intent)
+            case OfferUpgrade(category):
+                yield Effect(Topic.ASKS, f"upgrade of {category}", place=played.place)
+            case Ask(question):
+                page = _("consent") if question.variant == "ask" else _("notice")
+                yield Effect(Topic.SHOWS, page, place=release.place if release else None)
+            case TellChange():
+                yield Effect(Topic.SHOWS, _("new category"))
+            case _:
+                pass
+
+
+def _proof(step: ProveMailbox, policies: PolicySet, intent: str | None) -> Iterator[Effect]:
+    head = f"proof {step.name}:"
+    policy = policies.named.get(intent or "")
+    asked = (
+        next((each for each in policy.proofs if each.name == step.name), None) if policy else None
+    )
+    remembered = remembering_proof(policies, step.name)
+
+    def line_of(rule: ProofRule | None, key: str) -> PolicyLine | None:
+        return rule.lines.get(key, rule.place) if rule else None
+
+    place = line_of(asked, "domains")
+    yield Effect(Topic.DETAILS, f"{head} domains", place=place, values=step.domains)
+    yield _span(f"{head} code_valid_for", step.lasts, line_of(asked, "code_valid_for"))
+    if remembered:
+        place = line_of(remembered, "remembered_for")
+        yield _span(f"{head} remembered_for", remembered.remembered_for, place)
+
+
+def _span(name: str, span: timedelta, place: PolicyLine | None) -> Effect:
+    seconds = int(span.total_seconds())
+    units = (("days", 86_400), ("hours", 3_600), ("minutes", 60))
+    unit, size = next(each for each in units if not seconds % each[1] or each[1] == units[-1][1])
+    return Effect(Topic.DETAILS, name, f"{seconds // size} {unit}", place, seconds)
+
+
+def _leaving(played: PlayedLogin) -> Iterator[Effect]:
+    whys = {item.name: item.why for item in played.disclosure.items} if played.disclosure else {}
+    for each in played.leaving:
+        remarks = [_("masked")] if each.mask else []
+        remarks += [_("some of its values")] if each.in_part else []
+        if each.name == CPR_ATTRIBUTE and played.service.encrypts:
+            remarks.append(_("encrypted"))
+        ticked = _IF_TICKED if each.optional else ""
+        yield Effect(
+            Topic.RECEIVES,
+            each.name,
+            ticked,
+            each.place,
+            rank=0 if each.optional else 1,
+            values=each.values,
+            remarks=tuple(remarks),
+        )
+        mask = "masked" if each.mask else "in full"
+        yield Effect(Topic.DETAILS, f"{each.name} is shown", mask, each.place)
+        why = whys[each.name]
+        yield Effect(Topic.TEXTS, f"reason (why) for {each.name}", f"{why.en} {why.da}", each.place)
+
+
+def _terms(played: PlayedLogin, release: Release) -> Iterator[Effect]:
+    def line_of(key: str) -> PolicyLine:
+        return release.lines.get(key, release.place)
+
+    basis = release.legal_basis
+    rank = 0 if basis == _CONSENT else 1
+    yield Effect(Topic.TERMS, "legal_basis", basis, line_of("legal_basis"), rank)
+    rank = _NAME_IDS.index(release.name_id)
+    yield Effect(Topic.TERMS, "name_id", release.name_id, line_of("name_id"), rank)
+    # Under consent our page asks, whatever the entry says.
+    notice = "ours" if basis == _CONSENT else release.notice
+    rank = 1 if notice == "upstream" else 0
+    yield Effect(Topic.TERMS, "notice", notice, line_of("notice"), rank)
+    controller = played.service.controller
+    yield Effect(
+        Topic.TERMS,
+        "controller",
+        controller.name.en if controller else "none",
+        release.place,
+        is_wider_if_changed=True,
+    )
+    purpose = release.purpose
+    yield Effect(Topic.TEXTS, "purpose", f"{purpose.en} {purpose.da}", line_of("purpose"))
+
+
+def _borrower(played: PlayedLogin, rule: BorrowerRule | None) -> Effect:
+    planned = played.borrower
+    if planned is None:
+        return Effect(Topic.BORROWER, "", "none")
+    if planned.outcome is EnrolmentOutcome.UNCHANGED:
+        return Effect(Topic.BORROWER, "", f"{planned.category} stays", planned.place)
+    kind = f"{planned.category} {planned.outcome}"
+    months = f" for {planned.months} months" if planned.months else ""
+    rank = planned.months or 0
+    remarks = _other_outcomes(played, rule) if rule and not planned.before else ()
+    text = f"{kind}{months}"
+    return Effect(Topic.BORROWER, "", text, planned.place, rank, kind, remarks=tuple(remarks))
+
+
+def _other_outcomes(played: PlayedLogin, rule: BorrowerRule) -> Iterator[str]:
+    """Yield what would become of a borrower that is there already."""
+    if rule.upgrades:
+        yield f"upgrades {', '.join(rule.upgrades)}"
+    if rule.lowers and played.decision.permits_lowering:
+        yield f"lowers {', '.join(rule.lowers.categories)}"
+
+
+def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Effect]:
+    """Yield the effects on fields, end and PIN mail, and the look-up in the register."""
+    release = played.decision.release
+    wanted = None
+    if release and release.borrower == "make":
+        attributes = played.facts.attributes
+        wanted = derive_wanted_borrower(played.decision, attributes, language="en", today=day)
+    if wanted:
+        rules = {each.name: each for each in rule.fields}
+        for each in wanted.fields:
+            field_rule = rules[each.name]
+            name, place = f"field {each.name}", field_rule.place
+            rank = _WRITING.index(each.set)
+            yield Effect(Topic.WRITES, name, f"set {each.set}", place, rank)
+            sources = (field_rule.source, *field_rule.otherwise)
+            yield Effect(Topic.TEXTS, f"source of {name}", each.value, place, values=sources)
+        made = played.borrower
+        if not (made and made.months):
+            name, place = "expires (where it is moved)", rule.line_of("expires")
+            end = wanted.expires
+            yield Effect(Topic.DETAILS, name, str(end), place, end.toordinal())
+        if wanted.pin_to and made and made.outcome is EnrolmentOutcome.CREATED:
+            yield Effect(Topic.WRITES, "PIN mail", place=rule.line_of("pin"))
+    register = played.register
+    if register:
+        address = register.address
+        rank = _ADDRESS_WRITING.index(address)
+        place = rule.line_of("register")
+        yield Effect(Topic.REGISTER, "address", address, place, rank)

@@ -1,0 +1,345 @@
+"""How long each record is kept and why: all ends and docs/privacy.md come from this table."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.marked_text import marked as _
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """One row of the table.
+
+    ``kind`` is a ``RecordKind``, ``holds`` what such a record has in it, ``keyed`` what its name is
+    made of (values are sealed, whatever the name is), ``lasts`` how long at most it is kept,
+    ``since`` from when, ``why`` what for. Where ``lasts`` is None, ``long`` says what else ends it.
+    """
+
+    kind: str
+    holds: str
+    keyed: str
+    lasts: timedelta | None
+    since: str
+    why: str
+    long: str = ""
+
+    @property
+    def span(self) -> timedelta:
+        """Return how long at most it is kept; ValueError where something else ends it."""
+        if self.lasts is None:
+            raise ValueError(f"how long a {self.kind} of this row is kept: {self.long}")
+        return self.lasts
+
+    def until(self, since: datetime) -> datetime:
+        """Return the end of a record that begins at ``since``; ValueError where it has its own."""
+        return since + self.span
+
+    def ends(self, end: datetime) -> datetime:
+        """Return ``end``, as something else than this table has set it; ``long`` says what."""
+        if not self.long:
+            raise ValueError(f"a {self.kind} of this row ends by the table alone")
+        return end
+
+    @property
+    def for_long(self) -> str:
+        """Return how long it is kept, in words."""
+        return self.long or spelled(self.lasts or timedelta())
+
+
+_UNITS: Final = (
+    ("year", timedelta(days=365)),
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+    ("second", timedelta(seconds=1)),
+)
+
+
+def spelled(span: timedelta) -> str:
+    """Return a span in the largest unit that it is a whole number of: ``30 days``."""
+    for unit, length in _UNITS:
+        count, rest = divmod(span, length)
+        if count and not rest:
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return f"{span.total_seconds():.0f} seconds"
+
+
+_MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_YEAR: Final = timedelta(days=365)
+_TWENTY_YEARS: Final = 20 * _YEAR
+
+TRANSACTION_BEGUN: Final = Retention(
+    "transaction",
+    _("a login before its browser has arrived: the request of a service"),
+    "a random id",
+    2 * _MINUTE,
+    _("its request"),
+    _("to limit what a visitor without a login can store"),
+)
+TRANSACTION: Final = Retention(
+    "transaction",
+    _(
+        "one login or sign-up: what the upstream asserted, with the CPR number, and the "
+        "person's answers"
+    ),
+    "a random id",
+    30 * _MINUTE,
+    _("its request"),
+    _("to give the person time to read and answer"),
+)
+TRANSACTION_LEFT_ALONE: Final = Retention(
+    "transaction",
+    _("the same on a shared computer"),
+    "a random id",
+    3 * _MINUTE,
+    _("the person's last request"),
+    _("to end the login before the next user of the computer"),
+)
+TRANSACTION_DONE: Final = Retention(
+    "transaction",
+    _("the same on a shared computer after the last page"),
+    "a random id",
+    timedelta(seconds=10),
+    _("the last page"),
+    _("to end the login before the next user of the computer"),
+)
+ARRIVAL: Final = Retention(
+    "arrival",
+    _("the answer of an upstream on its way to the browser; after its use only a mark"),
+    "a keyed hash of the assertion's id",
+    None,
+    _("the answer"),
+    _("to accept no assertion twice"),
+    _("60 seconds, or as long as the assertion is valid, and the clock skew"),
+)
+PERSON: Final = Retention(
+    "person",
+    _("the record of a person: borrower number and when the library system confirmed it"),
+    "the person id",
+    2 * _YEAR,
+    _("the last login"),
+    _("to lead the next login to the same borrower, and to keep the person's answers"),
+)
+INDEX: Final = Retention(
+    "index",
+    _("the person id that a borrower number or an open case leads to"),
+    "a keyed hash of the borrower number, or the person id",
+    2 * _YEAR,
+    _("the last login"),
+    _("to let staff find a person and the open cases"),
+)
+PERSON_KEYS: Final = Retention(
+    "index",
+    _("a fingerprint of the keys of person ids; no personal data"),
+    "a fixed name",
+    _TWENTY_YEARS,
+    _("the first start"),
+    _("to stop a process with other keys, which would compute other person ids"),
+)
+MAILBOX_INDEX: Final = Retention(
+    "index",
+    _("the person id of the person who proved a mail address"),
+    "a keyed hash of the mail address",
+    None,
+    _("the proof"),
+    _("to let one mailbox prove one person only"),
+    _("as long as the proof"),
+)
+RECEIPT: Final = Retention(
+    "person",
+    _("consents, refusals, notices and withdrawals: names of attributes without values; hashes"),
+    "the person id",
+    2 * _YEAR,
+    _("the answer"),
+    _("to prove a consent (GDPR article 7(1)), and to avoid asking again"),
+)
+LEASE: Final = Retention(
+    "lease",
+    _("the worker that works on a record"),
+    "that of the record",
+    timedelta(seconds=5),
+    _("the deadline of the current call, or the last moment for a lost call"),
+    _("to keep two workers from the same work"),
+)
+KNOWN_BROWSER: Final = Retention(
+    "person",
+    _("a browser that the person marked as their own: borrower number, keyed hash of a secret"),
+    "a keyed hash of the borrower number",
+    90 * _DAY,
+    _("the mark"),
+    _("to let number and PIN be enough there"),
+)
+CODE: Final = Retention(
+    "code",
+    _("mailed codes: a keyed hash of each, and what it proves"),
+    "a keyed hash of the browser's cookie and the person id",
+    30 * _MINUTE,
+    _("the mail"),
+    _("to check the code that the person types"),
+)
+CODES_ENDED: Final = Retention(
+    "code",
+    _("a mark that a borrower's codes ended with a new PIN"),
+    "a keyed hash of the borrower number",
+    30 * _MINUTE,
+    _("the new PIN"),
+    _("to refuse codes that a stranger asked for before"),
+)
+PIN_LINK: Final = Retention(
+    "code",
+    _("links to choose a PIN: borrower number, keyed hashes"),
+    "a keyed hash of the link or of the borrower number",
+    None,
+    _("the mail"),
+    _("to give the person time to read the mail"),
+    _("24 hours; seven days in the mail to a new borrower"),
+)
+MAIL: Final = Retention(
+    "mail",
+    _("a queued mail: address, subject, text"),
+    "a keyed hash of the borrower number or person id",
+    2 * _DAY,
+    _("the request that caused it"),
+    _("to send the mail later if the mail server is down"),
+)
+MAIL_SENT: Final = Retention(
+    "mail",
+    _("a mail that was sent or refused: subject, time and the masked address"),
+    "a keyed hash of the borrower number or person id",
+    30 * _DAY,
+    _("the attempt"),
+    _("to show staff why a mail did not arrive"),
+)
+PROOF: Final = Retention(
+    "person",
+    _("a proved mail address of the person"),
+    "the person id",
+    None,
+    _("the proof"),
+    _("to avoid asking for the proof at each login"),
+    _("the policy's `remembered_for`; a year for a borrower's address"),
+)
+SESSION: Final = Retention(
+    "session",
+    _("a session at a service: NameIDs there and at the upstream, person id, browser"),
+    "a keyed hash of the browser's cookie, or of the NameID",
+    12 * _HOUR,
+    _("the assertion"),
+    _("to log the person out"),
+)
+ENDED: Final = Retention(
+    "session",
+    _("a mark that a person or an upstream ended earlier logins"),
+    "a keyed hash of browser and person id, or of the upstream's NameID",
+    33 * _MINUTE,
+    _("the end"),
+    _("to refuse earlier logins as long as they can exist, and the clock skew"),
+)
+LOGOUT: Final = Retention(
+    "logout",
+    _("a single logout in progress: NameIDs, browsers"),
+    "a keyed hash of the request's id",
+    30 * _MINUTE,
+    _("the request"),
+    _("to log out of several services one after the other"),
+)
+LIMIT: Final = Retention(
+    "counter",
+    _("counts of tries, requests and mails of a person, borrower number, network or browser"),
+    "a keyed hash of what is limited",
+    None,
+    _("the first try"),
+    _("to stop guessing of codes and PINs, and floods of mail"),
+    _("its window: ten minutes to a day"),
+)
+DECLINED: Final = Retention(
+    "person",
+    _("a refused offer of another category"),
+    "the person id",
+    180 * _DAY,
+    _("the answer"),
+    _("to avoid asking at every login"),
+)
+TURN: Final = Retention(
+    "counter",
+    _("locks and counters of background work; no person"),
+    "a word",
+    None,
+    _("the work"),
+    _("to let one worker do the work"),
+    _("two hours"),
+)
+TRACE: Final = Retention(
+    "reference",
+    _(
+        "the page of a help code: time, step, reason, enrolment, a keyed hash of the person id;"
+        " for a refusal its facts: kinds, names of attributes, age in years, affiliations "
+        "within the configured scopes, and home organisation and borrower category if a policy "
+        "names them"
+    ),
+    "the reference",
+    30 * _DAY,
+    _("the page"),
+    _("to let staff find the page that a person reads out"),
+)
+SETUP: Final = Retention(
+    "figures",
+    _("findings of the last check of the library system's set-up; no person"),
+    "a word",
+    4 * _HOUR,
+    _("the proof"),
+    _("to share the findings between workers"),
+)
+TRAIL_KEY: Final = Retention(
+    "audit",
+    _("the key to a person's events in the audit log, one for each month"),
+    "a keyed hash of the person id or the borrower number",
+    2 * _YEAR,
+    _("the first event of the month"),
+    _("as for receipts; after that the events are anonymous"),
+)
+TRAIL_ANCHOR: Final = Retention(
+    "machine",
+    _("the last line of the audit log; no person"),
+    "machine and line",
+    5 * _YEAR,
+    _("the line"),
+    _("to detect removed lines"),
+)
+STAFF_LOGIN: Final = Retention(
+    "session",
+    _("a staff login in progress: the browser, the request to the upstream; no person"),
+    "a random id",
+    10 * _MINUTE,
+    _("its beginning"),
+    _("to let staff log in at their institution"),
+)
+STAFF_SESSION: Final = Retention(
+    "session",
+    _("a session of the staff view: keyed hashes of eppn and browser"),
+    "a keyed hash of the cookie",
+    15 * _MINUTE,
+    _("the last request"),
+    _("to end an idle session"),
+)
+STAFF_SESSION_AT_MOST: Final = Retention(
+    "session",
+    _("the same session, even if it is active"),
+    "a keyed hash of the cookie",
+    4 * _HOUR,
+    _("the login"),
+    _("to ask staff to log in again after half a working day"),
+)
+STAFF_BINDING: Final = Retention(
+    "session",
+    _("the person of a listed eppn: a keyed hash of the subject-id or CPR number"),
+    "a keyed hash of the eppn",
+    _TWENTY_YEARS,
+    _("the first login"),
+    _("to refuse an eppn that was given to another person; deleted when it leaves the list"),
+)
+
+TABLE: Final = tuple(row for row in globals().values() if isinstance(row, Retention))

@@ -1,1 +1,0 @@
-"""How long each record is kept: the rows, and the one table of them."""

@@ -1,1 +1,0 @@
-"""A simulated Alma: its users over HTTP, and its machines over SIP2."""

@@ -1,1 +1,0 @@
-"""The person behind a login: the stored links from names and CPR numbers to person ids."""

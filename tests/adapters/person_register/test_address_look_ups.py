@@ -1,0 +1,60 @@
+"""A look-up through each simulated register over TLS: who gets an address, and who does not."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.stores.open_store import open_store
+from broker.core.audit_events import NO_TRAIL
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.register_look_up import ADDRESS_FIELDS
+from broker.core.event_routes import told_nobody
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import RegisterRule
+from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
+from tests.adapters.person_register.conftest import Stage
+from tests.use_cases.conftest import Hooks, Shelf
+
+pytestmark = pytest.mark.server
+
+WRITTEN = {"address": "Prøvevej 12B, 2. th", "address2": "Nørre Prøve", "postal_code": "8000", "city": "Aarhus C"}
+
+
+def now() -> datetime:
+    """Give the time."""
+    return datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("cpr", "fields", "note"),
+    [
+        ("0101800000", WRITTEN, None),
+        ("0202800000", {}, None),  # protected name and address
+        ("0303800000", WRITTEN, None),  # protected from marketing only
+        ("0404800000", {}, "dead"),
+        ("0505800000", {}, "number_changed"),
+        ("0606800000", {}, None),  # no usable address
+        ("0808800000", {}, "not_understood"),
+        ("0909800000", {}, None),  # a protection that nobody knows
+        ("3112990000", {}, "unknown_number"),
+    ],
+)
+def test_only_an_active_unprotected_person_gets_an_address(
+    stage: Stage, tmp_path: Path, cpr: str, fields: dict[str, str], note: str | None
+) -> None:
+    """Whatever the policy says, a protected address stays in the register."""
+    persons = PersonRecords(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"key"))
+    library = Shelf(Hooks())
+    library.add(cpr, Borrower("7", "STUD"))
+    requests = LookUpRequests(timedelta(days=90), now)
+    persons.change("person", lambda each: requests.add_look_up(each, cpr, "7", RegisterRule("always")), now())
+    claimed = persons.claim_due(now() + timedelta(minutes=1), now())
+    assert claimed
+    RegisterLookUps(persons, stage.opened(), library, NO_TRAIL, told_nobody, now).carry_out(claimed)
+    record = persons.read("person", now())
+    assert record
+    written = {name: text for name, text in library.borrowers["7"].fields.items() if name in ADDRESS_FIELDS}
+    assert (written, record.value.register_note) == (fields, note)
+    assert record.value.register_look_up is None

@@ -1,0 +1,146 @@
+"""What every register of persons keeps to, tried against each simulation over TLS."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from broker.core.borrowers.registered_person import (
+    RegisteredAddress,
+    RegisteredPerson,
+    RegisterRefused,
+    RegisterUnavailable,
+    Residence,
+)
+from tests.adapters.person_register.conftest import Stage, certificates
+
+pytestmark = pytest.mark.server
+
+Soon = Callable[..., datetime]
+
+CPR = "0101800000"
+
+
+def found(stage: Stage, cpr: str, by: datetime) -> RegisteredPerson:
+    """Return the person of a number that the register knows."""
+    person = stage.opened().look_up(cpr, by)
+    assert person is not None
+    return person
+
+
+def test_name_and_address_in_force_are_read(stage: Stage, soon: Soon) -> None:
+    """The former ones are not, and noughts before house and floor are gone."""
+    person = found(stage, CPR, soon())
+    assert person.residence is Residence.IN_DENMARK
+    street = "Prøvevej 12B, 2. th"
+    assert person.address == RegisteredAddress("", street, "Nørre Prøve", "8000", "Aarhus C")
+    assert not person.protected
+
+
+def test_a_number_that_the_register_does_not_know_is_none(stage: Stage, soon: Soon) -> None:
+    """It is an answer, not an error."""
+    assert stage.opened().look_up("3112990000", soon()) is None
+
+
+@pytest.mark.parametrize(
+    ("cpr", "protected"), [("0202800000", True), ("0303800000", False), ("0909800000", True), (CPR, False)]
+)
+def test_only_protection_of_name_and_address_protects(stage: Stage, soon: Soon, cpr: str, protected: object) -> None:
+    """Marketing protection leaves the address readable; a kind that nobody knows hides it."""
+    assert found(stage, cpr, soon()).protected is protected
+
+
+@pytest.mark.parametrize(
+    ("cpr", "residence"),
+    [
+        ("0404800000", Residence.DEAD),
+        ("0505800000", Residence.NUMBER_CHANGED),
+        ("0606800000", Residence.WITHOUT_USABLE_ADDRESS),
+        ("0808800000", Residence.NOT_UNDERSTOOD),
+    ],
+)
+def test_an_address_is_read_only_of_somebody_who_lives_there(
+    stage: Stage, soon: Soon, cpr: str, residence: Residence
+) -> None:
+    """Nobody writes to the dead; of a status that is not known no address is taken on trust."""
+    person = found(stage, cpr, soon())
+    assert (person.residence, person.address) == (residence, None)
+
+
+def test_a_set_up_is_proved_without_a_look_up(stage: Stage, soon: Soon) -> None:
+    """Each look-up must have a reason; a check of the set-up is none."""
+    assert stage.opened().prove(soon()) == ()
+    assert stage.simulated.looked_up == []
+
+
+@pytest.mark.parametrize(("fault", "value"), [("down", True), ("quota_gone", True), ("slow", 2.0)])
+def test_a_register_that_cannot_now_is_worth_another_try(stage: Stage, soon: Soon, fault: str, value: object) -> None:
+    """Down, over its quota or too slow: later."""
+    setattr(stage.simulated.faults, fault, value)
+    with pytest.raises(RegisterUnavailable):
+        stage.opened().look_up(CPR, soon(0.5))
+
+
+def test_a_register_that_shows_another_certificate_is_worth_another_try(stage: Stage, soon: Soon) -> None:
+    """The number is not told to it; and it is taken again once it shows its own."""
+    register = stage.opened()
+    stage.simulated.faults.wrong_certificate = True
+    with pytest.raises(RegisterUnavailable, match="SSLError"):
+        register.look_up(CPR, soon())
+    assert stage.simulated.looked_up == []
+    stage.simulated.faults.wrong_certificate = False
+    assert register.look_up(CPR, soon()) is not None
+
+
+def test_a_register_that_knows_nobody_answers(stage: Stage, soon: Soon) -> None:
+    """Whoever is asked for."""
+    stage.simulated.faults.unknown = True
+    assert stage.opened().look_up(CPR, soon()) is None
+
+
+def test_half_a_record_is_no_record(stage: Stage, soon: Soon) -> None:
+    """Where what may not be missing is missing, nothing of the rest is taken."""
+    stage.simulated.faults.half_a_record = True
+    with pytest.raises(RegisterRefused, match="not as documented"):
+        stage.opened().look_up(CPR, soon())
+
+
+def test_the_certificate_of_another_authority_is_not_let_in(stage: Stage, soon: Soon, tmp_path: Path) -> None:
+    """Nor one that has expired: the register closes the connection, nothing was sent, and the check says so."""
+    foreign, old = certificates(tmp_path / "foreign"), certificates(tmp_path / "old", days=-1)
+    for theirs in (foreign, old):
+        register = stage.opened(certificate=theirs.certificate, key=theirs.key)
+        with pytest.raises(RegisterUnavailable, match="no answer"):
+            register.look_up(CPR, soon())
+        assert register.prove(soon()) != ()
+    assert stage.simulated.looked_up == []
+
+
+def test_a_register_that_shows_the_certificate_of_another_is_told_nothing(
+    stage: Stage, soon: Soon, tmp_path: Path
+) -> None:
+    """A CPR number goes only where an authority of ours vouches for the other end."""
+    stranger = certificates(tmp_path / "foreign").authority
+    with pytest.raises(RegisterUnavailable, match="no answer: SSLError"):
+        stage.opened(ca_file=stranger).look_up(CPR, soon())
+    assert stage.simulated.looked_up == []
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"[]", b"{}", b"<a/>", b"0101800000", b"<!DOCTYPE a [<!ENTITY e '0101800000'>]><a>&e;</a>"]
+)
+def test_an_answer_of_another_shape_is_refused_without_its_values(stage: Stage, soon: Soon, answer: bytes) -> None:
+    """No traceback reaches what was answered or asked: both hold the number."""
+    stage.simulated.faults.answer = answer
+    with pytest.raises(RegisterRefused) as caught:
+        stage.opened().look_up(CPR, soon())
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert CPR not in repr(error)
+        error = error.__cause__ or error.__context__
+
+
+def test_nothing_of_a_person_is_shown_by_its_name(stage: Stage, soon: Soon) -> None:
+    """A log line that prints the object prints where the person is: no name, number or address."""
+    assert repr(found(stage, "0202800000", soon())) == "RegisteredPerson('in_denmark')"

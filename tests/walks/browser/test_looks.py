@@ -1,0 +1,194 @@
+"""Pages of sign-up, PINs and choices: accessible and whole in both languages, schemes and widths."""
+
+from collections.abc import Callable
+
+import pytest
+
+from broker.adapters.web.signup import sign_up_questions
+from broker.demo.people.personas import persona
+from tests.plugins.visitor import Visitor
+
+Visit = Callable[..., Visitor]
+# Who is looked after in each language: nobody meets the first-time pages twice.
+PEOPLE = {"da-DK": ("dorte", "jens", "sara", "finn"), "en-GB": ("kim", "jytte", "asta", "finn")}
+
+# Only Chromium shows a page in another colour scheme when it is told to.
+pytestmark = [
+    pytest.mark.slow(seconds=8),
+    pytest.mark.parametrize("language", list(PEOPLE)),
+    pytest.mark.parametrize("browser", ["chromium"], indirect=True),
+]
+
+
+def told(person: Visitor, problem: str) -> None:
+    """Wait for a page with an error summary, and look at it."""
+    person.page.wait_for_selector(f"[data-problem={problem}]")
+    person.look()
+
+
+def test_the_sign_up_pages(visit: Visit, language: str) -> None:
+    """Questions, ends, the questions and answers, and a question that was not answered."""
+    person = visit(language=language, looking=True)
+    for node in sign_up_questions.NODES.values():
+        person.open("broker", f"{node.path}?service=my-loans")
+        person.at("sign-up", node.name)
+    person.open("broker", sign_up_questions.FAQ)
+    person.at("sign-up", "faq")
+    person.open("broker", "/")
+    person.at("start")
+    person.open("library", "/my-loans")
+    person.at("choose")
+    person.press("footer a[href*=faq]")
+    person.at("sign-up", "faq")
+    person.press(".notice a")
+    person.at("choose")
+    for path in ("/no-such-page", "/error?code=AUTHORIZATION_FAILURE", f"/login/{'0' * 32}"):
+        person.open("broker", path)
+        person.at("error")
+    person.open("broker", "/sign-up")
+    person.press("form.asking button")
+    told(person, "answer_missing")
+
+
+def test_the_pages_of_a_kaldemail(visit: Visit, language: str) -> None:
+    """Address and code, each with its errors, the question, the number, and the end."""
+    name = PEOPLE[language][0]
+    address = f"{name}@auh.rm.dk"
+    person = visit(language=language, looking=True)
+    person.open("broker", "/sign-up/hospital/kaldemail")
+    person.press("[data-action]")
+    person.pick(name)
+    person.at("proof", "kaldemail")
+    person.write("#address", f"{name}@rm.dk")
+    person.press("button[value=mail]")
+    told(person, "address_other_domain")
+    person.write("#address", address)
+    person.press("button[value=mail]")
+    person.page.wait_for_selector("#code")
+    person.look()
+    person.write("#code", "00000000")
+    person.press("button[value=code]")
+    told(person, "code_wrong")
+    person.write("#code", person.code(address))
+    person.press("button[value=code]")
+    person.at("ask")
+    person.press("button[name=reveal]")
+    person.at("reveal")
+    person.press("main a.button")
+    person.page.wait_for_selector("main[data-step=ask]")
+    person.agree()
+    person.at("done")
+
+
+def test_the_pages_of_an_upgrade_and_a_refusal(visit: Visit, language: str) -> None:
+    """The offer, no to the question, and the page of somebody who is too young."""
+    person = visit(language=language, looking=True)
+    person.open("broker", "/sign-up/student/pin")
+    person.press("[data-action=login_wayf]")
+    person.pick(PEOPLE[language][1])
+    person.at("upgrade")
+    person.press("button[name=answer][value=no]")
+    person.page.wait_for_selector("main[data-step=ask]")
+    person.press("button[name=answer][value=no]")
+    person.at("refuse", "consent_refused")
+    person.open("broker", "/sign-up/private")
+    person.press("[data-action]")
+    person.pick(PEOPLE[language][3])
+    person.at("refuse", "too_young")
+
+
+def test_the_page_of_a_category_that_fell(visit: Visit, language: str) -> None:
+    """A student who has left is told so on the way to the service."""
+    for name in ("otto", "otto-left"):
+        person = visit(language=language, looking=name == "otto-left")
+        person.open("library", "/my-loans")
+        person.press("button[name=upstream][value=wayf]")
+        person.pick(name)
+        person.page.wait_for_selector("main[data-step=ask], main[data-step=upgrade]")
+        if person.page.query_selector("main[data-step=upgrade]"):  # the other language's student has left before
+            person.press("button[name=answer][value=yes]")
+            person.page.wait_for_selector("main[data-step=ask]")
+        person.agree()
+        person.page.wait_for_selector("main[data-step=changed], #borrower")
+    person.at("changed", "lowered")
+
+
+def test_the_pages_of_a_login_by_pin(visit: Visit, language: str) -> None:
+    """Number with PIN and the mailed code, each with its errors, and a wrong PIN in a known browser."""
+    person, mail = visit(language=language, looking=True), "ivan@own.example"
+    person.open("library", "/my-loans")
+    person.at("choose")
+    person.press("button[name=upstream][value=library]")
+    person.at("pin")
+    person.press("button[value=login]")
+    told(person, "pin_number_missing")
+    person.write("#identifier", "T-2002")
+    person.press("button[value=login]")
+    told(person, "pin_missing")
+    person.write("#pin", str(persona("ivan").pin))
+    person.press("button[value=login]")
+    person.at("pin", "code")
+    person.write("#code", "0000")
+    person.press("button[value=code]")
+    told(person, "code_malformed")
+    person.write("#code", "00000000")
+    person.press("button[value=code]")
+    told(person, "code_wrong")
+    person.tick("label[for=own]")
+    person.write("#code", person.code(mail))
+    person.press("button[value=code]")
+    person.at("ask")
+    person.open("library", "/my-loans")
+    person.press("button[name=upstream][value=library]")
+    person.at("pin")
+    person.write("#identifier", "T-2002")
+    person.write("#pin", "0000")
+    person.press("button[value=login]")
+    told(person, "pin_wrong")
+
+
+def test_the_pages_of_pin_and_choices(visit: Visit, language: str) -> None:
+    """A PIN by mail, a PIN chosen behind its link and after a login, and a consent listed, read and withdrawn."""
+    name = PEOPLE[language][2]
+    address = persona(name).attributes["mail"][0]
+    person = visit(language=language, looking=True)
+    person.open("broker", "/sign-up/student/pin")
+    person.press("[data-action=login_wayf]")
+    person.pick(name)
+    person.at("ask")
+    person.tick("#remember")
+    person.agree()
+    person.at("done")
+    person.open("broker", "/pin")
+    person.at("pin")
+    person.press("main form button")
+    told(person, "pin_number_missing")
+    person.write("#identifier", person.typed(name))
+    person.press("main form button")
+    person.at("pin", "asked")
+    person.page.goto(person.link(address))
+    person.at("pin")
+    person.open("broker", "/pin?change=wayf")
+    person.pick(name)
+    person.at("pin")
+    person.write("#pin", "1234")
+    person.write("#again", "1234")
+    person.press("button[value=choose]")
+    told(person, "pin_trivial")
+    person.write("#pin", "7294")
+    person.write("#again", "7294")
+    person.press("button[value=choose]")
+    person.at("pin", "set")
+    person.open("broker", "/my-choices")
+    person.at("choices", "begin")
+    person.press("main .ways a[href*=wayf]")
+    person.pick(name)
+    person.at("choices")
+    person.press("[data-service=my-loans] a[href*=receipt]")
+    person.at("choices", "receipt")
+    person.press(".back a")
+    person.page.wait_for_selector("button[value=withdraw]")
+    person.press("button[value=withdraw]")
+    person.at("choices", "withdrawn")
+    person.press("button[value=leave]")
+    person.at("choices", "left")
