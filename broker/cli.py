@@ -134,7 +134,7 @@ def check(reference: str | None, *, tries_borrowers: bool, as_json: bool) -> Non
     Exit 1 with findings, 78 with faults.
     """
     with uncollected():
-        from broker.app import diagnostics, findings, library_findings  # noqa: PLC0415 - they open the whole broker
+        from broker.app import diagnostics, findings  # noqa: PLC0415 - they open the whole broker
 
     parts = diagnostics.opened()
     if reference is not None:
@@ -146,7 +146,7 @@ def check(reference: str | None, *, tries_borrowers: bool, as_json: bool) -> Non
     with waiting("checking, the library system too"):
         found = findings.all_findings(parts)
         if tries_borrowers:
-            found += library_findings.trial_findings(parts)
+            found += findings.trial_findings(parts)
     show_findings(found, as_json=as_json)
 
 

@@ -20,12 +20,12 @@ from broker.adapters.observability.sealed_message_log import MessageLog
 from broker.adapters.person_register.open_register import open_register
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
+from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.web.signup.content_files import Texts
-from broker.app import open_sinks, policy_surroundings, sealed_stores
+from broker.app import open_storage, policy_surroundings
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
-from broker.core.borrowers.register_look_up import REFRESH_AFTER
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
@@ -53,7 +53,7 @@ from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
-from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
+from broker.use_cases.register_look_ups import RegisterLookUps
 
 
 def now() -> datetime:
@@ -135,7 +135,7 @@ def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
     opened = _opened(settings)
     ring, store = opened.keys, opened.store
-    trail = open_sinks.told_trail(opened.trail, store, opened.sinks)
+    trail = open_storage.told_trail(opened.trail, store, opened.sinks)
     wake = Event()
     waiting = _waiting(settings)
     library = GuardedLibrary(opened.library, store, ring.index, now)
@@ -210,14 +210,14 @@ def _opened(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped, settings.state / "metrics")
     log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
-    sinks = open_sinks.startup_sinks(metrics, log_budget)
+    sinks = open_storage.startup_sinks(metrics, log_budget)
     keys = tried(faults, lambda: key_ring.load(settings.keys))
     surroundings = policy_surroundings.load(settings, sinks.tell, now())
     metadata = surroundings.metadata
     maps = surroundings.maps
     faults += surroundings.faults
-    store = tried(faults, lambda: sealed_stores.bare(settings))
-    sealed = tried(faults, lambda: sealed_stores.sealed(store, keys))
+    store = tried(faults, lambda: open_storage.open_bare_store(settings))
+    sealed = EncryptedStore(store, keys.sealing, keys.sealing_id) if store and keys else None
     library = tried(faults, lambda: _library(settings, metrics))
     register = tried(faults, lambda: _register(settings, metrics))
     texts = tried(faults, lambda: Texts.load(settings.content))
@@ -260,7 +260,7 @@ def _enrolment_ports(
     return EnrolmentPorts(
         library=library,
         persons=persons,
-        look_ups=LookUpRequests(REFRESH_AFTER, now) if settings.person_register else None,
+        asks_register=settings.person_register is not None,
         hmacs=ring.index,
         now=now,
         trust_for=settings.library.trust_for,
@@ -318,7 +318,7 @@ def _pins(
 def _trail(
     settings: config.Config, keys: key_ring.KeyRing | None, store: Store | None
 ) -> StoredAuditLog | None:
-    return open_sinks.kept_trail(settings, keys, store) if keys and store else None
+    return open_storage.kept_trail(settings, keys, store) if keys and store else None
 
 
 def _policies(

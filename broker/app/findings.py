@@ -10,18 +10,18 @@ from broker.adapters.observability import metrics
 from broker.adapters.web.signup import sign_up_pages
 from broker.app import (
     configured_texts,
-    library_findings,
     metadata_report,
     peer_clocks,
     personal_data,
-    service_findings,
     staff_findings,
     work_folder,
 )
 from broker.app.assembly import Parts, now, smtp
 from broker.app.readiness import key_faults, readiness
-from broker.core.entities import Assurance, Upstream
+from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
+from broker.core.entities import UNSPECIFIED, Assurance, Service, Upstream
 from broker.core.errors import StoreUnavailable
+from broker.core.policy.model import Release
 from broker.use_cases.borrowers.library_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
@@ -132,9 +132,6 @@ def _national_eid(parts: Parts) -> Iterator[str]:
         if upstream.profile == "oiosaml3":
             for what in _direct_eid(upstream):
                 yield f"{where}: {what}"
-        if parts.config.upstreams[name].national and not upstream.force_authn:
-            what = "lets in at the national eID whoever used the browser before"
-            yield f"{where}: force_authn = false {what}"
 
 
 def _direct_eid(upstream: Upstream) -> Iterator[str]:
@@ -189,11 +186,117 @@ def _keys(parts: Parts) -> Iterator[str]:
         yield from map(str, key_faults(parts))
 
 
+_DOWN: Final = "see library.url, and whether the library system is up"
+_UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
+_NEVER: Final = (
+    'with "never" the library system must lock an account after some wrong PINs, because nothing '
+    "else stops guesses (Koha: FailedLoginAttempts)"
+)
+_UNPROVED: Final = "the library system does not say whether a PIN is right"
+
+
+def find_library_faults(parts: Parts) -> Iterator[str]:
+    """Yield what the set-up lacks, then what rests on something that the system cannot do."""
+    expected = ExpectedSetup.of(parts.policies.current)
+    for fault in parts.library.prove(expected, now() + PROOF):
+        mend = ""
+        if fault.setting == _UNAVAILABLE:
+            mend = f" ({parts.config.library.url}: {_DOWN})"
+        yield f"library: {fault}{mend}"
+    capabilities = parts.library.capabilities
+    if LibraryCapability.UNIQUE_CPR not in capabilities:
+        what = "of two borrowers made for one person at one time it refuses none"
+        yield f"library.system: {what}; they become a case (broker enrolments list)"
+    if LibraryCapability.PIN_CHECKED not in capabilities:
+        yield from _pins(parts)
+    if parts.config.library_account.mail_code == "never":
+        yield f"library_account.mail_code: {_NEVER}"
+
+
+def _pins(parts: Parts) -> Iterator[str]:
+    """Yield what rests on a PIN that nobody can check."""
+    for service in parts.services.values():
+        for name in service.methods:
+            if parts.upstreams[name].local:
+                what = f"{_UNPROVED}, and nobody logs in by {name}"
+                yield f"services.{service.name}: {what}; take it out of methods"
+
+
+def trial_findings(parts: Parts) -> Iterator[str]:
+    """Yield what trial borrowers show, then what they could not show."""
+    expected = ExpectedSetup.of(parts.policies.current)
+    trial = parts.library.try_setup(expected, now() + PROOF)
+    yield from (f"library: {fault}" for fault in trial.faults)
+    yield from (f"not proven: {sentence}" for sentence in trial.not_proven)
+
+
+_FORMATS_PREFIX = "nameid-format:"
+
+
+def find_service_faults(parts: Parts) -> Iterator[str]:
+    """Yield, for each service, NameID formats and required attributes that it does not get.
+
+    One that no policy has a release for gets nothing at all.
+
+    How it encrypts is told where its descriptor is read: one that lists no algorithm of ours has no
+    descriptor in force.
+    """
+    for service in parts.services.values():
+        releases = list(_releases(parts, service))
+        if not releases:
+            yield f"services.{service.name}: no policy has a release for it, so that nobody gets in"
+            continue
+        for finding in (*_name_ids(parts, service, releases), *_required(parts, service, releases)):
+            yield f"services.{service.name}: {finding}"
+
+
+def _releases(parts: Parts, service: Service) -> Iterator[Release]:
+    names = {service.name, *service.categories}
+    for policy in parts.policies.current.policies:
+        for release in policy.releases:
+            if release.service in names:
+                yield release
+
+
+def _name_ids(parts: Parts, service: Service, releases: list[Release]) -> Iterator[str]:
+    """Yield the entries that give another NameID format than the service's metadata lists."""
+    descriptor = parts.metadata.current.service(service.entity_id, now())
+    if descriptor is None or not descriptor.name_id_formats:
+        return
+    listed = descriptor.name_id_formats
+    if UNSPECIFIED in listed:
+        return
+    wanted = " or ".join(map(_short, listed))
+    for release in releases:
+        if release.name_id_format not in listed:
+            what = f"its metadata wants the NameID format {wanted}, and"
+            yield f"{what} {release.place} gives {_short(release.name_id_format)}"
+
+
+def _required(parts: Parts, service: Service, releases: list[Release]) -> Iterator[str]:
+    """Yield the attributes that its metadata marks as required and that no policy releases."""
+    attribute_map = parts.maps.maps.get(service.attribute_map)
+    if attribute_map is None:
+        return
+    released = {listed.name for release in releases for listed in release.attributes}
+    for wire_name in sorted(service.requires):
+        names = [row.name for row in attribute_map.rows if row.wire == wire_name]
+        if not names:
+            file = f"attribute_maps/{service.attribute_map}.yaml"
+            yield f"its metadata requires the attribute {wire_name}, for which {file} has no row"
+        elif released.isdisjoint(names):
+            yield f"its metadata requires the attribute {names[0]}, which no policy releases to it"
+
+
+def _short(name_id_format: str) -> str:
+    return name_id_format.rpartition(_FORMATS_PREFIX)[2]
+
+
 _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _keys,
     _work,
     _policies,
-    library_findings.findings,
+    find_library_faults,
     _register,
     _mail,
     _clocks,
@@ -204,7 +307,7 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _message_log,
     _logout,
     _contact,
-    service_findings.findings,
+    find_service_faults,
     personal_data.findings,
     staff_findings.findings,
 )

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.app import policy_surroundings
+from broker.app import open_metadata, policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import CheckedPolicies, PolicySurroundings
 from broker.core.errors import ConfigurationFaults, Fault
@@ -19,11 +19,20 @@ from broker.core.policy_analysis.findings import Decided, Findings, find_faults,
 from broker.core.policy_analysis.persona_words import Value, example_login
 from broker.core.policy_analysis.plays import Progress, Trial
 from broker.core.policy_analysis.sources import Site
+from broker.core.policy_analysis.two_sites import join_sites
+from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.policy_folder import PolicyFolder
+from broker.files.settings import config
 from broker.files.settings.toml_and_environment import CONFIG
+
+_CONFIGURATION: Final = "broker.toml"
+# The environment's paths of what a configuration folder has itself.
+_OF_FOLDER: Final = frozenset(
+    {CONFIG, "BROKER_POLICIES", "BROKER_ATTRIBUTE_MAPS", "BROKER_METADATA"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +47,17 @@ class AnalysedSets:
     site: Site
     configured: bool
     failures: tuple[Fault, ...] = ()
+    sites: tuple[Site, ...] = ()  # that ``site`` joins, where configurations are compared
 
 
 def open_sets(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
     """Load the sets of ``folders``, and the site that is configured; ConfigurationFaults.
 
-    Faults of the examples of the last set, and breaches of the site rules, are in ``failures``.
+    Folders with a broker.toml are configurations, each with policies and a site of its own. Faults
+    of the examples of the last set, and breaches of the site rules, are in ``failures``.
     """
+    if all((folder / _CONFIGURATION).is_file() for folder in folders):
+        return _open_configurations(folders, moment)
     names, proving = ANY_NAMES, ANY_NAMES
     site: Site | None = None
     if CONFIG in os.environ:
@@ -54,12 +67,38 @@ def open_sets(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
         names, proving = found.names, found.proving
         site = configured_site(found).as_peers_may_become
     sets = tuple(_loaded(folders, moment, names))
-    failures: tuple[Fault, ...] = ()
-    try:
-        live_policies.load(folders[-1], moment, proving)
-    except ConfigurationFaults as faults:
-        failures = tuple(faults.faults)
+    failures = _failures(folders[-1], moment, proving)
     return AnalysedSets(sets, site or Site.of_policies(sets), site is not None, failures)
+
+
+def _open_configurations(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
+    """Load the policies, upstreams, services and attribute maps of two configuration folders.
+
+    What metadata says beside them is left out: it is the same for both.
+    """
+    environ = {name: of for name, of in os.environ.items() if name not in _OF_FOLDER}
+    settings = [config.load(folder / _CONFIGURATION, environ) for folder in folders]
+    policies = [each.policies for each in settings]
+    sets = tuple(_loaded(policies, moment, ANY_NAMES))
+    sites = tuple(map(_written_site, settings))
+    failures = _failures(policies[-1], moment, ANY_NAMES)
+    return AnalysedSets(sets, join_sites(*sites), configured=True, failures=failures, sites=sites)
+
+
+def _written_site(settings: config.Config) -> Site:
+    """Return the site as broker.toml and the attribute maps describe it."""
+    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    maps = attribute_maps.load(settings.attribute_maps).maps
+    return Site.of(open_metadata.services(settings), upstreams, maps).as_peers_may_become
+
+
+def _failures(folder: Path, moment: datetime, names: NameableInPolicies) -> tuple[Fault, ...]:
+    """Return the faults of the examples of a set, and its breaches of site rules."""
+    try:
+        live_policies.load(folder, moment, names)
+    except ConfigurationFaults as faults:
+        return tuple(faults.faults)
+    return ()
 
 
 def _loaded(

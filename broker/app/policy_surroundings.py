@@ -3,14 +3,15 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
-from broker.adapters.library_systems.library_settings import borrower_fields
+from broker.adapters.library_systems.library_settings import borrower_fields, open_library
 from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
 from broker.app import open_metadata
 from broker.app.named_configuration import configuration
+from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import TellPort, told_nobody
@@ -22,6 +23,8 @@ from broker.files.settings.config import Config
 from broker.files.settings.toml_and_environment import CONFIG
 
 T = TypeVar("T")
+_PATIENCE: Final = timedelta(seconds=10)  # with the library system, at a check of policies
+_UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +153,18 @@ def load_checked(
         raise ConfigurationFaults(faults)
     warnings = (*map(str, checked.warnings), *found.metadata_warnings(moment))
     return CheckedPolicies(checked, warnings, found)
+
+
+def check_categories(
+    settings: Config, policies: PolicySet, moment: datetime
+) -> tuple[tuple[str, ...], str]:
+    """Ask the library system whether it has every category of ``policies``.
+
+    Return what it lacks, and a note where it could not be asked.
+    """
+    table = settings.library
+    library = open_library(table.system, table.connector_settings(), lambda *_: None)
+    faults = library.prove(ExpectedSetup.of(policies), moment + _PATIENCE)
+    if any(fault.setting == _UNAVAILABLE for fault in faults):
+        return (), f"categories were not checked: {table.url} does not answer"
+    return tuple(f"library: {fault}" for fault in faults), ""

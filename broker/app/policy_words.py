@@ -308,7 +308,10 @@ def change_sentences(found: Differences, sets: Sets, labels: Mapping[str, Text])
     Ten sentences, and twenty lines, at most. ``labels`` are those of the services.
     """
     groups: dict[object, list[Row]] = {}
+    moves = {(row.service, row.affiliation) for row in found.rows if not _is_move(row)}
     for row in found.rows:
+        if _is_move(row) and (row.service, row.affiliation) in moves:
+            continue  # another sentence says who becomes what
         key = (row.change.direction, row.service, row.affiliation, row.day)
         groups.setdefault(key, []).append(row)
     printed: list[str] = []
@@ -371,7 +374,7 @@ def _sentence(
     for row in rows:
         text = _with_values(row.change.text, row.values)
         if row.change.topic is not Topic.RECEIVES:
-            parts += [text] if text != first.affiliation else []
+            parts += [text] if not _is_move(row) else []
         elif text.startswith("+ "):
             received.append(text[2:])
         else:
@@ -385,6 +388,11 @@ def _sentence(
     text = f"{_who(first.affiliation, sets)}: {what}{_day(first, found)}."
     persona = f"try {_try(first, found, sets)}"
     return [*wrapped(first.change.direction, text, 0), *wrapped("", persona, 0)]
+
+
+def _is_move(row: Row) -> bool:
+    """Return whether the change is only that another file decides."""
+    return row.change.text == row.affiliation
 
 
 def _try(row: Row, found: Differences, sets: Sets) -> str:

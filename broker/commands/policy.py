@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from broker.app import policy_surroundings
+from broker.app.named_configuration import configuration
 from broker.commands.late_group import LateGroup
 from broker.commands.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
 from broker.core.errors import ConfigurationFaults, Fault
@@ -43,8 +44,8 @@ def check_policies(
     """Check the policy files of FOLDER: form, names, texts, examples, and what they decide.
 
     Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set. Names are checked
-    against the configuration. Personas stand for all logins: rules without effect
-    are found, each with a login that shows it.
+    against the configuration, and the library system is asked for the categories. Personas stand
+    for all logins: rules without effect are found, each with a login that shows it.
     """
     if untried and no_analysis:
         raise click.UsageError(_UNTRIED)
@@ -62,6 +63,12 @@ def check_policies(
         found |= analysed.facts
         warnings = (*warnings, *analysed.warnings)
         closing += analysed.lines(untried=untried)
+        if checked.surroundings is not None:
+            lacking, note = policy_surroundings.check_categories(
+                configuration(), checked.policies, datetime.now(UTC)
+            )
+            warnings += lacking
+            closing += [note] if note else []
     if as_json:
         click.echo(json.dumps(found | {"warnings": warnings}))
     else:

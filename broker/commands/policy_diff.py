@@ -50,6 +50,7 @@ def diff_policies(
 ) -> None:
     """Show who gets what else by the policies of NEW than by those of OLD, two folders.
 
+    Two folders with a broker.toml are compared with their institutions, methods and attribute maps.
     With --git REV the old set is NEW as of that revision; without NEW it is the configured folder,
     or ./policies where BROKER_CONFIG is not set. Personas stand for all logins: each is tried at
     every service by both sets. WIDER is an attribute, a value, a service or a receiver more, a
@@ -60,7 +61,8 @@ def diff_policies(
     with _compared_folders(folders, revisions) as both:
         opened = policy_analysis.open_sets(both, now)
     progress = show_progress(len(opened.site.sources))
-    found = find_differences(Trial(opened.sets, opened.site, now, report_progress=progress))
+    trial = Trial(opened.sets, opened.site, now, report_progress=progress, sites=opened.sites)
+    found = find_differences(trial)
     if as_json:
         facts = policy_words.change_facts(found, opened.sets)
         failures = [asdict(each) for each in opened.failures]

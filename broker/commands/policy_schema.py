@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from broker.app import editor_files, site_names
+from broker.app import editor_files
 from broker.app.named_configuration import configuration
 from broker.commands.output import existing_folder, printing_faults
 from broker.files.policies.site_schema import SiteNames
@@ -54,7 +54,7 @@ def schema(kind: str, into: Path | None, *, writes: bool) -> None:
 
 
 def _names() -> SiteNames:
-    names, faults = site_names.site_names(configuration())
+    names, faults = editor_files.site_names(configuration())
     if faults:
         told = "broker policy check tells which"
         click.echo(f"without categories: the policies have faults ({told})", err=True)

@@ -7,9 +7,10 @@ from typing import Final, TypeVar
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.register_look_up import RegisterLookUp
+from broker.core.borrowers.register_look_up import REFRESH_AFTER, LookUpReason, RegisterLookUp
 from broker.core.consent.consent import Receipt, newest_first, select_on_file
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.policy.model import RegisterRule
 from broker.core.retention import DECLINED, KNOWN_BROWSER, RECEIPT
 
 T = TypeVar("T")
@@ -174,10 +175,21 @@ class PersonRecord:
         """Return the record without known browsers."""
         return replace(self, browsers=())
 
-    def request_look_up(self, look_up: RegisterLookUp) -> "PersonRecord":
-        """Return the record with a look-up that is due, unless there is one already."""
-        if self.register_look_up:
+    def find_look_up_reason(self, now: datetime) -> LookUpReason | None:
+        """Return why the register of persons would be asked now; None if it would not."""
+        if self.register_asked_at is None:
+            return LookUpReason.ENROLMENT
+        is_old = now - self.register_asked_at >= REFRESH_AFTER
+        return LookUpReason.REFRESH if is_old else None
+
+    def request_look_up(
+        self, cpr: str, borrower_number: str, rule: RegisterRule | None, now: datetime
+    ) -> "PersonRecord":
+        """Return the record with a look-up that is due, unless the last answer is recent."""
+        reason = self.find_look_up_reason(now)
+        if rule is None or reason is None or self.register_look_up:
             return self
+        look_up = RegisterLookUp(cpr, borrower_number, reason, rule, now, now)
         return replace(self, register_look_up=look_up)
 
     def postpone_look_up(self, look_up: RegisterLookUp, due_at: datetime) -> "PersonRecord":

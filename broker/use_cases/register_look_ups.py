@@ -11,7 +11,6 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.register_look_up import (
     ADDRESS_REFUSED,
     LookUpOutcome,
-    LookUpReason,
     RegisterLookUp,
     address_changes,
     note_for_staff,
@@ -20,7 +19,6 @@ from broker.core.borrowers.registered_person import RegisterError, RegisterRefus
 from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.person_record import PersonRecord
-from broker.core.policy.model import RegisterRule
 from broker.core.ports import LibrarySystem, PersonRegister, Trail
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.records import Claimed, Lease
@@ -32,33 +30,6 @@ _LONGEST_REST: Final = timedelta(minutes=10)
 
 class LeaseLost(Exception):
     """Another worker may be at the same person by now: stop before the next call."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookUpRequests:
-    """Notes in a person's record that the register is to be asked about them.
-
-    ``refresh_after`` is the age at which an answer is too old.
-    """
-
-    refresh_after: timedelta
-    now: Callable[[], datetime]
-
-    def find_reason(self, record: PersonRecord | None) -> LookUpReason | None:
-        """Return why the register would be asked about a person now; None if it would not."""
-        if record is None or record.register_asked_at is None:
-            return LookUpReason.ENROLMENT
-        is_old = self.now() - record.register_asked_at >= self.refresh_after
-        return LookUpReason.REFRESH if is_old else None
-
-    def add_look_up(
-        self, record: PersonRecord, cpr: str, borrower_number: str, rule: RegisterRule | None
-    ) -> PersonRecord:
-        """Return the record with a look-up that is due, unless the last answer is recent."""
-        now, reason = self.now(), self.find_reason(record)
-        if rule is None or reason is None:
-            return record
-        return record.request_look_up(RegisterLookUp(cpr, borrower_number, reason, rule, now, now))
 
 
 @dataclass(slots=True)

@@ -18,10 +18,10 @@ import pytest
 from werkzeug.test import Client
 
 from broker.adapters.observability import metrics
-from broker.app import findings, live_reload, work_folder
+from broker.app import findings, work_folder
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
-from broker.app.reloading_application import ReloadingApplication
+from broker.app.reloading_application import ReloadingApplication, refresh
 from broker.app.work_folder import WorkLock
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
@@ -309,7 +309,7 @@ def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:
     assert (parts.policies.current, parts.metadata.current) == (policies, metadata)
     interval = sys.getswitchinterval()
     for _ in range(3):  # a file of the folder is read when it has been the same for two looks
-        live_reload.refresh(parts)
+        refresh(parts)
     assert parts.policies.current.digest != policies.digest
     assert len(metadata.services) - len(parts.metadata.current.services) == 1
     assert sys.getswitchinterval() == interval

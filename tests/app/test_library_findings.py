@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from broker.app.assembly import Parts, assemble
+from broker.app.assembly import Parts, assemble, now
 from broker.app.findings import all_findings
-from broker.app.library_findings import findings
+from broker.app.findings import find_library_faults as findings
+from broker.app.policy_surroundings import check_categories
 from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCapability, SetupFault
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
+from tests.plugins.house import House
 
 
 class Library:
@@ -78,3 +80,17 @@ def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> 
     assert offering
     assert places == offering
     assert set(told) <= set(all_findings(replace(parts, library=library)))  # type: ignore[arg-type]  # likewise
+
+
+def test_a_check_of_policies_asks_whether_every_category_exists(old_house: House) -> None:
+    """The running library system names the one that it lacks; one that does not answer is said, and lacks nothing."""
+    config, policies = old_house.parts.config, old_house.parts.policies.current
+    assert check_categories(config, policies, now()) == ((), "")
+    first, *others = policies.policies
+    assert first.borrower
+    unknown = replace(first, borrower=replace(first.borrower, category="NOSUCH"))
+    lacking, note = check_categories(config, replace(policies, policies=(unknown, *others)), now())
+    assert any("NOSUCH" in each for each in lacking)
+    assert not note
+    gone = config.library.model_copy(update={"url": "http://127.0.0.1:9"})
+    assert check_categories(config.model_copy(update={"library": gone}), policies, now())[0] == ()

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from broker.adapters.observability import application_log
-from broker.app import live_reload, readiness
+from broker.app import readiness
 from broker.app.assembly import Parts, assemble
 from broker.app.metric_gauges import gauges
+from broker.app.reloading_application import refresh
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 
@@ -29,7 +30,7 @@ def edit(parts: Parts, old: str, new: str) -> None:
     """Edit the students' file, and let the worker look."""
     file = parts.config.policies / "student.yaml"
     file.write_text(file.read_text().replace(old, new, 1))
-    live_reload.refresh(parts)
+    refresh(parts)
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -61,7 +62,7 @@ def test_a_worker_notes_its_policies_for_the_others(
 ) -> None:
     """Once a second, in the worker: what was loaded before the fork is noted too."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    live_reload.refresh(parts)
+    refresh(parts)
     noted = (tmp_path / f"policies-{os.getpid()}").read_text()
     assert noted == parts.policies.current.digest[:12]
 

@@ -68,15 +68,6 @@ def test_metadata_without_a_key_is_found(folder: Path) -> None:
     assert any(f"metadata/nemlogin.xml: {EID} has no signing key" in each for each in told)
 
 
-@pytest.mark.parametrize("route", [DIRECT, {}])
-def test_a_national_eid_that_asks_nobody_anew_is_a_finding(folder: Path, route: dict[str, str]) -> None:
-    """Direct and by WAYF: the next person at the computer would be let in as the one before."""
-    environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}", **route}
-    environ["BROKER_UPSTREAMS__NEMID__FORCE_AUTHN"] = "false"
-    said = all_findings(assemble(load(folder / "broker.toml", environ)))
-    assert [each for each in said if each.startswith("upstreams.nemid: force_authn = false")]
-
-
 @pytest.mark.parametrize(("logout", "told"), [("ask", 1), ("always", 1), ("never", 0)])
 def test_an_upstream_that_no_logout_reaches_is_a_finding(folder: Path, logout: str, told: int) -> None:
     """Every logout would say that the national eID stays logged in, unless the library leaves it alone."""

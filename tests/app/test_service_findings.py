@@ -7,9 +7,8 @@ from typing import Final
 
 import pytest
 
-from broker.app import service_findings
 from broker.app.assembly import assemble
-from broker.app.findings import all_findings
+from broker.app.findings import all_findings, find_service_faults
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 
@@ -38,7 +37,7 @@ def findings(folder: Path, service: str = "myprint") -> list[str]:
     """Give what is found of one service."""
     environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
     parts = assemble(load(folder / "broker.toml", environ))
-    found = list(service_findings.findings(parts))
+    found = list(find_service_faults(parts))
     assert set(found) <= set(all_findings(parts))
     return [each for each in found if each.startswith(f"services.{service}:")]
 

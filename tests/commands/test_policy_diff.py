@@ -1,6 +1,7 @@
 """broker policy diff: edits of the shipped policies, and what the command says of each."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -195,6 +196,38 @@ def test_a_service_that_is_not_configured_is_said_to_be_left_out(configured: Pat
     result = diff(configured / "policies", after)
     assert (result.exit_code, "not compared: no service 'booking' is configured" in result.stderr) == (0, True)
     assert "not compared" not in diff(configured / "policies", configured / "policies").stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "new", "said"),
+    [
+        (
+            "broker.toml",
+            r', may_assert = \["cpr", "alumni_cpr"\]',
+            "",
+            "refused Student at Aarhus University: My loans: ",
+        ),
+        (
+            "broker.toml",
+            r'methods = \["wayf", "nemid"\]',
+            'methods = ["wayf"]',
+            "refused Employee at Aarhus University Hospital -> nobody: Electronic resources: not_offered.",
+        ),
+        ("attribute_maps/wayf.yaml", r"(?m)^ .*: cpr\n", "", "refused Student at Aarhus University: My loans: "),
+    ],
+)
+def test_two_configurations_are_compared(configured: Path, file: str, pattern: str, new: str, said: str) -> None:
+    """Institutions, what they may assert, methods and attribute maps decide as policies do."""
+    after = Path(shutil.copytree(configured, configured.parent / "changed"))
+    text = (after / file).read_text()
+    assert re.search(pattern, text)
+    (after / file).write_text(re.sub(pattern, new, text))
+    narrower = diff(configured, after)
+    assert narrower.exit_code == 3, narrower.output
+    assert any(" ".join(line.split()).startswith(said) for line in narrower.stdout.splitlines()), narrower.stdout
+    assert diff(after, configured).stdout.startswith("WIDER ")
+    assert len(narrower.stdout.splitlines()) <= 25
+    assert diff(configured, configured).exit_code == 0
 
 
 def test_what_is_not_complete_is_no_all_well(setting: Setting, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from broker.app.personal_data import OWN_LOOKS, find_person, open_stored_data
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.register_look_up import LookUpReason, RegisterLookUp
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.event_routes import TraceFacts
@@ -36,7 +37,6 @@ from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.rate_limits import Limits
 from broker.use_cases.records import Records
-from broker.use_cases.register_look_ups import LookUpRequests
 from broker.use_cases.transactions import Transactions
 from tests.plugins.stored_receipts import file_receipt, keep_proof
 
@@ -124,7 +124,6 @@ class Life:
         wanted = WantedBorrower(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
         due = now() + timedelta(days=1)
         pending = Enrolment(f"e-{self.who.number}", EnrolmentState.PENDING, now(), wanted, next_attempt=due)
-        requests = LookUpRequests(timedelta(0), now)
         borrower = Borrower(self.who.number, "STUD")
         persons = self.parts.enrolment_ports.persons
         persons.change(
@@ -132,8 +131,9 @@ class Life:
             lambda record: record.end_look_up(None, now()).confirm_borrower(borrower, now()).with_enrolment(pending),
             now(),
         )
-        cpr, number, rule = self.who.cpr, self.who.number, RegisterRule()
-        persons.change(self.id, lambda record: requests.add_look_up(record, cpr, number, rule), now())
+        cpr, number = self.who.cpr, self.who.number
+        look_up = RegisterLookUp(cpr, number, LookUpReason.REFRESH, RegisterRule(), now(), now())
+        persons.change(self.id, lambda record: replace(record, register_look_up=look_up), now())
 
     def get_pins(self) -> None:
         """Be mailed a PIN link, and notices that were sent and that wait."""

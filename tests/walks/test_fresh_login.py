@@ -51,8 +51,6 @@ def test_the_national_eid_is_asked_for_a_fresh_login(old_house: House, environ: 
         ({"institutions": [{"entity_id": OTHER}], "entity_id": NEMLOGIN_BIRK}, True),
         ({"profile": "saml", "entity_id": "https://saml.nemlog-in.dk"}, True),
         ({"profile": "oiosaml3", "entity_id": "https://idp.example"}, True),
-        ({"institutions": [{"entity_id": NEMLOGIN}], "force_authn": False}, False),
-        ({"institutions": [{"entity_id": OTHER}], "force_authn": True}, True),
         ({"institutions": [{"entity_id": OTHER}]}, False),
         ({"institutions": [{"entity_id": "https://nemlogin.wayf.dk.example"}]}, False),
         ({"institutions": [{"entity_id": "https://not-nemlog-in.dk"}]}, False),
@@ -62,4 +60,4 @@ def test_the_national_eid_is_asked_for_a_fresh_login(old_house: House, environ: 
 def test_the_national_eid_goes_by_many_names(table: dict[str, Any], forces: bool) -> None:
     """Its own, WAYF's for it, and the BIRK entity of that, wherever it stands; a name that looks alike is another's."""
     plain = {"profile": "wayf", "entity_id": "https://wayf.wayf.dk", "label": {"en": "x", "da": "x"}}
-    assert UpstreamTable.model_validate({**plain, **table}).forces is forces
+    assert UpstreamTable.model_validate({**plain, **table}).national is forces

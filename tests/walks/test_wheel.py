@@ -135,6 +135,8 @@ def test_a_newcomer_gets_from_an_empty_folder_to_a_login(
     ):
         wait_until(lambda: is_ready(port))
         assert log_in(ports) == "Success"
+    written = (installed.folder / "log").read_text(encoding="utf-8")
+    assert written.count("without a proxy (deploy/nginx.conf) this server is for tests") == (server == "serve")
 
 
 def test_a_missing_configuration_is_one_sentence(installed: Installed) -> None:

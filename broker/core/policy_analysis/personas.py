@@ -111,11 +111,12 @@ class Compared:
     """The sets that personas are chosen for: one, or two that are compared.
 
     ``changed`` are the affiliations whose policy is not the same in both; None: all. ``contested``
-    are the affiliations that one set knows and another does not.
+    are the affiliations that one set knows and another does not. ``whole``: compare them all.
     """
 
     sets: tuple[PolicySet, ...]
     given: Given = ANY_LOGIN
+    whole: bool = False
     patterns: Mapping[str, NamedPatterns] = field(init=False, repr=False)
     affiliations: frozenset[str] = field(init=False, repr=False)
     changed: frozenset[str] | None = field(init=False, repr=False)
@@ -133,7 +134,7 @@ class Compared:
         derived = {
             "patterns": patterns,
             "affiliations": known,
-            "changed": _changed(self.sets),
+            "changed": None if self.whole else _changed(self.sets),
             "proofs": frozenset(
                 name.removesuffix(PROOF_DOMAIN) for name in written if name.endswith(PROOF_DOMAIN)
             ),

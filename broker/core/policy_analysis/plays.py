@@ -25,6 +25,7 @@ from broker.core.policy_analysis.personas import (
     field_sources,
 )
 from broker.core.policy_analysis.sources import Site, Source
+from broker.core.policy_analysis.two_sites import find_service, find_source, read_login
 
 OTHER_CATEGORY: Final = "(another category)"
 _ADDRESS: Final = "someone@x7q.example"
@@ -50,13 +51,17 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """All personas of a site, under ``sets``; with ``given`` those that are as given."""
+    """All personas of a site, under ``sets``; with ``given`` those that are as given.
+
+    ``sites`` are the two that ``site`` joins, where configurations are compared too.
+    """
 
     sets: tuple[PolicySet, ...]
     site: Site
     now: datetime
     given: Given = ANY_LOGIN
     report_progress: Progress = field(default=lambda *_: None, compare=False)
+    sites: tuple[Site, ...] = ()
 
     def plays(self) -> Iterator[Play]:
         """Yield every persona at every service that offers its way to log in."""
@@ -72,13 +77,22 @@ class Trial:
     def crowds(self) -> Iterator[Crowd]:
         """Yield the personas of each source, on each day that makes a difference."""
         compared = Compared(self.sets, self.given)
+        whole = Compared(self.sets, self.given, whole=True) if self.sites else compared
         days = days_of(self.sets, self.now.date())
         many = len(self.site.sources)
         for position, source in enumerate(self.site.sources):
             self.report_progress(position, many)
             if not self.given.upstreams or source.upstream in self.given.upstreams:
-                yield from (Crowd(source, compared, day) for day in days)
+                chosen = whole if self._is_changed(source) else compared
+                yield from (Crowd(source, chosen, day) for day in days)
         self.report_progress(many, many)
+
+    def _is_changed(self, source: Source) -> bool:
+        """Return whether the two sites differ in a source, or in any service."""
+        if not self.sites:
+            return False
+        old, new = self.sites
+        return old.services != new.services or find_source(old, source) != find_source(new, source)
 
     def incomplete(self) -> tuple[str, ...]:
         """Return the upstreams and institutions where not each two alternatives were tried."""
@@ -221,9 +235,16 @@ class _Stage:
         trial, source, day = self.trial, self.crowd.source, self.crowd.day
         now = datetime.combine(day, time(12), trial.now.tzinfo)
         terms = IdealTerms(giver=source.giver, local=trial.site.local)
+        services = [self.service] * len(logins)
+        read = logins
+        if trial.sites:
+            found = [find_service(site, self.service.name) for site in trial.sites]
+            services = [each or self.service for each in found]
+            sources = [find_source(site, source) for site in trial.sites]
+            read = tuple(map(read_login, logins, sources, found))
         played = tuple(
-            play(login, self.service, policies, now, terms)
-            for login, policies in zip(logins, trial.sets, strict=True)
+            play(login, service, policies, now, terms)
+            for login, service, policies in zip(read, services, trial.sets, strict=True)
         )
         return Play(logins[-1], source, self.service, day, played)
 

@@ -23,7 +23,7 @@ from broker.files.settings.address_types import BaseUrl, Network, Url
 from broker.files.settings.crosschecks import crosschecks
 from broker.files.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
 from broker.files.settings.raw_settings import RawSettings, unfilled, variable
-from broker.files.settings.relative_paths import FOLDERS, left_where_it_was, resolve_paths
+from broker.files.settings.relative_paths import FOLDERS, resolve_paths
 from broker.files.settings.tables import (
     AddressPerLanguage,
     AdminTable,
@@ -116,7 +116,7 @@ class Config(SettingsTable):
             only=table.only,
             cbc=table.cbc,
             logout=table.logout,
-            force_authn=table.forces,
+            force_authn=table.national,
             requester_id=table.sends_requester_id,
             subject_hint=table.subject_hint,
             meets=table.authn_contexts,
@@ -185,9 +185,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     base = path.parent if path else Path()
     raw = read(Config, path, environ)
     blanks = unfilled(raw)
-    moved = left_where_it_was(raw, base.resolve())
     resolve_paths(raw, base.resolve())
-    faults = [*raw.faults, *moved, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
+    faults = [*raw.faults, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
     config = None
     try:
         config = Config(**raw.tree)

@@ -115,21 +115,8 @@ class UpstreamTable(SettingsTable):
     requester_id: bool | None = None  # by default where a hub or another member is asked
     subject_hint: bool = False
     logout: Literal["ask", "always", "never"] = "ask"
-    force_authn: bool | None = None  # by default where the national eID is asked
     authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)
     minimum: Level | None = None
-
-    @property
-    def forces(self) -> bool:
-        """Return whether every request asks for a fresh login.
-
-        WAYF does so at NemLog-in for services that publish no logout, and leaves it to those that
-        do (docs/reference/wayf.md#force-authn); a national eID is shared by no two people as long
-        as every person logs in for themselves.
-        """
-        if self.force_authn is None:
-            return self.national
-        return self.force_authn
 
     @property
     def sends_requester_id(self) -> bool:
@@ -140,7 +127,12 @@ class UpstreamTable(SettingsTable):
 
     @property
     def national(self) -> bool:
-        """Return whether the national eID answers here, for all people or for some."""
+        """Return whether the national eID answers here, for all people or for some.
+
+        Each of its requests asks for a fresh login. WAYF does so at NemLog-in for services that
+        publish no logout, and leaves it to those that do (docs/reference/wayf.md#force-authn); a
+        national eID is shared by no two people as long as every person logs in for themselves.
+        """
         if self.profile == "oiosaml3":
             return True
         return any(map(_names_national_eid, self._names()))

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from broker.core.errors import Fault
 from broker.files.settings.raw_settings import RawSettings, SettingsTree
 
 # Left out, they lie beside the file under these names.
@@ -43,26 +42,6 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
     _resolve(raw.table("person_register").values, ("certificate", "key", "ca_file"), base)
 
     _resolve_store(raw.table("store").values, base)
-
-
-def left_where_it_was(raw: RawSettings, base: Path) -> tuple[Fault, ...]:
-    """Find a store and a trail that lie beside the file, their place before there was ``state``.
-
-    Call it before ``resolve_paths``. A broker that began with an empty store would know nobody:
-    every service would see new people.
-    """
-    state = base / str(raw.tree.get("state", "state"))
-    faults = []
-    for table, key, name in (("store", "url", "broker.db"), ("audit", "folder", "audit")):
-        if key in raw.table(table).values:
-            continue
-        old, new = base / name, state / name
-        if old.exists() and not new.exists():
-            what = f"is not written, and {old} is where it was kept before"
-            mend = f"stop the broker and move {old}* to {state}, or write {key} there"
-            fault = Fault(raw.where((table, key)), what, mend)
-            faults.append(fault)
-    return tuple(faults)
 
 
 def _write_defaults(raw: RawSettings) -> None:

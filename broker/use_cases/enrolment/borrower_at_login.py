@@ -81,12 +81,11 @@ class BorrowerAtLogin:
         account, person = transaction.account, transaction.person
         policy = arrived.decision.policy
         rule = policy.borrower.register if policy and policy.borrower else None
-        look_ups, number, cpr = self.ports.look_ups, account and account.number, usable_cpr(arrived)
-        if look_ups and person and account and account.look_up and number and cpr:
-            self.ports.persons.change(
-                person.id,
-                lambda each: look_ups.add_look_up(each, cpr, number, rule),
-                self.ports.now(),
+        ports, number, cpr = self.ports, account and account.number, usable_cpr(arrived)
+        if ports.asks_register and person and account and account.look_up and number and cpr:
+            now = ports.now()
+            ports.persons.change(
+                person.id, lambda each: each.request_look_up(cpr, number, rule, now), now
             )
 
     def enrol(
@@ -293,12 +292,13 @@ class BorrowerAtLogin:
         self, record: PersonRead, account: Account, arrived: Arrived
     ) -> LookUpReason | None:
         """Return why the register would be asked about the person; they may say no."""
-        look_ups = self.ports.look_ups
-        if look_ups is None or self.mode != "live" or account.number is None:
+        if not self.ports.asks_register or self.mode != "live" or account.number is None:
             return None
         if not find_look_up_purpose(arrived.decision) or not usable_cpr(arrived):
             return None
-        return look_ups.find_reason(record.value if record else None)
+        if record is None:
+            return LookUpReason.ENROLMENT
+        return record.value.find_look_up_reason(self.ports.now())
 
 
 def _needs_borrower(arrived: Arrived) -> bool:

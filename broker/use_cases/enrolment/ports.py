@@ -16,7 +16,6 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import LibrarySystem, Trail, Write
 from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.register_look_ups import LookUpRequests
 
 # A call of the worker may take so long; a request waits less.
 CALL: Final = timedelta(seconds=15)
@@ -27,17 +26,18 @@ REQUEST_CALL: Final = timedelta(seconds=3)
 class EnrolmentPorts:
     """Library system, person records and audit log.
 
-    ``trust_for`` is how long an answer of the library system counts. ``draft_welcome_mail`` returns
-    the writes that queue the welcome mail of a created borrower: number, address and language.
-    ``draft_match_notice`` does so for the notice to a borrower that a login was led to.
-    ``end_mailed_access`` ends the PIN links, login codes and known browsers of a borrower.
+    ``asks_register``: a register of persons is configured. ``trust_for`` is how long an answer of
+    the library system counts. ``draft_welcome_mail`` returns the writes that queue the welcome mail
+    of a created borrower: number, address and language. ``draft_match_notice`` does so for the
+    notice to a borrower that a login was led to. ``end_mailed_access`` ends the PIN links, login
+    codes and known browsers of a borrower.
     """
 
     library: LibrarySystem
     persons: PersonRecords
     hmacs: LookupHmacs
     now: Callable[[], datetime]
-    look_ups: LookUpRequests | None = None
+    asks_register: bool = False
     trust_for: timedelta = timedelta(minutes=10)
     trail: Trail = NO_TRAIL
     log: TellPort = told_nobody

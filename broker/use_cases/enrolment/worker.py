@@ -267,9 +267,9 @@ class _Attempt:
             if question and person.borrower_number != borrower.number:
                 return ended.note_match(question.match_hash)
             ended = ended.confirm_borrower(borrower, now, *hashes)
-            if ports.look_ups is None or wanted.cpr is None:
+            if not ports.asks_register or wanted.cpr is None:
                 return ended
-            return ports.look_ups.add_look_up(ended, wanted.cpr, borrower.number, wanted.register)
+            return ended.request_look_up(wanted.cpr, borrower.number, wanted.register, now)
 
         self._change(end, done, mails)
         if mails:

@@ -13,7 +13,7 @@ from broker.core.event_routes import told_nobody
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import RegisterRule
 from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
+from broker.use_cases.register_look_ups import RegisterLookUps
 from tests.adapters.person_register.conftest import Stage
 from tests.use_cases.conftest import Hooks, Shelf
 
@@ -48,8 +48,7 @@ def test_only_an_active_unprotected_person_gets_an_address(
     persons = PersonRecords(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"key"))
     library = Shelf(Hooks())
     library.add(cpr, Borrower("7", "STUD"))
-    requests = LookUpRequests(timedelta(days=90), now)
-    persons.change("person", lambda each: requests.add_look_up(each, cpr, "7", RegisterRule("always")), now())
+    persons.change("person", lambda each: each.request_look_up(cpr, "7", RegisterRule("always"), now()), now())
     claimed = persons.claim_due(now() + timedelta(minutes=1), now())
     assert claimed
     RegisterLookUps(persons, stage.opened(), library, NO_TRAIL, told_nobody, now).carry_out(claimed)

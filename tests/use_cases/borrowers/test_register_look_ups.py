@@ -18,7 +18,7 @@ from broker.core.person_record import PersonRecord
 from broker.core.policy.model import RegisterRule
 from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.person_records import person_key
-from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
+from broker.use_cases.register_look_ups import RegisterLookUps
 from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins, StoredAuditLog
 
 REFRESH: Final = timedelta(days=90)
@@ -63,8 +63,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         """Open it all."""
-        requests = LookUpRequests(REFRESH, lambda: self.world.now)
-        self.world.ports = replace(self.world.ports, look_ups=requests, trail=self.trail)
+        self.world.ports = replace(self.world.ports, asks_register=True, trail=self.trail)
         self.worker = self.another_worker()
 
     def another_worker(self) -> PersonWorker:
@@ -82,8 +81,8 @@ class Desk:
     def request(self) -> None:
         """Ask for the look-up of the student, as a login does."""
         world = self.world
-        look_ups = world.ports.look_ups
-        world.persons.change("aase", lambda each: look_ups.add_look_up(each, CPR, "1", RULE), world.now)
+        now = world.now
+        world.persons.change("aase", lambda each: each.request_look_up(CPR, "1", RULE, now), now)
 
     def _is_pending(self) -> bool:
         return self.record().enrolment_due is not None

@@ -1,4 +1,4 @@
-"""Opens the sinks of events: log and metrics at once, audit trail and traces over the store."""
+"""Opens the store, the audit log and the sinks of events that the configuration names."""
 
 import platform
 from pathlib import Path
@@ -17,8 +17,10 @@ from broker.adapters.observability.event_sinks import (
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
 from broker.adapters.saml.keys import key_ring
+from broker.adapters.stores.open_store import open_store
 from broker.core.event_routes import Sink
 from broker.core.ports import Store, Trail
+from broker.files import durable_files
 from broker.files.settings.config import Config
 from broker.use_cases.login.support_traces import SupportTraces
 
@@ -53,3 +55,10 @@ def kept_trail(settings: Config, ring: key_ring.KeyRing, store: Store) -> audit_
         Anchors(store, machine),
         application_log.tell,
     )
+
+
+def open_bare_store(settings: Config) -> Store:
+    """Open the store, and the folder of the state before it: what fails there fails both."""
+    table = settings.store
+    durable_files.make_state(settings.state)
+    return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
