@@ -31,10 +31,11 @@ class Message:
 
     def received(self, parties: Parties, now: datetime = NOW) -> ReceivedResponse:
         """Give the Response as the checks read it: its signature, if it has one, is verified before."""
-        return ReceivedResponse(
-            element=parties.response(*self.changes, upstream=self.upstream),
-            upstream=parties.upstreams[self.upstream],
-            acs=parties.acs(self.upstream),
+        return ReceivedResponse.read(
+            parties.response(*self.changes, upstream=self.upstream),
+            None,
+            parties.upstreams[self.upstream],
+            parties.acs(self.upstream),
             expected=self.more.get("expected", Outstanding("_q1", self.upstream, NOW)),
             now=now,
         )
