@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.security_headers import PageKind, headers, origin, protect, same_origin
+from broker.adapters.web.pages.page_security import PageKind, headers, origin, protect, same_origin
 
 BASE = "https://login.library.example"
 

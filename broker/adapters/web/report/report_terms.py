@@ -1,14 +1,64 @@
-"""The terms of a release entry in words, for pages and rows alike."""
+"""What the report says in words: release terms, time limits, and questions that are open."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
+from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER, Question, Topic
 from broker.core.report.what_leaves import Given
+from broker.core.retention import Retention
+
+_QUESTIONS: Final[Mapping[Topic, str]] = {
+    Topic.NAME: _("Who is the controller? The library's name is not written."),
+    Topic.REACHED: _("How is the controller reached: mail address, telephone number or page?"),
+    Topic.OFFICER: _("How is the data protection officer reached?"),
+    Topic.NOTICE: _("Where does the library say how it handles personal information?"),
+    Topic.JOINT: _("Who is responsible together with the library, if anybody is?"),
+    Topic.SECURITY: _(
+        "Which other measures protect the information: who has access to the machine, backups,"
+        " agreements with those who run it?"
+    ),
+    Topic.RECEIVER: _("Who is responsible for what %(receiver)s gets?"),
+    Topic.RECEIVER_REACHED: _("How is whoever is responsible for %(receiver)s reached?"),
+    Topic.SERVICE_NOTICE: _("Where does %(receiver)s say how it handles personal information?"),
+    Topic.USE: _(
+        "How long does %(receiver)s keep what it gets? To which countries outside the EU and the"
+        " EEA does it take it, and on which ground (GDPR articles 44 to 49)?"
+    ),
+    Topic.USE_OF_CPR: _(
+        "How long does %(receiver)s keep what it gets? To which countries outside the EU and the"
+        " EEA does it take it, and on which ground (GDPR articles 44 to 49)? By which law may it"
+        " have CPR numbers (in Denmark section 11 of the Data Protection Act)?"
+    ),
+}
+_RECEIVERS: Final[Mapping[str, str]] = {
+    f"record.receivers.{LIBRARY_SYSTEM}": _("the library system"),
+    f"record.receivers.{MAIL_SERVER}": _("the mail server"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """A question in words, and the key of broker.toml to answer in."""
+
+    text: str
+    key: str
+
+
+def in_words(question: Question, language: str) -> AskedQuestion:
+    """Return a question in one language."""
+    receiver = ""
+    if question.service is not None:
+        receiver = question.service.label[language]
+    elif question.key in _RECEIVERS:
+        receiver = translate(_RECEIVERS[question.key], language)
+    text = translate(_QUESTIONS[question.topic], language)
+    return AskedQuestion(text.replace("%(receiver)s", receiver), question.key)
+
 
 _BASES: Final[Mapping[LegalBasis, str]] = {
     "consent": _("Consent (GDPR article 6(1)(a))."),
@@ -82,3 +132,29 @@ class ReleaseTerms:
                 domains.append(domain.name)
         listed = ", ".join(domains)
         return f"{name}: {listed}"
+
+
+_UNITS: Final = (
+    (timedelta(days=365), _("1 year"), _("%(count)s years")),
+    (timedelta(days=1), _("1 day"), _("%(count)s days")),
+    (timedelta(hours=1), _("1 hour"), _("%(count)s hours")),
+    (timedelta(minutes=1), _("1 minute"), _("%(count)s minutes")),
+    (timedelta(seconds=1), _("1 second"), _("%(count)s seconds")),
+)
+
+
+def spell_limit(row: Retention, language: str) -> str:
+    """Return how long a row of the retention table is kept."""
+    if row.lasts is None or row.long:
+        return translate(row.long, language)
+    return _spell(row.lasts, language)
+
+
+def _spell(span: timedelta, language: str) -> str:
+    """Return a span in the largest unit that it is a whole number of: ``30 days``, ``1 day``."""
+    for unit, one, many in _UNITS:
+        count, rest = divmod(span, unit)
+        if count and not rest:
+            text = translate(one if count == 1 else many, language)
+            return text.replace("%(count)s", str(count))
+    return f"{span.total_seconds():.0f} s"
