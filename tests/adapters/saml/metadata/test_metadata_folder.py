@@ -35,7 +35,7 @@ from tests.plugins.saml_parties import (
 
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 GCM = '<md:EncryptionMethod Algorithm="http://www.w3.org/2009/xmlenc11#aes256-gcm"/>'
-CBC = '<md:EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/>'
+CBC = '<md:EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#tripledes-cbc"/>'
 UIINFO = """<md:Extensions><mdui:UIInfo><mdui:DisplayName xml:lang="en">My loans</mdui:DisplayName>
 <mdui:DisplayName xml:lang="da">Mine lån</mdui:DisplayName><mdui:DisplayName xml:lang="de">Meine</mdui:DisplayName>
 <mdui:Description xml:lang="da">Dine lån</mdui:Description>
@@ -211,7 +211,7 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
     (
         "loans",
         lambda xml: xml.replace("</md:KeyDescriptor>", CBC + "</md:KeyDescriptor>"),
-        "lists EncryptionMethods without AES-GCM",
+        "lists EncryptionMethods without AES-GCM or AES-CBC",
     ),
     ("open", lambda xml: xml.replace('index="2"', 'index="1"'), "has two AssertionConsumerServices of one index"),
 ]
