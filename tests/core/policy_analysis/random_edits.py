@@ -115,7 +115,7 @@ def _borrower(draw: Random, policy: Policy) -> Policy:
     rule = policy.borrower
     email = Field("email", "mail", "create", PLACE)
     if rule is None:
-        new = BorrowerRule(("cpr",), "STUDENT", (), 12, (email,), "mail", PLACE)
+        new = BorrowerRule("STUDENT", (), 12, (email,), "mail", PLACE)
         return replace(policy, borrower=new)
 
     def field(written: Field) -> Field:
@@ -126,7 +126,6 @@ def _borrower(draw: Random, policy: Policy) -> Policy:
 
     fields = [_one(draw, rule.fields, field), _without(draw, rule.fields), (*rule.fields[:1], email)]
     changes: dict[str, Any] = {
-        "find_by": draw.choice([(), ("cpr",)]),
         "category": draw.choice(CATEGORIES),
         "upgrades": tuple(draw.sample(CATEGORIES, draw.randrange(3))),
         "expires_after_months": draw.choice([6, 12, 24]),
@@ -149,7 +148,6 @@ def _release(draw: Random, policy: Policy) -> Policy:
         changes: dict[str, Any] = {
             "why": OTHER_WORDS,
             "values": tuple(draw.sample(known, draw.randrange(len(known) + 1))),
-            "mask": not old.mask,
             "optional": not old.optional,
         }
         key = draw.choice([*changes, "values"])

@@ -152,12 +152,7 @@ def _listed(name: str) -> st.SearchStrategy[ReleasedAttribute]:
     known = CONDITIONS.get(name)
     patterns = st.lists(st.sampled_from(known), max_size=2, unique=True) if known else st.just([])
     return st.builds(
-        ReleasedAttribute,
-        name=st.just(name),
-        why=st.just(WORDS),
-        place=st.just(_place(30)),
-        values=patterns.map(tuple),
-        mask=st.just(name == "cpr"),
+        ReleasedAttribute, name=st.just(name), why=st.just(WORDS), place=st.just(_place(30)), values=patterns.map(tuple)
     )
 
 
@@ -205,7 +200,6 @@ def _rules() -> st.SearchStrategy[BorrowerRule | None]:
     lowering = st.sampled_from([None, Lowering(("wayf",), ("STAFF",))])
     return st.none() | st.builds(
         BorrowerRule,
-        find_by=st.just(("cpr",)),
         category=st.sampled_from(CATEGORIES[:2]),
         upgrades=st.sampled_from([(), ("PRIVATE",), ("STUDENT", "PRIVATE")]),
         expires_after_months=st.sampled_from([12, 24]),

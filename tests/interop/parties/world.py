@@ -64,11 +64,10 @@ institutions = [{{ entity_id = "{entity_id}", scopes = ["au.dk"], may_assert = [
 _STUDENT: Final = "{upstream: wayf, schacHomeOrganization: [au.dk], eduPersonScopedAffiliation: [student@au.dk]}"
 # What the shipped file does not release to My loans, and what mod_shib is known to drop
 # (docs/reference/interop.md#targeted-id).
-_MORE: Final = """\
-      eduPersonPrincipalName: {why: {en: It is tested here, da: Det afprøves her}}
-      pairwise-id: {why: {en: It is tested here, da: Det afprøves her}}
-      eduPersonTargetedID: {why: {en: It is tested here, da: Det afprøves her}}
-"""
+_MORE: Final = "".join(
+    f"{name}: {{why: {{en: It is tested here, da: Det afprøves her}}}}, "
+    for name in ("eduPersonPrincipalName", "pairwise-id", "eduPersonTargetedID")
+)
 _EXAMPLE: Final = """\
 examples:
   - name: who logs in by Lasso is a student too
@@ -76,7 +75,7 @@ examples:
     service: e-resources
     expect: {effect: permit, affiliation: student}
 """
-_BEFORE: Final = "      borrower_number: {why: {en: So that the library finds"
+_BEFORE: Final = "my-loans: {make: ["
 WIRE: Final = {**NAMES, "eduPersonTargetedID": "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"}
 _LOCAL: Final = {"gn": "givenName"}  # pysaml2's own name
 OWN_SCOPE: Final = "library.example"
@@ -210,9 +209,14 @@ def _arrange(setting: Setting, metadata: dict[str, bytes]) -> None:
     assert _STUDENT in text
     assert _BEFORE in text
     matches = "".join(f"  - {_STUDENT.replace('wayf', name)}\n" for name in UPSTREAMS)
-    text = text.replace(f"  - {_STUDENT}\n", f"  - {_STUDENT}\n{matches}").replace(_BEFORE, _MORE + _BEFORE)
-    release = re.search(r"  - service: myprint\n(    .*\n)+", text)
+    text = text.replace(f"  - {_STUDENT}\n", f"  - {_STUDENT}\n{matches}").replace(_BEFORE, _BEFORE + _MORE)
+    release = re.search(r"  myprint: .*\n", text)
     assert release
     for name in MORE:
         text = text.replace(release[0], release[0] + release[0].replace("myprint", name))
+    services = student.with_name("services.yaml")
+    stated = services.read_text()
+    printing = re.search(r"myprint:\n(  .*\n)+", stated)
+    assert printing
+    services.write_text(stated + "".join(printing[0].replace("myprint", name) for name in MORE))
     student.write_text(text.partition("examples:")[0] + _EXAMPLE)  # the shipped ones speak of the shipped release

@@ -45,7 +45,6 @@ from tests.walks.requirements.visits import (
 
 _STUDENT_WITHOUT = persona("ib")
 _LAW = """\
-version: 1
 affiliation: law
 precedence: 25
 label: {en: Student of law, da: Jurastuderende}
@@ -57,13 +56,7 @@ match:
     schacHomeOrganization: [au.dk]
     schacPersonalUniqueCode: ['urn:schac:personalUniqueCode:dk:au.dk:field:law']
 release:
-  - service: e-resources
-    borrower: none
-    legal_basis: public_task
-    purpose: {en: Law journals, da: Juridiske tidsskrifter}
-    name_id: transient
-    attributes:
-      schacHomeOrganization: {why: {en: The licence, da: Licensen}}
+  e-resources: {none: [schacHomeOrganization]}
 examples:
   - name: another field
     login: {upstream: wayf, assurance: low, schacHomeOrganization: au.dk}
