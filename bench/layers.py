@@ -61,10 +61,10 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     ),
     LEAVING: (
         "broker/adapters/web/pages/cookies.py",
-        "broker/adapters/web/pages/form_tokens.py",
-        "broker/adapters/web/pages/login_marks.py",
+        "broker/adapters/web/pages/page_security.py",
+        "broker/adapters/web/pages/cookies.py",
         "broker/adapters/web/pages/outgoing_saml.py",
-        "broker/adapters/web/pages/security_headers.py",
+        "broker/adapters/web/pages/page_security.py",
     ),
     LOG: ("broker/adapters/observability/", "broker/core/event_routes.py"),
 }

@@ -15,34 +15,32 @@ from broker.adapters.saml.faces import own_metadata
 from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.faces.single_logout import SingleLogout
-from broker.adapters.web import metadata_and_health, metrics_endpoint, page_layout, start_page
+from broker.adapters.web import page_layout, public_pages
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
 from broker.adapters.web.login import (
     claim,
-    consent,
     library_login,
     login,
     logout,
     mailbox_proof,
-    shared_computer,
+    step_answers,
 )
 from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
 from broker.adapters.web.network_limits import Campus, NetworkLimits
-from broker.adapters.web.pages import error_pages, error_url_page
+from broker.adapters.web.pages import error_pages
 from broker.adapters.web.pages.cookies import BrowserCookies
-from broker.adapters.web.pages.form_tokens import FormTokens
-from broker.adapters.web.pages.pictures import Pictures
-from broker.adapters.web.pages.pictures import blueprint as picture_blueprint
+from broker.adapters.web.pages.page_security import FormTokens
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
+from broker.adapters.web.public_pages import Pictures
+from broker.adapters.web.signup import sign_up_pages
 from broker.app import configured_texts, staff_view
 from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
 from broker.app.named_configuration import configuration, keep_no_tls_secrets
-from broker.app.personal_data import OwnStoredData
+from broker.app.personal_data import open_stored_data
 from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutFace, UpstreamFace
@@ -97,7 +95,7 @@ def create_app(settings: Config | None = None) -> Flask:
     app.before_request(proxies.look)
     ports = _web_ports(parts, person_lookup, pictures)
     pages = StepPages(ports)
-    app.register_blueprint(picture_blueprint(pictures))
+    app.register_blueprint(public_pages.picture_pages(pictures))
     for blueprint in _blueprints(parts, ports, pages, person_lookup):
         app.register_blueprint(blueprint)
     app.register_blueprint(_metadata_and_health(parts, proxies))
@@ -158,15 +156,13 @@ def _blueprints(
         yield staff_view.blueprint(parts, staff_door)
     given_consents = GivenConsents(parts.enrolment_ports.persons, parts.keys.index, parts.services)
     yield login.blueprint(entry)
-    yield consent.blueprint(ports, pages, entry)
-    yield shared_computer.blueprint(ports, entry)
-    yield sign_up_and_upgrade.blueprint(ports, pages, entry)
-    yield error_url_page.blueprint(ports, pages)
-    yield start_page.blueprint(ports.base_url, ports.cookies, ports.upstreams)
+    yield step_answers.blueprint(ports, pages, entry)
+    yield public_pages.service_error_page(ports, pages)
+    yield public_pages.start_page(ports.base_url, ports.cookies, ports.upstreams)
     yield claim.blueprint(claim.ClaimPages(ports, pages, entry, parts.claims))
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
-    own = OwnStoredData(parts)
-    yield my_choices.blueprint(ports, pages, entry, given_consents, own)
+    stored = open_stored_data(parts)
+    yield my_choices.blueprint(ports, pages, entry, given_consents, stored)
     yield from _pins(parts, ports, pages, entry)
     face = _logout_face(parts)
     yield logout.blueprint(ports, face, _single_logout(parts, face))
@@ -196,7 +192,7 @@ def _metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
         own = {"proxies": note} if note else {}
         return {**notes(parts), **own}
 
-    return metadata_and_health.blueprint(
+    return public_pages.metadata_and_health(
         partial(_idp_descriptor, parts),
         {name: partial(_sp_descriptor, parts, name) for name in parts.federated},
         partial(readiness, parts),
@@ -216,7 +212,7 @@ def _network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
 def _metrics_endpoint(parts: Parts) -> Blueprint:
     token = parts.config.serve.metrics_token
     secret = token.get_secret_value() if token else None
-    return metrics_endpoint.blueprint(lambda: parts.metrics.page(list(gauges(parts))), secret)
+    return public_pages.metrics_endpoint(lambda: parts.metrics.page(list(gauges(parts))), secret)
 
 
 def _service_face(parts: Parts) -> IdentityProviderFace:

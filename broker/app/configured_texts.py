@@ -7,7 +7,7 @@ from broker.adapters.saml.faces import error_urls, own_metadata
 from broker.adapters.translations.catalogue import in_both
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.web import page_layout
-from broker.adapters.web.pages.pictures import Pictures
+from broker.adapters.web.public_pages import Pictures
 from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.sign_up_pages import SignUp
 from broker.core.entities import Service, Text

@@ -18,9 +18,11 @@ from broker.files.policies.site_schema import SiteNames, site_rules_schema, site
 from broker.files.settings.config import Config
 
 POLICY: Final = "policy"
+SERVICES: Final = "services"
 PROPERTIES: Final = "policy-properties"
 _OPEN: Final[Mapping[str, Callable[[], JsonSchema]]] = {
     POLICY: file_schema.json_schema,
+    SERVICES: file_schema.services_schema,
     "attribute-map": attribute_maps.map_schema,
     "labels": attribute_maps.labels_schema,
     PROPERTIES: property_schema.rules_schema,
@@ -69,6 +71,7 @@ def _paths(settings: Config) -> dict[str, Path]:
 def _of_policies(folder: Path) -> dict[str, Path]:
     return {
         POLICY: folder / "policy.schema.json",
+        SERVICES: folder / "services.schema.json",
         PROPERTIES: folder / "policy_properties.schema.json",
     }
 

@@ -1,13 +1,10 @@
 """The personal data of a broker: its ports, and the person that a command or a login names."""
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from threading import Semaphore
 from typing import Any, Final
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
@@ -17,18 +14,12 @@ from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Names
-from broker.core.errors import LeadsNowhere, StoreUnavailable, TooMany
+from broker.core.errors import LeadsNowhere, StoreUnavailable
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.person_id import compute_person_id_of_cpr, compute_person_id_of_identifier
 from broker.files import durable_files
-from broker.use_cases.personal_data.report import ReportContext, build_report
 from broker.use_cases.personal_data.stored_data import ForgottenLine, PersonIds, StoredData
-from broker.use_cases.rate_limits import Limit, Limits
 
-# A look through everything costs the store much, and its person learns nothing new by it.
-OWN_LOOKS: Final = Limit("own records", 10, timedelta(hours=1))
-# A request waits no longer for the background worker or another look.
-_PATIENCE: Final = timedelta(seconds=5)
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 
 
@@ -102,7 +93,8 @@ def open_stored_data(parts: Parts) -> StoredData:
     search = EventSearch(kept.journal, kept.person_keys, parts.store)
     audit_log = MachineAuditLog(kept, search)
     persons = parts.enrolment_ports.persons
-    return StoredData(persons, audit_log, ForgottenFile(parts.config.state), now, time.sleep)
+    forgotten = ForgottenFile(parts.config.state)
+    return StoredData(persons, audit_log, forgotten, parts.services, now)
 
 
 def find_person(
@@ -133,22 +125,6 @@ def find_person(
     return person
 
 
-def report(parts: Parts, person: PersonIds) -> dict[str, Any]:
-    """Return everything that is stored about a person, as they may ask for it."""
-    data = open_stored_data(parts)
-    contact = parts.config.contact
-    called = contact.called()
-    controller = {
-        "name": called.en if called else "the library",
-        "contact": contact.email or contact.phone,
-        "data_protection_officer": contact.dpo,
-    }
-    context = ReportContext(
-        parts.config.base_url, controller, parts.services, tuple(_list_other_places(parts))
-    )
-    return build_report(data.list_records(person), data.list_events(person), context, now())
-
-
 def forget(parts: Parts, person: PersonIds) -> Sequence[str]:
     """Delete everything about a person, also from the files of the store.
 
@@ -171,28 +147,19 @@ def _purge(parts: Parts) -> Sequence[str]:
 
 
 def list_remains(parts: Parts) -> Iterator[str]:
-    """Yield what stays after a deletion, and until when."""
-    yield "the borrower in the library system: the library decides"
+    """Yield what stays after a deletion, here until when, and elsewhere."""
+    yield "the borrower in the library system, with loans and fees: the library decides"
+    yield "what services and the way of logging in keep themselves: ask each of them"
     yield "the lines of the audit log, which nobody can open without the keys"
     yield "what staff did and looked at, under their own keys: 2 years"
     yield "the mark that the login is over: 33 minutes"
     yield "codes that were mailed, and what is counted: a day; PIN links: 7 days at most"
     yield "the person ids and the time, in forgotten.log: as long as there are older backups"
-    yield from _list_other_places(parts)
-
-
-def _list_other_places(parts: Parts) -> Iterator[str]:
-    """Yield what is stored elsewhere about the person, and is neither shown nor deleted here."""
-    system = parts.config.library.system
-    yield f"The library system ({system}): the borrower's record, loans and fees; ask the library."
-    yield "The services and the way of logging in: what they keep themselves; ask each of them."
+    yield "the application log, which holds no personal value"
     if parts.config.message_log is not None:
-        days = sealed_message_log.KEPT_FOR.days
-        yield f"The message log: every message, sealed, for {days} days; its key is elsewhere."
+        yield f"the message log, sealed: {sealed_message_log.KEPT_FOR.days} days"
     if not parts.config.store.url.startswith("sqlite:"):
-        yield "The audit logs of other machines: their lines are not read here."
-    yield "The application log, which holds no personal value."
-    yield "Backups, until they end: see docs/privacy.md."
+        yield "the audit logs of other machines, whose lines are not read here"
 
 
 def findings(parts: Parts) -> tuple[str, ...]:
@@ -208,42 +175,3 @@ def findings(parts: Parts) -> tuple[str, ...]:
     return (
         f"person: {count} deleted person records are there again: broker person forget --replay",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class OwnStoredData:
-    """The port ``OwnRecords``: by the person id of a login and nothing else.
-
-    A worker looks through everything for one person at a time.
-    """
-
-    parts: Parts
-    turn: Semaphore = field(default_factory=Semaphore)
-
-    def report(self, person_id: str) -> Mapping[str, Any]:
-        """Return everything that is stored; TooMany after ten looks within an hour."""
-        Limits(self.parts.store, self.parts.keys.index, now).take(OWN_LOOKS, person_id)
-        with self._in_turn():
-            return report(self.parts, self._data.find_of_person(person_id))
-
-    def forget(self, person_id: str) -> Mapping[str, Any]:
-        """Delete everything, and return what was stored; PersonBusy."""
-        with self._in_turn():
-            data = self._data
-            person = data.find_of_person(person_id)
-            stored = report(self.parts, person)
-            data.forget(person)
-        return stored
-
-    @property
-    def _data(self) -> StoredData:
-        return replace(open_stored_data(self.parts), patience=_PATIENCE)
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        if not self.turn.acquire(timeout=_PATIENCE.total_seconds()):
-            raise TooMany("the records of somebody else are being looked through")
-        try:
-            yield
-        finally:
-            self.turn.release()

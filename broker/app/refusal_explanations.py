@@ -7,23 +7,20 @@ from pathlib import Path
 from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
-from broker.app import diagnostics
 from broker.app.assembly import Parts
-from broker.app.named_configuration import configuration
 from broker.app.policy_words import Wording, plain
 from broker.core.entities import Assurance
-from broker.core.errors import ConfigurationFaults, Fault, LeadsNowhere
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import TraceFacts
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.stateless_references import StatelessReferences
-from broker.files.policies import git_revisions, last_good, live_policies
+from broker.files.policies import git_revisions, live_policies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.use_cases import policy_trials
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.policy_trials import NoSuchNameError, Site
 
-_NEVER: Final = "no set of policies was ever in force here, so that none has refused anybody"
 _GONE: Final[Mapping[str, str]] = {
     "upstream": _("there is no upstream %(name)s"),
     "service": _("there is no service %(name)s"),
@@ -31,13 +28,6 @@ _GONE: Final[Mapping[str, str]] = {
 ANOTHER_PAGE: Final = _("another page")
 ANOTHER_REASON: Final = _("another reason")
 _SHOWN: Final = 12  # characters of a digest
-_SEE: Final = "broker check says what stands against the folder's"
-
-
-class NothingRefused(LeadsNowhere):
-    """A reference is asked for at a broker that has never let anybody in or refused them."""
-
-    about = "policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +57,6 @@ class Explanation:
     gone: NoSuchNameError | None = None
     earlier: EarlierSet | None = None
     stranger: bool = False
-
-
-def opened() -> Parts:
-    """Open the broker that is configured; ConfigurationFaults with all faults.
-
-    NothingRefused where its policies were never sound: then no page has a reference of theirs.
-    """
-    try:
-        return diagnostics.opened()
-    except ConfigurationFaults:
-        if _never_in_force():
-            raise NothingRefused(f"{_NEVER}: {_SEE}") from None
-        raise
-
-
-def _never_in_force() -> bool:
-    """Return whether no set was ever in force on this machine; ConfigurationFaults."""
-    return last_good.last_good_digest(configuration().state / "policies") is None
 
 
 def of_parts(parts: Parts) -> Site:

@@ -9,9 +9,8 @@ import click
 
 from broker.app import diagnostics, enrolment_operations, personal_data
 from broker.app.assembly import Parts
-from broker.commands.output import FINDINGS, as_json, printing_faults, show, waiting
+from broker.commands.output import FINDINGS, as_json, printing_faults, show
 from broker.core.identity.cpr import looks_like_cpr
-from broker.use_cases.personal_data.report import write_text
 from broker.use_cases.personal_data.stored_data import PersonIds
 
 CHANGES: Final = 3
@@ -72,21 +71,17 @@ def show_person(
     show([enrolment_operations.describe_person(found)], as_json=as_json, alone=True)
 
 
-@person.command(short_help="Show everything that is stored about a person (GDPR article 15).")
+@person.command(short_help="Print everything that is stored about a person (GDPR article 15).")
 @_named
-@as_json
 @printing_faults
-def export(borrower: str | None, login: Login | None, *, as_json: bool) -> None:
-    """Print what is stored about a person, why, for how long, its sources and recipients.
+def export(borrower: str | None, login: Login | None) -> None:
+    """Print what is stored about a person as JSON, and the services that were sent something.
 
     CPR numbers are masked; mail texts and secrets are left out.
     """
     parts = diagnostics.opened()
-    report = personal_data.report(parts, _find(parts, borrower, login))
-    text = (
-        json.dumps(report, indent=2, ensure_ascii=False) + "\n" if as_json else write_text(report)
-    )
-    click.echo(text, nl=False)
+    stored = personal_data.open_stored_data(parts).export(_find(parts, borrower, login))
+    click.echo(json.dumps(stored, indent=2, ensure_ascii=False))
 
 
 @person.command(short_help="Forget a person (GDPR article 17).")
@@ -110,25 +105,23 @@ def forget(
     if replay:
         if borrower or login:
             raise click.UsageError("--replay is for everybody in forgotten.log: name no person")
-        with waiting("forgetting"):
-            count, pending = personal_data.replay(diagnostics.opened())
+        count, pending = personal_data.replay(diagnostics.opened())
         _show_outcome({"person_ids": count, "pending": list(pending)}, as_json=as_json)
         return
     parts = diagnostics.opened()
     found = _find(parts, borrower, login)
-    report = personal_data.report(parts, found)
+    stored = personal_data.open_stored_data(parts).export(found)
     outcome: dict[str, Any] = {
         "forgotten": yes,
-        "kinds": sorted({each["kind"] for each in report["kept"]}),
-        "events": len(report["events"]),
+        "kinds": sorted({each["kind"] for each in stored["kept"]}),
+        "events": len(stored["events"]),
         "stays": list(personal_data.list_remains(parts)),
-        "recipients": report["recipients"],
+        "recipients": stored["recipients"],
         "pending": [],
     }
     click.echo(_WARNING, err=True)
     if yes:
-        with waiting("forgetting, and waiting for the background worker"):
-            outcome["pending"] = list(personal_data.forget(parts, found))
+        outcome["pending"] = list(personal_data.forget(parts, found))
     _show_outcome(outcome, as_json=as_json)
     if not yes:
         click.echo("Nothing is done yet: say --yes.", err=True)
@@ -137,10 +130,7 @@ def forget(
 
 def _show_outcome(outcome: dict[str, Any], *, as_json: bool) -> None:
     """Print what was done, and what is still in the files of the store; exit 1 for that."""
-    if as_json:
-        click.echo(json.dumps(outcome, indent=2, ensure_ascii=False))
-    else:
-        click.echo(write_text({key: each for key, each in outcome.items() if each}), nl=False)
+    show([outcome], as_json=as_json, alone=True)
     if outcome["pending"]:
         raise SystemExit(FINDINGS)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from broker.app import refusal_explanations
+from broker.app import diagnostics, refusal_explanations
 from broker.app.policy_words import ENGLISH
 from broker.app.refusal_explanations import EarlierSet, Explanation
 from broker.commands.output import as_json, existing_folder, printing_faults
@@ -33,14 +33,13 @@ def explain(reference: tuple[str, ...], folder: Path | None, *, git: bool, as_js
 
     Says which rule refused then, as it was written then, and what the policies in force would make
     of the login now. Where another set decided then, --policies FOLDER or --git reads it, and the
-    login is played by it again. References count for thirty days. Exit 1 for an unknown reference,
-    and where no set of policies was ever in force.
+    login is played by it again. References count for thirty days. Exit 1 for an unknown reference.
     """
     typed = " ".join(reference)
     if looks_like_cpr(typed, apart=True):
         raise click.UsageError("a CPR number is no reference, and must not stand in a command")
     now = datetime.now(UTC)
-    parts = refusal_explanations.opened()
+    parts = diagnostics.opened()
     found = refusal_explanations.explained(parts, typed, now)
     if found is None:
         raise click.ClickException("no page of the last thirty days had this reference")

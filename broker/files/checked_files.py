@@ -98,7 +98,12 @@ def _whole(text: object) -> object:
 
 
 def _day(text: object) -> object:
-    if isinstance(text, str) and not _DAY.fullmatch(text):
+    if isinstance(text, str):
+        try:
+            if _DAY.fullmatch(text):
+                return date.fromisoformat(text)
+        except ValueError:
+            pass
         raise ValueError("must be a day like 2027-06-30")
     return text
 
@@ -177,7 +182,16 @@ def entry_at(node: YamlNode | None, step: str | int) -> YamlEntry | None:
     elif isinstance(node, YamlSequence) and isinstance(step, int) and step < len(node.nodes):
         item = node.nodes[step]
         return YamlEntry(str(step), item.line, item)
+    elif isinstance(node, YamlSequence):
+        return next((entry for entry in map(_named_item, node.nodes) if entry.key == step), None)
     return None
+
+
+def _named_item(item: YamlNode) -> YamlEntry:
+    """Return an item of a list by its name: a word alone, or the one key of a mapping."""
+    if isinstance(item, YamlMapping) and len(item.entries) == 1:
+        return item.entries[0]
+    return YamlEntry(item.text if isinstance(item, YamlScalar) else "", item.line, item)
 
 
 def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) -> Fault:
@@ -346,6 +360,7 @@ def key_patterns(model: type[BaseModel]) -> tuple[KeyPattern, ...]:
         key = field.alias or name
         found.append((key,))
         found += [(key, *below) for below in _patterns_in(field.annotation)]
+    found += _patterns_in(vars(model).get("__annotations__", {}).get("__pydantic_extra__"))
     return tuple(found)
 
 

@@ -142,6 +142,14 @@ def _check_names(site: Site, given: GivenFacts, upstream: Upstream) -> None:
             raise NoSuchNameError("attribute", name, sorted(sendable))
 
 
+def _in_any_scope(upstream: Upstream, facts: GivenFacts) -> Upstream:
+    """Return the upstream with institutions that may assert every scope that the facts have."""
+    values = chain.from_iterable(facts.attributes.values())
+    scopes = tuple({value.rpartition("@")[2] for value in values})
+    institutions = (replace(each, scopes=scopes) for each in upstream.institutions)
+    return replace(upstream, institutions=tuple(institutions))
+
+
 def find_upstream(site: Site, name: str) -> Upstream:
     """Return the upstream; one that is as the policies hope, where nothing is configured."""
     if site.configured:

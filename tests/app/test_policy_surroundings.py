@@ -50,16 +50,16 @@ def test_the_metadata_says_what_is_encrypted(site: Path) -> None:
 def test_a_folder_is_checked_against_the_configuration(site: Path, tmp_path: Path) -> None:
     """A proposal beside the policies in use is held against the same names."""
     proposal = shutil.copytree(site / "policies", tmp_path / "proposal")
-    edit(proposal / "student.yaml", "      mail: {why", "      mial: {why")
+    edit(proposal / "student.yaml", "displayName, mail]", "displayName, {mial: {why: {en: a b, da: b a}}}]")
     with pytest.raises(ConfigurationFaults) as found:
         policy_surroundings.load_checked(proposal, NOW)
-    assert "proposal/student.yaml:40: unknown attribute 'mial' (did you mean 'mail'?)" in map(str, found.value.faults)
+    assert "proposal/student.yaml:25: unknown attribute 'mial' (did you mean 'mail'?)" in map(str, found.value.faults)
     assert policy_surroundings.load_checked(None, NOW).warnings == ()
 
 
 def test_faults_of_maps_and_policies_come_at_once(site: Path) -> None:
     """As at a start: an administrator mends all in one go."""
-    edit(site / "attribute_maps" / "wayf.yaml", "version: 1", "version: 2")
+    edit(site / "attribute_maps" / "wayf.yaml", "reads:", "raeds:")
     edit(site / "policies" / "student.yaml", "precedence", "precedense")
     with pytest.raises(ConfigurationFaults) as found:
         policy_surroundings.load_checked(None, NOW)

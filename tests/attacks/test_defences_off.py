@@ -15,12 +15,14 @@ from urllib.parse import parse_qsl, quote
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
+from saml2 import saml
 
 from broker.adapters.saml.faces import authn_requests, identity_provider, received_response, service_provider
 from broker.adapters.saml.faces.upstream_profiles import ProfileTraits
 from broker.adapters.saml.gate import (
     encryption,
     http_bindings,
+    message_model,
     safe_parser,
     signature,
     signature_profile,
@@ -28,7 +30,7 @@ from broker.adapters.saml.gate import (
 )
 from broker.adapters.saml.gate.xml_names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
-from tests.plugins.hostile_messages import carrying, sealed, sealed_evil, signed_as
+from tests.attacks.messages.hostile_messages import carrying, sealed, sealed_evil, signed_as
 from tests.plugins.saml_messages import Forge, octets
 from tests.plugins.saml_parties import LOANS, NOW, Parties, add, edit, stamp
 
@@ -66,6 +68,24 @@ def _bound(**bounds: int) -> Off:
         patch.setattr(safe_parser, "parse", lambda raw, root, _=None: safe_parser._parse(raw, root, wider))
 
     return off
+
+
+def _all(*offs: Off) -> Off:
+    def off(patch: pytest.MonkeyPatch) -> None:
+        for each in offs:
+            each(patch)
+
+    return off
+
+
+def _always(*_: object) -> bool:
+    """Let everything through."""
+    return True
+
+
+def _believed(element: Any, *_: object) -> saml.Assertion:
+    """Read an Assertion, whoever signed it."""
+    return message_model.read_unsigned(saml.Assertion, element)
 
 
 def _nothing(*_: object, **__: object) -> None:
@@ -186,10 +206,12 @@ PREFIXES: Final = (
     f'PrefixList="{"xs " * 20}"/></ds:Transform>'
 )
 DEFENCES: Final[dict[str, Defence]] = {
-    "signatures are verified": Defence(5, _set(signature, "_by", lambda *_: True), _forged),
-    "something must be signed": Defence(5, _set(service_provider, "_verify", _nothing), _unsigned),
-    "both signatures must hold": Defence(5, _set(service_provider, "_verify", _nothing), _half_signed),
-    "NemLog-in signs the assertion itself": Defence(23, _set(service_provider, "_verify", _nothing), _whole),
+    "signatures are verified": Defence(
+        5, _all(_set(signature, "_by", _always), _set(signature, "_has_digest", _always)), _forged
+    ),
+    "something must be signed": Defence(5, _set(service_provider, "_verified", _believed), _unsigned),
+    "both signatures must hold": Defence(5, _set(service_provider, "_verified", _believed), _half_signed),
+    "NemLog-in signs the assertion itself": Defence(23, _set(service_provider, "_verified", _believed), _whole),
     "unsigned ciphertext is nothing": Defence(
         23, _set(signature, "verify", _nothing), _received(sealed_evil(""))
     ),
@@ -203,7 +225,9 @@ DEFENCES: Final[dict[str, Defence]] = {
         7, _more(signature_profile, "SIGNATURE_METHODS", DS + "rsa-sha1"), _received(signed_as(method=DS + "rsa-sha1"))
     ),
     "the list of digests": Defence(
-        7, _more(signature_profile, "DIGEST_METHODS", DS + "sha1"), _received(signed_as(digest=DS + "sha1"))
+        7,
+        _all(_more(signature_profile, "DIGEST_METHODS", DS + "sha1"), _set(signature, "_has_digest", _always)),
+        _received(signed_as(digest=DS + "sha1")),
     ),
     "the list of prefixes is short": Defence(
         13, _set(signature_profile, "_MOST_PREFIXES", 100),

@@ -12,9 +12,9 @@ from uuid import uuid4
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.web.pages import form_tokens
+from broker.adapters.web.pages import page_security
 from broker.adapters.web.pages.cookies import BrowserCookies
-from broker.adapters.web.pages.form_tokens import FormTokens
+from broker.adapters.web.pages.page_security import FormTokens
 from broker.core.login import transaction
 from broker.core.login.transaction import Transaction
 from broker.use_cases.login.arrival_matching import ArrivalMatching
@@ -114,7 +114,7 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
         30, _wrapped(FormTokens, "verify", lambda _: lambda *_: found), _forged_token, 200
     ),
     "a form is from our own page": (
-        30, lambda patch: patch.setattr(form_tokens, "same_origin", lambda *_: True), _from_elsewhere, 200
+        30, lambda patch: patch.setattr(page_security, "same_origin", lambda *_: True), _from_elsewhere, 200
     ),
     "the browser cookie alone opens nothing": (
         30, _wrapped(BrowserCookies, "brings_login_cookie", lambda _: lambda *_: True), _browser_cookie_alone, 200

@@ -114,7 +114,7 @@ def _no_store(folder: Path) -> None:
         (_typo, ["serve.wrokers: is no key of the configuration (did you mean workers?)", "did you mean accept_loss?"]),
         (_open_keys, ["keys: is open to its group or others (chmod go= ", "keys/index.key: is open"]),
         (_no_keys, ["keys: is no folder (broker keys generate)"]),
-        (_policy, ["policies/student.yaml:4: unknown key 'precedense' (did you mean 'precedence'?)"]),
+        (_policy, ["policies/student.yaml:3: unknown key 'precedense' (did you mean 'precedence'?)"]),
         (_no_store, ["sqlite: FileNotFoundError (see [store] url: its folder must be there"]),
     ],
     ids=lambda case: case.__name__ if callable(case) else "",
@@ -431,7 +431,7 @@ def test_a_configuration_with_thirty_faults_is_told_thirty_faults(run: Run, fold
     assert (told.exit_code, len(faults) >= 30) == (78, True), told.stderr
     assert len({(each["where"], each["what"]) for each in faults}) == len(faults)
     assert [each for each in faults if not each["mend"]] == []
-    assert any(each["where"] == "policies/student.yaml:4" for each in faults)
+    assert any(each["where"] == "policies/student.yaml:3" for each in faults)
     assert len([each for each in faults if each["what"].startswith("unknown key 'precedense'")]) == 1
     assert not any("precedence is missing" in each["what"] for each in faults)
     assert "koha" not in {each["what"].split()[0] for each in faults}

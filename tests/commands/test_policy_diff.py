@@ -14,19 +14,18 @@ from broker.demo.run.demo_folder import Setting
 from tests.plugins.policies_document import JOBS, do
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
-SURNAME = "      sn: {why: {en: x, da: x}}\n"
 # The file, what is written there, what is put in its place, and the row that tells of it.
 EDITS = [
     (
         "student.yaml",
-        "    name_id: transient\n    attributes:\n",
-        "    name_id: transient\n    attributes:\n" + SURNAME,
-        "WIDER e-resources student: + sn (student.yaml:57)",
+        "{none: [",
+        "{none: [sn: {why: {en: x, da: x}}, ",
+        "WIDER e-resources student: + sn (student.yaml:26)",
     ),
     (
         "student.yaml",
-        "values: ['student@*', 'member@*']",
-        "values: ['student@*', 'member@*', 'alum@*']",
+        "[student@*, member@*]",
+        "[student@*, member@*, alum@*]",
         "WIDER e-resources student: + eduPersonScopedAffiliation (alum@",
     ),
     (
@@ -44,8 +43,8 @@ EDITS = [
     ),
     (
         "student.yaml",
-        "expires_after: 12 months",
-        "expires_after: 6 months",
+        "expires: 12 months",
+        "expires: 6 months",
         "narrower my-loans student: borrower: STUDENT created for 12 months -> STUDENT created for 6 months",
     ),
     (
@@ -56,20 +55,20 @@ EDITS = [
     ),
     (
         "employee.yaml",
-        "values: ['employee@*', 'staff@*', 'faculty@*', 'member@*']",
-        "values: ['employee@*', 'faculty@*', 'member@*']",
+        "[employee@*, staff@*, faculty@*, member@*]",
+        "[employee@*, faculty@*, member@*]",
         "narrower e-resources employee: - eduPersonScopedAffiliation (staff@au.dk",
     ),
     (
         "hospital.yaml",
-        "name_id: transient",
-        "name_id: persistent",
+        "{none: [",
+        "{name_id: persistent, none: [",
         "WIDER e-resources hospital: name_id transient -> persistent",
     ),
     (
         "hospital.yaml",
-        "    legal_basis: consent",
-        "    legal_basis: contract",
+        "{make: [",
+        "{legal_basis: contract, make: [",
         "WIDER my-loans hospital: legal_basis consent -> contract",
     ),
 ]
@@ -161,7 +160,7 @@ def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     found = json.loads(diff(POLICIES, changed(tmp_path, file, old, new), "--json").stdout)
     assert found["wider"]
     (row,) = found["rows"]
-    assert (row["direction"], row["service"], row["line"]) == ("WIDER", "e-resources", "student.yaml:57")
+    assert (row["direction"], row["service"], row["line"]) == ("WIDER", "e-resources", "student.yaml:26")
     assert row["login"]["upstream"] == "wayf"
     assert found["asked_again"] == ["e-resources"]
 

@@ -11,7 +11,7 @@ from broker.cli import broker
 from broker.demo.run.demo_folder import Setting
 from tests.commands.test_policy_diff import without_examples
 
-HOME = "schacHomeOrganization: {why"
+HOME = "[schacHomeOrganization, "
 Report = Callable[..., Result]
 
 
@@ -65,7 +65,7 @@ def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_pa
     proposal = tmp_path / "proposal"
     shutil.copytree(folder / "policies", proposal)
     path = proposal / "student.yaml"
-    text = path.read_text().replace(HOME, HOME.replace("{why", "{values: [nowhere.dk], why"))
+    text = path.read_text().replace(HOME, "[schacHomeOrganization: nowhere.dk, ")
     path.write_text(without_examples(text))
     assert report("--html", str(tmp_path / "out"), "--from", str(proposal), "--lang", "en").exit_code == 0
     text = (tmp_path / "out" / "report-en.html").read_text()

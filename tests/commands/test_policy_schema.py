@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 
 from broker.cli import broker
 from broker.demo.run.demo_folder import Setting
-from broker.files.policies.file_schema import json_schema
 
 Run = Callable[..., Result]
 
@@ -47,9 +46,11 @@ def test_the_names_of_the_site_are_written_in(run: Run) -> None:
     """Its services, upstreams and attributes, the fields of its library system, what its policies name already."""
     printed = run()
     assert (printed.exit_code, printed.stderr) == (0, "")
-    release = properties(printed, "ReleaseShape")
-    assert {"my-loans", "myprint", "e-resources"} <= set(release["service"]["anyOf"][0]["enum"])
-    assert {"cpr", "borrower_number", "kaldemail_domain", "sn"} <= set(release["attributes"]["properties"])
+    release = json.loads(printed.stdout)["properties"]["release"]
+    assert {"my-loans", "myprint", "e-resources"} <= set(release["properties"])
+    *alone, with_values = properties(printed, "ReleaseShape")["make"]["items"]["anyOf"]
+    assert {"cpr", "borrower_number", "kaldemail_domain", "sn"} <= set(with_values["properties"])
+    assert {each["const"] for each in alone} == set(with_values["properties"])
     assert {"wayf", "nemid"} <= set(properties(printed, "LoginShape")["upstream"]["enum"])
     offered = properties(printed, "BorrowerShape")["category"]["anyOf"][0]["enum"]
     assert set(offered) == {"STUDENT", "EMPLOYEE", "HOSPITAL", "PRIVATE", "TEMP"}
@@ -65,20 +66,6 @@ def test_the_names_of_the_site_are_written_in(run: Run) -> None:
     assert not {"cpr", "borrower_number"} & set(matched)
 
 
-def test_without_a_configuration_any_name_will_do(run: Run) -> None:
-    """The schema is the shipped one, and a line on standard error says why."""
-    printed = run(configured=False)
-    assert (printed.exit_code, json.loads(printed.stdout)) == (0, json_schema())
-    assert printed.stderr == "any name will do: BROKER_CONFIG is not set\n"
-
-
-def test_a_kind_that_there_is_not_is_a_usage(run: Run) -> None:
-    """The kinds that there are are named."""
-    refused = run("--of", "policies")
-    assert refused.exit_code == 2
-    assert "'policy', 'attribute-map', 'labels', 'policy-properties', 'page', 'faq'" in refused.stderr
-
-
 def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Path) -> None:
     """Whole, over those that lie there; those of the sign-up pages where the library has texts of its own."""
     (folder / "texts").mkdir()
@@ -89,6 +76,7 @@ def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Pat
     paths = [Path(line.removeprefix("written: ")) for line in printed.stdout.splitlines()]
     assert [path.relative_to(folder).as_posix() for path in paths] == [
         "policies/policy.schema.json",
+        "policies/services.schema.json",
         "policies/policy_properties.schema.json",
         "attribute_maps/attribute_map.schema.json",
         "attribute_maps/labels.schema.json",

@@ -96,6 +96,8 @@ SEALED = [
     ((f"{ENC11}aes128-gcm", MGF1P), {f"{ENC11}aes128-gcm", MGF1P}),
     ((f"{ENC}aes128-cbc", f"{ENC11}aes128-gcm"), {f"{ENC11}aes128-gcm", MGF1P}),
     ((f"{ENC11}aes128-gcm", f"{ENC11}aes256-gcm"), {f"{ENC11}aes256-gcm", MGF1P}),
+    ((f"{ENC}aes128-cbc", MGF1P), {f"{ENC}aes128-cbc", MGF1P}),
+    ((f"{ENC}aes256-cbc",), {f"{ENC}aes256-cbc", MGF1P}),
     ((f"{ENC11}rsa-oaep",), {f"{ENC11}aes256-gcm", f"{ENC11}rsa-oaep"}),
     ((f"{ENC}rsa-1_5", MGF1P), {f"{ENC11}aes256-gcm", MGF1P}),
 ]
@@ -111,7 +113,7 @@ def test_row_10_encryption_is_by_what_the_service_reads(
 
 
 @pytest.mark.profile(10, 11)
-@pytest.mark.parametrize("listed", [(f"{ENC}aes256-cbc",), (f"{ENC11}aes192-gcm",), (f"{ENC}rsa-1_5",)])
+@pytest.mark.parametrize("listed", [(f"{ENC}tripledes-cbc",), (f"{ENC11}aes192-gcm",), (f"{ENC}rsa-1_5",)])
 def test_row_10_nothing_weaker_is_written(parties: Parties, tmp_path: Path, listed: tuple[str, ...]) -> None:
     """A list without any of ours leaves the service out, which is told before the first login."""
     assert "or no EncryptionMethod at all" in fault(parties, tmp_path, after=methods(*listed))

@@ -16,7 +16,7 @@ from lxml import etree, html
 
 from broker.adapters.saml.faces import error_urls
 from broker.adapters.saml.gate import http_bindings
-from broker.adapters.web.pages.error_url_page import _REASONS
+from broker.adapters.web.public_pages import _REASONS
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing
 from tests.plugins.house import House, form, mark

@@ -103,13 +103,10 @@ def permit() -> Permit:
 
     def make(basis: LegalBasis = "consent", borrower: AccountDemand = "none", **released: tuple[str, ...]) -> Decision:
         listed = tuple(
-            (ReleasedAttribute(name, WORDS, PLACE, mask=name == "cpr"), values)
-            for name, values in (released or {"sn": ("Ravn",)}).items()
+            (ReleasedAttribute(name, WORDS, PLACE), values) for name, values in (released or {"sn": ("Ravn",)}).items()
         )
         release = Release("my-loans", borrower, basis, WORDS, "persistent", tuple(each for each, _ in listed), PLACE)
-        rule = BorrowerRule(
-            ("cpr",), "STUDENT", ("PRIVATE",), 24, (Field("email", "mail", "create", PLACE),), "mail", PLACE
-        )
+        rule = BorrowerRule("STUDENT", ("PRIVATE",), 24, (Field("email", "mail", "create", PLACE),), "mail", PLACE)
         policy = Policy(
             "student.yaml", "student", 10, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,)
         )

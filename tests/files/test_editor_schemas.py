@@ -13,13 +13,14 @@ from broker.files import attribute_maps
 from broker.files.attribute_maps import LabelsShape, MapShape
 from broker.files.checked_files import Shape
 from broker.files.editor_schemas import ANY_ATTRIBUTE, JsonSchema, descriptions, mappings
-from broker.files.policies.file_schema import PolicyShape, json_schema
+from broker.files.policies.file_schema import PolicyShape, ServicesShape, json_schema, services_schema
 from broker.files.policies.property_schema import SiteRuleShape, rules_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = "broker/adapters/web/signup/content"
 SCHEMAS: dict[str, tuple[type[Shape], Callable[[], JsonSchema]]] = {
     "policies/policy.schema.json": (PolicyShape, json_schema),
+    "policies/services.schema.json": (ServicesShape, services_schema),
     "policies/policy_properties.schema.json": (SiteRuleShape, rules_schema),
     "attribute_maps/attribute_map.schema.json": (MapShape, attribute_maps.map_schema),
     "attribute_maps/labels.schema.json": (LabelsShape, attribute_maps.labels_schema),
@@ -81,7 +82,7 @@ def test_the_schemas_beside_the_files_are_those_that_validate(path: str) -> None
 @pytest.mark.parametrize(
     ("folder", "schema", "others"),
     [
-        ("policies", "policy", {}),
+        ("policies", "policy", {"services.yaml": "services"}),
         ("attribute_maps", "attribute_map", {attribute_maps.LABELS: "labels"}),
         (CONTENT, "page", {"faq.yaml": "faq"}),
     ],

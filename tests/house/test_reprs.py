@@ -7,8 +7,7 @@ from werkzeug.datastructures import MultiDict
 
 from broker.adapters.audit_log.event_search import _PersonKey
 from broker.adapters.audit_log.person_keys import _CachedKey
-from broker.adapters.web.login.mailbox_proof import _FormState
-from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.core.letters import LetterText
 from broker.files.settings.raw_settings import RawSettings
 from broker.use_cases.mail_outbox import QueuedMail
@@ -21,7 +20,6 @@ SECRET = "f1e2d3c4"
 @pytest.mark.parametrize(
     "value",
     [
-        _FormState(address=SECRET),
         SubmittedForm(MultiDict({"pin": SECRET})),
         LetterText("Your PIN", SECRET),
         QueuedMail("ann@post.example", "PIN", SECRET, datetime(2026, 1, 1, tzinfo=UTC)),

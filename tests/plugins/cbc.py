@@ -1,4 +1,4 @@
-"""Encryption by AES-CBC, which we read of some upstreams and never write."""
+"""Encryption by AES-CBC, as some upstreams write it."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app.assembly import Parts, assemble, now
-from broker.app.personal_data import OWN_LOOKS, find_person, open_stored_data
+from broker.app.personal_data import find_person, open_stored_data
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -35,6 +35,7 @@ from broker.files.settings.config import load
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.personal_data.stored_data import OWN_LOOKS
 from broker.use_cases.rate_limits import Limits
 from broker.use_cases.records import Records
 from broker.use_cases.transactions import Transactions

@@ -53,7 +53,7 @@ def change(before: list[str], lines: list[str]) -> list[str]:
 
 def beginning(line: str) -> str:
     """Give the part of a line by which it is found: a name whole, of a way to match the upstream, else the key."""
-    found = re.match(r" *- (service|name):.*| *- \{upstream: \w+| *\w+:", line)
+    found = re.match(r" *- (service|name):.*| *- \{upstream: \w+| *[\w-]+:", line)
     assert found, line
     return found[0]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from broker.demo.run.demo_folder import Setting
 
-WHY = "{why: {en: For the test, da: Til testen}}"
+WHY = "{en: For the test, da: Til testen}"
 
 
 def policies(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
     """Copy the policies, put release entries into the students' in place of e-resources', and give the environment."""
     made = Path(shutil.copytree(setting.folder / "policies", folder / "policies"))
     student = made / "student.yaml"
-    before, _, rest = student.read_text().partition("  - service: e-resources")
+    before, _, rest = student.read_text().partition("  e-resources:")
     first, *examples = rest.partition("\nexamples:\n")[2].split("  - name: ")
     kept = [each for each in examples if "service: e-resources" not in each]
     student.write_text(before + entries + "\nexamples:\n" + "  - name: ".join([first, *kept]))
@@ -23,10 +23,10 @@ def policies(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
 
 def entry(service: str, attributes: Iterable[str], name_id: str = "transient", more: str = "") -> str:
     """Write a release entry that informs and makes nothing; ``more`` are further lines of it."""
-    listed = "".join(f"      {each}: {WHY}\n" for each in attributes)
+    listed = ", ".join(f"{{{each}: {{why: {WHY}}}}}" for each in attributes)
     return (
-        f"  - service: {service}\n    borrower: none\n    legal_basis: public_task\n"
-        f"    purpose: {{en: To test, da: At teste}}\n    name_id: {name_id}\n{more}    attributes:\n{listed}"
+        f"  '{service}':\n    legal_basis: public_task\n"
+        f"    purpose: {{en: To test, da: At teste}}\n    name_id: {name_id}\n{more}    none: [{listed}]\n"
     )
 
 

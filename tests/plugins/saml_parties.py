@@ -290,7 +290,7 @@ class Parties:
         signature.verify(root, keys_of_ours)
         sealed, plain = root.find("{*}EncryptedAssertion"), root.find("{*}Assertion")
         if sealed is not None:
-            plain = encryption.decrypt(sealed, encryption.DecryptionKeys.of([self.service.private]), allow_cbc=False)
+            plain = encryption.decrypt(sealed, encryption.DecryptionKeys.of([self.service.private]), allow_cbc=True)
         if plain is not None:
             signature.verify(plain, keys_of_ours)
         return root, plain

@@ -70,7 +70,7 @@ def test_a_passive_request_of_a_browser_without_cookies_is_in_the_log_alone(
 
 
 @pytest.mark.parametrize(
-    "refusal", [("finn", "nemid", "too_young", "private.yaml:17"), ("mia", "wayf", "no_affiliation", None)]
+    "refusal", [("finn", "nemid", "too_young", "private.yaml:16"), ("mia", "wayf", "no_affiliation", None)]
 )
 def test_a_refusal_names_the_line_that_decided(
     house: House, capsys: pytest.CaptureFixture[str], refusal: tuple[str, str, str, str | None]
@@ -83,10 +83,10 @@ def test_a_refusal_names_the_line_that_decided(
     (kept,) = [each for each in _lines(house) if each["event"] == "refused"]
     assert (line.get("rule"), kept.get("policy")) == (rule, rule)
     assert "attribute" not in line
-    nearest = "student.yaml:11 value_not_matched"
+    nearest = "student.yaml:10 value_not_matched"
     assert (nearest in line.get("near_misses", ""), nearest in kept.get("near_misses", ())) == (rule is None,) * 2
     shown = page.get_data(as_text=True)
-    assert (rule or "student.yaml:11") in shown
+    assert (rule or "student.yaml:10") in shown
     assert ("Ingen regel passer." in shown) is (rule is None)
 
 

@@ -21,7 +21,7 @@ MAIL: Final = "saml:Assertion/saml:AttributeStatement/saml:Attribute[@Name='urn:
 def knowing(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Give a broker whose e-resources know students by their mail address."""
     folder = tmp_path_factory.mktemp("mail")
-    written = entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY[6:-1]}\n")
+    written = entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY}\n")
     written = written.replace("legal_basis: public_task", "legal_basis: consent")
     with standing(setting, folder, Clock(), policies(setting, folder, written)) as found:
         yield found

@@ -92,7 +92,7 @@ def test_a_merge_request_is_reviewed_and_deployed(house: House, run: Run, reposi
     policies = house.parts.policies
     first = policies.current.digest
     path = repository / "policies" / "student.yaml"
-    path.write_text(path.read_text().replace("      displayName: {why", "      sn: {why", 1))
+    path.write_text(path.read_text().replace("displayName, mail]", "mail, sn: {why: {en: x, da: y}}]", 1))
     commit(run, repository, "Print the surname only")
     newest = run("git", "-C", repository, "rev-parse", "main").stdout.strip()
     done = run("env", "-C", repository, review, "HEAD~1")

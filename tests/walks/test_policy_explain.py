@@ -77,8 +77,8 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
     reference = refused(house, "finn")
     then = house.parts.policies.current.digest[:12]
     first = explain(reference).stdout
-    assert f"private.yaml:17 (age: 18) of set {then}, in force" in first
-    assert "in force now: refused: too_young, private.yaml:17 (age: 18)" in first
+    assert f"private.yaml:16 (age: 18) of set {then}, in force" in first
+    assert "in force now: refused: too_young, private.yaml:16 (age: 18)" in first
 
     clock.ahead = timedelta(days=1)
     for age in range(17, 7, -1):
@@ -91,7 +91,7 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
         house.parts.policies.refresh(clock.now())
     last = explain(*reference.lower().split()).stdout
     assert "at my-loans by nemid: too_young;" in last
-    assert f"private.yaml:17 (age: 18) of set {then}, no longer in force" in last
+    assert f"private.yaml:16 (age: 18) of set {then}, no longer in force" in last
     assert "in force now: permitted" in last
 
 
@@ -118,7 +118,7 @@ def test_the_set_that_refused_is_read_from_git_or_a_folder(
     assert "no longer in force" in plain.stdout
     assert "by the set that decided" not in plain.stdout
     assert plain.stderr == "--git or --policies FOLDER plays the login by the set that decided\n"
-    outcome = "refused: too_young, private.yaml:17 (age: 18)"
+    outcome = "refused: too_young, private.yaml:16 (age: 18)"
     found = explain(reference, "--git")
     assert re.search(
         rf'by the set that decided \(commit \w{{12}} of [\d-]+, "Begin"\): {re.escape(outcome)}', found.stdout
@@ -160,8 +160,8 @@ def test_a_refusal_says_its_facts_and_no_value(house: House, explain: Explain) -
     [
         ("mia", "my-loans", "no_affiliation;  no line of set"),
         ("olga", "my-loans", "company_identity;  no line of set"),
-        ("alma", "myprint", "no_library_account;  the policies let them in, by student.yaml:42"),
-        ("lars", "my-loans", "national_eid_required;  private.yaml:17 (upstream: nemid)"),
+        ("alma", "myprint", "no_library_account;  the policies let them in, by student.yaml:25"),
+        ("lars", "my-loans", "national_eid_required;  private.yaml:16 (upstream: nemid)"),
     ],
 )
 def test_each_kind_of_refusal_is_told_apart(house: House, explain: Explain, name: str, service: str, said: str) -> None:

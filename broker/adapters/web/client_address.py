@@ -4,12 +4,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Self
 
-from flask import Request
-from flask.globals import request_ctx
+from flask import Request, request
 
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 
@@ -22,8 +20,6 @@ _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?:
 _UNKNOWN: Final = "unknown"
 _PROXIES_COUNTED: Final = "werkzeug.proxy_fix.orig"
 _TOLD_FOR: Final = timedelta(hours=1)
-# A stranger with more addresses makes them be read anew, and nothing else.
-_MOST_READ: Final = 1024
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -36,7 +32,7 @@ class ClientAddresses:
     @classmethod
     def of(cls, shared_networks: Sequence[str]) -> Self:
         """Return the reader for networks written as 192.0.2.0/24."""
-        return cls(_networks(shared_networks))
+        return cls(tuple(map(ip_network, shared_networks)))
 
     def shared(self, request: Request) -> bool:
         """Return whether the request comes from a computer that several people use."""
@@ -59,7 +55,7 @@ class ClientAddresses:
         address = _address(request)
         if address is None:
             return _UNKNOWN
-        return _network_of(address, _SUBSCRIBER[address.version])
+        return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
 
 
 def on_this_machine(request: Request) -> bool:
@@ -85,7 +81,7 @@ class UncountedProxies:
 
     def look(self) -> None:
         """Look at the present request, and tell the first in an hour."""
-        if not is_unaccounted(request_ctx.request):
+        if not is_unaccounted(request):
             return
         before = self.seen
         self.seen = self.now()
@@ -102,26 +98,13 @@ class UncountedProxies:
         )
 
 
-def _networks(written: Sequence[str]) -> Networks:
-    return tuple(ip_network(network) for network in written)
-
-
 def _is_forwarded(request: Request) -> bool:
     sent = request.environ
     return "HTTP_X_FORWARDED_FOR" in sent or "HTTP_FORWARDED" in sent
 
 
 def _address(request: Request) -> IPv4Address | IPv6Address | None:
-    return _read_address(request.remote_addr or "")
-
-
-@lru_cache(maxsize=_MOST_READ)
-def _network_of(address: IPv4Address | IPv6Address, size: int) -> str:
-    return str(ip_network(f"{address}/{size}", strict=False))
-
-
-@lru_cache(maxsize=_MOST_READ)
-def _read_address(written: str) -> IPv4Address | IPv6Address | None:
+    written = request.remote_addr or ""
     with_port = _PORT.fullmatch(written)
     if with_port:
         written = with_port["four"] or with_port["six"]

@@ -15,8 +15,8 @@ from werkzeug.wrappers import Response
 from broker.adapters.translations import catalogue
 from broker.adapters.web.pages import language
 from broker.adapters.web.pages.page_links import help_url, switch_link
+from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
-from broker.adapters.web.pages.security_headers import protect
 from broker.core.entities import Text
 
 _ROOM: Final = Path(__file__).parent

@@ -101,7 +101,7 @@ def derive_wanted_borrower(
     if policy is None or policy.borrower is None or _CATEGORY in attributes:
         return None
     rule = policy.borrower
-    number = _number(rule, decision, attributes)
+    number = _number(decision, attributes)
     if number is None:
         return None
     sure = decision.has(Right.WRITE_BORROWER)
@@ -135,9 +135,9 @@ def can_take_address(decision: Decision, attribute: str) -> bool:
     )
 
 
-def _number(rule: BorrowerRule, decision: Decision, attributes: Attributes) -> str | None:
-    """Return the CPR number to find the borrower by, where person and rule allow it."""
-    if not has_usable_cpr(decision.ground) or CPR_ATTRIBUTE not in rule.find_by:
+def _number(decision: Decision, attributes: Attributes) -> str | None:
+    """Return the CPR number to find the borrower by, where it is usable."""
+    if not has_usable_cpr(decision.ground):
         return None
     return attributes.one(CPR_ATTRIBUTE)
 

@@ -19,7 +19,7 @@ from broker.core.entities import (
 )
 from broker.core.errors import Fault
 from broker.core.identity.attribute_values import AFFILIATIONS
-from broker.core.identity.canonical_attributes import Attributes, Values
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes, Values
 from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
 
@@ -72,7 +72,7 @@ class PolicyLine:
     line: int
 
     def __str__(self) -> str:
-        """Return ``student.yaml:12``."""
+        """Return ``student.yaml:11``."""
         return f"{self.file}:{self.line}"
 
 
@@ -109,7 +109,6 @@ class Lowering:
 class BorrowerRule:
     """The borrower that a person of this affiliation becomes."""
 
-    find_by: Names
     category: str
     upgrades: Names
     expires_after_months: int
@@ -199,8 +198,12 @@ class ReleasedAttribute:
     why: Text
     place: PolicyLine
     values: Values = ()  # empty means all values
-    mask: bool = False
     optional: bool = False
+
+    @property
+    def mask(self) -> bool:
+        """Return whether a page shows it masked: a CPR number alone is."""
+        return self.name == CPR_ATTRIBUTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,7 @@ def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Eff
             yield Effect(Topic.TEXTS, f"source of {name}", each.value, place, values=sources)
         made = played.borrower
         if not (made and made.months):
-            name, place = "expires_after (where it is moved)", rule.line_of("expires_after")
+            name, place = "expires (where it is moved)", rule.line_of("expires")
             end = wanted.expires
             yield Effect(Topic.DETAILS, name, str(end), place, end.toordinal())
         if wanted.pin_to and made and made.outcome is EnrolmentOutcome.CREATED:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import LoginFacts, Policy
-from broker.files.checked_files import FILL_IN, validated
+from broker.files.checked_files import FILL_IN, S, validated
 from broker.files.policies import consistency_checks
 from broker.files.policies.consistency_checks import cpr_literals, faults_at
-from broker.files.policies.file_schema import LoginShape, PolicyShape
+from broker.files.policies.file_schema import LoginShape, PolicyShape, Services, ServicesShape
+from broker.files.policies.policy_folder import SERVICES
 from broker.files.policies.value_syntax import FilePlace
 from broker.files.strict_yaml import LARGEST, YamlMapping, YamlNode, YamlScalar, YamlSequence, read
 
@@ -26,7 +27,7 @@ class _Compiled:
 class CompiledFiles:
     """Makes policies of files, and remembers those of the files that were given last.
 
-    A policy is made of the name and the bytes of its file and of nothing else: no fault of another
+    A policy is made of the name and the bytes of its file and of services.yaml: no fault of another
     file, and no setting, has a part in it. A file with a fault is not remembered.
     """
 
@@ -39,17 +40,20 @@ class CompiledFiles:
     ) -> tuple[list[Policy], list[Fault]]:
         """Return the policies of the files that are well formed, and the faults of the others."""
         policies: list[Policy] = []
-        faults: list[Fault] = []
         known: dict[str, _Compiled] = {}
+        texts = files.get(SERVICES, b"")
+        services, faults = _read_services(texts, folder) if texts else ({}, [])
         for name, octets in sorted(files.items()):
+            if name == SERVICES:
+                continue
             let_others_run()
-            digest = sha256(octets).digest()
+            digest = sha256(sha256(texts).digest() + octets).digest()
             before = self._known.get(name)
             if before is not None and before.digest == digest:
                 known[name] = before
                 policies.append(before.policy)
                 continue
-            policy, found = _read(name, octets, folder)
+            policy, found = _read(name, octets, folder, services)
             faults += found
             if policy is None:
                 continue
@@ -60,24 +64,45 @@ class CompiledFiles:
         return policies, faults
 
 
-def _read(name: str, octets: bytes, folder: str) -> tuple[Policy | None, list[Fault]]:
+def _read_services(octets: bytes, folder: str) -> tuple[Services | None, list[Fault]]:
+    """Return the services of services.yaml, None where it has a fault, and its faults."""
+    shape, node, faults = _read_shape(ServicesShape, SERVICES, octets, folder)
+    if shape is None or node is None:
+        return None, faults
+    return shape.services(FilePlace.top(SERVICES, node)), faults
+
+
+def _read(
+    name: str, octets: bytes, folder: str, services: Services | None
+) -> tuple[Policy | None, list[Fault]]:
     """Return the policy of a file, None where it is not well formed, and the file's faults."""
+    shape, node, faults = _read_shape(PolicyShape, name, octets, folder)
+    if shape is None or node is None or services is None:
+        return None, faults
+    place = FilePlace.top(name, node)
+    unstated = list(faults_at(folder, shape.unstated(place, services)))
+    if unstated:
+        return None, [*faults, *unstated]
+    return shape.policy(place, services), faults
+
+
+def _read_shape(
+    shape: type[S], name: str, octets: bytes, folder: str
+) -> tuple[S | None, YamlNode | None, list[Fault]]:
+    """Return what a file says, None where it is not well formed, its node, and its faults."""
     path = f"{folder}/{name}"
-    numbers = consistency_checks.cpr_literals(octets, name)
-    faults = list(faults_at(folder, numbers))
+    faults = list(faults_at(folder, consistency_checks.cpr_literals(octets, name)))
     asked: set[str] = set()
     try:
         node = read(octets, path)
         unanswered = list(open_questions(node, path))
         faults += unanswered
         asked = {question.where for question in unanswered}
-        written = validated(PolicyShape, node, path)
-        policy = written.policy(FilePlace.top(name, node))
+        return validated(shape, node, path), node, faults
     except ConfigurationFaults as found:
         # That a question is no answer needs not to be said twice.
         faults += [fault for fault in found.faults if fault.where not in asked]
-        return None, faults
-    return policy, faults
+        return None, None, faults
 
 
 def open_questions(node: YamlNode, name: str) -> Iterator[Fault]:

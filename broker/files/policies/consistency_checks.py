@@ -14,16 +14,10 @@ from broker.core.policy.model import Condition, Policy, PolicyLine, Release, Rel
 from broker.files.checked_files import did_you_mean
 from broker.files.policies import upstream_checks
 from broker.files.policies.upstream_checks import UPSTREAM, PolicyProblem
+from broker.files.policies.value_syntax import PERSONS_OWN
 
 _NOT_ATTRIBUTES = frozenset({UPSTREAM, "assurance"})
 _PROOF = "proof."
-# What the person gives the library and staff correct; no upstream knows better.
-_PERSONS_OWN = frozenset({"email", "phone", "mobile"})
-
-_MASKED = (
-    "remove mask: true; only the CPR has a page that shows it,"
-    " and what leaves is shown (docs/consent.md)"
-)
 
 _NOT_IN_MAPS = "the maps yield no such attribute; labels.yaml lists those there are"
 # What people call an attribute, and what the maps call it.
@@ -37,6 +31,9 @@ _CALLED = {
     "email": "mail",
     "phone": "mobile",
     "number": BORROWER_NUMBER,
+    "eppn": "eduPersonPrincipalName",
+    "affiliation": "eduPersonScopedAffiliation",
+    "entitlement": "eduPersonEntitlement",
 }
 _UNMAPPED = {"until": "only a domain under proofs can end on a day"}
 
@@ -126,15 +123,7 @@ def overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
 
 
 def _releases(policy: Policy, services: Collection[str] | None) -> Iterator[PolicyProblem]:
-    first: dict[str, PolicyLine] = {}
     for release in policy.releases:
-        earlier = first.get(release.service)
-        if earlier is None:
-            first[release.service] = release.place
-        else:
-            what = f"a second entry for {release.service}; the first is in line {earlier.line}"
-            mend = "two entries are never merged: make them one"
-            yield release.place, what, mend
         yield from _release(policy, release, services)
 
 
@@ -190,23 +179,11 @@ def _optional_without_consent(release: Release, listed: ReleasedAttribute) -> _P
     return f"{listed.name} is optional without consent", mend
 
 
-def _unmasked_cpr(_: Release, listed: ReleasedAttribute) -> _Problem | None:
-    if listed.name != CPR_ATTRIBUTE or listed.mask:
-        return None
-    return "cpr without mask: true", "a page shows it masked"
-
-
 def _values_of_cpr(_: Release, listed: ReleasedAttribute) -> _Problem | None:
     """Find patterns over a CPR number: policies are decided without its digits."""
     if listed.name != CPR_ATTRIBUTE or not listed.values:
         return None
     return "cpr with values", "a policy never sees the digits; require: {cpr: real} asks for one"
-
-
-def _masked_without_page(_: Release, listed: ReleasedAttribute) -> _Problem | None:
-    if listed.name == CPR_ATTRIBUTE or not listed.mask:
-        return None
-    return f"{listed.name} would leave without being shown", _MASKED
 
 
 def _number_without_borrower(release: Release, listed: ReleasedAttribute) -> _Problem | None:
@@ -220,9 +197,7 @@ _ATTRIBUTE_CHECKS: tuple[_AttributeCheck, ...] = (
     _never_to_category,
     _outside_category,
     _optional_without_consent,
-    _unmasked_cpr,
     _values_of_cpr,
-    _masked_without_page,
     _number_without_borrower,
 )
 
@@ -311,9 +286,14 @@ def _is_bad_pattern(value: str) -> bool:
 
 
 def _lowered_categories(policy: Policy) -> Iterator[PolicyProblem]:
-    """Find a category that is both kept and lowered."""
+    """Find a category that is both kept and lowered, or that upgrades itself."""
     rule = policy.borrower
-    if rule is None or rule.lowers is None:
+    if rule is None:
+        return
+    if rule.category in rule.upgrades:
+        what = f"{rule.category} upgrades itself"
+        yield rule.line_of("upgrades"), what, "name the categories that become this one"
+    if rule.lowers is None:
         return
     kept = {rule.category, *rule.upgrades}
     for category in sorted(kept.intersection(rule.lowers.categories)):
@@ -325,7 +305,7 @@ def _overwritten_fields(policy: Policy) -> Iterator[PolicyProblem]:
     if policy.borrower is None:
         return
     for field in policy.borrower.fields:
-        if field.set == "always" and field.name in _PERSONS_OWN:
+        if field.set == "always" and field.name in PERSONS_OWN:
             what = (
                 f"{field.name} with set: always:"
                 " a login would undo what the person or the desk has changed"

@@ -171,7 +171,7 @@ def unreached_categories(
     ways = sorted(upstream.name for upstream in names.upstream_values if upstream.local)
     for policy in policies:
         rule = policy.borrower
-        if rule is None or not rule.find_by:
+        if rule is None:
             continue
         for way in ways:
             if not any(_is_reached(rule.category, way, each) for each in policies):

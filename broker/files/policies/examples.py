@@ -1,24 +1,14 @@
 """Runs the examples of the policy files, by the engine that decides live logins."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
 
 from broker.core.entities import Service
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.identity.rights import Right
 from broker.core.policy.decision import evaluate
-from broker.core.policy.model import (
-    Decision,
-    Effect,
-    Example,
-    LoginFacts,
-    PolicyLine,
-    PolicySet,
-    Requirement,
-    ideal_service,
-)
+from broker.core.policy.model import Decision, Effect, Example, LoginFacts, PolicySet, ideal_service
 
 _NOON: Final = time(12, tzinfo=UTC)
 _NOBODY_LOOKED: Final = (
@@ -68,38 +58,6 @@ def noon(day: date) -> datetime:
     return datetime.combine(day, _NOON)
 
 
-def fired(results: Collection[Result]) -> frozenset[PolicyLine]:
-    """Return the lines of the rules that the examples used.
-
-    Alternatives, entries, and attributes that were released.
-    """
-    lines = set()
-    for result in results:
-        decision = result.decision
-        lines |= {reason.place for reason in decision.reasons if reason.place}
-        lines |= {listed.place for listed, _ in decision.released}
-    return frozenset(lines)
-
-
-def rules(policies: PolicySet) -> frozenset[PolicyLine]:
-    """Return the lines of all rules that an example can use, to compare with ``fired``."""
-    lines = set()
-    for policy in policies.policies:
-        lines |= {alternative.place for alternative in policy.match}
-        for release in policy.releases:
-            lines.add(release.place)
-            lines |= {listed.place for listed in release.attributes}
-        if policy.require.place and _requires_something(policy.require):
-            lines.add(policy.require.place)
-    return frozenset(lines)
-
-
-def _requires_something(require: Requirement) -> bool:
-    if require.cpr or require.age is not None:
-        return True
-    return bool(require.assurance or require.upstream)
-
-
 def _differences(example: Example, decision: Decision) -> Iterator[str]:
     expect = example.expect
     effect = decision.effect.value
@@ -145,7 +103,7 @@ def makes_borrower(login: LoginFacts, decision: Decision) -> bool:
     rule = decision.policy.borrower if decision.policy else None
     if decision.effect is Effect.DENY or release is None or rule is None or login.borrower:
         return False
-    wanted = release.borrower == "make" and CPR_ATTRIBUTE in rule.find_by
+    wanted = release.borrower == "make"
     return wanted and decision.permits_creation and decision.has(Right.WRITE_BORROWER)
 
 

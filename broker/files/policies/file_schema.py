@@ -4,11 +4,14 @@ Every class is one mapping of a file, as it may be written, with a method for th
 engine (core/policy/model.py) that it stands for. The words that both know are the engine's.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from broker.core.entities import Assurance, Text
 from broker.core.identity.canonical_attributes import (
@@ -22,10 +25,13 @@ from broker.core.login.login_decision import login_facts
 from broker.core.policy import model as engine
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import AddressWriting, Expectation, RegisterRule
-from broker.files.checked_files import Day, Flag, Shape, Version, Whole
+from broker.files.checked_files import Day, Flag, Shape, Whole, did_you_mean
 from broker.files.editor_schemas import JsonSchema, schema_of
+from broker.files.policies.policy_folder import SERVICES
+from broker.files.policies.upstream_checks import PolicyProblem
 from broker.files.policies.value_syntax import (
     NO_BORROWER,
+    PERSONS_OWN,
     CprKind,
     ExpectedBorrower,
     FilePlace,
@@ -39,16 +45,33 @@ from broker.files.policies.value_syntax import (
 )
 
 
+class _ShortForEditors:
+    """The JSON Schema of a mapping whose main key may be written alone, one value or several."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchema:
+        """Return that a value, a list of values or the mapping may stand there."""
+        several = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+        return {"anyOf": [{"type": "string"}, several, handler(core_schema)]}
+
+
+def _from_source(written: object) -> object:
+    """Read the source of a field alone, as its mapping."""
+    return {"from": written} if isinstance(written, str | list) else written
+
+
 class FieldShape(Shape):
     """Where a borrower field comes from, and when it is written."""
 
     source: Values = Field(alias="from")  # the first that there is
-    set: engine.FieldWriting
+    set: engine.FieldWriting | None = None
 
     def field(self, name: str, place: FilePlace) -> engine.Field:
-        """Return the borrower field of this name."""
+        """Return the borrower field of this name; a person's own is written once."""
         first, *others = self.source
-        return engine.Field(name, first, self.set, place.line, tuple(others))
+        usual: engine.FieldWriting = "create" if name in PERSONS_OWN else "always"
+        return engine.Field(name, first, self.set or usual, place.line, tuple(others))
 
 
 class LowersShape(Shape):
@@ -62,28 +85,17 @@ class LowersShape(Shape):
         return engine.Lowering(self.by, self.categories)
 
 
-class RegisterShape(Shape):
-    """What is done with the answer of the register of persons, which is asked with this."""
-
-    address: AddressWriting = "never"
-
-    def rule(self) -> RegisterRule:
-        """Return the rule."""
-        return RegisterRule(self.address)
-
-
 class BorrowerShape(Shape):
     """The borrower that a person of this affiliation becomes."""
 
-    find_by: tuple[Literal["cpr"], ...]
     category: OneLineText
     upgrades: tuple[OneLineText, ...] = ()
     lowers: LowersShape | None = None
-    expires_after: Months
-    fields: dict[str, FieldShape]
+    expires: Months
+    fields: dict[str, Annotated[FieldShape, BeforeValidator(_from_source), _ShortForEditors()]]
     # "register" is a method of every model's class.
-    of_register: RegisterShape | None = Field(None, alias="register")
-    pin: engine.PinDelivery
+    of_register: AddressWriting | None = Field(None, alias="register")
+    pin: engine.PinDelivery = "mail"
 
     def rule(self, place: FilePlace) -> engine.BorrowerRule:
         """Return the rule, its fields with their lines."""
@@ -92,15 +104,14 @@ class BorrowerShape(Shape):
             for name, written in self.fields.items()
         )
         return engine.BorrowerRule(
-            find_by=self.find_by,
             category=self.category,
             upgrades=self.upgrades,
-            expires_after_months=self.expires_after,
+            expires_after_months=self.expires,
             fields=tuple(fields),
             pin=self.pin,
             place=place.line,
             lowers=self.lowers.lowering() if self.lowers else None,
-            register=self.of_register.rule() if self.of_register else None,
+            register=RegisterRule(self.of_register) if self.of_register else None,
             lines=place.lines_of(self._written_keys()),
         )
 
@@ -113,6 +124,8 @@ class BorrowerShape(Shape):
 _POLICY: Final = (
     "One affiliation: who has it, what borrower they become, and what each service gets of them."
 )
+_DANISH: Final = re.compile("[æøåÆØÅ]")
+_SERVICES: Final = "What people are told of each service: why it gets what it gets."
 _ALTERNATIVE: Final = (
     "One way to match: an upstream, a least assurance, and attributes with the values that match;"
     " all must hold."
@@ -127,6 +140,14 @@ class Words(Shape):
 
     en: OneLineText
     da: OneLineText
+
+    @model_validator(mode="after")
+    def _has_two_languages(self) -> "Words":
+        if self.en == self.da and " " in self.en:
+            raise ValueError("en and da are the same text: translate one of them")
+        if _DANISH.search(self.en) and not _DANISH.search(self.da):
+            raise ValueError("en looks Danish and da does not: they may be swapped")
+        return self
 
     def text(self) -> Text:
         """Return the text."""
@@ -165,10 +186,9 @@ class DomainShape(Shape):
 class ProofShape(Shape):
     """A mailbox shown to be the person's own."""
 
-    kind: Literal["mailbox"]
     domains: Annotated[tuple[OneLineText | DomainShape, ...], Field(min_length=1)]
-    code_valid_for: Span
-    remembered_for: Span
+    code_valid_for: Span = timedelta(minutes=30)
+    remembered_for: Span = timedelta(days=365)
 
     def proof(self, name: str, place: FilePlace) -> engine.ProofRule:
         """Return the proof of this name."""
@@ -214,59 +234,156 @@ class RequireShape(Shape):
 class AttributeShape(Shape):
     """One attribute that leaves, and why."""
 
-    why: Words
+    why: Words | None = None
     values: Values = ()
-    mask: Flag = False
     optional: Flag = False
 
-    def released(self, name: str, place: FilePlace) -> engine.ReleasedAttribute:
-        """Return the attribute of this name."""
+    def released(self, name: str, why: Words | None, place: FilePlace) -> engine.ReleasedAttribute:
+        """Return the attribute of this name, ``why`` being its reason if it states none itself."""
+        reason = self.why or why
+        if reason is None:
+            raise ValueError(f"no reason for {name}")
         return engine.ReleasedAttribute(
             name=name,
-            why=self.why.text(),
+            why=reason.text(),
             place=place.line,
             values=self.values,
-            mask=self.mask,
             optional=self.optional,
         )
 
 
-class ReleaseShape(Shape):
-    """What one service, or the members of an entity category, get."""
+def _listed(written: object) -> object:
+    """Read a list of names, each alone or with the values that may leave or more."""
+    if not isinstance(written, list):
+        raise ValueError("must be a list: write [one, another]")  # noqa: TRY004 - pydantic's
+    found: dict[str, object] = {}
+    for item in written:
+        pairs = {item: {}} if isinstance(item, str) else item
+        if not isinstance(pairs, dict) or len(pairs) != 1:
+            raise ValueError("each item must be a name, or name: values")
+        ((name, more),) = pairs.items()
+        if name in found:
+            raise ValueError(f"{name} is listed twice")
+        found[name] = more if isinstance(more, dict) else {"values": more}
+    return found
 
-    service: OneLineText
-    borrower: engine.AccountDemand
-    legal_basis: engine.LegalBasis
+
+_ONE_ACCESS: Final = "one of make, need and none must list the attributes that leave"
+
+
+class _ListForEditors:
+    """The JSON Schema of a list of attributes, whose items are read as a mapping."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchema:
+        """Return that each item is a name, or a name with values or more."""
+        one = handler(core_schema)["additionalProperties"]
+        named = {"type": "object", "maxProperties": 1, "additionalProperties": one}
+        return {"type": "array", "items": {"anyOf": [{"type": "string"}, named]}}
+
+
+_AttributeValues = Annotated[AttributeShape, _ShortForEditors()]
+AttributeList = Annotated[dict[str, _AttributeValues], BeforeValidator(_listed), _ListForEditors()]
+
+
+class ServiceShape(Shape):
+    """What people are told of one service, or of the members of an entity category."""
+
     purpose: Words
+    legal_basis: engine.LegalBasis
     name_id: engine.NameIDKind = "persistent"
     name_id_why: Words | None = None  # of email: shown as an attribute's reason is
     notice: engine.Notice = "ours"
-    attributes: dict[str, AttributeShape]
+    attributes: dict[str, Words] = Field(default_factory=dict)  # the reasons
 
-    def release(self, place: FilePlace) -> engine.Release:
-        """Return the release entry, its attributes with their lines."""
+
+Services = Mapping[str, tuple[ServiceShape, FilePlace]]
+
+
+class ServicesShape(Shape, extra="allow"):
+    """The file services.yaml."""
+
+    __pydantic_extra__: dict[str, ServiceShape]
+
+    def services(self, file: FilePlace) -> Services:
+        """Return the services by name, each with its place in ``file``."""
+        named = (self.__pydantic_extra__ or {}).items()
+        return {name: (service, file.below(name)) for name, service in named}
+
+
+class ReleaseShape(Shape):
+    """What one service, or the members of an entity category, get of an affiliation.
+
+    One of ``make``, ``need`` and ``none`` has the attributes. A key that services.yaml has too
+    replaces, for this affiliation, what it says there.
+    """
+
+    make: AttributeList | None = None
+    need: AttributeList | None = None
+    none: AttributeList | None = None
+    legal_basis: engine.LegalBasis | None = None
+    purpose: Words | None = None
+    name_id: engine.NameIDKind | None = None
+    name_id_why: Words | None = None
+    notice: engine.Notice | None = None
+
+    @model_validator(mode="after")
+    def _has_one_access(self) -> "ReleaseShape":
+        if len(self._accesses()) != 1:
+            raise ValueError(_ONE_ACCESS)
+        return self
+
+    def _accesses(self) -> dict[engine.AccountDemand, Mapping[str, AttributeShape]]:
+        every: dict[engine.AccountDemand, AttributeList | None]
+        every = {"make": self.make, "need": self.need, "none": self.none}
+        return {access: listed for access, listed in every.items() if listed is not None}
+
+    def unstated(self, name: str, place: FilePlace, services: Services) -> Iterator[PolicyProblem]:
+        """Yield what neither this entry nor services.yaml states."""
+        if name not in services and (self.purpose is None or self.legal_basis is None):
+            mend = did_you_mean(name, services) or f"add it to {SERVICES}"
+            yield place.line, f"{SERVICES} has no service {name!r}", mend
+            return
+        reasons = services[name][0].attributes if name in services else {}
+        ((access, listed),) = self._accesses().items()
+        for attribute, written in listed.items():
+            if written.why is None and attribute not in reasons:
+                line = place.below(access, attribute).line
+                what = f"{SERVICES} has no reason for {attribute} under {name}"
+                yield line, what, did_you_mean(attribute, reasons) or "add it there"
+
+    def release(self, name: str, place: FilePlace, services: Services) -> engine.Release:
+        """Return the release entry of a service, its attributes with their lines."""
+        service, stated = services.get(name) or (self._alone(), place)
+        ((access, listed),) = self._accesses().items()
         attributes = (
-            written.released(name, place.below("attributes", name))
-            for name, written in self.attributes.items()
+            written.released(each, service.attributes.get(each), place.below(access, each))
+            for each, written in listed.items()
         )
+        own = place.lines_of(self.model_fields_set)
+        lines = {**stated.lines_of(service.model_fields_set), **own, "borrower": own[access]}
+        why = self.name_id_why or service.name_id_why
         return engine.Release(
-            service=self.service,
-            borrower=self.borrower,
-            legal_basis=self.legal_basis,
-            purpose=self.purpose.text(),
-            name_id=self.name_id,
+            service=name,
+            borrower=access,
+            legal_basis=self.legal_basis or service.legal_basis,
+            purpose=(self.purpose or service.purpose).text(),
+            name_id=self.name_id or service.name_id,
             attributes=tuple(attributes),
             place=place.line,
-            notice=self.notice,
-            subject=self._subject(place),
-            lines=place.lines_of(self.model_fields_set),
+            notice=self.notice or service.notice,
+            subject=_subject(why, lines.get("name_id_why", place.line)),
+            lines=lines,
         )
 
-    def _subject(self, place: FilePlace) -> engine.ReleasedAttribute | None:
-        if self.name_id_why is None:
-            return None
-        line = place.below("name_id_why").line
-        return engine.ReleasedAttribute(engine.NAME_ID, self.name_id_why.text(), line)
+    def _alone(self) -> ServiceShape:
+        """Return the service of an entry that states everything itself."""
+        return ServiceShape(purpose=self.purpose, legal_basis=self.legal_basis)
+
+
+def _subject(why: Words | None, line: engine.PolicyLine) -> engine.ReleasedAttribute | None:
+    return engine.ReleasedAttribute(engine.NAME_ID, why.text(), line) if why else None
 
 
 class LoginShape(Shape, extra="allow"):
@@ -348,7 +465,6 @@ class PolicyShape(Shape):
     """One file: the affiliation, its matches, its borrower and its releases."""
 
     asides: ClassVar[Mapping[str, str]] = {"until": "; nothing else can end on a day"}
-    version: Version
     affiliation: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
     precedence: Whole
     label: Words
@@ -358,16 +474,22 @@ class PolicyShape(Shape):
     proofs: dict[str, ProofShape] = Field(default_factory=dict)
     require: RequireShape = RequireShape()
     borrower: BorrowerShape | None = None
-    release: tuple[ReleaseShape, ...]
+    release: dict[str, ReleaseShape]
     examples: Annotated[tuple[ExampleShape, ...], Field(min_length=1)]
 
-    def policy(self, file: FilePlace) -> engine.Policy:
+    def unstated(self, file: FilePlace, services: Services) -> Iterator[PolicyProblem]:
+        """Yield what the entries need of services.yaml and do not find there."""
+        for name, written in self.release.items():
+            yield from written.unstated(name, file.below("release", name), services)
+
+    def policy(self, file: FilePlace, services: Services) -> engine.Policy:
         """Return the immutable policy, every rule with the line it stands on in ``file``."""
         alternatives = (
             written.alternative(file.below("match", at)) for at, written in enumerate(self.match)
         )
         releases = (
-            written.release(file.below("release", at)) for at, written in enumerate(self.release)
+            written.release(name, file.below("release", name), services)
+            for name, written in self.release.items()
         )
         examples = (
             written.example(file.below("examples", at)) for at, written in enumerate(self.examples)
@@ -395,6 +517,11 @@ def _assurance(level: Level | None) -> Assurance | None:
     if level is None:
         return None
     return Assurance.named(level)
+
+
+def services_schema() -> JsonSchema:
+    """Return the JSON Schema for editors, as policies/services.schema.json holds it."""
+    return schema_of(ServicesShape, _SERVICES)
 
 
 def json_schema() -> JsonSchema:

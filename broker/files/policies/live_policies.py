@@ -318,7 +318,9 @@ def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
     """
     kept = last_good.last_good_files(state) if state else None
     changed = {
-        name: octets for name, octets in (kept or {}).items() if found.files.get(name) != octets
+        name: octets
+        for name, octets in (kept or {}).items()
+        if found.files.get(name) != octets or name == policy_folder.SERVICES
     }
     return well_formed(changed, found.place)
 

@@ -24,6 +24,7 @@ def digest(files: Mapping[str, bytes]) -> str:
     return total.hexdigest()
 
 
+SERVICES: Final = "services.yaml"
 # The file that names the affiliations that are meant to go, one a line.
 REMOVED: Final = "REMOVED"
 _ENDING: Final = ".yaml"
@@ -85,7 +86,7 @@ class PolicyFolder:
             unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
             raise ConfigurationFaults([unreadable]) from None
         misnamed = tuple(_misnamed(self.path.name, [path.name for path in listed]))
-        if not files:
+        if not files.keys() - {SERVICES}:
             empty = Fault(str(self.path), "holds no policy file", "name the folder in broker.toml")
             raise ConfigurationFaults(misnamed or [empty])
         return FoundFiles(
@@ -98,7 +99,11 @@ class PolicyFolder:
         A link is followed once: no file of another set is read while a deployment renames it.
         """
         paths = Path(realpath(self.path)).glob("[!.]*")
-        return sorted(path for path in paths if path.name == REMOVED or _MEANT.search(path.name))
+        return sorted(
+            path
+            for path in paths
+            if path.name == REMOVED or _MEANT.search(path.name) or any(path.glob("*.y*ml"))
+        )
 
 
 def file_marks(path: Path) -> tuple[int, int, int] | None:
@@ -113,6 +118,10 @@ def file_marks(path: Path) -> tuple[int, int, int] | None:
 def _misnamed(folder: str, names: Collection[str]) -> Iterator[Fault]:
     """Yield the faults of names: of files read for another affiliation, or not at all."""
     for name in names:
+        if not _MEANT.search(name) and name != REMOVED:
+            what = "is a folder with policy files, and is not read"
+            yield Fault(f"{folder}/{name}", what, "move its files up into this folder")
+            continue
         if _RULES.fullmatch(name):
             what = "holds the rules for all files, and is not read here"
             mend = "move it beside this folder, as policy_properties.yaml"

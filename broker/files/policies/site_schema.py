@@ -11,8 +11,7 @@ from broker.files.policies.file_schema import PolicyShape, json_schema
 from broker.files.policies.property_schema import SiteRuleShape, rules_schema
 
 _TEXT: Final[JsonSchema] = {"type": "string"}
-# A colon is in the URL of an entity category, and in no service's name.
-_CATEGORY: Final[JsonSchema] = {"type": "string", "pattern": ":"}
+_CATEGORY: Final = ":"  # in the URL of an entity category, and in no service's name
 _PROOF: Final[JsonSchema] = {"type": "string", "pattern": r"^proof\."}
 
 
@@ -41,8 +40,20 @@ def site_schema(names: SiteNames) -> JsonSchema:
     """
     schema = json_schema()
     shapes = dict(mappings(schema, PolicyShape))
+    release = schema["properties"]["release"]
+    release["patternProperties"] = {_CATEGORY: release["additionalProperties"]}
     _name(shapes, _values(names), _keys(names))
+    for access in ("make", "need", "none"):
+        _name_items(shapes["ReleaseShape"]["properties"][access]["items"], names.attributes)
     return schema
+
+
+def _name_items(items: JsonSchema, attributes: Mapping[str, str]) -> None:
+    """Write into the schema of a list's items which attributes there are."""
+    _, mapping = items["anyOf"]
+    _name_keys(mapping, attributes)
+    alone = [{"const": name, "description": label} for name, label in sorted(attributes.items())]
+    items["anyOf"] = [*alone, mapping]
 
 
 def site_rules_schema(names: SiteNames) -> JsonSchema:
@@ -93,7 +104,6 @@ def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
     categories = _offered(names.categories)
     affiliations = _offered(names.affiliations)
     sources = {"anyOf": [_enum(sorted(names.attributes)), _PROOF]}
-    yield "ReleaseShape", "service", {"anyOf": [_enum(names.services), _CATEGORY]}
     yield "ExampleShape", "service", _offered(names.services)
     yield "AlternativeShape", "upstream", upstreams
     yield "RequireShape", "upstream", upstreams
@@ -112,7 +122,7 @@ def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
 
 def _keys(names: SiteNames) -> Iterable[tuple[str, str, Mapping[str, str]]]:
     """Yield the keys that a mapping may have beside its own, by shape and key; "" its own."""
-    yield "ReleaseShape", "attributes", names.attributes
+    yield "PolicyShape", "release", dict.fromkeys(names.services, "")
     yield "AlternativeShape", "", _matchable(names)
     yield "LoginShape", "", names.attributes
     if names.fields:
@@ -131,7 +141,8 @@ def _name_keys(mapping: JsonSchema, listed: Mapping[str, str]) -> None:
 def _labelled(schema: JsonSchema, label: str) -> JsonSchema:
     if not label:
         return schema
-    told = {key: f"{label}. {schema[key]}" for key in ("description", "markdownDescription")}
+    described = {"description": "", "markdownDescription": "", **schema}
+    told = {key: f"{label}. {described[key]}" for key in ("description", "markdownDescription")}
     return {**schema, **told}
 
 

@@ -137,6 +137,8 @@ class FilePlace:
         return {key: self.below(key).line for key in keys}
 
 
+# Fields that the person gives the library and staff correct; no upstream knows better.
+PERSONS_OWN: Final = frozenset({"email", "phone", "mobile"})
 NO_BORROWER: Final = "none"
 
 

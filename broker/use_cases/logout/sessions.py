@@ -24,10 +24,11 @@ _BEGUN: Final = "begun"
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """The place of the session that a service names."""
+    """The place of the session that a service names, and whose it is."""
 
     browser: str
     id: str
+    person: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Sessions:
         The same again changes nothing, and a session that was ended stays so.
         """
         begun, pointed = self.drafted(session)
-        pointer = Content(Pointer(session.browser, session.id), session.until)
+        pointer = Content(Pointer(session.browser, session.id, session.person), session.until)
         again = self._pointers.drafted(self._again(session), pointer, None, _BEGUN)
         self.store.put_many(begun, [pointed, again], now)
 
@@ -64,7 +65,7 @@ class Sessions:
         content = Content(session, session.until)
         begun = self._records.drafted(key, content, None, _BEGUN)
         named = self._named(session.entity_id, session.name_id.value)
-        pointer = Content(Pointer(session.browser, session.id), session.until)
+        pointer = Content(Pointer(session.browser, session.id, session.person), session.until)
         pointing = Key("session", named, session.id)
         return begun, self._pointers.drafted(pointing, pointer, None, _BEGUN)
 

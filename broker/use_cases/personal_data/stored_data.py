@@ -1,27 +1,43 @@
-"""Finds and deletes everything that is stored about one person."""
+"""Finds, exports and deletes everything that is stored about one person (GDPR articles 15, 17)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from broker.core import retention
-from broker.core.entities import Names
+from broker.core.entities import Names, Service
 from broker.core.errors import LeadsNowhere, StoreUnavailable
 from broker.core.event_routes import TraceFacts
+from broker.core.identity.cpr import mask_numbers
 from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, lease_of
-from broker.core.retention import Retention
+from broker.core.ports import Key, RecordKind, RecordUnreadable, lease_of
+from broker.core.retention import SESSION
 from broker.use_cases.logout.sessions import Pointer, Sessions
 from broker.use_cases.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.person_records import PersonRecords, person_key
-from broker.use_cases.records import Lease, Records, load
+from broker.use_cases.rate_limits import Limit, Limits
+from broker.use_cases.records import Lease, Records, dump, load
 
-_LOOK_EVERY: Final = 0.25
+# A look through everything costs the store much, and its person learns nothing new by it.
+OWN_LOOKS: Final = Limit("own records", 10, timedelta(hours=1))
+# Records that no index leads to.
+_SCANNED: Final[Mapping[RecordKind, tuple[type, ...]]] = {
+    "session": (Session, Pointer),
+    "transaction": (Transaction,),
+    "reference": (TraceFacts,),
+}
+# Parts of the person record that the export shows on their own.
+_PARTS: Final = ("receipts", "proofs", "browsers")
+_MASK: Final = "******-****"
+# A stranger who reads over the person's shoulder must not be let in by it.
+_SECRET: Final = frozenset({"text", "secret_hash"})
+_NOT_SHOWN: Final = "kept, not shown"
+Row = Mapping[str, Any]
 
 
 class PersonBusy(LeadsNowhere):
@@ -61,7 +77,7 @@ class ForgottenLog(Protocol):
 class PersonAuditLog(Protocol):
     """The audit log of this machine, as far as it concerns one person."""
 
-    def list_events(self, person: PersonIds, now: datetime) -> Iterable[Mapping[str, Any]]:
+    def list_events(self, person: PersonIds, now: datetime) -> Iterable[Row]:
         """Return the events that the person's keys open, oldest first."""
         ...
 
@@ -75,10 +91,9 @@ class PersonAuditLog(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoredRecord:
-    """One record of a person, with the row of the retention table that it is kept by."""
+    """One record of a person."""
 
     key: Key
-    row: Retention
     until: datetime
     fact: Any
 
@@ -92,23 +107,21 @@ class StoredRecord:
                 return self.fact.queued_at
             case Transaction():
                 return self.fact.authenticated or self.fact.begun
-        return self.until - self.row.span
+        return self.until - SESSION.span  # a pointer to a session
 
 
 @dataclass(frozen=True, slots=True)
 class StoredData:
-    """The records of persons over all kinds.
+    """The records of persons over all kinds; ``services`` are those that are told things.
 
-    ``patience`` is how long a deletion waits for the background worker. A record of somebody that
-    cannot be read is left out: of these kinds it ends by itself.
+    A record that cannot be read is left out: of these kinds it ends by itself.
     """
 
     persons: PersonRecords
     audit_log: PersonAuditLog | None
     forgotten_log: ForgottenLog
+    services: Mapping[str, Service]
     now: Callable[[], datetime]
-    pause: Callable[[float], object]
-    patience: timedelta = timedelta(seconds=120)
 
     def find_of_person(self, person_id: str) -> PersonIds:
         """Return what leads to a person's records: the id, and the library id of their borrower.
@@ -130,28 +143,38 @@ class StoredData:
 
     def list_records(self, person: PersonIds) -> tuple[StoredRecord, ...]:
         """Return every record of the person."""
-        kinds = (
-            self._sessions,
-            self._transactions,
-            self._person_records,
-            self._mails,
-            self._traces,
-        )
-        return tuple(record for list_kind in kinds for record in list_kind(person))
+        return (*self._scan(person), *self._person_records(person), *self._mails(person))
 
-    def list_events(self, person: PersonIds) -> list[Mapping[str, Any]]:
+    def list_events(self, person: PersonIds) -> Sequence[Row]:
         """Return the person's events in the audit log of this machine."""
-        if self.audit_log is None:
-            return []
-        return list(self.audit_log.list_events(person, self.now()))
+        return list(self.audit_log.list_events(person, self.now())) if self.audit_log else []
 
-    def forget(self, person: PersonIds) -> int:
-        """Delete everything about a person, and return how many records there were.
+    def export(self, person: PersonIds) -> dict[str, Any]:
+        """Return everything that is stored about a person, and the services that were told things.
 
-        PersonBusy where the background worker does not end; the same call again is complete.
+        CPR numbers are masked. Mail texts and secrets are left out.
+        """
+        records = self.list_records(person)
+        events = [_masked(each) for each in self.list_events(person)]
+        return {
+            "made": self.now().isoformat(timespec="seconds"),
+            "kept": [row for record in records for row in _describe(record)],
+            "events": events,
+            "recipients": list(self._list_recipients(records, events)),
+        }
+
+    def export_own(self, person_id: str) -> dict[str, Any]:
+        """Return the export to the person of a login; TooMany after ten looks within an hour."""
+        Limits(self.persons.store, self.persons.hmacs, self.now).take(OWN_LOOKS, person_id)
+        return self.export(self.find_of_person(person_id))
+
+    def forget(self, person: PersonIds) -> None:
+        """Delete everything about a person.
+
+        PersonBusy while the background worker changes something; the same call again is complete.
         """
         self.forgotten_log.add(person.ids, self.now())
-        return self._delete(person, None)
+        self._delete(person, None)
 
     def replay(self) -> int:
         """Delete again what a restored backup brought back, and return of how many person ids.
@@ -160,7 +183,7 @@ class StoredData:
         """
         latest = {line.person_id: line.at for line in self.forgotten_log.read()}
         return sum(
-            self._delete(self.find_of_person(person_id), at) > 0 for person_id, at in latest.items()
+            self._delete(self.find_of_person(person_id), at) for person_id, at in latest.items()
         )
 
     def count_restored(self) -> int:
@@ -177,76 +200,42 @@ class StoredData:
         library_id = compute_person_id_of_borrower(self.persons.hmacs, number)
         return PersonIds(tuple(dict.fromkeys((*ids, library_id))), (number,))
 
-    def _delete(self, person: PersonIds, before: datetime | None) -> int:
-        """Delete what was written until ``before``; None: everything.
+    def _delete(self, person: PersonIds, before: datetime | None) -> bool:
+        """Delete what was written until ``before``; None: everything. Return whether there was any.
 
-        The record that leads to the others goes last: a deletion that was killed finds them again.
+        Logins are marked as over first: a request under way sends nothing. The record that leads to
+        the others goes last: a deletion that was killed finds them again.
         """
+        store, now = self.persons.store, self.now()
         records = [
             record
             for record in self.list_records(person)
             if record.key.kind != "person" and (before is None or record.written_at <= before)
         ]
-        self._end_logins(records)
+        sessions = Sessions(store, self.persons.hmacs)
         for record in records:
-            self.persons.store.drop(record.key)
-        deleted = len(records)
+            if isinstance(record.fact, Session | Transaction) and record.fact.browser:
+                sessions.close(record.fact.browser, str(_person_of(record.fact)), now)
+        for record in records:
+            store.drop(record.key)
         with ExitStack() as leases:
             for person_id in person.ids:
-                leases.enter_context(self._leased(person_id))
-            if self.audit_log is not None:
-                deleted += self.audit_log.erase(person, before, self.now())
-            for person_id in reversed(person.ids):
-                deleted += self.persons.delete(person_id, before, self.now())
-        return deleted
+                lease = Lease.take(store, lease_of(person_key(person_id)), now, now)
+                if lease is None:
+                    raise PersonBusy("the background worker is at it: try again in a minute")
+                leases.callback(lease.end, now)
+            erased = self.audit_log.erase(person, before, now) if self.audit_log else 0
+            deleted = [self.persons.delete(each, before, now) for each in reversed(person.ids)]
+        return bool(records or erased or any(deleted))
 
-    def _end_logins(self, records: Iterable[StoredRecord]) -> None:
-        """Mark that what the person authenticated is over: a request under way sends nothing."""
-        sessions = Sessions(self.persons.store, self.persons.hmacs)
-        for record in records:
-            match record.fact:
-                case Session(browser=browser, person=person_id):
-                    sessions.close(browser, person_id, self.now())
-                case Transaction(browser=str(browser), person=person) if person:
-                    sessions.close(browser, person.id, self.now())
-
-    @contextmanager
-    def _leased(self, person_id: str) -> Iterator[None]:
-        lease = self._take_lease(person_id)
-        try:
-            yield
-        finally:
-            lease.end(self.now())
-
-    def _take_lease(self, person_id: str) -> Lease:
-        """Return the lease on a person record, once the background worker has ended."""
-        key = lease_of(person_key(person_id))
-        latest = self.now() + self.patience
-        while True:
-            now = self.now()
-            lease = Lease.take(self.persons.store, key, now, now)
-            if lease is not None:
-                return lease
-            if now >= latest:
-                raise PersonBusy("broker work changes something for the person: try again")
-            self.pause(_LOOK_EVERY)
-
-    def _sessions(self, person: PersonIds) -> Iterator[StoredRecord]:
-        found = list(self._scan("session", _load_session))
-        own = {
-            each.id
-            for _, _, each in found
-            if isinstance(each, Session) and each.person in person.ids
-        }
-        # Pointers first: without its session nobody could tell whose a pointer was.
-        for key, until, session in sorted(found, key=_is_session):
-            if session.id in own:
-                yield StoredRecord(key, retention.SESSION, until, session)
-
-    def _transactions(self, person: PersonIds) -> Iterator[StoredRecord]:
-        for key, until, each in self._scan("transaction", _load_transaction):
-            if each.person and each.person.id in person.ids:
-                yield StoredRecord(key, retention.TRANSACTION, until, each)
+    def _scan(self, person: PersonIds) -> Iterator[StoredRecord]:
+        """Yield the person's records of the kinds that no index leads to."""
+        for kind, shapes in _SCANNED.items():
+            with suppress(RecordUnreadable):
+                for key, kept in self.persons.store.list(kind, None, self.now()):
+                    fact = _read_as(shapes, kept.value)
+                    if fact is not None and _person_of(fact) in person.ids:
+                        yield StoredRecord(key, kept.until, fact)
 
     def _person_records(self, person: PersonIds) -> Iterator[StoredRecord]:
         for person_id in person.ids:
@@ -254,28 +243,48 @@ class StoredData:
                 record = self.persons.read(person_id, self.now())
                 if record:
                     own = _without_others(record.value, person)
-                    yield StoredRecord(record.key, retention.PERSON, record.until, own)
+                    yield StoredRecord(record.key, record.until, own)
 
     def _mails(self, person: PersonIds) -> Iterator[StoredRecord]:
         mails = Records(self.persons.store, QueuedMail)
         for about in (*person.ids, *person.borrower_numbers):
             for record in mails.list("mail", mail_group(self.persons.hmacs, about), self.now()):
-                row = retention.MAIL if record.value.text else retention.MAIL_SENT
-                yield StoredRecord(record.key, row, record.until, record.value)
+                yield StoredRecord(record.key, record.until, record.value)
 
-    def _traces(self, person: PersonIds) -> Iterator[StoredRecord]:
-        for key, until, trace in self._scan("reference", _load_trace):
-            if trace.person in person.ids:
-                yield StoredRecord(key, retention.TRACE, until, trace)
+    def _list_recipients(
+        self, records: Iterable[StoredRecord], events: Iterable[Row]
+    ) -> Iterator[Row]:
+        """Yield each service that was sent something; they are told of a deletion (article 19)."""
+        sent = {
+            record.fact.service: record.fact.at.isoformat(timespec="seconds")
+            for record in records
+            if isinstance(record.fact, Session)
+        }
+        for event in events:
+            if event.get("event") == "released" and event.get("service"):
+                sent[event["service"]] = event["at"]
+        for name, last in sorted(sent.items()):
+            service = self.services.get(name)
+            controller = service.controller if service else None
+            yield {
+                "service": name,
+                "controller": controller.name.en if controller else None,
+                "contact": controller.contact if controller else None,
+                "last": last,
+            }
 
-    def _scan(
-        self, kind: RecordKind, read: Callable[[Kept], Any]
-    ) -> Iterator[tuple[Key, datetime, Any]]:
-        """Yield every record of a kind that can be read."""
-        with suppress(RecordUnreadable):
-            for key, kept in self.persons.store.list(kind, None, self.now()):
-                with suppress(RecordUnreadable):
-                    yield key, kept.until, read(kept)
+
+def _person_of(fact: Any) -> object:
+    """Return the person id that a session, a pointer to one, a login or a help code carries."""
+    return fact.names.person if isinstance(fact, Transaction) else fact.person
+
+
+def _read_as(shapes: Iterable[type], octets: bytes) -> Any:
+    """Return a record as the first of the shapes that fits; None for one that cannot be read."""
+    for shape in shapes:
+        with suppress(StoreUnavailable):
+            return load(shape, octets)
+    return None
 
 
 def _without_others(record: PersonRecord, person: PersonIds) -> PersonRecord:
@@ -287,20 +296,25 @@ def _without_others(record: PersonRecord, person: PersonIds) -> PersonRecord:
     return record.with_enrolment(replace(enrolment, borrowers=own, ruled_out=()))
 
 
-def _is_session(found: tuple[Key, datetime, Session | Pointer]) -> bool:
-    return isinstance(found[2], Session)
+def _describe(record: StoredRecord) -> Iterator[Row]:
+    """Yield the rows of one record; those of the person record part by part."""
+    value = json.loads(dump(record.fact)[1:])
+    parts: dict[str, Any] = {record.key.kind: value}
+    if isinstance(record.fact, PersonRecord):
+        parts |= {part: value.pop(part) for part in _PARTS}
+    for kind, content in parts.items():
+        if content:
+            until = record.until.isoformat(timespec="seconds")
+            yield {"kind": kind, "until": until, "value": _masked(content)}
 
 
-def _load_session(kept: Kept) -> Session | Pointer:
-    try:
-        return load(Session, kept.value)
-    except StoreUnavailable:
-        return load(Pointer, kept.value)
-
-
-def _load_transaction(kept: Kept) -> Transaction:
-    return load(Transaction, kept.value)
-
-
-def _load_trace(kept: Kept) -> TraceFacts:
-    return load(TraceFacts, kept.value)
+def _masked(value: Any) -> Any:
+    """Return a value without CPR numbers, and without what lets somebody in."""
+    if isinstance(value, str):
+        return mask_numbers(value, _MASK)
+    if isinstance(value, Mapping):
+        shown = ((name, each) for name, each in value.items() if each not in (None, [], {}, ""))
+        return {name: _NOT_SHOWN if name in _SECRET else _masked(each) for name, each in shown}
+    if isinstance(value, Sequence):
+        return [_masked(each) for each in value]
+    return value

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.identity.mailbox_proofs import Proved
@@ -13,9 +13,12 @@ from broker.core.stateless_references import StatelessReferences, compact, is_st
 from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment, describe_enrolment
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
-from broker.use_cases.staff.reference_guesses import ReferenceGuesses
+from broker.use_cases.rate_limits import Limit, Limits
 from broker.use_cases.transactions import find_by_reference, is_reference
 
+# Staff mishear one or two; of the codes that there may be, one in a hundred thousand leads anywhere
+# (eight characters of 27, and 3,600 an hour at most for thirty days).
+UNKNOWN_CODES: Final = Limit("staff-unknown-references", 10, timedelta(minutes=10))
 _MOST_MAILS: Final = 10
 _PERSON_ID: Final = re.compile(r"[^.]{1,40}\.[0-9a-f]{64}")
 _BORROWER_NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
@@ -68,11 +71,11 @@ class StaffSearch:
         if _PERSON_ID.fullmatch(typed):
             return self._show(None, typed)
         if is_reference(typed) or is_stateless(typed):
-            guesses = ReferenceGuesses(self.store, self.hmacs, self.now)
-            taken = guesses.take(staff_id)
+            limits = Limits(self.store, self.hmacs, self.now)
+            taken = limits.take(UNKNOWN_CODES, staff_id)
             found = self._find_by_code(compact(typed))
             if found is not None:
-                guesses.led_somewhere(taken)
+                limits.give_back(taken)
                 return found
         return self._find_by_borrower(typed)
 

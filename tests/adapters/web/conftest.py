@@ -14,8 +14,8 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.refusal_links import SignUpLink
-from broker.adapters.web.pages.security_headers import protect
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Service, Text
@@ -82,6 +82,9 @@ ITEMS = (
 MAILING = Mailing("kaldemail", "nurse@auh.rm.dk", NOW + timedelta(minutes=30))
 
 
+LABEL = Text("Student at Aarhus University", "Studerende på Aarhus Universitet")
+
+
 def transaction(**facts: Any) -> Transaction:
     """Give a login that has just been authenticated."""
     request = AuthnRequest("_1", "my-loans", SERVICE.entity_id, FORM.action)
@@ -96,9 +99,8 @@ def asked(
     place = PolicyLine("student.yaml", 1)
     purpose = Text("to see and renew your loans.", "at se og forny dine lån.")
     release = Release("my-loans", "make", basis, purpose, "persistent", (), place)
-    label = Text("Student at Aarhus University", "Studerende på Aarhus Universitet")
     policy = Policy(
-        "student.yaml", "student", 10, label, "a@b.example", date(2027, 1, 1), (), (), Requirement(), None, (release,)
+        "student.yaml", "student", 10, LABEL, "a@b.example", date(2027, 1, 1), (), (), Requirement(), None, (release,)
     )
     disclosure = Disclosure(
         service="my-loans",
@@ -158,7 +160,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     refused |= {"ways": [], "ways_token": "t~t", "eid": "NemID"}
     leading = [("library", "Lånerkonto"), ("nemid", "NemID")]
     onward = SignUpLink(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
-    labelled = screen(spoken, asked()).affiliation
+    labelled = LABEL[spoken]
     done: dict[str, Any] = {
         "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",
         "mismatch": False, "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, request
 
 from broker.adapters.web.network_limits import Campus, NetworkLimits
-from broker.adapters.web.pages.login_marks import KEPT_FOR, LoginMarks
+from broker.adapters.web.pages.cookies import KEPT_FOR, LoginMarks
 from broker.core.errors import NetworkBusy
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.lookup_hmacs import LookupHmacs

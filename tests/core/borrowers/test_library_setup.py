@@ -13,7 +13,7 @@ Permit = Callable[..., Decision]
 def _rule(line: int, category: str, **more: Any) -> BorrowerRule:
     place = PolicyLine("student.yaml", line)
     fields = (Field("surname", "sn", "always", PolicyLine("student.yaml", line + 1)),)
-    rule = BorrowerRule(("cpr",), category, (), 12, fields, "mail", place)
+    rule = BorrowerRule(category, (), 12, fields, "mail", place)
     return replace(rule, **more)
 
 

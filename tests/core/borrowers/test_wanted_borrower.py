@@ -101,15 +101,6 @@ def test_a_pin_is_mailed_where_the_rule_has_it_so(permit: Any, pin: str, to: str
     assert (made.pin_to, [each.name for each in made.fields]) == (to, ["phone", "email"])
 
 
-def test_a_rule_that_finds_by_no_cpr_requests_nothing(permit: Any) -> None:
-    """Nobody else's way to a borrower is left."""
-    decision = permit(borrower="make")
-    rule = replace(decision.policy.borrower, find_by=())
-    decision = replace(decision, policy=replace(decision.policy, borrower=rule))
-    attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
-    assert derive_wanted_borrower(decision, attributes, language="da", today=DAY) is None
-
-
 def test_no_address_no_letter(permit: Any) -> None:
     """Without an address there is nowhere to mail the PIN."""
     made = derive_wanted_borrower(permit(), Attributes({"cpr": ("1403044004",)}), language="da", today=DAY)

@@ -76,13 +76,13 @@ def test_the_page_shows_an_attribute_as_its_policy_has_it(service: Service, perm
     """Masked, or to be ticked, where the release entry calls it so, and not otherwise."""
     decision = permit()
     [(listed, values)] = decision.released
-    for mask, optional in ((False, False), (True, False), (False, True)):
-        released = ((replace(listed, mask=mask, optional=optional), values),)
+    for name, optional in (("sn", False), ("cpr", False), ("sn", True)):
+        listed = replace(listed, name=name, optional=optional)
+        released = ((listed, values),)
         [item] = disclose(replace(decision, released=released), service, "acs", None).items
         assert (item.name, item.values, item.why) == (listed.name, values, listed.why)
-        assert (item.mask, item.optional) == (mask, optional)
-    bare = ReleasedAttribute(listed.name, listed.why, listed.place)
-    assert (bare.mask, bare.optional) == (False, False)
+        assert (item.mask, item.optional) == (name == "cpr", optional)
+    assert ReleasedAttribute(listed.name, listed.why, listed.place).optional is False
 
 
 def test_a_denial_discloses_nothing(service: Service) -> None:

@@ -404,7 +404,7 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     lone = noticed("public_task", sn=("Ravn",))
     assert lone.policy
     assert lone.release
-    rule = BorrowerRule(("cpr",), "STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
+    rule = BorrowerRule("STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
     needing = replace(lone, release=replace(lone.release, borrower="need"))
     has_one = replace(arrived, account=Account("42", AccountState.KNOWN))
     assert isinstance(after(has_one, needing), Issue)

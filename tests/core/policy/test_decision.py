@@ -447,7 +447,7 @@ def test_an_account_may_be_made_by_some_ways_to_log_in_only(
 )
 def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], may: bool) -> None:
     """R47: by the university, with nothing higher that matched and nothing that was kept back."""
-    rule = BorrowerRule(("cpr",), "PRIV", (), 24, (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
+    rule = BorrowerRule("PRIV", (), 24, (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
     former = policy("former", 10, alternative(10, upstream=("wayf", "nemid"), role="affiliate@au.dk"), borrower=rule)
     login = replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)}))
     login = replace(login, **changes)  # type: ignore[arg-type]

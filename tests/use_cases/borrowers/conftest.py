@@ -34,8 +34,8 @@ PLACE: Final = PolicyLine("p.yaml", 1)
 WORDS: Final = Text("words", "ord")
 FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail", "create", PLACE))
 LOWERS: Final = Lowering(("wayf",), ("STUD", "EMPL"))
-STUDENT: Final = BorrowerRule(("cpr",), "STUD", ("PRIV",), 24, FIELDS, "mail", PLACE)
-PRIVATE: Final = BorrowerRule(("cpr",), "PRIV", (), 24, FIELDS, "mail", PLACE, LOWERS)
+STUDENT: Final = BorrowerRule("STUD", ("PRIV",), 24, FIELDS, "mail", PLACE)
+PRIVATE: Final = BorrowerRule("PRIV", (), 24, FIELDS, "mail", PLACE, LOWERS)
 SAID: Final = {
     "eduPersonPrincipalName": "aase@au.example",
     "sn": "Prøvesen",

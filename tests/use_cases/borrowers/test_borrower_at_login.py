@@ -63,7 +63,7 @@ def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> 
 
 
 PLACE = PolicyLine("p.yaml", 1)
-NO_FIELD = BorrowerRule(("cpr",), "STUD", ("PRIV",), 24, (), "mail", PLACE)
+NO_FIELD = BorrowerRule("STUD", ("PRIV",), 24, (), "mail", PLACE)
 PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", PLACE),))
 
 

@@ -75,7 +75,7 @@ STUDENTS: Final = _policy(
     3,
     ("eduPersonScopedAffiliation", "student@*"),
     require=Requirement(cpr=True),
-    borrower=BorrowerRule(("cpr",), "STUD", ("PRIV",), 24, FIELDS, "mail", PLACE),
+    borrower=BorrowerRule("STUD", ("PRIV",), 24, FIELDS, "mail", PLACE),
     releases=(_release("my-loans", "make"), _release("e-resources", "none")),
 )
 NURSES: Final = _policy(

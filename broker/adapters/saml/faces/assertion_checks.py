@@ -8,46 +8,36 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from lxml import etree
+from saml2 import saml
 
 from broker.adapters.saml.faces import refusal_details
 from broker.adapters.saml.faces.received_response import (
     ReceivedAssertion,
-    confirmation_end,
-    confirmed,
+    confirmation_data,
     foreign,
     moment,
-    saml,
     scoped,
     text,
     unmarked,
-    written_times,
 )
-from broker.adapters.saml.gate.xml_names import BEARER, ISSUER
+from broker.adapters.saml.gate.xml_names import BEARER
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import MessageRefused
 
-_AUDIENCES: Final = saml("AudienceRestriction")
-_PROXY: Final = saml("ProxyRestriction")
-_ATTRIBUTES: Final = saml("AttributeStatement")
 _UUID: Final = r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _EID_NAME: Final = re.compile(
     r"https://data\.gov\.dk/model/core/eid/(person|professional)/uuid/" + _UUID
 )
-_NAME_ID: Final = saml("NameID")
-_IDENTIFIERS: Final = (saml("BaseID"), _NAME_ID, saml("EncryptedID"))
-_AUDIENCE: Final = saml("Audience")
-_CONDITIONS: Final = frozenset((_AUDIENCES, _PROXY, saml("OneTimeUse")))
 
 
 def _zone(received: ReceivedAssertion) -> bool:
     """Refuse a time without Z."""
-    return unmarked(received.assertion.iter())
+    return unmarked(received.written_times())
 
 
 def _version(received: ReceivedAssertion) -> bool:
     """Refuse another version of SAML, whose rules are others."""
-    return received.assertion.get("Version") != "2.0"
+    return bool(received.assertion.version != "2.0")
 
 
 def _issuer(received: ReceivedAssertion) -> bool:
@@ -57,18 +47,17 @@ def _issuer(received: ReceivedAssertion) -> bool:
 
     Source: docs/reference/attacks.md#18.
     """
-    issuers = received.assertion.findall(ISSUER)
-    return any(foreign(issuer, received.response.upstream) for issuer in issuers)
+    return foreign(received.assertion.issuer, received.response.upstream)
 
 
 def _issued_later(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion from the future."""
-    return received.response.issued_later(received.assertion)
+    return received.response.issued_later(received.assertion.issue_instant)
 
 
 def _issued_long_ago(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion older than the request: made for another login, and wrapped anew."""
-    return received.response.issued_long_ago(received.assertion)
+    return received.response.issued_long_ago(received.assertion.issue_instant)
 
 
 def _confirmations(received: ReceivedAssertion) -> bool:
@@ -81,43 +70,50 @@ def _confirmations(received: ReceivedAssertion) -> bool:
 # make up one between them (docs/reference/attacks.md#20).
 
 
-def _bearer(_received: ReceivedAssertion, confirmation: etree._Element) -> bool:
+def _bearer(_received: ReceivedAssertion, confirmation: saml.SubjectConfirmation) -> bool:
     """Refuse sender-vouches and holder-of-key, whose conditions nothing here looks at."""
-    return confirmation.get("Method") != BEARER
+    return bool(confirmation.method != BEARER)
 
 
-def _recipient(received: ReceivedAssertion, confirmation: etree._Element) -> bool:
+def _recipient(received: ReceivedAssertion, confirmation: saml.SubjectConfirmation) -> bool:
     """Refuse an Assertion made for another ACS: a service's that replays it here.
 
     Source: docs/reference/attacks.md#17.
     """
-    return confirmed(confirmation, "Recipient") != received.response.acs
+    return bool(confirmation_data(confirmation).recipient != received.response.acs)
 
 
-def _confirms_request(received: ReceivedAssertion, confirmation: etree._Element) -> bool:
+def _confirms_request(received: ReceivedAssertion, confirmation: saml.SubjectConfirmation) -> bool:
     """Refuse an Assertion that answers another request (docs/reference/attacks.md#16).
 
     It is a genuine one in a Response that an attacker wrote.
     """
-    return confirmed(confirmation, "InResponseTo") != received.response.expected.id
+    expected = received.response.expected.id
+    return bool(confirmation_data(confirmation).in_response_to != expected)
 
 
-def _confirmation_end(_received: ReceivedAssertion, confirmation: etree._Element) -> bool:
+def _confirmation_end(_received: ReceivedAssertion, confirmation: saml.SubjectConfirmation) -> bool:
     """Refuse a confirmation without an end: it could be used for ever."""
-    return confirmed(confirmation, "NotOnOrAfter") is None
+    return confirmation_data(confirmation).not_on_or_after is None
 
 
-def _confirmation_expired(received: ReceivedAssertion, confirmation: etree._Element) -> bool:
+def _confirmation_expired(
+    received: ReceivedAssertion, confirmation: saml.SubjectConfirmation
+) -> bool:
     """Refuse a confirmation that has run out (docs/reference/attacks.md#19)."""
-    return received.response.over(confirmation_end(confirmation))
+    return received.response.over(moment(confirmation_data(confirmation).not_on_or_after))
 
 
-def _confirmation_start(_received: ReceivedAssertion, confirmation: etree._Element) -> bool:
+def _confirmation_start(
+    _received: ReceivedAssertion, confirmation: saml.SubjectConfirmation
+) -> bool:
     """Refuse a bearer confirmation that starts later, which the profile forbids (4.1.4.2)."""
-    return confirmed(confirmation, "NotBefore") is not None
+    return confirmation_data(confirmation).not_before is not None
 
 
-_CONFIRMATION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion, etree._Element], bool]]] = {
+_CONFIRMATION_CHECKS: Final[
+    dict[str, Callable[[ReceivedAssertion, saml.SubjectConfirmation], bool]]
+] = {
     "bearer": _bearer,
     "recipient": _recipient,
     "confirms_request": _confirms_request,
@@ -127,12 +123,12 @@ _CONFIRMATION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion, etree._Elemen
 }
 
 
-def _counting(received: ReceivedAssertion) -> etree._Element:
+def _counting(received: ReceivedAssertion) -> saml.SubjectConfirmation:
     """Return the SubjectConfirmation that counts: the first that no check refuses, else the first.
 
     Any one that holds suffices (core 2.4.1.1). Without one, an element without content.
     """
-    confirmations = received.confirmations or [etree.Element("none")]
+    confirmations = received.confirmations or [saml.SubjectConfirmation()]
     if len(confirmations) > 1:
         for confirmation in confirmations:
             checks = _CONFIRMATION_CHECKS.values()
@@ -152,8 +148,8 @@ def _identifiers(received: ReceivedAssertion) -> bool:
 
     One of the two may stand in the confirmation.
     """
-    found = [element.tag for element in received.subject.iter(*_IDENTIFIERS)]
-    return found not in ([], [_NAME_ID])
+    found = received.identifiers
+    return len(found) > 1 or not all(isinstance(each, saml.NameID) for each in found)
 
 
 def _bounds(received: ReceivedAssertion) -> bool:
@@ -161,29 +157,28 @@ def _bounds(received: ReceivedAssertion) -> bool:
 
     Source: docs/reference/attacks.md#19.
     """
-    return received.bound("NotBefore") is None or received.bound("NotOnOrAfter") is None
+    return received.begins is None or received.ends is None
 
 
 def _not_yet_valid(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion before it holds."""
-    return received.response.ahead(received.bound("NotBefore"))
+    return received.response.ahead(received.begins)
 
 
 def _expired(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion after it has run out."""
-    return received.response.over(received.bound("NotOnOrAfter"))
+    return received.response.over(received.ends)
 
 
 def _interval(received: ReceivedAssertion) -> bool:
     """Refuse a validity that ends before it begins: within the skew both bounds would hold."""
-    start = received.bound("NotBefore")
-    end = received.bound("NotOnOrAfter")
+    start, end = received.begins, received.ends
     return start is not None and end is not None and end <= start
 
 
 def _audience_missing(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion for anybody."""
-    return not received.restrictions(_AUDIENCES)
+    return not received.conditions.audience_restriction
 
 
 def _audience(received: ReceivedAssertion) -> bool:
@@ -192,8 +187,8 @@ def _audience(received: ReceivedAssertion) -> bool:
     All restrictions must hold at once.
     """
     own = received.response.upstream.sp_entity_id
-    for restriction in received.restrictions(_AUDIENCES):
-        audiences = [text(audience) for audience in restriction.iterfind(_AUDIENCE)]
+    for restriction in received.conditions.audience_restriction:
+        audiences = [text(audience) for audience in restriction.audience]
         if own not in audiences:
             return True
     return False
@@ -201,16 +196,14 @@ def _audience(received: ReceivedAssertion) -> bool:
 
 def _unknown_condition(received: ReceivedAssertion) -> bool:
     """Refuse a condition not understood here: its validity cannot be established (core 2.5.1.1)."""
-    if received.conditions is None:
-        return False
-    return any(condition.tag not in _CONDITIONS for condition in received.conditions)
+    return bool(received.conditions.condition or received.conditions.extension_elements)
 
 
 def _proxying_forbidden(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion that we may not pass on, or to listed services only (core 2.5.1.6)."""
-    for restriction in received.restrictions(_PROXY):
-        nought = not restriction.get("Count", "1").strip("+-0 ")
-        if nought or restriction.find(_AUDIENCE) is not None:
+    for restriction in received.conditions.proxy_restriction:
+        nought = not (restriction.count or "1").strip("+-0 ")
+        if nought or restriction.audience:
             return True
     return False
 
@@ -225,9 +218,7 @@ def _attribute_statements(received: ReceivedAssertion) -> bool:
 
     Then no attribute can stand in two places.
     """
-    if not received.traits.strict:
-        return False
-    return len(received.assertion.findall(_ATTRIBUTES)) != 1
+    return received.traits.strict and len(received.assertion.attribute_statement) != 1
 
 
 def _eid_name(received: ReceivedAssertion) -> bool:
@@ -237,10 +228,10 @@ def _eid_name(received: ReceivedAssertion) -> bool:
     """
     if not received.traits.strict:
         return False
-    name_id = received.subject.find(_NAME_ID)
+    name_id = received.subject.name_id
     if name_id is None:
         return True
-    if name_id.get("Format", "") not in {PERSISTENT, TRANSIENT}:
+    if name_id.format not in {PERSISTENT, TRANSIENT}:
         return True
     return not _EID_NAME.fullmatch(text(name_id))
 
@@ -263,7 +254,7 @@ def _authenticated_before(received: ReceivedAssertion) -> bool:
 
 def _session_ended(received: ReceivedAssertion) -> bool:
     """Refuse a session that is over (docs/reference/attacks.md#19)."""
-    ends = [moment(statement, "SessionNotOnOrAfter") for statement in received.statements]
+    ends = [moment(statement.session_not_on_or_after) for statement in received.statements]
     return any(received.response.over(end) for end in ends)
 
 
@@ -341,8 +332,8 @@ def check_assertion(received: ReceivedAssertion) -> None:
     """Raise MessageRefused ``response.<name>`` for the first check that refuses the Assertion."""
     for name, offends in ASSERTION_CHECKS.items():
         if offends(received):
-            clock_off = received.response.clock_off(received.assertion)
+            clock_off = received.response.clock_off(received.assertion.issue_instant)
             detail = ""
             if name == "assertion_zone":
-                detail = refusal_details.zone(written_times(received.assertion.iter()))
+                detail = refusal_details.zone(received.written_times())
             raise MessageRefused(f"response.{name}", detail, clock_off=clock_off)

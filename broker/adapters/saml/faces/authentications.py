@@ -1,16 +1,15 @@
 """Turns a checked Assertion into an Authentication; the attributes stay exactly as they stood."""
 
-from collections.abc import Iterator
+from dataclasses import astuple
 from datetime import datetime
 from typing import Final
 
-from lxml import etree
+from saml2 import saml
 
 from broker.adapters.saml.faces.received_response import (
     ReceivedAssertion,
-    confirmation_end,
+    confirmation_data,
     moment,
-    saml,
     text,
 )
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
@@ -20,11 +19,7 @@ from broker.core.identity.canonical_attributes import WireAttribute, Withheld
 from broker.core.login.transaction import Authentication
 from broker.core.logout.sessions import NameID
 
-_ATTRIBUTES: Final = saml("AttributeStatement", "Attribute")
-_VALUE: Final = saml("AttributeValue")
-_NAME_ID: Final = saml("NameID")
 _NO_NAME_ID: Final = NameID("", UNSPECIFIED)
-_CLASS: Final = saml("AuthnContext", "AuthnContextClassRef")
 
 
 def authentication(received: ReceivedAssertion) -> Authentication:
@@ -37,7 +32,7 @@ def authentication(received: ReceivedAssertion) -> Authentication:
     upstream = received.response.upstream
     institution = received.institution
     withheld: Withheld = []
-    name_id = _name_id(received.subject.find(_NAME_ID), withheld)
+    name_id = _name_id(received.subject.name_id, withheld)
     return Authentication(
         upstream=upstream.name,
         issuer=upstream.entity_id,
@@ -54,33 +49,39 @@ def authentication(received: ReceivedAssertion) -> Authentication:
         sp_name_qualifier=name_id.sp_name_qualifier,
         sp_provided_id=name_id.sp_provided_id,
         session_index=_session_index(statement, withheld),
-        session_until=moment(statement, "SessionNotOnOrAfter"),
+        session_until=moment(statement.session_not_on_or_after),
         withheld=tuple(withheld),
     )
 
 
-def _name_id(element: etree._Element | None, withheld: Withheld) -> NameID:
-    """Return the NameID as it was received, all of it or nothing: a logout must name it so."""
-    if element is None:
-        return _NO_NAME_ID
-    for part in (text(element), *element.attrib.values()):
-        fault = find_text_fault(str(part), TextKind.NAME_ID)
-        if fault:
-            withheld.append(("NameID", fault))
-            return _NO_NAME_ID
+def name_id_of(element: saml.NameID) -> NameID:
+    """Return a NameID as it was received."""
     return NameID(
         value=text(element),
-        format=element.get("Format"),
-        name_qualifier=element.get("NameQualifier"),
-        sp_name_qualifier=element.get("SPNameQualifier"),
-        sp_provided_id=element.get("SPProvidedID"),
+        format=element.format,
+        name_qualifier=element.name_qualifier,
+        sp_name_qualifier=element.sp_name_qualifier,
+        sp_provided_id=element.sp_provided_id,
     )
 
 
-def _session_index(statement: etree._Element, withheld: Withheld) -> str | None:
-    written = statement.get("SessionIndex")
-    if written is None:
+def _name_id(element: saml.NameID | None, withheld: Withheld) -> NameID:
+    """Return the NameID as it was received, all of it or nothing: a logout must name it so."""
+    if element is None:
+        return _NO_NAME_ID
+    name_id = name_id_of(element)
+    for part in astuple(name_id):
+        fault = find_text_fault(part, TextKind.NAME_ID) if part is not None else None
+        if fault:
+            withheld.append(("NameID", fault))
+            return _NO_NAME_ID
+    return name_id
+
+
+def _session_index(statement: saml.AuthnStatement, withheld: Withheld) -> str | None:
+    if statement.session_index is None:
         return None
+    written = str(statement.session_index)
     fault = find_text_fault(written, TextKind.SESSION_INDEX)
     if fault:
         withheld.append(("SessionIndex", fault))
@@ -106,9 +107,10 @@ def _known_authorities(received: ReceivedAssertion, withheld: Withheld) -> tuple
 def _assertion_until(received: ReceivedAssertion) -> datetime:
     """Return the end of the assertion: whatever is written, it is not accepted after that."""
     traits = received.traits
-    issued = moment(received.assertion, "IssueInstant") or received.response.now
-    ends = [issued + traits.fresh, received.bound("NotOnOrAfter")]
-    confirmed = [confirmation_end(confirmation) for confirmation in received.confirmations]
+    issued = moment(received.assertion.issue_instant) or received.response.now
+    ends = [issued + traits.fresh, received.ends]
+    data = [confirmation_data(confirmation) for confirmation in received.confirmations]
+    confirmed = [moment(each.not_on_or_after) for each in data]
     # Until the last of them it could be brought again.
     ends.append(max((end for end in confirmed if end), default=None))
     return min(end for end in ends if end) + traits.longer
@@ -123,7 +125,8 @@ def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | Non
     if received.traits.nsis:
         return None
     # An anyURI: space around it means nothing.
-    written = " ".join(text(received.statements[0].find(_CLASS)).split())
+    context = received.statements[0].authn_context or saml.AuthnContext()
+    written = " ".join(text(context.authn_context_class_ref).split())
     if not written:
         return None
     cap = Assurance.SELF_ASSERTED
@@ -136,25 +139,24 @@ def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | Non
     return UNSPECIFIED_CLASS
 
 
-def attributes(assertion: etree._Element) -> tuple[WireAttribute, ...]:
+def attributes(assertion: saml.Assertion) -> tuple[WireAttribute, ...]:
     """Return the attributes by Name; one that stands several times is one.
 
     Source: docs/reference/attacks.md#22.
     """
     found: dict[str, list[str]] = {}
-    for attribute in assertion.iterfind(_ATTRIBUTES):
-        values = found.setdefault(attribute.get("Name", ""), [])
-        values.extend(_values(attribute))
+    for statement in assertion.attribute_statement:
+        for attribute in statement.attribute:
+            values = found.setdefault(str(attribute.name or ""), [])
+            values.extend(_value(value) for value in attribute.attribute_value)
     return tuple(WireAttribute(name, tuple(values)) for name, values in found.items())
 
 
-def _values(attribute: etree._Element) -> Iterator[str]:
-    """Yield the values that are text, and eduPersonTargetedID's, which is a NameID.
+def _value(value: saml.AttributeValue) -> str:
+    """Return the text of a value, or of the NameID of an eduPersonTargetedID.
 
-    Any other structure is no value of ours.
+    ``message_model`` has refused any other structure.
     """
-    for value in attribute.iterfind(_VALUE):
-        if len(value) == 0:
-            yield text(value)
-        elif [child.tag for child in value] == [_NAME_ID]:
-            yield text(value[0])
+    for name_id in value.extension_elements:
+        return str(name_id.text or "")
+    return text(value)

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from lxml import etree
+from saml2 import samlp
 
 from broker.adapters.saml.faces import refusal_details, subject_hints
-from broker.adapters.saml.faces.received_response import saml, text
+from broker.adapters.saml.faces.received_response import moment, text
 from broker.adapters.saml.gate import http_bindings, xml_times
-from broker.adapters.saml.gate.xml_names import POST, SAMLP
+from broker.adapters.saml.gate.xml_names import POST
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED
 from broker.core.errors import (
@@ -43,24 +43,11 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _FORMATS: Final = frozenset((EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED))
 
 
-def _p(*path: str) -> str:
-    return "/".join(f"{{{SAMLP}}}{name}" for name in path)
-
-
-_SCOPING: Final = _p("Scoping")
-_IDP_ENTRY: Final = _p("Scoping", "IDPList", "IDPEntry")
-_REQUESTER_ID: Final = _p("Scoping", "RequesterID")
-_NAME_ID_POLICY: Final = _p("NameIDPolicy")
-_REQUESTED: Final = _p("RequestedAuthnContext")
-_DECLARATION: Final = f"{_REQUESTED}/{saml('AuthnContextDeclRef')}"
-_CLASS: Final = saml("AuthnContextClassRef")
-
-
 @dataclass(frozen=True)
 class ReceivedAuthnRequest:
     """An AuthnRequest with a known sender and verified signatures, and what it is held against."""
 
-    root: etree._Element
+    message: samlp.AuthnRequest
     service: str
     descriptor: ServiceDescriptor
     signed: bool
@@ -72,36 +59,46 @@ class ReceivedAuthnRequest:
     @cached_property
     def issued(self) -> datetime:
         """Return when it was made."""
-        return xml_times.read(self.root.get("IssueInstant", "")) or _NEVER
+        return moment(self.message.issue_instant) or _NEVER
 
-    def flag(self, name: str) -> bool:
-        """Return a truth value; services write 1, true, 0 and false.
+    @cached_property
+    def scoping(self) -> samlp.Scoping:
+        """Return the Scoping, or an empty one where the request has none."""
+        return self.message.scoping or samlp.Scoping()
 
-        Source: docs/reference/interop.md#booleans.
-        """
-        return self.root.get(name, "").strip() in _TRUE
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Return the authentication classes that the service asks for."""
+        return tuple(text(each) for each in self.requested.authn_context_class_ref)
+
+    @cached_property
+    def requested(self) -> samlp.RequestedAuthnContext:
+        """Return the RequestedAuthnContext, or an empty one where the request has none."""
+        return self.message.requested_authn_context or samlp.RequestedAuthnContext()
+
+    @cached_property
+    def name_id_policy(self) -> samlp.NameIDPolicy:
+        """Return the NameIDPolicy, or an empty one where the request has none."""
+        return self.message.name_id_policy or samlp.NameIDPolicy()
 
     @cached_property
     def idp_list(self) -> tuple[str, ...]:
         """Return the entityIDs of the identity providers that the service lists."""
-        entries = self.root.iterfind(_IDP_ENTRY)
-        return tuple(entry.get("ProviderID", "") for entry in entries)
+        if self.scoping.idp_list is None:
+            return ()
+        return tuple(str(entry.provider_id or "") for entry in self.scoping.idp_list.idp_entry)
 
     @cached_property
     def requester_ids(self) -> tuple[str, ...]:
         """Return the chain of those who asked before the service."""
-        return tuple(text(element) for element in self.root.iterfind(_REQUESTER_ID))
+        return tuple(text(requester) for requester in self.scoping.requester_id)
 
     @cached_property
     def proxy_count(self) -> int | None:
         """Return the ProxyCount; the schema bounds it below only, so it may have many digits."""
-        scoping = self.root.find(_SCOPING)
-        if scoping is None:
+        if self.scoping.proxy_count is None:
             return None
-        written = scoping.get("ProxyCount")
-        if written is None:
-            return None
-        digits = written.strip("+- ").lstrip("0") or "0"
+        digits = str(self.scoping.proxy_count).strip("+- ").lstrip("0") or "0"
         return int(digits[:_MOST_DIGITS])
 
 
@@ -115,7 +112,7 @@ def _unsigned(received: ReceivedAuthnRequest) -> bool:
 
 def _version(received: ReceivedAuthnRequest) -> bool:
     """Refuse another version of SAML, whose rules are others."""
-    return received.root.get("Version") != "2.0"
+    return bool(received.message.version != "2.0")
 
 
 def _destination(received: ReceivedAuthnRequest) -> bool:
@@ -123,15 +120,15 @@ def _destination(received: ReceivedAuthnRequest) -> bool:
 
     A signed one must have a Destination (bindings 3.4.5.2).
     """
-    destination = received.root.get("Destination")
+    destination = received.message.destination
     if destination is None:
         return received.signed
-    return destination != received.sso
+    return bool(destination != received.sso)
 
 
 def _zone(received: ReceivedAuthnRequest) -> bool:
     """Refuse a time without Z."""
-    return not xml_times.marked(received.root.get("IssueInstant", ""))
+    return not xml_times.marked(received.message.issue_instant or "")
 
 
 def _issued_later(received: ReceivedAuthnRequest) -> bool:
@@ -149,8 +146,8 @@ def _issued_long_ago(received: ReceivedAuthnRequest) -> bool:
 
 def _acs_twice(received: ReceivedAuthnRequest) -> bool:
     """Refuse an ACS by index and by URL at once: they exclude each other (core 3.4.1)."""
-    by_url = "AssertionConsumerServiceURL" in received.root.attrib
-    by_index = "AssertionConsumerServiceIndex" in received.root.attrib
+    by_url = received.message.assertion_consumer_service_url is not None
+    by_index = received.message.assertion_consumer_service_index is not None
     return by_url and by_index
 
 
@@ -179,8 +176,8 @@ def acs(received: ReceivedAuthnRequest) -> str | None:
 
     None where it is not registered.
     """
-    url = received.root.get("AssertionConsumerServiceURL")
-    index = received.root.get("AssertionConsumerServiceIndex")
+    url = received.message.assertion_consumer_service_url
+    index = received.message.assertion_consumer_service_index
     registered = received.descriptor.acs
     if url is not None:
         named = [endpoint for endpoint in registered if endpoint.location == url]
@@ -193,7 +190,7 @@ def acs(received: ReceivedAuthnRequest) -> str | None:
 
 def _binding(received: ReceivedAuthnRequest) -> Status | None:
     """Answer by POST only."""
-    if received.root.get("ProtocolBinding", POST) != POST:
+    if (received.message.protocol_binding or POST) != POST:
         return UNSUPPORTED_BINDING
     return None
 
@@ -208,7 +205,7 @@ def _relay_state(received: ReceivedAuthnRequest) -> Status | None:
 
 def _subject(received: ReceivedAuthnRequest) -> Status | None:
     """Promise no particular person: only that person could answer the request (core 3.4.1)."""
-    if subject_hints.demands_person(received.root):
+    if subject_hints.demands_person(received.message):
         return REQUEST_UNSUPPORTED
     return None
 
@@ -218,20 +215,17 @@ def _name_id(received: ReceivedAuthnRequest) -> Status | None:
 
     Source: docs/reference/attacks.md#26.
     """
-    policy = received.root.find(_NAME_ID_POLICY)
-    if policy is None:
-        return None
-    if policy.get("Format", UNSPECIFIED) not in _FORMATS:
+    policy = received.name_id_policy
+    if policy.format not in {None, *_FORMATS}:
         return INVALID_NAME_ID_POLICY
-    own = received.descriptor.entity_id
-    if policy.get("SPNameQualifier", own) != own:
+    if policy.sp_name_qualifier not in {None, received.descriptor.entity_id}:
         return INVALID_NAME_ID_POLICY
     return None
 
 
 def _declarations(received: ReceivedAuthnRequest) -> Status | None:
     """Know authentication by class only."""
-    if received.root.find(_DECLARATION) is not None:
+    if received.requested.authn_context_decl_ref:
         return NO_AUTHN_CONTEXT
     return None
 
@@ -259,11 +253,11 @@ def _sizes(received: ReceivedAuthnRequest) -> Status | None:
     The store is not theirs to fill.
     """
     listed = received.idp_list
-    requested = received.root.iterfind(f"{_REQUESTED}/*")
-    classes = [text(element) for element in requested]
+    declared = [text(each) for each in received.requested.authn_context_decl_ref]
+    classes = [*received.classes, *declared]
     if len(listed) > _MOST_LISTED or len(classes) > _MOST_LISTED:
         return REQUEST_UNSUPPORTED
-    names = (received.root.get("ID", ""), *listed, *classes, *received.requester_ids)
+    names = (received.message.id or "", *listed, *classes, *received.requester_ids)
     if any(len(name) > _LONGEST_NAME for name in names):
         return REQUEST_UNSUPPORTED
     return None
@@ -284,10 +278,10 @@ LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], Status | None]]] = {
 # What the log says beside the name, where the name alone leaves an administrator searching.
 _DETAILS: Final[dict[str, Callable[[ReceivedAuthnRequest], str]]] = {
     "destination": lambda received: refusal_details.destination(
-        received.root.get("Destination"), received.sso
+        received.message.destination, received.sso
     ),
-    "zone": lambda received: refusal_details.zone([received.root.get("IssueInstant", "")]),
-    "binding": lambda received: refusal_details.binding(received.root.get("ProtocolBinding", "")),
+    "zone": lambda received: refusal_details.zone([received.message.issue_instant or ""]),
+    "binding": lambda received: refusal_details.binding(received.message.protocol_binding or ""),
     "relay_state": lambda _: f"RelayState has more than {http_bindings.LONGEST_RELAY_STATE} octets",
     "subject": lambda _: "a Subject that is more than a hint names somebody whom none can promise",
 }
@@ -326,44 +320,38 @@ def _clock_off(check: str, received: ReceivedAuthnRequest) -> int | None:
 
 
 def _request(received: ReceivedAuthnRequest) -> AuthnRequest:
-    comparison, authn_contexts = _authn_contexts(received)
     state = received.relay_state
     if state is not None and not http_bindings.keepable(state):
         state = None
     return AuthnRequest(
-        id=received.root.get("ID", ""),
+        id=str(received.message.id or ""),
         service=received.service,
         entity_id=received.descriptor.entity_id,
         acs=acs(received) or received.descriptor.default_acs.location,
         relay_state=state,
-        force_authn=received.flag("ForceAuthn"),
-        is_passive=received.flag("IsPassive"),
+        force_authn=_is_true(received.message.force_authn),
+        is_passive=_is_true(received.message.is_passive),
         name_id_format=_name_id_format(received),
-        authn_contexts=authn_contexts,
-        comparison=comparison,
+        authn_contexts=received.classes,
+        comparison=str(received.requested.comparison or "exact"),
         idp_list=received.idp_list,
         requester_ids=received.requester_ids,
         proxy_count=received.proxy_count,
-        subject_hint=subject_hints.read(received.root),
+        subject_hint=subject_hints.read(received.message),
     )
 
 
 def _name_id_format(received: ReceivedAuthnRequest) -> str | None:
     """Return the NameID format asked for; None where any will do."""
-    policy = received.root.find(_NAME_ID_POLICY)
-    if policy is None:
+    wanted = received.name_id_policy.format
+    if wanted in {None, UNSPECIFIED}:
         return None
-    wanted = policy.get("Format")
-    if wanted == UNSPECIFIED:
-        return None
-    return wanted
+    return str(wanted)
 
 
-def _authn_contexts(received: ReceivedAuthnRequest) -> tuple[str, tuple[str, ...]]:
-    """Return the Comparison and the classes asked for."""
-    requested = received.root.find(_REQUESTED)
-    if requested is None:
-        return "exact", ()
-    references = requested.iterfind(_CLASS)
-    classes = tuple(text(reference) for reference in references)
-    return requested.get("Comparison", "exact"), classes
+def _is_true(written: str | None) -> bool:
+    """Return a truth value; services write 1, true, 0 and false.
+
+    Source: docs/reference/interop.md#booleans.
+    """
+    return (written or "").strip() in _TRUE

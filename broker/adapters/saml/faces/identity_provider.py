@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from lxml import etree
+from saml2 import samlp
 
 from broker.adapters.saml.faces import authn_requests, response_writer
 from broker.adapters.saml.faces.authn_requests import ReceivedAuthnRequest
@@ -13,12 +14,13 @@ from broker.adapters.saml.faces.received_response import ENTITY_FORMAT, text
 from broker.adapters.saml.gate import (
     encryption,
     http_bindings,
+    message_model,
     outgoing_message,
     safe_parser,
     signature,
     written_message,
 )
-from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, ISSUER, SIGNATURE
+from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, SIGNATURE
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
@@ -96,18 +98,18 @@ class IdentityProviderFace:
         to answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
         saml-core 3.4.1.
         """
-        message = http_bindings.inflate_redirect(
+        carried = http_bindings.inflate_redirect(
             query_string,
             "SAMLRequest",
             BOUNDS.octets,
             longest_relay_state=http_bindings.LONGEST_QUERY,
         )
-        sender = self._sender(message.xml, now)
-        query = message.signed
+        sender = self._sender(carried.xml, now)
+        query = carried.signed
         if query:
             keys = sender.descriptor.keys
             signature.verify_bytes(query.octets, query.signature, query.sigalg, keys)
-        return self._read(sender, message.relay_state, now, signed=query is not None)
+        return self._read(sender, carried.relay_state, now, signed=query is not None)
 
     def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest that came by HTTP-POST, from the form's name-value pairs.
@@ -201,26 +203,26 @@ class IdentityProviderFace:
     def _sender(self, xml: bytes, now: datetime) -> "_Sender":
         """Parse a request, and find the service that is named as its issuer."""
         root = safe_parser.parse(xml, AUTHN_REQUEST, BOUNDS)
-        issuer = root.find(ISSUER)
-        service = self.services.get(text(issuer))
-        if issuer is None or service is None:
-            raise MessageRefused("request.unknown_service")
-        if issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
+        message = message_model.read_unsigned(samlp.AuthnRequest, root)
+        service = self.services.get(text(message.issuer))
+        if service is None or (message.issuer.format or ENTITY_FORMAT) != ENTITY_FORMAT:
             raise MessageRefused("request.unknown_service")
         descriptor = self.metadata.current.service(service.entity_id, now)
         if descriptor is None:
             raise ServiceNotConnected(service.name)
-        return _Sender(root, service, descriptor)
+        return _Sender(root, message, service, descriptor)
 
     def _read(
         self, sender: "_Sender", relay_state: str | None, now: datetime, *, signed: bool
     ) -> AuthnRequest:
         """Verify a signature within the request, and read it; ``signed`` where its query is."""
+        message = sender.message
         if sender.root.find(SIGNATURE) is not None:
-            signature.verify(sender.root, sender.descriptor.keys)
+            octets = signature.verify(sender.root, sender.descriptor.keys)
+            message = message_model.read_message(samlp.AuthnRequest, sender.root, octets)
             signed = True
         received = ReceivedAuthnRequest(
-            root=sender.root,
+            message=message,
             service=sender.service.name,
             descriptor=sender.descriptor,
             signed=signed,
@@ -252,5 +254,6 @@ class _Sender:
     """An AuthnRequest that passed the gate, and the service that is named as its issuer."""
 
     root: etree._Element
+    message: samlp.AuthnRequest  # not verified yet
     service: Service
     descriptor: ServiceDescriptor

@@ -13,20 +13,22 @@ from lxml import etree
 from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import response_writer
-from broker.adapters.saml.faces.received_response import SUCCESS, moment, text
-from broker.adapters.saml.gate import encryption, written_message, xml_times
-from broker.adapters.saml.gate.xml_names import ASYNCHRONOUS, ENCRYPTED_ID, NAME_ID, SAMLP
+from broker.adapters.saml.faces.authentications import name_id_of
+from broker.adapters.saml.faces.received_response import (
+    SUCCESS,
+    moment,
+    status_codes,
+    text,
+    unmarked,
+)
+from broker.adapters.saml.gate import written_message, xml_times
+from broker.adapters.saml.gate.xml_names import ASYNCHRONOUS
 from broker.core.errors import MessageRefused, Status
-from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
 # A browser brings it at once; after that nobody waits for the logout any more.
 _FRESH: Final = timedelta(minutes=5)
 _BY_USER: Final = "urn:oasis:names:tc:SAML:2.0:logout:user"
-_IDENTIFIERS: Final = frozenset(("NameID", "EncryptedID", "BaseID"))
-_INDEX: Final = f"{{{SAMLP}}}SessionIndex"
-_CODE: Final = f"{{{SAMLP}}}StatusCode"
-_ASYNCHRONOUS: Final = f"{{{SAMLP}}}Extensions/{ASYNCHRONOUS}"
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -34,7 +36,7 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 class ReceivedLogoutMessage:
     """A logout message with a verified signature, and what it is held against."""
 
-    root: etree._Element
+    message: samlp.LogoutRequest | samlp.LogoutResponse
     address: str  # ours, where it came
     now: datetime
     skew: timedelta  # how far the peer's clock may differ
@@ -42,28 +44,27 @@ class ReceivedLogoutMessage:
     @property
     def issued(self) -> datetime:
         """Return when it was made."""
-        return moment(self.root, "IssueInstant") or _NEVER
+        return moment(self.message.issue_instant) or _NEVER
 
     @property
-    def identifiers(self) -> list[etree._Element]:
-        """Return the elements that identify the principal, of any kind."""
-        return [child for child in self.root if etree.QName(child).localname in _IDENTIFIERS]
+    def expires(self) -> str | None:
+        """Return until when a request may be obeyed, as it is written; a response has no end."""
+        return getattr(self.message, "not_on_or_after", None)
 
 
 def _version(received: ReceivedLogoutMessage) -> bool:
     """Refuse another version of SAML, whose rules are others."""
-    return received.root.get("Version") != "2.0"
+    return bool(received.message.version != "2.0")
 
 
 def _destination(received: ReceivedLogoutMessage) -> bool:
     """Refuse a message made for another address and brought here (bindings 3.4.5.2)."""
-    return received.root.get("Destination") != received.address
+    return bool(received.message.destination != received.address)
 
 
 def _zone(received: ReceivedLogoutMessage) -> bool:
     """Refuse a time without Z."""
-    written = [received.root.get(name) for name in ("IssueInstant", "NotOnOrAfter")]
-    return not all(xml_times.marked(time) for time in written if time is not None)
+    return unmarked([received.message.issue_instant, received.expires])
 
 
 def _issued_later(received: ReceivedLogoutMessage) -> bool:
@@ -78,21 +79,23 @@ def _issued_long_ago(received: ReceivedLogoutMessage) -> bool:
 
 def _expired(received: ReceivedLogoutMessage) -> bool:
     """Refuse a LogoutRequest that has run out (core 3.7.1)."""
-    end = moment(received.root, "NotOnOrAfter")
+    end = moment(received.expires)
     if end is None:
         return False
     return end <= received.now - received.skew
 
 
 def _identifier(received: ReceivedLogoutMessage) -> bool:
-    """Refuse any identifier but a NameID, plain or encrypted; the schema lets only one stand."""
-    tags = [identifier.tag for identifier in received.identifiers]
-    return tags not in ([NAME_ID], [ENCRYPTED_ID])
+    """Refuse any identifier but one NameID, plain or encrypted."""
+    message = received.message
+    return message.base_id is not None or (message.name_id is None) == (
+        message.encrypted_id is None
+    )
 
 
 def _unsolicited(received: ReceivedLogoutMessage) -> bool:
     """Refuse an answer that nobody asked for."""
-    return not received.root.get("InResponseTo")
+    return not received.message.in_response_to
 
 
 _BOTH: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
@@ -110,36 +113,24 @@ def read_request(
     received: ReceivedLogoutMessage,
     peer: LogoutPeer,
     relay_state: str | None,
-    keys: encryption.DecryptionKeys,
-    *,
-    cbc: bool,
+    decrypt_name_id: Callable[[], saml.NameID],
 ) -> LogoutRequest:
     """Return the request in the core's words.
 
-    ``MessageRefused`` ``logout.<check>``, or the decryption's.
+    ``MessageRefused`` ``logout.<check>``, or that of ``decrypt_name_id``, which is called for an
+    EncryptedID.
     """
     _refuse(LOGOUT_REQUEST_CHECKS, received)
-    (identifier,) = received.identifiers
-    if identifier.tag == ENCRYPTED_ID:
-        identifier = encryption.decrypt(identifier, keys, allow_cbc=cbc, within=NAME_ID)
+    message = received.message
+    extensions = message.extensions.extension_elements if message.extensions else []
     return LogoutRequest(
         peer=peer,
-        id=received.root.get("ID", ""),
-        name_id=_name_id(identifier),
-        indexes=tuple(text(index) for index in received.root.findall(_INDEX)),
+        id=str(message.id or ""),
+        name_id=name_id_of(message.name_id or decrypt_name_id()),
+        indexes=tuple(text(index) for index in message.session_index),
         relay_state=relay_state,
-        asynchronous=received.root.find(_ASYNCHRONOUS) is not None,
+        asynchronous=any(f"{{{each.namespace}}}{each.tag}" == ASYNCHRONOUS for each in extensions),
         issued_by=received.issued + received.skew,
-    )
-
-
-def _name_id(element: etree._Element) -> NameID:
-    return NameID(
-        text(element),
-        element.get("Format"),
-        element.get("NameQualifier"),
-        element.get("SPNameQualifier"),
-        element.get("SPProvidedID"),
     )
 
 
@@ -149,8 +140,9 @@ def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutRe
     A session is ended only by one status code, Success. ``MessageRefused`` ``logout.<check>``.
     """
     _refuse(LOGOUT_RESPONSE_CHECKS, received)
-    codes = [code.get("Value") for code in received.root.iter(_CODE)]
-    return LogoutResponse(peer, received.root.get("InResponseTo", ""), ended=codes == [SUCCESS])
+    message = received.message
+    ended = status_codes(message.status) == (SUCCESS,)
+    return LogoutResponse(peer, str(message.in_response_to), ended=ended)
 
 
 def _refuse(

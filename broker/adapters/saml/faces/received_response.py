@@ -7,66 +7,69 @@ from functools import cached_property
 from typing import Final
 
 from lxml import etree
+from saml2 import ExtensionElement, SamlBase, saml, samlp
 
 from broker.adapters.saml.faces.upstream_profiles import ProfileTraits, traits_of
-from broker.adapters.saml.gate import xml_times
-from broker.adapters.saml.gate.xml_names import (
-    ASSERTION,
-    ENCRYPTED_ASSERTION,
-    SAML,
-    SAMLP,
-    SIGNATURE,
-)
+from broker.adapters.saml.gate import message_model, xml_times
+from broker.adapters.saml.gate.xml_names import ASSERTION, ENCRYPTED_ASSERTION, SAML
 from broker.core.entities import Institution, Upstream
 from broker.core.login.transaction import Outstanding
 
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
-_TIMES: Final = frozenset(
-    ("IssueInstant", "NotBefore", "NotOnOrAfter", "AuthnInstant", "SessionNotOnOrAfter")
-)
-_INNER: Final = f"{{{SAMLP}}}StatusCode"
-_CODE: Final = f"{{{SAMLP}}}Status/{_INNER}"
+_IDENTIFIERS: Final = frozenset(("BaseID", "NameID", "EncryptedID"))
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def saml(*path: str) -> str:
-    """Return the path of elements of the assertion namespace."""
-    return "/".join(f"{{{SAML}}}{name}" for name in path)
-
-
-_CONFIRMATION: Final = saml("Subject", "SubjectConfirmation")
-_CONFIRMATION_DATA: Final = saml("SubjectConfirmationData")
-_SUBJECT: Final = saml("Subject")
-_CONDITIONS: Final = saml("Conditions")
-_STATEMENT: Final = saml("AuthnStatement")
-_AUTHORITY: Final = saml("AuthnContext", "AuthenticatingAuthority")
-
-
-def text(element: etree._Element | None) -> str:
-    """Return all text within an element; the text behind a child belongs to the value too.
-
-    Source: docs/reference/attacks.md#11.
-    """
+def text(element: SamlBase | None) -> str:
+    """Return the text of an element; the schemas let nothing else stand in those that are read."""
     if element is None:
         return ""
-    if not len(element):
-        return element.text or ""
-    return "".join(str(part) for part in element.itertext())
+    return str(element.text or "")
 
 
 @dataclass(frozen=True)
 class ReceivedResponse:
     """A Response that passed the gate, and everything it is held against.
 
-    The signatures in it have been verified.
+    Of a Response that is not ``signed`` itself ``message`` is the envelope: without assertions.
     """
 
-    element: etree._Element
+    message: samlp.Response
+    signed: bool
+    has_plain_assertion: bool
+    has_encrypted_assertion: bool
     upstream: Upstream
     acs: str
     expected: Outstanding
     now: datetime
+
+    @classmethod
+    def read(
+        cls,
+        root: etree._Element,
+        signed_octets: bytes | None,
+        upstream: Upstream,
+        acs: str,
+        *,
+        expected: Outstanding,
+        now: datetime,
+    ) -> "ReceivedResponse":
+        """Read a Response from the octets that its signature covers, None for an unsigned one."""
+        if signed_octets is None:
+            message = message_model.read_unsigned(samlp.Response, root)
+        else:
+            message = message_model.read_message(samlp.Response, root, signed_octets)
+        return cls(
+            message=message,
+            signed=signed_octets is not None,
+            has_plain_assertion=root.find(ASSERTION) is not None,
+            has_encrypted_assertion=root.find(ENCRYPTED_ASSERTION) is not None,
+            upstream=upstream,
+            acs=acs,
+            expected=expected,
+            now=now,
+        )
 
     @cached_property
     def traits(self) -> ProfileTraits:
@@ -86,24 +89,24 @@ class ReceivedResponse:
         """Return whether a moment that is written is yet to come, as far as clocks may differ."""
         return start is not None and start > self.now + self.skew
 
-    def issued_later(self, element: etree._Element) -> bool:
-        """Return whether an element was issued after now, as far as clocks may differ."""
-        return self.ahead(moment(element, "IssueInstant"))
+    def issued_later(self, issue_instant: str) -> bool:
+        """Return whether a message was issued after now, as far as clocks may differ."""
+        return self.ahead(moment(issue_instant))
 
-    def issued_long_ago(self, element: etree._Element) -> bool:
-        """Return whether an element was issued before we asked, or lay somewhere for long."""
-        issued = moment(element, "IssueInstant") or _NEVER
+    def issued_long_ago(self, issue_instant: str) -> bool:
+        """Return whether a message was issued before we asked, or lay somewhere for long."""
+        issued = moment(issue_instant) or _NEVER
         if issued < self.expected.sent - self.skew:
             return True
         return issued <= self.now - self.traits.fresh - self.skew
 
-    def clock_off(self, element: etree._Element) -> int | None:
+    def clock_off(self, issue_instant: str) -> int | None:
         """Return by how many seconds the upstream's clock is off, for the log.
 
         None where it is by no more than is allowed. A true answer is made after our request and
         before now: an IssueInstant outside that time is another clock's.
         """
-        issued = moment(element, "IssueInstant") or self.now
+        issued = moment(issue_instant) or self.now
         ahead = max(issued - self.now, timedelta())
         behind = min(issued - self.expected.sent, timedelta())
         off = ahead + behind
@@ -113,32 +116,23 @@ class ReceivedResponse:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Return the status codes, top first.
-
-        Read where they stand and nowhere else: KeyInfo, which no signature covers, may hold another
-        (docs/reference/attacks.md#5).
-        """
-        written: list[str] = []
-        found = self.element.find(_CODE)
-        while found is not None:
-            written.append(found.get("Value", ""))
-            found = found.find(_INNER)
-        return tuple(written)
-
-    @property
-    def signed(self) -> bool:
-        """Return whether the Response itself is signed."""
-        return self.element.find(SIGNATURE) is not None
+        """Return the status codes, top first."""
+        return status_codes(self.message.status)
 
     @property
     def succeeded(self) -> bool:
         """Return whether the upstream answers that it authenticated the person."""
         return self.codes[:1] == (SUCCESS,)
 
-    @property
-    def assertions(self) -> list[etree._Element]:
-        """Return its assertions, plain or encrypted."""
-        return [*self.element.findall(ASSERTION), *self.element.findall(ENCRYPTED_ASSERTION)]
+
+def status_codes(status: samlp.Status) -> tuple[str, ...]:
+    """Return the codes of a status, top first."""
+    written: list[str] = []
+    code = status.status_code
+    while code is not None:
+        written.append(str(code.value or ""))
+        code = code.status_code
+    return tuple(written)
 
 
 @dataclass(frozen=True)
@@ -148,7 +142,7 @@ class ReceivedAssertion:
     Beside it is everything it is held against.
     """
 
-    assertion: etree._Element
+    assertion: saml.Assertion
     response: ReceivedResponse
     own: frozenset[str]  # our entityIDs
     force_authn: bool
@@ -160,44 +154,53 @@ class ReceivedAssertion:
         return self.response.traits
 
     @cached_property
-    def confirmations(self) -> list[etree._Element]:
+    def subject(self) -> saml.Subject:
+        """Return the Subject, or an empty one where the Assertion has none."""
+        return self.assertion.subject or saml.Subject()
+
+    @cached_property
+    def confirmations(self) -> list[saml.SubjectConfirmation]:
         """Return the SubjectConfirmations, in their order."""
-        return self.assertion.findall(_CONFIRMATION)
+        return list(self.subject.subject_confirmation)
 
     @cached_property
-    def conditions(self) -> etree._Element | None:
-        """Return the Conditions."""
-        return self.assertion.find(_CONDITIONS)
+    def identifiers(self) -> list[object]:
+        """Return everything that names a person in the Subject, its confirmations and their data.
 
-    def restrictions(self, tag: str) -> list[etree._Element]:
-        """Return the conditions of a kind."""
-        if self.conditions is None:
-            return []
-        return self.conditions.findall(tag)
-
-    @cached_property
-    def subject(self) -> etree._Element:
-        """Return the Subject, or an element without content where the Assertion has none."""
-        found = self.assertion.find(_SUBJECT)
-        if found is None:
-            return etree.Element("none")
-        return found
-
-    def bound(self, name: str) -> datetime | None:
-        """Return NotBefore or NotOnOrAfter of the Conditions."""
-        if self.conditions is None:
-            return None
-        return moment(self.conditions, name)
+        An ExtensionElement stands for one in a place that the standard leaves open.
+        """
+        found: list[object] = []
+        for holder in (self.subject, *self.confirmations):
+            found += [holder.base_id, holder.name_id, holder.encrypted_id]
+        for confirmation in self.confirmations:
+            data = confirmation_data(confirmation)
+            found += [each for each in _nested(data.extension_elements) if _is_identifier(each)]
+        return [each for each in found if each is not None]
 
     @cached_property
-    def statements(self) -> list[etree._Element]:
+    def conditions(self) -> saml.Conditions:
+        """Return the Conditions, or empty ones where the Assertion has none."""
+        return self.assertion.conditions or saml.Conditions()
+
+    @cached_property
+    def begins(self) -> datetime | None:
+        """Return NotBefore of the Conditions."""
+        return moment(self.conditions.not_before)
+
+    @cached_property
+    def ends(self) -> datetime | None:
+        """Return NotOnOrAfter of the Conditions."""
+        return moment(self.conditions.not_on_or_after)
+
+    @cached_property
+    def statements(self) -> list[saml.AuthnStatement]:
         """Return the AuthnStatements."""
-        return self.assertion.findall(_STATEMENT)
+        return list(self.assertion.authn_statement)
 
     @cached_property
     def instants(self) -> list[datetime]:
         """Return when the person was authenticated."""
-        written = [moment(statement, "AuthnInstant") for statement in self.statements]
+        written = [moment(statement.authn_instant) for statement in self.statements]
         return [instant for instant in written if instant]
 
     @cached_property
@@ -206,10 +209,8 @@ class ReceivedAssertion:
 
         Source: docs/reference/wayf.md#authenticating-authority.
         """
-        chain: list[str] = []
-        for statement in self.statements:
-            chain += [text(authority) for authority in statement.iterfind(_AUTHORITY)]
-        return tuple(chain)
+        contexts = [each.authn_context for each in self.statements if each.authn_context]
+        return tuple(text(name) for each in contexts for name in each.authenticating_authority)
 
     @cached_property
     def institution(self) -> Institution | None:
@@ -224,29 +225,40 @@ class ReceivedAssertion:
             return None
         return upstream.institution(upstream.entity_id)
 
+    def written_times(self) -> Iterator[str]:
+        """Yield the times of the Assertion as they are written."""
+        written = [
+            self.assertion.issue_instant,
+            self.conditions.not_before,
+            self.conditions.not_on_or_after,
+        ]
+        for data in map(confirmation_data, self.confirmations):
+            written += [data.not_before, data.not_on_or_after]
+        for statement in self.statements:
+            written += [statement.authn_instant, statement.session_not_on_or_after]
+        yield from (str(time) for time in written if time is not None)
 
-def moment(element: etree._Element, name: str) -> datetime | None:
-    """Return a time attribute, or None where it is absent."""
-    written = element.get(name)
+
+def _nested(elements: Iterable[ExtensionElement]) -> Iterator[ExtensionElement]:
+    for element in elements:
+        yield element
+        yield from _nested(element.children)
+
+
+def _is_identifier(element: ExtensionElement) -> bool:
+    return element.namespace == SAML and element.tag in _IDENTIFIERS
+
+
+def moment(written: str | None) -> datetime | None:
+    """Return a time as it is written, or None where it is absent."""
     if written is None:
         return None
     return xml_times.read(written)
 
 
-def confirmed(confirmation: etree._Element, name: str) -> str | None:
-    """Return an attribute of the SubjectConfirmationData of a SubjectConfirmation."""
-    found = confirmation.find(_CONFIRMATION_DATA)
-    if found is None:
-        return None
-    return found.get(name)
-
-
-def confirmation_end(confirmation: etree._Element) -> datetime | None:
-    """Return the end of a SubjectConfirmation, or None where it has none."""
-    written = confirmed(confirmation, "NotOnOrAfter")
-    if written is None:
-        return None
-    return xml_times.read(written)
+def confirmation_data(confirmation: saml.SubjectConfirmation) -> saml.SubjectConfirmationData:
+    """Return the data of a SubjectConfirmation, or empty ones where it has none."""
+    return confirmation.subject_confirmation_data or saml.SubjectConfirmationData()
 
 
 def scoped(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
@@ -266,24 +278,18 @@ def _named_in(wanted: set[str], institution: Institution | None) -> bool:
     return institution is not None and institution.entity_id in wanted
 
 
-def unmarked(elements: Iterable[etree._Element]) -> bool:
-    """Return whether some time in these elements lacks its Z.
+def unmarked(times: Iterable[str | None]) -> bool:
+    """Return whether one of the times that are written lacks its Z.
 
     Read in another zone, a minute becomes an hour.
     """
-    return not all(xml_times.marked(time) for time in written_times(elements))
+    return not all(xml_times.marked(time) for time in times if time is not None)
 
 
-def written_times(elements: Iterable[etree._Element]) -> Iterator[str]:
-    """Yield the times that stand in these elements, as they are written."""
-    for element in elements:
-        for name in element.keys():  # noqa: SIM118 - an element's own items are its children
-            if name in _TIMES:
-                yield element.get(name, "")
-
-
-def foreign(issuer: etree._Element, upstream: Upstream) -> bool:
-    """Return whether an Issuer is anybody but this upstream."""
+def foreign(issuer: saml.Issuer | None, upstream: Upstream) -> bool:
+    """Return whether an Issuer that is there is anybody but this upstream."""
+    if issuer is None:
+        return False
     if text(issuer) != upstream.entity_id:
         return True
-    return issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT
+    return (issuer.format or ENTITY_FORMAT) != ENTITY_FORMAT

@@ -8,13 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from broker.adapters.saml.faces import refusal_details
-from broker.adapters.saml.faces.received_response import (
-    ReceivedResponse,
-    foreign,
-    unmarked,
-    written_times,
-)
-from broker.adapters.saml.gate.xml_names import ASSERTION, ENCRYPTED_ASSERTION, ISSUER, SIGNATURE
+from broker.adapters.saml.faces.received_response import ReceivedResponse, foreign, unmarked
 from broker.core.errors import MessageRefused
 
 
@@ -28,12 +22,12 @@ def _other_upstream(received: ReceivedResponse) -> bool:
 
 def _zone(received: ReceivedResponse) -> bool:
     """Refuse a time without Z."""
-    return unmarked([received.element])
+    return unmarked([received.message.issue_instant])
 
 
 def _version(received: ReceivedResponse) -> bool:
     """Refuse another version of SAML, whose rules are others."""
-    return received.element.get("Version") != "2.0"
+    return bool(received.message.version != "2.0")
 
 
 def _destination(received: ReceivedResponse) -> bool:
@@ -42,10 +36,10 @@ def _destination(received: ReceivedResponse) -> bool:
     Only a signed one must have a Destination (bindings 3.5.5.2); in another the Recipient of the
     signed Assertion says it (docs/reference/attacks.md#17).
     """
-    destination = received.element.get("Destination")
+    destination = received.message.destination
     if destination is None:
         return received.signed
-    return destination != received.acs
+    return bool(destination != received.acs)
 
 
 def _in_response_to(received: ReceivedResponse) -> bool:
@@ -53,7 +47,7 @@ def _in_response_to(received: ReceivedResponse) -> bool:
 
     Source: docs/reference/attacks.md#16.
     """
-    return received.element.get("InResponseTo") != received.expected.id
+    return bool(received.message.in_response_to != received.expected.id)
 
 
 def _issuer(received: ReceivedResponse) -> bool:
@@ -61,8 +55,7 @@ def _issuer(received: ReceivedResponse) -> bool:
 
     Source: docs/reference/attacks.md#18.
     """
-    issuers = received.element.findall(ISSUER)
-    return any(foreign(issuer, received.upstream) for issuer in issuers)
+    return foreign(received.message.issuer, received.upstream)
 
 
 def _issuer_missing(received: ReceivedResponse) -> bool:
@@ -70,27 +63,26 @@ def _issuer_missing(received: ReceivedResponse) -> bool:
 
     Source: saml-profiles 4.1.4.2.
     """
-    element = received.element
-    if element.find(ISSUER) is not None:
+    if received.message.issuer is not None:
         return False
-    return element.find(SIGNATURE) is not None or element.find(ENCRYPTED_ASSERTION) is not None
+    return received.signed or received.has_encrypted_assertion
 
 
 def _issued_later(received: ReceivedResponse) -> bool:
     """Refuse a Response from the future: a clock that wrong cannot say when anything ends."""
-    return received.issued_later(received.element)
+    return received.issued_later(received.message.issue_instant)
 
 
 def _issued_long_ago(received: ReceivedResponse) -> bool:
     """Refuse a Response older than its request, or one that lay somewhere before it came."""
-    return received.issued_long_ago(received.element)
+    return received.issued_long_ago(received.message.issue_instant)
 
 
 def _assertion_of_refusal(received: ReceivedResponse) -> bool:
     """Refuse an error status that brings an assertion: one of the two is not the upstream's."""
     if received.succeeded:
         return False
-    return bool(received.assertions)
+    return received.has_plain_assertion or received.has_encrypted_assertion
 
 
 def _plain(received: ReceivedResponse) -> bool:
@@ -98,9 +90,7 @@ def _plain(received: ReceivedResponse) -> bool:
 
     Source: docs/reference/nemlog-in.md#response.
     """
-    if not received.traits.strict:
-        return False
-    return received.element.find(ASSERTION) is not None
+    return received.traits.strict and received.has_plain_assertion
 
 
 RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedResponse], bool]]] = {
@@ -122,14 +112,14 @@ def check_response(received: ReceivedResponse) -> None:
     """Raise MessageRefused ``response.<name>`` for the first check that refuses the Response."""
     for name, offends in RESPONSE_CHECKS.items():
         if offends(received):
-            clock_off = received.clock_off(received.element)
+            clock_off = received.clock_off(received.message.issue_instant)
             raise MessageRefused(f"response.{name}", _detail(name, received), clock_off=clock_off)
 
 
 def _detail(name: str, received: ReceivedResponse) -> str:
     """Return what the log says beside the name, where that leaves an administrator searching."""
     if name == "destination":
-        return refusal_details.destination(received.element.get("Destination"), received.acs)
+        return refusal_details.destination(received.message.destination, received.acs)
     if name == "zone":
-        return refusal_details.zone(written_times([received.element]))
+        return refusal_details.zone([received.message.issue_instant])
     return ""

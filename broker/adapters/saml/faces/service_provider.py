@@ -6,21 +6,23 @@ from datetime import datetime
 from typing import Final
 
 from lxml import etree
+from saml2 import saml
 
 from broker.adapters.saml.faces import authn_request_writer, error_urls
 from broker.adapters.saml.faces.assertion_checks import check_assertion
 from broker.adapters.saml.faces.authentications import authentication
 from broker.adapters.saml.faces.received_response import ReceivedAssertion, ReceivedResponse, moment
 from broker.adapters.saml.faces.response_checks import check_response
-from broker.adapters.saml.faces.upstream_profiles import traits_of
 from broker.adapters.saml.gate import (
     encryption,
     http_bindings,
+    message_model,
     outgoing_message,
     safe_parser,
     signature,
     written_message,
 )
+from broker.adapters.saml.gate.canonical_form import canonical, separate
 from broker.adapters.saml.gate.xml_names import ASSERTION, ENCRYPTED_ASSERTION, RESPONSE, SIGNATURE
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
@@ -169,16 +171,18 @@ class ServiceProviderFace:
         """
         asked, keys = self._asked(upstream, now)
         root = _parsed(message)
-        whole = root.find(SIGNATURE) is not None
-        if whole:
-            signature.verify(root, keys)
-        response = ReceivedResponse(root, asked, acs(self.base_url, upstream), expected, now)
+        signed_octets = None
+        if root.find(SIGNATURE) is not None:
+            signed_octets = signature.verify(root, keys)
+        response = ReceivedResponse.read(
+            root, signed_octets, asked, acs(self.base_url, upstream), expected=expected, now=now
+        )
         check_response(response)
         if not response.succeeded:
             return _upstream_refusal(response)
         # CBC can be changed unnoticed, but not within what is signed (docs/reference/attacks.md#23)
-        assertion = self._assertion(root, allow_cbc=asked.cbc and whole)
-        _verify(assertion, keys, asked, covered=whole)
+        element = self._assertion(root, allow_cbc=asked.cbc and response.signed)
+        assertion = _verified(element, keys, response)
         received = ReceivedAssertion(
             assertion=assertion,
             response=response,
@@ -188,8 +192,7 @@ class ServiceProviderFace:
         )
         check_assertion(received)
         found = authentication(received)
-        message_id = assertion.get("ID", "")
-        return Received(found, message_id, found.assertion_until, _decrypted(assertion))
+        return Received(found, str(assertion.id), found.assertion_until, _decrypted(element))
 
     def _asked(
         self, upstream: str, now: datetime
@@ -227,11 +230,10 @@ def _parsed(message: object) -> etree._Element:
 
 def _upstream_refusal(response: ReceivedResponse) -> Received:
     """Return an error status, and until when its Response must be remembered as spent."""
-    root = response.element
-    issued = moment(root, "IssueInstant") or response.now
+    issued = moment(response.message.issue_instant) or response.now
     until = issued + response.traits.fresh + response.traits.longer
     refusal = UpstreamRefusal(response.upstream.name, _refusal(response.codes))
-    return Received(refusal, root.get("ID", ""), until)
+    return Received(refusal, str(response.message.id or ""), until)
 
 
 def _decrypted(assertion: etree._Element) -> bytes:
@@ -241,22 +243,23 @@ def _decrypted(assertion: etree._Element) -> bytes:
     return etree.tostring(assertion)
 
 
-def _verify(
-    assertion: etree._Element,
-    keys: tuple[signature.VerifyKey, ...],
-    asked: Upstream,
-    *,
-    covered: bool,
-) -> None:
-    """Demand a signature over the very element that will be read.
+def _verified(
+    element: etree._Element, keys: tuple[signature.VerifyKey, ...], response: ReceivedResponse
+) -> saml.Assertion:
+    """Return the Assertion, read from the very octets that a signature covers.
 
-    ``covered`` where the Response around it is signed. NemLog-in signs the Assertion itself
+    That is its own, or the one of the Response around it. NemLog-in signs the Assertion itself
     (docs/reference/nemlog-in.md#response).
     """
-    if assertion.find(SIGNATURE) is not None:
-        signature.verify(assertion, keys)
-    elif not covered or traits_of(asked).strict:
+    if element.find(SIGNATURE) is not None:
+        octets = signature.verify(element, keys)
+    elif response.signed and not response.traits.strict:
+        for assertion in response.message.assertion:
+            return assertion
+        octets = canonical(separate(element))
+    else:
         raise MessageRefused("response.unsigned")
+    return message_model.read_message(saml.Assertion, element, octets)
 
 
 def _refusal(codes: tuple[str, ...]) -> Status:

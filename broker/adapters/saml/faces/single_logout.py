@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from lxml import etree
+from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import logout_messages
 from broker.adapters.saml.faces.logout_messages import ReceivedLogoutMessage
@@ -14,11 +15,18 @@ from broker.adapters.saml.faces.upstream_profiles import traits_of
 from broker.adapters.saml.gate import (
     encryption,
     http_bindings,
+    message_model,
     outgoing_message,
     safe_parser,
     signature,
 )
-from broker.adapters.saml.gate.xml_names import ISSUER, LOGOUT_REQUEST, LOGOUT_RESPONSE, SIGNATURE
+from broker.adapters.saml.gate.xml_names import (
+    ENCRYPTED_ID,
+    LOGOUT_REQUEST,
+    LOGOUT_RESPONSE,
+    NAME_ID,
+    SIGNATURE,
+)
 from broker.adapters.saml.keys.key_ring import FaceKeys, KeyRing
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
@@ -33,6 +41,10 @@ BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_0
 _ROOTS: Final[Mapping[http_bindings.MessageField, str]] = {
     "SAMLRequest": LOGOUT_REQUEST,
     "SAMLResponse": LOGOUT_RESPONSE,
+}
+_KINDS: Final[Mapping[http_bindings.MessageField, Any]] = {
+    "SAMLRequest": samlp.LogoutRequest,
+    "SAMLResponse": samlp.LogoutResponse,
 }
 
 
@@ -116,15 +128,16 @@ class SingleLogout:
         kind: http_bindings.MessageField = "SAMLRequest"
         if "&SAMLResponse=" in f"&{query}":
             kind = "SAMLResponse"
-        message = http_bindings.inflate_redirect(query, kind, BOUNDS.octets)
-        root = safe_parser.parse(message.xml, _ROOTS[kind], BOUNDS)
-        peer = self._peer(upstream, root)
-        signed = message.signed
+        carried = http_bindings.inflate_redirect(query, kind, BOUNDS.octets)
+        root = safe_parser.parse(carried.xml, _ROOTS[kind], BOUNDS)
+        message = message_model.read_unsigned(_KINDS[kind], root)
+        peer = self._peer(upstream, message.issuer)
+        signed = carried.signed
         if signed is None:
             raise MessageRefused("logout.unsigned")
         keys = self._descriptor(peer, now).keys
         signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, keys)
-        return self._read(kind, root, peer, message.relay_state, now)
+        return self._read(root, message, peer, carried.relay_state, now)
 
     def read_post(
         self, upstream: str | None, fields: Sequence[tuple[str, str]], now: datetime
@@ -145,11 +158,13 @@ class SingleLogout:
             relay_state = http_bindings.relay_state_of(form["RelayState"])
         xml = http_bindings.decode_post(form[kind], longest=BOUNDS.octets)
         root = safe_parser.parse(xml, _ROOTS[kind], BOUNDS)
-        peer = self._peer(upstream, root)
+        sender = message_model.read_unsigned(_KINDS[kind], root).issuer
+        peer = self._peer(upstream, sender)
         if root.find(SIGNATURE) is None:
             raise MessageRefused("logout.unsigned")
-        signature.verify(root, self._descriptor(peer, now).keys)
-        return self._read(kind, root, peer, relay_state, now)
+        octets = signature.verify(root, self._descriptor(peer, now).keys)
+        message = message_model.read_message(_KINDS[kind], root, octets)
+        return self._read(root, message, peer, relay_state, now)
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
         """Return the URL or the form that carries our signed LogoutRequest to a participant.
@@ -199,13 +214,12 @@ class SingleLogout:
             return False
         return descriptor.logout is not None and bool(descriptor.keys)
 
-    def _peer(self, upstream: str | None, root: etree._Element) -> LogoutPeer:
+    def _peer(self, upstream: str | None, issuer: saml.Issuer | None) -> LogoutPeer:
         """Find the peer that is named as the Issuer.
 
         At an upstream's address that upstream and nobody else (cross-IdP).
         """
-        issuer = root.find(ISSUER)
-        if issuer is None or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
+        if issuer is None or (issuer.format or ENTITY_FORMAT) != ENTITY_FORMAT:
             raise MessageRefused("logout.unknown_peer")
         entity_id = text(issuer)
         if upstream is None:
@@ -218,8 +232,8 @@ class SingleLogout:
 
     def _read(
         self,
-        kind: http_bindings.MessageField,
         root: etree._Element,
+        message: samlp.LogoutRequest | samlp.LogoutResponse,
         peer: LogoutPeer,
         relay_state: str | None,
         now: datetime,
@@ -232,11 +246,17 @@ class SingleLogout:
             address = upstream_side(self.base_url, peer.name)
             skew = traits_of(configured).skew
             cbc = configured.cbc
-        received = ReceivedLogoutMessage(root, address, now, skew)
-        if kind == "SAMLResponse":
+        received = ReceivedLogoutMessage(message, address, now, skew)
+        if isinstance(message, samlp.LogoutResponse):
             return logout_messages.read_response(received, peer)
-        decryption = self._own_face(peer).decryption
-        return logout_messages.read_request(received, peer, relay_state, decryption, cbc=cbc)
+        keys = self._own_face(peer).decryption
+
+        def decrypt_name_id() -> saml.NameID:
+            (identifier,) = root.iterchildren(ENCRYPTED_ID)
+            opened = encryption.decrypt(identifier, keys, allow_cbc=cbc, within=NAME_ID)
+            return message_model.read_unsigned(saml.NameID, opened)
+
+        return logout_messages.read_request(received, peer, relay_state, decrypt_name_id)
 
     def _own_face(self, peer: LogoutPeer) -> _OwnFace:
         """Return the face of ours that the peer knows."""

@@ -8,45 +8,42 @@ page, and is no claim of anybody (docs/reference/interop.md#subject-hint).
 
 from typing import Final
 
-from lxml import etree
+from saml2 import samlp
 
-from broker.adapters.saml.faces.received_response import saml as path
 from broker.adapters.saml.faces.received_response import text
 from broker.core.entities import EMAIL, UNSPECIFIED, Upstream
 from broker.core.identity import cpr
 from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.login.transaction import AuthnRequest, SubjectHint
 
-_SUBJECT: Final = path("Subject")
-_NAME_ID: Final = path("NameID")
 _HINTS: Final = frozenset((UNSPECIFIED, EMAIL))
 
 
-def demands_person(request: etree._Element) -> bool:
+def demands_person(request: samlp.AuthnRequest) -> bool:
     """Return whether a request has a Subject that is more than a hint: it could not be met."""
-    subject = request.find(_SUBJECT)
+    subject = request.subject
     if subject is None:
         return False
-    if [child.tag for child in subject] != [_NAME_ID]:
+    if subject.name_id is None or len(subject.children_with_values()) > 1:
         return True
-    return subject[0].get("Format", UNSPECIFIED) not in _HINTS
+    return (subject.name_id.format or UNSPECIFIED) not in _HINTS
 
 
-def read(request: etree._Element) -> SubjectHint | None:
+def read(request: samlp.AuthnRequest) -> SubjectHint | None:
     """Return the hint of a request, or None.
 
     One that holds a CPR number, or a constructed one, is dropped: an AuthnRequest by HTTP-Redirect
     is an address, which browsers, proxies and logs keep (docs/reference/design.md#invariant-4).
     """
-    if demands_person(request):
+    if request.subject is None or demands_person(request):
         return None
-    name_id = request.find(f"{_SUBJECT}/{_NAME_ID}")
+    name_id = request.subject.name_id
     value = text(name_id).strip()
-    if name_id is None or not value or find_text_fault(value, TextKind.NAME_ID):
+    if not value or find_text_fault(value, TextKind.NAME_ID):
         return None
     if cpr.mask_numbers(value, "") != value:
         return None
-    return SubjectHint(value, name_id.get("Format", UNSPECIFIED))
+    return SubjectHint(value, name_id.format or UNSPECIFIED)
 
 
 def to_tell(asked: Upstream, request: AuthnRequest) -> SubjectHint | None:

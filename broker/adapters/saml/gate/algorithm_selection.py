@@ -18,7 +18,14 @@ _MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
 _METHOD: Final = f"{{{MD}}}EncryptionMethod"
 # Ours; the first is written where nothing is listed. Everything else is weaker, or needs another
 # kind of key.
-_CONTENTS: Final = (f"{XENC11}aes256-gcm", f"{XENC11}aes128-gcm")
+_CONTENTS: Final = (
+    f"{XENC11}aes256-gcm",
+    f"{XENC11}aes128-gcm",
+    # For a service that knows nothing better. A change would go unnoticed, so it is written in a
+    # signed Response only, as all of ours are.
+    f"{XENC}aes256-cbc",
+    f"{XENC}aes128-cbc",
+)
 _TRANSPORTS: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
 _SIGNATURES: Final = (RSA_SHA256, f"{_MORE}rsa-sha384", f"{_MORE}rsa-sha512")
 _DIGESTS: Final = (f"{XENC}sha256", f"{_MORE}sha384", f"{XENC}sha512")
@@ -62,7 +69,7 @@ def encryption_algorithms(
     content = _first_of_ours(_CONTENTS, contents)
     transport = _first_of_ours(_TRANSPORTS, transports)
     if content is None:
-        faults.append(("lists EncryptionMethods without AES-GCM", _ENCRYPTION_MEND))
+        faults.append(("lists EncryptionMethods without AES-GCM or AES-CBC", _ENCRYPTION_MEND))
     elif transport is None:
         faults.append(("lists key transports without RSA-OAEP", _ENCRYPTION_MEND))
     return EncryptionAlgorithms(content or _CONTENTS[0], transport or _TRANSPORTS[0])

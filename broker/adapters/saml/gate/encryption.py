@@ -17,8 +17,12 @@ from typing import Any, Final, cast
 
 import xmlsec
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import padding as block_padding
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from lxml import etree
 from saml2 import element_to_extension_element, saml, xmldsig, xmlenc
 
@@ -48,6 +52,7 @@ _DIGEST_METHOD: Final = f"{{{DS}}}DigestMethod"
 _MGF: Final = f"{{{XENC11}}}MGF"
 _OAEP_SHA1: Final = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
 _NONCE_OCTETS: Final = 12
+_BLOCK_OCTETS: Final = 16
 _START: Final = re.compile(
     rb"""\s*(?:<\?xml[^>]*\?>\s*)?<[^\s<>/"'=?!]+((?:\s+[^\s<>/"'=]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*/?>"""
 )
@@ -242,19 +247,18 @@ def _with_namespaces(plain: bytes, element: etree._Element) -> bytes:
 def encrypt(
     assertion: etree._Element, certificate: bytes, by: EncryptionAlgorithms = DEFAULT_ENCRYPTION
 ) -> etree._Element:
-    """Return an EncryptedAssertion of an element: AES-GCM with a new key, RSA-OAEP.
+    """Return an EncryptedAssertion of an element: AES with a new key, RSA-OAEP.
 
-    ``certificate`` is the recipient's. ``ValueError`` for another algorithm, ``MessageRefused``
-    (``gate.key``, ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01,
-    xmlenc-core1 5.2.4 and 5.5.
+    AES-CBC can be changed unnoticed: the Response around it must be signed. ``certificate`` is the
+    recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``gate.key``,
+    ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2
+    and 5.5.
     """
-    if by.content not in _GCM:
-        raise ValueError("only AES-GCM is written")
+    if by.content not in _GCM | _CBC:
+        raise ValueError("only AES-GCM and AES-CBC are written")
     # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
     plain = etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)
     session_key = AESGCM.generate_key(128 if "aes128" in by.content else 256)
-    nonce = secrets.token_bytes(_NONCE_OCTETS)
-    content = nonce + AESGCM(session_key).encrypt(nonce, plain, None)
     digest = element_to_extension_element(xmldsig.DigestMethod(algorithm=f"{DS}sha1"))
     wrapped = xmlenc.EncryptedKey(
         encryption_method=xmlenc.EncryptionMethod(
@@ -266,9 +270,21 @@ def encrypt(
         type=f"{XENC}Element",
         encryption_method=xmlenc.EncryptionMethod(algorithm=by.content),
         key_info=xmldsig.KeyInfo(extension_elements=[element_to_extension_element(wrapped)]),
-        cipher_data=_cipher_data(content),
+        cipher_data=_cipher_data(_encrypted(plain, session_key, by.content)),
     )
     return written_message.tree(saml.EncryptedAssertion(encrypted_data=encrypted_data))
+
+
+def _encrypted(plain: bytes, session_key: bytes, algorithm: str) -> bytes:
+    """Return the ciphertext behind its nonce or initialisation vector (xmlenc-core1 5.2)."""
+    if algorithm in _GCM:
+        nonce = secrets.token_bytes(_NONCE_OCTETS)
+        return nonce + AESGCM(session_key).encrypt(nonce, plain, None)
+    vector = secrets.token_bytes(_BLOCK_OCTETS)
+    padder = block_padding.PKCS7(8 * _BLOCK_OCTETS).padder()
+    encryptor = Cipher(AES(session_key), CBC(vector)).encryptor()
+    padded = padder.update(plain) + padder.finalize()
+    return vector + encryptor.update(padded) + encryptor.finalize()
 
 
 def _cipher_data(octets: bytes) -> xmlenc.CipherData:

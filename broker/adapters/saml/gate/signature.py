@@ -25,7 +25,8 @@ from saml2 import xmldsig
 
 from broker.adapters.saml.gate import signature_profile, written_message
 from broker.adapters.saml.gate.algorithm_selection import DEFAULT_SIGNING, SigningAlgorithms
-from broker.adapters.saml.gate.xml_names import EXCLUSIVE, ISSUER, SIGNATURE
+from broker.adapters.saml.gate.canonical_form import canonical, inclusive_prefixes, separate
+from broker.adapters.saml.gate.xml_names import DS, EXCLUSIVE, ISSUER, SIGNATURE, SIGNED_INFO
 from broker.core.errors import MessageRefused
 
 SMALLEST_RSA: Final = 2048
@@ -129,12 +130,14 @@ def _checked(public: object) -> VerifyKey:
     return VerifyKey(public, xml)
 
 
-def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | VerifyKey]) -> None:
-    """Return only if the signature at ``element`` is over ``element`` and by one of these keys.
+def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | VerifyKey]) -> bytes:
+    """Return the octets that the signature at ``element`` covers: ``element`` without it.
 
-    The keys are those of the one peer that is expected; KeyInfo is not read. ``MessageRefused``:
-    ``gate.unsigned``, ``gate.signatures``, ``gate.signature``, ``gate.signed_node``, those of
-    ``signature_profile.SHAPE`` and of ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2,
+    It is by one of these keys, and its DigestValue is that of the octets returned: they are all
+    that a reader may believe. The keys are those of the one peer that is expected; KeyInfo is not
+    read. ``MessageRefused``: ``gate.unsigned``, ``gate.signatures``, ``gate.signature``,
+    ``gate.signed_node``, ``gate.digest``, those of ``signature_profile.SHAPE`` and of
+    ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2,
     docs/reference/design.md#verify-keys.
     """
     keys = _verify_keys(certificates)
@@ -151,6 +154,31 @@ def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | V
     found = _ELEMENT(element, name=element.get("ID", ""))
     if found != [element]:
         raise MessageRefused("gate.signed_node")
+    return _signed_octets(element, signatures[0])
+
+
+def _signed_octets(element: etree._Element, signature: etree._Element) -> bytes:
+    """Write ``element`` as its one Reference says, and compare the digest with the verified one.
+
+    xmlsec has computed the same from its own tree: a difference means that we would read something
+    else than what was signed.
+    """
+    reference = signature.find(f"{SIGNED_INFO}/{{{DS}}}Reference")
+    octets = canonical(separate(element), inclusive_prefixes(reference))
+    if reference is None or not _has_digest(reference, octets):
+        raise MessageRefused("gate.digest")
+    return octets
+
+
+def _has_digest(reference: etree._Element, octets: bytes) -> bool:
+    """Return whether the DigestValue of a Reference is that of ``octets``."""
+    method = reference.find(f"{{{DS}}}DigestMethod")
+    if method is None:
+        return False
+    digest = hashes.Hash(hash_of(method.get("Algorithm", "")))
+    digest.update(octets)
+    written = "".join((reference.findtext(f"{{{DS}}}DigestValue") or "").split())
+    return base64.b64encode(digest.finalize()).decode() == written
 
 
 def _verify_keys(keys: Sequence[bytes | PublicKey | VerifyKey]) -> list[VerifyKey]:

@@ -18,14 +18,8 @@ from typing import Any, BinaryIO, Final
 from lxml import etree
 
 from broker.adapters.saml.gate import signature, signature_profile
-from broker.adapters.saml.gate.xml_names import (
-    DS,
-    ENTITIES,
-    ENTITY,
-    EXCLUSIVE,
-    SIGNATURE,
-    SIGNED_INFO,
-)
+from broker.adapters.saml.gate.canonical_form import canonical, inclusive_prefixes
+from broker.adapters.saml.gate.xml_names import DS, ENTITIES, ENTITY, SIGNATURE, SIGNED_INFO
 from broker.core.errors import MessageRefused
 
 _PIECE: Final = 1024 * 1024
@@ -46,7 +40,6 @@ _TAG: Final = re.compile(
 _REFERENCE: Final = f"{SIGNED_INFO}/{{{DS}}}Reference"
 _METHOD: Final = f"{SIGNED_INFO}/{{{DS}}}SignatureMethod"
 _C14N: Final = f"{SIGNED_INFO}/{{{DS}}}CanonicalizationMethod"
-_PREFIXES: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
 
 
 class BoundedParse:
@@ -140,22 +133,6 @@ def _checked(root: Any) -> etree._Element:
     return checked
 
 
-def canonical(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes:
-    """Return an element in exclusive canonical form (xml-exc-c14n 3).
-
-    Comments, and the text that follows the element, are left out.
-    """
-    written = etree.tostring(
-        element,
-        method="c14n",
-        exclusive=True,
-        with_comments=False,
-        with_tail=False,
-        inclusive_ns_prefixes=list(prefixes) or None,
-    )
-    return bytes(written)
-
-
 class PiecewiseC14n:
     """The canonical form of a root that is still being parsed, written as its children end."""
 
@@ -221,7 +198,7 @@ class EnvelopedSignature:
         reference = first.find(_REFERENCE)
         self.expected = _decoded(reference, f"{{{DS}}}DigestValue")
         self._digest = hashlib.new(_algorithm(reference, f"{{{DS}}}DigestMethod"))
-        self.pieces = PiecewiseC14n(root, begun, _prefixes(reference))
+        self.pieces = PiecewiseC14n(root, begun, inclusive_prefixes(reference))
         self._digest.update(self.pieces.start)
         # The enveloped transform takes the element out and leaves the text around it.
         root.text = (root.text or "") + (first.tail or "")
@@ -244,7 +221,7 @@ def _verify(element: etree._Element, keys: Sequence[signature.VerifyKey]) -> Non
     signed_info = element.find(SIGNED_INFO)
     if signed_info is None:
         raise MessageRefused("feed.unsigned")
-    octets = canonical(signed_info, _prefixes(element.find(_C14N)))
+    octets = canonical(signed_info, inclusive_prefixes(element.find(_C14N)))
     value = _decoded(element, f"{{{DS}}}SignatureValue")
     method = _uri(element, _METHOD)
     try:
@@ -272,17 +249,3 @@ def _decoded(element: etree._Element | None, path: str) -> bytes:
     if element is not None:
         written = element.findtext(path) or ""
     return base64.b64decode("".join(written.split()), validate=True)
-
-
-def _prefixes(element: etree._Element | None) -> list[str]:
-    """Return the prefixes that a canonicalisation treats as inclusive.
-
-    Their number is bounded by ``signature_profile``. libxml2 does not know ``#default`` among them:
-    such a feed is refused where it makes a difference.
-    """
-    prefixes: list[str] = []
-    if element is None:
-        return prefixes
-    for inclusive in element.iter(_PREFIXES):
-        prefixes += inclusive.get("PrefixList", "").split()
-    return prefixes

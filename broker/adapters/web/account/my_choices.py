@@ -1,31 +1,27 @@
 """The page where people see and take back what they answered, and get their receipts."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from flask import Blueprint, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.account.own_records import OwnRecordPages, OwnRecords, attach_json
+from broker.adapters.web.account.own_records import OwnRecordPages, attach_json
 from broker.adapters.web.login.login import LoginEndpoints
-from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.page_links import national_eid_label
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.consent.consent import Receipt, ReceiptEvent
-from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.event_routes import EventKind
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
-from broker.core.policy.model import LegalBasis
 from broker.use_cases.arrived_login import read_and_decide
 from broker.use_cases.given_consents import CurrentQuestion, GivenConsent, GivenConsents
+from broker.use_cases.personal_data.stored_data import StoredData
 from broker.use_cases.transactions import Held
 
 PATH: Final = "/my-choices"
@@ -40,46 +36,15 @@ def blueprint(
     pages: StepPages,
     login: LoginEndpoints,
     consents: GivenConsents,
-    own: OwnRecords,
+    stored: StoredData,
 ) -> Blueprint:
     """Return ``/my-choices``: the ways to log in, the person's choices, receipts and records."""
-    records = OwnRecordPages(ports, own)
+    records = OwnRecordPages(ports, stored)
     choices = MyChoices(ports, pages, login, consents, records)
     routes = Blueprint("choices", __name__)
     routes.get(PATH)(choices.show)
     routes.post(PATH)(choices.take_back)
     return routes
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentLine:
-    """An answer as the page shows it: ``until`` is None where it counts for no later login."""
-
-    record_id: str
-    event: ReceiptEvent
-    at: datetime
-    names: tuple[str, ...]
-    legal_basis: LegalBasis
-    until: datetime | None
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The answers for one service: the latest, a few before it, and the number of others.
-
-    ``remembered_at`` is the time of the answer that a login goes by where it asks for no more.
-    """
-
-    name: str
-    service: str
-    receiver: ResponsibleParty
-    privacy_notice: str
-    latest: ConsentLine
-    remembered_at: datetime | None
-    earlier: tuple[ConsentLine, ...]
-    more: int
-    offer: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +106,17 @@ class MyChoices:
         if offers.get(service) == wanted:
             receipt = self.consents.take_back(person, service, language(), now)
             if receipt:
-                ports.tell(_taken_back(transaction, service, receipt, now))
+                is_withdrawn = receipt.event is ReceiptEvent.WITHDRAWN
+                ports.tell_login(
+                    EventKind.CONSENT_TAKEN_BACK,
+                    transaction,
+                    {"service": service, "answer": str(receipt.event)},
+                    audit=AuditEventKind.CONSENT_WITHDRAWN
+                    if is_withdrawn
+                    else AuditEventKind.NOTICE_FORGOTTEN,
+                    service=service,
+                    about=receipt.record_id,
+                )
         return self._page(transaction, service)
 
     def _left(self, held: Held) -> Response:
@@ -150,7 +125,7 @@ class MyChoices:
         name = held.transaction.upstream
         by = self.ports.upstreams.get(name or "")
         way = "" if by is None or by.local else spoken(by.label)
-        return _rendered("choices_left.html", reason="left", way=way, over=True)
+        return self._rendered("choices_left.html", reason="left", way=way, over=True)
 
     def _begin(self, way: str | None, errand: Errand) -> Response:
         """Begin a login for ``errand`` by ``way``, or show the ways there are."""
@@ -172,7 +147,7 @@ class MyChoices:
         ]
         template = "kept_begin.html" if is_for_records else "choices_begin.html"
         eid = national_eid_label(ways, ports.upstreams)
-        return _rendered(template, reason="begin", ways=links, eid=eid, kept=kept)
+        return self._rendered(template, reason="begin", ways=links, eid=eid, kept=kept)
 
     def _entered(self) -> Held:
         """Return the transaction of the address if both cookies are its own.
@@ -197,18 +172,20 @@ class MyChoices:
         now = ports.now()
         here = {"login": transaction.id}
         choices = self.consents.list_all(_person(transaction), now)
-        cards = [self._card(transaction, choice, now) for choice in choices]
-        taken_back = [card for card in cards if card.name == done and card.offer is None]
-        ended = taken_back[0] if taken_back else None
-        return _rendered(
+        ended = next(
+            (each for each in choices if each.service == done and not each.offer(now)), None
+        )
+        reason = "" if choices else "none"
+        return self._rendered(
             "choices.html",
-            reason=_reason(cards, ended),
-            cards=cards,
+            reason=ended.latest.event if ended else reason,
+            choices=choices,
             ended=ended,
             action=_query(here),
             file=_query({**here, "format": "json"}),
             see=_query({"do": "kept"}),
             kept=here,
+            most_earlier=_EARLIER,
             token=ports.forms.token(transaction, "choices", now),
         )
 
@@ -224,16 +201,12 @@ class MyChoices:
         here = {"login": transaction.id}
         own = {**here, "receipt": receipt.record_id}
         today = self._today(transaction, service)
-        choice = GivenConsent(service, (receipt,))
-        declined = [name for name in receipt.names if name not in receipt.told]
-        return _rendered(
+        return self._rendered(
             "receipt.html",
             reason="receipt",
-            card=self._card(transaction, choice, self.ports.now()),
+            choice=GivenConsent(service, (receipt,)),
             record=self._record(transaction, service, receipt),
-            purpose=spoken(today.purpose),
-            giver=spoken(today.giver.name if today.giver else None),
-            declined=self._labels(declined),
+            today=today,
             back=_query(here),
             file=_query({**own, "format": "json"}),
             kept=own,
@@ -265,40 +238,17 @@ class MyChoices:
         giver = rules.giver(transaction.authentication)
         return CurrentQuestion(release.purpose if release else None, giver)
 
-    def _card(self, transaction: Transaction, choice: GivenConsent, now: datetime) -> Card:
-        service = self.ports.services[choice.service]
-        shown = choice.receipts[: _EARLIER + 1]
-        latest, *earlier = [self._line(transaction, receipt, now) for receipt in shown]
-        goes_by = choice.remembered(now)
-        return Card(
-            name=service.name,
-            service=spoken(service.label),
-            receiver=_receiver(service),
-            privacy_notice=spoken(service.privacy_notice),
-            latest=latest,
-            remembered_at=goes_by.event_time if goes_by else None,
-            earlier=tuple(earlier),
-            more=len(choice.receipts) - len(shown),
-            offer=choice.offer(now),
+    def _rendered(self, template: str, **values: object) -> Response:
+        ports = self.ports
+        page = render_template(
+            template,
+            step="choices",
+            services=ports.services,
+            labels=ports.labels,
+            now=ports.now(),
+            **values,
         )
-
-    def _line(self, transaction: Transaction, receipt: Receipt, now: datetime) -> ConsentLine:
-        return ConsentLine(
-            record_id=receipt.record_id,
-            event=receipt.event,
-            at=receipt.event_time,
-            names=self._labels(receipt.told),
-            legal_basis=receipt.legal_basis,
-            until=receipt.valid_until if receipt.remembered(now) else None,
-            url=_query({"login": transaction.id, "receipt": receipt.record_id}),
-        )
-
-    def _labels(self, names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(self._label(name) for name in names)
-
-    def _label(self, name: str) -> str:
-        label = self.ports.labels.get(name)
-        return spoken(label) if label else name
+        return Response(page, mimetype="text/html")
 
 
 def _person(transaction: Transaction) -> str:
@@ -306,35 +256,5 @@ def _person(transaction: Transaction) -> str:
     return transaction.person.id if transaction.person else ""
 
 
-def _reason(cards: Sequence[Card], ended: Card | None) -> str:
-    """Return the data-reason of the page: what was just taken back, or that there is no choice."""
-    if ended:
-        return ended.latest.event
-    return "" if cards else "none"
-
-
-def _taken_back(
-    transaction: Transaction, service: str, receipt: Receipt, now: datetime
-) -> BrokerEvent:
-    kind = AuditEventKind.NOTICE_FORGOTTEN
-    about = receipt.record_id
-    if receipt.event is ReceiptEvent.WITHDRAWN:
-        kind = AuditEventKind.CONSENT_WITHDRAWN
-    audit = of_login(kind, now, transaction.names, service=service, about=about)
-    facts = {"reference": transaction.reference, "service": service, "answer": str(receipt.event)}
-    return BrokerEvent(EventKind.CONSENT_TAKEN_BACK, facts, audit)
-
-
-def _receiver(service: Service) -> ResponsibleParty:
-    controller = service.controller
-    if controller is None:
-        return ResponsibleParty(spoken(service.label), "")
-    return ResponsibleParty(spoken(controller.name), controller.contact)
-
-
 def _query(fields: dict[str, str]) -> str:
     return f"?{urlencode(fields)}"
-
-
-def _rendered(template: str, **values: object) -> Response:
-    return Response(render_template(template, step="choices", **values), mimetype="text/html")

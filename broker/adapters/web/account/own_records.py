@@ -1,10 +1,10 @@
 """The page that shows a person their stored data after a fresh login, and deletes it on request."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from flask import redirect, render_template, request
@@ -12,16 +12,14 @@ from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.errors import FormRefused, TransactionGone
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.event_routes import EventKind
 from broker.core.identity.rights import Right
 from broker.core.login.transaction import Transaction
 from broker.use_cases.arrived_login import read_and_decide
-from broker.use_cases.personal_data.report import flatten
-from broker.use_cases.personal_data.stored_data import PersonBusy
+from broker.use_cases.personal_data.stored_data import PersonBusy, StoredData
 from broker.use_cases.transactions import Held
 
 _URL: Final = "/my-choices"
@@ -67,43 +65,7 @@ STORED_TEXTS: Final[Mapping[str, tuple[LazyString, LazyString]]] = {
     ),
 }
 
-Report = Mapping[str, Any]
-
-
-class OwnRecords(Protocol):
-    """The stored data of the person of a login, by the person id: nobody else's are reached."""
-
-    def report(self, person_id: str) -> Report:
-        """Return everything that is stored; TooMany after ten looks within an hour."""
-        ...
-
-    def forget(self, person_id: str) -> Report:
-        """Delete everything, and return what was stored.
-
-        PersonBusy while the background worker changes something for the person.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPart:
-    """A part of the export as the page shows it."""
-
-    name: str
-    title: LazyString
-    why: LazyString
-    until: datetime
-    values: tuple[tuple[tuple[str, str], ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """A service that was sent something: its name, its controller, and the last time."""
-
-    name: str
-    controller: str
-    contact: str
-    last: datetime
+Export = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +73,7 @@ class OwnRecordPages:
     """The pages of ``/my-choices`` for stored data, inside a fresh login of the person."""
 
     ports: WebPorts
-    own: OwnRecords
+    stored: StoredData
 
     def show(self, held: Held) -> Response:
         """Show what is stored, as a page or a file, or the button that deletes it."""
@@ -124,16 +86,17 @@ class OwnRecordPages:
             return _page("kept_unknown.html", "unknown", over=True)
         here = {"login": transaction.id}
         deletion = {**here, "do": "forget"}
-        report = self.own.report(person.id)
+        export = self.stored.export_own(person.id)
         shown: dict[str, Any] = {
-            "parts_stored": _list_parts(report),
-            "recipients": self._list_recipients(report),
+            "parts_stored": _list_parts(export),
+            "recipients": export["recipients"],
+            "services": self.ports.services,
         }
         if request.args.get("do") == "forget":
             token = self.ports.forms.token(transaction, "forget", self.ports.now())
             is_pending = any(
                 each["value"].get("enrolment", {}).get("state") == "pending"
-                for each in report["kept"]
+                for each in export["kept"]
             )
             return _page(
                 "forget_confirm.html",
@@ -145,14 +108,18 @@ class OwnRecordPages:
                 **shown,
             )
         as_file = request.args.get("format") == "json" and not transaction.shared
-        self._record_shown(transaction, "file" if as_file else "page")
+        self.ports.tell_login(
+            EventKind.RECORDS_SHOWN,
+            transaction,
+            {"as": "file" if as_file else "page"},
+            audit=AuditEventKind.RECORDS_SHOWN,
+        )
         if as_file:
-            return attach_json(report, "what-is-kept.json")
+            return attach_json(export, "what-is-kept.json")
         return _page(
             "kept.html",
             "kept",
-            report=report,
-            events=report["events"][: -_MOST_EVENTS - 1 : -1],
+            events=export["events"][: -_MOST_EVENTS - 1 : -1],
             file="" if transaction.shared else _query({**here, "format": "json"}),
             forget=_query(deletion),
             kept=here,
@@ -170,16 +137,19 @@ class OwnRecordPages:
             raise TransactionGone("the login is too old, or names nobody")
         if not self._has_right(transaction):
             raise FormRefused("a login without the right to delete")
-        audit = of_login(AuditEventKind.FORGET_ASKED, now, transaction.names)
-        facts = {"reference": transaction.reference}
-        ports.tell(BrokerEvent(EventKind.FORGET_ASKED, facts, audit))
+        kind = AuditEventKind.FORGET_ASKED
+        ports.tell_login(EventKind.FORGET_ASKED, transaction, audit=kind)
+        found = self.stored.find_of_person(person.id)
+        export = self.stored.export(found)
         try:
-            report = self.own.forget(person.id)
+            self.stored.forget(found)
         except PersonBusy:
             return _page("forget_busy.html", "busy", over=True)
         ports.broker.transactions.end(held)
-        recipients = self._list_recipients(report)
-        return _page("forgotten.html", "forgotten", recipients=recipients, over=True)
+        recipients, services = export["recipients"], ports.services
+        return _page(
+            "forgotten.html", "forgotten", recipients=recipients, services=services, over=True
+        )
 
     def _is_fresh(self, transaction: Transaction) -> bool:
         came = transaction.authenticated
@@ -190,24 +160,6 @@ class OwnRecordPages:
         arrived = read_and_decide(self.ports.broker.rules, transaction, self.ports.now())
         return arrived is not None and arrived.decision.has(Right.MANAGE_STORED_DATA)
 
-    def _list_recipients(self, report: Report) -> tuple[Recipient, ...]:
-        return tuple(self._describe_recipient(each) for each in report["recipients"])
-
-    def _describe_recipient(self, sent: Mapping[str, Any]) -> Recipient:
-        service = self.ports.services.get(sent["service"])
-        controller = service.controller if service else None
-        return Recipient(
-            name=spoken(service.label) if service else str(sent["service"]),
-            controller=spoken(controller.name) if controller else "",
-            contact=controller.contact if controller else "",
-            last=datetime.fromisoformat(str(sent["last"])),
-        )
-
-    def _record_shown(self, transaction: Transaction, shape: str) -> None:
-        audit = of_login(AuditEventKind.RECORDS_SHOWN, self.ports.now(), transaction.names)
-        facts = {"reference": transaction.reference, "as": shape}
-        self.ports.tell(BrokerEvent(EventKind.RECORDS_SHOWN, facts, audit))
-
 
 def attach_json(record: Mapping[str, Any], name: str) -> Response:
     """Return a file to save."""
@@ -217,15 +169,28 @@ def attach_json(record: Mapping[str, Any], name: str) -> Response:
     return response
 
 
-def _list_parts(report: Report) -> tuple[StoredPart, ...]:
-    parts = []
+def _list_parts(export: Export) -> list[Mapping[str, object]]:
+    parts: list[Mapping[str, object]] = []
     for name, (title, why) in STORED_TEXTS.items():
-        entries = [each for each in report["kept"] if each["kind"] == name]
+        entries = [each for each in export["kept"] if each["kind"] == name]
         if entries:
             until = max(datetime.fromisoformat(each["until"]) for each in entries)
-            values = tuple(tuple(flatten(each["value"])) for each in entries)
-            parts.append(StoredPart(name, title, why, until, values))
-    return tuple(parts)
+            values = [list(_flatten(each["value"])) for each in entries]
+            part = {"name": name, "title": title, "why": why, "until": until, "values": values}
+            parts.append(part)
+    return parts
+
+
+def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the facts of a part of the export: a name, and what it says."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _flatten(each, f"{name} {key}".strip())
+    elif isinstance(value, list):
+        for each in value:
+            yield from _flatten(each, name)
+    else:
+        yield name.replace("_", " "), str(value)
 
 
 def _query(fields: Mapping[str, str]) -> str:

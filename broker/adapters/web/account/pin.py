@@ -8,16 +8,16 @@ from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
-from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.page_links import national_eid_label, with_query
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.pins import hide_long_number, is_cpr, read_identifier
 from broker.core.errors import CookiesNeeded, FormRefused, LibraryUnavailable, TokenRefused
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.event_routes import EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
@@ -141,8 +141,7 @@ class PinPages:
             return self._asking(held, "account_busy", hide_long_number(text))
         transaction = held.transaction
         by = "cpr" if is_cpr(typed) else "number"
-        facts = {"reference": transaction.reference, "by": by}
-        self.ports.tell(BrokerEvent(EventKind.PIN_ASKED, facts))
+        self.ports.tell_login(EventKind.PIN_ASKED, transaction, {"by": by})
         back = service_to_return_to(self.ports, transaction)
         return self._page("pin_asked.html", held, reason="asked", back=back, **self._ways(held))
 
@@ -174,10 +173,9 @@ class PinPages:
         )
         if not is_set:
             return response
-        now = self.ports.now()
-        audit = of_login(AuditEventKind.PIN_CHOSEN, now, held.transaction.names, borrower=number)
-        facts = {"reference": held.transaction.reference}
-        self.ports.tell(BrokerEvent(EventKind.PIN_CHOSEN, facts, audit))
+        self.ports.tell_login(
+            EventKind.PIN_CHOSEN, held.transaction, audit=AuditEventKind.PIN_CHOSEN, borrower=number
+        )
         if form.value("own", "") and not held.transaction.shared:
             browser = self.choices.browsers.remember(number)
             self.ports.cookies.remember_browser(request, response, browser)
@@ -224,19 +222,9 @@ class PinPages:
             kept={"link": link} if link else {"login": held.transaction.id},
         )
 
-    def _page(
-        self, template: str, held: Held, problem: str = "", *, reason: str = "", **values: Any
-    ) -> Response:
-        transaction = held.transaction
-        response = self.pages.page(
-            template,
-            "pin",
-            transaction,
-            reason=reason or problem,
-            problem=problem,
-            action=self._url(transaction),
-            token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
-            **values,
+    def _page(self, template: str, held: Held, problem: str = "", **values: object) -> Response:
+        http = _STATUS.get(problem, _UNPROCESSABLE)
+        action = self._url(held.transaction)
+        return self.pages.form_page(
+            template, _PURPOSE, held, problem, http, action=action, **values
         )
-        response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
-        return response

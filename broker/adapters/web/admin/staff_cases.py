@@ -8,20 +8,18 @@ from flask import Blueprint
 from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.admin.form_problems import PROBLEMS
 from broker.adapters.web.admin.staff_door import PATH, StaffDoor
-from broker.adapters.web.admin.staff_ports import StaffPorts
-from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.core.errors import TooMany
+from broker.adapters.web.pages.page_security import SubmittedForm
+from broker.core.errors import PinNoAddress, TooMany
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.staff import StaffPage
-from broker.core.staff_sentences import REGISTER_NOTES, STATES, StaffSentence
+from broker.core.staff_sentences import PAGES, REGISTER_NOTES, STATES, StaffSentence
+from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
 from broker.use_cases.staff.staff_sessions import StaffMember
 
-_UNPROCESSABLE: Final = 422
 _LONGEST: Final = 110  # a person id of the list
 _BUTTONS: Final = ("try_again", "another_person", "pin_mail", "remove_proof")
 
@@ -31,8 +29,9 @@ class StaffCases:
     """The endpoints over access control and the search."""
 
     door: StaffDoor
-    ports: StaffPorts
     search: StaffSearch
+    pin_mails: PinMails
+    borrower_url: Callable[[str], str]  # the borrower's page in the library system, or ""
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin`` and ``/admin/person``."""
@@ -53,7 +52,7 @@ class StaffCases:
             cases=self.search.cases.list_open(),
             token=self.door.token(member, StaffPage.PERSON),
             action=self.door.url(StaffPage.PERSON),
-            borrower_url=self.ports.borrower_url,
+            borrower_url=self.borrower_url,
         )
 
     def ask(self) -> Response:
@@ -105,11 +104,14 @@ class StaffCases:
         return "tried" if tried else "nothing_to_try"
 
     def _send_pin_mail(self, found: FoundPerson) -> str:
-        if found.pin_mail_number is None:
+        if found.pin_mail_number is None or not self.pin_mails.live:
             return "no_pin_mail"
         at = format_datetime(self.door.ports.now(), "long")
-        queued = self.ports.send_pin_mail(found.pin_mail_number, language(), at)
-        return "pin_mail" if queued else "no_pin_mail"
+        try:
+            self.pin_mails.request_by_staff(found.pin_mail_number, language(), at)
+        except PinNoAddress:
+            return "no_pin_mail"
+        return "pin_mail"
 
     def _page(
         self,
@@ -120,25 +122,20 @@ class StaffCases:
         problem: str = "",
         done: str = "",
     ) -> Response:
-        response = self.door.page(
+        return self.door.form_page(
             "admin_person.html",
             member,
-            reason="person",
-            token=self.door.token(member, StaffPage.PERSON),
+            StaffPage.PERSON,
+            problem,
             typed=typed,
             found=found,
             sentence=_sentence(found) if found else None,
-            page_action=self.ports.page_action(found.page.reason) if found and found.page else None,
+            page_action=PAGES.get(found.page.reason) if found and found.page else None,
             proofs=_proofs(found) if found else (),
             register_note=REGISTER_NOTES.get(found.register_note or "") if found else None,
-            borrower_url=self.ports.borrower_url,
-            problem=PROBLEMS.get(problem),
-            code=problem,
+            borrower_url=self.borrower_url,
             done=done,
         )
-        if problem:
-            response.status_code = _UNPROCESSABLE
-        return response
 
 
 def _read_typed(form: SubmittedForm) -> tuple[str, str]:

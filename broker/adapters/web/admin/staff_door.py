@@ -1,15 +1,17 @@
 """The way in to the staff view and out of it, and the check of whoever asks for a page."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flask import Blueprint, redirect, render_template, request
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.admin.staff_cookie import StaffCookie
-from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.outgoing_saml import post_page
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import BrokerError, CookiesNeeded, MessageRefused, RequestRefused
@@ -20,6 +22,39 @@ from broker.use_cases.staff.staff_sessions import StaffMember, StaffSessions
 
 PATH: Final = "/admin"
 _LOGOUT: Final = "logout"
+_UNPROCESSABLE: Final = 422
+
+
+class FormProblem(NamedTuple):
+    """A sentence for people, and the id of the field that they mend."""
+
+    field: str
+    text: LazyString
+
+
+_CPR: Final = _(
+    "That looked like a CPR number. It has been thrown away: no CPR number belongs in this field."
+)
+_PROBLEMS: Final[Mapping[str, FormProblem]] = {
+    "find_missing": FormProblem("find", _("Write the help code or the borrower number.")),
+    "find_cpr": FormProblem("find", _CPR),
+    "person_unknown": FormProblem(
+        "find", _("No page of the last thirty days has this code, and no borrower this number.")
+    ),
+    "reference_missing": FormProblem("reference", _("Write the help code.")),
+    "reference_cpr": FormProblem("reference", _CPR),
+    "reference_unread": FormProblem(
+        "reference", _("A help code has eight or twelve letters and digits.")
+    ),
+    "reference_unknown": FormProblem(
+        "reference", _("No page of the last thirty days has this code. Ask for it again.")
+    ),
+    "affiliation_cpr": FormProblem("affiliation", _CPR),
+    "affiliation_unread": FormProblem(
+        "affiliation", _("Write affiliations with their scope, as student@au.dk.")
+    ),
+    "age_unread": FormProblem("age", _("Write the age as a whole number from 0 to 125.")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +64,6 @@ class StaffDoor:
     ports: WebPorts
     logins: StaffLogins
     sessions: StaffSessions
-    cookie: StaffCookie
 
     def routes(self) -> Blueprint:
         """Return ``/admin/login`` and ``/admin/logout``, with the page of who is not logged in."""
@@ -55,10 +89,6 @@ class StaffDoor:
         response = redirect(f"{self.url('login')}?cookie=1", 303)
         ports.cookies.set_browser_cookie(response)
         return response
-
-    def takes(self, request_id: str) -> bool:
-        """Return whether an answer's InResponseTo names a request of a login here."""
-        return self.logins.takes(request_id)
 
     def acs(self, upstream: str, message: object, request_id: str) -> Response:
         """Verify an answer and redirect with its arrival, as of every login; no cookie is read."""
@@ -104,7 +134,7 @@ class StaffDoor:
         kind = AuditEventKind.STAFF_LOGGED_IN
         ports.tell(self._event(kind, member, upstream=answer.upstream))
         response = self.page("admin_arrived.html", member, reason="arrived", over=True)
-        self.cookie.keep(response, session_token)
+        ports.cookies.set_staff_cookie(response, session_token)
         return response
 
     def leave(self) -> Response:
@@ -116,10 +146,10 @@ class StaffDoor:
         response = _rendered(
             "admin_left.html", reason="left", over=True, way=self._way(), home=self.url()
         )
-        self.cookie.drop(response)
+        self.ports.cookies.drop_staff_cookie(response)
         return response
 
-    def login_needed(self, _: BrokerError) -> Response:
+    def login_needed(self, _error: BrokerError) -> Response:
         """Show where to log in, to whoever is not, or no longer."""
         response = _rendered(
             "admin_begin.html", reason="login", login=self.url("login"), way=self._way()
@@ -129,7 +159,7 @@ class StaffDoor:
 
     def member(self) -> StaffMember:
         """Return who asks; StaffLoginNeeded where nobody of the staff is logged in here."""
-        token = self.cookie.token(request)
+        token = self.ports.cookies.staff_token(request)
         if not token:
             raise StaffLoginNeeded("no cookie of the staff view")
         return self.sessions.find(token, self.ports.cookies.browsers(request), self.ports.now())
@@ -164,6 +194,23 @@ class StaffDoor:
     def token(self, member: StaffMember, purpose: str) -> str:
         """Return the token of a form for ``form``."""
         return self.ports.forms.token(member, f"staff {purpose}", self.ports.now())
+
+    def form_page(
+        self, template: str, member: StaffMember, page: StaffPage, problem: str = "", **values: Any
+    ) -> Response:
+        """Return a page with its form, and with what was wrong with what was sent."""
+        response = self.page(
+            template,
+            member,
+            reason=page.value,
+            token=self.token(member, page),
+            problem=_PROBLEMS.get(problem),
+            code=problem,
+            **values,
+        )
+        if problem:
+            response.status_code = _UNPROCESSABLE
+        return response
 
     def page(self, template: str, member: StaffMember, **values: Any) -> Response:
         """Return a page of somebody who is logged in, with the ways on and out."""

@@ -1,19 +1,17 @@
-"""The pages on which a person says whose borrower it is: claims, and the address of a match."""
+"""The pages on which a person claims a borrower that they already have."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
-from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.security_headers import same_origin
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import CaseReason, Claim
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.pins import hide_long_number, read_identifier
@@ -25,12 +23,11 @@ from broker.core.errors import (
     TokenRefused,
     TooMany,
 )
-from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.input_normalization import without_invisible
 from broker.core.login.next_step import can_claim
-from broker.core.login.steps import ClaimBorrower, ConfirmAddress
-from broker.core.login.transaction import Transaction
+from broker.core.login.steps import ClaimBorrower
 from broker.use_cases.enrolment.claims import BorrowerClaims, Claimant
 from broker.use_cases.person_resolution import display_name
 from broker.use_cases.transactions import Held
@@ -41,12 +38,10 @@ _SHOWN_AT_THE_FORM: Final = (ClaimRefused, CodeRefused, TooMany)
 
 
 def blueprint(pages: "ClaimPages") -> Blueprint:
-    """Return ``/login/<transaction>/claim`` and ``/login/<transaction>/address``."""
+    """Return ``/login/<transaction>/claim``."""
     routes = Blueprint("claim", __name__)
     routes.get("/login/<name>/claim")(pages.ask)
     routes.post("/login/<name>/claim")(pages.answer)
-    routes.get("/login/<name>/address")(pages.ask_address)
-    routes.post("/login/<name>/address")(pages.answer_address)
     return routes
 
 
@@ -67,7 +62,10 @@ class ClaimPages:
         if "code" in request.args:
             return self._code_page(held)
         if not self._is_asked_by_person(held):
-            self.ports.tell(_shown(held.transaction, self.ports.now()))
+            # Staff find the case by the help code of the page.
+            reason = CaseReason.POSSIBLE_DUPLICATE.value
+            trace = self.ports.trace_of(held.transaction, _PURPOSE, reason)
+            self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
         return self._form(held)
 
     def answer(self, name: str) -> Response:
@@ -75,42 +73,15 @@ class ClaimPages:
         held = self.login.of_person(name)
         if not self._can_claim(held):
             return self.pages.onward(held, self.pages.url(held.transaction))
-        try:
-            form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
-        except TokenRefused as error:
-            if not same_origin(request.headers, self.ports.base_url):
-                raise
-            # The mail may take longer than a page's ten minutes.
+        form = self.ports.forms.read_fresh(request, held.transaction, _PURPOSE, self.ports.now())
+        if form is None:
             show = self._code_page if "code" in request.form else self._form
-            return show(held, "page_too_old", error.http)
+            return show(held, "page_too_old", TokenRefused.http)
         button = form.choice("do", _BUTTONS)
         try:
             return self._answered(held, button, form)
         except _SHOWN_AT_THE_FORM as error:
             return self._refused(held, button, error, form)
-
-    def ask_address(self, name: str) -> Response:
-        """Ask whether the address in a borrower that matches for the first time is own."""
-        held = self.login.of_person(name)
-        step = self.ports.broker.step(held, self.ports.now())
-        if not isinstance(step, ConfirmAddress):
-            return redirect(self.pages.url(held.transaction), 303)
-        token = self.ports.forms.token(held.transaction, "address", self.ports.now())
-        address = step.question.masked_address
-        return self.pages.page(
-            "address.html", "address", held.transaction, token=token, address=address
-        )
-
-    def answer_address(self, name: str) -> Response:
-        """Store the answer, and show what is next."""
-        ports = self.ports
-        held = self.login.of_person(name)
-        form = ports.forms.read(request, held.transaction, "address", ports.now())
-        is_own = form.choice("answer", ("yes", "no")) == "yes"
-        answered = ports.broker.answer_address(held, ports.now(), is_own=is_own)
-        if answered is not held:
-            ports.tell(_address_answered(answered.transaction, ports.now(), is_own=is_own))
-        return self.pages.show(answered)
 
     def _answered(self, held: Held, button: str, form: SubmittedForm) -> Response:
         claimant = self._claimant(held)
@@ -125,19 +96,19 @@ class ClaimPages:
             if button == "card":
                 return self._claimed(held, self.claims.claim_by_card(claimant, card_number))
             self.claims.mail_code_for_card(claimant, card_number)
-        facts = {"reference": held.transaction.reference, "proof": _PURPOSE}
-        self.ports.tell(BrokerEvent(EventKind.PROOF_MAILED, facts))
+        self.ports.tell_login(EventKind.PROOF_MAILED, held.transaction, {"proof": _PURPOSE})
         return redirect(f"{self.pages.url(held.transaction, 'claim')}?code=1", 303)
 
     def _claimed(self, held: Held, claim: Claim) -> Response:
-        now = self.ports.now()
-        held = self.ports.broker.add_claim(held, claim, now)
-        names = held.transaction.names
-        audit = of_login(
-            AuditEventKind.PROVED, now, names, about=_PURPOSE, borrower=claim.borrower_number
+        held = self.ports.broker.add_claim(held, claim, self.ports.now())
+        self.ports.tell_login(
+            EventKind.MAILBOX_PROVED,
+            held.transaction,
+            {"proof": _PURPOSE},
+            audit=AuditEventKind.PROVED,
+            about=_PURPOSE,
+            borrower=claim.borrower_number,
         )
-        facts = {"reference": held.transaction.reference, "proof": _PURPOSE}
-        self.ports.tell(BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit))
         return self.pages.show(held)
 
     def _refused(
@@ -147,7 +118,7 @@ class ClaimPages:
         reason = error.cause if isinstance(error, CodeRefused) else error.reason
         if isinstance(error, TooMany):
             reason = "mails_too_many" if button == "mail" else "claim_too_many"
-        self.ports.tell(_claim_refused(transaction, reason, self.ports.now()))
+        self.ports.tell_proof_refused(transaction, _PURPOSE, reason)
         if isinstance(error, CodeRefused):
             return self._code_page(held, reason, error.http)
         return self._form(held, reason, error.http, hide_long_number(form.value("card", "")))
@@ -182,47 +153,14 @@ class ClaimPages:
         return self._page(held, problem, http, asking=False, kept={"code": "1"})
 
     def _page(self, held: Held, problem: str, http: int, **values: object) -> Response:
-        transaction = held.transaction
         is_asked = self._is_asked_by_person(held)
-        response = self.pages.page(
+        return self.pages.form_page(
             "claim.html",
-            "claim",
-            transaction,
+            _PURPOSE,
+            held,
+            problem,
+            http,
             reason=problem or ("offer" if values["asking"] else "code"),
-            problem=problem,
-            action=self.pages.url(transaction, "claim"),
-            token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
-            consent=self.pages.url(transaction, "consent") if is_asked else "",
+            consent=self.pages.url(held.transaction, "consent") if is_asked else "",
             **values,
         )
-        response.status_code = http
-        return response
-
-
-def _address_answered(transaction: Transaction, now: datetime, *, is_own: bool) -> BrokerEvent:
-    if not is_own:
-        return _claim_refused(transaction, "address_not_own", now)
-    facts = {"reference": transaction.reference, "proof": "address"}
-    audit = of_login(AuditEventKind.PROVED, now, transaction.names, about="address")
-    return BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit)
-
-
-def _shown(transaction: Transaction, now: datetime) -> BrokerEvent:
-    """Return the event by which staff find the case by the help code of the page."""
-    return BrokerEvent(
-        EventKind.LOGIN_HELD_UP, trace=_trace(transaction, CaseReason.POSSIBLE_DUPLICATE.value, now)
-    )
-
-
-def _claim_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
-    facts = {"reference": transaction.reference, "reason": reason, "route": _PURPOSE}
-    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
-    trace = _trace(transaction, reason, now)
-    return BrokerEvent(EventKind.PROOF_REFUSED, facts, audit, trace)
-
-
-def _trace(transaction: Transaction, reason: str, now: datetime) -> TraceFacts:
-    names = transaction.names
-    return TraceFacts(
-        names.reference or "", now, _PURPOSE, reason, names.upstream, person=names.person
-    )

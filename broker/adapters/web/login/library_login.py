@@ -1,7 +1,6 @@
 """The library account as a way to log in: number and PIN, and a mailed code in unknown browsers."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from flask import Blueprint, redirect, request
@@ -10,17 +9,16 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
-from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.security_headers import same_origin
+from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import pin_url
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import hide_long_number, read_identifier
-from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused, TokenRefused
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused
+from broker.core.event_routes import EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.pins.library_login import LibraryLogins, LoginAttempt
@@ -56,12 +54,8 @@ class LibraryLoginPages:
     def answer(self, name: str) -> Response:
         """Answer number and PIN, or a code."""
         held = self._held(name)
-        try:
-            form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
-        except TokenRefused:
-            if not same_origin(request.headers, self.ports.base_url):
-                raise
-            # The mail may take longer than a page's ten minutes.
+        form = self.ports.forms.read_fresh(request, held.transaction, _PURPOSE, self.ports.now())
+        if form is None:
             if SubmittedForm(request.form).values("code"):
                 return self._code_page(held, "page_too_old")
             return self._form(held, "page_too_old")
@@ -126,7 +120,7 @@ class LibraryLoginPages:
         try:
             borrower = self.logins.try_code(form.value("code", ""), _browser(held))
         except CodeRefused as refused:
-            self.ports.tell(_refused(held.transaction, refused.cause, self.ports.now()))
+            self._tell_refused(held.transaction, refused.cause)
             return self._code_page(held, refused.cause)
         response = self._joined(held, borrower)
         if form.value("own", "") and not held.transaction.shared:
@@ -138,7 +132,13 @@ class LibraryLoginPages:
         ports = self.ports
         held, arrival_token = ports.broker.verified(held, str(ports.local), borrower, ports.now())
         transaction = held.transaction
-        ports.tell(_verified(transaction, borrower, ports.now()))
+        ports.tell_login(
+            EventKind.PIN_VERIFIED,
+            transaction,
+            {"service": transaction.request.service},
+            audit=AuditEventKind.PIN_VERIFIED,
+            borrower=borrower.number,
+        )
         response = self.pages.show(held)
         ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
         return response
@@ -146,7 +146,7 @@ class LibraryLoginPages:
     def _form(self, held: Held, problem: str = "", form: SubmittedForm | None = None) -> Response:
         transaction = held.transaction
         if problem:
-            self.ports.tell(_refused(transaction, problem, self.ports.now()))
+            self._tell_refused(transaction, problem)
         typed = hide_long_number(form.value("identifier", "")) if form else ""
         return self._page("pin_login.html", held, problem, identifier=typed)
 
@@ -160,43 +160,31 @@ class LibraryLoginPages:
             kept={"code": "1"},
         )
 
-    def _page(
-        self, template: str, held: Held, problem: str, *, reason: str = "", **values: object
-    ) -> Response:
+    def _page(self, template: str, held: Held, problem: str, **values: object) -> Response:
         transaction = held.transaction
         back = transaction.request.service if transaction.errand is Errand.LOGIN else None
-        response = self.pages.page(
+        return self.pages.form_page(
             template,
-            "pin",
-            transaction,
-            reason=reason or problem,
-            problem=problem,
-            action=self.pages.url(transaction, "pin"),
-            token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
+            _PURPOSE,
+            held,
+            problem,
+            _STATUS.get(problem, _UNPROCESSABLE),
             forgotten=pin_url(self.ports, back),
             others=self.pages.url(transaction, "upstream"),
             **values,
         )
-        response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
-        return response
+
+    def _tell_refused(self, transaction: Transaction, reason: str) -> None:
+        """Tell of a form that let nobody in."""
+        facts = {"reason": reason, "route": "pin"}
+        if reason.startswith(("pin_number", "pin_missing", "code_malformed", "page_")):
+            self.ports.tell_login(EventKind.PIN_FORM_INCOMPLETE, transaction, facts)
+            return
+        audit = AuditEventKind.REFUSED
+        self.ports.tell_login(EventKind.PIN_REFUSED, transaction, facts, audit=audit, reason=reason)
 
 
 def _browser(held: Held) -> str:
     if held.transaction.browser is None:
         raise BrowserUnmatched("a login that no browser has come for")
     return held.transaction.browser
-
-
-def _verified(transaction: Transaction, borrower: Borrower, now: datetime) -> BrokerEvent:
-    facts = {"reference": transaction.reference, "service": transaction.request.service}
-    audit = of_login(AuditEventKind.PIN_VERIFIED, now, transaction.names, borrower=borrower.number)
-    return BrokerEvent(EventKind.PIN_VERIFIED, facts, audit)
-
-
-def _refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
-    """Return the event of a form that let nobody in."""
-    facts = {"reference": transaction.reference, "reason": reason, "route": "pin"}
-    if reason.startswith(("pin_number", "pin_missing", "code_malformed", "page_")):
-        return BrokerEvent(EventKind.PIN_FORM_INCOMPLETE, facts)
-    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
-    return BrokerEvent(EventKind.PIN_REFUSED, facts, audit)

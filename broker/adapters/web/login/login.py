@@ -3,31 +3,32 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from flask import Blueprint, Request, redirect, request
-from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.form_tokens import SubmittedForm
-from broker.adapters.web.pages.security_headers import same_origin
+from broker.adapters.web.admin.staff_door import StaffDoor
+from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import (
     NO_PASSIVE,
     BrowserUnmatched,
     CookiesNeeded,
+    FormRefused,
     LoginCookieMissing,
     MessageRefused,
     NetworkBusy,
     StoreUnavailable,
 )
-from broker.core.login.steps import Issue, Refuse
+from broker.core.login.steps import Issue, Refuse, Step
 from broker.core.login.transaction import Errand, Outstanding, Transaction
 from broker.use_cases.records import MOST_TRIES
 from broker.use_cases.transactions import Held, TransactionOfOthers
 
+S = TypeVar("S", bound=Step)
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
 _MOST_POSTED_AGAIN: Final = 32 * 1024
 
@@ -43,26 +44,15 @@ def query_of(received: Request) -> str:
 
 
 def blueprint(login: "LoginEndpoints") -> Blueprint:
-    """Return ``/saml/idp/sso``, ``/saml/sp/<upstream>/acs`` and ``/login/<transaction>``."""
+    """Return what begins a login or sign-up, the ACS, and ``/login/<transaction>``."""
     routes = Blueprint("login", __name__)
     both = ["GET", "POST"]
     routes.route("/saml/idp/sso", methods=both)(login.sso)
+    routes.get("/sign-up/begin")(login.begin_sign_up)
     routes.post("/saml/sp/<upstream>/acs")(login.acs)
     routes.get("/login/<name>")(login.show)
     routes.route("/login/<name>/upstream", methods=both)(login.upstream)
     return routes
-
-
-class OtherLogins(Protocol):
-    """Logins that are no transactions: the ACS of their upstream is the one there is."""
-
-    def takes(self, request_id: str) -> bool:
-        """Return whether an answer's InResponseTo names a request of one of these logins."""
-        ...
-
-    def acs(self, upstream: str, message: object, request_id: str) -> Response:
-        """Verify the answer and redirect with its arrival; no cookie is read or set."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +61,7 @@ class LoginEndpoints:
 
     ports: WebPorts
     pages: StepPages
-    others: OtherLogins | None = None
+    staff: StaffDoor | None = None
 
     def sso(self) -> Response:
         """Begin a transaction for a service's AuthnRequest and redirect to it.
@@ -87,16 +77,36 @@ class LoginEndpoints:
             return self.pages.outgoing.posted_again(dict(pairs(request)))
         now = ports.now()
         browser = None
-        received = request_ctx.request
-        if received.method == "GET":
-            asked = ports.service_face.read_redirect(query_of(received), now)
-            browser = next(iter(ports.cookies.browsers(received)), None)
+        if request.method == "GET":
+            asked = ports.service_face.read_redirect(query_of(request), now)
+            browser = next(iter(ports.cookies.browsers(request)), None)
         else:
-            asked = ports.service_face.read_post(pairs(received), now)
-        shared = ports.shared(received)
+            asked = ports.service_face.read_post(pairs(request), now)
+        shared = ports.shared(request)
         held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
             return self.pages.outgoing.away(held, outstanding)
+        return redirect(self.pages.url(held.transaction), 303)
+
+    def begin_sign_up(self) -> Response:
+        """Begin a sign-up with the affiliation that the person named: an intent.
+
+        Source: docs/reference/design.md#invariant-7.
+        """
+        ports = self.ports
+        ports.limits.count_beginning(request)
+        query = request.args
+        affiliation = query.get("affiliation", "")
+        if affiliation not in ports.broker.rules.affiliations():
+            raise FormRefused("no such affiliation")
+        held = ports.broker.begin_errand(
+            Errand.SIGN_UP,
+            ports.now(),
+            intent=affiliation,
+            upstream=query.get("upstream"),
+            back=query.get("service"),
+            shared=ports.shared(request),
+        )
         return redirect(self.pages.url(held.transaction), 303)
 
     def acs(self, upstream: str) -> Response:
@@ -106,8 +116,8 @@ class LoginEndpoints:
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
         message, request_id = ports.upstream_face.in_response_to(upstream, pairs(request))
-        if self.others is not None and self.others.takes(request_id):
-            return self.others.acs(upstream, message, request_id)
+        if self.staff is not None and self.staff.logins.takes(request_id):
+            return self.staff.acs(upstream, message, request_id)
         held, outstanding = ports.broker.awaited(request_id, upstream, now)
         try:
             arrival_token = self._arrival(message, held.transaction, outstanding, now)
@@ -207,6 +217,32 @@ class LoginEndpoints:
         if not self.ports.cookies.brings_login_cookie(request, held.transaction):
             raise LoginCookieMissing("the login cookie of this authentication is missing")
         return self.ports.broker.resumed(held, self.ports.now())
+
+    def show_at(
+        self, kind: type[S], show: Callable[[Held, S], Response]
+    ) -> Callable[[str], Response]:
+        """Return the endpoint that shows a step of ``kind``, or leads to whatever is next."""
+
+        def show_step(name: str) -> Response:
+            held = self.of_person(name)
+            step = self.ports.broker.step(held, self.ports.now())
+            if isinstance(step, kind):
+                return show(held, step)
+            return redirect(self.pages.url(held.transaction), 303)
+
+        return show_step
+
+    def answer_to(
+        self, purpose: str, answer: Callable[[Held, SubmittedForm], Response]
+    ) -> Callable[[str], Response]:
+        """Return the endpoint that takes the form of a person's own login."""
+
+        def take_answer(name: str) -> Response:
+            held = self.of_person(name)
+            form = self.ports.forms.read(request, held.transaction, purpose, self.ports.now())
+            return answer(held, form)
+
+        return take_answer
 
     def url_to(self, transaction: Transaction, upstream: str) -> str:
         """Return our own address that leads to ``upstream``.
@@ -319,8 +355,7 @@ class LoginEndpoints:
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.brought(name, arrival_token, ports.now())
-        received = request_ctx.request
-        browsers = ports.cookies.browsers(received)
+        browsers = ports.cookies.browsers(request)
         if brought.held.transaction.browser in browsers:
             brought = replace(brought, held=self._seen_here(brought.held))
         joined = matching.match(brought, browsers, ports.now())
@@ -331,7 +366,7 @@ class LoginEndpoints:
             return None
         transaction = joined.transaction
         if transaction.authentication is not None:
-            ports.cookies.set_login_cookie(received, response, transaction, arrival_token)
+            ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
         return response
 
     def _joined(self, matched: Held) -> Response | None:

@@ -42,8 +42,9 @@ def blueprint(ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> B
     pages = SingleLogoutPages(ports, face, logouts)
     routes = Blueprint("logout", __name__)
     both = ["GET", "POST"]
-    routes.route("/saml/idp/slo", methods=both)(pages.service)
-    routes.route("/saml/sp/<upstream>/slo", methods=both)(pages.upstream)
+    of_service = {"upstream": None}
+    routes.route("/saml/idp/slo", endpoint="slo", defaults=of_service, methods=both)(pages.answer)
+    routes.route("/saml/sp/<upstream>/slo", methods=both)(pages.answer)
     routes.get("/logout/<logout>")(pages.show)
     routes.get("/logout/<logout>/on")(pages.on)
     return routes
@@ -60,12 +61,11 @@ class SingleLogoutPages:
     face: LogoutFace
     logouts: SingleLogoutFlow
 
-    def service(self) -> Response:
-        """Answer a logout message of a service."""
-        return self.upstream(None)
+    def answer(self, upstream: str | None) -> Response:
+        """Answer a logout message of an upstream, or with None of a service.
 
-    def upstream(self, upstream: str | None) -> Response:
-        """Answer a logout message of an upstream; LogoutRefused where it is not believed."""
+        LogoutRefused where it is not believed.
+        """
         try:
             return self._message(upstream)
         except MessageRefused as refused:
@@ -271,10 +271,8 @@ class SingleLogoutPages:
 
     def _finish(self, logout: Logout) -> None:
         """Write the end on the trail once: also where nobody goes back, and not at a reload."""
-        if self.logouts.told(logout, self.ports.now()):
-            self._ended(logout)
-
-    def _ended(self, logout: Logout) -> None:
+        if not self.logouts.told(logout, self.ports.now()):
+            return
         count = len(_not_ended(logout))
         partial = count or logout.left
         kind = AuditEventKind.LOGOUT_PARTIAL if partial else AuditEventKind.LOGOUT_DONE

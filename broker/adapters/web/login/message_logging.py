@@ -149,8 +149,16 @@ class LoggedLogoutFace:
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
         """Return what takes our LogoutRequest to a participant, kept before it leaves."""
         message = self.face.request(participant, request_id, now)
-        peer, subject = participant.peer, participant.name_id.value
-        self._keep_sent("LogoutRequest", peer, message, request_id, subject, now)
+        subject = participant.name_id.value
+        kept = LoggedMessage(
+            "LogoutRequest",
+            participant.peer.name,
+            _wire(message),
+            "sent",
+            request_id,
+            subject=subject,
+        )
+        self._keep(participant.peer, kept, now)
         return message
 
     def respond(
@@ -160,7 +168,11 @@ class LoggedLogoutFace:
         message = self.face.respond(request, response_id, status, now)
         if message is not None:
             peer, subject = request.peer, request.name_id.value
-            self._keep_sent("LogoutResponse", peer, message, request.id, subject, now)
+            wire = _wire(message)
+            kept = LoggedMessage(
+                "LogoutResponse", peer.name, wire, "sent", request.id, subject=subject
+            )
+            self._keep(peer, kept, now)
         return message
 
     def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
@@ -178,18 +190,6 @@ class LoggedLogoutFace:
             outcome = "accepted" if message.ended else _REFUSED
             kept = LoggedMessage("LogoutResponse", name, wire, outcome, message.in_response_to)
         self._keep(message.peer, kept, now)
-
-    def _keep_sent(  # noqa: PLR0917 - a record's own fields, in its order
-        self,
-        kind: str,
-        peer: LogoutPeer,
-        message: str | PostForm,
-        request_id: str,
-        subject: str,
-        now: datetime,
-    ) -> None:
-        kept = LoggedMessage(kind, peer.name, _wire(message), "sent", request_id, subject=subject)
-        self._keep(peer, kept, now)
 
     def _keep(self, peer: LogoutPeer, message: LoggedMessage, now: datetime) -> None:
         if peer.side == "upstream" and peer.name in self.upstreams:

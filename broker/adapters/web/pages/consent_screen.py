@@ -1,17 +1,20 @@
 """The consent and notice screen of a step: labels and masked values, nothing else of the person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
-from broker.adapters.web.pages import role_words
-from broker.core.consent.disclosure import Disclosure, Item, LookedUp
-from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
+
+from broker.core.consent.consent import Question
+from broker.core.consent.disclosure import Disclosure, Item
+from broker.core.entities import PERSISTENT, Institution, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Transaction
-from broker.core.policy.model import NAME_ID, Decision, LegalBasis
+from broker.core.policy.model import NAME_ID, Decision
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
 _CPR: Final = "cpr"
@@ -49,44 +52,47 @@ class DisclosureRow:
     revealable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ResponsibleParty:
-    """A controller as the page names it."""
-
-    name: str
-    contact: str
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class ConsentScreen:
-    """Everything on the page that asks or informs (docs/reference/consent.md#screen)."""
+    """Everything on the page that asks or informs (docs/reference/consent.md#screen).
 
-    variant: Literal["ask", "inform"]
-    service: str
-    description: str
-    url: str  # where one begins to use it
-    purpose: str
-    legal_basis: LegalBasis
-    giver: ResponsibleParty | None
-    receiver: ResponsibleParty
-    privacy_notice: str
-    persistent: bool
+    ``rows`` leave in any case, ``choices`` where they are ticked; ``authorities`` are the
+    AuthenticatingAuthority of the assertion, in its order.
+    """
+
+    question: Question
+    decision: Decision
+    service: Service
     rows: tuple[DisclosureRow, ...]
-    authorities: tuple[str, ...]  # the AuthenticatingAuthority of the assertion, in its order
     choices: tuple[DisclosureRow, ...]
-    changed: bool
-    affiliation: str
-    mismatch: bool
+    authorities: tuple[str, ...]
     makes_account: bool
-    # whether a borrower made at the library before the CPR number came may become the account
-    # whether the CPR register is asked about the person, and is to give their address
-    looked_up: LookedUp
-    revealable: bool
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """Return what would leave."""
+        return self.question.disclosure
+
+    @property
+    def receiver(self) -> Text:
+        """Return the name of who gets it: the controller, or the service where none is known."""
+        receiver = self.disclosure.receiver
+        return receiver.name if receiver else self.service.label
+
+    @property
+    def is_persistent(self) -> bool:
+        """Return whether the NameID is the same at each login."""
+        return self.disclosure.name_id_format == PERSISTENT
 
     @property
     def by_address(self) -> bool:
         """Return whether the NameID is the mail address of a row, and no number that is made."""
         return any(row.name == NAME_ID for row in self.rows)
+
+    @property
+    def revealable(self) -> bool:
+        """Return whether the page has the button for the whole CPR number."""
+        return any(row.revealable for row in (*self.rows, *self.choices))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -131,8 +137,8 @@ class _RowMaker:
 
     def _shown(self, name: str, value: str) -> ShownValue:
         words = ""
-        if name in role_words.ATTRIBUTES:
-            words = role_words.role_in_words(value, self.institutions, self.language)
+        if name in _ROLE_ATTRIBUTES:
+            words = role_in_words(value, self.institutions, self.language)
         return ShownValue(words, value) if words else ShownValue(value)
 
     def _label(self, name: str) -> str:
@@ -155,36 +161,19 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
 
     What has no label is shown by its own name. Roles may be at the upstream's ``institutions``.
     """
-    question, decision = asked.question, asked.decision
-    disclosure, number = question.disclosure, _borrower_number(transaction)
+    number = transaction.account.number if transaction.account else None
     rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
-    required, optional = rows.divided(disclosure.items)
+    required, optional = rows.divided(asked.question.disclosure.items)
+    release = asked.decision.release
     return ConsentScreen(
-        variant=question.variant,
-        service=service.label[language],
-        description=_in(language, service.description),
-        url=_in(language, service.url),
-        purpose=disclosure.purpose[language],
-        legal_basis=disclosure.legal_basis,
-        giver=_party(disclosure.giver, language),
-        receiver=_party(disclosure.receiver, language) or _unnamed(service, language),
-        privacy_notice=_in(language, service.privacy_notice),
-        persistent=disclosure.name_id_format == PERSISTENT,
+        question=asked.question,
+        decision=asked.decision,
+        service=service,
         rows=required,
-        authorities=transaction.authentication.chain if transaction.authentication else (),
         choices=optional,
-        changed=question.changed,
-        affiliation=_in(language, decision.policy.label if decision.policy else None),
-        mismatch=decision.mismatch is not None,
-        makes_account=_may_make_account(decision) and number is None,
-        looked_up=disclosure.looked_up,
-        revealable=any(row.revealable for row in (*required, *optional)),
+        authorities=transaction.authentication.chain if transaction.authentication else (),
+        makes_account=number is None and release is not None and release.borrower == "make",
     )
-
-
-def _unnamed(service: Service, language: str) -> ResponsibleParty:
-    """Return the service as the receiver of whom no controller is configured."""
-    return ResponsibleParty(service.label[language], "")
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:
@@ -229,19 +218,44 @@ def _is_number(value: str) -> bool:
     return len(value) == _DIGITS_OF_A_CPR and value.isascii() and value.isdigit()
 
 
-def _may_make_account(decision: Decision) -> bool:
-    return decision.release is not None and decision.release.borrower == "make"
+# Attributes whose values are roles, with or without a scope (eduPerson 2.2.1, 2.2.11).
+_ROLE_ATTRIBUTES: Final = frozenset(
+    {"eduPersonScopedAffiliation", "eduPersonAffiliation", "eduPersonPrimaryAffiliation"}
+)
+_ROLES: Final[Mapping[str, LazyString]] = {
+    "student": _("student"),
+    "employee": _("employee"),
+    "faculty": _("teacher or researcher"),
+    "staff": _("technical or administrative staff"),
+    "member": _("student, employee or the like"),
+    "affiliate": _("associated person"),
+    "alum": _("former student"),
+    "library-walk-in": _("library visitor"),
+}
 
 
-def _borrower_number(transaction: Transaction) -> str | None:
-    return transaction.account.number if transaction.account else None
+def role_in_words(value: str, institutions: Iterable[Institution], language: str) -> str:
+    """Return ``employee@au.dk`` as "employee at Aarhus University"; "" for a word unknown here.
+
+    ``institutions`` are those whose names are known; a scope of none of them is named itself.
+    """
+    word, _at, scope = value.partition("@")
+    role = _ROLES.get(word.lower())
+    if role is None:
+        return ""
+    if not scope:
+        return str(role)
+    where = _institution(scope.lower(), institutions, language) or scope
+    return str(_("%(role)s at %(institution)s", role=role, institution=where))
 
 
-def _in(language: str, text: Text | None) -> str:
-    return text[language] if text else ""
-
-
-def _party(controller: Controller | None, language: str) -> ResponsibleParty | None:
-    if controller is None:
-        return None
-    return ResponsibleParty(controller.name[language], controller.contact)
+def _institution(scope: str, institutions: Iterable[Institution], language: str) -> str:
+    for institution in institutions:
+        if institution.label is None:
+            continue
+        label = institution.label[language]
+        if scope in institution.scopes:
+            return label
+        if scope.endswith(tuple(f".{each}" for each in institution.scopes)):
+            return f"{label} ({scope})"
+    return ""

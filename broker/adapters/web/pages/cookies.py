@@ -13,7 +13,6 @@ from typing import Final
 from flask import Request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.login_marks import KEPT_FOR, LoginMarks
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention import KNOWN_BROWSER
@@ -25,6 +24,7 @@ _KNOWN_BROWSER_COOKIE: Final = re.compile(r"k-[0-9a-f]{16}")
 _KNOWN_BROWSER_TOKEN: Final = re.compile(r"([\w-]{1,64}\.[0-9a-f]{64})\.([0-9a-f]{64})")
 _UPSTREAM_COOKIE: Final = "way"
 _MARK_COOKIE: Final = "mark"
+_STAFF_COOKIE: Final = "staff"
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 # Logins side by side: more are somebody's attempt to fill the header, which a server bounds at
 # 8,190 bytes. With as many browser cookies these are 4,416.
@@ -114,6 +114,22 @@ class BrowserCookies:
         value = request.cookies.get(self._prefix + _MARK_COOKIE, "")
         return LoginMarks(self.hmacs).read(value, now)
 
+    def staff_token(self, request: Request) -> str:
+        """Return the token of a session of the staff view; "" without one."""
+        value = request.cookies.get(self._prefix + _STAFF_COOKIE, "")
+        return value if _SECRET.fullmatch(value) else ""
+
+    def set_staff_cookie(self, response: Response, token: str) -> None:
+        """Set the cookie of the staff view, which no page of another site makes a browser send.
+
+        It lasts until the browser closes; the session itself ends on the server.
+        """
+        self._set(response, _STAFF_COOKIE, token, None, same_site="Strict")
+
+    def drop_staff_cookie(self, response: Response) -> None:
+        """Let the browser drop the cookie of the staff view."""
+        self._drop(response, self._prefix + _STAFF_COOKIE, same_site="Strict")
+
     def drop_all(self, request: Request, response: Response) -> None:
         """Drop every cookie of ours, and let the browser drop what else it keeps of this site.
 
@@ -172,18 +188,68 @@ class BrowserCookies:
         for name in names[:too_many]:
             self._drop(response, name)
 
-    def _drop(self, response: Response, name: str) -> None:
+    def _drop(self, response: Response, name: str, same_site: str = "Lax") -> None:
         response.delete_cookie(
-            name, secure=self.secure, httponly=True, samesite="Lax", path=self._path
+            name, secure=self.secure, httponly=True, samesite=same_site, path=self._path
         )
 
-    def _set(self, response: Response, name: str, value: str, lifetime: timedelta | None) -> None:
+    def _set(
+        self,
+        response: Response,
+        name: str,
+        value: str,
+        lifetime: timedelta | None,
+        same_site: str = "Lax",
+    ) -> None:
         response.set_cookie(
             self._prefix + name,
             value,
             max_age=lifetime,
             secure=self.secure,
             httponly=True,
-            samesite="Lax",
+            samesite=same_site,
             path=self._path,
         )
+
+
+KEPT_FOR: Final = timedelta(weeks=13)
+_WEEK: Final = timedelta(weeks=1)
+_LABEL: Final = "login-mark"
+# One of 4,096 numbers, drawn at random and kept nowhere: several browsers have the same, so that a
+# mark tells none of them apart, and one that is used beyond measure spoils few others.
+_NUMBERS: Final = 4096
+_MARK: Final = re.compile(r"([0-9]{4,5}-[0-9a-f]{3})-([0-9a-f]{32})")
+_MAC_DIGITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LoginMarks:
+    """The marks under the index key: last week, number and a MAC over both."""
+
+    hmacs: LookupHmacs
+
+    def new(self, now: datetime) -> str:
+        """Return a mark that is good for thirteen weeks."""
+        ends = _week(now) + KEPT_FOR // _WEEK
+        facts = f"{ends}-{secrets.randbelow(_NUMBERS):03x}"
+        return f"{facts}-{self._mac(facts)}"
+
+    def read(self, value: str, now: datetime) -> str | None:
+        """Return week and number of a mark of ours; None for a forged one and one that is over."""
+        parts = _MARK.fullmatch(value)
+        if parts is None or not secrets.compare_digest(parts[2], self._mac(parts[1])):
+            return None
+        ends = int(parts[1].partition("-")[0])
+        return parts[1] if ends >= _week(now) else None
+
+    def is_new(self, mark: str, now: datetime) -> bool:
+        """Return whether a mark, as ``read`` returns it, was made this week."""
+        return int(mark.partition("-")[0]) == _week(now) + KEPT_FOR // _WEEK
+
+    def _mac(self, facts: str) -> str:
+        _, _, digits = self.hmacs.of(_LABEL, facts).partition(".")
+        return digits[:_MAC_DIGITS]
+
+
+def _week(now: datetime) -> int:
+    return int(now.timestamp() // _WEEK.total_seconds())

@@ -1,6 +1,6 @@
 """The answer to every error: a page with a reason, a way on and a reference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flask import Flask, request
@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind
 from broker.core.errors import (
     NO_PASSIVE,
     BrokerError,
@@ -18,9 +18,9 @@ from broker.core.errors import (
     RequestRefused,
     ServiceNotConnected,
 )
-from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind, Facts
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import AuthnRequest, Errand, Transaction
+from broker.core.login.transaction import AuthnRequest, Errand
 from broker.use_cases.transactions import Held, TransactionAbsent, TransactionOfOthers, reference
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
@@ -102,11 +102,19 @@ class ErrorPages:
         if held is None or held.transaction.authentication is None:
             # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
             name = ports.stranger_reference(_route(), error.reason)
-            event = BrokerEvent(EventKind.STRANGER_REFUSED, _facts(error, name, ports))
+            ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, _facts(error, name, ports)))
         else:
             name = reference()
-            event = _error_shown(error, name, held.transaction, ports)
-        ports.tell(event)
+            transaction = replace(held.transaction, reference=name)
+            ports.tell_login(
+                EventKind.ERROR_SHOWN,
+                transaction,
+                _facts(error, name, ports),
+                audit=AuditEventKind.REFUSED,
+                trace=ports.trace_of(transaction, _route(), error.reason),
+                # The text of an error never stands in the audit log.
+                reason=error.cause if isinstance(error, MessageRefused) else error.reason,
+            )
         retry = _retry_url(held, ports)
         return self.pages.error(error.reason, error.http, name, retry, _service(held))
 
@@ -126,17 +134,6 @@ def _http_reason(code: int) -> str:
     return _REASONS.get(code, "form_refused")
 
 
-def _error_shown(
-    error: BrokerError, name: str, transaction: Transaction, ports: WebPorts
-) -> BrokerEvent:
-    """Return the event of an error in a person's login."""
-    now = ports.now()
-    trace = TraceFacts(name, now, _route(), error.reason, person=transaction.names.person)
-    reason = _audited(error)
-    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason, reference=name)
-    return BrokerEvent(EventKind.ERROR_SHOWN, _facts(error, name, ports), audit, trace)
-
-
 def _facts(error: BrokerError, name: str, ports: WebPorts) -> Facts:
     """Return the facts of the log; why a message was refused is a code of ours."""
     facts: dict[str, str | int | None] = {
@@ -152,11 +149,6 @@ def _facts(error: BrokerError, name: str, ports: WebPorts) -> Facts:
         facts["detail"] = error.detail or None
         facts["clock_off_seconds"] = error.clock_off
     return facts
-
-
-def _audited(error: BrokerError) -> str:
-    """Return the code for the trail, where the text of an error never stands."""
-    return error.cause if isinstance(error, MessageRefused) else error.reason
 
 
 def _route() -> str:

@@ -8,12 +8,12 @@ from typing import Final, Literal
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages import step_events
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.audit_events import deciding_line
 from broker.core.errors import Status
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.event_routes import EventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Outstanding, Transaction
 from broker.core.saml_ports import PostForm
@@ -59,8 +59,8 @@ class OutgoingSaml:
         if transaction.forced != asked.force_authn:
             asked = replace(asked, force_authn=transaction.forced)
         leaving = ports.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
-        facts = {"reference": transaction.reference, "upstream": outstanding.upstream}
-        ports.tell(BrokerEvent(EventKind.UPSTREAM_ASKED, facts))
+        facts = {"upstream": outstanding.upstream}
+        ports.tell_login(EventKind.UPSTREAM_ASKED, transaction, facts)
         if isinstance(leaving, str):
             return redirect(leaving, 302)
         label = ports.upstreams[outstanding.upstream].label[language()]
@@ -111,7 +111,16 @@ class OutgoingSaml:
         if not issuance.leave(held, step, issued, subject, now):
             return "changed"
         if transaction.issued is None:
-            ports.tell(step_events.assertion_issued(transaction, step))
+            decision = step.decision
+            facts = {
+                "service": transaction.request.service,
+                "upstream": transaction.upstream,
+                "affiliation": decision.affiliation,
+                "policy": decision.digest[:12],
+                "rule": deciding_line(decision),
+                "released": " ".join(item.name for item in step.disclosure.items),
+            }
+            ports.tell_login(EventKind.ASSERTION_ISSUED, transaction, facts)
         return self.post(form, request.service, shared=transaction.shared)
 
     def refusal(self, transaction: Transaction, status: Status) -> PostForm:

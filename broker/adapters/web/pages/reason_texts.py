@@ -5,8 +5,7 @@ from typing import Final
 
 from flask_babel import lazy_gettext as _
 
-from broker.adapters.web.pages.failure_texts import FAILURES, GENERAL, Explanation
-from broker.adapters.web.pages.form_error_texts import FORM_ERRORS
+from broker.adapters.web.pages.failure_texts import FAILURES, FORM_ERRORS, GENERAL, Explanation
 
 _CONTACT: Final = _("Contact the library and give the help code below.")
 _HOME: Final = _(

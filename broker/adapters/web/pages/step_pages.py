@@ -6,10 +6,11 @@ from typing import Final, Literal, assert_never
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages import consent_screen, sign_up_result, step_events
+from broker.adapters.web.pages import consent_screen, sign_up_result
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_links import national_eid_label, with_query
+from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.refusal_links import (
     admitted,
@@ -17,10 +18,11 @@ from broker.adapters.web.pages.refusal_links import (
     upstream_help_url,
     ways_to_borrower,
 )
-from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.step_events import refusal_facts
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.audit_events import AuditEventKind
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
-from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.steps import (
     Ask,
@@ -166,6 +168,12 @@ class StepPages:
             token=self.ports.forms.token(held.transaction, "changed", self.ports.now()),
         )
 
+    def ask_address(self, held: Held, step: ConfirmAddress) -> Response:
+        """Ask whether the address in a borrower that matches for the first time is own."""
+        token = self.ports.forms.token(held.transaction, "address", self.ports.now())
+        address = step.question.masked_address
+        return self.page("address.html", "address", held.transaction, token=token, address=address)
+
     def done(self, held: Held, step: Done) -> Response:
         """Show what a sign-up came to; redirect any other errand to the page where it is done."""
         transaction = held.transaction
@@ -286,6 +294,23 @@ class StepPages:
         )
         return Response(page, mimetype="text/html")
 
+    def form_page(
+        self,
+        template: str,
+        step: str,
+        held: Held,
+        problem: str = "",
+        http: int = 200,
+        **values: object,
+    ) -> Response:
+        """Return the page of a form, with its token and what was wrong with what was sent."""
+        transaction = held.transaction
+        token = self.ports.forms.token(transaction, step, self.ports.now())
+        shown = {"reason": problem, "action": self.url(transaction, step), **values}
+        response = self.page(template, step, transaction, problem=problem, token=token, **shown)
+        response.status_code = http
+        return response
+
     def _help_code(self, transaction: Transaction) -> str:
         """Return the code by which staff find this login; nothing is stored for it."""
         if transaction.authentication is None:
@@ -332,7 +357,13 @@ class StepPages:
         transaction = held.transaction
         step = ports.broker.step(held, ports.now())
         if isinstance(step, Done):
-            ports.tell(step_events.signed_up(transaction, step))
+            account, decision = transaction.account, step.decision
+            facts = {
+                "upstream": transaction.upstream,
+                "affiliation": decision.affiliation if decision else None,
+                "outcome": account.outcome if account else None,
+            }
+            ports.tell_login(EventKind.SIGNED_UP, transaction, facts)
         if not isinstance(step, Enrol):
             return self.show(held, step)
         if transaction.request.is_passive:
@@ -378,10 +409,17 @@ class StepPages:
         if transaction.authentication is None:
             # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
             reference = ports.stranger_reference("/login/<name>", step.reason)
-            facts = step_events.refusal_facts(transaction, step, reference)
+            facts = refusal_facts(transaction, step, reference)
             ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, facts))
             return reference
-        ports.tell(step_events.login_refused(transaction, step, ports.now()))
+        ports.tell_login(
+            EventKind.LOGIN_REFUSED,
+            transaction,
+            refusal_facts(transaction, step, transaction.reference),
+            audit=AuditEventKind.REFUSED,
+            decision=step.decision,
+            reason=step.reason,
+        )
         if not transaction.request.is_passive:
             refused = ports.broker.refused(held, step, ports.now())
             self._tell_held_up(transaction, "refuse", step.reason, refused)
@@ -390,13 +428,5 @@ class StepPages:
     def _tell_held_up(
         self, transaction: Transaction, step: str, reason: str, refused: RefusedFacts | None = None
     ) -> None:
-        trace = TraceFacts(
-            transaction.reference,
-            self.ports.now(),
-            step,
-            reason,
-            transaction.upstream,
-            refused=refused,
-            person=transaction.names.person,
-        )
+        trace = self.ports.trace_of(transaction, step, reason, refused)
         self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))

@@ -3,14 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from flask import Request
 
 from broker.adapters.web.network_limits import NetworkLimits
 from broker.adapters.web.pages.cookies import BrowserCookies
-from broker.adapters.web.pages.form_tokens import FormTokens
+from broker.adapters.web.pages.page_security import FormTokens
+from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.entities import Service, Text, Upstream
-from broker.core.event_routes import TellPort
+from broker.core.event_routes import BrokerEvent, EventKind, Facts, TellPort, TraceFacts
+from broker.core.login.refused_facts import RefusedFacts
+from broker.core.login.transaction import Transaction
 from broker.core.saml_ports import ServiceFace, UpstreamFace
 from broker.core.stateless_references import StatelessReferences
 from broker.use_cases.login.login import LoginFlow
@@ -46,3 +50,41 @@ class WebPorts:
     def stranger_reference(self, step: str, reason: str) -> str:
         """Return the reference of a page for which nothing is stored, as it is shown now."""
         return StatelessReferences(self.broker.hmacs).of(step, reason, self.now())
+
+    def tell_login(
+        self,
+        kind: EventKind,
+        transaction: Transaction,
+        facts: Facts | None = None,
+        *,
+        audit: AuditEventKind | None = None,
+        trace: TraceFacts | None = None,
+        **audited: Any,
+    ) -> None:
+        """Tell an event of a login, with ``facts`` in the log and ``audited`` in the audit log."""
+        written = None
+        if audit is not None:
+            written = of_login(audit, self.now(), transaction.names, **audited)
+        shown = {"reference": transaction.reference, **(facts or {})}
+        self.tell(BrokerEvent(kind, shown, written, trace))
+
+    def tell_proof_refused(self, transaction: Transaction, step: str, reason: str) -> None:
+        """Tell that a code, address or card number of a login proved nothing."""
+        facts = {"reason": reason, "route": step}
+        trace = self.trace_of(transaction, step, reason)
+        kind, audit = EventKind.PROOF_REFUSED, AuditEventKind.REFUSED
+        self.tell_login(kind, transaction, facts, audit=audit, trace=trace, reason=reason)
+
+    def trace_of(
+        self, transaction: Transaction, step: str, reason: str, refused: RefusedFacts | None = None
+    ) -> TraceFacts:
+        """Return what staff find by the help code of a page that shows ``reason``."""
+        return TraceFacts(
+            transaction.reference,
+            self.now(),
+            step,
+            reason,
+            transaction.upstream,
+            refused,
+            transaction.names.person,
+        )

@@ -1,7 +1,7 @@
 """The report as HTML: files that need no other."""
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,11 +10,10 @@ from markupsafe import Markup
 
 from broker.adapters.translations.catalogue import in_both, translate
 from broker.adapters.translations.catalogue import marked as _
-from broker.adapters.web.report.question_texts import in_words
-from broker.adapters.web.report.release_terms import ReleaseTerms
-from broker.adapters.web.report.time_limits import time_limits
+from broker.adapters.web.report.report_terms import ReleaseTerms, in_words, spell_limit
 from broker.core.entities import Service
 from broker.core.report.policy_report import PolicyReport
+from broker.core.retention import TABLE
 
 _ROOM: Final = Path(__file__).parents[1]
 # Marked once: a title is that of a file, and of its heading.
@@ -66,7 +65,8 @@ def _rendered(
             lang=language,
             service=service,
             terms=ReleaseTerms(language),
-            limits=time_limits(language),
+            limits=TABLE,
+            spell_limit=partial(spell_limit, language=language),
             questions=[in_words(each, language) for each in asked],
             **names,
         )

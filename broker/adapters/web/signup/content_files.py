@@ -3,17 +3,16 @@
 A file of texts has both languages everywhere, nothing endless, and links only to what there is.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
 from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.link_markup import targets, unreadable
-from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files.checked_files import Shape, Version, did_you_mean, line, validated
 from broker.files.editor_schemas import JsonSchema, schema_of
@@ -45,21 +44,32 @@ _Middle = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_pl
 _Long = Annotated[str, Field(min_length=1, max_length=900), AfterValidator(_phrase)]
 
 
-class LineShape(Shape):
+class TextShape(Shape):
+    """A text in both languages."""
+
+    en: str
+    da: str
+
+    def __getitem__(self, language: str) -> str:
+        """Return the text in ``language``; Danish where it is neither "en" nor "da"."""
+        return self.en if language == "en" else self.da
+
+
+class LineShape(TextShape):
     """A title or a label."""
 
     en: _Short
     da: _Short
 
 
-class HintShape(Shape):
+class HintShape(TextShape):
     """A sentence or two beside a choice."""
 
     en: _Middle
     da: _Middle
 
 
-class PhraseShape(Shape):
+class PhraseShape(TextShape):
     """A paragraph or an item of a list; it may hold links."""
 
     en: _Long
@@ -79,6 +89,11 @@ class BlockShape(Shape):
         if sum(written) != 1:
             raise ValueError("must hold one of text, points and steps")
         return self
+
+    @property
+    def phrases(self) -> tuple[PhraseShape, ...]:
+        """Return the paragraph or the items."""
+        return (self.text,) if self.text else self.points or self.steps
 
 
 class ChoiceShape(Shape):
@@ -133,53 +148,14 @@ def faq_schema() -> JsonSchema:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """A paragraph ("text", one item), a list ("points") or numbered steps ("steps")."""
-
-    kind: Literal["text", "points", "steps"]
-    items: tuple[Text, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PageChoice:
-    """An answer or something to do: its label, and the sentence beside it."""
-
-    label: Text
-    hint: Text | None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The texts of one page of the tree.
-
-    ``answers`` and ``actions`` are exactly those of its node, in its order.
-    """
-
-    title: Text
-    lead: Text | None
-    blocks: tuple[Block, ...]
-    answers: Mapping[str, PageChoice]
-    actions: Mapping[str, PageChoice]
-
-
-@dataclass(frozen=True, slots=True)
-class FaqEntry:
-    """One question with its answer."""
-
-    question: Text
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Texts:
     """Every page by its node's name, and the questions and answers.
 
-    ``title`` is of the questions and answers, ``entries`` are these by their anchors, in order.
+    A page has exactly the answers and actions of its node.
     """
 
-    pages: Mapping[str, Page]
-    title: Text
-    entries: Mapping[str, FaqEntry]
+    pages: Mapping[str, PageShape]
+    faq: FaqShape
 
     @classmethod
     def load(cls, folder: Path | None = None, shipped: Path = SHIPPED) -> "Texts":
@@ -189,40 +165,30 @@ class Texts:
         knows, and every text that is too long, with file and line.
         """
         faults: list[Fault] = []
-        pages: dict[str, Page] = {}
-        title = Text("", "")
-        entries: Mapping[str, FaqEntry] = {}
+        files: dict[str, Any] = {}
         for name, path in _paths(folder, shipped, faults).items():
             where = _where(path)
             try:
                 node = read_file(path, where)
-                if name == _FAQ:
-                    title, entries = _faq(node, where)
-                else:
-                    pages[name] = _page(node, where, sign_up_questions.NODES[name])
+                files[name] = validated(FaqShape if name == _FAQ else PageShape, node, where)
             except ConfigurationFaults as error:
                 faults += error.faults
+            else:
+                faults += _list_differences(name, files[name], node, where)
         if faults:
             raise ConfigurationFaults(faults)
-        return cls(pages, title, entries)
+        return cls(files, files.pop(_FAQ))
 
     def linked(self) -> frozenset[str]:
         """Return every target that some text links to."""
-        linked: set[str] = set()
-        for phrase in self.phrases():
-            linked.update(targets(phrase.en))
-            linked.update(targets(phrase.da))
-        return frozenset(linked)
+        texts = chain.from_iterable((phrase.en, phrase.da) for phrase in self.phrases())
+        return frozenset(chain.from_iterable(map(targets, texts)))
 
-    def phrases(self) -> Iterator[Text]:
+    def phrases(self) -> Iterator[PhraseShape]:
         """Return every text that may hold links."""
-        for page in self.pages.values():
-            if page.lead:
-                yield page.lead
-        for page in self.pages.values():
-            yield from _phrases(page.blocks)
-        for entry in self.entries.values():
-            yield from _phrases(entry.blocks)
+        yield from (page.lead for page in self.pages.values() if page.lead)
+        parts: list[PageShape | EntryShape] = [*self.pages.values(), *self.faq.entries.values()]
+        yield from (phrase for part in parts for block in part.blocks for phrase in block.phrases)
 
 
 def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[str, Path]:
@@ -264,26 +230,17 @@ def _where(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def _faq(node: YamlNode, where: str) -> tuple[Text, Mapping[str, FaqEntry]]:
-    faq = validated(FaqShape, node, where)
-    _refuse(_differences(node, where, "entries", faq.entries, sign_up_questions.ANCHORS))
-    entries = {anchor: _entry(faq.entries[anchor]) for anchor in sign_up_questions.ANCHORS}
-    return _text(faq.title), entries
-
-
-def _page(node: YamlNode, where: str, of: sign_up_questions.WizardNode) -> Page:
-    page = validated(PageShape, node, where)
-    actions = tuple(action.name for action in of.actions)
-    wrong_answers = _differences(node, where, "answers", page.answers, tuple(of.answers))
-    wrong_actions = _differences(node, where, "actions", page.actions, actions)
-    _refuse(chain(wrong_answers, wrong_actions))
-    return Page(
-        title=_text(page.title),
-        lead=_text(page.lead) if page.lead else None,
-        blocks=_blocks(page.blocks),
-        answers={name: _choice(page.answers[name]) for name in of.answers},
-        actions={name: _choice(page.actions[name]) for name in actions},
-    )
+def _list_differences(
+    name: str, texts: PageShape | FaqShape, node: YamlNode, where: str
+) -> Iterator[Fault]:
+    """Yield a fault for each answer, action or question that is missing, or that nobody offers."""
+    if isinstance(texts, FaqShape):
+        yield from _differences(node, where, "entries", texts.entries, sign_up_questions.ANCHORS)
+        return
+    page = sign_up_questions.NODES[name]
+    actions = tuple(action.name for action in page.actions)
+    yield from _differences(node, where, "answers", texts.answers, tuple(page.answers))
+    yield from _differences(node, where, "actions", texts.actions, actions)
 
 
 def _differences(
@@ -297,43 +254,3 @@ def _differences(
         place = f"{where}:{line(node, (key, name))}"
         mend = did_you_mean(name, wanted) or ", ".join(wanted)
         yield Fault(place, f"unknown name {quoted(name)} in {key}", mend)
-
-
-def _phrases(blocks: tuple[Block, ...]) -> Iterator[Text]:
-    for block in blocks:
-        yield from block.items
-
-
-def _refuse(faults: Iterable[Fault]) -> None:
-    written = list(faults)
-    if written:
-        raise ConfigurationFaults(written)
-
-
-def _entry(entry: EntryShape) -> FaqEntry:
-    return FaqEntry(_text(entry.question), _blocks(entry.blocks))
-
-
-def _blocks(blocks: tuple[BlockShape, ...]) -> tuple[Block, ...]:
-    return tuple(_block(block) for block in blocks)
-
-
-def _block(block: BlockShape) -> Block:
-    if block.text is not None:
-        return Block("text", (_text(block.text),))
-    if block.points:
-        return Block("points", _texts(block.points))
-    return Block("steps", _texts(block.steps))
-
-
-def _choice(choice: ChoiceShape) -> PageChoice:
-    hint = _text(choice.hint) if choice.hint else None
-    return PageChoice(_text(choice.label), hint)
-
-
-def _texts(phrases: tuple[PhraseShape, ...]) -> tuple[Text, ...]:
-    return tuple(_text(phrase) for phrase in phrases)
-
-
-def _text(pair: LineShape | HintShape | PhraseShape) -> Text:
-    return Text(pair.en, pair.da)

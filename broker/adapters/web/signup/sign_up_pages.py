@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.language import LANGUAGES, base_path, language, spoken
 from broker.adapters.web.pages.page_links import login_named, with_query
 from broker.adapters.web.signup import sign_up_questions
-from broker.adapters.web.signup.content_files import Texts
+from broker.adapters.web.signup.content_files import Texts, TextShape
 from broker.adapters.web.signup.link_markup import filled, marked
 from broker.core.entities import Text
 
@@ -45,20 +45,20 @@ def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
 
 def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
     """Return every page of the tree, and the questions and answers."""
+    pages = SignUpPages(texts, setting, base_path(base_url), base_url.rstrip("/"))
     routes = Blueprint("signup", __name__)
-    site = _Site(texts, setting, base_path(base_url), base_url.rstrip("/"))
     for node in sign_up_questions.NODES.values():
         endpoint = node.name.replace(".", "_")
-        routes.add_url_rule(node.path, endpoint, partial(_page, site, node))
+        routes.add_url_rule(node.path, endpoint, partial(pages.show, node))
     start = sign_up_questions.NODES[sign_up_questions.START].path
-    routes.add_url_rule(f"{start}/", "begun", partial(_begun, site))
-    routes.add_url_rule(sign_up_questions.FAQ, "faq", partial(_faq, site))
+    routes.add_url_rule(f"{start}/", "begun", pages.begin)
+    routes.add_url_rule(sign_up_questions.FAQ, "faq", pages.show_faq)
     return routes
 
 
 @dataclass(frozen=True, slots=True)
-class _Site:
-    """What every page is made of.
+class SignUpPages:
+    """The endpoints.
 
     ``base`` is the path that base_url ends in, ``root`` is base_url without its last slash.
     """
@@ -68,50 +68,57 @@ class _Site:
     base: str
     root: str
 
-    def view(self, came: str = "") -> "_View":
-        """Return the view of the page that answers the request."""
+    def begin(self) -> ViewResult:
+        """Redirect to the first page."""
+        return self._redirect(sign_up_questions.START, self._view())
+
+    def show_faq(self) -> ViewResult:
+        """Show the questions and answers."""
+        came = request.args.get("from", "")
+        view = self._view(came if came in sign_up_questions.NODES else "")
+        kept = {**view.carried, "from": view.came} if view.came else view.carried
+        return render_template(
+            "faq.html",
+            step="sign-up",
+            reason="faq",
+            view=view,
+            anchors=sign_up_questions.ANCHORS,
+            kept=kept,
+            help=view.href("faq", view.came),
+        )
+
+    def show(self, node: sign_up_questions.WizardNode) -> ViewResult:
+        """Show a page of the tree, or redirect to where its answer leads."""
+        view = self._view()
+        answers = request.args.getlist("answer") if node.question else []
+        following = node.next(tuple(answers))
+        if following:
+            return self._redirect(following, view)
+        # The other language shows the error again, but never what was sent.
+        kept = {**view.carried, "answer": ""} if answers else view.carried
+        page = render_template(
+            "signup_question.html" if node.question else "signup_leaf.html",
+            step="sign-up",
+            reason=node.name,
+            view=view,
+            node=node,
+            page=self.texts.pages[node.name],
+            kept=kept,
+            wrong=bool(answers),
+            help=view.href("faq", node.name),
+        )
+        return page, _UNPROCESSABLE if answers else 200
+
+    def _view(self, came: str = "") -> "_View":
         return _View(self.texts, self.setting, self.base, _carried(self.setting), came)
 
-    def address(self, name: str, view: "_View") -> str:
-        """Return the full address of a page of the tree, with what the view's links carry on."""
+    def _redirect(self, name: str, view: "_View") -> Response:
+        """Redirect to a page of the tree, with what the view's links carry on.
+
+        From base_url and the tree alone: no query chooses where this leads (CWE-601).
+        """
         path = sign_up_questions.NODES[name].path
-        return with_query(self.root + path, view.carried)
-
-
-def _begun(site: _Site) -> ViewResult:
-    return redirect(site.address(sign_up_questions.START, site.view()), 303)
-
-
-def _faq(site: _Site) -> ViewResult:
-    came = request.args.get("from", "")
-    view = site.view(came if came in sign_up_questions.NODES else "")
-    shown = {"step": "sign-up", "reason": "faq", "view": view, "kept": view.kept}
-    return render_template("faq.html", **shown, help=view.help(view.came))
-
-
-def _page(site: _Site, node: sign_up_questions.WizardNode) -> ViewResult:
-    view = site.view()
-    shown = {
-        "step": "sign-up",
-        "reason": node.name,
-        "view": view,
-        "node": node,
-        "page": site.texts.pages[node.name],
-        "help": view.help(node.name),
-    }
-    if not node.question:
-        return render_template("signup_leaf.html", **shown, kept=view.carried)
-    answers = request.args.getlist("answer")
-    following = node.next(tuple(answers))
-    if following:
-        # From base_url and the tree alone: no query chooses where this leads (CWE-601).
-        return redirect(site.address(following, view), 303)
-    if not answers:
-        return render_template("signup_question.html", **shown, kept=view.carried, wrong=False)
-    # The other language shows the error again, but never what was sent.
-    kept = {**view.carried, "answer": ""}
-    page = render_template("signup_question.html", **shown, kept=kept, wrong=True)
-    return page, _UNPROCESSABLE
+        return redirect(with_query(self.root + path, view.carried), 303)
 
 
 def _carried(setting: SignUp) -> Mapping[str, str]:
@@ -136,13 +143,6 @@ class _View:
     came: str = ""  # the page of the tree from which the questions and answers were opened
 
     @property
-    def kept(self) -> Mapping[str, str]:
-        """Return what the link to the other language keeps."""
-        if not self.came:
-            return self.carried
-        return {**self.carried, "from": self.came}
-
-    @property
     def login(self) -> str:
         """Return the address of the login that help was asked for in, "" where there is none."""
         login = self.carried.get("login")
@@ -155,14 +155,14 @@ class _View:
         label = self.setting.services.get(name)
         return spoken(label) if label else None
 
-    def plain(self, text: Text) -> str:
+    def plain(self, text: TextShape) -> str:
         """Return a title or a label."""
-        return filled(spoken(text), self._words())
+        return filled(text[language()], self._words())
 
-    def phrase(self, text: Text, here: str = "") -> Markup:
+    def phrase(self, text: TextShape, here: str = "") -> Markup:
         """Return a text with its links; ``here`` is the page of the tree that it stands on."""
         href = partial(self.href, here=here)
-        return marked(spoken(text), self._words(), href, language())
+        return marked(text[language()], self._words(), href, language())
 
     def href(self, target: str, here: str = "") -> str | None:
         """Return the address of what a text links to.
@@ -183,10 +183,6 @@ class _View:
             return sign_up_questions.FIXED[target]
         address = self.setting.links.get(target)
         return spoken(address) if address else None
-
-    def help(self, here: str) -> str:
-        """Return the address of the questions and answers, whose Back leads to ``here``."""
-        return self._faq("", here)
 
     def doing(self, action: sign_up_questions.Action) -> str:
         """Return the address of something to do at an end, with the intent that it begins with."""

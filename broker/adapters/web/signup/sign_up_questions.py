@@ -132,14 +132,6 @@ _TREE: Final = (
 )
 NODES: Final[Mapping[str, WizardNode]] = {node.name: node for node in _TREE}
 
-# The affiliations that somebody can begin a sign-up as, by something to do at an end.
-OFFERED: Final = frozenset(
-    action.fields["affiliation"]
-    for node in _TREE
-    for action in node.actions
-    if action.path == BEGIN and "affiliation" in action.fields
-)
-
 ANCHORS: Final = (
     "account", "who", "login", "no-cpr", "my-loans", "open-account", "hospital",
     "advantages", "rights", "pin", "profile", "wayf", "eid",

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from saml2 import saml
 
 from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.faces.received_response import ReceivedAssertion, ReceivedResponse
+from broker.adapters.saml.gate import message_model
 from broker.adapters.saml.gate.xml_names import ASSERTION
 from broker.core.login.transaction import Outstanding
-from tests.plugins.hostile_responses import (
+from tests.attacks.messages.hostile_responses import (
     AUTHORITY,
     CONDITIONS,
     CONFIRMATION,
@@ -63,15 +65,16 @@ class Message:
     def received(self, parties: Parties, now: datetime = NOW) -> ReceivedAssertion:
         """Give the Assertion as the checks read it: its signature is verified before."""
         root = parties.response(*self.changes, upstream=self.upstream)
-        response = ReceivedResponse(
-            element=root,
-            upstream=parties.upstreams[self.upstream],
-            acs=parties.acs(self.upstream),
+        response = ReceivedResponse.read(
+            root,
+            None,
+            parties.upstreams[self.upstream],
+            parties.acs(self.upstream),
             expected=Outstanding("_q1", self.upstream, NOW),
             now=now,
         )
         return ReceivedAssertion(
-            assertion=root.find(ASSERTION),
+            assertion=message_model.read_unsigned(saml.Assertion, root.find(ASSERTION)),
             response=response,
             own=parties.face.own,
             force_authn=self.more.get("force_authn", False),

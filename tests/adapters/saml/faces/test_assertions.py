@@ -177,7 +177,7 @@ def test_exactly_what_was_shown_leaves(parties: Parties) -> None:
     }
     assert found == {
         ("urn:oid:0.9.2342.19200300.100.1.1", "uri", "uid"): ["4711"],
-        ("urn:oid:1.3.6.1.4.1.25178.1.2.15", "uri", "cpr"): [
+        ("urn:oid:1.3.6.1.4.1.25178.1.2.15", "uri", "schacPersonalUniqueID"): [
             f"urn:mace:terena.org:schac:personalUniqueID:dk:CPR:{CPR}"
         ],
         ("mail", "basic", "mail"): ["a@x.example", "b@x.example"],

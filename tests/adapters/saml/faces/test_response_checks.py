@@ -10,7 +10,7 @@ from broker.adapters.saml.faces.received_response import ReceivedResponse
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS, check_response
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, Outstanding
-from tests.plugins.hostile_responses import CODE, HOSTILE
+from tests.attacks.messages.hostile_responses import CODE, HOSTILE
 from tests.plugins.saml_parties import BASE, DIRECT, NOW, Change, Parties, add, drop, edit, say, stamp
 
 STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
@@ -31,10 +31,11 @@ class Message:
 
     def received(self, parties: Parties, now: datetime = NOW) -> ReceivedResponse:
         """Give the Response as the checks read it: its signature, if it has one, is verified before."""
-        return ReceivedResponse(
-            element=parties.response(*self.changes, upstream=self.upstream),
-            upstream=parties.upstreams[self.upstream],
-            acs=parties.acs(self.upstream),
+        return ReceivedResponse.read(
+            parties.response(*self.changes, upstream=self.upstream),
+            None,
+            parties.upstreams[self.upstream],
+            parties.acs(self.upstream),
             expected=self.more.get("expected", Outstanding("_q1", self.upstream, NOW)),
             now=now,
         )

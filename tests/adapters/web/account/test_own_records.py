@@ -13,11 +13,12 @@ from werkzeug.test import TestResponse
 from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.saml.gate import http_bindings
 from broker.adapters.web.account import own_records
-from broker.app.personal_data import OWN_LOOKS, ForgottenFile
+from broker.app.personal_data import ForgottenFile
 from broker.core.audit_events import AuditEventKind
 from broker.core.ports import Kept, Key, lease_of
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.person_records import person_key
+from broker.use_cases.personal_data.stored_data import OWN_LOOKS
 from tests.plugins.house import House, Person, form, found, mark
 from tests.plugins.pin_pages import CPR, PIN, karla, send
 
@@ -104,14 +105,12 @@ def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
     person, page = shown(house)
     assert (mark(page), page.headers["Cache-Control"]) == (("choices", "kept"), "no-store")
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
-    assert "dig selv, på disse sider" in page.text
-    assert "you, on the pages of the broker" not in page.text
     listed = html.fromstring(page.get_data()).xpath("//section/@data-kind")
     assert {"transaction", "session", "person", "receipts"} <= set(map(str, listed))  # type: ignore[arg-type]
     file = person.get(link(page, "format=json"))
     report = json.loads(file.get_data())
     assert file.headers["Content-Disposition"] == 'attachment; filename="what-is-kept.json"'
-    assert {"kept", "events", "recipients", "rights", "not_covered"} <= report.keys()
+    assert report.keys() == {"made", "kept", "events", "recipients"}
     assert [each["service"] for each in report["recipients"]] == ["my-loans"]
     again = json.loads(person.get(link(page, "format=json")).get_data())
     assert [each["event"] for each in again["events"]].count(AuditEventKind.RECORDS_SHOWN) == 2
@@ -196,9 +195,8 @@ def test_a_person_deletes_what_is_kept(house: House) -> None:
     assert house.landing(fresh.agree(fresh.log_in("asta"))).name_id == name_id
 
 
-def test_a_deletion_that_must_wait_is_not_confirmed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deletion_that_must_wait_is_not_confirmed(house: House) -> None:
     """The worker has the lease: the page says so, and the same again deletes everything."""
-    monkeypatch.setattr("broker.app.personal_data._PATIENCE", timedelta(milliseconds=300))
     agreed(house)
     person, _, confirm = asked(house)
     store, now = house.parts.store, house.clock.now()

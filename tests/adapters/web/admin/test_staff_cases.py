@@ -15,7 +15,7 @@ from broker.core.staff_sentences import REGISTER_NOTES
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.records import Records
-from broker.use_cases.staff.reference_guesses import UNKNOWN
+from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.pin_pages import link_in
 from tests.plugins.staff import ADMIN, DESK, enter, send, trail
@@ -296,7 +296,7 @@ def test_nobody_is_found_by_name_or_cpr_number(old_house: House, typed: str) -> 
 def test_unknown_help_codes_are_limited(desk: Person) -> None:
     """Nobody guesses the code of a stranger's page. A borrower number is no guess."""
     number = account(desk.house)
-    for _ in range(UNKNOWN.most):
+    for _ in range(UNKNOWN_CODES.most):
         assert find(desk, "BCDFGHJK").status_code == 422
     assert find(desk, "BCDFGHJK").status_code == 429
     assert find(desk, number).status_code == 200

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from broker.app import audit_operations, diagnostics
 from broker.cli import broker
 from broker.demo.people.personas import persona
-from broker.use_cases.staff.reference_guesses import UNKNOWN
+from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.staff import ADMIN, enter, send, told, trail
 
@@ -89,9 +89,9 @@ def test_whoever_guesses_is_stopped(house: House) -> None:
     """Ten in ten minutes that lead nowhere; those that lead somewhere are counted no more."""
     staff = enter(house, ADMIN)
     spoken = refused(house)
-    for _ in range(UNKNOWN.most):
+    for _ in range(UNKNOWN_CODES.most):
         assert send(staff, "/admin/explain", reference="BCDFGHJK").status_code == 422
-        if _ < UNKNOWN.most - 1:
+        if _ < UNKNOWN_CODES.most - 1:
             assert send(staff, "/admin/explain", reference=spoken).status_code == 200
     stopped = send(staff, "/admin/explain", reference=spoken)
     assert (stopped.status_code, mark(stopped)[1]) == (429, "too_many")

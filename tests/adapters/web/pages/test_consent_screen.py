@@ -60,12 +60,12 @@ def test_the_page_says_that_the_cpr_register_is_asked(
     asked = question()
     policy = asked.decision.policy
     assert policy
-    made = BorrowerRule(("cpr",), "STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=rule)
+    made = BorrowerRule("STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=rule)
     policy = replace(policy, borrower=made)
     decision = replace(asked.decision, policy=policy, **{"ground": Ground.INSTITUTION, **changes})
     disclosure = disclose(decision, SERVICE, "acs", None)
     asked = Ask(replace(asked.question, disclosure=disclosure), decision)
-    assert show(asked, login).looked_up == shown
+    assert show(asked, login).disclosure.looked_up == shown
 
 
 @given(items=st.lists(ITEM, max_size=6).map(tuple))

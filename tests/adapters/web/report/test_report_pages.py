@@ -10,8 +10,7 @@ import pytest
 
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report import report_pages
-from broker.adapters.web.report.question_texts import in_words
-from broker.adapters.web.report.time_limits import time_limits
+from broker.adapters.web.report.report_terms import in_words, spell_limit
 from broker.core.policy.model import RegisterRule
 from broker.core.retention import TABLE
 from tests.plugins.reported import NASTY, reported
@@ -101,12 +100,11 @@ def test_an_owner_is_asked_what_concerns_the_service() -> None:
 
 def test_time_limits_are_in_danish_too() -> None:
     """Every row of the table of what is kept, and every span."""
-    rows = time_limits("da")
-    assert [row.kind for row in rows] == [row.kind for row in TABLE]
     same = [text for row in TABLE for text in (row.holds, row.since, row.why, row.long) if text]
     assert [text for text in same if translate(text, "da") == text] == []
-    assert {"2 år", "30 minutter", "2 dage"} <= {row.long for row in rows}
-    assert [row.long for row in time_limits("en")] == [row.for_long for row in TABLE]
+    assert {"2 år", "30 minutter", "2 dage"} <= {spell_limit(row, "da") for row in TABLE}
+    assert [spell_limit(row, "en") for row in TABLE] == [row.for_long for row in TABLE]
+    assert translate(TABLE[0].why, "da") in written()["report-da.html"]
 
 
 @pytest.mark.parametrize(

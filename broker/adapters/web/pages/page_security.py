@@ -1,0 +1,205 @@
+"""What a browser may do with each kind of page, and the tokens that bind our forms to it."""
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from flask import Request
+from werkzeug.datastructures import Headers, MultiDict
+from werkzeug.wrappers import Response
+
+from broker.core.consent.consent import TOKEN_VALID_FOR
+from broker.core.errors import FormRefused, TokenRefused
+from broker.core.login.transaction import Transaction
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.use_cases.staff.staff_sessions import StaffMember
+
+# page: ours alone. leaving: holds a form that posts to a service. static: stylesheet and scripts.
+PageKind = Literal["page", "leaving", "static"]
+
+_CLOSED: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+# A demonstration or a developer's machine; never allowed where base_url is https.
+_LOCAL: Final = "http://localhost:* http://*.localhost:* http://127.0.0.1:*"
+_NO_DEVICES: Final = (
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+)
+_KEPT_FOR_A_YEAR: Final = "public, max-age=31536000, immutable"
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+@lru_cache(maxsize=32)
+def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
+    """Return the security headers of one kind of page (docs/reference/pages.md#policy).
+
+    No Cross-Origin-Opener-Policy: it would cut a service that opens the login in a window of its
+    own off from it.
+    """
+    fields = {
+        "Content-Security-Policy": f"{_CLOSED}; form-action {_form_action(kind, base_url)}",
+        # Under no-referrer our own POST would carry Origin: null
+        # (docs/reference/design.md#4a-post); off-site nothing of the address leaks.
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": _NO_DEVICES,
+        "Cache-Control": _KEPT_FOR_A_YEAR if kind == "static" else "no-store",
+    }
+    return MappingProxyType(fields)
+
+
+def protect(response: Response, base_url: str, kind: PageKind = "page") -> Response:
+    """Add the headers of ``kind`` that the response does not carry yet, and return it."""
+    carried = {name.lower() for name, _ in response.headers}
+    for name, value in headers(kind, base_url).items():
+        if name.lower() not in carried:
+            response.headers.add(name, value)
+    return response
+
+
+def origin(url: str) -> str:
+    """Return the origin of ``url`` as a browser writes it in ``Origin`` (RFC 6454).
+
+    It is in lower case and has no default port.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)}:
+        return f"{parts.scheme}://{host}"
+    return f"{parts.scheme}://{host}:{parts.port}"
+
+
+def same_origin(sent: Headers | Mapping[str, str], base_url: str) -> bool:
+    """Return whether a POST came from one of our own pages (CWE-352, docs/reference/attacks.md#30).
+
+    ``Sec-Fetch-Site`` decides where the browser sends it, else ``Origin``; a request with neither
+    is refused.
+    """
+    site = sent.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return sent.get("Origin") == origin(base_url)
+
+
+def _form_action(kind: PageKind, base_url: str) -> str:
+    if kind != "leaving":
+        return "'self'"
+    # Browsers check form-action along the whole redirect chain, and where a service redirects is
+    # not ours to know: naming its ACS alone would block the login after the assertion was consumed
+    # (measured, docs/reference/pages.md#form-action).
+    if urlsplit(base_url).scheme == "http":
+        return f"'self' https: {_LOCAL}"
+    return "'self' https:"
+
+
+_SECONDS: Final = re.compile(r"[0-9]{1,11}")
+
+
+# What a form belongs to: a transaction, or the session of somebody of the staff.
+FormOwner = Transaction | StaffMember
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SubmittedForm:
+    """The fields of a form, and the digest of what its page showed."""
+
+    fields: MultiDict[str, str]
+    shown: str = ""
+
+    def value(self, name: str, default: str | None = None) -> str:
+        """Return the value of ``name``; FormRefused if repeated, or absent without a default."""
+        values = self.values(name)
+        if len(values) > 1:
+            raise FormRefused(f"field {name} repeated")
+        if values:
+            return values[0]
+        if default is None:
+            raise FormRefused(f"field {name} missing")
+        return default
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        """Return the value of ``name``, which must be among ``allowed``."""
+        value = self.value(name)
+        if value not in allowed:
+            raise FormRefused(f"field {name} has a value that the page does not offer")
+        return value
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return every value of ``name``, as often as it was sent."""
+        return tuple(self.fields.getlist(name))
+
+
+@dataclass(frozen=True, slots=True)
+class FormTokens:
+    """Makes and verifies form tokens; ``base_url`` names the only origin whose forms count."""
+
+    hmacs: LookupHmacs
+    base_url: str
+
+    def token(self, owner: FormOwner, purpose: str, now: datetime, shown: str = "") -> str:
+        """Return a token for one form, ``seconds~shown~digest``.
+
+        ``shown`` is the digest of what the page shows.
+        """
+        seconds = str(int(now.timestamp()))
+        digest = self._digest(owner, purpose, shown, seconds)
+        return f"{seconds}~{shown}~{digest}"
+
+    def read(
+        self, request: Request, owner: FormOwner, purpose: str, now: datetime
+    ) -> SubmittedForm:
+        """Return the form's fields.
+
+        TokenRefused unless the origin is ours and the token this form's, and fresh.
+        """
+        if not same_origin(request.headers, self.base_url):
+            raise TokenRefused("a form from another origin")
+        token = SubmittedForm(request.form).value("token", "")
+        return SubmittedForm(request.form, self.verify(token, owner, purpose, now))
+
+    def read_fresh(
+        self, request: Request, owner: FormOwner, purpose: str, now: datetime
+    ) -> SubmittedForm | None:
+        """Return the form's fields, or None where our own page had been open too long.
+
+        For pages that wait for a mail, which may take longer than ten minutes.
+        """
+        try:
+            return self.read(request, owner, purpose, now)
+        except TokenRefused:
+            if not same_origin(request.headers, self.base_url):
+                raise
+            return None
+
+    def verify(self, token: str, owner: FormOwner, purpose: str, now: datetime) -> str:
+        """Return what the page of ``token`` showed.
+
+        TokenRefused unless the token is of this purpose and transaction, and fresh.
+        """
+        seconds, _, rest = token.partition("~")
+        shown, _, digest = rest.partition("~")
+        if not _SECONDS.fullmatch(seconds):
+            raise TokenRefused("a token without a time")
+        expected = self._digest(owner, purpose, shown, seconds)
+        if not hmac.compare_digest(digest.encode(), expected.encode()):
+            raise TokenRefused("a token of another form, transaction or page")
+        made = datetime.fromtimestamp(int(seconds), UTC)
+        age = now - made
+        if not -TOKEN_VALID_FOR < age < TOKEN_VALID_FOR:
+            raise TokenRefused("a token older than ten minutes")
+        return shown
+
+    def _digest(self, owner: FormOwner, purpose: str, shown: str, seconds: str) -> str:
+        # arrival: a token shown before a new login of the same transaction is worthless after it.
+        bound = (owner.id, owner.browser or "", owner.arrival or "")
+        return self.hmacs.of("form", *bound, purpose, shown, seconds)

@@ -1,0 +1,215 @@
+"""The pages and addresses that need no login: metadata, health, metrics, start page, pictures."""
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Blueprint, abort, jsonify, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.client_address import on_this_machine
+from broker.adapters.web.pages.cookies import BrowserCookies
+from broker.adapters.web.pages.language import base_path, spoken
+from broker.adapters.web.pages.page_security import protect, same_origin
+from broker.adapters.web.pages.step_pages import StepPages
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.entities import Upstream
+from broker.core.errors import TokenRefused
+from broker.core.event_routes import BrokerEvent, EventKind
+
+
+def metadata_and_health(
+    idp: Callable[[], bytes],
+    sps: Mapping[str, Callable[[], bytes]],
+    checks: Callable[[], Mapping[str, Sequence[str]]],
+    notes: Callable[[], Mapping[str, str]] = dict,
+) -> Blueprint:
+    """Return the metadata of both faces, ``/healthz`` and ``/readyz``.
+
+    ``checks`` returns, for every part that is checked, the sentences that say why logins would
+    fail; empty where they would not. ``notes`` returns what is amiss although they would not.
+    """
+    routes = Blueprint("public", __name__)
+
+    @routes.get("/saml/idp/metadata")
+    def idp_metadata() -> Response:
+        return Response(idp(), mimetype="application/samlmetadata+xml")
+
+    @routes.get("/saml/sp/<upstream>/metadata")
+    def sp_metadata(upstream: str) -> Response:
+        if upstream not in sps:
+            abort(404)
+        return Response(sps[upstream](), mimetype="application/samlmetadata+xml")
+
+    @routes.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok\n", mimetype="text/plain")
+
+    @routes.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        faults = checks()
+        ready = not any(faults.values())
+        answer: dict[str, Any] = {"ready": ready}
+        details = _details(faults, notes())
+        # Details only to this machine: what is broken is nobody else's business.
+        if on_this_machine(request):
+            answer |= details
+        return jsonify(answer), 200 if ready else 503
+
+    return routes
+
+
+def _details(
+    faults: Mapping[str, Sequence[str]], notes: Mapping[str, str]
+) -> dict[str, list[str] | str]:
+    """Return for every part its faults, else its note, else "ok"; and every other note."""
+    found = {part: list(sentences) or notes.get(part, "ok") for part, sentences in faults.items()}
+    return {**notes, **found}
+
+
+_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics_endpoint(page: Callable[[], bytes], token: str | None) -> Blueprint:
+    """Return ``/metrics``, written by ``page``; a reader elsewhere sends ``token`` (RFC 6750)."""
+    routes = Blueprint("metrics", __name__)
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        if not (on_this_machine(request) or _authorized(token)):
+            abort(404)
+        return Response(page(), content_type=_TYPE)
+
+    return routes
+
+
+def _authorized(token: str | None) -> bool:
+    if token is None:
+        return False
+    sent = request.headers.get("Authorization", "")
+    return hmac.compare_digest(sent.encode(), f"Bearer {token}".encode())
+
+
+PATH = "/"
+
+
+def start_page(
+    base_url: str, cookies: BrowserCookies, upstreams: Mapping[str, Upstream]
+) -> Blueprint:
+    """Return the page at ``base_url``, and the form there that forgets a remembered way."""
+    routes = Blueprint("start", __name__)
+
+    @routes.get(PATH)
+    def show() -> str:
+        remembered = upstreams.get(cookies.upstream(request) or "")
+        way = spoken(remembered.label if remembered else None)
+        return render_template("start.html", step="start", way=way)
+
+    @routes.post(PATH)
+    def forget() -> Response:
+        # No login, hence no token: another site could only make the person choose again, and the
+        # browser says where the form stood.
+        if not same_origin(request.headers, base_url):
+            raise TokenRefused("a form from another origin")
+        response = redirect(f"{base_url}{PATH}", 303)
+        cookies.remember_upstream(request, response, None)
+        return response
+
+    return routes
+
+
+FAVICON: Final = "favicon"
+OURS: Final = Path(__file__).parent / "static" / "favicon.svg"
+_TYPES: Final = {".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The octets of a picture and their media type."""
+
+    octets: bytes
+    mimetype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The pictures by name, read once.
+
+    What a descriptor names elsewhere (mdui:Logo) is neither fetched nor linked to: another server
+    would learn who is on the way to which service.
+    """
+
+    base_url: str
+    by_name: Mapping[str, Picture]
+
+    @classmethod
+    def read(cls, base_url: str, files: Mapping[str, Path]) -> "Pictures":
+        """Read ``files``; where none is the favicon, ours is."""
+        by_name = {}
+        for name, path in {FAVICON: OURS, **files}.items():
+            by_name[name] = Picture(path.read_bytes(), _TYPES[path.suffix])
+        return cls(base_url, by_name)
+
+    def url(self, name: str) -> str:
+        """Return the address of a picture, "" where there is none; it changes with the file."""
+        picture = self.by_name.get(name)
+        if picture is None:
+            return ""
+        digest = sha256(picture.octets).hexdigest()
+        return f"{base_path(self.base_url)}/pictures/{name}?v={digest[:12]}"
+
+
+def picture_pages(pictures: Pictures) -> Blueprint:
+    """Return ``/pictures/<name>``, and ``/favicon.ico``, which browsers ask for by themselves."""
+    routes = Blueprint("pictures", __name__)
+
+    @routes.get("/pictures/<name>")
+    def show(name: str) -> Response:
+        picture = pictures.by_name.get(name)
+        if picture is None:
+            abort(404)
+        response = Response(picture.octets, mimetype=picture.mimetype)
+        return protect(response, pictures.base_url, "static")
+
+    @routes.get("/favicon.ico")
+    def favicon() -> Response:
+        return show(FAVICON)
+
+    return routes
+
+
+# The codes of the specification; any other, and a placeholder left unfilled, is the last.
+_OTHER: Final = "at_service_other"
+_REASONS: Final = {
+    "IDENTIFICATION_FAILURE": "at_service_identification",
+    "AUTHENTICATION_FAILURE": "at_service_authentication",
+    "AUTHORIZATION_FAILURE": "at_service_authorization",
+    "OTHER_ERROR": _OTHER,
+}
+
+
+def service_error_page(ports: WebPorts, pages: StepPages) -> Blueprint:
+    """Return ``/error``: its query picks among the reasons that we know, and is never shown."""
+    routes = Blueprint("service_errors", __name__)
+
+    @routes.get("/error")
+    def error() -> Response:
+        reason = _REASONS.get(request.args.get("code", ""), _OTHER)
+        service = _service(ports, request.args.get("rp", ""))
+        name = ports.stranger_reference("/error", reason)
+        facts = {"reference": name, "reason": reason, "service": service}
+        ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts))
+        return pages.error(reason, 200, name, None, service)
+
+    return routes
+
+
+def _service(ports: WebPorts, entity_id: str) -> str | None:
+    """Return the name of the service with this entityID, if it is one of ours."""
+    for service in ports.services.values():
+        if service.entity_id == entity_id:
+            return service.name
+    return None

@@ -1,0 +1,160 @@
+"""What the report says in words: release terms, time limits, and questions that are open."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from broker.adapters.translations.catalogue import marked as _
+from broker.adapters.translations.catalogue import translate
+from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
+from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER, Question, Topic
+from broker.core.report.what_leaves import Given
+from broker.core.retention import Retention
+
+_QUESTIONS: Final[Mapping[Topic, str]] = {
+    Topic.NAME: _("Who is the controller? The library's name is not written."),
+    Topic.REACHED: _("How is the controller reached: mail address, telephone number or page?"),
+    Topic.OFFICER: _("How is the data protection officer reached?"),
+    Topic.NOTICE: _("Where does the library say how it handles personal information?"),
+    Topic.JOINT: _("Who is responsible together with the library, if anybody is?"),
+    Topic.SECURITY: _(
+        "Which other measures protect the information: who has access to the machine, backups,"
+        " agreements with those who run it?"
+    ),
+    Topic.RECEIVER: _("Who is responsible for what %(receiver)s gets?"),
+    Topic.RECEIVER_REACHED: _("How is whoever is responsible for %(receiver)s reached?"),
+    Topic.SERVICE_NOTICE: _("Where does %(receiver)s say how it handles personal information?"),
+    Topic.USE: _(
+        "How long does %(receiver)s keep what it gets? To which countries outside the EU and the"
+        " EEA does it take it, and on which ground (GDPR articles 44 to 49)?"
+    ),
+    Topic.USE_OF_CPR: _(
+        "How long does %(receiver)s keep what it gets? To which countries outside the EU and the"
+        " EEA does it take it, and on which ground (GDPR articles 44 to 49)? By which law may it"
+        " have CPR numbers (in Denmark section 11 of the Data Protection Act)?"
+    ),
+}
+_RECEIVERS: Final[Mapping[str, str]] = {
+    f"record.receivers.{LIBRARY_SYSTEM}": _("the library system"),
+    f"record.receivers.{MAIL_SERVER}": _("the mail server"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """A question in words, and the key of broker.toml to answer in."""
+
+    text: str
+    key: str
+
+
+def in_words(question: Question, language: str) -> AskedQuestion:
+    """Return a question in one language."""
+    receiver = ""
+    if question.service is not None:
+        receiver = question.service.label[language]
+    elif question.key in _RECEIVERS:
+        receiver = translate(_RECEIVERS[question.key], language)
+    text = translate(_QUESTIONS[question.topic], language)
+    return AskedQuestion(text.replace("%(receiver)s", receiver), question.key)
+
+
+_BASES: Final[Mapping[LegalBasis, str]] = {
+    "consent": _("Consent (GDPR article 6(1)(a))."),
+    "public_task": _("A task in the public interest (GDPR article 6(1)(e))."),
+    "legal_obligation": _("A legal obligation (GDPR article 6(1)(c))."),
+    "contract": _("A contract with the person (GDPR article 6(1)(b))."),
+}
+_NAME_IDS: Final[Mapping[NameIDKind, str]] = {
+    "persistent": _("A pseudonym for this service, the same at each login."),
+    "transient": _("A number that is new at each login."),
+    "email": _("The mail address that the person has shown to be their own."),
+}
+_TOLD: Final[Mapping[str, str]] = {
+    "ask": _("People are asked before anything is sent, and may say no."),
+    "inform": _("People are informed before anything is sent."),
+}
+_UPSTREAM: Final = _("People are informed on the page where they log in.")
+_MADE: Final = _("The login makes or changes a library account where there is need.")
+_UNCHANGED: Final = _("A library account is needed, and is left as it is.")
+_NO_ACCOUNT: Final = _("No library account is looked for.")
+_UNTIL: Final = _("%(domain)s (up to and including %(day)s)")
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTerms:
+    """The words of one language."""
+
+    language: str
+
+    def basis(self, given: Given) -> str:
+        """Return the legal basis."""
+        return translate(_BASES[given.release.legal_basis], self.language)
+
+    def name_id(self, given: Given) -> str:
+        """Return what the service knows the person by."""
+        return translate(_NAME_IDS[given.release.name_id], self.language)
+
+    def told(self, given: Given) -> str:
+        """Return whether people are asked or informed, and by whom."""
+        said = [text for kind, text in _TOLD.items() if kind in given.told]
+        if "none" in given.told and given.release.notice == "upstream":
+            said.append(_UPSTREAM)
+        return " ".join(translate(text, self.language) for text in said)
+
+    def account(self, given: Given) -> str:
+        """Return what becomes of the person's library account."""
+        if given.account:
+            return translate(_MADE, self.language)
+        found = _NO_ACCOUNT if given.release.borrower == "none" else _UNCHANGED
+        return translate(found, self.language)
+
+    def mailboxes(self, given: Given, day: date) -> str:
+        """Return the mailboxes that some people show, with the domains that prove something.
+
+        Those that prove nothing on ``day`` any more are left out; of one that ends, with its last
+        day.
+        """
+        rules = {proof.name: proof for proof in given.policy.proofs}
+        shown = (self._mailbox(name, rules.get(name), day) for name in given.proofs)
+        return "; ".join(shown)
+
+    def _mailbox(self, name: str, rule: ProofRule | None, day: date) -> str:
+        if rule is None:
+            return name
+        domains = []
+        for domain in rule.domains:
+            if domain.until is not None and domain.proves_on(day):
+                values = {"domain": domain.name, "day": domain.until}
+                domains.append(translate(_UNTIL, self.language) % values)
+            elif domain.proves_on(day):
+                domains.append(domain.name)
+        listed = ", ".join(domains)
+        return f"{name}: {listed}"
+
+
+_UNITS: Final = (
+    (timedelta(days=365), _("1 year"), _("%(count)s years")),
+    (timedelta(days=1), _("1 day"), _("%(count)s days")),
+    (timedelta(hours=1), _("1 hour"), _("%(count)s hours")),
+    (timedelta(minutes=1), _("1 minute"), _("%(count)s minutes")),
+    (timedelta(seconds=1), _("1 second"), _("%(count)s seconds")),
+)
+
+
+def spell_limit(row: Retention, language: str) -> str:
+    """Return how long a row of the retention table is kept."""
+    if row.lasts is None or row.long:
+        return translate(row.long, language)
+    return _spell(row.lasts, language)
+
+
+def _spell(span: timedelta, language: str) -> str:
+    """Return a span in the largest unit that it is a whole number of: ``30 days``, ``1 day``."""
+    for unit, one, many in _UNITS:
+        count, rest = divmod(span, unit)
+        if count and not rest:
+            text = translate(one if count == 1 else many, language)
+            return text.replace("%(count)s", str(count))
+    return f"{span.total_seconds():.0f} s"

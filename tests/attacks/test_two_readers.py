@@ -1,0 +1,242 @@
+"""Messages that libxml2 and pysaml2 could read differently: each is refused, or read as it was signed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import xmlsec
+from lxml import etree
+from saml2 import create_class_from_xml_string, saml, samlp
+
+from broker.adapters.saml.gate import canonical_form, message_model, signature
+from broker.adapters.saml.gate.xml_names import ASSERTION, EXCLUSIVE, SAML, XS, XSI
+from broker.core.errors import MessageRefused
+from broker.core.login.transaction import Authentication
+from tests.plugins.saml_parties import NOW, Parties, add, edit
+
+STATEMENT = "saml:Assertion/saml:AttributeStatement"
+VALUE = f"{STATEMENT}/saml:Attribute[1]/saml:AttributeValue"
+NAME_ID = "saml:Assertion/saml:Subject/saml:NameID"
+Change = Callable[[Any], object] | bytes
+
+
+def value(written: str) -> bytes:
+    """Give an attribute with this value, to be added as it is written: lxml would change its declarations."""
+    return f'<saml:Attribute Name="urn:y">{written}</saml:Attribute>'.encode()
+
+
+def typed(kind: str, text: str, declared: str = f' xmlns:xs="{XS}"') -> bytes:
+    """Give an attribute with a value of a type."""
+    return value(f'<saml:AttributeValue xmlns:xsi="{XSI}"{declared} xsi:type="{kind}">{text}</saml:AttributeValue>')
+
+
+def inserted(path: str, node: Callable[[], Any]) -> Change:
+    """Give a change that puts a node into the middle of a text."""
+
+    def change(root: Any) -> None:
+        target = root.find(path, {"saml": SAML})
+        text = target.text
+        target.text = text[:2]
+        added = node()
+        added.tail = text[2:]
+        target.insert(0, added)
+
+    return change
+
+
+REFUSED: dict[str, tuple[Change, str]] = {
+    "two NameIDs": (add("saml:Assertion/saml:Subject", "<saml:NameID>chief</saml:NameID>", 0), "gate.schema"),
+    "a NameID in the confirmation": (
+        add("saml:Assertion/saml:Subject/saml:SubjectConfirmation", "<saml:NameID>chief</saml:NameID>", 0),
+        "response.identifiers",
+    ),
+    "a NameID in the data of the confirmation": (
+        add(
+            "saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData",
+            "<x><saml:NameID>chief</saml:NameID></x>",
+        ),
+        "response.identifiers",
+    ),
+    "two Issuers": (add("saml:Assertion", "<saml:Issuer>https://evil.example</saml:Issuer>", 1), "gate.schema"),
+    "two Issuers of the Response": (add(".", "<saml:Issuer>https://evil.example</saml:Issuer>", 1), "gate.schema"),
+    "a comment in a value": (inserted(VALUE, lambda: etree.Comment("x")), "gate.comment"),
+    "a comment in the NameID": (inserted(NAME_ID, lambda: etree.Comment("x")), "gate.comment"),
+    "an instruction in a value": (inserted(VALUE, lambda: etree.ProcessingInstruction("x", "y")), "gate.instruction"),
+    "an element in a value": (value("<saml:AttributeValue>a<x>b</x>c</saml:AttributeValue>"), "gate.value_structure"),
+    "two NameIDs in a value": (
+        value("<saml:AttributeValue><saml:NameID>a</saml:NameID><saml:NameID>b</saml:NameID></saml:AttributeValue>"),
+        "gate.value_structure",
+    ),
+    "text around the NameID in a value": (
+        value("<saml:AttributeValue>a<saml:NameID>b</saml:NameID></saml:AttributeValue>"),
+        "gate.value_structure",
+    ),
+    "text behind the NameID in a value": (
+        value("<saml:AttributeValue><saml:NameID>b</saml:NameID>a</saml:AttributeValue>"),
+        "gate.value_structure",
+    ),
+    "an element in a NameID": (add(NAME_ID, "<x>chief</x>"), "gate.schema"),
+    **{
+        f"xs:{kind}": (typed(f"xs:{kind}", text), "gate.value_type")
+        for kind, text in {
+            "integer": "007",
+            "int": "+7",
+            "short": "0",
+            "long": "1",
+            "float": "1e1",
+            "double": "1.50",
+            "boolean": "true",
+            "date": "2026-01-01",
+            "base64Binary": "YQ==",
+            "QName": "saml:x",
+            "dateTime": "2026-01-01T00:00:00Z",
+        }.items()
+    },
+    "an integer by another prefix": (typed("a:integer", "007", f' xmlns:a="{XS}"'), "gate.value_type"),
+    "an integer by the default namespace": (
+        value(f'<saml:AttributeValue xmlns="{XS}" xmlns:xsi="{XSI}" xsi:type="integer">7</saml:AttributeValue>'),
+        "gate.value_type",
+    ),
+}
+
+
+def received(parties: Parties, change: Change, *, how: str = "assertion") -> Authentication:
+    """Give what is read of a Response with this change, signed by the upstream."""
+    if isinstance(change, bytes):
+        end = b"</saml:AttributeStatement>"
+        root = etree.fromstring(etree.tostring(parties.response()).replace(end, change + end))
+    else:
+        root = parties.response(change)
+    ways: dict[str, Callable[[], bytes]] = {
+        "assertion": lambda: parties.signed(root),
+        "whole": lambda: parties.signed(root, whole=True),
+        "both": lambda: parties.signed(root, both=True),
+    }
+    answer = parties.receive(ways[how](), now=NOW).answer
+    assert isinstance(answer, Authentication)
+    return answer
+
+
+@pytest.mark.attack(11)
+@pytest.mark.parametrize("how", ["assertion", "whole"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_message_that_two_readers_read_differently_is_refused(parties: Parties, name: str, how: str) -> None:
+    """Truly signed by the upstream as it is: before pysaml2 sees it."""
+    change, cause = REFUSED[name]
+    with pytest.raises(MessageRefused) as refused:
+        received(parties, change, how=how)
+    assert refused.value.cause == cause
+
+
+READ: dict[str, tuple[Change, str]] = {
+    "a string": (typed("xs:string", "007"), "007"),
+    "anyType, as Google writes it": (typed("xs:anyType", "true"), "true"),
+    "a string by another prefix": (typed("a:string", "007", f' xmlns:a="{XS}"'), "007"),
+    "a string by the default namespace": (
+        value(f'<saml:AttributeValue xmlns="{XS}" xmlns:xsi="{XSI}" xsi:type="string">7</saml:AttributeValue>'),
+        "7",
+    ),
+    "no type": (value("<saml:AttributeValue>007</saml:AttributeValue>"), "007"),
+    "white space": (value("<saml:AttributeValue> a\n\tb&#13; </saml:AttributeValue>"), " a\n\tb\r "),
+    "markup": (value("<saml:AttributeValue>&lt;b&gt;&amp;amp;&#x1F600;</saml:AttributeValue>"), "<b>&amp;\U0001f600"),
+    "a CDATA section": (
+        value("<saml:AttributeValue><![CDATA[<saml:NameID>]]>x</saml:AttributeValue>"),
+        "<saml:NameID>x",
+    ),
+    "the prefix of another namespace": (
+        value(f'<md:AttributeValue xmlns:md="{SAML}" xmlns:saml="urn:x">7</md:AttributeValue>'),
+        "7",
+    ),
+    "a default namespace inside": (value(f'<AttributeValue xmlns="{SAML}">7</AttributeValue>'), "7"),
+    "a NameID": (value(f'<saml:AttributeValue><NameID xmlns="{SAML}">a b</NameID></saml:AttributeValue>'), "a b"),
+}
+
+
+@pytest.mark.attack(11, control=True)
+@pytest.mark.parametrize("how", ["assertion", "whole", "both"])
+@pytest.mark.parametrize("name", READ)
+def test_a_value_is_read_as_it_was_signed(parties: Parties, name: str, how: str) -> None:
+    """Whatever prefixes and escapes it was written with."""
+    change, expected = READ[name]
+    last = received(parties, change, how=how).attributes[-1]
+    assert (last.name, last.values) == ("urn:y", (expected,))
+
+
+@pytest.mark.attack(11)
+@pytest.mark.parametrize("kind", ["integer", "float", "boolean"])
+def test_pysaml2_would_change_a_typed_value(kind: str) -> None:
+    """The reason for the check: what comes out is not what was signed, or nothing comes out."""
+    written = {"integer": "007", "float": "1.50", "boolean": "TRUE"}[kind]
+    octets = (
+        f'<a:AttributeValue xmlns:a="{SAML}" xmlns:xsi="{XSI}" xmlns:xs="{XS}" xsi:type="xs:{kind}">'
+        f"{written}</a:AttributeValue>"
+    )
+    assert create_class_from_xml_string(saml.AttributeValue, octets).text != written
+
+
+@pytest.mark.attack(1)
+def test_octets_of_another_digest_are_not_read(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A canonical form of ours that differs from the one that xmlsec has verified is refused.
+
+    A reader that loses a value is imitated; without the comparison its reading would be believed.
+    """
+    xml = parties.signed(parties.response())
+    honest = canonical_form.canonical
+
+    def changed(element: Any, prefixes: Any = ()) -> bytes:
+        return honest(element, prefixes).replace(b"au1@au.dk", b"chief@au.dk")
+
+    monkeypatch.setattr(signature, "canonical", changed)
+    with pytest.raises(MessageRefused) as refused:
+        parties.receive(xml)
+    assert refused.value.cause == "gate.digest"
+    monkeypatch.setattr(signature, "_has_digest", lambda *_: True)
+    answer = parties.receive(xml).answer
+    assert isinstance(answer, Authentication)
+    assert answer.attributes[0].values == ("chief@au.dk",)
+
+
+@pytest.mark.attack(1)
+@pytest.mark.parametrize("prefixes", ["", "xs", "xs xsi", "#default", "saml samlp #default", "none"])
+def test_the_prefix_list_is_obeyed(parties: Parties, prefixes: str) -> None:
+    """Namespaces declared around the signed element are part of what is signed where the list names them."""
+    answer = parties.receive(signed_with_prefixes(parties, parties.response(), prefixes)).answer
+    assert isinstance(answer, Authentication)
+    assert answer.name_id == "_t1"
+
+
+@pytest.mark.attack(1)
+def test_a_default_namespace_that_lxml_leaves_out_is_refused(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Xmlsec obeys ``#default`` in a PrefixList, and lxml's canonical form does not: the digests differ."""
+    around = etree.tostring(parties.response()).replace(b"<samlp:Response ", b'<samlp:Response xmlns="urn:around" ')
+    xml = signed_with_prefixes(parties, etree.fromstring(around), "#default")
+    with pytest.raises(MessageRefused) as refused:
+        parties.receive(xml)
+    assert refused.value.cause == "gate.digest"
+    monkeypatch.setattr(signature, "_has_digest", lambda *_: True)
+    assert isinstance(parties.receive(xml).answer, Authentication)
+
+
+def signed_with_prefixes(parties: Parties, root: Any, prefixes: str) -> bytes:
+    """Give the Response with a signed assertion, whose Reference has this PrefixList."""
+    assertion = root.find(ASSERTION)
+    signature.sign(assertion, parties.hub.key)
+    listed = f'<e:InclusiveNamespaces xmlns:e="{EXCLUSIVE}" PrefixList="{prefixes}"/>'
+    made = assertion.find("{*}Signature")
+    transform = made.findall(".//{*}Transform")[-1]
+    transform.append(etree.fromstring(listed))
+    for key_info in made.findall("{*}KeyInfo"):
+        made.remove(key_info)
+    context = xmlsec.SignatureContext()
+    context.key = parties.hub.key.xml
+    context.register_id(assertion, "ID")
+    context.sign(made)
+    return bytes(etree.tostring(root))
+
+
+@pytest.mark.attack(5)
+def test_nothing_but_a_refusal_is_read_of_an_unsigned_envelope(parties: Parties) -> None:
+    """The assertions of an unsigned Response are not within reach of its reader."""
+    root = etree.fromstring(parties.signed(parties.response(edit("saml:Assertion", ID="_a1"))))
+    envelope = message_model.read_unsigned(samlp.Response, root)
+    assert (envelope.assertion, envelope.encrypted_assertion, envelope.signature) == ([], [], None)

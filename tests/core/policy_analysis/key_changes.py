@@ -1,0 +1,326 @@
+"""Two small policy files, and a change of each of their keys with the row that tells of it."""
+
+from typing import Final
+
+EXAMPLE: Final = "examples:\n  - {name: x, login: {upstream: nowhere}, service: my-loans, expect: {effect: deny}}\n"
+STUDENT: Final = """\
+affiliation: student
+precedence: 20
+label: {en: Student, da: Studerende}
+owner: identity@library.example
+review_by: 2027-06-30
+match:
+  - upstream: wayf
+    eduPersonScopedAffiliation: student@au.dk
+    assurance: low
+  - {upstream: nemid, kaldemail_domain: auh.rm.dk}
+proofs:
+  kaldemail:
+    domains: [{name: auh.rm.dk, until: 2027-01-01}]
+    code_valid_for: 30m
+    remembered_for: 12 months
+require:
+  cpr: real
+  age: 15
+  assurance: low
+  upstream: [wayf, nemid]
+borrower:
+  category: STUDENT
+  upgrades: [PRIVATE]
+  expires: 12 months
+  fields:
+    surname:
+      from: sn
+      set: always
+    email:
+      from: [mail, proof.kaldemail]
+      set: create
+  pin: mail
+release:
+  my-loans:
+    legal_basis: consent
+    purpose:
+      en: To lend you books
+      da: At låne dig bøger
+    notice: ours
+    make:
+      - mail:
+          why:
+            en: To write to you
+            da: For at skrive til dig
+          values: ['a@*']
+          optional: false
+"""
+GUEST: Final = """\
+affiliation: guest
+precedence: 10
+label: {en: Guest, da: Gæst}
+owner: identity@library.example
+review_by: 2027-06-30
+match:
+  - {upstream: [wayf, other], schacHomeOrganization: au.dk}
+  - {upstream: [wayf, other], eduPersonScopedAffiliation: student@x.example}
+borrower:
+  category: PRIVATE
+  lowers:
+    by: [wayf]
+    categories: [STUDENT]
+  expires: 6 months
+  fields: {}
+  register: set_if_empty
+  pin: none
+release:
+  e-resources:
+    legal_basis: public_task
+    purpose: {en: To read, da: At læse}
+    name_id: email
+    name_id_why:
+      en: Your account there
+      da: Din konto der
+    none: []
+  my-loans:
+    legal_basis: public_task
+    purpose: {en: To read, da: At læse}
+    name_id: transient
+    make: []
+"""
+FILES: Final = {"student.yaml": STUDENT, "guest.yaml": GUEST}
+# Keys that decide nothing, and why; a key stands for all below it.
+DECIDES_NOTHING: Final = {
+    "label": "it is shown on sign-up pages, and nobody is let in or told on for it",
+    "owner": "whom an administrator asks",
+    "review_by": "a day that passes is a warning",
+    "examples": "they are held against what the other keys decide, at every load",
+}
+# The key, its file, what is written there, what in its place, and a row that tells of it.
+CHANGES: Final = [
+    ("affiliation", "student", "affiliation: student", "affiliation: learner", "other my-loans student -> learner: "),
+    ("precedence", "student", "precedence: 20", "precedence: 5", "other my-loans student -> guest: student -> guest"),
+    (
+        "match.[].upstream",
+        "student",
+        "{upstream: nemid, kaldemail_domain",
+        "{upstream: [nemid, wayf], kaldemail_domain",
+        "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:34)",
+    ),
+    (
+        "match.[].assurance",
+        "student",
+        "    assurance: low\n  - {",
+        "    assurance: high\n  - {",
+        "refused my-loans student -> nobody: no_affiliation",
+    ),
+    (
+        "proofs.NAME.domains.[].name",
+        "student",
+        "domains: [{",
+        "domains: [rm.dk, {",
+        "WIDER my-loans nobody: + proof kaldemail: domains rm.dk (student.yaml:13)",
+    ),
+    (
+        "proofs.NAME.domains.[].until",
+        "student",
+        "until: 2027-01-01",
+        "until: 2027-02-01",
+        "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:34)",
+    ),
+    (
+        "proofs.NAME.code_valid_for",
+        "student",
+        "code_valid_for: 30m",
+        "code_valid_for: 2h",
+        "WIDER my-loans nobody: proof kaldemail: code_valid_for 30 minutes -> 2 hours (student.yaml:14)",
+    ),
+    (
+        "proofs.NAME.remembered_for",
+        "student",
+        "remembered_for: 12 months",
+        "remembered_for: 30 days",
+        "narrower my-loans nobody: proof kaldemail: remembered_for 365 days -> 30 days (student.yaml:15)",
+    ),
+    (
+        "require.cpr",
+        "student",
+        "  cpr: real\n",
+        "",
+        "other my-loans student: refused for cpr_required, where it was constructed_number",
+    ),
+    ("require.age", "student", "age: 15", "age: 18", "refused my-loans student: too_young (student.yaml:18)"),
+    (
+        "require.assurance",
+        "student",
+        "  assurance: low\n  upstream",
+        "  assurance: high\n  upstream",
+        "refused my-loans student: assurance_too_low (student.yaml:19)",
+    ),
+    (
+        "require.upstream",
+        "student",
+        "upstream: [wayf, nemid]",
+        "upstream: [nemid]",
+        "refused my-loans student: national_eid_required (student.yaml:20)",
+    ),
+    (
+        "borrower.category",
+        "student",
+        "category: STUDENT",
+        "category: LEARNER",
+        "other my-loans student: borrower: STUDENT created for 12 months -> LEARNER created for 12 months",
+    ),
+    (
+        "borrower.upgrades",
+        "student",
+        "upgrades: [PRIVATE]",
+        "upgrades: [PRIVATE, STAFF]",
+        "other my-loans student: asks upgrade of STAFF",
+    ),
+    (
+        "borrower.lowers.by",
+        "guest",
+        "by: [wayf]",
+        "by: [other]",
+        "other my-loans guest: borrower: PRIVATE lowered for 6 months -> STUDENT stays",
+    ),
+    (
+        "borrower.lowers.categories",
+        "guest",
+        "categories: [STUDENT]",
+        "categories: [STUDENT, STAFF]",
+        "other my-loans guest: borrower: STAFF stays -> PRIVATE lowered for 6 months",
+    ),
+    ("borrower.expires", "student", "expires: 12 months", "expires: 2 years", "WIDER my-loans student: expires "),
+    (
+        "borrower.fields.NAME.from",
+        "student",
+        "from: [mail, proof.kaldemail]",
+        "from: [mail, eduPersonPrincipalName]",
+        "WIDER my-loans student: + source of field email eduPersonPrincipalName (student.yaml:29)",
+    ),
+    (
+        "borrower.fields.NAME.from",
+        "student",
+        "from: [mail, proof.kaldemail]",
+        "from: mail",
+        "narrower my-loans student: - field email (was student.yaml:29)",
+    ),
+    (
+        "borrower.fields.NAME.from",
+        "student",
+        "from: [mail, proof.kaldemail]",
+        "from: [proof.kaldemail, mail]",
+        "other my-loans student: another source of field email (student.yaml:29)",
+    ),
+    (
+        "borrower.fields.NAME.set",
+        "student",
+        "set: create",
+        "set: if_empty",
+        "WIDER my-loans student: field email set create -> set if_empty (student.yaml:29)",
+    ),
+    (
+        "borrower.fields.NAME.set",
+        "student",
+        "set: always",
+        "set: create",
+        "narrower my-loans student: field surname set always -> set create (student.yaml:26)",
+    ),
+    (
+        "borrower.register",
+        "guest",
+        "register: set_if_empty",
+        "register: always",
+        "WIDER my-loans guest: register: address set_if_empty -> always (guest.yaml:16)",
+    ),
+    (
+        "borrower.pin",
+        "student",
+        "pin: mail",
+        "pin: none",
+        "narrower my-loans student: - PIN mail (was student.yaml:32)",
+    ),
+    (
+        "release.NAME.make.NAME.values",
+        "guest",
+        "  my-loans:",
+        "  https://category.example/no:",
+        "refused my-loans guest: no_policy_for_service",
+    ),
+    (
+        "release.NAME.make.NAME.values",
+        "student",
+        "    make:",
+        "    need:",
+        "narrower my-loans student: - field surname (was student.yaml:26)",
+    ),
+    (
+        "release.NAME.legal_basis",
+        "student",
+        "basis: consent",
+        "basis: contract",
+        "WIDER my-loans student: legal_basis consent -> contract (student.yaml:35)",
+    ),
+    (
+        "release.NAME.purpose.en",
+        "student",
+        "To lend you books",
+        "To lend books",
+        "other my-loans student: another purpose (student.yaml:36)",
+    ),
+    ("release.NAME.purpose.da", "student", "At låne dig", "At låne", "other my-loans student: another purpose ("),
+    (
+        "release.NAME.name_id",
+        "guest",
+        "name_id: transient",
+        "name_id: persistent",
+        "WIDER my-loans guest: name_id transient -> persistent (guest.yaml:30)",
+    ),
+    (
+        "release.NAME.name_id_why.en",
+        "guest",
+        "Your account there",
+        "Your account",
+        "other e-resources guest: another reason (why) for name_id (guest.yaml:23)",
+    ),
+    (
+        "release.NAME.name_id_why.da",
+        "guest",
+        "konto der",
+        "konto",
+        "other e-resources guest: another reason (why) for name_id ",
+    ),
+    (
+        "release.NAME.notice",
+        "guest",
+        "name_id: transient",
+        "name_id: transient\n    notice: upstream",
+        "WIDER my-loans guest: notice ours -> upstream (guest.yaml:31)",
+    ),
+    (
+        "release.NAME.make.NAME.why.en",
+        "student",
+        "To write to you",
+        "To write",
+        "other my-loans student: another reason (why) for mail (student.yaml:41)",
+    ),
+    (
+        "release.NAME.make.NAME.why.da",
+        "student",
+        "til dig",
+        "til",
+        "other my-loans student: another reason (why) for mail ",
+    ),
+    (
+        "release.NAME.make.NAME.values",
+        "student",
+        "['a@*']",
+        "['a@*', 'b@*']",
+        "WIDER my-loans student: + mail (student.yaml:41)",
+    ),
+    (
+        "release.NAME.make.NAME.optional",
+        "student",
+        "optional: false",
+        "optional: true",
+        "narrower my-loans student: mail always -> if the person ticks it (student.yaml:41)",
+    ),
+]
