@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -244,3 +245,32 @@ def test_what_is_not_complete_is_no_all_well(setting: Setting, tmp_path: Path) -
     assert "not complete: too many alternatives" in result.stderr
     assert "WIDER" not in result.stdout
     assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(("file", "old", "new", "row"), [EDITS[0], EDITS[3], EDITS[4], EDITS[5], EDITS[8]])
+def test_the_example_persona_shows_the_change_when_it_is_tried(
+    tmp_path: Path, file: str, old: str, new: str, row: str
+) -> None:
+    """The options that a change ends with, given to ``policy try``, print something else by the other set."""
+    after = changed(tmp_path, file, old, new)
+    rows = json.loads(diff(POLICIES, after, "--json").stdout)["rows"]
+    shown = next(
+        each for each in rows if row.startswith(f"{each['direction']} {each['service']} {each['affiliation']}:")
+    )
+    words = ("policy", "try", *shlex.split(shown["persona"]), "--service", shown["service"], "--json", "--from")
+    both = [
+        json.loads(CliRunner().invoke(broker, [*words, str(each)]).stdout)["services"] for each in (POLICIES, after)
+    ]
+    (before,), (tried,) = both
+    assert before != tried
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_prints_a_page_at_most(job: str, tmp_path: Path) -> None:
+    """At most 25 lines of at most 120 characters, whatever the job of the document changes."""
+    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
+    for block in JOBS[job]:
+        do(after, block)
+    lines = diff(POLICIES, after).stdout.splitlines()
+    assert len(lines) <= 25
+    assert max(map(len, lines)) <= 120
