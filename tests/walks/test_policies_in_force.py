@@ -47,6 +47,7 @@ def repository(tmp_path: Path, run: Run) -> Path:
     (made / "policies").mkdir(parents=True)
     text = (ROOT / "policies" / "student.yaml").read_text()
     (made / "policies" / "student.yaml").write_text(without_examples(text))
+    shutil.copy(ROOT / "policies" / "services.yaml", made / "policies")
     run("git", "-C", made, "init", "-q", "-b", "main")
     commit(run, made, "Begin")
     return made
