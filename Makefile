@@ -15,7 +15,7 @@ PEERS := /usr/bin/systemd-analyze=systemd /usr/sbin/nginx=nginx-light /usr/sbin/
 	/usr/lib/apache2/modules/mod_auth_mellon.so=libapache2-mod-auth-mellon \
 	/usr/lib/python3/dist-packages/lasso.py=python3-lasso /usr/bin/node=nodejs /usr/bin/npm=npm
 # What these tests take from npm, into .node; the lock file has hashes, and no host names.
-NODE := tests/plugins/interop/node
+NODE := tests/interop/parties/node
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Installs Debian packages, with options of apt-get if there are any, or says in one sentence what is missing.
@@ -97,11 +97,11 @@ fuzz: $(VENV)/test.stamp
 
 # The products of the field on both sides of the broker; prints which does what, and fails where one does not.
 interop: $(VENV)/test.stamp programs peers
-	$(BIN)/python -m pytest --quiet --no-header -p tests.plugins.interop.matrix tests/interop $(ARGS)
+	$(BIN)/python -m pytest --quiet --no-header -p tests.interop.parties.matrix tests/interop $(ARGS)
 
 # The laws of the port of library systems on each that is supplied, or on yours (docs/library-systems.md); prints a table.
 libraries: $(VENV)/test.stamp
-	$(BIN)/python -m pytest --quiet --no-header -n 0 -p tests.plugins.library_suite.table tests/conformance/library_systems $(ARGS)
+	$(BIN)/python -m pytest --quiet --no-header -n 0 -p tests.conformance.library_suite.table tests/conformance/library_systems $(ARGS)
 
 # 5,000 first logins at a library of 40,000 borrowers; prints how many get in, claim their account or become a case.
 first-day: $(VENV)/test.stamp

@@ -19,7 +19,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import House, Person, mark
-from tests.plugins.requirements.visits import by_pin
+from tests.walks.requirements.visits import by_pin
 
 ASTA, OTHER = "1403044004", "1206034218"
 SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # on a second card: the database takes it for another number

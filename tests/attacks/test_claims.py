@@ -22,8 +22,8 @@ from broker.core.borrowers.matching import PersonFacts
 from broker.demo.people.personas import persona
 from tests.attacks.test_persons import URN, asserted
 from tests.plugins.house import House, Person, mark
-from tests.plugins.requirements.visits import code_to, links, log_in
 from tests.use_cases.enrolment.conftest import World, wanted_for
+from tests.walks.requirements.visits import code_to, links, log_in
 
 ASTA: Final = "1403044004"
 ADDRESS: Final = "asta@old.example"

@@ -6,7 +6,7 @@ from broker.adapters.saml.faces import authn_requests, logout_messages
 from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
 from broker.adapters.saml.gate import encryption, signature_profile, xml_structure_checks
-from tests.plugins import defences
+from tests.attacks.messages import defences
 
 
 @pytest.mark.parametrize(

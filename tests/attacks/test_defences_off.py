@@ -30,7 +30,7 @@ from broker.adapters.saml.gate import (
 )
 from broker.adapters.saml.gate.xml_names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
-from tests.plugins.hostile_messages import carrying, sealed, sealed_evil, signed_as
+from tests.attacks.messages.hostile_messages import carrying, sealed, sealed_evil, signed_as
 from tests.plugins.saml_messages import Forge, octets
 from tests.plugins.saml_parties import LOANS, NOW, Parties, add, edit, stamp
 

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from broker.core.errors import LinkGone
 from tests.attacks.test_persons import asserted
 from tests.plugins.house import House, found, mark
-from tests.plugins.requirements.visits import code_to, links, log_in, proved, sign_up
+from tests.walks.requirements.visits import code_to, links, log_in, proved, sign_up
 
 ASTA: Final = "1403044004"
 THEIRS: Final = "stranger@old.example"

@@ -23,7 +23,7 @@ from lxml import etree
 from broker.adapters.saml.gate import http_bindings, signature
 from broker.core.errors import BrokerError, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding, UpstreamRefusal
-from tests.plugins.mutations import Step, mutated
+from tests.attacks.messages.mutations import Step, mutated
 from tests.plugins.saml_parties import BASE, LOANS, NOW, OPEN, PRINT, Parties
 from tests.plugins.stage import Stage
 
@@ -238,7 +238,14 @@ def test_the_gate_withstands_a_search_by_coverage(parties: Parties, tmp_path: Pa
     (tmp_path / "hub.pem").write_bytes(parties.hub.certificate)
     options = [f"-runs={RUNS['gate'] * LONGER}", "-max_len=40000", "-timeout=20", "-rss_limit_mb=1024", "-seed=4"]
     options.append(f"-artifact_prefix={tmp_path}/")
-    command = [sys.executable, "-m", "tests.plugins.gate_fuzzer", str(tmp_path / "hub.pem"), *options, str(seeds)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.attacks.messages.gate_fuzzer",
+        str(tmp_path / "hub.pem"),
+        *options,
+        str(seeds),
+    ]
     answer = subprocess.run(command, capture_output=True, check=False, cwd=ROOT, text=True)
     assert answer.returncode == 0, answer.stderr[-3000:]
     assert f"Done {RUNS['gate'] * LONGER} runs" in answer.stderr

@@ -11,9 +11,9 @@ from lxml import etree
 
 from broker.adapters.saml.gate.xml_names import ASSERTION
 from broker.core.errors import MessageRefused
-from tests.plugins.defences import numbered
-from tests.plugins.hostile_messages import VALUE, Make, carrying, prefixed, replaced, sealed, signed_as
-from tests.plugins.known_messages import ATTACKS, ENVELOPED, HREF, PREFIXED
+from tests.attacks.messages.defences import numbered
+from tests.attacks.messages.hostile_messages import VALUE, Make, carrying, prefixed, replaced, sealed, signed_as
+from tests.attacks.messages.known_messages import ATTACKS, ENVELOPED, HREF, PREFIXED
 from tests.plugins.saml_messages import Forge, octets
 
 

@@ -13,17 +13,17 @@ from werkzeug.test import TestResponse
 from broker.adapters.saml.gate import http_bindings
 from broker.adapters.saml.gate.xml_names import ASSERTION as ASSERTED
 from broker.adapters.saml.gate.xml_names import ENCRYPTED_ASSERTION, SAMLP
-from tests.plugins.defences import ASSERTION, LIMITS, REQUEST, RESPONSE
-from tests.plugins.hostile_requests import ACS, ACS_VARIANTS, REFUSED
-from tests.plugins.hostile_requests import HOSTILE as REQUESTS
-from tests.plugins.hostile_responses import HOSTILE, VARIANTS, Hostile
+from tests.attacks.messages.defences import ASSERTION, LIMITS, REQUEST, RESPONSE
+from tests.attacks.messages.hostile_requests import ACS, ACS_VARIANTS, REFUSED
+from tests.attacks.messages.hostile_requests import HOSTILE as REQUESTS
+from tests.attacks.messages.hostile_responses import HOSTILE, VARIANTS, Hostile
+from tests.attacks.messages.known_messages import ATTACKS
+from tests.attacks.messages.signed_tricks import TRICKS
+from tests.attacks.messages.wrapping import wrappings
 from tests.plugins.house import form, mark
-from tests.plugins.known_messages import ATTACKS
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import BASE, LOANS, Parties, edit
-from tests.plugins.signed_tricks import TRICKS
 from tests.plugins.stage import Stage
-from tests.plugins.wrapping import wrappings
 
 ECHOES: Final = (b"chief@au.dk", b"au1@au.dk", b"Asta Ravn", b"<script>", b"evil.example", b"urn:e")
 

@@ -10,9 +10,9 @@ import pytest
 
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import running
+from tests.attacks.parallel_replays import TIMES, Replays, prepared
 from tests.plugins.demo import free_base
 from tests.plugins.drawn import at_gate
-from tests.plugins.parallel import TIMES, Replays, prepared
 
 pytestmark = pytest.mark.slow(seconds=10)
 

@@ -16,8 +16,8 @@ from broker.core.ports import Kept, Key
 from broker.use_cases.transactions import Held
 from tests.plugins.house import House, found, mark
 from tests.plugins.proofs import NURSE, Bench, Post, opened, other, outcome, posted
-from tests.plugins.requirements.people import EVA, asserted
-from tests.plugins.requirements.visits import CPR, proved, sign_up
+from tests.walks.requirements.people import EVA, asserted
+from tests.walks.requirements.visits import CPR, proved, sign_up
 
 pytestmark = pytest.mark.server
 

@@ -7,8 +7,8 @@ import pytest
 from broker.adapters.saml.faces.authn_requests import LIMITS, REQUEST_CHECKS
 from broker.core.errors import MessageRefused, RequestRefused, Status
 from broker.core.login.transaction import AuthnRequest
-from tests.plugins.defences import REQUEST, closing
-from tests.plugins.hostile_requests import ACS, ACS_VARIANTS, HOSTILE, REFUSED
+from tests.attacks.messages.defences import REQUEST, closing
+from tests.attacks.messages.hostile_requests import ACS, ACS_VARIANTS, HOSTILE, REFUSED
 from tests.plugins.saml_parties import LOANS, NOW, OPEN, Change, Parties, edit
 
 

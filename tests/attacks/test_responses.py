@@ -11,8 +11,8 @@ from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication
-from tests.plugins.defences import ASSERTION, RESPONSE, closing
-from tests.plugins.hostile_responses import (
+from tests.attacks.messages.defences import ASSERTION, RESPONSE, closing
+from tests.attacks.messages.hostile_responses import (
     CONDITIONS,
     EARLIER,
     HOSTILE,

@@ -13,9 +13,9 @@ from broker.adapters.saml.gate import signature
 from broker.adapters.saml.gate.xml_names import DS, SAMLP, SIGNED_INFO
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, UpstreamRefusal
-from tests.plugins.defences import numbered
+from tests.attacks.messages.defences import numbered
+from tests.attacks.messages.signed_tricks import TRICKS
 from tests.plugins.saml_parties import NOW, Parties, drop, edit
-from tests.plugins.signed_tricks import TRICKS
 
 
 @pytest.mark.parametrize("name", numbered(TRICKS))

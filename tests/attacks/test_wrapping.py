@@ -10,8 +10,8 @@ from lxml import etree
 
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication
+from tests.attacks.messages.wrapping import EVIL, PLACES, Wrapping, armed, encrypted, wrappings
 from tests.plugins.saml_parties import EPPN, Parties
-from tests.plugins.wrapping import EVIL, PLACES, Wrapping, armed, encrypted, wrappings
 
 # Each of these looks at the arrangement itself. Only where nothing else is amiss does the signature have to tell.
 SHAPES: Final = frozenset(

@@ -108,13 +108,6 @@ def test_a_borrower_that_is_deleted_meanwhile_hides_nobody(site: Site) -> None:
     assert len([first, *listed]) == 450
 
 
-def test_a_page_is_read_when_it_is_needed(site: Site) -> None:
-    """A survey holds one page at a time."""
-    site.add(450)
-    next(KohaSettings.read(site.keys()).open().list_borrowers())
-    assert sum("GET /api/v1/patrons" in line for line in site.koha.access.lines()) == 1
-
-
 def test_a_list_out_of_order_is_no_list(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that drops the query gives the first page for ever."""
     site.add(250)

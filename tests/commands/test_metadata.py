@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,16 +105,3 @@ def test_what_only_a_feed_knows_is_missing_until_it_answers(run: Run, fed: Fed) 
     assert "is refused (feed.status); there is no copy" in found
     assert f"{HUB} has no metadata in force" in found
     assert f"{AU} has no scope" in found
-
-
-def test_what_ends_soon_is_found(run: Run, fed: Fed) -> None:
-    """A finding fourteen days before, an alarm after; nothing else is kept from working."""
-    service = SERVICES["myprint"][2]
-    path = fed.setting.folder / "metadata" / "myprint.xml"
-    whole = path.read_text()
-    for days, told in ((13, "runs out"), (-1, "has no metadata in force")):
-        end = f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
-        path.write_text(whole.replace(" entityID=", f' validUntil="{end}" entityID=', 1))
-        checked = run("check", "--json")
-        (finding,) = json.loads(checked.stdout)["findings"]
-        assert (service in finding, told in finding, end in finding) == (True, True, True)

@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 
 from broker.cli import broker
 from broker.demo.run.demo_folder import Setting
-from broker.files.policies.file_schema import json_schema
 
 Run = Callable[..., Result]
 
@@ -65,20 +64,6 @@ def test_the_names_of_the_site_are_written_in(run: Run) -> None:
     matched = properties(printed, "AlternativeShape")
     assert "eduPersonScopedAffiliation" in matched
     assert not {"cpr", "borrower_number"} & set(matched)
-
-
-def test_without_a_configuration_any_name_will_do(run: Run) -> None:
-    """The schema is the shipped one, and a line on standard error says why."""
-    printed = run(configured=False)
-    assert (printed.exit_code, json.loads(printed.stdout)) == (0, json_schema())
-    assert printed.stderr == "any name will do: BROKER_CONFIG is not set\n"
-
-
-def test_a_kind_that_there_is_not_is_a_usage(run: Run) -> None:
-    """The kinds that there are are named."""
-    refused = run("--of", "policies")
-    assert refused.exit_code == 2
-    assert "'policy', 'services', 'attribute-map', 'labels', 'policy-properties', 'page', 'faq'" in refused.stderr
 
 
 def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Path) -> None:

@@ -1,12 +1,11 @@
 """The budget of syntax nodes that each package may use; packing or splitting lines does not change them."""
 
-import ast
 import tomllib
 
 import pytest
 
 from tests.plugins.code_load import ROOT
-from tests.plugins.weight import count_nodes, weigh
+from tests.plugins.weight import weigh
 
 BUDGETS = tomllib.loads((ROOT / "tests" / "house" / "weight_budgets.toml").read_text())["nodes"]
 
@@ -22,8 +21,3 @@ def test_every_package_stays_within_its_budget() -> None:
 def test_no_budget_stays_for_a_package_that_is_gone() -> None:
     """A row without a package would let the next one of its name grow unseen."""
     assert set(BUDGETS) - set(weigh()) == set()
-
-
-def test_docstrings_do_not_count() -> None:
-    """An explanation costs nothing."""
-    assert count_nodes(ast.parse('"""Say why."""\na = 1\n')) == count_nodes(ast.parse("a = 1\n"))

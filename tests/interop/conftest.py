@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.plugins.interop.world import World, world
+from tests.interop.parties.world import World, world
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Browser
 
-from tests.plugins.interop.pages import CPR, page
-from tests.plugins.interop.world import World
+from tests.interop.parties.pages import CPR, page
+from tests.interop.parties.world import World
 
 pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
 

@@ -6,10 +6,10 @@ from urllib.parse import quote
 import pytest
 
 from broker.demo.check.persona_walk import onward, texts
-from tests.plugins.interop.pages import SHOWN, page
-from tests.plugins.interop.table import OWN_PAGES, SERVICES, UPSTREAMS, row
-from tests.plugins.interop.watching import Watched
-from tests.plugins.interop.world import KARLA, World
+from tests.interop.parties.pages import SHOWN, page
+from tests.interop.parties.table import OWN_PAGES, SERVICES, UPSTREAMS, row
+from tests.interop.parties.watching import Watched
+from tests.interop.parties.world import KARLA, World
 
 pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
 

@@ -9,10 +9,10 @@ from lxml import etree
 
 from broker.core.entities import PERSISTENT
 from broker.demo.check.persona_walk import onward
-from tests.plugins.interop.pages import SHOWN, log_in, page
-from tests.plugins.interop.table import OWN_PAGES, SERVICES, row
-from tests.plugins.interop.watching import Watched, sealed_by
-from tests.plugins.interop.world import KARLA, OWN_SCOPE, UPSTREAMS, World
+from tests.interop.parties.pages import SHOWN, log_in, page
+from tests.interop.parties.table import OWN_PAGES, SERVICES, row
+from tests.interop.parties.watching import Watched, sealed_by
+from tests.interop.parties.world import KARLA, OWN_SCOPE, UPSTREAMS, World
 
 pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
 

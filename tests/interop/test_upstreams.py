@@ -6,11 +6,11 @@ import pytest
 
 from broker.demo.check.persona_walk import onward
 from broker.demo.people.personas import AU
-from tests.plugins.interop.pages import SHOWN, log_in, page
-from tests.plugins.interop.table import UPSTREAMS, row
-from tests.plugins.interop.watching import Watched, sealed_by
-from tests.plugins.interop.world import KARLA, STRAY, TARGETED, World
-from tests.plugins.interop.world import UPSTREAMS as ENTITY_IDS
+from tests.interop.parties.pages import SHOWN, log_in, page
+from tests.interop.parties.table import UPSTREAMS, row
+from tests.interop.parties.watching import Watched, sealed_by
+from tests.interop.parties.world import KARLA, STRAY, TARGETED, World
+from tests.interop.parties.world import UPSTREAMS as ENTITY_IDS
 
 pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
 

@@ -14,11 +14,11 @@ from broker.demo.run import demo_library
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.demo_library import DemoLibrary
 from broker.demo.run.running_demo import Running, running
+from tests.conformance.simulated_alma import registered_users, simulated_alma
+from tests.conformance.simulated_alma.administration import Administration, ApiKey
+from tests.conformance.simulated_alma.alma_desk import AlmaDesk
+from tests.conformance.simulated_alma.sip2_session import Sip2Session
 from tests.plugins.demo import free_base
-from tests.plugins.simulated_alma import registered_users, simulated_alma
-from tests.plugins.simulated_alma.administration import Administration, ApiKey
-from tests.plugins.simulated_alma.alma_desk import AlmaDesk
-from tests.plugins.simulated_alma.sip2_session import Sip2Session
 
 TABLE = """\
 [library]

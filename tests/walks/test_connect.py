@@ -23,13 +23,13 @@ from broker.demo.run.demo_folder import Ports, Setting, write
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import running
 from broker.demo.saml.key_pair import KeyPair
+from tests.interop.parties import lasso_peer, passport_peer, python3_saml_service
 from tests.plugins.demo import free_base
-from tests.plugins.interop import lasso_peer, passport_peer, python3_saml_service
 from tests.plugins.ports import free_port
 from tests.plugins.served_broker import wait_until
 
 if TYPE_CHECKING:
-    from tests.plugins.interop import pysaml2_provider
+    from tests.interop.parties import pysaml2_provider
 
 pytestmark = pytest.mark.server
 
@@ -135,7 +135,7 @@ def peers(folder: Path, product: str) -> Iterator[Peers]:
 
     Its metadata lasts as long as its recipe says.
     """
-    from tests.plugins.interop import pysaml2_provider  # reads schemas for half a second
+    from tests.interop.parties import pysaml2_provider  # reads schemas for half a second
 
     key = KeyPair.made("connect", datetime.now(UTC))
     (folder / "own.key").write_text(key.key)

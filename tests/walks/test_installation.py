@@ -18,7 +18,7 @@ from broker.files.checked_files import FILL_IN
 from broker.files.settings import new_folder
 from tests.plugins.demo import free_base
 from tests.plugins.served_broker import is_ready, log_in, wait_until
-from tests.plugins.unit_machine import ROOT, UNIT, UnitMachine, unit_machine
+from tests.walks.unit_machine import ROOT, UNIT, UnitMachine, unit_machine
 
 pytestmark = pytest.mark.server
 

@@ -30,9 +30,9 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.chromium import EXECUTABLE, TURNED_OFF
 from tests.plugins.demo import free_base
-from tests.plugins.nginx import DEPLOY, NAME, Front, nginx
 from tests.plugins.ports import free_port
 from tests.plugins.visitor import Visitor
+from tests.walks.nginx_server import DEPLOY, NAME, Front, nginx
 
 pytestmark = pytest.mark.server
 

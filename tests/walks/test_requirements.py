@@ -8,8 +8,8 @@ import pytest
 
 from broker.demo.people.personas import PERSONAS
 from tests.plugins.house import House
-from tests.plugins.requirements import accounts, desk, hospital, no_number, pins, signing_up, ways
-from tests.plugins.requirements.visits import Seen, cpr, spelled, watched
+from tests.walks.requirements import accounts, desk, hospital, no_number, pins, signing_up, ways
+from tests.walks.requirements.visits import Seen, cpr, spelled, watched
 
 REQUIREMENTS: Final[Mapping[str, Callable[[House], None]]] = {
     "R01": signing_up.r01,

@@ -16,8 +16,8 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import BrokerError, CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.simulated_alma.simulated_alma import Simulation, create_app
-from tests.plugins.simulated_alma.user_object import UserRow
+from tests.conformance.simulated_alma.simulated_alma import Simulation, create_app
+from tests.conformance.simulated_alma.user_object import UserRow
 from tests.plugins.sip2_port import answering, demanding, right, serving
 
 pytestmark = pytest.mark.server

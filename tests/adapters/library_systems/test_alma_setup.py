@@ -9,8 +9,8 @@ from flask import Flask
 from broker.adapters.library_systems.alma import AlmaSettings
 from broker.core.borrowers.library_system import ExpectedSetup
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.simulated_alma.administration import Administration, ApiKey
-from tests.plugins.simulated_alma.simulated_alma import create_app
+from tests.conformance.simulated_alma.administration import Administration, ApiKey
+from tests.conformance.simulated_alma.simulated_alma import create_app
 from tests.plugins.sip2_port import STATUS, Answers, answering, checked, demanding, right, serving
 
 pytestmark = pytest.mark.server

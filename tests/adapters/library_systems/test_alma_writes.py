@@ -12,7 +12,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotMade, LibraryRefused
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.simulated_alma.simulated_alma import Simulation, create_app
+from tests.conformance.simulated_alma.simulated_alma import Simulation, create_app
 
 pytestmark = pytest.mark.server
 

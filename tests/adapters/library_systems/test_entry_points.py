@@ -11,7 +11,7 @@ from broker.adapters.library_systems.library_settings import borrower_fields, op
 from broker.core.borrowers.library_system import LibraryCapability, unobserved
 from broker.core.errors import ConfigurationFaults
 from broker.files.settings.tables import LibraryTable
-from tests.plugins import third_party
+from tests.conformance import third_party
 
 Settings = Callable[..., dict[str, object]]
 SILENT = """

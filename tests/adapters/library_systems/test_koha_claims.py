@@ -141,25 +141,6 @@ def test_a_borrower_brings_the_cpr_that_koha_holds(
     assert CPR not in repr(borrower)
 
 
-def test_no_number_of_an_adoption_stands_in_a_url(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """It travels in bodies and headers (docs/reference/design.md#invariant-4)."""
-    library.change(_change(_temporary(koha)), soon())
-    lines = koha.access.lines()
-    assert any("extended_attributes" in line for line in lines)
-    assert not any(part in line for line in lines for part in (CPR, "010180"))
-
-
-@pytest.mark.parametrize("field", ["userid", "cardnumber"])
-def test_a_patron_with_anothers_number_is_not_given_ours(
-    koha: Simulation, opened: Opened, soon: Soon, field: str
-) -> None:
-    """Without an attribute too: whoever got this borrower a moment ago keeps it."""
-    number = _temporary(koha, **{field: "0202810000"})
-    with pytest.raises(LibraryRefused):
-        opened(cpr_attribute="").change(_change(number), soon())
-    assert _shown(koha)[field] == "0202810000"
-
-
 @pytest.mark.parametrize("constructed", ["6101800000", "3113800000", "unknown"])
 def test_a_number_that_is_no_cpr_number_gives_way(
     *, koha: Simulation, library: Koha, soon: Soon, constructed: str

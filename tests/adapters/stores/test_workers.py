@@ -36,13 +36,6 @@ def _acknowledged(running: Popen[str], least: int) -> list[int]:
     return [int(running.stdout.readline()) for _ in range(least)]
 
 
-def test_workers_lose_no_change(url: str, tmp_path: Path, worker: Worker) -> None:
-    """Four workers that start together, make the store and count by compare-and-set lose none of it."""
-    for running in [worker(url, tmp_path, "add") for _ in range(4)]:
-        assert (running.communicate()[1], running.returncode) == ("", 0)
-    assert _total(url, tmp_path) == b"200"
-
-
 def test_a_store_used_before_a_fork_serves_both_sides(url: str, tmp_path: Path, worker: Worker) -> None:
     """Children forked from a worker with open connections, and the worker itself, lose no change."""
     running = worker(url, tmp_path, "fork")

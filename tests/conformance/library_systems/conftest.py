@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.plugins.library_suite.overheard import Observations, overheard
-from tests.plugins.library_suite.stage import Kind, Stage
-from tests.plugins.library_suite.table import chosen, kinds
+from tests.conformance.library_suite.overheard import Observations, overheard
+from tests.conformance.library_suite.stage import Kind, Stage
+from tests.conformance.library_suite.table import chosen, kinds
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

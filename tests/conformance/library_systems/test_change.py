@@ -7,8 +7,8 @@ import pytest
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import CPR, MARK, OTHER_CPR, UNTIL, made, soon
+from tests.conformance.library_suite.stage import Stage
+from tests.conformance.library_suite.values import CPR, MARK, OTHER_CPR, UNTIL, made, soon
 
 PAST = date(2020, 1, 31)
 

@@ -6,8 +6,8 @@ import pytest
 
 from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused
-from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import CPR, PIN, made, soon, wanted
+from tests.conformance.library_suite.stage import Stage
+from tests.conformance.library_suite.values import CPR, PIN, made, soon, wanted
 
 pytestmark = pytest.mark.library("closed, merged")
 

@@ -7,8 +7,8 @@ import pytest
 
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import MARK, OTHER_MARK, made, soon, wanted
+from tests.conformance.library_suite.stage import Stage
+from tests.conformance.library_suite.values import MARK, OTHER_MARK, made, soon, wanted
 
 pytestmark = pytest.mark.library("create")
 

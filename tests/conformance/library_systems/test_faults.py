@@ -12,9 +12,9 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.ports import LibrarySystem
-from tests.plugins.library_suite.overheard import Observations
-from tests.plugins.library_suite.stage import Stage, Trouble
-from tests.plugins.library_suite.values import (
+from tests.conformance.library_suite.overheard import Observations
+from tests.conformance.library_suite.stage import Stage, Trouble
+from tests.conformance.library_suite.values import (
     CPR,
     MARK,
     NEXT_PIN,

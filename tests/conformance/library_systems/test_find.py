@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import CPR, MARK, OTHER_CPR, SPELLINGS, UNTIL, made, soon
+from tests.conformance.library_suite.stage import Stage
+from tests.conformance.library_suite.values import CPR, MARK, OTHER_CPR, SPELLINGS, UNTIL, made, soon
 
 pytestmark = pytest.mark.library("find")
 

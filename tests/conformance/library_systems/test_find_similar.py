@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from broker.core.borrowers.library_system import LibraryCapability
-from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import MARK, made, soon, wanted_with_birth_date
+from tests.conformance.library_suite.stage import Stage
+from tests.conformance.library_suite.values import MARK, made, soon, wanted_with_birth_date
 
 BORN = date(1980, 1, 1)
 

@@ -4,8 +4,8 @@ import pytest
 
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryRefused
-from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import made
+from tests.conformance.library_suite.stage import Stage
+from tests.conformance.library_suite.values import made
 
 pytestmark = pytest.mark.library("list")
 

@@ -7,8 +7,8 @@ import pytest
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.borrowers.pins import PinAnswer
-from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import CPR, NEXT_PIN, OTHER_CPR, PIN, made, soon
+from tests.conformance.library_suite.stage import Stage
+from tests.conformance.library_suite.values import CPR, NEXT_PIN, OTHER_CPR, PIN, made, soon
 
 pytestmark = pytest.mark.library("PIN")
 CHECKED = LibraryCapability.PIN_CHECKED

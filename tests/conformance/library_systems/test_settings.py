@@ -6,7 +6,7 @@ import pytest
 
 from broker.core.borrowers.library_system import unobserved
 from broker.core.errors import ConfigurationFaults, Fault
-from tests.plugins.library_suite.stage import Kind
+from tests.conformance.library_suite.stage import Kind
 
 pytestmark = pytest.mark.library("settings")
 UNKNOWN = ("no_such_key", "nor_this_one")

@@ -3,9 +3,9 @@
 import pytest
 
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
-from tests.plugins.library_suite.stage import Stage, Trouble
-from tests.plugins.library_suite.table import kinds
-from tests.plugins.library_suite.values import PERSONAL, made, soon
+from tests.conformance.library_suite.stage import Stage, Trouble
+from tests.conformance.library_suite.table import kinds
+from tests.conformance.library_suite.values import PERSONAL, made, soon
 
 pytestmark = pytest.mark.library("set-up")
 

@@ -3,8 +3,8 @@
 import pytest
 
 from broker.core.borrowers.library_system import LibraryCapability
-from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import CPR, made, numbers
+from tests.conformance.library_suite.stage import Stage
+from tests.conformance.library_suite.values import CPR, made, numbers
 
 pytestmark = pytest.mark.library("typed")
 

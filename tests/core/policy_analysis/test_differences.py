@@ -18,10 +18,10 @@ from broker.core.policy_analysis.sources import Site
 from broker.files.checked_files import key_patterns
 from broker.files.policies import live_policies
 from broker.files.policies.file_schema import PolicyShape
+from tests.core.policy_analysis.key_changes import CHANGES, DECIDES_NOTHING, EXAMPLE, FILES, GUEST, STUDENT
+from tests.core.policy_analysis.random_edits import edited
+from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins
 from tests.plugins.drawn import drawn
-from tests.plugins.key_changes import CHANGES, DECIDES_NOTHING, EXAMPLE, FILES, GUEST, STUDENT
-from tests.plugins.random_edits import edited
-from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins
 
 WAYF, NEMID = SOURCES[0], SOURCES[2]
 LOANS = SERVICES[0]

@@ -12,7 +12,7 @@ from broker.core.policy_analysis.findings import Findings, find_faults
 from broker.core.policy_analysis.plays import Trial
 from broker.core.policy_analysis.sources import Site, sources_of
 from broker.files.policies import live_policies
-from tests.plugins.random_policies import EID, MAPS, NOW, WORDS
+from tests.core.policy_analysis.random_policies import EID, MAPS, NOW, WORDS
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"
 AU = Institution("https://au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}), max_assurance=Assurance.LOW)

@@ -26,8 +26,7 @@ from broker.core.policy.model import (
 from broker.core.policy_analysis.personas import Given
 from broker.core.policy_analysis.site_rules import Breach, SiteRule, hold_rule
 from broker.core.policy_analysis.sources import Site
-from tests.plugins.drawn import drawn
-from tests.plugins.random_policies import (
+from tests.core.policy_analysis.random_policies import (
     LOCAL,
     NOW,
     POLICY_SETS,
@@ -38,6 +37,7 @@ from tests.plugins.random_policies import (
     RandomLogin,
     random_logins,
 )
+from tests.plugins.drawn import drawn
 
 SITE = Site(SOURCES, SERVICES)
 SEEDS = st.integers(0, 2**32)

@@ -18,7 +18,7 @@ from broker.core.policy.model import (
 from broker.core.policy_analysis.differences import find_differences
 from broker.core.policy_analysis.plays import Trial
 from broker.core.policy_analysis.sources import Site, sources_of
-from tests.plugins.random_policies import LOCAL, MAPS, NOW, SERVICES, UNIVERSITY, UPSTREAMS, WORDS
+from tests.core.policy_analysis.random_policies import LOCAL, MAPS, NOW, SERVICES, UNIVERSITY, UPSTREAMS, WORDS
 
 LEFT = frozenset({"scopes"})
 PLACE = PolicyLine("a.yaml", 1)

@@ -21,8 +21,8 @@ from broker.core.policy.model import (
 from broker.core.policy_analysis.plays import Trial
 from broker.core.policy_analysis.sources import Site
 from broker.core.report.what_leaves import UnusedLine, WhatLeaves, what_leaves
+from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, WORDS, random_logins
 from tests.plugins.drawn import drawn
-from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, WORDS, random_logins
 
 SITE = Site(SOURCES, SERVICES)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]

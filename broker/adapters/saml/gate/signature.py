@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -203,7 +204,9 @@ def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = DEFAU
     The place is the schema's: after Issuer, or first in metadata. Sign last: any later change
     breaks it.
     """
-    signature = _signature_to_fill(element.get("ID", ""), by)
+    signature = deepcopy(_signature_to_fill(by))
+    for reference in signature.iter(f"{{{DS}}}Reference"):
+        reference.set("URI", f"#{element.get('ID')}")
     has_issuer = len(element) > 0 and element[0].tag == ISSUER
     element.insert(int(has_issuer), signature)
     signing = xmlsec.SignatureContext()
@@ -211,18 +214,24 @@ def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = DEFAU
     signing.register_id(element, "ID")
     signing.sign(signature)
     # Only now: xmlsec would write what it knows of the key into a KeyInfo that is there.
-    certificate = xmldsig.X509Certificate(text=key.certificate)
-    data = xmldsig.X509Data(x509_certificate=[certificate])
-    signature.append(written_message.tree(xmldsig.KeyInfo(x509_data=[data])))
+    signature.append(deepcopy(_key_info(key.certificate)))
 
 
-def _signature_to_fill(element_id: str, by: SigningAlgorithms) -> etree._Element:
-    """Return the ds:Signature whose DigestValue and SignatureValue xmlsec fills in."""
+# pysaml2 takes as long to write these as to write a Response, and they never change (measured).
+@lru_cache(maxsize=8)
+def _key_info(certificate: str) -> etree._Element:
+    written = xmldsig.X509Certificate(text=certificate)
+    data = xmldsig.X509Data(x509_certificate=[written])
+    return written_message.tree(xmldsig.KeyInfo(x509_data=[data]))
+
+
+@lru_cache(maxsize=8)
+def _signature_to_fill(by: SigningAlgorithms) -> etree._Element:
+    """Return the ds:Signature whose URI we fill in, and xmlsec DigestValue and SignatureValue."""
     transforms = [
         xmldsig.Transform(algorithm=name) for name in (signature_profile.ENVELOPED, EXCLUSIVE)
     ]
     reference = xmldsig.Reference(
-        uri=f"#{element_id}",
         transforms=xmldsig.Transforms(transform=transforms),
         digest_method=xmldsig.DigestMethod(algorithm=by.digest),
         digest_value=xmldsig.DigestValue(),

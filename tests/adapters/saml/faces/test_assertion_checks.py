@@ -13,7 +13,7 @@ from broker.adapters.saml.faces.received_response import ReceivedAssertion, Rece
 from broker.adapters.saml.gate import message_model
 from broker.adapters.saml.gate.xml_names import ASSERTION
 from broker.core.login.transaction import Outstanding
-from tests.plugins.hostile_responses import (
+from tests.attacks.messages.hostile_responses import (
     AUTHORITY,
     CONDITIONS,
     CONFIRMATION,

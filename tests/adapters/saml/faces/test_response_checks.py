@@ -10,7 +10,7 @@ from broker.adapters.saml.faces.received_response import ReceivedResponse
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS, check_response
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, Outstanding
-from tests.plugins.hostile_responses import CODE, HOSTILE
+from tests.attacks.messages.hostile_responses import CODE, HOSTILE
 from tests.plugins.saml_parties import BASE, DIRECT, NOW, Change, Parties, add, drop, edit, say, stamp
 
 STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"

@@ -9,7 +9,7 @@ import pytest
 from broker.core.entities import EMAIL, UNSPECIFIED
 from broker.core.login.transaction import SubjectHint
 from tests.adapters.saml.faces.test_service_provider import asked
-from tests.plugins.hostile_requests import subject
+from tests.attacks.messages.hostile_requests import subject
 from tests.plugins.saml_parties import Parties
 
 NAME_ID = '<saml:NameID Format="%s">%s</saml:NameID>'

@@ -23,7 +23,7 @@ from broker.adapters.saml.gate.xml_names import (
     SIGNED_INFO,
 )
 from broker.core.errors import MessageRefused
-from tests.plugins.defences import GATE, SHAPE, closing
+from tests.attacks.messages.defences import GATE, SHAPE, closing
 from tests.plugins.drawn import BESIDE_FIXTURES, drawn
 from tests.plugins.saml_messages import REQUEST, Forge, octets
 

@@ -111,6 +111,18 @@ def test_what_is_waited_for_is_the_oldest_copy(folder: Path, use: str, switch: t
         assert turn.did == did
 
 
+def test_a_second_call_changes_nothing(folder: Path) -> None:
+    """At any phase: too early is told, with the time, and not one octet is another; not even a new rotation begins."""
+    at = NOW
+    for _ in range(3):
+        rotate(folder, at, early=True)
+        before = files(folder)
+        assert {each.did for each in rotate(folder, at)} == {None}
+        assert files(folder) == before
+        at += timedelta(minutes=1)
+    assert all(each.phase == "steady" and each.earliest > at + HELD - DAY for each in rotate(folder, at))
+
+
 def test_early_is_as_early_as_one_says(folder: Path) -> None:
     """A key that somebody else may hold is gone in three steps, whatever peers hold."""
     old = certificates(folder, "idp-signing")["current"]

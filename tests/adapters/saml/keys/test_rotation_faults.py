@@ -74,6 +74,14 @@ def test_a_clock_that_was_set_begins_the_wait_anew(folder: Path, later: Boot | N
         assert turn.did == "switch"
 
 
+def test_a_clock_is_watched_after_a_new_start_too(folder: Path) -> None:
+    """The next run of the machine is recorded at the first call in it, though that is too early for a step."""
+    rotate(folder, NOW, [TRACK], running=boot("one", timedelta()))
+    rotate(folder, NOW + DAY, [TRACK], running=boot("two", DAY))
+    (turn,) = rotate(folder, NOW + WAIT, [TRACK], running=boot("two", WAIT))
+    assert turn.did is None
+
+
 def test_a_wait_that_begins_in_the_future_begins_now(folder: Path) -> None:
     """A clock that was ahead and is right again does not make the wait longer than a whole one."""
     rotate(folder, NOW + 400 * DAY, [TRACK])
@@ -94,6 +102,15 @@ def test_a_clock_behind_the_folder_is_refused(folder: Path, seconds: int, refuse
             rotation_record.refuse_clock_in_the_past(folder, now)
     else:
         rotation_record.refuse_clock_in_the_past(folder, now)
+
+
+def test_the_run_of_this_machine_is_the_same_twice() -> None:
+    """Asked again it has its name, and began when it began."""
+    first, second = rotation_record.boot(NOW), rotation_record.boot(NOW)
+    assert first is not None
+    assert second is not None
+    assert first.name == second.name
+    assert abs(first.began - second.began) < timedelta(minutes=3)
 
 
 def test_who_reads_meanwhile_sees_no_half_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

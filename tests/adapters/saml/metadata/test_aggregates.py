@@ -1,6 +1,7 @@
 """Feeds read as streams: what xmlsec signs we verify, however the document is written and wherever a piece ends."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import xmlsec
@@ -8,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
-from broker.adapters.saml.gate import signature, signature_profile, xml_times
-from broker.adapters.saml.gate.xml_names import EXCLUSIVE, MD
+from broker.adapters.saml.gate import safe_parser, signature, signature_profile, xml_times
+from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, EXCLUSIVE, MD
 from broker.adapters.saml.metadata import aggregates, streamed_signature
 from broker.core.errors import MessageRefused
 from tests.plugins import feeds
@@ -158,3 +159,20 @@ def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
     assert feeds.read(octets, feeds.trust(signature.VerifyKey.of(private.public_key())), ONE).entities[ONE]
     with pytest.raises(MessageRefused, match=r"feed\.signature"):
         _read(octets, forge, ONE)
+
+
+def test_the_other_verifier_agrees(forge: Forge) -> None:
+    """What passes here passes the gate that reads messages whole, for the same octets and the same key."""
+    octets = feeds.signed(
+        feeds.collection(
+            entity(
+                inside='<md:SPSSODescriptor protocolSupportEnumeration="a">\
+<md:AssertionConsumerService index="1" Binding="b" Location="c"/></md:SPSSODescriptor>'
+            )
+        ),
+        forge.upstream.key,
+    )
+    assert _read(octets, forge, ONE).entities
+    root: Any = safe_parser.parse(octets, ENTITIES)
+    signature.verify(root, [forge.upstream.certificate])
+    assert root.find(ENTITY) is not None

@@ -101,6 +101,14 @@ def test_a_feed_is_fetched_once_for_all_workers(station: Station) -> None:
     assert len(station.publisher.asked) == 1
 
 
+def test_two_workers_do_not_fetch_at_once(station: Station) -> None:
+    """While one has the turn the other leaves it alone, and may take it once that one is gone, however it went."""
+    with Copies(station.folder).turn() as ours:
+        assert ours
+        assert results(turn(station.worker())) == ["busy"]
+    assert results(turn(station.worker())) == ["new"]
+
+
 @pytest.mark.profile(4)
 def test_it_is_asked_again_when_it_is_due(station: Station) -> None:
     """Within the hour, earlier by up to a fifth; what has not changed costs one question and no document."""
@@ -304,6 +312,30 @@ def test_another_feed_of_the_publisher_is_none_of_ours(station: Station, name: s
     assert results(turn(worker, force=True)) == ["new"]
 
 
+@pytest.mark.parametrize("name", ["x", "\U0001f4da"])
+def test_a_long_name_is_no_reason_to_forget(station: Station, name: str) -> None:
+    """A note too large to be read again would have every worker fetch all the time."""
+    station.publish(idp_entity(HUB), more=f' Name="{name * 10_000}"')
+    turn(station.worker())
+    assert results(turn(station.worker())) == []
+
+
+def test_a_feed_may_begin_to_say_its_name(station: Station) -> None:
+    """What had none is not another for having one."""
+    turn(station.worker())
+    station.publish(idp_entity(OTHER), more=' Name="https://fed.example/all"', until=NOW + timedelta(days=8))
+    assert results(turn(station.worker(), force=True)) == ["new"]
+
+
+def test_a_note_of_an_edition_to_come_bars_nothing(station: Station) -> None:
+    """Nobody can keep an old copy in force by a note that remembers what was never published."""
+    turn(station.worker())
+    note = station.folder / "feed.json"
+    note.write_text(note.read_text().replace('"until": "2026', '"until": "2999'))
+    station.publish(idp_entity(OTHER), until=NOW + timedelta(days=8))
+    assert results(turn(station.worker(), force=True)) == ["new"]
+
+
 CREATED: Final = {
     "to come": (published("2026-11-25T12:03:01Z"), "feed.created"),
     "to come within the skew": (published("2026-11-25T12:02:59Z"), "new"),
@@ -348,6 +380,14 @@ def test_an_older_copy_is_not_read(station: Station) -> None:
     assert set(worker.entities(NOW)) == {OTHER}
 
 
+def test_a_copy_that_is_gone_is_fetched(station: Station) -> None:
+    """At once, and whole: the server's mark would only say that it has not changed."""
+    worker = station.worker()
+    turn(worker)
+    station.copy.unlink()
+    assert results(turn(worker, NOW + timedelta(seconds=2))) == ["new"]
+
+
 @pytest.mark.parametrize(
     "written", ["", "{", "[]", '{"due": 1}', "\0", json.dumps({"due": "2999-01-01T00:00:00Z", "marks": {}})]
 )
@@ -356,6 +396,15 @@ def test_a_note_that_somebody_changed_stops_nothing(station: Station, written: s
     turn(station.worker())
     (station.folder / "feed.json").write_text(written)
     assert results(turn(station.worker())) == ["new"] or results(turn(station.worker())) == ["same"]
+
+
+def test_a_due_time_in_the_far_future_stops_nothing(station: Station) -> None:
+    """Nobody can keep an old copy in force by a note that says it is not due for a thousand years."""
+    worker = station.worker()
+    turn(worker)
+    note = station.folder / "feed.json"
+    note.write_text(note.read_text().replace('"due": "2026', '"due": "2999'))
+    assert results(turn(worker)) == ["same"]
 
 
 def test_a_crash_half_way_leaves_the_old_copy(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChange, feed_refreshes
+from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata, PartyChange, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
 from broker.adapters.saml.metadata.scope_record import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
@@ -235,6 +235,17 @@ def test_an_encryption_key_may_come_and_go(station: Station) -> None:
     station.publish(hub(station.everyone.hub), sealed, days=8)
     live.refresh(LATER)
     assert live.snapshot.services["my-loans"].encrypts
+
+
+def test_a_snapshot_does_not_change(station: Station) -> None:
+    """A message that is half read goes on with the state it began with; the next one sees the new one."""
+    station.publish(hub(station.everyone.hub))
+    live = station.live(wayf(), {})
+    before = live.current
+    station.publish(hub(station.everyone.stranger), days=8)
+    live.refresh(LATER)
+    assert before.upstreams[HUB].keys != live.current.upstreams[HUB].keys
+    assert [each.result for each in station.outcomes] == ["new", "new"]
 
 
 def test_one_message_is_read_against_one_state(station: Station) -> None:
@@ -465,6 +476,16 @@ def test_a_broken_file_that_only_names_the_hub_does_not_lose_it(station: Station
 
 
 @pytest.mark.attack(33)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "latin-1"])
+def test_a_file_in_the_wrong_encoding_is_still_the_hubs(station: Station, encoding: str) -> None:
+    """No feed speaks for it, though nothing else of the file can be read."""
+    comment = "<!-- Århus -->" if encoding == "latin-1" else ""
+    (station.folder / "metadata" / "hub.xml").write_bytes((hub(station.everyone.hub) + comment).encode(encoding))
+    station.publish(hub(station.everyone.stranger))
+    assert station.live(wayf(), {}).current.upstream(HUB, NOW) is None
+
+
+@pytest.mark.attack(33)
 @pytest.mark.parametrize("late", [False, True])
 def test_a_services_file_does_not_say_who_the_hub_is(station: Station, *, late: bool) -> None:
     """A second entity in the metadata that a service sends would be the key of all logins; the feed's stays."""
@@ -480,6 +501,18 @@ def test_a_services_file_does_not_say_who_the_hub_is(station: Station, *, late: 
     assert live.current.service(LOANS, NOW) is not None
     (told,) = live.alarms(NOW)
     assert told.startswith(f"metadata/loans.xml: holds {HUB}, of which a feed speaks, beside the service {LOANS}")
+
+
+@pytest.mark.attack(33, control=True)
+def test_without_a_feed_one_file_may_hold_all(station: Station) -> None:
+    """A federation's list, downloaded, holds the hub and its services."""
+    both = (
+        f'<md:EntitiesDescriptor xmlns:md="{MD}">{sp_entity(LOANS)}{hub(station.everyone.hub)}</md:EntitiesDescriptor>'
+    )
+    written(station, "all", both)
+    live = station.following([], WantedEntities(wayf(), loans()))
+    assert live.current.upstream(HUB, NOW) is not None
+    assert live.alarms(NOW) == []
 
 
 def test_what_ends_soon_and_is_not_renewed_is_told_before(station: Station) -> None:
@@ -520,6 +553,17 @@ def test_scopes_come_from_the_folder_where_the_configuration_says_so(station: St
     (found,) = live.current.completed_upstreams["direct"].institutions
     assert (found.scopes, live.snapshot.sources[("institution", HUB)]) == (("peer.example",), "folder")
     assert live.snapshot.notices == ()
+
+
+def test_scopes_in_the_folder_that_are_ignored_are_told(station: Station) -> None:
+    """Else the first login would be the first to know; the notice names the setting."""
+    live = own_scopes(station, folder_scopes=False)
+    assert live.current.completed_upstreams["direct"].institutions[0].scopes == ()
+    (told,) = live.snapshot.notices
+    assert told == (
+        f"{HUB} has shibmd:Scope in the metadata folder, which is ignored (peer.example): write "
+        f'{{ entity_id = "{HUB}", scopes = "metadata" }} in upstreams.direct.institutions'
+    )
 
 
 def scopes_of(live: LiveMetadata) -> tuple[str, ...]:
@@ -575,3 +619,13 @@ def test_a_scope_that_was_had_undisputed_outlives_a_restart(station: Station) ->
     for each in (live, again):
         assert [one.scopes for one in each.current.completed_upstreams["wayf"].institutions] == [("au.dk",), ("ku.dk",)]
         assert len(each.snapshot.notices) == 2
+
+
+def test_a_mapping_of_the_moment_lists_one_moment() -> None:
+    """Names and what they name are of one state, though the next one is put in force while they are read."""
+    states: list[dict[str, int]] = [{"one": 1, "two": 2}, {"two": 22}]
+    now = LiveMapping(lambda: states[0])
+    names, values, items = iter(now), now.values(), now.items()
+    del states[0]
+    assert (list(names), list(values), list(items)) == (["one", "two"], [1, 2], [("one", 1), ("two", 2)])
+    assert dict(now) == {"two": 22}

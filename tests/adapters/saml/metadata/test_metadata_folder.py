@@ -1,9 +1,11 @@
 """The reader of metadata/: what it takes from each descriptor, and every fault it tells, at once and with the file."""
 
 import shutil
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -11,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from broker.adapters.saml.metadata import metadata_folder
+from broker.adapters.saml.metadata import folder_files, metadata_folder
+from broker.adapters.saml.metadata.descriptor_rewriting import rewritten
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.metadata_folder import FolderContents
 from broker.adapters.saml.metadata.role_descriptors import Endpoint
@@ -332,6 +335,48 @@ def test_what_is_taken_out_is_out(folder: Path) -> None:
     assert after.faults == {}
 
 
+def test_a_file_that_is_unchanged_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of thousands is looked at every two seconds."""
+    read: list[str] = []
+    genuine = folder_files.read_file
+
+    def counting(path: Path, *more: Any) -> Any:
+        read.append(path.name)
+        return genuine(path, *more)
+
+    before = contents(folder)
+    monkeypatch.setattr(metadata_folder, "read_file", counting)
+    (folder / "open.xml").write_text((folder / "open.xml").read_text() + " ")
+    contents(folder, before)
+    assert read == ["open.xml"]
+
+
+@pytest.mark.attack(33)
+def test_little_of_a_wrong_value_is_told(folder: Path) -> None:
+    """What a party wrote at length fills no log, no alarm and no page of ours."""
+    address = f"<mdui:PrivacyStatementURL xml:lang='en'>{'x' * 100_000}</mdui:PrivacyStatementURL>"
+    extensions = f"<md:Extensions><mdui:UIInfo>{address}</mdui:UIInfo></md:Extensions>"
+    (folder / "loans.xml").write_text(sp_entity(LOANS, before=extensions))
+    (told,) = faults(folder)
+    assert len(told) < 400
+
+
+def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two are the fault of all of them; each more would keep the start, of everybody, for nothing."""
+    entity = idp_entity(HUB)
+    read: list[Any] = []
+
+    def counted(each: Any) -> Any:
+        read.append(each.get("entityID"))
+        return rewritten(each)
+
+    monkeypatch.setattr(f"{folder_files.__name__}.rewritten", counted)
+    space = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
+    (folder / "hub.xml").write_text(f"<md:EntitiesDescriptor {space}>{entity * 1000}</md:EntitiesDescriptor>")
+    assert faults(folder) == [f"metadata/hub.xml: {HUB} has several descriptors (keep one)"]
+    assert read.count(HUB) == 2
+
+
 def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     """A file that is still being copied is not read in the middle."""
     watched = metadata_folder.MetadataFolder(folder, WANTED, None)
@@ -344,3 +389,27 @@ def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     assert watched.look()
     assert watched.contents.metadata.upstreams[HUB].sso == f"{HUB}/sso2"
     assert watched.contents.faults == {}
+
+
+@pytest.mark.long("reads two thousand files")
+def test_two_thousand_files_of_which_fifty_are_broken(parties: Parties, tmp_path: Path) -> None:
+    """All others are read, each of the fifty is named with what is wrong, and the next look reads none again."""
+    key = key_descriptor(parties.service.certificate)
+    ids = [f"https://service{number}.example" for number in range(2000)]
+    (tmp_path / "metadata").mkdir()
+    for number, entity_id in enumerate(ids):
+        xml = sp_entity(entity_id, key)
+        spoiled = {0: xml[:-5], 1: xml.replace("HTTP-POST", "SOAP"), 2: xml.replace("index=", "indx=")}
+        written = spoiled[number % 3] if number % 40 == 0 else xml
+        (tmp_path / "metadata" / f"{number}.xml").write_text(written)
+    wanted = WantedIds(services=frozenset(ids))
+    begun = time.thread_time()
+    found = metadata_folder.read(tmp_path / "metadata", wanted)
+    assert time.thread_time() - begun < 20  # 2 s where nothing else runs
+    broken = {entity_id for number, entity_id in enumerate(ids) if number % 40 == 0}
+    assert (set(found.faults), set(ids) - found.metadata.services.keys()) == (broken, broken)
+    told = "\n".join(str(fault) for each in found.faults.values() for fault in each)
+    assert all(f"metadata/{number}.xml: " in told for number in range(0, 2000, 40))
+    begun = time.thread_time()
+    assert metadata_folder.read(tmp_path / "metadata", wanted, found).metadata == found.metadata
+    assert time.thread_time() - begun < 2

@@ -20,7 +20,7 @@ from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from tests.plugins import feeds
 from tests.plugins.saml_messages import Forge
-from tests.plugins.saml_parties import NOW
+from tests.plugins.saml_parties import NOW, Parties
 
 IDP, SP = "https://login.peer.example/saml", "https://app.peer.example/saml"
 _SAML2: Final = 'protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"'
@@ -279,6 +279,28 @@ def test_when_a_certificate_ended_is_noted(certificates: Certificates, tmp_path:
     """Its key counts on (SDP-MD06); of two that roll over the later end is the end."""
     read = _read(tmp_path, _google(certificates).encode()).metadata.upstreams[IDP]
     assert (len(read.keys), read.certificates_until) == (2, NOW + timedelta(days=365))
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(
+    "cut", ["peer.<!-- x -->example", "peer.<?x y?>example", "<![CDATA[peer.example]]>", "peer.<x>x</x>example"]
+)
+def test_no_value_is_cut_in_two(cut: str, certificates: Certificates, tmp_path: Path) -> None:
+    """A value with a comment in it is read whole; one with an element in it not at all."""
+    xml = _shibboleth(certificates).replace(">peer.example<", f">{cut}<")
+    scopes = _read(tmp_path, xml.encode()).scopes[IDP].scopes
+    assert scopes == (("",) if "<x>" in cut else ("peer.example",))
+
+
+def test_what_is_never_read_is_never_judged(certificates: Certificates, parties: Parties, tmp_path: Path) -> None:
+    """Nothing of a foreign role, an extension or a contact counts, not even its keys."""
+    stranger = "".join(line for line in parties.stranger.certificate.decode().splitlines() if "CERT" not in line)
+    hidden = f'<x:x xmlns:x="urn:x">{_key(stranger, "signing")}</x:x>'
+    xml = _unprefixed(_okta(certificates))
+    xml = xml.replace("<KeyDescriptor", f"<Extensions>{hidden}</Extensions><KeyDescriptor", 1)
+    xml = xml.replace("<IDPSSODescriptor", f"{_sts('SecurityTokenServiceType', stranger)}<IDPSSODescriptor", 1)
+    (key,) = _read(tmp_path, xml.encode()).metadata.upstreams[IDP].keys
+    assert key.public != parties.stranger.key.private.public_key()
 
 
 def test_ids_and_roles_of_saml_1_are_dropped(certificates: Certificates, tmp_path: Path) -> None:

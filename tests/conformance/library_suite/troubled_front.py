@@ -1,0 +1,134 @@
+"""A front before any WSGI application, which fails its clients as a proxy or a broken server does."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from tests.conformance.library_suite.stage import MANY, Trouble
+
+_LONGEST = 60  # seconds that a silent server waits for the end of the trouble
+_PACE = 0.1  # seconds from a byte to the next
+_HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
+
+
+class FrontStrike:
+    """A trouble of ``times`` requests after the first ``after``, until it is over."""
+
+    def __init__(self, trouble: Trouble, after: int, times: int) -> None:
+        """Strike nothing yet."""
+        self.trouble = trouble
+        self.struck = False
+        self.over = threading.Event()
+        self._after, self._times, self._met = after, times, 0
+        self._held: list[threading.Event] = []
+        self._lock = threading.Lock()
+
+    def meets(self) -> bool:
+        """Count a request, and say whether it meets the trouble."""
+        with self._lock:
+            self._met += 1
+            meets = self._after < self._met <= self._after + self._times
+            self.struck = self.struck or meets
+            return meets
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold a request until the trouble is over; the block does it then."""
+        done = threading.Event()
+        self._held.append(done)
+        try:
+            self.over.wait(_LONGEST)
+            yield
+        finally:
+            done.set()
+
+    def end(self) -> None:
+        """Let what was held be done, and wait for it."""
+        self.over.set()
+        for done in self._held:
+            done.wait(_LONGEST)
+
+
+class TroubledFront:
+    """Passes requests on to ``application`` where no trouble is on; ``refusal`` is its own way to say no."""
+
+    def __init__(self, application: Callable[..., Iterable[bytes]], refusal: Callable[[], Response]) -> None:
+        """Pass everything on."""
+        self._application, self._refusal = application, refusal
+        self._strike: FrontStrike | None = None
+        self._last: dict[str, Response] = {}
+
+    @contextmanager
+    def troubled(self, trouble: Trouble, after: int = 0, times: int = MANY) -> Iterator[FrontStrike]:
+        """Let requests meet the trouble while the block runs."""
+        self._strike = strike = FrontStrike(trouble, after, times)
+        try:
+            yield strike
+        finally:
+            self._strike = None
+            strike.end()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        strike = self._strike
+        if strike is None:
+            answer = self._last[environ["REQUEST_METHOD"]] = Response.from_app(
+                self._application, environ, buffered=True
+            )
+            return answer(environ, start_response)
+        if not strike.meets():
+            return self._application(environ, start_response)
+        return self._struck(strike, environ)(environ, start_response)
+
+    def _struck(self, strike: FrontStrike, environ: dict[str, Any]) -> Response:
+        if strike.trouble is Trouble.DOWN:
+            return _dropped(environ)
+        if strike.trouble in _NOT_DONE:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            return self._instead(strike.trouble, environ["REQUEST_METHOD"])
+        if strike.trouble is Trouble.SILENT:
+            with strike.held():
+                return Response.from_app(self._application, environ)
+        answer = Response.from_app(self._application, environ)
+        if strike.trouble is Trouble.LOST:
+            return _dropped(environ)
+        if strike.trouble is Trouble.HALF:
+            whole = answer.get_data()
+            answer.set_data(whole[: len(whole) // 2])
+        if strike.trouble is Trouble.TRICKLE:
+            answer.response = _trickled(answer.get_data(), strike.over)
+        return answer
+
+    def _instead(self, trouble: Trouble, method: str) -> Response:
+        """Give what answers in the place of the application."""
+        if trouble is Trouble.NO_PAGE:
+            return Response(_HTML.format("404 Not Found"), 404, mimetype="text/html")
+        if trouble is Trouble.NO_ROUTE:
+            return Response('{"message": "no Route matched with those values"}', 404, mimetype="application/json")
+        if trouble is Trouble.BAD_GATEWAY:
+            return Response(_HTML.format("502 Bad Gateway"), 502, mimetype="text/html")
+        if trouble is Trouble.ANOTHER and method in self._last:
+            return self._last[method]
+        answer = self._refusal()
+        if trouble is Trouble.BROKEN:
+            answer.status_code = 500
+        return answer
+
+
+_NOT_DONE = {Trouble.REFUSED, Trouble.NO_PAGE, Trouble.NO_ROUTE, Trouble.BAD_GATEWAY, Trouble.BROKEN, Trouble.ANOTHER}
+
+
+def _trickled(body: bytes, over: threading.Event) -> Iterator[bytes]:
+    for place in range(len(body)):
+        over.wait(_PACE)
+        yield body[place : place + 1]
+
+
+def _dropped(environ: dict[str, Any]) -> Response:
+    """End the connection under the answer."""
+    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    return Response(status=502)

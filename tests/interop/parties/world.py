@@ -1,0 +1,222 @@
+"""A real broker between the field's own products: Apache's modules and three libraries below, hub and IdPs above."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import requests
+
+from broker.adapters.saml.keys import key_ring
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import SERVICES, Ports, Setting, write
+from broker.demo.run.loopback_server import serve_on_loopback
+from broker.demo.run.running_demo import Running, running
+from broker.demo.saml.key_pair import KeyPair
+from broker.demo.upstreams.assertion_writer import NAMES
+from tests.interop.parties import apache, lasso_peer, passport_peer, python3_saml_service
+from tests.plugins.demo import free_base
+from tests.plugins.ports import free_port
+
+if TYPE_CHECKING:
+    from tests.interop.parties import pysaml2_provider, pysaml2_service
+
+# A student whom the desk has registered, so that every service lets her in from the first login on.
+KARLA: Final = persona("karla")
+# The same person at an upstream that claims a role at another university for her.
+STRAY: Final = replace(
+    KARLA,
+    name="stray",
+    attributes={**KARLA.attributes, "eduPersonScopedAffiliation": ("student@au.dk", "student@ku.dk")},
+)
+# Which of the demo's services each product plays.
+PLAYED: Final = {"shib": "my-loans", "mellon": "e-resources", "python": "myprint"}
+# Services beside the demo's: what the policy releases to "myprint" goes to each of them too.
+MORE: Final = {
+    "python3": "https://python3-saml.interop.example",
+    "python3-key": "https://python3-saml-key.interop.example",
+    "passport": "https://passport-saml.interop.example",
+    "passport-key": "https://passport-saml-key.interop.example",
+}
+KEYED: Final = frozenset({"python3-key", "passport-key"})
+_SERVICE: Final = """
+[services.{name}]
+entity_id = "{entity_id}"
+methods = {methods}
+label = {{ en = "{name}", da = "{name}" }}
+controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
+"""
+# The upstreams beside the hub, by their names in broker.toml.
+UPSTREAMS: Final = {"lasso": "https://lasso.interop.example", "pysaml2": "https://pysaml2.interop.example"}
+_UPSTREAM: Final = """
+[upstreams.{name}]
+profile = "saml"
+entity_id = "{entity_id}"
+attribute_map = "wayf"
+cbc = {cbc}
+label = {{ en = "{name}", da = "{name}" }}
+institutions = [{{ entity_id = "{entity_id}", scopes = ["au.dk"], may_assert = ["cpr"] }}]
+"""
+_STUDENT: Final = "{upstream: wayf, schacHomeOrganization: [au.dk], eduPersonScopedAffiliation: [student@au.dk]}"
+# What the shipped file does not release to My loans, and what mod_shib is known to drop
+# (docs/reference/interop.md#targeted-id).
+_MORE: Final = "".join(
+    f"{name}: {{why: {{en: It is tested here, da: Det afprøves her}}}}, "
+    for name in ("eduPersonPrincipalName", "pairwise-id", "eduPersonTargetedID")
+)
+_EXAMPLE: Final = """\
+examples:
+  - name: who logs in by Lasso is a student too
+    login: {upstream: lasso, schacHomeOrganization: au.dk, eduPersonScopedAffiliation: [student@au.dk]}
+    service: e-resources
+    expect: {effect: permit, affiliation: student}
+"""
+_BEFORE: Final = "my-loans: {make: ["
+WIRE: Final = {**NAMES, "eduPersonTargetedID": "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"}
+_LOCAL: Final = {"gn": "givenName"}  # pysaml2's own name
+OWN_SCOPE: Final = "library.example"
+TARGETED: Final = "WAYF-DK-0123456789abcdef"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everybody, running."""
+
+    demo: Running
+    apache: apache.Apache
+    lasso: lasso_peer.Lasso
+    service: "pysaml2_service.Service"
+    provider: "pysaml2_provider.IdentityProvider"
+    libraries: Mapping[str, python3_saml_service.Service | passport_peer.Place]  # by their names in MORE
+    passport: passport_peer.Passport
+
+    def origin(self, service: str) -> str:
+        """Give where a service answers browsers."""
+        if service in self.libraries:
+            return self.libraries[service].origin
+        return self.service.origin if service == "python" else self.apache.origin(service)
+
+    def sso(self, upstream: str) -> str:
+        """Give where an upstream takes AuthnRequests."""
+        origins = {"lasso": self.lasso.origin, "pysaml2": self.provider.origin}
+        return (origins.get(upstream) or self.demo.setting.ports.origin("hub")) + "/sso"
+
+    @property
+    def front(self) -> str:
+        """Give where the broker answers browsers."""
+        return self.demo.setting.ports.origin("broker")
+
+    @property
+    def broker(self) -> str:
+        """Give our entityID toward services."""
+        return self.front + "/saml/idp/metadata"
+
+    def number(self) -> str:
+        """Give Karla's borrower number."""
+        user_name = KARLA.registered[0]["userid"]
+        rows = self.demo.patrons.patrons.rows()
+        return next(str(row["patron_id"]) for row in rows if row["userid"] == user_name)
+
+    def introduce(self) -> None:
+        """Give the broker's own descriptors to everybody, as an operator would."""
+        port = self.demo.setting.ports.number("broker")
+        paths = ("idp", *(f"sp/{name}" for name in UPSTREAMS))
+        answers = [requests.get(f"http://127.0.0.1:{port}/saml/{each}/metadata", timeout=60) for each in paths]
+        idp, lasso, pysaml2 = (each.content for each in answers)
+        self.apache.learn(idp)
+        self.service.learn(self.broker, idp)
+        self.passport.learn(idp)
+        for library in self.libraries.values():
+            if isinstance(library, python3_saml_service.Service):
+                library.learn(idp)
+        self.lasso.learn(lasso)
+        self.provider.learn(pysaml2)
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """Start everybody in ``folder``: the peers, the broker with their metadata, then its metadata to the peers."""
+    # It reads schemas for half a second: only where it is used.
+    from tests.interop.parties import pysaml2_provider, pysaml2_service
+
+    setting = write(folder / "demo", Ports(free_base()), datetime.now(UTC))
+    entity_ids = {each: SERVICES[service][2] for each, service in PLAYED.items()}
+    key = KeyPair.made("interop", datetime.now(UTC))
+    (folder / "own.key").write_text(key.key)
+    (folder / "own.crt").write_text(key.certificate)
+    people = {each.name: {**each.attributes, "eduPersonTargetedID": (TARGETED,)} for each in (KARLA, STRAY)}
+    wire = {who: {WIRE[name]: values for name, values in of.items()} for who, of in people.items()}
+    local = {who: {_LOCAL.get(name, name): [*values] for name, values in of.items()} for who, of in people.items()}
+    own = f"{setting.ports.origin('broker')}/saml/idp/metadata"
+    with ExitStack() as stack:
+        pinned = key_ring.load(setting.folder / "keys").idp.signing.certificate
+        modules = {each: entity_ids[each] for each in ("shib", "mellon")}
+        server = stack.enter_context(apache.serving(own, pinned, UPSTREAMS["lasso"], modules))
+        lasso = stack.enter_context(lasso_peer.serving(folder / "lasso", UPSTREAMS["lasso"], key, wire))
+        ports = free_port(), free_port()
+        own_key = folder / "own"
+        service = pysaml2_service.Service(entity_ids["python"], f"http://python-sp.localhost:{ports[0]}", own_key)
+        origin = f"http://python-idp.localhost:{ports[1]}"
+        provider = pysaml2_provider.IdentityProvider(UPSTREAMS["pysaml2"], origin, own_key, local)
+        stack.enter_context(serve_on_loopback(service.app(), ports[0]))
+        stack.enter_context(serve_on_loopback(provider.app(), ports[1]))
+        libraries: dict[str, python3_saml_service.Service | passport_peer.Place] = {}
+        for name, entity_id in MORE.items():
+            at = free_port()
+            if name.startswith("passport"):
+                libraries[name] = passport_peer.Place(entity_id, name, at, name in KEYED)
+                continue
+            python3 = python3_saml_service.Service(
+                entity_id, f"http://{name}.localhost:{at}", own_key, encrypts=name in KEYED
+            )
+            stack.enter_context(serve_on_loopback(python3.app(), at))
+            libraries[name] = python3
+        places = [each for each in libraries.values() if isinstance(each, passport_peer.Place)]
+        passport = stack.enter_context(passport_peer.serving(folder / "passport", key, places))
+        written = {
+            **{name: library.metadata() for name, library in libraries.items()},
+            **{PLAYED[each]: server.metadata(each) for each in modules},
+            PLAYED["python"]: service.metadata(),
+            "lasso": lasso.metadata(),
+            "pysaml2": provider.metadata(),
+        }
+        _arrange(setting, written)
+        found = World(stack.enter_context(running(setting)), server, lasso, service, provider, libraries, passport)
+        found.introduce()
+        yield found
+
+
+def _arrange(setting: Setting, metadata: dict[str, bytes]) -> None:
+    """Put the peers into the demo's folder: their metadata, two upstreams more, and who is a student by them."""
+    for name, xml in metadata.items():
+        (setting.folder / "metadata" / f"{name}.xml").write_bytes(xml)
+    more = "".join(
+        _UPSTREAM.format(name=name, entity_id=entity_id, cbc=json.dumps(name == "lasso"))
+        for name, entity_id in UPSTREAMS.items()
+    )
+    methods = json.dumps(["wayf", *UPSTREAMS])
+    more += "".join(
+        _SERVICE.format(name=name, entity_id=entity_id, methods=methods) for name, entity_id in MORE.items()
+    )
+    written = re.sub(r"^methods = .*$", f"methods = {methods}", setting.config.read_text(), flags=re.MULTILINE)
+    setting.config.write_text(f'{written}{more}\n[idp]\nscope = "{OWN_SCOPE}"\n')
+    student = setting.folder / "policies" / "student.yaml"
+    text = student.read_text()
+    assert _STUDENT in text
+    assert _BEFORE in text
+    matches = "".join(f"  - {_STUDENT.replace('wayf', name)}\n" for name in UPSTREAMS)
+    text = text.replace(f"  - {_STUDENT}\n", f"  - {_STUDENT}\n{matches}").replace(_BEFORE, _BEFORE + _MORE)
+    release = re.search(r"  myprint: .*\n", text)
+    assert release
+    for name in MORE:
+        text = text.replace(release[0], release[0] + release[0].replace("myprint", name))
+    services = student.with_name("services.yaml")
+    stated = services.read_text()
+    printing = re.search(r"myprint:\n(  .*\n)+", stated)
+    assert printing
+    services.write_text(stated + "".join(printing[0].replace("myprint", name) for name in MORE))
+    student.write_text(text.partition("examples:")[0] + _EXAMPLE)  # the shipped ones speak of the shipped release

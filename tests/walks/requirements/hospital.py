@@ -1,0 +1,182 @@
+"""R15 to R19 and R37: what makes somebody an employee of the hospital, and the way there."""
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from broker.adapters.web.signup.sign_up_questions import FAQ, NODES
+from broker.demo.people.personas import persona
+from tests.plugins.house import House, found, mark
+from tests.plugins.proofs import other
+from tests.walks.requirements.people import DORTE, EVA, elsewhere
+from tests.walks.requirements.visits import (
+    action,
+    arrived,
+    at_library,
+    borrower,
+    borrowers,
+    code_to,
+    creates,
+    hall,
+    landed,
+    links,
+    log_in,
+    mail_to,
+    proof,
+    proved,
+    settled,
+    sign_up,
+    texts,
+    visitor,
+    walked,
+    words,
+)
+
+_NURSE = "dorte@auh.rm.dk"
+_DOMAINS = ("auh.rm.dk", "aarhus.rm.dk", "skejby.rm.dk", "ps.rm.dk")
+_REFUSED = (
+    "",
+    "x@auh.rm.dk.evil.com",
+    "x@sub.auh.rm.dk",
+    '"x@auh.rm.dk"@evil.com',
+    "x@rm.dk",
+    "x@auh.rm.dk.",
+    "x@xauh.rm.dk",
+    "Dorte <x@auh.rm.dk>",
+    "x@auh.rm.dk, y@evil.com",
+    '"x y"@auh.rm.dk',
+    "x@\u0430uh.rm.dk",
+    "x@evil.com@auh.rm.dk",
+)
+
+
+def r15(house: House) -> None:
+    """Show the page about the kaldemail before the eID login, and let no login past the proof in silence."""
+    for language, label in (("en", "I have a kaldemail"), ("da", "Jeg har en kaldemail")):
+        person = visitor(house, language)
+        question = walked(person, "hospital")
+        assert not any("/sign-up/begin" in each for each in links(question))
+        leaf = walked(person, "hospital", "no")
+        assert mark(leaf) == ("sign-up", "hospital.kaldemail")
+        assert texts(leaf, "//a[@data-action]") == [label]
+    away = person.get(action(leaf, "login_eid_hospital"))
+    page = arrived(person, away.location, DORTE)
+    assert mark(page) == ("proof", "kaldemail")
+    assert all("kaldemail" in each for each in texts(page, "//h1 | //label[@for='address']"))
+    [how] = [each for each in links(page) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
+    back = found(person.get(how), "//div[@class='notice']//a/@href")
+    assert mark(person.get(back)) == ("proof", "kaldemail")
+    printing = visitor(house)
+    begun = printing.get(f"{action(leaf, 'login_eid_hospital')}&service=myprint")
+    asked = arrived(printing, begun.location, EVA)
+    [how] = [each for each in links(asked) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
+    assert action(printing.get(how), "login_eid_hospital").endswith("service=myprint")
+    transaction = page.request.path.removesuffix("/proof")
+    for path in ("", "/consent", "/upgrade"):
+        assert mark(person.get(transaction + path)) == ("proof", "kaldemail")
+    assert borrowers(house, DORTE) == []
+    assert mark(proved(person, page, _NURSE))[0] == "ask"
+
+
+def r16(house: House) -> None:
+    """Say that only kaldemails of the Region's own net count, and believe no address without its code."""
+    for language, said in (
+        ("en", ("internal network of Central Denmark Region", "only kaldemails made on that network are valid")),
+        ("da", ("Region Midtjyllands interne netværk", "kun kaldemails, der er oprettet på det netværk, er gyldige")),
+    ):
+        text = words(walked(visitor(house, language), "hospital", "no"))
+        assert all(each in text for each in said)
+    person = visitor(house)
+    page = proof(person, sign_up(person, DORTE, "hospital"), "mail", address=_NURSE)
+    code = code_to(house, _NURSE)
+    wrong = proof(person, page, "code", code=other(code))
+    assert (wrong.status_code, mark(wrong)[0]) == (422, "proof")
+    assert borrowers(house, DORTE) == []
+    done = settled(person, proof(person, wrong, "code", code=code))
+    assert found(done, "//main//@data-affiliation") == "hospital"
+
+
+def r17(house: House) -> None:
+    """Exactly four domains count, any case; the code works within thirty minutes."""
+    person = visitor(house)
+    first = sign_up(person, DORTE, "hospital")
+    assert texts(first, "//main//ul[1]/li") == [f"@{each}" for each in _DOMAINS]
+    without_at = proof(person, first, "mail", address="dorteauh.rm.dk")
+    assert "The mail address has no @" in words(without_at)
+    for address in _REFUSED:
+        refused = proof(person, first, "mail", address=address)
+        assert (address, refused.status_code, mark(refused)[0]) == (address, 422, "proof")
+    assert house.mailbox.mails() == ()
+    # One person gets three codes a day: the fourth domain is the next person's.
+    for number, domain in enumerate(_DOMAINS[:3]):
+        page = proof(person, first, "mail", address=f"n{number}@{domain.upper() if number else domain}")
+        assert page.status_code == 200
+        assert mail_to(house, f"n{number}@{domain}").recipients == (f"n{number}@{domain}",)
+    code = code_to(house, f"n2@{_DOMAINS[2]}")
+    assert mark(settled(person, proof(person, page, "code", code=code))) == ("done", "created")
+    late, slow = visitor(house), visitor(house)
+    page = proof(late, sign_up(late, EVA, "hospital"), "mail", address=f"LATE@{_DOMAINS[3]}")
+    code = code_to(house, f"LATE@{_DOMAINS[3]}")
+    house.clock.ahead = timedelta(minutes=31)
+    assert proof(late, page, "code", code=code).status_code == 410
+    assert borrowers(house, EVA) == []
+    assert mark(settled(slow, slow.get("/sign-up")))[0] == "sign-up"
+
+
+def r18(house: House) -> None:
+    """List four steps to a kaldemail in order, with Citrix, the Region's address and both buttons in them."""
+    steps = {
+        "en": ("Citrix", "My data", "@skejby.rm.dk", "Create “kaldemail”"),
+        "da": ("Citrix", "Mine data", "@skejby.rm.dk", "Opret ”kaldemail”"),
+    }
+    for language, marks in steps.items():
+        page = visitor(house, language).get(NODES["hospital.kaldemail"].path)
+        items = texts(page, "//main//ol/li")
+        assert len(items) == len(marks)
+        assert all(each in item for each, item in zip(marks, items, strict=True))
+        assert "kaldemail" in items[1].lower()
+        assert texts(page, "//main//ol/li[1]//a/@href") == ["https://bsk.rm.dk"]
+        assert all(f"@{domain}" in items[2] for domain in _DOMAINS)
+
+
+def r19(house: House) -> None:
+    """Hospital is the national eID and a proved kaldemail, both; either alone is private."""
+    both, alone = visitor(house), visitor(house)
+    page = settled(both, proved(both, sign_up(both, DORTE, "hospital"), _NURSE))
+    assert found(page, "//main//@data-affiliation") == "hospital"
+    kim = persona("kim")
+    page = settled(alone, proof(alone, sign_up(alone, kim, "hospital"), "without"))
+    assert found(page, "//main//@data-affiliation") == "private"
+    assert [borrower(house, each)["category_id"] for each in (DORTE, kim)] == ["HOSPITAL", "PRIVATE"]
+    # The journals are the hospital's and not the private users', so that they tell who somebody is.
+    cases = {
+        "eID and kaldemail": (DORTE, True),
+        "eID alone": (kim, False),
+        "kaldemail alone": (elsewhere(DORTE, "affiliate@au.dk", "dorte"), False),
+        "neither": (persona("lars"), False),
+    }
+    for case, (who, let_in) in cases.items():
+        person = visitor(house)
+        page = log_in(person, who, "e-resources")
+        if let_in:
+            assert (case, landed(person, page).attributes) == (case, {"kaldemail_domain": ("auh.rm.dk",)})
+        else:
+            assert (case, mark(page)) == (case, ("refuse", "no_policy_for_service"))
+    assert creates(house) == 2
+
+
+def r37(house: House) -> None:
+    """Lead from the English answer about the hospital to the Danish page, marked as Danish; our pages speak both."""
+    person = visitor(house)
+    link = "//section[h2[@id='hospital']]//a[@hreflang='da']"
+    faq = person.get(FAQ)
+    assert texts(faq, f"{link}/@lang") == ["da"]
+    address = found(faq, f"{link}/@href")
+    assert found(at_library(hall(house)[0], address), "//html/@lang") == "da"
+    assert texts(visitor(house, "da").get(FAQ), "//section[h2[@id='hospital']]//a/@href")
+    for node in ("hospital.mitau", "hospital.login", "hospital.kaldemail"):
+        pages = [person.get(f"{NODES[node].path}?lang={language}") for language in ("en", "da")]
+        assert [found(page, "//html/@lang") for page in pages] == ["en", "da"]
+        assert words(pages[0]) != words(pages[1])
+        other = found(pages[0], "//header//a[@hreflang='da']/@href")
+        assert found(person.get(NODES[node].path + other), "//html/@lang") == "da"
+    assert walked(person, "hospital").request.path == urlsplit(NODES["hospital.mitau"].path).path

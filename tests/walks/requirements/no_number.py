@@ -1,0 +1,216 @@
+"""R11 to R14, R23, R24, R36 and R38: life without a CPR number or an account, and what needs one."""
+
+import shutil
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+import pytest
+
+from broker.adapters.web.signup.sign_up_questions import FAQ
+from broker.demo.people.personas import persona
+from broker.demo.upstreams.assertion_writer import NAMES
+from broker.files.policies.policy_folder import PolicyFolder
+from tests.plugins.house import House, mark
+from tests.walks.requirements.people import (
+    ASTA,
+    BO,
+    DAN,
+    DORTE,
+    EMPLOYEE_WITHOUT,
+    EVA,
+    HOSPITAL_WITHOUT,
+    PRIVATE_WITHOUT,
+    asserted,
+)
+from tests.walks.requirements.visits import (
+    CPR,
+    LANGUAGES,
+    at_library,
+    borrowers,
+    creates,
+    hall,
+    landed,
+    links,
+    log_in,
+    proved,
+    settled,
+    sign_up,
+    texts,
+    visitor,
+    walked,
+    words,
+)
+
+_STUDENT_WITHOUT = persona("ib")
+_LAW = """\
+affiliation: law
+precedence: 25
+label: {en: Student of law, da: Jurastuderende}
+owner: identity@library.example
+review_by: 2099-01-01
+match:
+  - upstream: wayf
+    assurance: low
+    schacHomeOrganization: [au.dk]
+    schacPersonalUniqueCode: ['urn:schac:personalUniqueCode:dk:au.dk:field:law']
+release:
+  e-resources: {none: [schacHomeOrganization]}
+examples:
+  - name: another field
+    login: {upstream: wayf, assurance: low, schacHomeOrganization: au.dk}
+    service: e-resources
+    expect: {effect: deny, reason: no_affiliation}
+"""
+
+
+def _turned_away(house: House, affiliation: str) -> str:
+    """Let somebody without a number ask for loans and sign up: refused both times; give what to bring instead."""
+    who = {"student": _STUDENT_WITHOUT, "employee": EMPLOYEE_WITHOUT}[affiliation]
+    before = len(house.koha.patrons.rows())
+    person = visitor(house)
+    for page in (log_in(person, who), sign_up(person, who, affiliation)):
+        assert mark(page) == ("refuse", "cpr_required")
+        [link] = [each for each in links(page) if "/sign-up/" in each and FAQ not in each]
+        assert urlsplit(link).path == f"/sign-up/{affiliation}/temporary"
+    leaf = walked(person, affiliation, "no", "yes")
+    assert mark(leaf) == ("sign-up", f"{affiliation}.temp")
+    assert not any("/sign-up/begin" in each for each in links(leaf))
+    assert (creates(house), len(house.koha.patrons.rows())) == (0, before)
+    return words(person.get(link))
+
+
+def r11(house: House) -> None:
+    """Make a student without a number no account online, but name what gets a temporary borrower ID: card and AU ID."""
+    text = _turned_away(house, "student")
+    assert all(each in text for each in ("student card", "AU ID", "temporary borrower ID"))
+    danish = words(walked(visitor(house, "da"), "student", "no", "yes"))
+    assert all(each in danish for each in ("studiekort", "AU-id", "midlertidigt låner-id"))
+    got = visitor(house)
+    assert mark(settled(got, sign_up(got, ASTA, "student"))) == ("done", "created")
+
+
+def r12(house: House) -> None:
+    """Send an employee without a number with the AU ID only, for a temporary library card: another page."""
+    text = _turned_away(house, "employee")
+    assert "AU ID" in text
+    assert "temporary library card" in text
+    assert "student card" not in text
+    danish = words(walked(visitor(house, "da"), "employee", "no", "yes"))
+    assert "midlertidigt lånerkort" in danish
+    assert "studiekort" not in danish
+    assert text != words(walked(visitor(house), "student", "no", "yes"))
+
+
+def r13(house: House) -> None:
+    """Without a number and without loans, journals are open by WAYF; printing is not."""
+    for affiliation, who in (("student", _STUDENT_WITHOUT), ("employee", EMPLOYEE_WITHOUT)):
+        leaf = walked(visitor(house), affiliation, "no", "no")
+        assert mark(leaf) == ("sign-up", f"{affiliation}.eaccess")
+        assert "WAYF" in words(leaf)
+        person = visitor(house)
+        landing = landed(person, log_in(person, who, "e-resources"))
+        assert landing.status == "Success"
+        assert not {"uid", CPR} & set(landing.attributes)
+        refused = log_in(visitor(house), who, "myprint")
+        assert mark(refused) == ("refuse", "cpr_required")
+        assert dict(house.landing(refused).attributes) == {}
+    assert creates(house) == 0
+
+
+def r14(house: House) -> None:
+    """Search engine, subject guides and list of databases: three links for students and employees alike, all alive."""
+    library = hall(house)[0]
+    origin = house.setting.ports.origin("library")
+    for language, affiliation in product(LANGUAGES, ("student", "employee")):
+        leaf = walked(visitor(house, language), affiliation, "no", "no")
+        places = texts(leaf, "//main//ul//a/@href")
+        assert places == [f"{origin}/{each}?lang={language}" for each in ("search", "subject-guides", "databases")]
+        assert [at_library(library, each).status_code for each in places] == [200] * 3
+
+
+def r23(house: House) -> None:
+    """Students and employees who only read online need no account: none is made, and no page forces one on them."""
+    before = len(house.koha.patrons.rows())
+    for who in (ASTA, BO):
+        person = visitor(house)
+        landing = landed(person, log_in(person, who, "e-resources"))
+        assert (landing.status, landing.attributes.get("uid"), landing.attributes.get(CPR)) == ("Success", None, None)
+        assert borrowers(house, who) == []
+    assert len(house.koha.patrons.rows()) == before
+    for language, said in (("en", "do not need one"), ("da", "behøver ingen konto")):
+        person = visitor(house, language)
+        [entry] = texts(person.get(FAQ), "//section[h2[@id='who']]")
+        assert said in entry
+        for affiliation in ("student", "employee"):
+            leaf = walked(person, affiliation, "no", "no")
+            assert texts(leaf, "//main//form | //main//a[contains(@class, 'button')]") == []
+
+
+def r24(house: House) -> None:
+    """Ask for an account for every print and loan, whoever one is, and lead each to the page of their own."""
+    for who, path in ((ASTA, "/student"), (BO, "/employee"), (DAN, "/hospital"), (EVA, "/private")):
+        page = log_in(visitor(house), who, "myprint")
+        assert mark(page) == ("refuse", "no_library_account")
+        assert f"/sign-up{path}" in {urlsplit(each).path for each in links(page)}
+        assert dict(house.landing(page).attributes) == {}
+        assert borrowers(house, who) == []
+        assert hall(house)[0].post("/machine", data={"identifier": "1403044004", "pin": "0000"}).status_code == 422
+    for who in (ASTA, EVA):
+        loans, prints = visitor(house), visitor(house)
+        number = landed(loans, log_in(loans, who)).attributes["uid"]
+        assert landed(prints, log_in(prints, who, "myprint")).attributes["uid"] == number
+
+
+def r36(house: House) -> None:
+    """Without a number only students and employees get an account, at the desk: others are refused and told so."""
+    before = len(house.koha.patrons.rows())
+    said = "Without a CPR number you can only get an account if you are associated with Aarhus University"
+    assert said in words(visitor(house).get(FAQ))
+    for who in (PRIVATE_WITHOUT, HOSPITAL_WITHOUT):
+        page = log_in(visitor(house), who)
+        assert (page.status_code, mark(page)) == (403, ("refuse", "cpr_required"))
+        assert "If you study or work at the university, come to a service location" in words(page)
+        assert "If you are a private user, or work at the hospital, ask the library" in words(page)
+        assert not any("/temporary" in each for each in links(page))
+        assert f"{house.setting.ports.origin('library')}/locations?lang=en" in links(page)
+    for who, affiliation in ((_STUDENT_WITHOUT, "student"), (EMPLOYEE_WITHOUT, "employee")):
+        page = log_in(visitor(house), who)
+        assert f"/sign-up/{affiliation}/temporary" in {urlsplit(each).path for each in links(page)}
+    assert (creates(house), len(house.koha.patrons.rows())) == (0, before)
+
+
+def r38(house: House) -> None:
+    """Open the journals to students, employees and the hospital, not to private users; a field of study may decide."""
+    numberless = asserted(DORTE, **{CPR: ()})
+    assert mark(log_in(visitor(house), numberless, "e-resources")) == ("refuse", "no_policy_for_service")
+    nurse = visitor(house)
+    assert mark(proved(nurse, sign_up(nurse, numberless, "hospital"), "dorte@auh.rm.dk")) == ("refuse", "cpr_required")
+    for who in (ASTA, BO, DAN, numberless):
+        person = visitor(house)
+        assert (who.name, landed(person, log_in(person, who, "e-resources")).status) == (who.name, "Success")
+    for who in (EVA, persona("lars")):
+        page = log_in(visitor(house), who, "e-resources")
+        assert (who.name, mark(page)) == (who.name, ("refuse", "no_policy_for_service"))
+        assert dict(house.landing(page).attributes) == {}
+    assert creates(house) == 0
+    for language, some in (("en", "certain fields of study only"), ("da", "kun for bestemte fagområder")):
+        assert some in words(visitor(house, language).get(FAQ))
+    _a_field_of_study_decides(house)
+
+
+def _a_field_of_study_decides(house: House) -> None:
+    """Open the journals to who studies law, whatever else they are, by one more policy file."""
+    code = "urn:schac:personalUniqueCode:dk:au.dk:field:"
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as wider:
+        wider.setitem(NAMES, "schacPersonalUniqueCode", "urn:oid:1.3.6.1.4.1.25178.1.2.14")
+        policies = Path(folder) / "policies"
+        shutil.copytree(house.setting.folder / "policies", policies)
+        (policies / "law.yaml").write_text(_LAW)
+        house.parts.policies._folder = PolicyFolder(policies)
+        house.parts.policies.refresh(house.clock.now())
+        for field, expected in (("law", "issue"), ("chemistry", "refuse")):
+            who = asserted(persona("lars"), schacPersonalUniqueCode=(code + field,))
+            person = visitor(house)
+            assert (field, mark(settled(person, log_in(person, who, "e-resources")))[0]) == (field, expected)

@@ -1,0 +1,235 @@
+"""R01 to R08, R39 and R46: whom the sign-up pages lead where, and what a login then makes of them."""
+
+from urllib.parse import urlsplit
+
+from broker.adapters.web.signup.sign_up_questions import FAQ, NODES, START
+from broker.demo.people.persona import NEMLOGIN
+from broker.demo.people.personas import persona
+from broker.demo.upstreams import wayf_hub
+from tests.plugins.house import House, form, found, mark
+from tests.walks.requirements.people import ASTA, BO, DORTE, elsewhere
+from tests.walks.requirements.visits import (
+    LANGUAGES,
+    action,
+    arrived,
+    borrower,
+    borrowers,
+    choose_pin,
+    creates,
+    hall,
+    landed,
+    links,
+    log_in,
+    mail_to,
+    proved,
+    settled,
+    sign_up,
+    texts,
+    visitor,
+    walked,
+    words,
+)
+
+_LABELS = {
+    "en": [
+        "Student (at Aarhus University)",
+        "Employee (at Aarhus University)",
+        "Employee (at Aarhus University Hospital)",
+        "Private user (sign up with NemID)",
+    ],
+    "da": [
+        "Studerende (på Aarhus Universitet)",
+        "Ansat (på Aarhus Universitet)",
+        "Ansat (på Aarhus Universitetshospital)",
+        "Privat bruger (opret dig med NemID)",
+    ],
+}
+
+
+def r01(house: House) -> None:
+    """MyPrint and the self-service machines need a sign-up: who has none is sent nowhere but to the right page."""
+    for language, sentence in (("en", "self-service machines"), ("da", "selvbetjeningsautomaterne")):
+        start = words(visitor(house, language).get("/sign-up"))
+        assert sentence in start
+        assert "MyPrint" in start
+    person, machine = visitor(house), hall(house)[0]
+    page = log_in(person, persona("alma"), "myprint")
+    assert (page.status_code, mark(page)) == (403, ("refuse", "no_library_account"))
+    assert "You need a library account" in words(page)
+    refused = house.landing(page)
+    assert (refused.status, dict(refused.attributes)) == ("Responder / RequestDenied", {})
+    assert borrowers(house, persona("alma")) == []
+    [link] = [each for each in links(page) if urlsplit(each).path == "/sign-up/student"]
+    assert "MyPrint" in words(person.get(link))
+    refused_there = machine.post("/machine", data={"identifier": "1711034087", "pin": "4071"})
+    assert refused_there.status_code == 422
+    assert machine.post("/machine", data={"identifier": "0303651330", "pin": "8362"}).status_code == 200
+    printing = visitor(house)
+    assert landed(printing, log_in(printing, persona("pia"), "myprint")).attributes["uid"]
+
+
+def r02(house: House) -> None:
+    """Who is a user already is never offered an account, but a PIN: nothing is made, and the borrower is found."""
+    start = words(visitor(house).get("/sign-up"))
+    assert "registered as library users automatically" in start
+    assert "your CPR number and a PIN of four digits" in start
+    pia, person = persona("pia"), visitor(house)
+    before = borrower(house, pia)["patron_id"]
+    asked = person.press(sign_up(person, pia, "student"), answer="yes")  # the masked address is hers
+    assert mark(asked)[0] == "ask"
+    page = settled(person, asked)
+    assert (mark(page)[0], found(page, "//dd[@id='typed']/text()")) == ("done", "your CPR number and your PIN")
+    assert creates(house) == 0
+    assert borrower(house, pia)["patron_id"] == before
+    assert any(urlsplit(each).path == "/pin" for each in links(page))
+    assert "the library's own number for your account" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
+    assert "account is made for you" not in words(asked)
+
+
+def r03(house: House) -> None:
+    """Students and employees order a PIN themselves, from both leaves and without a login."""
+    person = visitor(house)
+    for affiliation, number, address in (
+        ("student", "1402024085", "pia@own.example"),
+        ("employee", "0303651330", "vera@own.example"),
+    ):
+        leaf = walked(person, affiliation, "yes")
+        assert mark(leaf)[1] == f"{affiliation}.pin"
+        page = person.get(action(leaf, "pin_by_email"))
+        assert (page.status_code, mark(page)) == (200, ("pin", ""))
+        assert mark(person.press(page, identifier=number)) == ("pin", "asked")
+        assert "/pin?link=" in mail_to(house, address).text
+    assert person.cookies("a-") == []
+
+
+def r04(house: House) -> None:
+    """Hospital employees come by mit.au.dk or by the national eID, and are the same to the library."""
+    hanne, nurse, doctor = persona("hanne"), visitor(house), visitor(house)
+    pages = (
+        settled(doctor, sign_up(doctor, hanne, "hospital")),
+        settled(nurse, proved(nurse, sign_up(nurse, DORTE, "hospital"), "dorte@auh.rm.dk")),
+    )
+    for page in pages:
+        assert mark(page) == ("done", "created")
+        assert found(page, "//main//@data-affiliation") == "hospital"
+    assert {borrower(house, each)["category_id"] for each in (hanne, DORTE)} == {"HOSPITAL"}
+    for person, who in ((visitor(house), hanne), (visitor(house), DORTE)):
+        assert landed(person, log_in(person, who, "e-resources")).status == "Success"
+
+
+def r05(house: House) -> None:
+    """Private users come by the national eID only: a university login is never a private sign-up."""
+    rosa, lars, alum, person = persona("rosa"), persona("lars"), persona("otto-left"), visitor(house)
+    page = settled(person, sign_up(person, rosa, "private"))
+    assert found(page, "//main//@data-affiliation") == "private"
+    assert borrower(house, rosa)["category_id"] == "PRIVATE"
+    student = visitor(house)
+    asked = sign_up(student, ASTA, "private", "wayf")
+    assert "This is not what you chose; we go by your login" in words(asked)
+    done = settled(student, asked)
+    assert found(done, "//main//@data-affiliation") == "student"
+    assert borrower(house, ASTA)["category_id"] == "STUDENT"
+    for who in (lars, alum):
+        refused = sign_up(visitor(house), who, "private", "wayf")
+        assert mark(refused) == ("refuse", "national_eid_required")
+        assert "/sign-up/private" in {urlsplit(each).path for each in links(refused)}
+    away = visitor(house).get("/sign-up/begin?affiliation=private&upstream=nemid")
+    slipped = arrived(visitor(house), away.location, BO)
+    assert mark(slipped)[0] == "error"
+    assert borrowers(house, lars) == borrowers(house, alum) == borrowers(house, BO) == []
+
+
+def r06(house: House) -> None:
+    """Offer four affiliations by these names on the first page, none chosen beforehand, and lead on from each."""
+    targets = dict(
+        zip(NODES[START].answers, ("student.cpr", "employee.cpr", "hospital.mitau", "private.eid"), strict=True)
+    )
+    for language in LANGUAGES:
+        person = visitor(house, language)
+        page = person.get("/sign-up")
+        assert texts(page, "//form//label") == _LABELS[language]
+        assert texts(page, "//form//input[@type='radio']/@value") == list(targets)
+        assert texts(page, "//form//input[@checked]") == []
+        empty = person.get("/sign-up?answer=")
+        assert empty.status_code == 422
+        assert found(empty, "//title/text()").startswith({"en": "Error:", "da": "Fejl:"}[language])
+        for answer, node in targets.items():
+            assert mark(walked(person, answer)) == ("sign-up", node)
+
+
+def r07(house: House) -> None:
+    """Send a private login to the national eID itself, and say before what to choose all the same."""
+    for language, note in (("en", "chosen NemID as your institution"), ("da", "valgt NemID som din institution")):
+        person = visitor(house, language)
+        page = walked(person, "private")
+        assert note in words(page)
+        away = person.get(action(page, "login_eid_private"))
+        assert away.status_code == 302
+        assert away.location.startswith(house.setting.ports.origin("hub"))
+        assert wayf_hub.read(urlsplit(away.location).query).institutions == (NEMLOGIN,)
+    other = person.get("/sign-up/begin?affiliation=student&upstream=wayf")
+    assert NEMLOGIN not in wayf_hub.read(urlsplit(other.location).query).institutions
+
+
+def r08(house: House) -> None:
+    """Tell students and employees with a number that they are registered and need a PIN; two ways lead to one."""
+    sentences = {
+        "en": ("registered as a library user automatically", "PIN"),
+        "da": ("automatisk registreret", "pinkode"),
+    }
+    for language, sentence in sentences.items():
+        for affiliation in ("student", "employee"):
+            person = visitor(house, language)
+            leaf = walked(person, affiliation, "yes")
+            assert all(each in words(leaf) for each in sentence)
+            assert texts(leaf, "//a[@data-action]/@data-action")[:2] == ["pin_by_email", "login_wayf_pin"]
+            assert mark(person.get(action(leaf, "pin_by_email"))) == ("pin", "")
+            away = person.get(action(leaf, "login_wayf_pin"))
+            assert away.status_code == 302
+            assert wayf_hub.read(urlsplit(away.location).query).institutions != (NEMLOGIN,)
+
+
+def r39(house: House) -> None:
+    """Who is new gets the rights by logging in through the university, and is mailed a login that works."""
+    assert "Log in through Aarhus University" in words(visitor(house).get(FAQ))
+    assert "medmindre du allerede har fået en mail" in words(visitor(house, "da").get(FAQ))
+    sara, person, by_eid = persona("sara"), visitor(house), visitor(house)
+    assert mark(settled(person, sign_up(person, sara, "student"))) == ("done", "created")
+    number = str(borrower(house, sara)["patron_id"])
+    choose_pin(visitor(house), "sara@post.au.example", "5926")
+    assert house.koha.patrons.proven(borrower(house, sara)["userid"], "5926")
+    assert landed(other := visitor(house), log_in(other, sara)).attributes["uid"] == (number,)
+    eva = persona("eva")
+    page = settled(by_eid, sign_up(by_eid, eva, "student"))
+    assert found(page, "//main//@data-affiliation") == "private"
+    assert borrower(house, eva)["category_id"] == "PRIVATE"
+    assert mark(log_in(visitor(house), elsewhere(eva, "student@au.dk", "eva"))) == ("upgrade", "")
+
+
+def r46(house: House) -> None:
+    """Every page but the first has a Back to the page that led to it, language and service kept, down to the first.
+
+    The questions and answers lead back to the page from which they were opened, by whichever of its links.
+    """
+    for language, label in (("en", "Back"), ("da", "Tilbage")):
+        person = house.person()
+        for node in NODES.values():
+            page = person.get(f"{node.path}?service=my-loans&lang={language}")
+            back = "//p[@class='back']/a"
+            if node.back is None:
+                assert texts(page, back) == []
+                continue
+            assert texts(page, back) == [label]
+            target = found(page, f"{back}/@href")
+            assert urlsplit(target).path == NODES[node.back].path
+            assert "service=my-loans" in target
+            led = person.get(target)
+            assert mark(led) == ("sign-up", node.back)
+            assert found(led, "//html/@lang") == language
+            [answer] = [each for each, following in NODES[node.back].answers.items() if following == node.name]
+            again = person.get(f"{form(led)[0]}?answer={answer}&service=my-loans")
+            assert mark(again) == ("sign-up", node.name)
+            for questions in texts(page, f"//a[contains(@href, '{FAQ}')]/@href"):
+                assert urlsplit(found(person.get(questions), f"{back}/@href")).path == node.path
+        faq = person.get(f"{FAQ}?from=student.pin")
+        assert urlsplit(found(faq, "//p[@class='back']/a/@href")).path == NODES["student.pin"].path

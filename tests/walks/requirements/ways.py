@@ -1,0 +1,162 @@
+"""R31, R32, R43 to R45: the three ways into My loans, what goes along, and what people are told of it."""
+
+from urllib.parse import urlsplit
+
+from broker.adapters.web.signup.sign_up_questions import FAQ, NODES
+from broker.core.login.authentication_reading import PIN_CLASS
+from broker.demo.people.persona import AU, NEMLOGIN_BIRK, Persona
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import HUB
+from tests.plugins.house import House, mark
+from tests.walks.requirements.people import ASTA, BO, BO_NEMID, EVA
+from tests.walks.requirements.visits import (
+    CPR,
+    URN,
+    borrower,
+    borrowers,
+    by_pin,
+    choose_pin,
+    cpr,
+    creates,
+    landed,
+    links,
+    log_in,
+    texts,
+    visitor,
+    walked,
+    words,
+)
+
+_WAYS = ["library", "wayf", "nemid"]
+
+
+def r31(house: House) -> None:
+    """My loans is opened by library account, WAYF or NemID, by these three only, and each leads to the same account."""
+    chooser = visitor(house).ask()
+    assert mark(chooser)[0] == "choose"
+    assert texts(chooser, "//form[contains(@class, 'ways')]//button/@value") == _WAYS
+    landings = {}
+    for way, who in (("wayf", BO), ("nemid", BO_NEMID)):
+        person = visitor(house)
+        landings[way] = landed(person, log_in(person, who))
+    number, pin = str(borrower(house, BO)["patron_id"]), "5926"
+    choose_pin(visitor(house), "bo@post.au.example", pin)
+    for identifier in ("2207791019", "220779-1019"):
+        person = visitor(house)
+        landings[identifier] = landed(person, by_pin(person, identifier, pin))
+    assert {each.attributes["uid"] for each in landings.values()} == {(number,)}
+    assert len({each.name_id for each in landings.values()}) == 1
+    assert {each.authn_context for each in landings.values()} == {PIN_CLASS}  # a password at a university is no other
+    chains = [each.authorities for each in landings.values()]
+    assert chains == [(AU, HUB), (NEMLOGIN_BIRK, HUB), (), ()]  # a name that nobody configured is not passed on
+    sent = {way: each.attributes.get(CPR) for way, each in landings.items()}
+    number_of_bo = (URN + cpr(BO),)
+    assert sent == {"wayf": number_of_bo, "nemid": number_of_bo, "2207791019": None, "220779-1019": None}
+
+
+def r32(house: House) -> None:
+    """WAYF and NemID hand the CPR number to the library, which is said before the choice and asked before it leaves."""
+    for language, said in (
+        ("en", ("your CPR number is passed on to the library", "library account passes on no CPR number")),
+        ("da", ("sendes dit CPR-nummer videre til biblioteket", "lånerkonto sender ikke noget CPR-nummer")),
+    ):
+        person = visitor(house, language)
+        chooser = person.ask()
+        assert all(each in words(chooser) for each in said)
+        [entry] = texts(person.get(FAQ), "//section[h2[@id='my-loans']]")
+        assert "CPR" in entry
+        assert "Det Kgl. Bibliotek" in entry
+    for who in (ASTA, EVA):
+        person, other = visitor(house), visitor(house)
+        page = log_in(person, who)
+        assert texts(page, "//tr[@data-attribute='cpr']/td/span") == ["••••••-••••"]
+        refused = house.landing(other.agree(log_in(other, who), answer="no"))
+        assert (refused.status, dict(refused.attributes)) == ("Responder / RequestDenied", {})
+        assert landed(person, page).attributes[CPR] == (URN + cpr(who),)
+    person = visitor(house)
+    page = by_pin(person, "0303651330", "8362")
+    assert texts(page, "//tr[@data-attribute='cpr']") == []
+    assert CPR not in landed(person, page).attributes
+    assert "cpr" not in words(visitor(house).ask("e-resources")).lower()
+
+
+def _explained(house: House, nodes: tuple[str, ...], anchor: str, upstream: str, said: dict[str, str]) -> None:
+    """Hold that each button to log in by ``upstream`` stands beside a link to the answer that tells what it is."""
+    for language, sentence in said.items():
+        person = visitor(house, language)
+        for node in nodes:
+            page = person.get(NODES[node].path)
+            buttons = [each for each in texts(page, "//a[@data-action]/@href") if f"={upstream}" in each]
+            about = f"//a[@data-action and contains(@href, '={upstream}')]/../a[@class='about']/@href"
+            hrefs = texts(page, about)
+            assert len(hrefs) == len(buttons) > 0
+            for href in hrefs:
+                assert (urlsplit(href).path, urlsplit(href).fragment) == (FAQ, anchor)
+                [entry] = texts(person.get(href), f"//section[h2[@id='{anchor}']]")
+                assert sentence in entry
+            assert person.get(buttons[0]).status_code == 302
+
+
+def r43(house: House) -> None:
+    """Every WAYF button stands beside the answer to what WAYF is: one login for several services."""
+    said = {"en": "use the same login at several services", "da": "bruge det samme login hos flere tjenester"}
+    person = visitor(house)
+    for page in (person.ask(), person.get("/pin"), person.get("/my-choices")):
+        [about] = [each for each in links(page) if each.endswith("#wayf")]
+        entries = person.get(about)
+        assert said["en"] in texts(entries, "//section[h2[@id='wayf']]")[0]
+        for back in texts(entries, "//div[@class='notice']//a/@href"):
+            assert mark(person.get(back)) == mark(page)
+    _explained(house, ("student.pin", "employee.pin", "hospital.login"), "wayf", "wayf", said)
+
+
+def r44(house: House) -> None:
+    """Ask who comes by WAYF before anything goes to Det Kgl. Bibliotek; a no sends nothing and leads to the desk."""
+    for language, receiver, free in (
+        ("en", "Royal Danish Library", "You may say no. Then nothing is sent"),
+        ("da", "Det Kgl. Bibliotek", "Du kan sige nej. Så bliver der ikke sendt noget"),
+    ):
+        person = visitor(house, language)
+        page = log_in(person, ASTA)
+        assert mark(page) == ("ask", "ask")
+        assert receiver in words(page)
+        assert texts(page, "//form[@class='answer']//button/@value") == ["yes", "no"]
+        assert texts(page, "//input[@type='checkbox'][@checked]") == []
+        assert free in words(page)
+    for language, sentence in (("en", "you consent to the transfer"), ("da", "giver du samtykke til")):
+        [entry] = texts(visitor(house, language).get(FAQ), "//section[h2[@id='wayf']]")
+        assert sentence in entry
+        assert "Det Kgl. Bibliotek" in entry
+    asked = visitor(house)
+    no = asked.agree(log_in(asked, ASTA), answer="no")
+    assert mark(no) == ("refuse", "consent_refused")
+    assert "health insurance card and another form of ID. You can be served in person" in words(no)
+    assert f"{house.setting.ports.origin('library')}/locations?lang=en" in links(no)
+    refused = house.landing(no)
+    assert (refused.status, dict(refused.attributes)) == ("Responder / RequestDenied", {})
+    assert (creates(house), borrowers(house, ASTA)) == (0, [])
+    assert house.mailbox.mails() == ()
+    assert landed(asked, log_in(asked, ASTA)).status == "Success"
+    assert mark(log_in(visitor(house), _reader(), "e-resources")) == ("ask", "inform")
+
+
+def _reader() -> Persona:
+    return persona("ib-reads")
+
+
+def r45(house: House) -> None:
+    """Every NemID button stands beside the answer to what NemID is, which says that it closed and what came then."""
+    for sentences in (
+        {"en": "Danish national login", "da": "danske nationale login"},
+        {"en": "closed on 31 October 2023", "da": "lukkede den 31. oktober 2023"},
+        {"en": "MitID", "da": "MitID"},
+    ):
+        _explained(house, ("hospital.kaldemail", "private.eid"), "eid", "nemid", sentences)
+    person = visitor(house)
+    refused = log_in(visitor(house), persona("ib"))
+    assert mark(refused) == ("refuse", "cpr_required")
+    for page in (person.ask(), person.get("/pin"), person.get("/my-choices"), refused):
+        [about] = [each for each in links(page) if each.endswith("#eid")]
+        assert (urlsplit(about).path, "What is NemID?" in words(page)) == (FAQ, True)
+        assert "Danish national login" in texts(person.get(about), "//section[h2[@id='eid']]")[0]
+    assert mark(walked(visitor(house), "private"))[1] == "private.eid"
