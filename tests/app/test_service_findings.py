@@ -12,16 +12,16 @@ from broker.app.findings import all_findings, find_service_faults
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 
-FORMAT: Final = "<md:NameIDFormat>urn:oasis:names:tc:SAML:{}</md:NameIDFormat>"
+FORMAT: Final = "<NameIDFormat>urn:oasis:names:tc:SAML:{}</NameIDFormat>"
 EMAIL: Final = "1.1:nameid-format:emailAddress"
 TRANSIENT: Final = "2.0:nameid-format:transient"
 UNSPECIFIED: Final = "1.1:nameid-format:unspecified"
 WANTED: Final = (
-    '<md:RequestedAttribute Name="{}" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri" isRequired="{}"/>'
+    '<RequestedAttribute Name="{}" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri" isRequired="{}"/>'
 )
 CONSUMING: Final = (
-    '<md:AttributeConsumingService index="1"><md:ServiceName xml:lang="en">Print</md:ServiceName>{}'
-    "</md:AttributeConsumingService>"
+    '<AttributeConsumingService index="1"><ServiceName xml:lang="en">Print</ServiceName>{}'
+    "</AttributeConsumingService>"
 )
 HOME_ORGANISATION: Final = "urn:oid:1.3.6.1.4.1.25178.1.2.9"
 DISPLAY_NAME: Final = "urn:oid:2.16.840.1.113730.3.1.241"
@@ -45,10 +45,10 @@ def findings(folder: Path, service: str = "myprint") -> list[str]:
 def described(folder: Path, *, formats: str = "", attributes: str = "", service: str = "myprint") -> None:
     """Write NameIDFormats and RequestedAttributes into the metadata of a service."""
     (path,) = [path for path in (folder / "metadata").glob("*.xml") if f"{service}." in path.read_text()]
-    xml = re.sub("<md:NameIDFormat>.*?</md:NameIDFormat>", "", path.read_text())
-    xml = re.sub(r"(<md:AssertionConsumerService)", rf"{formats}\1", xml, count=1)
+    xml = re.sub("<NameIDFormat>.*?</NameIDFormat>", "", path.read_text())
+    xml = re.sub(r"(<AssertionConsumerService)", rf"{formats}\1", xml, count=1)
     if attributes:
-        xml = xml.replace("</md:SPSSODescriptor>", f"{CONSUMING.format(attributes)}</md:SPSSODescriptor>")
+        xml = xml.replace("</SPSSODescriptor>", f"{CONSUMING.format(attributes)}</SPSSODescriptor>")
     path.write_text(xml)
 
 

@@ -4,15 +4,25 @@ import re
 from pathlib import Path
 from typing import Final
 
-DOCUMENT: Final = (Path(__file__).parents[2] / "docs/policies.md").read_text(encoding="utf-8")
+_DOCS: Final = Path(__file__).parents[2] / "docs"
+DOCUMENT: Final = (_DOCS / "policies.md").read_text(encoding="utf-8")
 BLOCK: Final = re.compile(r"^```yaml\n# draft/([\w.-]+)(?:, (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RULES: Final = re.compile(r"^```yaml\n# policy_properties\.yaml, \w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 Block = tuple[str, str, str]  # the file, what is to be done ("" for a whole file), the lines
 
 
 def sections() -> dict[str, str]:
-    """Give the parts of the document by their anchors."""
-    parts = re.split(r'^<a id="([\w-]+)"></a>$', DOCUMENT, flags=re.MULTILINE)
+    """Return the parts of docs/policies.md by their anchors."""
+    return _split(DOCUMENT)
+
+
+def key_sections() -> dict[str, str]:
+    """Return the parts of the reference of policy keys by their anchors."""
+    return _split((_DOCS / "reference/policy-keys.md").read_text(encoding="utf-8"))
+
+
+def _split(text: str) -> dict[str, str]:
+    parts = re.split(r'^<a id="([\w-]+)"></a>$', text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -28,7 +38,7 @@ def do(folder: Path, block: Block) -> None:
     path = folder / name
     if what:
         before = path.read_text(encoding="utf-8").splitlines()
-        edit = {"added": add, "changed": change, "removed": remove}[what]
+        edit = {"added": add, "changed": change}[what]
         text = "\n".join(edit(before, text.splitlines())) + "\n"
     path.write_text(text, encoding="utf-8")
 
@@ -56,11 +66,3 @@ def beginning(line: str) -> str:
     found = re.match(r" *- (service|name):.*| *- \{upstream: \w+| *[\w-]+:", line)
     assert found, line
     return found[0]
-
-
-def remove(before: list[str], lines: list[str]) -> list[str]:
-    """Remove the last of the lines, which is the next behind the others."""
-    at = -1
-    for line in lines:
-        at = before.index(line, at + 1)
-    return [*before[:at], *before[at + 1 :]]

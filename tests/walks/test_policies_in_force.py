@@ -47,6 +47,7 @@ def repository(tmp_path: Path, run: Run) -> Path:
     (made / "policies").mkdir(parents=True)
     text = (ROOT / "policies" / "student.yaml").read_text()
     (made / "policies" / "student.yaml").write_text(without_examples(text))
+    shutil.copy(ROOT / "policies" / "services.yaml", made / "policies")
     run("git", "-C", made, "init", "-q", "-b", "main")
     commit(run, made, "Begin")
     return made
@@ -96,7 +97,7 @@ def test_a_merge_request_is_reviewed_and_deployed(house: House, run: Run, reposi
     commit(run, repository, "Print the surname only")
     newest = run("git", "-C", repository, "rev-parse", "main").stdout.strip()
     done = run("env", "-C", repository, review, "HEAD~1")
-    assert "WIDER    Student at Aarhus University: myprint: also gets sn." in done.stdout
+    assert "WIDER     Student at Aarhus University: myprint also receives sn." in done.stdout
     assert policies.refresh(house.clock.now()).digest == first
     deploy(run, repository, "main", site)
     second = policies.refresh(house.clock.now()).digest

@@ -1,4 +1,4 @@
-"""docs/policies.md: its jobs are done in copies of the shipped files, its tables are what editors show."""
+"""The jobs of docs/policies.md work in copies of the shipped files; the tables of keys say what editors show."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from broker.files.editor_schemas import KeyDescription, descriptions
 from broker.files.policies import live_policies, policy_properties
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.strict_yaml import read, read_file
-from tests.plugins.policies_document import DOCUMENT, JOBS, SITE_RULES, do, sections
+from tests.plugins.policies_document import DOCUMENT, JOBS, SITE_RULES, do, key_sections, sections
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -84,7 +84,7 @@ def test_what_is_taken_away_is_told_by_an_example(folder: Path) -> None:
 
 def test_a_domain_that_has_ended_is_a_reminder(folder: Path) -> None:
     """On the day it still counts; the day after the files are taken all the same, with a warning."""
-    for block in JOBS["end-domain"]:
+    for block in JOBS["add-domain"]:
         do(folder, block)
     assert live_policies.load(folder, datetime(2027, 12, 31, tzinfo=UTC), NAMES).warnings[4:] == ()
     told = live_policies.load(folder, datetime(2028, 1, 1, tzinfo=UTC), NAMES).warnings
@@ -196,6 +196,15 @@ BY_MAIL: Final[dict[str, Any]] = {
     "none": [{"mail": {"why": {"en": "words", "da": "ord"}}}],
 }
 STATED: Final[dict[str, Any]] = {key: value for key, value in BY_MAIL.items() if key != "none"}
+
+
+@pytest.mark.parametrize("anchor", KEYS)
+def test_the_tables_of_keys_say_what_editors_show(anchor: str) -> None:
+    """Every key of the shape has its row, with the sentence and the example of the editors' schemas."""
+    shape, _, _ = KEYS[anchor]
+    rows = re.findall(r"^\| `(.+?)` \| (.+) \| `(.+)` \|$", key_sections()[anchor], re.MULTILINE)
+    shown = {key: KeyDescription(means.replace("`", ""), example) for key, means, example in rows}
+    assert shown == descriptions()[shape]
 
 
 def placed(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:
