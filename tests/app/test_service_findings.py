@@ -20,8 +20,7 @@ WANTED: Final = (
     '<RequestedAttribute Name="{}" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri" isRequired="{}"/>'
 )
 CONSUMING: Final = (
-    '<AttributeConsumingService index="1"><ServiceName xml:lang="en">Print</ServiceName>{}'
-    "</AttributeConsumingService>"
+    '<AttributeConsumingService index="1"><ServiceName xml:lang="en">Print</ServiceName>{}</AttributeConsumingService>'
 )
 HOME_ORGANISATION: Final = "urn:oid:1.3.6.1.4.1.25178.1.2.9"
 DISPLAY_NAME: Final = "urn:oid:2.16.840.1.113730.3.1.241"

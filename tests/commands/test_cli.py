@@ -239,7 +239,7 @@ def test_a_failing_example_is_told_with_its_line(run: Run, folder: Path) -> None
 def test_examples_are_tried_as_on_another_day(run: Run, folder: Path) -> None:
     """Those that would fail on it are named; a domain that has ended by then proves nothing."""
     path = folder / "policies" / "hospital.yaml"
-    path.write_text(path.read_text().replace("ps.rm.dk], code", "{name: ps.rm.dk, until: 2090-12-31}], code"))
+    path.write_text(path.read_text().replace("ps.rm.dk]}\n", "{name: ps.rm.dk, until: 2090-12-31}]}\n"))
     words = ("policy", "test", str(folder / "policies"))
     assert run(*words).exit_code == run(*words, "--date", "2090-12-31").exit_code == 0
     result = run(*words, "--date", "2091-01-01")

@@ -176,7 +176,7 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
                 f'<md:RequestedAttribute Name="{OID["mail"]}" isRequired="true"/>'
                 f'<md:RequestedAttribute Name="{OID["gn"]}"/></md:AttributeConsumingService>'
             )
-            path.write_text(path.read_text().replace("</md:SPSSODescriptor>", wants + "</md:SPSSODescriptor>"))
+            path.write_text(path.read_text().replace("</SPSSODescriptor>", wants + "</SPSSODescriptor>"))
             told["BROKER_METADATA"] = str(made)
     return told
 

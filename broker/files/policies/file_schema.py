@@ -124,7 +124,7 @@ class BorrowerShape(Shape):
 _POLICY: Final = (
     "One affiliation: who has it, what borrower they become, and what each service gets of them."
 )
-_DANISH: Final = re.compile("[æøåÆØÅ]")
+_DANISH: Final = re.compile(r"[\u00e6\u00f8\u00e5\u00c6\u00d8\u00c5]")
 _SERVICES: Final = "What people are told of each service: why it gets what it gets."
 _ALTERNATIVE: Final = (
     "One way to match: an upstream, a least assurance, and attributes with the values that match;"

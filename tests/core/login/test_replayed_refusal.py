@@ -73,7 +73,7 @@ def test_the_facts_hold_kinds_and_names() -> None:
     assert SECRET not in str(facts)
     assert (facts.cpr, facts.age, facts.borrower) == ("real", 15, "none")
     assert set(facts.present) == {"gn", "sn", "mail", "cpr"}
-    assert (facts.line, facts.rule) == ("private.yaml:17", "age: 18")
+    assert (facts.line, facts.rule) == ("private.yaml:16", "age: 18")
     assert facts.digest == POLICIES.digest
 
 

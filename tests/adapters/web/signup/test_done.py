@@ -74,7 +74,7 @@ def environment(request: pytest.FixtureRequest, setting: Setting, tmp_path: Path
     folder = tmp_path / "policies"
     shutil.copytree(setting.folder / "policies", folder)
     for file in folder.glob("*.yaml"):
-        file.write_text(file.read_text().replace("  pin: mail\n", "  pin: none\n"))
+        file.write_text(file.read_text().replace("\n  category: ", "\n  pin: none\n  category: "))
     return {"BROKER_POLICIES": str(folder)}
 
 
