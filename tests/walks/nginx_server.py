@@ -28,7 +28,7 @@ daemon off;
 pid {folder}/nginx.pid;
 worker_processes 1;
 worker_rlimit_nofile 16384;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 8192; }}
 http {{
     include /etc/nginx/mime.types;
     access_log {folder}/elsewhere.log;
