@@ -27,7 +27,7 @@ class ConnectorKeys(BaseModel):
     section: ClassVar[str]
     # The models of the tables below ``section``.
     tables: ClassVar[Mapping[str, type[BaseModel]]] = {}
-    # What is to be written for a key that has no default, in place of the list of keys.
+    # The fix that is named for a missing key without a default, in place of the list of keys.
     no_default: ClassVar[Mapping[str, str]] = {}
 
     timeout: float = Field(10.0, gt=0, le=60)

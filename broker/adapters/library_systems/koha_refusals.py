@@ -50,7 +50,7 @@ _SETTINGS: Final = (
     (r"\[?Password length", "minPasswordLength"),
     (r"\[?Password is too weak", "RequireStrongPassword"),
     (r"The password was rejected by a plugin", "password plugin"),
-    # Of the schema: the field is at fault, and not its value. No name of a value is plain.
+    # The schema refused the field and not its value. No name of a value is plain.
     (r"Properties not allowed: ([a-z_, ]{1,200})\.", "field {0}"),
 )
 _OF_THE_FIELD: Final = frozenset({"Missing property.", "Read-only."})

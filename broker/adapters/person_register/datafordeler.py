@@ -66,7 +66,7 @@ _TOKEN_URL: Final = (
 )
 _CURRENT: Final = "aktuel"
 _ENDED: Final = frozenset({"historisk", "rettet", "fortrudt"})
-# Of these kinds, protection says nothing about name and address: directories, marketing, credit.
+# Kinds of protection that do not cover name and address: directories, marketing, credit.
 _OTHER_PROTECTIONS: Final = frozenset({"lokal_vejviser", "markedsfoering", "kreditadvarsel"})
 _RESIDENCES: Final = {
     "bopael_i_danmark": Residence.IN_DENMARK,

@@ -277,7 +277,7 @@ class _ShippedSchemas(etree.Resolver):
 def _compiled() -> etree.XMLSchema:
     parser = etree.XMLParser(no_network=True, load_dtd=False)
     parser.resolvers.add(_ShippedSchemas())
-    # One schema that imports all: lxml resolves the locations while it parses the source.
+    # A single schema imports all others: lxml resolves the locations while it parses the source.
     source = etree.Element(f"{{{XS}}}schema", nsmap={"xs": XS})
     for space, name in _ENTRIES:
         etree.SubElement(source, f"{{{XS}}}import", namespace=space, schemaLocation=name)

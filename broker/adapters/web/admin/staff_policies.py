@@ -30,7 +30,7 @@ _AGE_DIGITS: Final = 3
 
 
 class TriedLogin(NamedTuple):
-    """What came of it in the words of ``broker policy try``, and the set that it was tried by."""
+    """The result of a try in the words of ``broker policy try``, and the policy set it used."""
 
     digest: str
     lines: Names
@@ -48,7 +48,7 @@ class ExplainedRefusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Typed:
-    """What the fields hold when the page is shown; what is "" is made up, or all of them."""
+    """The values in the fields of the page; an empty one is made up, or stands for all."""
 
     upstream: str = ""
     affiliation: str = ""

@@ -77,7 +77,7 @@ class MailboxProofPages:
             return self.pages.onward(held, self.pages.url(held.transaction))
         form = self.ports.forms.read_fresh(request, held.transaction, "proof", now)
         if form is None:
-            # What was typed is kept on a fresh page.
+            # The fresh page keeps the typed text.
             typed_before = SubmittedForm(request.form).value("address", "")
             return self._page(held, step, "page_too_old", TokenRefused.http, typed_before)
         try:

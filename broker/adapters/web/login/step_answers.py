@@ -73,7 +73,7 @@ class StepAnswers:
         )
         transaction = held.transaction
         if answer == "no" and transaction.issued:
-            # What has been sent cannot be called back, and a no sends nothing again.
+            # A sent assertion cannot be called back, and a no sends nothing again.
             service = transaction.request.service
             return self.pages.error("finished", 410, transaction.reference, None, service)
         if transaction.errand is not Errand.LOGIN:
