@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from lxml import html
 
-from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.library import services
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, SERVICES, Setting

@@ -17,7 +17,7 @@ from bench import processes
 from bench.brokers import Setup, broker_running
 from bench.browsers import known_broker, site_of
 from bench.figures import Figure, Row, part, row
-from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import texts
 from broker.demo.library import services

@@ -15,9 +15,9 @@ from typing import Final
 from lxml import etree
 
 from bench.figures import Figure, Row, row
-from broker.adapters.saml.gate import safe_parser, signature, xml_times
-from broker.adapters.saml.gate.xml_names import ASSERTION, RESPONSE, SAML, SAMLP
 from broker.adapters.saml.keys import key_ring
+from broker.adapters.saml.xml_security import safe_parser, signature, xml_times
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, RESPONSE, SAML, SAMLP
 from broker.core.errors import MessageRefused
 
 _LARGE: Final = 400_000

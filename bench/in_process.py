@@ -32,10 +32,10 @@ from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.observability import metrics
 from broker.adapters.stores.open_store import open_store
 from broker.app.application import create_app
+from broker.configuration.settings import config
 from broker.core.ports import Key, Store
 from broker.demo.run import demo_folder
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings import config
 
 # The requests of a login in a known browser, by the beginning of their paths.
 REQUESTS: Final = {"/saml/idp/sso": "SSO GET", "/saml/sp/": "ACS POST", "/login/": "GET"}

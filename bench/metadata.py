@@ -20,9 +20,9 @@ from typing import Final
 from lxml import etree
 
 from bench.figures import Figure, Row, row
-from broker.adapters.saml.gate import signature, xml_times
-from broker.adapters.saml.gate.xml_names import DS, ENTITY, MD
 from broker.adapters.saml.metadata import aggregates
+from broker.adapters.saml.xml_security import signature, xml_times
+from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD
 from broker.demo.saml.key_pair import KeyPair
 
 _ENTITIES: Final = 10_000

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from bench.figures import Figure, Row, row
+from broker.configuration.policies.live_policies import load
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import Alternative, Condition, LoginFacts, Policy, PolicySet
 from broker.demo.people.personas import persona
-from broker.files.policies.live_policies import load
 
 _SHIPPED: Final = Path(__file__).resolve().parent.parent / "policies"
 _FILES: Final = 1_000

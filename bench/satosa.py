@@ -34,7 +34,7 @@ from bench.brokers import Setup, broker_running, measured, of_broker
 from bench.browsers import Login, UniversityLogin, Wire
 from bench.figures import Figure, Row, row
 from bench.satosa_files import ATTRIBUTES, written
-from broker.adapters.saml.gate import http_bindings, signature, xml_names
+from broker.adapters.saml.xml_security import http_bindings, signature, xml_names
 from broker.demo.library import services
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write

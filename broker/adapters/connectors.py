@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from broker.configuration.checked_files import sentence
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.checked_files import sentence
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 

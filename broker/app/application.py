@@ -11,10 +11,10 @@ from flask import Blueprint, Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.observability import application_log
-from broker.adapters.saml.faces import own_metadata
-from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
-from broker.adapters.saml.faces.service_provider import ServiceProviderFace
-from broker.adapters.saml.faces.single_logout import SingleLogout
+from broker.adapters.saml import own_metadata
+from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
+from broker.adapters.saml.single_logout import SingleLogout
+from broker.adapters.saml.sp.service_provider import ServiceProviderFace
 from broker.adapters.web import page_layout, public_pages
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
@@ -34,7 +34,7 @@ from broker.adapters.web.pages.page_security import FormTokens
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.public_pages import Pictures
-from broker.adapters.web.signup import sign_up_pages
+from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts, staff_view
 from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
@@ -42,9 +42,9 @@ from broker.app.metric_gauges import gauges
 from broker.app.named_configuration import configuration, keep_no_tls_secrets
 from broker.app.personal_data import open_stored_data
 from broker.app.readiness import notes, readiness
+from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutFace, UpstreamFace
-from broker.files.settings.config import Config
 from broker.use_cases.given_consents import GivenConsents
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin

@@ -21,9 +21,12 @@ from broker.adapters.person_register.open_register import open_register
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
-from broker.adapters.web.signup.content_files import Texts
+from broker.adapters.web.sign_up.content_files import Texts
 from broker.app import open_storage, policy_surroundings
 from broker.app.policy_surroundings import PolicySurroundings, tried
+from broker.configuration import attribute_maps
+from broker.configuration.policies import live_policies
+from broker.configuration.settings import config
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import Service, Upstream
@@ -31,9 +34,6 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, PersonRegister, Store, Trail
-from broker.files import attribute_maps
-from broker.files.policies import live_policies
-from broker.files.settings import config
 from broker.use_cases.borrowers.guarded_library import BorrowerLeases, GuardedLibrary
 from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.codes import MailedCodes

@@ -14,10 +14,10 @@ from broker.adapters.observability import application_log, metrics
 from broker.adapters.observability.sealed_message_log import MessageLog
 from broker.app import assembly, readiness
 from broker.app.work_folder import WorkLock
+from broker.configuration import durable_files
+from broker.configuration.settings.config import Config
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.files import durable_files
-from broker.files.settings.config import Config
 from broker.use_cases.worker_loop import StoreSweep, run_worker_loop
 
 # Loops that send mails: a mail server that hangs delays no account.

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from typing import Final
 
-from broker.adapters.saml.faces import error_urls, own_metadata
+from broker.adapters.saml import own_metadata
+from broker.adapters.saml.sp import error_urls
 from broker.adapters.translations.catalogue import in_both
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.web import page_layout
 from broker.adapters.web.public_pages import Pictures
-from broker.adapters.web.signup import sign_up_questions
-from broker.adapters.web.signup.sign_up_pages import SignUp
+from broker.adapters.web.sign_up import sign_up_questions
+from broker.adapters.web.sign_up.sign_up_pages import SignUp
+from broker.configuration.settings.config import Config
+from broker.configuration.settings.tables import AddressPerLanguage, Wording
 from broker.core.entities import Service, Text
-from broker.files.settings.config import Config
-from broker.files.settings.tables import AddressPerLanguage, Wording
 
 # What is shown where the configuration words nothing of its own.
 _NAME: Final = _("The library")

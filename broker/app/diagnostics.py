@@ -8,12 +8,12 @@ from broker.adapters.observability import application_log
 from broker.adapters.saml.keys import key_ring
 from broker.app.assembly import Parts, assemble, now
 from broker.app.named_configuration import configuration
+from broker.configuration import attribute_maps
+from broker.configuration.policies import live_policies
+from broker.configuration.settings import config
+from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.stateless_references import ReferenceFacts, StatelessReferences
-from broker.files import attribute_maps
-from broker.files.policies import live_policies
-from broker.files.settings import config
-from broker.files.settings.toml_and_environment import CONFIG
 from broker.use_cases.login.support_traces import SupportTraces
 
 _Reader = Callable[[Path], object]

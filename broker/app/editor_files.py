@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.web.signup import content_files
+from broker.adapters.web.sign_up import content_files
 from broker.app import policy_surroundings
 from broker.app.assembly import now
+from broker.configuration import attribute_maps
+from broker.configuration.editor_schemas import JsonSchema
+from broker.configuration.policies import file_schema, live_policies, property_schema
+from broker.configuration.policies.site_schema import SiteNames, site_rules_schema, site_schema
+from broker.configuration.settings.config import Config
 from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import PolicySet
-from broker.files import attribute_maps
-from broker.files.editor_schemas import JsonSchema
-from broker.files.policies import file_schema, live_policies, property_schema
-from broker.files.policies.site_schema import SiteNames, site_rules_schema, site_schema
-from broker.files.settings.config import Config
 
 POLICY: Final = "policy"
 SERVICES: Final = "services"

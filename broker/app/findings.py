@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from broker.adapters.observability import metrics
-from broker.adapters.web.signup import sign_up_pages
+from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import (
     configured_texts,
     metadata_report,

@@ -19,10 +19,10 @@ from broker.adapters.observability.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness
 from broker.app.reloading_application import ReloadingApplication
 from broker.app.work_folder import DISTRIBUTION
+from broker.configuration import durable_files
+from broker.configuration.settings.config import Config
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
-from broker.files import durable_files
-from broker.files.settings.config import Config
 
 _RETRY_AFTER_S: Final = 5.0  # a worker that could not start is replaced after this time
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat files have random names

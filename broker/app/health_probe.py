@@ -7,7 +7,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Final
 from urllib.parse import urlsplit
 
-from broker.files.settings.config import Config
+from broker.configuration.settings.config import Config
 
 _PROBE_TIMEOUT: Final = 5
 _PORT: Final = 8000  # gunicorn's, where serve.bind names none

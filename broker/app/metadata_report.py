@@ -7,7 +7,7 @@ from typing import Any, Final
 from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.app.assembly import Parts, now
-from broker.files.checked_files import did_you_mean
+from broker.configuration.checked_files import did_you_mean
 
 _NOWHERE: Final = "nowhere"
 _OWN_FILE: Final = "broker.toml"

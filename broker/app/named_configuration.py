@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from broker.configuration.settings import config
+from broker.configuration.settings.raw_settings import PREFIX
+from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.settings import config
-from broker.files.settings.raw_settings import PREFIX
-from broker.files.settings.toml_and_environment import CONFIG
 
 # Where libraries under us would write the secrets of every TLS connection: with them whoever has
 # kept the traffic reads the CPR numbers in it.

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.saml.gate.signature import VerifyKey
 from broker.adapters.saml.metadata.aggregates import Trust
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
@@ -14,11 +13,12 @@ from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChang
 from broker.adapters.saml.metadata.metadata_folder import FolderContents, MetadataFolder
 from broker.adapters.saml.metadata.scope_record import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
+from broker.adapters.saml.xml_security.signature import VerifyKey
+from broker.configuration.settings.config import Config
+from broker.configuration.settings.federation_tables import FeedTable
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
-from broker.files.settings.config import Config
-from broker.files.settings.federation_tables import FeedTable
 
 _LARGEST_FEED: Final = 256 * 1024 * 1024  # octets; eduGAIN has some 100 MB
 _BIRK: Final = "https://birk.wayf.dk/birk.php/"  # docs/reference/wayf.md#birk

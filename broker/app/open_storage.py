@@ -18,10 +18,10 @@ from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.stores.open_store import open_store
+from broker.configuration import durable_files
+from broker.configuration.settings.config import Config
 from broker.core.event_routes import Sink
 from broker.core.ports import Store, Trail
-from broker.files import durable_files
-from broker.files.settings.config import Config
 from broker.use_cases.login.support_traces import SupportTraces
 
 

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from broker.app.assembly import now
+from broker.configuration.settings.config import Config
 from broker.core.login.transaction import SKEW
-from broker.files.settings.config import Config
 
 _TIMEOUT: Final = 5.0
 _MEND: Final = "keep the clocks by NTP"

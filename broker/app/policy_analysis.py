@@ -12,6 +12,13 @@ from typing import Final
 from broker.app import open_metadata, policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import CheckedPolicies, PolicySurroundings
+from broker.configuration import attribute_maps
+from broker.configuration.policies import live_policies
+from broker.configuration.policies.configured_names import ANY_NAMES, NameableInPolicies
+from broker.configuration.policies.examples import Result, run_examples
+from broker.configuration.policies.policy_folder import PolicyFolder
+from broker.configuration.settings import config
+from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
@@ -20,13 +27,6 @@ from broker.core.policy_analysis.persona_words import Value, example_login
 from broker.core.policy_analysis.plays import Progress, Trial
 from broker.core.policy_analysis.sources import Site
 from broker.core.policy_analysis.two_sites import join_sites
-from broker.files import attribute_maps
-from broker.files.policies import live_policies
-from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
-from broker.files.policies.examples import Result, run_examples
-from broker.files.policies.policy_folder import PolicyFolder
-from broker.files.settings import config
-from broker.files.settings.toml_and_environment import CONFIG
 
 _CONFIGURATION: Final = "broker.toml"
 # The environment's paths of what a configuration folder has itself.

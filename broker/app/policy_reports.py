@@ -8,15 +8,15 @@ from typing import Final
 from broker.app import policy_analysis, policy_surroundings
 from broker.app.assembly import now
 from broker.app.named_configuration import configuration
+from broker.configuration.policies import live_policies
+from broker.configuration.settings.config import Config
+from broker.configuration.settings.tables import optional_text
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
 from broker.core.policy_analysis.plays import Progress, Trial
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
 from broker.core.report.what_leaves import what_leaves
-from broker.files.policies import live_policies
-from broker.files.settings.config import Config
-from broker.files.settings.tables import optional_text
 
 _NOON: Final = time(12, tzinfo=UTC)
 _SQLITE: Final = "sqlite:"

@@ -11,16 +11,16 @@ from broker.adapters.library_systems.library_settings import borrower_fields, op
 from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
 from broker.app import open_metadata
 from broker.app.named_configuration import configuration
+from broker.configuration import attribute_maps
+from broker.configuration.policies import live_policies
+from broker.configuration.policies.configured_names import NameableInPolicies
+from broker.configuration.settings.config import Config
+from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import TellPort, told_nobody
 from broker.core.policy.model import PolicySet
-from broker.files import attribute_maps
-from broker.files.policies import live_policies
-from broker.files.policies.configured_names import NameableInPolicies
-from broker.files.settings.config import Config
-from broker.files.settings.toml_and_environment import CONFIG
 
 T = TypeVar("T")
 _PATIENCE: Final = timedelta(seconds=10)  # with the library system, at a check of policies

@@ -9,14 +9,14 @@ from typing import Final
 from broker.adapters.translations.catalogue import marked as _
 from broker.app.assembly import Parts
 from broker.app.policy_words import Wording, plain
+from broker.configuration.policies import git_revisions, live_policies
+from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import TraceFacts
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.stateless_references import StatelessReferences
-from broker.files.policies import git_revisions, live_policies
-from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.use_cases import policy_trials
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.policy_trials import NoSuchNameError, Site

@@ -17,8 +17,8 @@ from broker.adapters.observability import application_log, loaded_policies
 from broker.app import readiness
 from broker.app.application import create_app
 from broker.app.assembly import Parts, now
-from broker.files.settings.config import Config
-from broker.files.uncollected import uncollected
+from broker.configuration.settings.config import Config
+from broker.configuration.uncollected import uncollected
 from broker.use_cases.worker_loop import run_worker_loop
 
 _REFRESH_EVERY_S: Final = 1.0

@@ -6,17 +6,17 @@ from urllib.parse import quote
 
 from flask import Blueprint
 
-from broker.adapters.web.admin.staff_cases import StaffCases
-from broker.adapters.web.admin.staff_door import StaffDoor
-from broker.adapters.web.admin.staff_policies import ExplainedRefusal, StaffPolicies, TriedLogin
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.adapters.web.staff.staff_cases import StaffCases
+from broker.adapters.web.staff.staff_door import StaffDoor
+from broker.adapters.web.staff.staff_policies import ExplainedRefusal, StaffPolicies, TriedLogin
 from broker.app import enrolment_operations, policy_words, refusal_explanations
 from broker.app.assembly import Parts, now
 from broker.app.policy_words import Wording
+from broker.configuration.settings.tables import NUMBER_PLACE
 from broker.core.errors import StoreUnavailable
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff import StaffRules
-from broker.files.settings.tables import NUMBER_PLACE
 from broker.use_cases import policy_trials
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.rate_limits import Limits

@@ -6,20 +6,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.saml.faces import unsigned_response
+from broker.adapters.saml.idp import unsigned_response
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
+from broker.configuration.policies import live_policies
+from broker.configuration.policies.compiled_files import read_login
+from broker.configuration.settings.config import Config
+from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
 from broker.core.login.given_facts import GivenFacts, of_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet, ideal_service
-from broker.files.policies import live_policies
-from broker.files.policies.compiled_files import read_login
-from broker.files.settings.config import Config
-from broker.files.settings.toml_and_environment import CONFIG
 from broker.use_cases.policy_trials import Site, Trial, find_upstream, identity_map
 
 _ACS: Final = "https://service.example/acs"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from broker.app.assembly import assemble
+from broker.configuration.settings.config import load
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from broker.use_cases.borrowers.guarded_library import GuardedLibrary
 
 

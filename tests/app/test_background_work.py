@@ -23,6 +23,7 @@ from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
 from broker.app.reloading_application import ReloadingApplication, refresh
 from broker.app.work_folder import WorkLock
+from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
@@ -34,7 +35,6 @@ from broker.demo.run.demo_folder import Setting
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
-from broker.files.settings.config import load
 from broker.use_cases.person_records import person_key
 from broker.use_cases.records import WRITES
 from tests.plugins.ports import free_port
@@ -141,7 +141,7 @@ def parts(setting: Setting, environ: dict[str, str]) -> Parts:
 @contextmanager
 def working(environ: dict[str, str], log: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``broker work``."""
-    command = [sys.executable, "-m", "broker.cli", "work", *more]
+    command = [sys.executable, "-m", "broker.cli.main", "work", *more]
     with log.open("ab") as out, started(command, environ, stdout=out, stderr=out) as running:
         yield running
 

@@ -21,13 +21,13 @@ from broker.app.enrolment_operations import describe_person, find_person
 from broker.app.findings import all_findings
 from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
+from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import TraceFacts
 from broker.core.person_record import PersonRecord
 from broker.core.stateless_references import StatelessReferences
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
 from tests.plugins.staff import unstaffed

@@ -7,9 +7,9 @@ import pytest
 
 from broker.app.assembly import assemble
 from broker.app.findings import all_findings
+from broker.configuration.settings.config import load
 from broker.demo.register.simulated_datafordeler import TOKEN_PATH, SimulatedDatafordeler, create_app
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from tests.adapters.person_register.conftest import certificates, serving
 
 pytestmark = pytest.mark.server

@@ -111,7 +111,7 @@ def serving(setting: Setting, home: Path, ready: Callable[[Server], bool]) -> It
     named = {"HOME": "home", "XDG_RUNTIME_DIR": "run", "TMPDIR": "temporary"}
     environ = {name: str(home / value) for name, value in named.items()}
     environ |= {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_SERVE__BIND": f"127.0.0.1:{port}"}
-    command = [sys.executable, "-m", "broker.cli", "serve"]
+    command = [sys.executable, "-m", "broker.cli.main", "serve"]
     with (home / "log").open("wb") as log, started(command, environ, stdout=log, stderr=log) as running:
         found = Server(folder, port, running)
         until(lambda: ready(found))

@@ -13,8 +13,8 @@ from broker.app import readiness
 from broker.app.assembly import Parts, assemble
 from broker.app.metric_gauges import gauges
 from broker.app.reloading_application import refresh
+from broker.configuration.settings.config import load
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 
 
 @pytest.fixture

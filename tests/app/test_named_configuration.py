@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.app.application import create_app
-from broker.cli import main
+from broker.cli.main import main
 from broker.core.errors import ConfigurationFaults
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from broker.app.assembly import assemble
 from broker.app.findings import all_findings
+from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import EID, Setting
-from broker.files.settings.config import load
 from tests.plugins.eid_house import DIRECT
 
 

@@ -14,8 +14,8 @@ import pytest
 from broker.app import peer_clocks
 from broker.app.assembly import assemble, now
 from broker.app.findings import all_findings
+from broker.configuration.settings.config import Config, load
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import Config, load
 
 pytestmark = pytest.mark.server
 

@@ -10,10 +10,10 @@ from broker.app import background_work, gunicorn_server
 from broker.app.assembly import Parts, assemble
 from broker.app.findings import all_findings
 from broker.app.readiness import fit_to_serve
+from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 
 SENTENCE = "index.key or person.key is not the one that this store was first used with"
 

@@ -16,6 +16,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import audit_operations, personal_data
 from broker.app.assembly import Parts, assemble, now
 from broker.app.personal_data import ForgottenFile, NoPerson, find_person, open_stored_data
+from broker.configuration.settings.config import load
 from broker.core import retention
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason
@@ -24,7 +25,6 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import compute_person_id_of_identifier
 from broker.core.ports import Kept, Key, lease_of
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.person_records import person_key
 from broker.use_cases.personal_data.stored_data import PersonBusy, PersonIds

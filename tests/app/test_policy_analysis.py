@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from broker.cli import broker
+from broker.cli.main import broker
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 

@@ -8,9 +8,9 @@ import pytest
 
 from broker.app import policy_surroundings
 from broker.app.assembly import assemble
+from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,8 @@ import pytest
 
 from broker.app.assembly import assemble
 from broker.app.findings import all_findings, find_service_faults
+from broker.configuration.settings.config import load
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 
 FORMAT: Final = "<NameIDFormat>urn:oasis:names:tc:SAML:{}</NameIDFormat>"
 EMAIL: Final = "1.1:nameid-format:emailAddress"

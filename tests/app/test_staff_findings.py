@@ -8,8 +8,8 @@ import pytest
 
 from broker.app.assembly import assemble
 from broker.app.staff_findings import findings
+from broker.configuration.settings.config import load
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 
 ADMIN, DESK = "bo@au.dk", "cilla@au.dk"
 ROLES = {"identity-admin": [ADMIN], "service-desk": [DESK]}

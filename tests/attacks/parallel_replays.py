@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.library import services

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.xml_security import http_bindings
 from broker.core.errors import LibraryUnavailable
 from broker.core.policy.model import BorrowerRule
 from broker.demo.people.personas import persona

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from broker.configuration import attribute_maps
 from broker.core.entities import Institution
 from broker.core.errors import AttributesRefused
 from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.identity.canonical_attributes import AttributeReading, WireAttribute, read_attributes
-from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 URN = "urn:schac:personalUniqueID:dk:CPR:"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import http_bindings
-from broker.adapters.saml.gate.xml_names import SAMLP
+from broker.adapters.saml.xml_security import http_bindings
+from broker.adapters.saml.xml_security.xml_names import SAMLP
 from broker.core.errors import MessageRefused
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub

@@ -1,7 +1,7 @@
 """Each defence that is no row of a check table, switched off alone: the attack it stands against then gets through.
 
 The rows of the tables are switched off one by one in test_responses.py, test_requests.py, and in test_gate.py and
-test_encryption.py of tests/adapters/saml/gate, each beside the message that only it refuses.
+test_encryption.py of tests/adapters/saml/xml_security, each beside the message that only it refuses.
 """
 
 import base64
@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 from saml2 import saml
 
-from broker.adapters.saml.faces import authn_requests, identity_provider, received_response, service_provider
-from broker.adapters.saml.faces.upstream_profiles import ProfileTraits
-from broker.adapters.saml.gate import (
+from broker.adapters.saml.idp import authn_requests, identity_provider
+from broker.adapters.saml.sp import received_response, service_provider
+from broker.adapters.saml.sp.upstream_profiles import ProfileTraits
+from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
     message_model,
@@ -28,7 +29,7 @@ from broker.adapters.saml.gate import (
     signature_profile,
     xml_structure_checks,
 )
-from broker.adapters.saml.gate.xml_names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
 from tests.attacks.messages.hostile_messages import carrying, sealed, sealed_evil, signed_as
 from tests.plugins.saml_messages import Forge, octets

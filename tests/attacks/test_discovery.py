@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.xml_security import http_bindings
 from broker.core.errors import NO_SUPPORTED_IDP, RequestRefused
 from tests.plugins.house import House, form, found, mark
 from tests.plugins.saml_parties import AU, AU_ALIAS, HUB, IDP, KU, NOW, Parties, redirected

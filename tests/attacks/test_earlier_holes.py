@@ -45,15 +45,15 @@ HOLES: Final[dict[str, tuple[str, ...]]] = {
         "attacks/test_pins.py::test_a_hundred_requests_do_not_shut_out_a_campus",
     ),
     "staff cannot begin with a person who never got a PIN": (
-        "adapters/web/admin/test_staff_cases.py::test_staff_find_a_person_by_help_code_and_by_borrower_number",
-        "adapters/web/admin/test_staff_cases.py::test_a_borrower_without_a_login_gets_a_pin_mail",
+        "adapters/web/staff/test_staff_cases.py::test_staff_find_a_person_by_help_code_and_by_borrower_number",
+        "adapters/web/staff/test_staff_cases.py::test_a_borrower_without_a_login_gets_a_pin_mail",
     ),
     "staff see no list of cases": (
-        "adapters/web/admin/test_staff_cases.py::test_an_open_case_is_listed_with_a_sentence_and_its_borrowers",
+        "adapters/web/staff/test_staff_cases.py::test_an_open_case_is_listed_with_a_sentence_and_its_borrowers",
     ),
     "a page that sends a person to the library leads staff to no case": (
         (
-            "adapters/web/admin/test_staff_sentences.py"
+            "adapters/web/staff/test_staff_sentences.py"
             "::test_a_page_that_sends_a_person_to_the_library_tells_staff_what_to_do"
         ),
         "walks/test_case_of_a_caller.py::test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case",

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import http_bindings
-from broker.adapters.saml.gate.xml_names import ASSERTION
+from broker.adapters.saml.xml_security import http_bindings
+from broker.adapters.saml.xml_security.xml_names import ASSERTION
 from tests.plugins.house import form
 from tests.plugins.saml_parties import BASE, LOANS, edit
 from tests.plugins.stage import Stage

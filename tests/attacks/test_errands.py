@@ -18,7 +18,7 @@ SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
 
 def asked_forced(location: str) -> bool:
     """Say whether the AuthnRequest in an address asks for a fresh login."""
-    from broker.adapters.saml.gate import http_bindings
+    from broker.adapters.saml.xml_security import http_bindings
 
     return b'ForceAuthn="true"' in http_bindings.inflate_redirect(urlsplit(location).query, "SAMLRequest").xml
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.core.errors import BrokerError, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding, UpstreamRefusal
 from tests.attacks.messages.mutations import Step, mutated

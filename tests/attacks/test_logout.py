@@ -11,8 +11,8 @@ import pytest
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings, safe_parser, signature
-from broker.adapters.saml.gate.xml_names import RESPONSE
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
+from broker.adapters.saml.xml_security.xml_names import RESPONSE
 from broker.demo.saml import logout_messages
 from broker.use_cases.records import read_together
 from broker.use_cases.transactions import Transactions

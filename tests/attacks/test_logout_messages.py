@@ -11,12 +11,12 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.faces.single_logout import SingleLogout
-from broker.adapters.saml.gate import encryption, http_bindings, signature
-from broker.adapters.saml.gate.algorithm_selection import EncryptionAlgorithms
-from broker.adapters.saml.gate.xml_names import ASSERTION, SAML, SIGNATURE
 from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
+from broker.adapters.saml.single_logout import SingleLogout
+from broker.adapters.saml.xml_security import encryption, http_bindings, signature
+from broker.adapters.saml.xml_security.algorithm_selection import EncryptionAlgorithms
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, SAML, SIGNATURE
 from broker.core.errors import MessageRefused
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse
 from tests.plugins import cbc

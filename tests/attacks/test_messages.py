@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate.xml_names import ASSERTION
+from broker.adapters.saml.xml_security.xml_names import ASSERTION
 from broker.core.errors import MessageRefused
 from tests.attacks.messages.defences import numbered
 from tests.attacks.messages.hostile_messages import VALUE, Make, carrying, prefixed, replaced, sealed, signed_as

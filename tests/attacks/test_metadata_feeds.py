@@ -12,8 +12,8 @@ import pytest
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.gate import signature, signature_profile
-from broker.adapters.saml.gate.xml_names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD, SIGNATURE
+from broker.adapters.saml.xml_security import signature, signature_profile
+from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD, SIGNATURE
 from broker.core.errors import MessageRefused
 from tests.plugins import feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge

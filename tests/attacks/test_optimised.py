@@ -17,7 +17,7 @@ START = "from broker.app.application import create_app; create_app()"
 ENTRANCES = {
     "the factory": (["-c", START], {"PYTHONOPTIMIZE": "1"}),
     "wsgi.py": (["-O", "-c", "import wsgi"], {}),
-    "the command line": (["-OO", "-m", "broker.cli", "healthcheck"], {}),
+    "the command line": (["-OO", "-m", "broker.cli.main", "healthcheck"], {}),
 }
 
 

@@ -10,9 +10,9 @@ import pytest
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings
-from broker.adapters.saml.gate.xml_names import ASSERTION as ASSERTED
-from broker.adapters.saml.gate.xml_names import ENCRYPTED_ASSERTION, SAMLP
+from broker.adapters.saml.xml_security import http_bindings
+from broker.adapters.saml.xml_security.xml_names import ASSERTION as ASSERTED
+from broker.adapters.saml.xml_security.xml_names import ENCRYPTED_ASSERTION, SAMLP
 from tests.attacks.messages.defences import ASSERTION, LIMITS, REQUEST, RESPONSE
 from tests.attacks.messages.hostile_requests import ACS, ACS_VARIANTS, REFUSED
 from tests.attacks.messages.hostile_requests import HOSTILE as REQUESTS

@@ -10,7 +10,7 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.xml_security import http_bindings
 from broker.core.login.transaction import Transaction
 from broker.demo.library.services import Landing
 from broker.demo.people.persona import Persona

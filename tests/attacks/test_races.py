@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
+from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
 from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
 from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.identity.mailbox_proofs import Proved

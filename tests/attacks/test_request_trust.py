@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import http_bindings, signature
-from broker.adapters.saml.gate.xml_names import DS, SIGNATURE
+from broker.adapters.saml.xml_security import http_bindings, signature
+from broker.adapters.saml.xml_security.xml_names import DS, SIGNATURE
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import AuthnRequest
 from tests.plugins.saml_parties import IDP, LOANS, NOW, OPEN, PRINT, Change, Parties, add, drop, edit, say

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.saml.faces.authn_requests import LIMITS, REQUEST_CHECKS
+from broker.adapters.saml.idp.authn_requests import LIMITS, REQUEST_CHECKS
 from broker.core.errors import MessageRefused, RequestRefused, Status
 from broker.core.login.transaction import AuthnRequest
 from tests.attacks.messages.defences import REQUEST, closing

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import signature
+from broker.adapters.saml.xml_security import signature
 from broker.core.errors import MessageRefused
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication, UpstreamRefusal

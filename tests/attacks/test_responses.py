@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
-from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
+from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
+from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication
 from tests.attacks.messages.defences import ASSERTION, RESPONSE, closing

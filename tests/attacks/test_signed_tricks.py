@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.faces.received_response import SUCCESS
-from broker.adapters.saml.gate import signature
-from broker.adapters.saml.gate.xml_names import DS, SAMLP, SIGNED_INFO
+from broker.adapters.saml.sp.received_response import SUCCESS
+from broker.adapters.saml.xml_security import signature
+from broker.adapters.saml.xml_security.xml_names import DS, SAMLP, SIGNED_INFO
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, UpstreamRefusal
 from tests.attacks.messages.defences import numbered

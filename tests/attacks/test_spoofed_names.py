@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import http_bindings, signature
-from broker.adapters.saml.gate.xml_names import ASSERTION, SAML, SIGNATURE
+from broker.adapters.saml.xml_security import http_bindings, signature
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, SAML, SIGNATURE
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub

@@ -8,8 +8,8 @@ import xmlsec
 from lxml import etree
 from saml2 import create_class_from_xml_string, saml, samlp
 
-from broker.adapters.saml.gate import canonical_form, message_model, signature
-from broker.adapters.saml.gate.xml_names import ASSERTION, EXCLUSIVE, SAML, XS, XSI
+from broker.adapters.saml.xml_security import canonical_form, message_model, signature
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, EXCLUSIVE, SAML, XS, XSI
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication
 from tests.plugins.saml_parties import NOW, Parties, add, edit

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from broker.configuration.settings.config import load
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing, sent
 from tests.plugins.house import House, mark
 from tests.plugins.saml_parties import PASSWORD, say

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from lxml import etree, html
 
-from broker.adapters.saml.faces import error_urls
-from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.sp import error_urls
+from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.public_pages import _REASONS
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.faces.service_provider import acs
-from broker.adapters.saml.gate import encryption, http_bindings
+from broker.adapters.saml.sp.service_provider import acs
+from broker.adapters.saml.xml_security import encryption, http_bindings
+from broker.configuration.settings.config import load
 from broker.demo.people.personas import AU, KU
 from broker.demo.run.demo_folder import HUB, Setting
-from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, authn_request, come_back, listing, sent
 from tests.plugins.house import House, form, mark
 from tests.plugins.saml_parties import Change, add, edit, stamp

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from tests.plugins.house import House
 
 LONGEST = "https://" + "x" * 240 + ".example"

@@ -14,13 +14,13 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml.metadata.entity_attributes import required
+from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Service, Text
 from broker.core.errors import ConfigurationFaults
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import BUNDLES, CODE_OF_CONDUCT, evaluate
 from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
 from broker.demo.run.demo_folder import Setting
-from broker.files.policies import live_policies
 from tests.plugins.asking import TO_AU, ask, come_back
 from tests.plugins.house import House, mark
 from tests.plugins.policing import entity_attributes, entry, policies

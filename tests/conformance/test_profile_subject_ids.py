@@ -11,12 +11,12 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml.metadata.entity_attributes import REQ, subject_id_req
+from broker.configuration.settings.config import load
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
 from broker.core.identity.person_id import MINTED, PAIRWISE, SUBJECT, compute_service_ids, find_withholding_reason
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, come_back
 from tests.plugins.house import House, Person
 from tests.plugins.policing import entity_attributes, entry, policies

@@ -2,7 +2,7 @@
 
 from flask.testing import FlaskClient
 
-from broker.adapters.saml.gate import encryption
+from broker.adapters.saml.xml_security import encryption
 from broker.demo.koha.loans import BOOKS
 from broker.demo.library import services
 from broker.demo.people.personas import persona

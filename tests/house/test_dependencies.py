@@ -21,7 +21,7 @@ import sys
 for name in {hidden!r}:
     sys.modules[name] = None
 sys.argv = ["broker", *{words!r}]
-from broker.cli import main
+from broker.cli.main import main
 main()
 """
 

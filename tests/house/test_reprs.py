@@ -8,8 +8,8 @@ from werkzeug.datastructures import MultiDict
 from broker.adapters.audit_log.event_search import _PersonKey
 from broker.adapters.audit_log.person_keys import _CachedKey
 from broker.adapters.web.pages.page_security import SubmittedForm
+from broker.configuration.settings.raw_settings import RawSettings
 from broker.core.letters import LetterText
-from broker.files.settings.raw_settings import RawSettings
 from broker.use_cases.mail_outbox import QueuedMail
 from broker.use_cases.pins.known_browsers import BrowserToken
 from broker.use_cases.pins.library_login import LoginAttempt

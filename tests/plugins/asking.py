@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.people.personas import AU, persona
 from broker.demo.run.demo_folder import HUB, SERVICES
 from broker.demo.upstreams import wayf_hub

@@ -5,8 +5,8 @@ from typing import Any
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.gate.signature import VerifyKey
-from broker.adapters.saml.gate.xml_names import DS, SAML, XENC
+from broker.adapters.saml.xml_security.signature import VerifyKey
+from broker.adapters.saml.xml_security.xml_names import DS, SAML, XENC
 
 AES_CBC = f"{XENC}aes256-cbc"
 _TEMPLATE = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}">\

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.app.application import create_app
+from broker.configuration.settings.config import load
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import EID
 from broker.demo.upstreams.nemlogin import BrokerAsSp, NemLogin, PersonaChoice, read
-from broker.files.settings.config import load
 from tests.plugins.house import House, Person, mark
 
 DIRECT: Final = {

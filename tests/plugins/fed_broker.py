@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.adapters.saml.gate import signature
+from broker.adapters.saml.xml_security import signature
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.saml.key_pair import KeyPair

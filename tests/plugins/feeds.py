@@ -8,9 +8,9 @@ from typing import Any, Final
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.gate import signature, signature_profile, xml_times
-from broker.adapters.saml.gate.xml_names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD
 from broker.adapters.saml.metadata import aggregates
+from broker.adapters.saml.xml_security import signature, signature_profile, xml_times
+from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD
 from tests.plugins.saml_messages import MORE, NOW, SHA256
 
 LARGEST: Final = 4 * 1024 * 1024

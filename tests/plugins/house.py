@@ -16,10 +16,11 @@ from flask.testing import FlaskClient
 from lxml import html
 from werkzeug.test import Cookie, TestResponse
 
-from broker.adapters.saml.gate import encryption, http_bindings, signature
+from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.app import account_checks, assembly
 from broker.app.application import create_app
+from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key
 from broker.demo.koha import simulated_koha
@@ -34,7 +35,6 @@ from broker.demo.run.demo_library import CLIENT_SECRET, lent, seeds
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.demo.upstreams import wayf_hub
-from broker.files.settings.config import load
 from broker.use_cases.enrolment import find_borrower
 from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment
 from broker.use_cases.login.login import LoginFlow

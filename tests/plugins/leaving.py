@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings, safe_parser, signature
-from broker.adapters.saml.gate.xml_names import LOGOUT_REQUEST, RESPONSE
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
+from broker.adapters.saml.xml_security.xml_names import LOGOUT_REQUEST, RESPONSE
 from broker.demo.run.demo_folder import HUB
 from broker.demo.saml import logout_messages
 from broker.demo.saml.logout_messages import KnownSession, LogoutMessage

@@ -13,6 +13,7 @@ import pytest
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app.assembly import Parts, assemble, now
 from broker.app.personal_data import find_person, open_stored_data
+from broker.configuration.settings.config import load
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -31,7 +32,6 @@ from broker.core.person_record import RememberedBrowser
 from broker.core.policy.model import RegisterRule
 from broker.core.ports import Key, RecordKind
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions

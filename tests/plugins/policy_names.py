@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from broker.adapters.library_systems.koha_settings import FIELDS
+from broker.configuration import attribute_maps
+from broker.configuration.policies.configured_names import NameableInPolicies
 from broker.core.entities import Controller, Institution, Service, Text, Upstream
-from broker.files import attribute_maps
-from broker.files.policies.configured_names import NameableInPolicies
 
 MAPS = attribute_maps.load(Path(__file__).resolve().parents[2] / "attribute_maps")
 WORDS = Text("words", "ord")

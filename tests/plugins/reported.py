@@ -6,14 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from broker.configuration import attribute_maps
+from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.policy_analysis.plays import Trial
 from broker.core.policy_analysis.sources import Site, sources_of
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
 from broker.core.report.what_leaves import what_leaves
-from broker.files import attribute_maps
-from broker.files.policies import live_policies
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)

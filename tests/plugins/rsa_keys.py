@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from broker.adapters.saml.gate import signature
 from broker.adapters.saml.keys import key_ring
+from broker.adapters.saml.xml_security import signature
 
 MAKE: Final = rsa.generate_private_key
 _GIVEN: Final[Counter[int]] = Counter()

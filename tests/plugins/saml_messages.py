@@ -11,9 +11,10 @@ import pytest
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.gate import encryption, safe_parser, signature
-from broker.adapters.saml.gate.encryption import DecryptionKeys
-from broker.adapters.saml.gate.xml_names import (
+from broker.adapters.saml.keys import key_ring
+from broker.adapters.saml.xml_security import encryption, safe_parser, signature
+from broker.adapters.saml.xml_security.encryption import DecryptionKeys
+from broker.adapters.saml.xml_security.xml_names import (
     ASSERTION,
     DS,
     ENCRYPTED_ASSERTION,
@@ -24,7 +25,6 @@ from broker.adapters.saml.gate.xml_names import (
     XENC,
     XENC11,
 )
-from broker.adapters.saml.keys import key_ring
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"

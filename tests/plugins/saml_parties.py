@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
-from broker.adapters.saml.faces.service_provider import ServiceProviderFace
-from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
-from broker.adapters.saml.gate.xml_names import PREFIXES, RESPONSE
+from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
+from broker.adapters.saml.sp.service_provider import ServiceProviderFace
+from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
+from broker.adapters.saml.xml_security.xml_names import PREFIXES, RESPONSE
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute

@@ -7,9 +7,9 @@ from typing import Final
 from flask import Flask
 
 from broker.adapters.web.page_layout import Imprint, install
-from broker.adapters.web.signup import sign_up_questions
-from broker.adapters.web.signup.content_files import Texts
-from broker.adapters.web.signup.sign_up_pages import SignUp, blueprint
+from broker.adapters.web.sign_up import sign_up_questions
+from broker.adapters.web.sign_up.content_files import Texts
+from broker.adapters.web.sign_up.sign_up_pages import SignUp, blueprint
 from broker.core.entities import Text
 
 BASE: Final = "https://login.library.example"

@@ -14,7 +14,7 @@ from zlib import decompress
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings, signature, xml_times
+from broker.adapters.saml.xml_security import http_bindings, signature, xml_times
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.upstreams import assertion_writer, wayf_hub

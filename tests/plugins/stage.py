@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.app import assembly
 from broker.core.login.transaction import Transaction
 from broker.demo.people import persona

@@ -24,7 +24,7 @@ from bench import stores
 from bench.brokers import Setup, broker_running
 from bench.browsers import known_broker, site_of
 from bench.first_logins import cpr_of, find_request, person
-from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import texts
 from broker.demo.library import services

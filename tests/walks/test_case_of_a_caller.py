@@ -11,7 +11,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.app import diagnostics
-from broker.cli import broker
+from broker.cli.main import broker
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, found, mark
 

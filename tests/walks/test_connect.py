@@ -15,7 +15,7 @@ import requests
 from click.testing import CliRunner
 
 from broker.app.work_folder import sign_of_life
-from broker.cli import broker
+from broker.cli.main import broker
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import onward, texts
 from broker.demo.people.personas import persona

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.xml_security import http_bindings
 from broker.core.login.transaction import Transaction
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import Persona, persona

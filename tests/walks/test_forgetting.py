@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import audit_operations
-from broker.cli import broker as command
+from broker.cli.main import broker as command
 from tests.plugins.house import House, Person, form, found
 
 PIN = "4071"

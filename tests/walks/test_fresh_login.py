@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.xml_security import http_bindings
+from broker.configuration.settings.federation_tables import UpstreamTable
 from broker.demo.people.persona import NEMLOGIN, NEMLOGIN_BIRK
-from broker.files.settings.federation_tables import UpstreamTable
 from tests.plugins.eid_house import DIRECT, switched
 from tests.plugins.house import House
 

@@ -10,12 +10,12 @@ from typing import Final
 
 import pytest
 
+from broker.configuration.checked_files import FILL_IN
+from broker.configuration.settings import new_folder
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.running_demo import around
-from broker.files.checked_files import FILL_IN
-from broker.files.settings import new_folder
 from tests.plugins.demo import free_base
 from tests.plugins.served_broker import is_ready, log_in, wait_until
 from tests.walks.unit_machine import ROOT, UNIT, UnitMachine, unit_machine

@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from lxml import etree
 
 from broker.adapters.observability.sealed_message_log import make_pair, read
-from broker.adapters.saml.gate import safe_parser, signature
-from broker.adapters.saml.gate.xml_names import ASSERTION
-from broker.cli import broker as command
+from broker.adapters.saml.xml_security import safe_parser, signature
+from broker.adapters.saml.xml_security.xml_names import ASSERTION
+from broker.cli.main import broker as command
+from broker.configuration.settings.config import Config
 from broker.demo.people.personas import persona
 from broker.demo.upstreams.nemlogin import PersonaChoice
-from broker.files.settings.config import Config
 from tests.plugins.eid_house import DIRECT, answer, log_in, switched
 from tests.plugins.house import House, mark
 from tests.plugins.leaving import Leaver

@@ -8,9 +8,9 @@ import pytest
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.gate import http_bindings, safe_parser, signature
-from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, POST
 from broker.adapters.saml.keys import key_ring
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
+from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST, POST
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.house import Clock, House, Person, form, found, mark, standing
 

@@ -14,7 +14,7 @@ import pytest
 from broker.adapters.observability import loaded_policies
 from broker.app import metric_gauges
 from broker.app.application import create_app
-from tests.commands.test_policy_diff import without_examples
+from tests.cli.test_policy_diff import without_examples
 from tests.plugins.house import House, form, mark
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from broker.cli import broker
+from broker.cli.main import broker
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.house import Clock, House, mark

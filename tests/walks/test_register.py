@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from broker.cli import broker as command
+from broker.cli.main import broker as command
 from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.people.register_people import DAGNY, MAJA, REGISTER_PEOPLE, RUNA, rows

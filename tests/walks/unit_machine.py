@@ -51,7 +51,7 @@ if ! setpriv --reuid 65534 --regid 65534 --clear-groups test -x {python}/bin; th
     mkdir -p {python}
     mount --bind $kept/python {python}
 fi
-printf '#!/bin/sh\\nPYTHONPATH=/opt/broker exec /opt/broker/.venv/bin/python -m broker.cli "$@"\\n' > $kept/broker
+printf '#!/bin/sh\\nPYTHONPATH=/opt/broker exec /opt/broker/.venv/bin/python -m broker.cli.main "$@"\\n' > $kept/broker
 chmod 755 $kept $kept/broker
 mount --bind $kept/broker /opt/broker/.venv/bin/broker
 echo ready

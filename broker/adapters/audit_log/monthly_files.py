@@ -26,9 +26,9 @@ from broker.adapters.audit_log.hash_chain import (
     written,
 )
 from broker.adapters.audit_log.shared_sync import SharedSync
+from broker.configuration import durable_files
 from broker.core.audit_events import AuditEventKind
 from broker.core.errors import AuditUnavailable
-from broker.files import durable_files
 
 HEAD: Final = "audit.head"
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the others

@@ -11,9 +11,9 @@ from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.adapters.library_systems.setup_steps import run_steps
 from broker.adapters.library_systems.sip2 import PinMachine, find_machine_faults
+from broker.configuration.checked_files import did_you_mean
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryUnavailable
-from broker.files.checked_files import did_you_mean
 
 _OPERATION: Final = "prove"
 _TABLES: Final = "/almaws/v1/conf/code-tables"

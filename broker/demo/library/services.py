@@ -12,7 +12,7 @@ from lxml import etree
 from saml2 import saml, samlp
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.gate import (
+from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
     safe_parser,

@@ -10,12 +10,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broker.adapters.saml.keys import key_ring
+from broker.configuration.settings import new_folder
+from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.run import demo_library, demo_register
 from broker.demo.saml.key_pair import KeyPair
-from broker.files.settings import new_folder
-from broker.files.settings.config import load
 
 _ORIGIN: Final = re.compile(r"http://([a-z]+)\.localhost:\d+")
 _CERTIFICATE: Final = re.compile(r"(?<=<ds:X509Certificate>)[^<]+")

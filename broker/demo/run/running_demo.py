@@ -16,7 +16,7 @@ import requests
 from flask import Flask
 from lxml import etree
 
-from broker.adapters.saml.gate import encryption, signature
+from broker.adapters.saml.xml_security import encryption, signature
 from broker.core.errors import BrokerError
 from broker.demo.circulation.machine_server import TERMINALS
 from broker.demo.koha import simulated_koha
@@ -167,7 +167,7 @@ def start_command(setting: Setting, command: str) -> subprocess.Popen[bytes]:
     environment["BROKER_CONFIG"] = str(setting.config)
     with _log_file(setting).open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-m", "broker.cli", command],
+            [sys.executable, "-m", "broker.cli.main", command],
             env=environment,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from broker.adapters.saml.gate import signature
-from broker.files import durable_files
+from broker.adapters.saml.xml_security import signature
+from broker.configuration import durable_files
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,7 +9,7 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.gate import http_bindings, safe_parser, signature, written_message
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature, written_message
 
 _SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"

@@ -9,7 +9,7 @@ from zlib import crc32
 from flask import Flask, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.core.errors import MessageRefused
 from broker.demo.saml import logout_messages
 from broker.demo.saml.logout_messages import KnownSession

@@ -9,7 +9,7 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.gate import written_message
+from broker.adapters.saml.xml_security import written_message
 
 _URI: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 NAMES: Final = {

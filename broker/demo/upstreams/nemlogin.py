@@ -12,7 +12,7 @@ from lxml import etree
 from saml2 import saml
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.gate import encryption, http_bindings, signature
+from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.core.errors import MessageRefused
 from broker.demo.people.personas import NEMLOGIN, PERSONAS, Persona, persona
 from broker.demo.saml import logout_messages, logout_pages

@@ -11,7 +11,7 @@ from lxml import etree
 from saml2 import saml
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.gate import http_bindings, safe_parser, signature
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK, PERSONAS, Persona, persona
 from broker.demo.saml import logout_messages, logout_pages
 from broker.demo.upstreams import assertion_writer

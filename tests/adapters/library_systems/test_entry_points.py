@@ -8,9 +8,9 @@ import pytest
 
 from broker.adapters.library_systems.koha import Koha
 from broker.adapters.library_systems.library_settings import borrower_fields, open_library
+from broker.configuration.settings.tables import LibraryTable
 from broker.core.borrowers.library_system import LibraryCapability, unobserved
 from broker.core.errors import ConfigurationFaults
-from broker.files.settings.tables import LibraryTable
 from tests.conformance import third_party
 
 Settings = Callable[..., dict[str, object]]

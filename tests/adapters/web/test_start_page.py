@@ -10,7 +10,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
-from broker.adapters.web.signup.sign_up_questions import FAQ
+from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from tests.plugins.house import House, Person, found, mark
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from lxml import etree
 
-from broker.adapters.saml.gate.xml_names import ASSERTION, RESPONSE, SIGNATURE
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, RESPONSE, SIGNATURE
 from broker.core.errors import MessageRefused
 from tests.attacks.messages.mutations import KINDS, mutated
 
 GATE = [
-    "broker.adapters.saml.gate.safe_parser",
-    "broker.adapters.saml.gate.xml_structure_checks",
-    "broker.adapters.saml.gate.signature_profile",
+    "broker.adapters.saml.xml_security.safe_parser",
+    "broker.adapters.saml.xml_security.xml_structure_checks",
+    "broker.adapters.saml.xml_security.signature_profile",
 ]
 
 try:
@@ -30,7 +30,7 @@ try:
 except ImportError:  # no wheel for this Python yet
     atheris, looking = None, nullcontext()
 with looking:
-    from broker.adapters.saml.gate import safe_parser, signature
+    from broker.adapters.saml.xml_security import safe_parser, signature
 
 
 def _said(element: "etree._Element") -> str:

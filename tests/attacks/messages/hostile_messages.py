@@ -7,8 +7,8 @@ import xmlsec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
-from broker.adapters.saml.gate import encryption, signature
-from broker.adapters.saml.gate.xml_names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
+from broker.adapters.saml.xml_security import encryption, signature
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
 from tests.plugins.saml_messages import MORE, REQUEST, Forge, octets, stripped
 
 EVIL = "chief@au.dk"

@@ -1,6 +1,6 @@
 """The messages that are known from attacks on others, by class, each with the check that refuses it."""
 
-from broker.adapters.saml.gate.xml_names import ASSERTION, DS, EXCLUSIVE, MD, XENC
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, EXCLUSIVE, MD, XENC
 from tests.attacks.messages.hostile_messages import (
     Make,
     beside,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate.xml_names import DS, SAML, SAMLP, XENC
+from broker.adapters.saml.xml_security.xml_names import DS, SAML, SAMLP, XENC
 
 Step = tuple[int, int, int]
 _WORDS: Final = (

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate import signature
-from broker.adapters.saml.gate.xml_names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
+from broker.adapters.saml.xml_security import signature
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
 from tests.plugins.saml_parties import HUB, Parties, Party, drop, edit
 
 EVIL: Final = "chief@au.dk"

@@ -7,8 +7,8 @@ from typing import Any, Final
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.gate import encryption
-from broker.adapters.saml.gate.xml_names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
+from broker.adapters.saml.xml_security import encryption
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
 from tests.plugins.saml_parties import Parties
 
 EVIL: Final = "chief@au.dk"

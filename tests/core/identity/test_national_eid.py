@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.configuration import attribute_maps
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity.canonical_attributes import (
@@ -18,7 +19,6 @@ from broker.core.identity.canonical_attributes import (
     without_unusable_cpr,
 )
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
-from broker.files import attribute_maps
 from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said
 
 MAPS = attribute_maps.load(Path(__file__).resolve().parents[3] / "attribute_maps").maps

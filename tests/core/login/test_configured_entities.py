@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.configuration import attribute_maps
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
@@ -25,7 +26,6 @@ from broker.core.login.login_decision import login_facts
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import Policy, PolicyLine, PolicySet, Release, ReleasedAttribute, Requirement
-from broker.files import attribute_maps
 from tests.plugins.eid_messages import NSIS, said
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

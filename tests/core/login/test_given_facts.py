@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from broker.configuration import attribute_maps
+from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.login.described_login import DescribedLogin
 from broker.core.login.given_facts import GivenFacts, answering, completed, described
-from broker.files import attribute_maps
-from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.configuration.policies import live_policies
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Assurance, Service
 from broker.core.errors import REQUEST_DENIED
@@ -19,7 +20,6 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand
 from broker.core.policy.model import Example, Field, Policy, PolicySet, RegisterRule, ideal_service
-from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)

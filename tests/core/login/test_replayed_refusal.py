@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance
 from broker.core.identity.canonical_attributes import (
     CPR_STAND_IN,
@@ -23,7 +24,6 @@ from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, refused_f
 from broker.core.login.replayed_refusal import Replay, replayed
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet, Requirement, ideal_service
-from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import LoginFacts, PolicySet, ideal_service
 from broker.core.policy.rule_words import near_lines, rule_words
-from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)

@@ -9,6 +9,7 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from broker.configuration import attribute_maps
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.errors import AttributesRefused
@@ -35,7 +36,6 @@ from broker.core.policy.model import (
     Requirement,
 )
 from broker.core.policy_analysis.sources import Source, sources_of
-from broker.files import attribute_maps
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 TODAY: Final = NOW.date()

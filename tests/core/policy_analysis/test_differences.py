@@ -7,6 +7,9 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from broker.configuration.checked_files import key_patterns
+from broker.configuration.policies import live_policies
+from broker.configuration.policies.file_schema import PolicyShape
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
@@ -15,9 +18,6 @@ from broker.core.policy_analysis.changes import Change, Direction, find_changes
 from broker.core.policy_analysis.differences import Row, find_differences
 from broker.core.policy_analysis.plays import Play, Trial
 from broker.core.policy_analysis.sources import Site
-from broker.files.checked_files import key_patterns
-from broker.files.policies import live_policies
-from broker.files.policies.file_schema import PolicyShape
 from tests.core.policy_analysis.key_changes import CHANGES, DECIDES_NOTHING, EXAMPLE, FILES, GUEST, STUDENT
 from tests.core.policy_analysis.random_edits import edited
 from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins

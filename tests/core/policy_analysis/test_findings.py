@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.policy.model import Alternative, PolicySet
 from broker.core.policy_analysis.findings import Findings, find_faults
 from broker.core.policy_analysis.plays import Trial
 from broker.core.policy_analysis.sources import Site, sources_of
-from broker.files.policies import live_policies
 from tests.core.policy_analysis.random_policies import EID, MAPS, NOW, WORDS
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from broker.configuration.policies import live_policies
 from broker.core.login.described_login import IdealTerms
 from broker.core.login.given_facts import GivenFacts
 from broker.core.login.ideal_login import play
 from broker.core.policy.model import ideal_service
-from broker.files.policies import live_policies
 from broker.use_cases import policy_trials
 from broker.use_cases.policy_trials import Site
 

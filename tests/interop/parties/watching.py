@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from lxml import etree, html
 
-from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.xml_security import http_bindings
 from broker.demo.check.http_browser import Browser, PageForm
 
 _KINDS: Final[tuple[http_bindings.MessageField, ...]] = ("SAMLRequest", "SAMLResponse")

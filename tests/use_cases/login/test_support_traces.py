@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from broker.adapters.stores.open_store import open_store
+from broker.configuration import attribute_maps
+from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance
 from broker.core.errors import StoreUnavailable
 from broker.core.event_routes import TraceFacts
@@ -15,8 +17,6 @@ from broker.core.login.refused_facts import RefusedFacts, refused_facts
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Decision, Effect, PolicySet, Reason
 from broker.core.ports import Key
-from broker.files import attribute_maps
-from broker.files.policies import live_policies
 from broker.use_cases.login.support_traces import SupportTraces
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

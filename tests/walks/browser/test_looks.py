@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from broker.adapters.web.signup import sign_up_questions
+from broker.adapters.web.sign_up import sign_up_questions
 from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor
 

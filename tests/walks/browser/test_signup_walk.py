@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from broker.adapters.web.signup import sign_up_questions
+from broker.adapters.web.sign_up import sign_up_questions
 from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor, go_back_and_forward
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from broker.adapters.web.signup.sign_up_questions import FAQ, NODES
+from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, found, mark
 from tests.plugins.proofs import other

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import TestResponse
 
-from broker.adapters.web.signup.sign_up_questions import FAQ
+from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, form, found, mark
 from tests.walks.requirements.people import ASTA

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from broker.adapters.web.signup.sign_up_questions import FAQ, NODES, START
+from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES, START
 from broker.demo.people.persona import NEMLOGIN
 from broker.demo.people.personas import persona
 from broker.demo.upstreams import wayf_hub

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.gate import encryption, http_bindings
+from broker.adapters.saml.xml_security import encryption, http_bindings
 from broker.demo.koha.loans import Circulation
 from broker.demo.library import services
 from broker.demo.people.persona import Persona

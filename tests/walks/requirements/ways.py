@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from broker.adapters.web.signup.sign_up_questions import FAQ, NODES
+from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES
 from broker.core.login.authentication_reading import PIN_CLASS
 from broker.demo.people.persona import AU, NEMLOGIN_BIRK, Persona
 from broker.demo.people.personas import persona

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from broker.configuration import key_folder_locks
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.files import key_folder_locks
 
 FACES: Final = ("idp", "sp")
 USES: Final = ("signing", "encryption")

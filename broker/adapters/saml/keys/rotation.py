@@ -16,9 +16,9 @@ from typing import Final
 
 from broker.adapters.saml.keys import key_ring, rotation_record
 from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR, Boot, PhaseStart
+from broker.configuration import durable_files as durable
+from broker.configuration import key_folder_locks
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files import durable_files as durable
-from broker.files import key_folder_locks
 
 STORE: Final = "store"
 TRACKS: Final = (*(f"{face}-{use}" for face in key_ring.FACES for use in key_ring.USES), STORE)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from broker.configuration import durable_files as durable
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.login.transaction import SKEW
-from broker.files import durable_files as durable
 
 # Peers that refresh see a new key within hours; a copy that nobody refreshes dies while its keys
 # are still ours. Below 28 days, the longest that services take by mod_shib's example: at 28 one

@@ -13,11 +13,11 @@ from typing import BinaryIO, Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate import signature, xml_times
-from broker.adapters.saml.gate.canonical_form import canonical
-from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
 from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
 from broker.adapters.saml.metadata.streamed_signature import BoundedParse, EnvelopedSignature
+from broker.adapters.saml.xml_security import signature, xml_times
+from broker.adapters.saml.xml_security.canonical_form import canonical
+from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 

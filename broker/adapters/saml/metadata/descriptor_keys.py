@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
-from broker.adapters.saml.gate.signature import VerifyKey
-from broker.adapters.saml.gate.xml_names import DS, MD
 from broker.adapters.saml.metadata.descriptor_remarks import Remarks
+from broker.adapters.saml.xml_security.signature import VerifyKey
+from broker.adapters.saml.xml_security.xml_names import DS, MD
 from broker.core.errors import MessageRefused
 
 _KEY: Final = f"{{{MD}}}KeyDescriptor"

@@ -5,7 +5,7 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate.algorithm_selection import DescriptorFaults
+from broker.adapters.saml.xml_security.algorithm_selection import DescriptorFaults
 
 _MOST: Final = 20  # of one descriptor: a peer may write thousands, and all are somebody's to read
 

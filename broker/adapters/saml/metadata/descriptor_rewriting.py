@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate import safe_parser, xml_structure_checks
-from broker.adapters.saml.gate.algorithm_selection import ALGORITHM_SUPPORT
-from broker.adapters.saml.gate.canonical_form import canonical
-from broker.adapters.saml.gate.xml_names import DS, ENTITY, EXTENSIONS, MD, SAML, SAMLP
-from broker.adapters.saml.gate.xml_structure_checks import Bounds
 from broker.adapters.saml.metadata.entity_attributes import ATTRIBUTES
 from broker.adapters.saml.metadata.role_descriptors import IDP_ROLE, MDUI, SP_ROLE
+from broker.adapters.saml.xml_security import safe_parser, xml_structure_checks
+from broker.adapters.saml.xml_security.algorithm_selection import ALGORITHM_SUPPORT
+from broker.adapters.saml.xml_security.canonical_form import canonical
+from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, EXTENSIONS, MD, SAML, SAMLP
+from broker.adapters.saml.xml_security.xml_structure_checks import Bounds
 from broker.core.errors import MessageRefused
 
 SHIBMD: Final = "urn:mace:shibboleth:metadata:1.0"

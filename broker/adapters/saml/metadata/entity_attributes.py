@@ -10,7 +10,7 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, MD, SAML
+from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, MD, SAML
 from broker.core.identity.person_id import PAIRWISE, SUBJECT
 
 ATTRIBUTES: Final = "urn:oasis:names:tc:SAML:metadata:attribute"

@@ -7,8 +7,6 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from lxml import etree
 
-from broker.adapters.saml.gate import xml_times
-from broker.adapters.saml.gate.xml_names import MD
 from broker.adapters.saml.metadata.descriptor_remarks import Remarks
 from broker.adapters.saml.metadata.descriptor_rewriting import SHIBMD
 from broker.adapters.saml.metadata.role_descriptors import (
@@ -19,6 +17,8 @@ from broker.adapters.saml.metadata.role_descriptors import (
     service,
     upstream,
 )
+from broker.adapters.saml.xml_security import xml_times
+from broker.adapters.saml.xml_security.xml_names import MD
 from broker.core.errors import Fault
 
 _SCOPES: Final = etree.XPath(

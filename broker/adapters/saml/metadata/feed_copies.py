@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from broker.adapters.saml.gate import xml_times
 from broker.adapters.saml.metadata.aggregates import FeedPublication
 from broker.adapters.saml.metadata.feed_fetch import Document, Marks
-from broker.files import durable_files as durable
+from broker.adapters.saml.xml_security import xml_times
+from broker.configuration import durable_files as durable
 
 _LARGEST_NOTE: Final = 16 * 1024
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)

@@ -6,13 +6,13 @@ from typing import Final, TypeVar
 
 from lxml import etree
 
-from broker.adapters.saml.gate.xml_names import MD, SAML
 from broker.adapters.saml.metadata import entity_roles
 from broker.adapters.saml.metadata.aggregates import Entity
 from broker.adapters.saml.metadata.descriptor_rewriting import BOUNDS, rewritten
 from broker.adapters.saml.metadata.entity_attributes import ATTRIBUTES
 from broker.adapters.saml.metadata.entity_roles import FoundRole
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.xml_security.xml_names import MD, SAML
 from broker.core.errors import Fault, MessageRefused
 
 _MOST_FAULTS: Final = 20

@@ -11,9 +11,6 @@ from xml.sax.saxutils import unescape
 
 from lxml import etree
 
-from broker.adapters.saml.gate import xml_structure_checks
-from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY
-from broker.adapters.saml.gate.xml_structure_checks import Bounds, MessageTree, Octets
 from broker.adapters.saml.metadata import entity_roles
 from broker.adapters.saml.metadata.descriptor_rewriting import rewritten
 from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
@@ -23,6 +20,9 @@ from broker.adapters.saml.metadata.role_descriptors import (
     ServiceDescriptor,
     UpstreamDescriptor,
 )
+from broker.adapters.saml.xml_security import xml_structure_checks
+from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY
+from broker.adapters.saml.xml_security.xml_structure_checks import Bounds, MessageTree, Octets
 from broker.core.errors import Fault, MessageRefused
 
 # A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read

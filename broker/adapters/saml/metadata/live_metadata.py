@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from broker.adapters.saml.gate import xml_times
 from broker.adapters.saml.metadata.feed_copies import Copies
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
@@ -16,6 +15,7 @@ from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, Up
 from broker.adapters.saml.metadata.scope_record import ScopeRecord
 from broker.adapters.saml.metadata.snapshots import Snapshot, lacking, snapshot
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
+from broker.adapters.saml.xml_security import xml_times
 from broker.core.login.transaction import SKEW
 
 _SOON: Final = timedelta(days=14)

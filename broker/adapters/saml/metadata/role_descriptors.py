@@ -9,15 +9,6 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
-from broker.adapters.saml.gate import algorithm_selection
-from broker.adapters.saml.gate.algorithm_selection import (
-    DEFAULT_ENCRYPTION,
-    DEFAULT_SIGNING,
-    EncryptionAlgorithms,
-    SigningAlgorithms,
-)
-from broker.adapters.saml.gate.signature import VerifyKey
-from broker.adapters.saml.gate.xml_names import MD, POST, REDIRECT
 from broker.adapters.saml.metadata.descriptor_keys import (
     DescriptorKey,
     encryption_key,
@@ -26,6 +17,15 @@ from broker.adapters.saml.metadata.descriptor_keys import (
 )
 from broker.adapters.saml.metadata.descriptor_remarks import Remarks
 from broker.adapters.saml.metadata.entity_attributes import required, subject_id_req
+from broker.adapters.saml.xml_security import algorithm_selection
+from broker.adapters.saml.xml_security.algorithm_selection import (
+    DEFAULT_ENCRYPTION,
+    DEFAULT_SIGNING,
+    EncryptionAlgorithms,
+    SigningAlgorithms,
+)
+from broker.adapters.saml.xml_security.signature import VerifyKey
+from broker.adapters.saml.xml_security.xml_names import MD, POST, REDIRECT
 from broker.core.entities import Text
 
 MDUI: Final = "urn:oasis:names:tc:SAML:metadata:ui"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.adapters.saml.metadata.published_scopes import Undisputed
-from broker.files import durable_files
+from broker.configuration import durable_files
 
 _LARGEST: Final = 1024 * 1024
 

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate import signature, signature_profile
-from broker.adapters.saml.gate.canonical_form import canonical, inclusive_prefixes
-from broker.adapters.saml.gate.xml_names import DS, ENTITIES, ENTITY, SIGNATURE, SIGNED_INFO
+from broker.adapters.saml.xml_security import signature, signature_profile
+from broker.adapters.saml.xml_security.canonical_form import canonical, inclusive_prefixes
+from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, SIGNATURE, SIGNED_INFO
 from broker.core.errors import MessageRefused
 
 _PIECE: Final = 1024 * 1024

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from flask import Blueprint, Request, redirect, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.admin.staff_door import StaffDoor
 from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.adapters.web.staff.staff_door import StaffDoor
 from broker.core.errors import (
     NO_PASSIVE,
     BrowserUnmatched,

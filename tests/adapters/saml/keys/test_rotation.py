@@ -15,20 +15,20 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.faces import own_metadata
-from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
-from broker.adapters.saml.faces.service_provider import ServiceProviderFace
-from broker.adapters.saml.gate import encryption, http_bindings, signature
-from broker.adapters.saml.gate.xml_names import MD
+from broker.adapters.saml import own_metadata
+from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
 from broker.adapters.saml.keys import key_ring, rotation_record
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, TRACKS, rotate
 from broker.adapters.saml.keys.rotation_record import RECORD
+from broker.adapters.saml.sp.service_provider import ServiceProviderFace
+from broker.adapters.saml.xml_security import encryption, http_bindings, signature
+from broker.adapters.saml.xml_security.xml_names import MD
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
+from broker.configuration import key_folder_locks
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
-from broker.files import key_folder_locks
 from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties, redirected
 
 DAY = timedelta(days=1)

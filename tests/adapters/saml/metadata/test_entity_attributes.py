@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from broker.adapters.saml.gate.xml_names import MD
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
+from broker.adapters.saml.xml_security.xml_names import MD
 from tests.plugins import feeds
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import HUB, LOANS, Parties, idp_entity, key_descriptor, sp_entity

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
-from broker.adapters.saml.faces.service_provider import ServiceProviderFace
+from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
@@ -18,6 +17,7 @@ from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadat
 from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
 from broker.adapters.saml.metadata.scope_record import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
+from broker.adapters.saml.sp.service_provider import ServiceProviderFace
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused, ServiceNotConnected
 from broker.core.login.transaction import Outstanding

@@ -11,7 +11,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.audit_log.event_search import EventSearch
-from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.account import own_records
 from broker.app.personal_data import ForgottenFile
 from broker.core.audit_events import AuditEventKind

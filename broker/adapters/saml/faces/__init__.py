@@ -1,1 +1,0 @@
-"""The broker as service provider and as identity provider: the messages it writes and accepts."""

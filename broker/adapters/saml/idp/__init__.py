@@ -1,0 +1,1 @@
+"""The identity provider role: reads AuthnRequests of services and writes Responses to them."""

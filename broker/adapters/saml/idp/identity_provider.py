@@ -1,0 +1,259 @@
+"""Our identity provider face, toward the services: reads AuthnRequests, answers at the ACS only."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from lxml import etree
+from saml2 import samlp
+
+from broker.adapters.saml.idp import authn_requests, response_writer
+from broker.adapters.saml.idp.authn_requests import ReceivedAuthnRequest
+from broker.adapters.saml.keys.key_ring import FaceKeys
+from broker.adapters.saml.metadata.metadata_folder import Source
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
+from broker.adapters.saml.sp.received_response import ENTITY_FORMAT, text
+from broker.adapters.saml.xml_security import (
+    encryption,
+    http_bindings,
+    message_model,
+    outgoing_message,
+    safe_parser,
+    signature,
+    written_message,
+)
+from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST, SIGNATURE
+from broker.core.consent.disclosure import Disclosure
+from broker.core.entities import Service
+from broker.core.errors import (
+    INVALID_NAME_ID_POLICY,
+    SUCCESS,
+    BrokerError,
+    MessageRefused,
+    RequestRefused,
+    ServiceNotConnected,
+    Status,
+)
+from broker.core.identity.canonical_attributes import AttributeMap
+from broker.core.login.transaction import Authentication, AuthnRequest, Issued
+from broker.core.logout.sessions import NameID
+from broker.core.saml_ports import PostForm
+
+# A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is
+# known.
+BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
+
+
+def sso(base_url: str) -> str:
+    """Return our SSO address, for both bindings."""
+    return f"{base_url}/saml/idp/sso"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class IdentityProviderFace:
+    """The face over one key and the metadata of the moment.
+
+    ``services`` is by entityID, ``own`` are all our entityIDs.
+    """
+
+    base_url: str
+    entity_id: str
+    key: signature.SigningKey
+    metadata: Source
+    services: Mapping[str, Service]
+    maps: Mapping[str, AttributeMap]
+    own: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        base_url: str,
+        entity_id: str,
+        keys: FaceKeys,
+        metadata: Source,
+        *,
+        services: Mapping[str, Service],
+        maps: Mapping[str, AttributeMap],
+        sp_entity_ids: Iterable[str],
+    ) -> "IdentityProviderFace":
+        """Load the face's key.
+
+        ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other faces'.
+        """
+        return cls(
+            base_url=base_url,
+            entity_id=entity_id,
+            key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
+            metadata=metadata,
+            services={service.entity_id: service for service in services.values()},
+            maps=maps,
+            own=frozenset((entity_id, *sp_entity_ids)),
+        )
+
+    def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
+        """Verify an AuthnRequest by HTTP-Redirect, from the query string exactly as it came.
+
+        ``MessageRefused`` (``gate.*``, ``request.*``): a page of ours, since there is no address
+        to answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
+        saml-core 3.4.1.
+        """
+        carried = http_bindings.inflate_redirect(
+            query_string,
+            "SAMLRequest",
+            BOUNDS.octets,
+            longest_relay_state=http_bindings.LONGEST_QUERY,
+        )
+        sender = self._sender(carried.xml, now)
+        query = carried.signed
+        if query:
+            keys = sender.descriptor.keys
+            signature.verify_bytes(query.octets, query.signature, query.sigalg, keys)
+        return self._read(sender, carried.relay_state, now, signed=query is not None)
+
+    def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
+        """Verify an AuthnRequest that came by HTTP-POST, from the form's name-value pairs.
+
+        Errors as ``read_redirect``.
+        """
+        names = [name for name, _ in fields]
+        # Which of two is verified and which is read would differ.
+        if names.count("SAMLRequest") != 1 or len(set(names)) != len(names):
+            raise MessageRefused("request.fields")
+        form = dict(fields)
+        relay_state = None
+        if "RelayState" in form:
+            longest = http_bindings.LONGEST_QUERY
+            relay_state = http_bindings.relay_state_of(form["RelayState"], longest)
+        xml = http_bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
+        return self._read(self._sender(xml, now), relay_state, now, signed=False)
+
+    def respond(
+        self,
+        request: AuthnRequest,
+        disclosure: Disclosure,
+        authentication: Authentication,
+        issued: Issued,
+    ) -> PostForm:
+        """Write the Response with exactly what ``disclosure`` holds.
+
+        It is the same for the same ``issued``. It and the Assertion are signed, and the Assertion
+        encrypted where the service publishes a key. ``RequestRefused`` where the service asked for
+        another NameID format than the policy has. ``BrokerError`` where the ACS is no longer
+        registered, or the disclosure is another's, and as ``response_writer.assertion``.
+        """
+        service, descriptor = self._service(request, issued.at)
+        if (disclosure.service, disclosure.acs) != (request.service, request.acs):
+            raise BrokerError("what was shown was for another service or ACS")
+        if request.name_id_format not in {None, disclosure.name_id_format}:
+            raise RequestRefused(
+                INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request
+            )
+        contents = response_writer.AssertionContents(
+            self.entity_id, request, disclosure, authentication, issued
+        )
+        certificate = descriptor.encryption_certificate
+        assertion = written_message.tree(
+            response_writer.assertion(
+                contents, self.maps[service.attribute_map], encrypted=certificate is not None
+            )
+        )
+        signature.sign(assertion, self.key, descriptor.signing_algorithms)
+        if certificate is not None:
+            by = descriptor.encryption_algorithms
+            assertion = encryption.encrypt(assertion, certificate, by)
+        response = self._response(request, SUCCESS, issued.response, issued.at)
+        response.append(assertion)
+        return self._form(response, request, descriptor)
+
+    def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
+        """Return the NameID under which the assertion of ``issued`` names the person."""
+        return response_writer.subject(self.entity_id, request, disclosure, issued)
+
+    def refuse(
+        self, request: AuthnRequest, status: Status, response_id: str, now: datetime
+    ) -> PostForm:
+        """Write the signed error Response to the request's ACS.
+
+        ``BrokerError`` where that is no longer registered.
+        """
+        _, descriptor = self._service(request, now)
+        response = self._response(request, status, response_id, now)
+        return self._form(response, request, descriptor)
+
+    def _response(
+        self, request: AuthnRequest, status: Status, response_id: str, at: datetime
+    ) -> etree._Element:
+        return written_message.tree(
+            response_writer.response(self.entity_id, request, response_id, at, status)
+        )
+
+    def _form(
+        self, response: etree._Element, request: AuthnRequest, descriptor: ServiceDescriptor
+    ) -> PostForm:
+        return outgoing_message.signed_form(
+            response,
+            "SAMLResponse",
+            request.acs,
+            self.key,
+            descriptor.signing_algorithms,
+            relay_state=request.relay_state,
+        )
+
+    def _sender(self, xml: bytes, now: datetime) -> "_Sender":
+        """Parse a request, and find the service that is named as its issuer."""
+        root = safe_parser.parse(xml, AUTHN_REQUEST, BOUNDS)
+        message = message_model.read_unsigned(samlp.AuthnRequest, root)
+        service = self.services.get(text(message.issuer))
+        if service is None or (message.issuer.format or ENTITY_FORMAT) != ENTITY_FORMAT:
+            raise MessageRefused("request.unknown_service")
+        descriptor = self.metadata.current.service(service.entity_id, now)
+        if descriptor is None:
+            raise ServiceNotConnected(service.name)
+        return _Sender(root, message, service, descriptor)
+
+    def _read(
+        self, sender: "_Sender", relay_state: str | None, now: datetime, *, signed: bool
+    ) -> AuthnRequest:
+        """Verify a signature within the request, and read it; ``signed`` where its query is."""
+        message = sender.message
+        if sender.root.find(SIGNATURE) is not None:
+            octets = signature.verify(sender.root, sender.descriptor.keys)
+            message = message_model.read_message(samlp.AuthnRequest, sender.root, octets)
+            signed = True
+        received = ReceivedAuthnRequest(
+            message=message,
+            service=sender.service.name,
+            descriptor=sender.descriptor,
+            signed=signed,
+            sso=sso(self.base_url),
+            own=self.own,
+            now=now,
+            relay_state=relay_state,
+        )
+        return authn_requests.read(received)
+
+    def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
+        """Find the service again (docs/reference/design.md#invariant-3).
+
+        Between request and answer, metadata may have lost the ACS.
+        """
+        service = self.services.get(request.entity_id)
+        if service is None or service.name != request.service:
+            raise BrokerError("the service of this request is no longer configured")
+        descriptor = self.metadata.current.service(request.entity_id, now)
+        if descriptor is None:
+            raise BrokerError("the ACS of this request is no longer registered")
+        if request.acs not in {endpoint.location for endpoint in descriptor.acs}:
+            raise BrokerError("the ACS of this request is no longer registered")
+        return service, descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """An AuthnRequest that passed the gate, and the service that is named as its issuer."""
+
+    root: etree._Element
+    message: samlp.AuthnRequest  # not verified yet
+    service: Service
+    descriptor: ServiceDescriptor

@@ -1,0 +1,193 @@
+"""Our own metadata: one signed descriptor for the services' side, and one toward each upstream."""
+
+import base64
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from lxml import etree
+from saml2 import element_to_extension_element, md, xmldsig
+from saml2.extension import algsupport, mdui, shibmd
+
+from broker.adapters.saml import single_logout
+from broker.adapters.saml.idp import identity_provider
+from broker.adapters.saml.keys.key_ring import FaceKeys
+from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR
+from broker.adapters.saml.sp import service_provider
+from broker.adapters.saml.sp.upstream_profiles import traits_of
+from broker.adapters.saml.xml_security import (
+    signature,
+    signature_profile,
+    written_message,
+    xml_times,
+)
+from broker.adapters.saml.xml_security.xml_names import POST, REDIRECT, SAMLP, XENC, XENC11
+from broker.core.entities import PERSISTENT, TRANSIENT, Text, Upstream
+
+_GCM: Final[tuple[str, ...]] = (f"{XENC11}aes256-gcm", f"{XENC11}aes128-gcm")
+_CBC: Final = (f"{XENC}aes256-cbc", f"{XENC}aes128-cbc")
+_OAEP: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
+_LANGUAGES: Final = ("en", "da")
+
+
+@dataclass(frozen=True, slots=True)
+class FaceDescription:
+    """What a descriptor tells people about a face: names, addresses, and a contact.
+
+    ``error_url`` is a page of ours that helps a person whom a service could not let in (REFEDS
+    errorURL), if any.
+    """
+
+    base_url: str
+    entity_id: str
+    display_name: Text
+    description: Text
+    organization: Text
+    organization_url: Text
+    technical_contact: str  # a mail address
+    privacy_statement: Text | None = None
+    error_url: str | None = None
+
+
+def idp(face: FaceDescription, keys: FaceKeys, scopes: Iterable[str], now: datetime) -> bytes:
+    """Return the signed descriptor of the face that services see.
+
+    ``scopes`` are those of every upstream institution: services drop values of a scope that is not
+    published (docs/reference/interop.md#scopes). Sources: saml-metadata 2.4,
+    docs/reference/saml-profiles.md#7 to #10.
+    """
+    scope_elements = [shibmd.Scope(regexp="false", text=scope) for scope in sorted(set(scopes))]
+    sso = identity_provider.sso(face.base_url)
+    role = md.IDPSSODescriptor(
+        protocol_support_enumeration=SAMLP,
+        error_url=face.error_url,
+        extensions=_extensions(*scope_elements, _ui(face)),
+        key_descriptor=_keys(keys, _GCM),
+        single_logout_service=_slo(single_logout.service_side(face.base_url)),
+        name_id_format=[md.NameIDFormat(text=each) for each in (PERSISTENT, TRANSIENT)],
+        single_sign_on_service=[
+            md.SingleSignOnService(binding=each, location=sso) for each in (REDIRECT, POST)
+        ],
+    )
+    return _signed(_entity(face, now, idpsso_descriptor=role), keys)
+
+
+def sp(upstream: Upstream, face: FaceDescription, keys: FaceKeys, now: datetime) -> bytes:
+    """Return the signed descriptor of our face toward one upstream.
+
+    AES-CBC is listed for an upstream that needs it only. A hub takes the NameID format from here,
+    since our requests name none (docs/reference/saml-profiles.md#13): transient, unless the profile
+    wants the persistent one.
+    """
+    formats = [PERSISTENT, TRANSIENT]
+    if upstream.profile == "wayf":
+        formats = [TRANSIENT]
+    contents = _GCM
+    if upstream.cbc and not traits_of(upstream).strict:  # its Responses are not signed
+        contents = (*_GCM, *_CBC)
+    acs = service_provider.acs(face.base_url, upstream.name)
+    role = md.SPSSODescriptor(
+        protocol_support_enumeration=SAMLP,
+        authn_requests_signed="true",
+        want_assertions_signed="true",
+        extensions=_extensions(_ui(face)),
+        key_descriptor=_keys(keys, contents),
+        single_logout_service=_slo(single_logout.upstream_side(face.base_url, upstream.name)),
+        name_id_format=[md.NameIDFormat(text=each) for each in formats],
+        assertion_consumer_service=[
+            md.AssertionConsumerService(binding=POST, location=acs, index="0", is_default="true")
+        ],
+    )
+    entity = _entity(face, now, entity_id=upstream.sp_entity_id, spsso_descriptor=role)
+    return _signed(entity, keys)
+
+
+def _slo(location: str) -> list[md.SingleLogoutService]:
+    bindings = (REDIRECT, POST)
+    return [md.SingleLogoutService(binding=binding, location=location) for binding in bindings]
+
+
+def _entity(face: FaceDescription, now: datetime, **role: Any) -> md.EntityDescriptor:
+    return md.EntityDescriptor(
+        id=f"_{secrets.token_hex(16)}",
+        valid_until=xml_times.write(now + VALID_FOR),
+        cache_duration=f"PT{CACHED_FOR // timedelta(hours=1)}H",
+        extensions=_extensions(*_signature_algorithms()),
+        organization=_organization(face),
+        contact_person=[_technical_contact(face)],
+        **{"entity_id": face.entity_id, **role},
+    )
+
+
+def _signature_algorithms() -> Iterator[Any]:
+    for digest in sorted(signature_profile.DIGEST_METHODS):
+        yield algsupport.DigestMethod(algorithm=digest)
+    # RSA-SHA256 first: mod_shib signs with the first that it knows
+    # (docs/reference/interop.md#signing-method), and SHA-1 is not among them.
+    first = signature_profile.RSA_SHA256
+    others = signature_profile.SIGNATURE_METHODS - {first}
+    for method in (first, *sorted(others)):
+        yield algsupport.SigningMethod(algorithm=method)
+
+
+def _organization(face: FaceDescription) -> md.Organization:
+    return md.Organization(
+        organization_name=_texts(md.OrganizationName, face.organization),
+        organization_display_name=_texts(md.OrganizationDisplayName, face.organization),
+        organization_url=_texts(md.OrganizationURL, face.organization_url),
+    )
+
+
+def _technical_contact(face: FaceDescription) -> md.ContactPerson:
+    address = md.EmailAddress(text=f"mailto:{face.technical_contact}")
+    return md.ContactPerson(contact_type="technical", email_address=[address])
+
+
+def _ui(face: FaceDescription) -> mdui.UIInfo:
+    return mdui.UIInfo(
+        display_name=_texts(mdui.DisplayName, face.display_name),
+        description=_texts(mdui.Description, face.description),
+        privacy_statement_url=_texts(mdui.PrivacyStatementURL, face.privacy_statement),
+    )
+
+
+def _texts(kind: Any, text: Text | None) -> list[Any]:
+    if text is None:
+        return []
+    return [kind(text=text[language], lang=language) for language in _LANGUAGES]
+
+
+def _extensions(*elements: Any) -> md.Extensions:
+    return md.Extensions(
+        extension_elements=[element_to_extension_element(each) for each in elements]
+    )
+
+
+def _keys(keys: FaceKeys, contents: Iterable[str]) -> list[md.KeyDescriptor]:
+    signing = [
+        md.KeyDescriptor(use="signing", key_info=_key_info(certificate))
+        for certificate in keys.signing_certificates
+    ]
+    algorithms = (*contents, *_OAEP)
+    encryption = md.KeyDescriptor(
+        use="encryption",
+        key_info=_key_info(keys.encryption_certificate),
+        encryption_method=[md.EncryptionMethod(algorithm=name) for name in algorithms],
+    )
+    return [*signing, encryption]
+
+
+def _key_info(certificate: bytes) -> xmldsig.KeyInfo:
+    der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
+    written = xmldsig.X509Certificate(text=base64.b64encode(der).decode())
+    return xmldsig.KeyInfo(x509_data=xmldsig.X509Data(x509_certificate=written))
+
+
+def _signed(entity: md.EntityDescriptor, keys: FaceKeys) -> bytes:
+    root = written_message.tree(entity)
+    signature.sign(root, signature.SigningKey.of(keys.signing.private, keys.signing.certificate))
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True)

@@ -1,0 +1,293 @@
+"""Our single logout service toward services and upstreams: every message is signed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from lxml import etree
+from saml2 import saml, samlp
+
+from broker.adapters.saml import logout_messages
+from broker.adapters.saml.keys.key_ring import FaceKeys, KeyRing
+from broker.adapters.saml.logout_messages import ReceivedLogoutMessage
+from broker.adapters.saml.metadata.metadata_folder import Source
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.sp.received_response import ENTITY_FORMAT, text
+from broker.adapters.saml.sp.upstream_profiles import traits_of
+from broker.adapters.saml.xml_security import (
+    encryption,
+    http_bindings,
+    message_model,
+    outgoing_message,
+    safe_parser,
+    signature,
+)
+from broker.adapters.saml.xml_security.xml_names import (
+    ENCRYPTED_ID,
+    LOGOUT_REQUEST,
+    LOGOUT_RESPONSE,
+    NAME_ID,
+    SIGNATURE,
+)
+from broker.core.entities import Service, Upstream
+from broker.core.errors import MessageRefused, Status
+from broker.core.login.transaction import SKEW
+from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
+from broker.core.saml_ports import PostForm
+
+# A real one has two kilobytes, and an encrypted NameID four.
+BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
+_ROOTS: Final[Mapping[http_bindings.MessageField, str]] = {
+    "SAMLRequest": LOGOUT_REQUEST,
+    "SAMLResponse": LOGOUT_RESPONSE,
+}
+_KINDS: Final[Mapping[http_bindings.MessageField, Any]] = {
+    "SAMLRequest": samlp.LogoutRequest,
+    "SAMLResponse": samlp.LogoutResponse,
+}
+
+
+def service_side(base_url: str) -> str:
+    """Return our address for the services' logout messages, for both bindings."""
+    return f"{base_url}/saml/idp/slo"
+
+
+def upstream_side(base_url: str, upstream: str) -> str:
+    """Return our address for one upstream's logout messages, for both bindings."""
+    return f"{base_url}/saml/sp/{upstream}/slo"
+
+
+PeerDescriptor = ServiceDescriptor | UpstreamDescriptor
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _OwnFace:
+    """Our entityID and keys toward one side."""
+
+    entity_id: str
+    key: signature.SigningKey
+    decryption: encryption.DecryptionKeys
+
+    @classmethod
+    def of(cls, entity_id: str, keys: FaceKeys) -> "_OwnFace":
+        """Load the keys of a face."""
+        signing = signature.SigningKey.of(keys.signing.private, keys.signing.certificate)
+        decryption = encryption.DecryptionKeys.of(pair.private for pair in keys.decryption)
+        return cls(entity_id, signing, decryption)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SingleLogout:
+    """The face over both key sets and the metadata of the moment.
+
+    ``upstream`` None means the services' side.
+    """
+
+    base_url: str
+    idp: _OwnFace
+    sps: Mapping[str, _OwnFace]
+    metadata: Source
+    services: Mapping[str, Service]
+    upstreams: Mapping[str, Upstream]
+
+    @classmethod
+    def of(
+        cls,
+        base_url: str,
+        idp_entity_id: str,
+        ring: KeyRing,
+        metadata: Source,
+        *,
+        services: Mapping[str, Service],
+        upstreams: Mapping[str, Upstream],
+    ) -> "SingleLogout":
+        """Load the keys of both faces; services and upstreams are named as in broker.toml."""
+        return cls(
+            base_url=base_url,
+            idp=_OwnFace.of(idp_entity_id, ring.idp),
+            sps={
+                name: _OwnFace.of(upstream.sp_entity_id, ring.sp)
+                for name, upstream in upstreams.items()
+            },
+            metadata=metadata,
+            services=services,
+            upstreams=upstreams,
+        )
+
+    def read_redirect(
+        self, upstream: str | None, query: str, now: datetime
+    ) -> LogoutRequest | LogoutResponse:
+        """Verify a message by HTTP-Redirect, from the query string exactly as it came.
+
+        ``MessageRefused``: ``gate.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks
+        of ``logout_messages``. The signature is the query's, always: one within the message is not
+        looked at, and does not stand in for it (saml-bindings 3.4.4.1,
+        docs/reference/attacks.md#29).
+        """
+        kind: http_bindings.MessageField = "SAMLRequest"
+        if "&SAMLResponse=" in f"&{query}":
+            kind = "SAMLResponse"
+        carried = http_bindings.inflate_redirect(query, kind, BOUNDS.octets)
+        root = safe_parser.parse(carried.xml, _ROOTS[kind], BOUNDS)
+        message = message_model.read_unsigned(_KINDS[kind], root)
+        peer = self._peer(upstream, message.issuer)
+        signed = carried.signed
+        if signed is None:
+            raise MessageRefused("logout.unsigned")
+        keys = self._descriptor(peer, now).keys
+        signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, keys)
+        return self._read(root, message, peer, carried.relay_state, now)
+
+    def read_post(
+        self, upstream: str | None, fields: Sequence[tuple[str, str]], now: datetime
+    ) -> LogoutRequest | LogoutResponse:
+        """Verify a message by HTTP-POST, from the form's name-value pairs.
+
+        Errors as ``read_redirect``, and ``logout.fields``.
+        """
+        names = [name for name, _ in fields]
+        kinds: list[http_bindings.MessageField] = [kind for kind in _ROOTS if kind in names]
+        # Which of two is verified and which is read would differ.
+        if len(kinds) != 1 or len(set(names)) != len(names):
+            raise MessageRefused("logout.fields")
+        (kind,) = kinds
+        form = dict(fields)
+        relay_state = None
+        if "RelayState" in form:
+            relay_state = http_bindings.relay_state_of(form["RelayState"])
+        xml = http_bindings.decode_post(form[kind], longest=BOUNDS.octets)
+        root = safe_parser.parse(xml, _ROOTS[kind], BOUNDS)
+        sender = message_model.read_unsigned(_KINDS[kind], root).issuer
+        peer = self._peer(upstream, sender)
+        if root.find(SIGNATURE) is None:
+            raise MessageRefused("logout.unsigned")
+        octets = signature.verify(root, self._descriptor(peer, now).keys)
+        message = message_model.read_message(_KINDS[kind], root, octets)
+        return self._read(root, message, peer, relay_state, now)
+
+    def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
+        """Return the URL or the form that carries our signed LogoutRequest to a participant.
+
+        ``MessageRefused`` where the participant cannot be reached.
+        """
+        descriptor = self._descriptor(participant.peer, now)
+        endpoint = descriptor.logout
+        if endpoint is None:
+            raise MessageRefused("logout.no_endpoint")  # metadata has lost it since
+        own = self._own_face(participant.peer)
+        message = logout_messages.request(
+            own.entity_id, endpoint.location, participant, request_id, now
+        )
+        return _sent(message, "SAMLRequest", endpoint.location, own.key, descriptor)
+
+    def respond(
+        self, request: LogoutRequest, response_id: str, status: Status, now: datetime
+    ) -> str | PostForm | None:
+        """Return the URL or the form that carries our signed LogoutResponse to the sender.
+
+        It goes to the one address that is the sender's own; None where its metadata names none.
+        RelayState goes back verbatim, and nowhere else.
+        """
+        descriptor = self._descriptor(request.peer, now)
+        endpoint = descriptor.logout
+        if endpoint is None:
+            return None
+        own = self._own_face(request.peer)
+        message = logout_messages.response(
+            own.entity_id, endpoint.response, request.id, response_id, status=status, now=now
+        )
+        return _sent(
+            message,
+            "SAMLResponse",
+            endpoint.response,
+            own.key,
+            descriptor,
+            relay_state=request.relay_state,
+        )
+
+    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
+        """Return whether a peer has an endpoint, and keys by which its answer could be verified."""
+        try:
+            descriptor = self._descriptor(peer, now)
+        except MessageRefused:
+            return False
+        return descriptor.logout is not None and bool(descriptor.keys)
+
+    def _peer(self, upstream: str | None, issuer: saml.Issuer | None) -> LogoutPeer:
+        """Find the peer that is named as the Issuer.
+
+        At an upstream's address that upstream and nobody else (cross-IdP).
+        """
+        if issuer is None or (issuer.format or ENTITY_FORMAT) != ENTITY_FORMAT:
+            raise MessageRefused("logout.unknown_peer")
+        entity_id = text(issuer)
+        if upstream is None:
+            for service in self.services.values():
+                if service.entity_id == entity_id:
+                    return LogoutPeer("service", service.name)
+        elif upstream in self.upstreams and self.upstreams[upstream].entity_id == entity_id:
+            return LogoutPeer("upstream", upstream)
+        raise MessageRefused("logout.unknown_peer")
+
+    def _read(
+        self,
+        root: etree._Element,
+        message: samlp.LogoutRequest | samlp.LogoutResponse,
+        peer: LogoutPeer,
+        relay_state: str | None,
+        now: datetime,
+    ) -> LogoutRequest | LogoutResponse:
+        address = service_side(self.base_url)
+        skew = SKEW
+        cbc = False
+        if peer.side == "upstream":
+            configured = self.upstreams[peer.name]
+            address = upstream_side(self.base_url, peer.name)
+            skew = traits_of(configured).skew
+            cbc = configured.cbc
+        received = ReceivedLogoutMessage(message, address, now, skew)
+        if isinstance(message, samlp.LogoutResponse):
+            return logout_messages.read_response(received, peer)
+        keys = self._own_face(peer).decryption
+
+        def decrypt_name_id() -> saml.NameID:
+            (identifier,) = root.iterchildren(ENCRYPTED_ID)
+            opened = encryption.decrypt(identifier, keys, allow_cbc=cbc, within=NAME_ID)
+            return message_model.read_unsigned(saml.NameID, opened)
+
+        return logout_messages.read_request(received, peer, relay_state, decrypt_name_id)
+
+    def _own_face(self, peer: LogoutPeer) -> _OwnFace:
+        """Return the face of ours that the peer knows."""
+        if peer.side == "service":
+            return self.idp
+        return self.sps[peer.name]
+
+    def _descriptor(self, peer: LogoutPeer, now: datetime) -> PeerDescriptor:
+        current = self.metadata.current
+        found: PeerDescriptor | None = None
+        if peer.side == "service" and peer.name in self.services:
+            found = current.service(self.services[peer.name].entity_id, now)
+        elif peer.side == "upstream" and peer.name in self.upstreams:
+            found = current.upstream(self.upstreams[peer.name].entity_id, now)
+        if found is None:  # its metadata has run out, or it stands in broker.toml no more
+            raise MessageRefused("logout.unknown_peer")
+        return found
+
+
+def _sent(
+    root: etree._Element,
+    kind: http_bindings.MessageField,
+    to: str,
+    key: signature.SigningKey,
+    descriptor: PeerDescriptor,
+    *,
+    relay_state: str | None = None,
+) -> str | PostForm:
+    """Sign a message, and return the URL or the form that carries it, by the peer's binding."""
+    by = descriptor.signing_algorithms
+    send: Callable[..., str | PostForm] = outgoing_message.signed_form
+    if descriptor.logout and descriptor.logout.binding == "redirect":
+        send = outgoing_message.signed_url
+    return send(root, kind, to, key, by, relay_state=relay_state)

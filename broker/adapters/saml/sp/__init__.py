@@ -1,0 +1,1 @@
+"""The service provider role: sends AuthnRequests to upstreams and verifies their Responses."""

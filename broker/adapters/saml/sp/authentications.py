@@ -1,0 +1,162 @@
+"""Turns a checked Assertion into an Authentication; the attributes stay exactly as they stood."""
+
+from dataclasses import astuple
+from datetime import datetime
+from typing import Final
+
+from saml2 import saml
+
+from broker.adapters.saml.sp.received_response import (
+    ReceivedAssertion,
+    confirmation_data,
+    moment,
+    text,
+)
+from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
+from broker.core.identity.accepted_text import TextKind, find_text_fault
+from broker.core.identity.attribute_values import find_class_fault
+from broker.core.identity.canonical_attributes import WireAttribute, Withheld
+from broker.core.login.transaction import Authentication
+from broker.core.logout.sessions import NameID
+
+_NO_NAME_ID: Final = NameID("", UNSPECIFIED)
+
+
+def authentication(received: ReceivedAssertion) -> Authentication:
+    """Return the Authentication of an Assertion that has passed every check.
+
+    ``institution`` is the real entityID, aliases resolved. What a service or a logout would be told
+    and is not accepted is left out, and stands in ``withheld`` with the reason.
+    """
+    statement = received.statements[0]
+    upstream = received.response.upstream
+    institution = received.institution
+    withheld: Withheld = []
+    name_id = _name_id(received.subject.name_id, withheld)
+    return Authentication(
+        upstream=upstream.name,
+        issuer=upstream.entity_id,
+        institution=institution.entity_id if institution else "",
+        authorities=_known_authorities(received, withheld),
+        attributes=attributes(received.assertion),
+        authn_instant=received.instants[0],
+        authn_context=_authn_context(received, withheld),
+        received=received.response.now,
+        assertion_until=_assertion_until(received),
+        name_id=name_id.value or None,
+        name_id_format=name_id.format or "",
+        name_qualifier=name_id.name_qualifier,
+        sp_name_qualifier=name_id.sp_name_qualifier,
+        sp_provided_id=name_id.sp_provided_id,
+        session_index=_session_index(statement, withheld),
+        session_until=moment(statement.session_not_on_or_after),
+        withheld=tuple(withheld),
+    )
+
+
+def name_id_of(element: saml.NameID) -> NameID:
+    """Return a NameID as it was received."""
+    return NameID(
+        value=text(element),
+        format=element.format,
+        name_qualifier=element.name_qualifier,
+        sp_name_qualifier=element.sp_name_qualifier,
+        sp_provided_id=element.sp_provided_id,
+    )
+
+
+def _name_id(element: saml.NameID | None, withheld: Withheld) -> NameID:
+    """Return the NameID as it was received, all of it or nothing: a logout must name it so."""
+    if element is None:
+        return _NO_NAME_ID
+    name_id = name_id_of(element)
+    for part in astuple(name_id):
+        fault = find_text_fault(part, TextKind.NAME_ID) if part is not None else None
+        if fault:
+            withheld.append(("NameID", fault))
+            return _NO_NAME_ID
+    return name_id
+
+
+def _session_index(statement: saml.AuthnStatement, withheld: Withheld) -> str | None:
+    if statement.session_index is None:
+        return None
+    written = str(statement.session_index)
+    fault = find_text_fault(written, TextKind.SESSION_INDEX)
+    if fault:
+        withheld.append(("SessionIndex", fault))
+        return None
+    return written
+
+
+def _known_authorities(received: ReceivedAssertion, withheld: Withheld) -> tuple[str, ...]:
+    """Return the chain without the names that neither configuration nor metadata has.
+
+    Services get it as our word. The last one has been found among the institutions already.
+    """
+    upstream = received.response.upstream
+    known = {upstream.entity_id}
+    for institution in upstream.institutions:
+        known.update((institution.entity_id, *institution.aliases))
+    chain = tuple(name for name in received.authorities if name in known)
+    if len(chain) < len(received.authorities):
+        withheld.append(("AuthenticatingAuthority", "unknown_authority"))
+    return chain
+
+
+def _assertion_until(received: ReceivedAssertion) -> datetime:
+    """Return the end of the assertion: whatever is written, it is not accepted after that."""
+    traits = received.traits
+    issued = moment(received.assertion.issue_instant) or received.response.now
+    ends = [issued + traits.fresh, received.ends]
+    data = [confirmation_data(confirmation) for confirmation in received.confirmations]
+    confirmed = [moment(each.not_on_or_after) for each in data]
+    # Until the last of them it could be brought again.
+    ends.append(max((end for end in confirmed if end), default=None))
+    return min(end for end in ends if end) + traits.longer
+
+
+def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | None:
+    """Return the class, or unspecified for one that nobody knows or that is above the cap.
+
+    We would vouch for it. None where there is no class, or the profile has the level in an
+    attribute.
+    """
+    if received.traits.nsis:
+        return None
+    # An anyURI: space around it means nothing.
+    context = received.statements[0].authn_context or saml.AuthnContext()
+    written = " ".join(text(context.authn_context_class_ref).split())
+    if not written:
+        return None
+    cap = Assurance.SELF_ASSERTED
+    if received.institution:
+        cap = received.institution.max_assurance
+    fault = find_class_fault(written, cap, received.response.upstream.meets)
+    if fault is None:
+        return written
+    withheld.append(("AuthnContextClassRef", fault))
+    return UNSPECIFIED_CLASS
+
+
+def attributes(assertion: saml.Assertion) -> tuple[WireAttribute, ...]:
+    """Return the attributes by Name; one that stands several times is one.
+
+    Source: docs/reference/attacks.md#22.
+    """
+    found: dict[str, list[str]] = {}
+    for statement in assertion.attribute_statement:
+        for attribute in statement.attribute:
+            values = found.setdefault(str(attribute.name or ""), [])
+            values.extend(_value(value) for value in attribute.attribute_value)
+    return tuple(WireAttribute(name, tuple(values)) for name, values in found.items())
+
+
+def _value(value: saml.AttributeValue) -> str:
+    """Return the text of a value, or of the NameID of an eduPersonTargetedID.
+
+    ``message_model`` has refused any other structure.
+    """
+    for name_id in value.extension_elements:
+        return str(name_id.text or "")
+    return text(value)

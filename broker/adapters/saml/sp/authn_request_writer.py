@@ -1,0 +1,126 @@
+"""Writes our AuthnRequests to upstreams with pysaml2's classes, unsigned."""
+
+from datetime import datetime
+from typing import Final
+
+from saml2 import saml, samlp
+
+from broker.adapters.saml.sp import subject_hints
+from broker.adapters.saml.sp.received_response import scoped
+from broker.adapters.saml.sp.upstream_profiles import traits_of
+from broker.adapters.saml.xml_security import xml_times
+from broker.adapters.saml.xml_security.xml_names import POST
+from broker.core.entities import Upstream
+from broker.core.errors import (
+    NO_AUTHN_CONTEXT,
+    NO_SUPPORTED_IDP,
+    PROXY_COUNT_EXCEEDED,
+    RequestRefused,
+)
+from broker.core.login.authn_context import classes_to_request, level_to_request, nsis, unmet
+from broker.core.login.transaction import AuthnRequest
+
+PERSON: Final = "https://data.gov.dk/eid/Person"
+
+
+def authn_request(
+    asked: Upstream,
+    request: AuthnRequest,
+    *,
+    request_id: str,
+    destination: str,
+    acs: str,
+    now: datetime,
+) -> samlp.AuthnRequest:
+    """Return our AuthnRequest to the upstream ``asked``, as the service's ``request`` demands.
+
+    ``RequestRefused`` where the service's IDPList leaves no institution, or its ProxyCount no
+    proxy. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and #35 to #37.
+    """
+    return samlp.AuthnRequest(
+        id=request_id,
+        version="2.0",
+        issue_instant=xml_times.write(now),
+        destination=destination,
+        assertion_consumer_service_url=acs,
+        protocol_binding=POST,
+        issuer=saml.Issuer(text=asked.sp_entity_id),
+        subject=_subject(asked, request),
+        name_id_policy=samlp.NameIDPolicy(allow_create="true"),
+        force_authn=_optional_flag(wanted=request.force_authn or asked.force_authn),
+        is_passive=_optional_flag(wanted=request.is_passive),
+        requested_authn_context=_authn_context(asked, request),
+        scoping=_scoping(asked, request),
+    )
+
+
+def _subject(asked: Upstream, request: AuthnRequest) -> saml.Subject | None:
+    hint = subject_hints.to_tell(asked, request)
+    if hint is None:
+        return None
+    return saml.Subject(name_id=saml.NameID(text=hint.name, format=hint.format))
+
+
+def _optional_flag(*, wanted: bool) -> str | None:
+    """Write a truth value; one that is false is left out."""
+    return "true" if wanted else None
+
+
+def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
+    """Return the classes that the service asks for.
+
+    An upstream that knows NSIS levels is asked for a level and a person
+    (docs/reference/nemlog-in.md#request).
+    """
+    classes: tuple[str, ...]
+    comparison = request.comparison
+    if traits_of(asked).nsis:
+        least = level_to_request(request, asked.least, asked.meets)
+        if least is None:
+            detail = unmet(request, f"{nsis(asked.least)} or higher", asked.name)
+            raise RequestRefused(NO_AUTHN_CONTEXT, detail=detail, request=request)
+        classes = (nsis(least), PERSON)
+        comparison = "minimum"
+    elif request.authn_contexts:
+        classes = tuple(classes_to_request(request, asked.meets))
+    else:
+        return None
+    return samlp.RequestedAuthnContext(
+        authn_context_class_ref=[saml.AuthnContextClassRef(text=name) for name in classes],
+        comparison=comparison,
+    )
+
+
+def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
+    """Name the institutions, ourselves one proxy fewer, and the chain of services that asked.
+
+    The service that asks is the last of the chain. The national eID is not told of it unless that
+    is configured (docs/reference/saml-profiles.md#36).
+    """
+    if request.proxy_count == 0:
+        raise RequestRefused(PROXY_COUNT_EXCEEDED, request=request)
+    institutions = scoped(asked, request.idp_list)
+    if not institutions:
+        raise RequestRefused(NO_SUPPORTED_IDP, request=request)
+    traits = traits_of(asked)
+    if traits.nsis and not asked.requester_id:
+        return None
+    entries = []
+    if traits.hub:
+        entries = [samlp.IDPEntry(provider_id=name) for name in institutions]
+    requesters = _requesters(asked, request)
+    if not entries and not requesters and request.proxy_count is None:
+        return None
+    return samlp.Scoping(
+        idp_list=samlp.IDPList(idp_entry=entries) if entries else None,
+        requester_id=requesters,
+        proxy_count=None if request.proxy_count is None else str(request.proxy_count - 1),
+    )
+
+
+def _requesters(asked: Upstream, request: AuthnRequest) -> list[samlp.RequesterID]:
+    """Return the chain of services that asked; none at a sign-up, which is an errand of our own."""
+    if not asked.requester_id or not request.entity_id:
+        return []
+    chain = (*request.requester_ids, request.entity_id)
+    return [samlp.RequesterID(text=name) for name in chain]

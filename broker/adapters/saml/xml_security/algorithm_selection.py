@@ -1,0 +1,106 @@
+"""Which algorithms we write to a peer: the first of ours that its metadata lists.
+
+Sources: saml-metadata 2.4.1.1 and the algorithm support extension 1.0;
+docs/reference/saml-profiles.md#10 and #11.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lxml import etree
+
+from broker.adapters.saml.xml_security.signature_profile import RSA_SHA256
+from broker.adapters.saml.xml_security.xml_names import MD, XENC, XENC11
+
+ALGORITHM_SUPPORT: Final = "urn:oasis:names:tc:SAML:metadata:algsupport"
+_MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
+_METHOD: Final = f"{{{MD}}}EncryptionMethod"
+# Ours; the first is written where nothing is listed. Everything else is weaker, or needs another
+# kind of key.
+_CONTENTS: Final = (
+    f"{XENC11}aes256-gcm",
+    f"{XENC11}aes128-gcm",
+    # For a service that knows nothing better. A change would go unnoticed, so it is written in a
+    # signed Response only, as all of ours are.
+    f"{XENC}aes256-cbc",
+    f"{XENC}aes128-cbc",
+)
+_TRANSPORTS: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
+_SIGNATURES: Final = (RSA_SHA256, f"{_MORE}rsa-sha384", f"{_MORE}rsa-sha512")
+_DIGESTS: Final = (f"{XENC}sha256", f"{_MORE}sha384", f"{XENC}sha512")
+_ENCRYPTION_MEND: Final = "list aes256-gcm and rsa-oaep-mgf1p, or no EncryptionMethod at all"
+_SIGNING_MEND: Final = "list rsa-sha256 and sha256, or no algorithm at all"
+
+DescriptorFaults = list[tuple[str, str]]
+"""What is wrong with a descriptor, and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionAlgorithms:
+    """How content and its key are encrypted."""
+
+    content: str = _CONTENTS[0]
+    transport: str = _TRANSPORTS[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SigningAlgorithms:
+    """How a message is signed with one of our RSA keys."""
+
+    method: str = _SIGNATURES[0]
+    digest: str = _DIGESTS[0]
+
+
+DEFAULT_ENCRYPTION: Final = EncryptionAlgorithms()
+DEFAULT_SIGNING: Final = SigningAlgorithms()
+
+
+def encryption_algorithms(
+    descriptor: etree._Element, faults: DescriptorFaults
+) -> EncryptionAlgorithms:
+    """Choose by the EncryptionMethods of a KeyDescriptor.
+
+    A list without any algorithm of ours is put into ``faults``.
+    """
+    listed = [method.get("Algorithm", "") for method in descriptor.findall(_METHOD)]
+    contents = [name for name in listed if name.endswith(("-gcm", "-cbc"))]
+    transports = [name for name in listed if "#rsa-" in name]
+    content = _first_of_ours(_CONTENTS, contents)
+    transport = _first_of_ours(_TRANSPORTS, transports)
+    if content is None:
+        faults.append(("lists EncryptionMethods without AES-GCM or AES-CBC", _ENCRYPTION_MEND))
+    elif transport is None:
+        faults.append(("lists key transports without RSA-OAEP", _ENCRYPTION_MEND))
+    return EncryptionAlgorithms(content or _CONTENTS[0], transport or _TRANSPORTS[0])
+
+
+def signing_algorithms(role: etree._Element, faults: DescriptorFaults) -> SigningAlgorithms:
+    """Choose by the SigningMethods and DigestMethods of a role, or else of the entity around it.
+
+    A list without any algorithm of ours is put into ``faults``.
+    """
+    method = _first_of_ours(_SIGNATURES, _listed(role, "SigningMethod"))
+    digest = _first_of_ours(_DIGESTS, _listed(role, "DigestMethod"))
+    if method is None or digest is None:
+        faults.append(("lists signature algorithms, none of which we write", _SIGNING_MEND))
+    return SigningAlgorithms(method or _SIGNATURES[0], digest or _DIGESTS[0])
+
+
+def _listed(role: etree._Element, name: str) -> list[str]:
+    """Return the algorithms of a kind that the role lists, or else the entity around it."""
+    path = f"{{{MD}}}Extensions/{{{ALGORITHM_SUPPORT}}}{name}"
+    for element in (role, role.getparent()):
+        if element is None:
+            continue
+        found = [method.get("Algorithm", "") for method in element.iterfind(path)]
+        if found:
+            return found
+    return []
+
+
+def _first_of_ours(ours: Sequence[str], listed: Sequence[str]) -> str | None:
+    """Return the first of ours that is listed; our default where nothing is listed at all."""
+    if not listed:
+        return ours[0]
+    return next((name for name in ours if name in listed), None)

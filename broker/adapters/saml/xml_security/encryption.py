@@ -1,0 +1,303 @@
+"""Decrypts assertions meant for us, with python-xmlsec in process, and encrypts those we send.
+
+Every algorithm is checked before anything is decrypted, since xmlsec decrypts RSA 1.5 unasked; the
+session key and the content are decrypted in two steps, each with one key that is set, so that
+KeyInfo never chooses. Whatever fails after that is one cause, ``gate.decryption``: a difference
+would answer an oracle (Jager and Somorovsky 2011).
+"""
+
+import base64
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, cast
+
+import xmlsec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import padding as block_padding
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from lxml import etree
+from saml2 import element_to_extension_element, saml, xmldsig, xmlenc
+
+from broker.adapters.saml.xml_security import safe_parser, written_message
+from broker.adapters.saml.xml_security.algorithm_selection import (
+    DEFAULT_ENCRYPTION,
+    EncryptionAlgorithms,
+)
+from broker.adapters.saml.xml_security.signature import VerifyKey
+from broker.adapters.saml.xml_security.xml_names import (
+    ASSERTION,
+    DS,
+    ENCRYPTED_DATA,
+    ENCRYPTED_KEY,
+    XENC,
+    XENC11,
+)
+from broker.core.errors import MessageRefused
+
+_GCM: Final = frozenset((XENC11 + "aes128-gcm", XENC11 + "aes192-gcm", XENC11 + "aes256-gcm"))
+_CBC: Final = frozenset((XENC + "aes128-cbc", XENC + "aes256-cbc"))
+_OAEP: Final = frozenset((XENC + "rsa-oaep-mgf1p", XENC11 + "rsa-oaep"))
+_DIGESTS: Final = frozenset((DS + "sha1", XENC + "sha256"))
+_MASKS: Final = frozenset((XENC11 + "mgf1sha1", XENC11 + "mgf1sha256"))
+_MOST_KEYS: Final = 4  # one for each key we may have published
+_KEY_TYPE: Final = XENC + "EncryptedKey"
+_METHOD: Final = f"{{{XENC}}}EncryptionMethod"
+_KEY_INFO: Final = f"{{{DS}}}KeyInfo"
+_DIGEST_METHOD: Final = f"{{{DS}}}DigestMethod"
+_MGF: Final = f"{{{XENC11}}}MGF"
+_OAEP_SHA1: Final = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
+_NONCE_OCTETS: Final = 12
+_BLOCK_OCTETS: Final = 16
+_START: Final = re.compile(
+    rb"""\s*(?:<\?xml[^>]*\?>\s*)?<[^\s<>/"'=?!]+((?:\s+[^\s<>/"'=]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*/?>"""
+)
+_DECLARED: Final = re.compile(rb"""\sxmlns(?::([^\s=]+))?\s*=""")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DecryptionKeys:
+    """Our decryption keys, loaded once and shared by all threads; several during a rotation."""
+
+    private: tuple[xmlsec.Key, ...]
+
+    @classmethod
+    def of(cls, pems: Iterable[bytes]) -> "DecryptionKeys":
+        """Load PEM private keys, the current one first."""
+        pem_format = xmlsec.constants.KeyDataFormatPem
+        return cls(tuple(xmlsec.Key.from_memory(pem, pem_format) for pem in pems))
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedAssertion:
+    """An EncryptedAssertion taken apart, as the checks see it."""
+
+    whole: etree._Element
+    content: list[etree._Element]  # EncryptedData, of which there must be one
+    keys: list[etree._Element]  # EncryptedKey, within or beside it
+    allow_cbc: bool
+
+    @classmethod
+    def of(cls, element: etree._Element, *, allow_cbc: bool) -> "EncryptedAssertion":
+        """Take apart an element that holds EncryptedData.
+
+        ``allow_cbc``: its sender needs it, and a verified signature covers it.
+        """
+        content = element.findall(ENCRYPTED_DATA)
+        keys: list[etree._Element] = []
+        for encrypted_data in content:
+            keys.extend(encrypted_data.findall(f"{_KEY_INFO}/{ENCRYPTED_KEY}"))
+        keys.extend(element.findall(ENCRYPTED_KEY))
+        return cls(element, content, keys, allow_cbc)
+
+    @property
+    def content_methods(self) -> list[etree._Element]:
+        """Return the EncryptionMethods of the content."""
+        return [method for element in self.content for method in element.findall(_METHOD)]
+
+    @property
+    def key_methods(self) -> list[etree._Element]:
+        """Return the EncryptionMethods of the keys."""
+        return [method for key in self.keys for method in key.findall(_METHOD)]
+
+
+def _encrypted_data(encrypted: EncryptedAssertion) -> bool:
+    """Refuse anything but one EncryptedData, of an element.
+
+    Content would be spliced into what stands around it.
+    """
+    if len(encrypted.content) != 1:
+        return True
+    element_type = XENC + "Element"
+    return encrypted.content[0].get("Type", element_type) != element_type
+
+
+def _encrypted_keys(encrypted: EncryptedAssertion) -> bool:
+    """Refuse no key, and so many that trying them is work done for an attacker."""
+    return not 1 <= len(encrypted.keys) <= _MOST_KEYS
+
+
+def _content_method(encrypted: EncryptedAssertion) -> bool:
+    """Refuse CBC outside a verified message of a peer that needs it, and 3DES from all.
+
+    CBC can be changed unnoticed, and how it then fails tells of the content.
+    """
+    allowed = _GCM
+    if encrypted.allow_cbc:
+        allowed = _GCM | _CBC
+    methods = encrypted.content_methods
+    return len(methods) != 1 or methods[0].get("Algorithm") not in allowed
+
+
+def _key_method(encrypted: EncryptedAssertion) -> bool:
+    """Refuse everything but OAEP: the padding of RSA 1.5 is an oracle (Bleichenbacher)."""
+    methods = encrypted.key_methods
+    if len(methods) != len(encrypted.keys):
+        return True
+    return any(method.get("Algorithm") not in _OAEP for method in methods)
+
+
+def _key_digest(encrypted: EncryptedAssertion) -> bool:
+    """Refuse digests and mask functions of OAEP that nobody publishes, and any other parameter."""
+    allowed = {_DIGEST_METHOD: _DIGESTS, _MGF: _MASKS}
+    parameters = [parameter for method in encrypted.key_methods for parameter in method]
+    return not all(
+        parameter.get("Algorithm", "") in allowed.get(parameter.tag, ()) for parameter in parameters
+    )
+
+
+def _cipher_reference(encrypted: EncryptedAssertion) -> bool:
+    """Refuse ciphertext that lies elsewhere: fetching it is a request an attacker chooses."""
+    return encrypted.whole.find(f".//{{{XENC}}}CipherReference") is not None
+
+
+def _retrieval_method(encrypted: EncryptedAssertion) -> bool:
+    """Refuse a key that lies elsewhere, for the same reason.
+
+    One that points to an EncryptedKey of this very element, as Shibboleth and .NET write it, is
+    followed nowhere: each such key is tried by its place.
+    """
+    beside = {f"#{key.get('Id')}" for key in encrypted.keys if key.get("Id")}
+    for pointer in encrypted.whole.iter(f"{{{DS}}}RetrievalMethod"):
+        if len(pointer) or pointer.get("Type") != _KEY_TYPE or pointer.get("URI") not in beside:
+            return True
+    return False
+
+
+METHODS: Final[dict[str, Callable[[EncryptedAssertion], bool]]] = {
+    "encrypted_data": _encrypted_data,
+    "cipher_reference": _cipher_reference,
+    "retrieval_method": _retrieval_method,
+    "encrypted_keys": _encrypted_keys,
+    "content_method": _content_method,
+    "key_method": _key_method,
+    "key_digest": _key_digest,
+}
+
+
+def decrypt(
+    element: etree._Element, keys: DecryptionKeys, *, allow_cbc: bool, within: str = ASSERTION
+) -> etree._Element:
+    """Decrypt an Assertion, or another element, and return it as the root of its own tree.
+
+    It has passed the gate; ``within`` is the Clark name of the root that must come out.
+    ``MessageRefused``: one of ``METHODS`` before decryption begins, ``gate.decryption`` for
+    everything after it. The encryption proves nothing about its sender: verify a signature over it
+    or within it. Source: xmlenc-core1.
+    """
+    encrypted = EncryptedAssertion.of(element, allow_cbc=allow_cbc)
+    for name, offends in METHODS.items():
+        if offends(encrypted):
+            raise MessageRefused(f"gate.{name}")
+    try:
+        plain = _plaintext(encrypted, keys)
+        return safe_parser.parse(_with_namespaces(plain, element), within)
+    except Exception:  # noqa: BLE001 - one cause, whatever failed
+        raise MessageRefused("gate.decryption") from None
+
+
+def _plaintext(encrypted: EncryptedAssertion, keys: DecryptionKeys) -> bytes:
+    """Return the content, by the first EncryptedKey that one of our keys opens."""
+    for wrapped in encrypted.keys:
+        for private in keys.private:
+            try:
+                return _content(encrypted.content[0], _decrypted(wrapped, private))
+            except xmlsec.Error:  # another recipient's, or another slot's
+                continue
+    raise MessageRefused("gate.decryption")
+
+
+def _content(encrypted_data: etree._Element, session_key: bytes) -> bytes:
+    key = xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataAes, session_key)
+    return _decrypted(encrypted_data, key)
+
+
+def _decrypted(element: etree._Element, key: xmlsec.Key) -> bytes:
+    """Decrypt with this key, which keeps xmlsec from KeyInfo.
+
+    A copy without Type is decrypted, so that xmlsec parses nothing itself.
+    """
+    alone = deepcopy(element)
+    alone.attrib.pop("Type", "")
+    encryption = xmlsec.EncryptionContext()
+    encryption.key = key
+    return cast("bytes", encryption.decrypt(alone))
+
+
+def _with_namespaces(plain: bytes, element: etree._Element) -> bytes:
+    """Declare the namespaces in scope that the plaintext does not.
+
+    Many encrypt a subtree without them.
+    """
+    start = _START.match(plain)
+    if not start:
+        raise MessageRefused("gate.decryption")
+    declared = {prefix.decode() or None for prefix in _DECLARED.findall(start[1])}
+    missing: Any = {name: uri for name, uri in element.nsmap.items() if name not in declared}
+    # Written by lxml as the declarations of an empty element, which are cut out.
+    declarations = etree.tostring(etree.Element("x", nsmap=missing))[2:-2]
+    end = start.start(1)
+    return plain[:end] + declarations + plain[end:]
+
+
+def encrypt(
+    assertion: etree._Element, certificate: bytes, by: EncryptionAlgorithms = DEFAULT_ENCRYPTION
+) -> etree._Element:
+    """Return an EncryptedAssertion of an element: AES with a new key, RSA-OAEP.
+
+    AES-CBC can be changed unnoticed: the Response around it must be signed. ``certificate`` is the
+    recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``gate.key``,
+    ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2
+    and 5.5.
+    """
+    if by.content not in _GCM | _CBC:
+        raise ValueError("only AES-GCM and AES-CBC are written")
+    # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
+    plain = etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)
+    session_key = AESGCM.generate_key(128 if "aes128" in by.content else 256)
+    digest = element_to_extension_element(xmldsig.DigestMethod(algorithm=f"{DS}sha1"))
+    wrapped = xmlenc.EncryptedKey(
+        encryption_method=xmlenc.EncryptionMethod(
+            algorithm=by.transport, extension_elements=[digest]
+        ),
+        cipher_data=_cipher_data(_recipient(certificate).encrypt(session_key, _OAEP_SHA1)),
+    )
+    encrypted_data = xmlenc.EncryptedData(
+        type=f"{XENC}Element",
+        encryption_method=xmlenc.EncryptionMethod(algorithm=by.content),
+        key_info=xmldsig.KeyInfo(extension_elements=[element_to_extension_element(wrapped)]),
+        cipher_data=_cipher_data(_encrypted(plain, session_key, by.content)),
+    )
+    return written_message.tree(saml.EncryptedAssertion(encrypted_data=encrypted_data))
+
+
+def _encrypted(plain: bytes, session_key: bytes, algorithm: str) -> bytes:
+    """Return the ciphertext behind its nonce or initialisation vector (xmlenc-core1 5.2)."""
+    if algorithm in _GCM:
+        nonce = secrets.token_bytes(_NONCE_OCTETS)
+        return nonce + AESGCM(session_key).encrypt(nonce, plain, None)
+    vector = secrets.token_bytes(_BLOCK_OCTETS)
+    padder = block_padding.PKCS7(8 * _BLOCK_OCTETS).padder()
+    encryptor = Cipher(AES(session_key), CBC(vector)).encryptor()
+    padded = padder.update(plain) + padder.finalize()
+    return vector + encryptor.update(padded) + encryptor.finalize()
+
+
+def _cipher_data(octets: bytes) -> xmlenc.CipherData:
+    value = xmlenc.CipherValue(text=base64.b64encode(octets).decode())
+    return xmlenc.CipherData(cipher_value=value)
+
+
+@lru_cache(maxsize=256)
+def _recipient(certificate: bytes) -> rsa.RSAPublicKey:
+    key = VerifyKey.of(certificate)
+    if not isinstance(key.public, rsa.RSAPublicKey):
+        raise MessageRefused("gate.key")
+    return key.public

@@ -1,0 +1,223 @@
+"""Reads SAML messages out of HTTP and writes them into it: the Redirect and POST bindings.
+
+Source: saml-bindings 3.4 and 3.5.
+"""
+
+import base64
+import binascii
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import quote, unquote_to_bytes
+
+from broker.adapters.saml.xml_security import signature_profile
+from broker.adapters.saml.xml_security.signature import SigningKey, sign_bytes
+from broker.core.errors import MessageRefused
+
+MessageField = Literal["SAMLRequest", "SAMLResponse"]
+
+DEFLATE: Final = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
+LONGEST: Final = 256 * 1024  # octets of XML, as the gate's bound
+LONGEST_QUERY: Final = 64 * 1024
+# Octets. The standard says 80, services send whole URLs, deep links with a query in them
+# (docs/reference/interop.md#relay-state).
+LONGEST_RELAY_STATE: Final = 8_000
+_KNOWN: Final = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
+_UNKEPT: Final = re.compile(r"[\r\n\0]")
+_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BASE64_ESCAPES: Final = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
+_WHITESPACE: Final = str.maketrans("", "", " \t\r\n")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedQuery:
+    """A signature of the Redirect binding over ``octets`` as they came, not yet verified."""
+
+    octets: bytes
+    sigalg: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectMessage:
+    """A message of the Redirect binding; ``xml`` has not passed the gate."""
+
+    xml: bytes
+    relay_state: str | None
+    signed: SignedQuery | None
+
+
+def inflate_redirect(
+    query_string: str,
+    message: MessageField,
+    longest: int = LONGEST,
+    *,
+    longest_relay_state: int = LONGEST_RELAY_STATE,
+) -> RedirectMessage:
+    """Read the message out of a query string exactly as it came, undecoded by any framework.
+
+    A signature is over the raw octets, so nothing is decoded and encoded again. Bounds are in
+    octets. ``MessageRefused``:
+    ``gate.query``, ``gate.parameter_twice``, ``gate.parameter_missing``,
+    ``gate.parameter_unexpected``, ``gate.query_signature``, ``gate.base64``, ``gate.deflate``,
+    ``gate.relay_state``. Source: saml-bindings 3.4.4.1.
+    """
+    raw = _parameters(query_string)
+    other = "SAMLResponse" if message == "SAMLRequest" else "SAMLRequest"
+    if message not in raw:
+        raise MessageRefused("gate.parameter_missing")
+    if other in raw:
+        raise MessageRefused("gate.parameter_unexpected")
+    if _text(raw.get("SAMLEncoding", quote(DEFLATE))) != DEFLATE:
+        raise MessageRefused("gate.parameter_unexpected")
+    relay_state = None
+    if "RelayState" in raw:
+        relay_state = relay_state_of(_text(raw["RelayState"]), longest_relay_state)
+    packed = _base64(_text(raw[message]))
+    xml = _inflated(packed, longest)
+    return RedirectMessage(xml, relay_state, _signed(raw, message))
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """Return the parameters with their values still encoded."""
+    if len(query) > LONGEST_QUERY or not query.isascii() or _ESCAPE.search(query):
+        raise MessageRefused("gate.query")
+    raw: dict[str, str] = {}
+    if not query:
+        return raw
+    for part in query.split("&"):
+        written, _, value = part.partition("=")
+        name = _text(written)
+        if name in raw:  # which of two is verified and which is read would differ (CVE-2025-27773)
+            raise MessageRefused("gate.parameter_twice")
+        if name in _KNOWN and name != written:  # the signed octets name it literally
+            raise MessageRefused("gate.query")
+        raw[name] = value
+    return raw
+
+
+def _signed(raw: dict[str, str], message: MessageField) -> SignedQuery | None:
+    """Return the signature and the octets that it must be over, or None where there is none."""
+    given = [name for name in ("Signature", "SigAlg") if name in raw]
+    if not given:
+        return None
+    if len(given) == 1:  # half a signature is one that was taken off
+        raise MessageRefused("gate.query_signature")
+    signed_names = [name for name in (message, "RelayState", "SigAlg") if name in raw]
+    octets = "&".join(f"{name}={raw[name]}" for name in signed_names)
+    algorithm = _text(raw["SigAlg"])
+    signature = _base64(_text(raw["Signature"]))
+    return SignedQuery(octets.encode("ascii"), algorithm, signature)
+
+
+def _text(value: str) -> str:
+    try:
+        return unquote_to_bytes(value.replace("+", " ")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise MessageRefused("gate.query") from None
+
+
+def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -> bytes:
+    """Decode the form field of the POST binding.
+
+    White space within is what encoders and browsers put there. With ``deflated`` a DEFLATEd
+    message is read too, as passport-saml posts its requests
+    (docs/reference/interop.md#post-deflated); only for requests. ``MessageRefused``: ``gate.size``,
+    ``gate.base64``, ``gate.deflate``. Source: saml-bindings 3.5.4.
+    """
+    if len(value) > longest * 3 // 2:
+        raise MessageRefused("gate.size")
+    octets = _base64(value.translate(_WHITESPACE))
+    if not deflated:
+        return octets
+    begins = octets.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
+    if begins == b"<":
+        return octets
+    return _inflated(octets, longest)
+
+
+def _base64(value: str) -> bytes:
+    """Decode strictly: what one decoder skips and another reads makes two messages of one."""
+    try:
+        written = value.encode("ascii")
+        octets = base64.b64decode(written, validate=True)
+    except (ValueError, binascii.Error):
+        raise MessageRefused("gate.base64") from None
+    if not octets or base64.b64encode(octets) != written:  # unused bits that are not zero
+        raise MessageRefused("gate.base64")
+    return octets
+
+
+def _inflated(octets: bytes, longest: int) -> bytes:
+    """Inflate at most ``longest`` octets, all of the input and no more (CVE-2025-25293)."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        xml = stream.decompress(octets, longest + 1)
+    except zlib.error:
+        raise MessageRefused("gate.deflate") from None
+    if len(xml) > longest:
+        raise MessageRefused("gate.size")
+    if not stream.eof or stream.unused_data:
+        raise MessageRefused("gate.deflate")
+    return xml
+
+
+def relay_state_of(value: str, longest: int = LONGEST_RELAY_STATE) -> str:
+    """Return a RelayState verbatim, opaque as it is.
+
+    ``MessageRefused`` (``gate.relay_state``) beyond ``longest`` octets, and where no header or form
+    could carry it.
+    """
+    if not keepable(value, longest) or _UNKEPT.search(value):
+        raise MessageRefused("gate.relay_state")
+    return value
+
+
+def keepable(relay_state: str, longest: int = LONGEST_RELAY_STATE) -> bool:
+    """Return whether a RelayState is within a bound in octets."""
+    return len(relay_state.encode("utf-8", "surrogatepass")) <= longest
+
+
+def redirect_url(
+    destination: str,
+    message: MessageField,
+    xml: bytes,
+    relay_state: str | None,
+    key: SigningKey | None,
+    *,
+    by: str = signature_profile.RSA_SHA256,
+) -> str:
+    """Return the URL that carries ``xml``, signed ``by`` this algorithm if there is a key.
+
+    Source: saml-bindings 3.4.4.1.
+    """
+    stream = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflated = stream.compress(xml) + stream.flush()
+    query = f"{message}={_escaped_base64(deflated)}"
+    if relay_state is not None:
+        query += f"&RelayState={_escaped(relay_state_of(relay_state))}"
+    if key is not None:
+        query += f"&SigAlg={_escaped(by)}"
+        signature = sign_bytes(query.encode("ascii"), key, by)
+        query += f"&Signature={_escaped_base64(signature)}"
+    separator = "&" if "?" in destination else "?"
+    return f"{destination}{separator}{query}"
+
+
+def _escaped(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _escaped_base64(octets: bytes) -> str:
+    """Encode octets for a query; base64 has three characters that are escaped there."""
+    return base64.b64encode(octets).decode().translate(_BASE64_ESCAPES)
+
+
+def post_fields(xml: bytes, message: MessageField, relay_state: str | None) -> dict[str, str]:
+    """Return the fields of the self-posting form (saml-bindings 3.5.4); the page escapes them."""
+    fields: dict[str, str] = {message: base64.b64encode(xml).decode()}
+    if relay_state is not None:
+        fields["RelayState"] = relay_state_of(relay_state)
+    return fields

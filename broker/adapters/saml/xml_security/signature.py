@@ -1,0 +1,304 @@
+"""Signs and verifies: XML signatures, and those of the Redirect binding over raw octets."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import xmlsec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from lxml import etree
+from saml2 import xmldsig
+
+from broker.adapters.saml.xml_security import signature_profile, written_message
+from broker.adapters.saml.xml_security.algorithm_selection import DEFAULT_SIGNING, SigningAlgorithms
+from broker.adapters.saml.xml_security.canonical_form import canonical, inclusive_prefixes, separate
+from broker.adapters.saml.xml_security.xml_names import (
+    DS,
+    EXCLUSIVE,
+    ISSUER,
+    SIGNATURE,
+    SIGNED_INFO,
+)
+from broker.core.errors import MessageRefused
+
+SMALLEST_RSA: Final = 2048
+SMALLEST_EC: Final = 256
+RSA_SHA256: Final = signature_profile.RSA_SHA256
+_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+_LAST_PART: Final = re.compile("[-#]")
+_ELEMENT: Final = etree.XPath("id($name)")
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class VerifyKey:
+    """A peer's public key, loaded once; equal keys are equal."""
+
+    public: PublicKey
+    xml: xmlsec.Key
+
+    @classmethod
+    def of(cls, certificate: bytes | PublicKey) -> "VerifyKey":
+        """Load a certificate (PEM or DER), or a public key that is loaded already.
+
+        Validity and issuer are ignored (SDP-MD06). ``MessageRefused``: ``gate.key`` where it is
+        none, ``gate.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
+        """
+        if isinstance(certificate, bytes):
+            return _loaded(certificate)
+        return _checked(certificate)
+
+    @classmethod
+    def pinned(cls, pem: bytes) -> "VerifyKey":
+        """Load a certificate or a public key, PEM, as it was published; errors as ``of``."""
+        if b"PUBLIC KEY-----" not in pem:
+            return cls.of(pem)
+        try:
+            return _checked(load_pem_public_key(pem))
+        except ValueError:
+            raise MessageRefused("gate.key") from None
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the SubjectPublicKeyInfo, in hex, by which people compare keys."""
+        der = self.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(der).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SigningKey:
+    """One of our RSA keys with its certificate, loaded once."""
+
+    private: rsa.RSAPrivateKey
+    xml: xmlsec.Key
+    certificate: str  # base64 of the DER form, for KeyInfo
+
+    @classmethod
+    def of(cls, private: bytes, certificate: bytes) -> "SigningKey":
+        """Load a PEM private key and its PEM certificate, as ``keys.key_ring`` has checked them."""
+        return _signing(private, certificate)
+
+
+# OpenSSL proves that an RSA key is one whenever it loads it, which takes as long as seventy
+# signatures (measured).
+@lru_cache(maxsize=8)
+def _signing(private: bytes, certificate: bytes) -> SigningKey:
+    key = load_pem_private_key(private, password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("a signing key is an RSA key")
+    xml = xmlsec.Key.from_memory(private, xmlsec.constants.KeyDataFormatPem)
+    der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
+    return SigningKey(key, xml, base64.b64encode(der).decode())
+
+
+@lru_cache(maxsize=256)
+def _loaded(certificate: bytes) -> VerifyKey:
+    read = x509.load_der_x509_certificate
+    if certificate.lstrip().startswith(b"-----"):
+        read = x509.load_pem_x509_certificate
+    try:
+        public = read(certificate).public_key()
+    except Exception:  # noqa: BLE001 - a peer's certificate may be anything
+        raise MessageRefused("gate.key") from None
+    return _checked(public)
+
+
+def _checked(public: object) -> VerifyKey:
+    if isinstance(public, rsa.RSAPublicKey):
+        smallest = SMALLEST_RSA
+    elif isinstance(public, ec.EllipticCurvePublicKey):
+        smallest = SMALLEST_EC
+    else:
+        raise MessageRefused("gate.key")
+    if public.key_size < smallest:
+        raise MessageRefused("gate.weak_key")
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    xml = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
+    return VerifyKey(public, xml)
+
+
+def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | VerifyKey]) -> bytes:
+    """Return the octets that the signature at ``element`` covers: ``element`` without it.
+
+    It is by one of these keys, and its DigestValue is that of the octets returned: they are all
+    that a reader may believe. The keys are those of the one peer that is expected; KeyInfo is not
+    read. ``MessageRefused``: ``gate.unsigned``, ``gate.signatures``, ``gate.signature``,
+    ``gate.signed_node``, ``gate.digest``, those of ``signature_profile.SHAPE`` and of
+    ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2,
+    docs/reference/design.md#verify-keys.
+    """
+    keys = _verify_keys(certificates)
+    signatures = element.findall(SIGNATURE)
+    if not signatures:
+        raise MessageRefused("gate.unsigned")
+    if len(signatures) > 1:
+        raise MessageRefused("gate.signatures")
+    fault = signature_profile.signature_fault(signatures[0])
+    if fault:
+        raise MessageRefused(f"gate.{fault}")
+    if not any(_by(element, signatures[0], key) for key in keys):
+        raise MessageRefused("gate.signature")
+    found = _ELEMENT(element, name=element.get("ID", ""))
+    if found != [element]:
+        raise MessageRefused("gate.signed_node")
+    return _signed_octets(element, signatures[0])
+
+
+def _signed_octets(element: etree._Element, signature: etree._Element) -> bytes:
+    """Write ``element`` as its one Reference says, and compare the digest with the verified one.
+
+    xmlsec has computed the same from its own tree: a difference means that we would read something
+    else than what was signed.
+    """
+    reference = signature.find(f"{SIGNED_INFO}/{{{DS}}}Reference")
+    octets = canonical(separate(element), inclusive_prefixes(reference))
+    if reference is None or not _has_digest(reference, octets):
+        raise MessageRefused("gate.digest")
+    return octets
+
+
+def _has_digest(reference: etree._Element, octets: bytes) -> bool:
+    """Return whether the DigestValue of a Reference is that of ``octets``."""
+    method = reference.find(f"{{{DS}}}DigestMethod")
+    if method is None:
+        return False
+    digest = hashes.Hash(hash_of(method.get("Algorithm", "")))
+    digest.update(octets)
+    written = "".join((reference.findtext(f"{{{DS}}}DigestValue") or "").split())
+    return base64.b64encode(digest.finalize()).decode() == written
+
+
+def _verify_keys(keys: Sequence[bytes | PublicKey | VerifyKey]) -> list[VerifyKey]:
+    return [key if isinstance(key, VerifyKey) else VerifyKey.of(key) for key in keys]
+
+
+def _by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> bool:
+    """Return whether the signature is by this key: without a keys manager xmlsec has no other."""
+    try:
+        verification = xmlsec.SignatureContext()
+        verification.key = key.xml
+        verification.register_id(element, "ID")
+        verification.verify(signature)
+    except Exception:  # noqa: BLE001 - an error verifies nothing (CVE-2022-41912)
+        return False
+    return True
+
+
+def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = DEFAULT_SIGNING) -> None:
+    """Sign ``element`` by its ID, enveloped, exclusive c14n (saml-core 5.4).
+
+    The place is the schema's: after Issuer, or first in metadata. Sign last: any later change
+    breaks it.
+    """
+    signature = deepcopy(_signature_to_fill(by))
+    for reference in signature.iter(f"{{{DS}}}Reference"):
+        reference.set("URI", f"#{element.get('ID')}")
+    has_issuer = len(element) > 0 and element[0].tag == ISSUER
+    element.insert(int(has_issuer), signature)
+    signing = xmlsec.SignatureContext()
+    signing.key = key.xml
+    signing.register_id(element, "ID")
+    signing.sign(signature)
+    # Only now: xmlsec would write what it knows of the key into a KeyInfo that is there.
+    signature.append(deepcopy(_key_info(key.certificate)))
+
+
+# pysaml2 takes as long to write these as to write a Response, and they never change (measured).
+@lru_cache(maxsize=8)
+def _key_info(certificate: str) -> etree._Element:
+    written = xmldsig.X509Certificate(text=certificate)
+    data = xmldsig.X509Data(x509_certificate=[written])
+    return written_message.tree(xmldsig.KeyInfo(x509_data=[data]))
+
+
+@lru_cache(maxsize=8)
+def _signature_to_fill(by: SigningAlgorithms) -> etree._Element:
+    """Return the ds:Signature whose URI we fill in, and xmlsec DigestValue and SignatureValue."""
+    transforms = [
+        xmldsig.Transform(algorithm=name) for name in (signature_profile.ENVELOPED, EXCLUSIVE)
+    ]
+    reference = xmldsig.Reference(
+        transforms=xmldsig.Transforms(transform=transforms),
+        digest_method=xmldsig.DigestMethod(algorithm=by.digest),
+        digest_value=xmldsig.DigestValue(),
+    )
+    signed_info = xmldsig.SignedInfo(
+        canonicalization_method=xmldsig.CanonicalizationMethod(algorithm=EXCLUSIVE),
+        signature_method=xmldsig.SignatureMethod(algorithm=by.method),
+        reference=[reference],
+    )
+    return written_message.tree(
+        xmldsig.Signature(signed_info=signed_info, signature_value=xmldsig.SignatureValue())
+    )
+
+
+def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
+    """Sign octets with one of our RSA keys and an RSA algorithm of the allow-list.
+
+    ``ValueError`` for another algorithm. Source: saml-bindings 3.4.4.1.
+    """
+    if sigalg not in signature_profile.SIGNATURE_METHODS or "#rsa-" not in sigalg:
+        raise ValueError("an RSA key signs with rsa-sha256, rsa-sha384 or rsa-sha512")
+    return key.private.sign(raw, padding.PKCS1v15(), hash_of(sigalg))
+
+
+def verify_bytes(
+    raw: bytes, signature: bytes, sigalg: str, keys: Sequence[bytes | PublicKey | VerifyKey]
+) -> None:
+    """Return only if ``signature`` over ``raw`` is by one of the keys (saml-bindings 3.4.4.1).
+
+    ``MessageRefused``: ``gate.signature_method`` outside the allow-list, ``gate.signature``.
+    """
+    if sigalg not in signature_profile.SIGNATURE_METHODS:
+        raise MessageRefused("gate.signature_method")
+    loaded = _verify_keys(keys)
+    if not any(_octets_by(raw, signature, sigalg, key.public) for key in loaded):
+        raise MessageRefused("gate.signature")
+
+
+def _octets_by(raw: bytes, signature: bytes, sigalg: str, public: PublicKey) -> bool:
+    """Return whether the signature over these octets is by this key, which is of the kind named."""
+    try:
+        if isinstance(public, rsa.RSAPublicKey) and "#rsa-" in sigalg:
+            public.verify(signature, raw, padding.PKCS1v15(), hash_of(sigalg))
+            return True
+        if isinstance(public, ec.EllipticCurvePublicKey) and "#ecdsa-" in sigalg:
+            return _ecdsa_by(raw, signature, sigalg, public)
+    except (InvalidSignature, ValueError):
+        return False
+    return False
+
+
+def _ecdsa_by(raw: bytes, signature: bytes, sigalg: str, public: ec.EllipticCurvePublicKey) -> bool:
+    """Verify r and s side by side (xmldsig-core1 6.4.3); the library raises where it fails."""
+    half = (public.key_size + 7) // 8
+    r = int.from_bytes(signature[:half], "big")
+    s = int.from_bytes(signature[half:], "big")
+    public.verify(encode_dss_signature(r, s), raw, ec.ECDSA(hash_of(sigalg)))
+    return len(signature) == 2 * half
+
+
+def hash_of(algorithm: str) -> hashes.HashAlgorithm:
+    """Return the hash of a signature or digest method of the allow-list (by its last part)."""
+    name = _LAST_PART.split(algorithm)[-1]
+    return _HASHES[name]

@@ -1,0 +1,256 @@
+"""Reads content/: the texts of the sign-up pages and of the questions and answers.
+
+A file of texts has both languages everywhere, nothing endless, and links only to what there is.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, model_validator
+
+from broker.adapters.web.sign_up import sign_up_questions
+from broker.adapters.web.sign_up.link_markup import targets, unreadable
+from broker.configuration.checked_files import Shape, Version, did_you_mean, line, validated
+from broker.configuration.editor_schemas import JsonSchema, schema_of
+from broker.configuration.strict_yaml import YamlNode, quoted, read_file
+from broker.core.errors import ConfigurationFaults, Fault
+
+
+def _plain(text: str) -> str:
+    """Return a text without links; ValueError otherwise."""
+    for fault in unreadable(text):
+        raise ValueError(fault)
+    if any(targets(text)):
+        raise ValueError("holds a link, and stands where none can be")
+    return text
+
+
+def _phrase(text: str) -> str:
+    """Return a text whose links lead to what there is; ValueError otherwise."""
+    for fault in unreadable(text):
+        raise ValueError(fault)
+    for target in targets(text):
+        if not sign_up_questions.known(target):
+            mend = did_you_mean(target, sign_up_questions.targets())
+            raise ValueError(f"unknown link {quoted(target)} {mend}".rstrip())
+    return text
+
+
+_Short = Annotated[str, Field(min_length=1, max_length=160), AfterValidator(_plain)]
+_Middle = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_plain)]
+_Long = Annotated[str, Field(min_length=1, max_length=900), AfterValidator(_phrase)]
+
+
+class TextShape(Shape):
+    """A text in both languages."""
+
+    en: str
+    da: str
+
+    def __getitem__(self, language: str) -> str:
+        """Return the text in ``language``; Danish where it is neither "en" nor "da"."""
+        return self.en if language == "en" else self.da
+
+
+class LineShape(TextShape):
+    """A title or a label."""
+
+    en: _Short
+    da: _Short
+
+
+class HintShape(TextShape):
+    """A sentence or two beside a choice."""
+
+    en: _Middle
+    da: _Middle
+
+
+class PhraseShape(TextShape):
+    """A paragraph or an item of a list; it may hold links."""
+
+    en: _Long
+    da: _Long
+
+
+class BlockShape(Shape):
+    """A paragraph, a list, or numbered steps."""
+
+    text: PhraseShape | None = None
+    points: tuple[PhraseShape, ...] = ()
+    steps: tuple[PhraseShape, ...] = ()
+
+    @model_validator(mode="after")
+    def _one(self) -> "BlockShape":
+        written = (self.text is not None, bool(self.points), bool(self.steps))
+        if sum(written) != 1:
+            raise ValueError("must hold one of text, points and steps")
+        return self
+
+    @property
+    def phrases(self) -> tuple[PhraseShape, ...]:
+        """Return the paragraph or the items."""
+        return (self.text,) if self.text else self.points or self.steps
+
+
+class ChoiceShape(Shape):
+    """An answer, or something to do at an end."""
+
+    label: LineShape
+    hint: HintShape | None = None
+
+
+class PageShape(Shape):
+    """A file named after a node of the tree."""
+
+    version: Version
+    title: LineShape
+    lead: PhraseShape | None = None
+    blocks: tuple[BlockShape, ...] = ()
+    answers: dict[str, ChoiceShape] = Field(default_factory=dict)
+    actions: dict[str, ChoiceShape] = Field(default_factory=dict)
+
+
+class EntryShape(Shape):
+    """One question with its answer."""
+
+    question: LineShape
+    blocks: tuple[BlockShape, ...] = Field(min_length=1)
+
+
+class FaqShape(Shape):
+    """The file faq.yaml."""
+
+    version: Version
+    title: LineShape
+    entries: dict[str, EntryShape]
+
+
+SHIPPED: Final = Path(__file__).parent / "content"
+# What editors show about the two kinds of files.
+_PAGE_FILE: Final = "The texts of one sign-up page, whose name is that of the file."
+_FAQ_FILE: Final = "The questions and answers of the sign-up pages."
+_FAQ: Final = "faq"
+_FILES: Final = (*sign_up_questions.NODES, _FAQ)
+
+
+def page_schema() -> JsonSchema:
+    """Return the JSON Schema of a page's texts, as content/page.schema.json holds it."""
+    return schema_of(PageShape, _PAGE_FILE)
+
+
+def faq_schema() -> JsonSchema:
+    """Return the JSON Schema of the questions and answers, as content/faq.schema.json holds it."""
+    return schema_of(FaqShape, _FAQ_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Every page by its node's name, and the questions and answers.
+
+    A page has exactly the answers and actions of its node.
+    """
+
+    pages: Mapping[str, PageShape]
+    faq: FaqShape
+
+    @classmethod
+    def load(cls, folder: Path | None = None, shipped: Path = SHIPPED) -> "Texts":
+        """Read the shipped texts; a file of the same name in ``folder`` is read instead of theirs.
+
+        ConfigurationFaults with every language, page and answer that is missing, every name nobody
+        knows, and every text that is too long, with file and line.
+        """
+        faults: list[Fault] = []
+        files: dict[str, Any] = {}
+        for name, path in _paths(folder, shipped, faults).items():
+            where = _where(path)
+            try:
+                node = read_file(path, where)
+                files[name] = validated(FaqShape if name == _FAQ else PageShape, node, where)
+            except ConfigurationFaults as error:
+                faults += error.faults
+            else:
+                faults += _list_differences(name, files[name], node, where)
+        if faults:
+            raise ConfigurationFaults(faults)
+        return cls(files, files.pop(_FAQ))
+
+    def linked(self) -> frozenset[str]:
+        """Return every target that some text links to."""
+        texts = chain.from_iterable((phrase.en, phrase.da) for phrase in self.phrases())
+        return frozenset(chain.from_iterable(map(targets, texts)))
+
+    def phrases(self) -> Iterator[PhraseShape]:
+        """Return every text that may hold links."""
+        yield from (page.lead for page in self.pages.values() if page.lead)
+        parts: list[PageShape | EntryShape] = [*self.pages.values(), *self.faq.entries.values()]
+        yield from (phrase for part in parts for block in part.blocks for phrase in block.phrases)
+
+
+def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[str, Path]:
+    """Return the file of each page.
+
+    A page without a file, and a file without a page, are put to ``faults``.
+    """
+    found = {path.stem: path for path in shipped.glob("*.yaml")}
+    if folder is not None:
+        found |= _own_paths(folder, faults)
+    for name in sorted(found.keys() - set(_FILES)):
+        where = f"{_where(found[name])}:1"
+        mend = did_you_mean(name, _FILES) or "the name of a file is the name of its page"
+        faults.append(Fault(where, f"unknown page {quoted(name)}", mend))
+    for name in _FILES:
+        if name not in found:
+            where = f"{shipped.name}/{name}.yaml:1"
+            faults.append(Fault(where, "is missing", "every page has its file"))
+    return {name: found[name] for name in _FILES if name in found}
+
+
+def _own_paths(folder: Path, faults: list[Fault]) -> Mapping[str, Path]:
+    """Return the library's own files by the name of their page.
+
+    Files that would not be read are put to ``faults``.
+    """
+    if not folder.is_dir():
+        faults.append(Fault(str(folder), "is no folder", "name the folder that holds your texts"))
+    misnamed = sorted(folder.glob("*.yml"))
+    faults += [
+        Fault(f"{_where(path)}:1", "is not read", "a file of texts ends in .yaml")
+        for path in misnamed
+    ]
+    visible = (path for path in folder.glob("*.yaml") if path.name[0] != ".")
+    return {path.stem: path for path in visible}
+
+
+def _where(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _list_differences(
+    name: str, texts: PageShape | FaqShape, node: YamlNode, where: str
+) -> Iterator[Fault]:
+    """Yield a fault for each answer, action or question that is missing, or that nobody offers."""
+    if isinstance(texts, FaqShape):
+        yield from _differences(node, where, "entries", texts.entries, sign_up_questions.ANCHORS)
+        return
+    page = sign_up_questions.NODES[name]
+    actions = tuple(action.name for action in page.actions)
+    yield from _differences(node, where, "answers", texts.answers, tuple(page.answers))
+    yield from _differences(node, where, "actions", texts.actions, actions)
+
+
+def _differences(
+    node: YamlNode, where: str, key: str, written: Collection[str], wanted: Collection[str]
+) -> Iterator[Fault]:
+    """Return a fault for each name that only the page offers, or only the file has."""
+    for name in sorted(set(wanted) - set(written)):
+        place = f"{where}:{line(node, (key,))}"
+        yield Fault(place, f"{key}.{name} is missing", "the page offers it")
+    for name in sorted(set(written) - set(wanted)):
+        place = f"{where}:{line(node, (key, name))}"
+        mend = did_you_mean(name, wanted) or ", ".join(wanted)
+        yield Fault(place, f"unknown name {quoted(name)} in {key}", mend)

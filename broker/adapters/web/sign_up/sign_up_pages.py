@@ -1,0 +1,207 @@
+"""The sign-up pages, and the questions and answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from flask import Blueprint, redirect, render_template, request
+from markupsafe import Markup
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.pages.language import LANGUAGES, base_path, language, spoken
+from broker.adapters.web.pages.page_links import login_named, with_query
+from broker.adapters.web.sign_up import sign_up_questions
+from broker.adapters.web.sign_up.content_files import Texts, TextShape
+from broker.adapters.web.sign_up.link_markup import filled, marked
+from broker.core.entities import Text
+
+ViewResult = Response | tuple[str, int] | str
+_UNPROCESSABLE: Final = 422
+
+
+@dataclass(frozen=True, slots=True)
+class SignUp:
+    """What the pages say of this library: names of its upstreams, its services, and its own pages.
+
+    ``links`` are addresses by the names that the texts have for them; one that is missing leaves
+    its words without a link.
+    """
+
+    university: str  # the upstream that is the university login
+    national_eid: str  # the upstream that is the national eID
+    eid_name: Text  # what people call it
+    library: Text  # what people call the library
+    services: Mapping[str, Text]
+    links: Mapping[str, Text]
+
+
+def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
+    """Return a sentence for each address that the texts link to and that is not configured."""
+    linked = texts.linked()
+    missing = sorted(linked - set(setting.links) - set(sign_up_questions.targets()))
+    return [f"the sign-up pages link to {name!r}, which has no address" for name in missing]
+
+
+def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
+    """Return every page of the tree, and the questions and answers."""
+    pages = SignUpPages(texts, setting, base_path(base_url), base_url.rstrip("/"))
+    routes = Blueprint("signup", __name__)
+    for node in sign_up_questions.NODES.values():
+        endpoint = node.name.replace(".", "_")
+        routes.add_url_rule(node.path, endpoint, partial(pages.show, node))
+    start = sign_up_questions.NODES[sign_up_questions.START].path
+    routes.add_url_rule(f"{start}/", "begun", pages.begin)
+    routes.add_url_rule(sign_up_questions.FAQ, "faq", pages.show_faq)
+    return routes
+
+
+@dataclass(frozen=True, slots=True)
+class SignUpPages:
+    """The endpoints.
+
+    ``base`` is the path that base_url ends in, ``root`` is base_url without its last slash.
+    """
+
+    texts: Texts
+    setting: SignUp
+    base: str
+    root: str
+
+    def begin(self) -> ViewResult:
+        """Redirect to the first page."""
+        return self._redirect(sign_up_questions.START, self._view())
+
+    def show_faq(self) -> ViewResult:
+        """Show the questions and answers."""
+        came = request.args.get("from", "")
+        view = self._view(came if came in sign_up_questions.NODES else "")
+        kept = {**view.carried, "from": view.came} if view.came else view.carried
+        return render_template(
+            "faq.html",
+            step="sign-up",
+            reason="faq",
+            view=view,
+            anchors=sign_up_questions.ANCHORS,
+            kept=kept,
+            help=view.href("faq", view.came),
+        )
+
+    def show(self, node: sign_up_questions.WizardNode) -> ViewResult:
+        """Show a page of the tree, or redirect to where its answer leads."""
+        view = self._view()
+        answers = request.args.getlist("answer") if node.question else []
+        following = node.next(tuple(answers))
+        if following:
+            return self._redirect(following, view)
+        # The other language shows the error again, but never what was sent.
+        kept = {**view.carried, "answer": ""} if answers else view.carried
+        page = render_template(
+            "signup_question.html" if node.question else "signup_leaf.html",
+            step="sign-up",
+            reason=node.name,
+            view=view,
+            node=node,
+            page=self.texts.pages[node.name],
+            kept=kept,
+            wrong=bool(answers),
+            help=view.href("faq", node.name),
+        )
+        return page, _UNPROCESSABLE if answers else 200
+
+    def _view(self, came: str = "") -> "_View":
+        return _View(self.texts, self.setting, self.base, _carried(self.setting), came)
+
+    def _redirect(self, name: str, view: "_View") -> Response:
+        """Redirect to a page of the tree, with what the view's links carry on.
+
+        From base_url and the tree alone: no query chooses where this leads (CWE-601).
+        """
+        path = sign_up_questions.NODES[name].path
+        return redirect(with_query(self.root + path, view.carried), 303)
+
+
+def _carried(setting: SignUp) -> Mapping[str, str]:
+    """Return what the request's links carry on: a service, a language, a login that waits."""
+    known = {"service": setting.services, "lang": LANGUAGES}
+    brought = {name: request.args.get(name, "") for name in known}
+    carried = {name: value for name, value in brought.items() if value in known[name]}
+    login = login_named(request)
+    if login:
+        carried["login"] = login
+    return carried
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a template reads for one page: texts with their links, and addresses in full."""
+
+    texts: Texts
+    setting: SignUp
+    base: str
+    carried: Mapping[str, str]
+    came: str = ""  # the page of the tree from which the questions and answers were opened
+
+    @property
+    def login(self) -> str:
+        """Return the address of the login that help was asked for in, "" where there is none."""
+        login = self.carried.get("login")
+        return f"{self.base}/login/{login}" if login else ""
+
+    @property
+    def service(self) -> str | None:
+        """Return what people call the service that the person came from."""
+        name = self.carried.get("service", "")
+        label = self.setting.services.get(name)
+        return spoken(label) if label else None
+
+    def plain(self, text: TextShape) -> str:
+        """Return a title or a label."""
+        return filled(text[language()], self._words())
+
+    def phrase(self, text: TextShape, here: str = "") -> Markup:
+        """Return a text with its links; ``here`` is the page of the tree that it stands on."""
+        href = partial(self.href, here=here)
+        return marked(text[language()], self._words(), href, language())
+
+    def href(self, target: str, here: str = "") -> str | None:
+        """Return the address of what a text links to.
+
+        None for a page of the library that is not configured.
+        """
+        name, _, anchor = target.partition("#")
+        if name == "faq":
+            return self._faq(anchor, here)
+        if target == "pin":
+            return with_query(self.base + sign_up_questions.PIN, self._service())
+        if target == "choices":
+            return self.base + sign_up_questions.CHOICES
+        if target in sign_up_questions.NODES:
+            path = sign_up_questions.NODES[target].path
+            return with_query(self.base + path, self.carried)
+        if target in sign_up_questions.FIXED:
+            return sign_up_questions.FIXED[target]
+        address = self.setting.links.get(target)
+        return spoken(address) if address else None
+
+    def doing(self, action: sign_up_questions.Action) -> str:
+        """Return the address of something to do at an end, with the intent that it begins with."""
+        query = dict(action.fields)
+        if action.way:
+            by = "upstream" if action.path == sign_up_questions.BEGIN else "change"
+            query[by] = self._upstream(action.way)
+        return with_query(self.base + action.path, {**query, **self._service()})
+
+    def _faq(self, anchor: str, here: str) -> str:
+        query = {**self.carried, "from": here}
+        fragment = f"#{anchor}" if anchor else ""
+        return with_query(self.base + sign_up_questions.FAQ, query) + fragment
+
+    def _upstream(self, way: sign_up_questions.Way) -> str:
+        return self.setting.university if way == "university" else self.setting.national_eid
+
+    def _service(self) -> Mapping[str, str]:
+        return {name: value for name, value in self.carried.items() if name == "service"}
+
+    def _words(self) -> Mapping[str, str]:
+        return {"eid": spoken(self.setting.eid_name), "library": spoken(self.setting.library)}

@@ -1,0 +1,166 @@
+"""The pages of the service desk: the open cases, and the person that staff help."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Blueprint
+from flask_babel import format_datetime
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.page_security import SubmittedForm
+from broker.adapters.web.staff.staff_door import PATH, StaffDoor
+from broker.core.errors import PinNoAddress, TooMany
+from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.mail_addresses import mask_address
+from broker.core.staff import StaffPage
+from broker.core.staff_sentences import PAGES, REGISTER_NOTES, STATES, StaffSentence
+from broker.use_cases.pins.pin_mails import PinMails
+from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
+from broker.use_cases.staff.staff_sessions import StaffMember
+
+_LONGEST: Final = 110  # a person id of the list
+_BUTTONS: Final = ("try_again", "another_person", "pin_mail", "remove_proof")
+
+
+@dataclass(frozen=True, slots=True)
+class StaffCases:
+    """The endpoints over access control and the search."""
+
+    door: StaffDoor
+    search: StaffSearch
+    pin_mails: PinMails
+    borrower_url: Callable[[str], str]  # the borrower's page in the library system, or ""
+
+    def add_to(self, routes: Blueprint) -> None:
+        """Add ``/admin`` and ``/admin/person``."""
+        routes.get(PATH)(self.home)
+        routes.get(f"{PATH}/person")(self.ask)
+        routes.post(f"{PATH}/person")(self.help_person)
+
+    def home(self) -> Response:
+        """Show the open cases to the service desk, and to others their pages."""
+        member = self.door.member()
+        if StaffPage.PERSON not in member.pages:
+            return self.door.page("admin_home.html", member, reason="home")
+        self.door.looked(member, StaffPage.PERSON)
+        return self.door.page(
+            "admin_cases.html",
+            member,
+            reason="home",
+            cases=self.search.cases.list_open(),
+            token=self.door.token(member, StaffPage.PERSON),
+            action=self.door.url(StaffPage.PERSON),
+            borrower_url=self.borrower_url,
+        )
+
+    def ask(self) -> Response:
+        """Show the form for a help code or a borrower number."""
+        member = self.door.allowed(StaffPage.PERSON)
+        self.door.looked(member, StaffPage.PERSON)
+        return self._page(member)
+
+    def help_person(self) -> Response:
+        """Show a person, or press one of the buttons and show the person afterwards."""
+        member = self.door.allowed(StaffPage.PERSON)
+        form = self.door.form(member, StaffPage.PERSON)
+        button = form.choice("do", ("find", *_BUTTONS))
+        typed, problem = _read_typed(form)
+        self.door.looked(member, StaffPage.PERSON, typed or None)
+        if problem:
+            return self._page(member, problem=problem)
+        found = self.search.find(typed, member.staff_id)
+        if found is None:
+            return self._page(member, typed=typed, problem="person_unknown")
+        if button == "find":
+            return self._page(member, typed=typed, found=found)
+        # Written to the audit log first: what cannot be written does not happen.
+        self.door.acted(member, button, typed)
+        done = self._press(button, found, form)
+        again = self.search.find(typed, member.staff_id)
+        return self._page(member, typed=typed, found=again, done=done)
+
+    def _press(self, button: str, found: FoundPerson, form: SubmittedForm) -> str:
+        """Carry out a button, and return the code of what was done."""
+        if button == "try_again":
+            return self._try(found, self.search.cases.try_again)
+        if button == "another_person":
+            # The case may be about other borrowers by now than those on the page.
+            seen = form.values("borrower")
+            return self._try(found, lambda each: self.search.cases.rule_out(each, seen))
+        if button == "pin_mail":
+            return self._send_pin_mail(found)
+        self.search.remove_proof(found, form.value("proof"))
+        return "proof_removed"
+
+    def _try(self, found: FoundPerson, decide: Callable[[str], bool]) -> str:
+        if found.enrolment is None:
+            return "nothing_to_try"
+        try:
+            tried = decide(found.enrolment.person_id)
+        except TooMany:
+            return "tried_too_often"
+        return "tried" if tried else "nothing_to_try"
+
+    def _send_pin_mail(self, found: FoundPerson) -> str:
+        if found.pin_mail_number is None or not self.pin_mails.live:
+            return "no_pin_mail"
+        at = format_datetime(self.door.ports.now(), "long")
+        try:
+            self.pin_mails.request_by_staff(found.pin_mail_number, language(), at)
+        except PinNoAddress:
+            return "no_pin_mail"
+        return "pin_mail"
+
+    def _page(
+        self,
+        member: StaffMember,
+        *,
+        typed: str = "",
+        found: FoundPerson | None = None,
+        problem: str = "",
+        done: str = "",
+    ) -> Response:
+        return self.door.form_page(
+            "admin_person.html",
+            member,
+            StaffPage.PERSON,
+            problem,
+            typed=typed,
+            found=found,
+            sentence=_sentence(found) if found else None,
+            page_action=PAGES.get(found.page.reason) if found and found.page else None,
+            proofs=_proofs(found) if found else (),
+            register_note=REGISTER_NOTES.get(found.register_note or "") if found else None,
+            borrower_url=self.borrower_url,
+            done=done,
+        )
+
+
+def _read_typed(form: SubmittedForm) -> tuple[str, str]:
+    """Return what was typed, or "" and the code of the problem.
+
+    Nothing is kept of a text that may be a CPR number.
+    """
+    typed = form.value("find", "").strip()
+    if not typed:
+        return "", "find_missing"
+    if looks_like_cpr(typed, apart=True):
+        return "", "find_cpr"
+    if len(typed) > _LONGEST:
+        return "", "person_unknown"
+    return typed, ""
+
+
+def _sentence(found: FoundPerson) -> StaffSentence | None:
+    if found.enrolment is not None:
+        return found.enrolment.sentence
+    return None if found.page else STATES["unknown"]
+
+
+def _proofs(found: FoundPerson) -> Sequence[Mapping[str, object]]:
+    return [
+        {"name": proof.name, "address": mask_address(proof.address), "until": proof.until}
+        for proof in found.proofs
+    ]

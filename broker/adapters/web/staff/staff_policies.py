@@ -1,0 +1,219 @@
+"""The pages of the identity admin: explain the refusal of a help code, and try a login."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+from flask import Blueprint
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.page_security import SubmittedForm
+from broker.adapters.web.staff.staff_door import PATH, StaffDoor
+from broker.core.entities import Assurance, Names
+from broker.core.identity.accepted_text import find_scoped_text_fault
+from broker.core.identity.cpr import looks_like_cpr, mask_numbers
+from broker.core.login.given_facts import GivenFacts
+from broker.core.staff import StaffPage
+from broker.core.stateless_references import compact, is_stateless
+from broker.use_cases.rate_limits import Limits
+from broker.use_cases.staff.staff_search import UNKNOWN_CODES
+from broker.use_cases.staff.staff_sessions import StaffMember
+from broker.use_cases.transactions import is_reference
+
+_DIGITS: Final = 12  # of a digest, as the commands print them
+_KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
+_LEVELS: Final = tuple(level.name.lower() for level in Assurance)
+_MOST_AFFILIATIONS: Final = 10
+_OLDEST: Final = 125
+_AGE_DIGITS: Final = 3
+
+
+class TriedLogin(NamedTuple):
+    """The result of a try in the words of ``broker policy try``, and the policy set it used."""
+
+    digest: str
+    lines: Names
+
+
+class ExplainedRefusal(NamedTuple):
+    """A page that somebody could not get past, in the words of ``broker policy explain``.
+
+    ``reason`` is the code of what the person read there.
+    """
+
+    reason: str
+    lines: Names
+
+
+@dataclass(frozen=True, slots=True)
+class _Typed:
+    """The values in the fields of the page; an empty one is made up, or stands for all."""
+
+    upstream: str = ""
+    affiliation: str = ""
+    cpr: str = ""
+    age: str = ""
+    assurance: str = ""
+    service: str = ""
+    intent: str = ""
+    nearest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StaffPolicies:
+    """The endpoints over the staff door.
+
+    ``explain_refusal`` says of a reference, in a language, why and what of it now. ``try_policies``
+    plays a login at a service, or at all; with True it says what would let a refused one in.
+    """
+
+    door: StaffDoor
+    limits: Limits
+    explain_refusal: Callable[[str, str], ExplainedRefusal | None]
+    try_policies: Callable[[GivenFacts, str, bool, str], TriedLogin]
+
+    def add_to(self, routes: Blueprint) -> None:
+        """Add ``/admin/explain`` and ``/admin/try``."""
+        routes.get(f"{PATH}/explain")(self.ask_reference)
+        routes.post(f"{PATH}/explain")(self.explain)
+        routes.get(f"{PATH}/try")(self.ask_login)
+        routes.post(f"{PATH}/try")(self.try_login)
+
+    def ask_reference(self) -> Response:
+        """Show the form for a help code."""
+        member = self.door.allowed(StaffPage.EXPLAIN)
+        self.door.looked(member, StaffPage.EXPLAIN)
+        return self._explain_page(member)
+
+    def explain(self) -> Response:
+        """Show which rule refused, and what the policies in force would make of it now.
+
+        TooMany after ten references in ten minutes that led nowhere.
+        """
+        member = self.door.allowed(StaffPage.EXPLAIN)
+        reference, problem = _read_reference(self.door.form(member, StaffPage.EXPLAIN))
+        self.door.looked(member, StaffPage.EXPLAIN, reference or None)
+        if problem:
+            return self._explain_page(member, problem=problem)
+        taken = self.limits.take(UNKNOWN_CODES, member.staff_id)
+        found = self.explain_refusal(reference, language())
+        if found is None:
+            return self._explain_page(member, reference, "reference_unknown")
+        self.limits.give_back(taken)
+        return self._explain_page(member, reference, found=found)
+
+    def ask_login(self) -> Response:
+        """Show the form for a login."""
+        member = self.door.allowed(StaffPage.TRY)
+        self.door.looked(member, StaffPage.TRY)
+        return self._try_page(member, _Typed())
+
+    def try_login(self) -> Response:
+        """Show what the policies in force would make of a login; nothing is stored."""
+        member = self.door.allowed(StaffPage.TRY)
+        form = self.door.form(member, StaffPage.TRY)
+        self.door.looked(member, StaffPage.TRY)
+        typed, problem = self._read_login(form)
+        if problem:
+            return self._try_page(member, typed, problem)
+        tried = self.try_policies(_facts(typed), typed.service, typed.nearest, language())
+        return self._try_page(member, typed, tried=tried)
+
+    def _read_login(self, form: SubmittedForm) -> tuple[_Typed, str]:
+        """Return the fields and the code of a problem; FormRefused for what no page offers.
+
+        A field with a problem comes back empty: what was typed by mistake may be somebody's number.
+        """
+        ports = self.door.ports
+        typed = _Typed(
+            upstream=form.choice("upstream", tuple(ports.upstreams)),
+            cpr=form.choice("cpr", ("", *_KINDS)),
+            assurance=form.choice("assurance", ("", *_LEVELS)),
+            service=form.choice("service", ("", *ports.services)),
+            intent=form.choice("intent", ("", *ports.broker.rules.affiliations())),
+            nearest=form.value("nearest", "") == "yes",
+        )
+        age, affiliation = form.value("age", "").strip(), form.value("affiliation", "").strip()
+        problem = _affiliation_problem(affiliation) or _age_problem(age)
+        if problem:
+            return typed, problem
+        return replace(typed, affiliation=affiliation, age=age), ""
+
+    def _explain_page(
+        self,
+        member: StaffMember,
+        reference: str = "",
+        problem: str = "",
+        found: ExplainedRefusal | None = None,
+    ) -> Response:
+        values = {"reference": reference, "found": found}
+        template, page = "admin_explain.html", StaffPage.EXPLAIN
+        return self.door.form_page(template, member, page, problem, **values)
+
+    def _try_page(
+        self, member: StaffMember, typed: _Typed, problem: str = "", tried: TriedLogin | None = None
+    ) -> Response:
+        ports = self.door.ports
+        return self.door.form_page(
+            "admin_try.html",
+            member,
+            StaffPage.TRY,
+            problem,
+            upstreams=ports.upstreams,
+            services=ports.services,
+            affiliations=sorted(ports.broker.rules.affiliations()),
+            kinds=_KINDS,
+            levels=_LEVELS,
+            typed=typed,
+            tried=tried,
+            shown=_DIGITS,
+        )
+
+
+def _read_reference(form: SubmittedForm) -> tuple[str, str]:
+    """Return the reference as it is written, in whatever case and spacing it came, or a problem.
+
+    Of what is no reference nothing is kept: it may be anybody's number.
+    """
+    typed = form.value("reference", "")
+    if not typed.strip():
+        return "", "reference_missing"
+    if looks_like_cpr(typed, apart=True):
+        return "", "reference_cpr"
+    if is_reference(typed) or is_stateless(typed):
+        return compact(typed), ""
+    return "", "reference_unread"
+
+
+def _affiliation_problem(affiliation: str) -> str:
+    if mask_numbers(affiliation, "") != affiliation:
+        return "affiliation_cpr"
+    named = _affiliations(affiliation)
+    unread = [each for each in named if each.count("@") != 1 or find_scoped_text_fault(each)]
+    if unread or len(named) > _MOST_AFFILIATIONS:
+        return "affiliation_unread"
+    return ""
+
+
+def _age_problem(age: str) -> str:
+    if not age:
+        return ""
+    # No longer than an age is: a CPR number of a first of the month begins as a small one.
+    read = len(age) <= _AGE_DIGITS and age.isascii() and age.isdecimal()
+    return "" if read and int(age) <= _OLDEST else "age_unread"
+
+
+def _affiliations(affiliation: str) -> Names:
+    return tuple(affiliation.replace(",", " ").split())
+
+
+def _facts(typed: _Typed) -> GivenFacts:
+    return GivenFacts(
+        upstream=typed.upstream,
+        affiliations=_affiliations(typed.affiliation),
+        assurance=Assurance.named(typed.assurance) if typed.assurance else None,
+        cpr=typed.cpr or None,
+        age=int(typed.age) if typed.age else None,
+        intent=typed.intent or None,
+    )

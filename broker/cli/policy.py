@@ -1,0 +1,118 @@
+"""The commands that check and test the policy files."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from broker.app import policy_surroundings
+from broker.app.named_configuration import configuration
+from broker.cli.late_group import LateGroup
+from broker.cli.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
+from broker.configuration.policies.example_failures import failures
+from broker.configuration.policies.examples import noon, run_examples
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.policy.model import Example, PolicySet
+
+_BESIDE: Final = {
+    "diff": "policy_diff:diff_policies",
+    "explain": "policy_explain:explain",
+    "report": "policy_report:report",
+    "schema": "policy_schema:schema",
+    "try": "policy_try:try_login",
+}
+_UNTRIED: Final = "--untried needs the analysis: leave --no-analysis out"
+
+
+@click.group(cls=LateGroup, late=_BESIDE)
+def policy() -> None:
+    """Check, test, try and compare the policy files."""
+
+
+@policy.command("check", short_help="Check the policy files.")
+@folder
+@click.option("--strict", is_flag=True, help="Exit 1 with warnings too.")
+@click.option("--no-analysis", is_flag=True, help="Do not play personas.")
+@click.option("--untried", is_flag=True, help="Print examples for what no example tries.")
+@as_json
+@printing_faults
+def check_policies(
+    folder: Path | None, *, strict: bool, no_analysis: bool, untried: bool, as_json: bool
+) -> None:
+    """Check the policy files of FOLDER: form, names, texts, examples, and what they decide.
+
+    Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set. Names are checked
+    against the configuration, and the library system is asked for the categories. Personas stand
+    for all logins: rules without effect are found, each with a login that shows it.
+    """
+    if untried and no_analysis:
+        raise click.UsageError(_UNTRIED)
+    moment = datetime.now(UTC)
+    checked = policy_surroundings.load_checked(folder, moment, proving=not no_analysis)
+    count = len(checked.policies.policies)
+    digest = checked.policies.digest
+    found: dict[str, object] = {"policies": count, "digest": digest}
+    warnings = checked.warnings
+    closing = [f"{count} policies, {digest[:12]}: well"]
+    if not no_analysis:
+        from broker.app import policy_analysis  # noqa: PLC0415 - a quick check plays no login
+
+        analysed = policy_analysis.analyse(checked, moment, show_progress)
+        found |= analysed.facts
+        warnings = (*warnings, *analysed.warnings)
+        closing += analysed.lines(untried=untried)
+        if checked.surroundings is not None:
+            lacking, note = policy_surroundings.check_categories(
+                configuration(), checked.policies, datetime.now(UTC)
+            )
+            warnings += lacking
+            closing += [note] if note else []
+    if as_json:
+        click.echo(json.dumps(found | {"warnings": warnings}))
+    else:
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
+        click.echo("\n".join(closing))
+    if strict and warnings:
+        raise SystemExit(FINDINGS)
+
+
+@policy.command("test", short_help="Run the examples of the policy files.")
+@folder
+@click.option("--date", "day", metavar="DAY", type=DAY, help="As on that day, not today.")
+@as_json
+@printing_faults
+def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -> None:
+    """Run the examples of the policy files and print those that hold.
+
+    They hold today, or nothing is tried; with --date those that say no day of their own are tried
+    once more, as on that one. Exit 78 with all that do not hold, 1 where there is none. A DAY is
+    written 2026-01-31.
+    """
+    moment = datetime.now(UTC)
+    checked = policy_surroundings.load_checked(folder, moment)
+    today = day.date() if day else moment.date()
+    rows = [
+        {"place": str(example.place), "name": str(example.name)}
+        for example in _holding(checked.policies, today)
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            click.echo(f"holds  {row['place']}  {row['name']}")
+        click.echo(f"{len(rows)} examples hold")
+    if not rows:
+        raise SystemExit(FINDINGS)
+
+
+def _holding(policies: PolicySet, day: date) -> list[Example]:
+    """Return the examples, which all hold on a day; ConfigurationFaults with those that do not."""
+    results = run_examples(policies, None, noon(day))
+    problems = failures(policies, results, day)
+    failed = [Fault(str(place), what, mend) for place, what, mend in problems]
+    if failed:
+        raise ConfigurationFaults(failed)
+    return [result.example for result in results]

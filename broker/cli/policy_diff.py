@@ -1,0 +1,114 @@
+"""The command that compares two policy sets by what they decide."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from broker.app import policy_analysis, policy_surroundings, policy_words
+from broker.app.policy_analysis import AnalysedSets
+from broker.cli.output import (
+    CHANGES,
+    CONFIGURATION,
+    FINDINGS,
+    as_json,
+    existing_folder,
+    printing_faults,
+    show_progress,
+)
+from broker.configuration.policies.git_revisions import folder_at
+from broker.core.policy_analysis.differences import find_differences
+from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.sources import named_services
+
+_SETS: Final = 2  # that are compared
+_CATEGORY: Final = "://"  # an entity category may have no member yet
+all_rows: Final = click.option(
+    "--all", "all_rows", is_flag=True, help="List each change by itself, with its line."
+)
+
+
+@click.command("diff", short_help="Show what changes from one set of policies to another.")
+@click.argument("folders", metavar="[OLD] [NEW]", type=existing_folder, nargs=-1)
+@click.option(
+    "--git",
+    "revisions",
+    metavar="REV",
+    multiple=True,
+    help="Compare with NEW as of a Git revision, in place of OLD; twice: compare two revisions.",
+)
+@all_rows
+@as_json
+@printing_faults
+def diff_policies(
+    folders: tuple[Path, ...], revisions: tuple[str, ...], *, all_rows: bool, as_json: bool
+) -> None:
+    """Show who gets what else by the policies of NEW than by those of OLD, two folders.
+
+    Two folders with a broker.toml are compared with their institutions, methods and attribute maps.
+    With --git REV the old set is NEW as of that revision; without NEW it is the configured folder,
+    or ./policies where BROKER_CONFIG is not set. Personas stand for all logins: each is tried at
+    every service by both sets. WIDER is an attribute, a value, a service or a receiver more, a
+    longer memory, or a proof or requirement less. Exit 0 without a change, 3 with changes, 78 where
+    an example or a site rule fails, 1 where none changed and not everything could be compared.
+    """
+    now = datetime.now(UTC)
+    with _compared_folders(folders, revisions) as both:
+        opened = policy_analysis.open_sets(both, now)
+    progress = show_progress(len(opened.site.sources))
+    trial = Trial(opened.sets, opened.site, now, report_progress=progress, sites=opened.sites)
+    found = find_differences(trial)
+    if as_json:
+        facts = policy_words.change_facts(found, opened.sets)
+        failures = [asdict(each) for each in opened.failures]
+        left_out = {"unconfigured": _unconfigured(opened), "failures": failures}
+        click.echo(json.dumps(facts | left_out, indent=2))
+    else:
+        labels = {each.name: each.label for each in opened.site.services}
+        lines = policy_words.change_sentences(found, opened.sets, labels)
+        if all_rows:
+            lines = policy_words.every_change(found, opened.sets)
+        click.echo("\n".join(lines))
+    for name in _unconfigured(opened):
+        click.echo(f"not compared: no service {name!r} is configured", err=True)
+    for name in found.incomplete:
+        click.echo(f"not complete: too many alternatives come together at {name}", err=True)
+    for failure in opened.failures:
+        click.echo(str(failure), err=True)
+    if opened.failures:
+        raise SystemExit(CONFIGURATION)
+    if found.rows:
+        raise SystemExit(CHANGES)
+    if found.incomplete:
+        raise SystemExit(FINDINGS)
+
+
+def _unconfigured(opened: AnalysedSets) -> list[str]:
+    """Return the services that entries name and that are not configured."""
+    there = {name for each in opened.site.services for name in (each.name, *each.categories)}
+    named = named_services(opened.sets)
+    return sorted(name for name in named - there if _CATEGORY not in name)
+
+
+@contextmanager
+def _compared_folders(
+    folders: tuple[Path, ...], revisions: tuple[str, ...]
+) -> Iterator[tuple[Path, Path]]:
+    """Yield the folders of the old and the new set; usage errors and ConfigurationFaults."""
+    if not revisions:
+        if len(folders) != _SETS:
+            raise click.UsageError("name the folders OLD and NEW, or --git REV and NEW")
+        yield folders[0], folders[1]
+        return
+    if len(folders) > 1 or len(revisions) > _SETS:
+        raise click.UsageError("--git takes the place of OLD, or twice of the contents of NEW")
+    folder = folders[0] if folders else policy_surroundings.default_folder()
+    with ExitStack() as extracted:
+        read = [extracted.enter_context(folder_at(folder, each)) for each in revisions]
+        old, new = [*read, folder][:_SETS]
+        yield old, new

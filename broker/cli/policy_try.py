@@ -1,0 +1,306 @@
+"""The command that plays a described login against the policies."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from broker.app import policy_words, trial_sites
+from broker.app.policy_words import ENGLISH, plain
+from broker.cli.output import DAY, as_json, printing_faults
+from broker.configuration.checked_files import did_you_mean
+from broker.configuration.policies.examples import noon
+from broker.core.entities import Assurance, Names
+from broker.core.identity.canonical_attributes import Values
+from broker.core.identity.cpr import looks_like_cpr
+from broker.core.login.described_login import DescribedBorrower
+from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts, of_login
+from broker.core.login.transaction import Errand
+from broker.core.policy.missing_proof import provable_domains
+from broker.core.policy.model import Example, PolicySet
+from broker.use_cases import policy_trials
+from broker.use_cases.policy_trials import NoSuchNameError, Site, Trial
+
+_KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
+_LEVELS: Final = tuple(level.name.lower() for level in Assurance)
+_WHOLE: Final = ("persona", "example", "login")
+_DESCRIBING: Final = ("upstream", "affiliations", "cpr", "age", "assurance", "attribute", "without")
+
+
+class _Written(click.ParamType[str]):
+    """A text of the command line: never a CPR number, which is not quoted either."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text; UsageError for a CPR number, of any spelling."""
+        if looks_like_cpr(value):
+            self.fail("holds what looks like a CPR number: give its kind, --cpr real", param, ctx)
+        return value
+
+
+class _OneOf(_Written):
+    """One of some words; what was typed instead is not quoted."""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        """Take the words."""
+        self._words = words
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word; UsageError for any other."""
+        if super().convert(value, param, ctx) not in self._words:
+            self.fail(f"is one of {', '.join(self._words)}", param, ctx)
+        return value
+
+
+_TEXT: Final = _Written()
+_FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
+_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command("try", short_help="Play a login against the policies.")
+@click.option("--upstream", type=_TEXT, help="The way to log in.")
+@click.option(
+    "--as", "affiliations", type=_TEXT, multiple=True, help="A scoped affiliation: student@au.dk."
+)
+@click.option("--cpr", type=_OneOf(_KINDS), help=f"The kind of CPR number: {', '.join(_KINDS)}.")
+@click.option("--age", type=click.IntRange(0, 125))
+@click.option("--assurance", type=_OneOf(_LEVELS), help=f"{', '.join(_LEVELS)}.")
+@click.option(
+    "--attribute", type=_TEXT, multiple=True, metavar="NAME=VALUE", help="Another attribute."
+)
+@click.option("--without", type=_TEXT, multiple=True, help="An attribute that is not sent.")
+@click.option("--intent", type=_TEXT, help="The affiliation that was chosen at the sign-up.")
+@click.option("--sign-up", is_flag=True, help="A sign-up, which no service asked for.")
+@click.option(
+    "--proof", type=_TEXT, multiple=True, metavar="NAME[=ADDRESS]", help="A mailbox that is shown."
+)
+@click.option(
+    "--borrower",
+    type=_TEXT,
+    metavar="none|CATEGORY|other",
+    help="The borrower that the library system has.",
+)
+@click.option("--keep-category", is_flag=True, help="Another category is offered, and declined.")
+@click.option("--persona", type=_TEXT, metavar="NAME", help="A person of the demo.")
+@click.option("--example", type=_TEXT, metavar="FILE:LINE", help="The login of a policy's example.")
+@click.option("--login", type=_FILE, help="A YAML file, written as the login of an example.")
+@click.option("--service", type=_TEXT, multiple=True, help="Where to; all services without it.")
+@click.option("--from", "folder", type=_FOLDER, help="The policies of another folder.")
+@click.option("--date", "day", metavar="DAY", type=DAY, help="On that day (2026-01-31), not today.")
+@click.option("--nearest", is_flag=True, help="Of a refusal: what would let them in.")
+@click.option("--as-assertion", is_flag=True, help="Print the unsigned Response of one service.")
+@as_json
+@printing_faults
+def try_login(*, as_json: bool, **options: Any) -> None:
+    """Play a login to its end, as a live one would go: what is asked, made, sent and withheld.
+
+    Facts that are not given are made up, and said so. The policies are those configured, or
+    ./policies with ideal services where BROKER_CONFIG is not set. Nothing is stored or sent.
+    """
+    now = datetime.now(UTC)
+    _check(options)
+    site = trial_sites.open_site(options["folder"], now)
+    now = _moment(options, site.policies, now)
+    given = _facts(options, site.policies, now.date())
+    services = options["service"]
+    if given.errand is Errand.SIGN_UP and not services and site.signs_up_at:
+        services = (site.signs_up_at,)
+    try:
+        trial = policy_trials.try_login(site, given, services, now)
+    except NoSuchNameError as unknown:
+        raise _unknown(unknown) from None
+    if options["as_assertion"]:
+        _print_assertion(site, trial, now)
+        return
+    if as_json:
+        _print_json(site, trial, now, nearest=options["nearest"])
+    else:
+        _print_lines(site, trial, now, nearest=options["nearest"])
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for options that do not go together."""
+    whole = [name for name in _WHOLE if options[name]]
+    more = [name for name in _DESCRIBING if options[name] not in (None, ())]
+    if len(whole) > 1:
+        raise click.UsageError(f"--{whole[0]} goes without --{whole[1]}")
+    if whole and more:
+        word = "as" if more[0] == "affiliations" else more[0]
+        raise click.UsageError(f"--{whole[0]} is a whole login: it goes without --{word}")
+    if not whole and not options["upstream"]:
+        raise click.UsageError("name a login: --upstream, --persona, --example or --login")
+    _check_shapes(options)
+
+
+def _check_shapes(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for options of which one has not the shape, or the number, that it needs."""
+    for affiliation in options["affiliations"]:
+        if affiliation.count("@") != 1:
+            raise click.UsageError(
+                f"--as is an affiliation with its scope: student@au.dk, not {affiliation!r}"
+            )
+    if options["as_assertion"] and len(options["service"]) != 1:
+        raise click.UsageError("--as-assertion goes with one --service")
+
+
+def _moment(options: Mapping[str, Any], policies: PolicySet, now: datetime) -> datetime:
+    """Return the time of the login: that of its day, if there is one."""
+    day: datetime | None = options["day"]
+    if day is not None:
+        return noon(day.date())
+    if options["example"]:
+        example = _example(options["example"], policies)
+        return noon(example.day) if example.day else now
+    return now
+
+
+def _facts(options: Mapping[str, Any], policies: PolicySet, today: date) -> GivenFacts:
+    if options["persona"]:
+        facts = _of_persona(options["persona"], today)
+        if options["service"]:
+            # At a service of their choice they log in: a sign-up is for the one that it is at.
+            facts = replace(facts, errand=Errand.LOGIN, intent=None)
+    elif options["example"]:
+        facts = _of_example(options["example"], policies)
+    elif options["login"]:
+        facts = trial_sites.facts_of_file(options["login"])
+    else:
+        facts = _described(options)
+    return _more(facts, options, policies, today)
+
+
+def _of_persona(name: str, today: date) -> GivenFacts:
+    try:
+        from broker.demo.people import persona_facts, personas  # noqa: PLC0415 - people of the demo alone
+    except ModuleNotFoundError as missing:
+        raise click.ClickException(f"{missing.name} is not installed: it is of the demo") from None
+    known = {person.name: person for person in personas.PERSONAS}
+    if name not in known:
+        raise _unknown(NoSuchNameError("persona", name, known))
+    return persona_facts.persona_facts(known[name], today)
+
+
+def _of_example(place: str, policies: PolicySet) -> GivenFacts:
+    example = _example(place, policies)
+    click.echo(f"example {example.place}: {example.name}, at {example.service}", err=True)
+    return of_login(example.login)
+
+
+def _example(place: str, policies: PolicySet) -> Example:
+    file, _, line = place.rpartition(":")
+    if not line.isdecimal():
+        raise click.UsageError("--example names a file and a line of it: student.yaml:61")
+    example = policy_trials.example_at(policies, Path(file).name, int(line))
+    if example is None:
+        raise click.UsageError(f"no example stands at {place!r}")
+    return example
+
+
+def _described(options: Mapping[str, Any]) -> GivenFacts:
+    level = options["assurance"]
+    return GivenFacts(
+        upstream=options["upstream"],
+        affiliations=options["affiliations"],
+        attributes=_attributes(options["attribute"]),
+        without=options["without"],
+        assurance=Assurance.named(level) if level else None,
+        cpr=options["cpr"],
+        age=options["age"],
+    )
+
+
+def _attributes(written: Names) -> dict[str, Values]:
+    attributes: dict[str, Values] = {}
+    for pair in written:
+        name, _, value = pair.partition("=")
+        if not name or not value:
+            raise click.UsageError(f"--attribute is NAME=VALUE, not {pair!r}")
+        attributes[name] = (*attributes.get(name, ()), value)
+    return attributes
+
+
+def _more(
+    facts: GivenFacts, options: Mapping[str, Any], policies: PolicySet, today: date
+) -> GivenFacts:
+    """Return the facts with what may be said of any login."""
+    if options["intent"]:
+        facts = replace(facts, intent=options["intent"])
+    addresses = _addresses(options["proof"], policies, today)
+    # Nobody is asked for a proof but by what they chose at the sign-up.
+    if facts.intent is None:
+        facts = replace(facts, proved={**facts.proved, **addresses})
+    else:
+        facts = replace(facts, addresses={**facts.addresses, **addresses})
+    if options["sign_up"]:
+        facts = replace(facts, errand=Errand.SIGN_UP)
+    if options["keep_category"]:
+        facts = replace(facts, upgrade=False)
+    if options["borrower"]:
+        facts = replace(facts, borrower=_borrower(options["borrower"]))
+    return facts
+
+
+def _unknown(error: NoSuchNameError) -> click.UsageError:
+    """Return the usage error of an unknown name, with the one that may have been meant."""
+    mend = did_you_mean(error.name, error.known) or f"one of {', '.join(error.known)}"
+    return click.UsageError(f"{error}: {mend}")
+
+
+def _addresses(written: Names, policies: PolicySet, today: date) -> dict[str, str]:
+    proofs = {proof.name: proof for policy in policies.policies for proof in policy.proofs}
+    addresses = {}
+    for proof in written:
+        name, _, address = proof.partition("=")
+        if name not in proofs and name != "mail":
+            raise _unknown(NoSuchNameError("proof", name, ("mail", *proofs)))
+        domains = provable_domains(proofs[name], today) if name in proofs else ()
+        made_up = f"someone@{domains[0] if domains else 'mailbox.example'}"
+        addresses[name] = address or made_up
+    return addresses
+
+
+def _borrower(written: str) -> DescribedBorrower | None:
+    if written == "none":
+        return None
+    if written == "other":
+        return DescribedBorrower(UNNAMED_CATEGORY)
+    return DescribedBorrower(written)
+
+
+def _print_lines(site: Site, trial: Trial, now: datetime, *, nearest: bool) -> None:
+    corner = f"set {site.policies.digest[:12]}, {plain(site.origin)}"
+    if now.date() != datetime.now(UTC).date():
+        corner = f"{corner}, on {now.date()}"
+    if not site.configured:
+        click.echo("no configuration: every service is there, and as the policies hope", err=True)
+    lines = policy_words.trial_lines(site, trial, now, ENGLISH, nearest=nearest, corner=corner)
+    click.echo("\n".join(lines))
+
+
+def _print_json(site: Site, trial: Trial, now: datetime, *, nearest: bool) -> None:
+    rows = [
+        policy_words.trial_row(site, trial, played, now, nearest=nearest) for played in trial.played
+    ]
+    whole = {
+        "set": site.policies.digest,
+        "origin": site.origin,
+        "configured": site.configured,
+        "date": now.date().isoformat(),
+        "upstream": trial.login.upstream,
+        "made_up": trial.complete.made_up,
+        "services": rows,
+    }
+    click.echo(json.dumps(whole, indent=2))
+
+
+def _print_assertion(site: Site, trial: Trial, now: datetime) -> None:
+    (played,) = trial.played
+    written = trial_sites.unsigned(site, trial, played, now)
+    if written is None:
+        raise click.ClickException(f"no assertion leaves: {played.reason}")
+    click.echo(written)

@@ -1,0 +1,217 @@
+"""Reads attribute_maps/: the map of every wire vocabulary, and the labels that people are shown."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from broker.configuration.checked_files import Flag, Shape, line, validated
+from broker.configuration.editor_schemas import JsonSchema, schema_of
+from broker.configuration.strict_yaml import YamlNode, read_file
+from broker.core.entities import Text, Upstream
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.identity.canonical_attributes import OURS, AttributeMap, MapRow
+from broker.core.login.authn_context import LOA
+
+LABELS: Final = "labels.yaml"
+# What editors show about the two kinds of files.
+_MAP: Final = "The names of attributes on the wire and our names for them, one pair a line."
+_LABELS: Final = "What people are shown each attribute called."
+# Without one of them everybody is refused: always, or once it comes and cannot be read
+# (core/identity/national_eid.py).
+_NATIONAL_EID_ATTRIBUTES: Final = frozenset(
+    {"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"}
+)
+
+
+_Filled = Annotated[str, Field(min_length=1)]
+
+
+class MapShape(Shape):
+    """One map: our names for what an upstream sends, or the names under which a service gets it."""
+
+    reads: dict[_Filled, _Filled] = Field(default_factory=dict)  # name on the wire: our name
+    writes: dict[_Filled, _Filled] = Field(default_factory=dict)  # our name: name on the wire
+    complete: Flag = False
+
+    def rows(self) -> tuple[MapRow, ...]:
+        """Return the rows of the map."""
+        read = (MapRow(wire, name) for wire, name in self.reads.items())
+        written = (MapRow(wire, name) for name, wire in self.writes.items())
+        return (*read, *written)
+
+
+class LabelShape(Shape):
+    """What one attribute is called."""
+
+    en: _Filled
+    da: _Filled
+
+
+class LabelsShape(Shape):
+    """The file labels.yaml."""
+
+    labels: dict[str, LabelShape]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeMaps:
+    """Every map by its file's name without ``.yaml``, and the label of every attribute in them."""
+
+    maps: Mapping[str, AttributeMap]
+    labels: Mapping[str, Text]
+
+    @property
+    def incoming(self) -> frozenset[str]:
+        """Return the names of the upstreams' maps."""
+        names = set()
+        for name, wire_map in self.maps.items():
+            if not wire_map.outgoing:
+                names.add(name)
+        return frozenset(names)
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """Return every name a policy may use: what upstreams' maps yield, and the broker's own."""
+        names = set(OURS)
+        for map_name in self.incoming:
+            for row in self.maps[map_name].rows:
+                names.add(row.name)
+        return frozenset(names)
+
+
+def map_schema() -> JsonSchema:
+    """Return the JSON Schema of a map, as attribute_maps/attribute_map.schema.json holds it."""
+    return schema_of(MapShape, _MAP)
+
+
+def labels_schema() -> JsonSchema:
+    """Return the JSON Schema of the labels, as attribute_maps/labels.schema.json holds it."""
+    return schema_of(LabelsShape, _LABELS)
+
+
+def load(folder: Path) -> AttributeMaps:
+    """Read every map in ``folder``, and their labels.
+
+    ConfigurationFaults with everything wrong in any of the files.
+    """
+    paths = _map_files(folder)
+    faults: list[Fault] = []
+    maps: dict[str, AttributeMap] = {}
+    for path in paths:
+        where = f"{folder.name}/{path.name}"
+        try:
+            maps[path.stem] = _map(path, where)
+        except ConfigurationFaults as error:
+            faults += error.faults
+    labels: Mapping[str, Text] = {}
+    try:
+        labels = _labels(folder, maps.values())
+    except ConfigurationFaults as error:
+        faults += error.faults
+    if faults:
+        raise ConfigurationFaults(faults)
+    return AttributeMaps(maps, labels)
+
+
+def _map_files(folder: Path) -> list[Path]:
+    paths = [
+        path
+        for path in sorted(folder.glob("*.yaml"))
+        if path.name != LABELS and not path.name.startswith(".")
+    ]
+    if not paths:
+        fault = Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")
+        raise ConfigurationFaults([fault])
+    return paths
+
+
+def _map(path: Path, where: str) -> AttributeMap:
+    node = read_file(path, where)
+    wire_map = validated(MapShape, node, where)
+    faults = list(_map_faults(wire_map, node, where))
+    if faults:
+        raise ConfigurationFaults(faults)
+    return AttributeMap(
+        path.stem, wire_map.rows(), outgoing=bool(wire_map.writes), complete=wire_map.complete
+    )
+
+
+def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Fault]:
+    """Yield what a map of its direction cannot hold."""
+    if bool(wire_map.reads) == bool(wire_map.writes):
+        what = "must have either reads or writes"
+        mend = "reads is for what an upstream sends, writes for what a service gets"
+        yield Fault(f"{where}:{node.line}", what, mend)
+    if wire_map.complete and not wire_map.reads:
+        place = f"{where}:{line(node, ('complete',))}"
+        yield Fault(place, "complete is for reading", "remove it from a service's map")
+    for wire, name in wire_map.reads.items():
+        place = f"{where}:{line(node, ('reads', wire))}"
+        if name in OURS:
+            what = f"an upstream cannot assert {name}"
+            mend = "it comes from a proof or from the library system, never from an upstream"
+            yield Fault(place, what, mend)
+        yield from _swapped(place, name, f"{name}: our name")
+    for name, wire in wire_map.writes.items():
+        place = f"{where}:{line(node, ('writes', name))}"
+        yield from _swapped(place, name, f"{wire}: {name}")
+
+
+def _swapped(place: str, name: str, right: str) -> Iterator[Fault]:
+    """Find a name on the wire where ours belongs: none of ours has a colon."""
+    if ":" in name:
+        yield Fault(place, f"{name} is a name on the wire, not one of ours", f"write {right}")
+
+
+def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
+    where = f"{folder.name}/{LABELS}"
+    node = read_file(folder / LABELS, where)
+    written = validated(LabelsShape, node, where).labels
+    named = {row.name for wire_map in maps for row in wire_map.rows}
+    missing = sorted(named - written.keys())
+    if missing:
+        line_number = line(node, ("labels",))
+        place = f"{where}:{line_number}"
+        names = ", ".join(missing)
+        what = f"no label for {names}"
+        mend = "people are asked about attributes by these names"
+        raise ConfigurationFaults([Fault(place, what, mend)])
+    labels = {}
+    for name, label in written.items():
+        labels[name] = Text(label.en, label.da)
+    return labels
+
+
+def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:
+    """Yield a fault for every upstream without a map, or with a map that its profile cannot use.
+
+    A map for ``oiosaml3`` reads what the national eID is judged by; no other profile reads its
+    levels.
+    """
+    for upstream in upstreams:
+        if not upstream.local:
+            yield from _upstream_faults(upstream, maps)
+
+
+def _upstream_faults(upstream: Upstream, maps: AttributeMaps) -> Iterator[Fault]:
+    where = f"upstreams.{upstream.name}.attribute_map"
+    file = f"{upstream.attribute_map}.yaml"
+    wire_map = maps.maps.get(upstream.attribute_map)
+    if wire_map is None or wire_map.outgoing:
+        what = f"attribute_maps holds no {file} of an upstream"
+        known = ", ".join(sorted(maps.incoming))
+        yield Fault(where, what, f"those are {known}")
+    elif upstream.profile == "oiosaml3":
+        names = {row.name for row in wire_map.rows}
+        missing = ", ".join(sorted(_NATIONAL_EID_ATTRIBUTES - names))
+        if missing:
+            what = f"{file} has no row for {missing}: everybody would be refused"
+            yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
+    elif wire_map.reads(LOA):
+        # What such a map reads is looked at by that profile only: level, version, and no identity
+        # of a company.
+        what = f"{file} reads NSIS levels, which profile {upstream.profile} would hold nobody to"
+        yield Fault(where, what, 'set profile = "oiosaml3", or name another map')

@@ -1,0 +1,148 @@
+"""The last good set of policy files, stored under its hash for a start without valid ones."""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from broker.configuration import durable_files as durable
+from broker.configuration.policies.policy_folder import digest
+
+__all__ = ["digest", "last_good_files", "promote"]
+
+_FOLDER: Final = "last-good"
+_CURRENT: Final = "current"
+_SHA256: Final = re.compile("[0-9a-f]{64}")
+
+
+def promote(
+    state: Path, files: Mapping[str, bytes], record: Callable[[str | None, str], None]
+) -> None:
+    """Make ``files`` the last good set; OSError where they cannot be written.
+
+    ``record`` gets the digest before and the new one while the old set is still the last good one,
+    and may raise. The folder is locked meanwhile, so that of several workers one calls it.
+
+    A crash at any point leaves the old set or the new one. The files lie in a folder named by their
+    hash, complete before it gets that name; then one rename moves the pointer.
+    """
+    home = state / _FOLDER
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = digest(files)
+    with _locked(home, fcntl.LOCK_EX):
+        before = _current(home)
+        if before == name and _held(home / name) == files:
+            return
+        _write_set(home, name, files)
+        if before != name:
+            record(before, name)
+        pointer = home / f".{secrets.token_hex(8)}"
+        _write(pointer, name.encode())
+        pointer.rename(home / _CURRENT)
+        durable.synced(home)
+        _sweep(home, name)
+
+
+def last_good_digest(state: Path) -> str | None:
+    """Return the digest of the last good set; None without one."""
+    try:
+        return _current(state / _FOLDER)
+    except OSError:
+        return None
+
+
+def _write_set(home: Path, name: str, files: Mapping[str, bytes]) -> None:
+    """Write the files into a folder that gets its name once it is complete.
+
+    A file that the last set has is on the disk already, and is linked: the trail of the logins
+    meanwhile would wait behind a thousand syncs.
+    """
+    making = home / f".{secrets.token_hex(8)}"
+    making.mkdir(mode=0o700)
+    current = _current(home)
+    last = home / (current or "")
+    held = (_held(last) if current else None) or {}
+    for file_name, octets in files.items():
+        linked = held.get(file_name) == octets and _linked(last / file_name, making / file_name)
+        if not linked:
+            _write(making / file_name, octets)
+    durable.synced(making)
+    if (home / name).exists():
+        shutil.rmtree(home / name)  # it is not what its name says, or nothing points to it
+    making.rename(home / name)
+
+
+def last_good_files(state: Path) -> Mapping[str, bytes] | None:
+    """Return the last good set; None without one, or where its files do not hash to its name."""
+    home = state / _FOLDER
+    if not home.is_dir():
+        return None
+    try:
+        with _locked(home, fcntl.LOCK_SH):
+            name = _current(home)
+            if name is None:
+                return None
+            files = _held(home / name)
+    except OSError:
+        return None
+    if not files or digest(files) != name:
+        return None
+    return files
+
+
+@contextmanager
+def _locked(home: Path, how: int) -> Iterator[None]:
+    """Hold the folder's lock: the workers of one machine start together."""
+    lock = os.open(home, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, how)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _current(home: Path) -> str | None:
+    try:
+        name = (home / _CURRENT).read_text("ascii", "replace")
+    except FileNotFoundError:
+        return None
+    if not _SHA256.fullmatch(name):
+        return None
+    return name
+
+
+def _held(folder: Path) -> dict[str, bytes] | None:
+    try:
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+    except OSError:
+        return None
+
+
+def _linked(there: Path, here: Path) -> bool:
+    """Link a file, and return whether the disk can do that."""
+    try:
+        here.hardlink_to(there)
+    except OSError:
+        return False
+    return True
+
+
+def _write(path: Path, octets: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sweep(home: Path, keep: str) -> None:
+    """Remove what older sets and crashes left behind."""
+    for path in home.iterdir():
+        if path.is_dir() and path.name != keep:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_file() and path.name != _CURRENT:
+            path.unlink(missing_ok=True)

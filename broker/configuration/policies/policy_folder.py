@@ -1,0 +1,182 @@
+"""The files of a policy folder, and the marks by which an edit of them is seen."""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from os.path import realpath
+from pathlib import Path
+from typing import Final
+
+from broker.configuration.checked_files import did_you_mean
+from broker.configuration.strict_yaml import LARGEST
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.policy.model import Policy
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 over names and bytes, with their lengths in front, sorted by name."""
+    total = hashlib.sha256()
+    for name, octets in sorted(files.items()):
+        for part in (name.encode(), octets):
+            length = len(part).to_bytes(8, "big")
+            total.update(length + part)
+    return total.hexdigest()
+
+
+SERVICES: Final = "services.yaml"
+# The file that names the affiliations that are meant to go, one a line.
+REMOVED: Final = "REMOVED"
+_ENDING: Final = ".yaml"
+# The site rules, which are about every set of policies and so in none.
+_RULES: Final = re.compile(r"policy_properties\.ya?ml", re.IGNORECASE)
+# By their names meant to be policy files, or what an editor or a file manager leaves of one.
+_MEANT: Final = re.compile(r"\.ya?ml", re.IGNORECASE)
+_COPY: Final = re.compile(r"[ ()#~]|\bcopy\b|\bkopi\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFiles:
+    """The bytes of a set of policy files, and where they are from, as it stands before each fault.
+
+    ``binding``: an example that fails is a fault. A set that was put in force is not undone by the
+    time that passes: there it is a warning. ``removed`` are the affiliations that are meant to go,
+    None where that was decided before; ``misnamed`` the faults of files that nobody would read.
+    """
+
+    files: Mapping[str, bytes]
+    place: str
+    binding: bool = True
+    removed: frozenset[str] | None = None
+    misnamed: tuple[Fault, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Return the digest that names the set."""
+        return digest(self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFolder:
+    """A folder of policy files."""
+
+    path: Path
+
+    def signature(self) -> object:
+        """Return name, time, size and inode of every file."""
+        try:
+            listed = self._listed()
+        except OSError:
+            return ()
+        marks = [(path.name, file_marks(path)) for path in listed]
+        return () if None in dict(marks).values() else tuple(marks)
+
+    def files(self) -> FoundFiles:
+        """Return the bytes of every file, once: what is parsed is what is hashed and kept."""
+        files = {}
+        removed = b""
+        try:
+            listed = self._listed()
+            for path in listed:
+                if path.name == REMOVED:
+                    removed = _read(path)
+                elif path.name.endswith(_ENDING) and not _RULES.fullmatch(path.name):
+                    files[path.name] = _read(path)
+        except OSError as error:
+            unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
+            raise ConfigurationFaults([unreadable]) from None
+        misnamed = tuple(_misnamed(self.path.name, [path.name for path in listed]))
+        if not files.keys() - {SERVICES}:
+            empty = Fault(str(self.path), "holds no policy file", "name the folder in broker.toml")
+            raise ConfigurationFaults(misnamed or [empty])
+        return FoundFiles(
+            files, self.path.name, removed=frozenset(_named(removed)), misnamed=misnamed
+        )
+
+    def _listed(self) -> list[Path]:
+        """Return the paths of the folder's files, but for what is hidden.
+
+        A link is followed once: no file of another set is read while a deployment renames it.
+        """
+        paths = Path(realpath(self.path)).glob("[!.]*")
+        return sorted(
+            path
+            for path in paths
+            if path.name == REMOVED or _MEANT.search(path.name) or any(path.glob("*.y*ml"))
+        )
+
+
+def file_marks(path: Path) -> tuple[int, int, int] | None:
+    """Return time, size and inode of a file, by which an edit is seen; None where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _misnamed(folder: str, names: Collection[str]) -> Iterator[Fault]:
+    """Yield the faults of names: of files read for another affiliation, or not at all."""
+    for name in names:
+        if not _MEANT.search(name) and name != REMOVED:
+            what = "is a folder with policy files, and is not read"
+            yield Fault(f"{folder}/{name}", what, "move its files up into this folder")
+            continue
+        if _RULES.fullmatch(name):
+            what = "holds the rules for all files, and is not read here"
+            mend = "move it beside this folder, as policy_properties.yaml"
+            yield Fault(f"{folder}/{name}", what, mend)
+            continue
+        if name == REMOVED or (name.endswith(_ENDING) and not _COPY.search(name)):
+            continue
+        meant = f"{_MEANT.split(name)[0]}{_ENDING}"
+        what = "is no policy file by its name, and is not read"
+        mend = f"rename it to {meant}, or move it out of the folder"
+        if _COPY.search(name) or meant in names:
+            what = "is by its name a copy of a policy file"
+            mend = "remove it, or move it out of the folder"
+        yield Fault(f"{folder}/{name}", what, mend)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LARGEST + 1)
+
+
+def _named(octets: bytes) -> Iterator[str]:
+    """Yield the names of the file ``REMOVED``: what follows a # is a comment."""
+    for text in octets.decode(errors="replace").splitlines():
+        name = text.partition("#")[0].strip()
+        if name:
+            yield name
+
+
+def unannounced(
+    found: FoundFiles, policies: Collection[Policy], in_force: Iterable[Policy]
+) -> Iterator[Fault]:
+    """Yield a fault for each affiliation in force that the set lacks and ``REMOVED`` has not.
+
+    A file that was moved, or named so that nobody reads it, would refuse everybody whom it lets in.
+    """
+    if found.removed is None:
+        return
+    kept = {policy.affiliation for policy in policies}
+    for policy in in_force:
+        name = policy.affiliation
+        if name in kept or name in found.removed:
+            continue
+        slip = did_you_mean(name, found.removed)
+        where = f"{found.place}/{policy.file}"
+        what = f"the affiliation {name} is in force, and no file is of it any more"
+        mend = f"put it back, or write the line {name} into {found.place}/{REMOVED}"
+        if slip:
+            mend = f"{REMOVED} names {', '.join(sorted(found.removed - kept))}: write {name}"
+        yield Fault(where, what, mend)
+
+
+def unneeded(found: FoundFiles, policies: Iterable[Policy]) -> Iterator[Fault]:
+    """Yield a warning for each name in ``REMOVED`` that is there: it could go later unasked."""
+    for policy in policies:
+        if policy.affiliation in (found.removed or ()):
+            what = f"names {policy.affiliation}, which {policy.file} has"
+            yield Fault(f"{found.place}/{REMOVED}", what, "remove the line, or the file")

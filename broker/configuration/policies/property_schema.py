@@ -1,0 +1,135 @@
+"""The schema of policy_properties.yaml: what must hold of every login by whatever policies."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from broker.configuration.checked_files import Flag, Shape, Whole, is_whole
+from broker.configuration.editor_schemas import JsonSchema, schema_of
+from broker.configuration.policies.value_syntax import (
+    NO_BORROWER,
+    CprKinds,
+    ExpectedBorrower,
+    Levels,
+    OneLineText,
+    Values,
+    expected_category,
+)
+from broker.core.entities import Assurance
+from broker.core.policy.model import Condition, Expectation, PolicyLine
+from broker.core.policy_analysis.personas import Given
+from broker.core.policy_analysis.site_rules import SiteRule
+
+_RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
+_NOTHING_SAID: Final = "says nothing of what must come of it"
+_WHOLE_LIFE: Final = range(200)
+
+
+def _age(text: object) -> object:
+    if isinstance(text, str) and not is_whole(text):
+        raise ValueError("must be a whole number, or {under: 15}")
+    return text
+
+
+_Age = Annotated[int, BeforeValidator(_age)]
+
+
+class AgeShape(Shape):
+    """Ages, in years."""
+
+    least: Whole = Field(_WHOLE_LIFE.start, alias="from")
+    under: Whole = _WHOLE_LIFE.stop
+
+
+class WhenShape(Shape, extra="allow"):
+    """The part of a login that is given: of several values it has one."""
+
+    __pydantic_extra__: dict[str, Values]
+    upstream: Values = ()
+    assurance: Levels = ()
+    cpr: CprKinds = ()
+    age: _Age | AgeShape = Field(default_factory=AgeShape)
+    intent: Values = ()
+    borrower: Flag | None = None
+
+    @model_validator(mode="after")
+    def _has_an_age(self) -> "WhenShape":
+        if not self._ages():
+            raise ValueError("nobody has such an age: under must be more than from")
+        return self
+
+    def given(self, place: PolicyLine) -> Given:
+        """Return the facts that are given; conditions stand at ``place``."""
+        named = self.__pydantic_extra__ or {}
+        ages = self._ages()
+        return Given(
+            upstreams=self.upstream,
+            levels=tuple(map(Assurance.named, self.assurance)),
+            cpr=self.cpr,
+            ages=None if ages == _WHOLE_LIFE else ages,
+            intents=self.intent,
+            borrower=self.borrower,
+            conditions=tuple(Condition(name, values, place) for name, values in named.items()),
+        )
+
+    def _ages(self) -> range:
+        if isinstance(self.age, AgeShape):
+            return range(self.age.least, self.age.under)
+        return range(self.age, self.age + 1)
+
+
+class RuleExpectShape(Shape):
+    """What must come of it; what is not mentioned is not looked at."""
+
+    effect: Literal["permit", "deny"] | None = None
+    reason: OneLineText | None = None
+    affiliation: OneLineText | None = None
+    borrower: ExpectedBorrower | None = None
+    releases: tuple[OneLineText, ...] | None = None
+    never_releases: Annotated[tuple[OneLineText, ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "RuleExpectShape":
+        if not self.model_fields_set:
+            raise ValueError(_NOTHING_SAID)
+        return self
+
+    def expectation(self) -> Expectation:
+        """Return the expectation, without what must never leave."""
+        return Expectation(
+            effect=self.effect or "",
+            reason=self.reason,
+            category=expected_category(self.borrower),
+            releases=self.releases,
+            affiliation=self.affiliation,
+            no_borrower=self.borrower == NO_BORROWER,
+        )
+
+
+class SiteRuleShape(Shape):
+    """One rule."""
+
+    name: OneLineText
+    when: WhenShape = Field(default_factory=WhenShape)
+    service: Values = ()
+    excepted: Values = Field((), alias="except")
+    expect: RuleExpectShape
+
+    def rule(self, place: PolicyLine) -> SiteRule:
+        """Return the rule that stands at ``place``."""
+        return SiteRule(
+            name=self.name,
+            when=self.when.given(place),
+            expect=self.expect.expectation(),
+            place=place,
+            services=self.service,
+            excepted=self.excepted,
+            never_releases=self.expect.never_releases or (),
+        )
+
+
+def rules_schema() -> JsonSchema:
+    """Return the JSON Schema for editors, as policies/policy_properties.schema.json holds it."""
+    schema = schema_of(SiteRuleShape, "One rule.")
+    head = {"$schema": schema.pop("$schema"), "description": _RULES, "type": "array"}
+    return {**head, "$defs": schema.pop("$defs"), "items": schema}

@@ -1,0 +1,161 @@
+"""The syntax of single values in a policy file: texts, levels, spans, and one value or several."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal, get_args
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from broker.configuration.checked_files import Shape, entry_at
+from broker.configuration.strict_yaml import YamlNode
+from broker.core.policy.model import PolicyLine
+
+_SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
+_MONTHS: Final = re.compile("([1-9][0-9]{0,2}) ?(months?|years?)")
+_DAYS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "months": 365 / 12, "years": 365.0}
+_MINUTES_A_DAY: Final = 1440
+
+OneLineText = Annotated[str, Field(min_length=1, max_length=500)]
+Level = Literal["self_asserted", "low", "substantial", "high"]
+CprKind = Literal["real", "replacement", "constructed", "invalid", "none"]
+
+
+def _several(written: object) -> object:
+    listed = written if isinstance(written, list) else [written]
+    for each in listed:
+        if isinstance(each, dict) and "until" in each:
+            meant = each.get("name", "the domain")
+            raise ValueError(f"until stands only under proofs; write {meant} alone here")
+    return listed if isinstance(written, str) else written
+
+
+def _one_or_several(words: tuple[str, ...]) -> WithJsonSchema:
+    """Return the schema of one of some words, or a list of them."""
+    one = {"enum": list(words)}
+    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+
+
+def _span(text: object) -> object:
+    written = _SPAN.fullmatch(text) if isinstance(text, str) else None
+    if written is None:
+        raise ValueError("must be a span like 30m, 12 hours, 90 days or 12 months")
+    number, unit = written.groups()
+    # Months and years in the plural, the other units by their first letter.
+    long = unit.startswith(("month", "year"))
+    key = unit.rstrip("s") + "s" if long else unit[0]
+    days = int(number) * _DAYS[key]
+    minutes = round(days * _MINUTES_A_DAY)
+    return timedelta(days=minutes / _MINUTES_A_DAY)
+
+
+def _months(text: object) -> object:
+    written = _MONTHS.fullmatch(text) if isinstance(text, str) else None
+    if written is None:
+        raise ValueError("must be a span like 24 months or 2 years")
+    number, unit = written.groups()
+    if unit.startswith("year"):
+        return int(number) * 12
+    return int(number)
+
+
+# One value or several; a value is exact, or the front of what it stands for, ended by "*".
+Values = Annotated[
+    tuple[OneLineText, ...],
+    BeforeValidator(_several),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+Levels = Annotated[
+    tuple[Level, ...],
+    BeforeValidator(_several),
+    Field(min_length=1),
+    _one_or_several(get_args(Level)),
+]
+CprKinds = Annotated[
+    tuple[CprKind, ...],
+    BeforeValidator(_several),
+    Field(min_length=1),
+    _one_or_several(get_args(CprKind)),
+]
+NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
+Span = Annotated[
+    timedelta,
+    BeforeValidator(_span),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SPAN.pattern}$"}),
+]
+Months = Annotated[
+    int,
+    BeforeValidator(_months),
+    WithJsonSchema({"type": "string", "pattern": f"^{_MONTHS.pattern}$"}),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """A place in a policy file: the file's name, the line, and the node there.
+
+    ``node`` is None where nothing stands: the line is then that of the nearest thing above.
+    """
+
+    file: str
+    node: YamlNode | None
+    number: int
+
+    @classmethod
+    def top(cls, file: str, root: YamlNode) -> "FilePlace":
+        """Return the place of the whole file."""
+        return cls(file, root, root.line)
+
+    def below(self, *steps: str | int) -> "FilePlace":
+        """Return the place that ``steps`` lead to from here."""
+        node = self.node
+        number = self.number
+        for step in steps:
+            entry = entry_at(node, step)
+            if entry is None:
+                return FilePlace(self.file, None, number)
+            node = entry.node
+            number = entry.line
+        return FilePlace(self.file, node, number)
+
+    @property
+    def line(self) -> PolicyLine:
+        """Return the line that a rule of this place stands on."""
+        return PolicyLine(self.file, self.number)
+
+    def lines_of(self, keys: Iterable[str]) -> dict[str, PolicyLine]:
+        """Return the lines of the keys that stand here."""
+        return {key: self.below(key).line for key in keys}
+
+
+# Fields that the person gives the library and staff correct; no upstream knows better.
+PERSONS_OWN: Final = frozenset({"email", "phone", "mobile"})
+NO_BORROWER: Final = "none"
+
+
+def _without_description(schema: dict[str, Any]) -> None:
+    """Take the description out: an editor would show it in place of the key's own."""
+    schema.pop("description", None)
+
+
+class ExpectBorrowerShape(Shape, json_schema_extra=_without_description):
+    """The category of the borrower that is expected."""
+
+    category: OneLineText
+
+
+ExpectedBorrower = ExpectBorrowerShape | Literal["none"]
+
+
+def expected_category(written: ExpectedBorrower | None) -> str | None:
+    """Return the category that is expected; None where none is, or no account at all."""
+    return written.category if isinstance(written, ExpectBorrowerShape) else None

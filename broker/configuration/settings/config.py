@@ -1,0 +1,248 @@
+"""The configuration, read from broker.toml and the environment and checked as a whole."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from broker.configuration.checked_files import (
+    ANY_ITEM,
+    KeyPath,
+    did_you_mean,
+    key_patterns,
+    known_keys,
+    once,
+    sentence,
+)
+from broker.configuration.key_folder_locks import exposed
+from broker.configuration.settings.address_types import BaseUrl, Network, Url
+from broker.configuration.settings.crosschecks import crosschecks
+from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
+from broker.configuration.settings.raw_settings import RawSettings, unfilled, variable
+from broker.configuration.settings.relative_paths import FOLDERS, resolve_paths
+from broker.configuration.settings.tables import (
+    AddressPerLanguage,
+    AdminTable,
+    AuditTable,
+    Contact,
+    IdpTable,
+    LibraryAccountTable,
+    LibraryTable,
+    LimitsTable,
+    LookTable,
+    MailTable,
+    MessageLogTable,
+    Name,
+    PlacesTable,
+    RecordTable,
+    RegisterTable,
+    ServeTable,
+    SettingsTable,
+    SignUpTable,
+    StoreTable,
+    optional_text,
+)
+from broker.configuration.settings.toml_and_environment import read
+from broker.core.entities import Assurance, Service, Upstream
+from broker.core.errors import ConfigurationFaults, Fault
+
+
+class Config(SettingsTable):
+    """Everything an administrator decides outside the policy files; ``load`` makes it."""
+
+    model_config = ConfigDict(validate_default=True)
+
+    base_url: BaseUrl
+    shared_origin: bool = False  # another application at this origin could read our pages
+    metadata: Path
+    policies: Path
+    attribute_maps: Path
+    keys: Path
+    state: Path  # everything that the broker writes, but for what other keys put elsewhere
+    content: Path | None = None  # texts of the sign-up pages that replace the shipped ones
+    # Networks of computers that several people use, in the library's halls.
+    shared_networks: tuple[Network, ...] = ()
+    language: Literal["da", "en"] = "da"
+    accessibility_statement: Url | None = None
+    privacy_notice: AddressPerLanguage | None = None
+    contact: Contact = Contact()
+    record: RecordTable = RecordTable()
+    look: LookTable = LookTable()
+    places: PlacesTable = PlacesTable()
+    sign_up: SignUpTable = SignUpTable()
+    idp: IdpTable = IdpTable()
+    store: StoreTable
+    admin: AdminTable | None = None  # the staff view, off without it
+    audit: AuditTable
+    feeds: dict[Name, FeedTable] = Field(default_factory=dict)
+    upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
+    services: dict[Name, ServiceTable] = Field(default_factory=dict)
+    library: LibraryTable
+    library_account: LibraryAccountTable = LibraryAccountTable()
+    person_register: RegisterTable | None = None  # nobody is looked up without it
+    mail: MailTable
+    message_log: MessageLogTable | None = None
+    limits: LimitsTable = LimitsTable()
+    serve: ServeTable = ServeTable()
+
+    @property
+    def policy_properties(self) -> Path:
+        """Return the site rules: the rules that hold whatever the policies say, if it exists."""
+        return self.policies.with_name("policy_properties.yaml")
+
+    @property
+    def secure(self) -> bool:
+        """Return whether browsers come by https, and cookies are Secure with it."""
+        return self.base_url.startswith("https:")
+
+    @property
+    def idp_entity_id(self) -> str:
+        """Return the entityID of the face that services see."""
+        return self.idp.entity_id or f"{self.base_url}/saml/idp/metadata"
+
+    def upstream(self, name: str) -> Upstream:
+        """Return the upstream of this name as a value of the core; KeyError if there is none."""
+        table = self.upstreams[name]
+        return Upstream(
+            name=name,
+            profile=table.profile,
+            entity_id=table.entity_id or self.idp_entity_id,
+            sp_entity_id=table.sp_entity_id or f"{self.base_url}/saml/sp/{name}/metadata",
+            attribute_map=table.attribute_map or table.profile,
+            label=table.label.text(),
+            institutions=table.core_institutions(),
+            only=table.only,
+            cbc=table.cbc,
+            logout=table.logout,
+            force_authn=table.national,
+            requester_id=table.sends_requester_id,
+            subject_hint=table.subject_hint,
+            meets=table.authn_contexts,
+            least=table.minimum or Assurance.SUBSTANTIAL,
+        )
+
+    def message_log_upstreams(self) -> tuple[str, ...]:
+        """Return the names of the upstreams whose messages are kept: those of NemLog-in."""
+        if self.message_log is None:
+            return ()
+        names = []
+        for name, upstream in self.upstreams.items():
+            if upstream.profile == "oiosaml3":
+                names.append(name)
+        return tuple(names)
+
+    def service(self, name: str) -> Service:
+        """Return the service of this name as a value of the core; KeyError if there is none.
+
+        Its ``encrypts`` is still False: metadata decides it.
+        """
+        table = self.services[name]
+        controller = None
+        if table.controller:
+            controller = table.controller.controller()
+        return Service(
+            name=name,
+            entity_id=table.entity_id,
+            label=table.label.text(),
+            methods=self._methods(table),
+            controller=controller,
+            categories=table.categories,
+            description=optional_text(table.description),
+            privacy_notice=optional_text(table.privacy_notice),
+            url=optional_text(table.url),
+            attribute_map=table.attribute_map,
+            scope=self.idp.scope,
+        )
+
+    def pictures(self) -> Mapping[str, Path]:
+        """Return the files of the pictures on our pages: "logo", "favicon", "service-NAME"."""
+        of_pages = {"logo": self.look.logo, "favicon": self.look.favicon}
+        for name, table in self.services.items():
+            of_pages[f"service-{name}"] = table.logo
+        return {name: path for name, path in of_pages.items() if path is not None}
+
+    def _methods(self, table: ServiceTable) -> tuple[str, ...]:
+        if table.methods is not None:
+            return table.methods
+        names = []
+        for name, upstream in self.upstreams.items():
+            # Four digits are a weak proof: a service takes the library account where it is named,
+            # never by default.
+            if upstream.profile != "library":
+                names.append(name)
+        return tuple(names)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read ``path`` (or the file BROKER_CONFIG names, or the environment alone) into a Config.
+
+    ConfigurationFaults with every fault, its place and how to mend it; no fault quotes a secret.
+    """
+    if path is None and environ.get("BROKER_CONFIG"):
+        path = Path(environ["BROKER_CONFIG"])
+    base = path.parent if path else Path()
+    raw = read(Config, path, environ)
+    blanks = unfilled(raw)
+    resolve_paths(raw, base.resolve())
+    faults = [*raw.faults, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
+    config = None
+    try:
+        config = Config(**raw.tree)
+    except ValidationError as error:
+        misfits = error.errors(include_url=False, include_input=False)
+        faults.extend(_fault(misfit, raw) for misfit in once(Config, misfits))
+    places = {blank.where for blank in blanks}
+    faults = [*blanks, *(fault for fault in faults if fault.where not in places)]
+    if config is None or faults:
+        # Outside the handler: the chain would quote the values.
+        raise ConfigurationFaults(faults)
+    return config
+
+
+def folders(path: Path, environ: Mapping[str, str]) -> dict[str, Path]:
+    """Return the folders that a configuration names, by their keys, whatever else is wrong with it.
+
+    ConfigurationFaults where the file cannot be read at all.
+    """
+    raw = read(Config, path, environ)
+    resolve_paths(raw, path.parent.resolve())
+    return {name: Path(raw.tree[name]) for name in FOLDERS if isinstance(raw.tree[name], str)}
+
+
+def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
+    """Return the fault of what the validator refused; the value is never part of it."""
+    path = tuple(step for step in misfit["loc"] if step != "[key]")
+    where = raw.where(path)
+    if misfit["type"] == "missing":
+        return Fault(where, "is missing", f"write it there, or set {variable(path)}")
+    if misfit["type"] == "extra_forbidden":
+        return Fault(where, "is no key of the configuration", _known_key(path))
+    if misfit["loc"][-1] == "[key]" and misfit["type"] != "enum":
+        what = "is no name: a-z, 0-9 and single - between them, because it is part of a URL"
+        return Fault(where, what, "rename it")
+    what = sentence(misfit)
+    if misfit["type"] == "path_type":
+        what = "must be a text"
+    return Fault(where, what, "see docs/configuration.md")
+
+
+def _known_key(path: KeyPath) -> str:
+    """Name the key that may have been meant, of the same table or else of any."""
+    key = str(path[-1])
+    beside = known_keys(Config, path[:-1])
+    near = did_you_mean(key, beside, spelt=str)
+    if near:
+        return near
+    for other in keys():
+        if other.rpartition(".")[2] == key:
+            return f"did you mean {other}?"
+    return f"keys here: {', '.join(beside)}"
+
+
+def keys() -> Iterator[str]:
+    """Yield every key as the documentation names it: ``upstreams.NAME.institutions[].scopes``."""
+    for path in key_patterns(Config):
+        if path[1:] != ("settings",):  # holds the connector's own keys; not written itself
+            yield ".".join(path).replace(f".{ANY_ITEM}", ANY_ITEM)

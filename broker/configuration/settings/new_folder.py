@@ -1,0 +1,74 @@
+"""Writes a new folder that a broker can run in; nothing that is there already is overwritten."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import broker
+from broker.configuration import durable_files
+from broker.configuration.checked_files import FILL_IN
+from broker.core.errors import ConfigurationFaults, Fault
+
+CONFIGURATION: Final = "broker.toml"
+# In a checkout the top-level policies/, attribute_maps/ and so on are links to these.
+SHIPPED: Final = Path(broker.__file__).with_name("shipped")
+_COPIED: Final = ("policies", "attribute_maps")
+RULES: Final = "policy_properties.yaml"
+_WAYF: Final = Path(__file__).with_name("wayf.toml")
+_STATE: Final = 'state = "state"'
+# The secrets that wayf.toml names a file for, or may.
+WAYF_SECRETS: Final = {
+    "koha": f"{FILL_IN}: the client secret of the broker's API client in Koha\n",
+    "mail": f"{FILL_IN}: the password at the mail server\n",
+}
+WRITTEN: Final = (CONFIGURATION, "keys", *_COPIED, RULES, "metadata", "secrets")
+
+
+def wayf_toml(state: Path) -> str:
+    """Return the text of a first broker.toml for WAYF and Koha; it says what is to be filled in."""
+    text = _WAYF.read_text(encoding="utf-8")
+    return text.replace(_STATE, f'state = "{state}"')
+
+
+def _refuse_used(folder: Path) -> None:
+    """Refuse a folder that holds anything which would be written; ConfigurationFaults names it."""
+    faults = []
+    for name in WRITTEN:
+        path = folder / name
+        if path.exists() or path.is_symlink():
+            mend = "name another folder: nothing is overwritten"
+            faults.append(Fault(str(path), "is there already", mend))
+    if faults:
+        raise ConfigurationFaults(faults)
+
+
+def write(
+    folder: Path, configuration: str, secrets: Mapping[str, str], *, rules: bool = False
+) -> None:
+    """Write all but the keys; ``configuration`` is the text of broker.toml, which comes last.
+
+    ``secrets`` are texts by the names of their files; with ``rules`` the shipped site rules too.
+
+    ConfigurationFaults where something is there already; OSError where the folder cannot be
+    written.
+    """
+    _refuse_used(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in _COPIED:
+        shutil.copytree(SHIPPED / name, folder / name, copy_function=shutil.copyfile)
+    (folder / "metadata").mkdir()
+    (folder / "secrets").mkdir(mode=0o700)
+    for name, text in secrets.items():
+        _write_new(folder / "secrets" / name, text)
+    if rules:
+        _write_new(folder / RULES, (SHIPPED / RULES).read_text(encoding="utf-8"))
+    _write_new(folder / CONFIGURATION, configuration)
+    durable_files.synced(folder)
+
+
+def _write_new(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)

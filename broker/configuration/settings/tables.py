@@ -1,0 +1,337 @@
+"""The tables of broker.toml: their keys, defaults, and the values of the core they become."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+
+from broker.configuration.checked_files import Shape
+from broker.configuration.settings.address_types import (
+    AttributeScope,
+    EntityId,
+    MailUrl,
+    Network,
+    StoreUrl,
+    Url,
+)
+from broker.core.entities import Assurance, Text
+from broker.core.staff import StaffRole, StaffRules, eppn_fault
+
+# A name is part of a URL (/saml/sp/NAME/acs), and of an environment name with "_" for its "-".
+NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
+LinkName = Annotated[str, StringConstraints(pattern="^[a-z_]+$")]
+Filled = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _printable(value: str) -> str:
+    """Refuse a text that would break a line: a mail with such a subject is never sent."""
+    if not value.isprintable():
+        raise ValueError("holds a line break or another character that cannot be printed")
+    return value.strip()
+
+
+Printed = Annotated[str, AfterValidator(_printable)]
+
+_PICTURES: Final = (".svg", ".png", ".ico")
+_LARGEST_PICTURE: Final = 30_000
+
+
+def _picture(path: Path) -> Path:
+    """Refuse a file that is no picture, or too large for a page that must be light."""
+    if path.suffix not in _PICTURES:
+        known = ", ".join(_PICTURES)
+        raise ValueError(f"is no picture whose name ends in one of {known}")
+    if not path.is_file():
+        raise ValueError("is no file")
+    if path.stat().st_size > _LARGEST_PICTURE:
+        raise ValueError("is larger than 30 kB: every page would weigh so much more")
+    return path
+
+
+Picture = Annotated[Path, AfterValidator(_picture)]
+_MINUTES: Final = {"m": 1, "h": 60}
+_A_DAY: Final = timedelta(days=1)
+
+
+def _trust(value: object) -> object:
+    """Read "1h" or "30m", up to a day."""
+    found = re.fullmatch("([1-9][0-9]{0,3})(m|h)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('must be a time like "30m" or "1h"')
+    minutes = int(found[1]) * _MINUTES[found[2]]
+    trust = timedelta(minutes=minutes)
+    if trust > _A_DAY:
+        raise ValueError("must be a day at most")
+    return trust
+
+
+Trust = Annotated[timedelta, BeforeValidator(_trust)]
+
+
+class SettingsTable(Shape):
+    """A table of broker.toml: frozen, refusing unknown keys, quoting no value in an error."""
+
+
+class Wording(SettingsTable):
+    """A text in both languages."""
+
+    en: Filled
+    da: Filled
+
+    def text(self) -> Text:
+        """Return the text as a value of the core."""
+        return Text(self.en, self.da)
+
+
+class PrintedWording(SettingsTable):
+    """A text in both languages that fits into one line."""
+
+    en: Annotated[Printed, Field(min_length=1)]
+    da: Annotated[Printed, Field(min_length=1)]
+
+
+class AddressPerLanguage(SettingsTable):
+    """An address per language."""
+
+    en: Url
+    da: Url
+
+    def text(self) -> Text:
+        """Return the addresses as a value of the core."""
+        return Text(self.en, self.da)
+
+
+def optional_text(wording: Wording | AddressPerLanguage | None) -> Text | None:
+    """Return the text as a value of the core; None where none is written."""
+    if wording is None:
+        return None
+    return wording.text()
+
+
+class Contact(SettingsTable):
+    """The library's contact, shown on every refusal."""
+
+    name: Printed | PrintedWording = ""  # one name, or one in each language
+    email: Printed = ""
+    phone: Printed = ""
+    page: AddressPerLanguage | None = None
+    dpo: Printed = ""  # mail address or telephone number of the data protection officer
+
+    def called(self) -> Text | None:
+        """Return the library's name in both languages; None where none is written."""
+        if isinstance(self.name, PrintedWording):
+            return Text(self.name.en, self.name.da)
+        if not self.name:
+            return None
+        return Text(self.name, self.name)
+
+
+class RecordTable(SettingsTable):
+    """Answers for the record of processing activities (GDPR article 30(1)); nothing decides by it.
+
+    ``broker policy report`` lists what is missing as questions.
+    """
+
+    joint_controllers: Wording | None = None
+    security: Wording | None = None  # measures besides those that the broker takes
+    # By the name of a service, "library_system" or "mail_server".
+    receivers: dict[str, Wording] = Field(default_factory=dict)
+
+
+class LookTable(SettingsTable):
+    """The library's own pictures on our pages: files that we serve, never another's address."""
+
+    logo: Picture | None = None
+    favicon: Picture | None = None
+
+
+class PlacesTable(SettingsTable):
+    """Where the broker sends people it cannot help; a page that is left out has no link."""
+
+    service_locations: AddressPerLanguage | None = None
+    sign_up: AddressPerLanguage | None = None
+    e_resources: AddressPerLanguage | None = None
+    loan_terms: AddressPerLanguage | None = None
+
+
+class SignUpTable(SettingsTable):
+    """How people become borrowers: the service whose policy decides, and the upstreams named."""
+
+    service: Name | None = None
+    university: Name | None = None
+    national_eid: Name | None = None  # its label is what pages call the national eID
+    links: dict[LinkName, AddressPerLanguage] = Field(default_factory=dict)  # of its texts
+
+
+class IdpTable(SettingsTable):
+    """Our identity provider, as services see it."""
+
+    entity_id: EntityId | None = None
+    scope: AttributeScope | None = None
+    display_name: Wording | None = None
+
+
+class StoreTable(SettingsTable):
+    """The store of transactions, receipts and enrolments."""
+
+    url: Annotated[StoreUrl, Field(repr=False)]  # may hold a password
+    accept_loss: bool = False
+
+
+def _eppn(value: str) -> str:
+    """Refuse a text that no login can bring as an eppn: nobody would ever come in by it."""
+    fault = eppn_fault(value)
+    if fault:
+        raise ValueError(fault)
+    return value
+
+
+Eppn = Annotated[str, AfterValidator(_eppn)]
+
+
+class AdminTable(SettingsTable):
+    """The staff view: where staff log in, who is listed, and which pages they see."""
+
+    upstream: Name
+    institution: EntityId
+    assurance: Literal["low", "substantial", "high"] = "substantial"
+    roles: dict[StaffRole, tuple[Eppn, ...]]
+
+    def rules(self) -> StaffRules:
+        """Return the table as a value of the core."""
+        roles: dict[str, frozenset[StaffRole]] = {}
+        for role, eppns in self.roles.items():
+            for eppn in eppns:
+                roles[eppn] = roles.get(eppn, frozenset()) | {role}
+        least = Assurance.named(self.assurance)
+        return StaffRules(self.upstream, self.institution, roles, least)
+
+
+class AuditTable(SettingsTable):
+    """The audit log."""
+
+    folder: Filled
+
+
+class ConnectorTable(SettingsTable):
+    """A system outside; keys that a subclass does not list are checked by its connector."""
+
+    system: Filled
+    # Holds the connector's secrets.
+    settings: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _separate_settings(cls, given: object) -> object:
+        """Put the connector's keys into ``settings``, which cannot be written as such."""
+        if not isinstance(given, Mapping):
+            return given
+        settings = dict(given)
+        table: dict[str, object] = {"settings": settings}
+        for key in cls.model_fields.keys() - {"settings"}:
+            if key in settings:
+                table[key] = settings.pop(key)
+        return table
+
+
+NUMBER_PLACE: Final = "{number}"
+
+
+def _has_number_place(value: str) -> str:
+    """Refuse an address without the place of the borrower number."""
+    if NUMBER_PLACE not in value:
+        raise ValueError(f"has no {NUMBER_PLACE}, the place of the borrower number")
+    return value
+
+
+StaffUrl = Annotated[Url, AfterValidator(_has_number_place)]
+
+
+class LibraryTable(ConnectorTable):
+    """The library system."""
+
+    mode: Literal["live", "frozen"] = "live"
+    url: Url
+    staff_url: StaffUrl | None = None  # a borrower's page for staff, with {number} in it
+    trust_for: Trust = timedelta(minutes=10)
+    # Connections to the library system per process, and enrolments at a time.
+    connections: int = Field(default=2, ge=1, le=64)
+    # Borrower categories that staff make: policies may upgrade them, and none makes them.
+    desk_categories: tuple[Filled, ...] = ()
+    # Further borrower categories that may choose a PIN here; never one of staff accounts.
+    pin_categories: tuple[Filled, ...] = ()
+
+    def connector_settings(self) -> dict[str, Any]:
+        """Return the fields of the connector's settings type: its own keys and the address."""
+        return {"url": self.url, "connections": self.connections} | self.settings
+
+
+class LibraryAccountTable(SettingsTable):
+    """Logins with the library account: where a mailed code is needed beside number and PIN."""
+
+    mail_code: Literal["unknown_browsers", "always", "never"] = "unknown_browsers"
+
+
+class RegisterTable(ConnectorTable):
+    """The register of persons."""
+
+
+class MailTable(SettingsTable):
+    """The mail server that PINs and codes are sent by."""
+
+    url: Annotated[MailUrl, Field(repr=False)]  # may hold a password
+    sender: Filled
+    username: str | None = None
+    password: SecretStr | None = None
+    accept_plain: bool = False  # smtp:// to another machine, over a network that is trusted
+
+    @model_validator(mode="after")
+    def _username_and_password(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password are given together or not at all")
+        return self
+
+
+class MessageLogTable(SettingsTable):
+    """Where messages with NemLog-in are kept for 180 days, sealed to a key held elsewhere."""
+
+    folder: Path
+    public_key: Path
+
+
+class CampusTable(SettingsTable):
+    """A network of many people: counted as one, with a ceiling of its own."""
+
+    network: Network
+    beginnings: int = Field(ge=1, le=1_000_000)
+
+
+class LimitsTable(SettingsTable):
+    """How many logins may begin in a minute, in each worker."""
+
+    beginnings: int = Field(default=600, ge=10, le=1_000_000)  # from one network
+    campuses: tuple[CampusTable, ...] = ()
+
+
+class ServeTable(SettingsTable):
+    """How ``broker serve`` listens."""
+
+    bind: Filled = "127.0.0.1:8000"
+    workers: int = Field(default=2, ge=1, le=64)
+    # A request may wait for the library on half of them (docs/reference/design.md#waiting).
+    threads: int = Field(default=4, ge=2, le=64)
+    metrics_token: SecretStr | None = None  # without it, this machine alone reads /metrics
+    # How many in front of us add to X-Forwarded-For, and can be trusted.
+    proxies: int = Field(default=0, ge=0, le=8)

@@ -1,0 +1,290 @@
+"""Reads strict YAML: plain scalars are text, nodes know their lines, surprises are refused."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from yaml import CSafeLoader
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from broker.configuration.yaml_slips import TYPE_ANEW, TYPOGRAPHIC, UNSEEN, slip
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.identity.cpr import looks_like_cpr
+
+LARGEST: Final = 256 * 1024
+STEP: Final = 2  # blanks by which a file is indented for each level, as people mostly write it
+_BLOCK_TEXT: Final = frozenset("|>")
+_DEEPEST: Final = 16
+# Line breaks to the parser, and nothing in most editors: what stands behind one is not seen.
+_UNSEEN_BREAKS: Final = re.compile("[\u0085\u2028\u2029]")
+_Take = Callable[[], Any]  # gives the parser's next event, None after the last
+_NODE_STARTS: Final = AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent
+
+
+# Named tuples, for a thousand files have a million of them: a frozen dataclass takes half as long
+# again to make.
+class YamlScalar(NamedTuple):
+    """A text, whatever it looks like: ``no``, ``12:30`` and ``0101`` stay letters and digits."""
+
+    text: str
+    line: int
+
+
+class YamlSequence(NamedTuple):
+    """A sequence."""
+
+    nodes: "tuple[YamlNode, ...]"
+    line: int
+
+
+class YamlEntry(NamedTuple):
+    """One key of a mapping, with the line it stands on."""
+
+    key: str
+    line: int
+    node: "YamlNode"
+
+
+class YamlMapping(NamedTuple):
+    """A mapping, in the order of the file."""
+
+    entries: tuple[YamlEntry, ...]
+    line: int
+
+
+YamlNode = YamlScalar | YamlSequence | YamlMapping
+
+
+def read_file(path: Path, name: str) -> YamlNode:
+    """Read the one document of a file; ``name`` is what faults call the file.
+
+    ConfigurationFaults if the file cannot be read, and for whatever ``read`` refuses.
+    """
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        fault = Fault(name, f"cannot be read: {error.strerror}")
+        raise ConfigurationFaults([fault]) from None
+    return read(octets, name)
+
+
+def read(octets: bytes, name: str) -> YamlNode:
+    """Read one document; ``name`` is what faults call the file.
+
+    ConfigurationFaults for anything but UTF-8 up to 256 KB, a line break that is not seen, a second
+    document, a directive, anchor, alias, tag, merge key, doubled key, key that is no text, and
+    nesting deeper than sixteen (docs/reference/policies.md#format).
+    """
+    text = _decoded(octets, name)
+    reader = _Reader(name)
+    try:
+        node = reader.document(CSafeLoader(text).get_event)
+    except YAMLError as error:
+        fault = _syntax_fault(error, name, text)
+        raise ConfigurationFaults([*reader.faults, fault]) from None
+    if reader.faults:
+        raise ConfigurationFaults(reader.faults)
+    if node is None:
+        fault = Fault(f"{name}:1", "is empty")
+        raise ConfigurationFaults([fault])
+    return node
+
+
+def _decoded(octets: bytes, name: str) -> str:
+    if len(octets) > LARGEST:
+        fault = Fault(f"{name}:1", "is larger than 256 KB", "split it")
+        raise ConfigurationFaults([fault])
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError as error:
+        lines_before = octets[: error.start].count(b"\n")
+        where = f"{name}:{lines_before + 1}"
+        fault = Fault(where, "is not UTF-8", "save the file as UTF-8")
+        raise ConfigurationFaults([fault]) from None
+    unseen = _UNSEEN_BREAKS.search(text)
+    if unseen:
+        lines_before = text.count("\n", 0, unseen.start())
+        where = f"{name}:{lines_before + 1}"
+        what = f"holds U+{ord(unseen[0]):04X}, a line break that editors do not show"
+        raise ConfigurationFaults([Fault(where, what, "remove it")])
+    return text
+
+
+def _syntax_fault(error: YAMLError, name: str, text: str) -> Fault:
+    if not isinstance(error, MarkedYAMLError):
+        return Fault(f"{name}:1", "is not YAML: a forbidden character")
+    begun = error.context_mark.line + 1 if error.context_mark else None
+    at = error.problem_mark.line + 1 if error.problem_mark else begun or 1
+    found = slip(text, error.problem or "", at, begun)
+    return Fault(f"{name}:{found.line}", f"is not YAML: {found.what}", found.mend)
+
+
+def quoted(word: object) -> str:
+    """Quote a word of the file, unless it could be a CPR number: faults are logged."""
+    if looks_like_cpr(str(word)):
+        return "(not shown)"
+    return repr(word)
+
+
+class _Unreadable(Exception):
+    """A fault after which the rest of the file would only give follow-up faults."""
+
+
+class _Reader:
+    """Turns the parser's events into nodes or faults; nothing is ever constructed from a tag."""
+
+    def __init__(self, name: str) -> None:
+        self.faults: list[Fault] = []
+        self._name = name
+
+    def document(self, take: _Take) -> YamlNode | None:
+        """Return the node of the one document, None where there is none."""
+        node: YamlNode | None = None
+        try:
+            while (event := take()) is not None:
+                if isinstance(event, DocumentStartEvent):
+                    self._document_start(event, first=node is None)
+                elif isinstance(event, _NODE_STARTS):
+                    node = self._node(event, take, 1)
+        except _Unreadable:
+            return None
+        return node
+
+    def _document_start(self, event: Any, *, first: bool) -> None:
+        if event.version or event.tags:
+            self._fault(event, "carries a directive", "remove the line that begins with %")
+        if not first:
+            self._fault(event, "holds a second document", "one file is one document")
+            raise _Unreadable
+
+    def _node(self, event: Any, take: _Take, depth: int) -> YamlNode:
+        line = event.start_mark.line + 1
+        if isinstance(event, AliasEvent):
+            self._fault(event, "uses an alias", "write the value out")
+            return YamlScalar("", line)
+        if event.anchor is not None or event.tag is not None:
+            self._marked(event)
+        if isinstance(event, ScalarEvent):
+            text = event.value
+            if not text.isascii():
+                self._scalar(event)
+            return YamlScalar(text, line)
+        if depth > _DEEPEST:
+            self._fault(event, "is nested deeper than sixteen", "flatten it")
+            raise _Unreadable
+        if isinstance(event, SequenceStartEvent):
+            return YamlSequence(self._items(take, depth), line)
+        return YamlMapping(self._entries(take, depth), line)
+
+    def _marked(self, event: Any) -> None:
+        if event.anchor is not None:
+            self._fault(event, "sets an anchor", "remove the word that begins with &")
+        if event.tag is not None:
+            self._fault(event, "sets a tag", "remove the word that begins with !")
+
+    def _scalar(self, event: Any) -> None:
+        """Find what looks like another text than it is: a slip of the keyboard or of a copy."""
+        text = event.value
+        ends = text[:1] + text[-1:]
+        if ends.isascii():
+            return
+        if not event.style and text[:1] in TYPOGRAPHIC:
+            mend = f"write \" or ' in place of {text[0]}, or put the whole between them"
+            self._fault(event, "has a value that begins with a typographic quote", mend)
+        if unseen := UNSEEN.search(ends):
+            what = f"has a word that begins or ends with U+{ord(unseen[0]):04X}, which is no blank"
+            self._fault(event, what, TYPE_ANEW)
+
+    def _items(self, take: _Take, depth: int) -> tuple[YamlNode, ...]:
+        nodes: list[YamlNode] = []
+        while not isinstance(event := take(), SequenceEndEvent):
+            nodes.append(self._node(event, take, depth + 1))
+        return tuple(nodes)
+
+    def _entries(self, take: _Take, depth: int) -> tuple[YamlEntry, ...]:
+        entries: dict[str, YamlEntry] = {}
+        while not isinstance(event := take(), MappingEndEvent):
+            key = self._node(event, take, depth + 1)
+            node = self._node(take(), take, depth + 1)
+            if not isinstance(key, YamlScalar):
+                self._fault(event, "has a key that is not a text")
+            elif not key.text.isascii() and (unseen := UNSEEN.search(key.text[1:-1])):
+                what = f"has a key that holds U+{ord(unseen[0]):04X}, which is no blank"
+                self._fault(event, what, TYPE_ANEW)
+            elif key.text == "<<":
+                self._fault(event, "uses a merge key", "write the keys out")
+            elif key.text in entries:
+                what = f"has {quoted(key.text)} twice"
+                mend = f"the first is in line {entries[key.text].line}"
+                self._fault(event, what, mend)
+            else:
+                entries[key.text] = YamlEntry(key.text, key.line, node)
+        return tuple(entries.values())
+
+    def _fault(self, event: Any, what: str, mend: str = "") -> None:
+        line = event.start_mark.line + 1
+        fault = Fault(f"{self._name}:{line}", what, mend)
+        self.faults.append(fault)
+
+
+@dataclass(frozen=True, slots=True)
+class YamlWord:
+    """One scalar: where it stands, and the column that it has if it begins a line as usual."""
+
+    start: int
+    end: int
+    column: int
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection that is open: the column of its lines, and what comes next in it."""
+
+    column: int
+    flow: bool
+    mapping: bool
+    at_key: bool = True
+
+    @property
+    def next_column(self) -> int:
+        """Return the column of what comes next, if it begins a line."""
+        stays = self.flow or (self.mapping and self.at_key)
+        return self.column if stays else self.column + STEP
+
+
+def words(text: str) -> Iterator[YamlWord]:
+    """Yield the scalars of a document that ``read`` takes, in their order."""
+    above: list[_Open] = []
+    for event in iter(CSafeLoader(text).get_event, None):
+        column = above[-1].next_column if above else 0
+        if isinstance(event, MappingStartEvent | SequenceStartEvent):
+            flow = bool(event.flow_style)
+            above.append(_Open(column, flow, isinstance(event, MappingStartEvent)))
+            continue
+        if isinstance(event, MappingEndEvent | SequenceEndEvent):
+            above.pop()
+        elif isinstance(event, ScalarEvent):
+            yield YamlWord(event.start_mark.index, _end(event, text), column)
+        else:
+            continue
+        if above:
+            above[-1].at_key = not above[-1].at_key
+
+
+def _end(event: ScalarEvent, text: str) -> int:
+    """Return the end of a scalar, of a block of text without the lines behind it."""
+    end = int(event.end_mark.index)
+    if event.style in _BLOCK_TEXT:
+        return len(text[:end].rstrip())
+    return end

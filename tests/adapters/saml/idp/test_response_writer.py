@@ -1,0 +1,204 @@
+"""The Assertion and the Response that we write: every value stays in its place, and both signatures hold."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from broker.adapters.saml.idp import response_writer
+from broker.adapters.saml.idp.response_writer import AssertionContents
+from broker.adapters.saml.xml_security import encryption, safe_parser, signature, written_message, xml_structure_checks
+from broker.adapters.saml.xml_security.algorithm_selection import (
+    DEFAULT_SIGNING,
+    EncryptionAlgorithms,
+    SigningAlgorithms,
+)
+from broker.adapters.saml.xml_security.xml_names import ASSERTION, ENCRYPTED_ASSERTION, RESPONSE, XSI
+from broker.core.consent.disclosure import Item
+from broker.core.entities import PERSISTENT, TRANSIENT
+from broker.core.errors import SUCCESS, BrokerError
+from broker.core.identity.canonical_attributes import AttributeMap, MapRow
+from tests.plugins.drawn import at_gate, drawn
+from tests.plugins.saml_parties import IDP, WORDS, Parties
+
+ROWS = (
+    MapRow("urn:oid:2.5.4.3", "cn"),
+    MapRow("mail", "mail"),
+    MapRow("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr"),
+    MapRow("urn:oid:1.3.6.1.4.1.5923.1.1.1.10", "eduPersonTargetedID"),
+)
+MAP = AttributeMap("library", ROWS, outgoing=True)
+# All that XML can hold, and often what an escape is for.
+LETTERS = st.sampled_from("&<>\"'\t\r\n ]}æ\u0085\u00a0\u2028😀") | st.characters(
+    codec="utf-8", min_codepoint=0x20, exclude_characters="\ufffe\uffff"
+)
+TEXTS = st.text(LETTERS, min_size=1, max_size=12)
+TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - they are given it
+ITEMS = st.builds(
+    Item, st.sampled_from([row.name for row in ROWS]), st.lists(TEXTS, max_size=3).map(tuple), st.just(WORDS)
+)
+ALGORITHMS = [
+    SigningAlgorithms(
+        f"http://www.w3.org/2001/04/xmldsig-more#rsa-{size}",
+        {"sha384": "http://www.w3.org/2001/04/xmldsig-more#sha384"}.get(
+            size, f"http://www.w3.org/2001/04/xmlenc#{size}"
+        ),
+    )
+    for size in ("sha256", "sha384", "sha512")
+]
+
+
+@st.composite
+def changes(draw: Any) -> dict[str, Any]:
+    """Give every part of an assertion that comes from somebody else."""
+    return {
+        "issuer": draw(TEXTS),
+        "request": {"id": draw(TEXTS), "entity_id": draw(TEXTS), "acs": draw(TEXTS)},
+        "disclosure": {
+            "name_id_format": draw(st.sampled_from([PERSISTENT, TRANSIENT])),
+            "items": tuple(draw(st.lists(ITEMS, max_size=4))),
+        },
+        "authentication": {
+            "issuer": draw(st.just("") | TEXTS),
+            "authorities": tuple(draw(st.lists(TEXTS, max_size=3))),
+            "authn_instant": draw(TIMES),
+            "authn_context": draw(st.none() | TEXTS),
+            "session_until": draw(st.none() | TIMES),
+        },
+        "issued": {"response": draw(TEXTS), "assertion": draw(TEXTS), "at": draw(TIMES), "name_id": draw(TEXTS)},
+    }
+
+
+def contents(parties: Parties, changed: dict[str, Any]) -> AssertionContents:
+    """Give what an assertion is made of, changed."""
+    return AssertionContents(
+        changed["issuer"],
+        replace(parties.request, **changed["request"]),
+        replace(parties.disclosure(), **changed["disclosure"]),
+        parties.authentication(**changed["authentication"]),
+        replace(parties.issued(), **changed["issued"]),
+    )
+
+
+def of_items(parties: Parties, *items: Item) -> AssertionContents:
+    """Give the contents of an assertion with these attributes."""
+    return AssertionContents(
+        IDP, parties.request, parties.disclosure(*items), parties.authentication(), parties.issued()
+    )
+
+
+def written(of: AssertionContents) -> Any:
+    """Give the unsigned Assertion."""
+    return written_message.tree(response_writer.assertion(of, MAP, encrypted=True))
+
+
+def sent(parties: Parties, of: AssertionContents, by: SigningAlgorithms = DEFAULT_SIGNING) -> bytes:
+    """Give the Response with its Assertion, both signed."""
+    assertion = written(of)
+    signature.sign(assertion, parties.idp.key, by)
+    root = written_message.tree(
+        response_writer.response(of.issuer, of.request, of.issued.response, of.issued.at, SUCCESS)
+    )
+    root.append(assertion)
+    signature.sign(root, parties.idp.key, by)
+    return etree.tostring(root, encoding="utf-8")
+
+
+def expected_values(of: AssertionContents) -> list[str]:
+    """Give the values of the attributes in their order."""
+    rows = {row.name: row for row in ROWS}
+    return [rows[item.name].written(value) for item in of.disclosure.attributes for value in item.values]
+
+
+@pytest.mark.parametrize(
+    "runs", [100, pytest.param(at_gate(1_000, otherwise=5_000), marks=pytest.mark.slow(seconds=15))]
+)
+def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
+    """Whatever stands in it: a reader finds every value to the letter, and no element besides."""
+
+    @settings(max_examples=drawn(runs), deadline=None, suppress_health_check=list(HealthCheck))
+    @given(changes())
+    def read(changed: dict[str, Any]) -> None:
+        of = contents(parties, changed)
+        root = etree.fromstring(etree.tostring(written(of)))
+        assert root.get("ID") == of.issued.assertion
+        assert root.findtext("{*}Issuer") == of.issuer
+        assert root.findtext("{*}Subject/{*}NameID") == of.issued.name_id
+        assert root.findtext("{*}Conditions/{*}AudienceRestriction/{*}Audience") == of.request.entity_id
+        confirmed: Any = root.find("{*}Subject/{*}SubjectConfirmation/{*}SubjectConfirmationData")
+        assert (confirmed.get("InResponseTo"), confirmed.get("Recipient")) == (of.request.id, of.request.acs)
+        assert [each.text for each in root.iter("{*}AuthenticatingAuthority")] == list(of.authentication.chain)
+        found = ["".join(map(str, each.itertext())) for each in root.iter("{*}AttributeValue")]
+        assert found == expected_values(of)
+        names = [each.tag for each in root.iter()]
+        assert names.count("{urn:oasis:names:tc:SAML:2.0:assertion}AttributeValue") == len(found)
+
+    read()
+
+
+@settings(max_examples=drawn(50), deadline=None, suppress_health_check=list(HealthCheck))
+@given(changed=changes(), by=st.sampled_from(ALGORITHMS))
+def test_both_signatures_hold(parties: Parties, changed: dict[str, Any], by: SigningAlgorithms) -> None:
+    """The Assertion's holds within the Response, and where a receiver took it out."""
+    changed["issued"] |= {"response": "_resp1", "assertion": "_assertion1"}
+    root = etree.fromstring(sent(parties, contents(parties, changed), by))
+    certificates = parties.ring.idp.signing_certificates
+    signature.verify(root, certificates)
+    within: Any = root.find(ASSERTION)
+    for assertion in (within, etree.fromstring(etree.tostring(within))):
+        signature.verify(assertion, certificates)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["2009/xmlenc11#aes128-gcm", "2009/xmlenc11#aes256-gcm", "2001/04/xmlenc#aes128-cbc", "2001/04/xmlenc#aes256-cbc"],
+)
+@pytest.mark.parametrize("transport", ["2001/04/xmlenc#rsa-oaep-mgf1p", "2009/xmlenc11#rsa-oaep"])
+def test_an_encrypted_assertion_opens_for_its_recipient(parties: Parties, content: str, transport: str) -> None:
+    """Whatever its metadata lists; with a new key and nonce each time."""
+    by = EncryptionAlgorithms(f"http://www.w3.org/{content}", f"http://www.w3.org/{transport}")
+    plain = written(of_items(parties, Item("cn", ("Æ",), WORDS)))
+    element = encryption.encrypt(plain, parties.service.certificate, by)
+    assert element.tag == ENCRYPTED_ASSERTION
+    keys = encryption.DecryptionKeys.of([parties.service.private])
+    opened = encryption.decrypt(element, keys, allow_cbc="cbc" in content)
+    assert etree.tostring(opened, method="c14n", exclusive=True) == etree.tostring(plain, method="c14n", exclusive=True)
+    again = encryption.encrypt(plain, parties.service.certificate, by)
+    assert {each.text for each in element.iter("{*}CipherValue")}.isdisjoint(
+        each.text for each in again.iter("{*}CipherValue")
+    )
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x0b", "\x1f", "\ud800", "\ufffe", "\uffff"])
+@pytest.mark.parametrize("where", ["value", "acs"])
+def test_a_character_that_xml_cannot_hold_is_not_written(parties: Parties, character: str, where: str) -> None:
+    """Neither dropped nor replaced, in a text and in an attribute."""
+    value = f"a{character}b"
+    of = of_items(parties, Item("cn", (value if where == "value" else "a",), WORDS))
+    of = replace(of, request=replace(parties.request, acs=value if where == "acs" else parties.request.acs))
+    with pytest.raises(BrokerError) as refused:
+        written(of)
+    assert value not in str(refused.value)
+
+
+def test_a_value_that_looks_like_our_own_tags_stays_a_value(parties: Parties) -> None:
+    """Nothing that a value holds becomes an element."""
+    trick = f'</saml:AttributeValue><saml:AttributeValue xmlns:xsi="{XSI}" xsi:type="xs:string">'
+    root = etree.fromstring(sent(parties, of_items(parties, Item("cn", (trick,), WORDS))))
+    assert [each.text for each in root.iter("{*}AttributeValue")] == [trick]
+
+
+def test_white_space_stays_as_it_is(parties: Parties) -> None:
+    """Carriage returns too: a parser makes line feeds of those that are not escaped."""
+    root = etree.fromstring(sent(parties, of_items(parties, Item("cn", ("a\r\n\t b\r",), WORDS))))
+    assert [each.text for each in root.iter("{*}AttributeValue")] == ["a\r\n\t b\r"]
+
+
+def test_the_response_is_valid_against_the_schema(parties: Parties) -> None:
+    """Plain as it is: xsi:type names a namespace that is declared."""
+    octets = sent(parties, of_items(parties, Item("cn", ("Asta",), WORDS)))
+    assert xml_structure_checks.valid(safe_parser.parse(octets, RESPONSE))

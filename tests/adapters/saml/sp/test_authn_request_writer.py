@@ -1,0 +1,178 @@
+"""Our AuthnRequests: every value stays in its place, and a signature covers all."""
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from broker.adapters.saml.sp import authn_request_writer
+from broker.adapters.saml.xml_security import (
+    http_bindings,
+    outgoing_message,
+    safe_parser,
+    signature,
+    written_message,
+    xml_structure_checks,
+)
+from broker.adapters.saml.xml_security.algorithm_selection import SigningAlgorithms
+from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST
+from broker.core.errors import BrokerError
+from broker.core.login.authn_context import classes_to_request
+from broker.core.login.transaction import SubjectHint
+from tests.plugins.drawn import at_gate, drawn
+from tests.plugins.saml_parties import AU, HUB, KU, NOW, PASSWORD, Parties
+
+# All that XML can hold, and often what an escape is for, or looks like our own markup.
+MARKUP = st.sampled_from(
+    (
+        "</saml:Issuer>",
+        '"><samlp:NameIDPolicy AllowCreate="false"/>',
+        "' ForceAuthn='false",
+        "<!--",
+        "]]>",
+        "&#x3C;saml:Issuer&#x3E;",
+        "&amp;lt;",
+        "{0}%s\\1",
+    )
+)
+LETTERS = st.sampled_from("&<>\"'\t\r\n ]}æ\u0085\u00a0\u2028😀") | st.characters(
+    codec="utf-8", min_codepoint=0x20, exclude_characters="\ufffe\uffff"
+)
+TEXTS = st.text(LETTERS, min_size=1, max_size=12) | MARKUP | st.lists(MARKUP, max_size=3).map("".join)
+REQUESTS = st.builds(
+    lambda listed, chain, classes, flags, count, hint: {
+        "entity_id": "https://asking.example",
+        "idp_list": tuple(listed),
+        "requester_ids": tuple(chain),
+        "authn_contexts": tuple(classes),
+        "force_authn": flags[0],
+        "is_passive": flags[1],
+        "proxy_count": count,
+        "subject_hint": hint,
+    },
+    st.lists(st.sampled_from([AU, KU, HUB]), max_size=2),
+    st.lists(TEXTS, max_size=3),
+    st.lists(TEXTS, max_size=3),
+    st.tuples(st.booleans(), st.booleans()),
+    st.none() | st.integers(1, 9),
+    st.none() | st.builds(SubjectHint, TEXTS, TEXTS),
+)
+EVERYTHING: dict[str, Any] = {
+    "subject_hint": SubjectHint("asta", "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"),
+    "force_authn": True,
+    "is_passive": True,
+    "authn_contexts": (PASSWORD, "urn:x"),
+    "idp_list": (AU,),
+    "requester_ids": ("https://portal.example",),
+    "proxy_count": 2,
+}
+
+
+def written(parties: Parties, changed: dict[str, Any], request_id: str = "_q1") -> Any:
+    """Give our unsigned AuthnRequest to the hub, for a service's request that was changed."""
+    asked = replace(parties.upstreams["wayf"], subject_hint=True, requester_id=True)
+    message = authn_request_writer.authn_request(
+        asked,
+        replace(parties.request, **changed),
+        request_id=request_id,
+        destination=f"{HUB}/sso",
+        acs="https://broker.example/acs",
+        now=NOW,
+    )
+    return written_message.tree(message)
+
+
+@pytest.mark.attack(32)
+@pytest.mark.parametrize(
+    "runs", [200, pytest.param(at_gate(1_000, otherwise=5_000), marks=pytest.mark.slow(seconds=10))]
+)
+def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
+    """Whatever a service wrote: a reader finds every value to the letter, and no element besides."""
+
+    @settings(max_examples=drawn(runs), deadline=None, suppress_health_check=list(HealthCheck))
+    @given(REQUESTS)
+    def read(changed: dict[str, Any]) -> None:
+        root = etree.fromstring(etree.tostring(written(parties, changed)))
+        hint = changed["subject_hint"]
+        named: Any = root.find("{*}Subject/{*}NameID")
+        assert (named is None) == (hint is None)
+        if hint:
+            assert (named.text or "", named.get("Format")) == (hint.name, hint.format)
+        classes = [each.text or "" for each in root.iter("{*}AuthnContextClassRef")]
+        assert classes == list(classes_to_request(replace(parties.request, **changed), {}))
+        chain = [each.text or "" for each in root.iter("{*}RequesterID")]
+        assert chain == [*changed["requester_ids"], "https://asking.example"]
+        assert root.get("ForceAuthn") == ("true" if changed["force_authn"] else None)
+        assert root.get("IsPassive") == ("true" if changed["is_passive"] else None)
+        policy: Any = root.find("{*}NameIDPolicy")
+        assert dict(policy.attrib) == {"AllowCreate": "true"}
+        assert {etree.QName(each).localname for each in root} <= {
+            "Issuer",
+            "Subject",
+            "NameIDPolicy",
+            "RequestedAuthnContext",
+            "Scoping",
+        }
+
+    read()
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x0b", "\x1f", "\ud800", "\ufffe", "\uffff"])
+@pytest.mark.parametrize("where", ["attribute", "text"])
+def test_a_character_that_xml_cannot_hold_is_not_written(parties: Parties, character: str, where: str) -> None:
+    """Neither dropped nor replaced, and not quoted in the error."""
+    value = f"a{character}b"
+    changed = {"requester_ids": (value,)} if where == "text" else {}
+    with pytest.raises(BrokerError) as refused:
+        written(parties, changed, value if where == "attribute" else "_q1")
+    assert value not in str(refused.value)
+
+
+def test_a_carriage_return_stays_one(parties: Parties) -> None:
+    """A parser makes a line feed of one that is not escaped."""
+    root = written(parties, {"requester_ids": ("a\r\nb\r",)}, "\rc")
+    assert (root.findtext("{*}Scoping/{*}RequesterID"), root.get("ID")) == ("a\r\nb\r", "\rc")
+
+
+@pytest.mark.parametrize("changed", [{}, EVERYTHING], ids=["least", "everything"])
+def test_the_request_is_valid_against_the_schema(parties: Parties, changed: dict[str, Any]) -> None:
+    """Unsigned as in a query."""
+    octets = etree.tostring(written(parties, changed))
+    assert xml_structure_checks.valid(safe_parser.parse(octets, AUTHN_REQUEST))
+
+
+@pytest.mark.parametrize("size", ["sha256", "sha384", "sha512"])
+def test_the_signature_of_a_form_verifies(parties: Parties, size: str) -> None:
+    """It covers the request as it stands, passes our own gate, and is by our key alone."""
+    more = "http://www.w3.org/2001/04/xmldsig-more#"
+    digest = f"{more}sha384" if size == "sha384" else f"http://www.w3.org/2001/04/xmlenc#{size}"
+    by = SigningAlgorithms(f"{more}rsa-{size}", digest)
+    form = outgoing_message.signed_form(written(parties, EVERYTHING), "SAMLRequest", f"{HUB}/sso", parties.face.key, by)
+    sent = http_bindings.decode_post(form.fields["SAMLRequest"]).decode()
+    root = safe_parser.parse(sent.encode(), AUTHN_REQUEST)
+    signature.verify(root, parties.ring.sp.signing_certificates)
+    changed = safe_parser.parse(sent.replace("urn:x", "urn:y").encode(), AUTHN_REQUEST)
+    with pytest.raises(BrokerError, match=r"gate\.signature"):
+        signature.verify(changed, parties.ring.sp.signing_certificates)
+
+
+@pytest.mark.server
+def test_the_xmlsec1_program_verifies_a_form(parties: Parties, tmp_path: Path) -> None:
+    """An upstream that is asked by POST gets a signature that others' tools accept."""
+    post = replace(parties.metadata.upstreams[HUB], sso_by_post=True)
+    metadata = replace(parties.metadata, upstreams={**parties.metadata.upstreams, HUB: post})
+    form = replace(parties.face, metadata=metadata).ask("wayf", "_q9", parties.request, NOW)
+    assert not isinstance(form, str)
+    path = tmp_path / "request.xml"
+    path.write_bytes(http_bindings.decode_post(form.fields["SAMLRequest"]))
+    certificate = tmp_path / "sp.crt"
+    certificate.write_bytes(parties.ring.sp.signing.certificate)
+    command = ["xmlsec1", "--verify", "--enabled-key-data", "rsa", "--pubkey-cert-pem", str(certificate)]
+    command += ["--id-attr:ID", "urn:oasis:names:tc:SAML:2.0:protocol:AuthnRequest", str(path)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()

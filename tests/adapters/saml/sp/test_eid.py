@@ -1,0 +1,298 @@
+"""NemLog-in asked and heard directly: the request it gets, the Response it may send, and its own skew of clocks."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from lxml import etree
+
+from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
+from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST
+from broker.core.entities import Assurance
+from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
+from broker.core.login.transaction import Authentication, Outstanding
+from tests.plugins.eid_messages import NSIS, message
+from tests.plugins.saml_parties import (
+    CN,
+    EID,
+    EPPN,
+    LOANS,
+    NOW,
+    PASSWORD,
+    Change,
+    Parties,
+    add,
+    drop,
+    edit,
+    idp_entity,
+    key_descriptor,
+    read_folder,
+    redirected,
+    say,
+    stamp,
+)
+
+LEVEL = f"{NSIS}loa/"
+PERSON = "https://data.gov.dk/eid/Person"
+MFA = "https://refeds.org/profile/mfa"
+STATEMENT = "saml:Assertion/saml:AuthnStatement"
+CLASS = f"{STATEMENT}/saml:AuthnContext/saml:AuthnContextClassRef"
+CONDITIONS = "saml:Assertion/saml:Conditions"
+CONFIRMED = "saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData"
+SPACES = {"samlp": "urn:oasis:names:tc:SAML:2.0:protocol", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
+SECOND = timedelta(seconds=1)
+LATER, EARLIER = stamp(NOW + timedelta(hours=1)), stamp(NOW - timedelta(hours=1))
+
+
+def with_upstream(parties: Parties, **changes: Any) -> Parties:
+    """Give the parties with NemLog-in configured otherwise."""
+    eid = replace(parties.upstreams["eid"], **changes)
+    return replace(parties, face=replace(parties.face, upstreams={**parties.upstreams, "eid": eid}))
+
+
+def asked(parties: Parties, **request: Any) -> Any:
+    """Give the AuthnRequest that NemLog-in gets, its signature verified."""
+    url = redirected(parties.face.ask("eid", "_q9", replace(parties.request, **request), NOW))
+    sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+    assert sent.signed is not None
+    keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
+    signature.verify_bytes(sent.signed.octets, sent.signed.signature, sent.signed.sigalg, keys)
+    return safe_parser.parse(sent.xml, AUTHN_REQUEST)
+
+
+def values(root: Any, path: str) -> list[str]:
+    """Give attribute values or texts at a path."""
+    return [str(each) for each in root.xpath(path, namespaces=SPACES)]
+
+
+def classes(root: Any) -> list[str]:
+    """Give the classes asked for."""
+    return values(root, "samlp:RequestedAuthnContext/saml:AuthnContextClassRef/text()")
+
+
+def test_nemlogin_is_asked_for_a_person_of_a_level(parties: Parties) -> None:
+    """Signed, by Redirect, at least Substantial, a person; nothing of who asks or how many proxies.
+
+    Source: docs/reference/nemlog-in.md#request.
+    """
+    root = asked(parties, proxy_count=2, requester_ids=("https://portal.example",))
+    assert classes(root) == [LEVEL + "Substantial", PERSON]
+    assert values(root, "samlp:RequestedAuthnContext/@Comparison") == ["minimum"]
+    assert values(root, "samlp:Scoping") == []
+    assert values(root, "@ForceAuthn | @IsPassive") == []
+
+
+def test_force_and_passive_are_carried(parties: Parties) -> None:
+    """What the service demands of the login itself reaches NemLog-in."""
+    assert values(asked(parties, force_authn=True, is_passive=True), "@ForceAuthn | @IsPassive") == ["true", "true"]
+
+
+@pytest.mark.parametrize(("seconds", "cause"), [(-299, ""), (-301, "authenticated_before")])
+def test_a_fresh_login_is_demanded_where_it_is_configured(parties: Parties, seconds: int, cause: str) -> None:
+    """Whatever the service says of it: the request carries ForceAuthn, and an older AuthnInstant is refused."""
+    forced = with_upstream(parties, force_authn=True)
+    assert values(asked(forced, force_authn=False), "@ForceAuthn") == ["true"]
+    before = message(parties, edit(STATEMENT, AuthnInstant=stamp(NOW + timedelta(seconds=seconds))))
+    assert outcome(forced, before, "eid", force_authn=False) == cause
+
+
+def test_who_asks_is_told_where_it_is_configured(parties: Parties) -> None:
+    """RequesterID is off toward NemLog-in, and can be switched on.
+
+    Source: docs/reference/saml-profiles.md#36.
+    """
+    root = asked(with_upstream(parties, requester_id=True))
+    assert values(root, "samlp:Scoping/samlp:RequesterID/text()") == [LOANS]
+
+
+ASKED = [
+    ((), "exact", "low", "Low"),
+    ((), "exact", "high", "High"),
+    ((LEVEL + "Low",), "minimum", "substantial", "Substantial"),
+    ((LEVEL + "High",), "minimum", "substantial", "High"),
+    ((LEVEL + "High",), "exact", "substantial", "High"),
+    ((LEVEL + "Substantial", LEVEL + "High"), "exact", "substantial", "Substantial"),
+    ((LEVEL + "Substantial",), "better", "substantial", "High"),
+    ((LEVEL + "High",), "maximum", "substantial", "Substantial"),
+    ((PASSWORD, LEVEL + "High"), "exact", "substantial", "Substantial"),
+    ((LEVEL + "Low",), "exact", "substantial", None),
+    ((LEVEL + "Low",), "maximum", "substantial", None),
+    ((LEVEL + "High",), "better", "substantial", None),
+    ((PASSWORD,), "exact", "substantial", "Substantial"),
+    ((MFA,), "exact", "substantial", None),
+    (("https://data.gov.dk/eid/Professional",), "minimum", "substantial", None),
+    (("<b>",), "minimum", "substantial", None),
+]
+
+
+@pytest.mark.parametrize(("contexts", "comparison", "least", "level"), ASKED)
+def test_what_a_service_asks_is_mapped(
+    parties: Parties, contexts: tuple[str, ...], comparison: str, least: str, level: str | None
+) -> None:
+    """The lowest NSIS level that will do, never below our own minimum, and never the service's words.
+
+    Source: docs/reference/saml-profiles.md#15.
+    """
+    ours = with_upstream(parties, least=Assurance.named(least))
+    if level:
+        root = asked(ours, authn_contexts=contexts, comparison=comparison)
+        assert classes(root) == [LEVEL + level, PERSON]
+        assert values(root, "samlp:RequestedAuthnContext/@Comparison") == ["minimum"]
+        return
+    with pytest.raises(RequestRefused) as refused:
+        asked(ours, authn_contexts=contexts, comparison=comparison)
+    assert refused.value.refusal == NO_AUTHN_CONTEXT
+
+
+def test_the_class_beside_the_level_is_not_kept(parties: Parties) -> None:
+    """It tells how, and not how surely: what services are told is read from the attributes."""
+    answer = parties.receive(message(parties, say(CLASS, LEVEL + "High")), "eid").answer
+    assert isinstance(answer, Authentication)
+    assert answer.authn_context is None
+
+
+@pytest.mark.parametrize(
+    ("form", "cause"),
+    [
+        ("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", ""),
+        ("urn:oasis:names:tc:SAML:2.0:nameid-format:transient", ""),
+        ("urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified", "eid_name"),
+        ("urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName", "eid_name"),
+        ("urn:oasis:names:tc:SAML:2.0:nameid-format:Persistent", "eid_name"),
+        (None, "eid_name"),
+    ],
+)
+def test_a_name_of_another_format_is_none_of_the_national_eids(parties: Parties, form: str | None, cause: str) -> None:
+    """The profile knows persistent and transient; under another, the same text is another kind of name."""
+
+    def change(root: Any) -> None:
+        name = root.find(".//{*}NameID")
+        name.attrib.pop("Format", None)
+        if form:
+            name.set("Format", form)
+
+    assert outcome(parties, message(parties, change), "eid") == cause
+
+
+def outcome(parties: Parties, xml: bytes, upstream: str, **more: Any) -> str:
+    """Say why a Response is refused, or "" where it is not."""
+    try:
+        parties.receive(xml, upstream, **more)
+    except MessageRefused as refused:
+        return refused.cause.removeprefix("response.")
+    return ""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One time in a message, the check that holds it, and on which side of now it must not lie."""
+
+    name: str
+    path: str
+    attribute: str
+    sign: int
+
+
+BOUNDS = [
+    Bound("not_yet_valid", CONDITIONS, "NotBefore", 1),
+    Bound("expired", CONDITIONS, "NotOnOrAfter", -1),
+    Bound("confirmation_expired", CONFIRMED, "NotOnOrAfter", -1),
+    Bound("session_ended", STATEMENT, "SessionNotOnOrAfter", -1),
+    Bound("authenticated_later", STATEMENT, "AuthnInstant", 1),
+    Bound("issued_later", ".", "IssueInstant", 1),
+    Bound("assertion_issued_later", "saml:Assertion", "IssueInstant", 1),
+]
+
+
+@pytest.mark.parametrize(("upstream", "within", "beyond"), [("eid", 299, 301), ("wayf", 179, 181)])
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda each: each.name)
+def test_the_skew_is_the_profiles(parties: Parties, bound: Bound, upstream: str, within: int, beyond: int) -> None:
+    """Five minutes for NemLog-in (OIO-GE-01), three for all others, at every bound.
+
+    Source: docs/reference/design.md#invariant-9.
+    """
+
+    def sent(seconds: int) -> bytes:
+        moved = edit(bound.path, **{bound.attribute: stamp(NOW + timedelta(seconds=seconds * bound.sign))})
+        early: Change = edit(CONDITIONS, NotBefore=EARLIER, NotOnOrAfter=LATER)
+        if upstream == "eid":
+            return message(parties, early, moved)
+        return parties.signed(parties.response(early, moved), parties.signer(upstream), both=True)
+
+    assert outcome(parties, sent(within), upstream) == ""
+    assert outcome(parties, sent(beyond), upstream) == bound.name
+
+
+@pytest.mark.parametrize(("seconds", "cause"), [(299, ""), (300, "issued_long_ago"), (301, "issued_long_ago")])
+def test_a_response_of_nemlogins_lies_nowhere(parties: Parties, seconds: int, cause: str) -> None:
+    """It is refused once it is older than the skew alone, as the profile's reference implementation does."""
+    long = (edit(CONDITIONS, NotOnOrAfter=LATER), edit(CONFIRMED, NotOnOrAfter=LATER))
+    now = NOW + timedelta(seconds=seconds)
+    assert outcome(parties, message(parties, *long), "eid", now=now) == cause
+
+
+TWICE = add("saml:Assertion", '<saml:AttributeStatement><saml:Attribute Name="urn:y"/></saml:AttributeStatement>')
+
+
+@pytest.mark.parametrize("changes", [(drop("saml:Assertion/saml:AttributeStatement"),), (TWICE,)], ids=["none", "two"])
+@pytest.mark.parametrize("upstream", ["eid", "wayf"])
+def test_attributes_stand_in_one_place(parties: Parties, changes: tuple[Change, ...], upstream: str) -> None:
+    """NemLog-in's stand in one statement (its profile); others may leave it out, or write several, all of them read."""
+    if upstream == "eid":
+        assert outcome(parties, message(parties, *changes), upstream) == "attribute_statements"
+        return
+    answer = parties.receive(parties.signed(parties.response(*changes))).answer
+    assert isinstance(answer, Authentication)
+    assert [each.name for each in answer.attributes] == ([EPPN, CN, "urn:y"] if TWICE in changes else [])
+
+
+def pss_certificate() -> tuple[rsa.RSAPrivateKey, bytes]:
+    """Give an rsaEncryption key in a certificate that is signed with RSASSA-PSS, as OCES3 signs them."""
+    key, authority = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nemlogin")])
+    building = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    building = building.serial_number(7).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=30))
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+    return key, building.sign(authority, hashes.SHA256(), rsa_padding=pss).public_bytes(Encoding.PEM)
+
+
+def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) -> None:
+    """Only the certificate's own signature is PSS; its key verifies messages as any other.
+
+    Source: docs/reference/nemlog-in.md#certificates.
+    """
+    from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
+
+    key, certificate = pss_certificate()
+    (tmp_path / "eid.xml").write_text(idp_entity(EID, key_descriptor(certificate, "signing")))
+    read = read_folder(tmp_path, {EID}, ())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    signing = signature.SigningKey.of(private, certificate)
+    face = replace(
+        parties.face, metadata=replace(parties.metadata, upstreams={**parties.metadata.upstreams, **read.upstreams})
+    )
+    root = parties.response(upstream="eid")
+    sealed = replace(parties, face=face).sealed(root, replace(parties.direct, key=signing))
+    answer = face.receive(
+        "eid", etree.tostring(sealed), Outstanding("_q1", "eid", NOW), force_authn=False, now=NOW
+    ).answer
+    assert isinstance(answer, Authentication)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_signed_response_is_taken_where_its_signature_is_good(parties: Parties, signed: bool) -> None:
+    """The profile says SHOULD NOT, not MUST NOT: one that is signed must verify, and excuses no unsigned Assertion."""
+    root = parties.sealed(parties.response(upstream="eid"), parties.direct)
+    if signed:
+        signature.sign(root, parties.direct.key)
+    assert outcome(parties, etree.tostring(root), "eid") == ""
+    wrong = parties.sealed(parties.response(upstream="eid"), parties.direct)
+    signature.sign(wrong, parties.stranger.key)
+    assert outcome(parties, etree.tostring(wrong), "eid") == "gate.signature"

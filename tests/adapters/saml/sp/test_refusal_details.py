@@ -1,0 +1,142 @@
+"""What the log says of a refused AuthnRequest: why, in words, and nothing that stands in it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from broker.adapters.saml.xml_security import http_bindings
+from broker.core.errors import REQUEST_UNSUPPORTED, UNSUPPORTED_BINDING, MessageRefused, RequestRefused
+from broker.core.login.transaction import AuthnRequest
+from tests.plugins.saml_parties import BASE, NOW, PRINT, SSO, Change, Parties, edit
+from tests.plugins.stage import Stage
+
+Z = "a time must be UTC and end in Z (saml-core 1.3.3): "
+
+
+def test_of_a_destination_the_log_says_in_what_it_differs(parties: Parties) -> None:
+    """A slash too many, another case, scheme, host or path; the address that was written is nowhere."""
+    table = {
+        SSO + "/": "a slash too many at its end",
+        SSO.upper(): "upper and lower case",
+        f" {SSO}": "the blanks around it",
+        SSO.replace("https", "http"): "http for https, or https for http",
+        SSO.replace("broker", "evil"): "host or port",
+        SSO + "/x": "the path",
+        SSO + "?x": "the query",
+        "https://a℀b.example/": "all: it is no address",
+    }
+    for written, difference in table.items():
+        refused = refusal(parties, edit(".", Destination=written))
+        assert refused.cause == "request.destination"
+        assert refused.detail == f"the Destination differs from {SSO} in {difference}"
+    assert "must have a Destination" in refusal(parties, edit(".", Destination=None)).detail
+
+
+@pytest.mark.parametrize(
+    ("time", "detail"),
+    [
+        ("2026-11-25T12:00:00+00:00", Z + "+00:00 is no Z"),
+        ("2026-11-25T13:00:00+01:00", Z + "this one has no zone, or another"),
+        ("2026-11-25T12:00:00", Z + "this one has no zone, or another"),
+    ],
+)
+def test_of_a_time_the_log_says_what_is_demanded(parties: Parties, time: str, detail: str) -> None:
+    """+00:00 is refused as every other zone is, and the line says so."""
+    refused = refusal(parties, edit(".", IssueInstant=time))
+    assert (refused.cause, refused.detail) == ("request.zone", detail)
+
+
+def refusal(parties: Parties, change: Change) -> MessageRefused:
+    """Give the refusal of a request with a page of ours."""
+    with pytest.raises(MessageRefused) as caught:
+        parties.ask(change)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        (edit(".", Destination=f"{BASE}/saml/sp/wayf/acs/"), f"{BASE}/saml/sp/wayf/acs in a slash too many at its end"),
+        (edit(".", IssueInstant="2026-11-25T12:00:00+00:00"), "+00:00 is no Z"),
+        (edit("saml:Assertion", IssueInstant="2026-11-25T12:00:00+00:00"), "+00:00 is no Z"),
+    ],
+)
+def test_of_an_upstreams_response_it_says_the_same(parties: Parties, change: Change, detail: str) -> None:
+    """Destination and times are held to the letter there too."""
+    with pytest.raises(MessageRefused) as caught:
+        parties.receive(parties.signed(parties.response(change)))
+    assert detail in caught.value.detail
+
+
+BINDING = "urn:oasis:names:tc:SAML:2.0:bindings:"
+
+
+def asking_for(binding: str) -> Callable[[Stage], Any]:
+    """Give what asks for the answer by a binding."""
+    return lambda stage: query(stage, edit(".", ProtocolBinding=binding), "state/1")
+
+
+def query(stage: Stage, change: Change, state: str) -> str:
+    """Give the query of a signed request."""
+    root = stage.guests.authn_request(change)
+    return stage.guests.query(root, key=stage.guests.service.key, relay_state=state)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (asking_for(BINDING + "HTTP-Redirect"), "HTTP-Redirect: Responses go by HTTP-POST only"),
+        (asking_for("https://evil.example"), "an unknown binding: Responses go by HTTP-POST only"),
+        (lambda stage: query(stage, edit(".", Destination=SSO + "/"), "s"), "a slash too many at its end"),
+        (lambda stage: query(stage, edit(".", IssueInstant="2026-11-25T12:00:00+00:00"), "s"), "+00:00 is no Z"),
+    ],
+)
+def test_the_line_in_the_log_says_so(
+    stage: Stage, ask: Callable[[Stage], str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answered at the ACS or with a page of ours: the one line has the words."""
+    page = stage.ask(ask(stage))
+    (line,) = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    assert page.status_code in {200, 400}
+    assert words in line["detail"]
+
+
+def test_an_answer_by_redirect_is_refused_by_the_standards_status(parties: Parties) -> None:
+    """UnsupportedBinding goes to the registered ACS, by HTTP-POST."""
+    with pytest.raises(RequestRefused) as caught:
+        parties.ask(edit(".", ProtocolBinding=BINDING + "HTTP-Redirect"))
+    assert caught.value.refusal == UNSUPPORTED_BINDING
+    assert isinstance(caught.value.request, AuthnRequest)
+
+
+@pytest.mark.parametrize("letters", [1_100, 8_000])
+def test_a_deep_link_comes_back_to_the_letter(parties: Parties, letters: int) -> None:
+    """RelayState of up to 8,000 octets is stored and given back; mellon's is the whole address that was opened."""
+    link = "https://my-loans.example/search?q=" + "æ" * 500
+    link += "x" * (letters - len(link.encode()))
+    root = parties.authn_request()
+    asked = parties.idp.read_redirect(parties.query(root, key=parties.service.key, relay_state=link), NOW)
+    form = parties.idp.respond(asked, parties.disclosure(), parties.authentication(), parties.issued())
+    assert form.fields["RelayState"] == link
+
+
+@pytest.mark.parametrize("binding", ["redirect", "post"])
+def test_beyond_that_the_service_is_told(parties: Parties, binding: str) -> None:
+    """A longer one is no dead end: the service gets a status at its ACS, and nothing of it is kept."""
+    root, state = parties.authn_request(service=PRINT), "x" * 8_001
+    fields = {**http_bindings.post_fields(etree.tostring(root), "SAMLRequest", None), "RelayState": state}
+    query = parties.query(root, key=None, relay_state=None) + f"&RelayState={state}"
+    reading = {
+        "post": lambda: parties.idp.read_post([*fields.items()], NOW),
+        "redirect": lambda: parties.idp.read_redirect(query, NOW),
+    }
+    with pytest.raises(RequestRefused) as caught:
+        reading[binding]()
+    asked = caught.value.request
+    assert isinstance(asked, AuthnRequest)
+    assert (caught.value.refusal, asked.acs, asked.relay_state) == (REQUEST_UNSUPPORTED, f"{PRINT}/acs", None)
+    assert str(caught.value) == "request.relay_state"
+    assert caught.value.detail == "RelayState has more than 8000 octets"

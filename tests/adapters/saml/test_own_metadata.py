@@ -1,0 +1,188 @@
+"""Our own metadata: what it says, what it leaves out, and that others can use it."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from broker.adapters.saml import own_metadata
+from broker.adapters.saml.xml_security import safe_parser, signature
+from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD, SIGNATURE
+from broker.core.entities import PERSISTENT, TRANSIENT, Text
+from tests.plugins.saml_parties import BASE, IDP, NOW, SSO, Parties, read_folder, stamp
+
+SPACES = {
+    "md": MD,
+    "ds": DS,
+    "mdui": "urn:oasis:names:tc:SAML:metadata:ui",
+    "alg": "urn:oasis:names:tc:SAML:metadata:algsupport",
+    "shibmd": "urn:mace:shibboleth:metadata:1.0",
+}
+FACE_DESCRIPTION = own_metadata.FaceDescription(
+    base_url=BASE,
+    entity_id=IDP,
+    display_name=Text("Library login", "Bibliotekets login"),
+    description=Text("Signs you in.", "Logger dig ind."),
+    organization=Text("Library", "Bibliotek"),
+    organization_url=Text("https://library.example/en", "https://library.example/da"),
+    technical_contact="it@library.example",
+    privacy_statement=Text("https://library.example/privacy", "https://library.example/privatliv"),
+    error_url=f"{BASE}/sign-up",
+)
+WAYF_ID = f"{BASE}/saml/sp/wayf/metadata"
+
+
+def idp(parties: Parties, **changes: Any) -> bytes:
+    """Give the descriptor that services see."""
+    return own_metadata.idp(replace(FACE_DESCRIPTION, **changes), parties.ring.idp, ["ku.dk", "au.dk", "au.dk"], NOW)
+
+
+def sp(parties: Parties, name: str = "wayf") -> bytes:
+    """Give the descriptor toward an upstream."""
+    return own_metadata.sp(parties.upstreams[name], FACE_DESCRIPTION, parties.ring.sp, NOW)
+
+
+def read(xml: bytes, path: str) -> list[str]:
+    """Give attribute values or texts at a path."""
+    root: Any = etree.fromstring(xml)
+    return [str(each) for each in root.xpath(path, namespaces=SPACES)]
+
+
+@pytest.mark.parametrize("face", ["idp", "sp"])
+def test_a_descriptor_is_sound_and_signed(parties: Parties, face: str) -> None:
+    """It passes our own gate, schema included, and is signed by the key in it."""
+    xml, keys = (idp(parties), parties.ring.idp) if face == "idp" else (sp(parties), parties.ring.sp)
+    root = safe_parser.parse(xml, ENTITY)
+    signature.verify(root, [keys.signing.certificate])
+    assert root.get("validUntil") == stamp(NOW + timedelta(days=27))
+    assert root.get("cacheDuration") == "PT6H"
+
+
+@pytest.mark.profile(9)
+def test_services_learn_where_to_ask(parties: Parties) -> None:
+    """SSO and logout by both bindings, both NameID formats."""
+    xml = idp(parties)
+    assert read(xml, "@entityID") == [IDP]
+    assert read(xml, "md:IDPSSODescriptor/md:SingleSignOnService/@Location") == [SSO, SSO]
+    assert [each.rpartition("-")[2] for each in read(xml, "//md:SingleSignOnService/@Binding")] == ["Redirect", "POST"]
+    assert read(xml, "//md:NameIDFormat/text()") == [PERSISTENT, TRANSIENT]
+    assert [each.rpartition("-")[2] for each in read(xml, "//md:SingleLogoutService/@Binding")] == ["Redirect", "POST"]
+    assert set(read(xml, "//md:SingleLogoutService/@Location")) == {f"{BASE}/saml/idp/slo"}
+    assert read(xml, "//md:ArtifactResolutionService") == []
+    assert read(xml, "md:IDPSSODescriptor/@errorURL") == [f"{BASE}/sign-up"]
+
+
+def test_an_error_page_that_is_not_there_is_not_named(parties: Parties) -> None:
+    """Nothing is advertised that is not served (SDP-MD04)."""
+    assert read(idp(parties, error_url=None), "//@errorURL") == []
+    assert read(idp(parties, privacy_statement=None), "//mdui:PrivacyStatementURL") == []
+
+
+@pytest.mark.profile(9)
+def test_scopes_are_published(parties: Parties) -> None:
+    """Mod_shib drops values of a scope that is not; none is a pattern.
+
+    Source: docs/reference/interop.md#scopes.
+    """
+    xml = idp(parties)
+    assert read(xml, "md:IDPSSODescriptor/md:Extensions/shibmd:Scope/text()") == ["au.dk", "ku.dk"]
+    assert set(read(xml, "//shibmd:Scope/@regexp")) == {"false"}
+    assert read(sp(parties), "//shibmd:Scope") == []
+
+
+@pytest.mark.parametrize("face", ["idp", "sp"])
+@pytest.mark.profile(9)
+def test_people_see_our_names_in_both_languages(parties: Parties, face: str) -> None:
+    """DisplayName, Description and PrivacyStatementURL, Organization, and whom to write to."""
+    xml = idp(parties) if face == "idp" else sp(parties)
+    for name, text in [
+        ("DisplayName", FACE_DESCRIPTION.display_name),
+        ("Description", FACE_DESCRIPTION.description),
+        ("PrivacyStatementURL", FACE_DESCRIPTION.privacy_statement),
+    ]:
+        assert text is not None
+        assert read(xml, f"md:*/md:Extensions/mdui:UIInfo/mdui:{name}/text()") == [text.en, text.da]
+        assert read(xml, f"//mdui:{name}/@xml:lang") == ["en", "da"]
+    assert read(xml, "md:Organization/md:OrganizationURL/text()") == [
+        FACE_DESCRIPTION.organization_url.en,
+        FACE_DESCRIPTION.organization_url.da,
+    ]
+    assert read(xml, "md:ContactPerson/@contactType") == ["technical"]
+    assert read(xml, "md:ContactPerson/md:EmailAddress/text()") == ["mailto:it@library.example"]
+
+
+@pytest.mark.parametrize("face", ["idp", "sp"])
+@pytest.mark.profile(10, 11)
+def test_no_weak_algorithm_is_offered(parties: Parties, face: str) -> None:
+    """SHA-256 and more; RSA-SHA256 first, since mod_shib signs with the first that it knows.
+
+    Source: docs/reference/interop.md#signing-method.
+    """
+    xml = idp(parties) if face == "idp" else sp(parties)
+    methods = [each.rpartition("#")[2] for each in read(xml, "md:Extensions/alg:SigningMethod/@Algorithm")]
+    digests = [each.rpartition("#")[2] for each in read(xml, "md:Extensions/alg:DigestMethod/@Algorithm")]
+    assert methods[0] == "rsa-sha256"
+    assert {each.rpartition("-")[2] for each in methods} | set(digests) == {"sha256", "sha384", "sha512"}
+    assert b"sha1" not in xml
+
+
+@pytest.mark.parametrize(("name", "cbc"), [("wayf", False), ("kb", True), ("eid", False)])
+@pytest.mark.profile(10)
+def test_cbc_is_offered_to_who_needs_it(parties: Parties, name: str, cbc: bool) -> None:
+    """GCM comes first for everyone; what we would refuse is not offered, as CBC in NemLog-in's unsigned Responses."""
+    offered = [each.rpartition("#")[2] for each in read(sp(parties, name), "//md:EncryptionMethod/@Algorithm")]
+    middle = ["aes256-cbc", "aes128-cbc"] if cbc else []
+    assert offered == ["aes256-gcm", "aes128-gcm", *middle, "rsa-oaep-mgf1p", "rsa-oaep"]
+
+
+@pytest.mark.profile(13, 14)
+def test_upstreams_learn_where_to_answer(parties: Parties) -> None:
+    """One ACS by POST, signed requests, signed assertions, and the NameID format that a hub takes from here."""
+    xml = sp(parties)
+    assert read(xml, "@entityID") == [WAYF_ID]
+    assert read(xml, "//md:AssertionConsumerService/@Location") == [f"{BASE}/saml/sp/wayf/acs"]
+    assert read(xml, "//md:AssertionConsumerService/@isDefault") == ["true"]
+    assert set(read(xml, "//md:SingleLogoutService/@Location")) == {f"{BASE}/saml/sp/wayf/slo"}
+    assert read(xml, "md:SPSSODescriptor/@AuthnRequestsSigned | //@WantAssertionsSigned") == ["true", "true"]
+    assert read(xml, "//md:NameIDFormat/text()") == [TRANSIENT]
+    assert read(sp(parties, "eid"), "//md:NameIDFormat/text()") == [PERSISTENT, TRANSIENT]
+
+
+def test_the_next_key_is_published_before_it_signs(parties: Parties) -> None:
+    """Peers must know it by then; the key that encrypts is one, the current."""
+    keys = replace(
+        parties.ring.idp, signing_certificates=(parties.ring.idp.signing.certificate, parties.stranger.certificate)
+    )
+    xml = own_metadata.idp(FACE_DESCRIPTION, keys, [], NOW)
+    assert read(xml, "//md:KeyDescriptor/@use") == ["signing", "signing", "encryption"]
+
+
+def test_our_own_reader_reads_them(parties: Parties, tmp_path: Any) -> None:
+    """A broker may stand behind another: both faces are metadata like any other's."""
+    (tmp_path / "idp.xml").write_bytes(idp(parties))
+    (tmp_path / "sp.xml").write_bytes(sp(parties))
+    found = read_folder(tmp_path, [IDP], [WAYF_ID])
+    assert found.upstreams[IDP].sso == SSO
+    assert found.services[WAYF_ID].signs_requests
+    assert found.services[WAYF_ID].display_name == FACE_DESCRIPTION.display_name
+    assert found.services[WAYF_ID].privacy_statement == FACE_DESCRIPTION.privacy_statement
+
+
+def test_the_order_is_the_schemas(parties: Parties) -> None:
+    """Mod_shib validates, and order is part of it: signature, extensions, keys, logout, formats, SSO.
+
+    Source: docs/reference/interop.md#descriptor-order.
+    """
+    root = etree.fromstring(idp(parties))
+    role = root.find("{*}IDPSSODescriptor")
+    assert role is not None
+    assert root[0].tag == SIGNATURE
+    assert list(dict.fromkeys(etree.QName(each).localname for each in role)) == [
+        "Extensions",
+        "KeyDescriptor",
+        "SingleLogoutService",
+        "NameIDFormat",
+        "SingleSignOnService",
+    ]

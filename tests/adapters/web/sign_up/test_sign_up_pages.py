@@ -1,0 +1,173 @@
+"""The sign-up pages over HTTP: answers, errors, links, languages, and no way out of the library's own address."""
+
+import re
+from dataclasses import replace
+from html import unescape
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.adapters.web.sign_up import sign_up_questions
+from tests.plugins.signup_pages import BASE, PATHS, SETTING, STATEMENT, signup_site, usual_site
+
+# Pages that are no part of the sign-up pages.
+ELSEWHERE = {sign_up_questions.BEGIN, sign_up_questions.PIN, sign_up_questions.CHOICES}
+
+LANGUAGES = ("en", "da")
+HREF = re.compile(r'<a [^>]*href="([^"]*)"')
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    """Give a browser that has been nowhere."""
+    return usual_site().test_client()
+
+
+def links(page: str) -> list[str]:
+    """Give the address of every link of a page's own, without header and footer."""
+    main = page.partition("<main")[2].partition("</main>")[0]
+    return [unescape(each) for each in HREF.findall(main)]
+
+
+@pytest.mark.parametrize("name", [each.name for each in sign_up_questions.NODES.values() if each.question])
+def test_every_answer_leads_on(client: FlaskClient, name: str) -> None:
+    """An answer is a redirect to the next page's own address, with the service and the language."""
+    node = sign_up_questions.NODES[name]
+    for answer, following in node.answers.items():
+        reply = client.get(f"{node.path}?service=my-loans&lang=en&answer=&answer={answer}")
+        assert reply.status_code == 303
+        expected = f"{BASE}{sign_up_questions.NODES[following].path}?service=my-loans&lang=en"
+        assert reply.headers["Location"] == expected
+
+
+@pytest.mark.parametrize(("spoken", "error"), [("en", "Error: "), ("da", "Fejl: ")])
+@pytest.mark.parametrize("answer", ["", "answer=&answer=", "answer=maybe", "answer=yes&answer=no", "answer=%00<b>"])
+def test_without_an_answer_the_page_says_so(client: FlaskClient, answer: str, spoken: str, error: str) -> None:
+    """Nothing, something unknown and two answers are 422, said in title, summary and field, with nothing lost."""
+    path = f"/sign-up/student?service=myprint&lang={spoken}&{answer or 'answer='}"
+    reply = client.get(path)
+    assert reply.status_code == 422
+    assert f"<title>{error}" in reply.text
+    assert 'data-problem="answer_missing"' in reply.text
+    assert 'href="#answer-yes"' in reply.text
+    assert 'id="answer-yes"' in reply.text
+    assert '<fieldset aria-describedby="problem">' in reply.text
+    assert '<input type="hidden" name="service" value="myprint">' in reply.text
+    assert "maybe" not in reply.text
+    assert "<b>" not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("spoken", "labels"),
+    [
+        ("en", ["Student (at Aarhus University)", "Employee (at Aarhus University)",
+                "Employee (at Aarhus University Hospital)", "Private user (sign up with MitID)"]),
+        ("da", ["Studerende (på Aarhus Universitet)", "Ansat (på Aarhus Universitet)",
+                "Ansat (på Aarhus Universitetshospital)", "Privat bruger (opret dig med MitID)"]),
+    ],
+)  # fmt: skip
+def test_the_first_page_offers_four_affiliations(client: FlaskClient, spoken: str, labels: list[str]) -> None:
+    """The four labels stand in this order, each with a hint (R06)."""
+    page = client.get(f"/sign-up?lang={spoken}").text
+    assert re.findall(r"<label[^>]*>([^<]*)</label>", page) == labels
+    assert page.count('id="hint-') == 4
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_has_back_its_name_and_no_dead_link(client: FlaskClient, path: str, spoken: str) -> None:
+    """Back leads to the page before (R46), and every link of our own is answered, its anchor too."""
+    page = client.get(f"{path}?lang={spoken}&service=my-loans").text
+    name = next((each.name for each in sign_up_questions.NODES.values() if each.path == path), "faq")
+    assert f'data-step="sign-up" data-reason="{name}"' in page
+    assert page.count("<h1") == 1
+    assert f'<html lang="{spoken}">' in page
+    assert len(page.encode()) < 60_000
+    back = sign_up_questions.NODES[name].back if name in sign_up_questions.NODES else "start"
+    expected = f'class="back"><a href="{sign_up_questions.NODES[back].path}?' if back else ""
+    assert expected in page
+    assert ('class="back"' in page) is bool(back)
+    for href in links(page):
+        address = urlsplit(href)
+        if address.netloc or address.path in ELSEWHERE:
+            continue
+        found = client.get(href) if address.path else client.get(f"{path}?lang={spoken}")
+        assert found.status_code == 200, href
+        assert not address.fragment or f'id="{address.fragment}"' in found.text, href
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_service_is_carried_through_every_link(client: FlaskClient, path: str) -> None:
+    """Who came from a service keeps it on every way, to the login too; one that is unknown is dropped."""
+    known = client.get(f"{path}?service=my-loans").text
+    own = [each for each in links(known) if each.startswith("/") and each != sign_up_questions.CHOICES]
+    assert own
+    assert [each for each in own if dict(parse_qsl(urlsplit(each).query)).get("service") != "my-loans"] == []
+    assert 'href="?service=my-loans&amp;lang=' in known
+    unknown = client.get(f"{path}?service=evil").text
+    assert "evil" not in unknown
+    assert "service=" not in unknown
+
+
+def test_ends_begin_the_right_login(client: FlaskClient) -> None:
+    """Each end's button carries its affiliation as the intent, and the configured upstream (R03-R10, R15)."""
+    setting = replace(SETTING, university="hub", national_eid="eid")
+    client = signup_site(setting=setting).test_client()
+    begin = "/sign-up/begin?affiliation="
+    pin = ["/pin", "/pin?change=hub"]
+    expected = {
+        "student.pin": [*pin, f"{begin}student&upstream=hub"],
+        "employee.pin": [*pin, f"{begin}employee&upstream=hub"],
+        "hospital.login": [f"{begin}hospital&upstream=hub"],
+        "hospital.kaldemail": [f"{begin}hospital&upstream=eid"],
+        "private.eid": [f"{begin}private&upstream=eid"],
+    }
+    found = {
+        node.name: [
+            each for each in links(client.get(node.path).text) if each.startswith(("/pin", sign_up_questions.BEGIN))
+        ]
+        for node in sign_up_questions.NODES.values()
+    }
+    assert {name: each for name, each in found.items() if each} == expected
+
+
+def test_was_leads_to_the_accessibility_statement() -> None:
+    """The short address is a redirect to the statement, and not found where there is none."""
+    assert usual_site().test_client().get("/was").headers["Location"] == STATEMENT
+    assert usual_site().test_client().get("/was").status_code == 303
+    assert signup_site(accessibility="").test_client().get("/was").status_code == 404
+
+
+FIELDS = st.sampled_from(["answer", "service", "lang", "from", "next", "RelayState", "affiliation"])
+HOSTILE = st.text() | st.sampled_from(
+    [
+        "yes",
+        "no",
+        "student",
+        "private",
+        "my-loans",
+        "en",
+        "https://evil.example",
+        "//evil.example",
+        "\\\\evil",
+        "\r\nX: y",
+    ]
+)
+
+
+@given(st.sampled_from(PATHS), st.lists(st.tuples(FIELDS, HOSTILE)))
+def test_no_query_leads_away(path: str, query: list[tuple[str, str]]) -> None:
+    """Whatever the query says, an answer is a page or a redirect to a page of the tree below base_url (CWE-601)."""
+    reply = CLIENT.get(path, query_string=query, headers={"Host": "evil.example"})
+    assert reply.status_code in {200, 303, 422}
+    if reply.status_code == 303:
+        location = urlsplit(reply.headers["Location"])
+        assert f"{location.scheme}://{location.netloc}" == BASE
+        assert location.path in PATHS
+        assert dict(parse_qsl(location.query)).keys() <= {"service", "lang"}
+
+
+CLIENT = usual_site().test_client()

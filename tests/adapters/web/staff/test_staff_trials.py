@@ -1,0 +1,106 @@
+"""A login tried on the staff view: in the words of ``broker policy try``, with nothing typed by mistake kept."""
+
+import re
+from typing import Final
+
+import pytest
+from click.testing import CliRunner
+
+from broker.app import refusal_explanations, trial_sites
+from broker.cli.main import broker
+from tests.plugins.house import House, Person, found, mark
+from tests.plugins.staff import ADMIN, enter, send, told, trail
+
+# Drawn at random, so that a short number may stand in it by chance.
+TOKEN: Final = re.compile(r'[0-9a-f]{32,}|name="token" value="[^"]*"')
+STUDENT = {"upstream": "wayf", "affiliation": "student@au.dk", "cpr": "real", "age": "22", "service": "my-loans"}
+
+
+@pytest.fixture
+def admin(old_house: House) -> Person:
+    """Give an identity admin who is logged in."""
+    return enter(old_house, ADMIN)
+
+
+def tried(staff: Person, **fields: str) -> list[str]:
+    """Try a login, and give the lines that come of it."""
+    empty = dict.fromkeys(("cpr", "age", "assurance", "service", "intent", "affiliation"), "")
+    page = send(staff, "/admin/try", **{**empty, **fields})
+    assert page.status_code == 200, page.get_data(as_text=True)
+    return told(page)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (STUDENT, ("--as", "student@au.dk", "--cpr", "real", "--age", "22", "--service", "my-loans")),
+        (
+            {"upstream": "wayf", "affiliation": "affiliate@au.dk", "service": "my-loans", "nearest": "yes"},
+            ("--as", "affiliate@au.dk", "--service", "my-loans", "--nearest"),
+        ),
+        (
+            {"upstream": "wayf", "affiliation": "student@au.dk, employee@au.dk", "assurance": "low"},
+            ("--as", "student@au.dk", "--as", "employee@au.dk", "--assurance", "low"),
+        ),
+    ],
+)
+def test_the_page_says_what_the_command_says(
+    admin: Person, monkeypatch: pytest.MonkeyPatch, fields: dict[str, str], words: tuple[str, ...]
+) -> None:
+    """Line for line in English, but for the set and where it is from, which stand apart on the page."""
+    admin.get("/admin?lang=en")
+    parts = admin.house.parts
+    monkeypatch.setattr(trial_sites, "open_site", lambda *_: refusal_explanations.of_parts(parts))
+    printed = CliRunner().invoke(broker, ("policy", "try", "--upstream", "wayf", *words)).stdout.splitlines()
+    corner = f"set {parts.policies.current.digest[:12]}, in force"
+    assert printed[-1] == corner
+    assert tried(admin, **fields) == printed[:-1]
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "problem"),
+    [
+        ("affiliation", "1403044004", "affiliation_cpr"),
+        ("affiliation", "student@au.dk 140304-4004", "affiliation_cpr"),
+        ("affiliation", "010170ABC1@au.dk", "affiliation_cpr"),
+        ("affiliation", "01-01-70-12-34@au.dk", "affiliation_cpr"),
+        ("affiliation", "studentin", "affiliation_unread"),
+        ("affiliation", "a@b@c", "affiliation_unread"),
+        ("affiliation", "student\x1b[31m@au.dk", "affiliation_unread"),
+        ("affiliation", "student\u202e@au.dk", "affiliation_unread"),
+        ("affiliation", " ".join(["student@au.dk"] * 11), "affiliation_unread"),
+        ("age", "young", "age_unread"),
+        ("age", "126", "age_unread"),
+        ("age", "0101701234", "age_unread"),
+        ("age", "0000999", "age_unread"),
+        ("age", "0000" + "9" * 5000, "age_unread"),
+        ("age", "9" * 5000, "age_unread"),
+        ("age", "\u0661\u0662", "age_unread"),
+    ],
+)
+def test_a_faulty_field_is_reported_and_not_shown_again(admin: Person, field: str, typed: str, problem: str) -> None:
+    """The sentence leads to the field; what was typed stands nowhere again, least of all a CPR number."""
+    page = send(admin, "/admin/try", **{**STUDENT, "assurance": "", "intent": "", field: typed})
+    assert (page.status_code, mark(page)) == (422, ("admin", "try"))
+    assert found(page, "//main//*[@role='alert']/@data-problem") == problem
+    assert found(page, "//main//*[@role='alert']//a/@href") == f"#{field}"
+    assert typed not in TOKEN.sub("", page.get_data(as_text=True))
+    assert "1403044004" not in str(trail(admin.house))
+
+
+@pytest.mark.parametrize("field", ["upstream", "cpr", "assurance", "service", "intent"])
+def test_what_no_page_offers_is_refused(admin: Person, field: str) -> None:
+    """A choice is one of those shown."""
+    page = send(admin, "/admin/try", **{**STUDENT, "assurance": "", "intent": "", field: "<b>"})
+    assert (page.status_code, mark(page)[1]) == (422, "form_refused")
+    assert "<b>" not in page.get_data(as_text=True)
+
+
+def test_a_trial_stores_nothing(admin: Person) -> None:
+    """No person, link or enrolment comes of it, and the library system is not asked."""
+    house = admin.house
+    before = house.borrower_calls()
+    tried(admin, **STUDENT)
+    kinds = ("receipt", "enrolment", "link", "proof")
+    assert [kind for kind in kinds if list(house.parts.store.list(kind, None, house.clock.now()))] == []  # type: ignore[arg-type]
+    assert house.borrower_calls() == before

@@ -1,0 +1,437 @@
+"""The command line as a newcomer and a program meet it: what is said where, and the exit codes."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from broker.cli.main import broker
+from broker.demo.run.demo_folder import Setting
+from broker.demo.run.running_demo import Running
+from tests.plugins.demo import free_base
+from tests.plugins.programs import started
+
+# Commands over one enrolment, each with what follows its name.
+OF_ONE = ("show", "retry")
+COMMANDS = (
+    *((each,) for each in ("serve", "check", "healthcheck")),
+    ("keys", "list"),
+    ("keys", "rotate"),
+    *(("metadata", each) for each in ("show", "refresh", "check")),
+    ("policy", "check"),
+    ("policy", "test"),
+    *(("enrolments", *each) for each in (("list",), *((each, "x") for each in OF_ONE), ("retry", "--all", "x"))),
+    ("person", "show", "x"),
+)
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in an empty folder, in an environment that says nothing of a broker but what is given."""
+    monkeypatch.chdir(tmp_path)
+    for name in [each for each in os.environ if each.startswith("BROKER_")]:
+        monkeypatch.delenv(name)
+
+    def ran(*words: str, **environ: str) -> Result:
+        result = CliRunner().invoke(broker, words, env=environ, prog_name="broker")
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    return ran
+
+
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a folder with a sound configuration, to spoil; nobody listens at its library system."""
+    # Without the store and the last good policies that other tests may have left.
+    shutil.copytree(setting.folder, tmp_path / "demo", ignore=shutil.ignore_patterns("broker.db*", "last-good"))
+    return tmp_path / "demo"
+
+
+def configured(folder: Path) -> dict[str, str]:
+    """Give the environment that names a folder's configuration."""
+    return {"BROKER_CONFIG": str(folder / "broker.toml")}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_without_configuration_every_command_says_what_to_set(run: Run, words: tuple[str, ...]) -> None:
+    """One line, on standard error, exit code 78."""
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert result.stderr.startswith("BROKER_CONFIG: is not set (set it to the path of a broker.toml")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_file_that_is_not_there_is_named(run: Run, words: tuple[str, ...]) -> None:
+    """The path that was meant, and where it was named."""
+    result = run(*words, BROKER_CONFIG="nothing.toml")
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert (
+        result.stderr
+        == "nothing.toml: cannot be read: No such file or directory (name another file in BROKER_CONFIG)\n"
+    )
+
+
+def _typo(folder: Path) -> None:
+    path = folder / "broker.toml"
+    path.write_text(path.read_text().replace("workers", "wrokers").replace("accept_loss", "acept_loss"))
+
+
+def _open_keys(folder: Path) -> None:
+    (folder / "keys").chmod(0o755)
+    (folder / "keys" / "index.key").chmod(0o644)
+
+
+def _no_keys(folder: Path) -> None:
+    shutil.rmtree(folder / "keys")
+
+
+def _policy(folder: Path) -> None:
+    path = folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("precedence", "precedense"))
+
+
+def _no_store(folder: Path) -> None:
+    path = folder / "broker.toml"
+    path.write_text(path.read_text().replace("sqlite:state/", "sqlite:nowhere/"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_typo, ["serve.wrokers: is no key of the configuration (did you mean workers?)", "did you mean accept_loss?"]),
+        (_open_keys, ["keys: is open to its group or others (chmod go= ", "keys/index.key: is open"]),
+        (_no_keys, ["keys: is no folder (broker keys generate)"]),
+        (_policy, ["policies/student.yaml:3: unknown key 'precedense' (did you mean 'precedence'?)"]),
+        (_no_store, ["sqlite: FileNotFoundError (see [store] url: its folder must be there"]),
+    ],
+    ids=lambda case: case.__name__ if callable(case) else "",
+)
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_fault_is_told_with_place_and_mend(
+    run: Run, folder: Path, command: str, spoil: Callable[[Path], None], said: list[str]
+) -> None:
+    """``check`` and ``serve`` say the same, one fault a line, on standard error; exit code 78."""
+    spoil(folder)
+    result = run(command, **configured(folder))
+    assert (result.exit_code, result.stdout) == (78, "")
+    for each in said:
+        assert sum(each in line for line in result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("password", ["hunter2", "hun@ter2", "h@un@ter2"])
+def test_check_finds_what_does_not_answer(run: Run, folder: Path, password: str) -> None:
+    """A library system or a store that is down is a finding (1), not a fault of the configuration.
+
+    The unit writes what is found into the journal: no part of a password stands in it.
+    """
+    down = {"BROKER_STORE__URL": f"redis://broker:{password}@127.0.0.1:1/0", **configured(folder)}
+    result = run("check", **down)
+    assert result.exit_code == 1
+    address = "(redis://127.0.0.1:1/0: see store.url"
+    assert f"store: cannot be used: redis: ConnectionError {address}" in result.stdout
+    assert result.stdout.count("redis: ConnectionError") == 1
+    assert "library: Koha: no answer: ConnectionError" in result.stdout
+    assert json.loads(run("check", "--json", **down).stdout)["findings"] == result.stdout.splitlines()
+    refused = run("serve", **down)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("store_unavailable: redis: ConnectionError (see [store] url")
+
+
+def test_check_of_a_running_broker_finds_nothing(run: Run, demo: Running) -> None:
+    """All well, and nothing for programs to act on; a health check agrees."""
+    environ = configured(demo.setting.folder)
+    deadline = time.monotonic() + 120
+    while "no broker work runs" in run("check", **environ).stdout and time.monotonic() < deadline:
+        time.sleep(0.1)  # it starts beside the server, which answers sooner
+    assert (run("check", **environ).stdout, run("check", "--json", **environ).exit_code) == ("all well\n", 0)
+    health = run("healthcheck", **environ)
+    assert (health.stdout, health.exit_code) == ("ready\n", 0)
+    assert json.loads(run("healthcheck", "--json", **environ).stdout) == {"status": "ready", "faults": []}
+
+
+def test_a_health_check_without_a_server(run: Run, folder: Path) -> None:
+    """Nobody listens: "no answer", exit code 1."""
+    result = run("healthcheck", BROKER_SERVE__BIND="127.0.0.1:1", **configured(folder))
+    assert (result.stdout, result.exit_code) == ("no answer\n", 1)
+
+
+def test_keys_are_never_overwritten(run: Run, folder: Path) -> None:
+    """A folder that holds anything is refused, and left as it was."""
+    before = (folder / "keys" / "person.key").read_bytes()
+    result = run("keys", "generate", str(folder / "keys"))
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert "holds something already (name an empty or new folder)" in result.stderr
+    assert (folder / "keys" / "person.key").read_bytes() == before
+
+
+def test_new_keys_are_listed_without_any_configuration(run: Run) -> None:
+    """The first thing a newcomer does: make keys, look at them."""
+    made = run("keys", "generate", "fresh")
+    assert made.exit_code == 0
+    assert "keep a copy of index.key and person.key" in made.stdout
+    listed = json.loads(run("keys", "list", "fresh", "--json").stdout)
+    assert {each["bits"] for each in listed if each["until"]} == {3072}
+    assert [each["use"] for each in listed][-4:] == ["store", "index", "person", "audit"]
+    assert len(run("keys", "list", "fresh").stdout.splitlines()) == len(listed)
+    unwritable = run("keys", "generate", "/proc/nothing")
+    assert (unwritable.exit_code, unwritable.stderr) == (
+        78,
+        "/proc/nothing: cannot be used: No such file or directory\n",
+    )
+
+
+def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
+    """What was done, what comes next and when; too early is exit 1 and changes nothing; --now does not wait."""
+    keys = str(folder / "keys")
+    begun = run("keys", "rotate", keys, "--json", "--only", "idp-encryption", "--only", "store")
+    assert begun.exit_code == 0, begun.stderr
+    assert "reload the broker" in begun.stderr
+    turns = json.loads(begun.stdout)
+    assert [(each["track"], each["did"], each["next"]) for each in turns] == [
+        ("idp-encryption", "start", "switch"),
+        ("store", "start", "switch"),
+    ]
+    again = run("keys", "rotate", "--only", "store", **configured(folder))
+    assert (again.exit_code, again.stderr.startswith("too early; next comes 20")) == (1, True)
+    assert [each["slot"] for each in json.loads(run("keys", "list", keys, "--json").stdout)].count("next") == 1
+    hurried = run("keys", "rotate", keys, "--json", "--now", "--only", "store")
+    assert [each["did"] for each in json.loads(hurried.stdout)] == ["switch"]
+    assert run("keys", "rotate", keys, "--only", "person").exit_code == 2
+
+
+@pytest.mark.long("analyses the shipped policies")
+def test_a_strict_check_is_well_only_without_a_warning(run: Run, folder: Path) -> None:
+    """What runs before a release stops at what somebody should look at; exit 1, and 0 without."""
+    strict = run("policy", "check", "--strict", **configured(folder))
+    assert (strict.exit_code, strict.stderr) == (0, "")
+    toml = folder / "broker.toml"
+    toml.write_text(toml.read_text().replace("[services.myprint]", "[services.lockers]"))
+    unproved = ("policy", "check", "--no-analysis")
+    warned = run(*unproved, "--strict", **configured(folder))
+    assert (warned.exit_code, warned.stderr.count("no service 'myprint' is configured")) == (1, 4)
+    assert run(*unproved, **configured(folder)).exit_code == 0
+
+
+def test_a_failing_example_is_told_with_its_line(run: Run, folder: Path) -> None:
+    """An edit that breaks what the file promises is refused before it counts."""
+    path = folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("category: STUDENT\n", "category: STUDENTS\n", 1))
+    for command in ("check", "test"):
+        result = run("policy", command, str(folder / "policies"))
+        assert result.exit_code == 78
+        assert "expected STUDENT" in result.stderr
+        assert result.stderr.startswith("policies/")
+
+
+def test_examples_are_tried_as_on_another_day(run: Run, folder: Path) -> None:
+    """Those that would fail on it are named; a domain that has ended by then proves nothing."""
+    path = folder / "policies" / "hospital.yaml"
+    path.write_text(path.read_text().replace("ps.rm.dk]}\n", "{name: ps.rm.dk, until: 2090-12-31}]}\n"))
+    words = ("policy", "test", str(folder / "policies"))
+    assert run(*words).exit_code == run(*words, "--date", "2090-12-31").exit_code == 0
+    result = run(*words, "--date", "2091-01-01")
+    assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (78, "", 1)
+    assert result.stderr.startswith("hospital.yaml:")
+    assert "kaldemail_domain" in result.stderr
+
+
+def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
+    """Nothing to show is said, and a help code that no page had is a finding."""
+    environ = configured(folder)
+    listed = run("enrolments", "list", "--json", **environ)
+    assert (listed.exit_code, json.loads(listed.stdout), listed.stderr) == (0, [], "0 open\n")
+    for words in (("bcdf", "ghjk"), ("BCDFGHJK",)):
+        for command in OF_ONE:
+            missing = run("enrolments", command, *words, **environ)
+            assert (missing.exit_code, missing.stdout) == (1, "")
+            assert "no page of the last 30 days has this code" in missing.stderr
+    assert run("enrolments", "retry", "--all", "library_refused", **environ).stdout == "0 are tried again\n"
+
+
+def test_a_retry_names_one_enrolment_or_a_reason(run: Run, folder: Path) -> None:
+    """Never both, and never nothing."""
+    for words in ((), ("x", "--all", "library_refused")):
+        assert run("enrolments", "retry", *words, **configured(folder)).exit_code == 2
+
+
+def test_a_borrower_without_a_login_is_said(run: Run, folder: Path) -> None:
+    """The sentence of the staff view; there is nothing to retry."""
+    shown = run("person", "show", "123", "--json", **configured(folder))
+    assert json.loads(shown.stdout)["situation"] == "Nobody has logged in here as this borrower."
+    retried = run("enrolments", "retry", "123", **configured(folder))
+    assert (retried.exit_code, "there is no enrolment" in retried.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", [("enrolments", "show"), ("enrolments", "retry"), ("person", "show")])
+def test_a_cpr_number_finds_no_enrolment(run: Run, folder: Path, command: tuple[str, ...]) -> None:
+    """What somebody types for want of better is refused before it is looked for, and is not quoted."""
+    refused = run(*command, "010190-0000", **configured(folder))
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "a CPR number finds nobody" in refused.stderr
+    assert "0000" not in refused.stderr
+
+
+def test_an_error_nobody_foresaw_is_one_line_without_its_text(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its text may quote a person, and a traceback helps no administrator."""
+
+    def broken(_: object) -> None:
+        raise ValueError("1403044004")
+
+    monkeypatch.setattr("broker.app.findings.all_findings", broken)
+    result = run("check", **configured(folder))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("unexpected: ValueError at test_cli.py:")
+    assert "1403044004" not in result.stderr
+
+
+def program(*words: str, optimise: bool = False, **environ: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+    """Start the command line as people do."""
+    command = [sys.executable, *(["-O"] if optimise else []), "-m", "broker.cli.main", *words]
+    return started(command, environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.server
+@pytest.mark.attack(34)
+def test_python_without_assertions_is_refused() -> None:
+    """Under -O checks of pysaml2 vanish (docs/reference/attacks.md#34)."""
+    with program("check", optimise=True) as running:
+        out, err = running.communicate(timeout=180)
+    assert (running.returncode, out) == (78, "")
+    assert err == "broker does not run under python -O: assertions are checks in libraries it uses\n"
+
+
+@pytest.mark.server
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    """Before anything starts, and nothing is left behind."""
+    base = free_base()
+    demo = program("demo", "--port-base", str(base), TMPDIR=str(tmp_path))
+    with socket.create_server(("127.0.0.1", base + 2)), demo as running:
+        out, err = running.communicate(timeout=180)
+    assert (running.returncode, out) == (1, "")
+    assert f"port {base + 2} is taken; try another --port-base" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "end", [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGHUP))]
+)
+def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> None:
+    """Ctrl-C, kill and a closed terminal: exit code 0, no traceback, no folder, nobody left listening.
+
+    A broker in service that the same environment describes is not the demo's: its keys would be faults here.
+    """
+    base = free_base()
+    with program("demo", "--port-base", str(base), TMPDIR=str(tmp_path), BROKER_UNKNOWN="1") as running:
+        assert running.stdout is not None
+        while "Ctrl-C" not in (line := running.stdout.readline()):
+            assert line
+        running.send_signal(end)
+        _, err = running.communicate(timeout=180)
+    assert (running.returncode, err) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+    for offset in range(6):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", base + offset)) != 0
+
+
+@pytest.mark.slow
+def test_the_report_of_the_demo_is_json_and_nothing_else() -> None:
+    """Programs read standard output whole (docs/reference/design.md#4)."""
+    with program("demo", "--check", "--json", "--port-base", str(free_base())) as running:
+        out, err = running.communicate(timeout=240)
+    logins = json.loads(out)["logins"]
+    assert (running.returncode, err) == (0, "")
+    assert {"persona", "affiliation", "decision", "released", "borrower"} <= set(logins[0])
+    assert len(logins) >= 12
+
+
+def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
+    """Place, fault and mend by themselves on standard output; on standard error the lines for people stay."""
+    _typo(folder)
+    told = run("check", "--json", **configured(folder))
+    faults = json.loads(told.stdout)["faults"]
+    where = f"{folder / 'broker.toml'}:serve.wrokers"
+    what = "is no key of the configuration"
+    assert {"where": where, "what": what, "mend": "did you mean workers?"} in faults
+    assert len(told.stderr.splitlines()) == len(faults) == 2
+    assert told.exit_code == 78
+
+
+THIRTY = """
+bse_url = "https://login.library.example"
+base_url = "http://login.library.example/broker"
+language = "de"
+keys = "nowhere"
+shared_networks = ["10.0.0.1/8", "everywhere"]
+accessibility_statement = "the statement"
+
+[store]
+url = "mysql://db"
+[audit]
+folder = "nowhere/audit"
+sync = "often"
+[upstreams.wayf]
+profile = "wayf"
+entity_id = "wayf"
+label = {en = "WAYF"}
+[upstreams.Eid]
+profile = "oiosaml"
+entity_id = "https://eid.example"
+minimum = "highest"
+label = {en = "eID", da = "eID"}
+[services.my-loans]
+entity_id = "https://loans.example"
+methods = ["wafy"]
+label = {en = "My loans", da = ""}
+controler = {en = "a", da = "b"}
+[services.other]
+entity_id = "https://loans.example"
+label = "Other"
+[sign_up]
+service = "my-lones"
+university = "au"
+[library]
+system = "koha"
+mode = "dead"
+url = "koha.example"
+client_secret = "koha"
+trust_for = "2 days"
+[mail]
+url = "smtp://mail.example"
+username = "broker"
+[serve]
+workers = 0
+threads = "many"
+proxies = 99
+"""
+
+
+def test_a_configuration_with_thirty_faults_is_told_thirty_faults(run: Run, folder: Path) -> None:
+    """All at once, each in its place with a mend, none twice; those of the policies and maps come along."""
+    (folder / "broker.toml").write_text(THIRTY)
+    _policy(folder)
+    told = run("check", "--json", **configured(folder))
+    faults = json.loads(told.stdout)["faults"]
+    assert (told.exit_code, len(faults) >= 30) == (78, True), told.stderr
+    assert len({(each["where"], each["what"]) for each in faults}) == len(faults)
+    assert [each for each in faults if not each["mend"]] == []
+    assert any(each["where"] == "policies/student.yaml:3" for each in faults)
+    assert len([each for each in faults if each["what"].startswith("unknown key 'precedense'")]) == 1
+    assert not any("precedence is missing" in each["what"] for each in faults)
+    assert "koha" not in {each["what"].split()[0] for each in faults}

@@ -1,0 +1,147 @@
+"""``broker init``: what it writes, what it refuses, and that the documents show what it writes."""
+
+import re
+import stat
+import subprocess
+import sys
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from click.testing import CliRunner, Result
+
+from broker.cli.main import broker
+from broker.configuration.checked_files import FILL_IN
+from broker.configuration.settings import new_folder
+from broker.configuration.settings.config import load
+from broker.core.errors import ConfigurationFaults
+from broker.demo.run import demo_folder
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CONSOLE: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TOML: Final = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def init(*words: str) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(broker, ["init", *words], prog_name="broker")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder that was written once, for tests that only look."""
+    folder = tmp_path_factory.mktemp("init") / "library"
+    assert init(str(folder)).exit_code == 0
+    return folder
+
+
+def test_it_writes_all_that_a_broker_reads_and_nothing_is_open_to_others(written: Path) -> None:
+    """Keys, secrets and broker.toml for their owner only; the shipped policies and maps as they are."""
+    assert {path.name for path in written.iterdir()} == set(new_folder.WRITTEN)
+    for path in (written, written / "broker.toml", *(written / "keys").rglob("*"), *(written / "secrets").rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    for shipped in ("policies", "attribute_maps"):
+        for path in (ROOT / shipped).iterdir():
+            assert (written / shipped / path.name).read_bytes() == path.read_bytes()
+
+
+def open_places(path: str, value: Any) -> list[str]:
+    """Give the places of a tree that are to be filled in, as faults name them."""
+    if isinstance(value, dict):
+        return [place for key, below in value.items() for place in open_places(f"{path}.{key}", below)]
+    if isinstance(value, list):
+        return [place for number, below in enumerate(value) for place in open_places(f"{path}[{number}]", below)]
+    return [path.lstrip(".")] if str(value).startswith(FILL_IN) else []
+
+
+def test_check_names_each_place_that_is_left_and_nothing_else(written: Path) -> None:
+    """Where it stands, and what is to stand there; the secret by its own file."""
+    with pytest.raises(ConfigurationFaults) as caught:
+        load(written / "broker.toml", {})
+    faults = caught.value.faults
+    tree = tomllib.loads((written / "broker.toml").read_text())
+    expected = {f"{written / 'broker.toml'}:{place}" for place in open_places("", tree)}
+    assert {fault.where for fault in faults} == expected | {str(written / "secrets" / "koha")}
+    assert {fault.what for fault in faults} == {"is to be filled in"}
+    assert all(fault.mend for fault in faults)
+
+
+@pytest.mark.parametrize("name", new_folder.WRITTEN)
+def test_a_folder_that_holds_one_already_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
+    """The file that is in the way is named; neither a key nor a line of an administrator's is lost."""
+    (tmp_path / name).write_text("mine")
+    refused = init(str(tmp_path))
+    assert (refused.exit_code, refused.stdout) == (78, "")
+    assert refused.stderr == f"{tmp_path / name}: is there already (name another folder: nothing is overwritten)\n"
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence() -> None:
+    """No traceback, and the exit code of the configuration."""
+    refused = init("/proc/nothing")
+    assert (refused.exit_code, refused.stderr) == (78, "/proc/nothing: cannot be used: No such file or directory\n")
+
+
+def test_the_state_folder_is_named_where_it_is_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As deploy/ has it: what is written lies outside of what is read."""
+    monkeypatch.setattr("broker.adapters.saml.keys.key_ring.generate", lambda *_: None)
+    assert init(str(tmp_path / "etc"), "--state", "/var/lib/broker").exit_code == 0
+    tree = tomllib.loads((tmp_path / "etc" / "broker.toml").read_text())
+    assert tree["state"] == "/var/lib/broker"
+
+
+@pytest.mark.server
+def test_the_demo_stands_around_its_own_folders_only(written: Path) -> None:
+    """Another folder has no keys of the simulated parties: said before anything else of it."""
+    around = [sys.executable, "-m", "broker.cli.main", "demo", "--around", str(written)]
+    refused = subprocess.run(around, capture_output=True, text=True, check=False, cwd=ROOT)
+    what = f"{written}: has no keys of the simulated parties (broker init DIR --for demo writes a folder that has)"
+    assert (refused.returncode, refused.stderr) == (78, f"{what}\n")
+
+
+@pytest.mark.server
+def test_the_demo_plays_no_library_system_of_others(tmp_path: Path) -> None:
+    """The way past is one sentence: a connector of a third party meets its own server."""
+    folder = tmp_path / "trial"
+    demo_folder.write(folder, demo_folder.Ports(), datetime.now(UTC)).keep_parties()
+    written = (folder / "broker.toml").read_text(encoding="utf-8")
+    (folder / "broker.toml").write_text(written.replace('system = "koha"', 'system = "shelf"'), encoding="utf-8")
+    around = [sys.executable, "-m", "broker.cli.main", "demo", "--around", str(folder)]
+    refused = subprocess.run(around, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert refused.returncode == 78
+    assert refused.stderr.startswith("library.system: is 'shelf', and the demo simulates a Koha only")
+
+
+def test_the_examples_of_the_documents_are_what_it_writes(written: Path) -> None:
+    """Every example in TOML is a part of the written file, to the letter."""
+    text = (written / "broker.toml").read_text(encoding="utf-8")
+    examples = TOML.findall((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"))
+    assert examples
+    assert [each for each in examples if each not in text] == []
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "document",
+    [
+        "README.md",
+        *(pytest.param(f"docs/{name}.md", marks=pytest.mark.slow) for name in ("configuration", "operations")),
+    ],
+)
+def test_what_the_documents_type_prints_what_they_show(tmp_path: Path, document: str) -> None:
+    """The commands of every console example, in an empty folder; a line of ``...`` stands for any lines."""
+    examples = CONSOLE.findall((ROOT / document).read_text(encoding="utf-8"))
+    assert examples
+    prelude = f'broker() {{ PYTHONPATH={ROOT} {sys.executable} -m broker.cli.main "$@"; }}\n'
+    for number, example in enumerate(examples):
+        home = tmp_path / str(number)
+        home.mkdir()
+        commands = [line[2:] for line in example.splitlines() if line.startswith("$ ")]
+        script = prelude + "\n".join(f"echo '$ {command}'\n{command}" for command in commands)
+        typed = subprocess.run(
+            ["bash", "-c", script], cwd=home, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}
+        )
+        shown = re.escape(example).replace(r"\.\.\." + "\\\n", r"(?:.*\n)*?").replace(r"/srv", re.escape(str(home)))
+        assert re.fullmatch(shown, typed.stdout + typed.stderr), typed.stdout + typed.stderr

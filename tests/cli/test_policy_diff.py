@@ -1,0 +1,276 @@
+"""broker policy diff: edits of the shipped policies, and what the command says of each."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from broker.cli.main import broker
+from broker.demo.run.demo_folder import Setting
+from tests.plugins.policies_document import JOBS, do
+
+POLICIES = Path(__file__).resolve().parents[2] / "policies"
+# The file, what is written there, what is put in its place, and the row that tells of it.
+EDITS = [
+    (
+        "student.yaml",
+        "{none: [",
+        "{none: [sn: {why: {en: x, da: x}}, ",
+        "WIDER e-resources student: + sn (student.yaml:26)",
+    ),
+    (
+        "student.yaml",
+        "[student@*, member@*]",
+        "[student@*, member@*, alum@*]",
+        "WIDER e-resources student: + eduPersonScopedAffiliation (alum@",
+    ),
+    (
+        "private.yaml",
+        "library-walk-in@au.dk], assurance: low",
+        "library-walk-in@au.dk, member@au.dk], assurance: low",
+        "WIDER myprint nobody -> private: let in, where it was no_affiliation (private.yaml:",
+    ),
+    ("private.yaml", "age: 18, ", "age: 17, ", "WIDER my-loans private: let in, where it was too_young"),
+    (
+        "employee.yaml",
+        "[employee@au.dk, staff@au.dk, faculty@au.dk]",
+        "[employee@au.dk, faculty@au.dk]",
+        "refused e-resources employee -> nobody: no_affiliation e.g. --upstream wayf",
+    ),
+    (
+        "student.yaml",
+        "expires: 12 months",
+        "expires: 6 months",
+        "narrower my-loans student: borrower: STUDENT created for 12 months -> STUDENT created for 6 months",
+    ),
+    (
+        "employee.yaml",
+        "upgrades: [TEMP, PRIVATE, STUDENT]",
+        "upgrades: [TEMP, PRIVATE]",
+        "other my-loans employee: no longer asks upgrade of STUDENT",
+    ),
+    (
+        "employee.yaml",
+        "[employee@*, staff@*, faculty@*, member@*]",
+        "[employee@*, faculty@*, member@*]",
+        "narrower e-resources employee: - eduPersonScopedAffiliation (staff@au.dk",
+    ),
+    (
+        "hospital.yaml",
+        "{none: [",
+        "{name_id: persistent, none: [",
+        "WIDER e-resources hospital: name_id transient -> persistent",
+    ),
+    (
+        "hospital.yaml",
+        "{make: [",
+        "{legal_basis: contract, make: [",
+        "WIDER my-loans hospital: legal_basis consent -> contract",
+    ),
+]
+
+
+def diff(before: Path | str, after: Path | str, *options: str) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(broker, ["policy", "diff", str(before), str(after), *options])
+
+
+def changed(folder: Path, file: str, old: str, new: str) -> Path:
+    """Give a copy of the shipped policies with one edit, its examples as far as they still hold."""
+    copy = folder / "policies"
+    shutil.copytree(POLICIES, copy)
+    text = (copy / file).read_text()
+    assert text.count(old) == 1
+    (copy / file).write_text(without_examples(text.replace(old, new)))
+    return copy
+
+
+def without_examples(text: str) -> str:
+    """Give the file with the first of its examples only, which all edits leave true."""
+    head, _, examples = text.partition("examples:\n")
+    first = examples.partition("\n  - name:")[0]
+    return f"{head}examples:\n{first}\n"
+
+
+# By the beginning of an edit's row, the service where people are asked again; for the others nowhere.
+ASKED_AGAIN = {
+    "WIDER e-resources student": "e-resources",
+    "WIDER e-resources hospital": "e-resources",
+    "WIDER my-loans hospital": "my-loans",
+}
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BROKER_CONFIG", raising=False)
+
+
+@pytest.mark.parametrize(("file", "old", "new", "row"), EDITS)
+def test_an_edit_has_its_row(tmp_path: Path, file: str, old: str, new: str, row: str) -> None:
+    """Direction, service, affiliation, what changes, the line, and a login that shows it; exit 3."""
+    result = diff(POLICIES, changed(tmp_path, file, old, new), "--all")
+    assert result.exit_code == 3, result.output
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert any(line.startswith(row) and " e.g. " in line for line in lines), result.stdout
+    again = next((service for begin, service in ASKED_AGAIN.items() if row.startswith(begin)), None)
+    if again:
+        assert f"People who answered before are asked again at {again}." in lines
+
+
+def test_people_read_a_sentence_for_each_service_the_widest_first(tmp_path: Path) -> None:
+    """Ten lines at most, each with a login to try; --all has the rest."""
+    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
+    for block in JOBS["add-affiliation"]:
+        do(after, block)
+    lines = diff(POLICIES, after).stdout.splitlines()
+    assert len(lines) <= 25
+    assert max(map(len, lines)) <= 120
+    assert lines[0].startswith("WIDER ")
+    directions = [line.partition(" ")[0] for line in lines if line[0] in "WRon" and ": " in line]
+    assert directions == sorted(directions, key=["WIDER", "refused", "other", "narrower"].index)
+    assert len(diff(POLICIES, after, "--all").stdout.splitlines()) > len(lines)
+
+
+def test_a_failing_example_hides_no_change(tmp_path: Path) -> None:
+    """Both are printed: who gets in now, and the example that says otherwise; exit 78."""
+    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
+    path = after / "private.yaml"
+    path.write_text(path.read_text().replace("age: 18, ", "age: 17, ", 1))
+    result = diff(POLICIES, after)
+    assert result.exit_code == 78
+    assert "WIDER     Private user: my-loans: let in, where it was too_young" in result.stdout
+    assert "private.yaml" in result.stderr
+    assert "expected too_young" in result.stderr
+
+
+def test_the_same_folder_has_no_difference() -> None:
+    """Exit 0."""
+    result = diff(POLICIES, POLICIES)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("no change\n")
+
+
+def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
+    """A login in JSON is one that an example of a policy file can describe."""
+    file, old, new, _ = EDITS[0]
+    found = json.loads(diff(POLICIES, changed(tmp_path, file, old, new), "--json").stdout)
+    assert found["wider"]
+    (row,) = found["rows"]
+    assert (row["direction"], row["service"], row["line"]) == ("WIDER", "e-resources", "student.yaml:26")
+    assert row["login"]["upstream"] == "wayf"
+    assert found["asked_again"] == ["e-resources"]
+
+
+def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    """It is named, without a traceback."""
+    result = diff(POLICIES, tmp_path / "polices")
+    assert result.exit_code == 2
+    assert "polices" in result.output
+
+
+def test_a_broken_set_is_told_with_its_faults(tmp_path: Path) -> None:
+    """What cannot be loaded cannot be compared: exit 78, with file and line."""
+    copy = changed(tmp_path, "student.yaml", "precedence: 20", "precedense: 20")
+    result = diff(POLICIES, copy)
+    assert result.exit_code == 78
+    assert "student.yaml" in result.output
+
+
+@pytest.fixture
+def configured(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the folder of a broker over an empty store, named by the environment."""
+    ignored = shutil.ignore_patterns("broker.db*", "last-good", "audit")
+    shutil.copytree(setting.folder, tmp_path / "demo", ignore=ignored)
+    monkeypatch.setenv("BROKER_CONFIG", str(tmp_path / "demo" / "broker.toml"))
+    return tmp_path / "demo"
+
+
+def test_a_service_that_is_not_configured_is_said_to_be_left_out(configured: Path, tmp_path: Path) -> None:
+    """Its entry changes nothing yet: silence would read as if it had no effect."""
+    after = Path(shutil.copytree(configured / "policies", tmp_path / "after"))
+    for block in JOBS["add-service"]:
+        do(after, block)
+    result = diff(configured / "policies", after)
+    assert (result.exit_code, "not compared: no service 'booking' is configured" in result.stderr) == (0, True)
+    assert "not compared" not in diff(configured / "policies", configured / "policies").stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "new", "said"),
+    [
+        (
+            "broker.toml",
+            r', may_assert = \["cpr", "alumni_cpr"\]',
+            "",
+            "refused Student at Aarhus University: My loans: ",
+        ),
+        (
+            "broker.toml",
+            r'methods = \["wayf", "nemid"\]',
+            'methods = ["wayf"]',
+            "refused Employee at Aarhus University Hospital -> nobody: Electronic resources: not_offered.",
+        ),
+        ("attribute_maps/wayf.yaml", r"(?m)^ .*: cpr\n", "", "refused Student at Aarhus University: My loans: "),
+    ],
+)
+def test_two_configurations_are_compared(configured: Path, file: str, pattern: str, new: str, said: str) -> None:
+    """Institutions, what they may assert, methods and attribute maps decide as policies do."""
+    after = Path(shutil.copytree(configured, configured.parent / "changed"))
+    text = (after / file).read_text()
+    assert re.search(pattern, text)
+    (after / file).write_text(re.sub(pattern, new, text))
+    narrower = diff(configured, after)
+    assert narrower.exit_code == 3, narrower.output
+    assert any(" ".join(line.split()).startswith(said) for line in narrower.stdout.splitlines()), narrower.stdout
+    assert diff(after, configured).stdout.startswith("WIDER ")
+    assert len(narrower.stdout.splitlines()) <= 25
+    assert diff(configured, configured).exit_code == 0
+
+
+def test_what_is_not_complete_is_no_all_well(setting: Setting, tmp_path: Path) -> None:
+    """Where nothing was found and not everything compared, a script must not read that all is the same."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    for folder, pair in ((before, "'urn:x:{0}', 'urn:y:{0}'"), (after, "'urn:y:{0}', 'urn:x:{0}'")):
+        shutil.copytree(setting.folder / "policies", folder)
+        values = map(pair.format, range(75))
+        ways = "".join(f"  - {{upstream: wayf, eduPersonEntitlement: [{each}], assurance: low}}\n" for each in values)
+        path = folder / "student.yaml"
+        path.write_text(path.read_text().replace("  - {upstream: library,", f"{ways}  - {{upstream: library,", 1))
+    environment = {"BROKER_CONFIG": str(setting.folder / "broker.toml")}
+    result = CliRunner().invoke(broker, ["policy", "diff", str(before), str(after)], env=environment)
+    assert "not complete: too many alternatives" in result.stderr
+    assert "WIDER" not in result.stdout
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(("file", "old", "new", "row"), [EDITS[0], EDITS[3], EDITS[4], EDITS[5], EDITS[8]])
+def test_the_example_persona_shows_the_change_when_it_is_tried(
+    tmp_path: Path, file: str, old: str, new: str, row: str
+) -> None:
+    """The options that a change ends with, given to ``policy try``, print something else by the other set."""
+    after = changed(tmp_path, file, old, new)
+    rows = json.loads(diff(POLICIES, after, "--json").stdout)["rows"]
+    shown = next(
+        each for each in rows if row.startswith(f"{each['direction']} {each['service']} {each['affiliation']}:")
+    )
+    words = ("policy", "try", *shlex.split(shown["persona"]), "--service", shown["service"], "--json", "--from")
+    both = [
+        json.loads(CliRunner().invoke(broker, [*words, str(each)]).stdout)["services"] for each in (POLICIES, after)
+    ]
+    (before,), (tried,) = both
+    assert before != tried
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_prints_a_page_at_most(job: str, tmp_path: Path) -> None:
+    """At most 25 lines of at most 120 characters, whatever the job of the document changes."""
+    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
+    for block in JOBS[job]:
+        do(after, block)
+    lines = diff(POLICIES, after).stdout.splitlines()
+    assert len(lines) <= 25
+    assert max(map(len, lines)) <= 120

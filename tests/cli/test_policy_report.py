@@ -1,0 +1,90 @@
+"""``broker policy report``, as an administrator meets it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from broker.cli.main import broker
+from broker.demo.run.demo_folder import Setting
+from tests.cli.test_policy_diff import without_examples
+
+HOME = "[schacHomeOrganization, "
+Report = Callable[..., Result]
+
+
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a broker's folder, without a store."""
+    ignored = shutil.ignore_patterns("broker.db*", "last-good", "audit")
+    shutil.copytree(setting.folder, tmp_path / "demo", ignore=ignored)
+    return tmp_path / "demo"
+
+
+@pytest.fixture
+def report(folder: Path) -> Report:
+    """Give what runs the command."""
+
+    def run(*words: str, **environment: str) -> Result:
+        config = {"BROKER_CONFIG": str(folder / "broker.toml")}
+        result = CliRunner().invoke(broker, ["policy", "report", *words], env={**config, **environment})
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    return run
+
+
+@pytest.mark.long("analyses the shipped policies several times")
+def test_files_say_who_gets_what(report: Report, tmp_path: Path) -> None:
+    """One for all in each language, one for each owner; the same day, the same files; none of a service that went."""
+    into = tmp_path / "new" / "out"
+    result = report("--html", str(into), "--date", "2026-11-26")
+    assert result.exit_code == 0, result.output
+    names = {f"{stem}-{language}.html" for stem in ("report", "service-my-loans") for language in ("da", "en")}
+    assert names <= {path.name for path in into.iterdir()}
+    first = {path.name: path.read_bytes() for path in into.iterdir()}
+    (into / "service-gone-da.html").write_text("a service that was")
+    assert report("--html", str(into), "--date", "2026-11-26").exit_code == 0
+    assert {path.name: path.read_bytes() for path in into.iterdir()} == first
+    assert 'data-attribute="cpr"' in (into / "service-my-loans-da.html").read_text()
+    assert 'data-attribute="cpr"' not in (into / "service-e-resources-da.html").read_text()
+
+
+@pytest.mark.long("analyses the shipped policies several times")
+def test_rows_come_in_the_language_of_the_configuration(report: Report) -> None:
+    """Or in the one that is named; on standard output, and nothing else there."""
+    assert report("--csv", "--lang", "en").stdout.startswith("service,")
+    assert report("--csv", BROKER_LANGUAGE="da").stdout.startswith("tjeneste,")
+
+
+@pytest.mark.long("analyses the shipped policies several times")
+def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_path: Path) -> None:
+    """By its own rules, and with what of them gives nothing."""
+    proposal = tmp_path / "proposal"
+    shutil.copytree(folder / "policies", proposal)
+    path = proposal / "student.yaml"
+    text = path.read_text().replace(HOME, "[schacHomeOrganization: nowhere.dk, ")
+    path.write_text(without_examples(text))
+    assert report("--html", str(tmp_path / "out"), "--from", str(proposal), "--lang", "en").exit_code == 0
+    text = (tmp_path / "out" / "report-en.html").read_text()
+    assert f"the folder {proposal}" in " ".join(text.split())
+    assert "e-resources: Domain of your institution" in " ".join(text.split())
+
+
+def test_without_a_configuration_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report needs the services and who is responsible for them."""
+    monkeypatch.delenv("BROKER_CONFIG", raising=False)
+    result = CliRunner().invoke(broker, ["policy", "report", "--csv"])
+    assert result.exit_code == 78
+    assert result.stderr.startswith("BROKER_CONFIG: is not set")
+
+
+def test_an_answer_about_no_service_is_a_fault(report: Report, folder: Path) -> None:
+    """It would stand in no record."""
+    with (folder / "broker.toml").open("a") as file:
+        file.write('\n[record.receivers]\nmy-lones = {en = "a", da = "b"}\n')
+    result = report("--csv")
+    assert result.exit_code == 78
+    assert "no receiver my-lones (receivers are " in result.stderr

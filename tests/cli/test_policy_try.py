@@ -1,0 +1,317 @@
+"""``broker policy try`` as a newcomer and a program meet it."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from lxml import etree
+
+from broker.cli.main import broker
+from broker.demo.run.demo_folder import Setting
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDENT = ("--upstream", "wayf", "--as", "student@au.dk")
+AFFILIATE = ("--upstream", "wayf", "--as", "affiliate@au.dk")
+NUMBER = "1403044004"
+Try = Callable[..., Result]
+_WALKER = """\
+affiliation: walker
+precedence: 5
+label: {en: Walk-in, da: Gæst}
+owner: identity@library.example
+review_by: 2027-06-30
+match: [{upstream: library, borrower_category: [WALKER]}]
+release:
+  e-resources: {need: []}
+examples:
+  - name: a walker reads
+    login: {upstream: library, borrower: true, borrower_category: WALKER}
+    service: e-resources
+    expect: {effect: permit, affiliation: walker, releases: []}
+"""
+_NOTHING = """examples:
+  - {name: nobody, login: {upstream: wayf}, service: my-loans, expect: {effect: deny}}
+"""
+
+
+@pytest.fixture
+def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
+    """Try a login in a folder that holds the shipped policies, and no configuration unless one is given."""
+    shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    monkeypatch.chdir(tmp_path)
+    for name in [each for each in os.environ if each.startswith("BROKER_")]:
+        monkeypatch.delenv(name)
+
+    def ran(*words: str, **environ: str) -> Result:
+        result = CliRunner().invoke(broker, ("policy", "try", *words), env=environ, prog_name="broker")
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    return ran
+
+
+def test_a_login_is_told_in_some_lines(tried: Try) -> None:
+    """The affiliation, what is asked, the borrower, what leaves and stays, each with its line; what was made up."""
+    result = tried(*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans", "--without", "mail")
+    lines = result.stdout.splitlines()
+
+    assert result.exit_code == 0
+    assert lines[0] == "my-loans, as student (student.yaml:10)"
+    assert lines[1] == "  shows     consent (student.yaml:24)"
+    assert lines[2] == "  asks      mailbox (mail) (student.yaml:24)"
+    assert lines[3] == "  borrower  STUDENT created for 12 months, upgrades TEMP, PRIVATE (student.yaml:15)"
+    assert lines[4].startswith("  writes    surname, firstname")
+    assert lines[5].startswith("  looks up  address set_if_empty (student.yaml:")
+    assert lines[6].startswith("  receives  borrower_number, cpr (masked; encrypted), gn, sn")
+    assert "\nmade up: assurance low, gn" in result.stdout
+    assert lines[-1].endswith(", policies")
+    assert max(map(len, lines)) <= 120
+    assert "ideal" not in result.stdout
+    assert result.stderr == "no configuration: every service is there, and as the policies hope\n"
+
+
+def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None:
+    """The line, the key of the rule, and the fewest changes."""
+    result = tried(*AFFILIATE, "--service", "my-loans", "--nearest")
+
+    assert "refused: national_eid_required, private.yaml:16 (upstream: nemid)" in result.stdout
+    near = "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:11)"
+    assert near in result.stdout
+    assert "or, as another affiliation" not in result.stdout
+    persona = tried("--persona", "lars", "--service", "my-loans", "--nearest").stdout
+    assert "what would let them in: upstream nemid, assurance substantial (private.yaml:11)" in persona
+
+
+def test_whoever_fits_no_file_is_told_what_would_fit(tried: Try) -> None:
+    """The attribute and the values of the line; a way that anybody has comes before a mailbox at work."""
+    result = tried("--upstream", "wayf", "--as", "student@health.au.dk", "--service", "my-loans", "--nearest").stdout
+    assert "near      student.yaml:10 value_not_matched   eduPersonScopedAffiliation: student@au.dk\n" in result
+    many = (
+        "near      employee.yaml:10 value_not_matched   eduPersonScopedAffiliation: employee@au.dk, staff@au.dk, facul"
+    )
+    assert many in result
+    assert "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:11)" in result
+
+
+def test_a_number_that_does_not_count_is_not_said_to_be_missing(tried: Try) -> None:
+    """An affiliate's number counts as not sent, and the output says why."""
+    path = Path("policies/hospital.yaml")
+    path.write_text(path.read_text().replace("[employee@clin.au.dk], assurance", "[affiliate@clin.au.dk], assurance"))
+    path.write_text(path.read_text().partition("examples:")[0] + _NOTHING)
+    person = ("--upstream", "wayf", "--as", "affiliate@clin.au.dk", "--cpr", "real", "--service", "my-loans")
+    result = tried(*person)
+    assert "refused: cpr_required, hospital.yaml:18 (cpr: real)\n" in result.stdout, result.output
+    said = "the CPR number does not count: the login is self-asserted, or its university calls the person no student"
+    assert said in " ".join(result.stdout.split())
+
+
+def test_an_account_that_nothing_leads_to_is_said_to_be_there_in_vain(tried: Try) -> None:
+    """An affiliate's number finds no account; whoever is told that it is missing would look in the wrong place."""
+    said = "note: this login does not lead to the account: no CPR number came that finds one"
+    person = ("--cpr", "real", "--service", "my-loans", "--borrower", "PRIVATE")
+    assert said in tried(*AFFILIATE, *person).stdout
+    assert "note:" not in tried("--upstream", "wayf", "--as", "alum@au.dk", *person).stdout
+    assert "note:" not in tried(*AFFILIATE, "--service", "e-resources", "--borrower", "PRIVATE").stdout
+
+
+def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(tried: Try) -> None:
+    """``require`` is about making an account: whoever comes without a number to one that is needed misses that."""
+    told = tried(*STUDENT, "--cpr", "none", "--service", "myprint").stdout
+    assert re.search(r"refused: cpr_required, student.yaml:\d+ \(service: myprint, borrower: need\)\n", told)
+    assert "does not count" not in told  # none came
+
+
+def test_a_number_that_its_institution_may_not_assert_is_told(tried: Try, setting: Setting) -> None:
+    """It counts as not sent, and the cause stands in the configuration, where no policy file shows it."""
+    by_pin = "{upstream: library, borrower_category: [WALKER]}"
+    by_wayf = "{upstream: wayf, schacHomeOrganization: [ku.dk], eduPersonScopedAffiliation: [faculty@ku.dk]}"
+    policy = _WALKER.replace(by_pin, by_wayf).partition("examples:")[0] + _NOTHING
+    Path("policies/walker.yaml").write_text(policy)
+    person = ("--from", "policies", "--upstream", "wayf", "--as", "faculty@ku.dk", "--service", "e-resources")
+    said = "note: a CPR number of this institution counts as not sent: it has no may_assert in broker.toml\n"
+    environ = {"BROKER_CONFIG": str(setting.config)}
+    silent = tried(*person, "--cpr", "real", **environ)
+    assert said in silent.stdout, silent.output
+    assert "refused: cpr_required" in silent.stdout
+    assert said not in tried(*person, "--cpr", "none", **environ).stdout
+    assert said not in tried(*STUDENT, "--cpr", "real", **environ).stdout
+
+
+def test_a_number_that_was_not_read_for_another_reason_is_no_matter_of_its_institution(
+    tried: Try, setting: Setting
+) -> None:
+    """Of a login that is not trusted nothing is read, and number and PIN come from no institution: no mend is named."""
+    environ = {"BROKER_CONFIG": str(setting.config)}
+    person = ("--cpr", "real", "--borrower", "PRIVATE", "--service", "my-loans")
+    distrusted = tried("--upstream", "wayf", "--as", "student@evil.example", *person, **environ)
+    by_pin = tried("--upstream", "library", *person, **environ)
+    assert "refused: scope_mismatch" in distrusted.stdout
+    assert "receives  borrower_number" in by_pin.stdout
+    assert "may_assert in broker.toml" not in distrusted.stdout + by_pin.stdout
+
+
+def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> None:
+    """A file may only match a category that the desk makes; the account that stays as it is has the entry's line."""
+    Path("policies/walker.yaml").write_text(_WALKER)
+    person = ("--upstream", "library", "--service", "e-resources")
+    told = tried(*person, "--borrower", "WALKER").stdout
+    assert "borrower  WALKER stays (walker.yaml:8)\n" in told
+    assert "note: no rule names" not in told
+    assert "note: no rule names the category 'WALKR'" in tried(*person, "--borrower", "WALKR").stdout
+
+
+def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:
+    """What is written of its answer, with the line; not of whom it is never asked."""
+    path = Path("policies/student.yaml")
+    rule = "  register: set_if_empty"
+    words = (*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans")
+    line = next(at for at, each in enumerate(path.read_text().splitlines(), 1) if "register:" in each)
+    said = f"  looks up  address set_if_empty (student.yaml:{line})\n"
+    assert said in tried(*words).stdout
+    (row,) = json.loads(tried(*words, "--json").stdout)["services"]
+    (asked,) = (each for each in row["effects"] if each["topic"] == "looks up")
+    assert (asked["text"], asked["line"]) == ("set_if_empty", f"student.yaml:{line}")
+    there = ("--borrower", "STUDENT", "--service", "my-loans")
+    assert "  looks up  " in tried(*STUDENT, "--cpr", "real", *there).stdout
+    unproved = (*STUDENT, "--cpr", "real", "--assurance", "self_asserted")
+    for nobody in (("--upstream", "library"), (*STUDENT, "--cpr", "none"), unproved):
+        told = tried(*nobody, *there, "--json").stdout
+        assert "looks up" not in {each["topic"] for each in json.loads(told)["services"][0]["effects"]}
+    assert "borrower  STUDENT stays" in tried("--upstream", "library", *there).stdout
+    assert "  looks up  " not in tried(*STUDENT, "--cpr", "real", "--service", "e-resources").stdout
+    path.write_text(path.read_text().replace(rule, "  register: never"))
+    assert "  looks up  address never (student.yaml" in tried(*words).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "service", "expected"),
+    [
+        (STUDENT, "e-resources", {"effect": "permit", "affiliation": "student"}),
+        ((*STUDENT, "--cpr", "replacement"), "my-loans", {"effect": "deny", "reason": "replacement_number"}),
+        ((*STUDENT, "--borrower", "other"), "my-loans", {"steps": ["Ask", "Issue"]}),
+        (
+            (*STUDENT, "--borrower", "PRIVATE", "--keep-category"),
+            "my-loans",
+            {"steps": ["OfferUpgrade", "Ask", "Issue"]},
+        ),
+        (("--upstream", "nemid", "--proof", "kaldemail"), "e-resources", {"affiliation": "hospital"}),
+        (("--upstream", "nemid", "--intent", "hospital"), "my-loans", {"affiliation": "private"}),
+        (("--upstream", "library", "--borrower", "STUDENT"), "myprint", {"affiliation": "student"}),
+        (("--persona", "dan"), "my-loans", {"affiliation": "hospital"}),
+        (("--persona", "per"), "my-loans", {"reason": "several_borrowers"}),
+        (("--example", "student.yaml:33"), "my-loans", {"reason": "cpr_required"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_every_way_to_describe_a_login_is_played(
+    tried: Try, words: tuple[str, ...], service: str, expected: dict[str, object]
+) -> None:
+    """By facts, by a person of the demo, by an example: one engine, one answer, printed for programs."""
+    result = tried(*words, "--service", service, "--json")
+    assert result.exit_code == 0, result.stderr
+    (row,) = json.loads(result.stdout)["services"]
+
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_a_sign_up_is_played_at_the_service_that_makes_borrowers(tried: Try) -> None:
+    """Nothing leaves for a service; with a service named, the same person logs in there."""
+    assert "the sign-up is done; nothing leaves" in tried("--persona", "dorte").stdout
+    assert "as private" in tried("--persona", "dorte", "--service", "my-loans").stdout
+
+
+def test_another_folder_is_tried_without_a_trace(tried: Try) -> None:
+    """--from plays by a proposed set; its digest and folder are named."""
+    shutil.copytree("policies", "proposed")
+    changed = Path("proposed/student.yaml")
+    changed.write_text(changed.read_text(encoding="utf-8").replace("12 months", "6 months"), encoding="utf-8")
+
+    assert "for 6 months" in tried(*STUDENT, "--service", "my-loans", "--from", "proposed").stdout
+    assert sorted(path.name for path in Path().iterdir()) == ["policies", "proposed"]
+
+
+def test_the_assertion_is_printed_unsigned(tried: Try) -> None:
+    """One Response with the attributes that leave, well formed, without a signature."""
+    result = tried(*STUDENT, "--service", "my-loans", "--as-assertion")
+    root = etree.fromstring(result.stdout.encode())
+    names = {each.get("FriendlyName") for each in root.iter("{*}Attribute")}
+
+    assert {"mail", "cpr"} <= names
+    assert not root.xpath("//*[local-name()='Signature']")
+    assert tried(*AFFILIATE, "--service", "my-loans", "--as-assertion").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "name a login: --upstream, --persona, --example or --login"),
+        (("--upstream", "wafy"), "there is no upstream 'wafy': did you mean 'wayf'?"),
+        ((*STUDENT, "--service", "my-loan"), "there is no service 'my-loan': did you mean 'my-loans'?"),
+        ((*STUDENT, "--intent", "studnet"), "there is no affiliation 'studnet': did you mean 'student'?"),
+        ((*STUDENT, "--proof", "kalemail"), "there is no proof 'kalemail': did you mean 'kaldemail'?"),
+        (("--persona", "asto"), "there is no persona 'asto': did you mean 'asta'?"),
+        (("--example", "student.yaml"), "--example names a file and a line of it: student.yaml:61"),
+        (("--example", "nobody.yaml:7"), "no example stands at 'nobody.yaml:7'"),
+        (("--upstream", "wayf", "--as", "student"), "--as is an affiliation with its scope"),
+        ((*STUDENT, "--attribute", "mail"), "--attribute is NAME=VALUE"),
+        (("--persona", "asta", "--age", "3"), "--persona is a whole login: it goes without --age"),
+        (("--persona", "asta", "--example", "student.yaml:29"), "--persona goes without --example"),
+        ((*STUDENT, "--as-assertion"), "--as-assertion goes with one --service"),
+        (("--upstream", "\x1b[2Jwayf"), r"there is no upstream '\x1b[2Jwayf'"),
+        ((*STUDENT, "--intent", "\u202estudent"), r"there is no affiliation '\u202estudent'"),
+    ],
+)
+def test_a_slip_is_a_sentence(tried: Try, words: tuple[str, ...], said: str) -> None:
+    """Exit 2, one sentence that says what to write; what a terminal would act on is shown escaped."""
+    result = tried(*words)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--cpr", "--as", "--persona", "--attribute", "--proof", "--borrower", "--upstream"])
+@pytest.mark.parametrize("number", [NUMBER, f"{NUMBER[:6]}-{NUMBER[6:]}", f"cpr={NUMBER}"])
+def test_a_number_is_refused_and_not_repeated(tried: Try, option: str, number: str) -> None:
+    """Whatever option it is written to; the kind is what decides."""
+    result = tried(option, number)
+
+    assert result.exit_code == 2
+    assert "looks like a CPR number" in result.stderr
+    assert NUMBER[6:] not in result.stderr
+
+
+@pytest.mark.parametrize("line", [f"cpr: '{NUMBER}'", f"sn: '{NUMBER}'", f"# {NUMBER[:6]}-{NUMBER[6:]}"])
+def test_a_number_in_a_file_is_refused_and_not_repeated(tried: Try, line: str) -> None:
+    """As a value or in a comment: such a file is copied and mailed. The fault does not quote it."""
+    Path("login.yaml").write_text(f"upstream: nemid\n{line}\n", encoding="utf-8")
+    result = tried("--login", "login.yaml")
+
+    assert result.exit_code == 78
+    assert "login.yaml:2: holds what looks like a CPR number" in result.stderr
+    assert NUMBER[6:] not in result.stderr
+
+
+def test_names_and_scopes_of_a_configuration_count(tried: Try, setting: Setting) -> None:
+    """Its services, methods, institutions and maps: what no institution may say is not believed."""
+    environ = {"BROKER_CONFIG": str(setting.config)}
+    printed = tried(*STUDENT, "--service", "my-loans", **environ)
+    assert "controller Royal Danish Library" in " ".join(printed.stdout.split())
+    assert "as configured" in printed.stdout
+    assert printed.stderr == ""
+
+    foreign = tried("--upstream", "wayf", "--as", "student@sdu.dk", "--service", "my-loans", **environ)
+    assert "refused" in foreign.stdout
+    mistyped = tried(*STUDENT, "--attribute", "displyName=Asta", **environ)
+    assert "there is no attribute 'displyName': did you mean 'displayName'?" in mistyped.stderr
+    elsewhere = tried("--upstream", "library", "--borrower", "STUDENT", "--service", "e-resources", **environ)
+    assert elsewhere.stdout.startswith("e-resources does not offer library; e-resources, as ")
+    told = tried("--upstream", "library", "--borrower", "STUDENT", "--json", **environ).stdout
+    offered = {row["service"]: row["offered"] for row in json.loads(told)["services"]}
+    assert (offered["e-resources"], offered["my-loans"]) == (False, True)
+    assertion = tried(*STUDENT, "--service", "my-loans", "--as-assertion", **environ)
+    assert "/my-loans/acs" in assertion.stdout

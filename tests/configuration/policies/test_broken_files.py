@@ -1,0 +1,1180 @@
+"""Files broken in one way each, as people break them, with the message that each must give."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.configuration.policies.live_policies import LivePolicies
+from tests.plugins.policy_names import NAMES
+
+SHIPPED = Path(__file__).resolve().parents[3] / "policies"
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+# The slips that give more than one fault: each key of an entry that runs into the one before, and a key's two places.
+SEVERAL = {
+    "no dash": 4,
+    "no-break spaces for an indent": 3,
+    "another language": 2,
+    "an entry of the old format": 2,
+    "a service at the indent of a key": 3,
+}
+
+# What was done, the file, what was replaced by what, and what is said.
+BROKEN = [
+    (
+        "no account where one is made",
+        "student.yaml",
+        "borrower: {category: STUDENT}, releases",
+        "borrower: none, releases",
+        (
+            "student.yaml:29: example 'a student is lent books': an account of the category STUDENT i"
+            "s made, expected none (student.yaml:16: makes the category STUDENT)"
+        ),
+    ),
+    (
+        "a word in place of a text's two languages",
+        "student.yaml",
+        "label: {en: Student at Aarhus University, da: Studerende på Aarhus Universitet}",
+        "label: Student",
+        "student.yaml:4: label: must be a mapping (write {en: ..., da: ...})",
+    ),
+    (
+        "a category in place of its key",
+        "student.yaml",
+        "borrower: {category: STUDENT}, releases",
+        "borrower: STUDENT, releases",
+        "student.yaml:32: examples.1.expect.borrower: must be a mapping (write {category: ...})",
+    ),
+    (
+        "a last day in a line of match",
+        "hospital.yaml",
+        "kaldemail_domain: [auh.rm.dk, aarhus.rm.dk, skejby.rm.dk, ps.rm.dk]",
+        "kaldemail_domain: [auh.rm.dk, {name: ps.rm.dk, until: 2027-12-31}]",
+        ("hospital.yaml:11: match.1.kaldemail_domain: until stands only under proofs; write ps.rm.dk alone here"),
+    ),
+    (
+        "a colon in a text in braces",
+        "student.yaml",
+        "en: Student at Aarhus University",
+        "en: Student: at Aarhus University",
+        (
+            "student.yaml:4: is not YAML: a comma or the closing } is missing (close what { opens, an"
+            "d put the text between quotes, as in 'this: one')"
+        ),
+    ),
+    (
+        "a colon in a text",
+        "student.yaml",
+        "owner: identity@library.example",
+        "owner: team: identity@library.example",
+        ("student.yaml:5: is not YAML: a colon where none may stand (put the text between quotes, as in 'this: one')"),
+    ),
+    (
+        "a value that begins with @",
+        "student.yaml",
+        "owner: identity@",
+        "owner: @identity",
+        ("student.yaml:5: is not YAML: a value that begins with a character of YAML's own (put it between quotes)"),
+    ),
+    (
+        "a value that begins with *",
+        "student.yaml",
+        "eduPersonScopedAffiliation: student@*",
+        "eduPersonScopedAffiliation: *@au.dk",
+        "student.yaml:24: is not YAML: a value that begins with * or & (put it between quotes)",
+    ),
+    (
+        "a value that begins with %",
+        "student.yaml",
+        "owner: identity@",
+        "owner: %identity",
+        ("student.yaml:5: is not YAML: a value that begins with a character of YAML's own (put it between quotes)"),
+    ),
+    (
+        "a value that begins with !",
+        "student.yaml",
+        "owner: identity@",
+        "owner: !identity",
+        "student.yaml:5: sets a tag (remove the word that begins with !)",
+    ),
+    (
+        "a value that begins with |",
+        "student.yaml",
+        "owner: identity@library.example",
+        "owner: | identity",
+        "student.yaml:5: is not YAML: a text that begins with | or > (put it between quotes)",
+    ),
+    (
+        "a single quote that is not ended",
+        "student.yaml",
+        "owner: identity@library.example",
+        "owner: 'identity@library.example",
+        (
+            "student.yaml:5: is not YAML: a quote that does not end in its line (end it in the same l"
+            "ine; in a text between '...' a single ' is written '')"
+        ),
+    ),
+    (
+        "a double quote that is not ended",
+        "services.yaml",
+        "purpose: {en: 'To lend you",
+        'purpose: {en: "To lend you',
+        (
+            "services.yaml:5: is not YAML: a quote that does not end in its line (end it in the same "
+            "line; in a text between '...' a single ' is written '')"
+        ),
+    ),
+    (
+        "a quote that is not ended near the end",
+        "student.yaml",
+        "releases: [borrower_number]}\n  - name: a univ",
+        "releases: ['borrower_number]}\n  - name: a univ",
+        (
+            "student.yaml:88: is not YAML: a quote that does not end in its line (end it in the same "
+            "line; in a text between '...' a single ' is written '')"
+        ),
+    ),
+    (
+        "an apostrophe in single quotes",
+        "services.yaml",
+        "da: 'Så du får de vilkår, der",
+        "da: 'Så du får dit navn's vilkår, der",
+        (
+            "services.yaml:13: is not YAML: a comma or the closing } is missing (close what { opens, "
+            "and put the text between quotes, as in 'this: one')"
+        ),
+    ),
+    (
+        "a backslash in double quotes",
+        "student.yaml",
+        "owner: identity@library.example",
+        'owner: "identity\\@library.example"',
+        "student.yaml:5: is not YAML: a \\ between double quotes (use single quotes)",
+    ),
+    (
+        "typographic quotes",
+        "student.yaml",
+        "service: my-loans",
+        "service: \u201cmy-loans\u201d",
+        (
+            "student.yaml:31: has a value that begins with a typographic quote (write \" or ' in place"
+            " of \u201c, or put the whole between them)"
+        ),
+    ),
+    (
+        "typographic single quotes",
+        "student.yaml",
+        "  category: STUDENT",
+        "  category: \u2018STUDENT\u2019",
+        (
+            "student.yaml:16: has a value that begins with a typographic quote (write \" or ' in place"
+            " of \u2018, or put the whole between them)"
+        ),
+    ),
+    (
+        "typographic quotes in a list",
+        "student.yaml",
+        "upgrades: [TEMP,",
+        "upgrades: [\u201cTEMP\u201d,",
+        (
+            "student.yaml:17: has a value that begins with a typographic quote (write \" or ' in place"
+            " of \u201c, or put the whole between them)"
+        ),
+    ),
+    (
+        "guillemets",
+        "student.yaml",
+        "register: set_if_empty",
+        "register: \u00bbset_if_empty\u00ab",
+        (
+            "student.yaml:21: has a value that begins with a typographic quote (write \" or ' in place"
+            " of \u00bb, or put the whole between them)"
+        ),
+    ),
+    (
+        "a bracket that is not closed",
+        "student.yaml",
+        "upgrades: [TEMP, PRIVATE]",
+        "upgrades: [TEMP, PRIVATE",
+        (
+            "student.yaml:17: is not YAML: a comma or the closing ] is missing (close what [ opens, a"
+            "nd put the text between quotes, as in 'this: one')"
+        ),
+    ),
+    (
+        "a brace that is not closed",
+        "student.yaml",
+        "require: {cpr: real, assurance: low}",
+        "require: {cpr: real, assurance: low",
+        (
+            "student.yaml:13: is not YAML: a comma or the closing } is missing (close what { opens, a"
+            "nd put the text between quotes, as in 'this: one')"
+        ),
+    ),
+    (
+        "a brace too many",
+        "student.yaml",
+        "require: {cpr: real, assurance: low}",
+        "require: {cpr: real, assurance: low}}",
+        "student.yaml:13: is not YAML: a } that closes nothing (remove it, or open it with {)",
+    ),
+    (
+        "the wrong bracket",
+        "student.yaml",
+        "upgrades: [TEMP, PRIVATE]",
+        "upgrades: [TEMP, PRIVATE}",
+        "student.yaml:17: is not YAML: a } that closes nothing (remove it, or open it with {)",
+    ),
+    (
+        "a comma that is missing",
+        "student.yaml",
+        "{cpr: real, assurance: low}",
+        "{cpr: real assurance: low}",
+        (
+            "student.yaml:13: is not YAML: a comma or the closing } is missing (close what { opens, a"
+            "nd put the text between quotes, as in 'this: one')"
+        ),
+    ),
+    (
+        "a semicolon for a comma",
+        "student.yaml",
+        "{cpr: real, assurance: low}",
+        "{cpr: real; assurance: low}",
+        (
+            "student.yaml:13: is not YAML: a comma or the closing } is missing (close what { opens, a"
+            "nd put the text between quotes, as in 'this: one')"
+        ),
+    ),
+    (
+        "a tab for an indent",
+        "student.yaml",
+        "  upgrades",
+        "\tupgrades",
+        "student.yaml:17: is not YAML: a tab before the text (indent by blanks)",
+    ),
+    (
+        "no blank after the colon",
+        "student.yaml",
+        "precedence: 20",
+        "precedence:20",
+        ("student.yaml:3: is not YAML: a line without key and value (write key: value, with a blank after the colon)"),
+    ),
+    (
+        "no colon",
+        "student.yaml",
+        "precedence: 20",
+        "precedence 20",
+        ("student.yaml:3: is not YAML: a line without key and value (write key: value, with a blank after the colon)"),
+    ),
+    (
+        "an equals sign",
+        "student.yaml",
+        "precedence: 20",
+        "precedence = 20",
+        ("student.yaml:3: is not YAML: a line without key and value (write key: value, with a blank after the colon)"),
+    ),
+    (
+        "no blank after the dash",
+        "student.yaml",
+        "  - {upstream: wayf",
+        "  -{upstream: wayf",
+        "student.yaml:10: is not YAML: a - without a blank after it (write a blank between the two)",
+    ),
+    (
+        "no dash",
+        "student.yaml",
+        "  - name: no CPR number yet",
+        "    name: no CPR number yet",
+        "student.yaml:35: has 'service' twice (the first is in line 31)",
+    ),
+    (
+        "one blank too few",
+        "student.yaml",
+        "  expires: 12",
+        " expires: 12",
+        (
+            "student.yaml:19: is not YAML: a line that is not in line with the keys above (indent it "
+            "by as many blanks as those, and close each quote and bracket before it)"
+        ),
+    ),
+    (
+        "two blanks too many",
+        "student.yaml",
+        "  expires: 12",
+        "    expires: 12",
+        (
+            "student.yaml:19: is not YAML: a line that is not in line with the keys above (indent it "
+            "by as many blanks as those, and close each quote and bracket before it)"
+        ),
+    ),
+    (
+        "a key of the file that is indented",
+        "student.yaml",
+        "require: {cpr",
+        "  require: {cpr",
+        (
+            "student.yaml:13: is not YAML: a line that breaks the list above (begin it with a - in li"
+            "ne with the other items, or at the left edge)"
+        ),
+    ),
+    (
+        "a key of the borrower at the left edge",
+        "student.yaml",
+        "  register: set",
+        "register: set",
+        "student.yaml:21: unknown key 'register' (register stands under borrower: mind the indent)",
+    ),
+    (
+        "a key of the borrower in a release",
+        "student.yaml",
+        "{need: [",
+        "{pin: mail, need: [",
+        "student.yaml:25: unknown key 'pin' (pin stands under borrower: mind the indent)",
+    ),
+    (
+        "a requirement of one service",
+        "student.yaml",
+        "{need: [",
+        "{require: {cpr: real}, need: [",
+        "student.yaml:25: unknown key 'require' (require stands at the left edge: mind the indent)",
+    ),
+    (
+        "a last day of an entry",
+        "student.yaml",
+        "{need: [",
+        "{until: 2027-12-31, need: [",
+        (
+            "student.yaml:25: unknown key 'until' (until stands under proofs.NAME.domains: mind the i"
+            "ndent; nothing else can end on a day)"
+        ),
+    ),
+    (
+        "a last day of a requirement",
+        "student.yaml",
+        "require: {cpr: real,",
+        "require: {until: 2027-12-31, cpr: real,",
+        (
+            "student.yaml:13: unknown key 'until' (until stands under proofs.NAME.domains: mind the i"
+            "ndent; nothing else can end on a day)"
+        ),
+    ),
+    (
+        "a last day of a way to match",
+        "student.yaml",
+        "{upstream: wayf, schac",
+        "{upstream: wayf, until: 2027-12-31, schac",
+        "student.yaml:10: unknown attribute 'until' (only a domain under proofs can end on a day)",
+    ),
+    (
+        "a comma in a text in braces",
+        "services.yaml",
+        "da: Vises på printeren",
+        "da: Vises på printeren, når du har gemt",
+        "services.yaml:21: unknown key 'når du har gemt' (a comma? put the text in quotes)",
+    ),
+    (
+        "a way to get an account by which nobody comes",
+        "student.yaml",
+        "require: {cpr: real,",
+        "require: {upstream: nemid, cpr: real,",
+        (
+            "student.yaml:13: nobody of this affiliation comes by 'nemid' (name it in an alternative "
+            "of match, which lets more people in; or take upstream out here, and say borrower: need i"
+            "n the entries)"
+        ),
+    ),
+    (
+        "an example of borrower: need that does not say whether there is an account",
+        "student.yaml",
+        "borrower: false, ",
+        "",
+        (
+            "student.yaml:57: example 'printing needs an account': effect is permit, expected deny (o"
+            "k: an entry with borrower: need lets in until somebody has looked, so the login says bor"
+            "rower: false); reason is ok, expected no_library_account (student.yaml:25: permits)"
+        ),
+    ),
+    (
+        "no-break spaces for an indent",
+        "student.yaml",
+        "  myprint:",
+        "\u00a0\u00a0myprint:",
+        "student.yaml:25: is not YAML: a space that is no blank (remove it, and type a blank anew)",
+    ),
+    (
+        "a no-break space after a colon",
+        "student.yaml",
+        "precedence: 20",
+        "precedence:\u00a020",
+        "student.yaml:3: is not YAML: a space that is no blank (remove it, and type a blank anew)",
+    ),
+    (
+        "a no-break space after a dash",
+        "student.yaml",
+        "  - {upstream: library",
+        "  -\u00a0{upstream: library",
+        "student.yaml:11: is not YAML: a space that is no blank (remove it, and type a blank anew)",
+    ),
+    (
+        "a no-break space in a list",
+        "student.yaml",
+        "{cpr: real, assurance",
+        "{cpr: real,\u00a0assurance",
+        (
+            "student.yaml:13: has a word that begins or ends with U+00A0, which is no blank (remove i"
+            "t, and type a blank anew)"
+        ),
+    ),
+    (
+        "a no-break space in braces",
+        "student.yaml",
+        "assurance: low}",
+        "assurance:\u00a0low}",
+        ("student.yaml:13: has a key that holds U+00A0, which is no blank (remove it, and type a blank anew)"),
+    ),
+    (
+        "a space of no width",
+        "student.yaml",
+        "precedence: 20",
+        "\u200bprecedence: 20",
+        (
+            "student.yaml:3: has a word that begins or ends with U+200B, which is no blank (remove it"
+            ", and type a blank anew)"
+        ),
+    ),
+    (
+        "marks of a merge",
+        "student.yaml",
+        "precedence: 20",
+        "<<<<<<< HEAD\nprecedence: 20\n=======\nprecedence: 21\n>>>>>>> other",
+        (
+            "student.yaml:3: is not YAML: a mark of an unfinished merge (keep one of the two texts, a"
+            "nd remove the marks)"
+        ),
+    ),
+    (
+        "a key twice",
+        "student.yaml",
+        "precedence: 20",
+        "precedence: 20\nprecedence: 21",
+        "student.yaml:4: has 'precedence' twice (the first is in line 3)",
+    ),
+    (
+        "an anchor",
+        "student.yaml",
+        "owner: identity@library.example",
+        "owner: &us identity@library.example",
+        "student.yaml:5: sets an anchor (remove the word that begins with &)",
+    ),
+    (
+        "an alias",
+        "student.yaml",
+        "owner: identity@library.example",
+        "owner: *us",
+        "student.yaml:5: uses an alias (write the value out)",
+    ),
+    (
+        "a second document",
+        "student.yaml",
+        "precedence: 20",
+        "---\nprecedence: 20",
+        "student.yaml:3: holds a second document (one file is one document)",
+    ),
+    (
+        "a key misspelt",
+        "student.yaml",
+        "precedence: 20",
+        "precendence: 20",
+        "student.yaml:3: unknown key 'precendence' (did you mean 'precedence'?)",
+    ),
+    (
+        "a key of a release misspelt",
+        "student.yaml",
+        "{make: [",
+        "{maek: [",
+        "student.yaml:24: unknown key 'maek' (did you mean 'make'?)",
+    ),
+    (
+        "a key that is missing",
+        "student.yaml",
+        "owner: identity@library.example\n",
+        "",
+        "student.yaml:2: owner is missing",
+    ),
+    (
+        "a text in one language",
+        "student.yaml",
+        ", da: Studerende på Aarhus Universitet",
+        "",
+        "student.yaml:4: label.da is missing",
+    ),
+    (
+        "a word for a number",
+        "student.yaml",
+        "precedence: 20",
+        "precedence: high",
+        "student.yaml:3: precedence: must be a whole number",
+    ),
+    (
+        "a day as it is spoken",
+        "student.yaml",
+        "2027-06-30",
+        "30.6.2027",
+        "student.yaml:6: review_by: must be a day like 2027-06-30",
+    ),
+    (
+        "a span without a unit",
+        "student.yaml",
+        "expires: 12 months",
+        "expires: 12",
+        "student.yaml:19: borrower.expires: must be a span like 24 months or 2 years",
+    ),
+    (
+        "yes for true",
+        "student.yaml",
+        "mail, eduPersonScopedAffiliation: student@*]",
+        "mail: {optional: yes}]",
+        "student.yaml:24: release.my-loans.make.mail.optional: must be true or false",
+    ),
+    (
+        "a value for a list",
+        "student.yaml",
+        "upgrades: [TEMP, PRIVATE]",
+        "upgrades: PRIVATE",
+        "student.yaml:17: borrower.upgrades: must be a list (write [one, another])",
+    ),
+    (
+        "a word for keys",
+        "student.yaml",
+        "require: {cpr: real, assurance: low}",
+        "require: cpr",
+        "student.yaml:13: require: must be a mapping (write key: value)",
+    ),
+    (
+        "a list for a text",
+        "student.yaml",
+        "owner: identity@library.example",
+        "owner: [identity]",
+        "student.yaml:5: owner: must be a text (put it between quotes)",
+    ),
+    (
+        "a word that is not to choose from",
+        "student.yaml",
+        "email: mail",
+        "email: {from: mail, set: never}",
+        "student.yaml:20: borrower.fields.email.set: input should be 'create', 'if_empty' or 'always'",
+    ),
+    (
+        "a level that there is not",
+        "student.yaml",
+        "assurance: low}  # only where a borrower would be made\n\nborrower",
+        "assurance: medium}\n\nborrower",
+        ("student.yaml:13: require.assurance: input should be 'self_asserted', 'low', 'substantial' or 'high'"),
+    ),
+    (
+        "an affiliation with a capital",
+        "student.yaml",
+        "affiliation: student\n",
+        "affiliation: Student\n",
+        "student.yaml:2: affiliation: must be small letters, digits and -, and begin with a letter",
+    ),
+    (
+        "an empty value",
+        "student.yaml",
+        "  category: STUDENT",
+        "  category:",
+        "student.yaml:16: borrower.category: must not be empty",
+    ),
+    (
+        "an attribute misspelt",
+        "student.yaml",
+        "gn, sn, mail, edu",
+        "gn, sn, mial, edu",
+        "student.yaml:24: services.yaml has no reason for mial under my-loans (did you mean 'mail'?)",
+    ),
+    (
+        "an attribute by what people call it",
+        "student.yaml",
+        "[borrower_number, displayName, mail]}\n  e",
+        "[borrower_number, {fullName: {why: {en: a b, da: c d}}}, mail]}\n  e",
+        "student.yaml:25: unknown attribute 'fullName' (did you mean 'displayName'?)",
+    ),
+    (
+        "an attribute that there is not",
+        "student.yaml",
+        "[borrower_number, displayName, mail]}\n  e",
+        "[borrower_number, {shoeSize: {why: {en: a b, da: c d}}}, mail]}\n  e",
+        (
+            "student.yaml:25: unknown attribute 'shoeSize' (the maps yield no such attribute; labels."
+            "yaml lists those there are)"
+        ),
+    ),
+    (
+        "an attribute of an example misspelt",
+        "student.yaml",
+        "mail: asta@post.example}",
+        "mial: asta@post.example}",
+        "student.yaml:29: unknown attribute 'mial' (did you mean 'mail'?)",
+    ),
+    (
+        "a service misspelt",
+        "student.yaml",
+        "  my-loans: {make",
+        "  my-lones: {make",
+        "student.yaml:24: services.yaml has no service 'my-lones' (did you mean 'my-loans'?)",
+    ),
+    (
+        "an upstream misspelt",
+        "student.yaml",
+        "- {upstream: wayf, schac",
+        "- {upstream: wafy, schac",
+        "student.yaml:10: unknown upstream 'wafy' (did you mean 'wayf'?)",
+    ),
+    (
+        "a borrower field misspelt",
+        "student.yaml",
+        "{surname: sn",
+        "{surnam: sn",
+        "student.yaml:20: the library system has no field 'surnam' (did you mean 'surname'?)",
+    ),
+    (
+        "a proof that is not in the file",
+        "student.yaml",
+        "{surname: sn",
+        "{surname: proof.kaldemail",
+        "student.yaml:20: proof.kaldemail: no such proof in this file (name it under proofs)",
+    ),
+    (
+        "a reason misspelt",
+        "student.yaml",
+        "reason: cpr_required",
+        "reason: cpr_requierd",
+        "student.yaml:33: unknown reason 'cpr_requierd' (did you mean 'cpr_required'?)",
+    ),
+    (
+        "a precedence that another file has",
+        "student.yaml",
+        "precedence: 20",
+        "precedence: 30",
+        "student.yaml:1: precedence 30 is also that of employee.yaml (each precedence belongs to one file)",
+    ),
+    (
+        "an affiliation that another file has",
+        "student.yaml",
+        "affiliation: student\n",
+        "affiliation: private\n",
+        ("student.yaml:1: affiliation private is also that of private.yaml (each affiliation belongs to one file)"),
+    ),
+    (
+        "a service twice",
+        "student.yaml",
+        "  myprint: {need",
+        "  my-loans: {need",
+        "student.yaml:25: has 'my-loans' twice (the first is in line 24)",
+    ),
+    (
+        "a borrower that no entry needs",
+        "student.yaml",
+        "myprint: {need",
+        "myprint: {none",
+        ("student.yaml:25: borrower_number without a borrower (the entry says borrower: none, so there is no number)"),
+    ),
+    (
+        "a CPR number",
+        "student.yaml",
+        "owner:",
+        "# 010190-1234\nowner:",
+        "student.yaml:5: holds what looks like a CPR number (an example says cpr: real)",
+    ),
+    (
+        "a star in the middle",
+        "student.yaml",
+        "eduPersonScopedAffiliation: [student@au.dk]}\n  - {up",
+        "eduPersonScopedAffiliation: ['stud*@au.dk']}\n  - {up",
+        ("student.yaml:10: eduPersonScopedAffiliation: * may only end a value (write prefix*, or leave values out)"),
+    ),
+    (
+        "an attribute that may be declined where nobody is asked",
+        "student.yaml",
+        "[borrower_number, displayName, mail]}\n  e",
+        "[borrower_number, displayName: {optional: true}, mail]}\n  e",
+        (
+            "student.yaml:25: displayName is optional without consent (a choice is only a choice unde"
+            "r legal_basis: consent)"
+        ),
+    ),
+    (
+        "a typo that many examples cover",
+        "student.yaml",
+        "schacHomeOrganization: [au.dk]",
+        "schacHomeOrganization: [ua.dk]",
+        (
+            "student.yaml:10: schacHomeOrganization ua.dk does not hold (value_not_matched), and 12 e"
+            "xamples fail (employee.yaml:37, student.yaml:29,33,37,41,45,49,53,57,61,73,77; the first"
+            " is 'unless the sign-up was begun as a student': affiliation is employee, expected stude"
+            "nt)"
+        ),
+    ),
+    (
+        "a level too high for the examples",
+        "student.yaml",
+        "require: {cpr: real, assurance: low}",
+        "require: {cpr: real, assurance: high}",
+        (
+            "student.yaml:13: refuses with assurance_too_low, and 6 examples fail (employee.yaml:37, "
+            "student.yaml:29,33,37,41,73; the first is 'unless the sign-up was begun as a student': e"
+            "ffect is deny, expected permit (assurance_too_low))"
+        ),
+    ),
+    (
+        "another category than the examples expect",
+        "student.yaml",
+        "  category: STUDENT\n",
+        "  category: STUDENTS\n",
+        (
+            "student.yaml:16: makes the category STUDENTS, and 3 examples fail (employee.yaml:37, stu"
+            "dent.yaml:29,73; the first is 'unless the sign-up was begun as a student': borrower cate"
+            "gory is STUDENTS, expected STUDENT)"
+        ),
+    ),
+    (
+        "an entry that needs no borrower any more",
+        "private.yaml",
+        "myprint: {need",
+        "myprint: {make",
+        (
+            "private.yaml:87: example 'printing needs an account': effect is permit, expected deny (o"
+            "k); reason is ok, expected no_library_account (private.yaml:28: permits)"
+        ),
+    ),
+    (
+        "a precedence below another",
+        "student.yaml",
+        "precedence: 20",
+        "precedence: 5",
+        (
+            "student.yaml:73: example 'a student is not signed up as a private user by the university"
+            " login': effect is deny, expected permit (national_eid_required); affiliation is private"
+            ", expected student; borrower category is PRIVATE, expected STUDENT (student.yaml:10: pri"
+            "vate goes before student)"
+        ),
+    ),
+    (
+        "a value that may not leave any more",
+        "student.yaml",
+        "[student@*, member@*]",
+        "employee@*",
+        (
+            "student.yaml:61: example 'electronic resources need neither number nor account': does no"
+            "t release eduPersonScopedAffiliation (student.yaml:26: eduPersonScopedAffiliation: value"
+            "_not_allowed)"
+        ),
+    ),
+    (
+        "an attribute that is not listed any more",
+        "student.yaml",
+        "[borrower_number, displayName, mail]}\n  e",
+        "[borrower_number, mail]}\n  e",
+        (
+            "student.yaml:53: example 'a student with an account prints': does not release displayNam"
+            "e (student.yaml:25: displayName: not_listed)"
+        ),
+    ),
+    (
+        "a tab in a list",
+        "student.yaml",
+        "  - {upstream: library",
+        "\t- {upstream: library",
+        "student.yaml:11: is not YAML: a tab before the text (indent by blanks)",
+    ),
+    (
+        "a tab in services.yaml",
+        "services.yaml",
+        "  legal_basis: consent",
+        "\tlegal_basis: consent",
+        "services.yaml:6: is not YAML: a tab before the text (indent by blanks)",
+    ),
+    (
+        "yes for an account",
+        "student.yaml",
+        "login: {upstream: library, borrower: true,",
+        "login: {upstream: library, borrower: yes,",
+        "student.yaml:82: examples.14.login.borrower: must be true or false",
+    ),
+    (
+        "no for an account",
+        "student.yaml",
+        "cpr: real, borrower: false",
+        "cpr: real, borrower: no",
+        "student.yaml:58: examples.8.login.borrower: must be true or false",
+    ),
+    (
+        "an age in words",
+        "private.yaml",
+        "require: {cpr: real, age: 18,",
+        "require: {cpr: real, age: eighteen,",
+        "private.yaml:16: require.age: must be a whole number",
+    ),
+    (
+        "an age with a unit",
+        "private.yaml",
+        "require: {cpr: real, age: 18,",
+        "require: {cpr: real, age: 18 years,",
+        "private.yaml:16: require.age: must be a whole number",
+    ),
+    (
+        "a precedence with a sign",
+        "student.yaml",
+        "precedence: 20",
+        "precedence: +20",
+        "student.yaml:3: precedence: must be a whole number",
+    ),
+    (
+        "a time for a span",
+        "hospital.yaml",
+        "ps.rm.dk]}\n",
+        "ps.rm.dk], code_valid_for: 00:30}\n",
+        ("hospital.yaml:16: proofs.kaldemail.code_valid_for: must be a span like 30m, 12 hours, 90 days or 12 months"),
+    ),
+    (
+        "a number for a span",
+        "hospital.yaml",
+        "ps.rm.dk]}\n",
+        "ps.rm.dk], remembered_for: 365}\n",
+        ("hospital.yaml:16: proofs.kaldemail.remembered_for: must be a span like 30m, 12 hours, 90 days or 12 months"),
+    ),
+    (
+        "a day in the Danish order",
+        "student.yaml",
+        "2027-06-30",
+        "30-06-2027",
+        "student.yaml:6: review_by: must be a day like 2027-06-30",
+    ),
+    (
+        "a real day that is not there",
+        "student.yaml",
+        "2027-06-30",
+        "2027-06-31",
+        "student.yaml:6: review_by: must be a day like 2027-06-30",
+    ),
+    (
+        "yes for a requirement",
+        "student.yaml",
+        "{cpr: real, assurance",
+        "{cpr: yes, assurance",
+        "student.yaml:13: require.cpr: input should be 'real'",
+    ),
+    (
+        "a CPR number demanded by its format",
+        "student.yaml",
+        "{cpr: real, assurance",
+        "{cpr: ddmmyyxxxx, assurance",
+        "student.yaml:13: require.cpr: input should be 'real'",
+    ),
+    (
+        "a list for a release",
+        "student.yaml",
+        "release:\n  my-loans: {make",
+        "release:\n  - my-loans: {make",
+        (
+            "student.yaml:25: is not YAML: a line that breaks the list above (begin it with a - in li"
+            "ne with the other items, or at the left edge)"
+        ),
+    ),
+    (
+        "a list for an entry",
+        "student.yaml",
+        "my-loans: {make: [borrower_number, cpr,",
+        "my-loans: [{make: [borrower_number, cpr,",
+        (
+            "student.yaml:24: is not YAML: a comma or the closing ] is missing (close what [ opens, a"
+            "nd put the text between quotes, as in 'this: one')"
+        ),
+    ),
+    (
+        "attributes without an access",
+        "student.yaml",
+        "myprint: {need: [borrower_number, displayName, mail]}",
+        "myprint: [borrower_number, displayName, mail]",
+        "student.yaml:25: release.myprint: must be a mapping (write key: value)",
+    ),
+    (
+        "two accesses",
+        "student.yaml",
+        "myprint: {need: [",
+        "myprint: {none: [], need: [",
+        "student.yaml:25: release.myprint: one of make, need and none must list the attributes that leave",
+    ),
+    (
+        "no access",
+        "student.yaml",
+        "myprint: {need: [borrower_number, displayName, mail]}",
+        "myprint: {legal_basis: consent}",
+        "student.yaml:25: release.myprint: one of make, need and none must list the attributes that leave",
+    ),
+    (
+        "a word for the attributes",
+        "student.yaml",
+        "myprint: {need: [borrower_number, displayName, mail]}",
+        "myprint: {need: displayName}",
+        "student.yaml:25: release.myprint.need: must be a list: write [one, another]",
+    ),
+    (
+        "a map for the attributes",
+        "student.yaml",
+        "{none: [schacHomeOrganization, eduPersonScopedAffiliation: [student@*, member@*]]}",
+        "{none: {schacHomeOrganization: all}}",
+        "student.yaml:26: release.e-resources.none: must be a list: write [one, another]",
+    ),
+    (
+        "an attribute twice",
+        "student.yaml",
+        "[borrower_number, displayName, mail]}\n  e",
+        "[borrower_number, mail, mail]}\n  e",
+        "student.yaml:25: release.myprint.need: mail is listed twice",
+    ),
+    (
+        "a key of an attribute misspelt",
+        "student.yaml",
+        "eduPersonScopedAffiliation: student@*]",
+        "eduPersonScopedAffiliation: {value: student@*}]",
+        "student.yaml:24: unknown key 'value' (did you mean 'values'?)",
+    ),
+    (
+        "a list for a text",
+        "student.yaml",
+        "label: {en: Student at Aarhus University,",
+        "label: {en: [Student],",
+        "student.yaml:4: label.en: must be a text (put it between quotes)",
+    ),
+    (
+        "a match that is no list",
+        "student.yaml",
+        "  - {upstream: wayf, schac",
+        "  {upstream: wayf, schac",
+        (
+            "student.yaml:11: is not YAML: a line that is not in line with the keys above (indent it "
+            "by as many blanks as those, and close each quote and bracket before it)"
+        ),
+    ),
+    (
+        "fields in a list",
+        "student.yaml",
+        "fields: {surname: sn, firstname: gn, email: mail}",
+        "fields: [surname, firstname, email]",
+        "student.yaml:20: borrower.fields: must be a mapping (write key: value)",
+    ),
+    (
+        "a legal basis misspelt",
+        "services.yaml",
+        "legal_basis: public_task\n  attributes",
+        "legal_basis: public-task\n  attributes",
+        (
+            "services.yaml:18: myprint.legal_basis: input should be 'consent', 'public_task', 'legal_"
+            "obligation' or 'contract'"
+        ),
+    ),
+    (
+        "a level misspelt",
+        "student.yaml",
+        "{cpr: real, assurance: low}",
+        "{cpr: real, assurance: lov}",
+        ("student.yaml:13: require.assurance: input should be 'self_asserted', 'low', 'substantial' or 'high'"),
+    ),
+    (
+        "a key of a service misspelt",
+        "services.yaml",
+        "  purpose: {en: To let you print",
+        "  pourpose: {en: To let you print",
+        "services.yaml:17: unknown key 'pourpose' (did you mean 'purpose'?)",
+    ),
+    (
+        "a service of an entry misspelt",
+        "student.yaml",
+        "  myprint: {need",
+        "  mypirnt: {need",
+        "student.yaml:25: services.yaml has no service 'mypirnt' (did you mean 'myprint'?)",
+    ),
+    (
+        "another service than is stated",
+        "student.yaml",
+        "  myprint: {need",
+        "  booking: {need",
+        "student.yaml:25: services.yaml has no service 'booking' (add it to services.yaml)",
+    ),
+    (
+        "an attribute without a reason",
+        "student.yaml",
+        "[borrower_number, displayName, mail]}\n  e",
+        "[borrower_number, displayName, mail, uid]}\n  e",
+        "student.yaml:25: services.yaml has no reason for uid under myprint (add it there)",
+    ),
+    (
+        "languages swapped",
+        "services.yaml",
+        "{en: Shown at the printer, da: Vises på printeren}",
+        "{en: Vises på printeren, da: Shown at the printer}",
+        ("services.yaml:21: myprint.attributes.displayName: en looks Danish and da does not: they may be swapped"),
+    ),
+    (
+        "one text in both languages",
+        "services.yaml",
+        "{en: Shown at the printer, da: Vises på printeren}",
+        "{en: Shown at the printer, da: Shown at the printer}",
+        ("services.yaml:21: myprint.attributes.displayName: en and da are the same text: translate one of them"),
+    ),
+    (
+        "another language",
+        "services.yaml",
+        "{en: Shown at the printer, da: Vises på printeren}",
+        "{en: Shown at the printer, dk: Vises på printeren}",
+        "services.yaml:21: myprint.attributes.displayName.da is missing",
+    ),
+    (
+        "eppn",
+        "student.yaml",
+        "[borrower_number, displayName, mail]}\n  e",
+        "[borrower_number, {eppn: {why: {en: a b, da: c d}}}, mail]}\n  e",
+        "student.yaml:25: unknown attribute 'eppn' (did you mean 'eduPersonPrincipalName'?)",
+    ),
+    (
+        "a category that upgrades itself",
+        "student.yaml",
+        "upgrades: [TEMP, PRIVATE]",
+        "upgrades: [TEMP, STUDENT]",
+        "student.yaml:17: STUDENT upgrades itself (name the categories that become this one)",
+    ),
+    (
+        "marks of a merge",
+        "student.yaml",
+        "precedence: 20\n",
+        "<<<<<<< HEAD\nprecedence: 20\n=======\nprecedence: 25\n>>>>>>> draft\n",
+        (
+            "student.yaml:3: is not YAML: a mark of an unfinished merge (keep one of the two texts, a"
+            "nd remove the marks)"
+        ),
+    ),
+    (
+        "marks of a merge in services.yaml",
+        "services.yaml",
+        "my-loans:\n",
+        "<<<<<<< HEAD\nmy-loans:\n=======\nloans:\n>>>>>>> draft\n",
+        (
+            "services.yaml:4: is not YAML: a mark of an unfinished merge (keep one of the two texts, "
+            "and remove the marks)"
+        ),
+    ),
+    (
+        "a version of the old format",
+        "student.yaml",
+        "affiliation: student\n",
+        "version: 1\naffiliation: student\n",
+        (
+            "student.yaml:2: unknown key 'version' (affiliation, precedence, label, owner, review_by,"
+            " match, proofs, require, borrower, release, examples)"
+        ),
+    ),
+    (
+        "an entry of the old format",
+        "student.yaml",
+        "  myprint: {need: [borrower_number, displayName, mail]}",
+        "  myprint: {borrower: need, attributes: [displayName]}",
+        (
+            "student.yaml:25: unknown key 'borrower' (make, need, none, legal_basis, purpose, name_id"
+            ", name_id_why, notice)"
+        ),
+    ),
+    (
+        "a service at the indent of a key",
+        "services.yaml",
+        "\nmyprint:",
+        "\n  myprint:",
+        "services.yaml:17: has 'purpose' twice (the first is in line 5)",
+    ),
+    (
+        "an example that is no list",
+        "student.yaml",
+        "examples:\n  - name: a student is lent",
+        "examples:\n    name: a student is lent",
+        (
+            "student.yaml:33: is not YAML: a line that is not in line with the keys above (indent it "
+            "by as many blanks as those, and close each quote and bracket before it)"
+        ),
+    ),
+    (
+        "an affiliation with a capital",
+        "student.yaml",
+        "affiliation: student\n",
+        "affiliation: Student\n",
+        "student.yaml:2: affiliation: must be small letters, digits and -, and begin with a letter",
+    ),
+    (
+        "an empty list of ways to match",
+        "student.yaml",
+        "require: {cpr",
+        "match: []\nrequire: {cpr",
+        "student.yaml:13: has 'match' twice (the first is in line 9)",
+    ),
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=[row[0] for row in BROKEN])
+def test_a_broken_file_says_what_to_mend(tmp_path: Path, broken: tuple[str, str, str, str, str]) -> None:
+    """The line that was broken, what is wrong with it in plain words, and how it is written; no flood behind it."""
+    done, name, old, new, said = broken
+    folder = Path(shutil.copytree(SHIPPED, tmp_path / "policies"))
+    text = (folder / name).read_text()
+    assert old in text
+    told = refused(folder, name, text.replace(old, new, 1).encode())
+    assert said in told
+    assert len(told) == SEVERAL.get(done, 1)
+
+
+def refused(folder: Path, name: str, octets: bytes) -> list[str]:
+    """Write a file of a folder in force, and give what is told; the set in force stays."""
+    live = LivePolicies.load(folder, NAMES, NOW)
+    before = live.current
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(octets)
+    live.refresh(NOW + timedelta(seconds=2))
+    assert live.current is before
+    return [str(fault).removeprefix("policies/") for fault in live.stale]
+
+
+STUDENT = (SHIPPED / "student.yaml").read_text()
+# What was done, the file, its octets, and what is said.
+OTHERWISE = [
+    ("an empty file", "student.yaml", b"", "student.yaml:1: is empty"),
+    ("an empty services.yaml", "services.yaml", b"# later\n", "services.yaml:1: is empty"),
+    ("Latin-1", "student.yaml", STUDENT.encode("latin-1"), "student.yaml:4: is not UTF-8 (save the file as UTF-8)"),
+    ("UTF-16", "student.yaml", STUDENT.encode("utf-16"), "student.yaml:1: is not UTF-8 (save the file as UTF-8)"),
+    (
+        "a sub-folder",
+        "more/student.yaml",
+        STUDENT.encode(),
+        "more: is a folder with policy files, and is not read (move its files up into this folder)",
+    ),
+    (
+        "a copy",
+        "student (1).yaml",
+        STUDENT.encode(),
+        "student (1).yaml: is by its name a copy of a policy file (remove it, or move it out of the folder)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("done", "name", "octets", "said"), OTHERWISE, ids=[row[0] for row in OTHERWISE])
+def test_a_file_that_cannot_be_read_says_what_to_mend(
+    tmp_path: Path, done: str, name: str, octets: bytes, said: str
+) -> None:
+    """One message, also where the whole file is the mistake."""
+    folder = Path(shutil.copytree(SHIPPED, tmp_path / "policies"))
+    told = refused(folder, name, octets)
+    assert said in told, done
+
+
+def test_there_are_a_hundred_of_them_and_no_message_quotes_a_number() -> None:
+    """A number that is typed into a file must not be read in a log."""
+    assert len(BROKEN) + len(OTHERWISE) >= 100
+    assert not [row[0] for row in BROKEN if "010190" in row[4]]

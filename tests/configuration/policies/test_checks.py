@@ -1,0 +1,319 @@
+"""Names that lead nowhere: each is a fault or a warning with its line, and with what was meant where one is near."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from broker.configuration.policies import live_policies
+from broker.configuration.policies.configured_names import NameableInPolicies
+from broker.core.entities import Institution
+from broker.core.errors import ConfigurationFaults
+from broker.core.policy.model import RegisterRule
+from tests.plugins.policy_names import AARHUS, NAMES, upstream
+
+ROOT = Path(__file__).resolve().parents[3]
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+Edited = Callable[[str, str, str], Path]
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Edited:
+    """Give an editor of one shipped file, which gives the folder."""
+    folder = shutil.copytree(ROOT / "policies", tmp_path / "policies")
+
+    def edit(name: str, old: str, new: str) -> Path:
+        file = folder / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new, 1))
+        return folder
+
+    return edit
+
+
+def faults(folder: Path, names: NameableInPolicies = NAMES) -> list[str]:
+    """Give the faults of a folder."""
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, names)
+    return [str(fault) for fault in found.value.faults]
+
+
+def warnings(folder: Path, names: NameableInPolicies = NAMES) -> list[str]:
+    """Give the warnings of a folder."""
+    return [str(fault) for fault in live_policies.load(folder, NOW, names).warnings]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "warned"),
+    [
+        ("eduPersonEntitlement: ['urn:x']", True),
+        ("eduPersonAffiliation: [guest]", True),
+        ("schacHomeOrganization: [au.dk], eduPersonEntitlement: ['urn:x']", False),
+        ("eduPersonScopedAffiliation: [guest@au.dk], eduPersonEntitlement: ['urn:x']", False),
+        ("eduPersonScopedAffiliation: ['member@*']", True),
+        ("eduPersonScopedAffiliation: [guest@au.dk, 'staff@*'], eduPersonEntitlement: ['urn:x']", True),
+    ],
+)
+@pytest.mark.parametrize("several", [True, False])
+def test_what_any_institution_may_assert_is_told(
+    edited: Edited, conditions: str, *, warned: bool, several: bool
+) -> None:
+    """A value without a scope, with nothing beside it that says whose it is; one institution alone is no other."""
+    folder = edited("private.yaml", "match:\n", f"match:\n  - {{upstream: wayf, {conditions}}}\n")
+    other = Institution("https://idp.ku.example", scopes=("ku.dk",))
+    of_wayf = upstream("wayf", "wayf", AARHUS, *((other,) if several else ()))
+    told = [each for each in warnings(folder, replace(NAMES, upstreams={"wayf": of_wayf})) if "scope" in each]
+    name = conditions.partition(":")[0]
+    said = f"policies/private.yaml:11: {name} has no scope: any institution of wayf may assert it"
+    assert told == ([f"{said} (write schacHomeOrganization beside it)"] if warned and several else [])
+
+
+def test_the_shipped_policies_lead_nowhere_wrong() -> None:
+    """With all that a library configures there is nothing to say."""
+    assert warnings(ROOT / "policies") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "fault"),
+    [
+        (
+            "student.yaml",
+            "{surname: sn",
+            "{surnam: sn",
+            "policies/student.yaml:20: the library system has no field 'surnam' (did you mean 'surname'?)",
+        ),
+        (
+            "student.yaml",
+            "{surname: sn",
+            "{boots: sn",
+            "student.yaml:20: the library system has no field 'boots' (fields are address, address2, ",
+        ),
+        (
+            "student.yaml",
+            "- {upstream: wayf, schac",
+            "- {upstream: wafy, schac",
+            "policies/student.yaml:10: unknown upstream 'wafy' (did you mean 'wayf'?)",
+        ),
+        (
+            "private.yaml",
+            "age: 18, upstream: nemid}",
+            "age: 18, upstream: nemdi}",
+            "policies/private.yaml:16: unknown upstream 'nemdi' (did you mean 'nemid'?)",
+        ),
+        (
+            "private.yaml",
+            "lowers: {by: [wayf]",
+            "lowers: {by: [wafy]",
+            "policies/private.yaml:21: unknown upstream 'wafy' (did you mean 'wayf'?)",
+        ),
+        (
+            "student.yaml",
+            "login: {upstream: wayf, assurance: low, cpr: real, age: 22, schac",
+            "login: {upstream: wafy, assurance: low, cpr: real, age: 22, schac",
+            "policies/student.yaml:29: unknown upstream 'wafy' (did you mean 'wayf'?)",
+        ),
+        (
+            "student.yaml",
+            "[borrower_number, displayName, mail]}\n  e",
+            "[borrower_number, displayName, {mial: {why: {en: a b, da: b a}}}]}\n  e",
+            "policies/student.yaml:25: unknown attribute 'mial' (did you mean 'mail'?)",
+        ),
+        (
+            "student.yaml",
+            "mail: asta@post.example}",
+            "mial: asta@post.example}",
+            "policies/student.yaml:29: unknown attribute 'mial' (did you mean 'mail'?)",
+        ),
+        (
+            "student.yaml",
+            "releases: [borrower_number, displayName, mail]",
+            "releases: [borrower_number, displayname, mail]",
+            "policies/student.yaml:53: unknown attribute 'displayname' (did you mean 'displayName'?)",
+        ),
+        (
+            "student.yaml",
+            "reason: cpr_required",
+            "reason: cpr_requierd",
+            "policies/student.yaml:33: unknown reason 'cpr_requierd' (did you mean 'cpr_required'?)",
+        ),
+        (
+            "private.yaml",
+            "intent: private, schac",
+            "intent: privat, schac",
+            "policies/private.yaml:51: unknown intent 'privat' (did you mean 'private'?)",
+        ),
+    ],
+)
+def test_a_name_that_is_not_there_is_a_fault_with_what_was_meant(
+    edited: Edited, name: str, old: str, new: str, fault: str
+) -> None:
+    """Such a file is never put in force: as written it would refuse people, or test nothing."""
+    assert [each for each in faults(edited(name, old, new)) if fault in each]
+
+
+def test_an_address_without_a_field_for_it_is_a_fault(edited: Edited) -> None:
+    """Each address would be refused."""
+    folder = edited("student.yaml", "register: set_if_empty", "register: always")
+    fields = frozenset({"surname", "firstname", "email", "phone", "mobile", "city"})
+    fault = "the library system has no field for an address: address, address2, postal_code (write a"
+    assert [each for each in faults(folder, replace(NAMES, borrower_fields=fields)) if fault in each]
+
+
+def test_without_a_register_nobody_is_said_to_be_looked_up(edited: Edited) -> None:
+    """The shipped policies ask for the address; without a register no page and no report says so."""
+    folder = edited("student.yaml", "register: set_if_empty", "register:  set_if_empty")
+    rules = {
+        has_register: {
+            policy.borrower.register
+            for policy in live_policies.load(folder, NOW, replace(NAMES, person_register=has_register)).policies
+            if policy.borrower
+        }
+        for has_register in (False, True)
+    }
+    assert rules == {False: {None}, True: {RegisterRule("set_if_empty")}}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "warning"),
+    [
+        (
+            "private.yaml",
+            "affiliate@au.dk, alum@au.dk",
+            "affiliate@au.dk, alum@aud.dk, alum@au.dk",
+            (
+                "policies/private.yaml:12: eduPersonScopedAffiliation: no institution may assert aud.dk"
+                " (did you mean 'au.dk'? else add it to an institution in broker.toml, or remove it)"
+            ),
+        ),
+        (
+            "private.yaml",
+            "schacHomeOrganization: [au.dk]",
+            "schacHomeOrganization: [au.dk, zbw.example]",
+            (
+                "policies/private.yaml:12: schacHomeOrganization: no institution may assert zbw.example"
+                " (add it to an institution in broker.toml, or remove it)"
+            ),
+        ),
+        (
+            "hospital.yaml",
+            "domains: [auh.rm.dk",
+            "domains: [viborg.rm.dk, auh.rm.dk",
+            (
+                "viborg.rm.dk proves nothing: no alternative matches on kaldemail_domain"
+                " (name it under match, or remove it here)"
+            ),
+        ),
+        (
+            "student.yaml",
+            "upgrades: [TEMP, PRIVATE]",
+            "upgrades: [TEMP, PRIVAT]",
+            "policies/student.yaml:17: no file makes the borrower category 'PRIVAT' (did you mean 'PRIVATE'?)",
+        ),
+        (
+            "student.yaml",
+            "upgrades: [TEMP, PRIVATE]",
+            "upgrades: [GUEST]",
+            (
+                "policies/student.yaml:17: no file makes the borrower category 'GUEST'"
+                " (name it in library.desk_categories)"
+            ),
+        ),
+        (
+            "private.yaml",
+            "categories: [STUDENT, EMPLOYEE]",
+            "categories: [STUDENT, EMPLOYEES]",
+            "policies/private.yaml:21: no file makes the borrower category 'EMPLOYEES' (did you mean 'EMPLOYEE'?)",
+        ),
+    ],
+)
+def test_what_is_well_formed_and_leads_nowhere_is_a_warning(
+    edited: Edited, name: str, old: str, new: str, warning: str
+) -> None:
+    """Nothing would be wrong and nothing would work."""
+    (told,) = warnings(edited(name, old, new))
+    assert told.endswith(warning)
+
+
+def test_a_renamed_category_is_told_wherever_it_is_named(edited: Edited) -> None:
+    """The files that upgrade it go on to name what nobody makes any more."""
+    folder = edited("private.yaml", "  category: PRIVATE", "  category: CITIZEN")
+    file = folder / "private.yaml"
+    file.write_text(file.read_text().replace("borrower: {category: PRIVATE}", "borrower: {category: CITIZEN}"))
+    told = [each.partition(":")[0] for each in warnings(folder) if "'PRIVATE'" in each]
+    assert told == ["policies/employee.yaml", "policies/hospital.yaml", "policies/student.yaml"]
+
+
+def test_an_account_whose_pin_would_lead_nowhere_is_told(edited: Edited) -> None:
+    """A new category without a line for the library account; the shipped files have one for each that they make."""
+    assert isinstance(NAMES.upstreams, dict)
+    library = replace(NAMES.upstreams["library"], profile="library")
+    names = replace(NAMES, upstreams={**NAMES.upstreams, "library": library})
+    assert warnings(ROOT / "policies", names) == []
+    line = "  - {upstream: library, borrower_category: [HOSPITAL]}"
+    folder = edited("hospital.yaml", line, f"  # {line}")
+    file = folder / "hospital.yaml"
+    text, _, _ = file.read_text().partition("  - name: the library account has the terms")
+    file.write_text(text)
+    assert warnings(folder, names) == [
+        (
+            "policies/hospital.yaml:21: makes the category HOSPITAL, and who logs in by library with such an account"
+            " fits no file (add - {upstream: library, borrower_category: [HOSPITAL]} under match)"
+        )
+    ]
+    assert warnings(folder) == []
+
+
+def test_an_example_of_a_number_that_counts_for_nobody_is_told(edited: Edited) -> None:
+    """It holds, and a live login of an affiliate is refused; whoever has an account already is not."""
+    listed = "eduPersonScopedAffiliation: [employee@clin.au.dk"
+    folder = edited("hospital.yaml", f"{listed}]", f"{listed}, alum@clin.au.dk, affiliate@clin.au.dk]")
+    login = "upstream: wayf, assurance: low, cpr: real, age: 40, schacHomeOrganization: au.dk"
+    file = folder / "hospital.yaml"
+    shipped = file.read_text()
+
+    def told(more: str) -> list[str]:
+        person = f"{{{login}, eduPersonScopedAffiliation: {more}}}"
+        tried = f"  - {{name: a friend, login: {person}, service: my-loans, expect: {{effect: permit}}}}\n"
+        file.write_text(shipped + tried)
+        return [each for each in warnings(folder) if "'a friend'" in each]
+
+    (said,) = told("alum@clin.au.dk")
+    assert "'a friend': holds, and who logs in so is refused, since no account is made of them" in said
+    assert not any("no account is made" in each for each in told("alum@clin.au.dk, borrower: true"))
+    assert told("[affiliate@clin.au.dk, staff@clin.au.dk]") == []
+
+
+@pytest.mark.parametrize(("may_assert", "told"), [({"cpr"}, False), (set(), True)])
+def test_an_example_of_a_number_that_nobody_may_assert_is_told(may_assert: set[str], *, told: bool) -> None:
+    """A live login of that institution brings none, and another rule decides."""
+    assert isinstance(NAMES.upstreams, dict)
+    institution = replace(AARHUS, may_assert=frozenset(may_assert))
+    names = replace(NAMES, upstreams={**NAMES.upstreams, "wayf": upstream("wayf", "wayf", institution)})
+    found = [each for each in warnings(ROOT / "policies", names) if "may assert one" in each]
+    assert bool(found) == told
+    if told:
+        (only,) = found
+        assert only.startswith("policies/hospital.yaml:37: example 'a doctor who teaches comes by the university': ")
+        assert "brings a CPR number, and no institution of au.dk may assert one" in only
+        assert only.endswith('(add may_assert = ["cpr"] to it in broker.toml, or write cpr: none)')
+
+
+def test_scopes_below_an_institutions_are_its_own_and_those_of_a_feed_are_still_to_come(edited: Edited) -> None:
+    """A department's scope is no foreign one; where a feed brings the scopes there is nothing to compare yet."""
+    folder = edited("private.yaml", "library-walk-in@au.dk", "walk-in@clin.au.dk, 'library-walk-in@*'")
+    assert warnings(folder) == []
+    edited("private.yaml", "walk-in@clin.au.dk", "walk-in@foreign.example")
+    assert len(warnings(folder)) == 1
+    fed = replace(AARHUS, scopes=(), unwritten=frozenset({"scopes"}))
+    assert isinstance(NAMES.upstreams, dict)
+    by_feed = {**NAMES.upstreams, "wayf": upstream("wayf", "wayf", fed)}
+    assert warnings(folder, replace(NAMES, upstreams=by_feed)) == []
+
+
+def test_without_a_configuration_any_name_will_do() -> None:
+    """What staff make and what a connector writes is not known then."""
+    assert warnings(ROOT / "policies", NameableInPolicies()) == []

@@ -1,0 +1,83 @@
+"""Policy folders as Git has them: a revision's files, the commit of a digest, and what Git refuses."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from broker.cli.main import broker
+from broker.configuration.policies.git_revisions import commit_with_digest, folder_at
+from broker.configuration.policies.policy_folder import PolicyFolder
+from broker.core.errors import ConfigurationFaults
+
+pytestmark = pytest.mark.server  # Git runs in a process of its own
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run Git in a folder."""
+    person = ("-c", "user.name=Kirsten", "-c", "user.email=kirsten@library.example")
+    subprocess.run(["git", "-C", str(folder), *person, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    """Give a policy folder below the top of a repository with three commits: a, b, and no policy at all."""
+    folder = tmp_path / "site" / "policies"
+    folder.mkdir(parents=True)
+    git(tmp_path, "init", "-q")
+    for text in ("a", "b"):
+        (folder / "student.yaml").write_text(text)
+        git(tmp_path, "add", "-A")
+        git(tmp_path, "commit", "-q", "-m", f"Write {text}")
+    (folder / "student.yaml").rename(folder / "README")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-q", "-m", "Remove it")
+    (folder / "student.yaml").write_text("not committed")
+    return folder
+
+
+@pytest.mark.parametrize(("revision", "text"), [("HEAD~2", b"a"), ("HEAD~1", b"b")])
+def test_a_revision_has_its_own_files(policies: Path, revision: str, text: bytes) -> None:
+    """Whatever lies in the folder; nothing of it stays behind, and faults name the revision."""
+    with folder_at(policies, revision) as extracted:
+        found = PolicyFolder(extracted).files()
+    assert (found.files, found.place) == ({"student.yaml": text}, f"policies@{revision}")
+    assert not extracted.exists()
+
+
+def test_the_commit_of_a_digest_is_found(policies: Path) -> None:
+    """Past commits without a policy; None where no commit has the set."""
+    with folder_at(policies, "HEAD~2") as extracted:
+        digest = PolicyFolder(extracted).files().digest
+    commit = commit_with_digest(policies, digest)
+    assert commit is not None
+    assert commit.subject == "Write a"
+    assert commit_with_digest(policies, PolicyFolder(policies).files().digest) is None
+
+
+@pytest.mark.parametrize("revision", ["nowhere", "--help", "--output=made", "-n1", ""])
+def test_a_revision_that_is_none_is_a_fault(policies: Path, revision: str) -> None:
+    """Also one that would be an option of Git."""
+    with pytest.raises(ConfigurationFaults), folder_at(policies, revision):
+        pass
+    assert sorted(path.name for path in policies.iterdir()) == ["README", "student.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 2, "name the folders OLD and NEW, or --git REV and NEW"),
+        (("policies",), 2, "name the folders OLD and NEW"),
+        (("policies", "policies", "--git", "HEAD"), 2, "--git takes the place of OLD"),
+        (("policies", "--git=--output=made"), 78, "git: "),
+    ],
+)
+def test_slips_of_a_comparison_are_one_sentence(
+    policies: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """With what to write."""
+    monkeypatch.chdir(policies.parent)
+    monkeypatch.delenv("BROKER_CONFIG", raising=False)
+    result = CliRunner().invoke(broker, ("policy", "diff", *words))
+    assert (result.exit_code, said in result.stderr) == (code, True), result.stderr

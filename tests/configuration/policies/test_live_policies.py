@@ -1,0 +1,508 @@
+"""The shipped policies, their loader, and the last good set through bad edits, crashes and restarts."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from broker.configuration import attribute_maps
+from broker.configuration.policies import last_good, live_policies
+from broker.configuration.policies.examples import Result
+from broker.configuration.policies.live_policies import (
+    LivePolicies,
+    NameableInPolicies,
+    load_or_last_good,
+    run_examples,
+)
+from broker.configuration.policies.policy_folder import PolicyFolder
+from broker.core.entities import Controller, Service, Text
+from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault
+from broker.core.identity.cpr import looks_like_cpr
+from broker.core.policy.model import PolicyLine, PolicySet
+
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "policies"
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MAPS = attribute_maps.load(ROOT / "attribute_maps")
+SERVICES = ("my-loans", "myprint", "e-resources")
+NAMES = NameableInPolicies(SERVICES, MAPS.attributes)
+WORDS = Text("words", "ord")
+BY_MAIL = "name_id: email, name_id_why: {en: a, da: a}, legal_basis: consent, purpose: {en: a, da: b}, "
+
+Edit = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the shipped policies."""
+    return Path(shutil.copytree(FOLDER, tmp_path / "policies"))
+
+
+@pytest.fixture
+def edit(folder: Path) -> Edit:
+    """Give an editor of one shipped file."""
+
+    def change(old: str, new: str, name: str = "student.yaml") -> Path:
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1))
+        return folder
+
+    return change
+
+
+def test_the_national_eid_lowers_nobody(edit: Edit) -> None:
+    """It knows no affiliation, so that of everybody who comes by it a category would seem to be lost."""
+    folder = edit("by: [wayf], categories", "by: [wayf, nemid], categories", "private.yaml")
+    (fault,) = faults(folder)
+    assert fault.startswith("policies/private.yaml:18: lowers by nemid, of whom no file asks an affiliation")
+
+
+def faults(folder: Path) -> list[str]:
+    """Give the faults of the policies in ``folder``."""
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, NAMES)
+    return [str(each) for each in found.value.faults]
+
+
+def test_the_shipped_policies_load_without_a_warning() -> None:
+    """Four affiliations, the highest precedence first, with the hash of names and bytes."""
+    shipped = live_policies.load(FOLDER, NOW, NAMES)
+    assert [each.affiliation for each in shipped.policies] == ["hospital", "employee", "student", "private"]
+    assert shipped.warnings == ()
+    assert shipped.digest == last_good.digest({path.name: path.read_bytes() for path in FOLDER.glob("*.yaml")})
+
+
+def test_every_shipped_rule_is_used_by_an_example() -> None:
+    """Coverage of alternatives, entries, attributes and requirements is complete.
+
+    Source: docs/reference/policies.md#check-5.
+    """
+    shipped = live_policies.load(FOLDER, NOW, NAMES)
+    results = run_examples(shipped, None, NOW)
+    assert [each.example.name for each in results if each.differences] == []
+    assert rules(shipped) - fired(results) == set()
+
+
+def fired(results: Iterable[Result]) -> set[tuple[PolicyLine, str]]:
+    """Give the rules that examples used, each by its line and what it is of."""
+    used = set()
+    for result in results:
+        decision = result.decision
+        used |= {(reason.place, "") for reason in decision.reasons if reason.place}
+        used |= {(listed.place, listed.name) for listed, _ in decision.released}
+    return used
+
+
+def rules(policies: PolicySet) -> set[tuple[PolicyLine, str]]:
+    """Give all rules that an example can use."""
+    every = set()
+    for policy in policies.policies:
+        every |= {(alternative.place, "") for alternative in policy.match}
+        for release in policy.releases:
+            every.add((release.place, ""))
+            every |= {(listed.place, listed.name) for listed in release.attributes}
+        if policy.require.place:
+            every.add((policy.require.place, ""))
+    return every
+
+
+def configured(*names: str, **changes: object) -> NameableInPolicies:
+    """Give services as a library configures them, with these changes."""
+    plain = {name: Service(name, name, WORDS, ("wayf",), Controller(WORDS), encrypts=True) for name in names}
+    services = {name: replace(each, **changes) for name, each in plain.items()}  # type: ignore[arg-type]
+    return NameableInPolicies(services, MAPS.attributes, services, MAPS.maps)
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"controller": None}, "my-loans states no controller"),
+        ({"encrypts": False}, "my-loans publishes no encryption key"),
+    ],
+)
+def test_a_cpr_that_would_be_withheld_is_a_warning(changes: dict[str, object], warning: str) -> None:
+    """The service still works, without the number (docs/reference/design.md#invariant-4)."""
+    warned = live_policies.load(FOLDER, NOW, configured(*SERVICES, **changes)).warnings
+    assert [each.what for each in warned] == [warning] * 4
+
+
+UPSTREAMS = ("wayf", "nemid", "library")
+
+
+def test_an_upstream_that_is_misspelt_is_a_fault_with_what_was_meant(edit: Edit) -> None:
+    """As written it matches nobody: every student would be refused."""
+    folder = edit("upstream: wayf, schacHome", "upstream: wafy, schacHome")
+    names = replace(configured(*SERVICES), upstreams=UPSTREAMS)
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, names)
+    (fault,) = (str(each) for each in found.value.faults if "wafy" in each.what)
+    assert fault == "policies/student.yaml:10: unknown upstream 'wafy' (did you mean 'wayf'?)"
+
+
+def test_an_attribute_without_a_wire_name_is_refused() -> None:
+    """It could be shown to the person, and never be issued."""
+    with pytest.raises(ConfigurationFaults, match="my-loans has no wire name for borrower_number"):
+        live_policies.load(FOLDER, NOW, configured(*SERVICES, attribute_map="wayf"))
+
+
+def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
+    """Here uid and the borrower number are one (docs/reference/design.md#5)."""
+    edit("[borrower_number, displayName, mail]}", "[borrower_number, {uid: {why: {en: a b, da: b a}}}, mail]}")
+    edit("displayName: Asta Ravn", "uid: asta")
+    changed = edit("releases: [borrower_number, displayName, mail]", "releases: [borrower_number, uid, mail]")
+    with pytest.raises(ConfigurationFaults, match="uid and borrower_number have one wire name at myprint"):
+        live_policies.load(changed, NOW, configured(*SERVICES))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (
+            "precedence: 20",
+            "precendence: 20",
+            "policies/student.yaml:3: unknown key 'precendence' (did you mean 'precedence'?)",
+        ),
+        ("precedence: 20", "precedence: high", "policies/student.yaml:3: precedence: must be a whole number"),
+        ("precedence: 20", "precedence: 30", "policies/student.yaml:1: precedence 30 is also that of employee.yaml"),
+        (
+            "affiliation: student\n",
+            "affiliation: private\n",
+            "policies/student.yaml:1: affiliation private is also that of private.yaml",
+        ),
+        ("2027-06-30", "30.6.2027", "policies/student.yaml:6: review_by: must be a day like 2027-06-30"),
+        (", da: Studerende på Aarhus Universitet", "", "policies/student.yaml:4: label.da is missing"),
+        (
+            "  my-loans: {make",
+            "  'urn:category': {legal_basis: consent, purpose: {en: a b, da: b a}, make",
+            "urn:category",
+        ),
+        ("sn, mail, edu", "sn, mail: {optional: maybe}, edu", "my-loans.make.mail.optional: must be true or false"),
+        ("cpr, gn, sn", "cpr: '01*', gn, sn", "cpr with values (a policy never sees"),
+        ("{none: [", "{name_id: email, none: [", "student.yaml:26: name_id: email without a reason"),
+        ("{none: [", "{name_id_why: {en: a b, da: b a}, none: [", "name_id_why without name_id: email (remove it)"),
+        (
+            "email: mail}",
+            "email: {from: mail, set: always}}",
+            "policies/student.yaml:20: email with set: always: a login would undo what the person or the desk",
+        ),
+        ("email: mail}", "phone: {from: mail, set: always}}", "phone with set: always"),
+        ("[student@au.dk]}", "['stud*@au.dk']}", "eduPersonScopedAffiliation: * may only end a value"),
+        ("[student@au.dk]}", "['superuser@*']}", "eduPersonScopedAffiliation: superuser@* begins no affiliation"),
+        ("[student@au.dk]}", "[student@au.dk], cpr: x}", "match on cpr"),
+        ("{cpr: real,", "{upstream: nemid, cpr: real,", "student.yaml:13: nobody of this affiliation comes by 'nemid'"),
+        (
+            "upgrades: [TEMP, PRIVATE]",
+            "lowers: {by: wayf, categories: [STUDENT, EMPLOYEE]}",
+            "policies/student.yaml:15: lowers STUDENT, which it also makes or upgrades (name it once)",
+        ),
+        (
+            "upgrades: [TEMP, PRIVATE]",
+            "lowers: {by: wyaf, categories: [EMPLOYEE]}",
+            "nobody of this affiliation comes by 'wyaf' (did you mean 'wayf'?)",
+        ),
+        ("upstream: wayf, ", "", "policies/student.yaml:10: match.1.upstream is missing"),
+        (
+            "upgrades: [TEMP, PRIVATE]",
+            "lowers: {by: library, categories: [EMPLOYEE]}",
+            "policies/student.yaml:15: lowers by library, of whom no file asks an affiliation",
+        ),
+        ("owner:", "owner: 0101901234\n#", "policies/student.yaml:5: holds what looks like a CPR number"),
+        (
+            "affiliation: student, borrower: {category: STUDENT}",
+            "affiliation: private",
+            "affiliation is student, expected private",
+        ),
+        (
+            "category: STUDENT}, releases",
+            "category: STUDIE}, releases",
+            "borrower category is STUDENT, expected STUDIE",
+        ),
+        ("reason: cpr_required", "reason: too_young", "reason is cpr_required, expected too_young"),
+        ("effect: permit, aff", "effect: deny, aff", "effect is permit, expected deny (ok)"),
+        ("releases: [borrower_number, cpr,", "releases: [", "releases borrower_number, cpr too"),
+        ("releases: []", "releases: [cpr]", "does not release cpr"),
+    ],
+)
+def test_a_faulty_file_is_refused_with_line_and_mend(edit: Edit, old: str, new: str, fault: str) -> None:
+    """Typos, contradictions, unknown names, forbidden releases and examples that fail: each where it stands."""
+    found = faults(edit(old, new))
+    assert any(fault in each for each in found), found
+    assert all(each.startswith("policies/") for each in found)
+    assert not any(looks_like_cpr(each) for each in found)
+
+
+def test_a_file_without_examples_is_refused(folder: Path) -> None:
+    """A rule that nobody showed at work is not trusted."""
+    text = (folder / "private.yaml").read_text()
+    (folder / "private.yaml").write_text(text[: text.index("examples:")])
+    assert faults(folder) == ["policies/private.yaml:2: examples is missing"]
+
+
+def test_a_domain_that_no_proof_covers_is_refused(edit: Edit) -> None:
+    """The match would never hold, and nobody would see why."""
+    found = faults(edit("ps.rm.dk], assurance", "evil.example], assurance", "hospital.yaml"))
+    assert "kaldemail_domain: no proof covers evil.example" in found[0]
+
+
+def test_no_category_gets_a_number(edit: Edit) -> None:
+    """Neither the CPR number nor the number of the account."""
+    services = edit("my-loans:\n", "'urn:category':\n", "services.yaml")
+    for path in services.glob("*.yaml"):
+        path.write_text(path.read_text().replace("  my-loans: {make", "  'urn:category': {make"))
+    found = faults(services)
+    assert any("cpr is never released to a category" in each for each in found)
+    assert any("borrower_number is never released to a category" in each for each in found)
+
+
+def test_no_category_gets_a_mail_address_as_name(edit: Edit) -> None:
+    """Who is a member tomorrow has given nobody a reason."""
+    entry = f"  'urn:category': {{{BY_MAIL}none: []}}\n  e-resources: {{"
+    found = faults(edit("  e-resources: {", entry))
+    assert any("name_id: email is never given to a category (list the service" in each for each in found)
+
+
+def test_one_mailbox_is_one_persons_where_it_names_them(edit: Edit) -> None:
+    """By two proofs of a domain, each of another name, two people could have the same address as NameID."""
+    again = "{domains: [auh.rm.dk]}"
+    edit("proofs:\n", f"proofs:\n  workmail: {again}\n", "hospital.yaml")
+    found = faults(edit("  e-resources: {", f"  e-resources: {{{BY_MAIL}"))
+    told = [each for each in found if "both cover auh.rm.dk, and two people could have one name_id: email" in each]
+    assert len(told) == 1
+
+
+def test_a_mail_address_as_name_is_tried_by_examples(edit: Edit) -> None:
+    """With an address that is shown to be the person's, and without one."""
+    edit("  e-resources: {", f"  e-resources: {{{BY_MAIL}")
+    student = "upstream: wayf, schacHomeOrganization: au.dk, eduPersonScopedAffiliation: [student@au.dk]"
+    tried = f"""examples:
+  - name: by mail
+    login: {{{student}, verified_address: asta@au.dk}}
+    service: e-resources
+    expect: {{effect: permit, releases: [name_id, schacHomeOrganization, eduPersonScopedAffiliation]}}
+  - name: without
+    login: {{{student}, mail: asta@au.dk}}
+    service: e-resources
+    expect: {{effect: deny, reason: no_verified_address}}
+"""
+    folder = edit("examples:\n", tried)
+    before = [each for each in faults(folder) if "'by mail'" in each or "'without'" in each]
+    assert before == []
+
+
+def test_the_faults_of_all_files_come_at_once(edit: Edit) -> None:
+    """Two files, one go; a key that stands there misspelt is not missing too."""
+    edit("precedence: 20", "precendence: 20")
+    found = faults(edit("{need: [", "{ned: [", "employee.yaml"))
+    assert [each.partition(": ")[2].split(" (")[0] for each in found] == [
+        "unknown key 'ned'",
+        "unknown key 'precendence'",
+    ]
+
+
+def test_what_is_overdue_is_a_warning_and_stops_nothing() -> None:
+    """The day of review is for people."""
+    late = live_policies.load(FOLDER, datetime(2027, 7, 1, tzinfo=UTC), NAMES)
+    assert len(late.warnings) == 4
+    assert "was to be reviewed by 2027-06-30" in late.warnings[0].what
+
+
+def test_an_empty_or_missing_folder_is_refused(tmp_path: Path) -> None:
+    """No policies is a mistake, not a request."""
+    assert "holds no policy file" in faults(tmp_path)[0]
+    assert "holds no policy file" in faults(tmp_path / "nowhere")[0]
+
+
+def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: Edit) -> None:
+    """A bad edit is told once and leaves the set in force; nothing is loaded until ``refresh`` is called."""
+    counts: list[int] = []
+    live = LivePolicies.load(folder, NameableInPolicies(), NOW, tell=lambda found: counts.append(len(found)))
+    first = live.current
+    edit("precedence: 20", "precedence: high")
+    assert live.current is first
+    assert live.stale == ()
+    assert live.refresh(NOW + timedelta(seconds=2)) is first
+    assert len(live.stale) == 1
+    live.refresh(NOW + timedelta(seconds=4))
+    edit("precedence: high", "precedence: 25")
+    second = live.refresh(NOW + timedelta(seconds=6))
+    assert second.policies[2].precedence == 25
+    assert (second.digest == first.digest, live.stale, counts) == (False, (), [1, 0])
+    assert live.refresh(NOW + timedelta(seconds=8)) is second
+
+
+SHIPPED = {path.name: path.read_text() for path in FOLDER.glob("*.yaml")}
+STUDENT = SHIPPED["student.yaml"]
+
+
+def test_an_edit_of_the_site_rules_alone_is_seen(folder: Path, tmp_path: Path) -> None:
+    """Rules that appear, change or go: the files are held against them again, and what they say told."""
+    rules = tmp_path / "policy_properties.yaml"
+    told: list[tuple[Fault, ...]] = []
+    names = replace(configured(*SERVICES), upstreams={}, site_rules=rules)
+    live = LivePolicies.load(folder, names, NOW, tell=told.append)
+    rules.write_text("- name: no\n  service: my-lones\n  expect: {effect: deny}\n")
+    live.refresh(NOW)
+    assert [str(fault).partition(" (")[0] for fault in live.stale] == [
+        "policy_properties.yaml:1: unknown service 'my-lones'"
+    ]
+    rules.unlink()
+    live.refresh(NOW)
+    assert live.stale == ()
+    assert len(told) == 2
+
+
+Records = list[tuple[str | None, str]]
+
+
+def test_a_set_that_cannot_be_recorded_does_not_decide(folder: Path, edit: Edit, tmp_path: Path) -> None:
+    """The set before it decides, also after a restart; it is tried again after ten seconds."""
+    records: Records = []
+    down = False
+
+    def record(before: str | None, after: str) -> None:
+        if down:
+            raise AuditUnavailable("the disk is full")
+        records.append((before, after))
+
+    def start() -> LivePolicies:
+        return LivePolicies.load(folder, NameableInPolicies(), NOW, state=tmp_path / "state", record=record)
+
+    live = start()
+    first = live.current.digest
+    edit("precedence: 20", "precedence: 21")
+    down = True
+    with pytest.raises(AuditUnavailable):
+        live.refresh(NOW)
+    assert live.current.digest == first
+    with pytest.raises(AuditUnavailable):
+        start()
+    down = False
+    assert live.refresh(NOW + timedelta(seconds=9)).digest == first
+    second = live.refresh(NOW + timedelta(seconds=10)).digest
+    assert records == [(None, first), (first, second)]
+
+
+def test_a_renamed_link_shows_no_half_set(tmp_path: Path) -> None:
+    """A deployment renames a link again and again: every look has the files of one release."""
+    releases = []
+    for number in range(2):
+        release = tmp_path / f"release-{number}"
+        release.mkdir()
+        for name in range(20):
+            (release / f"{name}.yaml").write_text(str(number))
+        releases.append(release)
+    link, made = tmp_path / "current", tmp_path / "made"
+    link.symlink_to(releases[0])
+    ended = Event()
+
+    def deploy() -> None:
+        while not ended.is_set():
+            for release in releases:
+                made.symlink_to(release)
+                made.rename(link)
+
+    thread = Thread(target=deploy)
+    thread.start()
+    try:
+        seen = [frozenset(PolicyFolder(link).files().files.values()) for _ in range(500)]
+    finally:
+        ended.set()
+        thread.join()
+    assert set(seen) == {frozenset({b"0"}), frozenset({b"1"})}
+
+
+def test_a_vanished_folder_changes_nothing(folder: Path) -> None:
+    """The set in force outlives its files."""
+    live = LivePolicies.load(folder, NameableInPolicies(), NOW)
+    shutil.rmtree(folder)
+    assert live.refresh(NOW + timedelta(seconds=3)).digest
+    assert "holds no policy file" in live.stale[0].what
+
+
+def test_a_start_without_valid_files_takes_the_last_good_ones(folder: Path, edit: Edit, tmp_path: Path) -> None:
+    """And says why; once they are mended it takes them again."""
+    state = tmp_path / "state"
+    good, _ = load_or_last_good(folder, state, NOW)
+    edit("precedence: 20", "precedence: high")
+    kept, why = load_or_last_good(folder, state, NOW)
+    assert kept.digest == good.digest
+    assert len(why) == 1
+    live = LivePolicies.load(folder, NameableInPolicies(), NOW, state=state)
+    assert (live.current.digest, len(live.stale)) == (good.digest, 1)
+    edit("precedence: high", "precedence: 21")
+    assert live.refresh(NOW + timedelta(seconds=2)).policies[2].precedence == 21
+    assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].policies[2].precedence == 21
+
+
+def test_a_day_that_passes_ends_no_login(folder: Path, edit: Edit, tmp_path: Path) -> None:
+    """A domain's last day makes an example of it fail: an edit would be refused, a restart is warned."""
+    state, day = tmp_path / "state", datetime(2026, 12, 31, 12, tzinfo=UTC)
+    domains = "domains: [auh.rm.dk, aarhus.rm.dk, skejby.rm.dk, "
+    edit(f"{domains}ps.rm.dk]", f"{domains}{{name: ps.rm.dk, until: 2026-12-31}}]", "hospital.yaml")
+    good, _ = load_or_last_good(folder, state, day)
+    kept, why = load_or_last_good(folder, state, day + timedelta(days=1))
+    assert kept.digest == good.digest
+    assert any("example" in each.what for each in why)
+    assert any("example" in each.what for each in kept.warnings)
+
+
+def _snapshot(state: Path) -> Path:
+    return state / "last-good" / (state / "last-good" / "current").read_text()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda kept: (kept / "student.yaml").write_text(
+            (kept / "student.yaml").read_text().replace("student@", "member@")
+        ),
+        lambda kept: (kept / "student.yaml").unlink(),
+        lambda kept: (kept / "more.yaml").write_text("x: 1\n"),
+        lambda kept: (kept / "student.yaml").rename(kept / "students.yaml"),
+        lambda kept: (kept.parent / "current").write_text("0" * 64),
+        lambda kept: (kept.parent / "current").write_text("../../policies"),
+        lambda kept: (kept.parent / "current").write_text("\x00"),
+        lambda kept: (kept.parent / "current").unlink(),
+        shutil.rmtree,
+    ],
+)
+def test_a_snapshot_that_is_not_what_its_name_says_is_not_used(
+    folder: Path, tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    """Whoever can write the state folder cannot widen a policy unseen; the start ends with the faults of the files."""
+    state = tmp_path / "state"
+    load_or_last_good(folder, state, NOW)
+    spoil(_snapshot(state))
+    with pytest.raises(ConfigurationFaults, match="holds no policy file"):
+        load_or_last_good(tmp_path / "nowhere", state, NOW)
+
+
+def test_a_crash_while_promoting_leaves_the_old_set(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the last rename the pointer still names the old set, which is whole."""
+    state = tmp_path / "state"
+    old, _ = load_or_last_good(folder, state, NOW)
+    renames: list[Path] = []
+
+    def dies(path: Path, target: Path) -> None:
+        renames.append(path)
+        if target.name == "current":
+            raise OSError(5, "died here")
+        os.rename(path, target)  # noqa: PTH104 - the method itself is replaced
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", dies)
+        with pytest.raises(OSError, match="died here"):
+            last_good.promote(state, {"student.yaml": b"x: 1\n"}, lambda *_: None)
+    assert len(renames) == 2
+    assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].digest == old.digest
+    load_or_last_good(folder, state, NOW)
+    last_good.promote(state, {"student.yaml": b"x: 1\n"}, lambda *_: None)
+    assert sorted(path.name for path in (state / "last-good").iterdir()) == sorted([_snapshot(state).name, "current"])

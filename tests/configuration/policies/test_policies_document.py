@@ -1,0 +1,256 @@
+"""The jobs of docs/policies.md work in copies of the shipped files; the tables of keys say what editors show."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from broker.adapters.web.pages.reason_texts import REASONS
+from broker.configuration import attribute_maps
+from broker.configuration.checked_files import plain
+from broker.configuration.editor_schemas import KeyDescription, descriptions
+from broker.configuration.policies import live_policies, policy_properties
+from broker.configuration.policies.configured_names import NameableInPolicies
+from broker.configuration.strict_yaml import read, read_file
+from broker.core.errors import ConfigurationFaults
+from broker.core.policy.decision import FIRST_REASONS
+from broker.core.policy.model import PolicySet
+from tests.plugins.policies_document import DOCUMENT, JOBS, SITE_RULES, do, key_sections, sections
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MAPS: Final = attribute_maps.load(ROOT / "attribute_maps")
+NAMES: Final = NameableInPolicies(
+    services=("my-loans", "myprint", "e-resources", "booking", "catalogue"),
+    attributes=MAPS.attributes,
+    upstreams=("wayf", "nemid", "library"),
+)
+SHIPPED: Final = live_policies.load(ROOT / "policies", NOW, NAMES)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the shipped policies."""
+    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+
+
+def faults(folder: Path) -> str:
+    """Give what is wrong with a folder, one fault a line."""
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, NAMES)
+    return "\n".join(map(str, found.value.faults))
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_is_done_by_what_the_document_says(folder: Path, job: str) -> None:
+    """Its blocks, one after the other, lead to files that are taken without a warning, and that decide otherwise."""
+    for block in JOBS[job]:
+        do(folder, block)
+    after = live_policies.load(folder, NOW, NAMES)
+    assert after.warnings == ()
+    assert rules(after) != rules(SHIPPED)
+
+
+def rules(policies: PolicySet) -> list[tuple[object, ...]]:
+    """Give what a set decides by, without its examples, as far as it stands in no line."""
+    text = re.compile(r"PolicyLine\(.*?\)")
+    return [
+        tuple(
+            text.sub("", repr(part)) for part in (each.match, each.proofs, each.require, each.borrower, each.releases)
+        )
+        for each in policies.policies
+    ]
+
+
+def test_every_block_of_the_document_is_done() -> None:
+    """None is passed over because it says in other words where it belongs."""
+    done = sum(map(len, JOBS.values())) + len(SITE_RULES)
+    assert len(re.findall("^```yaml$", DOCUMENT, re.MULTILINE)) == done > 12
+
+
+def test_what_is_taken_away_is_told_by_an_example(folder: Path) -> None:
+    """As the document says, before the example is changed too."""
+    taken_away, mended = JOBS["stop-releasing"]
+    do(folder, taken_away)
+    assert "example 'a student with an account prints': does not release mail" in faults(folder)
+    do(folder, mended)
+    live_policies.load(folder, NOW, NAMES)
+
+
+def test_a_domain_that_has_ended_is_a_reminder(folder: Path) -> None:
+    """On the day it still counts; the day after the files are taken all the same, with a warning."""
+    for block in JOBS["add-domain"]:
+        do(folder, block)
+    assert live_policies.load(folder, datetime(2027, 12, 31, tzinfo=UTC), NAMES).warnings[4:] == ()
+    told = live_policies.load(folder, datetime(2028, 1, 1, tzinfo=UTC), NAMES).warnings
+    (ended,) = (each for each in told if each.what == "ps.rm.dk proved nothing after 2027-12-31")
+    lines = (folder / "hospital.yaml").read_text().splitlines()
+    assert "until: 2027-12-31" in lines[int(ended.where.rpartition(":")[2]) - 1]
+
+
+# Wrong turns, in the order of the document's table of messages: the file, what is replaced, and by what.
+TURNS: Final = [
+    ("student.yaml", "upgrades:", "upgardes:"),
+    ("services.yaml", "Shown at the printer,", "Shown at the printer, and the copier,"),
+    ("student.yaml", "  my-loans: {", "  my-lones: {"),
+    ("services.yaml", "{en: Shown at the printer, da: Vises på printeren}", "Shown at the printer"),
+    ("student.yaml", "[student@au.dk]}", "[student@au.dk}"),
+    ("student.yaml", "{en: Student at Aarhus University, da: ", "{en: "),
+    ("student.yaml", "wayf, schacHomeOrganization: [au.dk]", "wayf, schacHomeOrganization: [ua.dk]"),
+    ("student.yaml", "displayName, mail]}\n  e", "displayName]}\n  e"),
+    ("student.yaml", "releases: [borrower_number, displayName, mail]", "releases: [borrower_number, displayName]"),
+    ("student.yaml", "  - name: no CPR number yet", "    name: no CPR number yet"),
+    ("hospital.yaml", "ps.rm.dk]}\n\nreq", "rm.dk]}\n\nreq"),
+    ("student.yaml", "precedence: 20", "precedence: 10"),
+    (
+        "services.yaml",
+        "legal_basis: consent",
+        "legal_basis: 'FILL IN: consent, public_task, legal_obligation or contract'",
+    ),
+    ("student.yaml", "# Scoped values decide", "# 010190-" + "1234"),
+]
+
+
+@pytest.mark.parametrize("row", range(len(TURNS)))
+def test_a_message_is_in_the_document_as_it_is_said(folder: Path, row: int) -> None:
+    """A reader finds it there, with the names of their own files and lines in the place of the dots."""
+    rows = re.findall(r"^\| `(.+?)` \| ", sections()["messages"], re.MULTILINE)
+    assert len(rows) == len(TURNS)
+    name, old, new = TURNS[row]
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new, 1))
+    said = re.escape(rows[row]).replace(re.escape("..."), ".+")
+    assert re.search(said, faults(folder))
+
+
+def test_every_reason_is_in_the_document() -> None:
+    """Those that a decision can give first, and that an example may expect."""
+    assert set(re.findall(r"^\| `(\w+)` \| ", sections()["reasons"], re.MULTILINE)) == FIRST_REASONS
+
+
+def test_the_reasons_of_an_account_are_in_the_document() -> None:
+    """Those for which an account is left as it is, and the desk told, once a decision has let the person in."""
+    told = set(re.findall(r"^\| `(\w+)` \| ", sections()["reasons-account"], re.MULTILINE))
+    assert told <= REASONS.keys()
+    assert {"several_borrowers", "different_person", "name_required"} <= told
+
+
+# The sections of keys, each with the shape that it is about, a file that has one, and where.
+KEYS: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
+    "keys-file": ("PolicyShape", "student", ()),
+    "keys-texts": ("Words", "student", ("label",)),
+    "keys-match": ("AlternativeShape", "student", ("match", 0)),
+    "keys-proofs": ("ProofShape", "hospital", ("proofs", "kaldemail")),
+    "keys-proofs-domains": ("DomainShape", "hospital", ("proofs", "kaldemail", "domains", 3)),
+    "keys-require": ("RequireShape", "student", ("require",)),
+    "keys-borrower": ("BorrowerShape", "student", ("borrower",)),
+    "keys-borrower-lowers": ("LowersShape", "private", ("borrower", "lowers")),
+    "keys-borrower-fields": ("FieldShape", "student", ("borrower", "fields", "phone")),
+    "keys-release": ("ReleaseShape", "student", ("release", "my-loans")),
+    "keys-attributes": ("AttributeShape", "student", ("release", "booking", "none", 0, "mail")),
+    "keys-examples": ("ExampleShape", "student", ("examples", 0)),
+    "keys-examples-login": ("LoginShape", "student", ("examples", 0, "login")),
+    "keys-examples-expect": ("ExpectShape", "student", ("examples", 0, "expect")),
+    "keys-examples-expect-borrower": ("ExpectBorrowerShape", "student", ("examples", 0, "expect", "borrower")),
+    "keys-services": ("ServicesShape", "services", ()),
+    "keys-service": ("ServiceShape", "services", ("myprint",)),
+    "keys-rules": ("SiteRuleShape", "policy_properties", (0,)),
+    "keys-rules-when": ("WhenShape", "policy_properties", (0, "when")),
+    "keys-rules-age": ("AgeShape", "policy_properties", (0, "when", "age")),
+    "keys-rules-expect": ("RuleExpectShape", "policy_properties", (0, "expect")),
+    "keys-map": ("MapShape", "wayf", ()),
+    "keys-labels": ("LabelsShape", "labels", ()),
+    "keys-label": ("LabelShape", "labels", ("labels", "gn")),
+}
+# Keys that another file has, or another place.
+ELSEWHERE: Final[dict[tuple[str, str], tuple[str, tuple[str | int, ...]]]] = {
+    ("PolicyShape", "proofs"): ("hospital", ()),
+    ("PolicyShape", "proofs: NAME"): ("hospital", ("proofs",)),
+    ("AlternativeShape", "assurance"): ("hospital", ("match", 1)),
+    ("BorrowerShape", "lowers"): ("private", ("borrower",)),
+    ("BorrowerShape", "fields: NAME"): ("student", ("borrower", "fields")),
+    ("ReleaseShape", "need"): ("student", ("release", "myprint")),
+    ("ReleaseShape", "none"): ("student", ("release", "e-resources")),
+    ("ReleaseShape", "name_id_why"): ("student", ("release", "booking")),
+    ("ServiceShape", "name_id_why"): ("services", ("booking",)),
+    ("MapShape", "writes"): ("library", ()),
+    ("MapShape", "writes: NAME"): ("library", ("writes",)),
+    ("MapShape", "reads: NAME"): ("wayf", ("reads",)),
+    ("PolicyShape", "release: NAME"): ("student", ("release",)),
+    ("ServiceShape", "attributes: NAME"): ("services", ("myprint", "attributes")),
+    ("LoginShape", "proof"): ("hospital", ("examples", 0, "login")),
+    ("LoginShape", "proof: NAME"): ("hospital", ("examples", 0, "login", "proof")),
+    ("LabelsShape", "labels: NAME"): ("labels", ("labels",)),
+}
+# Without this entry no shipped file has a place for name_id_why.
+BY_MAIL: Final[dict[str, Any]] = {
+    "legal_basis": "consent",
+    "purpose": {"en": "words", "da": "ord"},
+    "name_id": "email",
+    "none": [{"mail": {"why": {"en": "words", "da": "ord"}}}],
+}
+STATED: Final[dict[str, Any]] = {key: value for key, value in BY_MAIL.items() if key != "none"}
+
+
+@pytest.mark.parametrize("anchor", KEYS)
+def test_the_tables_of_keys_say_what_editors_show(anchor: str) -> None:
+    """Every key of the shape has its row, with the sentence and the example of the editors' schemas."""
+    shape, _, _ = KEYS[anchor]
+    rows = re.findall(r"^\| `(.+?)` \| (.+) \| `(.+)` \|$", key_sections()[anchor], re.MULTILINE)
+    shown = {key: KeyDescription(means.replace("`", ""), example) for key, means, example in rows}
+    assert shown == descriptions()[shape]
+
+
+def placed(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:
+    """Give the descriptions whose examples belong into a file, each with the place there."""
+    for shape, usual, place in KEYS.values():
+        for key, text in descriptions()[shape].items():
+            where, at = ELSEWHERE.get((shape, key), (usual, place))
+            if where == file:
+                yield at, text
+
+
+@pytest.mark.parametrize(
+    "file", ["student", "hospital", "private", "services", "policy_properties", "wayf", "library", "labels"]
+)
+def test_the_examples_of_all_keys_are_taken(tmp_path: Path, file: str) -> None:
+    """Put into a shipped file, where the file has or may have those keys, they leave folders that are taken whole."""
+    for name in ("policies", "attribute_maps"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "site").mkdir()
+    shutil.copy(ROOT / "policy_properties.yaml", tmp_path / "site")
+    (path,) = tmp_path.glob(f"*/{file}.yaml")
+    whole = plain(read_file(path, file))
+    if file == "student":
+        whole["release"]["booking"] = BY_MAIL
+    if file == "services":
+        whole["booking"] = STATED
+    for place, text in placed(file):
+        part = whole
+        for step in place:
+            part = part.setdefault(step, {}) if isinstance(part, dict) else part[step]
+        if isinstance(part, str):  # a domain by its name alone
+            whole["proofs"]["kaldemail"]["domains"][3] = part = {"name": part, "until": "2027-06-30"}
+        merge(part, plain(read(text.example.encode(), text.example)))
+    path.write_text(json.dumps(whole))
+    live_policies.load(tmp_path / "policies", NOW, NAMES)
+    attribute_maps.load(tmp_path / "attribute_maps")
+    assert policy_properties.load(tmp_path / "site/policy_properties.yaml")
+
+
+def merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
+    """Put keys into a mapping: mappings are merged, mappings in a list come on top, all else is replaced."""
+    for key, value in part.items():
+        there = whole.get(key)
+        if isinstance(there, dict) and isinstance(value, dict):
+            merge(there, value)
+        elif isinstance(there, list) and isinstance(value, list) and isinstance(value[0], dict):
+            there += value
+        else:
+            whole[key] = value

@@ -1,0 +1,210 @@
+"""policy_properties.yaml of a configured site: the shipped rules hold, and what breaks or misspells one is told."""
+
+import re
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from broker.app import policy_surroundings, trial_sites
+from broker.app.policy_surroundings import PolicySurroundings
+from broker.configuration.policies import live_policies, policy_properties
+from broker.configuration.settings.config import load
+from broker.core.errors import ConfigurationFaults
+from broker.core.event_routes import told_nobody
+from broker.core.policy_analysis import sources
+from broker.core.policy_analysis.persona_words import example_login
+from broker.core.policy_analysis.site_rules import Breach, hold_rule
+from broker.demo.run.demo_folder import Setting
+from broker.use_cases import policy_trials
+from broker.use_cases.policy_trials import Site
+from tests.plugins.policies_document import JOBS, SITE_RULES, do, sections
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+ROOT = Path(__file__).resolve().parents[3]
+NAME = "policy_properties.yaml"
+
+
+@pytest.fixture(scope="module")
+def around(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> PolicySurroundings:
+    """Give what policies are checked against in the demo, with a place of its own for the rules."""
+    folder = tmp_path_factory.mktemp("site") / "site"
+    shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "state"))
+    return policy_surroundings.load(load(folder / "broker.toml", {}), told_nobody, NOW)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the shipped policies."""
+    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+
+
+def said(around: PolicySurroundings, folder: Path, rules: str) -> list[str]:
+    """Give the faults of a folder that is held against rules; its warnings where there is none."""
+    around.site_rules.write_text(rules, encoding="utf-8")
+    try:
+        return list(map(str, live_policies.load(folder, NOW, around.proving).warnings))
+    except ConfigurationFaults as found:
+        return list(map(str, found.faults))
+
+
+@pytest.mark.long("proves site rules of whole policy sets")
+def test_the_rules_of_the_document_hold(around: PolicySurroundings, folder: Path) -> None:
+    """The shipped file is what the document shows, and of the shipped policies all of it holds."""
+    shipped, _ = SITE_RULES
+    text = (ROOT / NAME).read_text(encoding="utf-8")
+    assert "\n".join(line for line in text.splitlines() if not line.startswith("#")) + "\n" == shipped
+    assert said(around, folder, text) == []
+
+
+def test_what_breaks_a_rule_is_told_as_the_document_says(around: PolicySurroundings, folder: Path) -> None:
+    """The rule, the line that decides, and a person; before the job that breaks it the added rule holds too."""
+    shipped = (ROOT / NAME).read_text(encoding="utf-8")
+    rules = "#\n" * shipped.count("\n") + SITE_RULES[1]
+    assert said(around, folder, rules) == []
+    for block in JOBS["requirement"]:
+        do(folder, block)
+    (shown,) = re.findall(r"^```text\n(.*)\n```$", sections()["site-rules"], re.MULTILINE)
+    (told,) = said(around, folder, rules)
+    assert told == shown
+
+
+def rule(when: str = "{}", expect: str = "{effect: deny}", service: str = "my-loans") -> str:
+    """Write one rule."""
+    return f"- name: a rule\n  when: {when}\n  service: {service}\n  expect: {expect}\n"
+
+
+DID = "(did you mean "
+MISTAKES = [
+    (rule(service="my-lones"), f"unknown service 'my-lones' {DID}'my-loans'?)"),
+    (rule("{upstream: wafy}"), f"unknown upstream 'wafy' {DID}'wayf'?)"),
+    (rule("{mial: a}"), f"unknown attribute 'mial' {DID}'mail'?)"),
+    (rule("{intent: studnt}"), f"unknown affiliation 'studnt' {DID}'student'?)"),
+    (rule(expect="{reason: to_young}"), f"unknown reason 'to_young' {DID}'too_young'?)"),
+    (rule(expect="{borrower: {category: STUDNET}}"), f"unknown category 'STUDNET' {DID}'STUDENT'?)"),
+    (rule(expect="{never_releases: [crp]}"), f"unknown attribute 'crp' {DID}'cpr'?)"),
+    (rule(expect="{}"), "expect: says nothing of what must come of it"),
+    (rule("{age: {from: 18, under: 18}}"), "when: nobody has such an age: under must be more than from"),
+    (rule("{age: old}"), "when.age: must be a whole number, or {under: 15}"),
+    (rule("{age: under 15}"), "when.age: must be a whole number, or {under: 15}"),
+    (rule("{age: {unter: 3}}"), f"unknown key 'unter' {DID}'under'?)"),
+    (rule("{cpr: " + "010190-" + "1234}"), "policy_properties.yaml:2: holds what looks like a CPR number"),
+    (rule().replace("expect", "expct"), f"unknown key 'expct' {DID}'expect'?)"),
+    (rule() + rule(), "policy_properties.yaml:5: two rules have the name 'a rule' (the first is in line 1)"),
+    ("name: x\n", "policy_properties.yaml:1: must be a list of rules (write - name: ..., one for each rule)"),
+    ("# nothing\n", "policy_properties.yaml:1: is empty"),
+    (rule("{upstream: wayf, schacHomeOrganization: lu.se}"), "'a rule': no login at a service that it names"),
+    (rule("{upstream: library}", service="e-resources"), "'a rule': no login at a service that it names"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), MISTAKES)
+def test_a_mistake_is_told_with_its_mend(around: PolicySurroundings, folder: Path, text: str, told: str) -> None:
+    """A typo guards nothing, and neither does a rule about nobody."""
+    assert any(told in each for each in said(around, folder, text)), said(around, folder, text)
+
+
+@pytest.mark.long("proves site rules of whole policy sets")
+def test_an_account_that_is_made_is_told_where_none_may_be(around: PolicySurroundings, folder: Path) -> None:
+    """Whoever has one already, or is let in without, breaks no such rule."""
+    none = "{borrower: none}"
+    assert said(around, folder, rule("{borrower: true}", none)) == []
+    assert said(around, folder, rule(expect=none, service="myprint")) == []
+    told = said(around, folder, rule("{upstream: wayf}", none))
+    assert any(
+        "my-loans makes an account of the category STUDENT (student.yaml:15) (e.g. --upstream wayf" in each
+        for each in told
+    )
+
+
+def test_without_a_file_nothing_is_said(around: PolicySurroundings, folder: Path) -> None:
+    """Rules are there for a site that writes some."""
+    around.site_rules.unlink(missing_ok=True)
+    assert live_policies.load(folder, NOW, around.proving).warnings == ()
+
+
+def test_what_a_login_must_have_is_shown_of_the_person(around: PolicySurroundings, folder: Path) -> None:
+    """An attribute too that no policy looks at, and the level that is asked for."""
+    (told, *_) = said(around, folder, rule("{assurance: high, organizationName: Aarhus}", service="e-resources"))
+    assert re.search(r"\(e\.g\. .*Aarhus.* high", told)
+
+
+def test_beside_a_library_account_no_proof_is_believed(around: PolicySurroundings, folder: Path) -> None:
+    """None is looked up in a login by number and PIN, so that the rule holds."""
+    assert said(around, folder, rule("{upstream: library}", "{never_releases: [kaldemail_domain]}")) == []
+
+
+BROKEN = [
+    rule("{upstream: nemid}", "{never_releases: [cpr]}"),
+    rule("{age: {under: 16}}", service="myprint"),
+    rule("{upstream: wayf, schacHomeOrganization: au.dk}", "{never_releases: [mail]}"),
+    rule("{eduPersonScopedAffiliation: 'student@*'}", "{affiliation: student}"),
+    rule("{kaldemail_domain: ps.rm.dk}", "{never_releases: [kaldemail_domain]}", "[my-loans, e-resources]"),
+    rule("{upstream: library}", "{reason: ok, releases: []}"),
+    rule("{cpr: replacement, borrower: true}"),
+    rule("{upstream: wayf, borrower: true}", "{effect: permit}", "myprint"),
+]
+
+
+@pytest.mark.long("proves site rules of whole policy sets")
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, folder: Path, text: str) -> None:
+    """Written as an example has it, and with the borrower that it has, the engine of a try comes to the same."""
+    around.site_rules.write_text(text, encoding="utf-8")
+    policies = live_policies.load(folder, NOW)
+    assert around.maps
+    site = Site(policies, "", around.services, around.upstreams, around.maps.maps, configured=True)
+    (written,) = policy_properties.load(around.site_rules)
+    here = sources.Site.of(around.services, around.upstreams, around.maps.maps)
+    breaches = hold_rule(written, policies, here, NOW).breaches
+    assert breaches
+    for breach in breaches:
+        # Whose borrower makes a difference has the one that the rule is about.
+        assert breach.login.borrower or "no_library_account" not in breach.what
+        confirm(site, breach, folder)
+
+
+def confirm(site: Site, breach: Breach, folder: Path) -> None:
+    """Try the person of a breach by a file, and see that what is tried does what was said."""
+    described = folder / "login.txt"
+    described.write_text(yaml.safe_dump(dict(example_login(breach.login))), encoding="utf-8")
+    given = trial_sites.facts_of_file(described)
+    there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
+    trial = policy_trials.try_login(site, replace(given, borrower=there), (breach.service,), NOW)
+    (played,) = trial.played
+    leaving = {each.name for each in played.leaving}
+    verb, _, name = breach.what.partition(" ")
+    if verb == "releases":
+        assert name in leaving
+    else:
+        assert played.permitted == (breach.what == "lets in") or played.place == breach.place
+
+
+def test_a_rule_of_the_cpr_number_holds_whatever_a_service_publishes(around: PolicySurroundings, folder: Path) -> None:
+    """Without a key it gets none today, and one as soon as it publishes a key."""
+    path = folder / "student.yaml"
+    path.write_text(path.read_text().replace("{none: [", "{none: [cpr: {why: {en: a, da: b}}, ", 1))
+    around.site_rules.write_text(rule(expect="{never_releases: [cpr]}", service="e-resources"), encoding="utf-8")
+    configured = {name: replace(each, encrypts=False) for name, each in around.services.items()}
+    with pytest.raises(ConfigurationFaults, match="e-resources releases cpr"):
+        live_policies.load(folder, NOW, replace(around.proving, configured=configured))
+
+
+@pytest.mark.parametrize("name", ["policy_properties.yml", "Policy_Properties.YAML"])
+def test_rules_under_another_name_are_a_fault(around: PolicySurroundings, folder: Path, name: str) -> None:
+    """They would guard nothing; and so would a link that leads nowhere."""
+    around.site_rules.unlink(missing_ok=True)
+    other = around.site_rules.with_name(name)
+    other.write_text(rule())
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, around.proving)
+    assert str(found.value.faults[0]) == f"{name}: holds no site rules under this name (name it {NAME})"
+    other.unlink()
+    around.site_rules.symlink_to("nowhere")
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, around.proving)
+    around.site_rules.unlink()
+    assert str(found.value.faults[0]) == f"{NAME}: is a link that leads nowhere (mend it, or remove it)"

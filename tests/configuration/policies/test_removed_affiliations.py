@@ -1,0 +1,98 @@
+"""A file that goes is a change: the set in force stays until the affiliation is named to go."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.configuration.policies import live_policies
+from broker.configuration.policies.configured_names import ANY_NAMES
+from broker.configuration.policies.live_policies import LivePolicies, load_or_last_good
+from broker.core.errors import ConfigurationFaults
+
+ROOT = Path(__file__).resolve().parents[3]
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+GONE = (
+    "policies/hospital.yaml: the affiliation hospital is in force, and no file is of it any more"
+    " (put it back, or write the line hospital into policies/REMOVED)"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the shipped policies without examples that need the hospital's."""
+    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+
+
+def moved_away(folder: Path) -> None:
+    """Move the file out of the folder."""
+    (folder / "hospital.yaml").rename(folder.parent / "hospital.yaml")
+
+
+def hidden(folder: Path) -> None:
+    """Give the file a name that is not looked at."""
+    (folder / "hospital.yaml").rename(folder / ".hospital.yaml")
+
+
+def renamed_within(folder: Path) -> None:
+    """Give the affiliation another name."""
+    file = folder / "hospital.yaml"
+    file.write_text(file.read_text().replace("affiliation: hospital", "affiliation: clinic"))
+
+
+@pytest.mark.parametrize("go", [moved_away, hidden, renamed_within], ids=lambda go: go.__name__)
+def test_an_affiliation_that_goes_without_a_word_stays_in_force(folder: Path, go: Callable[[Path], None]) -> None:
+    """Doctors are let in as before, and the fault says what to do; with the word they go."""
+    live = LivePolicies.load(folder, ANY_NAMES, NOW)
+    first = live.current
+    go(folder)
+    assert live.refresh(NOW + timedelta(seconds=2)) is first
+    assert [str(fault) for fault in live.stale] == [GONE]
+    (folder / "REMOVED").write_text("hospital\n")
+    gone = live.refresh(NOW + timedelta(seconds=4))
+    assert "hospital" not in {policy.affiliation for policy in gone.policies}
+    assert live.stale == ()
+
+
+def test_a_file_that_nobody_would_read_changes_nothing(folder: Path) -> None:
+    """The fault is the name that it was given, and not that it has gone."""
+    live = LivePolicies.load(folder, ANY_NAMES, NOW)
+    first = live.current
+    (folder / "hospital.yaml").rename(folder / "hospital.YAML")
+    assert live.refresh(NOW + timedelta(seconds=2)) is first
+    (fault,) = live.stale
+    assert (fault.where, fault.mend[:23]) == ("policies/hospital.YAML", "rename it to hospital.y")
+
+
+def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothing(folder: Path, tmp_path: Path) -> None:
+    """Without a state there is nothing in force yet."""
+    state = tmp_path / "state"
+    load_or_last_good(folder, state, NOW)
+    moved_away(folder)
+    held, stale = load_or_last_good(folder, state, NOW)
+    assert ([str(fault) for fault in stale], len(held.policies)) == ([GONE], 4)
+    with pytest.raises(ConfigurationFaults, match="the affiliation hospital is in force"):
+        live_policies.load(folder, NOW, state=state)
+    assert len(load_or_last_good(folder, tmp_path / "another", NOW)[0].policies) == 3
+    (folder / "REMOVED").write_text("hospital\n")
+    assert load_or_last_good(folder, state, NOW)[1] == ()
+    (folder / "REMOVED").unlink()
+    assert load_or_last_good(folder, state, NOW)[1] == ()
+
+
+def test_a_slip_in_removed_is_shown_beside_what_goes(folder: Path) -> None:
+    """Else nobody would see why it does not help."""
+    live = LivePolicies.load(folder, ANY_NAMES, NOW)
+    moved_away(folder)
+    (folder / "REMOVED").write_text("hopsital\n")
+    live.refresh(NOW + timedelta(seconds=2))
+    assert str(live.stale[0]).endswith("(REMOVED names hopsital: write hospital)")
+
+
+def test_a_name_in_removed_that_is_still_there_is_a_warning(folder: Path) -> None:
+    """Left in the file it would let the affiliation go unasked some day."""
+    (folder / "REMOVED").write_text("hospital\n")
+    (warning,) = live_policies.load(folder, NOW).warnings
+    assert str(warning) == "policies/REMOVED: names hospital, which hospital.yaml has (remove the line, or the file)"

@@ -1,0 +1,581 @@
+"""The configuration: what a good broker.toml becomes, and every fault of a bad one."""
+
+import json
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.configuration.checked_files import key_patterns
+from broker.configuration.settings.config import Config, keys, load
+from broker.core.entities import Assurance, Controller, Institution, Text
+from broker.core.errors import ConfigurationFaults
+from broker.demo.run.demo_folder import Setting
+
+ROOT = Path(__file__).resolve().parents[3]
+GOOD = """
+base_url = "https://login.library.example/broker/"
+shared_origin = true
+
+[upstreams.wayf]
+profile = "wayf"
+entity_id = "https://hub.example"
+label = {en = "University", da = "Universitet"}
+institutions = [
+    {entity_id = "https://au", aliases = ["au"], scopes = ["AU.dk"], may_assert = ["cpr"], max_assurance = "low"},
+]
+only = ["au"]
+
+[upstreams.national-eid]
+profile = "oiosaml3"
+entity_id = "https://eid.example"
+label = {en = "National eID", da = "Nationalt eID"}
+
+[services.my-loans]
+entity_id = "https://loans.example"
+label = {en = "My loans", da = "Mine lån"}
+controller = {en = "The Library", da = "Biblioteket", contact = "dpo@library.example"}
+
+[library]
+system = "koha"
+url = "https://koha.example"
+client_secret = "correct horse battery staple"
+
+[mail]
+url = "smtp://127.0.0.1:25"
+sender = "library@library.example"
+"""
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a broker.toml and return its path."""
+
+    def written(text: str) -> Path:
+        path = tmp_path / "broker.toml"
+        path.write_text(text)
+        return path
+
+    return written
+
+
+def faults(path: Path | None, environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return each fault as one line."""
+    with pytest.raises(ConfigurationFaults) as caught:
+        load(path, environ or {})
+    return [str(each) for each in caught.value.faults]
+
+
+def test_a_good_file_becomes_a_config(write: Write, tmp_path: Path) -> None:
+    """Defaults stand beside the file, and the trailing slash of base_url is gone."""
+    config = load(write(GOOD), {})
+    assert config.base_url == "https://login.library.example/broker"
+    assert config.idp_entity_id == "https://login.library.example/broker/saml/idp/metadata"
+    assert (config.keys, config.policies) == (tmp_path / "keys", tmp_path / "policies")
+    assert config.store.url == f"sqlite:{tmp_path}/state/broker.db"
+    assert config.audit.folder == f"{tmp_path}/state/audit"
+    assert (config.library.mode, config.language) == ("live", "da")
+    assert config.secure
+
+
+def test_the_library_account_is_offered_where_a_service_says_so_only(write: Write) -> None:
+    """A library that adds it does not open every service to who guesses a PIN of four digits."""
+    local = '[upstreams.pin]\nprofile = "library"\nlabel = {en = "Library account", da = "Lånerkonto"}\n'
+    text = GOOD.replace("[services.my-loans]", f"{local}\n[services.my-loans]")
+    assert load(write(text), {}).service("my-loans").methods == ("wayf", "national-eid")
+    named = text.replace("controller =", 'methods = ["pin", "wayf"]\ncontroller =')
+    assert load(write(named), {}).service("my-loans").methods == ("pin", "wayf")
+
+
+def test_tables_become_the_parties_of_the_core(write: Write) -> None:
+    """An upstream that is no hub is its own institution; a service offers every upstream unless it names some."""
+    config = load(write(GOOD), {})
+    wayf, eid = config.upstream("wayf"), config.upstream("national-eid")
+    au = Institution("https://au", ("au",), ("au.dk",), frozenset({"cpr"}), Assurance.LOW)
+    assert (wayf.institutions, wayf.only, wayf.attribute_map, wayf.cbc) == ((au,), ("au",), "wayf", False)
+    assert eid.institutions == (Institution("https://eid.example", national_eid=True),)
+    assert eid.sp_entity_id == "https://login.library.example/broker/saml/sp/national-eid/metadata"
+    loans = config.service("my-loans")
+    assert loans.methods == ("wayf", "national-eid")
+    assert loans.controller == Controller(Text("The Library", "Biblioteket"), "dpo@library.example")
+
+
+def test_entity_ids_can_be_set_per_face(write: Write) -> None:
+    """A library that replaces its old broker keeps its entityIDs, and with them every targeted id."""
+    text = GOOD.replace("only =", 'sp_entity_id = "https://old.example/sp"\nonly =')
+    config = load(write(text + '[idp]\nentity_id = "https://old.example/idp"\n'), {})
+    assert config.idp_entity_id == "https://old.example/idp"
+    assert config.upstream("wayf").sp_entity_id == "https://old.example/sp"
+
+
+@pytest.mark.parametrize(
+    ("environ", "read", "expected"),
+    [
+        ({"BROKER_LANGUAGE": "en"}, lambda c: c.language, "en"),
+        ({"BROKER_SERVE__WORKERS": "7"}, lambda c: c.serve.workers, 7),
+        ({"BROKER_UPSTREAMS__NATIONAL_EID__CBC": "yes"}, lambda c: c.upstream("national-eid").cbc, True),
+        ({"BROKER_SERVICES__MY_LOANS__METHODS": '["wayf"]'}, lambda c: c.service("my-loans").methods, ("wayf",)),
+        ({"BROKER_LIBRARY__CLIENT_SECRET": "1234567890123456"}, lambda c: c.library.settings["client_secret"], None),
+        ({"BROKER_LIBRARY__MODE": "frozen"}, lambda c: c.library.mode, "frozen"),
+        ({"BROKER_KEYS": "/srv/keys"}, lambda c: str(c.keys), "/srv/keys"),
+    ],
+    ids=lambda case: next(iter(case)) if isinstance(case, dict) else "",
+)
+def test_the_environment_overrules_the_file(
+    write: Write, environ: dict[str, str], read: Callable[[Config], object], expected: object
+) -> None:
+    """Every key is BROKER_SECTION__KEY too, "-" in names written "_"; a secret of digits stays text."""
+    value = next(iter(environ.values())) if expected is None else expected
+    assert read(load(write(GOOD), environ)) == value
+
+
+def _json(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def test_the_environment_can_stand_alone() -> None:
+    """A container needs no file."""
+    flat = tomllib.loads(GOOD)
+    environ = {"BROKER_BASE_URL": flat["base_url"], "BROKER_SHARED_ORIGIN": "true"}
+    for section in ("library", "mail"):
+        environ |= {f"BROKER_{section}__{key}".upper(): _json(value) for key, value in flat[section].items()}
+    for key, value in flat["upstreams"]["wayf"].items():
+        environ[f"BROKER_UPSTREAMS__WAYF__{key}".upper()] = _json(value)
+    assert load(None, environ).upstream("wayf").scoped() == ("au",)
+
+
+def test_the_file_is_named_by_the_environment(write: Write) -> None:
+    """BROKER_CONFIG names the file where no argument does."""
+    assert load(None, {"BROKER_CONFIG": str(write(GOOD))}).language == "da"
+
+
+def test_a_secret_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
+    """..._FILE names a file with the secret, its last line break not part of it."""
+    (tmp_path / "secret").write_text("a secret of its own file\n")
+    config = load(write(GOOD), {"BROKER_LIBRARY__CLIENT_SECRET_FILE": "secret"})
+    assert config.library.connector_settings() == {
+        "url": "https://koha.example",
+        "connections": 2,
+        "client_secret": "a secret of its own file",
+    }
+
+
+def test_a_secret_of_a_table_within_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
+    """The account of a machine has a password too."""
+    (tmp_path / "secret").write_text("a secret of its own file\n")
+    environ = {"BROKER_LIBRARY__SIP2__PASSWORD_FILE": "secret", "BROKER_LIBRARY__SIP2__LOGIN": "machine"}
+    settings = load(write(GOOD), environ).library.connector_settings()
+    assert settings["sip2"] == {"password": "a secret of its own file", "login": "machine"}
+
+
+def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
+    """Where the broker is started from changes nothing, for the folders, the store and the connector's files."""
+    text = GOOD.replace("[library]", '[store]\nurl = "sqlite:state/a.db"\n[library]\nca_file = "ca.pem"')
+    config = load(write('policies = "rules"' + text), {"BROKER_METADATA": "peers"})
+    assert (config.policies, config.metadata) == (tmp_path / "rules", tmp_path / "peers")
+    assert config.store.url == f"sqlite:{tmp_path}/state/a.db"
+    assert config.library.settings["ca_file"] == str(tmp_path / "ca.pem")
+
+
+def test_nothing_shows_a_secret(write: Write) -> None:
+    """Neither the repr of a Config nor the text of a fault holds a password, wherever it was written."""
+    mail = 'username = "broker"\npassword = "hunter2 and then some"\n'
+    text = GOOD.replace("smtp://127.0.0.1:25", "smtp+starttls://u:hunter2-in-url@mail.example") + mail
+    config = load(write(text), {"BROKER_STORE__URL": "rediss://:hunter2-redis@redis.example"})
+    assert "hunter2" not in repr(config)
+    assert "correct horse" not in repr(config)
+    bad = text.replace("smtp+starttls://u", "smpt://u").replace("correct horse battery staple", "hunter2 short")
+    assert "hunter2" not in "\n".join(faults(write(bad), {"BROKER_STORE__URL": "redis://:hunter2@redis.example"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("smtp://127.0.0.1:25", False),
+        ("smtp://[::1]", False),
+        ("smtp://localhost", False),
+        ("smtp://mail.example.org", True),
+        ("smtp://192.0.2.1", True),
+        ("smtps://mail.example.org", False),
+        ("smtp+starttls://mail.example.org", False),
+    ],
+)
+def test_mail_in_clear_text_to_another_machine_is_refused(write: Write, url: str, *, refused: bool) -> None:
+    """A PIN does not cross a network unencrypted, unless the administrator accepts it in so many words."""
+    path = write(GOOD.replace("smtp://127.0.0.1:25", url))
+    if refused:
+        (fault,) = faults(path)
+        assert fault.startswith(f"{path}:mail.url: is smtp:// to another machine")
+        assert "or set mail.accept_plain = true" in fault
+    accepted = {} if not refused else {"BROKER_MAIL__ACCEPT_PLAIN": "true"}
+    assert load(path, accepted).mail.url == url
+
+
+def test_a_secret_file_can_be_named_in_the_file_too(write: Write, tmp_path: Path) -> None:
+    """So that a command in a shell finds it; a variable, as a unit sets it, overrules it unread."""
+    text = GOOD.replace('client_secret = "correct horse battery staple"', 'client_secret_file = "secrets/koha"')
+    path = write(text)
+    (fault,) = faults(path)
+    assert f"{path}:library.client_secret_file: names a file that cannot be read (make {tmp_path}/secrets" in fault
+    (tmp_path / "credential").write_text("the secret of the unit\n")
+    credential = {"BROKER_LIBRARY__CLIENT_SECRET_FILE": "credential"}
+    assert load(path, credential).library.settings == {"client_secret": "the secret of the unit"}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "koha").write_text("a secret of its own file\n")
+    assert load(path, {}).library.settings == {"client_secret": "a secret of its own file"}
+    (tmp_path / "secrets" / "koha").write_text("short\n")
+    assert faults(path)[0].startswith(f"{tmp_path}/secrets/koha: is shorter than 16 characters")
+    twice = write(
+        text.replace("client_secret_file", 'client_secret = "correct horse battery staple"\nclient_secret_file')
+    )
+    assert "library.client_secret_file: gives the same key as client_secret" in faults(twice)[0]
+
+
+def test_what_is_left_to_fill_in_is_told_once_and_alone(write: Write) -> None:
+    """What stands there for now is no second fault of its type, nor of what belongs together."""
+    text = GOOD.replace("https://loans.example", "FILL IN: its entityID").replace(
+        "https://koha.example", "FILL IN: a place"
+    )
+    path = write(text)
+    assert faults(path) == [
+        f"{path}:services.my-loans.entity_id: is to be filled in (its entityID)",
+        f"{path}:library.url: is to be filled in (a place)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "written", ["FILL IN: the secret\nhunter2 hunter2 hunter2\n", "FILL IN: hunter2 hunter2 hunter2"]
+)
+def test_a_secret_written_beside_what_is_to_be_filled_in_is_not_quoted(
+    write: Write, tmp_path: Path, written: str
+) -> None:
+    """Whoever appends it to the file, or leaves the words before it: the fault goes to a terminal and a journal."""
+    path = write(GOOD.replace('client_secret = "correct horse battery staple"', 'client_secret_file = "koha"'))
+    (tmp_path / "koha").write_text(written)
+    assert faults(path) == [f"{tmp_path}/koha: is to be filled in (with the secret, and nothing else beside it)"]
+
+
+BAD = [
+    ('base_url = "https://login.library.example/broker/"', "", "broker.toml:base_url: is missing"),
+    ("shared_origin = true", "", "base_url: is below a path"),
+    ("https://login.library.example/broker/", "http://login.library.example", "base_url: is http"),
+    ("https://login.library.example/broker/", "login.library.example", "is no http or https address"),
+    ("https://login.library.example/broker/", "https://x.example/?a=b", "base_url: has a query"),
+    ("https://login.library.example/broker/", "https://u:p@x.example/", "base_url: has a query, fragment or user"),
+    ('profile = "wayf"', 'profile = "wyf"', "upstreams.wayf.profile: input should be 'wayf'"),
+    ('profile = "wayf"', 'profile = ["wayf"]', "upstreams.wayf.profile: input should be 'wayf'"),
+    ('profile = "wayf"', 'profil = "wayf"', "upstreams.wayf.profil: is no key of the configuration (did you mean"),
+    ("[mail]", "[mial]", "broker.toml:mial: is no key of the configuration (did you mean mail?)"),
+    (
+        "aliases",
+        "alias",
+        "upstreams.wayf.institutions[0].alias: is no key of the configuration (did you mean aliases?)",
+    ),
+    (
+        "[upstreams.wayf]",
+        "cbc = true\n[upstreams.wayf]",
+        "broker.toml:cbc: is no key of the configuration (did you mean",
+    ),
+    ("[upstreams.wayf]", "[upstreams.Wayf_1]", "upstreams.Wayf_1: is no name"),
+    ('max_assurance = "low"', 'max_assurance = "lowest"', "institutions[0].max_assurance: input should be"),
+    ('may_assert = ["cpr"]', 'may_assert = ["eppn"]', "institutions[0].may_assert"),
+    ("institutions = [", "ignored = [", "upstreams.wayf: profile wayf without institutions"),
+    ('only = ["au"]', 'only = ["ku"]', "upstreams.wayf.only[0]: ku is none of this upstream's institutions"),
+    (
+        'label = {en = "National eID", da = "Nationalt eID"}',
+        'institutions = [{entity_id = "https://eid.example", aliases = ["au"]}]',
+        "upstreams.national-eid.institutions[0]: au names two institutions",
+    ),
+    (
+        'label = {en = "National eID", da = "Nationalt eID"}',
+        'institutions = [{entity_id = "https://other.example"}]',
+        "upstreams.national-eid.institutions: an upstream that is no hub is its own institution",
+    ),
+    ('aliases = ["au"]', 'aliases = ["https://eid.example"]', "national-eid.entity_id: https://eid.example names two"),
+    ('{entity_id = "https://au"', '{entity_id = "https://eid.example"', "https://eid.example names two institutions"),
+    (
+        'entity_id = "https://eid.example"',
+        'entity_id = "https://au"',
+        "upstreams.national-eid.entity_id: https://au names two institutions",
+    ),
+    ('"oiosaml3"', '"saml"', "upstreams.national-eid.attribute_map: is missing"),
+    ("controller =", 'methods = ["wayf", "nemid"]\ncontroller =', "services.my-loans.methods[1]: no upstream nemid"),
+    (
+        "[library]",
+        '[services.b]\nentity_id = "https://loans.example"\nlabel = {en = "B", da = "B"}\n[library]',
+        "services.b.entity_id: is the entity_id of two services",
+    ),
+    ("correct horse battery staple", "changeme", "library.client_secret: is empty or a default"),
+    ("correct horse battery staple", "", "library.client_secret: is empty or a default"),
+    ("correct horse battery staple", "Tr0ub4dor&3", "library.client_secret: is shorter than 16"),
+    ("smtp://127.0.0.1:25", "127.0.0.1:25", "mail.url: is no mail server address"),
+    ("[mail]", "[mail]\nusername = 'u'", "broker.toml:mail: username and password are given together"),
+    ("[library]", "[store]\nurl = 'postgres://x'\n[library]", "store.url: begins with none of sqlite:"),
+    ("[library]", "[store]\nurl = 'redis://redis.example'\n[library]", "store.url: reaches Redis on another machine"),
+    ("[library]", "[store]\nurl = 'rediss://redis.example'\n[library]", "store.url: reaches Redis on another machine"),
+    ("[library]", "[store]\nurl = 'sqlite:keys/broker.db'\n[library]", "store.url: puts the store into the folder of"),
+    ("[library]", "[audit]\nfolder = 'keys/audit'\n[library]", "audit.folder: puts the audit trail into the folder of"),
+    (
+        "[library]",
+        "[message_log]\nfolder = 'state/audit'\npublic_key = 'p.pem'\n[library]",
+        "message_log.folder: is the folder of the audit trail",
+    ),
+    (
+        "[library]",
+        "[admin]\nupstream = 'wafy'\ninstitution = 'https://au'\nroles = {}\n[library]",
+        "admin.upstream: no upstream wafy (did you mean 'wayf'?)",
+    ),
+    (
+        "[library]",
+        "[admin]\nupstream = 'wayf'\ninstitution = 'https://a'\nroles = {}\n[library]",
+        "admin.institution: https://a is none of the institutions of upstreams.wayf (did you mean 'https://au'?)",
+    ),
+    (
+        "[library]",
+        (
+            "[upstreams.account]\nprofile = 'library'\nlabel = {en = 'A', da = 'A'}\n"
+            "[admin]\nupstream = 'account'\ninstitution = 'https://au'\nroles = {}\n[library]"
+        ),
+        "admin.upstream: is the library account, which forces no fresh login (ForceAuthn)",
+    ),
+    (
+        'only = ["au"]',
+        'only = ["https://ku"]\n[admin]\nupstream = "wayf"\ninstitution = "https://au"\nroles = {}',
+        "admin.institution: https://au is left out by upstreams.wayf.only",
+    ),
+    (
+        "[library]",
+        ("[admin]\nupstream = 'wayf'\ninstitution = 'https://au'\nroles = {identity-admn = ['a@b.dk']}\n[library]"),
+        "admin.roles.identity-admn: input should be 'identity-admin' or 'service-desk'",
+    ),
+    *(
+        (
+            "[library]",
+            f"[admin]\nupstream = 'wayf'\ninstitution = 'https://au'\nroles = {{service-desk = ['{eppn}']}}\n[library]",
+            f"admin.roles.service-desk[0]: {fault}",
+        )
+        for eppn, fault in (
+            ("kirsten", "is no eppn"),
+            ("a@b@c.dk", "is no eppn"),
+            ("kirsten@AU.dk", "has a scope in capital letters"),
+            ("kirsten@au.dk ", "holds characters that no eppn has"),
+            ("1403044004@au.dk", "looks like a CPR number"),
+        )
+    ),
+    ("[mail]", "[serve]\nthreads = 0\n[mail]", "serve.threads: input should be greater"),
+    ("[mail]", "[mail", "is not TOML"),
+]
+
+
+@pytest.mark.parametrize(("good", "bad", "fault"), BAD)
+def test_a_fault_has_a_place_and_a_mend(write: Write, good: str, bad: str, fault: str) -> None:
+    """Each fault says where it stands, what is wrong, and how to mend it."""
+    assert good in GOOD
+    found = [each for each in faults(write(GOOD.replace(good, bad, 1))) if fault in each]
+    assert len(found) == 1, found
+    assert found[0].endswith(")")
+
+
+@pytest.mark.parametrize(
+    ("environ", "fault"),
+    [
+        ({"BROKER_LANGUAG": "da"}, "BROKER_LANGUAG: is no key of the configuration (did you mean language?)"),
+        ({"BROKER_SERVE__WORKER": "2"}, "BROKER_SERVE__WORKER: is no key of the configuration (did you mean workers?)"),
+        ({"BROKER_SERVE__WORKERS": "many"}, "BROKER_SERVE__WORKERS: input should be a valid integer"),
+        ({"BROKER_UPSTREAMS__WAYF__ONLY": "au"}, "BROKER_UPSTREAMS__WAYF__ONLY: is a list or table"),
+        ({"BROKER_MAIL__PASSWORD_FILE": "gone"}, "BROKER_MAIL__PASSWORD_FILE: names a file that cannot be read"),
+        ({"BROKER_MAIL__URL": "smtp://a", "BROKER_MAIL__URL_FILE": "broker.toml"}, "gives the same key as"),
+        ({"BROKER_LIBRARY__CLIENT_SECRET": "secret"}, "BROKER_LIBRARY__CLIENT_SECRET: is empty or a default"),
+        ({"BROKER_CONTACT__NAME": "Demo\nlibrary"}, "BROKER_CONTACT__NAME: holds a line break"),
+        ({"BROKER_CONTACT__PHONE": "1\u2028"}, "BROKER_CONTACT__PHONE: holds a line break"),
+    ],
+)
+def test_a_fault_of_the_environment_names_the_variable(write: Write, environ: dict[str, str], fault: str) -> None:
+    """What came from the environment is mended there."""
+    assert [each for each in faults(write(GOOD), environ) if fault in each]
+
+
+def test_all_faults_are_reported_at_once(write: Write) -> None:
+    """Faults of shape, of agreement, of secrets, of the environment and of key files come in one answer."""
+    text = GOOD.replace("https://login", "http://login").replace('only = ["au"]', 'only = ["ku"]')
+    path = write(text.replace("[mail]", "[mial]").replace("correct horse battery staple", "changeme"))
+    found = "\n".join(faults(path, {"BROKER_SERVE__WORKERS": "many"}))
+    for each in ("base_url", "only[0]", "mial", "client_secret", "BROKER_SERVE__WORKERS"):
+        assert each in found
+    assert "mail: is missing" not in found
+
+
+MFA, LOA = "https://refeds.org/profile/mfa", "https://data.gov.dk/concept/core/nsis/loa/"
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+MEETS = [
+    ("wayf", MFA, PASSWORD, PASSWORD),
+    ("wayf", MFA, "https://refeds.org/profile/sfa", "https://refeds.org/profile/sfa"),
+    ("wayf", MFA, f"{LOA}Low", f"{LOA}Low"),
+    ("wayf", MFA, "2", "2"),
+    ("wayf", f"{LOA}High", MFA, MFA),
+    ("wayf", f"{LOA}High", f"{LOA}Substantial", f"{LOA}Substantial"),
+    ("wayf", "http://eidas.europa.eu/LoA/high", f"{LOA}Substantial", f"{LOA}Substantial"),
+    ("wayf", MFA, f"{LOA}Substantial", None),
+    ("wayf", MFA, "https://idp.example/two-factors", None),
+    ("wayf", f"{LOA}Low", PASSWORD, None),
+    ("wayf", "https://portal.example/any", PASSWORD, None),
+    ("national-eid", f"{LOA}High", f"{LOA}Low", f"{LOA}Low"),
+    ("pin", MFA, PASSWORD, "a PIN"),
+    ("pin", f"{LOA}Low", PASSWORD, "a PIN"),
+    ("pin", "http://eidas.europa.eu/LoA/low", "https://pin.example", "a PIN"),
+    ("pin", "https://portal.example/any", PASSWORD, None),
+]
+
+
+@pytest.mark.parametrize(("upstream", "wanted", "given", "less"), MEETS)
+def test_no_class_is_declared_as_good_as_one_that_says_more(
+    write: Write, upstream: str, wanted: str, given: str, less: str | None
+) -> None:
+    """A PIN, a password and a low level meet neither a second factor nor a higher one, whatever is configured."""
+    pin = '[upstreams.pin]\nprofile = "library"\nlabel = {en = "PIN", da = "PIN"}\n'
+    text = GOOD.replace("[upstreams.wayf]", f"{pin}[upstreams.wayf]")
+    line = f'authn_contexts = {{"{wanted}" = ["https://strong.example", "{given}"]}}\n'
+    path = write(text.replace(f"[upstreams.{upstream}]\n", f"[upstreams.{upstream}]\n{line}"))
+    if less is None:
+        assert load(path, {}).upstreams[upstream].authn_contexts[wanted][1] == given
+        return
+    (fault,) = faults(path)
+    assert f"upstreams.{upstream}.authn_contexts.{wanted}: {less} is not as good as that (leave it out" in fault
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:8080", "http://library.localhost/broker"])
+def test_http_is_accepted_on_this_machine_only(write: Write, url: str) -> None:
+    """A demo needs no certificate; its short secrets are no fault there, the obvious ones still are."""
+    text = GOOD.replace("https://login.library.example/broker/", url).replace("correct horse battery staple", "s3cr-t")
+    assert not load(write(text), {}).secure
+    assert "is empty or a default" in faults(write(text.replace("s3cr-t", "Secret")))[0]
+
+
+def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:
+    """The path that was looked at is named."""
+    assert faults(tmp_path / "gone.toml") == [
+        f"{tmp_path}/gone.toml: cannot be read: No such file or directory (name another file in BROKER_CONFIG)"
+    ]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_key_files_that_others_may_open_are_refused(write: Write, tmp_path: Path, mode: int) -> None:
+    """A key that the group or anyone can read is no longer a key."""
+    (tmp_path / "keys").mkdir(mode=0o700)
+    file = tmp_path / "keys" / "index.key"
+    file.write_bytes(os.urandom(32))
+    file.chmod(mode)
+    assert faults(write(GOOD)) == [f"{file}: is open to its group or others (chmod go= {file})"]
+
+
+def test_few_keys_are_left_to_set() -> None:
+    """A key exists if an administrator has a reason to set it. A text in two languages is one key."""
+    above = {each[:-1] for each in key_patterns(Config)}
+    single = [each for each in key_patterns(Config) if each not in above and each[-1] != "settings"]
+    assert len({each[:-1] if each[-1] in {"en", "da"} else each for each in single}) <= 109
+
+
+def test_every_key_is_documented() -> None:
+    """docs/configuration.md names each key, so that no setting has to be found in the source."""
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert [each for each in keys() if f"`{each}`" not in text] == []
+
+
+@pytest.mark.parametrize(("written", "minutes"), [(None, 10), ("1m", 1), ("30m", 30), ("24h", 24 * 60)])
+def test_the_library_is_believed_for_a_time_that_can_be_set(
+    setting: Setting, written: str | None, minutes: int
+) -> None:
+    """Ten minutes where nothing is said."""
+    environ = {} if written is None else {"BROKER_LIBRARY__TRUST_FOR": written}
+    assert load(setting.config, environ).library.trust_for == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("written", ["25h", "0h", "1 h", "90", "1d", "an hour", ""])
+def test_a_time_that_is_none_is_a_fault(setting: Setting, written: str) -> None:
+    """So is one that is longer than a day: nobody would see a correction of the desk's."""
+    with pytest.raises(ConfigurationFaults, match="TRUST_FOR: must be a"):
+        load(setting.config, {"BROKER_LIBRARY__TRUST_FOR": written})
+
+
+FEED = '[feeds.{name}]\nurl = "https://{name}.example/feed.xml"\npins = ["{name}.pem"]\nspeaks_for = {kinds}\n'
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(
+    ("first", "second", "named", "fault"),
+    [
+        (["upstreams"], ["institutions"], None, None),
+        (["upstreams"], ["services"], None, None),
+        (["upstreams"], ["upstreams"], None, 'feeds a and b both speak for upstreams (name the one: feed = "a")'),
+        (["institutions"], ["institutions", "services"], None, "feeds a and b both speak for institutions"),
+        (["upstreams"], ["upstreams"], '"b"', None),
+        (["upstreams"], ["upstreams"], '["a"]', None),
+        (["upstreams"], ["institutions"], '["a", "b"]', None),
+        (["upstreams"], ["upstreams"], '["a", "b"]', "feeds a and b both speak for upstreams"),
+        (["upstreams"], ["upstreams"], '"c"', "no feed c (feeds are a, b)"),
+    ],
+)
+def test_one_feed_speaks_for_an_upstream(
+    write: Write, first: list[str], second: list[str], named: str | None, fault: str | None
+) -> None:
+    """A second could give it a key of its own once the first loses it: each upstream names the one, or none starts."""
+    both = FEED.format(name="a", kinds=first) + FEED.format(name="b", kinds=second)
+    text = GOOD
+    feed = "" if named is None else f"feed = {named}\n"
+    for table in ("[upstreams.wayf]\n", "[upstreams.national-eid]\n"):
+        text = text.replace(table, table + feed)
+    path = write(text.replace("[upstreams.wayf]", both + "[upstreams.wayf]", 1))
+    if fault is None:
+        assert set(load(path, {}).upstreams["wayf"].feed) == {each for each in "ab" if each in (named or "")}
+        return
+    told = faults(path)
+    places = [f"broker.toml:upstreams.{name}.feed: " for name in ("wayf", "national-eid")]
+    assert [place in each and fault in each for each, place in zip(told, places, strict=True)] == [True, True]
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(
+    ("second", "named", "told"),
+    [
+        (["services"], None, ["feeds a and b both speak for services"]),
+        (["services"], '"b"', []),
+        (["upstreams"], None, []),
+        (["services"], '"c"', ["no feed c"]),
+    ],
+)
+def test_one_feed_speaks_for_a_service(write: Write, second: list[str], named: str | None, told: list[str]) -> None:
+    """A second could give it an ACS of its own once the first loses it."""
+    both = FEED.format(name="a", kinds=["services"]) + FEED.format(name="b", kinds=second)
+    text = GOOD.replace("[upstreams.wayf]", both + "[upstreams.wayf]", 1)
+    if named is not None:
+        text = text.replace("[services.my-loans]\n", f"[services.my-loans]\nfeed = {named}\n")
+    path = write(text)
+    if not told:
+        assert load(path, {})
+        return
+    said = [each for each in faults(path) if ":services.my-loans.feed: " in each]
+    assert [each in line for each, line in zip(told, said, strict=True)] == [True] * len(told)
+
+
+@pytest.mark.parametrize(
+    ("written_scopes", "scopes", "from_folder", "left"),
+    [
+        ('"metadata"', (), True, {"aliases", "scopes"}),
+        ("[]", (), False, {"aliases"}),
+        ('["au.dk"]', ("au.dk",), False, {"aliases"}),
+        (None, (), False, {"aliases", "scopes"}),
+    ],
+)
+def test_scopes_may_be_left_to_the_metadata(
+    write: Write, written_scopes: str | None, scopes: tuple[str, ...], from_folder: bool, left: set[str]
+) -> None:
+    """In a word, wherever the metadata lies; left out, to a feed alone."""
+    more = "" if written_scopes is None else f", scopes = {written_scopes}"
+    label = 'label = {en = "National eID", da = "Nationalt eID"}'
+    listed = f'{label}\ninstitutions = [{{entity_id = "https://eid.example"{more}}}]'
+    (found,) = load(write(GOOD.replace(label, listed)), {}).upstream("national-eid").institutions
+    assert (found.scopes, found.folder_scopes, set(found.unwritten)) == (scopes, from_folder, left)
