@@ -82,7 +82,7 @@ class Meter:
 
 
 def _is_of_an_anchor(arguments: tuple[Any, ...]) -> bool:
-    """Say whether a call is about the anchor that the store gets of each 64th line of the trail."""
+    """Say whether a call is about the anchor that the store gets of each 64th line of the audit log."""
     return any(isinstance(each, Key) and each.kind == KIND for each in arguments)
 
 
@@ -176,7 +176,7 @@ class Bench:
         return {name: dict(found) for name, found in self.meter.samples.items()}
 
     def turns(self, logins: int) -> dict[str, dict[str, float]]:
-        """Return the calls of each request to store and trail, and the syncs, a login."""
+        """Return the calls of each request to store and audit log, and the syncs, a login."""
         self.meter.turns.clear()
         with self._counted():
             self._run(logins)

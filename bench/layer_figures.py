@@ -25,9 +25,9 @@ REQUESTS: Final = ("SSO GET", "ACS POST", "GET")
 _SERIES: Final = 5
 _LOGINS: Final = 100
 _SAMPLED: Final = 1_500
-_COUNTED: Final = 64  # of so many logins the trail has one anchor
+_COUNTED: Final = 64  # of so many logins the audit log has one anchor
 _TURNS: Final = 9
-# What a request may ask of store and trail (docs/reference/design.md#8).
+# What a request may ask of store and audit log (docs/reference/design.md#8).
 _MOST: Final = {
     "SSO GET": {"read": 0, "write": 1, "trail": 0},
     "ACS POST": {"read": 1, "write": 1, "trail": 0},
@@ -147,7 +147,7 @@ def _shared(spent: float, samples: Counter[str]) -> dict[str, float]:
 
 
 def rows(found: Layers) -> Iterator[Row]:
-    """Yield the layers, the requests, and the turns of store and trail."""
+    """Yield the layers, the requests, and the turns of store and audit log."""
     for layer in LAYERS:
         of_requests = [Figure(f"in {name}", found.of_requests[name].get(layer, 0.0)) for name in REQUESTS]
         yield row(layer, Figure("ms", found.of(layer)), *(of_requests if layer != SERVER else ()))
@@ -168,6 +168,6 @@ def _turns(turns: dict[str, dict[str, float]]) -> Iterator[Row]:
             Figure(f"{word}s" if word != "trail" else word, counted[word], most=most)
             for word, most in _MOST[request].items()
         ]
-        yield row(f"{request}: turns of store and trail", *figures)
-    yield row("a login: turns of store and trail", Figure("turns", total, most=_TURNS))
+        yield row(f"{request}: turns of store and audit log", *figures)
+    yield row("a login: turns of store and audit log", Figure("turns", total, most=_TURNS))
     yield row("beside them: the trail's anchors in the store", Figure("writes", anchors))

@@ -18,7 +18,7 @@ CHECKS: Final = "checks and reading"
 ENCODING: Final = "encoding"
 STORE: Final = "store"
 RECORDS: Final = "sealing and records"
-TRAIL: Final = "trail"
+AUDIT_LOG: Final = "trail"
 POLICY: Final = "attributes and policy"
 FLOW: Final = "flow"
 HMACS: Final = "HMACs"
@@ -43,7 +43,7 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     HMACS: ("broker/core/lookup_hmacs.py",),
     RECORDS: ("broker/use_cases/records.py", "broker/adapters/stores/encrypted_store.py"),
     STORE: ("broker/adapters/stores/",),
-    TRAIL: ("broker/adapters/audit_log/", "broker/core/audit_events.py"),
+    AUDIT_LOG: ("broker/adapters/audit_log/", "broker/core/audit_events.py"),
     WRITING: (
         "broker/adapters/saml/sp/authn_request_writer.py",
         "broker/adapters/saml/idp/response_writer.py",

@@ -1,4 +1,4 @@
-"""The cases of a login: stores, workers and people at once, kinds of browsers, a trail on a slow disk."""
+"""The cases of a login: stores, workers and people at once, kinds of browsers, a audit log on a slow disk."""
 
 from collections.abc import Iterator
 from typing import Final

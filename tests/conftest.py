@@ -28,7 +28,7 @@ pytest_plugins = [
         "redis_server",
         "saml_messages",
         "saml_parties",
-        "house",
+        "deployment",
         "lived",
         "stage",
         "demo",

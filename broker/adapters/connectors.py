@@ -84,8 +84,8 @@ def settings_type(group: str, setting: str, system: str) -> object:
         if named:
             what = f"{len(named)} connectors are installed for {system!r}"
         names = sorted({entry.name for entry in installed})
-        mend = f"installed: {', '.join(names) or 'none'}"
-        raise ConfigurationFaults([Fault(setting, what, mend)])
+        fix = f"installed: {', '.join(names) or 'none'}"
+        raise ConfigurationFaults([Fault(setting, what, fix)])
     loaded: object = named[0].load()
     return loaded
 

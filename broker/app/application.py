@@ -73,8 +73,8 @@ def create_app(settings: Config | None = None) -> Flask:
     Source: docs/reference/design.md#waiting.
     """
     if not __debug__:
-        mend = "start it without -O and PYTHONOPTIMIZE"
-        raise ConfigurationFaults([Fault("python", "runs with -O", mend)])
+        fix = "start it without -O and PYTHONOPTIMIZE"
+        raise ConfigurationFaults([Fault("python", "runs with -O", fix)])
     keep_no_tls_secrets()
     application_log.configure()
     parts = assemble(settings or configuration())

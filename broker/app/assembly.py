@@ -33,7 +33,7 @@ from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.ports import LibrarySystem, PersonRegister, Store, Trail
+from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
 from broker.use_cases.borrowers.guarded_library import BorrowerLeases, GuardedLibrary
 from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.codes import MailedCodes
@@ -73,7 +73,7 @@ class Parts:
     maps: attribute_maps.AttributeMaps
     policies: live_policies.LivePolicies
     store: Store
-    trail: StoredAuditLog
+    audit_log: StoredAuditLog
     tell: TellPort
     library: LibrarySystem
     register: PersonRegister | None
@@ -119,7 +119,7 @@ class Parts:
         borrowers = BorrowerAtLogin(
             self.enrolment_ports, self.enrolments, self.borrower_finder, self.config.library.mode
         )
-        trail = RoutedAuditLog(self.tell, self.trail)
+        audit_log = RoutedAuditLog(self.tell, self.audit_log)
         return PersonAtLogin(
             self.enrolment_ports.persons,
             index,
@@ -127,7 +127,7 @@ class Parts:
             configured,
             persons,
             borrowers,
-            trail,
+            audit_log,
         )
 
 
@@ -135,13 +135,13 @@ def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
     opened = _opened(settings)
     ring, store = opened.keys, opened.store
-    trail = open_storage.route_audit_log(opened.trail, store, opened.sinks)
+    audit_log = open_storage.route_audit_log(opened.audit_log, store, opened.sinks)
     wake = Event()
     waiting = _waiting(settings)
     library = GuardedLibrary(opened.library, store, ring.index, now)
-    pins = _pins(settings, opened, library, wake, trail.tell)
+    pins = _pins(settings, opened, library, wake, audit_log.tell)
     pin_mails = pins.pin_mails
-    ports = _enrolment_ports(settings, ring, library, trail, pins)
+    ports = _enrolment_ports(settings, ring, library, audit_log, pins)
     look_ups = _look_ups(ports, opened.register)
     codes, outbox = pin_mails.codes, pin_mails.outbox
     finder = BorrowerFinder(ports, waiting)
@@ -154,11 +154,11 @@ def assemble(settings: config.Config) -> Parts:
         maps=opened.maps,
         policies=opened.policies,
         store=store,
-        trail=opened.trail,
-        tell=trail.tell,
+        audit_log=opened.audit_log,
+        tell=audit_log.tell,
         library=ports.library,
         register=opened.register,
-        library_proof=_library_proof(opened, store, trail.tell),
+        library_proof=_library_proof(opened, store, audit_log.tell),
         enrolment_ports=ports,
         enrolments=EnrolmentRequests(ports, wake, time.sleep, waiting),
         borrower_finder=finder,
@@ -196,7 +196,7 @@ class _Opened:
     metadata: LiveMetadata
     maps: attribute_maps.AttributeMaps
     store: Store
-    trail: StoredAuditLog
+    audit_log: StoredAuditLog
     library: LibrarySystem
     register: PersonRegister | None
     services: Mapping[str, Service]
@@ -222,10 +222,10 @@ def _opened(settings: config.Config) -> _Opened:
     register = tried(faults, lambda: _register(settings, metrics))
     texts = tried(faults, lambda: Texts.load(settings.content))
     messages = tried(faults, lambda: _messages(settings))
-    trail = tried(faults, lambda: _trail(settings, keys, sealed))
-    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell, trail))
+    audit_log = tried(faults, lambda: _trail(settings, keys, sealed))
+    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell, audit_log))
     if faults or not (
-        keys and metadata and maps and sealed and trail and library and texts and policies
+        keys and metadata and maps and sealed and audit_log and library and texts and policies
     ):
         raise ConfigurationFaults(faults)
     return _Opened(
@@ -236,7 +236,7 @@ def _opened(settings: config.Config) -> _Opened:
         metadata=metadata,
         maps=maps,
         store=sealed,
-        trail=trail,
+        audit_log=audit_log,
         library=library,
         register=register,
         services=surroundings.services,
@@ -251,7 +251,7 @@ def _enrolment_ports(
     settings: config.Config,
     ring: key_ring.KeyRing,
     library: GuardedLibrary,
-    trail: RoutedAuditLog,
+    audit_log: RoutedAuditLog,
     pins: "_Pins",
 ) -> EnrolmentPorts:
     pin_mails = pins.pin_mails
@@ -264,8 +264,8 @@ def _enrolment_ports(
         hmacs=ring.index,
         now=now,
         trust_for=settings.library.trust_for,
-        trail=trail,
-        log=trail.tell,
+        audit_log=audit_log,
+        log=audit_log.tell,
         draft_welcome_mail=pin_mails.draft_welcome_mail,
         draft_match_notice=pin_mails.draft_match_notice,
         wake_mails=pin_mails.outbox.wake_worker,
@@ -322,13 +322,16 @@ def _trail(
 
 
 def _policies(
-    settings: config.Config, surroundings: PolicySurroundings, tell: TellPort, trail: Trail | None
+    settings: config.Config,
+    surroundings: PolicySurroundings,
+    tell: TellPort,
+    audit_log: AuditLog | None,
 ) -> live_policies.LivePolicies:
-    """Load the policies; without an audit trail they are only checked, for the start fails."""
+    """Load the policies; without an audit log they are only checked, for the start fails."""
 
     def record(before: str | None, after: str) -> None:
-        if trail is not None:
-            trail.add(
+        if audit_log is not None:
+            audit_log.add(
                 AuditEvent(
                     AuditEventKind.POLICIES_LOADED,
                     now(),
@@ -341,7 +344,7 @@ def _policies(
         settings.policies,
         surroundings.proving,
         now(),
-        state=settings.state / "policies" if trail is not None else None,
+        state=settings.state / "policies" if audit_log is not None else None,
         tell=partial(_tell_policies, tell),
         changed=partial(_tell_change, tell),
         record=record,
@@ -372,7 +375,7 @@ def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> Registe
     if register is None:
         return None
     return RegisterLookUps(
-        ports.persons, register, ports.library, ports.trail, ports.log, ports.now
+        ports.persons, register, ports.library, ports.audit_log, ports.log, ports.now
     )
 
 

@@ -1,4 +1,4 @@
-"""What staff ask of the audit trail of a broker: verify, show, erase, accept."""
+"""What staff ask of the audit log of a broker: verify, show, erase, accept."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,28 +16,28 @@ from broker.use_cases.staff import staff_sessions
 
 
 def journal(parts: Parts) -> AuditFiles:
-    """Return the files of the trail."""
-    return parts.trail.journal
+    """Return the files of the audit log."""
+    return parts.audit_log.journal
 
 
 def verified(parts: Parts) -> VerificationReport:
-    """Verify the whole trail, against what the store remembers of it too."""
-    trail = parts.trail
-    return verify(trail.journal, trail.anchors.links(now()))
+    """Verify the whole audit log, against what the store remembers of it too."""
+    audit_log = parts.audit_log
+    return verify(audit_log.journal, audit_log.anchors.links(now()))
 
 
 def anchored_in_store(folder: Path, key: Path) -> VerificationReport:
-    """Verify a copy of a trail with its key alone, as an auditor does; it is not written to."""
+    """Verify a copy of a audit log with its key alone, as an auditor does; it is not written to."""
     return verify(AuditFiles(folder, key.read_bytes()))
 
 
 def accepted(parts: Parts) -> int:
     """Write that the findings of ``verified`` have been seen, and return how many there are."""
-    trail = parts.trail
+    audit_log = parts.audit_log
     report = verified(parts)
     if report.findings:
-        trail.journal.accept(now(), [finding.mark for finding in report.findings])
-        trail.anchors.forget(report.number, now())
+        audit_log.journal.accept(now(), [finding.mark for finding in report.findings])
+        audit_log.anchors.forget(report.number, now())
     return len(report.findings)
 
 
@@ -52,37 +52,37 @@ def events(
 
     Oldest first. ConfigurationFaults where there is no staff view.
     """
-    trail = parts.trail
-    search = _search(parts, trail)
+    audit_log = parts.audit_log
+    search = _search(parts, audit_log)
     if reference is not None:
         return tuple(search.by_reference(reference, now()))
     if staff is not None:
-        group = trail.person_keys.of_person(_of_staff(parts, staff))
+        group = audit_log.person_keys.of_person(_of_staff(parts, staff))
         return tuple(search.of((group,), now()))
-    groups = _groups(parts, trail, borrower or "")
+    groups = _groups(parts, audit_log, borrower or "")
     return tuple(search.of(groups, now()))
 
 
 def erased(parts: Parts, *, reference: str | None = None, borrower: str | None = None) -> int:
     """Delete every key of the person of a page's reference, or of a borrower; return how many."""
-    trail = parts.trail
+    audit_log = parts.audit_log
     moment = now()
     if reference is not None:
-        groups = _search(parts, trail).groups_of(reference, moment)
+        groups = _search(parts, audit_log).groups_of(reference, moment)
     else:
-        groups = _groups(parts, trail, borrower or "")
-    count = sum(trail.person_keys.erase(group, moment) for group in groups)
-    trail.add(AuditEvent(AuditEventKind.PERSON_ERASED, moment, count=count))
+        groups = _groups(parts, audit_log, borrower or "")
+    count = sum(audit_log.person_keys.erase(group, moment) for group in groups)
+    audit_log.add(AuditEvent(AuditEventKind.PERSON_ERASED, moment, count=count))
     return count
 
 
-def _search(parts: Parts, trail: StoredAuditLog) -> EventSearch:
-    return EventSearch(trail.journal, trail.person_keys, parts.store)
+def _search(parts: Parts, audit_log: StoredAuditLog) -> EventSearch:
+    return EventSearch(audit_log.journal, audit_log.person_keys, parts.store)
 
 
-def _groups(parts: Parts, trail: StoredAuditLog, borrower: str) -> tuple[str, ...]:
+def _groups(parts: Parts, audit_log: StoredAuditLog, borrower: str) -> tuple[str, ...]:
     """Return the groups of the keys of a borrower's events: of the number, and of its persons."""
-    keys = trail.person_keys
+    keys = audit_log.person_keys
     persons = _persons(parts, borrower)
     return (keys.of_borrower(borrower), *map(keys.of_person, sorted(persons)))
 

@@ -1,4 +1,4 @@
-"""``broker work``: feeds, trail, enrolments, letters and counts, in a process of their own."""
+"""``broker work``: feeds, audit log, enrolments, letters and counts, in a process of their own."""
 
 import os
 import signal
@@ -75,7 +75,7 @@ def _wait_for_signal(
 ) -> assembly.Parts | None:
     """Write signs of life until a signal; return the parts to go on with, None to end."""
     while True:
-        lock.tell_alive(parts.trail.lost())
+        lock.tell_alive(parts.audit_log.lost())
         received = signal.sigtimedwait(_SIGNALS, _SIGN_OF_LIFE_EVERY)
         if received is None:
             continue

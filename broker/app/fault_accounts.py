@@ -1,4 +1,4 @@
-"""What a command says of an error: what went wrong, where to look, and how to mend it."""
+"""What a command says of an error: what went wrong, where to look, and how to fix it."""
 
 import traceback
 from dataclasses import replace
@@ -26,7 +26,7 @@ class NoEnrolment(LeadsNowhere):
 
 
 def account(error: Exception) -> list[Fault]:
-    """Return what went wrong, where to look and how to mend it.
+    """Return what went wrong, where to look and how to fix it.
 
     Of an error that no code foresaw the type only is named: its text and traceback may quote
     anything, a CPR number too.
@@ -49,6 +49,6 @@ def account(error: Exception) -> list[Fault]:
 
 
 def _mended(fault: Fault) -> Fault:
-    if fault.mend:
+    if fault.fix:
         return fault
-    return replace(fault, mend=_MENDS.get(fault.where, ""))
+    return replace(fault, fix=_MENDS.get(fault.where, ""))

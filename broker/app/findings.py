@@ -1,4 +1,4 @@
-"""What `broker check` finds: everything a careful administrator would want to mend."""
+"""What `broker check` finds: everything a careful administrator would want to fix."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ from broker.use_cases.borrowers.library_proof import PROOF
 _MAIL: Final = timedelta(seconds=15)
 _STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"
 _STORE_UNUSABLE: Final = "store: cannot be used"
-_FEED_MENDS: Final = {
+_FEED_FIXES: Final = {
     "feed.unreachable": "see its url and ca_file, and whether this machine reaches it",
     "feed.status": "see its url",
     "feed.signature": "its pins name another key than the one that signs it",
@@ -42,7 +42,7 @@ _CREDENTIALS: Final = re.compile("//.*@")
 
 
 def all_findings(parts: Parts) -> list[str]:
-    """Return everything that a careful administrator would want to mend, in sentences."""
+    """Return everything that a careful administrator would want to fix, in sentences."""
     unready: list[str] = []
     for name, faults in readiness(parts).items():
         unready.extend(f"{name}: {fault}" for fault in faults)
@@ -70,9 +70,9 @@ def _with_store(parts: Parts, finding: str) -> str:
 
 def _with_feed(finding: str) -> str:
     """Return a finding about a feed that is refused with what to look at."""
-    for cause, mend in _FEED_MENDS.items():
+    for cause, fix in _FEED_FIXES.items():
         if f"({cause})" in finding:
-            return f"{finding} ({mend})"
+            return f"{finding} ({fix})"
     return finding
 
 
@@ -199,10 +199,10 @@ def find_library_faults(parts: Parts) -> Iterator[str]:
     """Yield what the set-up lacks, then what rests on something that the system cannot do."""
     expected = ExpectedSetup.of(parts.policies.current)
     for fault in parts.library.prove(expected, now() + PROOF):
-        mend = ""
+        fix = ""
         if fault.setting == _UNAVAILABLE:
-            mend = f" ({parts.config.library.url}: {_DOWN})"
-        yield f"library: {fault}{mend}"
+            fix = f" ({parts.config.library.url}: {_DOWN})"
+        yield f"library: {fault}{fix}"
     capabilities = parts.library.capabilities
     if LibraryCapability.UNIQUE_CPR not in capabilities:
         what = "of two borrowers made for one person at one time it refuses none"

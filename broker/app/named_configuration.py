@@ -30,8 +30,8 @@ def configuration() -> config.Config:
     """Read the configuration; ConfigurationFaults, the first of which is that no file is named."""
     if CONFIG in os.environ:
         return read_config()
-    mend = "set it to the path of a broker.toml; broker init DIR writes one"
-    unset = Fault(CONFIG, "is not set", mend)
+    fix = "set it to the path of a broker.toml; broker init DIR writes one"
+    unset = Fault(CONFIG, "is not set", fix)
     if not any(name.startswith(PREFIX) for name in os.environ):
         raise ConfigurationFaults([unset])
     try:

@@ -93,8 +93,8 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
         what = "is no certificate or public key"
         if refused.cause == "gate.weak_key":
             what = "holds a key below RSA 2048 or EC 256 bits"
-        mend = "take the one that the feed's publisher has published"
-        faults.append(Fault(where, f"{path.name} {what}", mend))
+        fix = "take the one that the feed's publisher has published"
+        faults.append(Fault(where, f"{path.name} {what}", fix))
 
 
 def _tell(tell: TellPort, news: FetchOutcome | PartyChange) -> None:

@@ -21,7 +21,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.configuration import durable_files
 from broker.configuration.settings.config import Config
 from broker.core.event_routes import Sink
-from broker.core.ports import Store, Trail
+from broker.core.ports import AuditLog, Store
 from broker.use_cases.login.support_traces import SupportTraces
 
 
@@ -31,22 +31,22 @@ def open_startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
     return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
 
 
-def route_audit_log(trail: Trail, store: Store, startup: EventSinks) -> RoutedAuditLog:
-    """Return the trail that tells by every sink that there is (``core.event_routes``)."""
+def route_audit_log(audit_log: AuditLog, store: Store, startup: EventSinks) -> RoutedAuditLog:
+    """Return the audit log that tells by every sink that there is (``core.event_routes``)."""
     sinks = {
         **startup.sinks,
-        Sink.TRAIL: to_trail(trail),
+        Sink.AUDIT_LOG: to_trail(audit_log),
         Sink.TRACE: to_traces(SupportTraces(store)),
     }
-    return RoutedAuditLog(EventSinks(sinks).tell, trail)
+    return RoutedAuditLog(EventSinks(sinks).tell, audit_log)
 
 
 def open_configured_audit_log(
     settings: Config, ring: key_ring.KeyRing, store: Store
 ) -> audit_log.StoredAuditLog:
-    """Return the audit trail that is configured; ConfigurationFaults where it cannot be kept."""
-    # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail
-    # of its own.
+    """Return the audit log that is configured; ConfigurationFaults where it cannot be kept."""
+    # An SQLite file belongs to one machine. Several machines can share a Redis; each has its own
+    # audit log.
     machine = platform.node()
     if settings.store.url.startswith("sqlite:"):
         machine = ""

@@ -89,7 +89,7 @@ class MachineAuditLog:
 
 def open_stored_data(parts: Parts) -> StoredData:
     """Return the stored data of persons over the parts of a broker."""
-    kept = parts.trail
+    kept = parts.audit_log
     search = EventSearch(kept.journal, kept.person_keys, parts.store)
     audit_log = MachineAuditLog(kept, search)
     persons = parts.enrolment_ports.persons

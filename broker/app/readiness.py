@@ -31,7 +31,7 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
     }
     if parts.messages:
         faults["messages"] = parts.messages.faults()
-    faults["audit"] = parts.trail.faults()
+    faults["audit"] = parts.audit_log.faults()
     return faults
 
 
@@ -56,7 +56,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
         found["policies"] = "stale"
     loaded = loaded_policies.by_worker(parts.policies.current.digest)
     found["policy_sets"] = ", ".join(f"{digest} in {pid}" for pid, digest in loaded.items())
-    if lost := parts.trail.lost() + work_folder.lost(parts.config.state):
+    if lost := parts.audit_log.lost() + work_folder.lost(parts.config.state):
         found["audit"] = f"{lost} events lost"
     if amiss := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
         found["metadata"] = _joined(amiss)
@@ -103,8 +103,8 @@ def key_faults(parts: Parts) -> list[Fault]:
     if not has_other_keys(parts.store, parts.keys.person_fingerprint, now()):
         return []
     what = "index.key or person.key is not the one that this store was first used with"
-    mend = "bring the key back from the backup, or name another store"
-    return [Fault("keys", what, mend)]
+    fix = "bring the key back from the backup, or name another store"
+    return [Fault("keys", what, fix)]
 
 
 def fit_to_serve(parts: Parts) -> None:
@@ -114,8 +114,8 @@ def fit_to_serve(parts: Parts) -> None:
     and no library account that could be, it is the folder that is wrong. ConfigurationFaults with
     every reason. Source: docs/reference/design.md#4b and #parties.
     """
-    mend = "or set store.accept_loss = true"
-    faults = [Fault("store", what, mend) for what in parts.store.faults()]
+    fix = "or set store.accept_loss = true"
+    faults = [Fault("store", what, fix) for what in parts.store.faults()]
     faults += [*key_faults(parts), *_no_upstream(parts)]
     if faults:
         raise ConfigurationFaults(faults)
@@ -127,9 +127,9 @@ def _no_upstream(parts: Parts) -> list[Fault]:
     moment = now()
     if fed or local or not parts.metadata.faults(moment):
         return []
-    mend = "put the descriptors of upstreams there"
+    fix = "put the descriptors of upstreams there"
     folder = parts.config.metadata.name
     amiss = parts.metadata.amiss(moment).values()
-    return [Fault(folder, "holds no upstream that can be used", mend)] + [
+    return [Fault(folder, "holds no upstream that can be used", fix)] + [
         Fault(folder, sentence) for sentence in amiss
     ]

@@ -23,7 +23,7 @@ from broker.use_cases.worker_loop import run_worker_loop
 
 _REFRESH_EVERY_S: Final = 1.0
 # Seconds after which a thread that only computes lets another go on. A request lets go of the
-# interpreter some twenty times (store, signatures, trail) and waits so long each time to go on:
+# interpreter some twenty times (store, signatures, audit log) and waits so long each time to go on:
 # Python's own 5 ms would make it a tenth of a second later while policies are loaded.
 _LETS_GO: Final = 0.0002
 # A load works for so many seconds and sleeps for as many: it has time, and a request that found it

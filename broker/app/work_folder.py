@@ -26,7 +26,7 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 class SignOfLife:
     """What the ``broker work`` of a machine last said of itself.
 
-    ``lost`` counts the events that its audit trail could not keep; ``age`` is in seconds.
+    ``lost`` counts the events that its audit log could not keep; ``age`` is in seconds.
     """
 
     pid: int
@@ -81,7 +81,7 @@ def note(state: Path) -> str | None:
 
 
 def lost(state: Path) -> int:
-    """Return how many events the trail of ``broker work`` on this machine could not keep."""
+    """Return how many events the audit log of ``broker work`` on this machine could not keep."""
     said = sign_of_life(state)
     return said.lost if said else 0
 

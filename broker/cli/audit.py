@@ -1,4 +1,4 @@
-"""The commands over the audit trail: verify, show, erase, delete, accept."""
+"""The commands over the audit log: verify, show, erase, delete, accept."""
 
 import json
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from broker.core.identity.cpr import looks_like_cpr
 
 @click.group()
 def audit() -> None:
-    """Check the audit trail, read it, and forget what is to be forgotten."""
+    """Check the audit log, read it, and forget what is to be forgotten."""
 
 
 @audit.command(short_help="Check that no line is changed, missing, moved or put in.")
@@ -27,7 +27,7 @@ def audit() -> None:
 @as_json
 @printing_faults
 def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
-    """Check the trail that is configured, or a copy in FOLDER with --key.
+    """Check the audit log that is configured, or a copy in FOLDER with --key.
 
     Exit 1 with the lines that are not right.
     """
@@ -115,7 +115,7 @@ def delete(month: str, *, as_json: bool) -> None:
 @as_json
 @printing_faults
 def accept(*, as_json: bool) -> None:
-    """Write on the trail that staff have seen what verify finds now: notes from then on."""
+    """Write on the audit log that staff have seen what verify finds now: notes from then on."""
     count = audit_operations.accepted(diagnostics.opened())
     show_done(f"{count} findings accepted", as_json=as_json, accepted=count)
 

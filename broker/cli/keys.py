@@ -27,7 +27,7 @@ def generate(folder: Path, *, audit: bool, as_json: bool) -> None:
     """Make every key the broker needs in FOLDER, which must be new or empty (RSA-3072)."""
     if audit:
         key_ring.add_audit(folder)
-        why = "without it nobody can check the audit trail"
+        why = "without it nobody can check the audit log"
         sentence = f"audit.key is in {folder}; keep a copy: {why}"
         show_done(sentence, as_json=as_json, folder=str(folder))
         return

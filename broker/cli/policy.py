@@ -112,7 +112,7 @@ def _holding(policies: PolicySet, day: date) -> list[Example]:
     """Return the examples, which all hold on a day; ConfigurationFaults with those that do not."""
     results = run_examples(policies, None, noon(day))
     problems = failures(policies, results, day)
-    failed = [Fault(str(place), what, mend) for place, what, mend in problems]
+    failed = [Fault(str(place), what, fix) for place, what, fix in problems]
     if failed:
         raise ConfigurationFaults(failed)
     return [result.example for result in results]

@@ -247,8 +247,8 @@ def _more(
 
 def _unknown(error: NoSuchNameError) -> click.UsageError:
     """Return the usage error of an unknown name, with the one that may have been meant."""
-    mend = did_you_mean(error.name, error.known) or f"one of {', '.join(error.known)}"
-    return click.UsageError(f"{error}: {mend}")
+    fix = did_you_mean(error.name, error.known) or f"one of {', '.join(error.known)}"
+    return click.UsageError(f"{error}: {fix}")
 
 
 def _addresses(written: Names, policies: PolicySet, today: date) -> dict[str, str]:

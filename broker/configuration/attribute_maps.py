@@ -143,8 +143,8 @@ def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Faul
     """Yield what a map of its direction cannot hold."""
     if bool(wire_map.reads) == bool(wire_map.writes):
         what = "must have either reads or writes"
-        mend = "reads is for what an upstream sends, writes for what a service gets"
-        yield Fault(f"{where}:{node.line}", what, mend)
+        fix = "reads is for what an upstream sends, writes for what a service gets"
+        yield Fault(f"{where}:{node.line}", what, fix)
     if wire_map.complete and not wire_map.reads:
         place = f"{where}:{line(node, ('complete',))}"
         yield Fault(place, "complete is for reading", "remove it from a service's map")
@@ -152,8 +152,8 @@ def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Faul
         place = f"{where}:{line(node, ('reads', wire))}"
         if name in OURS:
             what = f"an upstream cannot assert {name}"
-            mend = "it comes from a proof or from the library system, never from an upstream"
-            yield Fault(place, what, mend)
+            fix = "it comes from a proof or from the library system, never from an upstream"
+            yield Fault(place, what, fix)
         yield from _swapped(place, name, f"{name}: our name")
     for name, wire in wire_map.writes.items():
         place = f"{where}:{line(node, ('writes', name))}"
@@ -177,8 +177,8 @@ def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
         place = f"{where}:{line_number}"
         names = ", ".join(missing)
         what = f"no label for {names}"
-        mend = "people are asked about attributes by these names"
-        raise ConfigurationFaults([Fault(place, what, mend)])
+        fix = "people are asked about attributes by these names"
+        raise ConfigurationFaults([Fault(place, what, fix)])
     labels = {}
     for name, label in written.items():
         labels[name] = Text(label.en, label.da)

@@ -1,4 +1,4 @@
-"""Checks a file against its type: every misfit becomes a fault with its line and its mend."""
+"""Checks a file against its type: every misfit becomes a fault with its line and its fix."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -121,7 +121,7 @@ S = TypeVar("S", bound=Shape)
 def validated(shape: type[S], node: YamlNode, name: str) -> S:
     """Return ``node`` as a value of the type ``shape``; ``name`` is what faults call the file.
 
-    ConfigurationFaults with line and mend for every misfit.
+    ConfigurationFaults with line and fix for every misfit.
     """
     try:
         return shape.model_validate(plain(node))
@@ -233,9 +233,9 @@ def _all_below(shape: type[Shape]) -> Iterator[type[Shape]]:
 def _mend_of_unknown(shape: type[Shape], node: YamlNode, path: KeyPath) -> str:
     key = str(path[-1])
     known = known_keys(shape, tuple(step for step in path[:-1] if not _is_marker(step)))
-    mend = _elsewhere(shape, path) or did_you_mean(key, known)
-    if mend:
-        return mend
+    fix = _elsewhere(shape, path) or did_you_mean(key, known)
+    if fix:
+        return fix
     if _has_no_value(node, path):
         return _COMMA
     return ", ".join(known)

@@ -22,8 +22,8 @@ def make_state(folder: Path) -> None:
             pass
     except OSError as error:
         what = f"{folder} cannot be written to: {error.strerror}"
-        mend = "name a folder that the broker's user may write in, outside its configuration"
-        raise ConfigurationFaults([Fault("state", what, mend)]) from None
+        fix = "name a folder that the broker's user may write in, outside its configuration"
+        raise ConfigurationFaults([Fault("state", what, fix)]) from None
 
 
 def put(path: Path, octets: bytes) -> None:

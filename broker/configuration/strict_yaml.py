@@ -127,7 +127,7 @@ def _syntax_fault(error: YAMLError, name: str, text: str) -> Fault:
     begun = error.context_mark.line + 1 if error.context_mark else None
     at = error.problem_mark.line + 1 if error.problem_mark else begun or 1
     found = slip(text, error.problem or "", at, begun)
-    return Fault(f"{name}:{found.line}", f"is not YAML: {found.what}", found.mend)
+    return Fault(f"{name}:{found.line}", f"is not YAML: {found.what}", found.fix)
 
 
 def quoted(word: object) -> str:
@@ -200,8 +200,8 @@ class _Reader:
         if ends.isascii():
             return
         if not event.style and text[:1] in TYPOGRAPHIC:
-            mend = f"write \" or ' in place of {text[0]}, or put the whole between them"
-            self._fault(event, "has a value that begins with a typographic quote", mend)
+            fix = f"write \" or ' in place of {text[0]}, or put the whole between them"
+            self._fault(event, "has a value that begins with a typographic quote", fix)
         if unseen := UNSEEN.search(ends):
             what = f"has a word that begins or ends with U+{ord(unseen[0]):04X}, which is no blank"
             self._fault(event, what, TYPE_ANEW)
@@ -226,15 +226,15 @@ class _Reader:
                 self._fault(event, "uses a merge key", "write the keys out")
             elif key.text in entries:
                 what = f"has {quoted(key.text)} twice"
-                mend = f"the first is in line {entries[key.text].line}"
-                self._fault(event, what, mend)
+                fix = f"the first is in line {entries[key.text].line}"
+                self._fault(event, what, fix)
             else:
                 entries[key.text] = YamlEntry(key.text, key.line, node)
         return tuple(entries.values())
 
-    def _fault(self, event: Any, what: str, mend: str = "") -> None:
+    def _fault(self, event: Any, what: str, fix: str = "") -> None:
         line = event.start_mark.line + 1
-        fault = Fault(f"{self._name}:{line}", what, mend)
+        fault = Fault(f"{self._name}:{line}", what, fix)
         self.faults.append(fault)
 
 

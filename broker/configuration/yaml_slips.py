@@ -18,7 +18,7 @@ _UNSEEN_INDENT: Final = re.compile(rf"\s*(- |[\w.-]+:|-)?{UNSEEN.pattern}")
 _OPENING: Final = re.compile(r"""(?:^|[:,\[{-] *)(['"])""")
 _LIST_ITEM: Final = re.compile(r" *-[^ -]")
 _QUOTES: Final = "put the text between quotes, as in 'this: one'"
-# The first of a parser's words that fits, what it means, and how to mend it.
+# The first of a parser's words that fits, what it means, and how to fix it.
 _PROBLEMS: Final = (
     (
         "could not find expected ':'",
@@ -54,11 +54,11 @@ _BEGUN: Final = ("could not find expected ':'", "unexpected end of stream", "','
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What is wrong in a line, and how to mend it."""
+    """What is wrong in a line, and how to fix it."""
 
     line: int
     what: str
-    mend: str
+    fix: str
 
 
 def slip(text: str, problem: str, at: int, begun: int | None) -> Slip:
@@ -88,8 +88,8 @@ def _seen(lines: Sequence[str], at: int) -> Slip | None:
         if _UNSEEN_INDENT.match(text):
             return Slip(number, "a space that is no blank", TYPE_ANEW)
         if _leaves_quote_open(text):
-            mend = "end it in the same line; in a text between '...' a single ' is written ''"
-            return Slip(number, "a quote that does not end in its line", mend)
+            fix = "end it in the same line; in a text between '...' a single ' is written ''"
+            return Slip(number, "a quote that does not end in its line", fix)
     return _seen_in(lines[at - 1], at)
 
 
@@ -119,8 +119,8 @@ def _leaves_quote_open(text: str) -> bool:
 
 
 def _explained(problem: str, at: int) -> Slip:
-    for words, what, mend in _PROBLEMS:
+    for words, what, fix in _PROBLEMS:
         if words in problem:
-            return Slip(at, what, mend)
+            return Slip(at, what, fix)
     shown = "a fault" if looks_like_cpr(problem) else problem or "a fault"
     return Slip(at, shown, "")

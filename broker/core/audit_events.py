@@ -1,4 +1,4 @@
-"""The events of the audit trail, and the facts that they may carry: none of them a person's own."""
+"""The events of the audit log, and the facts that they may carry: none of them a person's own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class AuditEventKind(StrEnum):
     STAFF_LOGGED_OUT = "staff_logged_out"
     STAFF_LOOKED = "staff_looked"
     STAFF_ACTED = "staff_acted"
-    # Of the trail itself:
+    # Of the audit log itself:
     OPENED = "opened"
     TORN = "torn"
     LOST = "lost"
@@ -79,9 +79,9 @@ REQUIRED: Final = frozenset(
 class AuditEvent:
     """One event; every fact is a code, a name of configuration, a reference or a count.
 
-    ``person`` is the random id of ``Person`` and ``borrower`` a borrower number: the trail keeps
-    neither, but a pseudonym, sealed under a key of this person's (with ``reference``, where there
-    is one of them). ``policy`` is file and line of the rule that decided, ``attributes`` the
+    ``person`` is the random id of ``Person`` and ``borrower`` a borrower number: the audit log
+    keeps neither, but a pseudonym, sealed under a key of this person's (with ``reference``, if
+    set). ``policy`` is file and line of the rule that decided, ``attributes`` the
     canonical names of what leaves, ``about`` an id of ours: of the receipt, the enrolment or the
     logout. ``near_misses`` are the lines that a person whom no file matches came nearest to, each
     with the code of what did not hold. When policies are loaded ``digest`` is their digest and
@@ -114,8 +114,8 @@ class AuditEvent:
         return f"AuditEvent({self.kind!s})"
 
 
-class NoTrail:
-    """The audit trail of a broker that keeps none."""
+class NoAuditLog:
+    """The audit log of a broker that keeps none."""
 
     def add(self, event: AuditEvent) -> None:
         """Write nothing."""
@@ -129,7 +129,7 @@ class NoTrail:
         return 0
 
 
-NO_TRAIL: Final = NoTrail()
+NO_AUDIT_LOG: Final = NoAuditLog()
 
 
 def of_login(

@@ -187,7 +187,7 @@ class StoreUnavailable(BrokerError):
 
 
 class AuditUnavailable(BrokerError):
-    """An event that must be on the audit trail before it happens cannot be written there."""
+    """An event that must be on the audit log before it happens cannot be written there."""
 
     reason = "audit_unavailable"
 
@@ -333,17 +333,17 @@ class LinkGone(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in an administrator's file: where it stands, what is wrong, how to mend it."""
+    """One fault in an administrator's file: where it stands, what is wrong, how to fix it."""
 
     where: str
     what: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         """Return one line: ``policies/student.yaml:12: what (mend)``."""
         line = f"{self.where}: {self.what}"
-        if self.mend:
-            line += f" ({self.mend})"
+        if self.fix:
+            line += f" ({self.fix})"
         return line
 
 

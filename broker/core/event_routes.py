@@ -1,7 +1,7 @@
 """Every kind of event that the broker tells of itself, and the sinks that each kind reaches.
 
 Beside it only what has no store or no login to name goes to the application log by itself: an error
-that nobody foresaw, and what a log or a trail says of its own disk.
+that nobody foresaw, and what a log or a audit log says of its own disk.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ class Sink(Enum):
 
     LOG = auto()  # one line of the application log, for the people who run the broker
     METRIC = auto()  # a counter that Prometheus reads
-    TRAIL = auto()  # the audit trail (docs/audit.md)
+    AUDIT_LOG = auto()  # the audit log (docs/audit.md)
     TRACE = auto()  # what the service desk finds by the reference on a page, for 30 days
 
 
 class EventKind(Enum):
-    """What web and app tell; the use cases tell kinds of the audit trail."""
+    """What web and app tell; the use cases tell kinds of the audit log."""
 
     # A login
     REQUEST_REFUSED = auto()  # an AuthnRequest that its service gets an error Response for
@@ -49,7 +49,7 @@ class EventKind(Enum):
     CONSENT_TAKEN_BACK = auto()
     RECORDS_SHOWN = auto()  # what is kept about a person, to themselves
     FORGET_ASKED = auto()  # by the person themselves
-    # A single logout; its events on the trail are one a person
+    # A single logout; its events on the audit log are one a person
     LOGOUT_RECEIVED = auto()
     LOGOUT_SENT = auto()
     LOGOUT_ANSWERED = auto()
@@ -107,31 +107,31 @@ def _budgeted(line: str, *others: Sink) -> Route:
 
 
 def _alarm(line: str) -> Route:
-    """Return the route of what somebody must mend: people are woken by the level."""
+    """Return the route of what somebody must fix: people are woken by the level."""
     return Route((Sink.LOG,), line, "error")
 
 
-# The order counts: a trail that cannot be written stops what comes after it.
+# The order counts: a audit log that cannot be written stops what comes after it.
 ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.REQUEST_REFUSED: _budgeted("request_refused", Sink.METRIC),
     EventKind.UPSTREAM_ASKED: _budgeted("asked_upstream"),
     EventKind.ASSERTION_ISSUED: _logged("issued", Sink.METRIC),
-    EventKind.LOGIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
+    EventKind.LOGIN_REFUSED: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG),
     EventKind.LOGIN_HELD_UP: Route((Sink.TRACE,)),
     EventKind.SIGNED_UP: _logged("signed_up"),
-    EventKind.UPGRADE_ANSWERED: _logged("upgrade_answered", Sink.TRAIL),
-    EventKind.CPR_REVEALED: _logged("revealed", Sink.TRAIL),
+    EventKind.UPGRADE_ANSWERED: _logged("upgrade_answered", Sink.AUDIT_LOG),
+    EventKind.CPR_REVEALED: _logged("revealed", Sink.AUDIT_LOG),
     EventKind.PROOF_MAILED: _logged("proof_mailed"),
-    EventKind.PROOF_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
-    EventKind.MAILBOX_PROVED: _logged("proved", Sink.TRAIL),
-    EventKind.PIN_VERIFIED: _logged("verified_pin", Sink.TRAIL),
-    EventKind.PIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
+    EventKind.PROOF_REFUSED: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE),
+    EventKind.MAILBOX_PROVED: _logged("proved", Sink.AUDIT_LOG),
+    EventKind.PIN_VERIFIED: _logged("verified_pin", Sink.AUDIT_LOG),
+    EventKind.PIN_REFUSED: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG),
     EventKind.PIN_FORM_INCOMPLETE: _budgeted("refused", Sink.METRIC),
     EventKind.PIN_ASKED: _budgeted("pin_asked"),
-    EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.TRAIL),
-    EventKind.CONSENT_TAKEN_BACK: Route((Sink.TRAIL, Sink.LOG), "choice"),
-    EventKind.RECORDS_SHOWN: Route((Sink.TRAIL, Sink.LOG), "records_shown"),
-    EventKind.FORGET_ASKED: Route((Sink.TRAIL, Sink.LOG), "forget_asked"),
+    EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.AUDIT_LOG),
+    EventKind.CONSENT_TAKEN_BACK: Route((Sink.AUDIT_LOG, Sink.LOG), "choice"),
+    EventKind.RECORDS_SHOWN: Route((Sink.AUDIT_LOG, Sink.LOG), "records_shown"),
+    EventKind.FORGET_ASKED: Route((Sink.AUDIT_LOG, Sink.LOG), "forget_asked"),
     EventKind.LOGOUT_RECEIVED: _logged("logout_requested"),
     EventKind.LOGOUT_SENT: _logged("logout_asked"),
     EventKind.LOGOUT_ANSWERED: _logged("logout_answered"),
@@ -139,7 +139,7 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.ENROLMENT_HELD_UP: _logged("enrolment_held_up"),
     EventKind.REGISTER_LOOKED_UP: _logged("register_looked_up", Sink.METRIC),
     EventKind.REGISTER_HELD_UP: _logged("register_held_up"),
-    EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
+    EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE),
     EventKind.STRANGER_REFUSED: _budgeted("refused", Sink.METRIC),
     EventKind.NETWORK_BUSY_SHOWN: Route((Sink.METRIC,)),
     EventKind.HTTP_ERROR_SHOWN: _budgeted("refused", Sink.METRIC),
@@ -161,8 +161,8 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
     EventKind.WORKER_WAITS: _logged("worker_waits"),
     EventKind.WORK_STARTED: _logged("work_started", Sink.METRIC),
-    # What the use cases tell is written on the trail, and nowhere else, but for the alarms.
-    **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
+    # What the use cases tell is written on the audit log, and nowhere else, but for the alarms.
+    **dict.fromkeys(AuditEventKind, Route((Sink.AUDIT_LOG,))),
 }
 
 
@@ -188,8 +188,8 @@ class BrokerEvent:
     """One event, with what its sinks read: ValueError where that is less or more.
 
     ``facts`` are codes, names of configuration, references and counts, never personal values: the
-    line of the log is made of them, and a counter's labels. ``audit`` goes to the trail, ``trace``
-    to the traces.
+    line of the log is made of them, and a counter's labels. ``audit`` goes to the audit log,
+    ``trace`` to the traces.
     """
 
     kind: EventKind | AuditEventKind
@@ -198,10 +198,10 @@ class BrokerEvent:
     trace: TraceFacts | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an event that a sink of its row would miss: the trail loses none silently."""
+        """Refuse an event that a sink of its row would miss: the audit log loses none silently."""
         sinks = ROUTES[self.kind].sinks
         carried = (self.audit is not None, self.trace is not None)
-        if carried != (Sink.TRAIL in sinks, Sink.TRACE in sinks):
+        if carried != (Sink.AUDIT_LOG in sinks, Sink.TRACE in sinks):
             raise ValueError(f"{self.kind.name} does not carry what its sinks read")
 
     def __repr__(self) -> str:
@@ -215,7 +215,8 @@ class TellPort(Protocol):
     def __call__(self, event: BrokerEvent | AuditEvent) -> None:
         """Carry ``event`` to each sink of its row in ``ROUTES``, in the row's order.
 
-        ``AuditUnavailable`` where the trail refuses it (``Trail.add``): then it must not happen.
+        Raise ``AuditUnavailable`` when the audit log refuses it (``AuditLog.add``): the action must
+        not happen.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The ports to the world outside, as protocols: store, library system, mail and trail."""
+"""The ports to the world outside, as protocols: store, library system, mail and audit log."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -324,8 +324,8 @@ class LetterWording(Protocol):
         ...
 
 
-class Trail(Protocol):
-    """The audit trail: events in one chain for all workers, apart from the log (docs/audit.md)."""
+class AuditLog(Protocol):
+    """The audit log: events in one chain for all workers, apart from the log (docs/audit.md)."""
 
     def add(self, event: AuditEvent) -> None:
         """Write one event before what it records has an effect outside.

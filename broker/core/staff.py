@@ -21,7 +21,7 @@ class StaffRole(StrEnum):
 
 
 class StaffPage(StrEnum):
-    """The pages of the staff view, by the words that the trail has for them."""
+    """The pages of the staff view, by the words that the audit log has for them."""
 
     PERSON = "person"
     TRY = "try"

@@ -67,8 +67,8 @@ def run_around(folder: Path) -> int:
         setting = read(folder)
     except OSError:
         what = "has no keys of the simulated parties"
-        mend = "broker init DIR --for demo writes a folder that has"
-        raise ConfigurationFaults([Fault(str(folder), what, mend)]) from None
+        fix = "broker init DIR --for demo writes a folder that has"
+        raise ConfigurationFaults([Fault(str(folder), what, fix)]) from None
     with around(setting):
         return _wait(setting, f"is running around the broker of {folder}")
 

@@ -19,7 +19,7 @@ from broker.core.borrowers.registered_person import RegisterError, RegisterRefus
 from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.person_record import PersonRecord
-from broker.core.ports import LibrarySystem, PersonRegister, Trail
+from broker.core.ports import AuditLog, LibrarySystem, PersonRegister
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.records import Claimed, Lease
 from broker.use_cases.worker_loop import retry_delay
@@ -42,7 +42,7 @@ class RegisterLookUps:
     persons: PersonRecords
     register: PersonRegister
     library: LibrarySystem
-    trail: Trail
+    audit_log: AuditLog
     tell: TellPort
     now: Callable[[], datetime]
     _failures: int = field(default=0, init=False)
@@ -162,4 +162,4 @@ class RegisterLookUps:
         self.tell(BrokerEvent(EventKind.REGISTER_HELD_UP, facts))
 
     def _record(self, kind: AuditEventKind, person_id: str, reason: str) -> None:
-        self.trail.add(AuditEvent(kind, self.now(), person=person_id, reason=reason))
+        self.audit_log.add(AuditEvent(kind, self.now(), person=person_id, reason=reason))

@@ -1,4 +1,4 @@
-"""What staff read and erase of the audit trail: the events of a borrower's persons, and of nobody else."""
+"""What staff read and erase of the audit log: the events of a borrower's persons, and of nobody else."""
 
 from datetime import timedelta
 from functools import partial
@@ -24,18 +24,18 @@ PERSONS = {"holder": NUMBER, "another": "4712", "stranger": None}
 
 @pytest.fixture
 def parts(setting: Setting, tmp_path: Path) -> Parts:
-    """Give a broker's parts over an empty store and an empty trail, with borrowers in it."""
+    """Give a broker's parts over an empty store and an empty audit log, with borrowers in it."""
     environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__FOLDER": f"{tmp_path / 'audit'}"}
     parts = assemble(load(setting.config, environ))
     by_pin = compute_person_id_of_borrower(parts.keys.index, NUMBER)
     for person, number in {**PERSONS, by_pin: None}.items():
         reason = "by-pin" if person == by_pin else person
-        parts.trail.add(AuditEvent(AuditEventKind.DECIDED, now(), person=person, reason=reason))
+        parts.audit_log.add(AuditEvent(AuditEventKind.DECIDED, now(), person=person, reason=reason))
         if number:
             borrower = Borrower(number, "STUD")
             change = partial(PersonRecord.confirm_borrower, borrower=borrower, now=now())
             parts.enrolment_ports.persons.change(person, change, now())
-    parts.trail.add(AuditEvent(AuditEventKind.ENROLMENT_MADE, now(), borrower=NUMBER, reason="its number"))
+    parts.audit_log.add(AuditEvent(AuditEventKind.ENROLMENT_MADE, now(), borrower=NUMBER, reason="its number"))
     return parts
 
 

@@ -57,9 +57,9 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
 def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
     """Who needs no new account logs in all the same."""
     assert not any(readiness.readiness(parts).values())
-    mend = f"({parts.config.library.url}: see library.url, and whether the library system is up)"
+    fix = f"({parts.config.library.url}: see library.url, and whether the library system is up)"
     assert [each for each in all_findings(parts) if each.startswith("library: ")] == [
-        f"library: Koha: no answer: ConnectionError {mend}"
+        f"library: Koha: no answer: ConnectionError {fix}"
     ]
 
 

@@ -221,7 +221,7 @@ def test_a_killed_worker_is_replaced(unchanged: Server) -> None:
 
 
 def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) -> None:
-    """No control socket, lock or cache in a home folder: only the store, the last good policies, the trail change."""
+    """No control socket, lock or cache in a home folder: only the store, the last good policies, the audit log change."""
     assert [path for name in ("home", "run", "temporary") for path in (unchanged.folder.parent / name).iterdir()] == []
     new = {path.relative_to(unchanged.folder).parts[0] for path in unchanged.folder.rglob("*") if path.is_file()}
     assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state"}

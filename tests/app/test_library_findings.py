@@ -12,7 +12,7 @@ from broker.app.policy_surroundings import check_categories
 from broker.configuration.settings.config import load
 from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCapability, SetupFault
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.house import House
+from tests.plugins.deployment import Deployment
 
 
 class Library:
@@ -82,9 +82,9 @@ def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> 
     assert set(told) <= set(all_findings(replace(parts, library=library)))  # type: ignore[arg-type]  # likewise
 
 
-def test_a_check_of_policies_asks_whether_every_category_exists(old_house: House) -> None:
+def test_a_check_of_policies_asks_whether_every_category_exists(old_deployment: Deployment) -> None:
     """The running library system names the one that it lacks; one that does not answer is said, and lacks nothing."""
-    config, policies = old_house.parts.config, old_house.parts.policies.current
+    config, policies = old_deployment.parts.config, old_deployment.parts.policies.current
     assert check_categories(config, policies, now()) == ((), "")
     first, *others = policies.policies
     assert first.borrower

@@ -11,7 +11,7 @@ from broker.app.findings import all_findings
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import EID, Setting
-from tests.plugins.eid_house import DIRECT
+from tests.plugins.eid_deployment import DIRECT
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def faults(folder: Path, **more: str) -> list[str]:
 
 
 def findings(folder: Path, **more: str) -> list[str]:
-    """Give what a careful administrator would want to mend about the national eID."""
+    """Give what a careful administrator would want to fix about the national eID."""
     environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}", **more}
     said = all_findings(assemble(load(folder / "broker.toml", environ)))
     return [each for each in said if each.startswith(("upstreams.", "message_log"))]

@@ -81,7 +81,7 @@ def test_a_clock_that_differs_by_more_than_the_skew_is_found(
 
 
 def test_check_finds_a_clock_that_differs(setting: Setting, tmp_path: Path) -> None:
-    """Beside everything else that a careful administrator would want to mend."""
+    """Beside everything else that a careful administrator would want to fix."""
     with dated(timedelta(hours=1)) as library:
         environ = {"BROKER_LIBRARY__URL": library, "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}
         found = all_findings(assemble(load(setting.config, environ)))

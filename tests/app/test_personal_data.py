@@ -266,10 +266,10 @@ def test_a_replay_deletes_what_a_restored_backup_brings_back(lived_parts: Parts)
 
 def test_a_replay_leaves_what_was_written_after_the_line(lived_parts: Parts) -> None:
     """The person came again in the same month: the audit key of then, the mailbox and the answers stay."""
-    trail = lived_parts.trail
-    assert isinstance(trail, StoredAuditLog)
+    audit_log = lived_parts.audit_log
+    assert isinstance(audit_log, StoredAuditLog)
     personal_data.forget(lived_parts, asta(lived_parts))
-    trail.person_keys.cache.clear()
+    audit_log.person_keys.cache.clear()
     Life(lived_parts, ASTA).lived()
     again = records_of(lived_parts, ASTA)
     indexes = {key for key in keys(lived_parts) if key.kind == "index"}

@@ -18,7 +18,7 @@ from broker.core.policy.model import BorrowerRule
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, Person, mark
+from tests.plugins.deployment import Deployment, Person, mark
 from tests.walks.requirements.visits import by_pin
 
 ASTA, OTHER = "1403044004", "1206034218"
@@ -30,243 +30,259 @@ Arrive = Callable[..., tuple[Person, TestResponse]]
 
 
 @pytest.fixture
-def arrive(house: House, monkeypatch: pytest.MonkeyPatch) -> Arrive:
+def arrive(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Arrive:
     """Give how Asta comes to a service by the hub, some of her attributes replaced (an empty one is not sent)."""
     # The services' requests come at the time it is for the broker.
-    monkeypatch.setattr("broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
+    monkeypatch.setattr(
+        "broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: deployment.clock.now())
+    )
 
     def come(service: str, **asserted: tuple[str, ...]) -> tuple[Person, TestResponse]:
         attributes = {name: values for name, values in {**persona("asta").attributes, **asserted}.items() if values}
-        person = house.person()
+        person = deployment.person()
         asked = wayf_hub.read(urlsplit(person.choose(person.ask(service))).query)
         who = replace(persona("asta"), attributes=attributes)
-        xml = wayf_hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
+        xml = wayf_hub.response(HUB, asked, who, deployment.hub_key(), deployment.clock.now())
         fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
         return person, person.get(person.deliver(asked.acs, fields).location)
 
     return come
 
 
-def number(house: House, came: tuple[Person, TestResponse]) -> str:
+def number(deployment: Deployment, came: tuple[Person, TestResponse]) -> str:
     """Agree to what is asked and give the borrower number that the service hears."""
     person, page = came
-    return str(house.landing(person.agree(page)).attributes["uid"][0])
+    return str(deployment.landing(person.agree(page)).attributes["uid"][0])
 
 
-def ruled(house: House, monkeypatch: pytest.MonkeyPatch, change: Callable[[BorrowerRule], BorrowerRule]) -> None:
+def ruled(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, change: Callable[[BorrowerRule], BorrowerRule]
+) -> None:
     """Let every policy say something else of its borrowers."""
-    policies = house.parts.policies
+    policies = deployment.parts.policies
     ours, *rest = policies._held
     changed = tuple(replace(each, borrower=change(each.borrower)) if each.borrower else each for each in ours.policies)
     monkeypatch.setattr(policies, "_held", (replace(ours, policies=changed), *rest))
 
 
 @pytest.fixture
-def mistyped(house: House, arrive: Arrive) -> str:
+def mistyped(deployment: Deployment, arrive: Arrive) -> str:
     """Let the desk type Asta's CPR number into another's record, Asta come, and the desk correct it."""
-    wrong = house.koha.patrons.create({**DESK, "userid": ASTA})["patron_id"]
+    wrong = deployment.koha.patrons.create({**DESK, "userid": ASTA})["patron_id"]
     assert mark(arrive("my-loans")[1]) == ("refuse", "different_person")
-    house.koha.patrons.change(wrong, {**DESK, "userid": "ida"})
-    house.clock.ahead = timedelta(days=1, minutes=1)
+    deployment.koha.patrons.change(wrong, {**DESK, "userid": "ida"})
+    deployment.clock.ahead = timedelta(days=1, minutes=1)
     return str(wrong)
 
 
 @pytest.mark.parametrize("born", ["2009-01-01", None])
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_copy_of_a_record_is_not_its_person(house: House, arrive: Arrive, born: str | None, *, gone: bool) -> None:
+def test_a_copy_of_a_record_is_not_its_person(
+    deployment: Deployment, arrive: Arrive, born: str | None, *, gone: bool
+) -> None:
     """A sibling's record copied from Asta's, mark and all, keeps name and PIN; Asta gets her own or a new one."""
-    hers = number(house, arrive("my-loans"))
-    house.at_rest()
-    copied = {"statistics_1": house.koha.patrons.row(int(hers))["statistics_1"], "date_of_birth": born}
-    sibling = house.koha.patrons.create({**DESK, "cardnumber": "S-1", "userid": "ida", **copied})["patron_id"]
+    hers = number(deployment, arrive("my-loans"))
+    deployment.at_rest()
+    copied = {"statistics_1": deployment.koha.patrons.row(int(hers))["statistics_1"], "date_of_birth": born}
+    sibling = deployment.koha.patrons.create({**DESK, "cardnumber": "S-1", "userid": "ida", **copied})["patron_id"]
     if gone:
-        house.koha.patrons.drop(int(hers))
-    house.clock.ahead = timedelta(days=1, minutes=1)
-    now = number(house, arrive("my-loans", sn=("Ravn-Nielsen",)))
+        deployment.koha.patrons.drop(int(hers))
+    deployment.clock.ahead = timedelta(days=1, minutes=1)
+    now = number(deployment, arrive("my-loans", sn=("Ravn-Nielsen",)))
     assert (now not in {hers, str(sibling)}) if gone else now == hers
-    house.at_rest()
-    assert len(house.mailbox.mails()) == 1 + gone
-    assert house.koha.patrons.row(sibling)["surname"] == "Ravn"
-    assert not house.koha.patrons.has_password(sibling)
+    deployment.at_rest()
+    assert len(deployment.mailbox.mails()) == 1 + gone
+    assert deployment.koha.patrons.row(sibling)["surname"] == "Ravn"
+    assert not deployment.koha.patrons.has_password(sibling)
 
 
 @pytest.mark.parametrize("text", [None, "HUM-2019"])
 @pytest.mark.parametrize("service", ["myprint", "my-loans"], ids=["need", "make"])
-def test_a_card_number_of_ten_digits_is_no_cpr(house: House, arrive: Arrive, text: str | None, service: str) -> None:
+def test_a_card_number_of_ten_digits_is_no_cpr(
+    deployment: Deployment, arrive: Arrive, text: str | None, service: str
+) -> None:
     """A stranger whose card number is Asta's CPR stays a stranger, whatever the desk keeps in the mark's field."""
     stranger = {"cardnumber": ASTA, "userid": "sten", "date_of_birth": "1960-05-05", "statistics_1": text}
-    house.koha.patrons.create({**DESK, **stranger})
+    deployment.koha.patrons.create({**DESK, **stranger})
     person, page = arrive(service)
     refused = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(refused) == ("refuse", "different_person")
-    assert [each.reason for each in house.enrolments()] == ["different_person"]
+    assert [each.reason for each in deployment.enrolments()] == ["different_person"]
 
 
-def test_whose_card_has_a_strangers_cpr_is_not_that_stranger(house: House) -> None:
+def test_whose_card_has_a_strangers_cpr_is_not_that_stranger(deployment: Deployment) -> None:
     """Who logs in by PIN to a record whose card number is Asta's CPR leaves a link that her login does not follow."""
-    row = house.koha.patrons.create({**DESK, "cardnumber": ASTA, "userid": "sten", "date_of_birth": "1960-05-05"})
-    house.koha.patrons.set_password(row["patron_id"], "8362", "8362")
-    person, hers = house.person(), house.person()
-    his = house.landing(person.agree(by_pin(person, "sten", "8362")))
+    row = deployment.koha.patrons.create({**DESK, "cardnumber": ASTA, "userid": "sten", "date_of_birth": "1960-05-05"})
+    deployment.koha.patrons.set_password(row["patron_id"], "8362", "8362")
+    person, hers = deployment.person(), deployment.person()
+    his = deployment.landing(person.agree(by_pin(person, "sten", "8362")))
     assert his.attributes["uid"] == (str(row["patron_id"]),)
-    house.koha.patrons.drop(row["patron_id"])
-    landing = house.landing(hers.agree(hers.log_in("asta")))
+    deployment.koha.patrons.drop(row["patron_id"])
+    landing = deployment.landing(hers.agree(hers.log_in("asta")))
     assert landing.name_id != his.name_id
     assert landing.attributes["uid"] != his.attributes["uid"]
 
 
 @pytest.mark.parametrize("merged", [True, False])
-def test_a_second_record_with_her_cpr_is_not_her(house: House, arrive: Arrive, *, merged: bool) -> None:
+def test_a_second_record_with_her_cpr_is_not_her(deployment: Deployment, arrive: Arrive, *, merged: bool) -> None:
     """Asta's CPR on Ida's card too: Ida's PIN leads to Ida's account, and not to what services know Asta by."""
     person, page = arrive("my-loans")
-    asta = house.landing(person.agree(page))
-    ida = house.koha.patrons.create({**DESK, "cardnumber": SPELLED, "userid": "ida"})["patron_id"]
-    house.koha.patrons.set_password(ida, "8362", "8362")
+    asta = deployment.landing(person.agree(page))
+    ida = deployment.koha.patrons.create({**DESK, "cardnumber": SPELLED, "userid": "ida"})["patron_id"]
+    deployment.koha.patrons.set_password(ida, "8362", "8362")
     if merged:  # Asta has not come by her number since, so nothing says that it is hers
-        house.koha.patrons.drop(int(asta.attributes["uid"][0]))
-    other = house.person()
-    landed = house.landing(other.agree(by_pin(other, "ida", "8362")))
+        deployment.koha.patrons.drop(int(asta.attributes["uid"][0]))
+    other = deployment.person()
+    landed = deployment.landing(other.agree(by_pin(other, "ida", "8362")))
     assert landed.attributes["uid"] == (str(ida),)
     assert landed.name_id != asta.name_id
 
 
 @pytest.mark.parametrize("taken", [None, OTHER])
-def test_a_corrected_cpr_ends_the_wrong_number(house: House, arrive: Arrive, mistyped: str, taken: str | None) -> None:
+def test_a_corrected_cpr_ends_the_wrong_number(
+    deployment: Deployment, arrive: Arrive, mistyped: str, taken: str | None
+) -> None:
     """Within the time that the library is believed no longer: no wrong number leaves, and she gets her own account."""
-    house.koha.patrons.change(int(mistyped), {**DESK, "userid": taken or "ida"})
-    before = house.koha.patrons.row(int(mistyped))
+    deployment.koha.patrons.change(int(mistyped), {**DESK, "userid": taken or "ida"})
+    before = deployment.koha.patrons.row(int(mistyped))
     for _ in range(2):
         assert mark(arrive("myprint")[1]) == ("refuse", "no_library_account")
     for service in ("my-loans", "myprint"):
         assert mark(arrive(service, schacPersonalUniqueID=())[1]) == ("refuse", "cpr_required")
-    hers = number(house, arrive("my-loans"))
+    hers = number(deployment, arrive("my-loans"))
     assert hers != mistyped
-    assert number(house, arrive("myprint")) == hers
-    house.at_rest()
-    assert house.koha.patrons.row(int(mistyped)) == before
-    assert [each.state.value for each in house.enrolments()] == ["done"]
+    assert number(deployment, arrive("myprint")) == hers
+    deployment.at_rest()
+    assert deployment.koha.patrons.row(int(mistyped)) == before
+    assert [each.state.value for each in deployment.enrolments()] == ["done"]
 
 
 @pytest.mark.parametrize("merged", [True, False])
-def test_what_the_desk_deleted_or_merged_is_not_handed_on(house: House, arrive: Arrive, *, merged: bool) -> None:
+def test_what_the_desk_deleted_or_merged_is_not_handed_on(
+    deployment: Deployment, arrive: Arrive, *, merged: bool
+) -> None:
     """Ten minutes after the last look the library is asked again."""
-    hers = number(house, arrive("my-loans"))
-    house.koha.patrons.drop(int(hers))
-    into = str(house.koha.patrons.create({**HERS, "userid": ASTA})["patron_id"]) if merged else None
-    house.clock.ahead = timedelta(minutes=9)
-    assert number(house, arrive("myprint")) == hers
-    house.clock.ahead = timedelta(minutes=11)
+    hers = number(deployment, arrive("my-loans"))
+    deployment.koha.patrons.drop(int(hers))
+    into = str(deployment.koha.patrons.create({**HERS, "userid": ASTA})["patron_id"]) if merged else None
+    deployment.clock.ahead = timedelta(minutes=9)
+    assert number(deployment, arrive("myprint")) == hers
+    deployment.clock.ahead = timedelta(minutes=11)
     for _ in range(2):
         came = arrive("myprint")
         if into:
-            assert number(house, came) == into
+            assert number(deployment, came) == into
         else:
             assert mark(came[1]) == ("refuse", "no_library_account")
 
 
 @pytest.mark.parametrize("left", ["affiliate", "alum"])
-def test_without_a_number_nobody_is_lowered(house: House, arrive: Arrive, left: str) -> None:
+def test_without_a_number_nobody_is_lowered(deployment: Deployment, arrive: Arrive, left: str) -> None:
     """Whoever has Asta's name now changes nothing of hers, whatever the university says of them."""
-    hers = int(number(house, arrive("my-loans")))
-    before = house.koha.patrons.row(hers)
+    hers = int(number(deployment, arrive("my-loans")))
+    before = deployment.koha.patrons.row(hers)
     role = {"eduPersonScopedAffiliation": (f"{left}@au.dk",), "eduPersonPrimaryAffiliation": (left,)}
     stranger = {"sn": ("Fremmed",), "gn": ("Frits",), "mail": ("frits@post.example",)}
     _, page = arrive("my-loans", schacPersonalUniqueID=(), **role, **stranger)
     assert mark(page) == ("refuse", "national_eid_required")
-    assert house.koha.patrons.row(hers) == before
+    assert deployment.koha.patrons.row(hers) == before
 
 
 def test_who_has_left_is_lowered_by_the_number_and_nothing_else_is_written(
-    house: House, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The university says whose the number is, and not what stands in the record."""
-    hers = int(number(house, arrive("my-loans")))
-    kept = {name: house.koha.patrons.row(hers)[name] for name in ("surname", "library_id", "category_id")}
-    house.koha.patrons.change(hers, {**kept, "email": ""})
+    hers = int(number(deployment, arrive("my-loans")))
+    kept = {name: deployment.koha.patrons.row(hers)[name] for name in ("surname", "library_id", "category_id")}
+    deployment.koha.patrons.change(hers, {**kept, "email": ""})
 
     def eager(rule: BorrowerRule) -> BorrowerRule:
         fields = (replace(each, set="if_empty") if each.set == "create" else each for each in rule.fields)
         return replace(rule, fields=tuple(fields))
 
-    ruled(house, monkeypatch, eager)
+    ruled(deployment, monkeypatch, eager)
     came = arrive("my-loans", **LEFT, mail=("frits@post.example",))
-    assert number(house, came) == str(hers)
-    row = house.koha.patrons.row(hers)
+    assert number(deployment, came) == str(hers)
+    row = deployment.koha.patrons.row(hers)
     assert (row["category_id"], row["surname"], row["email"] or None) == ("PRIVATE", kept["surname"], None)
 
 
 @pytest.mark.parametrize("service", ["myprint", "my-loans"], ids=["need", "make"])
-def test_a_record_with_her_cpr_and_another_name_is_not_hers(house: House, arrive: Arrive, service: str) -> None:
+def test_a_record_with_her_cpr_and_another_name_is_not_hers(
+    deployment: Deployment, arrive: Arrive, service: str
+) -> None:
     """Nothing of Ida's record is released, read or written: not her number, her name, nor her PIN."""
-    wrong = house.koha.patrons.create({**DESK, "surname": "Skov", "userid": ASTA, "date_of_birth": "2004-03-14"})
-    house.koha.patrons.set_password(wrong["patron_id"], "8362", "8362")
-    before = house.koha.patrons.row(wrong["patron_id"])
+    wrong = deployment.koha.patrons.create({**DESK, "surname": "Skov", "userid": ASTA, "date_of_birth": "2004-03-14"})
+    deployment.koha.patrons.set_password(wrong["patron_id"], "8362", "8362")
+    before = deployment.koha.patrons.row(wrong["patron_id"])
     for _ in range(2):
         person, page = arrive(service)
         refused = person.agree(page) if mark(page)[0] == "ask" else page
         assert mark(refused) == ("refuse", "different_person")
-        house.clock.ahead += timedelta(minutes=61)
-    house.at_rest()
-    assert house.koha.patrons.row(wrong["patron_id"]) == before
-    assert not house.mailbox.mails()
+        deployment.clock.ahead += timedelta(minutes=61)
+    deployment.at_rest()
+    assert deployment.koha.patrons.row(wrong["patron_id"]) == before
+    assert not deployment.mailbox.mails()
 
 
 @pytest.mark.parametrize("service", ["myprint", "my-loans"], ids=["need", "make"])
-def test_a_number_of_another_name_is_not_given_what_is_remembered(house: House, arrive: Arrive, service: str) -> None:
+def test_a_number_of_another_name_is_not_given_what_is_remembered(
+    deployment: Deployment, arrive: Arrive, service: str
+) -> None:
     """The university asserts Asta's number of somebody else, minutes after her own login."""
-    hers = int(number(house, arrive("my-loans")))
-    house.at_rest()
-    before = house.koha.patrons.row(hers)
+    hers = int(number(deployment, arrive("my-loans")))
+    deployment.at_rest()
+    before = deployment.koha.patrons.row(hers)
     other = {"sn": ("Fremmed",), "gn": ("Frits",), "cn": ("Frits Fremmed",)}
     person, page = arrive(service, **other)
     refused = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(refused) == ("refuse", "different_person")
-    house.at_rest()
-    assert {**house.koha.patrons.row(hers), "updated_on": None} == {**before, "updated_on": None}
+    deployment.at_rest()
+    assert {**deployment.koha.patrons.row(hers), "updated_on": None} == {**before, "updated_on": None}
 
 
-def test_a_wrong_birth_date_locks_nobody_out(house: House, arrive: Arrive) -> None:
+def test_a_wrong_birth_date_locks_nobody_out(deployment: Deployment, arrive: Arrive) -> None:
     """Both names agree: a birth date that the desk mistyped does not make the record another person's."""
-    hers = house.koha.patrons.create({**HERS, "userid": ASTA, "date_of_birth": "1960-05-05"})["patron_id"]
-    assert number(house, arrive("my-loans")) == str(hers)
+    hers = deployment.koha.patrons.create({**HERS, "userid": ASTA, "date_of_birth": "1960-05-05"})["patron_id"]
+    assert number(deployment, arrive("my-loans")) == str(hers)
 
 
 @pytest.mark.parametrize("service", ["myprint", "my-loans"], ids=["need", "make"])
-def test_a_login_without_a_name_leads_to_no_borrower(house: House, arrive: Arrive, service: str) -> None:
+def test_a_login_without_a_name_leads_to_no_borrower(deployment: Deployment, arrive: Arrive, service: str) -> None:
     """The number may be mistyped: without a name nothing would show it."""
-    hers = house.koha.patrons.create({**HERS, "userid": ASTA, "date_of_birth": "2004-03-14"})["patron_id"]
-    before = house.koha.patrons.row(hers)
+    hers = deployment.koha.patrons.create({**HERS, "userid": ASTA, "date_of_birth": "2004-03-14"})["patron_id"]
+    before = deployment.koha.patrons.row(hers)
     _, page = arrive(service, sn=(), gn=(), cn=(), displayName=())
     assert mark(page) == ("refuse", "name_required")
-    assert house.koha.patrons.row(hers) == before
+    assert deployment.koha.patrons.row(hers) == before
 
 
-def test_a_second_borrower_with_the_cpr_is_a_case_to_who_needs_one(house: House, arrive: Arrive) -> None:
+def test_a_second_borrower_with_the_cpr_is_a_case_to_who_needs_one(deployment: Deployment, arrive: Arrive) -> None:
     """With two, the remembered one is not given for want of better knowledge."""
-    house.koha.patrons.create({**HERS, "userid": ASTA})
-    number(house, arrive("my-loans"))
-    house.koha.patrons.create({**DESK, "cardnumber": f"{ASTA[:6]}-{ASTA[6:]}", "userid": "ida"})
-    house.clock.ahead = timedelta(days=1, minutes=1)
+    deployment.koha.patrons.create({**HERS, "userid": ASTA})
+    number(deployment, arrive("my-loans"))
+    deployment.koha.patrons.create({**DESK, "cardnumber": f"{ASTA[:6]}-{ASTA[6:]}", "userid": "ida"})
+    deployment.clock.ahead = timedelta(days=1, minutes=1)
     assert mark(arrive("myprint")[1]) == ("refuse", "several_borrowers")
 
 
-def test_a_borrower_that_is_gone_is_no_case(house: House, arrive: Arrive) -> None:
+def test_a_borrower_that_is_gone_is_no_case(deployment: Deployment, arrive: Arrive) -> None:
     """Who was deleted at the library is told to sign up."""
-    house.koha.patrons.drop(int(number(house, arrive("my-loans"))))
-    house.clock.ahead = timedelta(days=1, minutes=1)
+    deployment.koha.patrons.drop(int(number(deployment, arrive("my-loans"))))
+    deployment.clock.ahead = timedelta(days=1, minutes=1)
     assert mark(arrive("myprint")[1]) == ("refuse", "no_library_account")
 
 
 @pytest.mark.parametrize("born", ["2004-03-14", "1960-05-05"])
-def test_one_that_we_made_and_the_desk_gave_another_card(house: House, arrive: Arrive, born: str) -> None:
+def test_one_that_we_made_and_the_desk_gave_another_card(deployment: Deployment, arrive: Arrive, born: str) -> None:
     """Its CPR number is no longer found: our mark in it leads nobody there, and no second one is made at once."""
-    hers = number(house, arrive("my-loans"))
-    patrons, row = house.koha.patrons, house.koha.patrons.row(int(hers))
+    hers = number(deployment, arrive("my-loans"))
+    patrons, row = deployment.koha.patrons, deployment.koha.patrons.row(int(hers))
     kept = {name: row[name] for name in ("surname", "firstname", "library_id", "category_id")}
     patrons.change(int(hers), {**kept, "cardnumber": "C-7", "userid": "asta", "date_of_birth": born})
     for each in row["extended_attributes"]:
         patrons.drop_attribute(int(hers), each["extended_attribute_id"])
-    house.clock.ahead = timedelta(days=1, minutes=1)
+    deployment.clock.ahead = timedelta(days=1, minutes=1)
     before = patrons.rows()
     assert mark(arrive("myprint")[1]) == ("refuse", "no_library_account")
     person, page = arrive("my-loans")
@@ -275,50 +291,50 @@ def test_one_that_we_made_and_the_desk_gave_another_card(house: House, arrive: A
 
 
 @pytest.mark.parametrize("service", ["myprint", "my-loans"], ids=["need", "make"])
-def test_one_that_we_made_and_the_desk_gave_to_another(house: House, arrive: Arrive, service: str) -> None:
+def test_one_that_we_made_and_the_desk_gave_to_another(deployment: Deployment, arrive: Arrive, service: str) -> None:
     """Made for a number that the university had mistyped: the number's own holder gets nothing of it."""
-    theirs = number(house, arrive("my-loans"))
-    patrons, row = house.koha.patrons, house.koha.patrons.row(int(theirs))
+    theirs = number(deployment, arrive("my-loans"))
+    patrons, row = deployment.koha.patrons, deployment.koha.patrons.row(int(theirs))
     patrons.change(int(theirs), {**DESK, "surname": "Fremmed", "cardnumber": OTHER, "userid": OTHER})
     for each in row["extended_attributes"]:
         patrons.drop_attribute(int(theirs), each["extended_attribute_id"])
-    house.clock.ahead = timedelta(days=1, minutes=1)
+    deployment.clock.ahead = timedelta(days=1, minutes=1)
     before = patrons.row(int(theirs))
     if service == "myprint":
         assert mark(arrive(service)[1]) == ("refuse", "no_library_account")
     else:
-        assert number(house, arrive(service)) != theirs
-    house.at_rest()
+        assert number(deployment, arrive(service)) != theirs
+    deployment.at_rest()
     assert patrons.row(int(theirs)) == before
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=9), timedelta(hours=23)], ids=["not asked", "silent"])
 def test_a_silent_library_does_not_stop_who_has_a_borrower(
-    house: House, arrive: Arrive, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, arrive: Arrive, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within ten minutes the library is not asked at all; its silence leaves what is remembered standing for a day."""
-    hers = number(house, arrive("my-loans"))
-    house.clock.ahead = ahead
+    hers = number(deployment, arrive("my-loans"))
+    deployment.clock.ahead = ahead
     asked: list[str] = []
 
     def silent(cpr: str, _deadline: object) -> None:
         asked.append(cpr)
         raise LibraryUnavailable("down")
 
-    monkeypatch.setattr(house.parts.enrolment_ports.library, "find", silent)
-    assert number(house, arrive("myprint")) == hers
+    monkeypatch.setattr(deployment.parts.enrolment_ports.library, "find", silent)
+    assert number(deployment, arrive("myprint")) == hers
     assert asked == ([] if ahead < timedelta(minutes=10) else [ASTA])
-    house.clock.ahead = timedelta(hours=25)
+    deployment.clock.ahead = timedelta(hours=25)
     assert mark(arrive("myprint")[1]) == ("refuse", "library_unavailable")
 
 
-def test_a_policy_without_pins_enrols(house: House, arrive: Arrive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_without_pins_enrols(deployment: Deployment, arrive: Arrive, monkeypatch: pytest.MonkeyPatch) -> None:
     """No PIN by mail is no missing address: the borrower is made, and no mail is sent."""
-    ruled(house, monkeypatch, lambda rule: replace(rule, pin="none"))
-    hers = number(house, arrive("my-loans"))
-    house.at_rest()
-    assert not house.koha.patrons.has_password(int(hers))
-    assert house.mailbox.mails() == ()
+    ruled(deployment, monkeypatch, lambda rule: replace(rule, pin="none"))
+    hers = number(deployment, arrive("my-loans"))
+    deployment.at_rest()
+    assert not deployment.koha.patrons.has_password(int(hers))
+    assert deployment.mailbox.mails() == ()
     assert mark(
         arrive(
             "my-loans",

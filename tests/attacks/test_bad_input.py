@@ -12,7 +12,7 @@ from broker.adapters.saml.xml_security.xml_names import SAMLP
 from broker.core.errors import MessageRefused
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, form, mark
+from tests.plugins.deployment import Deployment, form, mark
 from tests.plugins.saml_parties import NOW, Parties, edit, stamp
 
 STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
@@ -23,14 +23,16 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.attack(19)
-def test_a_clock_off_by_170_seconds_passes_and_by_200_is_told(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_clock_off_by_170_seconds_passes_and_by_200_is_told(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Ahead or behind: the person gets a page, and the operator a line with the upstream and whole seconds."""
     for off, passes in ((170, True), (-170, True), (200, False), (-200, False)):
-        person = house.person()
+        person = deployment.person()
         asked = person.choose(person.ask())
-        house.clock.ahead += timedelta(seconds=off)
-        sent = house.answer(asked, "asta")
-        house.clock.ahead -= timedelta(seconds=off)
+        deployment.clock.ahead += timedelta(seconds=off)
+        sent = deployment.answer(asked, "asta")
+        deployment.clock.ahead -= timedelta(seconds=off)
         _lines(capsys)
         arrived = person.deliver(*sent)
         if passes:
@@ -68,33 +70,33 @@ def test_a_services_wrong_clock_is_told(parties: Parties) -> None:
         assert refused.value.clock_off == told
 
 
-def test_who_comes_back_from_a_silent_upstream_may_choose_again(house: House) -> None:
+def test_who_comes_back_from_a_silent_upstream_may_choose_again(deployment: Deployment) -> None:
     """Nothing came: the chooser says so and another request may be sent; after half an hour the login is over."""
-    person = house.person()
+    person = deployment.person()
     page = person.ask()
     person.choose(page)
     again = person.get(page.request.path)
     assert mark(again)[0] == "choose"
-    assert mark(person.get(person.deliver(*house.answer(person.choose(again), "asta")).location))[0] == "ask"
-    house.clock.ahead += timedelta(minutes=31)
+    assert mark(person.get(person.deliver(*deployment.answer(person.choose(again), "asta")).location))[0] == "ask"
+    deployment.clock.ahead += timedelta(minutes=31)
     over = person.get(page.request.path)
     assert (over.status_code, mark(over)) == (410, ("error", "transaction_gone"))
 
 
 @pytest.mark.attack(15, 16)
-def test_a_late_or_second_answer_is_a_page(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_late_or_second_answer_is_a_page(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """A second answer to one request, and one to a login that is over, change nothing and say so."""
-    person = house.person()
+    person = deployment.person()
     asked = person.choose(person.ask())
-    page = person.get(person.deliver(*house.answer(asked, "asta")).location)
+    page = person.get(person.deliver(*deployment.answer(asked, "asta")).location)
     _lines(capsys)
-    second = person.deliver(*house.answer(asked, "bo"))
+    second = person.deliver(*deployment.answer(asked, "bo"))
     assert (second.status_code, mark(second)) == (410, ("error", "transaction_gone"))
     assert mark(person.get(page.request.path))[0] == "ask"
-    other = house.person()
+    other = deployment.person()
     later = other.choose(other.ask())
-    house.clock.ahead += timedelta(minutes=31)
-    late = other.deliver(*house.answer(later, "asta"))
+    deployment.clock.ahead += timedelta(minutes=31)
+    late = other.deliver(*deployment.answer(later, "asta"))
     assert (late.status_code, mark(late)) == (410, ("error", "transaction_gone"))
     assert {line["cause"] for line in _lines(capsys) if line["event"] == "refused"} == {
         "not an outstanding request of this upstream",
@@ -102,10 +104,10 @@ def test_a_late_or_second_answer_is_a_page(house: House, capsys: pytest.CaptureF
     }
 
 
-def _odd(house: House, asked_url: str, *codes: str) -> tuple[str, dict[str, str]]:
+def _odd(deployment: Deployment, asked_url: str, *codes: str) -> tuple[str, dict[str, str]]:
     """Let the hub refuse with these codes, the first on top, without a signature, as samlp does."""
     asked = wayf_hub.read(asked_url.partition("?")[2])
-    root = etree.fromstring(wayf_hub.response(HUB, asked, None, house.hub_key(), house.clock.now()))
+    root = etree.fromstring(wayf_hub.response(HUB, asked, None, deployment.hub_key(), deployment.clock.now()))
     for each in list(root):
         if "Signature" in str(each.tag):
             root.remove(each)
@@ -127,10 +129,10 @@ def _odd(house: House, asked_url: str, *codes: str) -> tuple[str, dict[str, str]
         ((STATUS + "Requester", STATUS + "Success"), "AuthnFailed"),
     ],
 )
-def test_an_odd_status_is_normalised(old_house: House, codes: tuple[str, ...], second: str) -> None:
+def test_an_odd_status_is_normalised(old_deployment: Deployment, codes: tuple[str, ...], second: str) -> None:
     """Some put the detail on top (samlp): the service is told in codes that the standard has."""
-    person = old_house.person()
-    arrived = person.deliver(*_odd(old_house, person.choose(person.ask()), *codes))
+    person = old_deployment.person()
+    arrived = person.deliver(*_odd(old_deployment, person.choose(person.ask()), *codes))
     assert arrived.status_code == 303
     page = person.get(arrived.location)
     assert mark(page)[0] == "refuse"
@@ -140,9 +142,9 @@ def test_an_odd_status_is_normalised(old_house: House, codes: tuple[str, ...], s
     assert told[1:] == [STATUS + second]
 
 
-def test_no_passive_comes_as_the_portal_expects(old_house: House) -> None:
+def test_no_passive_comes_as_the_portal_expects(old_deployment: Deployment) -> None:
     """A service that asks passively where we must ask the person gets NoPassive on the second level."""
-    page = old_house.person().ask(passive=True)
+    page = old_deployment.person().ask(passive=True)
     answer = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
     told = [each.get("Value") for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
     assert told == [STATUS + "Responder", STATUS + "NoPassive"]

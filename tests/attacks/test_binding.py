@@ -13,15 +13,15 @@ from werkzeug.test import TestResponse
 from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
 from broker.demo.people.persona import AU
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, form, found, mark
 
 
 @pytest.mark.attack(16, 30)
-def test_a_victim_s_login_is_not_collected(house: House) -> None:
+def test_a_victim_s_login_is_not_collected(deployment: Deployment) -> None:
     """An attacker starts a login and sends the victim to the hub: neither gets anything of the other's."""
-    attacker, victim = house.person(), house.person()
+    attacker, victim = deployment.person(), deployment.person()
     to_hub = attacker.choose(attacker.ask())
-    arrived = victim.deliver(*house.answer(to_hub, "asta"))
+    arrived = victim.deliver(*deployment.answer(to_hub, "asta"))
     at_victim = victim.get(arrived.location)
     assert at_victim.status_code == 403
     assert mark(at_victim) == ("error", "other_browser")
@@ -30,35 +30,35 @@ def test_a_victim_s_login_is_not_collected(house: House) -> None:
 
 
 @pytest.mark.attack(16)
-def test_an_attacker_s_answered_login_takes_no_second_answer_of_a_victim(house: House) -> None:
+def test_an_attacker_s_answered_login_takes_no_second_answer_of_a_victim(deployment: Deployment) -> None:
     """The attacker answers request 1 himself and sends the victim request 2 of the same transaction."""
-    attacker, victim = house.person(), house.person()
+    attacker, victim = deployment.person(), deployment.person()
     page = attacker.log_in("bo")
     name = page.request.path.split("/")[2]
     second = attacker.choose(attacker.get(f"/login/{name}/upstream"))
-    arrived = victim.deliver(*house.answer(second, "asta"))
+    arrived = victim.deliver(*deployment.answer(second, "asta"))
     assert mark(victim.get(arrived.location)) == ("error", "other_browser")
     assert mark(attacker.get(arrived.location))[0] == "choose"
 
 
 @pytest.mark.attack(16)
-def test_login_csrf_is_refused(house: House) -> None:
+def test_login_csrf_is_refused(deployment: Deployment) -> None:
     """An attacker's finished arrival, opened by a victim, logs the victim in as nobody and is spent."""
-    attacker, victim = house.person(), house.person()
-    arrived = attacker.deliver(*house.answer(attacker.choose(attacker.ask()), "bo"))
+    attacker, victim = deployment.person(), deployment.person()
+    arrived = attacker.deliver(*deployment.answer(attacker.choose(attacker.ask()), "bo"))
     assert mark(victim.get(arrived.location)) == ("error", "other_browser")
     assert mark(attacker.get(arrived.location))[0] == "choose"
 
 
 @pytest.mark.attack(30)
-def test_b_alone_is_worthless(house: House) -> None:
+def test_b_alone_is_worthless(deployment: Deployment) -> None:
     """A fixed or copied browser cookie alone opens no page of an authenticated transaction.
 
     Source: docs/reference/design.md#4a-4.
     """
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    thief = house.person()
+    thief = deployment.person()
     for cookie in person.cookies("b-"):
         thief.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
     assert mark(thief.get(page.request.path)) == ("error", "login_cookie_missing")
@@ -68,25 +68,25 @@ def test_b_alone_is_worthless(house: House) -> None:
 
 
 @pytest.mark.attack(30)
-def test_a_alone_is_worthless(house: House) -> None:
+def test_a_alone_is_worthless(deployment: Deployment) -> None:
     """The login cookie without the browser cookie opens nothing."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    thief = house.person()
+    thief = deployment.person()
     for cookie in person.cookies("a-"):
         thief.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
     assert mark(thief.get(page.request.path)) == ("error", "other_browser")
 
 
 @pytest.mark.attack(30)
-def test_cookie_a_of_an_older_authentication_is_worthless(house: House) -> None:
+def test_cookie_a_of_an_older_authentication_is_worthless(deployment: Deployment) -> None:
     """Logging in again in a transaction makes the earlier login cookie worthless, and its token with it."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("bo")
     old_token = _token(page)
     old = [(each.key, each.value) for each in person.cookies("a-")]
     name = page.request.path.split("/")[2]
-    arrived = person.deliver(*house.answer(person.choose(person.get(f"/login/{name}/upstream")), "asta"))
+    arrived = person.deliver(*deployment.answer(person.choose(person.get(f"/login/{name}/upstream")), "asta"))
     again = person.get(arrived.location)
     assert mark(person.post(again.request.path, {"token": old_token, "answer": "yes"})) == ("error", "token_refused")
     for key, value in old:
@@ -95,20 +95,20 @@ def test_cookie_a_of_an_older_authentication_is_worthless(house: House) -> None:
 
 
 @pytest.mark.profile(12)
-def test_the_acs_reads_and_sets_no_cookie(house: House) -> None:
+def test_the_acs_reads_and_sets_no_cookie(deployment: Deployment) -> None:
     """The cross-site POST carries no Lax cookie, and the answer plants none.
 
     Source: docs/reference/design.md#4a-2.
     """
-    person = house.person()
-    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    person = deployment.person()
+    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     assert arrived.status_code == 303
     assert "Set-Cookie" not in arrived.headers
 
 
-def test_an_sso_request_sets_no_cookie(house: House) -> None:
+def test_an_sso_request_sets_no_cookie(deployment: Deployment) -> None:
     """One click with 200 AuthnRequests evicts nothing: only /login/<transaction> sets a cookie, if none came."""
-    person = house.person()
+    person = deployment.person()
     begun = person.client.get(person.sso_path(), base_url=person.base)
     assert begun.status_code == 303
     assert "Set-Cookie" not in begun.headers
@@ -119,66 +119,66 @@ def test_an_sso_request_sets_no_cookie(house: House) -> None:
 
 
 @pytest.mark.parametrize("tabs", [3, 12])
-def test_simultaneous_first_tabs_all_finish(house: House, tabs: int) -> None:
+def test_simultaneous_first_tabs_all_finish(deployment: Deployment, tabs: int) -> None:
     """Tabs opened before any cookie came each get a name of their own, and each login lands, then Yes in each."""
-    person = house.person()
+    person = deployment.person()
     begun = [person.client.get(person.sso_path(), base_url=person.base).location for _ in range(tabs)]
-    bare = [house.app.test_client().get(Person.path(url), base_url=person.base) for url in begun]
+    bare = [deployment.app.test_client().get(Person.path(url), base_url=person.base) for url in begun]
     for each in bare:
         key, _, rest = each.headers["Set-Cookie"].partition("=")
         person.client.set_cookie(key, rest.partition(";")[0], domain="broker.localhost")
     pages = []
     for each in bare:
         to_hub = person.choose(person.get(each.location))
-        arrived = person.deliver(*house.answer(to_hub, "asta"))
+        arrived = person.deliver(*deployment.answer(to_hub, "asta"))
         pages.append(person.get(arrived.location))
     assert len(person.cookies("b-")) == tabs
     assert [mark(page)[0] for page in pages] == ["ask"] * tabs
-    assert [house.landing(person.agree(page)).status for page in pages] == ["Success"] * tabs
+    assert [deployment.landing(person.agree(page)).status for page in pages] == ["Success"] * tabs
 
 
-def test_one_login_too_many_is_told_as_that(house: House) -> None:
+def test_one_login_too_many_is_told_as_that(deployment: Deployment) -> None:
     """The oldest of more than a browser keeps is no other browser's: its page says so, and leads on to a new login."""
-    person = house.person()
+    person = deployment.person()
     pages = [person.log_in("asta") for _ in range(MOST_LOGIN_COOKIES + 1)]
     fields = {"token": _token(pages[0]), "answer": "yes"}
     told = person.post(pages[0].request.path, fields)
     assert (told.status_code, mark(told)) == (403, ("error", "login_cookie_missing"))
-    arrived = person.deliver(*house.answer(person.choose(person.get(found(told, "//main//a/@href"))), "asta"))
-    assert house.landing(person.agree(person.get(arrived.location))).status == "Success"
-    assert house.landing(person.agree(pages[2])).status == "Success"
+    arrived = person.deliver(*deployment.answer(person.choose(person.get(found(told, "//main//a/@href"))), "asta"))
+    assert deployment.landing(person.agree(person.get(arrived.location))).status == "Success"
+    assert deployment.landing(person.agree(pages[2])).status == "Success"
 
 
 @pytest.mark.attack(16, control=True)
 @pytest.mark.profile(22)
-def test_tabs_side_by_side_do_not_mix(house: House) -> None:
+def test_tabs_side_by_side_do_not_mix(deployment: Deployment) -> None:
     """Two logins of different people in one browser end each with its own."""
-    person = house.person()
+    person = deployment.person()
     first, second = person.choose(person.ask()), person.choose(person.ask())
-    one = person.deliver(*house.answer(second, "bo"))
-    two = person.deliver(*house.answer(first, "asta"))
+    one = person.deliver(*deployment.answer(second, "bo"))
+    two = person.deliver(*deployment.answer(first, "asta"))
     bo, asta = person.get(one.location), person.get(two.location)
     assert "Lindegaard" in bo.get_data(as_text=True)
     assert "Ravn" in asta.get_data(as_text=True)
-    assert house.landing(person.agree(bo)).status == "Success"
-    assert house.landing(person.agree(asta)).status == "Success"
+    assert deployment.landing(person.agree(bo)).status == "Success"
+    assert deployment.landing(person.agree(asta)).status == "Success"
 
 
-def test_a_browser_without_cookies_is_told(house: House) -> None:
+def test_a_browser_without_cookies_is_told(deployment: Deployment) -> None:
     """A browser that keeps no cookie meets the page that says so, not a loop."""
-    person = house.person()
+    person = deployment.person()
     begun = person.client.get(person.sso_path(), base_url=person.base)
-    once = house.app.test_client().get(Person.path(begun.location), base_url=person.base)
-    page = house.app.test_client().get(Person.path(once.location), base_url=person.base)
+    once = deployment.app.test_client().get(Person.path(begun.location), base_url=person.base)
+    page = deployment.app.test_client().get(Person.path(once.location), base_url=person.base)
     assert page.status_code == 400
     assert mark(page) == ("error", "cookies_needed")
 
 
 @pytest.mark.attack(15, control=True)
-def test_a_lost_answer_is_repeated(house: House) -> None:
+def test_a_lost_answer_is_repeated(deployment: Deployment) -> None:
     """The GET with the arrival, asked again by the same browser, gives the same answer; the login is not lost."""
-    person = house.person()
-    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    person = deployment.person()
+    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     person.get(arrived.location)
     for cookie in person.cookies("a-"):
         person.client.delete_cookie(cookie.key, domain="broker.localhost")
@@ -186,20 +186,20 @@ def test_a_lost_answer_is_repeated(house: House) -> None:
 
 
 @pytest.mark.attack(15)
-def test_a_late_arrival_is_useless(house: House) -> None:
+def test_a_late_arrival_is_useless(deployment: Deployment) -> None:
     """An arrival is good for sixty seconds."""
-    person = house.person()
-    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
-    house.clock.ahead = timedelta(seconds=61)
+    person = deployment.person()
+    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    deployment.clock.ahead = timedelta(seconds=61)
     assert mark(person.get(arrived.location))[0] == "choose"
 
 
 @pytest.mark.attack(15)
 @pytest.mark.profile(18)
-def test_a_response_posted_twice_is_one_arrival(house: House) -> None:
+def test_a_response_posted_twice_is_one_arrival(deployment: Deployment) -> None:
     """The second POST of one Response is refused, and the first still lands (attacks 15)."""
-    person = house.person()
-    answer = house.answer(person.choose(person.ask()), "asta")
+    person = deployment.person()
+    answer = deployment.answer(person.choose(person.ask()), "asta")
     first, second = person.deliver(*answer), person.deliver(*answer)
     assert second.status_code == 400
     assert mark(second) == ("error", "message_refused")
@@ -207,10 +207,10 @@ def test_a_response_posted_twice_is_one_arrival(house: House) -> None:
 
 
 @pytest.mark.attack(18)
-def test_another_upstream_s_acs_takes_nothing(house: House) -> None:
+def test_another_upstream_s_acs_takes_nothing(deployment: Deployment) -> None:
     """A Response to WAYF's request is refused at NemID's ACS (attacks 18)."""
-    person = house.person()
-    acs, fields = house.answer(person.choose(person.ask()), "asta")
+    person = deployment.person()
+    acs, fields = deployment.answer(person.choose(person.ask()), "asta")
     page = person.deliver(acs.replace("/sp/wayf/", "/sp/nemid/"), fields)
     assert mark(page) == ("error", "transaction_gone")
     arrived = person.deliver(acs, fields)
@@ -218,9 +218,9 @@ def test_another_upstream_s_acs_takes_nothing(house: House) -> None:
 
 
 @pytest.mark.attack(16)
-def test_a_bound_transaction_opens_in_no_other_browser(house: House) -> None:
+def test_a_bound_transaction_opens_in_no_other_browser(deployment: Deployment) -> None:
     """Its address alone shows nothing and sends nobody upstream, before a login as after one."""
-    person, other = house.person(), house.person()
+    person, other = deployment.person(), deployment.person()
     other.ask()
     chooser = person.ask()
     assert mark(other.get(chooser.request.path)) == ("error", "other_browser")
@@ -228,9 +228,9 @@ def test_a_bound_transaction_opens_in_no_other_browser(house: House) -> None:
 
 
 @pytest.mark.attack(16)
-def test_an_unknown_arrival_leads_to_the_chooser(house: House) -> None:
+def test_an_unknown_arrival_leads_to_the_chooser(deployment: Deployment) -> None:
     """A made-up arrival changes nothing and offers the ways to log in."""
-    person = house.person()
+    person = deployment.person()
     page = person.ask()
     name = _name(page)
     assert mark(person.get(f"/login/{name}?arrival={'0' * 64}"))[0] == "choose"
@@ -247,9 +247,9 @@ FORMS = {
 
 @pytest.mark.attack(30)
 @pytest.mark.parametrize("name", FORMS)
-def test_a_forged_consent_is_refused(house: House, name: str) -> None:
+def test_a_forged_consent_is_refused(deployment: Deployment, name: str) -> None:
     """A consent that our own page, of this login, did not send changes nothing (attacks 30)."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     forged = FORMS[name]
     headers = {}
@@ -263,62 +263,62 @@ def test_a_forged_consent_is_refused(house: House, name: str) -> None:
 
 
 @pytest.mark.attack(30)
-def test_a_token_is_good_for_ten_minutes(house: House) -> None:
+def test_a_token_is_good_for_ten_minutes(deployment: Deployment) -> None:
     """A page left open for longer asks once more."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    house.clock.ahead = timedelta(minutes=10, seconds=1)
+    deployment.clock.ahead = timedelta(minutes=10, seconds=1)
     refused = person.post(page.request.path, {"token": _token(page), "answer": "yes"})
     assert mark(refused) == ("error", "token_refused")
 
 
 @pytest.mark.attack(30)
-def test_a_token_of_another_transaction_is_refused(house: House) -> None:
+def test_a_token_of_another_transaction_is_refused(deployment: Deployment) -> None:
     """The token of one login answers no other, though the browser is the same."""
-    person = house.person()
+    person = deployment.person()
     one, other = person.log_in("asta"), person.log_in("bo")
     refused = person.post(one.request.path, {"token": _token(other), "answer": "yes"})
     assert mark(refused) == ("error", "token_refused")
 
 
-def test_a_second_submit_gives_the_same_assertion(house: House) -> None:
+def test_a_second_submit_gives_the_same_assertion(deployment: Deployment) -> None:
     """Submitting twice issues once: the same ids, told once."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     fields = {"token": _token(page), "answer": "yes"}
-    first = house.landing(person.post(page.request.path, fields))
-    second = house.landing(person.post(page.request.path, fields))
+    first = deployment.landing(person.post(page.request.path, fields))
+    second = deployment.landing(person.post(page.request.path, fields))
     assert (first.name_id, first.in_response_to) == (second.name_id, second.in_response_to)
     assert first.attributes == second.attributes
 
 
 @pytest.mark.parametrize(("seconds", "given"), [(180, True), (241, False)])
-def test_an_assertion_is_given_again_while_it_is_good(house: House, seconds: int, given: bool) -> None:
+def test_an_assertion_is_given_again_while_it_is_good(deployment: Deployment, seconds: int, given: bool) -> None:
     """For four of its five minutes; after them the page says that this login is finished, and nothing leaves."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     fields = {"token": _token(page), "answer": "yes"}
-    house.landing(person.post(page.request.path, fields))
-    house.clock.ahead = timedelta(seconds=seconds)
+    deployment.landing(person.post(page.request.path, fields))
+    deployment.clock.ahead = timedelta(seconds=seconds)
     again = person.post(page.request.path, fields)
     assert mark(again) == (("issue", "") if given else ("error", "finished"))
 
 
 @pytest.mark.attack(30)
-def test_consent_cannot_be_given_by_a_link(house: House) -> None:
+def test_consent_cannot_be_given_by_a_link(deployment: Deployment) -> None:
     """A GET with the answer in it is only a page."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     shown = person.get(f"{page.request.path}?answer=yes&token={_token(page)}")
     assert mark(shown)[0] == "ask"
 
 
-def test_the_number_is_on_no_page_but_its_own(house: House) -> None:
+def test_the_number_is_on_no_page_but_its_own(deployment: Deployment) -> None:
     """The whole CPR number is on the reveal page only, once a login, for five minutes after arrival.
 
     Nor does another page's source hold the date of birth. Source: docs/reference/design.md#invariant-4.
     """
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     number = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
     source = page.get_data(as_text=True)
@@ -329,29 +329,29 @@ def test_the_number_is_on_no_page_but_its_own(house: House) -> None:
     again = person.post(page.request.path, reveal)
     assert (again.status_code, number[6:] in again.get_data(as_text=True)) == (200, False)
     assert 'name="reveal"' not in person.get(page.request.path).get_data(as_text=True)
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    house.clock.ahead = timedelta(minutes=5, seconds=1)
+    deployment.clock.ahead = timedelta(minutes=5, seconds=1)
     fresh = person.get(page.request.path)
     late = person.post(page.request.path, {"token": _token(fresh), "reveal": "1"})
     assert (mark(late)[0], number[6:] in late.get_data(as_text=True)) == ("authenticate", False)
 
 
 @pytest.mark.attack(30)
-def test_nobody_else_sees_the_number(house: House) -> None:
+def test_nobody_else_sees_the_number(deployment: Deployment) -> None:
     """The reveal page opens for the transaction's own browser only."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    refused = house.person().post(page.request.path, {"token": _token(page), "reveal": "1"})
+    refused = deployment.person().post(page.request.path, {"token": _token(page), "reveal": "1"})
     assert mark(refused) == ("error", "other_browser")
 
 
 @pytest.mark.attack(30)
-def test_ids_cannot_be_guessed(house: House) -> None:
+def test_ids_cannot_be_guessed(deployment: Deployment) -> None:
     """Unknown transactions are gone, whatever is asked of them."""
     name = secrets.token_hex(16)
     for path in (f"/login/{name}", f"/login/{name}/consent", f"/login/{name}/upstream"):
-        assert house.person().get(path).status_code == 410
+        assert deployment.person().get(path).status_code == 410
 
 
 def _token(page: TestResponse) -> str:

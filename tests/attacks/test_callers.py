@@ -7,7 +7,7 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from broker.adapters.web.client_address import ClientAddresses
-from tests.plugins.house import House
+from tests.plugins.deployment import Deployment
 
 HALL, HOME = "10.1.2.3", "192.0.2.1"
 HALLS = {"BROKER_SHARED_NETWORKS": json.dumps(["10.1.0.0/16", "2001:db8:7::/48"])}
@@ -67,13 +67,15 @@ def test_a_shared_computer_is_known_by_its_network(address: str, shared: bool) -
     ],
     indirect=["environment"],
 )
-def test_only_configured_proxies_say_who_asks(house: House, remote: str, forwarded: str, shared: bool) -> None:
+def test_only_configured_proxies_say_who_asks(
+    deployment: Deployment, remote: str, forwarded: str, shared: bool
+) -> None:
     """X-Forwarded-For counts from its end, an entry for each proxy, and not at all where there is none."""
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
-    begun = house.app.test_client().get("/pin", headers=headers, environ_overrides={"REMOTE_ADDR": remote})
-    broker = house.broker
+    begun = deployment.app.test_client().get("/pin", headers=headers, environ_overrides={"REMOTE_ADDR": remote})
+    broker = deployment.broker
     name = begun.location.rpartition("=")[2]
-    assert broker.read(name, house.clock.now()).transaction.shared is shared
+    assert broker.read(name, deployment.clock.now()).transaction.shared is shared
 
 
 @pytest.fixture

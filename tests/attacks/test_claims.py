@@ -21,7 +21,7 @@ from broker.core.borrowers.enrolment import Claim, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.demo.people.personas import persona
 from tests.attacks.test_persons import URN, asserted
-from tests.plugins.house import House, Person, mark
+from tests.plugins.deployment import Deployment, Person, mark
 from tests.use_cases.enrolment.conftest import World, wanted_for
 from tests.walks.requirements.visits import code_to, links, log_in
 
@@ -33,12 +33,12 @@ _VARYING: Final = re.compile(rb'value="[^"]{40,}"|[0-9a-f]{32}|>[A-Z0-9]{8}<|dat
 
 @pytest.fixture(autouse=True)
 def _services_at_the_brokers_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "house" in request.fixturenames:
-        clock = request.getfixturevalue("house").clock
+    if "deployment" in request.fixturenames:
+        clock = request.getfixturevalue("deployment").clock
         monkeypatch.setattr("broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: clock.now()))
 
 
-def old_account(house: House, **changes: Any) -> int:
+def old_account(deployment: Deployment, **changes: Any) -> int:
     """Let the library have an account of Asta's from before she married, and return its number."""
     row = {
         "surname": "Gammel",
@@ -50,119 +50,119 @@ def old_account(house: House, **changes: Any) -> int:
         "library_id": "AUL",
         "category_id": "STUDENT",
     }
-    return int(house.koha.patrons.create(row | changes)["patron_id"])
+    return int(deployment.koha.patrons.create(row | changes)["patron_id"])
 
 
-def change(house: House, number: int, **changes: Any) -> None:
+def change(deployment: Deployment, number: int, **changes: Any) -> None:
     """Let the desk change the account."""
-    row = house.koha.patrons.row(number)
+    row = deployment.koha.patrons.row(number)
     names = ("surname", "firstname", "date_of_birth", "cardnumber", "userid", "email", "library_id", "category_id")
-    house.koha.patrons.change(number, {name: row[name] for name in names} | changes)
+    deployment.koha.patrons.change(number, {name: row[name] for name in names} | changes)
 
 
-def claiming(house: House, person: Person | None = None) -> tuple[Person, TestResponse]:
+def claiming(deployment: Deployment, person: Person | None = None) -> tuple[Person, TestResponse]:
     """Log Asta in, and follow the link on the consent page."""
-    person = person or house.person()
+    person = person or deployment.person()
     page = person.log_in("asta")
     claim = next(each for each in links(page) if each.endswith("/claim"))
     return person, person.get(claim)
 
 
-def mailed(house: House, **changes: Any) -> tuple[Person, TestResponse, str, int]:
+def mailed(deployment: Deployment, **changes: Any) -> tuple[Person, TestResponse, str, int]:
     """Let Asta have the code mailed: her browser, the page that asks for it, the code and the account."""
-    number = old_account(house, **changes)
-    person, page = claiming(house)
+    number = old_account(deployment, **changes)
+    person, page = claiming(deployment)
     page = person.press(page, do="card_mail", card="T-77")
-    return person, page, code_to(house, ADDRESS), number
+    return person, page, code_to(deployment, ADDRESS), number
 
 
-def is_connected(house: House, number: int) -> bool:
+def is_connected(deployment: Deployment, number: int) -> bool:
     """Return whether the account has Asta's CPR number."""
-    house.at_rest()
-    return ASTA in {each["value"] for each in house.koha.patrons.row(number)["extended_attributes"]}
+    deployment.at_rest()
+    return ASTA in {each["value"] for each in deployment.koha.patrons.row(number)["extended_attributes"]}
 
 
-def test_the_code_connects_the_account(house: House) -> None:
+def test_the_code_connects_the_account(deployment: Deployment) -> None:
     """After the consent and not before; nobody has a second account."""
-    person, page, code, number = mailed(house)
-    before = len(house.koha.patrons.rows())
+    person, page, code, number = mailed(deployment)
+    before = len(deployment.koha.patrons.rows())
     page = person.press(page, code=code)
     assert mark(page)[0] == "ask"
-    assert not is_connected(house, number)
-    assert house.landing(person.agree(page)).attributes["uid"] == (str(number),)
-    assert is_connected(house, number)
-    assert len(house.koha.patrons.rows()) == before
+    assert not is_connected(deployment, number)
+    assert deployment.landing(person.agree(page)).attributes["uid"] == (str(number),)
+    assert is_connected(deployment, number)
+    assert len(deployment.koha.patrons.rows()) == before
 
 
-def test_a_code_is_wrong_in_another_browser(house: House) -> None:
+def test_a_code_is_wrong_in_another_browser(deployment: Deployment) -> None:
     """Also for the same person: a thief who logs in as Asta elsewhere has to ask for a code."""
-    _, _, code, number = mailed(house)
-    other, page = claiming(house)
+    _, _, code, number = mailed(deployment)
+    other, page = claiming(deployment)
     page = other.press(page, do="card_mail", card="T-NO-SUCH")
     assert mark(other.press(page, code=code)) == ("claim", "code_wrong")
-    assert not is_connected(house, number)
+    assert not is_connected(deployment, number)
 
 
-def test_a_code_is_wrong_for_another_person_in_the_same_browser(house: House) -> None:
+def test_a_code_is_wrong_for_another_person_in_the_same_browser(deployment: Deployment) -> None:
     """Who logs in after Asta in the same browser types her code in vain."""
-    person, _, code, number = mailed(house)
+    person, _, code, number = mailed(deployment)
     page = log_in(person, persona("sara"))
     page = person.get(next(each for each in links(page) if each.endswith("/claim")))
     page = person.press(page, do="card_mail", card="T-NO-SUCH")
     assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
-    assert not is_connected(house, number)
+    assert not is_connected(deployment, number)
 
 
-def test_a_code_has_five_tries(house: House) -> None:
+def test_a_code_has_five_tries(deployment: Deployment) -> None:
     """After them the right one opens nothing."""
-    person, page, code, number = mailed(house)
+    person, page, code, number = mailed(deployment)
     wrong = f"{(int(code.replace(' ', '')) + 1) % 10**8:08d}"
     for _ in range(5):
         page = person.press(page, code=wrong)
         assert mark(page) == ("claim", "code_wrong")
     assert mark(person.press(page, code=code)) == ("claim", "code_used_up")
-    assert not is_connected(house, number)
+    assert not is_connected(deployment, number)
 
 
-def test_a_code_works_once(house: House) -> None:
+def test_a_code_works_once(deployment: Deployment) -> None:
     """In a second login of the same browser it is used."""
-    person, page, code, _ = mailed(house)
+    person, page, code, _ = mailed(deployment)
     person.press(page, code=code)
-    _, page = claiming(house, person)
+    _, page = claiming(deployment, person)
     page = person.press(page, do="card_mail", card="T-NO-SUCH")
     assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
 
 
-def test_a_code_ends_after_half_an_hour(house: House) -> None:
+def test_a_code_ends_after_half_an_hour(deployment: Deployment) -> None:
     """The same browser and person, in a new login."""
-    person, _, code, number = mailed(house)
-    house.clock.ahead = timedelta(minutes=31)
-    _, page = claiming(house, person)
+    person, _, code, number = mailed(deployment)
+    deployment.clock.ahead = timedelta(minutes=31)
+    _, page = claiming(deployment, person)
     page = person.press(page, do="card_mail", card="T-NO-SUCH")
     assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
-    assert not is_connected(house, number)
+    assert not is_connected(deployment, number)
 
 
-def test_an_account_is_mailed_three_codes_a_day(house: House) -> None:
+def test_an_account_is_mailed_three_codes_a_day(deployment: Deployment) -> None:
     """The page says the same at the fourth."""
-    person, page, _, _ = mailed(house)
+    person, page, _, _ = mailed(deployment)
     for _ in range(3):
         page = person.press(person.get(page.request.path), do="card_mail", card="T-77")
         assert mark(page) == ("claim", "code")
-    assert len(house.mailbox.mails()) == 3
+    assert len(deployment.mailbox.mails()) == 3
 
 
-def test_a_person_tries_five_card_numbers_a_day(house: House) -> None:
+def test_a_person_tries_five_card_numbers_a_day(deployment: Deployment) -> None:
     """The sixth is not looked up, in any browser, even if it is the right one."""
-    old_account(house, surname="Ravn", email=None)
-    person, page = claiming(house)
+    old_account(deployment, surname="Ravn", email=None)
+    person, page = claiming(deployment)
     for number in range(5):
         assert mark(person.press(page, do="card", card=f"T-{number}")) == ("claim", "claim_refused")
-    other, page = claiming(house)
-    before = len(house.borrower_calls())
+    other, page = claiming(deployment)
+    before = len(deployment.borrower_calls())
     assert mark(other.press(page, do="card", card="T-77")) == ("claim", "claim_too_many")
     assert mark(other.press(page, do="card_mail", card="T-77")) == ("claim", "claim_too_many")
-    assert len(house.borrower_calls()) == before
+    assert len(deployment.borrower_calls()) == before
 
 
 ACCOUNTS: Final[dict[str, dict[str, Any] | None]] = {
@@ -175,46 +175,46 @@ ACCOUNTS: Final[dict[str, dict[str, Any] | None]] = {
 }
 
 
-def test_no_answer_tells_whether_a_card_exists(house: House) -> None:
+def test_no_answer_tells_whether_a_card_exists(deployment: Deployment) -> None:
     """Before a right code every card number gets the same redirect, page and counting of wrong codes."""
     answers = set()
     for changes in ACCOUNTS.values():
-        number = None if changes is None else old_account(house, **changes)
-        person, page = claiming(house)
+        number = None if changes is None else old_account(deployment, **changes)
+        person, page = claiming(deployment)
         sent = person.post(page.request.path, {"token": token_of(page), "do": "card_mail", "card": "T-77"})
         shown = person.get(sent.location)
         pages = [shown, *(person.press(shown, code="0000 0000") for _ in range(6))]
         answers.add(tuple((each.status_code, _VARYING.sub(b"", each.get_data())) for each in pages))
         assert sent.status_code == 303
-        house.clock.ahead += timedelta(days=1, minutes=1)  # five card numbers a day
+        deployment.clock.ahead += timedelta(days=1, minutes=1)  # five card numbers a day
         if number is not None:
-            house.koha.patrons.drop(number)
+            deployment.koha.patrons.drop(number)
     assert len(answers) == 1
 
 
-def test_no_answer_tells_why_a_card_number_alone_is_not_enough(house: House) -> None:
+def test_no_answer_tells_why_a_card_number_alone_is_not_enough(deployment: Deployment) -> None:
     """Another surname, birth date or given name, a CPR number, and no such card are one refusal."""
     answers = set()
     for changes in ACCOUNTS.values():
-        number = None if changes is None else old_account(house, **changes)
-        person, page = claiming(house)
+        number = None if changes is None else old_account(deployment, **changes)
+        person, page = claiming(deployment)
         refused = person.press(page, do="card", card="T-77")
         assert mark(refused) == ("claim", "claim_refused")
         answers.add(_VARYING.sub(b"", refused.get_data()))
-        house.clock.ahead += timedelta(days=1, minutes=1)
+        deployment.clock.ahead += timedelta(days=1, minutes=1)
         if number is not None:
-            assert not is_connected(house, number)
-            house.koha.patrons.drop(number)
+            assert not is_connected(deployment, number)
+            deployment.koha.patrons.drop(number)
     assert len(answers) == 1
 
 
-def test_a_user_name_takes_no_place_of_a_code(house: House) -> None:
+def test_a_user_name_takes_no_place_of_a_code(deployment: Deployment) -> None:
     """Somebody of the same name and birth date can guess it; the card number of the same account does."""
-    number = old_account(house, surname="Ravn", email=None)
-    person, page = claiming(house)
+    number = old_account(deployment, surname="Ravn", email=None)
+    person, page = claiming(deployment)
     assert mark(person.press(page, do="card", card="asta.g")) == ("claim", "claim_refused")
     page = person.press(person.get(page.request.path), do="card", card="T-77")
-    assert house.landing(person.agree(page)).attributes["uid"] == (str(number),)
+    assert deployment.landing(person.agree(page)).attributes["uid"] == (str(number),)
 
 
 def token_of(page: TestResponse) -> str:
@@ -229,31 +229,31 @@ def token_of(page: TestResponse) -> str:
     [{"userid": "1206034218"}, {"date_of_birth": "2004-03-15"}, {"firstname": "Ida"}, {"email": "new@own.example"}],
     ids=["CPR number", "birth date", "given name", "address"],
 )
-def test_the_record_is_read_again_when_the_code_is_typed(house: House, changes: dict[str, str]) -> None:
+def test_the_record_is_read_again_when_the_code_is_typed(deployment: Deployment, changes: dict[str, str]) -> None:
     """It became another person's between the mail and the code: nothing is connected."""
-    person, page, code, number = mailed(house)
-    change(house, number, **changes)
+    person, page, code, number = mailed(deployment)
+    change(deployment, number, **changes)
     assert mark(person.press(page, code=code)) == ("claim", "claim_refused")
     person.agree(person.log_in("asta"))
-    assert not is_connected(house, number)
+    assert not is_connected(deployment, number)
 
 
 @pytest.mark.parametrize("affiliation", ["alum", "affiliate", "library-walk-in"])
-def test_people_who_may_not_create_an_account_claim_none(house: House, affiliation: str) -> None:
+def test_people_who_may_not_create_an_account_claim_none(deployment: Deployment, affiliation: str) -> None:
     """No link, no page, and the case of another login is not theirs to end."""
-    old_account(house, surname="Ravn")
+    old_account(deployment, surname="Ravn")
     who = asserted(
         eduPersonScopedAffiliation=(f"{affiliation}@au.dk",),
         schacPersonalUniqueID=(URN + ASTA,),
         eduPersonPrimaryAffiliation=(),
     )
-    student = house.person()
+    student = deployment.person()
     assert mark(follow(student, student.agree(student.log_in("asta"))))[0] == "claim"
-    person = house.person()
+    person = deployment.person()
     # While the library system does not answer, the login asks for what it may not create.
-    house.koha.faults.plan("search", "failed before", 2)
+    deployment.koha.faults.plan("search", "failed before", 2)
     page = log_in(person, who)
-    house.koha.faults.planned.clear()
+    deployment.koha.faults.planned.clear()
     if mark(page)[0] == "ask":
         assert not [each for each in links(page) if each.endswith("/claim")]
         page = follow(person, person.agree(page))
@@ -267,23 +267,23 @@ def follow(person: Person, page: TestResponse) -> TestResponse:
     return person.get(page.location) if page.status_code == 303 else page
 
 
-def test_staff_who_ruled_a_borrower_out_are_not_overruled(house: House) -> None:
+def test_staff_who_ruled_a_borrower_out_are_not_overruled(deployment: Deployment) -> None:
     """Another person's account stays theirs, although the code was mailed before."""
-    number = old_account(house, surname="Ravn")
-    person = house.person()
+    number = old_account(deployment, surname="Ravn")
+    person = deployment.person()
     page = person.press(follow(person, person.agree(person.log_in("asta"))), do="mail")
-    code = code_to(house, ADDRESS)
-    parts = house.parts
-    (case,) = house.listed()
+    code = code_to(deployment, ADDRESS)
+    parts = deployment.parts
+    (case,) = deployment.listed()
     person_id = case.person_id
-    record = parts.enrolment_ports.persons.read(person_id, house.clock.now())
+    record = parts.enrolment_ports.persons.read(person_id, deployment.clock.now())
     assert record is not None
     ruled_out = record.value.enrolment
     assert ruled_out is not None
     ruled_out = replace(ruled_out, ruled_out=(str(number),))
-    parts.enrolment_ports.persons.change(person_id, lambda each: each.with_enrolment(ruled_out), house.clock.now())
+    parts.enrolment_ports.persons.change(person_id, lambda each: each.with_enrolment(ruled_out), deployment.clock.now())
     assert mark(person.press(page, code=code)) == ("claim", "claim_refused")
-    assert not is_connected(house, number)
+    assert not is_connected(deployment, number)
 
 
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))

@@ -20,64 +20,64 @@ from broker.core.login.transaction import Transaction
 from broker.use_cases.login.arrival_matching import ArrivalMatching
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.login import LoginFlow
-from tests.plugins.house import House, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, found, mark
 
 
-def _replay(house: House) -> TestResponse:
+def _replay(deployment: Deployment) -> TestResponse:
     """Bring one answer twice."""
-    person = house.person()
-    acs, fields = house.answer(person.choose(person.ask()), "asta")
+    person = deployment.person()
+    acs, fields = deployment.answer(person.choose(person.ask()), "asta")
     assert person.deliver(acs, fields).status_code == 303
     return person.deliver(acs, fields)
 
 
-def _second_try(house: House) -> TestResponse:
+def _second_try(deployment: Deployment) -> TestResponse:
     """Bring a refused answer, and then another to the same request."""
-    person = house.person()
+    person = deployment.person()
     asked = person.choose(person.ask())
-    acs, fields = house.answer(asked, "asta", house.ports.service_face.key)  # type: ignore[attr-defined]
+    acs, fields = deployment.answer(asked, "asta", deployment.ports.service_face.key)  # type: ignore[attr-defined]
     assert person.deliver(acs, fields).status_code == 400
-    return person.deliver(*house.answer(asked, "asta"))
+    return person.deliver(*deployment.answer(asked, "asta"))
 
 
-def _answered_again(house: House) -> TestResponse:
+def _answered_again(deployment: Deployment) -> TestResponse:
     """Answer a request that has been answered and joined, with a new answer."""
-    person = house.person()
+    person = deployment.person()
     asked = person.choose(person.ask())
-    person.get(person.deliver(*house.answer(asked, "asta")).location)
-    return person.deliver(*house.answer(asked, "bo"))
+    person.get(person.deliver(*deployment.answer(asked, "asta")).location)
+    return person.deliver(*deployment.answer(asked, "bo"))
 
 
-def _in_another_browser(house: House) -> TestResponse:
+def _in_another_browser(deployment: Deployment) -> TestResponse:
     """Let a victim's browser open the arrival of an attacker's login (login CSRF)."""
-    attacker, victim = house.person(), house.person()
+    attacker, victim = deployment.person(), deployment.person()
     victim.ask()
-    arrived = attacker.deliver(*house.answer(attacker.choose(attacker.ask()), "asta"))
+    arrived = attacker.deliver(*deployment.answer(attacker.choose(attacker.ask()), "asta"))
     return victim.client.get(victim.path(arrived.location), base_url=victim.base)
 
 
-def _asked(house: House) -> tuple[Person, TestResponse]:
-    person = house.person()
+def _asked(deployment: Deployment) -> tuple[Person, TestResponse]:
+    person = deployment.person()
     return person, person.log_in("asta")
 
 
-def _forged_token(house: House) -> TestResponse:
+def _forged_token(deployment: Deployment) -> TestResponse:
     """Send the consent form with a token that nobody gave out."""
-    person, page = _asked(house)
+    person, page = _asked(deployment)
     return person.post(page.request.path, {"token": "1~~x", "answer": "yes"})
 
 
-def _from_elsewhere(house: House) -> TestResponse:
+def _from_elsewhere(deployment: Deployment) -> TestResponse:
     """Send the consent form from another site."""
-    person, page = _asked(house)
+    person, page = _asked(deployment)
     token = found(page, "//form[@class='answer']//input[@name='token']/@value")
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
     return person.bare_post(page.request.path, {"token": token, "answer": "no"}, headers)
 
 
-def _browser_cookie_alone(house: House) -> TestResponse:
+def _browser_cookie_alone(deployment: Deployment) -> TestResponse:
     """Open the question with the browser cookie, and no login cookie."""
-    person, page = _asked(house)
+    person, page = _asked(deployment)
     for cookie in person.cookies("a-"):
         person.client.delete_cookie(cookie.key, domain=cookie.domain, path=cookie.path)
     return person.client.get(page.request.path, base_url=person.base)
@@ -101,7 +101,7 @@ def _any_browser(match: Any) -> Any:
     return lambda self, brought, _, now: match(self, brought, [brought.held.transaction.browser], now)
 
 
-DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Callable[[House], TestResponse], int]]] = {
+DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Callable[[Deployment], TestResponse], int]]] = {
     "an assertion serves once": (15, _wrapped(Arrivals, "add", _careless), _replay, 303),
     "a refused answer ends its request": (
         15, _wrapped(LoginFlow, "spoil", lambda _: lambda *_: None), _second_try, 303
@@ -125,21 +125,21 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
 @pytest.mark.parametrize(
     "name", [pytest.param(each, marks=pytest.mark.attack(row[0]), id=each) for each, row in DEFENCES.items()]
 )
-def test_without_it_the_attack_succeeds(old_house: House, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_it_the_attack_succeeds(old_deployment: Deployment, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it stands the attack is refused with a page; with that one taken away the attacker gets on."""
     _, off, attack, status = DEFENCES[name]
-    refused = attack(old_house)
+    refused = attack(old_deployment)
     assert (refused.status_code in {400, 403, 410} and mark(refused)[0] == "error") or "/upstream" in refused.location
     off(monkeypatch)
-    assert attack(old_house).status_code == status
+    assert attack(old_deployment).status_code == status
 
 
 @pytest.mark.attack(15)
-def test_without_its_minute_a_late_arrival_lands(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_minute_a_late_arrival_lands(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """An arrival that lay for longer than a minute leads to the chooser; were there no minute, into the login."""
     for minute, lands in ((timedelta(seconds=60), "choose"), (timedelta(hours=1), "ask")):
         monkeypatch.setattr(transaction, "ARRIVAL_USABLE_FOR", minute)
-        person = house.person()
-        arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
-        house.clock.ahead += timedelta(seconds=90)
+        person = deployment.person()
+        arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+        deployment.clock.ahead += timedelta(seconds=90)
         assert mark(person.get(arrived.location))[0] == lands

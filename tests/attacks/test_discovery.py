@@ -11,7 +11,7 @@ from lxml import etree
 
 from broker.adapters.saml.xml_security import http_bindings
 from broker.core.errors import NO_SUPPORTED_IDP, RequestRefused
-from tests.plugins.house import House, form, found, mark
+from tests.plugins.deployment import Deployment, form, found, mark
 from tests.plugins.saml_parties import AU, AU_ALIAS, HUB, IDP, KU, NOW, Parties, redirected
 
 NAMES = [
@@ -35,9 +35,9 @@ ELSEWHERE = [
 
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("name", NAMES)
-def test_the_chooser_leads_to_configured_upstreams_only(old_house: House, name: str) -> None:
+def test_the_chooser_leads_to_configured_upstreams_only(old_deployment: Deployment, name: str) -> None:
     """A name put into the form, or into the link that it leads to, goes nowhere."""
-    person = old_house.person()
+    person = old_deployment.person()
     action, fields = form(person.ask())
     onward = person.post(action, {**fields, "upstream": name})
     if onward.status_code == 200:
@@ -48,10 +48,10 @@ def test_the_chooser_leads_to_configured_upstreams_only(old_house: House, name: 
 
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("name", [each for each in NAMES if each])
-def test_no_other_upstream_has_an_acs(old_house: House, name: str) -> None:
+def test_no_other_upstream_has_an_acs(old_deployment: Deployment, name: str) -> None:
     """An answer is taken at the ACS of a configured upstream; a path is no name of one."""
-    person = old_house.person()
-    _, fields = old_house.answer(person.choose(person.ask()), "asta")
+    person = old_deployment.person()
+    _, fields = old_deployment.answer(person.choose(person.ask()), "asta")
     refused = person.deliver(f"/saml/sp/{quote(name, safe='')}/acs", fields)
     assert refused.status_code in {400, 404}
     assert mark(refused)[0] == "error"
@@ -59,9 +59,9 @@ def test_no_other_upstream_has_an_acs(old_house: House, name: str) -> None:
 
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_sign_up_goes_to_configured_upstreams_only(old_house: House, name: str) -> None:
+def test_a_sign_up_goes_to_configured_upstreams_only(old_deployment: Deployment, name: str) -> None:
     """The sign-up pages' last link names one of ours or begins nothing."""
-    refused = old_house.person().get(f"/sign-up/begin?affiliation=student&upstream={quote(name, safe='')}")
+    refused = old_deployment.person().get(f"/sign-up/begin?affiliation=student&upstream={quote(name, safe='')}")
     assert refused.status_code in {400, 422}
     assert refused.location is None
 

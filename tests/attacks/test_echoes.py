@@ -11,7 +11,7 @@ from lxml import etree
 
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.saml.xml_security.xml_names import ASSERTION
-from tests.plugins.house import form
+from tests.plugins.deployment import form
 from tests.plugins.saml_parties import BASE, LOANS, edit
 from tests.plugins.stage import Stage
 

@@ -11,7 +11,7 @@ from saml2 import saml
 from broker.core.login.transaction import Errand
 from broker.demo.people.persona import Persona
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, form, found, mark
 
 SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
 
@@ -38,13 +38,13 @@ def an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("an_hour_old")
 @pytest.mark.parametrize("errand", ["/sign-up/begin?affiliation=student&upstream=wayf", "/pin?change=wayf"])
-def test_an_errand_asks_for_a_fresh_login_and_checks_it(house: House, errand: str) -> None:
+def test_an_errand_asks_for_a_fresh_login_and_checks_it(deployment: Deployment, errand: str) -> None:
     """The screen somebody left logged in opens no account and changes no PIN: an old AuthnInstant is refused."""
-    person = house.person()
+    person = deployment.person()
     away = person.get(person.base + errand)
     assert asked_forced(away.location)
-    assert mark(person.deliver(*house.answer(away.location, "asta"))) == ("error", "message_refused")
-    plain = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    assert mark(person.deliver(*deployment.answer(away.location, "asta"))) == ("error", "message_refused")
+    plain = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     assert plain.status_code == 303  # a login that did not ask for a fresh one takes it
 
 
@@ -59,49 +59,49 @@ def test_an_errand_asks_for_a_fresh_login_and_checks_it(house: House, errand: st
         "affiliation=company&upstream=nemid",
     ],
 )
-def test_a_sign_up_begins_only_as_the_pages_say(house: House, query: str) -> None:
+def test_a_sign_up_begins_only_as_the_pages_say(deployment: Deployment, query: str) -> None:
     """What no page of ours links to begins nothing."""
-    person = house.person()
+    person = deployment.person()
     page = person.get(f"{person.base}/sign-up/begin?{query}")
     assert page.status_code == 422
     assert mark(page) == ("error", "form_refused")
 
 
-def test_the_way_back_is_a_name_of_ours(house: House) -> None:
+def test_the_way_back_is_a_name_of_ours(deployment: Deployment) -> None:
     """An address in place of a service's name leads nowhere."""
-    person = house.person()
+    person = deployment.person()
     page = person.agree(person.sign_up("asta", "student", service="https://evil.example/"))
     page = person.get(page.location) if page.status_code == 303 else page
     assert mark(page)[0] == "done"
     assert b"evil.example" not in page.get_data()
 
 
-def test_a_finished_sign_up_gives_no_assertion(house: House) -> None:
+def test_a_finished_sign_up_gives_no_assertion(deployment: Deployment) -> None:
     """However its pages are asked for, a sign-up never becomes a login at a service."""
-    person = house.person()
+    person = deployment.person()
     page = person.sign_up("asta", "student")
     name = page.request.path.split("/")[2]
     person.agree(page)
     for path in ("", "/consent", "/upgrade", "/proof", "/pin"):
         got = person.get(f"{person.base}/login/{name}{path}")
         assert b"SAMLResponse" not in got.get_data()
-    held = house.broker.read(name, house.clock.now())
+    held = deployment.broker.read(name, deployment.clock.now())
     assert held.transaction.errand is Errand.SIGN_UP
     assert held.transaction.issued is None
 
 
-def test_another_browser_ends_no_sign_up(house: House) -> None:
+def test_another_browser_ends_no_sign_up(deployment: Deployment) -> None:
     """A sign-up page belongs to the browser that logged in: the number on it is a person's own."""
-    person = house.person()
+    person = deployment.person()
     page = person.sign_up("asta", "student")
     url = page.request.url
     person.agree(page)
-    assert mark(house.person().get(url)) == ("error", "other_browser")
+    assert mark(deployment.person().get(url)) == ("error", "other_browser")
 
 
-def test_the_offer_needs_its_token(house: House) -> None:
+def test_the_offer_needs_its_token(deployment: Deployment) -> None:
     """A page elsewhere cannot say yes to another category."""
-    person = house.person()
+    person = deployment.person()
     page = person.sign_up("jens", "student")
     assert mark(page)[0] == "upgrade"
     fields = form(page)[1]
@@ -111,25 +111,29 @@ def test_the_offer_needs_its_token(house: House) -> None:
         == 403
     )
     assert person.post(page.request.path, {**fields, "answer": "maybe"}).status_code == 422
-    assert {row["category_id"] for row in house.koha.patrons.rows() if row["userid"] == "2102014459"} == {"PRIVATE"}
+    assert {row["category_id"] for row in deployment.koha.patrons.rows() if row["userid"] == "2102014459"} == {
+        "PRIVATE"
+    }
 
 
-def test_no_category_changes_while_the_offer_could_not_be_made(house: House) -> None:
+def test_no_category_changes_while_the_offer_could_not_be_made(deployment: Deployment) -> None:
     """Where the library was silent when the person arrived, nobody was asked, so nothing is upgraded."""
-    person = house.person()
-    house.koha.faults.down = True
+    person = deployment.person()
+    deployment.koha.faults.down = True
     page = person.log_in("jens")
     assert mark(page)[0] == "ask"
-    house.koha.faults.down = False
-    landed = house.landing(person.agree(page))
+    deployment.koha.faults.down = False
+    landed = deployment.landing(person.agree(page))
     assert landed.status == "Success"
-    assert {row["category_id"] for row in house.koha.patrons.rows() if row["userid"] == "2102014459"} == {"PRIVATE"}
+    assert {row["category_id"] for row in deployment.koha.patrons.rows() if row["userid"] == "2102014459"} == {
+        "PRIVATE"
+    }
 
 
 @pytest.mark.attack(28)
-def test_a_remembered_way_is_one_of_the_request_s(house: House) -> None:
+def test_a_remembered_way_is_one_of_the_request_s(deployment: Deployment) -> None:
     """Whatever stands in the cookie, only a way that this service takes is gone, and the chooser stays in reach."""
-    person = house.person()
+    person = deployment.person()
     page = person.ask()
     action, fields = form(page)
     person.post(action, {**fields, "upstream": "wayf", "remember": "yes"})
@@ -140,15 +144,15 @@ def test_a_remembered_way_is_one_of_the_request_s(house: House) -> None:
     person.client.set_cookie("way", "wayf", domain="broker.localhost")
     started = person.ask()
     assert started.status_code == 302
-    assert b"upstream" in person.get(f"{person.base}/login/{_newest(house)}/upstream").get_data()
+    assert b"upstream" in person.get(f"{person.base}/login/{_newest(deployment)}/upstream").get_data()
     begun = person.get("/sign-up/begin?affiliation=student")
     assert mark(begun)[0] == "choose"  # an errand is nobody's habit
 
 
 @pytest.mark.parametrize("environment", [SHARED])
-def test_a_shared_computer_remembers_nothing(house: House) -> None:
+def test_a_shared_computer_remembers_nothing(deployment: Deployment) -> None:
     """From a shared network every login is fresh, nothing is kept in the browser or on file, and the end says so."""
-    person = house.person()
+    person = deployment.person()
     person.client.set_cookie("way", "wayf", domain="broker.localhost")
     page = person.ask()
     assert mark(page)[0] == "choose"  # whatever the browser kept from elsewhere
@@ -157,23 +161,23 @@ def test_a_shared_computer_remembers_nothing(house: House) -> None:
     onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes"})
     url = person.get(found(onward, "//main//a/@href")).location
     assert asked_forced(url)
-    arrived = person.deliver(*house.answer(url, "asta"))
+    arrived = person.deliver(*deployment.answer(url, "asta"))
     page = person.get(arrived.location)
     last = person.agree(page, remember=True)
     assert b"autopost.js" not in last.get_data()
     assert b'role="status"' in last.get_data()
-    assert house.landing(last).status == "Success"
+    assert deployment.landing(last).status == "Success"
     assert [each.key for each in person.cookies("way")] == []
-    again = house.person()
+    again = deployment.person()
     assert mark(again.log_in("asta")) == ("ask", "ask")
 
 
 @pytest.mark.usefixtures("an_hour_old")
 @pytest.mark.parametrize("environment", [SHARED])
-def test_an_old_login_is_refused_at_a_shared_computer(house: House) -> None:
+def test_an_old_login_is_refused_at_a_shared_computer(deployment: Deployment) -> None:
     """That the person before logged in to the university does not count: the AuthnInstant is checked."""
-    person = house.person()
-    refused = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    person = deployment.person()
+    refused = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     assert mark(refused) == ("error", "message_refused")
 
 
@@ -188,82 +192,86 @@ def asked_elsewhere(person: Person, path: str) -> str:
 
 @pytest.mark.parametrize("environment", [SHARED])
 @pytest.mark.parametrize("begun", ["login", "choices"])
-def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(house: House, begun: str) -> None:
+def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(deployment: Deployment, begun: str) -> None:
     """Whoever begins at a telephone and types the address here is not let in by the login that another left open."""
-    person = house.person()
+    person = deployment.person()
     path = person.sso_path() if begun == "login" else "/my-choices?with=wayf"
-    elsewhere = house.app.test_client().get(path, base_url=person.base, environ_base={"REMOTE_ADDR": "203.0.113.9"})
+    elsewhere = deployment.app.test_client().get(
+        path, base_url=person.base, environ_base={"REMOTE_ADDR": "203.0.113.9"}
+    )
     assert elsewhere.status_code == 303
     page = person.get(elsewhere.location)
     assert asked_forced(page.location if page.status_code == 302 else person.choose(page))
 
 
 @pytest.mark.parametrize("environment", [SHARED])
-def test_an_answer_that_was_asked_for_elsewhere_does_not_count_at_a_shared_computer(house: House) -> None:
+def test_an_answer_that_was_asked_for_elsewhere_does_not_count_at_a_shared_computer(deployment: Deployment) -> None:
     """Not even in a browser whose browser cookie somebody has copied to a telephone: whoever is here logs in afresh."""
-    person = house.person()
+    person = deployment.person()
     away = asked_elsewhere(person, "/my-choices?with=wayf")
     assert not asked_forced(away)
-    page = person.get(person.deliver(*house.answer(away, "asta")).location)
+    page = person.get(person.deliver(*deployment.answer(away, "asta")).location)
     assert mark(page)[0] == "choose"
     fresh = person.choose(page)
     assert asked_forced(fresh)
-    assert mark(person.get(person.deliver(*house.answer(fresh, "asta")).location))[0] == "choices"
+    assert mark(person.get(person.deliver(*deployment.answer(fresh, "asta")).location))[0] == "choices"
 
 
 @pytest.mark.parametrize("environment", [SHARED])
-def test_no_second_answer_to_what_was_asked_for_elsewhere_counts_either(house: House) -> None:
+def test_no_second_answer_to_what_was_asked_for_elsewhere_counts_either(deployment: Deployment) -> None:
     """Two tabs here, both let in by the login left open: neither answer does, whichever comes last."""
-    person = house.person()
+    person = deployment.person()
     away = asked_elsewhere(person, "/my-choices?with=wayf")
     assert not asked_forced(away)
-    tabs = [person.deliver(*house.answer(away, "asta")) for _ in range(2)]
+    tabs = [person.deliver(*deployment.answer(away, "asta")) for _ in range(2)]
     assert [mark(person.get(each.location))[0] for each in tabs] == ["choose", "choose"]
 
 
 @pytest.mark.parametrize("environment", [SHARED])
-def test_a_fresh_login_counts_at_a_shared_computer_wherever_it_was_asked_for(house: House) -> None:
+def test_a_fresh_login_counts_at_a_shared_computer_wherever_it_was_asked_for(deployment: Deployment) -> None:
     """A service's ForceAuthn asks for all that a shared computer does: nobody logs in twice for it."""
-    person = house.person()
+    person = deployment.person()
     away = asked_elsewhere(person, "/sign-up/begin?affiliation=student&upstream=wayf")
     assert asked_forced(away)
-    page = person.get(person.deliver(*house.answer(away, "asta")).location)
+    page = person.get(person.deliver(*deployment.answer(away, "asta")).location)
     assert mark(page)[0] != "choose"
-    assert house.broker.read(_newest(house), house.clock.now()).transaction.shared
+    assert deployment.broker.read(_newest(deployment), deployment.clock.now()).transaction.shared
 
 
-def test_what_was_taken_back_meanwhile_lets_nothing_leave(house: House) -> None:
+def test_what_was_taken_back_meanwhile_lets_nothing_leave(deployment: Deployment) -> None:
     """A login that waits while its person withdraws elsewhere asks again before it issues."""
-    first, second = house.person(), house.person()
-    house.koha.faults.down = True
+    first, second = deployment.person(), deployment.person()
+    deployment.koha.faults.down = True
     first.agree(first.log_in("asta"), remember=True)
     url = second.choose(second.ask())
-    arrived = second.deliver(*house.answer(url, "asta"))
+    arrived = second.deliver(*deployment.answer(url, "asta"))
     waits = second.get(arrived.location)
     assert mark(waits)[0] == "enrol"  # the yes on file was read, and the library system does not answer
-    house.koha.faults.down = False
-    _withdraw(house, first)
-    house.clock.ahead = timedelta(minutes=2)
+    deployment.koha.faults.down = False
+    _withdraw(deployment, first)
+    deployment.clock.ahead = timedelta(minutes=2)
     assert _once_enrolled(second, waits.request.path) == "ask"
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(house: House, *, refused: bool) -> None:
+def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(
+    deployment: Deployment, *, refused: bool
+) -> None:
     """Nor does a yes of the very login that waits: once its person has taken it back it is asked for again.
 
     Though they have logged in once more since, to say no.
     """
-    first = house.person()
-    house.koha.faults.down = True
+    first = deployment.person()
+    deployment.koha.faults.down = True
     waits = first.agree(first.log_in("asta"))
     assert mark(waits)[0] == "enrol"
-    house.koha.faults.down = False
-    _withdraw(house, house.person())
+    deployment.koha.faults.down = False
+    _withdraw(deployment, deployment.person())
     if refused:
-        second = house.person()
+        second = deployment.person()
         declined = second.agree(second.log_in("asta"), answer="no")
         assert mark(declined) == ("refuse", "consent_refused")
-    house.clock.ahead = timedelta(minutes=2)
+    deployment.clock.ahead = timedelta(minutes=2)
     path = waits.request.path.removesuffix("/consent")
     assert _once_enrolled(first, path) == "ask"
     assert mark(first.agree(first.get(path)))[0] == "issue"  # and counts when it is given anew
@@ -277,18 +285,19 @@ def _once_enrolled(person: Person, path: str) -> str:
     return step
 
 
-def _withdraw(house: House, person: Person) -> None:
+def _withdraw(deployment: Deployment, person: Person) -> None:
     """Take every consent of this person back, as /my-choices does."""
     page = person.get(f"{person.base}/my-choices?with=wayf")
-    arrived = person.deliver(*house.answer(page.location, "asta"))
+    arrived = person.deliver(*deployment.answer(page.location, "asta"))
     listed = person.get(arrived.location)
     assert mark(listed)[0] == "choices"
     assert mark(person.press(listed, do="withdraw"))[0] == "choices"
 
 
-def _newest(house: House) -> str:
-    listed = house.parts.store.list("transaction", None, house.clock.now())
+def _newest(deployment: Deployment) -> str:
+    listed = deployment.parts.store.list("transaction", None, deployment.clock.now())
     newest = max(
-        (key.group for key, _ in listed), key=lambda name: house.broker.read(name, house.clock.now()).transaction.begun
+        (key.group for key, _ in listed),
+        key=lambda name: deployment.broker.read(name, deployment.clock.now()).transaction.begun,
     )
     return str(newest)

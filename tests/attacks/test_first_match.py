@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.errors import LinkGone
 from tests.attacks.test_persons import asserted
-from tests.plugins.house import House, found, mark
+from tests.plugins.deployment import Deployment, found, mark
 from tests.walks.requirements.visits import code_to, links, log_in, proved, sign_up
 
 ASTA: Final = "1403044004"
@@ -18,7 +18,7 @@ THEIRS: Final = "stranger@old.example"
 OWN: Final = "asta@own.example"
 
 
-def registered(house: House, **changes: Any) -> int:
+def registered(deployment: Deployment, **changes: Any) -> int:
     """Let the library have a borrower with Asta's CPR number and somebody's mail address, and return its number."""
     row = {
         "surname": "Ravn",
@@ -29,26 +29,26 @@ def registered(house: House, **changes: Any) -> int:
         "library_id": "AUL",
         "category_id": "STUDENT",
     }
-    return int(house.koha.patrons.create(row | changes)["patron_id"])
+    return int(deployment.koha.patrons.create(row | changes)["patron_id"])
 
 
-def named(house: House) -> set[str | None]:
+def named(deployment: Deployment) -> set[str | None]:
     """Return the borrower numbers in the records of all persons."""
-    records = house.parts.enrolment_ports.persons.list_all(house.clock.now())
+    records = deployment.parts.enrolment_ports.persons.list_all(deployment.clock.now())
     return {each.value.borrower_number for each in records}
 
 
-def notices(house: House) -> list[tuple[str, ...]]:
+def notices(deployment: Deployment) -> list[tuple[str, ...]]:
     """Return the recipients of all mails so far."""
-    return [mail.recipients for mail in house.mailbox.mails()]
+    return [mail.recipients for mail in deployment.mailbox.mails()]
 
 
 @pytest.mark.parametrize("service", ["my-loans", "myprint"])
-def test_the_question_returns_at_every_login_until_it_is_answered(house: House, service: str) -> None:
+def test_the_question_returns_at_every_login_until_it_is_answered(deployment: Deployment, service: str) -> None:
     """Nothing leaves, the record names no borrower, and the address is masked; its owner gets one mail."""
-    registered(house)
+    registered(deployment)
     for _ in range(2):
-        person = house.person()
+        person = deployment.person()
         page = person.log_in("asta", service=service)
         assert mark(page)[0] == "address"
         assert THEIRS not in page.get_data(as_text=True)
@@ -56,61 +56,61 @@ def test_the_question_returns_at_every_login_until_it_is_answered(house: House, 
         name = page.request.path.split("/")[2]
         for way in ("consent", "claim", "proof", "changed"):
             assert mark(person.get(f"/login/{name}/{way}"))[0] == "address"
-    assert named(house) == {None}
-    assert notices(house) == [(THEIRS,)]
+    assert named(deployment) == {None}
+    assert notices(deployment) == [(THEIRS,)]
 
 
-def test_a_yes_is_the_last_question(house: House) -> None:
+def test_a_yes_is_the_last_question(deployment: Deployment) -> None:
     """From then on the record names the borrower, and no later login is asked."""
-    number = registered(house)
-    person = house.person()
+    number = registered(deployment)
+    person = deployment.person()
     page = person.press(person.log_in("asta"), answer="yes")
-    assert house.landing(person.agree(page)).attributes["uid"] == (str(number),)
-    assert named(house) == {str(number)}
-    assert mark(house.person().log_in("asta"))[0] == "ask"
-    assert notices(house) == [(THEIRS,)]
+    assert deployment.landing(person.agree(page)).attributes["uid"] == (str(number),)
+    assert named(deployment) == {str(number)}
+    assert mark(deployment.person().log_in("asta"))[0] == "ask"
+    assert notices(deployment) == [(THEIRS,)]
 
 
 @pytest.mark.parametrize("address", ["asta@post.au.example", "ASTA@post.au.example", None])
-def test_the_login_s_own_address_asks_nothing(house: House, address: str | None) -> None:
+def test_the_login_s_own_address_asks_nothing(deployment: Deployment, address: str | None) -> None:
     """Nor does a record without an address."""
-    number = registered(house, email=address)
-    assert mark(house.person().log_in("asta"))[0] == "ask"
-    assert named(house) == {str(number)}
+    number = registered(deployment, email=address)
+    assert mark(deployment.person().log_in("asta"))[0] == "ask"
+    assert named(deployment) == {str(number)}
 
 
-def test_a_no_leads_to_an_own_address_and_a_new_pin(house: House) -> None:
+def test_a_no_leads_to_an_own_address_and_a_new_pin(deployment: Deployment) -> None:
     """The proved address takes the place of the other one, and a page leads to a new PIN."""
-    number = registered(house)
-    person = house.person()
+    number = registered(deployment)
+    person = deployment.person()
     page = person.press(person.log_in("asta"), answer="no")
     assert mark(page)[0] == "proof"
-    assert house.koha.patrons.row(number)["email"] == THEIRS
+    assert deployment.koha.patrons.row(number)["email"] == THEIRS
     page = proved(person, page, OWN)
-    assert house.koha.patrons.row(number)["email"] == OWN
+    assert deployment.koha.patrons.row(number)["email"] == OWN
     page = person.get(person.post(page.request.path, consent(page)).location)
     assert mark(page) == ("changed", "new_address")
     assert [each for each in links(page) if "/pin" in each]
-    assert house.landing(person.press(page)).attributes["uid"] == (str(number),)
-    assert named(house) == {str(number)}
+    assert deployment.landing(person.press(page)).attributes["uid"] == (str(number),)
+    assert named(deployment) == {str(number)}
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_a_no_ends_what_reached_the_other_mailbox(house: House, lost: bool) -> None:
+def test_a_no_ends_what_reached_the_other_mailbox(deployment: Deployment, lost: bool) -> None:
     """A PIN link and a known browser of the stranger would lead into the account, even where the answer is lost."""
-    number = str(registered(house))
-    token = house.parts.codes.make_link(number)
+    number = str(registered(deployment))
+    token = deployment.parts.codes.make_link(number)
     assert token
-    browsers = house.parts.library_logins.browsers
+    browsers = deployment.parts.library_logins.browsers
     known = browsers.remember(number)
-    person = house.person()
+    person = deployment.person()
     page = person.press(person.log_in("asta"), answer="no")
-    assert house.parts.codes.find_link(token) == number
+    assert deployment.parts.codes.find_link(token) == number
     if lost:
-        house.koha.faults.plan("change", "failed after", 9)
+        deployment.koha.faults.plan("change", "failed after", 9)
     proved(person, page, OWN)
     with pytest.raises(LinkGone):
-        house.parts.codes.find_link(token)
+        deployment.parts.codes.find_link(token)
     assert browsers.find([known]) == ()
 
 
@@ -119,10 +119,10 @@ def consent(page: TestResponse) -> dict[str, str]:
     return {"token": found(page, "//form[@class='answer']//input[@name='token']/@value"), "answer": "yes"}
 
 
-def test_a_sign_up_after_a_no_ends_with_the_choice_of_a_pin(house: House) -> None:
+def test_a_sign_up_after_a_no_ends_with_the_choice_of_a_pin(deployment: Deployment) -> None:
     """The last page has the form: somebody else may know the old PIN."""
-    registered(house)
-    person = house.person()
+    registered(deployment)
+    person = deployment.person()
     page = person.press(sign_up(person, asserted(), "student"), answer="no")
     page = proved(person, page, OWN)
     page = person.agree(page)
@@ -131,72 +131,72 @@ def test_a_sign_up_after_a_no_ends_with_the_choice_of_a_pin(house: House) -> Non
     assert 'name="pin"' in page.get_data(as_text=True)
 
 
-def test_alumni_who_say_no_need_the_national_eid(house: House) -> None:
+def test_alumni_who_say_no_need_the_national_eid(deployment: Deployment) -> None:
     """Some alumni portals let people register themselves: they change no address."""
-    number = registered(house)
+    number = registered(deployment)
     who = asserted(eduPersonScopedAffiliation=("alum@au.dk",), eduPersonPrimaryAffiliation=("alum",))
-    person = house.person()
+    person = deployment.person()
     page = person.press(log_in(person, who), answer="no")
     assert mark(page) == ("refuse", "address_not_own")
-    assert house.koha.patrons.row(number)["email"] == THEIRS
-    assert named(house) == {None}
+    assert deployment.koha.patrons.row(number)["email"] == THEIRS
+    assert named(deployment) == {None}
 
 
-def test_a_yes_is_for_the_address_on_the_page(house: House) -> None:
+def test_a_yes_is_for_the_address_on_the_page(deployment: Deployment) -> None:
     """It was replaced meanwhile: the question is asked about the new one."""
-    number = registered(house)
-    person = house.person()
+    number = registered(deployment)
+    person = deployment.person()
     page = person.log_in("asta")
-    row = house.koha.patrons.row(number)
+    row = deployment.koha.patrons.row(number)
     names = ("surname", "firstname", "cardnumber", "userid", "library_id", "category_id")
-    house.koha.patrons.change(number, {**{name: row[name] for name in names}, "email": "other@old.example"})
+    deployment.koha.patrons.change(number, {**{name: row[name] for name in names}, "email": "other@old.example"})
     page = person.press(page, answer="yes")
     assert mark(page)[0] == "address"
-    assert named(house) == {None}
+    assert named(deployment) == {None}
 
 
-def test_the_library_account_is_not_the_person_s_before_the_answer(house: House) -> None:
+def test_the_library_account_is_not_the_person_s_before_the_answer(deployment: Deployment) -> None:
     """A login with number and PIN is led to the person of the CPR number only once their record names the borrower."""
-    number = registered(house)
-    house.person().log_in("asta")
-    borrower = house.parts.library.read(str(number), house.clock.now().replace(year=2099))
+    number = registered(deployment)
+    deployment.person().log_in("asta")
+    borrower = deployment.parts.library.read(str(number), deployment.clock.now().replace(year=2099))
     assert borrower is not None
-    person_id = house.broker.lookup.persons.find_cpr_person_of(borrower, house.clock.now())
+    person_id = deployment.broker.lookup.persons.find_cpr_person_of(borrower, deployment.clock.now())
     assert person_id
-    assert not house.parts.borrower_finder.has_borrower(person_id, str(number))
+    assert not deployment.parts.borrower_finder.has_borrower(person_id, str(number))
 
 
-def test_a_claim_by_card_number_is_asked_about_the_address(house: House) -> None:
+def test_a_claim_by_card_number_is_asked_about_the_address(deployment: Deployment) -> None:
     """The card number proves no mailbox: its owner is told, and the next page asks."""
-    number = registered(house, userid="old.asta", cardnumber="T-77", date_of_birth="2004-03-14")
-    person = house.person()
+    number = registered(deployment, userid="old.asta", cardnumber="T-77", date_of_birth="2004-03-14")
+    person = deployment.person()
     page = person.agree(person.log_in("asta"))
     assert mark(page) == ("claim", "offer")
     page = person.press(page, do="card", card="T-77")
     assert mark(page)[0] == "address"
-    assert named(house) == {None}
-    assert notices(house) == [(THEIRS,)]
+    assert named(deployment) == {None}
+    assert notices(deployment) == [(THEIRS,)]
     page = person.press(page, answer="no")
     proved(person, page, OWN)
-    assert house.koha.patrons.row(number)["email"] == OWN
+    assert deployment.koha.patrons.row(number)["email"] == OWN
 
 
-def test_a_claim_by_code_has_answered_the_question(house: House) -> None:
+def test_a_claim_by_code_has_answered_the_question(deployment: Deployment) -> None:
     """Its person reads the mailbox."""
-    number = registered(house, userid="old.asta", cardnumber="T-77", date_of_birth="2004-03-14")
-    person = house.person()
+    number = registered(deployment, userid="old.asta", cardnumber="T-77", date_of_birth="2004-03-14")
+    person = deployment.person()
     page = person.press(person.agree(person.log_in("asta")), do="mail")
-    page = person.press(page, code=code_to(house, THEIRS))
-    assert house.landing(page).attributes["uid"] == (str(number),)
-    assert named(house) == {str(number)}
+    page = person.press(page, code=code_to(deployment, THEIRS))
+    assert deployment.landing(page).attributes["uid"] == (str(number),)
+    assert named(deployment) == {str(number)}
 
 
-def test_a_silent_library_leaves_the_question_for_the_next_login(house: House) -> None:
+def test_a_silent_library_leaves_the_question_for_the_next_login(deployment: Deployment) -> None:
     """The address was proved and could not be written: the page says so, and the record names nobody."""
-    number = registered(house)
-    person = house.person()
+    number = registered(deployment)
+    person = deployment.person()
     page = person.press(person.log_in("asta"), answer="no")
-    house.koha.faults.plan("change", "failed before", 9)
+    deployment.koha.faults.plan("change", "failed before", 9)
     page = proved(person, page, OWN)
     assert mark(page) == ("refuse", "library_unavailable")
-    assert (named(house), house.koha.patrons.row(number)["email"]) == ({None}, THEIRS)
+    assert (named(deployment), deployment.koha.patrons.row(number)["email"]) == ({None}, THEIRS)

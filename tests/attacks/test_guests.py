@@ -6,7 +6,7 @@ import pytest
 
 from broker.demo.library.services import Landing
 from tests.attacks.test_persons import ASTA, URN, arrive, asserted, come, forgotten, kept, landed
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
 
 # Institutions let these people type a number, or do not say how sure they are.
 GUESTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
@@ -33,53 +33,53 @@ def guest(request: pytest.FixtureRequest) -> dict[str, tuple[str, ...]]:
 
 
 @pytest.fixture
-def asta(house: House) -> Landing:
+def asta(deployment: Deployment) -> Landing:
     """Let Asta get a borrower and consent at My loans."""
-    person = house.person()
-    assert house.landing(person.agree(person.log_in("asta"), remember=True)).status == "Success"
-    return landed(house, arrive(house))
+    person = deployment.person()
+    assert deployment.landing(person.agree(person.log_in("asta"), remember=True)).status == "Success"
+    return landed(deployment, arrive(deployment))
 
 
 def test_a_guest_gets_neither_loans_nor_a_lower_category(
-    house: House, asta: Landing, guest: dict[str, tuple[str, ...]]
+    deployment: Deployment, asta: Landing, guest: dict[str, tuple[str, ...]]
 ) -> None:
     """No borrower number and no CPR number leave, and Asta's category stays."""
     number = asta.attributes["uid"][0]
     for service in ("my-loans", "myprint"):
-        _, page = arrive(house, service, **guest)
+        _, page = arrive(deployment, service, **guest)
         assert mark(page)[0] == "refuse"
-        assert dict(house.landing(page).attributes) == {}
-    assert house.koha.patrons.row(int(number))["category_id"] == "STUDENT"
+        assert dict(deployment.landing(page).attributes) == {}
+    assert deployment.koha.patrons.row(int(number))["category_id"] == "STUDENT"
 
 
-def test_a_guest_withdraws_no_consent(house: House, asta: Landing, guest: dict[str, tuple[str, ...]]) -> None:
+def test_a_guest_withdraws_no_consent(deployment: Deployment, asta: Landing, guest: dict[str, tuple[str, ...]]) -> None:
     """The page of choices shows the guest's own answers only."""
     assert asta.status == "Success"
-    stranger = house.person()
+    stranger = deployment.person()
     page = come(stranger, stranger.get("/my-choices?with=wayf").location, asserted(**guest))
     assert b'data-service="my-loans"' not in page.get_data()
 
 
 def test_a_guest_sees_and_deletes_nothing_of_the_person(
-    house: House, asta: Landing, guest: dict[str, tuple[str, ...]]
+    deployment: Deployment, asta: Landing, guest: dict[str, tuple[str, ...]]
 ) -> None:
     """Asta's data are still there afterwards."""
-    stranger = house.person()
+    stranger = deployment.person()
     page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, asserted(**guest))
     assert mark(page) == ("choices", "unknown")
     assert mark(forgotten(stranger, asserted(**guest))) in {("choices", "none"), ("choices", "unknown")}
-    assert "my-loans" in kept(house.person(), asserted())
-    again = landed(house, arrive(house))
+    assert "my-loans" in kept(deployment.person(), asserted())
+    again = landed(deployment, arrive(deployment))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
 
 
-def test_alumni_use_and_lower_their_account_and_manage_no_stored_data(house: House, asta: Landing) -> None:
+def test_alumni_use_and_lower_their_account_and_manage_no_stored_data(deployment: Deployment, asta: Landing) -> None:
     """Some alumni portals let people register themselves."""
     left = {"eduPersonScopedAffiliation": ("alum@au.dk",), "eduPersonPrimaryAffiliation": ("alum",)}
-    person = house.person()
+    person = deployment.person()
     page = come(person, person.get("/my-choices?do=kept&with=wayf").location, asserted(**left))
     assert mark(page) == ("choices", "unknown")
     page = come(person, person.get("/pin?change=wayf").location, asserted(**left))
     assert mark(page)[0] == "refuse"
-    assert landed(house, arrive(house, "my-loans", **left)).attributes["uid"] == asta.attributes["uid"]
-    assert house.koha.patrons.row(int(asta.attributes["uid"][0]))["category_id"] == "PRIVATE"
+    assert landed(deployment, arrive(deployment, "my-loans", **left)).attributes["uid"] == asta.attributes["uid"]
+    assert deployment.koha.patrons.row(int(asta.attributes["uid"][0]))["category_id"] == "PRIVATE"

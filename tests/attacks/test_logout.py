@@ -16,16 +16,16 @@ from broker.adapters.saml.xml_security.xml_names import RESPONSE
 from broker.demo.saml import logout_messages
 from broker.use_cases.records import read_together
 from broker.use_cases.transactions import Transactions
-from tests.plugins.house import House, form, mark
+from tests.plugins.deployment import Deployment, form, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
 
 LEFT_ALONE = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
 UNKNOWN = "Requester / UnknownPrincipal"
 
 
-def leaver(house: House, browser: Leaver | None = None) -> Leaver:
+def leaver(deployment: Deployment, browser: Leaver | None = None) -> Leaver:
     """Give a person: in a browser of their own, or at the one where another has been."""
-    return Leaver(house, browser.person if browser else house.person())
+    return Leaver(deployment, browser.person if browser else deployment.person())
 
 
 def pending(page: TestResponse) -> tuple[str, dict[str, str]]:
@@ -37,9 +37,9 @@ def pending(page: TestResponse) -> tuple[str, dict[str, str]]:
 
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_a_service_ends_its_own_sessions_only(house: House) -> None:
+def test_a_service_ends_its_own_sessions_only(deployment: Deployment) -> None:
     """One that names another's NameID and SessionIndex, signed truly, is told that it knows nobody."""
-    asta = leaver(house)
+    asta = leaver(deployment)
     theirs = asta.log_in(service="e-resources")
     asta.log_in()
     for service in ("my-loans", "myprint"):
@@ -49,9 +49,9 @@ def test_a_service_ends_its_own_sessions_only(house: House) -> None:
 
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_another_browsers_logout_touches_nothing_here(house: House) -> None:
+def test_another_browsers_logout_touches_nothing_here(deployment: Deployment) -> None:
     """A's request, brought by B's browser, ends A's session; B's sessions stay, and A's others are told as left."""
-    asta, bo = leaver(house), leaver(house)
+    asta, bo = leaver(deployment), leaver(deployment)
     session, _ = asta.log_in(), asta.log_in(service="e-resources")
     own = bo.log_in("bo")
     bo.log_in("bo", "e-resources")
@@ -62,11 +62,11 @@ def test_another_browsers_logout_touches_nothing_here(house: House) -> None:
 
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_two_people_at_one_browser_do_not_meet(house: House) -> None:
+def test_two_people_at_one_browser_do_not_meet(deployment: Deployment) -> None:
     """Who logs out of a shared browser neither sees nor ends what the one before has open."""
-    asta = leaver(house)
+    asta = leaver(deployment)
     first, at_other = asta.log_in(), asta.log_in(service="e-resources")
-    bo = leaver(house, asta)
+    bo = leaver(deployment, asta)
     session = bo.log_in("bo")
     answered = bo.ask("my-loans", session)
     assert (to(answered), bo.read(answered).status) == ("library/my-loans/slo", "Success")
@@ -76,9 +76,9 @@ def test_two_people_at_one_browser_do_not_meet(house: House) -> None:
 
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_back_and_a_kept_form_deliver_nothing(house: House) -> None:
+def test_back_and_a_kept_form_deliver_nothing(deployment: Deployment) -> None:
     """After the logout neither the finished login nor a consent page left open in another tab gives an assertion."""
-    asta = leaver(house)
+    asta = leaver(deployment)
     page = asta.page()
     path, fields = pending(page)
     sent = asta.person.agree(page)
@@ -95,9 +95,9 @@ def test_back_and_a_kept_form_deliver_nothing(house: House) -> None:
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("scope", ["all", "none"])
-def test_back_at_another_service_delivers_nothing_either(house: House, scope: str) -> None:
+def test_back_at_another_service_delivers_nothing_either(deployment: Deployment, scope: str) -> None:
     """Whether it is asked, fails to answer or is left alone: an assertion that has left does not leave again."""
-    asta = leaver(house)
+    asta = leaver(deployment)
     page = asta.page(service="e-resources")
     asta.landed(asta.person.agree(page))
     asta.press(asta.ask("my-loans", asta.log_in()), f"scope={scope}")
@@ -107,9 +107,9 @@ def test_back_at_another_service_delivers_nothing_either(house: House, scope: st
 
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_an_upstreams_logout_ends_what_is_under_way(house: House) -> None:
+def test_an_upstreams_logout_ends_what_is_under_way(deployment: Deployment) -> None:
     """A consent page that waits is worth nothing once the hub has ended the session behind it, from any browser."""
-    asta, nobody = leaver(house), leaver(house)
+    asta, nobody = leaver(deployment), leaver(deployment)
     path, kept = pending(asta.page())
     answered = nobody.follow(nobody.get(asta.hub_request(asta.hub[0])))
     assert (to(answered), nobody.read(answered).status) == ("hub/slo", UNKNOWN)
@@ -119,12 +119,12 @@ def test_an_upstreams_logout_ends_what_is_under_way(house: House) -> None:
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("by", ["hub", "service"])
-def test_an_answer_from_before_the_logout_lets_nobody_in(house: House, by: str) -> None:
+def test_an_answer_from_before_the_logout_lets_nobody_in(deployment: Deployment, by: str) -> None:
     """An address that an assertion was left at, opened after the logout, is worth no more than a page left open."""
-    asta = leaver(house)
+    asta = leaver(deployment)
     session = asta.log_in(service="e-resources")
     asked = asta.person.ask()
-    acs, fields = house.answer(asked.location if asked.status_code == 302 else asta.person.choose(asked), "asta")
+    acs, fields = deployment.answer(asked.location if asked.status_code == 302 else asta.person.choose(asked), "asta")
     root = safe_parser.parse(http_bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
     arrived = asta.person.deliver(acs, fields)
     if by == "hub":
@@ -137,34 +137,40 @@ def test_an_answer_from_before_the_logout_lets_nobody_in(house: House, by: str) 
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("first", ["logout", "session"])
-def test_a_login_that_races_a_logout_leaves_no_half(house: House, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+def test_a_login_that_races_a_logout_leaves_no_half(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
     """Whichever is written first, the session or the logout's mark: no assertion leaves, and no session stays."""
-    sessions = house.broker.issuance.sessions
+    sessions = deployment.broker.issuance.sessions
 
     def racing(self: Transactions, transaction: Any, *written: Any) -> Any:
         *_, now, others, keys = written
         if first == "logout":
-            sessions.close(transaction.browser, transaction.person.id, house.clock.now())
+            sessions.close(transaction.browser, transaction.person.id, deployment.clock.now())
         stands = self.put(transaction, written[0], now, others)
         if first == "session":
-            sessions.close(transaction.browser, transaction.person.id, house.clock.now())
+            sessions.close(transaction.browser, transaction.person.id, deployment.clock.now())
         return read_together(self.store, keys, now) if stands else None
 
-    asta = leaver(house)
+    asta = leaver(deployment)
     page = asta.page()
     monkeypatch.setattr(Transactions, "put_then_read", racing)
     assert mark(asta.person.agree(page)) == ("error", "transaction_gone")
     monkeypatch.undo()
-    kept = [each for _, each in house.parts.store.list("session", None, house.clock.now()) if b"ended" in each.value]
+    kept = [
+        each
+        for _, each in deployment.parts.store.list("session", None, deployment.clock.now())
+        if b"ended" in each.value
+    ]
     assert len(kept) == 1
     assert b'"ended":null' not in kept[0].value
 
 
 @pytest.mark.attack(29)
 @pytest.mark.profile(34)
-def test_what_this_browser_cannot_end_is_no_success(house: House) -> None:
+def test_what_this_browser_cannot_end_is_no_success(deployment: Deployment) -> None:
     """Brought without its cookie, as in an iframe, it leaves the university's login open: the service hears so."""
-    asta, stranger = leaver(house), leaver(house)
+    asta, stranger = leaver(deployment), leaver(deployment)
     brought = stranger.follow(stranger.get(asta.request("my-loans", asta.log_in())))
     assert (to(brought), stranger.read(brought).status) == ("library/my-loans/slo", PARTIAL)
     again = asta.log_in()
@@ -174,9 +180,9 @@ def test_what_this_browser_cannot_end_is_no_success(house: House) -> None:
 
 
 @pytest.mark.attack(29)
-def test_a_logout_belongs_to_its_browser(house: House) -> None:
+def test_a_logout_belongs_to_its_browser(deployment: Deployment) -> None:
     """Who holds only its address learns nothing and changes nothing, by any of its links."""
-    asta, stranger = leaver(house), leaver(house)
+    asta, stranger = leaver(deployment), leaver(deployment)
     session = asta.log_in()
     asta.log_in(service="e-resources")
     page = asta.ask("my-loans", session)
@@ -189,24 +195,24 @@ def test_a_logout_belongs_to_its_browser(house: House) -> None:
 
 
 @pytest.mark.attack(29)
-def test_only_the_one_that_was_asked_answers(house: House) -> None:
+def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
     """Unsigned, by a wrong key, by another service, to another request or twice: refused, and it stays unanswered."""
-    asta = leaver(house)
+    asta = leaver(deployment)
     session = asta.log_in()
     asta.log_in(service="e-resources")
     page = asta.ask("my-loans", session)
     asked = asta.press(page, "scope=services").location
-    other = house.site("myprint").entity_id
+    other = deployment.site("myprint").entity_id
     own = asta.answering(asked)
     forged = [
         own.partition("&SigAlg=")[0],
-        asta.answering(asked, key=house.hub_key()),
+        asta.answering(asked, key=deployment.hub_key()),
         asta.answering(asked, issuer=other),
         http_bindings.redirect_url(
-            house.peer.slo,
+            deployment.peer.slo,
             "SAMLResponse",
             logout_messages.response(
-                house.site("e-resources").entity_id, house.peer.slo, asta.read(asked).id[:-1] + "x"
+                deployment.site("e-resources").entity_id, deployment.peer.slo, asta.read(asked).id[:-1] + "x"
             ),
             None,
             asta.key,
@@ -215,8 +221,8 @@ def test_only_the_one_that_was_asked_answers(house: House) -> None:
     for each in forged:
         assert mark(asta.get(each)) == ("error", "logout_refused")
         assert rows(asta.get(page.request.path))["Elektroniske ressourcer"] == "asked"
-    gone = logout_messages.response(house.site("e-resources").entity_id, house.peer.slo, "_" + "0" * 64)
-    url = http_bindings.redirect_url(house.peer.slo, "SAMLResponse", gone, None, asta.key)
+    gone = logout_messages.response(deployment.site("e-resources").entity_id, deployment.peer.slo, "_" + "0" * 64)
+    url = http_bindings.redirect_url(deployment.peer.slo, "SAMLResponse", gone, None, asta.key)
     assert mark(asta.get(url)) == ("error", "logout_gone")
     assert asta.read(asta.follow(asta.get(own))).status == "Success"
     assert asta.get(own).status_code == 400  # it was answered
@@ -224,11 +230,11 @@ def test_only_the_one_that_was_asked_answers(house: House) -> None:
 
 @pytest.mark.attack(27, 29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_a_replay_leads_to_the_service_and_nowhere_else(house: House) -> None:
+def test_a_replay_leads_to_the_service_and_nowhere_else(deployment: Deployment) -> None:
     """The same signed request again, in any browser, is answered at the service's own address only."""
-    asta, stranger = leaver(house), leaver(house)
-    slo = house.peer.slo
-    written = logout_messages.request(house.site("my-loans").entity_id, slo, asta.log_in())
+    asta, stranger = leaver(deployment), leaver(deployment)
+    slo = deployment.peer.slo
+    written = logout_messages.request(deployment.site("my-loans").entity_id, slo, asta.log_in())
     url = http_bindings.redirect_url(slo, "SAMLRequest", written, "https://evil.example/", asta.key)
     for each in (asta, stranger, asta):
         answered = each.follow(each.get(url))
@@ -243,9 +249,9 @@ def test_a_replay_leads_to_the_service_and_nowhere_else(house: House) -> None:
 @pytest.mark.attack(15, 29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
 @pytest.mark.parametrize("by_index", [True, False])
-def test_a_request_brought_again_ends_no_new_session(house: House, by_index: bool) -> None:
+def test_a_request_brought_again_ends_no_new_session(deployment: Deployment, by_index: bool) -> None:
     """It changes nothing, in its own browser or another, and its service hears what is true by now."""
-    asta, stranger = leaver(house), leaver(house)
+    asta, stranger = leaver(deployment), leaver(deployment)
     session = asta.log_in()
     request = asta.request("my-loans", session if by_index else replace(session, index=""))
     assert asta.read(asta.follow(asta.get(request))).status == "Success"
@@ -263,12 +269,12 @@ def test_a_request_brought_again_ends_no_new_session(house: House, by_index: boo
 
 @pytest.mark.attack(15, 29)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
-def test_a_request_that_was_lost_ends_no_new_session(house: House) -> None:
+def test_a_request_that_was_lost_ends_no_new_session(deployment: Deployment) -> None:
     """Brought for the first time five minutes late: who has logged in since by the same name stays known as such."""
-    asta = leaver(house)
+    asta = leaver(deployment)
     session = asta.log_in()
     late = asta.request("my-loans", replace(session, index=""))
-    house.clock.ahead = timedelta(minutes=5)
+    deployment.clock.ahead = timedelta(minutes=5)
     asta.log_in()
     other = asta.log_in(service="e-resources")
     assert asta.read(asta.follow(asta.get(late))).status == PARTIAL
@@ -277,9 +283,9 @@ def test_a_request_that_was_lost_ends_no_new_session(house: House) -> None:
 
 @pytest.mark.attack(29)
 @pytest.mark.profile(34)
-def test_a_second_request_is_answered_as_the_first(house: House) -> None:
+def test_a_second_request_is_answered_as_the_first(deployment: Deployment) -> None:
     """Of a session once answered PartialLogout, as the university's own login is open and out of reach still."""
-    asta, stranger = leaver(house), leaver(house)
+    asta, stranger = leaver(deployment), leaver(deployment)
     session = asta.log_in()
     for _ in range(2):
         assert stranger.read(stranger.follow(stranger.get(asta.request("my-loans", session)))).status == PARTIAL
@@ -290,9 +296,9 @@ def test_a_second_request_is_answered_as_the_first(house: House) -> None:
 
 
 @pytest.mark.attack(29, 30)
-def test_a_page_that_waits_ends_with_the_login_that_it_stands_on(house: House) -> None:
+def test_a_page_that_waits_ends_with_the_login_that_it_stands_on(deployment: Deployment) -> None:
     """Opened while the logout was under way, over the university's login: once that is ended it lets nobody in."""
-    asta = leaver(house)
+    asta = leaver(deployment)
     asking = asta.ask("my-loans", asta.log_in())
     path, kept = pending(asta.page(service="e-resources"))
     assert asta.read(asta.answer(asta.press(asking, "scope=all"))).status == "Success"
@@ -300,25 +306,25 @@ def test_a_page_that_waits_ends_with_the_login_that_it_stands_on(house: House) -
 
 
 @pytest.mark.attack(29)
-def test_a_login_during_a_logout_is_no_success(house: House) -> None:
+def test_a_login_during_a_logout_is_no_success(deployment: Deployment) -> None:
     """A service that the person has logged in at since is not asked, and not passed over in silence either."""
-    asta = leaver(house)
+    asta = leaver(deployment)
     asking = asta.ask("my-loans", asta.log_in())
     asta.log_in(service="e-resources")
     assert asta.read(asta.answer(asta.press(asking, "scope=all"))).status == PARTIAL
 
 
 @pytest.mark.attack(29)
-def test_a_posted_request_finds_the_browser_afterwards(house: House) -> None:
+def test_a_posted_request_finds_the_browser_afterwards(deployment: Deployment) -> None:
     """Another site's POST brings no cookie: the address after it does, and binds the logout to the first browser."""
-    asta, stranger = leaver(house), leaver(house)
+    asta, stranger = leaver(deployment), leaver(deployment)
     session = asta.log_in()
     asta.log_in(service="e-resources")
-    slo = house.peer.slo
-    root = etree.fromstring(logout_messages.request(house.site("my-loans").entity_id, slo, session))
+    slo = deployment.peer.slo
+    root = etree.fromstring(logout_messages.request(deployment.site("my-loans").entity_id, slo, session))
     signature.sign(root, asta.key)
     fields = http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "its state")
-    sent = house.app.test_client().post(
+    sent = deployment.app.test_client().post(
         "/saml/idp/slo", data=fields, base_url=asta.person.base, headers={"Sec-Fetch-Site": "cross-site"}
     )
     assert sent.status_code == 303

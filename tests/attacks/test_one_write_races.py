@@ -22,7 +22,7 @@ from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.logout.sessions import group_of
 from broker.use_cases.records import MOST_TRIES, load
 from broker.use_cases.transactions import Held
-from tests.plugins.house import House, Person, mark
+from tests.plugins.deployment import Deployment, Person, mark
 from tests.plugins.stored_arrivals import stored_arrival
 from tests.plugins.stored_receipts import file_receipt, list_receipts
 
@@ -38,11 +38,11 @@ def in_two_turns(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def ready(house: House) -> tuple[Person, str]:
+def ready(deployment: Deployment) -> tuple[Person, str]:
     """Give a browser whose person has agreed before, and the address of an arrival that goes straight through."""
-    person = house.person()
-    house.landing(person.agree(person.log_in("asta"), remember=True))
-    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    person = deployment.person()
+    deployment.landing(person.agree(person.log_in("asta"), remember=True))
+    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     return person, arrived.location
 
 
@@ -62,22 +62,22 @@ def around_the_write(patch: pytest.MonkeyPatch, around: Around) -> None:
     patch.setattr(EncryptedStore, "put_many", put_many)
 
 
-def releases(house: House, since: int) -> tuple[str, ...]:
-    """Give what the trail has of releases since so many of its events."""
-    return tuple(each for each in told(house)[since:] if "released" in each)
+def releases(deployment: Deployment, since: int) -> tuple[str, ...]:
+    """Give what the audit log has of releases since so many of its events."""
+    return tuple(each for each in told(deployment)[since:] if "released" in each)
 
 
-def told(house: House) -> list[str]:
-    """Give the kinds of all events of the trail."""
-    trail = house.parts.trail
-    assert isinstance(trail, StoredAuditLog)
-    files = sorted(trail.journal.folder.glob("*.jsonl"))
+def told(deployment: Deployment) -> list[str]:
+    """Give the kinds of all events of the audit log."""
+    audit_log = deployment.parts.audit_log
+    assert isinstance(audit_log, StoredAuditLog)
+    files = sorted(audit_log.journal.folder.glob("*.jsonl"))
     return [json.loads(line)["event"] for each in files for line in each.read_text().splitlines()]
 
 
-def live_sessions(house: House) -> list[bytes]:
+def live_sessions(deployment: Deployment) -> list[bytes]:
     """Give the sessions in the store that have not ended."""
-    kept = [each for _, each in house.parts.store.list("session", None, house.clock.now())]
+    kept = [each for _, each in deployment.parts.store.list("session", None, deployment.clock.now())]
     return [each.value for each in kept if b'"ended":null' in each.value]
 
 
@@ -89,53 +89,53 @@ def joined_alone(self: LoginEndpoints, matched: Held) -> Response:
     return redirect(self.pages.url(joined.transaction), 303)
 
 
-def lands(house: House, page: TestResponse) -> Any:
+def lands(deployment: Deployment, page: TestResponse) -> Any:
     """Give the session of the assertion that a page posts."""
-    return house.landing(page).session
+    return deployment.landing(page).session
 
 
 def test_another_tab_writes_between_read_and_write(
-    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All is read and decided again: the login lands, its release is told once as one that stands."""
     person, url = ready
-    before = len(told(house))
+    before = len(told(deployment))
 
     def another(transaction: Transaction, write: Callable[[], bool]) -> bool:
-        broker, now = house.broker, house.clock.now()
+        broker, now = deployment.broker, deployment.clock.now()
         broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
         return write()
 
     around_the_write(monkeypatch, another)
-    assert lands(house, person.get(url))
-    assert releases(house, before) == OVERTAKEN
+    assert lands(deployment, person.get(url))
+    assert releases(deployment, before) == OVERTAKEN
 
 
 def test_a_logout_between_read_and_write_lets_nothing_leave(
-    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its mark is seen after the write: the session ends at once, and the trail takes the release back."""
+    """Its mark is seen after the write: the session ends at once, and the audit log takes the release back."""
     person, url = ready
-    before, sessions = len(told(house)), len(live_sessions(house))
+    before, sessions = len(told(deployment)), len(live_sessions(deployment))
 
     def logs_out(transaction: Transaction, write: Callable[[], bool]) -> bool:
         assert transaction.browser
-        house.broker.issuance.sessions.close(transaction.browser, group_of(transaction), house.clock.now())
+        deployment.broker.issuance.sessions.close(transaction.browser, group_of(transaction), deployment.clock.now())
         return write()
 
     around_the_write(monkeypatch, logs_out)
     assert mark(person.get(url)) == ("error", "transaction_gone")
-    assert releases(house, before) == OVERTAKEN[:2]
-    assert len(live_sessions(house)) == sessions
+    assert releases(deployment, before) == OVERTAKEN[:2]
+    assert len(live_sessions(deployment)) == sessions
     assert mark(person.get(url)) == ("error", "transaction_gone")
 
 
 def test_a_store_that_dies_between_first_and_others(
-    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same address again writes the session, and gives the assertion that the trail was told of."""
+    """The same address again writes the session, and gives the assertion that the audit log was told of."""
     person, url = ready
-    before, sessions = len(told(house)), len(live_sessions(house))
+    before, sessions = len(told(deployment)), len(live_sessions(deployment))
     plain = EncryptedStore.put_many
     halves: list[Any] = []
 
@@ -149,36 +149,36 @@ def test_a_store_that_dies_between_first_and_others(
     monkeypatch.setattr(EncryptedStore, "put_many", half)
     assert mark(person.get(url)) == ("error", "store_unavailable")
     assert halves == [True]
-    assert len(live_sessions(house)) == sessions
-    first = lands(house, person.get(url))
-    assert first == lands(house, person.get(url))
-    assert len(live_sessions(house)) == sessions + 1
-    assert releases(house, before) == STANDS
+    assert len(live_sessions(deployment)) == sessions
+    first = lands(deployment, person.get(url))
+    assert first == lands(deployment, person.get(url))
+    assert len(live_sessions(deployment)) == sessions + 1
+    assert releases(deployment, before) == STANDS
 
 
 def test_a_worker_that_dies_between_trail_and_write(
-    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Told as released, and it has not left: the arrival is unused, and the same address opened again lands."""
     person, url = ready
-    before = len(told(house))
+    before = len(told(deployment))
 
     def dies(*_: Any) -> bool:
         raise StoreUnavailable("gone")
 
     around_the_write(monkeypatch, dies)
     assert mark(person.get(url)) == ("error", "store_unavailable")
-    assert releases(house, before) == STANDS
-    assert lands(house, person.get(url))
-    assert releases(house, before) == STANDS * 2
+    assert releases(deployment, before) == STANDS
+    assert lands(deployment, person.get(url))
+    assert releases(deployment, before) == STANDS * 2
 
 
 def test_an_answer_lost_after_the_write_is_given_again(
-    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write stands, the browser heard nothing: the same assertion, told once."""
     person, url = ready
-    before, sessions = len(told(house)), len(live_sessions(house))
+    before, sessions = len(told(deployment)), len(live_sessions(deployment))
 
     def lost(_: Transaction, write: Callable[[], bool]) -> bool:
         assert write()
@@ -186,46 +186,46 @@ def test_an_answer_lost_after_the_write_is_given_again(
 
     around_the_write(monkeypatch, lost)
     assert mark(person.get(url)) == ("error", "store_unavailable")
-    assert lands(house, person.get(url)) == lands(house, person.get(url))
-    assert len(live_sessions(house)) == sessions + 1
-    assert releases(house, before) == STANDS
+    assert lands(deployment, person.get(url)) == lands(deployment, person.get(url))
+    assert len(live_sessions(deployment)) == sessions + 1
+    assert releases(deployment, before) == STANDS
 
 
-def test_an_assertion_that_left_has_spent_its_arrival(house: House, ready: tuple[Person, str]) -> None:
+def test_an_assertion_that_left_has_spent_its_arrival(deployment: Deployment, ready: tuple[Person, str]) -> None:
     """The upstream's answer is gone from the store, the record that it was here stays."""
     person, url = ready
-    arrivals, token = house.broker.arrivals, url.rpartition("=")[2]
-    waiting = stored_arrival(arrivals, token, house.clock.now())
+    arrivals, token = deployment.broker.arrivals, url.rpartition("=")[2]
+    waiting = stored_arrival(arrivals, token, deployment.clock.now())
     assert waiting
     assert waiting.value.answer
-    assert lands(house, person.get(url))
-    spent = stored_arrival(arrivals, token, house.clock.now())
+    assert lands(deployment, person.get(url))
+    spent = stored_arrival(arrivals, token, deployment.clock.now())
     assert spent
     assert spent.value.answer is None
 
 
 def test_a_write_asked_for_again_after_another_is_no_lost_race(
-    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store lost its first answer, and another tab wrote upon it: what left is not told as not released."""
     person, url = ready
-    before = len(told(house))
+    before = len(told(deployment))
 
     def twice(transaction: Transaction, write: Callable[[], bool]) -> bool:
         assert write()
-        broker, now = house.broker, house.clock.now()
+        broker, now = deployment.broker, deployment.clock.now()
         broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
         return write()
 
     around_the_write(monkeypatch, twice)
-    first = lands(house, person.get(url))
-    assert first == lands(house, person.get(url))
-    assert releases(house, before) == STANDS
+    first = lands(deployment, person.get(url))
+    assert first == lands(deployment, person.get(url))
+    assert releases(deployment, before) == STANDS
 
 
 @pytest.mark.parametrize("shown", ["", "?lang=en"], ids=["arrived", "shown again"])
 def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
-    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch, shown: str
+    deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch, shown: str
 ) -> None:
     """The person is told of the store, each release that was told is taken back, and the same address lands later."""
     person, url = ready
@@ -234,7 +234,7 @@ def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
             patched.setattr(LoginEndpoints, "_joined", joined_alone)
             assert person.client.get(person.path(url), base_url=person.base).status_code == 303
         url = url.partition("?")[0] + shown
-    before = len(told(house))
+    before = len(told(deployment))
     plain = EncryptedStore.put_many
 
     def never(self: EncryptedStore, first: Any, others: Any, now: Any, **how: Any) -> bool:
@@ -244,16 +244,16 @@ def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
         in_two_turns(patched)
         patched.setattr(EncryptedStore, "put_many", never)
         assert mark(person.get(url)) == ("error", "store_unavailable")
-    assert releases(house, before) == OVERTAKEN[:2] * MOST_TRIES
-    assert lands(house, person.get(url))
+    assert releases(deployment, before) == OVERTAKEN[:2] * MOST_TRIES
+    assert lands(deployment, person.get(url))
 
 
 def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_again(
-    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where another tab writes meanwhile: the answer joins, and nothing has left or been told."""
     person, url = ready
-    before = len(told(house))
+    before = len(told(deployment))
     plain = BorrowerAtLogin.find_account
     done: list[Transaction] = []
 
@@ -261,17 +261,17 @@ def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_agai
         found = plain(self, transaction, *given)
         if not done:
             done.append(transaction)
-            broker = house.broker
+            broker = deployment.broker
             person_id = transaction.person.id if transaction.person else ""
-            house.clock.ahead += timedelta(seconds=6)
-            now = house.clock.now()
+            deployment.clock.ahead += timedelta(seconds=6)
+            now = deployment.clock.now()
             (agreed,) = list_receipts(broker.store, person_id, "my-loans", now)
             refused = replace(agreed, record_id="0" * 32, event=ReceiptEvent.REFUSED, event_time=now)
-            file_receipt(broker.store, person_id, "my-loans", refused, now, hmacs=house.parts.keys.index)
+            file_receipt(broker.store, person_id, "my-loans", refused, now, hmacs=deployment.parts.keys.index)
             broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
         return found
 
     monkeypatch.setattr(BorrowerAtLogin, "find_account", slow)
     assert mark(person.get(url))[0] == "ask"
     assert done
-    assert releases(house, before) == ()
+    assert releases(deployment, before) == ()

@@ -20,7 +20,7 @@ from tests.attacks.messages.hostile_responses import HOSTILE, VARIANTS, Hostile
 from tests.attacks.messages.known_messages import ATTACKS
 from tests.attacks.messages.signed_tricks import TRICKS
 from tests.attacks.messages.wrapping import wrappings
-from tests.plugins.house import form, mark
+from tests.plugins.deployment import form, mark
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import BASE, LOANS, Parties, edit
 from tests.plugins.stage import Stage

@@ -18,7 +18,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.records import load
-from tests.plugins.house import House, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 ASTA, OTHER, REPLACEMENT, CONSTRUCTED = "1403044004", "1206034218", "7403044000", "140304ABC1"
@@ -29,29 +29,31 @@ ONE, ANOTHER = "6f1c0000-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-
 
 
 @pytest.fixture
-def asta(house: House) -> Landing:
+def asta(deployment: Deployment) -> Landing:
     """Let Asta get a borrower and be remembered at My loans, and give what MyPrint hears of her."""
-    person = house.person()
-    assert house.landing(person.agree(person.log_in("asta"), remember=True)).status == "Success"
-    return landed(house, arrive(house))
+    person = deployment.person()
+    assert deployment.landing(person.agree(person.log_in("asta"), remember=True)).status == "Success"
+    return landed(deployment, arrive(deployment))
 
 
 @pytest.mark.parametrize("service", ["my-loans", "myprint"])
-def test_the_same_eppn_with_another_name_and_no_number_gets_nothing(house: House, asta: Landing, service: str) -> None:
+def test_the_same_eppn_with_another_name_and_no_number_gets_nothing(
+    deployment: Deployment, asta: Landing, service: str
+) -> None:
     """No borrower and no NameID of hers; the page leads to the ways that bring a number, and journals stay open."""
     for _ in range(2):
-        _, page = arrive(house, service, **NO_NUMBER, **NEXT)
+        _, page = arrive(deployment, service, **NO_NUMBER, **NEXT)
         assert mark(page) == ("refuse", "cpr_required")
-        assert dict(house.landing(page).attributes) == {}
+        assert dict(deployment.landing(page).attributes) == {}
         assert {"nemid", "library"} <= set(buttons(page))
-    assert landed(house, arrive(house, "e-resources", **NO_NUMBER, **NEXT)).status == "Success"
-    assert landed(house, arrive(house)).name_id == asta.name_id
+    assert landed(deployment, arrive(deployment, "e-resources", **NO_NUMBER, **NEXT)).status == "Success"
+    assert landed(deployment, arrive(deployment)).name_id == asta.name_id
 
 
-def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(house: House, asta: Landing) -> None:
+def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(deployment: Deployment, asta: Landing) -> None:
     """What Asta agreed to is neither shown nor withdrawn, however often she came by that name with her number."""
     assert asta.status == "Success"
-    stranger, hers = house.person(), house.person()
+    stranger, hers = deployment.person(), deployment.person()
     page = come(stranger, stranger.get("/my-choices?with=wayf").location, asserted(**NO_NUMBER, **NEXT))
     assert mark(page)[0] == "choices"
     assert b'data-service="my-loans"' not in page.get_data()
@@ -59,27 +61,27 @@ def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(house: Ho
     assert b'data-service="my-loans"' in page.get_data()
 
 
-def test_the_next_holder_of_a_name_sees_and_deletes_nothing(house: House, asta: Landing) -> None:
+def test_the_next_holder_of_a_name_sees_and_deletes_nothing(deployment: Deployment, asta: Landing) -> None:
     """An eduPersonPrincipalName may be reassigned, so a login that carries nothing else asks the library."""
-    landed(house, arrive(house, "e-resources", **NO_NUMBER, **NEXT))
-    stranger, frits = house.person(), asserted(**NO_NUMBER, **NEXT)
+    landed(deployment, arrive(deployment, "e-resources", **NO_NUMBER, **NEXT))
+    stranger, frits = deployment.person(), asserted(**NO_NUMBER, **NEXT)
     page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, frits)
     assert mark(page) == ("choices", "unknown")
     assert mark(forgotten(stranger, frits)) == ("choices", "unknown")
-    again = landed(house, arrive(house))
+    again = landed(deployment, arrive(deployment))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
 
 
 @pytest.mark.parametrize("left", [{}, {"eduPersonScopedAffiliation": ("member@au.dk",)}], ids=["asked", "unknown"])
 def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
-    house: House, asta: Landing, left: dict[str, tuple[str, ...]]
+    deployment: Deployment, asta: Landing, left: dict[str, tuple[str, ...]]
 ) -> None:
     """Neither an answer that was not fetched yet nor a login that led to nobody is hers; it goes on as it was."""
     frits = {**NO_NUMBER, **NEXT, **left}
-    _, refused = arrive(house, "my-loans", **frits)
-    waiting = house.person()
+    _, refused = arrive(deployment, "my-loans", **frits)
+    waiting = deployment.person()
     answer = sent(waiting, waiting.choose(waiting.ask("my-loans")), asserted(**frits))
-    hers = house.person()
+    hers = deployment.person()
     report = kept(hers, asserted())
     assert ("Fremmed" in report, asta.attributes["uid"][0] in report) == (False, True)
     assert mark(forgotten(hers, asserted())) == ("choices", "forgotten")
@@ -90,9 +92,9 @@ def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
     ("way", "step"), [("nemid", "authenticate"), ("library", "pin")], ids=["the eID", "the library account"]
 )
 @pytest.mark.parametrize("language", ["da", "en"])
-def test_who_comes_without_a_number_is_led_on(house: House, way: str, step: str, language: str) -> None:
+def test_who_comes_without_a_number_is_led_on(deployment: Deployment, way: str, step: str, language: str) -> None:
     """In one press, in both languages, within the same login."""
-    person = house.person()
+    person = deployment.person()
     person.get(f"/sign-up?lang={language}")
     page = come(person, person.choose(person.ask("myprint")), asserted(**NO_NUMBER))
     assert mark(page) == ("refuse", "cpr_required")
@@ -114,89 +116,91 @@ def test_who_comes_without_a_number_is_led_on(house: House, way: str, step: str,
     ],
     ids=["another, self-asserted", "hers, self-asserted", "replacement", "constructed"],
 )
-def test_a_number_that_may_find_nobody_is_none(house: House, asta: Landing, number: str, level: str, told: str) -> None:
+def test_a_number_that_may_find_nobody_is_none(
+    deployment: Deployment, asta: Landing, number: str, level: str, told: str
+) -> None:
     """It leads nowhere, and costs Asta nothing: she goes on, and staff have no case."""
     for _ in range(2):
-        _, page = arrive(house, schacPersonalUniqueID=(URN + number,), eduPersonAssurance=(level,))
+        _, page = arrive(deployment, schacPersonalUniqueID=(URN + number,), eduPersonAssurance=(level,))
         assert mark(page) == ("refuse", told)
-    again = landed(house, arrive(house))
+    again = landed(deployment, arrive(deployment))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
-    assert listed(house) == []
+    assert listed(deployment) == []
 
 
-def test_a_known_name_with_another_number_is_the_number_s_person(house: House, asta: Landing) -> None:
+def test_a_known_name_with_another_number_is_the_number_s_person(deployment: Deployment, asta: Landing) -> None:
     """With an id and a borrower of their own; nobody is blocked."""
-    before = house.koha.patrons.rows()
-    theirs = landed(house, arrive(house, "my-loans", schacPersonalUniqueID=(URN + OTHER,), **NEXT))
+    before = deployment.koha.patrons.rows()
+    theirs = landed(deployment, arrive(deployment, "my-loans", schacPersonalUniqueID=(URN + OTHER,), **NEXT))
     assert theirs.attributes["uid"] != asta.attributes["uid"]
-    printed = landed(house, arrive(house, schacPersonalUniqueID=(URN + OTHER,), **NEXT))
+    printed = landed(deployment, arrive(deployment, schacPersonalUniqueID=(URN + OTHER,), **NEXT))
     assert printed.attributes["uid"] == theirs.attributes["uid"]
     assert printed.name_id != asta.name_id
-    assert listed(house) == []
-    again = landed(house, arrive(house))
+    assert listed(deployment) == []
+    again = landed(deployment, arrive(deployment))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
-    assert house.koha.patrons.rows()[: len(before)] == before
-    assert mark(arrive(house, **NO_NUMBER)[1]) == ("refuse", "cpr_required")
+    assert deployment.koha.patrons.rows()[: len(before)] == before
+    assert mark(arrive(deployment, **NO_NUMBER)[1]) == ("refuse", "cpr_required")
 
 
-def test_another_name_with_her_number_is_her(house: House, asta: Landing) -> None:
+def test_another_name_with_her_number_is_her(deployment: Deployment, asta: Landing) -> None:
     """The university may give her another user name; the number leads."""
-    moved = landed(house, arrive(house, eduPersonPrincipalName=("asta.new@au.dk",)))
+    moved = landed(deployment, arrive(deployment, eduPersonPrincipalName=("asta.new@au.dk",)))
     assert (moved.name_id, moved.attributes["uid"]) == (asta.name_id, asta.attributes["uid"])
 
 
-def test_a_self_asserted_number_finds_no_borrower(house: House, asta: Landing) -> None:
+def test_a_self_asserted_number_finds_no_borrower(deployment: Deployment, asta: Landing) -> None:
     """Another name with Asta's number, at the lowest level, is not Asta."""
     assert asta.attributes["uid"]
     stranger = {"eduPersonPrincipalName": ("mallory@au.dk",), "eduPersonAssurance": ("1",)}
-    assert mark(arrive(house, **stranger)[1]) == ("refuse", "cpr_required")
+    assert mark(arrive(deployment, **stranger)[1]) == ("refuse", "cpr_required")
 
 
 @pytest.mark.parametrize("affiliation", ["affiliate", "alum"])
 @pytest.mark.parametrize("service", ["my-loans", "myprint"])
 def test_who_has_left_is_shown_their_account_by_the_number(
-    house: House, asta: Landing, affiliation: str, service: str
+    deployment: Deployment, asta: Landing, affiliation: str, service: str
 ) -> None:
     """And lowered; a bare affiliate, who may be anybody with a guest account, comes by the eID first."""
     left = {"eduPersonScopedAffiliation": (f"{affiliation}@au.dk",), "eduPersonPrimaryAffiliation": (affiliation,)}
-    came = arrive(house, service, **left)
+    came = arrive(deployment, service, **left)
     if affiliation == "affiliate":
         told = {"my-loans": "national_eid_required", "myprint": "cpr_required"}[service]
         assert mark(came[1]) == ("refuse", told)
     else:
-        assert landed(house, came).attributes["uid"] == asta.attributes["uid"]
-    category = house.koha.patrons.row(int(asta.attributes["uid"][0]))["category_id"]
+        assert landed(deployment, came).attributes["uid"] == asta.attributes["uid"]
+    category = deployment.koha.patrons.row(int(asta.attributes["uid"][0]))["category_id"]
     assert category == ("PRIVATE" if (affiliation, service) == ("alum", "my-loans") else "STUDENT")
 
 
-def test_a_login_without_a_number_is_another_person(house: House) -> None:
+def test_a_login_without_a_number_is_another_person(deployment: Deployment) -> None:
     """Nothing is carried on to the person of the number, nor back."""
-    arrive(house, **NO_NUMBER)
-    [alone] = people(house)
-    arrive(house)
-    arrive(house, **NO_NUMBER)
-    assert len(people(house) - {alone}) == 1
+    arrive(deployment, **NO_NUMBER)
+    [alone] = people(deployment)
+    arrive(deployment)
+    arrive(deployment, **NO_NUMBER)
+    assert len(people(deployment) - {alone}) == 1
 
 
 @pytest.mark.parametrize(("numbers", "told"), [((URN + ASTA,), ("pin", "")), ((), ("refuse", "cpr_required"))])
 def test_a_name_alone_makes_no_new_pin(
-    house: House, asta: Landing, numbers: tuple[str, ...], told: tuple[str, str]
+    deployment: Deployment, asta: Landing, numbers: tuple[str, ...], told: tuple[str, str]
 ) -> None:
     """The next holder of Asta's name, a student too, would keep her account by a PIN."""
     assert asta.attributes["uid"]
-    person = house.person()
+    person = deployment.person()
     page = come(person, str(person.get("/pin?change=wayf").location), asserted(schacPersonalUniqueID=numbers))
     assert mark(page) == told
 
 
 @pytest.mark.parametrize("level", ["1", "2", "3"])
-def test_a_cpr_uuid_of_a_university_is_no_name_of_anybody(house: House, asta: Landing, level: str) -> None:
+def test_a_cpr_uuid_of_a_university_is_no_name_of_anybody(deployment: Deployment, asta: Landing, level: str) -> None:
     """Whatever comes with it, and however surely: it is neither believed nor learned."""
-    landed(house, arrive(house, cprUuid=(ONE,), eduPersonAssurance=("3",)))
+    landed(deployment, arrive(deployment, cprUuid=(ONE,), eduPersonAssurance=("3",)))
     stranger = {**NO_NUMBER, "eduPersonPrincipalName": ("mallory@au.dk",), "cprUuid": (ONE,)}
-    assert mark(arrive(house, **stranger, eduPersonAssurance=(level,))[1]) == ("refuse", "cpr_required")
-    again = landed(house, arrive(house, cprUuid=(ANOTHER,), eduPersonAssurance=("3",)))
-    assert (again.name_id, listed(house)) == (asta.name_id, [])
+    assert mark(arrive(deployment, **stranger, eduPersonAssurance=(level,))[1]) == ("refuse", "cpr_required")
+    again = landed(deployment, arrive(deployment, cprUuid=(ANOTHER,), eduPersonAssurance=("3",)))
+    assert (again.name_id, listed(deployment)) == (asta.name_id, [])
 
 
 def buttons(page: TestResponse) -> list[str]:
@@ -205,9 +209,9 @@ def buttons(page: TestResponse) -> list[str]:
     return [str(each.get("value")) for each in pressed if each.get("name") == "upstream"]
 
 
-def people(house: House) -> set[str]:
+def people(deployment: Deployment) -> set[str]:
     """Give the person ids of the logins that are under way."""
-    kept = house.parts.store.list("transaction", None, house.clock.now())
+    kept = deployment.parts.store.list("transaction", None, deployment.clock.now())
     persons = [load(Transaction, each.value).person for _, each in kept]
     return {each.id for each in persons if each}
 
@@ -226,7 +230,7 @@ def come(person: Person, url: str, who: Persona) -> TestResponse:
 def sent(person: Person, url: str, who: Persona) -> TestResponse:
     """Let the hub answer the AuthnRequest in ``url``, and do not follow."""
     asked = wayf_hub.read(urlsplit(url).query)
-    xml = wayf_hub.response(HUB, asked, who, person.house.hub_key(), person.house.clock.now())
+    xml = wayf_hub.response(HUB, asked, who, person.deployment.hub_key(), person.deployment.clock.now())
     return person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
 
 
@@ -244,22 +248,24 @@ def forgotten(person: Person, who: Persona) -> TestResponse:
     return person.press(person.get("/my-choices" + found(page, "//a[contains(@href, 'do=forget')]/@href")))
 
 
-def arrive(house: House, service: str = "myprint", /, **attributes: tuple[str, ...]) -> tuple[Person, TestResponse]:
+def arrive(
+    deployment: Deployment, service: str = "myprint", /, **attributes: tuple[str, ...]
+) -> tuple[Person, TestResponse]:
     """Come to a service by the hub as Asta, with these attributes in place of hers."""
-    person = house.person()
+    person = deployment.person()
     return person, come(person, person.choose(person.ask(service)), asserted(**attributes))
 
 
-def landed(house: House, came: tuple[Person, TestResponse]) -> Landing:
+def landed(deployment: Deployment, came: tuple[Person, TestResponse]) -> Landing:
     """Agree to what is asked, read what has changed, and give what the service hears."""
     person, page = came
     if mark(page)[0] == "ask":
         page = person.agree(page)
     if mark(page)[0] == "changed":
         page = person.press(page)
-    return house.landing(page)
+    return deployment.landing(page)
 
 
-def listed(house: House) -> list[tuple[str, str | None]]:
+def listed(deployment: Deployment) -> list[tuple[str, str | None]]:
     """Give state and reason of what staff have to look at."""
-    return [(each.state, each.reason) for each in house.listed()]
+    return [(each.state, each.reason) for each in deployment.listed()]

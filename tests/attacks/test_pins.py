@@ -13,9 +13,9 @@ from werkzeug.test import TestResponse
 
 from broker.demo.people.persona import by_eid
 from broker.demo.people.personas import persona
-from tests.plugins import eid_house
+from tests.plugins import eid_deployment
+from tests.plugins.deployment import Deployment, Person, form, mark
 from tests.plugins.drawn import at_gate
-from tests.plugins.house import House, Person, form, mark
 from tests.plugins.pin_pages import CPR, PIN, USER_NAME, code_in, karla, link_in, log_in, pin_page, send
 
 NOBODY = "0303820008"
@@ -25,9 +25,9 @@ CAMPUS = {"BROKER_LIMITS__CAMPUSES": '[{"network": "127.0.0.0/8", "beginnings": 
 
 
 @pytest.fixture(autouse=True)
-def number(house: House) -> str:
+def number(deployment: Deployment) -> str:
     """Give Karla a mail address, and return her internal number."""
-    return karla(house)
+    return karla(deployment)
 
 
 HELP_CODE = re.compile(r'(?<=<span class="code">)[A-Z0-9]+')
@@ -49,16 +49,16 @@ def ask(person: Person, typed: str = CPR) -> TestResponse:
             pages.append(person.press(page, identifier=typed))
         return pages[-1].status_code != 503
 
-    person.house.until(is_taken, "the request was taken")
+    person.deployment.until(is_taken, "the request was taken")
     return pages[-1]
 
 
-def link(house: House) -> str:
+def link(deployment: Deployment) -> str:
     """Return the link of a PIN mail that Karla asked for."""
-    before = len(house.mailbox.mails())
-    assert mark(ask(house.person())) == ("pin", "asked")
-    house.mailed(before + 1)
-    return link_in(house)
+    before = len(deployment.mailbox.mails())
+    assert mark(ask(deployment.person())) == ("pin", "asked")
+    deployment.mailed(before + 1)
+    return link_in(deployment)
 
 
 def choose(person: Person, page: TestResponse, pin: str = NEW, **more: str) -> TestResponse:
@@ -73,92 +73,92 @@ def guess(person: Person, typed: str = CPR, pin: str = PIN) -> TestResponse:
     return person.get(asked.location)
 
 
-def arrive(house: House, person: Person, name: str = "karla") -> TestResponse:
+def arrive(deployment: Deployment, person: Person, name: str = "karla") -> TestResponse:
     """Log in with the university to choose a PIN; the masked address is the person's own."""
     away = person.get("/pin?change=wayf")
-    arrived = person.deliver(*house.answer(away.location, name))
+    arrived = person.deliver(*deployment.answer(away.location, name))
     page = person.get(arrived.location) if arrived.status_code == 303 else arrived
     return person.press(page, answer="yes") if mark(page)[0] == "address" else page
 
 
 def steal(victim: Person, prefix: str) -> Person:
     """Return an attacker's browser with the victim's cookies of a kind."""
-    attacker = victim.house.person()
+    attacker = victim.deployment.person()
     for cookie in victim.cookies(prefix):
         attacker.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
     return attacker
 
 
-def is_unchanged(house: House) -> bool:
+def is_unchanged(deployment: Deployment) -> bool:
     """Return whether Karla's old PIN still works."""
-    return bool(house.koha.patrons.proven(USER_NAME, PIN)) and not house.koha.patrons.proven(USER_NAME, NEW)
+    return bool(deployment.koha.patrons.proven(USER_NAME, PIN)) and not deployment.koha.patrons.proven(USER_NAME, NEW)
 
 
-def test_opening_a_pin_link_changes_nothing(house: House) -> None:
+def test_opening_a_pin_link_changes_nothing(deployment: Deployment) -> None:
     """However often, from wherever, with HEAD too: mail scanners use nothing up."""
-    url = link(house)
+    url = link(deployment)
     for _ in range(8):
-        scanner = house.person()
+        scanner = deployment.person()
         assert mark(scanner.get(url)) == ("pin", "")
         assert scanner.client.head(scanner.path(url), base_url=scanner.base).status_code == 200
         assert scanner.cookies("a-") == []
-    assert is_unchanged(house)
-    assert len(house.mailbox.mails()) == 1
-    owner = house.person()
+    assert is_unchanged(deployment)
+    assert len(deployment.mailbox.mails()) == 1
+    owner = deployment.person()
     assert mark(choose(owner, owner.get(url))) == ("pin", "set")
 
 
-def test_a_link_works_until_a_pin_was_chosen(house: House) -> None:
+def test_a_link_works_until_a_pin_was_chosen(deployment: Deployment) -> None:
     """A new PIN ends all links of the borrower, also those that are open in another browser."""
-    first, second = link(house), link(house)
-    attacker, owner = house.person(), house.person()
+    first, second = link(deployment), link(deployment)
+    attacker, owner = deployment.person(), deployment.person()
     opened = attacker.get(second)
     page = owner.get(first)
     assert mark(choose(owner, page)) == ("pin", "set")
     for url in (first, second):
-        assert mark(house.person().get(url)) == ("error", "link_gone")
+        assert mark(deployment.person().get(url)) == ("error", "link_gone")
     assert mark(choose(attacker, opened, "6038")) == ("error", "link_gone")
     assert mark(choose(owner, page, "6038"))[0] == "error"
-    assert house.koha.patrons.proven(USER_NAME, NEW)
+    assert deployment.koha.patrons.proven(USER_NAME, NEW)
 
 
-def test_a_link_ends_after_a_day(house: House) -> None:
+def test_a_link_ends_after_a_day(deployment: Deployment) -> None:
     """Also in a page that was opened before."""
-    url = link(house)
-    house.clock.ahead += timedelta(hours=23, minutes=55)
-    person = house.person()
+    url = link(deployment)
+    deployment.clock.ahead += timedelta(hours=23, minutes=55)
+    person = deployment.person()
     page = person.get(url)
-    house.clock.ahead += timedelta(minutes=6)
+    deployment.clock.ahead += timedelta(minutes=6)
     assert mark(person.get(url)) == ("error", "link_gone")
     assert mark(choose(person, page)) == ("error", "link_gone")
-    assert is_unchanged(house)
+    assert is_unchanged(deployment)
 
 
 @pytest.mark.parametrize("token", ["", "0" * 32, "' OR 1=1", "../../etc", "f" * 4000])
-def test_an_invented_link_opens_nothing(house: House, token: str) -> None:
+def test_an_invented_link_opens_nothing(deployment: Deployment, token: str) -> None:
     """Neither in the address nor in the form."""
-    person = house.person()
+    person = deployment.person()
     assert mark(person.get("/pin?link=" + token)) == ("error", "link_gone")
-    opened = person.get(link(house))
+    opened = person.get(link(deployment))
     assert mark(choose(person, opened, link=token)) == ("error", "link_gone")
-    assert is_unchanged(house)
+    assert is_unchanged(deployment)
 
 
-def test_a_link_of_another_borrower_changes_only_theirs(house: House) -> None:
+def test_a_link_of_another_borrower_changes_only_theirs(deployment: Deployment) -> None:
     """An attacker's own link in the victim's page sets the attacker's PIN, never the victim's."""
-    ask(house.person(), "T-2002")
-    house.mailed(1)
-    own = link_in(house)
-    person = house.person()
-    page = person.get(link(house))
+    ask(deployment.person(), "T-2002")
+    deployment.mailed(1)
+    own = link_in(deployment)
+    person = deployment.person()
+    page = person.get(link(deployment))
     assert mark(choose(person, page, link=own.partition("link=")[2].partition("&")[0])) == ("pin", "set")
-    assert is_unchanged(house)
-    assert house.koha.patrons.proven("temp.ivan", NEW)
+    assert is_unchanged(deployment)
+    assert deployment.koha.patrons.proven("temp.ivan", NEW)
 
 
-def test_the_pin_page_needs_a_fresh_login_with_the_right(house: House) -> None:
+def test_the_pin_page_needs_a_fresh_login_with_the_right(deployment: Deployment) -> None:
     """Not an old login, not the library account, not a login at a service, not an alumni login."""
-    person = house.person()
+    person = deployment.person()
     asked = log_in(person, pin_page(person))
     assert mark(asked)[0] == "ask"
     name = asked.request.path.split("/")[2]
@@ -167,44 +167,44 @@ def test_the_pin_page_needs_a_fresh_login_with_the_right(house: House) -> None:
     token = form(asked)[1]["token"]
     fields = {"token": token, "do": "choose", "pin": NEW, "again": NEW}
     assert mark(person.post(f"/pin?login={name}", fields)) == ("error", "form_refused")
-    assert is_unchanged(house)
-    alumni = house.person()
+    assert is_unchanged(deployment)
+    alumni = deployment.person()
     done = alumni.sign_up("otto", "student")
     alumni.get(alumni.agree(done).location)
-    house.at_rest()
-    assert mark(arrive(house, house.person(), "otto")) == ("pin", "")
-    assert mark(arrive(house, house.person(), "otto-left")) == ("refuse", "assurance_too_low")
+    deployment.at_rest()
+    assert mark(arrive(deployment, deployment.person(), "otto")) == ("pin", "")
+    assert mark(arrive(deployment, deployment.person(), "otto-left")) == ("refuse", "assurance_too_low")
 
 
-def test_only_the_browser_that_logged_in_chooses_a_pin(house: House) -> None:
+def test_only_the_browser_that_logged_in_chooses_a_pin(deployment: Deployment) -> None:
     """The browser cookie alone opens nothing, even to somebody who has read the page's token."""
-    victim = house.person()
-    page = arrive(house, victim)
+    victim = deployment.person()
+    page = arrive(deployment, victim)
     assert mark(page) == ("pin", "")
     attacker = steal(victim, "b-")
     assert mark(attacker.get(form(page)[0])) == ("error", "login_cookie_missing")
     assert mark(choose(attacker, page)) == ("error", "login_cookie_missing")
-    assert mark(choose(house.person(), page)) == ("error", "cookies_needed")
-    other = house.person()
+    assert mark(choose(deployment.person(), page)) == ("error", "cookies_needed")
+    other = deployment.person()
     other.ask()
     assert mark(choose(other, page)) == ("error", "other_browser")
-    assert is_unchanged(house)
-    house.clock.ahead += timedelta(hours=2)
+    assert is_unchanged(deployment)
+    deployment.clock.ahead += timedelta(hours=2)
     assert mark(choose(victim, page))[0] == "error"
-    assert is_unchanged(house)
+    assert is_unchanged(deployment)
 
 
-def test_a_chosen_pin_ends_its_login(house: House) -> None:
+def test_a_chosen_pin_ends_its_login(deployment: Deployment) -> None:
     """Back at a screen that somebody left, no other PIN can be chosen."""
-    person = house.person()
-    page = arrive(house, person)
+    person = deployment.person()
+    page = arrive(deployment, person)
     assert mark(choose(person, page)) == ("pin", "set")
     assert mark(choose(person, page, "6038"))[0] == "error"
-    assert house.koha.patrons.proven(USER_NAME, NEW)
+    assert deployment.koha.patrons.proven(USER_NAME, NEW)
 
 
 @pytest.mark.parametrize(
-    "opened", [lambda person: arrive(person.house, person), lambda person: person.get(link(person.house))]
+    "opened", [lambda person: arrive(person.deployment, person), lambda person: person.get(link(person.deployment))]
 )
 @pytest.mark.parametrize(
     "forged",
@@ -216,28 +216,28 @@ def test_a_chosen_pin_ends_its_login(house: House) -> None:
     ],
 )
 def test_a_form_from_elsewhere_sets_no_pin(
-    house: House, opened: Callable[[Person], TestResponse], forged: dict[str, str]
+    deployment: Deployment, opened: Callable[[Person], TestResponse], forged: dict[str, str]
 ) -> None:
     """Neither with a login nor behind a link.
 
     Source: docs/reference/attacks.md#30.
     """
-    person = house.person()
+    person = deployment.person()
     action, hidden = form(opened(person))
     headers = {name: value for name, value in forged.items() if name != "token"}
     fields = {**hidden, "do": "choose", "pin": NEW, "again": NEW}
     refused = person.post(action, {**fields, **({"token": ""} if "token" in forged else {})}, **headers)
     assert refused.status_code == 403
-    assert is_unchanged(house)
+    assert is_unchanged(deployment)
 
 
 @pytest.mark.parametrize("typed", [CPR, NOBODY, "T-2001", "no-such-card"])
-def test_a_request_for_a_pin_mail_tells_nothing(house: House, typed: str) -> None:
+def test_a_request_for_a_pin_mail_tells_nothing(deployment: Deployment, typed: str) -> None:
     """Known, unknown and without an address: one page, which comes before the library system is asked."""
-    known = plain(ask(house.person()))
-    assert plain(ask(house.person(), typed)) == known
-    house.koha.faults.down = True
-    assert plain(ask(house.person(), typed)) == known
+    known = plain(ask(deployment.person()))
+    assert plain(ask(deployment.person(), typed)) == known
+    deployment.koha.faults.down = True
+    assert plain(ask(deployment.person(), typed)) == known
 
 
 ODD_NUMBERS = (
@@ -247,28 +247,28 @@ ODD_NUMBERS = (
 
 
 @pytest.mark.parametrize("typed", ODD_NUMBERS)
-def test_an_odd_number_is_a_page(house: House, typed: str) -> None:
+def test_an_odd_number_is_a_page(deployment: Deployment, typed: str) -> None:
     """Letters, blanks, leading zeros, 200 characters: the same pages as for any other number, and no mail but hers."""
-    usual = plain(ask(house.person().moved("10.5.0.7"), NOBODY)), plain(guess(house.person(), NOBODY))
-    stranger = house.person().moved("10.5.0.8")
+    usual = plain(ask(deployment.person().moved("10.5.0.7"), NOBODY)), plain(guess(deployment.person(), NOBODY))
+    stranger = deployment.person().moved("10.5.0.8")
     asked, page = ask(stranger, typed), send(stranger, pin_page(stranger), "login", identifier=typed, pin=PIN)
     if page.status_code == 303:
         assert (plain(asked), plain(stranger.get(page.location))) == usual
     else:
         assert page.status_code == 422  # no number at all; nobody was asked
-    house.at_rest()
-    assert {mail.recipients for mail in house.mailbox.mails()} <= {(ADDRESS,)}
+    deployment.at_rest()
+    assert {mail.recipients for mail in deployment.mailbox.mails()} <= {(ADDRESS,)}
     assert stranger.cookies("a-") == []
 
 
-def test_a_stranger_learns_nothing_from_number_and_pin(house: House) -> None:
+def test_a_stranger_learns_nothing_from_number_and_pin(deployment: Deployment) -> None:
     """Right and wrong PIN, known and unknown number, library system down: the same pages down to the last code."""
     seen: set[str] = set()
     silent = ("", "")
     tries = ((CPR, PIN), (CPR, "0000"), (NOBODY, PIN), ("no-such-card", "0000"), (CPR, "wrong-8362"), silent)
     for typed, pin in tries:
-        stranger = house.person().moved(f"10.0.0.{len(seen) + 7}")
-        house.koha.faults.down = not typed
+        stranger = deployment.person().moved(f"10.0.0.{len(seen) + 7}")
+        deployment.koha.faults.down = not typed
         page = guess(stranger, typed or CPR, pin or PIN)
         pages = [plain(page), *(plain(send(stranger, page, "code", code="0000 0000")) for _ in range(7))]
         seen.add(str(pages))
@@ -278,11 +278,11 @@ def test_a_stranger_learns_nothing_from_number_and_pin(house: House) -> None:
     assert seen.pop().count("code_wrong") > 0
 
 
-def test_a_code_has_eight_digits_five_tries_and_one_browser(house: House) -> None:
+def test_a_code_has_eight_digits_five_tries_and_one_browser(deployment: Deployment) -> None:
     """Somebody who reads the mail over a shoulder, or guesses, gets in nowhere."""
-    owner, attacker = house.person(), house.person()
+    owner, attacker = deployment.person(), deployment.person()
     page = guess(owner)
-    code = code_in(house)
+    code = code_in(deployment)
     assert re.fullmatch("[0-9]{4} [0-9]{4}", code)
     decoy = guess(attacker, pin="0000")
     assert mark(send(attacker, decoy, "code", code=code)) == ("pin", "code_wrong")
@@ -293,46 +293,48 @@ def test_a_code_has_eight_digits_five_tries_and_one_browser(house: House) -> Non
     assert owner.cookies("a-") == []
 
 
-def test_a_link_that_was_sent_on_leads_nobody_into_another_s_account(house: House) -> None:
+def test_a_link_that_was_sent_on_leads_nobody_into_another_s_account(deployment: Deployment) -> None:
     """The code belongs to the browser that asked: a victim who types the attacker's code is not logged in as them."""
-    attacker, victim = house.person(), house.person()
+    attacker, victim = deployment.person(), deployment.person()
     guess(attacker)
-    code = code_in(house)
+    code = code_in(deployment)
     waiting = guess(victim, "0303651330", "8362")
     assert mark(send(victim, waiting, "code", code=code)) == ("pin", "code_wrong")
     assert victim.cookies("a-") == []
 
 
-def test_a_mailbox_gets_three_links_and_three_codes_a_day(house: House) -> None:
+def test_a_mailbox_gets_three_links_and_three_codes_a_day(deployment: Deployment) -> None:
     """From many networks and browsers; the links that were mailed before still work, and the old PIN too."""
     for each in range(8):
-        stranger = house.person().moved(f"10.1.{each}.7")
+        stranger = deployment.person().moved(f"10.1.{each}.7")
         ask(stranger)
         guess(stranger)
-    house.at_rest()
-    house.until(lambda: len(house.mailbox.mails()) >= 6, "the mails came")
-    guess(house.person(), NOBODY)
-    house.at_rest()
-    texts = [mail.text for mail in house.mailbox.mails() if mail.recipients == (ADDRESS,)]
+    deployment.at_rest()
+    deployment.until(lambda: len(deployment.mailbox.mails()) >= 6, "the mails came")
+    guess(deployment.person(), NOBODY)
+    deployment.at_rest()
+    texts = [mail.text for mail in deployment.mailbox.mails() if mail.recipients == (ADDRESS,)]
     assert sum("/pin?link=" in text for text in texts) == 3
     assert sum("The code is" in text or "Koden er" in text for text in texts) == 3
-    assert is_unchanged(house)
+    assert is_unchanged(deployment)
     urls = {url for text in texts for url in re.findall(r"http\S+/pin\?link=\S+", text)}
-    assert [mark(house.person().get(url)) for url in urls] == [("pin", "")] * 3
+    assert [mark(deployment.person().get(url)) for url in urls] == [("pin", "")] * 3
 
 
 @pytest.mark.parametrize("networks", [25, pytest.param(at_gate(500, otherwise=10_000), marks=pytest.mark.slow(60))])
-def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(house: House, networks: int) -> None:
+def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
+    deployment: Deployment, networks: int
+) -> None:
     """Every PIN from a network of its own: one page whatever is typed, and the owner has all three ways.
 
     The library system has no lock-out of its own. A guess that comes while twenty checks wait is lost.
     """
-    owner = house.person()
+    owner = deployment.person()
     assert mark(log_in(owner, pin_page(owner), own="yes"))[0] == "ask"
     pages: set[str] = set()
     began = time.monotonic()
     taken = 0
-    stranger = house.person()
+    stranger = deployment.person()
     page = pin_page(stranger)
     for each in range(networks):
         stranger.moved(f"10.{each >> 8}.{each & 255}.7")
@@ -343,94 +345,96 @@ def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(hou
             taken += 1
         ask(stranger)
         if each % 20 == 19:
-            stranger = house.person()
+            stranger = deployment.person()
             page = pin_page(stranger)
         assert stranger.cookies("a-") == []
-    house.at_rest()
+    deployment.at_rest()
     assert taken > networks // 10  # on a busy machine more of them meet twenty that wait
     # A wrong code, and codes that are used up. The help code tells the minute and the reason only.
     assert len({HELP_CODE.sub("", page) for page in pages}) <= 2
     minutes = (time.monotonic() - began) // 60 + 2
     assert len(pages) <= 2 * minutes
-    texts = [mail.text for mail in house.mailbox.mails() if mail.recipients == (ADDRESS,)]
+    texts = [mail.text for mail in deployment.mailbox.mails() if mail.recipients == (ADDRESS,)]
     assert sum("/pin?link=" in text for text in texts) == 3
     assert sum("The code is" in text or "Koden er" in text for text in texts) == 3
-    assert is_unchanged(house)
+    assert is_unchanged(deployment)
     known = send(owner, pin_page(owner), "login", identifier=CPR, pin=PIN)
     assert mark(owner.get(known.location))[0] == "ask"
-    assert mark(arrive(house, house.person())) == ("pin", "")
+    assert mark(arrive(deployment, deployment.person())) == ("pin", "")
     by_national_eid = replace(persona("eva"), name="karla-eid", attributes=by_eid(19, "Karla Dam", CPR))
-    _, page = eid_house.log_in(eid_house.switched(house), by_national_eid)
+    _, page = eid_deployment.log_in(eid_deployment.switched(deployment), by_national_eid)
     assert mark(page)[0] == "ask"
 
 
-def test_a_network_that_asks_for_everybody_is_not_heard(house: House) -> None:
+def test_a_network_that_asks_for_everybody_is_not_heard(deployment: Deployment) -> None:
     """After twenty requests within an hour the page is the same, and no mail goes out."""
-    attacker = house.person()
+    attacker = deployment.person()
     pages = {plain(ask(attacker, f"card-{each}"))[1] for each in range(20)}
     pages.add(plain(ask(attacker))[1])
-    pages.add(plain(ask(house.person().moved("10.2.0.7")))[1])
-    house.mailed(1)
-    house.at_rest()
+    pages.add(plain(ask(deployment.person().moved("10.2.0.7")))[1])
+    deployment.mailed(1)
+    deployment.at_rest()
     assert len(pages) == 1
-    assert len(house.mailbox.mails()) == 1
+    assert len(deployment.mailbox.mails()) == 1
 
 
 @pytest.mark.parametrize("environment", [CAMPUS])
-def test_a_hundred_requests_do_not_shut_out_a_campus(house: House) -> None:
+def test_a_hundred_requests_do_not_shut_out_a_campus(deployment: Deployment) -> None:
     """A campus has a figure of its own."""
-    attacker = house.person()
+    attacker = deployment.person()
     for _ in range(100):
         ask(attacker, "no-such-card")
-    assert link(house)
+    assert link(deployment)
 
 
-def test_ten_tries_an_hour_of_a_number_and_sixty_of_a_network(house: House) -> None:
+def test_ten_tries_an_hour_of_a_number_and_sixty_of_a_network(deployment: Deployment) -> None:
     """Right and wrong alike; another network is not affected."""
-    attacker = house.person()
+    attacker = deployment.person()
     page = pin_page(attacker)
     answers = [send(attacker, page, "login", identifier=NOBODY, pin=PIN).status_code for _ in range(11)]
     assert 429 not in answers[:10]
     assert answers[10] == 429
     fillers = (f"card-{each}" for each in range(60))
     assert [send(attacker, page, "login", identifier=each, pin=PIN).status_code for each in fillers].count(429) >= 10
-    other = house.person().moved("10.3.0.7")
+    other = deployment.person().moved("10.3.0.7")
     assert send(other, pin_page(other), "login", identifier=CPR, pin=PIN).status_code != 429
 
 
-def test_a_borrower_whose_category_no_policy_names_gets_no_pin(house: House, number: str) -> None:
+def test_a_borrower_whose_category_no_policy_names_gets_no_pin(deployment: Deployment, number: str) -> None:
     """Staff accounts are in such a category: no mail, and no PIN behind a link or login from before."""
-    person, other = house.person(), house.person()
-    opened, logged_in = person.get(link(house)), arrive(house, other)
-    [row] = [each for each in house.koha.patrons.rows() if each["userid"] == USER_NAME]
+    person, other = deployment.person(), deployment.person()
+    opened, logged_in = person.get(link(deployment)), arrive(deployment, other)
+    [row] = [each for each in deployment.koha.patrons.rows() if each["userid"] == USER_NAME]
     row_now = {name: row[name] for name in ("surname", "library_id")}
-    categories: Any = house.koha.patrons.administration.categories
+    categories: Any = deployment.koha.patrons.administration.categories
     categories["STAFF"] = categories["EMPLOYEE"]
-    house.koha.patrons.change(int(number), {**row_now, "category_id": "STAFF", "email": ADDRESS})
+    deployment.koha.patrons.change(int(number), {**row_now, "category_id": "STAFF", "email": ADDRESS})
     assert mark(choose(person, opened)) == ("pin", "pin_not_here")
     assert mark(choose(other, logged_in)) == ("pin", "pin_not_here")
-    ask(house.person().moved("10.4.0.7"))
-    ask(house.person().moved("10.4.0.8"), "T-2002")
-    house.mailed(3)
-    house.at_rest()
-    links = [mail.recipients for mail in house.mailbox.mails() if "link=" in mail.text]
+    ask(deployment.person().moved("10.4.0.7"))
+    ask(deployment.person().moved("10.4.0.8"), "T-2002")
+    deployment.mailed(3)
+    deployment.at_rest()
+    links = [mail.recipients for mail in deployment.mailbox.mails() if "link=" in mail.text]
     assert links == [("ivan@own.example",), (ADDRESS,)]
-    assert is_unchanged(house)
+    assert is_unchanged(deployment)
 
 
-def test_no_pin_code_or_number_stands_anywhere(house: House, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_no_pin_code_or_number_stands_anywhere(
+    deployment: Deployment, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Not in store, log, audit log, mail, address or page; the store is read as it lies on the disk."""
     wrong, chosen = "wrong-8362", "chosen-5938"
-    person = house.person()
+    person = deployment.person()
     pages = [guess(person, "111102-4568", wrong), guess(person, "111102-4568", PIN)]
-    code = code_in(house)
+    code = code_in(deployment)
     pages.append(send(person, pages[-1], "code", code=code, own="yes"))
-    owner = house.person()
-    page = owner.get(link(house))
+    owner = deployment.person()
+    page = owner.get(link(deployment))
     pages += [page, choose(owner, page, chosen), choose(owner, page, NEW, own="yes")]
-    assert house.koha.patrons.proven(USER_NAME, NEW)
-    house.at_rest()
-    mails = [mail.text for mail in house.mailbox.mails()]
+    assert deployment.koha.patrons.proven(USER_NAME, NEW)
+    deployment.at_rest()
+    mails = [mail.text for mail in deployment.mailbox.mails()]
     kept = [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("*") if file.is_file()]
     headers = [str(each.headers) for each in pages]
     texts = [*capfd.readouterr(), *kept, *headers, *(each.get_data(as_text=True) for each in pages), *mails]
@@ -444,9 +448,9 @@ def test_no_pin_code_or_number_stands_anywhere(house: House, capfd: pytest.Captu
         assert code.replace(" ", "") not in text
 
 
-def test_a_known_browser_ends_with_the_tenth_wrong_pin(house: House) -> None:
+def test_a_known_browser_ends_with_the_tenth_wrong_pin(deployment: Deployment) -> None:
     """A thief of its cookies has ten tries; then the right PIN leads to a mailed code, for the owner too."""
-    owner = house.person()
+    owner = deployment.person()
     assert mark(log_in(owner, pin_page(owner), own="yes"))[0] == "ask"
     thief = steal(owner, "k-")
     page = pin_page(thief)
@@ -457,15 +461,15 @@ def test_a_known_browser_ends_with_the_tenth_wrong_pin(house: House) -> None:
         assert answer.location.endswith("?code=1")
 
 
-def test_a_known_browser_is_one_borrower_s_and_ends_with_a_new_pin(house: House) -> None:
+def test_a_known_browser_is_one_borrower_s_and_ends_with_a_new_pin(deployment: Deployment) -> None:
     """With another number it counts as unknown; its secret is drawn anew at each tick."""
-    owner = house.person()
+    owner = deployment.person()
     log_in(owner, pin_page(owner), own="yes")
     page = pin_page(owner)
     assert send(owner, page, "login", identifier="0303651330", pin="8362").location.endswith("?code=1")
     known = send(owner, page, "login", identifier=CPR, pin=PIN)
     assert not known.location.endswith("?code=1")
-    chooser = house.person()
-    assert mark(choose(chooser, arrive(house, chooser))) == ("pin", "set")
+    chooser = deployment.person()
+    assert mark(choose(chooser, arrive(deployment, chooser))) == ("pin", "set")
     again = send(owner, pin_page(owner), "login", identifier=CPR, pin=NEW)
     assert again.location.endswith("?code=1")

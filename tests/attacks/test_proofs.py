@@ -14,7 +14,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrowserUnmatched, CodeRefused
 from broker.core.ports import Kept, Key
 from broker.use_cases.transactions import Held
-from tests.plugins.house import House, found, mark
+from tests.plugins.deployment import Deployment, found, mark
 from tests.plugins.proofs import NURSE, Bench, Post, opened, other, outcome, posted
 from tests.walks.requirements.people import EVA, asserted
 from tests.walks.requirements.visits import CPR, proved, sign_up
@@ -170,27 +170,27 @@ def test_what_is_kept_names_nobody(bench: Bench) -> None:
     assert not any(secret in key for key in keys for secret in (NURSE, "nurse", code))
 
 
-def test_whom_nothing_names_is_asked_for_no_proof(house: House) -> None:
+def test_whom_nothing_names_is_asked_for_no_proof(deployment: Deployment) -> None:
     """A proof of nobody would keep the address from its holder for a year: without name and number there is none."""
     nameless = asserted(EVA, **{CPR: (), "eduPersonPrincipalName": ()})
-    assert mark(sign_up(house.person(), nameless, "hospital", "nemid"))[0] != "proof"
-    assert mark(sign_up(house.person(), EVA, "hospital", "nemid"))[0] == "proof"
+    assert mark(sign_up(deployment.person(), nameless, "hospital", "nemid"))[0] != "proof"
+    assert mark(sign_up(deployment.person(), EVA, "hospital", "nemid"))[0] == "proof"
 
 
-def test_what_the_owner_of_a_number_proved_is_not_shown_to_a_name_alone(house: House) -> None:
+def test_what_the_owner_of_a_number_proved_is_not_shown_to_a_name_alone(deployment: Deployment) -> None:
     """Whoever comes by Eva's name without her number is asked, and may not have her mailbox."""
-    person, other = house.person(), house.person()
+    person, other = deployment.person(), deployment.person()
     assert mark(proved(person, sign_up(person, EVA, "hospital", "nemid"), NURSE))[0] != "proof"
     page = sign_up(other, asserted(EVA, **{CPR: ()}), "hospital", "nemid")
     assert mark(page)[0] == "proof"
     assert found(proved(other, page, NURSE), "//*[@data-problem]/@data-problem") == "address_taken"
 
 
-def test_the_next_holder_of_a_name_has_proved_nothing(house: House) -> None:
+def test_the_next_holder_of_a_name_has_proved_nothing(deployment: Deployment) -> None:
     """After twelve months unseen a name without a number is somebody new, who is asked."""
     nameless = asserted(EVA, **{CPR: ()})
-    person = house.person()
+    person = deployment.person()
     assert mark(proved(person, sign_up(person, nameless, "hospital", "nemid"), NURSE))[0] != "proof"
-    assert mark(sign_up(house.person(), nameless, "hospital", "nemid"))[0] != "proof"
-    house.clock.ahead = timedelta(days=366)
-    assert mark(sign_up(house.person(), nameless, "hospital", "nemid"))[0] == "proof"
+    assert mark(sign_up(deployment.person(), nameless, "hospital", "nemid"))[0] != "proof"
+    deployment.clock.ahead = timedelta(days=366)
+    assert mark(sign_up(deployment.person(), nameless, "hospital", "nemid"))[0] == "proof"

@@ -20,7 +20,7 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Errand
 from broker.core.ports import Kept, Key, Write
-from tests.plugins.house import House, Person, form, mark
+from tests.plugins.deployment import Deployment, Person, form, mark
 
 LONG_AGO, FOREVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
 
@@ -28,10 +28,10 @@ LONG_AGO, FOREVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinf
 class Moment:
     """Lets something else happen just before a record of one kind is next written."""
 
-    def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
         """Stand between the broker and its store."""
         self.asking = threading.current_thread()
-        self.inner = house.parts.store._store  # type: ignore[attr-defined]
+        self.inner = deployment.parts.store._store  # type: ignore[attr-defined]
         self.kinds: tuple[str, ...] = ()
         self.then: Callable[[], None] | None = None
         put, put_many = self.inner.put, self.inner.put_many
@@ -64,48 +64,50 @@ class Moment:
 
 
 @pytest.fixture
-def moment(house: House, monkeypatch: pytest.MonkeyPatch) -> Moment:
+def moment(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Moment:
     """Give the moment before a write."""
-    return Moment(house, monkeypatch)
+    return Moment(deployment, monkeypatch)
 
 
-def shared(house: House) -> tuple[Person, Person, str, TestResponse]:
+def shared(deployment: Deployment) -> tuple[Person, Person, str, TestResponse]:
     """Let two people share a browser cookie and a transaction: the first is asked, the second is at the hub."""
-    first, second = house.person(), house.person()
+    first, second = deployment.person(), deployment.person()
     chooser = first.ask()
     name = chooser.request.path.split("/")[2]
     to_second, to_first = first.choose(chooser), first.choose(first.get(f"/login/{name}/upstream"))
-    page = first.get(first.deliver(*house.answer(to_first, "bo")).location)
+    page = first.get(first.deliver(*deployment.answer(to_first, "bo")).location)
     for cookie in first.cookies("b-"):
         second.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
     return first, second, to_second, page
 
 
 @pytest.mark.parametrize("kinds", [("transaction",), ("person", "transaction")])
-def test_an_answer_never_meets_another_authentication(house: House, moment: Moment, kinds: tuple[str, ...]) -> None:
+def test_an_answer_never_meets_another_authentication(
+    deployment: Deployment, moment: Moment, kinds: tuple[str, ...]
+) -> None:
     """While one person agrees, or waits for the borrower, another joins the transaction: neither gets the other's."""
-    known = house.person()
-    house.landing(known.agree(known.log_in("asta"), remember=True))
-    first, second, to_second, page = shared(house)
+    known = deployment.person()
+    deployment.landing(known.agree(known.log_in("asta"), remember=True))
+    first, second, to_second, page = shared(deployment)
     seen: list[TestResponse] = []
 
     def joins() -> None:
-        seen.append(second.get(second.deliver(*house.answer(to_second, "asta")).location))
+        seen.append(second.get(second.deliver(*deployment.answer(to_second, "asta")).location))
 
     moment.before(*kinds, then=joins)
     got = first.agree(page)
     assert mark(got) == ("error", "other_browser")
     assert "Ravn" not in got.get_data(as_text=True)
-    landing = house.landing(seen[0])
-    asta = next(row for row in house.koha.patrons.rows() if row["userid"] == "1403044004")
+    landing = deployment.landing(seen[0])
+    asta = next(row for row in deployment.koha.patrons.rows() if row["userid"] == "1403044004")
     assert landing.attributes["uid"] == (str(asta["patron_id"]),)
     assert landing.attributes["sn"] == ("Ravn",)
 
 
-def test_a_no_after_a_yes_is_the_last_word(house: House, moment: Moment) -> None:
+def test_a_no_after_a_yes_is_the_last_word(deployment: Deployment, moment: Moment) -> None:
     """A no from a second tab, while the yes waits for the library, sends nothing."""
-    house.koha.faults.down = True
-    person = house.person()
+    deployment.koha.faults.down = True
+    person = deployment.person()
     page = person.log_in("asta")
     assert mark(person.agree(page))[0] == "enrol"
     token = form(page)[1]["token"]
@@ -115,21 +117,23 @@ def test_a_no_after_a_yes_is_the_last_word(house: House, moment: Moment) -> None
     assert moment.then is None
 
 
-def test_a_no_after_the_assertion_sends_nothing_again(house: House) -> None:
+def test_a_no_after_the_assertion_sends_nothing_again(deployment: Deployment) -> None:
     """What has been sent cannot be called back; a no from a second tab is no reason to send it once more."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     token = form(page)[1]["token"]
-    house.landing(person.agree(page))
+    deployment.landing(person.agree(page))
     late = person.post(page.request.path, {"token": token, "answer": "no"})
     assert mark(late) == ("error", "finished")
     assert b"SAMLResponse" not in late.get_data()
 
 
-def test_policies_that_come_to_permit_look_the_person_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policies_that_come_to_permit_look_the_person_up(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A reload from deny to permit in the middle of a login finds the person as if permitted from the start."""
-    person = house.person()
-    policies = house.parts.policies
+    person = deployment.person()
+    policies = deployment.parts.policies
     held = policies._held
     nobody = held[0].__class__((), held[0].digest)
     monkeypatch.setattr(policies, "_held", (nobody, ()))
@@ -138,25 +142,25 @@ def test_policies_that_come_to_permit_look_the_person_up(house: House, monkeypat
     monkeypatch.setattr(policies, "_held", held)
     asked = person.get(page.request.path.removesuffix("/consent"))
     assert mark(asked)[0] == "ask"
-    assert house.landing(person.agree(asked)).attributes["uid"]
+    assert deployment.landing(person.agree(asked)).attributes["uid"]
 
 
 @pytest.mark.attack(15)
-def test_forged_refusals_leave_one_arrival_a_request(house: House) -> None:
+def test_forged_refusals_leave_one_arrival_a_request(deployment: Deployment) -> None:
     """Anybody can write an unsigned error status: the second for one request is refused and stores nothing."""
-    person = house.person()
+    person = deployment.person()
     to_hub = person.choose(person.ask())
-    answers = [person.deliver(*house.answer(to_hub, None)).status_code for _ in range(5)]
+    answers = [person.deliver(*deployment.answer(to_hub, None)).status_code for _ in range(5)]
     assert answers == [303, 400, 400, 400, 400]
 
 
-def test_a_promise_is_made_only_with_a_request_stored(house: House) -> None:
+def test_a_promise_is_made_only_with_a_request_stored(deployment: Deployment) -> None:
     """With the library down and no address to mail to, nobody is told that an account is on its way."""
-    house.koha.faults.down = True
-    person = house.person()
+    deployment.koha.faults.down = True
+    person = deployment.person()
     page = person.agree(person.log_in("ida"))
     assert mark(page) == ("refuse", "library_unavailable")
-    assert house.enrolments() == []
+    assert deployment.enrolments() == []
 
 
 def _told(capsys: pytest.CaptureFixture[str]) -> int:
@@ -164,16 +168,16 @@ def _told(capsys: pytest.CaptureFixture[str]) -> int:
 
 
 def test_another_fact_written_meanwhile_does_not_hide_the_assertion(
-    house: House, moment: Moment, capsys: pytest.CaptureFixture[str]
+    deployment: Deployment, moment: Moment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """While the assertion is recorded another tab asks for an upstream: it leaves, once, and is told once."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     name = page.request.path.split("/")[2]
     capsys.readouterr()
     # The answer is the first write of the transaction, the enrolment's outcome the second, the issue the third.
     moment.before("transaction", "transaction", "transaction", then=lambda: _elsewhere(person, name))
-    assert house.landing(person.agree(page)).status == "Success"
+    assert deployment.landing(person.agree(page)).status == "Success"
     assert moment.then is None
     assert _told(capsys) == 1
 
@@ -182,30 +186,30 @@ def _elsewhere(person: Person, name: str) -> None:
     person.choose(person.get(f"/login/{name}/upstream"))
 
 
-def test_two_submits_at_once_are_told_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_submits_at_once_are_told_once(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """A double click gives the same assertion twice, and one line in the audit."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     fields = {"token": form(page)[1]["token"], "answer": "yes"}
-    tabs = [Person(house, house.app.test_client()) for _ in range(2)]
+    tabs = [Person(deployment, deployment.app.test_client()) for _ in range(2)]
     for tab in tabs:
         for cookie in person.cookies(""):
             tab.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
     capsys.readouterr()
     with ThreadPoolExecutor(2) as pool:
         pages = list(pool.map(lambda tab: tab.post(page.request.path, fields), tabs))
-    landings = [house.landing(each) for each in pages if mark(each)[0] == "issue"]
+    landings = [deployment.landing(each) for each in pages if mark(each)[0] == "issue"]
     assert landings
     assert len({(each.name_id, each.attributes["uid"]) for each in landings}) == 1
     assert _told(capsys) == 1
 
 
-def test_other_content_never_leaves_under_the_same_ids(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_content_never_leaves_under_the_same_ids(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Policies that change after the assertion left do not send another under its id."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    house.landing(person.agree(page, remember=True))
-    policies = house.parts.policies
+    deployment.landing(person.agree(page, remember=True))
+    policies = deployment.parts.policies
     held = policies._held
     student = next(each for each in held[0].policies if each.affiliation == "student")
     fewer = tuple(replace(each, attributes=each.attributes[:1]) for each in student.releases)
@@ -214,16 +218,16 @@ def test_other_content_never_leaves_under_the_same_ids(house: House, monkeypatch
     monkeypatch.setattr(policies, "_held", (changed, ()))
     again = person.get(page.request.path.removesuffix("/consent"))
     assert mark(again) == ("refuse", "finished")
-    assert not house.landing(again).attributes
+    assert not deployment.landing(again).attributes
 
 
-def test_recorded_ids_stand_for_one_assertion(house: House) -> None:
+def test_recorded_ids_stand_for_one_assertion(deployment: Deployment) -> None:
     """Under the ids of an assertion that left, the same may leave again and nothing else."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    house.landing(person.agree(page))
-    broker = house.broker
-    now = house.clock.now()
+    deployment.landing(person.agree(page))
+    broker = deployment.broker
+    now = deployment.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
     step = broker.step(held, now)
     assert isinstance(step, Issue)
@@ -232,16 +236,16 @@ def test_recorded_ids_stand_for_one_assertion(house: House) -> None:
 
 
 @pytest.mark.parametrize("errand", [each for each in Errand if each is not Errand.LOGIN])
-def test_no_assertion_leaves_for_an_errand(house: House, errand: Errand) -> None:
+def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Errand) -> None:
     """Even if it came to the step Issue by mistake: no service asked, so there is nobody to write to.
 
     Source: docs/reference/design.md#invariant-3.
     """
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    house.landing(person.agree(page))
-    broker = house.broker
-    now = house.clock.now()
+    deployment.landing(person.agree(page))
+    broker = deployment.broker
+    now = deployment.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
     step = broker.step(held, now)
     assert isinstance(step, Issue)
@@ -249,30 +253,32 @@ def test_no_assertion_leaves_for_an_errand(house: House, errand: Errand) -> None
     assert broker.issuance.ids(begun, step, now) is None
 
 
-def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(house: House, moment: Moment) -> None:
+def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(deployment: Deployment, moment: Moment) -> None:
     """A no decided before and written after the other tab's assertion is not the last word on file."""
-    house.koha.faults.down = True
-    person = house.person()
+    deployment.koha.faults.down = True
+    person = deployment.person()
     page = person.log_in("asta")
     token = form(page)[1]["token"]
     assert mark(person.agree(page, remember=True))[0] == "enrol"
-    house.koha.faults.down = False
+    deployment.koha.faults.down = False
     base = page.request.path.removesuffix("/consent")
 
     def lands() -> None:
-        house.until(lambda: mark(person.get(base))[0] == "issue", "the account is made")
+        deployment.until(lambda: mark(person.get(base))[0] == "issue", "the account is made")
 
     moment.before("person", then=lands)
     late = person.post(page.request.path, {"token": token, "answer": "no"})
     assert mark(late)[0] != "refuse"
-    assert mark(house.person().log_in("asta"))[0] == "issue"
+    assert mark(deployment.person().log_in("asta"))[0] == "issue"
 
 
-def test_nothing_leaves_on_an_answer_that_no_record_holds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_leaves_on_an_answer_that_no_record_holds(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the receipt cannot be filed the login does not go on, now or at a reload."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    inner = house.parts.store._store  # type: ignore[attr-defined]
+    inner = deployment.parts.store._store  # type: ignore[attr-defined]
     put = inner.put
 
     def fails(key: Key, *args: Any, **how: Any) -> bool:
@@ -286,58 +292,58 @@ def test_nothing_leaves_on_an_answer_that_no_record_holds(house: House, monkeypa
     assert mark(person.get(page.request.path.removesuffix("/consent")))[0] == "ask"
 
 
-def test_a_cancelled_login_costs_no_cookie(house: House) -> None:
+def test_a_cancelled_login_costs_no_cookie(deployment: Deployment) -> None:
     """An upstream's refusal names nobody: a page that makes a browser fetch many plants nothing in it."""
-    person = house.person()
+    person = deployment.person()
     for _ in range(3):
-        arrived = person.deliver(*house.answer(person.choose(person.ask()), None))
+        arrived = person.deliver(*deployment.answer(person.choose(person.ask()), None))
         assert mark(person.get(arrived.location)) == ("refuse", "upstream_refused")
     assert person.cookies("a-") == []
 
 
-def test_many_logins_keep_the_header_small(house: House) -> None:
+def test_many_logins_keep_the_header_small(deployment: Deployment) -> None:
     """A browser holds the cookies of its last few logins only."""
-    person = house.person()
+    person = deployment.person()
     for _ in range(MOST_LOGIN_COOKIES + 2):
         person.log_in("asta")
     assert len(person.cookies("a-")) == MOST_LOGIN_COOKIES
 
 
-def test_a_request_nobody_comes_for_is_gone_in_five_minutes(house: House) -> None:
+def test_a_request_nobody_comes_for_is_gone_in_five_minutes(deployment: Deployment) -> None:
     """What anybody may write lives shortly; a browser that came for it has its half hour."""
-    person, other = house.person(), house.person()
+    person, other = deployment.person(), deployment.person()
     begun = person.client.get(person.sso_path(), base_url=person.base)
     chooser = other.ask()
-    house.clock.ahead = timedelta(minutes=6)
+    deployment.clock.ahead = timedelta(minutes=6)
     assert mark(person.get(begun.location)) == ("error", "transaction_gone")
     assert mark(other.get(chooser.request.path))[0] == "choose"
 
 
 def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A policy file that forgets to require a real number makes no borrower of one that is not.
 
     Source: docs/reference/design.md#invariant-5.
     """
-    policies = house.parts.policies
+    policies = deployment.parts.policies
     held = policies._held
     lax = tuple(replace(each, require=replace(each.require, cpr=False)) for each in held[0].policies)
     monkeypatch.setattr(policies, "_held", (type(held[0])(lax, "lax"), ()))
-    before = house.koha.patrons.rows()
-    person = house.person()
+    before = deployment.koha.patrons.rows()
+    person = deployment.person()
     page = person.log_in("gry")
     page = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(page) == ("refuse", "replacement_number")
-    assert house.koha.patrons.rows() == before
+    assert deployment.koha.patrons.rows() == before
 
 
-def test_a_service_that_is_gone_is_a_page_and_no_crash(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_is_gone_is_a_page_and_no_crash(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where not even the refusal can be addressed, the person gets a page with a reference.
 
     Source: docs/reference/design.md#invariant-8.
     """
-    person = house.person()
+    person = deployment.person()
 
     def gone(*_: Any, **__: Any) -> None:
         raise BrokerError("the ACS of this request is no longer registered")
@@ -353,44 +359,44 @@ TOLD = [{"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, 
 
 @pytest.mark.parametrize("told", TOLD)
 def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
-    house: House, moment: Moment, told: dict[str, Any]
+    deployment: Deployment, moment: Moment, told: dict[str, Any]
 ) -> None:
     """One tab looks the person up, another adds a fact of theirs: nothing stays that was learnt without it."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
-    name, now = page.request.path.split("/")[2], house.clock.now()
-    held = house.broker.read(name, now)
-    assert house.broker.transactions.put(held.transaction.relearning(), held.version, now)
-    moment.before("transaction", then=telling(house, name, told))
+    name, now = page.request.path.split("/")[2], deployment.clock.now()
+    held = deployment.broker.read(name, now)
+    assert deployment.broker.transactions.put(held.transaction.relearning(), held.version, now)
+    moment.before("transaction", then=telling(deployment, name, told))
     person.get(f"/login/{name}")
-    seen = house.broker.read(name, now).transaction
+    seen = deployment.broker.read(name, now).transaction
     assert {each: getattr(seen, each) for each in told} == told
     assert (seen.person, seen.account) == (None, None)
 
 
 @pytest.mark.parametrize("told", TOLD)
 def test_what_is_told_before_an_answer_joins_is_not_of_its_person(
-    house: House, moment: Moment, told: dict[str, Any]
+    deployment: Deployment, moment: Moment, told: dict[str, Any]
 ) -> None:
     """Between read and write of the GET that joins them somebody adds a fact: it goes, and the person is looked up."""
-    person = house.person()
-    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
-    name, now = arrived.location.partition("?")[0].rpartition("/")[2], house.clock.now()
-    before = house.broker.read(name, now).transaction
-    moment.before("link", "transaction", then=telling(house, name, told))
+    person = deployment.person()
+    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    name, now = arrived.location.partition("?")[0].rpartition("/")[2], deployment.clock.now()
+    before = deployment.broker.read(name, now).transaction
+    moment.before("link", "transaction", then=telling(deployment, name, told))
     person.client.get(person.path(arrived.location), base_url=person.base)
-    seen = house.broker.read(name, now).transaction
+    seen = deployment.broker.read(name, now).transaction
     assert {each: getattr(seen, each) for each in told} == {each: getattr(before, each) for each in told}
     assert seen.authentication
     assert seen.person
 
 
-def telling(house: House, name: str, told: dict[str, Any]) -> Callable[[], None]:
+def telling(deployment: Deployment, name: str, told: dict[str, Any]) -> Callable[[], None]:
     """Give another tab, which adds a fact to the transaction."""
 
     def tell() -> None:
-        now = house.clock.now()
-        held = house.broker.read(name, now)
-        assert house.broker.transactions.put(replace(held.transaction, **told), held.version, now)
+        now = deployment.clock.now()
+        held = deployment.broker.read(name, now)
+        assert deployment.broker.transactions.put(replace(held.transaction, **told), held.version, now)
 
     return tell

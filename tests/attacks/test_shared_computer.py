@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.login.transaction import SHARED_FINISHED_FOR, SHARED_IDLE_FOR
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, form, found, mark
 from tests.plugins.pin_pages import CPR, PIN, code_in, karla, link_in, pin_page, send
 
 SHARED: Final = pytest.mark.parametrize("environment", [{"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}])
@@ -53,102 +53,104 @@ def tells_no_number(page: TestResponse, name: str = "asta") -> bool:
 
 @SHARED
 @pytest.mark.parametrize("answer", ["yes", "no"])
-def test_what_was_finished_is_over_after_some_seconds(house: House, answer: str) -> None:
+def test_what_was_finished_is_over_after_some_seconds(deployment: Deployment, answer: str) -> None:
     """Half a minute later, with every cookie restored, the next person finds nothing of it and gets in nowhere."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     person.agree(page, answer=answer)
-    house.clock.ahead = timedelta(seconds=30) if answer == "yes" else SHARED_IDLE_FOR + SECOND
+    deployment.clock.ahead = timedelta(seconds=30) if answer == "yes" else SHARED_IDLE_FOR + SECOND
     for got in tries(person, page):
         assert mark(got) == GONE
         assert tells_nothing(got)
 
 
 @SHARED
-def test_a_second_press_gets_the_same_assertion(house: House) -> None:
+def test_a_second_press_gets_the_same_assertion(deployment: Deployment) -> None:
     """Within the seconds, as everywhere."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     fields = {**asking(page), "answer": "yes"}
-    first, second = (house.landing(person.post(page.request.path, fields)) for _ in range(2))
+    first, second = (deployment.landing(person.post(page.request.path, fields)) for _ in range(2))
     assert (first.name_id, first.status) == (second.name_id, "Success")
-    house.clock.ahead = SHARED_FINISHED_FOR + SECOND
+    deployment.clock.ahead = SHARED_FINISHED_FOR + SECOND
     assert mark(person.post(page.request.path, fields)) == GONE
 
 
 @SHARED
-def test_what_was_left_alone_is_over_after_three_minutes(house: House) -> None:
+def test_what_was_left_alone_is_over_after_three_minutes(deployment: Deployment) -> None:
     """Each visit of its person moves the end, to half an hour at most; a made-up arrival moves nothing."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     for minutes in (2, 4, 6):
-        house.clock.ahead = timedelta(minutes=minutes)
+        deployment.clock.ahead = timedelta(minutes=minutes)
         assert mark(person.get(page.request.path))[0] == "ask"
-    house.clock.ahead = timedelta(minutes=8, seconds=50)
+    deployment.clock.ahead = timedelta(minutes=8, seconds=50)
     path = page.request.path.removesuffix("/consent")
     person.get(f"{path}?arrival={'0' * 64}")
-    house.clock.ahead = timedelta(minutes=9, seconds=1)
+    deployment.clock.ahead = timedelta(minutes=9, seconds=1)
     assert all(mark(got) == GONE and tells_nothing(got) for got in tries(person, page))
 
 
 @SHARED
 @pytest.mark.parametrize("page_of", ["", "/consent"])
-def test_a_login_from_another_network_is_a_shared_computers_once_it_comes_from_one(house: House, page_of: str) -> None:
+def test_a_login_from_another_network_is_a_shared_computers_once_it_comes_from_one(
+    deployment: Deployment, page_of: str
+) -> None:
     """A computer that came by IPv6 first: it shows no whole number, and idles out as the others."""
-    person = house.person().moved("2001:db8::1")
+    person = deployment.person().moved("2001:db8::1")
     page = person.log_in("asta")
     person.moved("127.0.0.1")
     path = page.request.path.removesuffix("/consent")
     page = person.get(path + page_of)
     assert mark(person.post(page.request.path, {**asking(page), "reveal": "1"}))[0] == "authenticate"
-    house.clock.ahead = SHARED_IDLE_FOR + SECOND
+    deployment.clock.ahead = SHARED_IDLE_FOR + SECOND
     assert all(mark(got) == GONE for got in tries(person, page))
 
 
 @SHARED
-def test_no_visits_keep_it_for_more_than_half_an_hour(house: House) -> None:
+def test_no_visits_keep_it_for_more_than_half_an_hour(deployment: Deployment) -> None:
     """As everywhere."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     for minutes in range(2, 30, 2):
-        house.clock.ahead = timedelta(minutes=minutes)
+        deployment.clock.ahead = timedelta(minutes=minutes)
         assert mark(person.get(page.request.path))[0] == "ask"
-    house.clock.ahead = timedelta(minutes=30, seconds=1)
+    deployment.clock.ahead = timedelta(minutes=30, seconds=1)
     assert mark(person.get(page.request.path)) == GONE
 
 
 @SHARED
-def test_a_login_under_way_is_not_hurried(house: House) -> None:
+def test_a_login_under_way_is_not_hurried(deployment: Deployment) -> None:
     """Before anybody is authenticated nothing of anybody is in it: who needs ten minutes at the upstream is let in."""
-    person = house.person()
+    person = deployment.person()
     to_hub = person.choose(person.ask())
-    house.clock.ahead = timedelta(minutes=10)
-    arrived = person.deliver(*house.answer(to_hub, "asta"))
+    deployment.clock.ahead = timedelta(minutes=10)
+    arrived = person.deliver(*deployment.answer(to_hub, "asta"))
     assert mark(person.get(arrived.location))[0] == "ask"
 
 
 @SHARED
-def test_a_login_begun_elsewhere_idles_out_too(house: House) -> None:
+def test_a_login_begun_elsewhere_idles_out_too(deployment: Deployment) -> None:
     """From the moment that its browser comes from a shared computer."""
-    person = house.person().moved("198.51.100.9")
+    person = deployment.person().moved("198.51.100.9")
     page = person.log_in("asta")
     path = page.request.path.removesuffix("/consent")
     again = person.choose(person.get(f"{path}/upstream"))
     person.moved("127.0.0.1")
-    arrived = person.deliver(*house.answer(again, "asta"))
+    arrived = person.deliver(*deployment.answer(again, "asta"))
     person.get(arrived.location)
     again = person.choose(person.get(f"{path}/upstream"))
-    arrived = person.deliver(*house.answer(again, "asta"))
+    arrived = person.deliver(*deployment.answer(again, "asta"))
     page = person.get(arrived.location)
     assert mark(page)[0] == "ask"
-    house.clock.ahead = SHARED_IDLE_FOR + SECOND
+    deployment.clock.ahead = SHARED_IDLE_FOR + SECOND
     assert all(mark(got) == GONE for got in tries(person, page))
 
 
 @SHARED
-def test_the_whole_number_is_never_shown(house: House) -> None:
+def test_the_whole_number_is_never_shown(deployment: Deployment) -> None:
     """Neither by the page, which has no button for it, nor by a form that asks for it, however fresh the login is."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     assert 'name="reveal"' not in page.get_data(as_text=True)
     asked = person.post(page.request.path, {**asking(page), "reveal": "1"})
@@ -157,9 +159,9 @@ def test_the_whole_number_is_never_shown(house: House) -> None:
 
 
 @SHARED
-def test_cookies_last_as_long_as_the_session(house: House) -> None:
+def test_cookies_last_as_long_as_the_session(deployment: Deployment) -> None:
     """None has a lifetime of its own."""
-    person = house.person()
+    person = deployment.person()
     person.log_in("asta")
     cookies = person.cookies("a-") + person.cookies("b-")
     assert len(cookies) == 2
@@ -168,9 +170,9 @@ def test_cookies_last_as_long_as_the_session(house: House) -> None:
 
 @SHARED
 @pytest.mark.parametrize("answer", ["yes", "no"])
-def test_the_last_page_has_a_button_that_ends_it(house: House, answer: str) -> None:
+def test_the_last_page_has_a_button_that_ends_it(deployment: Deployment, answer: str) -> None:
     """It drops the login and each cookie, also what a browser would bring back, and says what stays in the browser."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     last = person.agree(page, answer=answer)
     (action, fields), *_ = [each for each in forms_of(last) if each[0].endswith("/end")]
@@ -181,29 +183,29 @@ def test_the_last_page_has_a_button_that_ends_it(house: House, answer: str) -> N
     assert person.cookies("a-") + person.cookies("b-") == []
     for each in kept:
         person.client.set_cookie(each.key, each.value, domain="broker.localhost")
-    house.clock.ahead = SHARED_FINISHED_FOR + SECOND
+    deployment.clock.ahead = SHARED_FINISHED_FOR + SECOND
     assert all(mark(got) == GONE for got in tries(person, page))
 
 
 @SHARED
-def test_nobody_else_ends_a_login(house: House) -> None:
+def test_nobody_else_ends_a_login(deployment: Deployment) -> None:
     """Neither another site's form nor another browser."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     last = person.agree(page, answer="no")
     action, fields = next(each for each in forms_of(last) if each[0].endswith("/end"))
     refused = person.post(action, fields, **{"Sec-Fetch-Site": "cross-site"})
     assert (mark(refused), "Clear-Site-Data" in refused.headers) == (("error", "token_refused"), False)
-    house.person().post(action, fields)
+    deployment.person().post(action, fields)
     assert mark(person.get(page.request.path.removesuffix("/consent")))[0] == "refuse"
     person.post(action, fields)
     assert mark(person.get(page.request.path)) == GONE
 
 
 @SHARED
-def test_a_page_with_a_form_for_a_service_clears_no_cookies(house: House) -> None:
+def test_a_page_with_a_form_for_a_service_clears_no_cookies(deployment: Deployment) -> None:
     """The header would take those of the service along, which it needs to take the Response or the refusal."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     for answer in ("no", "yes"):
         sent = person.agree(person.get(page.request.path), answer=answer)
@@ -214,11 +216,11 @@ def test_a_page_with_a_form_for_a_service_clears_no_cookies(house: House) -> Non
 
 
 @SHARED
-def test_no_field_is_completed(house: House) -> None:
+def test_no_field_is_completed(deployment: Deployment) -> None:
     """By what the one before has typed: neither in a login, nor in a new PIN, nor in a mailbox."""
-    karla(house)
-    person = house.person()
-    arrived = person.deliver(*house.answer(person.get("/pin?change=wayf").location, "karla"))
+    karla(deployment)
+    person = deployment.person()
+    arrived = person.deliver(*deployment.answer(person.get("/pin?change=wayf").location, "karla"))
     choosing = person.get(arrived.location)
     guess = pin_page(person)
     pages = [
@@ -241,26 +243,26 @@ def test_no_field_is_completed(house: House) -> None:
 
 @SHARED
 @pytest.mark.parametrize("by", ["code", "link"])
-def test_no_shared_computer_becomes_known(house: House, by: str) -> None:
+def test_no_shared_computer_becomes_known(deployment: Deployment, by: str) -> None:
     """Neither page offers it, and a form that says so all the same is not heard."""
-    karla(house)
-    person = house.person()
+    karla(deployment)
+    person = deployment.person()
     if by == "code":
         page = person.get(send(person, pin_page(person), "login", identifier=CPR, pin=PIN).location)
-        assert send(person, page, "code", code=code_in(house), own="yes").status_code == 303
+        assert send(person, page, "code", code=code_in(deployment), own="yes").status_code == 303
     else:
         person.press(person.get("/pin"), identifier=CPR)
-        house.mailed(1)
-        page = person.get(link_in(house))
+        deployment.mailed(1)
+        page = person.get(link_in(deployment))
         assert mark(send(person, page, "choose", pin="5926", again="5926", own="yes")) == ("pin", "set")
     assert b'name="own"' not in page.get_data()
     assert person.cookies("k-") == []
 
 
 @SHARED
-def test_no_page_says_that_closing_the_windows_is_enough(house: House) -> None:
+def test_no_page_says_that_closing_the_windows_is_enough(deployment: Deployment) -> None:
     """Neither where a login ends, nor where a logout does, nor after a refusal."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta")
     for text in (person.agree(page).get_data(as_text=True), person.log_in("finn", "nemid").get_data(as_text=True)):
         assert "Det er ikke nok at lukke vinduerne" in text

@@ -15,7 +15,7 @@ from broker.adapters.saml.xml_security.xml_names import ASSERTION, SAML, SIGNATU
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, Person, mark
+from tests.plugins.deployment import Deployment, Person, mark
 
 SCRIPT: Final = "</title><script>alert(1)</script>{{7*7}}${7*7}"
 EPPN: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.6"
@@ -31,13 +31,15 @@ def _values(root: Any, name: str) -> Iterator[Any]:
 
 def _answered(person: Person, spoil: Any) -> Any:
     """Let the hub itself sign what ``spoil`` makes of its answer, and follow it to our page."""
-    house = person.house
+    deployment = person.deployment
     asked = wayf_hub.read(urlsplit(person.choose(person.ask())).query)
-    root = etree.fromstring(wayf_hub.response(HUB, asked, persona("asta"), house.hub_key(), house.clock.now()))
+    root = etree.fromstring(
+        wayf_hub.response(HUB, asked, persona("asta"), deployment.hub_key(), deployment.clock.now())
+    )
     for each in list(root.iter(SIGNATURE)):
         each.getparent().remove(each)  # type: ignore[union-attr]
     spoil(root)
-    signature.sign(root.find(ASSERTION), house.hub_key())  # type: ignore[arg-type]
+    signature.sign(root.find(ASSERTION), deployment.hub_key())  # type: ignore[arg-type]
     arrived = person.deliver(asked.acs, http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None))
     assert arrived.status_code == 303
     return person.get(arrived.location)
@@ -87,10 +89,10 @@ def _again(name: str, text: str) -> Any:
     ],
 )
 def test_a_spoofed_name_ends_the_login(
-    old_house: House, spoil: Any, reason: str, capsys: pytest.CaptureFixture[str]
+    old_deployment: Deployment, spoil: Any, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Though the hub signed it: the page says so, nothing is released, and the value is on no line."""
-    page = _answered(old_house.person(), spoil)
+    page = _answered(old_deployment.person(), spoil)
     assert page.status_code == 403
     assert mark(page)[1] == reason
     logged = capsys.readouterr().out
@@ -100,15 +102,15 @@ def test_a_spoofed_name_ends_the_login(
 
 @pytest.mark.attack(32)
 @pytest.mark.parametrize("name", [CN, "urn:oid:2.16.840.1.113730.3.1.241", "urn:oid:0.9.2342.19200300.100.1.3"])
-def test_an_attribute_is_never_code(old_house: House, name: str) -> None:
+def test_an_attribute_is_never_code(old_deployment: Deployment, name: str) -> None:
     """A name of a person may be written as a script, and is shown, if at all, as text."""
-    page = _answered(old_house.person(), _write(name, SCRIPT)).get_data(as_text=True)
+    page = _answered(old_deployment.person(), _write(name, SCRIPT)).get_data(as_text=True)
     assert "<script>alert" not in page
     assert "</title><script" not in page
     assert "$49" not in page
 
 
 @pytest.mark.attack(21, 22, 32, control=True)
-def test_the_true_name_goes_on(old_house: House) -> None:
+def test_the_true_name_goes_on(old_deployment: Deployment) -> None:
     """The same answer, signed again without a change, leads to the question."""
-    assert mark(_answered(old_house.person(), lambda _: None))[0] == "ask"
+    assert mark(_answered(old_deployment.person(), lambda _: None))[0] == "ask"

@@ -1,4 +1,4 @@
-"""Whoever has shown no authentication costs nothing that lasts: no trace, no trail, no caller's reference."""
+"""Whoever has shown no authentication costs nothing that lasts: no trace, no audit log, no caller's reference."""
 
 import hashlib
 import sqlite3
@@ -17,7 +17,7 @@ from broker.app import diagnostics
 from broker.core.errors import TransactionGone
 from broker.core.ports import Kept, Key
 from broker.demo.library import services
-from tests.plugins.house import House, form, found, mark
+from tests.plugins.deployment import Deployment, form, found, mark
 
 # Class 31: what a browser or its owner can make of addresses, cookies and the proxy in front.
 pytestmark = pytest.mark.attack(31)
@@ -28,36 +28,36 @@ def reference_on(page: object) -> str:
     return found(page, "//*[@class='reference']//strong/text()")  # type: ignore[arg-type]
 
 
-def kept(house: House) -> list[tuple[str, int]]:
+def kept(deployment: Deployment) -> list[tuple[str, int]]:
     """Give how many records of each kind the store has, whether they have expired or not."""
-    file = house.parts.config.store.url.removeprefix("sqlite:")
+    file = deployment.parts.config.store.url.removeprefix("sqlite:")
     with closing(sqlite3.connect(file)) as store:
         tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return [(name, store.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name in sorted(tables)]  # noqa: S608
 
 
-def contents(house: House) -> str:
+def contents(deployment: Deployment) -> str:
     """Give a digest of all that the store holds."""
-    file = house.parts.config.store.url.removeprefix("sqlite:")
+    file = deployment.parts.config.store.url.removeprefix("sqlite:")
     with closing(sqlite3.connect(file)) as store:
         return hashlib.sha256("\n".join(store.iterdump()).encode()).hexdigest()
 
 
-def trail_size(house: House) -> int:
-    """Give the bytes of the audit trail."""
-    trail = house.parts.trail
-    assert isinstance(trail, StoredAuditLog)
-    return sum(file.stat().st_size for file in Path(trail.journal.folder).iterdir())
+def trail_size(deployment: Deployment) -> int:
+    """Give the bytes of the audit log."""
+    audit_log = deployment.parts.audit_log
+    assert isinstance(audit_log, StoredAuditLog)
+    return sum(file.stat().st_size for file in Path(audit_log.journal.folder).iterdir())
 
 
-def test_looking_up_logins_that_do_not_exist_leaves_nothing(house: House) -> None:
-    """Each such page left 659 bytes for thirty days and 186 on the trail: two a second fill a store in nine days."""
-    person = house.person()
+def test_looking_up_logins_that_do_not_exist_leaves_nothing(deployment: Deployment) -> None:
+    """Each such page left 659 bytes for thirty days and 186 on the audit log: two a second fill a store in nine days."""
+    person = deployment.person()
     person.get(f"{person.base}/login/{'0' * 32}")
-    before = kept(house), trail_size(house)
+    before = kept(deployment), trail_size(deployment)
     pages = [person.get(f"{person.base}/login/{number:032x}") for number in range(1500)]
     assert {page.status_code for page in pages} == {410}
-    assert (kept(house), trail_size(house)) == before
+    assert (kept(deployment), trail_size(deployment)) == before
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_a_refused_stranger_has_the_store_asked_once(house: House, reads: list[str]) -> None:
+def test_a_refused_stranger_has_the_store_asked_once(deployment: Deployment, reads: list[str]) -> None:
     """A login that does not exist, and one of another browser: looked at once, by the page of the refusal no more."""
-    owner, stranger = house.person(), house.person()
+    owner, stranger = deployment.person(), deployment.person()
     chooser = owner.ask()
     path = f"/login/{chooser.request.path.split('/')[2]}"
     stranger.client.set_cookie("b-" + "0" * 16, "0" * 64, domain="broker.localhost")
@@ -98,62 +98,64 @@ def test_a_refused_stranger_has_the_store_asked_once(house: House, reads: list[s
     assert stranger.post(f"/login/{'0' * 32}/upstream", {"token": "x"}).status_code == 410
 
 
-def test_an_unbound_login_that_may_show_no_page_is_answered_to_its_service(house: House) -> None:
+def test_an_unbound_login_that_may_show_no_page_is_answered_to_its_service(deployment: Deployment) -> None:
     """It is nobody else's yet: whatever goes wrong with it is a status for the service, not a page."""
-    person = house.person()
-    asked = services.request_url(house.site("my-loans"), "my-loans", house.peer, force=False, passive=True)
+    person = deployment.person()
+    asked = services.request_url(deployment.site("my-loans"), "my-loans", deployment.peer, force=False, passive=True)
     begun = person.client.get(person.path(asked), base_url=person.base)
     name = urlsplit(begun.headers["Location"]).path.split("/")[2]
     page = person.post(f"/login/{name}/upstream", {"token": "x"})
     assert "SAMLResponse" in page.text
 
 
-def test_a_strangers_page_carries_a_reference_that_decodes_itself(house: House) -> None:
+def test_a_strangers_page_carries_a_reference_that_decodes_itself(deployment: Deployment) -> None:
     """The desk reads minute, step and reason of it; nothing was stored to find."""
-    person = house.person()
+    person = deployment.person()
     page = person.get(f"{person.base}/login/{'0' * 32}")
-    told = diagnostics.trace(house.parts, reference_on(page))
+    told = diagnostics.trace(deployment.parts, reference_on(page))
     assert told is not None
     assert (told["step"], told["reason"]) == ("/login/<name>", "transaction_gone")
 
 
-def test_posts_with_a_made_up_cookie_take_no_callers_reference(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_posts_with_a_made_up_cookie_take_no_callers_reference(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """3,700 of them used up the hour's traces: whoever was refused after them had a reference that nobody found."""
     monkeypatch.setattr("broker.use_cases.login.support_traces._MOST_AN_HOUR", 30)
-    stranger = house.person()
+    stranger = deployment.person()
     stranger.client.set_cookie("b-" + "0" * 16, "0" * 64, domain="broker.localhost")
     # The same login, bound to the made-up cookie, is good for as many refusals as anybody likes.
     chooser = stranger.ask()
     for _ in range(40):
         assert stranger.post(form(chooser)[0], {"token": "x"}).status_code == 403
         assert stranger.post(f"{chooser.request.path}/x", {}).status_code == 404
-    caller = house.person().log_in("mia")
+    caller = deployment.person().log_in("mia")
     assert mark(caller)[0] == "refuse"
-    told = diagnostics.trace(house.parts, reference_on(caller))
+    told = diagnostics.trace(deployment.parts, reference_on(caller))
     assert told is not None
     assert told["step"] == "refuse"
 
 
-def test_refusals_of_strangers_stay_off_the_trail(house: House) -> None:
+def test_refusals_of_strangers_stay_off_the_trail(deployment: Deployment) -> None:
     """A message that is no SAML, a form without a token, a passive request: at full speed 17 GB a day."""
-    person = house.person()
+    person = deployment.person()
     chooser = person.ask()
-    before = kept(house), trail_size(house)
+    before = kept(deployment), trail_size(deployment)
     for _ in range(3):
         person.deliver("/saml/sp/wayf/acs", {"SAMLResponse": "AAAA"})
         person.post(form(chooser)[0], {"token": "x"})
         person.get(f"{person.base}/error?code=OTHER_ERROR")
         person.get(f"{person.base}/no/such/page")
-    assert (kept(house), trail_size(house)) == before
+    assert (kept(deployment), trail_size(deployment)) == before
 
 
-def test_a_refused_person_is_on_the_trail_and_found_by_the_reference(house: House) -> None:
+def test_a_refused_person_is_on_the_trail_and_found_by_the_reference(deployment: Deployment) -> None:
     """Whoever has logged in keeps both: it is their login, and cost them one."""
-    before = trail_size(house)
-    page = house.person().log_in("mia")
+    before = trail_size(deployment)
+    page = deployment.person().log_in("mia")
     assert len(reference_on(page)) == 8
-    assert diagnostics.trace(house.parts, reference_on(page)) is not None
-    assert trail_size(house) > before
+    assert diagnostics.trace(deployment.parts, reference_on(page)) is not None
+    assert trail_size(deployment) > before
 
 
 FEW = pytest.mark.parametrize("environment", [{"BROKER_LIMITS__BEGINNINGS": "10"}])
@@ -163,53 +165,53 @@ BEGINNINGS = ("/sign-up/begin?affiliation=student", "/pin", "/my-choices?with=wa
 @FEW
 @pytest.mark.parametrize("address", ["sso", *BEGINNINGS])
 def test_a_network_begins_so_many_logins_a_minute_and_no_more(
-    house: House, address: str, capsys: pytest.CaptureFixture[str]
+    deployment: Deployment, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One client began 300 a second, each 1.3 to 2.6 kB, bounded by nothing; whoever comes from elsewhere goes on."""
-    person = house.person().moved("198.51.100.7")
+    person = deployment.person().moved("198.51.100.7")
     path = person.sso_path() if address == "sso" else address
     # The minute must not turn over while this counts.
-    house.clock.ahead += timedelta(seconds=60 - house.clock.now().second)
+    deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
     statuses = [person.client.get(path, base_url=person.base).status_code for _ in range(10)]
     assert set(statuses) <= {200, 302, 303}
-    before = kept(house), trail_size(house)
+    before = kept(deployment), trail_size(deployment)
     for _ in range(5):
         page = person.client.get(path, base_url=person.base)
         assert (page.status_code, mark(page)) == (429, ("error", "network_busy"))
         assert 1 <= int(page.headers["Retry-After"]) <= 60
-    assert (kept(house), trail_size(house)) == before
+    assert (kept(deployment), trail_size(deployment)) == before
     (line,) = [each for each in capsys.readouterr().out.splitlines() if "network_refused" in each]
     assert '"network": "198.51.100.0/24"' in line
     assert '"setting": "limits.campuses"' in line
-    assert house.person().moved("203.0.113.7").client.get(path, base_url=person.base).status_code < 400
-    house.clock.ahead += timedelta(minutes=1)
+    assert deployment.person().moved("203.0.113.7").client.get(path, base_url=person.base).status_code < 400
+    deployment.clock.ahead += timedelta(minutes=1)
     assert person.client.get(path, base_url=person.base).status_code < 400
 
 
 @FEW
-def test_one_beginning_sends_no_twenty_requests_for_one_count(house: House) -> None:
+def test_one_beginning_sends_no_twenty_requests_for_one_count(deployment: Deployment) -> None:
     """Where messages are kept for half a year each of them stays; a person in a login of theirs goes on."""
-    house.clock.ahead += timedelta(seconds=60 - house.clock.now().second)
-    stranger = house.person().moved("198.51.100.7")
+    deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
+    stranger = deployment.person().moved("198.51.100.7")
     onward = stranger.post(form(chooser := stranger.ask())[0], {**form(chooser)[1], "upstream": "wayf"})
     away = found(onward, "//main//a/@href")
     statuses = [stranger.get(away).status_code for _ in range(12)]
     assert statuses == [302] * 10 + [429] * 2
-    person = house.person().moved("198.51.101.7")
+    person = deployment.person().moved("198.51.101.7")
     path = person.log_in("asta").request.path.removesuffix("/consent")
     for number in range(12):
-        house.person().moved(f"198.51.101.{number}").client.get("/pin", base_url=person.base)
+        deployment.person().moved(f"198.51.101.{number}").client.get("/pin", base_url=person.base)
     assert person.choose(person.get(f"{path}/upstream"))
 
 
 @FEW
-def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(house: House) -> None:
+def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(deployment: Deployment) -> None:
     """The browser brings the mark of its login."""
-    person = house.person().moved("198.51.100.7")
+    person = deployment.person().moved("198.51.100.7")
     person.log_in("asta")
     (cookie,) = person.cookies("mark")
     assert len(cookie.value) < 60
-    stranger = house.person().moved("198.51.100.8")
+    stranger = deployment.person().moved("198.51.100.8")
     for _ in range(40):
         stranger.client.get("/pin", base_url=person.base)
     assert stranger.client.get("/pin", base_url=person.base).status_code == 429
@@ -217,50 +219,52 @@ def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(house: House) -> 
 
 
 @FEW
-def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(house: House) -> None:
+def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(deployment: Deployment) -> None:
     """A form of another site brings no cookie, so no mark: a page of ours posts it once more, and then it comes."""
-    person = house.person().moved("198.51.100.7")
+    person = deployment.person().moved("198.51.100.7")
     person.log_in("asta")
-    url = services.request_url(house.site("my-loans"), "my-loans", house.peer, force=False, passive=False)
+    url = services.request_url(deployment.site("my-loans"), "my-loans", deployment.peer, force=False, passive=False)
     [deflated] = parse_qs(urlsplit(url).query)["SAMLRequest"]
     fields = {"SAMLRequest": deflated, "RelayState": "<&>"}
-    stranger = house.person().moved("198.51.100.8")
+    stranger = deployment.person().moved("198.51.100.8")
     for _ in range(40):
         stranger.client.get("/pin", base_url=person.base)
-    before = contents(house)
+    before = contents(deployment)
     for caller, status in ((stranger, 429), (person, 303)):
-        bare = house.person().moved("198.51.100.7")
+        bare = deployment.person().moved("198.51.100.7")
         page = bare.post("/saml/idp/sso", fields, **{"Sec-Fetch-Site": "cross-site", "Origin": "https://s.example"})
-        assert (form(page), contents(house)) == ((f"{person.base}/saml/idp/sso", fields), before)
+        assert (form(page), contents(deployment)) == ((f"{person.base}/saml/idp/sso", fields), before)
         assert caller.post(*form(page)).status_code == status
     large = {**fields, "RelayState": "x" * 33_000}
     assert stranger.post("/saml/idp/sso", large, **{"Sec-Fetch-Site": "cross-site"}).status_code == 429
 
 
-def test_a_proxy_that_is_not_counted_is_told_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_proxy_that_is_not_counted_is_told_once(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """X-Forwarded-For while serve.proxies is 0: everybody would be one network; the log and readyz say so."""
-    client = house.app.test_client()
+    client = deployment.app.test_client()
     for _ in range(3):
         client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
     assert capsys.readouterr().out.count('"event": "proxy_uncounted"') == 1
     assert "serve.proxies is 0" in client.get("/readyz").get_json()["proxies"]
-    house.clock.ahead += timedelta(hours=2)
+    deployment.clock.ahead += timedelta(hours=2)
     assert "proxies" not in client.get("/readyz").get_json()
 
 
 @pytest.mark.parametrize("environment", [{"BROKER_SERVE__PROXIES": "1"}])
-def test_a_proxy_that_is_counted_is_not_told(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_proxy_that_is_counted_is_not_told(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """The header is its own then."""
-    client = house.app.test_client()
+    client = deployment.app.test_client()
     client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
     assert "proxy_uncounted" not in capsys.readouterr().out
     assert "proxies" not in client.get("/readyz").get_json()
 
 
 @pytest.mark.parametrize("bound", [False, True])
-def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(house: House, bound: bool) -> None:
+def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(
+    deployment: Deployment, bound: bool
+) -> None:
     """Nobody can begin anything that stays: the store is as it was before."""
-    stranger = house.person().moved("198.51.100.7")
+    stranger = deployment.person().moved("198.51.100.7")
     lasts = timedelta(minutes=30 if bound else 2)
     begun = []
     for _ in range(20):
@@ -268,32 +272,34 @@ def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(hou
         begun.append(answer.location.rpartition("/")[2])
         if bound:
             stranger.get(answer.location)
-    house.clock.ahead += lasts - timedelta(seconds=20)
-    assert all(house.broker.read(name, house.clock.now()) for name in begun)
-    house.clock.ahead += timedelta(seconds=21)
+    deployment.clock.ahead += lasts - timedelta(seconds=20)
+    assert all(deployment.broker.read(name, deployment.clock.now()) for name in begun)
+    deployment.clock.ahead += timedelta(seconds=21)
     for name in begun:
         with pytest.raises(TransactionGone):
-            house.broker.read(name, house.clock.now())
+            deployment.broker.read(name, deployment.clock.now())
     # Reads go by the end alone; any write of a later moment sweeps what is over.
     for _ in range(3):
-        house.parts.store.count(Key("counter", "sweep"), 1, house.clock.now() + timedelta(hours=1), house.clock.now())
-    assert not list(house.parts.store.list("transaction", None, house.clock.now()))
+        deployment.parts.store.count(
+            Key("counter", "sweep"), 1, deployment.clock.now() + timedelta(hours=1), deployment.clock.now()
+        )
+    assert not list(deployment.parts.store.list("transaction", None, deployment.clock.now()))
 
 
 @pytest.mark.parametrize(("bound", "lives"), [(False, 2), (True, 30)])
-def test_the_store_stops_growing_once_what_began_expires(house: House, bound: bool, lives: int) -> None:
+def test_the_store_stops_growing_once_what_began_expires(deployment: Deployment, bound: bool, lives: int) -> None:
     """A flood that goes on for longer than a login lives adds nothing more: rows on the disk, not only in reads."""
-    before, trail, sizes = sum(count for _, count in kept(house)), trail_size(house), []
+    before, audit_log, sizes = sum(count for _, count in kept(deployment)), trail_size(deployment), []
     for minute in range(lives + 12):
-        house.clock.ahead += timedelta(minutes=1)
+        deployment.clock.ahead += timedelta(minutes=1)
         for number in range(10):
-            stranger = house.person().moved(f"198.51.{minute}.{number}")
+            stranger = deployment.person().moved(f"198.51.{minute}.{number}")
             answer = stranger.client.get("/pin", base_url=stranger.base)
             if bound:
                 stranger.get(answer.location)
             stranger.client.get(f"/login/{number:032x}", base_url=stranger.base)
-        sizes.append(sum(count for _, count in kept(house)) - before)
+        sizes.append(sum(count for _, count in kept(deployment)) - before)
     assert sizes[: lives + 1] == [10 * (minute + 1) for minute in range(lives + 1)]
     # What is over goes with every so many writes.
     assert max(sizes) <= 10 * (lives + 1) + _SWEEP_EVERY
-    assert trail_size(house) == trail
+    assert trail_size(deployment) == audit_log

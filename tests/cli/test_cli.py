@@ -362,13 +362,13 @@ def test_the_report_of_the_demo_is_json_and_nothing_else() -> None:
 
 
 def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
-    """Place, fault and mend by themselves on standard output; on standard error the lines for people stay."""
+    """Place, fault and fix by themselves on standard output; on standard error the lines for people stay."""
     _typo(folder)
     told = run("check", "--json", **configured(folder))
     faults = json.loads(told.stdout)["faults"]
     where = f"{folder / 'broker.toml'}:serve.wrokers"
     what = "is no key of the configuration"
-    assert {"where": where, "what": what, "mend": "did you mean workers?"} in faults
+    assert {"where": where, "what": what, "fix": "did you mean workers?"} in faults
     assert len(told.stderr.splitlines()) == len(faults) == 2
     assert told.exit_code == 78
 
@@ -423,14 +423,14 @@ proxies = 99
 
 
 def test_a_configuration_with_thirty_faults_is_told_thirty_faults(run: Run, folder: Path) -> None:
-    """All at once, each in its place with a mend, none twice; those of the policies and maps come along."""
+    """All at once, each in its place with a fix, none twice; those of the policies and maps come along."""
     (folder / "broker.toml").write_text(THIRTY)
     _policy(folder)
     told = run("check", "--json", **configured(folder))
     faults = json.loads(told.stdout)["faults"]
     assert (told.exit_code, len(faults) >= 30) == (78, True), told.stderr
     assert len({(each["where"], each["what"]) for each in faults}) == len(faults)
-    assert [each for each in faults if not each["mend"]] == []
+    assert [each for each in faults if not each["fix"]] == []
     assert any(each["where"] == "policies/student.yaml:3" for each in faults)
     assert len([each for each in faults if each["what"].startswith("unknown key 'precedense'")]) == 1
     assert not any("precedence is missing" in each["what"] for each in faults)

@@ -65,7 +65,7 @@ def test_check_names_each_place_that_is_left_and_nothing_else(written: Path) -> 
     expected = {f"{written / 'broker.toml'}:{place}" for place in open_places("", tree)}
     assert {fault.where for fault in faults} == expected | {str(written / "secrets" / "koha")}
     assert {fault.what for fault in faults} == {"is to be filled in"}
-    assert all(fault.mend for fault in faults)
+    assert all(fault.fix for fault in faults)
 
 
 @pytest.mark.parametrize("name", new_folder.WRITTEN)

@@ -145,7 +145,7 @@ def test_a_number_that_its_institution_may_not_assert_is_told(tried: Try, settin
 def test_a_number_that_was_not_read_for_another_reason_is_no_matter_of_its_institution(
     tried: Try, setting: Setting
 ) -> None:
-    """Of a login that is not trusted nothing is read, and number and PIN come from no institution: no mend is named."""
+    """Of a login that is not trusted nothing is read, and number and PIN come from no institution: no fix is named."""
     environ = {"BROKER_CONFIG": str(setting.config)}
     person = ("--cpr", "real", "--borrower", "PRIVATE", "--service", "my-loans")
     distrusted = tried("--upstream", "wayf", "--as", "student@evil.example", *person, **environ)

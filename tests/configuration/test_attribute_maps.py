@@ -87,8 +87,8 @@ def test_no_upstream_asserts_what_is_ours(tmp_path: Path, name: str) -> None:
     """
     labels = LABELS + f"  {name}: {{en: x, da: x}}\n"
     found = faults(tmp_path, wayf=MAP + f"  x: {name}\n", labels=labels)
-    mend = "it comes from a proof or from the library system, never from an upstream"
-    assert found == [f"wayf.yaml:2: an upstream cannot assert {name} ({mend})"]
+    fix = "it comes from a proof or from the library system, never from an upstream"
+    assert found == [f"wayf.yaml:2: an upstream cannot assert {name} ({fix})"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_no_upstream_asserts_what_is_ours(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_a_faulty_map_is_refused_with_line_and_mend(tmp_path: Path, text: str, fault: str) -> None:
-    """Each fault where it stands, and how to mend it."""
+    """Each fault where it stands, and how to fix it."""
     assert faults(tmp_path, wayf=text)[0].startswith(fault)
 
 

@@ -10,7 +10,7 @@ from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing, sent
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
 from tests.plugins.saml_parties import PASSWORD, say
 
 MFA = "https://refeds.org/profile/mfa"
@@ -25,33 +25,33 @@ MAPPED = {KEY: json.dumps({MFA: BOTH})}
 
 @pytest.mark.profile(15, 28, 49)
 @pytest.mark.parametrize("environment", [MAPPED])
-def test_row_49_mfa_is_told_where_the_configured_class_came(house: House) -> None:
+def test_row_49_mfa_is_told_where_the_configured_class_came(deployment: Deployment) -> None:
     """The hub is asked for the NSIS levels; Substantial came; the service, which asked for MFA, is told MFA."""
-    person = house.person()
+    person = deployment.person()
     away = ask(person, contexts(MFA), TO_AU)
     refs = [each.text for each in sent(away).iter("{*}AuthnContextClassRef")]
     assert refs == list(BOTH)
-    landing = house.landing(person.agree(come_back(person, away, "asta", say(CLASS, BOTH[0]))))
+    landing = deployment.landing(person.agree(come_back(person, away, "asta", say(CLASS, BOTH[0]))))
     assert (landing.status, landing.authn_context) == ("Success", MFA)
 
 
 @pytest.mark.profile(28, 49)
 @pytest.mark.parametrize("environment", [MAPPED, {}], ids=["mapped", "unmapped"])
-def test_row_49_a_password_is_no_mfa(house: House) -> None:
+def test_row_49_a_password_is_no_mfa(deployment: Deployment) -> None:
     """The upstream answered with a password: NoAuthnContext, nothing about the person, whatever is configured."""
-    person = house.person()
+    person = deployment.person()
     page = come_back(person, ask(person, contexts(MFA), TO_AU), "asta")
     assert mark(page) == ("refuse", "assurance_too_low")
-    landing = house.landing(page)
+    landing = deployment.landing(page)
     assert (landing.status, dict(landing.attributes)) == ("Responder / NoAuthnContext", {})
 
 
 @pytest.mark.profile(49)
 @pytest.mark.parametrize("environment", [{KEY: json.dumps({MFA: [OWN]})}], ids=["a careless configuration"])
-def test_row_49_no_configuration_says_more_than_the_institution_is_good_for(house: House) -> None:
+def test_row_49_no_configuration_says_more_than_the_institution_is_good_for(deployment: Deployment) -> None:
     """A class of its own that somebody configured to be MFA is none where the institution is capped below it."""
-    person = house.person()
-    rules = house.broker.rules
+    person = deployment.person()
+    rules = deployment.broker.rules
     upstream = rules.upstreams["wayf"]
     capped = [replace(each, max_assurance=Assurance.LOW) for each in upstream.institutions]
     object.__setattr__(upstream, "institutions", tuple(capped))
@@ -65,15 +65,15 @@ WINDOWS = "urn:federation:authentication:windows"
 @pytest.mark.profile(28, 49)
 @pytest.mark.parametrize(("came", "met"), [(MFA, True), (WINDOWS, False), (f"{CLASSES}unspecified", False)])
 def test_row_28_the_default_of_two_libraries(
-    house: House, came: str, met: bool, capsys: pytest.CaptureFixture[str]
+    deployment: Deployment, came: str, met: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """MFA is told as the password asked for; Windows and "unspecified" are none, and the log says what decides."""
-    person = house.person()
+    person = deployment.person()
     away = ask(person, contexts(PASSWORD), TO_AU)
     capsys.readouterr()
     page = come_back(person, away, "asta", say(CLASS, came))
     if met:
-        assert house.landing(person.agree(page)).authn_context == PASSWORD
+        assert deployment.landing(person.agree(page)).authn_context == PASSWORD
         return
     assert mark(page) == ("refuse", "assurance_too_low")
     (line,) = [each for each in map(json.loads, capsys.readouterr().out.splitlines()) if each["event"] == "refused"]
@@ -82,16 +82,16 @@ def test_row_28_the_default_of_two_libraries(
 
 
 @pytest.mark.profile(28)
-def test_row_28_a_pin_is_offered_only_where_it_is_enough(house: House) -> None:
+def test_row_28_a_pin_is_offered_only_where_it_is_enough(deployment: Deployment) -> None:
     """Asked for MFA, the chooser leaves the library account out; asked for MFA by PIN only, it is NoAuthnContext."""
-    page = ask(house.person(), contexts(MFA), service="my-loans").get_data(as_text=True)
+    page = ask(deployment.person(), contexts(MFA), service="my-loans").get_data(as_text=True)
     assert 'value="wayf"' in page
     assert 'value="library"' not in page
-    assert 'value="library"' in ask(house.person(), contexts(PASSWORD), service="my-loans").get_data(as_text=True)
-    only = listing(house.peer.entity_id)
-    refused = ask(house.person(), contexts(MFA), only, service="my-loans")
-    assert house.landing(refused).status == "Responder / NoAuthnContext"
-    assert mark(ask(house.person(), contexts(PASSWORD), only, service="my-loans"))[0] == "pin"
+    assert 'value="library"' in ask(deployment.person(), contexts(PASSWORD), service="my-loans").get_data(as_text=True)
+    only = listing(deployment.peer.entity_id)
+    refused = ask(deployment.person(), contexts(MFA), only, service="my-loans")
+    assert deployment.landing(refused).status == "Responder / NoAuthnContext"
+    assert mark(ask(deployment.person(), contexts(PASSWORD), only, service="my-loans"))[0] == "pin"
 
 
 @pytest.mark.profile(49)

@@ -19,10 +19,10 @@ from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.public_pages import _REASONS
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing
-from tests.plugins.house import House, form, mark
+from tests.plugins.deployment import Deployment, form, mark
 from tests.plugins.saml_parties import HUB, Change, Parties, add, edit, read_folder, say
 
-OWN = "http://broker.localhost:48080/saml/sp/wayf/metadata"  # of the house
+OWN = "http://broker.localhost:48080/saml/sp/wayf/metadata"  # of the deployment
 PASSIVE = edit(".", IsPassive="true")
 ATTRIBUTES = "saml:Assertion/saml:AttributeStatement"
 EPPN = f"{ATTRIBUTES}/saml:Attribute[@FriendlyName='eduPersonPrincipalName']/saml:AttributeValue"
@@ -46,18 +46,18 @@ AT_ONCE: dict[str, tuple[tuple[Change, ...], str]] = {
 
 
 @pytest.mark.profile(19, 27, 33, 35, 37, 40, 42)
-def test_row_33_what_cannot_be_served_is_told_at_once(house: House) -> None:
+def test_row_33_what_cannot_be_served_is_told_at_once(deployment: Deployment) -> None:
     """The status table: a signed error Response to the registered ACS, no assertion and no message."""
     for situation, (changes, status) in AT_ONCE.items():
-        page = ask(house.person(), *changes)
-        assert house.landing(page).status == status, situation
+        page = ask(deployment.person(), *changes)
+        assert deployment.landing(page).status == status, situation
         action, fields = form(page)
-        assert action == house.site("e-resources").acs
+        assert action == deployment.site("e-resources").acs
         assert fields["RelayState"] == "e-resources"
 
 
 @pytest.mark.profile(19, 33)
-def test_row_33_an_upstreams_no_is_told_in_our_words(house: House) -> None:
+def test_row_33_an_upstreams_no_is_told_in_our_words(deployment: Deployment) -> None:
     """Cancelled, its own NoPassive, its own NoAuthnContext, words nobody knows: each a page, and a status of ours."""
     codes = {
         "AuthnFailed": "Responder / AuthnFailed",
@@ -66,9 +66,9 @@ def test_row_33_an_upstreams_no_is_told_in_our_words(house: House) -> None:
         "PartialLogout": "Responder / AuthnFailed",
     }
     for code, told in codes.items():
-        person = house.person()
+        person = deployment.person()
         away = ask(person, TO_AU)
-        acs, fields = house.answer(away.location, None)
+        acs, fields = deployment.answer(away.location, None)
         root: Any = etree.fromstring(_opened(fields))
         root.find(".//{*}StatusCode/{*}StatusCode").set("Value", f"urn:oasis:names:tc:SAML:2.0:status:{code}")
         root.remove(root.find("{*}Signature"))
@@ -77,7 +77,7 @@ def test_row_33_an_upstreams_no_is_told_in_our_words(house: House) -> None:
         page = person.get(arrived.location)
         assert mark(page)[0] == "refuse"
         assert "Ravn typed" not in page.get_data(as_text=True)
-        landing = house.landing(page)
+        landing = deployment.landing(page)
         assert (landing.status, dict(landing.attributes)) == (told, {})
         assert b"Ravn typed" not in _opened(form(page)[1])
 
@@ -97,7 +97,7 @@ def _posted(root: etree._Element) -> dict[str, str]:
 
 
 @pytest.mark.profile(33)
-def test_row_33_a_stranger_is_answered_nowhere(house: House) -> None:
+def test_row_33_a_stranger_is_answered_nowhere(deployment: Deployment) -> None:
     """No SAML message and no redirect: a page of ours, on which nothing leads to the stranger."""
     strange = (
         say("saml:Issuer", "https://unheard-of.example"),
@@ -105,20 +105,20 @@ def test_row_33_a_stranger_is_answered_nowhere(house: House) -> None:
         edit(".", Version="1.1"),
     )
     for change in strange:
-        page = ask(house.person(), change)
+        page = ask(deployment.person(), change)
         assert (page.status_code, mark(page)) == (400, ("error", "message_refused"))
         assert "evil.example" not in page.get_data(as_text=True)
         assert "SAMLResponse" not in page.get_data(as_text=True)
 
 
 @pytest.mark.profile(50)
-def test_row_50_our_error_url_is_published_with_its_placeholders(house: House) -> None:
+def test_row_50_our_error_url_is_published_with_its_placeholders(deployment: Deployment) -> None:
     """Https where we are, the five placeholders, on the face that services see and on no other."""
-    client = house.app.test_client()
+    client = deployment.app.test_client()
     role = etree.fromstring(client.get("/saml/idp/metadata").get_data()).find("{*}IDPSSODescriptor")
     assert role is not None
     url = role.get("errorURL", "")
-    assert url == error_urls.published_error_url(house.person().base)
+    assert url == error_urls.published_error_url(deployment.person().base)
     found = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     assert found == {part.lower(): f"ERRORURL_{part}" for part in ("CODE", "TS", "RP", "TID", "CTX")}
     assert b"errorURL" not in client.get("/saml/sp/wayf/metadata").get_data()
@@ -126,9 +126,9 @@ def test_row_50_our_error_url_is_published_with_its_placeholders(house: House) -
 
 @pytest.mark.profile(19, 50)
 @pytest.mark.parametrize("language", ["da", "en"])
-def test_row_50_each_code_has_its_page(house: House, language: str) -> None:
+def test_row_50_each_code_has_its_page(deployment: Deployment, language: str) -> None:
     """In both languages; a code nobody knows, none, and one not filled in have the general page."""
-    client, titles = house.app.test_client(), set()
+    client, titles = deployment.app.test_client(), set()
     for code, reason in {**_REASONS, "ERRORURL_CODE": "at_service_other", "<b>": "at_service_other"}.items():
         page = client.get("/error", query_string={"code": code, "lang": language})
         assert (page.status_code, mark(page)) == (200, ("error", reason))
@@ -138,18 +138,18 @@ def test_row_50_each_code_has_its_page(house: House, language: str) -> None:
 
 
 @pytest.mark.profile(50)
-def test_row_50_nothing_of_the_address_is_shown_or_kept(house: House) -> None:
+def test_row_50_nothing_of_the_address_is_shown_or_kept(deployment: Deployment) -> None:
     """Script, links and a number in any parameter: not on the page, not in what is told, and nobody is sent on."""
     told: list[dict[str, Any]] = []
-    object.__setattr__(house.ports, "tell", lambda event: told.append(asdict(event)))
+    object.__setattr__(deployment.ports, "tell", lambda event: told.append(asdict(event)))
     evil = '"><script>alert(1)</script>https://evil.example/1403044004'
     names = ("code", "ts", "rp", "tid", "ctx", "lang", "next")
-    page = house.app.test_client().get("/error", query_string=dict.fromkeys(names, evil))
+    page = deployment.app.test_client().get("/error", query_string=dict.fromkeys(names, evil))
     for trace in ("alert(1)", "evil.example", "1403044004"):
         assert trace not in page.get_data(as_text=True)
         assert trace not in str(told)
-    own = {"code": "AUTHORIZATION_FAILURE", "rp": house.site("my-loans").entity_id}
-    house.app.test_client().get("/error", query_string=own)
+    own = {"code": "AUTHORIZATION_FAILURE", "rp": deployment.site("my-loans").entity_id}
+    deployment.app.test_client().get("/error", query_string=own)
     facts = told[-1]["facts"]
     assert (facts["service"], facts["reason"]) == ("my-loans", "at_service_authorization")
 
@@ -174,9 +174,9 @@ def help_link(page: object) -> str | None:
 
 @pytest.mark.profile(19, 50)
 @pytest.mark.parametrize("environment", [TEMPLATE], indirect=True)
-def test_row_50_an_upstreams_page_is_linked_with_all_filled_in(house: House) -> None:
+def test_row_50_an_upstreams_page_is_linked_with_all_filled_in(deployment: Deployment) -> None:
     """A scope that is not the institution's: code, our entityID, the reference, and no value of the person's."""
-    person = house.person()
+    person = deployment.person()
     page = come_back(person, ask(person, TO_AU), "asta", say(EPPN, "asta@ku.dk"))
     assert mark(page) == ("refuse", "scope_mismatch")
     link = help_link(page)
@@ -188,17 +188,19 @@ def test_row_50_an_upstreams_page_is_linked_with_all_filled_in(house: House) -> 
     assert given["t"] in page.get_data(as_text=True)
     assert abs(int(given["s"]) - datetime.now(UTC).timestamp()) < 600
     assert "ERRORURL" not in link
-    cancelled = house.person()
-    acs, fields = house.answer(ask(cancelled, TO_AU).location, None)
+    cancelled = deployment.person()
+    acs, fields = deployment.answer(ask(cancelled, TO_AU).location, None)
     assert "c=OTHER_ERROR" in str(help_link(cancelled.get(cancelled.deliver(acs, fields).location)))
-    weak = house.person()
+    weak = deployment.person()
     assert "c=AUTHENTICATION_FAILURE" in str(help_link(come_back(weak, ask(weak, UNKNOWN, TO_AU), "asta")))
 
 
 @pytest.mark.profile(21)
-def test_row_21_the_log_names_the_attribute_of_another_scope(house: House, capfd: pytest.CaptureFixture[str]) -> None:
-    """Its name and never its value: else nobody could tell what to mend at a first login."""
-    person = house.person()
+def test_row_21_the_log_names_the_attribute_of_another_scope(
+    deployment: Deployment, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its name and never its value: else nobody could tell what to fix at a first login."""
+    person = deployment.person()
     capfd.readouterr()
     assert mark(come_back(person, ask(person, TO_AU), "asta", say(EPPN, "asta@ku.dk"))) == ("refuse", "scope_mismatch")
     (line,) = [line for line in capfd.readouterr().out.splitlines() if "scope_mismatch" in line]

@@ -11,7 +11,7 @@ from lxml import etree
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.house import House
+from tests.plugins.deployment import Deployment
 
 LONGEST = "https://" + "x" * 240 + ".example"
 NAMES = ["BROKER_IDP__ENTITY_ID", "BROKER_UPSTREAMS__WAYF__SP_ENTITY_ID", "BROKER_UPSTREAMS__WAYF__ENTITY_ID"]
@@ -34,10 +34,10 @@ def test_row_3_the_longest_and_the_plainest_are_taken(setting: Setting, name: st
 
 
 @pytest.mark.profile(3, 9)
-def test_row_9_every_address_that_we_publish_answers(house: House) -> None:
+def test_row_9_every_address_that_we_publish_answers(deployment: Deployment) -> None:
     """Each Location of each descriptor is a route of ours that does not say 404 (SDP-MD04)."""
-    client, base = house.app.test_client(), house.person().base
-    published = [f"/saml/sp/{name}/metadata" for name in house.parts.federated]
+    client, base = deployment.app.test_client(), deployment.person().base
+    published = [f"/saml/sp/{name}/metadata" for name in deployment.parts.federated]
     for path in ["/saml/idp/metadata", *published]:
         root: Any = etree.fromstring(client.get(path).get_data())
         assert root.get("entityID") == base + path

@@ -22,7 +22,7 @@ from broker.core.policy.decision import BUNDLES, CODE_OF_CONDUCT, evaluate
 from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
 from tests.plugins.policing import entity_attributes, entry, policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -116,10 +116,10 @@ def test_row_45_assurance_is_the_institutions_word(setting: Setting, tmp_path: P
 
 
 @pytest.mark.profile(46)
-def test_row_46_research_and_scholarship_is_not_claimed(house: House) -> None:
+def test_row_46_research_and_scholarship_is_not_claimed(deployment: Deployment) -> None:
     """Nor any other category: our descriptors name none, neither as a member nor as one that we support."""
     for path in ("/saml/idp/metadata", "/saml/sp/wayf/metadata"):
-        descriptor = house.app.test_client().get(path).get_data(as_text=True)
+        descriptor = deployment.app.test_client().get(path).get_data(as_text=True)
         assert "entity-category" not in descriptor
         assert "research-and-scholarship" not in descriptor
 
@@ -183,30 +183,30 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
 
 @pytest.mark.profile(48)
 @pytest.mark.parametrize("environment", ["itself"], indirect=True)
-def test_row_48_a_service_that_says_so_itself_gets_nothing(house: House) -> None:
+def test_row_48_a_service_that_says_so_itself_gets_nothing(deployment: Deployment) -> None:
     """A file that the service wrote is no registrar: the category in it does not count."""
-    person = house.person()
+    person = deployment.person()
     assert mark(come_back(person, ask(person, TO_AU), "asta")) == ("refuse", "no_policy_for_service")
-    assert REFEDS + "anonymous" not in house.parts.services["e-resources"].categories
+    assert REFEDS + "anonymous" not in deployment.parts.services["e-resources"].categories
 
 
 @pytest.mark.profile(43, 48)
 @pytest.mark.parametrize("environment", ["broker.toml"], indirect=True)
-def test_row_48_the_librarys_word_counts(house: House) -> None:
+def test_row_48_the_librarys_word_counts(deployment: Deployment) -> None:
     """The control: named in broker.toml, the service gets the category's bundle and no more."""
-    person = house.person()
-    landing = house.landing(person.agree(come_back(person, ask(person, TO_AU), "asta")))
+    person = deployment.person()
+    landing = deployment.landing(person.agree(come_back(person, ask(person, TO_AU), "asta")))
     assert landing.attributes.keys() == GOLDEN["anonymous"]
 
 
 @pytest.mark.profile(47)
 @pytest.mark.parametrize("environment", ["conduct"], indirect=True)
-def test_row_47_only_the_required_one_of_two_leaves(house: House) -> None:
+def test_row_47_only_the_required_one_of_two_leaves(deployment: Deployment) -> None:
     """Through the whole broker: the metadata marks mail, and only asks for the name."""
-    person = house.person()
+    person = deployment.person()
     page = come_back(person, ask(person, TO_AU), "asta")
     assert ">Asta<" not in page.get_data(as_text=True)
-    assert house.landing(person.agree(page)).attributes.keys() == {"mail"}
+    assert deployment.landing(person.agree(page)).attributes.keys() == {"mail"}
 
 
 @pytest.mark.profile(43)

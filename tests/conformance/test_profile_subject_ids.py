@@ -18,7 +18,7 @@ from broker.core.identity.person_id import MINTED, PAIRWISE, SUBJECT, compute_se
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back
-from tests.plugins.house import House, Person
+from tests.plugins.deployment import Deployment, Person
 from tests.plugins.policing import entity_attributes, entry, policies
 from tests.plugins.saml_parties import WORDS, add
 
@@ -112,28 +112,28 @@ def seen(person: Person, *, foreign: bool = False) -> dict[str, tuple[str, ...]]
     change = add("saml:Assertion/saml:AttributeStatement", FOREIGN)
     page = come_back(person, ask(person, TO_AU), "asta", *([change] if foreign else []))
     text = page.get_data(as_text=True)
-    landing = person.house.landing(person.agree(page))
+    landing = person.deployment.landing(person.agree(page))
     for name in MINTED & landing.attributes.keys():
         assert landing.attributes[name][0] in text
     return dict(landing.attributes)
 
 
 @pytest.mark.profile(30)
-def test_row_30_an_upstreams_id_is_never_passed_on(house: House) -> None:
+def test_row_30_an_upstreams_id_is_never_passed_on(deployment: Deployment) -> None:
     """It asserts one of its own scope; the service gets ours, the same as without, and the person was shown it."""
-    plain, asserted = seen(house.person()), seen(house.person(), foreign=True)
+    plain, asserted = seen(deployment.person()), seen(deployment.person(), foreign=True)
     assert plain[SUBJECT] == asserted[SUBJECT]
     for each in (plain, asserted):
         assert each[SUBJECT][0].endswith(f"@{SCOPE}")
         assert each[PAIRWISE][0].endswith(f"@{SCOPE}")
-    assert f">{SCOPE}</" in house.app.test_client().get("/saml/idp/metadata").get_data(as_text=True)
+    assert f">{SCOPE}</" in deployment.app.test_client().get("/saml/idp/metadata").get_data(as_text=True)
 
 
 @pytest.mark.profile(30)
 @pytest.mark.parametrize("environment", [("any",)], indirect=True)
-def test_row_30_the_request_in_the_metadata_is_honoured(house: House) -> None:
+def test_row_30_the_request_in_the_metadata_is_honoured(deployment: Deployment) -> None:
     """Any: the one that links nothing, of the two that the policy lists."""
-    assert MINTED & seen(house.person()).keys() == {PAIRWISE}
+    assert MINTED & seen(deployment.person()).keys() == {PAIRWISE}
 
 
 @pytest.mark.profile(30)

@@ -19,8 +19,8 @@ def test_every_kind_has_a_row() -> None:
 
 
 def test_what_the_flows_tell_is_on_the_trail_alone() -> None:
-    """A kind of the audit trail names no line and no counter."""
-    assert {ROUTES[kind].sinks for kind in AuditEventKind} == {(Sink.TRAIL,)}
+    """A kind of the audit log names no line and no counter."""
+    assert {ROUTES[kind].sinks for kind in AuditEventKind} == {(Sink.AUDIT_LOG,)}
 
 
 @pytest.mark.parametrize("kind", ROUTES)
@@ -34,12 +34,12 @@ def test_a_row_names_each_sink_once_and_its_line_where_it_is_logged(kind: EventK
 
 @pytest.mark.parametrize("kind", ROUTES)
 def test_an_event_that_a_sink_could_not_read_is_not_made(kind: EventKind | AuditEventKind) -> None:
-    """The trail loses no event because somebody forgot its facts, and gets none that its row does not name."""
+    """The audit log loses no event because somebody forgot its facts, and gets none that its row does not name."""
     sinks = ROUTES[kind].sinks
     for audit in (AUDIT, None):
         for trace in (TRACE, None):
             carried = (audit is not None, trace is not None)
-            if carried == (Sink.TRAIL in sinks, Sink.TRACE in sinks):
+            if carried == (Sink.AUDIT_LOG in sinks, Sink.TRACE in sinks):
                 assert BrokerEvent(kind, {}, audit, trace).kind is kind
             else:
                 with pytest.raises(ValueError, match="does not carry"):

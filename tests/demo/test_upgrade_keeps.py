@@ -6,7 +6,7 @@ from broker.adapters.saml.xml_security import encryption
 from broker.demo.koha.loans import BOOKS
 from broker.demo.library import services
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, form, mark
+from tests.plugins.deployment import Deployment, form, mark
 
 
 def machine(client: FlaskClient, number: str, pin: str) -> str:
@@ -16,26 +16,28 @@ def machine(client: FlaskClient, number: str, pin: str) -> str:
     return answer.get_data(as_text=True)
 
 
-def test_an_upgrade_keeps_number_loans_pin_and_mail(house: House) -> None:
+def test_an_upgrade_keeps_number_loans_pin_and_mail(deployment: Deployment) -> None:
     """A private borrower edits the profile, takes the upgrade, and meets all of it again as a student."""
-    jens, patrons = persona("jens"), house.koha.patrons
+    jens, patrons = persona("jens"), deployment.koha.patrons
     keys = encryption.DecryptionKeys.of([])
     origin = "https://broker.example"
-    site = services.create_app({}, lambda: house.peer, keys, house.circulation, origin, machine=house.machine)
+    site = services.create_app(
+        {}, lambda: deployment.peer, keys, deployment.circulation, origin, machine=deployment.machine
+    )
     hall = site.test_client()
     before = next(each for each in patrons.rows() if each["userid"] == jens.registered[0]["userid"])
     number, pin = jens.registered[0]["cardnumber"], str(jens.pin)
     wanted = {"email": "jens@moved.example", "phone": "", "address": ""}
     assert hall.post("/profile", data={"identifier": number, "pin": pin, **wanted}).status_code == 200
     assert BOOKS[0] in machine(hall, number, pin)
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("jens")
     assert mark(page)[0] == "address"  # the profile has another address than the login
     page = person.press(page, answer="yes")
     assert mark(page)[0] == "upgrade"
     token = form(page)[1]["token"]
     answered = person.post(page.request.path, {"token": token, "answer": "yes"})
-    landing = house.landing(person.agree(person.get(answered.location)))
+    landing = deployment.landing(person.agree(person.get(answered.location)))
     assert landing.attributes["uid"] == (str(before["patron_id"]),)
     after = patrons.row(before["patron_id"])
     assert (after["category_id"], after["email"]) == ("STUDENT", "jens@moved.example")

@@ -125,7 +125,7 @@ def test_requests_are_signed_by_what_we_publish(interop: World, peer: str) -> No
     browser = Watched()
     browser.get(page(interop, peer))
     sso = interop.front + "/saml/idp/sso"
-    (request,) = (each for each in browser.trail if each.startswith(f"{sso}?"))
+    (request,) = (each for each in browser.audit_log if each.startswith(f"{sso}?"))
     assert browser.mark()[0] == "choose"
     assert browser.signed_by(sso) == [SHA256]
     bare = "&".join(each for each in request.split("&") if not each.startswith(("SigAlg=", "Signature=")))

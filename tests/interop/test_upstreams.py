@@ -87,7 +87,7 @@ def test_our_request_is_verified(interop: World, peer: str) -> None:
     """Our AuthnRequest is signed by RSA-SHA256; the upstream refuses it when one letter of the signature is another."""
     browser = log_in(interop, "python", peer)
     assert browser.signed_by(interop.sso(peer)) == [SHA256]
-    request = next(each for each in browser.trail if each.startswith(interop.sso(peer)))
+    request = next(each for each in browser.audit_log if each.startswith(interop.sso(peer)))
     before, _, signature = request.partition("Signature=")
     stranger = Watched()
     stranger.get(f"{before}Signature={'B' if signature[0] == 'A' else 'A'}{signature[1:]}")

@@ -11,7 +11,7 @@ from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.people.personas import AU, persona
 from broker.demo.run.demo_folder import HUB, SERVICES
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, Person
+from tests.plugins.deployment import Deployment, Person
 from tests.plugins.saml_parties import Change, add, stamp
 
 _REQUEST = """<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"
@@ -36,10 +36,10 @@ def contexts(*classes: str, comparison: str = "exact") -> Change:
 TO_AU = listing(AU)  # the one way, so that no chooser is shown
 
 
-def authn_request(house: House, service: str, *changes: Change) -> bytes:
+def authn_request(deployment: Deployment, service: str, *changes: Change) -> bytes:
     """Write an AuthnRequest of a service, true but for the changes."""
-    told = {"sso": house.peer.sso, "acs": house.site(service).acs, "issuer": SERVICES[service][2]}
-    written = _REQUEST.format(name=token_hex(16), now=stamp(house.clock.now()), **told)
+    told = {"sso": deployment.peer.sso, "acs": deployment.site(service).acs, "issuer": SERVICES[service][2]}
+    written = _REQUEST.format(name=token_hex(16), now=stamp(deployment.clock.now()), **told)
     root = etree.fromstring(written.replace("\n", ""))
     for change in changes:
         change(root)
@@ -48,8 +48,8 @@ def authn_request(house: House, service: str, *changes: Change) -> bytes:
 
 def ask(person: Person, *changes: Change, service: str = "e-resources") -> TestResponse:
     """Come from a service with an AuthnRequest of one's own, to the first page or the way to an upstream."""
-    xml = authn_request(person.house, service, *changes)
-    url = http_bindings.redirect_url(person.house.peer.sso, "SAMLRequest", xml, service, None)
+    xml = authn_request(person.deployment, service, *changes)
+    url = http_bindings.redirect_url(person.deployment.peer.sso, "SAMLRequest", xml, service, None)
     return person.get(url)
 
 
@@ -61,15 +61,15 @@ def sent(response: TestResponse) -> Any:
 
 def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -> TestResponse:
     """Let the hub answer as a persona, its Response changed before it is signed, and go on to the next page."""
-    house = person.house
+    deployment = person.deployment
     asked = wayf_hub.read(urlsplit(away.location).query)
-    xml = wayf_hub.response(HUB, asked, persona(name), house.hub_key(), house.clock.now())
+    xml = wayf_hub.response(HUB, asked, persona(name), deployment.hub_key(), deployment.clock.now())
     root: Any = etree.fromstring(xml)
     assertion = root.find("{*}Assertion")
     assertion.remove(assertion.find("{*}Signature"))
     for change in changes:
         change(root)
-    signature.sign(assertion, house.hub_key())
+    signature.sign(assertion, deployment.hub_key())
     fields = http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
     arrived = person.deliver(asked.acs, fields)
     return person.get(arrived.location) if arrived.status_code == 303 else arrived

@@ -11,7 +11,7 @@ from broker.adapters.saml.xml_security.xml_names import LOGOUT_REQUEST, RESPONSE
 from broker.demo.run.demo_folder import HUB
 from broker.demo.saml import logout_messages
 from broker.demo.saml.logout_messages import KnownSession, LogoutMessage
-from tests.plugins.house import House, Person, mark
+from tests.plugins.deployment import Deployment, Person, mark
 
 PARTIAL = "Success / PartialLogout"
 
@@ -20,7 +20,7 @@ PARTIAL = "Success / PartialLogout"
 class Leaver:
     """One person's browser; ``hub`` holds the sessions as the hub knows them, the newest last."""
 
-    house: House
+    deployment: Deployment
     person: Person
     hub: list[KnownSession] = field(default_factory=list)
 
@@ -33,28 +33,28 @@ class Leaver:
         """Log in as far as the page that comes after the hub."""
         asked = self.person.ask(service)
         url = asked.location if asked.status_code == 302 else self.person.choose(asked, way)
-        acs, fields = self.house.answer(url, name)
+        acs, fields = self.deployment.answer(url, name)
         response = safe_parser.parse(http_bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
         self.hub.append(logout_messages.session_of(next(response.iter("{*}Assertion"))))
         return self.person.get(self.person.deliver(acs, fields).location)
 
     def landed(self, page: TestResponse) -> KnownSession:
         """Read the session off a page that carries an assertion."""
-        known = self.house.landing(page).session
+        known = self.deployment.landing(page).session
         assert known is not None
         return known
 
     def request(self, service: str, session: KnownSession, key: signature.SigningKey | None = None) -> str:
         """Give the address by which a service sends its signed LogoutRequest."""
-        slo = self.house.peer.slo
-        written = logout_messages.request(self.house.site(service).entity_id, slo, session)
+        slo = self.deployment.peer.slo
+        written = logout_messages.request(self.deployment.site(service).entity_id, slo, session)
         return http_bindings.redirect_url(slo, "SAMLRequest", written, "its state", key or self.key)
 
     def hub_request(self, session: KnownSession, upstream: str = "wayf") -> str:
         """Give the address by which the hub sends its signed LogoutRequest."""
         slo = f"{self.person.base}/saml/sp/{upstream}/slo"
         return http_bindings.redirect_url(
-            slo, "SAMLRequest", logout_messages.request(HUB, slo, session), None, self.house.hub_key()
+            slo, "SAMLRequest", logout_messages.request(HUB, slo, session), None, self.deployment.hub_key()
         )
 
     def ask(self, service: str, session: KnownSession) -> TestResponse:
@@ -94,8 +94,8 @@ class Leaver:
         if self.to_hub(url):
             root = safe_parser.parse(http_bindings.inflate_redirect(parts.query, "SAMLRequest").xml, LOGOUT_REQUEST)
             own = str(root.findtext("{*}Issuer"))
-            return HUB, own.replace("/metadata", "/slo"), self.house.hub_key()
-        return self.house.site(parts.path.split("/")[1]).entity_id, self.house.peer.slo, self.key
+            return HUB, own.replace("/metadata", "/slo"), self.deployment.hub_key()
+        return self.deployment.site(parts.path.split("/")[1]).entity_id, self.deployment.peer.slo, self.key
 
     @staticmethod
     def to_hub(url: str) -> bool:
@@ -107,13 +107,13 @@ class Leaver:
         url = response if isinstance(response, str) else response.location
         query = urlsplit(url).query
         kind: http_bindings.MessageField = "SAMLRequest" if "SAMLRequest" in parse_qs(query) else "SAMLResponse"
-        ours = [signature.VerifyKey.of(each) for each in self.house.parts.keys.sp.signing_certificates]
-        return logout_messages.read(query, kind, ours if self.to_hub(url) else self.house.peer.keys)
+        ours = [signature.VerifyKey.of(each) for each in self.deployment.parts.keys.sp.signing_certificates]
+        return logout_messages.read(query, kind, ours if self.to_hub(url) else self.deployment.peer.keys)
 
     @property
     def key(self) -> signature.SigningKey:
         """Give the key of the library's services."""
-        library = self.house.setting.library
+        library = self.deployment.setting.library
         return signature.SigningKey.of(library.key.encode(), library.certificate.encode())
 
 

@@ -174,12 +174,12 @@ class Life:
         persons.change(library_id, lambda record: record.remember_browser(browser, now()), now())
 
     def be_told(self) -> None:
-        """Stand on the trail, and have been shown pages with references."""
+        """Stand on the audit log, and have been shown pages with references."""
         traces = SupportTraces(self.parts.store)
         traces.leave(TraceFacts(self.who.reference, now(), "ask", "too_many", person=self.id))
         traces.leave(TraceFacts(self.who.reference[::-1], now(), "enrol", "library_unavailable", person=self.id))
         told = AuditEvent(AuditEventKind.RELEASED, now(), self.who.reference, self.id, service="my-loans")
-        add = self.parts.trail.add
+        add = self.parts.audit_log.add
         add(replace(told, institution=AU, attributes=("gn",)))
         add(replace(told, service=GONE_SERVICE))
         add(replace(told, kind=AuditEventKind.REFUSED, reason="too_young", policy="private.yaml:18"))
@@ -201,9 +201,9 @@ def records_of(parts: Parts, who: Somebody) -> set[Key]:
     """Give the keys of a person's records, index entries and audit keys."""
     person = find_person(parts, typed=who.cpr)
     own = {each.key for each in open_stored_data(parts).list_records(person)}
-    trail = parts.trail
-    assert isinstance(trail, StoredAuditLog)
-    groups = {*map(trail.person_keys.of_person, person.ids), *map(trail.person_keys.of_borrower, (who.number,))}
+    audit_log = parts.audit_log
+    assert isinstance(audit_log, StoredAuditLog)
+    groups = {*map(audit_log.person_keys.of_person, person.ids), *map(audit_log.person_keys.of_borrower, (who.number,))}
     return own | {key for key in keys(parts) if key.kind == "audit" and key.group in groups}
 
 
@@ -238,7 +238,7 @@ def opened_parts(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @dataclass(slots=True)
 class LeftBehind:
-    """What two people leave behind in a store and on a trail, put there again for each test of a module.
+    """What two people leave behind in a store and on a audit log, put there again for each test of a module.
 
     They live anew after a minute: what is in force for four minutes is so during each test.
     """
@@ -250,16 +250,16 @@ class LeftBehind:
 
     def put_there(self) -> None:
         """Put it in the place of whatever the test before has left."""
-        trail = self._trail()
-        trail.person_keys.cache.clear()
-        for path in (*trail.journal.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
+        audit_log = self._trail()
+        audit_log.person_keys.cache.clear()
+        for path in (*audit_log.journal.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
             path.unlink()
         if now() - self.since >= FRESH:
             put_back(self.parts, ([], []))
             self._live()
             return
         put_back(self.parts, self.rows)
-        shutil.copytree(self.copies, trail.journal.folder, dirs_exist_ok=True)
+        shutil.copytree(self.copies, audit_log.journal.folder, dirs_exist_ok=True)
 
     def _live(self) -> None:
         self.since = now()
@@ -270,9 +270,9 @@ class LeftBehind:
         shutil.copytree(self._trail().journal.folder, self.copies)
 
     def _trail(self) -> StoredAuditLog:
-        trail = self.parts.trail
-        assert isinstance(trail, StoredAuditLog)
-        return trail
+        audit_log = self.parts.audit_log
+        assert isinstance(audit_log, StoredAuditLog)
+        return audit_log
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +283,6 @@ def left_behind(opened_parts: Parts, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def lived_parts(opened_parts: Parts, left_behind: LeftBehind) -> Parts:
-    """Give them over a store in which are two people, with an empty trail before them and no forgotten.log."""
+    """Give them over a store in which are two people, with an empty audit log before them and no forgotten.log."""
     left_behind.put_there()
     return opened_parts

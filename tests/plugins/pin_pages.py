@@ -4,17 +4,17 @@ import re
 
 from werkzeug.test import TestResponse
 
-from tests.plugins.house import House, Person, form, found
+from tests.plugins.deployment import Deployment, Person, form, found
 
 CPR, PIN = "1111024568", "4071"  # of Karla, whom the desk has registered with a hyphen
 USER_NAME = "karla.dam"
 
 
-def karla(house: House) -> str:
+def karla(deployment: Deployment) -> str:
     """Give Karla's internal number, and let her have a mail address."""
-    row = next(each for each in house.koha.patrons.rows() if each["userid"] == USER_NAME)
+    row = next(each for each in deployment.koha.patrons.rows() if each["userid"] == USER_NAME)
     needed = {name: row[name] for name in ("surname", "library_id", "category_id")}
-    house.koha.patrons.change(row["patron_id"], {**needed, "email": "karla@post.example"})
+    deployment.koha.patrons.change(row["patron_id"], {**needed, "email": "karla@post.example"})
     return str(row["patron_id"])
 
 
@@ -31,30 +31,30 @@ def send(person: Person, page: TestResponse, do: str = "", **fields: str) -> Tes
     return person.post(action, {**hidden, "do": do or found(page, "//main//form//button/@value"), **fields})
 
 
-def code_in(house: House) -> str:
+def code_in(deployment: Deployment) -> str:
     """Give the login code in the newest mail that holds one, once it has come."""
     code = re.compile(r"(?:The code is|Koden er): ([0-9]{4} [0-9]{4})\n")
 
     def codes() -> list[str]:
-        return [code.findall(mail.text)[0] for mail in house.mailbox.mails() if code.search(mail.text)]
+        return [code.findall(mail.text)[0] for mail in deployment.mailbox.mails() if code.search(mail.text)]
 
-    house.until(codes, "a code was mailed")
+    deployment.until(codes, "a code was mailed")
     return codes()[0]
 
 
-def link_in(house: House, number: int = 1) -> str:
+def link_in(deployment: Deployment, number: int = 1) -> str:
     """Give the PIN link in the newest mail, once so many mails have come."""
-    link = re.search(r"http\S+/pin\?link=\S+", house.mailed(number).text)
+    link = re.search(r"http\S+/pin\?link=\S+", deployment.mailed(number).text)
     assert link
     return link[0]
 
 
 def log_in(person: Person, page: TestResponse, typed: str = CPR, pin: str = PIN, **more: str) -> TestResponse:
     """Type number and PIN on a page, and the code that is mailed, and follow to the next page."""
-    before = len(person.house.mailbox.mails())
+    before = len(person.deployment.mailbox.mails())
     asked = send(person, page, "login", identifier=typed, pin=pin)
     assert asked.status_code == 303
     page = person.get(asked.location)
-    person.house.mailed(before + 1)
-    sent = send(person, page, "code", code=code_in(person.house), **more)
+    person.deployment.mailed(before + 1)
+    sent = send(person, page, "code", code=code_in(person.deployment), **more)
     return person.get(sent.location) if sent.status_code == 303 else sent

@@ -18,7 +18,7 @@ from broker.adapters.saml.xml_security import http_bindings, signature, xml_time
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.upstreams import assertion_writer, wayf_hub
-from tests.plugins.house import House, Person, found
+from tests.plugins.deployment import Deployment, Person, found
 
 ADMIN: Final = "bo"
 DESK: Final = "cilla"
@@ -47,14 +47,16 @@ def asserting(name: str, **attributes: str) -> Persona:
     return replace(person, attributes={**person.attributes, **told})
 
 
-def answer(house: House, url: str, person: Persona, ago: timedelta = timedelta()) -> tuple[str, dict[str, str]]:
+def answer(
+    deployment: Deployment, url: str, person: Persona, ago: timedelta = timedelta()
+) -> tuple[str, dict[str, str]]:
     """Let the hub answer of a person who logged in there a while ago; give ACS and fields."""
     request = wayf_hub.read(urlsplit(url).query)
-    now = house.clock.now()
+    now = deployment.clock.now()
     inner = wayf_hub.assertion(HUB, request, person, now)
     inner.authn_statement[0].authn_instant = xml_times.write(now - ago)
     root = assertion_writer.response(HUB, request, inner, now)
-    signature.sign(next(root.iter("{*}Assertion")), house.hub_key())
+    signature.sign(next(root.iter("{*}Assertion")), deployment.hub_key())
     return request.acs, http_bindings.post_fields(etree.tostring(root), "SAMLResponse", request.relay_state)
 
 
@@ -67,13 +69,13 @@ def begin(staff: Person) -> str:
 
 def arrive(staff: Person, person: Persona) -> TestResponse:
     """Go through the upstream to whatever page comes after."""
-    arrived = staff.deliver(*answer(staff.house, begin(staff), person))
+    arrived = staff.deliver(*answer(staff.deployment, begin(staff), person))
     return staff.get(arrived.location) if arrived.status_code == 303 else arrived
 
 
-def enter(house: House, name: str) -> Person:
+def enter(deployment: Deployment, name: str) -> Person:
     """Give the browser of somebody of the staff who is logged in."""
-    staff = house.person()
+    staff = deployment.person()
     page = arrive(staff, persona(name))
     assert page.status_code == 200, page.get_data(as_text=True)
     return staff
@@ -87,7 +89,7 @@ def send(staff: Person, path: str, **fields: str) -> TestResponse:
 
 
 def unstaffed(setting: Setting, folder: Path) -> Setting:
-    """Copy a demo's folder without the staff view, which insists on its trail."""
+    """Copy a demo's folder without the staff view, which insists on its audit log."""
     copied = shutil.copytree(setting.folder, folder / "unstaffed")
     found = replace(setting, folder=copied)
     text, taken = re.subn(r"(?ms)^\[admin\].*?(?=^\[(?!admin))", "", found.config.read_text())
@@ -96,9 +98,9 @@ def unstaffed(setting: Setting, folder: Path) -> Setting:
     return found
 
 
-def trail(house: House) -> list[dict[str, str]]:
-    """Read the lines of the audit trail."""
-    files = sorted(Path(house.parts.config.audit.folder).glob("audit-*.jsonl"))
+def audit_log(deployment: Deployment) -> list[dict[str, str]]:
+    """Read the lines of the audit log."""
+    files = sorted(Path(deployment.parts.config.audit.folder).glob("audit-*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 

@@ -20,7 +20,7 @@ from broker.demo.run import demo_folder
 from broker.demo.run.demo_folder import Ports, Setting
 from broker.demo.saml.key_pair import KeyPair
 from tests.plugins import saml_parties as named
-from tests.plugins.house import Clock, House, standing
+from tests.plugins.deployment import Clock, Deployment, standing
 from tests.plugins.saml_parties import BASE, NOW, Change, Parties
 
 _MORE = f"""
@@ -77,17 +77,17 @@ class Guests(Parties):
 class Stage:
     """The broker, its guests, and one transaction of a service that may ask an upstream again and again."""
 
-    house: House
+    deployment: Deployment
     guests: Guests
 
     @property
     def now(self) -> datetime:
         """Give the time it is for the broker."""
-        return self.house.clock.now()
+        return self.deployment.clock.now()
 
     def begun(self, upstream: str = "wayf", **how: Any) -> Transaction:
         """Begin a login in a browser, ask an upstream, and let its answers be to that."""
-        broker = self.house.broker
+        broker = self.deployment.broker
         held, _ = broker.begin(replace(self.guests.request, **how), self.now, None, shared=False)
         bound = broker.bind(held, "browser", self.now)
         asked, outstanding = broker.ask_upstream(bound, upstream, self.now)
@@ -96,12 +96,12 @@ class Stage:
 
     def transaction(self, name: str) -> Transaction:
         """Give a transaction as it is stored."""
-        return self.house.broker.read(name, self.now).transaction
+        return self.deployment.broker.read(name, self.now).transaction
 
     @property
     def client(self) -> FlaskClient:
         """Give a browser without cookies, as the ACS sees every one."""
-        return self.house.app.test_client()
+        return self.deployment.app.test_client()
 
     def post(self, xml: bytes, upstream: str = "wayf", **more: str) -> TestResponse:
         """Bring a Response to an ACS."""
@@ -146,7 +146,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterato
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assembly, "now", clock.now)
         patch.setattr("broker.app.application.now", clock.now)
-        with standing(setting, folder, clock, {}) as house:
+        with standing(setting, folder, clock, {}) as deployment:
             given = {each.name: getattr(parties, each.name) for each in fields(parties)}
-            guests = Guests(**{**given, "face": house.ports.upstream_face, "idp": house.ports.service_face})
-            yield Stage(house, guests)
+            guests = Guests(**{**given, "face": deployment.ports.upstream_face, "idp": deployment.ports.service_face})
+            yield Stage(deployment, guests)

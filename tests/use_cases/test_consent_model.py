@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from broker.core.audit_events import NO_TRAIL
+from broker.core.audit_events import NO_AUDIT_LOG
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import ReceiptEvent, select_on_file
 from broker.core.entities import Controller, Service, Text
@@ -194,7 +194,7 @@ class Lookup:
     """What an answer asks of the person's look-up."""
 
     records: PersonRecords
-    trail: Any = NO_TRAIL
+    audit_log: Any = NO_AUDIT_LOG
 
     def arrived(self, _held: Held, _now: datetime) -> Any:
         """Give a login with a usable CPR number."""

@@ -1,4 +1,4 @@
-"""The audit trail of whole logins: the events that happened, in their order, and nothing of the person."""
+"""The audit log of whole logins: the events that happened, in their order, and nothing of the person."""
 
 import json
 from collections.abc import Iterator
@@ -12,36 +12,36 @@ from broker.core.login.transaction import Transaction
 from broker.demo.people.personas import persona
 from broker.use_cases.records import Reads
 from broker.use_cases.transactions import Transactions
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
 
 LOOP = {"enrolment_made"}  # written by the worker, before or after the request's next line
 
 
-def _trail(house: House) -> StoredAuditLog:
-    assert isinstance(house.parts.trail, StoredAuditLog)
-    return house.parts.trail
+def _trail(deployment: Deployment) -> StoredAuditLog:
+    assert isinstance(deployment.parts.audit_log, StoredAuditLog)
+    return deployment.parts.audit_log
 
 
-def _lines(house: House) -> Iterator[dict[str, object]]:
-    for each in sorted(_trail(house).journal.folder.glob("*.jsonl")):
+def _lines(deployment: Deployment) -> Iterator[dict[str, object]]:
+    for each in sorted(_trail(deployment).journal.folder.glob("*.jsonl")):
         yield from map(json.loads, each.read_text().splitlines())
 
 
-def _events(house: House) -> list[object]:
-    return [each["event"] for each in _lines(house)]
+def _events(deployment: Deployment) -> list[object]:
+    return [each["event"] for each in _lines(deployment)]
 
 
-def _settled(house: House) -> None:
+def _settled(deployment: Deployment) -> None:
     """Wait until the worker has written that the account was made: it may be after the assertion has left."""
-    house.until(lambda: set(_events(house)) >= LOOP, "the account was made")
+    deployment.until(lambda: set(_events(deployment)) >= LOOP, "the account was made")
 
 
-def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -> None:
+def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Deployment) -> None:
     """Decision, consent, borrower, release; a second login by its release alone; no value of the persona anywhere."""
-    person, asta = house.person(), persona("asta")
-    landed = house.landing(person.agree(person.log_in("asta"), remember=True))
-    _settled(house)
-    first = _events(house)
+    person, asta = deployment.person(), persona("asta")
+    landed = deployment.landing(person.agree(person.log_in("asta"), remember=True))
+    _settled(deployment)
+    first = _events(deployment)
     assert [each for each in first if each not in LOOP] == [
         "opened",
         "policies_loaded",
@@ -51,16 +51,16 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -
         "released",
     ]
     assert [each for each in first if each in LOOP] == ["enrolment_made"]
-    again = house.person()
-    house.landing(again.log_in("asta"))
-    told = [each for each in _events(house) if each not in LOOP]
+    again = deployment.person()
+    deployment.landing(again.log_in("asta"))
+    told = [each for each in _events(deployment) if each not in LOOP]
     assert told[-2:] == ["released", "released"]  # straight through, one line says it all
-    released = list(_lines(house))[-1]
+    released = list(_lines(deployment))[-1]
     assert {"cpr", "borrower_number"} <= set(
         map(str, released["attributes"] if isinstance(released["attributes"], list) else ())
     )
     assert str(released["policy"]).startswith("student.yaml:")
-    files = b"".join(each.read_bytes() for each in _trail(house).journal.folder.iterdir()).decode()
+    files = b"".join(each.read_bytes() for each in _trail(deployment).journal.folder.iterdir()).decode()
     cookies = [each.value for each in (*person.cookies(""), *again.cookies(""))]
     values = [value for each in asta.attributes.values() for value in each if len(value) > 3]
     landed_values = [value for each in landed.attributes.values() for value in each]
@@ -70,58 +70,58 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -
         # Two digits may be part of anything; as a fact of their own they may not.
         bare = value.rpartition(":")[2]
         assert (bare if len(bare) > 3 else f'"{bare}"') not in files, bare
-    assert audit_operations.verified(house.parts).findings == []
+    assert audit_operations.verified(deployment.parts).findings == []
 
 
-def test_a_refusal_is_on_the_trail_with_its_reason_and_rule(house: House) -> None:
-    """Whom the policies deny; a stranger's message that is no SAML costs the trail nothing."""
-    assert mark(house.person().log_in("mia"))[0] == "refuse"
-    house.person().deliver("/saml/sp/wayf/acs", {"SAMLResponse": "AAAA"})
-    (refused,) = [each for each in _lines(house) if each["event"] == "refused"]
+def test_a_refusal_is_on_the_trail_with_its_reason_and_rule(deployment: Deployment) -> None:
+    """Whom the policies deny; a stranger's message that is no SAML costs the audit log nothing."""
+    assert mark(deployment.person().log_in("mia"))[0] == "refuse"
+    deployment.person().deliver("/saml/sp/wayf/acs", {"SAMLResponse": "AAAA"})
+    (refused,) = [each for each in _lines(deployment) if each["event"] == "refused"]
     assert refused["reason"] == persona("mia").expect
     assert refused["upstream"] == "wayf"
 
 
-def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(house: House) -> None:
+def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(deployment: Deployment) -> None:
     """Each answer once, with the receipt it is about."""
-    person = house.person()
+    person = deployment.person()
     page = person.agree(person.log_in("asta"), answer="no")
     assert mark(page) == ("refuse", "consent_refused")
-    given = house.person()
+    given = deployment.person()
     given.agree(given.log_in("asta"), remember=True)
-    assert [each for each in _events(house) if "consent" in str(each)] == ["consent_refused", "consent_given"]
+    assert [each for each in _events(deployment) if "consent" in str(each)] == ["consent_refused", "consent_given"]
 
 
-def test_a_second_submit_is_on_the_trail_once(house: House) -> None:
+def test_a_second_submit_is_on_the_trail_once(deployment: Deployment) -> None:
     """The same assertion given again is no second release (docs/reference/design.md#4a-shown)."""
-    person = house.person()
+    person = deployment.person()
     landed = person.agree(person.log_in("asta"), remember=True)
     again = person.get(landed.request.path.removesuffix("/consent"))
-    assert house.landing(again) == house.landing(landed)
-    assert _events(house).count("released") == 1
+    assert deployment.landing(again) == deployment.landing(landed)
+    assert _events(deployment).count("released") == 1
 
 
-def test_no_assertion_leaves_that_cannot_be_written_down(house: House) -> None:
+def test_no_assertion_leaves_that_cannot_be_written_down(deployment: Deployment) -> None:
     """A full disk or a lost folder: the person is asked to try again, readiness says so, and then it works."""
-    person, folder = house.person(), _trail(house).journal.folder
-    house.landing(person.agree(person.log_in("asta"), remember=True))
-    _settled(house)
+    person, folder = deployment.person(), _trail(deployment).journal.folder
+    deployment.landing(person.agree(person.log_in("asta"), remember=True))
+    _settled(deployment)
     away = folder.rename(folder.with_name("elsewhere"))
-    page = house.person().log_in("asta")
+    page = deployment.person().log_in("asta")
     assert mark(page) == ("error", "audit_unavailable")
     assert b"SAMLResponse" not in page.get_data()
-    assert readiness.readiness(house.parts)["audit"]
+    assert readiness.readiness(deployment.parts)["audit"]
     away.rename(folder)
-    assert not readiness.readiness(house.parts)["audit"]
-    assert "audit" in readiness.notes(house.parts)
-    house.landing(house.person().log_in("asta"))
+    assert not readiness.readiness(deployment.parts)["audit"]
+    assert "audit" in readiness.notes(deployment.parts)
+    deployment.landing(deployment.person().log_in("asta"))
 
 
-def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another fact was written first: what the trail said of this assertion is taken back on the trail."""
-    person = house.person()
-    house.landing(person.agree(person.log_in("asta"), remember=True))
-    _settled(house)
+def test_an_overtaken_release_is_said_not_to_have_left(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another fact was written first: what the audit log said of this assertion is taken back on the audit log."""
+    person = deployment.person()
+    deployment.landing(person.agree(person.log_in("asta"), remember=True))
+    _settled(deployment)
     release = Transactions.put_then_read
     lost: list[str] = []
 
@@ -132,17 +132,17 @@ def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch
         return release(self, transaction, *further)
 
     monkeypatch.setattr(Transactions, "put_then_read", overtaken)
-    house.landing(house.person().log_in("asta"))
-    assert _events(house)[-3:] == ["released", "not_released", "released"]
+    deployment.landing(deployment.person().log_in("asta"))
+    assert _events(deployment)[-3:] == ["released", "not_released", "released"]
 
 
-def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
+def test_staff_erase_a_borrower_and_the_trail_is_whole(deployment: Deployment) -> None:
     """By the borrower number: shown before, nobody's after, and no finding either way."""
-    person = house.person()
-    landed = house.landing(person.agree(person.log_in("asta"), remember=True))
-    _settled(house)
+    person = deployment.person()
+    landed = deployment.landing(person.agree(person.log_in("asta"), remember=True))
+    _settled(deployment)
     (number,) = landed.attributes["uid"]
-    before = audit_operations.events(house.parts, borrower=number)
+    before = audit_operations.events(deployment.parts, borrower=number)
     assert {str(each["event"]) for each in before} == {
         "decided",
         "consent_given",
@@ -151,12 +151,12 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
         "released",
     }
     reference = str(before[0]["reference"])
-    assert audit_operations.events(house.parts, reference=reference)[0]["event"] == "decided"
-    assert audit_operations.erased(house.parts, borrower=number) >= 1
+    assert audit_operations.events(deployment.parts, reference=reference)[0]["event"] == "decided"
+    assert audit_operations.erased(deployment.parts, borrower=number) >= 1
     assert (
-        audit_operations.events(house.parts, borrower=number)
-        == audit_operations.events(house.parts, reference=reference)
+        audit_operations.events(deployment.parts, borrower=number)
+        == audit_operations.events(deployment.parts, reference=reference)
         == ()
     )
-    assert audit_operations.verified(house.parts).findings == []
-    assert _events(house)[-1] == "person_erased"
+    assert audit_operations.verified(deployment.parts).findings == []
+    assert _events(deployment)[-1] == "person_erased"

@@ -1,4 +1,4 @@
-"""What the audit trail must not leave out, nor say twice: tries that failed, acts of staff, logouts from upstream."""
+"""What the audit log must not leave out, nor say twice: tries that failed, acts of staff, logouts from upstream."""
 
 import json
 from typing import Any
@@ -8,21 +8,21 @@ import pytest
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import audit_operations
 from broker.demo.library import services
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, form, found, mark
 from tests.plugins.leaving import Leaver
 from tests.plugins.proofs import NURSE
 
 
-def _lines(house: House) -> list[dict[str, Any]]:
-    trail = house.parts.trail
-    assert isinstance(trail, StoredAuditLog)
-    files = [trail.journal.path(month).read_text() for month in trail.journal.months()]
+def _lines(deployment: Deployment) -> list[dict[str, Any]]:
+    audit_log = deployment.parts.audit_log
+    assert isinstance(audit_log, StoredAuditLog)
+    files = [audit_log.journal.path(month).read_text() for month in audit_log.journal.months()]
     return [json.loads(line) for each in files for line in each.splitlines()]
 
 
-def _told(house: House, kind: str) -> list[str | None]:
+def _told(deployment: Deployment, kind: str) -> list[str | None]:
     """Give the reasons of all events of this kind."""
-    return [each.get("reason") for each in _lines(house) if each["event"] == kind]
+    return [each.get("reason") for each in _lines(deployment) if each["event"] == kind]
 
 
 def _pin_page(person: Person) -> Any:
@@ -30,42 +30,42 @@ def _pin_page(person: Person) -> Any:
     return person.get(found(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
 
 
-def test_a_wrong_pin_is_a_refusal_and_a_slip_of_the_pen_is_not(house: House) -> None:
-    """Whoever guesses is on the trail, under no number: nobody says that the one typed is theirs."""
-    person = house.person_without_code()
-    number = next(str(row["patron_id"]) for row in house.koha.patrons.rows() if row["userid"] == "karla.dam")
+def test_a_wrong_pin_is_a_refusal_and_a_slip_of_the_pen_is_not(deployment: Deployment) -> None:
+    """Whoever guesses is on the audit log, under no number: nobody says that the one typed is theirs."""
+    person = deployment.person_without_code()
+    number = next(str(row["patron_id"]) for row in deployment.koha.patrons.rows() if row["userid"] == "karla.dam")
     page = _pin_page(person)
     for fields in ({"identifier": "karla.dam", "pin": ""}, {"identifier": "kårla", "pin": "1"}):
         page = person.press(page, **fields)
-    assert _told(house, "refused") == []
+    assert _told(deployment, "refused") == []
     person.press(page, identifier="karla.dam", pin="4072")
-    assert _told(house, "refused") == ["pin_wrong"]
-    assert audit_operations.events(house.parts, borrower=number) == ()
+    assert _told(deployment, "refused") == ["pin_wrong"]
+    assert audit_operations.events(deployment.parts, borrower=number) == ()
 
 
-def test_a_wrong_code_of_a_mailbox_is_a_refusal(house: House) -> None:
-    """Whoever tries codes of another's mailbox is on the trail."""
-    person = house.person()
+def test_a_wrong_code_of_a_mailbox_is_a_refusal(deployment: Deployment) -> None:
+    """Whoever tries codes of another's mailbox is on the audit log."""
+    person = deployment.person()
     page = person.sign_up("eva", "hospital", way="nemid")
     assert mark(page) == ("proof", "kaldemail")
     page = person.press(page, do="mail", address=NURSE)
     person.press(page, do="code", code="00000000")
-    assert _told(house, "refused") == ["code_wrong"]
+    assert _told(deployment, "refused") == ["code_wrong"]
 
 
 def test_a_passive_request_of_a_browser_without_cookies_is_in_the_log_alone(
-    house: House, capsys: pytest.CaptureFixture[str]
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is answered at the service; whoever has shown no authentication is not on the trail."""
+    """It is answered at the service; whoever has shown no authentication is not on the audit log."""
     person, url = (
-        house.person(),
-        services.request_url(house.site("my-loans"), "my-loans", house.peer, force=False, passive=True),
+        deployment.person(),
+        services.request_url(deployment.site("my-loans"), "my-loans", deployment.peer, force=False, passive=True),
     )
     for _ in range(3):
-        page = house.app.test_client().get(Person.path(url), base_url=person.base)
+        page = deployment.app.test_client().get(Person.path(url), base_url=person.base)
         url = page.location or ""
-    assert "NoPassive" in house.landing(page).status
-    assert _told(house, "refused") == []
+    assert "NoPassive" in deployment.landing(page).status
+    assert _told(deployment, "refused") == []
     assert '"reason": "cookies_needed"' in capsys.readouterr().out
 
 
@@ -73,14 +73,14 @@ def test_a_passive_request_of_a_browser_without_cookies_is_in_the_log_alone(
     "refusal", [("finn", "nemid", "too_young", "private.yaml:16"), ("mia", "wayf", "no_affiliation", None)]
 )
 def test_a_refusal_names_the_line_that_decided(
-    house: House, capsys: pytest.CaptureFixture[str], refusal: tuple[str, str, str, str | None]
+    deployment: Deployment, capsys: pytest.CaptureFixture[str], refusal: tuple[str, str, str, str | None]
 ) -> None:
-    """In log, trail and page: the requirement, not the entry; where none fits the nearest, none of them blamed."""
+    """In log, audit log and page: the requirement, not the entry; where none fits the nearest, none of them blamed."""
     name, way, reason, rule = refusal
-    page = house.person().log_in(name, way)
+    page = deployment.person().log_in(name, way)
     assert mark(page) == ("refuse", reason)
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if f'"reason": "{reason}"' in line]
-    (kept,) = [each for each in _lines(house) if each["event"] == "refused"]
+    (kept,) = [each for each in _lines(deployment) if each["event"] == "refused"]
     assert (line.get("rule"), kept.get("policy")) == (rule, rule)
     assert "attribute" not in line
     nearest = "student.yaml:10 value_not_matched"
@@ -90,36 +90,38 @@ def test_a_refusal_names_the_line_that_decided(
     assert ("Ingen regel passer." in shown) is (rule is None)
 
 
-def _ends(house: House) -> list[tuple[str, int | None, str | None]]:
+def _ends(deployment: Deployment) -> list[tuple[str, int | None, str | None]]:
     """Give kind, count and reason of every end of a logout."""
     ends = {"logout_done", "logout_partial"}
-    return [(each["event"], each.get("count"), each.get("reason")) for each in _lines(house) if each["event"] in ends]
+    return [
+        (each["event"], each.get("count"), each.get("reason")) for each in _lines(deployment) if each["event"] in ends
+    ]
 
 
-def test_a_logout_that_leaves_something_open_is_told_once_by_the_page_that_says_so(house: House) -> None:
-    """Whoever does not go back to the service is on the trail too, and who goes back and reloads is there once."""
-    leaver = Leaver(house, house.person())
+def test_a_logout_that_leaves_something_open_is_told_once_by_the_page_that_says_so(deployment: Deployment) -> None:
+    """Whoever does not go back to the service is on the audit log too, and who goes back and reloads is there once."""
+    leaver = Leaver(deployment, deployment.person())
     first, _ = leaver.log_in(), leaver.log_in(service="e-resources")
     asked = leaver.press(leaver.ask("my-loans", first), "scope=services")
     page = leaver.answer(asked, "urn:oasis:names:tc:SAML:2.0:status:Responder")
     assert mark(page) == ("logout", "remains")
-    assert _ends(house) == [("logout_partial", 2, None)]
+    assert _ends(deployment) == [("logout_partial", 2, None)]
     for _ in range(2):
         leaver.get(page.request.path)
         leaver.press(page, "back=1")
-    assert len(_ends(house)) == 1
+    assert len(_ends(deployment)) == 1
 
 
-def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) -> None:
+def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(deployment: Deployment) -> None:
     """That two borrowers match, and that staff have let it be tried again."""
     for number in ("T-1", "T-2"):
         desk = {"surname": "Ravn", "firstname": "Asta", "library_id": "AUL", "category_id": "STUDENT"}
         spelled = {"T-1": "1403044004", "T-2": "140304-4004"}[number]
-        house.koha.patrons.create({**desk, "userid": number, "cardnumber": spelled})
+        deployment.koha.patrons.create({**desk, "userid": number, "cardnumber": spelled})
     for _ in range(2):
-        person = house.person()
+        person = deployment.person()
         assert mark(person.log_in("asta")) == ("refuse", "several_borrowers")
-    assert _told(house, "enrolment_case") == ["several_borrowers"]
-    [case] = house.listed()
-    assert house.try_again(case.person_id)
-    assert _told(house, "enrolment_retried") == ["several_borrowers"]
+    assert _told(deployment, "enrolment_case") == ["several_borrowers"]
+    [case] = deployment.listed()
+    assert deployment.try_again(case.person_id)
+    assert _told(deployment, "enrolment_retried") == ["several_borrowers"]

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from broker.app import diagnostics
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, found, mark
+from tests.plugins.deployment import Deployment, found, mark
 
 ASTA = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
 SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # on a second card: the database takes it for another number
@@ -37,31 +37,33 @@ def offered(page: TestResponse) -> list[str]:
 
 
 @pytest.fixture
-def pair(house: House) -> tuple[str, str]:
+def pair(deployment: Deployment) -> tuple[str, str]:
     """Give the numbers of two borrowers that Asta's CPR number finds."""
-    made = [house.koha.patrons.create({**DESK, "cardnumber": card, "userid": card}) for card in (ASTA, SPELLED)]
+    made = [deployment.koha.patrons.create({**DESK, "cardnumber": card, "userid": card}) for card in (ASTA, SPELLED)]
     return str(made[0]["patron_id"]), str(made[1]["patron_id"])
 
 
 @pytest.mark.parametrize("service", ["my-loans", "myprint"])
-def test_the_reference_of_a_refused_page_names_the_case(house: House, pair: tuple[str, str], service: str) -> None:
+def test_the_reference_of_a_refused_page_names_the_case(
+    deployment: Deployment, pair: tuple[str, str], service: str
+) -> None:
     """Whether the login asked for a borrower or only needs the one there is; the two numbers stand in it."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta", service=service)
     page = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(page) == ("refuse", "several_borrowers")
     assert offered(page) == []  # a further account or a new PIN would not help
-    trace = diagnostics.trace(house.parts, reference(page))
+    trace = diagnostics.trace(deployment.parts, reference(page))
     assert trace is not None
-    [case] = house.listed()
+    [case] = deployment.listed()
     assert trace["reason"] == "several_borrowers"
     assert case.borrower_numbers == pair
 
 
 @pytest.fixture
-def staff(house: House, monkeypatch: pytest.MonkeyPatch) -> Staff:
+def staff(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Staff:
     """Give the command line of this very broker."""
-    monkeypatch.setattr(diagnostics, "opened", lambda: house.parts)
+    monkeypatch.setattr(diagnostics, "opened", lambda: deployment.parts)
 
     def ran(*words: str) -> Result:
         result = CliRunner().invoke(broker, words, prog_name="broker")
@@ -71,9 +73,9 @@ def staff(house: House, monkeypatch: pytest.MonkeyPatch) -> Staff:
     return ran
 
 
-def refused(house: House, service: str = "my-loans") -> str:
+def refused(deployment: Deployment, service: str = "my-loans") -> str:
     """Let Asta log in and be refused; give her help code."""
-    person = house.person()
+    person = deployment.person()
     page = person.log_in("asta", service=service)
     page = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(page)[0] == "refuse"
@@ -87,10 +89,10 @@ def shown(staff: Staff, name: str) -> dict[str, Any]:
 
 
 def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
-    house: House, staff: Staff, pair: tuple[str, str]
+    deployment: Deployment, staff: Staff, pair: tuple[str, str]
 ) -> None:
     """What is the matter, both numbers, what to do; after the merge the retry makes the account."""
-    code = refused(house)
+    code = refused(deployment)
     case = shown(staff, code)
     assert (case["state"], tuple(case["borrowers"])) == ("case", pair)
     assert case["situation"].startswith("Several borrowers")
@@ -98,21 +100,21 @@ def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
     assert ASTA not in f"{case}"
     [listed] = json.loads(staff("enrolments", "list", "--json").stdout)
     assert (listed["person"], listed["action"]) == (case["person"], case["action"])
-    house.koha.patrons.merge(int(pair[0]), int(pair[1]))
+    deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
     assert staff("enrolments", "retry", code).stdout == "it is tried again now\n"
-    house.until(lambda: shown(staff, case["person"])["state"] == "done", "the account was made")
+    deployment.until(lambda: shown(staff, case["person"])["state"] == "done", "the account was made")
     assert shown(staff, pair[0])["borrowers"] == [pair[0]]
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []
 
 
-def test_the_code_of_a_page_that_waits_names_the_enrolment(house: House, staff: Staff) -> None:
+def test_the_code_of_a_page_that_waits_names_the_enrolment(deployment: Deployment, staff: Staff) -> None:
     """With the library system's own answer; it goes on by itself."""
-    person = house.person()
+    person = deployment.person()
     question = person.log_in("asta")
-    house.koha.faults.down = True
+    deployment.koha.faults.down = True
     page = person.agree(question)
     assert mark(page)[0] == "enrol"
-    house.parts.person_worker.step()
+    deployment.parts.person_worker.step()
     described = shown(staff, reference(page))
     assert (described["state"], described["reason"]) == ("pending", "library_unavailable")
     assert "503" in described["library_answer"]

@@ -7,12 +7,14 @@ import pytest
 
 from broker.core.entities import Text
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
 
 
-def test_policies_edited_while_the_borrower_is_made_ask_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policies_edited_while_the_borrower_is_made_ask_again(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was agreed to before the wait is not what would leave after it: nothing leaves."""
-    policies = house.parts.policies
+    policies = deployment.parts.policies
     ours, *rest = policies._held
     edited = [
         replace(each, releases=tuple(replace(release, purpose=Text("Else", "Andet")) for release in each.releases))
@@ -26,7 +28,7 @@ def test_policies_edited_while_the_borrower_is_made_ask_again(house: House, monk
         return account
 
     monkeypatch.setattr(BorrowerAtLogin, "enrol", edit_meanwhile)
-    person = house.person()
+    person = deployment.person()
     answered = person.agree(person.log_in("asta"))
     assert b"SAMLResponse" not in answered.get_data()
     assert mark(person.get(answered.location))[0] == "ask"

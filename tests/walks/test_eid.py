@@ -14,34 +14,34 @@ from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.records import load
-from tests.plugins.eid_house import answer, log_in, switched
-from tests.plugins.house import House, Person, mark
+from tests.plugins.deployment import Deployment, Person, mark
+from tests.plugins.eid_deployment import answer, log_in, switched
 
 CPR = "schacPersonalUniqueID"
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 OTHER = "1902681333"
 Came = tuple[Person, TestResponse]
-Route = Callable[[House], Came]
+Route = Callable[[Deployment], Came]
 
 
-def by_wayf(house: House, who: Persona | str = "eva", service: str = "my-loans", way: str = "nemid") -> Came:
+def by_wayf(deployment: Deployment, who: Persona | str = "eva", service: str = "my-loans", way: str = "nemid") -> Came:
     """Come by WAYF's hub, as a persona or as one changed."""
-    person, someone = house.person(), persona(who) if isinstance(who, str) else who
+    person, someone = deployment.person(), persona(who) if isinstance(who, str) else who
     asked = wayf_hub.read(urlsplit(person.choose(person.ask(service), way)).query)
-    xml = wayf_hub.response(HUB, asked, someone, house.hub_key(), house.clock.now())
+    xml = wayf_hub.response(HUB, asked, someone, deployment.hub_key(), deployment.clock.now())
     arrived = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
     return person, person.get(arrived.location)
 
 
-def direct(house: House, who: Persona | str = "eva", service: str = "my-loans") -> Came:
+def direct(deployment: Deployment, who: Persona | str = "eva", service: str = "my-loans") -> Came:
     """Come by NemLog-in itself."""
-    return log_in(house, who, service)
+    return log_in(deployment, who, service)
 
 
-def agreed(house: House, came: Came, *, remember: bool = False) -> Landing:
+def agreed(deployment: Deployment, came: Came, *, remember: bool = False) -> Landing:
     """Agree to what is asked and give what the service hears."""
     person, page = came
-    return house.landing(person.agree(page, remember=remember))
+    return deployment.landing(person.agree(page, remember=remember))
 
 
 def changed(name: str, **attributes: str | None) -> Persona:
@@ -52,18 +52,18 @@ def changed(name: str, **attributes: str | None) -> Persona:
     return replace(someone, attributes={**kept, **new})
 
 
-def people(house: House) -> set[str]:
+def people(deployment: Deployment) -> set[str]:
     """Give the person ids of the logins that are under way."""
-    kept = house.parts.store.list("transaction", None, house.clock.now())
+    kept = deployment.parts.store.list("transaction", None, deployment.clock.now())
     persons = [load(Transaction, each.value).person for _, each in kept]
     return {each.id for each in persons if each}
 
 
 @pytest.mark.parametrize("first", [by_wayf, direct], ids=["wayf, then direct", "direct, then wayf"])
-def test_a_person_is_the_same_by_both_routes(house: House, first: Route) -> None:
+def test_a_person_is_the_same_by_both_routes(deployment: Deployment, first: Route) -> None:
     """Switched by configuration alone: one person, one borrower, one NameID, and what was agreed to still holds."""
-    nemlogin = switched(house)
-    one, then = (house, nemlogin) if first is by_wayf else (nemlogin, house)
+    nemlogin = switched(deployment)
+    one, then = (deployment, nemlogin) if first is by_wayf else (nemlogin, deployment)
     second: Route = direct if first is by_wayf else by_wayf
     before = agreed(one, first(one), remember=True)
     _, page = second(then)
@@ -71,35 +71,35 @@ def test_a_person_is_the_same_by_both_routes(house: House, first: Route) -> None
     after = then.landing(page)
     assert (after.name_id, after.attributes) == (before.name_id, before.attributes)
     assert before.status == "Success"
-    assert len(people(house)) == 1
+    assert len(people(deployment)) == 1
 
 
-def test_the_service_hears_the_level_that_came(old_house: House) -> None:
+def test_the_service_hears_the_level_that_came(old_deployment: Deployment) -> None:
     """The level that came is told to the service as its NSIS class."""
-    nemlogin = switched(old_house)
+    nemlogin = switched(old_deployment)
     assert agreed(nemlogin, log_in(nemlogin, "eva", level="High")).authn_context == (
         "https://data.gov.dk/concept/core/nsis/loa/High"
     )
 
 
-def test_a_cancelled_login_needs_no_signature(old_house: House) -> None:
+def test_a_cancelled_login_needs_no_signature(old_deployment: Deployment) -> None:
     """NemLog-in signs no error Response: it ends the login and brings nobody in."""
-    person = switched(old_house).person()
+    person = switched(old_deployment).person()
     url = person.choose(person.ask(), "nemid")
-    page = person.get(person.deliver(*answer(person.house, url, None)).location)
+    page = person.get(person.deliver(*answer(person.deployment, url, None)).location)
     assert mark(page) == ("refuse", "upstream_refused")
 
 
 @pytest.mark.parametrize("route", [by_wayf, direct])
-def test_another_number_is_another_person(house: House, route: Callable[[House, Persona], Came]) -> None:
+def test_another_number_is_another_person(deployment: Deployment, route: Callable[[Deployment, Persona], Came]) -> None:
     """A known cprUuid and eduPersonPrincipalName with another number reach nothing of the person known before.
 
     Source: docs/reference/design.md#invariant-6.
     """
-    there = switched(house) if route is direct else house
+    there = switched(deployment) if route is direct else deployment
     agreed(there, route(there, persona("eva")))
-    before, known = house.koha.patrons.rows(), people(house)
+    before, known = deployment.koha.patrons.rows(), people(deployment)
     person, page = route(there, changed("eva", **{CPR: URN + OTHER}))
     assert mark(person.agree(page)) == ("claim", "offer")
-    assert house.koha.patrons.rows() == before
-    assert len(people(house) - known) == 1
+    assert deployment.koha.patrons.rows() == before
+    assert len(people(deployment) - known) == 1

@@ -1,4 +1,4 @@
-"""Forgetting a person on the audit trail: whatever they logged in by, and whether or not they have a borrower."""
+"""Forgetting a person on the audit log: whatever they logged in by, and whether or not they have a borrower."""
 
 from collections.abc import Callable
 
@@ -8,46 +8,46 @@ from click.testing import CliRunner
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import audit_operations
 from broker.cli.main import broker as command
-from tests.plugins.house import House, Person, form, found
+from tests.plugins.deployment import Deployment, Person, form, found
 
 PIN = "4071"
 
 
-def _by_pin(house: House, user_name: str) -> Person:
+def _by_pin(deployment: Deployment, user_name: str) -> Person:
     """Log in by the library account at a terminal, from the service to its assertion."""
-    person = house.person_without_code()
+    person = deployment.person_without_code()
     action, hidden = form(person.ask())
     page = person.get(found(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
     action, hidden = form(page)
     asked = person.post(action, {**hidden, "do": "login", "identifier": user_name, "pin": PIN})
-    house.landing(person.agree(person.get(asked.location)))
+    deployment.landing(person.agree(person.get(asked.location)))
     return person
 
 
-def _number(house: House, userid: str) -> str:
-    return next(str(row["patron_id"]) for row in house.koha.patrons.rows() if row["userid"] == userid)
+def _number(deployment: Deployment, userid: str) -> str:
+    return next(str(row["patron_id"]) for row in deployment.koha.patrons.rows() if row["userid"] == userid)
 
 
-def _keys(house: House) -> int:
-    return len(list(house.parts.store.list("audit", None, house.clock.now())))
+def _keys(deployment: Deployment) -> int:
+    return len(list(deployment.parts.store.list("audit", None, deployment.clock.now())))
 
 
 @pytest.mark.parametrize("userid", ["karla.dam", "temp.tove"])
-def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(house: House, userid: str) -> None:
+def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(deployment: Deployment, userid: str) -> None:
     """With a CPR number in the library system and without: their link is the account's own, and holds no number."""
-    number = _number(house, userid)
-    _by_pin(house, userid)
-    before = [each["event"] for each in audit_operations.events(house.parts, borrower=number)]
+    number = _number(deployment, userid)
+    _by_pin(deployment, userid)
+    before = [each["event"] for each in audit_operations.events(deployment.parts, borrower=number)]
     assert before == ["decided", "pin_verified", "consent_given", "released"]
-    assert audit_operations.erased(house.parts, borrower=number) == 1
-    assert (audit_operations.events(house.parts, borrower=number), _keys(house)) == ((), 0)
-    assert audit_operations.verified(house.parts).findings == []
+    assert audit_operations.erased(deployment.parts, borrower=number) == 1
+    assert (audit_operations.events(deployment.parts, borrower=number), _keys(deployment)) == ((), 0)
+    assert audit_operations.verified(deployment.parts).findings == []
 
 
 @pytest.fixture
-def run(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """Run a command over the broker of the test."""
-    monkeypatch.setattr("broker.app.diagnostics.opened", lambda: house.parts)
+    monkeypatch.setattr("broker.app.diagnostics.opened", lambda: deployment.parts)
 
     def ran(*words: str) -> tuple[int, str, str]:
         result = CliRunner().invoke(command, ["audit", *words])
@@ -57,13 +57,13 @@ def run(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[in
 
 
 def test_a_trail_that_was_cut_is_found_accepted_and_goes_on(
-    house: House, run: Callable[..., tuple[int, str, str]]
+    deployment: Deployment, run: Callable[..., tuple[int, str, str]]
 ) -> None:
     """Exit 1 and the place; once staff have seen it, well again, with what they saw as a note."""
-    _by_pin(house, "karla.dam")
-    trail = house.parts.trail
-    assert isinstance(trail, StoredAuditLog)
-    for path in trail.journal.folder.iterdir():
+    _by_pin(deployment, "karla.dam")
+    audit_log = deployment.parts.audit_log
+    assert isinstance(audit_log, StoredAuditLog)
+    for path in audit_log.journal.folder.iterdir():
         path.unlink()
     code, said, _ = run("verify")
     assert code == 1
@@ -71,7 +71,7 @@ def test_a_trail_that_was_cut_is_found_accepted_and_goes_on(
     assert run("accept")[:2] == (0, "1 findings accepted\n")
     code, said, _ = run("verify")
     assert (code, "note: " in said, "staff had seen 1 findings" in said) == (0, True, True)
-    _by_pin(house, "karla.dam")
+    _by_pin(deployment, "karla.dam")
     assert run("verify")[0] == 0
-    (month,) = trail.journal.months()
+    (month,) = audit_log.journal.months()
     assert run("delete", month)[0] == 1

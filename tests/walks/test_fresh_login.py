@@ -13,8 +13,8 @@ import pytest
 from broker.adapters.saml.xml_security import http_bindings
 from broker.configuration.settings.federation_tables import UpstreamTable
 from broker.demo.people.persona import NEMLOGIN, NEMLOGIN_BIRK
-from tests.plugins.eid_house import DIRECT, switched
-from tests.plugins.house import House
+from tests.plugins.deployment import Deployment
+from tests.plugins.eid_deployment import DIRECT, switched
 
 OTHER: Final = "https://idp.other.example"
 BY_BIRK: Final = {
@@ -30,9 +30,9 @@ def forced(url: str) -> bool:
 
 
 @pytest.mark.parametrize("environ", [{}, DIRECT, BY_BIRK], ids=["as shipped", "direct", "birk"])
-def test_the_national_eid_is_asked_for_a_fresh_login(old_house: House, environ: Mapping[str, str]) -> None:
+def test_the_national_eid_is_asked_for_a_fresh_login(old_deployment: Deployment, environ: Mapping[str, str]) -> None:
     """By both routes, although no service asks for it; with the second request of a login, by Back, too."""
-    person = switched(old_house, environ).person()
+    person = switched(old_deployment, environ).person()
     chooser = person.ask()
     assert forced(person.choose(chooser, "nemid"))
     assert forced(person.choose(person.get(chooser.request.path), "nemid"))

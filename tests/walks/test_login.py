@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.demo.people.personas import PERSONAS, persona
-from tests.plugins.house import House, form, found, mark
+from tests.plugins.deployment import Deployment, form, found, mark
 from tests.plugins.pin_pages import link_in
 
 MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
@@ -18,32 +18,34 @@ def way(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", [each.name for each in MAKING])
-def test_a_person_with_a_borrower_lands(house: House, name: str) -> None:
+def test_a_person_with_a_borrower_lands(deployment: Deployment, name: str) -> None:
     """Each persona who may borrow agrees once and lands with exactly one borrower of the expected category."""
-    person = house.person()
-    landing = house.landing(person.agree(person.log_in(name, way(name))))
+    person = deployment.person()
+    landing = deployment.landing(person.agree(person.log_in(name, way(name))))
     number = landing.attributes["uid"][0]
-    row = next(each for each in house.koha.patrons.rows() if str(each["patron_id"]) == number)
+    row = next(each for each in deployment.koha.patrons.rows() if str(each["patron_id"]) == number)
     known = {"bo-nemid": "PRIVATE"}
     assert row["category_id"] == known.get(name, persona(name).expect)
     cpr = persona(name).attributes["schacPersonalUniqueID"][0][-10:]
     spellings = {cpr, f"{cpr[:6]}-{cpr[6:]}"}
-    assert len([each for each in house.koha.patrons.rows() if {each["userid"], each["cardnumber"]} & spellings]) == 1
+    assert (
+        len([each for each in deployment.koha.patrons.rows() if {each["userid"], each["cardnumber"]} & spellings]) == 1
+    )
 
 
-def test_two_affiliations_are_one_borrower(house: House) -> None:
+def test_two_affiliations_are_one_borrower(deployment: Deployment) -> None:
     """The employee who comes by NemID is the same borrower and is not lowered to private."""
-    person, other = house.person(), house.person()
-    first = house.landing(person.agree(person.log_in("bo")))
-    second = house.landing(other.agree(other.log_in("bo-nemid", "nemid")))
+    person, other = deployment.person(), deployment.person()
+    first = deployment.landing(person.agree(person.log_in("bo")))
+    second = deployment.landing(other.agree(other.log_in("bo-nemid", "nemid")))
     assert first.attributes["uid"] == second.attributes["uid"]
-    row = next(each for each in house.koha.patrons.rows() if str(each["patron_id"]) == first.attributes["uid"][0])
+    row = next(each for each in deployment.koha.patrons.rows() if str(each["patron_id"]) == first.attributes["uid"][0])
     assert row["category_id"] == "EMPLOYEE"
 
 
-def test_who_has_left_is_told_that_the_category_fell_before_the_service_is_answered(house: House) -> None:
+def test_who_has_left_is_told_that_the_category_fell_before_the_service_is_answered(deployment: Deployment) -> None:
     """The page is the person's own, comes once, and goes on by its own form only."""
-    first, person, other = house.person(), house.person(), house.person()
+    first, person, other = deployment.person(), deployment.person(), deployment.person()
     first.agree(first.log_in("otto"))
     question = person.log_in("otto-left")
     token = found(question, "//form[@class='answer']//input[@name='token']/@value")
@@ -53,96 +55,96 @@ def test_who_has_left_is_told_that_the_category_fell_before_the_service_is_answe
     assert mark(page) == ("changed", "lowered")
     assert mark(other.get(sent.location))[0] == "error"
     assert mark(person.post(sent.location, {"token": token}))[0] == "error"
-    landing = house.landing(person.press(page))
+    landing = deployment.landing(person.press(page))
     assert landing.attributes["uid"]
-    assert house.landing(person.get(sent.location)).attributes == landing.attributes
+    assert deployment.landing(person.get(sent.location)).attributes == landing.attributes
     assert not person.agree(person.log_in("otto-left")).location  # later logins go straight on
 
 
-def test_declining_sends_nothing(house: House) -> None:
+def test_declining_sends_nothing(deployment: Deployment) -> None:
     """A no shows the way out, makes no borrower, and the service hears RequestDenied."""
-    before = len(house.koha.patrons.rows())
-    person = house.person()
+    before = len(deployment.koha.patrons.rows())
+    person = deployment.person()
     page = person.agree(person.log_in("asta"), answer="no")
     assert mark(page) == ("refuse", "consent_refused")
     assert "sundhedskort" in page.get_data(as_text=True) or "health insurance card" in page.get_data(as_text=True)
     action, fields = form(page)
     review = person.post(action, {**fields, "reconsider": "1"})
     assert review.status_code in {200, 303}
-    assert len(house.koha.patrons.rows()) == before
-    assert house.landing(page).status == "Responder / RequestDenied"
+    assert len(deployment.koha.patrons.rows()) == before
+    assert deployment.landing(page).status == "Responder / RequestDenied"
 
 
 @pytest.mark.parametrize(("service", "led_on"), [("my-loans", True), ("e-resources", False)])
 def test_a_no_leads_to_electronic_resources_unless_it_was_said_to_them(
-    house: House, service: str, *, led_on: bool
+    deployment: Deployment, service: str, *, led_on: bool
 ) -> None:
     """What one can do instead is never what one has just declined."""
-    person = house.person()
+    person = deployment.person()
     page = person.agree(person.log_in("asta", service=service), answer="no")
     assert mark(page) == ("refuse", "consent_refused")
     assert ("elektroniske ressourcer med" in page.get_data(as_text=True)) is led_on
 
 
-def test_a_refusal_can_be_taken_back(house: House) -> None:
+def test_a_refusal_can_be_taken_back(deployment: Deployment) -> None:
     """Going back to review shows the screen again, and a yes then lands."""
-    person = house.person()
+    person = deployment.person()
     page = person.agree(person.log_in("asta"), answer="no")
     action, fields = form(page)
     reviewed = person.post(action, {**fields, "reconsider": "1"})
     again = person.get(reviewed.location or action)
-    assert house.landing(person.agree(again)).status == "Success"
+    assert deployment.landing(person.agree(again)).status == "Success"
 
 
-def test_a_new_borrower_chooses_a_pin_behind_the_welcome_mail(house: House) -> None:
+def test_a_new_borrower_chooses_a_pin_behind_the_welcome_mail(deployment: Deployment) -> None:
     """The welcome mail holds a link and no personal number; the PIN that is chosen behind it works."""
-    person = house.person()
-    number = house.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
-    mail = house.mailed(1)
+    person = deployment.person()
+    number = deployment.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
+    mail = deployment.mailed(1)
     assert parseaddr(mail.recipients[0])[1] == "asta@post.au.example"
     assert "1403044004" not in mail.text
     assert "140304-4004" not in mail.text
-    person.press(person.get(link_in(house)), pin="7294", again="7294")
-    proven = house.koha.patrons.proven("1403044004", "7294")
+    person.press(person.get(link_in(deployment)), pin="7294", again="7294")
+    proven = deployment.koha.patrons.proven("1403044004", "7294")
     assert proven is not None
     assert proven["patron_id"] == int(number)
 
 
-def test_a_library_that_is_down_gets_the_request_later(house: House) -> None:
+def test_a_library_that_is_down_gets_the_request_later(deployment: Deployment) -> None:
     """The page says the account is on its way; once the library answers, the same login lands."""
-    house.koha.faults.down = True
-    person = house.person()
+    deployment.koha.faults.down = True
+    person = deployment.person()
     page = person.agree(person.log_in("asta"))
     assert mark(page)[0] == "enrol"
-    house.koha.faults.down = False
-    [record] = house.parts.enrolment_ports.persons.list_all(house.clock.now())
-    assert house.try_again(record.key.group)
+    deployment.koha.faults.down = False
+    [record] = deployment.parts.enrolment_ports.persons.list_all(deployment.clock.now())
+    assert deployment.try_again(record.key.group)
     waits = page.request.path.removesuffix("/consent")
-    house.until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
-    assert house.landing(person.get(waits)).status == "Success"
+    deployment.until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
+    assert deployment.landing(person.get(waits)).status == "Success"
 
 
-def test_services_that_need_or_do_without_a_borrower(house: House) -> None:
+def test_services_that_need_or_do_without_a_borrower(deployment: Deployment) -> None:
     """MyPrint sends who has no account to sign up; e-resources make and need none."""
-    before = len(house.koha.patrons.rows())
-    assert mark(house.person().log_in("asta", service="myprint")) == ("refuse", "no_library_account")
-    person = house.person()
-    landing = house.landing(person.agree(person.log_in("ib", service="e-resources")))
+    before = len(deployment.koha.patrons.rows())
+    assert mark(deployment.person().log_in("asta", service="myprint")) == ("refuse", "no_library_account")
+    person = deployment.person()
+    landing = deployment.landing(person.agree(person.log_in("ib", service="e-resources")))
     assert landing.status == "Success"
     assert "uid" not in landing.attributes
-    assert len(house.koha.patrons.rows()) == before
-    assert mark(house.person().log_in("eva", "nemid", "e-resources"))[0] == "refuse"
+    assert len(deployment.koha.patrons.rows()) == before
+    assert mark(deployment.person().log_in("eva", "nemid", "e-resources"))[0] == "refuse"
 
 
 @pytest.mark.profile(19)
-def test_cancelling_at_the_hub_is_a_page(house: House) -> None:
+def test_cancelling_at_the_hub_is_a_page(deployment: Deployment) -> None:
     """The hub's AuthnFailed becomes a page with a way to try again and back to the service."""
-    page = _cancelled(house)
+    page = _cancelled(deployment)
     assert mark(page) == ("refuse", "upstream_refused")
-    assert house.landing(page).status == "Responder / AuthnFailed"
+    assert deployment.landing(page).status == "Responder / AuthnFailed"
 
 
-def _cancelled(house: House) -> TestResponse:
-    person = house.person()
-    arrived = person.deliver(*house.answer(person.choose(person.ask()), None))
+def _cancelled(deployment: Deployment) -> TestResponse:
+    person = deployment.person()
+    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), None))
     return person.get(arrived.location)

@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
 
 LEFT_ALONE = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
 
 
 @pytest.fixture
-def leaver(house: House) -> Leaver:
+def leaver(deployment: Deployment) -> Leaver:
     """Give a person with a browser of their own."""
-    return Leaver(house, house.person())
+    return Leaver(deployment, deployment.person())
 
 
 @pytest.mark.parametrize("environment", [LEFT_ALONE])

@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from tests.plugins.eid_house import log_in, switched
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
+from tests.plugins.eid_deployment import log_in, switched
 from tests.plugins.leaving import PARTIAL, Leaver, rows
 
 LEFT_ALONE: Final = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
@@ -16,9 +16,9 @@ OTHER: Final = "Elektroniske ressourcer"
 
 
 @pytest.fixture
-def leaver(house: House) -> Leaver:
+def leaver(deployment: Deployment) -> Leaver:
     """Give a person with a browser of their own."""
-    return Leaver(house, house.person())
+    return Leaver(deployment, deployment.person())
 
 
 def sent(leaver: Leaver) -> tuple[str, str]:
@@ -65,18 +65,18 @@ def test_what_has_not_ended_is_told_by_the_next_logout_too(
 @ALONE
 def test_a_message_that_is_not_believed_is_no_login(leaver: Leaver) -> None:
     """Who is still logged in reads that, and not that a login has failed."""
-    page = leaver.get(leaver.request("my-loans", leaver.log_in(), key=leaver.house.hub_key()))
+    page = leaver.get(leaver.request("my-loans", leaver.log_in(), key=leaver.deployment.hub_key()))
     assert mark(page) == ("error", "logout_refused")
     assert page.status_code == 400
     assert "Log ud af hver tjeneste" in page.get_data(as_text=True)
 
 
 @pytest.mark.attack(29)
-def test_a_name_goes_to_nobody_but_who_gave_it(house: House) -> None:
+def test_a_name_goes_to_nobody_but_who_gave_it(deployment: Deployment) -> None:
     """After the national eID's route is switched, whoever answers there now never gave this NameID and learns none."""
-    nemlogin = switched(house)
+    nemlogin = switched(deployment)
     person, page = log_in(nemlogin, "eva")
     session = Leaver(nemlogin, person).landed(person.agree(page))
-    leaver = Leaver(house, house.person())
+    leaver = Leaver(deployment, deployment.person())
     leaver.person.client._cookies = person.client._cookies
     assert list(rows(leaver.ask("my-loans", session)).values()) == ["unreachable"]

@@ -8,7 +8,7 @@ from lxml import etree
 
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back
-from tests.plugins.house import Clock, House, mark, standing
+from tests.plugins.deployment import Clock, Deployment, mark, standing
 from tests.plugins.policing import WHY, entry, policies
 from tests.plugins.saml_parties import Change, at
 
@@ -18,7 +18,7 @@ MAIL: Final = "saml:Assertion/saml:AttributeStatement/saml:Attribute[@Name='urn:
 
 
 @pytest.fixture(scope="module")
-def knowing(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def knowing(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Give a broker whose e-resources know students by their mail address."""
     folder = tmp_path_factory.mktemp("mail")
     written = entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY}\n")
@@ -42,7 +42,7 @@ def mail(*addresses: str) -> Change:
     return change
 
 
-def test_the_address_is_shown_and_is_the_nameid(knowing: House) -> None:
+def test_the_address_is_shown_and_is_the_nameid(knowing: Deployment) -> None:
     """On the screen it is a row with its reason, then it is the NameID, and no attribute."""
     person = knowing.person()
     page = come_back(person, ask(person, TO_AU), "asta", mail("asta@post.au.dk"))
@@ -57,7 +57,9 @@ def test_the_address_is_shown_and_is_the_nameid(knowing: House) -> None:
 
 
 @pytest.mark.parametrize("addresses", [("asta@own.example",), ("asta@evil-au.dk",), ("0101901234@au.dk",)])
-def test_an_address_that_is_not_shown_to_be_theirs_ends_the_login(knowing: House, addresses: tuple[str, ...]) -> None:
+def test_an_address_that_is_not_shown_to_be_theirs_ends_the_login(
+    knowing: Deployment, addresses: tuple[str, ...]
+) -> None:
     """The service would give them whatever belongs to the address."""
     person = knowing.person()
     page = come_back(person, ask(person, TO_AU), "asta", mail(*addresses))

@@ -17,12 +17,12 @@ from broker.cli.main import broker as command
 from broker.configuration.settings.config import Config
 from broker.demo.people.personas import persona
 from broker.demo.upstreams.nemlogin import PersonaChoice
-from tests.plugins.eid_house import DIRECT, answer, log_in, switched
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
+from tests.plugins.eid_deployment import DIRECT, answer, log_in, switched
 from tests.plugins.leaving import Leaver
 
 
-def kept(house: House, folder: Path) -> House:
+def kept(deployment: Deployment, folder: Path) -> Deployment:
     """Give the broker with the log on, its key pair made the first time."""
     if not (folder / "public.pem").exists():
         make_pair(folder / "private.pem", folder / "public.pem")
@@ -30,14 +30,14 @@ def kept(house: House, folder: Path) -> House:
         "BROKER_MESSAGE_LOG__FOLDER": f"{folder / 'log'}",
         "BROKER_MESSAGE_LOG__PUBLIC_KEY": f"{folder / 'public.pem'}",
     }
-    return switched(house, {**DIRECT, **log})
+    return switched(deployment, {**DIRECT, **log})
 
 
 @pytest.fixture
-def wayf_kept(old_house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def wayf_kept(old_deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """Keep WAYF's messages, because its simulation can end sessions."""
     monkeypatch.setattr(Config, "message_log_upstreams", lambda _: ("wayf",))
-    return kept(old_house, tmp_path)
+    return kept(old_deployment, tmp_path)
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -47,10 +47,10 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [each for each in found if each]
 
 
-def test_request_and_response_are_kept_with_their_proof(old_house: House, tmp_path: Path) -> None:
+def test_request_and_response_are_kept_with_their_proof(old_deployment: Deployment, tmp_path: Path) -> None:
     """Who came when, from where, in which login; both messages as they were, and signatures that still verify."""
-    house = kept(old_house, tmp_path)
-    log_in(house, "eva")
+    deployment = kept(old_deployment, tmp_path)
+    log_in(deployment, "eva")
     asked, came = records(tmp_path)
     assert (asked["kind"], asked["outcome"], came["kind"], came["outcome"]) == (
         *("AuthnRequest", "sent"),
@@ -64,12 +64,12 @@ def test_request_and_response_are_kept_with_their_proof(old_house: House, tmp_pa
     assert came["subject"].startswith("https://data.gov.dk/model/core/eid/person/uuid/")
     assert b64decode(came["wire"]).startswith(b"<")
     assertion = safe_parser.parse(came["assertion"].encode(), ASSERTION)
-    signature.verify(assertion, [signature.VerifyKey.of(house.setting.nemlogin.certificate.encode())])
+    signature.verify(assertion, [signature.VerifyKey.of(deployment.setting.nemlogin.certificate.encode())])
 
 
-def test_nothing_of_a_person_lies_open_anywhere(old_house: House, tmp_path: Path) -> None:
+def test_nothing_of_a_person_lies_open_anywhere(old_deployment: Deployment, tmp_path: Path) -> None:
     """Not in the log's folder, by any value asserted, as it is or in base64."""
-    log_in(kept(old_house, tmp_path), "eva")
+    log_in(kept(old_deployment, tmp_path), "eva")
     octets = b"".join(path.read_bytes() for path in (tmp_path / "log").rglob("*") if path.is_file())
     assert octets
     for values in persona("eva").attributes.values():
@@ -82,14 +82,14 @@ def test_nothing_of_a_person_lies_open_anywhere(old_house: House, tmp_path: Path
 
 
 @pytest.mark.attack(31)
-def test_a_stranger_cannot_fill_the_disk_with_answers(house: House, tmp_path: Path) -> None:
+def test_a_stranger_cannot_fill_the_disk_with_answers(deployment: Deployment, tmp_path: Path) -> None:
     """Who answers their own requests with anything at all left 600 kB each for half a year, 40 MB a second."""
-    house = kept(house, tmp_path)
-    house.clock.ahead += timedelta(seconds=60 - house.clock.now().second)
-    stranger = house.person()
+    deployment = kept(deployment, tmp_path)
+    deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
+    stranger = deployment.person()
     chooser = stranger.ask()
     for _ in range(15):
-        acs, fields = answer(house, stranger.choose(chooser, "nemid"), PersonaChoice(persona("eva")))
+        acs, fields = answer(deployment, stranger.choose(chooser, "nemid"), PersonaChoice(persona("eva")))
         root = etree.fromstring(b64decode(fields["SAMLResponse"]))
         root.set("Destination", "https://elsewhere.example")
         root.set("Consent", "urn:x:" + "x" * 100_000)
@@ -100,19 +100,19 @@ def test_a_stranger_cannot_fill_the_disk_with_answers(house: House, tmp_path: Pa
     assert all(len(each["wire"]) < 100 for each in answers)
 
 
-def test_messages_with_others_are_not_kept(old_house: House, tmp_path: Path) -> None:
+def test_messages_with_others_are_not_kept(old_deployment: Deployment, tmp_path: Path) -> None:
     """The duty is toward NemLog-in; WAYF's messages stay out."""
-    house = kept(old_house, tmp_path)
-    house.person().log_in("asta")
+    deployment = kept(old_deployment, tmp_path)
+    deployment.person().log_in("asta")
     assert records(tmp_path) == []
 
 
-def test_nobody_is_let_in_unkept(old_house: House, tmp_path: Path) -> None:
+def test_nobody_is_let_in_unkept(old_deployment: Deployment, tmp_path: Path) -> None:
     """A log that cannot be written stops the login; readyz says so."""
-    house = kept(old_house, tmp_path)
-    person = house.person()
+    deployment = kept(old_deployment, tmp_path)
+    person = deployment.person()
     url = person.choose(person.ask(), "nemid")
-    response = answer(house, url, PersonaChoice(persona("eva")))
+    response = answer(deployment, url, PersonaChoice(persona("eva")))
     day = next((tmp_path / "log").iterdir())
     day.unlink()
     day.mkdir()
@@ -124,10 +124,10 @@ def test_nobody_is_let_in_unkept(old_house: House, tmp_path: Path) -> None:
     assert person.deliver(*response).status_code == 303
 
 
-def test_who_holds_the_key_reads_it_by_command(old_house: House, tmp_path: Path) -> None:
+def test_who_holds_the_key_reads_it_by_command(old_deployment: Deployment, tmp_path: Path) -> None:
     """One login's messages by the reference that its pages show; a line that cannot be opened is told."""
-    house = kept(old_house, tmp_path)
-    log_in(house, "eva")
+    deployment = kept(old_deployment, tmp_path)
+    log_in(deployment, "eva")
     reference = records(tmp_path)[0]["reference"]
     asked = ["messages", "read", f"{tmp_path / 'log'}", "--key", f"{tmp_path / 'private.pem'}"]
     shown = CliRunner().invoke(command, [*asked, "--reference", reference])
@@ -143,7 +143,7 @@ def test_who_holds_the_key_reads_it_by_command(old_house: House, tmp_path: Path)
     assert "2 lines" in other.stderr
 
 
-def test_what_is_not_believed_and_what_is_a_services_is_not_kept(wayf_kept: House, tmp_path: Path) -> None:
+def test_what_is_not_believed_and_what_is_a_services_is_not_kept(wayf_kept: Deployment, tmp_path: Path) -> None:
     """Anybody could fill the log with the one; the other is no message with the upstream."""
     leaver = Leaver(wayf_kept, wayf_kept.person())
     session = leaver.log_in()

@@ -12,15 +12,15 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST, POST
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.house import Clock, House, Person, form, found, mark, standing
+from tests.plugins.deployment import Clock, Deployment, Person, form, found, mark, standing
 
 
 def _posted(person: Person, **more: str) -> str:
-    site, peer = person.house.site("my-loans"), person.house.peer
+    site, peer = person.deployment.site("my-loans"), person.deployment.peer
     asked = samlp.AuthnRequest(
         id="_posted",
         version="2.0",
-        issue_instant=person.house.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        issue_instant=person.deployment.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         destination=peer.sso,
         assertion_consumer_service_url=site.acs,
         issuer=saml.Issuer(text=site.entity_id),
@@ -30,33 +30,33 @@ def _posted(person: Person, **more: str) -> str:
 
 
 @pytest.mark.profile(24)
-def test_a_request_by_post_begins_a_login(house: House) -> None:
+def test_a_request_by_post_begins_a_login(deployment: Deployment) -> None:
     """The POST binding leads to the same login; RelayState comes back to the letter."""
-    person = house.person()
+    person = deployment.person()
     fields = {"SAMLRequest": _posted(person), "RelayState": "ss:mem:1 +&<"}
     begun = person.bare_post("/saml/idp/sso", fields, {"Sec-Fetch-Site": "cross-site"})
     assert begun.status_code == 303
     assert "Set-Cookie" not in begun.headers
-    arrived = person.deliver(*house.answer(person.choose(person.get(begun.location)), "asta"))
+    arrived = person.deliver(*deployment.answer(person.choose(person.get(begun.location)), "asta"))
     page = person.agree(person.get(arrived.location))
-    assert house.landing(page).in_response_to == "_posted"
+    assert deployment.landing(page).in_response_to == "_posted"
     assert 'value="ss:mem:1 +&amp;&lt;"' in page.get_data(as_text=True)
 
 
-def test_a_login_that_did_not_come_back_can_be_begun_again(house: House) -> None:
+def test_a_login_that_did_not_come_back_can_be_begun_again(deployment: Deployment) -> None:
     """WAYF gives up after three minutes without a word: the way back is the chooser, which says what happened."""
-    person = house.person()
+    person = deployment.person()
     chooser = person.ask()
     assert mark(chooser) == ("choose", "")
     person.choose(chooser)
     again = person.get(chooser.request.path)
     assert mark(again) == ("choose", "login_not_finished")
-    arrived = person.deliver(*house.answer(person.choose(again), "asta"))
+    arrived = person.deliver(*deployment.answer(person.choose(again), "asta"))
     assert mark(person.get(arrived.location))[0] == "ask"
 
 
 @pytest.fixture(scope="module")
-def posted_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def posted_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Give a broker whose hub takes AuthnRequests by HTTP-POST only."""
     folder = tmp_path_factory.mktemp("posted")
     shutil.copytree(setting.folder / "metadata", folder / "metadata")
@@ -65,14 +65,14 @@ def posted_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> 
         element.set("Binding", POST)
     root.write(descriptor)
     environment = {"BROKER_METADATA": str(folder / "metadata")}
-    with standing(setting, folder, Clock(), environment) as house:
-        yield house
+    with standing(setting, folder, Clock(), environment) as deployment:
+        yield deployment
 
 
 @pytest.mark.server
-def test_an_upstream_with_post_only_is_asked_by_a_page(posted_house: House) -> None:
+def test_an_upstream_with_post_only_is_asked_by_a_page(posted_deployment: Deployment) -> None:
     """The page posts our AuthnRequest, signed within, to the upstream, and the login goes on as any other."""
-    person = posted_house.person()
+    person = posted_deployment.person()
     action, fields = form(person.ask())
     page = person.get(found(person.post(action, {**fields, "upstream": "wayf"}), "//main//a/@href"))
     assert (page.status_code, mark(page)) == (200, ("authenticate", ""))
@@ -81,8 +81,8 @@ def test_an_upstream_with_post_only_is_asked_by_a_page(posted_house: House) -> N
     assert place.endswith("/sso")
     assert [*sent] == ["SAMLRequest"]
     xml = http_bindings.decode_post(sent["SAMLRequest"])
-    certificates = key_ring.load(posted_house.setting.folder / "keys").sp.signing_certificates
+    certificates = key_ring.load(posted_deployment.setting.folder / "keys").sp.signing_certificates
     signature.verify(safe_parser.parse(xml, AUTHN_REQUEST), certificates)
     url = http_bindings.redirect_url(place, "SAMLRequest", xml, None, None)  # the simulated hub reads this binding only
-    arrived = person.deliver(*posted_house.answer(url, "asta"))
+    arrived = person.deliver(*posted_deployment.answer(url, "asta"))
     assert mark(person.get(arrived.location)) == ("ask", "ask")

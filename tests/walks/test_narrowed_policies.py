@@ -8,15 +8,15 @@ from werkzeug.test import TestResponse
 
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.policy.model import Policy, Release
-from tests.plugins.house import House, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, found, mark
 
 Edit = Callable[[Callable[[Release], Release]], None]
 
 
 @pytest.fixture
-def edit(house: House, monkeypatch: pytest.MonkeyPatch) -> Edit:
+def edit(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Edit:
     """Give a way to put the shipped policies in force with every entry for My loans changed."""
-    policies = house.parts.policies
+    policies = deployment.parts.policies
     shipped, *rest = policies._held
 
     def edited(change: Callable[[Release], Release]) -> None:
@@ -40,24 +40,24 @@ def without(*names: str) -> Callable[[Release], Release]:
     return lambda each: replace(each, attributes=tuple(a for a in each.attributes if a.name not in names))
 
 
-def on_file(house: House) -> list[Receipt]:
+def on_file(deployment: Deployment) -> list[Receipt]:
     """Give every receipt of the store."""
-    records = house.parts.enrolment_ports.persons.list_all(house.clock.now())
+    records = deployment.parts.enrolment_ports.persons.list_all(deployment.clock.now())
     return [made for record in records for receipts in record.value.receipts.values() for made in receipts]
 
 
-def test_narrowing_and_undoing_ask_nobody_again(house: House, edit: Edit) -> None:
+def test_narrowing_and_undoing_ask_nobody_again(deployment: Deployment, edit: Edit) -> None:
     """An attribute less leaves unasked, and the assertion lacks it; back again nobody is asked; a new purpose asks."""
     edit(without("cpr"))
-    person = house.person()
+    person = deployment.person()
     person.agree(person.log_in("asta"), remember=True)
     edit(without("cpr", "sn"))
-    landed = house.landing(person.log_in("asta"))
+    landed = deployment.landing(person.log_in("asta"))
     assert {"sn", "schacPersonalUniqueID"} & {*landed.attributes} == set()
     edit(as_shipped)
     assert mark(person.log_in("asta"))[0] == "ask"
     edit(without("cpr"))
-    assert "sn" in house.landing(person.log_in("asta")).attributes
+    assert "sn" in deployment.landing(person.log_in("asta")).attributes
     edit(lambda each: replace(without("cpr")(each), purpose=replace(each.purpose, en="To count you")))
     assert mark(person.log_in("asta"))[0] == "ask"
 
@@ -68,15 +68,17 @@ def no(person: Person, page: TestResponse) -> TestResponse:
     return person.post(page.request.path, {"token": token, "answer": "no"})
 
 
-def test_a_no_ends_the_login_though_the_policies_were_undone_while_the_page_was_open(house: House, edit: Edit) -> None:
+def test_a_no_ends_the_login_though_the_policies_were_undone_while_the_page_was_open(
+    deployment: Deployment, edit: Edit
+) -> None:
     """The older yes covers what is asked by then: nothing leaves by it, in this login or in the next."""
     edit(without("cpr"))
-    person = house.person()
+    person = deployment.person()
     person.agree(person.log_in("asta"), remember=True)
     edit(as_shipped)
     page = person.log_in("asta")
     edit(without("cpr"))
     assert mark(no(person, page)) == ("refuse", "consent_refused")
-    assert [made.event for made in on_file(house)].count(ReceiptEvent.REFUSED) == 1
+    assert [made.event for made in on_file(deployment)].count(ReceiptEvent.REFUSED) == 1
     assert mark(person.get(page.request.path.removesuffix("/consent"))) == ("refuse", "consent_refused")
-    assert mark(house.person().log_in("asta"))[0] == "ask"
+    assert mark(deployment.person().log_in("asta"))[0] == "ask"

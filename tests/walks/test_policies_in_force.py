@@ -15,7 +15,7 @@ from broker.adapters.observability import loaded_policies
 from broker.app import metric_gauges
 from broker.app.application import create_app
 from tests.cli.test_policy_diff import without_examples
-from tests.plugins.house import House, form, mark
+from tests.plugins.deployment import Deployment, form, mark
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.server
@@ -73,13 +73,13 @@ def deploy(run: Run, repository: Path, revision: str, site: Path) -> None:
 
 @pytest.fixture
 def environment(site: Path) -> dict[str, str]:
-    """Let the broker of the house go by the link that a deployment renames."""
+    """Let the broker of the deployment go by the link that a deployment renames."""
     return {"BROKER_POLICIES": str(site / "current" / "policies"), "BROKER_STATE": str(site / "state")}
 
 
-def loads(house: House) -> list[tuple[str | None, str]]:
+def loads(deployment: Deployment) -> list[tuple[str | None, str]]:
     """Give the digests, before and after, of the audit entries that policies were loaded."""
-    lines = [line for path in Path(house.parts.config.audit.folder).glob("*") for line in _lines(path)]
+    lines = [line for path in Path(deployment.parts.config.audit.folder).glob("*") for line in _lines(path)]
     return [(line.get("base"), line["digest"]) for line in lines if line.get("event") == "policies_loaded"]
 
 
@@ -87,10 +87,12 @@ def _lines(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.suffix == ".jsonl" else []
 
 
-def test_a_merge_request_is_reviewed_and_deployed(house: House, run: Run, repository: Path, site: Path) -> None:
+def test_a_merge_request_is_reviewed_and_deployed(
+    deployment: Deployment, run: Run, repository: Path, site: Path
+) -> None:
     """CI prints what gets wider; the broker follows the renamed link, and the audit log has each digest once."""
     review = ROOT / "deploy" / "policy-review.sh"
-    policies = house.parts.policies
+    policies = deployment.parts.policies
     first = policies.current.digest
     path = repository / "policies" / "student.yaml"
     path.write_text(path.read_text().replace("displayName, mail]", "mail, sn: {why: {en: x, da: y}}]", 1))
@@ -98,14 +100,14 @@ def test_a_merge_request_is_reviewed_and_deployed(house: House, run: Run, reposi
     newest = run("git", "-C", repository, "rev-parse", "main").stdout.strip()
     done = run("env", "-C", repository, review, "HEAD~1")
     assert "WIDER     Student at Aarhus University: myprint also receives sn." in done.stdout
-    assert policies.refresh(house.clock.now()).digest == first
+    assert policies.refresh(deployment.clock.now()).digest == first
     deploy(run, repository, "main", site)
-    second = policies.refresh(house.clock.now()).digest
+    second = policies.refresh(deployment.clock.now()).digest
     assert (site / "current").resolve().name == newest
-    assert f"{second[:12]} in {os.getpid()}" in house.person().get("/readyz").get_data(as_text=True)
+    assert f"{second[:12]} in {os.getpid()}" in deployment.person().get("/readyz").get_data(as_text=True)
     deploy(run, repository, "HEAD~1", site)  # a rollback
-    assert policies.refresh(house.clock.now()).digest == first
-    assert loads(house) == [(None, first[:12]), (first[:12], second[:12]), (second[:12], first[:12])]
+    assert policies.refresh(deployment.clock.now()).digest == first
+    assert loads(deployment) == [(None, first[:12]), (first[:12], second[:12]), (second[:12], first[:12])]
 
 
 def test_a_merge_request_with_a_fault_is_refused(run: Run, repository: Path, site: Path) -> None:
@@ -121,7 +123,7 @@ def test_a_merge_request_with_a_fault_is_refused(run: Run, repository: Path, sit
 
 
 @pytest.fixture
-def shared(house: House, redis_url: str, tmp_path: Path) -> list[House]:
+def shared(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[Deployment]:
     """Give two machines over one Redis: one with the shipped policies, one that lets in people from ten years on."""
     found = []
     for name in ("a", "b"):
@@ -129,7 +131,7 @@ def shared(house: House, redis_url: str, tmp_path: Path) -> list[House]:
         if name == "b":
             path = policies / "private.yaml"
             path.write_text(without_examples(path.read_text().replace("age: 18", "age: 10")))
-        config = house.parts.config
+        config = deployment.parts.config
         changed = config.model_copy(
             update={
                 "policies": policies,
@@ -138,12 +140,12 @@ def shared(house: House, redis_url: str, tmp_path: Path) -> list[House]:
                 "audit": config.audit.model_copy(update={"folder": tmp_path / name / "audit"}),
             }
         )
-        found.append(replace(house, app=create_app(changed)))
+        found.append(replace(deployment, app=create_app(changed)))
     return found
 
 
 def test_two_machines_with_different_folders_share_one_store(
-    shared: list[House], monkeypatch: pytest.MonkeyPatch
+    shared: list[Deployment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each decides by its own, also a login that began at the other; the metric differs, and so an alert is raised."""
     one, other = shared
@@ -160,7 +162,7 @@ def test_two_machines_with_different_folders_share_one_store(
     to_eid = browser.choose(browser.ask(), "nemid")
     browser.client, elsewhere = other.app.test_client(), browser.client
     browser.client._cookies = elsewhere._cookies
-    browser.house = other
+    browser.deployment = other
     arrived = browser.deliver(*other.answer(to_eid, "finn"))
     assert mark(browser.get(arrived.location))[0] == "ask"
     for each in shared:

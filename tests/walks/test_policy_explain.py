@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
-from tests.plugins.house import Clock, House, mark
+from tests.plugins.deployment import Clock, Deployment, mark
 
 ROOT = Path(__file__).resolve().parents[2]
 Explain = Callable[..., Result]
@@ -29,17 +29,17 @@ def policies(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(policies: Path) -> dict[str, str]:
-    """Let the broker of the house go by the copy."""
+    """Let the broker of the deployment go by the copy."""
     return {"BROKER_POLICIES": str(policies)}
 
 
 @pytest.fixture
-def explain(house: House, tmp_path: Path, environment: dict[str, str]) -> Explain:
-    """Run the command as an administrator of the house would."""
+def explain(deployment: Deployment, tmp_path: Path, environment: dict[str, str]) -> Explain:
+    """Run the command as an administrator of the deployment would."""
 
     def ran(*words: str) -> Result:
         environ = {
-            "BROKER_CONFIG": str(house.setting.config),
+            "BROKER_CONFIG": str(deployment.setting.config),
             "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
             "BROKER_AUDIT__FOLDER": str(tmp_path / "audit"),
             **environment,
@@ -51,9 +51,9 @@ def explain(house: House, tmp_path: Path, environment: dict[str, str]) -> Explai
     return ran
 
 
-def refused(house: House, name: str, service: str = "my-loans") -> str:
+def refused(deployment: Deployment, name: str, service: str = "my-loans") -> str:
     """Let a person of the demo be refused, and give the reference that they read out."""
-    page = house.person().log_in(name, persona(name).way, service)
+    page = deployment.person().log_in(name, persona(name).way, service)
     assert mark(page)[0] == "refuse"
     reference = re.search(
         r"[BCDFGHJKLMNPQRSTVWXZ0-9]{4} ?[BCDFGHJKLMNPQRSTVWXZ0-9]{4}(?=</)", page.get_data(as_text=True)
@@ -71,11 +71,11 @@ def edit(policies: Path, file: str, old: str, new: str) -> None:
 
 
 def test_yesterdays_refusal_is_explained_after_ten_edits(
-    house: House, policies: Path, explain: Explain, clock: Clock
+    deployment: Deployment, policies: Path, explain: Explain, clock: Clock
 ) -> None:
     """The rule as it was written then, and what the policies in force would make of the login now."""
-    reference = refused(house, "finn")
-    then = house.parts.policies.current.digest[:12]
+    reference = refused(deployment, "finn")
+    then = deployment.parts.policies.current.digest[:12]
     first = explain(reference).stdout
     assert f"private.yaml:16 (age: 18) of set {then}, in force" in first
     assert "in force now: refused: too_young, private.yaml:16 (age: 18)" in first
@@ -88,7 +88,7 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
         example = "{name: a person, login: {upstream: nemid, assurance: high, cpr: real, age: 40}, service: my-loans, "
         only = f"\nexamples:\n  - {example}expect: {{effect: permit}}}}\n"
         (policies / "private.yaml").write_text(begin + only, encoding="utf-8")
-        house.parts.policies.refresh(clock.now())
+        deployment.parts.policies.refresh(clock.now())
     last = explain(*reference.lower().split()).stdout
     assert "at my-loans by nemid: too_young;" in last
     assert f"private.yaml:16 (age: 18) of set {then}, no longer in force" in last
@@ -102,18 +102,18 @@ def git(folder: Path, *words: str) -> None:
 
 
 def test_the_set_that_refused_is_read_from_git_or_a_folder(
-    house: House, policies: Path, explain: Explain, clock: Clock, tmp_path: Path
+    deployment: Deployment, policies: Path, explain: Explain, clock: Clock, tmp_path: Path
 ) -> None:
     """With the commit, and what the login comes to by it; nothing is read while that set is in force."""
     git(policies, "init", "-q")
     git(policies, "add", "-A")
     git(policies, "commit", "-q", "-m", "Begin")
-    reference = refused(house, "finn")
+    reference = refused(deployment, "finn")
     kept = shutil.copytree(policies, tmp_path / "kept")
     assert "by the set that decided" not in explain(reference, "--git").stdout
     edit(policies, "private.yaml", "identity@", "other@")
     git(policies, "commit", "-q", "-a", "-m", "Another address")
-    house.parts.policies.refresh(clock.now())
+    deployment.parts.policies.refresh(clock.now())
     plain = explain(reference)
     assert "no longer in force" in plain.stdout
     assert "by the set that decided" not in plain.stdout
@@ -129,22 +129,22 @@ def test_the_set_that_refused_is_read_from_git_or_a_folder(
     row = json.loads(explain(reference, "--git", "--json").stdout)["earlier"]
     assert row["outcome"]["reason"] == "too_young"
     assert (
-        f"policies: it does not hold set {house_digest(explain, reference)}"
+        f"policies: it does not hold set {deployment_digest(explain, reference)}"
         in explain(reference, "--policies", str(policies)).stderr
     )
 
 
-def house_digest(explain: Explain, reference: str) -> str:
+def deployment_digest(explain: Explain, reference: str) -> str:
     """Give the beginning of the digest that a refusal was decided by."""
     return str(json.loads(explain(reference, "--json").stdout)["refused"]["digest"])[:12]
 
 
-def test_a_refusal_says_its_facts_and_no_value(house: House, explain: Explain) -> None:
+def test_a_refusal_says_its_facts_and_no_value(deployment: Deployment, explain: Explain) -> None:
     """Kinds, names, age, affiliations: for programs too; of the person's own values none is stored or printed."""
-    reference = refused(house, "gry")
+    reference = refused(deployment, "gry")
     printed = explain(reference)
     row: dict[str, Any] = json.loads(explain(reference, "--json").stdout)
-    trace = SupportTraces(house.parts.store).find(reference, house.clock.now())
+    trace = SupportTraces(deployment.parts.store).find(reference, deployment.clock.now())
 
     assert "cpr replacement" in printed.stdout
     assert "eduPersonScopedAffiliation student@au.dk" in printed.stdout
@@ -164,20 +164,22 @@ def test_a_refusal_says_its_facts_and_no_value(house: House, explain: Explain) -
         ("lars", "my-loans", "national_eid_required;  private.yaml:16 (upstream: nemid)"),
     ],
 )
-def test_each_kind_of_refusal_is_told_apart(house: House, explain: Explain, name: str, service: str, said: str) -> None:
+def test_each_kind_of_refusal_is_told_apart(
+    deployment: Deployment, explain: Explain, name: str, service: str, said: str
+) -> None:
     """No file matched, nothing was trusted, the account was missing, a rule refused."""
-    printed = explain(refused(house, name, service)).stdout
+    printed = explain(refused(deployment, name, service)).stdout
 
     assert said in printed
     assert "in force now: refused: " in printed
 
 
-def test_an_unknown_reference_is_a_sentence(house: House, explain: Explain) -> None:
+def test_an_unknown_reference_is_a_sentence(deployment: Deployment, explain: Explain) -> None:
     """Exit 1; a stranger's reference says that nothing was kept; a number is refused and not repeated."""
     unknown = explain("BCDF", "GHJK")
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert "no page of the last thirty days had this reference" in unknown.stderr
-    stranger = house.ports.stranger_reference("/login/<name>", "transaction_gone")
+    stranger = deployment.ports.stranger_reference("/login/<name>", "transaction_gone")
     assert "of strangers nothing is kept" in explain(stranger).stdout
     number = explain("1403044004")
     assert (number.exit_code, "4004" in number.stderr) == (2, False)

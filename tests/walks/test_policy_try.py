@@ -23,7 +23,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.people.persona_facts import persona_facts
 from broker.demo.people.personas import PERSONAS
 from broker.use_cases.policy_trials import try_login
-from tests.plugins.house import House, Person, form, mark
+from tests.plugins.deployment import Deployment, Person, form, mark
 from tests.plugins.pin_pages import pin_page
 
 SERVICES: Final = ("e-resources", "myprint", "my-loans")
@@ -47,9 +47,9 @@ class Walked:
 
 @dataclass(slots=True)
 class Walk:
-    """A persona at a browser of the house: every page is answered as they would."""
+    """A persona at a browser of the deployment: every page is answered as they would."""
 
-    house: House
+    deployment: Deployment
     person: Person
     who: Persona
 
@@ -71,7 +71,7 @@ class Walk:
             if step in {"refuse", "done", "issue"}:
                 walked.end, walked.reason = step, reason
                 if step == "issue":
-                    walked.attributes = self.house.landing(page).attributes
+                    walked.attributes = self.deployment.landing(page).attributes
                 return walked
             page = self.answered(step, page)
         raise AssertionError(f"{self.who.name} goes in circles at {mark(page)}")
@@ -95,9 +95,9 @@ class Walk:
         """Show the mailbox, or go on without."""
         if self.who.mailbox is None:
             return self.pressed(page, "do", "without")
-        before = len(self.house.mailbox.mails())
+        before = len(self.deployment.mailbox.mails())
         page = self.pressed(page, "do", "mail", address=self.who.mailbox)
-        code = CODE.search(self.house.mailed(before + 1).text)
+        code = CODE.search(self.deployment.mailed(before + 1).text)
         assert code
         return self.pressed(page, "do", "code", code=code[1])
 
@@ -111,12 +111,12 @@ class Walk:
         return self.person.get(sent.location) if sent.status_code in {302, 303} else sent
 
 
-def facts(house: House, who: Persona) -> GivenFacts:
+def facts(deployment: Deployment, who: Persona) -> GivenFacts:
     """Describe a persona with the borrower that the library system has of them just now."""
-    described = persona_facts(who, house.clock.now().date())
+    described = persona_facts(who, deployment.clock.now().date())
     if described.cpr != "real":
         return described
-    found = house.parts.library.find(who.cpr or "", house.clock.now() + timedelta(seconds=5))
+    found = deployment.parts.library.find(who.cpr or "", deployment.clock.now() + timedelta(seconds=5))
     if found:
         there = DescribedBorrower(
             found[0].category, twice=len(found) > 1, expires=found[0].expires, fields=found[0].fields
@@ -125,7 +125,7 @@ def facts(house: House, who: Persona) -> GivenFacts:
     return replace(described, borrower=None)
 
 
-def compared(house: House, played: PlayedLogin, walked: Walked) -> None:
+def compared(deployment: Deployment, played: PlayedLogin, walked: Walked) -> None:
     """Hold a tried login to the real one: end, reason, pages, and every value that left."""
     ends = {Issue: "issue", Done: "done"}
     assert ends.get(type(played.end), "refuse") == walked.end
@@ -133,7 +133,7 @@ def compared(house: House, played: PlayedLogin, walked: Walked) -> None:
         assert played.reason == walked.reason
     asked = [type(step).__name__ for step in played.steps]
     assert [step for step in asked if step in STEPS.values()] == walked.steps
-    names = house.parts.maps.maps["library"]
+    names = deployment.parts.maps.maps["library"]
     leaving = {}
     for each in played.leaving:
         row = find_outgoing_row(names, each.name)
@@ -145,37 +145,39 @@ def compared(house: House, played: PlayedLogin, walked: Walked) -> None:
             assert values == tuple(walked.attributes[name]), name
 
 
-def borrower_after(house: House, who: Persona, played: PlayedLogin) -> None:
+def borrower_after(deployment: Deployment, who: Persona, played: PlayedLogin) -> None:
     """Hold the planned borrower to the one that the library system has now."""
     if played.borrower is None or played.facts.cpr != "real":
         return
-    found = house.parts.library.find(who.cpr or "", house.clock.now() + timedelta(seconds=5))
+    found = deployment.parts.library.find(who.cpr or "", deployment.clock.now() + timedelta(seconds=5))
     assert [each.category for each in found] == [played.borrower.category]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("who", PLAYED, ids=lambda who: who.name)
-def test_a_tried_login_is_the_real_one(old_house: House, who: Persona) -> None:
+def test_a_tried_login_is_the_real_one(old_deployment: Deployment, who: Persona) -> None:
     """At each service: the same pages, the same end, the same values, the same borrower after it."""
-    house = old_house
+    deployment = old_deployment
     for service in SERVICES:
-        if who.way not in house.parts.services[service].methods:
+        if who.way not in deployment.parts.services[service].methods:
             continue
-        described = replace(facts(house, who), errand=Errand.LOGIN, intent=None)
-        (played,) = try_login(of_parts(house.parts), described, (service,), house.clock.now()).played
-        walk = Walk(house, house.person_without_code(), who)
-        compared(house, played, walk.walked(walk.at(service)))
-        borrower_after(house, who, played)
+        described = replace(facts(deployment, who), errand=Errand.LOGIN, intent=None)
+        (played,) = try_login(of_parts(deployment.parts), described, (service,), deployment.clock.now()).played
+        walk = Walk(deployment, deployment.person_without_code(), who)
+        compared(deployment, played, walk.walked(walk.at(service)))
+        borrower_after(deployment, who, played)
 
 
 @pytest.mark.slow
-def test_a_tried_sign_up_is_the_real_one(house: House) -> None:
+def test_a_tried_sign_up_is_the_real_one(deployment: Deployment) -> None:
     """Of everybody who signs up: the mailbox that is asked for, the end, and the borrower."""
     for who in PLAYED:
         if who.sign_up is None:
             continue
-        (played,) = try_login(of_parts(house.parts), facts(house, who), ("my-loans",), house.clock.now()).played
-        walk = Walk(house, house.person_without_code(), who)
+        (played,) = try_login(
+            of_parts(deployment.parts), facts(deployment, who), ("my-loans",), deployment.clock.now()
+        ).played
+        walk = Walk(deployment, deployment.person_without_code(), who)
 
-        compared(house, played, walk.walked(walk.person.sign_up(who.name, who.sign_up, who.way)))
-        borrower_after(house, who, played)
+        compared(deployment, played, walk.walked(walk.person.sign_up(who.name, who.sign_up, who.way)))
+        borrower_after(deployment, who, played)

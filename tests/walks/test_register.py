@@ -61,7 +61,7 @@ def told_to_staff(demo: Running) -> Iterator[tuple[str, bytes]]:
 
 
 def events_of_borrowers(demo: Running) -> Iterator[tuple[str, bytes]]:
-    """Yield what the trail shows of each of those who have a borrower, and may have something to hide."""
+    """Yield what the audit log shows of each of those who have a borrower, and may have something to hide."""
     hidden = {RUNA.cpr: RUNA.name, DAGNY.cpr: DAGNY.name}
     for row in demo.patrons.patrons.rows():
         name = hidden.get(row["userid"])
@@ -125,7 +125,7 @@ def login_while_down(demo: Running) -> None:
 def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
     demo: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No page, assertion, log line, mail, trail, store file or borrower holds what only the register has of them.
+    """No page, assertion, log line, mail, audit log, store file or borrower holds what only the register has of them.
 
     Nor does any output of a command, the report, a metric, a case, their own choices or the file of those.
 

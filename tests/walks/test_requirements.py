@@ -7,11 +7,11 @@ from typing import Final
 import pytest
 
 from broker.demo.people.personas import PERSONAS
-from tests.plugins.house import House
+from tests.plugins.deployment import Deployment
 from tests.walks.requirements import accounts, desk, hospital, no_number, pins, signing_up, ways
 from tests.walks.requirements.visits import Seen, cpr, spelled, watched
 
-REQUIREMENTS: Final[Mapping[str, Callable[[House], None]]] = {
+REQUIREMENTS: Final[Mapping[str, Callable[[Deployment], None]]] = {
     "R01": signing_up.r01,
     "R02": signing_up.r02,
     "R03": signing_up.r03,
@@ -69,29 +69,29 @@ MOST_TEXT_ONLY: Final = 2
 NUMBERS: Final = tuple(sorted({cpr(each) for each in PERSONAS if cpr(each)}))
 
 
-def leaks(seen: Seen, house: House) -> list[str]:
+def leaks(seen: Seen, deployment: Deployment) -> list[str]:
     """Name where a CPR number of anybody stands: an address, a page, the log, a mail, the library's access log."""
     places = {
         "address": seen.urls,
         "page": seen.pages,
         "log": [str(each) for each in seen.told],
-        "mail": [each.octets.decode("utf-8", "replace") + each.text for each in house.mailbox.mails()],
-        "access log": house.koha.access.lines(),
+        "mail": [each.octets.decode("utf-8", "replace") + each.text for each in deployment.mailbox.mails()],
+        "access log": deployment.koha.access.lines(),
     }
     written = tuple(spelling for number in NUMBERS for spelling in spelled(number))
     return [place for place, texts in places.items() if any(each in text for text in texts for each in written)]
 
 
 @pytest.mark.parametrize("name", REQUIREMENTS)
-def test_a_requirement_is_met(house: House, name: str) -> None:
+def test_a_requirement_is_met(deployment: Deployment, name: str) -> None:
     """The broker does what the requirement says, and nowhere on the way does a CPR number show.
 
     Source: docs/reference/design.md#invariant-4.
     """
-    with watched(house) as seen:
-        REQUIREMENTS[name](house)
+    with watched(deployment) as seen:
+        REQUIREMENTS[name](deployment)
     assert seen.pages
-    assert leaks(seen, house) == []
+    assert leaks(seen, deployment) == []
     # A check that only looks at pages has driven nothing.
     assert (seen.acts > 0) is (name not in TEXT_ONLY)
 
@@ -108,10 +108,10 @@ def test_every_requirement_has_a_check_that_says_what_it_holds() -> None:
     assert all(TEXT_ONLY.values())
 
 
-def test_a_number_that_shows_is_found(house: House) -> None:
+def test_a_number_that_shows_is_found(deployment: Deployment) -> None:
     """What watches over the checks sees a number in an address and on a page, in whatever spelling."""
-    with watched(house) as seen:
-        house.person().get("/sign-up?note=140304%2D4004")
-    assert leaks(seen, house) == ["address"]
+    with watched(deployment) as seen:
+        deployment.person().get("/sign-up?note=140304%2D4004")
+    assert leaks(seen, deployment) == ["address"]
     seen.pages.append("<p>Your number is 140304 4004.</p>")
-    assert leaks(seen, house) == ["address", "page"]
+    assert leaks(seen, deployment) == ["address", "page"]

@@ -1,4 +1,4 @@
-"""How often a login turns to the store and to the trail: one pass a request, and one write."""
+"""How often a login turns to the store and to the audit log: one pass a request, and one write."""
 
 import threading
 from collections import Counter
@@ -11,7 +11,7 @@ import pytest
 
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.stores.encrypted_store import EncryptedStore
-from tests.plugins.house import House
+from tests.plugins.deployment import Deployment
 
 READS: Final = ("get", "get_many", "list")
 WRITES: Final = ("put", "put_many", "put_many_then_get", "drop", "claim", "count")
@@ -20,7 +20,7 @@ Turns = tuple[int, int, int]
 
 @dataclass
 class Counted:
-    """The turns that the requests of this thread make: reads, writes, and lines of the trail."""
+    """The turns that the requests of this thread make: reads, writes, and lines of the audit log."""
 
     thread: int = field(default_factory=threading.get_ident)
     turns: Counter[str] = field(default_factory=Counter)
@@ -51,7 +51,7 @@ class Counted:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    """Give the count of every turn to the broker's store and trail."""
+    """Give the count of every turn to the broker's store and audit log."""
     made = Counted()
     for kind, names in (("reads", READS), ("writes", WRITES)):
         for name in names:
@@ -60,51 +60,51 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return made
 
 
-def test_a_fresh_browser_is_bound_and_sent_on_by_one_write(house: House, counted: Counted) -> None:
+def test_a_fresh_browser_is_bound_and_sent_on_by_one_write(deployment: Deployment, counted: Counted) -> None:
     """Beside the write that begins: twice the transaction is read, once it is bound and its AuthnRequest recorded."""
-    person = house.person()
+    person = deployment.person()
     with counted.of(2, 2, 0):
         asked = person.get(f"{person.base}/sign-up/begin?affiliation=student&upstream=wayf")
     assert "SAMLRequest=" in asked.location
 
 
-def test_an_answer_is_one_read_and_one_write(house: House, counted: Counted) -> None:
+def test_an_answer_is_one_read_and_one_write(deployment: Deployment, counted: Counted) -> None:
     """The transaction is read, and the arrival added if it is absent."""
-    person = house.person()
-    acs, fields = house.answer(person.choose(person.ask()), "asta")
+    person = deployment.person()
+    acs, fields = deployment.answer(person.choose(person.ask()), "asta")
     with counted.of(1, 1, 0):
         assert person.deliver(acs, fields).status_code == 303
 
 
-def test_an_assertion_leaves_by_one_write(house: House, counted: Counted) -> None:
+def test_an_assertion_leaves_by_one_write(deployment: Deployment, counted: Counted) -> None:
     """Two reads: transaction with arrival, person record; then the release is written."""
-    person = house.person()
+    person = deployment.person()
     person.agree(person.log_in("asta"), remember=True)
-    house.landing(person.log_in("asta"))
-    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    deployment.landing(person.log_in("asta"))
+    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
     with counted.of(2, 1, 1):
         page = person.get(arrived.location)
-    house.landing(page)
+    deployment.landing(page)
 
 
 @pytest.mark.parametrize("environment", [{"BROKER_SERVICES__MY-LOANS__METHODS": '["wayf"]'}])
-def test_a_whole_login_is_six_turns_and_one_line(house: House, counted: Counted) -> None:
+def test_a_whole_login_is_six_turns_and_one_line(deployment: Deployment, counted: Counted) -> None:
     """Three requests of a known browser: the request of the service, the answer of the upstream, the assertion."""
-    person = house.person()
-    first = person.get(person.deliver(*house.answer(person.ask().location, "asta")).location)
-    house.landing(person.agree(first, remember=True))
+    person = deployment.person()
+    first = person.get(person.deliver(*deployment.answer(person.ask().location, "asta")).location)
+    deployment.landing(person.agree(first, remember=True))
     with counted.of(3, 3, 1):
-        arrived = person.deliver(*house.answer(person.ask().location, "asta"))
+        arrived = person.deliver(*deployment.answer(person.ask().location, "asta"))
         page = person.get(arrived.location)
-    house.landing(page)
+    deployment.landing(page)
 
 
-def test_an_assertion_that_left_is_given_again_by_one_write(house: House, counted: Counted) -> None:
+def test_an_assertion_that_left_is_given_again_by_one_write(deployment: Deployment, counted: Counted) -> None:
     """The same address opened again reads the transaction, and writes its session if that is still to be written."""
-    person = house.person()
+    person = deployment.person()
     person.agree(person.log_in("asta"), remember=True)
-    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
-    first = house.landing(person.get(arrived.location))
+    arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+    first = deployment.landing(person.get(arrived.location))
     with counted.of(2, 1, 0):
         page = person.get(arrived.location)
-    assert house.landing(page).session == first.session
+    assert deployment.landing(page).session == first.session

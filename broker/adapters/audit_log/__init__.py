@@ -1,1 +1,1 @@
-"""The audit trail: one keyed chain of lines, whose persons can be forgotten without breaking it."""
+"""The audit log: one keyed chain of lines, whose persons can be forgotten without breaking it."""

@@ -1,4 +1,4 @@
-"""The port ``Trail``: an event in, a masked and sealed line out, and losses counted."""
+"""The port ``AuditLog``: an event in, a masked and sealed line out, and losses counted."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,7 +66,7 @@ class Losses:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoredAuditLog:
-    """The port ``Trail``."""
+    """The port ``AuditLog``."""
 
     journal: AuditFiles
     person_keys: PersonKeys
@@ -75,7 +75,7 @@ class StoredAuditLog:
     losses: Losses = field(default_factory=Losses)
 
     def add(self, event: AuditEvent) -> None:
-        """Write one event, as ``Trail`` says; a refusal beyond an hour's most is lost."""
+        """Write one event, as ``AuditLog`` says; a refusal beyond an hour's most is lost."""
         if event.kind is not AuditEventKind.REFUSED:
             self._write(event)
             return
@@ -115,7 +115,7 @@ class StoredAuditLog:
 def open_audit_log(
     folder: Path, key: bytes, person_keys: PersonKeys, anchors: Anchors, tell: Telling
 ) -> StoredAuditLog:
-    """Return the trail in ``folder``, which is made if need be; ConfigurationFaults otherwise.
+    """Return the audit log in ``folder``, which is made if need be; ConfigurationFaults otherwise.
 
     ``key`` is audit.key. Others may not write in the folder.
     """
@@ -123,11 +123,10 @@ def open_audit_log(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         what = f"cannot be made: {error.strerror}"
-        mend = "name a folder that is yours to write"
-        raise ConfigurationFaults([Fault("audit.folder", what, mend)]) from None
+        fix = "name a folder that is yours to write"
+        raise ConfigurationFaults([Fault("audit.folder", what, fix)]) from None
     if folder.stat().st_mode & _OTHERS:
-        # Who may write there may take the trail away, and the log of a loss would be all that is
-        # left of it.
+        # Other users could delete the audit log; only the log line about the loss would remain.
         what = "is open for others to write"
         raise ConfigurationFaults([Fault("audit.folder", what, f"chmod go-w {folder}")])
     journal = AuditFiles(folder, key)

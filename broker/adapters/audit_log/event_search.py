@@ -27,7 +27,7 @@ class _PersonKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventSearch:
-    """Reads the trail with the keys of the store."""
+    """Reads the audit log with the keys of the store."""
 
     journal: AuditFiles
     person_keys: PersonKeys

@@ -1,4 +1,4 @@
-"""The chain of the trail: lines with their links, the head after the last, anchors in the store.
+"""Hash chain of the audit log: linked lines, the head after the last, anchors in the store.
 
 An anchor is the link of a line, kept now and then in the store, out of reach of whoever cuts the
 trail's files.
@@ -134,7 +134,7 @@ class Anchors:
             return str(error)
         if stands:
             return None
-        return f"line {head.number} was another before: the trail was cut, or put back"
+        return f"line {head.number} was another before: the audit log was cut, or put back"
 
     def links(self, now: datetime) -> Mapping[int, str]:
         """Return the links that are stored, by their lines' numbers."""

@@ -73,7 +73,7 @@ class AuditFiles:
             if sync:
                 self.syncs.wait(self.path(head.month))
         except OSError as error:
-            raise AuditUnavailable(f"audit trail: {error.strerror}") from None
+            raise AuditUnavailable(f"audit log: {error.strerror}") from None
         return head
 
     @contextmanager
@@ -141,9 +141,9 @@ class AuditFiles:
         except AuditUnavailable as error:
             return [str(error)]
         except OSError as error:
-            return [f"audit trail: {error.strerror}"]
+            return [f"audit log: {error.strerror}"]
         if disk.f_bavail * disk.f_frsize < _LEAST:
-            return ["audit trail: the disk is full"]
+            return ["audit log: the disk is full"]
         return []
 
     def path(self, month: str) -> Path:
@@ -165,7 +165,7 @@ class AuditFiles:
         head = read_head(self.key, octets) if octets else None
         if head is None and (octets or self.months()):
             what = "audit.head is missing or not ours: see broker audit verify"
-            raise AuditUnavailable(f"audit trail: {what}")
+            raise AuditUnavailable(f"audit log: {what}")
         return head
 
     def _last(self, at: datetime) -> ChainHead:
@@ -217,7 +217,7 @@ class AuditFiles:
             stamped = {**stamp, **facts}
             line, link = written(self.key, head.link, number, stamped)
             if len(line) > LONGEST:
-                raise AuditUnavailable("audit trail: a line longer than any that is read")
+                raise AuditUnavailable("audit log: a line longer than any that is read")
             octets += line
             head = _head_after(head, number, link, line)
         return head, octets
@@ -246,7 +246,7 @@ class AuditFiles:
     def _settled(self, head: ChainHead) -> tuple[ChainHead, list[Facts]]:
         """Bring head and file together where a crash or a hand left them apart.
 
-        Returns the head and what the trail must note of it. A line whose writer died before it
+        Returns the head and what the audit log must note of it. A line whose writer died before it
         wrote the head counts; one cut short in the middle is set aside; lines that the head names
         and the file has not are noted as lost, and the chain goes on from the head.
         """
@@ -328,7 +328,7 @@ def _wait_for(lock: int) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
-                raise AuditUnavailable("audit trail: another writer does not let go") from None
+                raise AuditUnavailable("audit log: another writer does not let go") from None
             time.sleep(_PAUSE)
         else:
             return

@@ -113,7 +113,7 @@ class PersonKeys:
             # Durable: a key lost in a power cut would take its person's events with it.
             if self.store.put(place, made, None, now, durable=True):
                 return key
-        raise StoreUnavailable("a key of the audit trail is changed by others all the time")
+        raise StoreUnavailable("a key of the audit log is changed by others all the time")
 
 
 def shown(group: str) -> str:

@@ -1,4 +1,4 @@
-"""Reads the trail from end to end and reports lines that were changed or are missing."""
+"""Reads the audit log from end to end and reports lines that were changed or are missing."""
 
 import hashlib
 import os
@@ -52,7 +52,7 @@ class AuditFinding:
 class VerificationReport:
     """The outcome: findings, notes, how many lines there are, and number and link of the last.
 
-    Notes are no tampering: a line torn by a crash, months deleted as the trail itself says.
+    Notes are no tampering: a line torn by a crash, months deleted as the audit log itself says.
     """
 
     findings: list[AuditFinding] = field(default_factory=list)
@@ -211,7 +211,7 @@ def _walk_month(journal: AuditFiles, month: str, size: int, walk: _Walk) -> None
             walk.line(where, line, month, first=place == 1)
             report.lines += 1
         elif octets.endswith(b"\n"):
-            report.findings.append(AuditFinding(where, "is no line of the trail", octets))
+            report.findings.append(AuditFinding(where, "is no line of the audit log", octets))
         else:
             what = "is cut short: its writer died, or is at it"
             report.notes.append(AuditFinding(where, what))

@@ -50,8 +50,8 @@ class SetupProof:
         for kind, setting in self._named_types().items():
             if kind not in types:
                 words = f"Alma has no user identifier type {kind} that is enabled"
-                mend = did_you_mean(kind, types) or "types: " + ", ".join(sorted(types))
-                yield SetupFault(f"library.{setting}", f"library.{setting}: {words} ({mend})")
+                fix = did_you_mean(kind, types) or "types: " + ", ".join(sorted(types))
+                yield SetupFault(f"library.{setting}", f"library.{setting}: {words} ({fix})")
 
     def _named_types(self) -> dict[str, str]:
         """Return the identifier types that are used, each with the setting that names it."""
@@ -70,8 +70,8 @@ class SetupProof:
         for category, place in self.expected.categories.items():
             if category not in groups:
                 near = did_you_mean(category, groups)
-                mend = near or "groups: " + ", ".join(sorted(groups))
-                sentence = f"{place}: Alma has no user group {category} ({mend})"
+                fix = near or "groups: " + ", ".join(sorted(groups))
+                sentence = f"{place}: Alma has no user group {category} ({fix})"
                 yield SetupFault(f"user_group {category}", sentence)
 
     def _code_table(self, name: str) -> frozenset[str]:

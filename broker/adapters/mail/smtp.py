@@ -96,7 +96,7 @@ class Smtp:
             conversation = self.address(parseaddr(self.sender)[1], deadline)
         except MailUnavailable as error:
             cause = str(error)
-            mends = [mend for part, mend in _MENDS.items() if part in cause]
+            mends = [fix for part, fix in _MENDS.items() if part in cause]
             return (f"{self._named()}: {cause} ({mends[0]})",)
         conversation.reset()
         conversation.close()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from broker.core.audit_events import AuditEvent
 from broker.core.event_routes import ROUTES, BrokerEvent, Sink, TellPort, TraceFacts
-from broker.core.ports import Trail
+from broker.core.ports import AuditLog
 
 SinkPort = Callable[[BrokerEvent], None]
 
@@ -39,8 +39,8 @@ class EventSinks:
     def tell(self, event: BrokerEvent | AuditEvent) -> None:
         """Carry ``event`` to each sink of its row, in the row's order.
 
-        ``AuditUnavailable`` where the trail refuses a release or an enrolment (``Trail.add``):
-        then the sinks after it hear nothing, and it must not happen.
+        Raise ``AuditUnavailable`` when the audit log refuses a release or an enrolment
+        (``AuditLog.add``): later sinks get nothing, and the action must not happen.
         """
         if isinstance(event, AuditEvent):
             facts = {"reason": event.reason} if event.reason else {}
@@ -51,13 +51,13 @@ class EventSinks:
 
 @dataclass(frozen=True, slots=True)
 class RoutedAuditLog:
-    """The port ``Trail`` as the use cases have it: what they add is told like every other event."""
+    """Implements the port ``AuditLog`` for use cases: routes an added event like every event."""
 
     tell: TellPort
-    kept: Trail
+    kept: AuditLog
 
     def add(self, event: AuditEvent) -> None:
-        """Tell one event before it has an effect outside; AuditUnavailable as ``Trail`` says."""
+        """Tell one event before it has an effect outside; AuditUnavailable as ``AuditLog`` says."""
         self.tell(event)
 
     def faults(self) -> Sequence[str]:
@@ -85,12 +85,12 @@ def to_log(write: LogPort, budgeted: LogPort | None = None) -> SinkPort:
     return carry
 
 
-def to_trail(trail: Trail) -> SinkPort:
-    """Return the sink that adds an event to the audit trail."""
+def to_trail(audit_log: AuditLog) -> SinkPort:
+    """Return the sink that adds an event to the audit log."""
 
     def carry(event: BrokerEvent) -> None:
         if event.audit is not None:
-            trail.add(event.audit)
+            audit_log.add(event.audit)
 
     return carry
 

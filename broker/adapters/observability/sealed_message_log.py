@@ -194,8 +194,8 @@ def _public(path: Path) -> X25519PublicKey:
     return key
 
 
-def _fault(path: Path, what: str, mend: str = "") -> ConfigurationFaults:
-    return ConfigurationFaults([Fault(str(path), what, mend)])
+def _fault(path: Path, what: str, fix: str = "") -> ConfigurationFaults:
+    return ConfigurationFaults([Fault(str(path), what, fix)])
 
 
 def _write_new(path: Path, mode: int, octets: bytes) -> None:

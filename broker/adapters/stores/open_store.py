@@ -29,5 +29,5 @@ def open_store(url: str, folder: Path, *, accept_loss: bool = False) -> Store:
     if scheme in redis_connection.SCHEMES:
         address = redis_connection.parse(url, folder)
         return redis.RedisStore(address, accept_loss=accept_loss)
-    mend = f"write sqlite:broker.db, or a URL of {', '.join(redis_connection.SCHEMES)}"
-    raise ConfigurationFaults([Fault("store.url", "names no store that there is", mend)])
+    fix = f"write sqlite:broker.db, or a URL of {', '.join(redis_connection.SCHEMES)}"
+    raise ConfigurationFaults([Fault("store.url", "names no store that there is", fix)])

@@ -103,11 +103,11 @@ class Address:
             return ()
         faults = []
         if not self.encrypted:
-            mend = "write rediss in store.url instead of redis"
-            faults.append(f"Redis is on another machine and not encrypted; {mend}.")
+            fix = "write rediss in store.url instead of redis"
+            faults.append(f"Redis is on another machine and not encrypted; {fix}.")
         if not self.password:
-            mend = "set one there and in store.url"
-            faults.append(f"Redis is on another machine and asks for no password; {mend}.")
+            fix = "set one there and in store.url"
+            faults.append(f"Redis is on another machine and asks for no password; {fix}.")
         return tuple(faults)
 
     def open(self) -> Any:
@@ -236,8 +236,8 @@ def _setting_faults(name: str, server: Any) -> Iterator[str]:
             *(setting for setting, _, _ in _REQUIRED_SETTINGS)
         )
     except ResponseError:
-        mend = "allow the broker's user CONFIG GET, so that they can be checked"
-        yield f"{name} does not show its settings; {mend}."
+        fix = "allow the broker's user CONFIG GET, so that they can be checked"
+        yield f"{name} does not show its settings; {fix}."
         return
     for setting, value, why in _REQUIRED_SETTINGS:
         if found.get(setting) != value:

@@ -189,8 +189,8 @@ class SqliteStore(Store):
         with self._reading() as connection:
             faults = list(_mode_faults(self._path))
             if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                mend = "run PRAGMA journal_mode = WAL on it once"
-                faults.append(f"The store file {self._path.name} is not in WAL mode; {mend}.")
+                fix = "run PRAGMA journal_mode = WAL on it once"
+                faults.append(f"The store file {self._path.name} is not in WAL mode; {fix}.")
         return tuple(faults)
 
     def purge(self) -> Sequence[str]:

@@ -54,8 +54,8 @@ def _unknown_fields(policy: Policy, names: NameableInPolicies) -> Iterator[Polic
     for field in policy.borrower.fields:
         if field.name not in names.borrower_fields:
             known = f"fields are {', '.join(sorted(names.borrower_fields))}"
-            mend = did_you_mean(field.name, names.borrower_fields) or known
-            yield field.place, f"the library system has no field {field.name!r}", mend
+            fix = did_you_mean(field.name, names.borrower_fields) or known
+            yield field.place, f"the library system has no field {field.name!r}", fix
 
 
 def _unwritable_addresses(policy: Policy, names: NameableInPolicies) -> Iterator[PolicyProblem]:
@@ -102,8 +102,8 @@ def _unknown(
     example: Example, what: str, name: str | None, known: Collection[str]
 ) -> Iterator[PolicyProblem]:
     if name is not None and name not in known:
-        mend = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
-        yield example.place, f"unknown {what} {name!r}", mend
+        fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
+        yield example.place, f"unknown {what} {name!r}", fix
 
 
 def _misspelt(

@@ -37,15 +37,15 @@ _CALLED = {
 }
 _UNMAPPED = {"until": "only a domain under proofs can end on a day"}
 
-# What is wrong, and how to mend it; and the line that it is wrong in.
+# What is wrong, and how to fix it; and the line that it is wrong in.
 _Problem = tuple[str, str]
 _AttributeCheck = Callable[[Release, ReleasedAttribute], _Problem | None]
 
 
 def faults_at(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]:
     """Yield the faults of policy files in ``folder``."""
-    for place, what, mend in problems:
-        yield Fault(f"{folder}/{place}", what, mend)
+    for place, what, fix in problems:
+        yield Fault(f"{folder}/{place}", what, fix)
 
 
 def cpr_literals(octets: bytes, file: str) -> Iterator[PolicyProblem]:
@@ -109,8 +109,8 @@ def overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
     for policy in policies:
         if policy.review_by < today:
             what = f"was to be reviewed by {policy.review_by}"
-            mend = f"{policy.owner} should read it again and set a new day"
-            yield _top(policy), what, mend
+            fix = f"{policy.owner} should read it again and set a new day"
+            yield _top(policy), what, fix
         for proof in policy.proofs:
             for domain in proof.domains:
                 if not domain.proves_on(today):
@@ -131,9 +131,9 @@ def _release(
     policy: Policy, release: Release, services: Collection[str] | None
 ) -> Iterator[PolicyProblem]:
     if services is not None and unconfigured(release, services):
-        mend = did_you_mean(release.service, services)
-        if mend:
-            yield release.place, f"unknown service {release.service!r}", mend
+        fix = did_you_mean(release.service, services)
+        if fix:
+            yield release.place, f"unknown service {release.service!r}", fix
     if release.borrower == "make" and policy.borrower is None:
         what = "borrower: make, but the file has no borrower section"
         yield release.place, what, "add one"
@@ -154,8 +154,8 @@ def _mail_name_id(release: Release) -> Iterator[PolicyProblem]:
     if release.subject is None:
         yield release.place, "name_id: email without a reason", "add name_id_why, which is shown"
     if _is_category(release):
-        mend = "list the service under its own name"
-        yield release.place, "name_id: email is never given to a category", mend
+        fix = "list the service under its own name"
+        yield release.place, "name_id: email is never given to a category", fix
 
 
 def _never_to_category(release: Release, listed: ReleasedAttribute) -> _Problem | None:
@@ -175,8 +175,8 @@ def _outside_category(release: Release, listed: ReleasedAttribute) -> _Problem |
 def _optional_without_consent(release: Release, listed: ReleasedAttribute) -> _Problem | None:
     if not listed.optional or release.legal_basis == "consent":
         return None
-    mend = "a choice is only a choice under legal_basis: consent"
-    return f"{listed.name} is optional without consent", mend
+    fix = "a choice is only a choice under legal_basis: consent"
+    return f"{listed.name} is optional without consent", fix
 
 
 def _values_of_cpr(_: Release, listed: ReleasedAttribute) -> _Problem | None:
@@ -189,8 +189,8 @@ def _values_of_cpr(_: Release, listed: ReleasedAttribute) -> _Problem | None:
 def _number_without_borrower(release: Release, listed: ReleasedAttribute) -> _Problem | None:
     if listed.name != BORROWER_NUMBER or release.borrower != "none":
         return None
-    mend = "the entry says borrower: none, so there is no number"
-    return "borrower_number without a borrower", mend
+    fix = "the entry says borrower: none, so there is no number"
+    return "borrower_number without a borrower", fix
 
 
 _ATTRIBUTE_CHECKS: tuple[_AttributeCheck, ...] = (
@@ -246,20 +246,20 @@ def _proof_domains(policy: Policy) -> Iterator[PolicyProblem]:
     for proof in policy.proofs:
         name = f"{proof.name}{PROOF_DOMAIN}"
         domains[name] = {domain.name for domain in proof.domains}
-    mend = "list it under proofs too; a domain is exact, without *"
+    fix = "list it under proofs too; a domain is exact, without *"
     for condition in _all_conditions(policy):
         if not condition.name.endswith(PROOF_DOMAIN):
             continue
         covered = domains.get(condition.name, set())
         for value in sorted(set(condition.values) - covered):
-            yield condition.place, f"{condition.name}: no proof covers {value}", mend
+            yield condition.place, f"{condition.name}: no proof covers {value}", fix
 
 
 def _matches_on_numbers(policy: Policy) -> Iterator[PolicyProblem]:
     for condition in _all_conditions(policy):
         if condition.name in NEVER_BY_CATEGORY:
-            mend = "require: {cpr: real} asks for one; affiliation never hangs on a number"
-            yield condition.place, f"match on {condition.name}", mend
+            fix = "require: {cpr: real} asks for one; affiliation never hangs on a number"
+            yield condition.place, f"match on {condition.name}", fix
 
 
 def _patterns(policy: Policy) -> Iterator[PolicyProblem]:

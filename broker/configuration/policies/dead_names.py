@@ -135,8 +135,8 @@ def unused_proof_domains(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:
             for domain in proof.domains:
                 if domain.name not in matched:
                     what = f"{domain.name} proves nothing: no alternative matches on {name}"
-                    mend = "name it under match, or remove it here"
-                    yield proof.place or PolicyLine(policy.file, 1), what, mend
+                    fix = "name it under match, or remove it here"
+                    yield proof.place or PolicyLine(policy.file, 1), what, fix
 
 
 def _matched(policy: Policy, name: str) -> Iterator[str]:
@@ -157,8 +157,8 @@ def unmade_categories(
             continue
         for category, place in _changed(policy.borrower):
             if category not in known:
-                mend = did_you_mean(category, known) or "name it in library.desk_categories"
-                yield place, f"no file makes the borrower category {category!r}", mend
+                fix = did_you_mean(category, known) or "name it in library.desk_categories"
+                yield place, f"no file makes the borrower category {category!r}", fix
 
 
 def unreached_categories(

@@ -160,9 +160,9 @@ def unlike_live_logins(
         example = result.example
         found = _unknown_in_person(result) or _numberless(example.login, names)
         if found and found[0] not in told:
-            what, mend = found
+            what, fix = found
             told.add(what)
-            yield example.place, f"example {example.name!r}: {what}", mend
+            yield example.place, f"example {example.name!r}: {what}", fix
 
 
 def _unknown_in_person(result: Result) -> tuple[str, str] | None:

@@ -342,8 +342,8 @@ class ReleaseShape(Shape):
     def unstated(self, name: str, place: FilePlace, services: Services) -> Iterator[PolicyProblem]:
         """Yield what neither this entry nor services.yaml states."""
         if name not in services and (self.purpose is None or self.legal_basis is None):
-            mend = did_you_mean(name, services) or f"add it to {SERVICES}"
-            yield place.line, f"{SERVICES} has no service {name!r}", mend
+            fix = did_you_mean(name, services) or f"add it to {SERVICES}"
+            yield place.line, f"{SERVICES} has no service {name!r}", fix
             return
         reasons = services[name][0].attributes if name in services else {}
         ((access, listed),) = self._accesses().items()

@@ -59,7 +59,7 @@ def last_good_digest(state: Path) -> str | None:
 def _write_set(home: Path, name: str, files: Mapping[str, bytes]) -> None:
     """Write the files into a folder that gets its name once it is complete.
 
-    A file that the last set has is on the disk already, and is linked: the trail of the logins
+    A file that the last set has is on the disk already, and is linked: the audit log of the logins
     meanwhile would wait behind a thousand syncs.
     """
     making = home / f".{secrets.token_hex(8)}"

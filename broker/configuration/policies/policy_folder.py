@@ -124,18 +124,18 @@ def _misnamed(folder: str, names: Collection[str]) -> Iterator[Fault]:
             continue
         if _RULES.fullmatch(name):
             what = "holds the rules for all files, and is not read here"
-            mend = "move it beside this folder, as policy_properties.yaml"
-            yield Fault(f"{folder}/{name}", what, mend)
+            fix = "move it beside this folder, as policy_properties.yaml"
+            yield Fault(f"{folder}/{name}", what, fix)
             continue
         if name == REMOVED or (name.endswith(_ENDING) and not _COPY.search(name)):
             continue
         meant = f"{_MEANT.split(name)[0]}{_ENDING}"
         what = "is no policy file by its name, and is not read"
-        mend = f"rename it to {meant}, or move it out of the folder"
+        fix = f"rename it to {meant}, or move it out of the folder"
         if _COPY.search(name) or meant in names:
             what = "is by its name a copy of a policy file"
-            mend = "remove it, or move it out of the folder"
-        yield Fault(f"{folder}/{name}", what, mend)
+            fix = "remove it, or move it out of the folder"
+        yield Fault(f"{folder}/{name}", what, fix)
 
 
 def _read(path: Path) -> bytes:
@@ -168,10 +168,10 @@ def unannounced(
         slip = did_you_mean(name, found.removed)
         where = f"{found.place}/{policy.file}"
         what = f"the affiliation {name} is in force, and no file is of it any more"
-        mend = f"put it back, or write the line {name} into {found.place}/{REMOVED}"
+        fix = f"put it back, or write the line {name} into {found.place}/{REMOVED}"
         if slip:
-            mend = f"{REMOVED} names {', '.join(sorted(found.removed - kept))}: write {name}"
-        yield Fault(where, what, mend)
+            fix = f"{REMOVED} names {', '.join(sorted(found.removed - kept))}: write {name}"
+        yield Fault(where, what, fix)
 
 
 def unneeded(found: FoundFiles, policies: Iterable[Policy]) -> Iterator[Fault]:

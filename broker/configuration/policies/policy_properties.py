@@ -23,7 +23,7 @@ from broker.core.policy_analysis.sources import Site
 
 # What a login may release beside what an upstream asserts.
 _OURS: Final = MINTED | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
-_MEND_NO_LOGIN: Final = "mend its when or its service: a rule about nobody guards nothing"
+_MEND_NO_LOGIN: Final = "fix its when or its service: a rule about nobody guards nothing"
 _MOST: Final = 3  # that are shown of one rule
 
 
@@ -99,7 +99,7 @@ def judged(
 def _meant(path: Path) -> Iterator[Fault]:
     """Yield what was meant to be the file that is not there: else its rules guard nothing."""
     if path.is_symlink():
-        yield Fault(path.name, "is a link that leads nowhere", "mend it, or remove it")
+        yield Fault(path.name, "is a link that leads nowhere", "fix it, or remove it")
     if not path.parent.is_dir():
         return
     for other in sorted(path.parent.iterdir()):
@@ -110,8 +110,8 @@ def _meant(path: Path) -> Iterator[Fault]:
 
 def _listed(root: YamlNode, name: str) -> tuple[YamlNode, ...]:
     if not isinstance(root, YamlSequence):
-        mend = "write - name: ..., one for each rule"
-        raise ConfigurationFaults([Fault(f"{name}:{root.line}", "must be a list of rules", mend)])
+        fix = "write - name: ..., one for each rule"
+        raise ConfigurationFaults([Fault(f"{name}:{root.line}", "must be a list of rules", fix)])
     return root.nodes
 
 
@@ -134,13 +134,13 @@ def _unknown(rule: SiteRule, policies: PolicySet, names: NameableInPolicies) -> 
     for what, written, known in _named(rule, policies, names):
         for name in written:
             if name not in known:
-                mend = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
-                yield Fault(str(rule.place), f"unknown {what} {name!r}", mend)
+                fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
+                yield Fault(str(rule.place), f"unknown {what} {name!r}", fix)
     configured = names.configured or {}
     for name in (*rule.services, *rule.excepted):
-        mend = did_you_mean(name, configured)
-        if name not in configured and mend:
-            yield Fault(str(rule.place), f"unknown service {name!r}", mend)
+        fix = did_you_mean(name, configured)
+        if name not in configured and fix:
+            yield Fault(str(rule.place), f"unknown service {name!r}", fix)
 
 
 def _named(
@@ -172,8 +172,8 @@ def _unconfigured(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault
     """Yield the services that are not there; a name near another's is a typo, and a fault."""
     for name in (*rule.services, *rule.excepted):
         if name not in configured and not did_you_mean(name, configured):
-            mend = "add it to broker.toml, or remove it here"
-            yield Fault(str(rule.place), f"no service {name!r} is configured", mend)
+            fix = "add it to broker.toml, or remove it here"
+            yield Fault(str(rule.place), f"no service {name!r} is configured", fix)
 
 
 def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
@@ -184,8 +184,8 @@ def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
     if len(names) == len(rule.services):
         written = " and ".join(map(repr, names))
         what = f"no service {written} is configured, and the rule names no other"
-        mend = "add it to broker.toml, or name another"
-        yield Fault(str(rule.place), f"{what}: it guards nothing", mend)
+        fix = "add it to broker.toml, or name another"
+        yield Fault(str(rule.place), f"{what}: it guards nothing", fix)
 
 
 def _broken(proof: RuleProof, now: datetime) -> Iterator[Fault]:

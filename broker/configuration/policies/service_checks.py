@@ -26,8 +26,8 @@ def unknown_services(
             continue
         if not did_you_mean(release.service, services):
             what = f"no service {release.service!r} is configured"
-            mend = "add it to broker.toml, or remove the entry"
-            yield release.place, what, mend
+            fix = "add it to broker.toml, or remove the entry"
+            yield release.place, what, fix
 
 
 def misspelt_upstreams(
@@ -36,9 +36,9 @@ def misspelt_upstreams(
     """Find names near that of a configured upstream: as written they match nobody."""
     known = upstreams or ()
     for name, place in chain(_unknown_upstreams(policies, known), _in_examples(policies, known)):
-        mend = did_you_mean(name, known)
-        if mend:
-            yield place, f"unknown upstream {name!r}", mend
+        fix = did_you_mean(name, known)
+        if fix:
+            yield place, f"unknown upstream {name!r}", fix
 
 
 def unknown_upstreams(
@@ -49,8 +49,8 @@ def unknown_upstreams(
         return
     for name, place in _unknown_upstreams(policies, upstreams):
         if not did_you_mean(name, upstreams):
-            mend = "add it to broker.toml, or remove it here"
-            yield place, f"no upstream {name!r} is configured", mend
+            fix = "add it to broker.toml, or remove it here"
+            yield place, f"no upstream {name!r} is configured", fix
 
 
 def _unknown_upstreams(
@@ -105,17 +105,17 @@ def withheld_attributes(
             if listed.name == CPR_ATTRIBUTE:
                 yield from _withheld_cpr(listed, service)
             if listed.name in MINTED and service.scope is None:
-                mend = f"set idp.scope; until then {listed.name} is withheld"
-                yield listed.place, "there is no scope to make identifiers under", mend
+                fix = f"set idp.scope; until then {listed.name} is withheld"
+                yield listed.place, "there is no scope to make identifiers under", fix
 
 
 def _withheld_cpr(listed: ReleasedAttribute, service: Service) -> Iterator[PolicyProblem]:
     if service.controller is None:
-        mend = f"set services.{service.name}.controller; until then the CPR is withheld"
-        yield listed.place, f"{service.name} states no controller", mend
+        fix = f"set services.{service.name}.controller; until then the CPR is withheld"
+        yield listed.place, f"{service.name} states no controller", fix
     if not service.encrypts:
-        mend = "until its metadata carries one the CPR is withheld"
-        yield listed.place, f"{service.name} publishes no encryption key", mend
+        fix = "until its metadata carries one the CPR is withheld"
+        yield listed.place, f"{service.name} publishes no encryption key", fix
 
 
 def _served(
@@ -140,14 +140,14 @@ def _wire_names(
         row = find_outgoing_row(attribute_map, listed.name)
         if row is None:
             what = f"{service.name} has no wire name for {listed.name}"
-            mend = f"add a row to attribute_maps/{attribute_map.name}.yaml"
-            yield listed.place, what, mend
+            fix = f"add a row to attribute_maps/{attribute_map.name}.yaml"
+            yield listed.place, what, fix
             continue
         earlier = first.setdefault(row.wire, listed.name)
         if earlier != listed.name:
             what = f"{listed.name} and {earlier} have one wire name at {service.name}"
-            mend = "release one of them, or give the service a map of its own"
-            yield listed.place, what, mend
+            fix = "release one of them, or give the service a map of its own"
+            yield listed.place, what, fix
 
 
 def _all_releases(policies: Iterable[Policy]) -> Iterator[Release]:

@@ -15,7 +15,7 @@ _MEND_REQUIRED: Final = (
 )
 _MEND_LOWERING: Final = f"{_NAME_IT}; or take it out here"
 
-# The line that is wrong, what is wrong in it, and how to mend it.
+# The line that is wrong, what is wrong in it, and how to fix it.
 PolicyProblem = tuple[PolicyLine, str, str]
 
 

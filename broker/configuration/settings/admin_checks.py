@@ -18,14 +18,14 @@ def _login(raw: RawSettings) -> Faults:
     upstreams = {upstream.name: upstream for upstream in raw.tables("upstreams")}
     if name not in upstreams:
         known = ", ".join(upstreams) or "none"
-        mend = did_you_mean(name, upstreams) or f"upstreams are {known}"
-        yield Fault(admin.where("upstream"), f"no upstream {name}", mend)
+        fix = did_you_mean(name, upstreams) or f"upstreams are {known}"
+        yield Fault(admin.where("upstream"), f"no upstream {name}", fix)
         return
     upstream = upstreams[name]
     if upstream.text("profile") == "library":
         what = "is the library account, which forces no fresh login (ForceAuthn) and names no eppn"
-        mend = "name an upstream that staff log in to with their work account"
-        yield Fault(admin.where("upstream"), what, mend)
+        fix = "name an upstream that staff log in to with their work account"
+        yield Fault(admin.where("upstream"), what, fix)
         return
     yield from _institution(admin, upstream)
 
@@ -36,9 +36,9 @@ def _institution(admin: RawTable, upstream: RawTable) -> Faults:
     if named is None:
         return
     if named not in known:
-        mend = did_you_mean(named, known) or f"entity_ids there are {', '.join(known) or 'none'}"
+        fix = did_you_mean(named, known) or f"entity_ids there are {', '.join(known) or 'none'}"
         what = f"{named} is none of the institutions of upstreams.{upstream.name}"
-        yield Fault(admin.where("institution"), what, mend)
+        yield Fault(admin.where("institution"), what, fix)
         return
     only = upstream.texts("only")
     if only and named not in only:

@@ -178,7 +178,7 @@ class Config(SettingsTable):
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Read ``path`` (or the file BROKER_CONFIG names, or the environment alone) into a Config.
 
-    ConfigurationFaults with every fault, its place and how to mend it; no fault quotes a secret.
+    ConfigurationFaults with every fault, its place and how to fix it; no fault quotes a secret.
     """
     if path is None and environ.get("BROKER_CONFIG"):
         path = Path(environ["BROKER_CONFIG"])

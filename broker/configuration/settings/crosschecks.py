@@ -43,8 +43,8 @@ def _services(raw: RawSettings) -> Faults:
         other = first.setdefault(entity_id, service)
         if other is not service:
             where = service.where("entity_id")
-            mend = f"{other.where()} has it too; one of the two would never be found"
-            yield Fault(where, "is the entity_id of two services", mend)
+            fix = f"{other.where()} has it too; one of the two would never be found"
+            yield Fault(where, "is the entity_id of two services", fix)
 
 
 def _unknown_methods(raw: RawSettings, service: RawTable) -> Faults:
@@ -98,8 +98,8 @@ def _library_accounts(raw: RawSettings) -> Faults:
             first = upstream
             continue
         what = "is a second library account; a broker has one library system"
-        mend = f"keep {first.where()}"
-        yield Fault(upstream.where(), what, mend)
+        fix = f"keep {first.where()}"
+        yield Fault(upstream.where(), what, fix)
 
 
 def _secrets(raw: RawSettings) -> Faults:
@@ -135,14 +135,14 @@ def _plain_mail(raw: RawSettings) -> Faults:
         return
     if str(mail.get("accept_plain")).lower() != "true":
         what = "is smtp:// to another machine: PINs would travel in clear text"
-        mend = "write smtp+starttls:// or smtps://, or set mail.accept_plain = true"
-        yield Fault(mail.where("url"), what, mend)
+        fix = "write smtp+starttls:// or smtps://, or set mail.accept_plain = true"
+        yield Fault(mail.where("url"), what, fix)
 
 
 def _keys_apart(raw: RawSettings) -> Faults:
-    """Refuse a store or a trail beside the keys: a backup of it would hold what opens it."""
+    """Refuse a store or a audit log beside the keys: a backup of it would hold what opens it."""
     yield from _beside_keys(raw, "store", "store", "url")
-    yield from _beside_keys(raw, "audit trail", "audit", "folder")
+    yield from _beside_keys(raw, "audit log", "audit", "folder")
     yield from _beside_keys(raw, "message log", "message_log", "folder")
 
 
@@ -166,13 +166,13 @@ def _beside_keys(raw: RawSettings, name: str, table: str, key: str) -> Faults:
 def _messages_apart(raw: RawSettings) -> Faults:
     message_log = raw.table("message_log")
     messages = message_log.text("folder")
-    trail = raw.table("audit").text("folder")
-    if messages is None or trail is None:
+    audit_log = raw.table("audit").text("folder")
+    if messages is None or audit_log is None:
         return
-    same = Path(messages) == Path(trail)
+    same = Path(messages) == Path(audit_log)
     if same:
         where = message_log.where("folder")
-        what = "is the folder of the audit trail: messages hold what the trail must not"
+        what = "is the folder of the audit log: messages hold what the audit log must not"
         yield Fault(where, what, "put them into a folder of their own")
 
 
@@ -188,8 +188,8 @@ def _shared_origin(raw: RawSettings) -> Faults:
         # included (docs/reference/design.md#4a-origin).
         where = raw.where(("base_url",))
         what = "is below a path: whatever else answers at this origin can read the broker's pages"
-        mend = "give the broker a host of its own, or set shared_origin = true"
-        yield Fault(where, what, mend)
+        fix = "give the broker a host of its own, or set shared_origin = true"
+        yield Fault(where, what, fix)
 
 
 CHECKS: Final[tuple[Check, ...]] = (

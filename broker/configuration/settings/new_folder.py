@@ -38,8 +38,8 @@ def _refuse_used(folder: Path) -> None:
     for name in WRITTEN:
         path = folder / name
         if path.exists() or path.is_symlink():
-            mend = "name another folder: nothing is overwritten"
-            faults.append(Fault(str(path), "is there already", mend))
+            fix = "name another folder: nothing is overwritten"
+            faults.append(Fault(str(path), "is there already", fix))
     if faults:
         raise ConfigurationFaults(faults)
 

@@ -98,11 +98,11 @@ def _unfilled(raw: RawSettings, path: KeyPath, value: object) -> "Faults":
             yield from _unfilled(raw, (*path, index), below)
     elif isinstance(value, str) and value.lstrip().startswith(FILL_IN):
         _, _, wanted = value.partition(FILL_IN)
-        mend = wanted.strip(" :\n")
+        fix = wanted.strip(" :\n")
         if str(path[-1]).endswith(SECRET_KEYS):
             # The secret itself may stand behind the words already: it goes into no journal.
-            mend = "with the secret, and nothing else beside it"
-        yield Fault(raw.where(path), "is to be filled in", mend)
+            fix = "with the secret, and nothing else beside it"
+        yield Fault(raw.where(path), "is to be filled in", fix)
 
 
 Faults = Iterator[Fault]

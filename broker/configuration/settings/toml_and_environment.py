@@ -67,12 +67,12 @@ def _file(path: Path) -> SettingsTree:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
-        mend = f"name another file in {CONFIG}"
-        fault = Fault(str(path), what, mend)
+        fix = f"name another file in {CONFIG}"
+        fault = Fault(str(path), what, fix)
         raise ConfigurationFaults([fault]) from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
         what = f"is not TOML: {error}"
-        fault = Fault(str(path), what, "mend it there")
+        fault = Fault(str(path), what, "fix it there")
         raise ConfigurationFaults([fault]) from None
 
 
@@ -134,8 +134,8 @@ class _SecretFiles:
         try:
             table[secret] = _secret(named)
         except ValueError as error:
-            mend = f"make {named}, with nothing else in it, for the broker's user to read"
-            self.faults.append(Fault(where, str(error), mend))
+            fix = f"make {named}, with nothing else in it, for the broker's user to read"
+            self.faults.append(Fault(where, str(error), fix))
             table[secret] = _UNREAD
         self.places[key] = str(named)
 

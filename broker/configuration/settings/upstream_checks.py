@@ -69,8 +69,8 @@ def _entity_id(upstream: RawTable) -> Faults:
         return
     if "entity_id" not in upstream.values:
         name = variable((*upstream.path, "entity_id"))
-        mend = f"write it there, or set {name}"
-        yield Fault(upstream.where("entity_id"), "is missing", mend)
+        fix = f"write it there, or set {name}"
+        yield Fault(upstream.where("entity_id"), "is missing", fix)
 
 
 def _hub(upstream: RawTable) -> Faults:
@@ -80,8 +80,8 @@ def _hub(upstream: RawTable) -> Faults:
         # A hub speaks for anyone: without the list, any institution could assert any scope
         # (docs/reference/design.md#invariant-2).
         what = "profile wayf without institutions would believe every institution behind the hub"
-        mend = "list institutions = [{entity_id, scopes}]"
-        yield Fault(upstream.where(), what, mend)
+        fix = "list institutions = [{entity_id, scopes}]"
+        yield Fault(upstream.where(), what, fix)
 
 
 def _own_institution(upstream: RawTable) -> Faults:
@@ -92,8 +92,8 @@ def _own_institution(upstream: RawTable) -> Faults:
     if any(entity_id != own for entity_id in listed):
         where = upstream.where("institutions")
         what = "an upstream that is no hub is its own institution"
-        mend = "list its own entity_id only, or set profile = wayf"
-        yield Fault(where, what, mend)
+        fix = "list its own entity_id only, or set profile = wayf"
+        yield Fault(where, what, fix)
 
 
 def _oiosaml_keys(upstream: RawTable) -> Faults:
@@ -119,8 +119,8 @@ def _attribute_map(upstream: RawTable) -> Faults:
         return
     if "attribute_map" not in upstream.values:
         where = upstream.where("attribute_map")
-        mend = "name a file of the attribute_maps folder"
-        yield Fault(where, "is missing", mend)
+        fix = "name a file of the attribute_maps folder"
+        yield Fault(where, "is missing", fix)
 
 
 _PROFILE_CHECKS: Final = (
@@ -151,8 +151,8 @@ def _overstated(classes: RawTable, *, pin: bool) -> Faults:
         if weaker:
             names = "a PIN" if pin else ", ".join(weaker)
             what = f"{names} is not as good as that"
-            mend = "leave it out, or name classes of at least that level"
-            yield Fault(classes.where(wanted), what, mend)
+            fix = "leave it out, or name classes of at least that level"
+            yield Fault(classes.where(wanted), what, fix)
 
 
 def _only(raw: RawSettings) -> Faults:
@@ -177,8 +177,8 @@ def _institution_names(raw: RawSettings) -> Faults:
                 first[name] = institution
                 continue
             what = f"{name} names two institutions"
-            mend = f"it stands at {other.where()} too; keep one"
-            yield Fault(institution.where(), what, mend)
+            fix = f"it stands at {other.where()} too; keep one"
+            yield Fault(institution.where(), what, fix)
 
 
 def _scope(raw: RawSettings) -> Faults:

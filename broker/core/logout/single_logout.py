@@ -132,7 +132,7 @@ class Logout:
 
     ``found`` is whether the request named a session, ``left`` whether it leaves others of that
     person open, which this browser cannot reach or which began since, ``going`` whether the person
-    has chosen how much is to be ended, ``told`` whether the audit trail has how it ended.
+    has chosen how much is to be ended, ``told`` whether the audit log has how it ended.
     """
 
     id: str

@@ -223,8 +223,8 @@ def read(folder: Path) -> Setting:
     kept = load(folder / "broker.toml", {})
     if kept.library.system != "koha":
         what = f"is {kept.library.system!r}, and the demo simulates a Koha only"
-        mend = "start the demo with the [library] that was written, then put yours back and serve"
-        raise ConfigurationFaults([Fault("library.system", what, mend)])
+        fix = "start the demo with the [library] that was written, then put yours back and serve"
+        raise ConfigurationFaults([Fault("library.system", what, fix)])
     ports = Ports(urlsplit(kept.base_url).port or 0)
     return Setting(folder, ports, hub, library, nemlogin)
 

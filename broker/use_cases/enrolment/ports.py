@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
+from broker.core.audit_events import NO_AUDIT_LOG, AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts, fold_address
@@ -14,7 +14,7 @@ from broker.core.event_routes import TellPort, told_nobody
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
-from broker.core.ports import LibrarySystem, Trail, Write
+from broker.core.ports import AuditLog, LibrarySystem, Write
 from broker.use_cases.person_records import PersonRecords
 
 # A call of the worker may take so long; a request waits less.
@@ -39,7 +39,7 @@ class EnrolmentPorts:
     now: Callable[[], datetime]
     asks_register: bool = False
     trust_for: timedelta = timedelta(minutes=10)
-    trail: Trail = NO_TRAIL
+    audit_log: AuditLog = NO_AUDIT_LOG
     log: TellPort = told_nobody
     draft_welcome_mail: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
@@ -98,4 +98,4 @@ class EnrolmentPorts:
     ) -> None:
         """Write an event of an enrolment to the audit log."""
         event = AuditEvent(kind, self.now(), person=person_id, reason=reason, about=enrolment.id)
-        self.trail.add(event)
+        self.audit_log.add(event)

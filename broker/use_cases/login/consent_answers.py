@@ -204,7 +204,7 @@ class ConsentAnswers:
             self.lookup.records.change(person.id, change, now)
 
     def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
-        self.lookup.trail.add(
+        self.lookup.audit_log.add(
             of_login(
                 _KINDS[made.event],
                 now,

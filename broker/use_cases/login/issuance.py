@@ -102,7 +102,7 @@ class Issuance:
             # what left is never told as not released, and a logout finds its session.
             about = issued.assertion.removeprefix("_")
             event = of_login(AuditEventKind.NOT_RELEASED, now, transaction.names, about=about)
-            self.lookup.trail.add(event)
+            self.lookup.audit_log.add(event)
             return True
         return False
 
@@ -119,12 +119,12 @@ class Issuance:
 
         None where the transaction has changed meanwhile.
 
-        On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be
+        On the audit log first: AuditUnavailable, with nothing recorded, where it cannot be
         written down there. What dies in between is recorded as having left and has not, never the
         other way.
         """
         transaction = held.transaction
-        trail = self.lookup.trail
+        audit_log = self.lookup.audit_log
         event = of_login(
             AuditEventKind.RELEASED,
             now,
@@ -133,7 +133,7 @@ class Issuance:
             attributes=tuple(item.name for item in step.disclosure.items),
             about=issued.assertion.removeprefix("_"),
         )
-        trail.add(event)
+        audit_log.add(event)
         left = transaction.left(issued)
         others = [*held.others, *self._draft_seen(held, now), *self.sessions.drafted(session)]
         marks = self.sessions.marks(transaction)
@@ -141,7 +141,7 @@ class Issuance:
         if reads is not None:
             return self.sessions.ended(transaction, marks, reads)
         if not self._stands(transaction, issued, now):
-            trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
+            audit_log.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return None
 
     def _draft_seen(self, held: Held, now: datetime) -> Sequence[Write]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
+from broker.core.audit_events import NO_AUDIT_LOG, AuditEventKind, of_login
 from broker.core.consent.consent import select_on_file
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import compute_service_ids
@@ -25,7 +25,7 @@ from broker.core.person_record import PersonRecord
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import PolicySet
-from broker.core.ports import Trail
+from broker.core.ports import AuditLog
 from broker.use_cases.arrived_login import Arrived, read_and_decide, read_login
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.person_records import PersonRecords
@@ -46,7 +46,7 @@ class PersonAtLogin:
     rules: ConfiguredEntities
     persons: PersonResolution
     borrowers: BorrowerAtLogin
-    trail: Trail = NO_TRAIL
+    audit_log: AuditLog = NO_AUDIT_LOG
 
     def arrived(self, held: Held, now: datetime) -> Held:
         """Return the transaction with attributes and decision, made once while its facts hold."""
@@ -99,7 +99,7 @@ class PersonAtLogin:
         return self.arrived(changed, now)
 
     def tell_permitted(self, held: Held, now: datetime) -> None:
-        """Tell the trail that the policies permit a login whose person has just been looked up.
+        """Tell the audit log that the policies permit a login whose person has just been looked up.
 
         One that goes straight through is told by its release alone, which says the same and more.
         """
@@ -108,7 +108,7 @@ class PersonAtLogin:
         if arrived is None or not arrived.permitted or transaction.person is None:
             return
         if transaction.errand not in OWN_ERRANDS:
-            self.trail.add(
+            self.audit_log.add(
                 of_login(AuditEventKind.DECIDED, now, transaction.names, arrived.decision)
             )
 

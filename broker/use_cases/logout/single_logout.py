@@ -74,7 +74,7 @@ class SingleLogoutFlow:
         return self._change_own(name, lambda logout: logout, browsers, now)
 
     def told(self, logout: Logout, now: datetime) -> bool:
-        """Note that the audit trail has how a logout ended; False where it had."""
+        """Note that the audit log has how a logout ended; False where it had."""
         amended = self._amend(logout.id, lambda each: replace(each, told=True), now)
         return amended.written
 

@@ -43,8 +43,8 @@ def logged() -> list[Mapping[str, Any]]:
 
 
 @pytest.fixture
-def trail(journal: AuditFiles, store: Store, logged: list[Mapping[str, Any]]) -> StoredAuditLog:
-    """Give a trail over journal and store."""
+def audit_log(journal: AuditFiles, store: Store, logged: list[Mapping[str, Any]]) -> StoredAuditLog:
+    """Give a audit log over journal and store."""
 
     def tell(event: str, **facts: str | int | None) -> None:
         logged.append({"event": event, **facts})

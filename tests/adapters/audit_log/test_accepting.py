@@ -66,46 +66,46 @@ def test_without_a_head_staff_can_always_go_on(two_months: AuditFiles, rest: byt
     assert verify(two_months).findings == []
 
 
-def _checked(trail: StoredAuditLog) -> VerificationReport:
-    return verify(trail.journal, trail.anchors.links(NOW))
+def _checked(audit_log: StoredAuditLog) -> VerificationReport:
+    return verify(audit_log.journal, audit_log.anchors.links(NOW))
 
 
-def _written(trail: StoredAuditLog, number: int) -> None:
+def _written(audit_log: StoredAuditLog, number: int) -> None:
     for _ in range(number):
-        trail.add(AuditEvent(AuditEventKind.DECIDED, NOW, about=secrets.token_hex(8)))
+        audit_log.add(AuditEvent(AuditEventKind.DECIDED, NOW, about=secrets.token_hex(8)))
 
 
-def test_a_cut_trail_that_goes_on_is_found_for_ever(trail: StoredAuditLog, logged: list[dict[str, object]]) -> None:
+def test_a_cut_trail_that_goes_on_is_found_for_ever(audit_log: StoredAuditLog, logged: list[dict[str, object]]) -> None:
     """Who kept an old head cuts back to it; the store keeps what it knew, and the log has it at once."""
-    _written(trail, 5)
-    files = {path: path.read_bytes() for path in trail.journal.folder.iterdir()}
-    _written(trail, 70)
+    _written(audit_log, 5)
+    files = {path: path.read_bytes() for path in audit_log.journal.folder.iterdir()}
+    _written(audit_log, 70)
     for path, octets in files.items():
         path.write_bytes(octets)
-    assert "the store names line 66" in str(_checked(trail).findings)
-    _written(trail, 300)
-    assert [each.what for each in _checked(trail).findings] == ["is not the line that the store names"]
+    assert "the store names line 66" in str(_checked(audit_log).findings)
+    _written(audit_log, 300)
+    assert [each.what for each in _checked(audit_log).findings] == ["is not the line that the store names"]
     assert [each["event"] for each in logged] == ["audit_anchor"]
 
 
-def test_an_emptied_folder_is_found_before_and_after_a_new_beginning(trail: StoredAuditLog) -> None:
+def test_an_emptied_folder_is_found_before_and_after_a_new_beginning(audit_log: StoredAuditLog) -> None:
     """Head and all: the broker begins again at line one, and the store has another line two."""
-    _written(trail, 3)
-    for path in trail.journal.folder.iterdir():
+    _written(audit_log, 3)
+    for path in audit_log.journal.folder.iterdir():
         path.unlink()
-    assert "lines 1 to 2 are missing at the end" in str(_checked(trail).findings)
-    _written(trail, 3)
-    assert [each.what for each in _checked(trail).findings] == ["is not the line that the store names"]
+    assert "lines 1 to 2 are missing at the end" in str(_checked(audit_log).findings)
+    _written(audit_log, 3)
+    assert [each.what for each in _checked(audit_log).findings] == ["is not the line that the store names"]
 
 
-def test_machines_that_share_a_store_have_each_their_own_trail(trail: StoredAuditLog, store: Store) -> None:
+def test_machines_that_share_a_store_have_each_their_own_trail(audit_log: StoredAuditLog, store: Store) -> None:
     """Another machine's lines are not missing here."""
     other = Anchors(store, "elsewhere")
-    _written(trail, 3)
-    head = trail.journal.append(NOW, {"event": "decided"}, sync=False)
+    _written(audit_log, 3)
+    head = audit_log.journal.append(NOW, {"event": "decided"}, sync=False)
     assert other.keep(head._replace(number=642), NOW) is None
-    assert _checked(trail).findings == []
-    assert (list(trail.anchors.links(NOW)), list(other.links(NOW))) == ([2], [642])
+    assert _checked(audit_log).findings == []
+    assert (list(audit_log.anchors.links(NOW)), list(other.links(NOW))) == ([2], [642])
 
 
 @pytest.mark.parametrize(("beyond", "left"), [(1, []), (2, [2]), (65, [2]), (66, [2, 66])])

@@ -156,89 +156,96 @@ def test_a_full_disk_leaves_nothing_of_a_line(journal: AuditFiles) -> None:
     ],
 )
 def test_only_what_leaves_or_is_made_waits_for_its_line(
-    trail: StoredAuditLog, logged: Logged, kind: AuditEventKind, stopped: bool
+    audit_log: StoredAuditLog, logged: Logged, kind: AuditEventKind, stopped: bool
 ) -> None:
     """A refusal, a withdrawal or a logout goes on without; every loss is counted and logged."""
-    shutil.rmtree(trail.journal.folder)
+    shutil.rmtree(audit_log.journal.folder)
     try:
-        trail.add(AuditEvent(kind, NOW))
+        audit_log.add(AuditEvent(kind, NOW))
         raised = False
     except AuditUnavailable:
         raised = True
-    assert (raised, trail.lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
-    assert trail.faults()
+    assert (raised, audit_log.lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
+    assert audit_log.faults()
 
 
-def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: StoredAuditLog, logged: Logged) -> None:
+def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(audit_log: StoredAuditLog, logged: Logged) -> None:
     """Whatever a fact quotes by mistake; the line that is dropped is counted and logged."""
-    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
-    assert '"reason":"of ******-****"' in _text(trail.journal)
-    assert "-4004" not in _text(trail.journal)
-    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
-    assert (verify(trail.journal).lines, trail.lost(), len(logged)) == (2, 1, 1)
+    audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
+    assert '"reason":"of ******-****"' in _text(audit_log.journal)
+    assert "-4004" not in _text(audit_log.journal)
+    audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
+    assert (verify(audit_log.journal).lines, audit_log.lost(), len(logged)) == (2, 1, 1)
 
 
-def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: StoredAuditLog, store: Store) -> None:
+def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(audit_log: StoredAuditLog, store: Store) -> None:
     """The lines stay, the key goes: neither person nor reference nor what it was about can be read any more."""
-    reader = EventSearch(trail.journal, trail.person_keys, store)
+    reader = EventSearch(audit_log.journal, audit_log.person_keys, store)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
     for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
-        trail.add(each)
-    mine, theirs = trail.person_keys.of_person("p" * 32), trail.person_keys.of_person("q" * 32)
+        audit_log.add(each)
+    mine, theirs = audit_log.person_keys.of_person("p" * 32), audit_log.person_keys.of_person("q" * 32)
     assert [each["event"] for each in reader.of((mine,), NOW)] == ["released", "decided"]
     assert [each["about"] for each in reader.by_reference("bcdf ghjk", NOW)] == ["a-b"]
-    assert trail.person_keys.erase(mine, NOW) == 1
+    assert audit_log.person_keys.erase(mine, NOW) == 1
     assert (list(reader.of((mine,), NOW)), list(reader.by_reference("BCDFGHJK", NOW))) == ([], [])
     assert len(list(reader.of((theirs,), NOW))) == 1
-    assert verify(trail.journal).findings == []
-    text = _text(trail.journal)
+    assert verify(audit_log.journal).findings == []
+    text = _text(audit_log.journal)
     assert not any(each in text for each in ("p" * 32, mine.partition(".")[2][:16], "BCDFGHJK", "ZZZZZZZZ", "a-b"))
     marks = [json.loads(line).get("tag") for line in text.splitlines()]
     assert len(set(marks)) == len(marks)  # the erased person's two logins have nothing in common
 
 
-def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(trail: StoredAuditLog, store: Store) -> None:
+def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(
+    audit_log: StoredAuditLog, store: Store
+) -> None:
     """What began before midnight is written after another worker has opened the month; its key is of its own time."""
-    trail.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
-    trail.add(RELEASED)
-    reader, mine = EventSearch(trail.journal, trail.person_keys, store), trail.person_keys.of_person("p" * 32)
-    assert trail.journal.months() == ["2026-11"]
+    audit_log.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
+    audit_log.add(RELEASED)
+    reader, mine = (
+        EventSearch(audit_log.journal, audit_log.person_keys, store),
+        audit_log.person_keys.of_person("p" * 32),
+    )
+    assert audit_log.journal.months() == ["2026-11"]
     assert [each["event"] for each in reader.of((mine,), NOW)] == ["released"]
     assert [each["about"] for each in reader.by_reference("BCDFGHJK", NOW)] == ["a-b", "a-b"]
-    assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, trail.person_keys.of_person("q" * 32)}
+    assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, audit_log.person_keys.of_person("q" * 32)}
 
 
-def test_each_person_has_a_key_of_their_own_each_month(trail: StoredAuditLog, store: Store) -> None:
+def test_each_person_has_a_key_of_their_own_each_month(audit_log: StoredAuditLog, store: Store) -> None:
     """What is forgotten of one is forgotten of nobody else, and a key says nothing of another month."""
     for person in ("p", "q"):
         for month in (10, 11):
-            trail.add(replace(RELEASED, person=person, at=NOW.replace(month=month, day=1)))
+            audit_log.add(replace(RELEASED, person=person, at=NOW.replace(month=month, day=1)))
     keys = [kept.value for _, kept in store.list("audit", None, NOW)]
     assert (len(keys), len(set(keys))) == (4, 4)
 
 
-def test_who_has_logged_in_once_does_not_fill_the_disk(trail: StoredAuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_logged_in_once_does_not_fill_the_disk(
+    audit_log: StoredAuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A page of a refusal can be loaded again and again; what is decided or leaves has room always."""
     monkeypatch.setattr("broker.adapters.audit_log.audit_log._REFUSALS_AN_HOUR", 2)
     for _ in range(5):
-        trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, person="p", institution="https://idp.au.example"))
-        trail.add(replace(RELEASED, person="p"))
-    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW.replace(hour=13), person="q"))
-    events = [json.loads(line)["event"] for line in _text(trail.journal).splitlines()][1:]
+        audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, person="p", institution="https://idp.au.example"))
+        audit_log.add(replace(RELEASED, person="p"))
+    audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW.replace(hour=13), person="q"))
+    events = [json.loads(line)["event"] for line in _text(audit_log.journal).splitlines()][1:]
     assert events == [*["refused", "released"] * 2, *["released"] * 3, "refused"]
-    assert trail.lost() == 3
+    assert audit_log.lost() == 3
 
 
 @pytest.mark.parametrize(("mode", "refused"), [(0o700, False), (0o755, False), (0o770, True), (0o777, True)])
 def test_a_folder_that_others_may_write_to_is_refused(
-    trail: StoredAuditLog, tmp_path: Path, mode: int, refused: bool
+    audit_log: StoredAuditLog, tmp_path: Path, mode: int, refused: bool
 ) -> None:
-    """Whoever may write there may take the trail away."""
+    """Whoever may write there may take the audit log away."""
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(mode)
     with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
-        open_audit_log(folder, KEY, trail.person_keys, trail.anchors, trail.tell)
+        open_audit_log(folder, KEY, audit_log.person_keys, audit_log.anchors, audit_log.tell)
 
 
 @pytest.mark.parametrize(
@@ -246,17 +253,17 @@ def test_a_folder_that_others_may_write_to_is_refused(
     [(AuditEventKind.RELEASED, True), (AuditEventKind.ENROLMENT_WANTED, True), (AuditEventKind.LOGOUT_DONE, False)],
 )
 def test_what_must_not_be_lost_waits_for_the_disk(
-    trail: StoredAuditLog, monkeypatch: pytest.MonkeyPatch, kind: AuditEventKind, *, must: bool
+    audit_log: StoredAuditLog, monkeypatch: pytest.MonkeyPatch, kind: AuditEventKind, *, must: bool
 ) -> None:
     """A power cut forgets no line of what has left; other lines wait for nobody."""
     synced: list[int] = []
     monkeypatch.setattr("broker.adapters.audit_log.monthly_files.os.fdatasync", synced.append)
-    trail.add(AuditEvent(kind, NOW))
+    audit_log.add(AuditEvent(kind, NOW))
     assert len(synced) == must
 
 
 def test_the_key_of_a_person_is_stored_durably(
-    trail: StoredAuditLog, store: Store, monkeypatch: pytest.MonkeyPatch
+    audit_log: StoredAuditLog, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line outlives a power cut; without its key it would be nobody's from then on."""
     asked: list[tuple[str, bool]] = []
@@ -267,29 +274,29 @@ def test_the_key_of_a_person_is_stored_durably(
         return put(self, key, *rest, durable=durable)
 
     monkeypatch.setattr(type(store), "put", noted)
-    trail.add(RELEASED)
+    audit_log.add(RELEASED)
     assert ("audit", True) in asked
     assert ("audit", False) not in asked
 
 
-def test_a_worker_forgets_a_key_after_five_minutes(trail: StoredAuditLog, store: Store) -> None:
+def test_a_worker_forgets_a_key_after_five_minutes(audit_log: StoredAuditLog, store: Store) -> None:
     """What was erased by another process is sealed under a new key from then on, and never under the old one."""
-    trail.add(RELEASED)
+    audit_log.add(RELEASED)
     ((place, old),) = store.list("audit", None, NOW)
     store.drop(place)
-    trail.add(replace(RELEASED, at=NOW + timedelta(minutes=5, microseconds=-1)))
+    audit_log.add(replace(RELEASED, at=NOW + timedelta(minutes=5, microseconds=-1)))
     assert list(store.list("audit", None, NOW)) == []
-    trail.add(replace(RELEASED, at=NOW + timedelta(minutes=5)))
+    audit_log.add(replace(RELEASED, at=NOW + timedelta(minutes=5)))
     ((_, new),) = store.list("audit", None, NOW)
     assert new.value != old.value
 
 
-def test_the_folder_of_the_trail_is_made_for_its_owner_alone(trail: StoredAuditLog, tmp_path: Path) -> None:
+def test_the_folder_of_the_trail_is_made_for_its_owner_alone(audit_log: StoredAuditLog, tmp_path: Path) -> None:
     """With the folders above it; one that cannot be made is a fault of the configuration."""
     folder = tmp_path / "state" / "audit"
-    made = open_audit_log(folder, KEY, trail.person_keys, trail.anchors, trail.tell)
+    made = open_audit_log(folder, KEY, audit_log.person_keys, audit_log.anchors, audit_log.tell)
     made.add(AuditEvent(AuditEventKind.LOGOUT_DONE, NOW))
     assert (folder.stat().st_mode & 0o777, made.faults()) == (0o700, [])
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationFaults, match="cannot be made"):
-        open_audit_log(tmp_path / "file" / "audit", KEY, trail.person_keys, trail.anchors, trail.tell)
+        open_audit_log(tmp_path / "file" / "audit", KEY, audit_log.person_keys, audit_log.anchors, audit_log.tell)

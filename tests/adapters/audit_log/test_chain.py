@@ -172,7 +172,7 @@ def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: Audit
 
 @pytest.mark.parametrize("month", ["2026-08", "2026-10", "2026-11", "2026-12", "2027-01", ""])
 def test_only_the_oldest_month_may_go(two_months: AuditFiles, month: str) -> None:
-    """One from the middle would leave a gap that the trail itself explains away; the open one is written to."""
+    """One from the middle would leave a gap that the audit log itself explains away; the open one is written to."""
     two_months.append(NOW.replace(month=12), {"event": "decided"}, sync=False)
     files = {path: path.read_bytes() for path in two_months.folder.iterdir()}
     if month == "2026-10":

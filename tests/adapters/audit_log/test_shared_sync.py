@@ -35,7 +35,7 @@ class SlowDisk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
-    """Give the disk that the trail is on."""
+    """Give the disk that the audit log is on."""
     disk = SlowDisk()
     monkeypatch.setattr("broker.adapters.audit_log.shared_sync.os.fdatasync", disk.fdatasync)
     return disk
@@ -82,7 +82,7 @@ def test_a_disk_that_does_not_take_it_stops_every_release(journal: AuditFiles, m
 
     with ThreadPoolExecutor(8) as writers:
         list(writers.map(append, range(8)))
-    assert refused == ["audit trail: Input/output error"] * 8
+    assert refused == ["audit log: Input/output error"] * 8
 
 
 def test_a_sync_that_failed_fails_for_all_whom_it_covered(

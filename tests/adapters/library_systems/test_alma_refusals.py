@@ -31,7 +31,7 @@ def answer(code: str, message: str = "", status: int = 400) -> HttpAnswer:
     ],
 )
 def test_a_refusal_keeps_code_and_setting(code: str, message: str, words: str, setting: str | None) -> None:
-    """What staff must mend is named; what the text quotes of a person is not."""
+    """What staff must fix is named; what the text quotes of a person is not."""
     refused = alma_calls.make_refusal(answer(code, message), "create", "STUDNT")
     assert words in str(refused)
     assert code in str(refused)

@@ -33,7 +33,7 @@ MACHINE = {"host": "127.0.0.1", "login": "m", "password": "p"}
     ],
 )
 def test_a_faulty_key_is_named_with_what_would_do(more: dict[str, object], where: str, says: str) -> None:
-    """Each fault has its place and its mend, and none quotes a value."""
+    """Each fault has its place and its fix, and none quotes a value."""
     with pytest.raises(ConfigurationFaults) as raised:
         AlmaSettings.read(KEYS | more)
     (fault,) = raised.value.faults

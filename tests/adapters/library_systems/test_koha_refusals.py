@@ -63,7 +63,7 @@ def test_a_taken_value_means_look_again(
 def test_a_refusal_names_the_field_and_nothing_else(
     *, koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon, change: dict[str, object], named: str
 ) -> None:
-    """Enough to mend a policy by, and no value of the person's."""
+    """Enough to fix a policy by, and no value of the person's."""
     with pytest.raises(LibraryRefused, match=named) as caught:
         library.create(replace(wanted, **change), MARK, soon())  # type: ignore[arg-type]  # a table of changes
     assert CPR not in str(caught.value)

@@ -56,8 +56,8 @@ def test_the_card_number_has_no_default(settings: Settings) -> None:
         KohaSettings.read(keys)
     (fault,) = caught.value.faults
     assert fault.where == "library.card_number"
-    assert '"cpr"' in fault.mend
-    assert '"system"' in fault.mend
+    assert '"cpr"' in fault.fix
+    assert '"system"' in fault.fix
 
 
 def test_environment_texts_are_read(settings: Settings) -> None:

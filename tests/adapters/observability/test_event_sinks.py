@@ -17,7 +17,7 @@ FACTS = {"reference": "BCDFGHJK", "reason": "code_wrong", "enrolment": "6f"}
 
 @dataclass
 class Heard:
-    """What the log, the metrics, the trail and the traces have heard, in order."""
+    """What the log, the metrics, the audit log and the traces have heard, in order."""
 
     calls: list[tuple[Sink, Any]] = field(default_factory=list)
     broken: bool = False
@@ -31,18 +31,18 @@ class Heard:
         self.calls.append((Sink.METRIC, event.kind))
 
     def add(self, event: AuditEvent) -> None:
-        """Hear an event for the trail, or refuse it as a full disk does."""
+        """Hear an event for the audit log, or refuse it as a full disk does."""
         if self.broken:
             raise AuditUnavailable("full")
-        self.calls.append((Sink.TRAIL, event))
+        self.calls.append((Sink.AUDIT_LOG, event))
 
     def leave(self, trace: TraceFacts) -> None:
         """Hear a trace."""
         self.calls.append((Sink.TRACE, trace))
 
     def faults(self) -> list[str]:
-        """Return what a trail that is not there says."""
-        return ["the trail is away"]
+        """Return what a audit log that is not there says."""
+        return ["the audit log is away"]
 
     def lost(self) -> int:
         """Return how many events were lost."""
@@ -54,7 +54,7 @@ class Heard:
             {
                 Sink.LOG: to_log(self.write),
                 Sink.METRIC: self.count,
-                Sink.TRAIL: to_trail(self),
+                Sink.AUDIT_LOG: to_trail(self),
                 Sink.TRACE: to_traces(self),
             }
         )
@@ -63,7 +63,7 @@ class Heard:
 def an_event(kind: EventKind | AuditEventKind) -> BrokerEvent:
     """Give an event of a kind with whatever its sinks read."""
     sinks = ROUTES[kind].sinks
-    audit = AuditEvent(AuditEventKind.REFUSED, NOW) if Sink.TRAIL in sinks else None
+    audit = AuditEvent(AuditEventKind.REFUSED, NOW) if Sink.AUDIT_LOG in sinks else None
     trace = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong", "nemid", person="p1")
     return BrokerEvent(kind, FACTS, audit, trace if Sink.TRACE in sinks else None)
 
@@ -77,30 +77,30 @@ def test_a_row_reaches_exactly_the_sinks_that_it_names(kind: EventKind | AuditEv
 
 
 def test_each_sink_hears_what_is_its_own() -> None:
-    """The line by its name with the facts, the trail its event, the trace under the reference."""
+    """The line by its name with the facts, the audit log its event, the trace under the reference."""
     heard = Heard()
     event = an_event(EventKind.PROOF_REFUSED)
     heard.events().tell(event)
     assert heard.calls == [
         (Sink.LOG, ("refused", FACTS)),
         (Sink.METRIC, EventKind.PROOF_REFUSED),
-        (Sink.TRAIL, event.audit),
+        (Sink.AUDIT_LOG, event.audit),
         (Sink.TRACE, event.trace),
     ]
 
 
 def test_what_the_flows_add_is_told_and_reaches_the_trail() -> None:
-    """The trail that the use cases are handed tells; whether it can be written is the kept trail's to say."""
+    """The audit log that the use cases are handed tells; whether it can be written is the kept trail's to say."""
     heard = Heard()
-    trail = RoutedAuditLog(heard.events().tell, heard)
+    audit_log = RoutedAuditLog(heard.events().tell, heard)
     event = AuditEvent(AuditEventKind.RELEASED, NOW)
-    trail.add(event)
-    assert heard.calls == [(Sink.TRAIL, event)]
-    assert (trail.faults(), trail.lost()) == (["the trail is away"], 3)
+    audit_log.add(event)
+    assert heard.calls == [(Sink.AUDIT_LOG, event)]
+    assert (audit_log.faults(), audit_log.lost()) == (["the audit log is away"], 3)
 
 
 def test_a_trail_that_cannot_be_written_stops_the_release() -> None:
-    """The refusal reaches the flow, which then sends nothing; a sink that comes after the trail hears nothing."""
+    """The refusal reaches the flow, which then sends nothing; a sink that comes after the audit log hears nothing."""
     heard = Heard(broken=True)
     with pytest.raises(AuditUnavailable):
         RoutedAuditLog(heard.events().tell, heard).add(AuditEvent(AuditEventKind.RELEASED, NOW))

@@ -59,4 +59,4 @@ def test_no_budgeted_line_is_on_the_trail() -> None:
     budgeted = [route for route in ROUTES.values() if route.budgeted]
     assert len(budgeted) == 8
     assert all(Sink.LOG in route.sinks for route in budgeted)
-    assert not any({Sink.TRAIL, Sink.TRACE}.intersection(route.sinks) for route in budgeted)
+    assert not any({Sink.AUDIT_LOG, Sink.TRACE}.intersection(route.sinks) for route in budgeted)

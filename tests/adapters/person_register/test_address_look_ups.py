@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.stores.open_store import open_store
-from broker.core.audit_events import NO_TRAIL
+from broker.core.audit_events import NO_AUDIT_LOG
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.register_look_up import ADDRESS_FIELDS
 from broker.core.event_routes import told_nobody
@@ -51,7 +51,7 @@ def test_only_an_active_unprotected_person_gets_an_address(
     persons.change("person", lambda each: each.request_look_up(cpr, "7", RegisterRule("always"), now()), now())
     claimed = persons.claim_due(now() + timedelta(minutes=1), now())
     assert claimed
-    RegisterLookUps(persons, stage.opened(), library, NO_TRAIL, told_nobody, now).carry_out(claimed)
+    RegisterLookUps(persons, stage.opened(), library, NO_AUDIT_LOG, told_nobody, now).carry_out(claimed)
     record = persons.read("person", now())
     assert record
     written = {name: text for name, text in library.borrowers["7"].fields.items() if name in ADDRESS_FIELDS}

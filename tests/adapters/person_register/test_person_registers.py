@@ -30,7 +30,7 @@ def found(stage: Stage, cpr: str, by: datetime) -> RegisteredPerson:
 
 
 def test_name_and_address_in_force_are_read(stage: Stage, soon: Soon) -> None:
-    """The former ones are not, and noughts before house and floor are gone."""
+    """The former ones are not, and noughts before deployment and floor are gone."""
     person = found(stage, CPR, soon())
     assert person.residence is Residence.IN_DENMARK
     street = "Prøvevej 12B, 2. th"

@@ -91,7 +91,7 @@ def test_a_url_that_names_no_store_is_a_fault(url: str, tmp_path: Path) -> None:
         open_store(url, tmp_path)
     (fault,) = refused.value.faults
     assert fault.where == "store.url"
-    assert fault.mend
+    assert fault.fix
     assert SECRET not in str(refused.value)
     assert refused.value.__cause__ is None
 

@@ -10,7 +10,7 @@ from broker.adapters.observability.metrics import Metrics
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.demo.people.personas import PERSONAS
-from tests.plugins.house import House
+from tests.plugins.deployment import Deployment
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SECRET = "a-token-of-enough-characters"
@@ -22,52 +22,52 @@ def figures(text: str) -> dict[tuple[str, ...], float]:
     return {(each.name, *each.labels.values()): each.value for each in samples if not each.name.endswith("_created")}
 
 
-def scraped(house: House, **headers: str) -> tuple[int, str]:
+def scraped(deployment: Deployment, **headers: str) -> tuple[int, str]:
     """Read the metrics from this machine, with these headers."""
-    answer = house.app.test_client().get(
+    answer = deployment.app.test_client().get(
         "/metrics", headers={key.replace("_", "-"): each for key, each in headers.items()}
     )
     return answer.status_code, answer.text
 
 
-def test_logins_and_refusals_are_counted(house: House) -> None:
+def test_logins_and_refusals_are_counted(deployment: Deployment) -> None:
     """By service, way and affiliation; a refusal by the check that made it."""
-    person = house.person()
+    person = deployment.person()
     person.agree(person.log_in("asta"))
     person.get("/login/0123456789abcdef0123456789abcdef")
-    house.app.test_client().post("/saml/sp/wayf/acs", data={"SAMLResponse": "PHg+PC94Pg=="})
-    found = figures(scraped(house)[1])
+    deployment.app.test_client().post("/saml/sp/wayf/acs", data={"SAMLResponse": "PHg+PC94Pg=="})
+    found = figures(scraped(deployment)[1])
     assert found[("broker_logins_total", "student", "my-loans", "wayf")] == 1
     assert found[("broker_refusals_total", "transaction_gone")] == 1
     assert found[("broker_refusals_total", "gate.root")] == 1
 
 
-def test_nothing_of_a_person_is_in_it(house: House) -> None:
+def test_nothing_of_a_person_is_in_it(deployment: Deployment) -> None:
     """After logins and refusals of several, neither a name nor anything that looks like a CPR number."""
     for name in ("asta", "nobody-here"):
-        person = house.person()
+        person = deployment.person()
         if name == "asta":
             person.agree(person.log_in(name))
         person.get(f"/sign-up/begin?affiliation={name}1403044004&upstream=wayf")
-    text = scraped(house)[1]
+    text = scraped(deployment)[1]
     assert not re.search(r"\d{6}-?\d{4}\b(?!\.)", re.sub(r" [\d.e+]+$", "", text, flags=re.MULTILINE))
     assert not any(value in text for person in PERSONAS for value in person.attributes.get("cn", ()))
 
 
-def test_who_comes_through_a_proxy_reads_nothing(house: House) -> None:
+def test_who_comes_through_a_proxy_reads_nothing(deployment: Deployment) -> None:
     """Without a token in the configuration, no token is right; and nobody learns that there is anything."""
-    assert scraped(house, X_Forwarded_For="127.0.0.1")[0] == 404
-    assert scraped(house, Forwarded="for=127.0.0.1")[0] == 404
-    assert scraped(house, X_Forwarded_For="192.0.2.1", Authorization=f"Bearer {SECRET}")[0] == 404
+    assert scraped(deployment, X_Forwarded_For="127.0.0.1")[0] == 404
+    assert scraped(deployment, Forwarded="for=127.0.0.1")[0] == 404
+    assert scraped(deployment, X_Forwarded_For="192.0.2.1", Authorization=f"Bearer {SECRET}")[0] == 404
 
 
 @pytest.mark.parametrize("environment", [{"BROKER_SERVE__METRICS_TOKEN": SECRET}])
-def test_the_token_opens_it_from_elsewhere(house: House) -> None:
+def test_the_token_opens_it_from_elsewhere(deployment: Deployment) -> None:
     """For a Prometheus on another machine; nothing but the whole of it does."""
     table = {f"Bearer {SECRET}": 200, f"bearer {SECRET}": 404, f"Bearer {SECRET}x": 404, "Bearer ": 404, SECRET: 404}
     for given, status in (table | {"Bearer \xe6": 404, "": 404}).items():
-        assert scraped(house, X_Forwarded_For="192.0.2.1", Authorization=given)[0] == status
-    assert scraped(house)[0] == 200
+        assert scraped(deployment, X_Forwarded_For="192.0.2.1", Authorization=given)[0] == status
+    assert scraped(deployment)[0] == 200
 
 
 def test_a_text_is_no_label() -> None:

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
 from broker.adapters.web.sign_up.sign_up_questions import FAQ
-from tests.plugins.house import House, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, found, mark
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -32,9 +32,9 @@ def onward(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["da", "en"])
-def test_the_start_page_leads_wherever_a_person_may_want_to_go(house: House, language: str) -> None:
+def test_the_start_page_leads_wherever_a_person_may_want_to_go(deployment: Deployment, language: str) -> None:
     """My loans, sign-up, PIN, choices and help, each of them there; nothing is begun or stored by looking."""
-    person = house.person()
+    person = deployment.person()
     page = person.get(f"/?lang={language}")
     assert (page.status_code, mark(page), found(page, "//html/@lang")) == (200, ("start", ""), language)
     places = texts(page, "//main//ul[@class='destinations']//a/@href")
@@ -45,9 +45,9 @@ def test_the_start_page_leads_wherever_a_person_may_want_to_go(house: House, lan
         assert person.get(own).status_code == 200
 
 
-def test_a_remembered_way_is_shown_and_forgotten_on_the_start_page(house: House) -> None:
+def test_a_remembered_way_is_shown_and_forgotten_on_the_start_page(deployment: Deployment) -> None:
     """What the chooser remembers is undone where the chooser says, and by nobody else's page."""
-    person = house.person()
+    person = deployment.person()
     chooser = person.ask()
     source = chooser.get_data(as_text=True)
     assert source.index('id="remember"') < source.index('name="upstream"')
@@ -63,9 +63,9 @@ def test_a_remembered_way_is_shown_and_forgotten_on_the_start_page(house: House)
     assert mark(person.ask())[0] == "choose"
 
 
-def test_the_chooser_offers_a_sign_up_where_one_is_needed(house: House) -> None:
+def test_the_chooser_offers_a_sign_up_where_one_is_needed(deployment: Deployment) -> None:
     """It keeps the service and the login; a service that needs no account offers none."""
-    person = house.person()
+    person = deployment.person()
     chooser = person.ask()
     [sign_up] = [each for each in texts(chooser, "//main//a/@href") if urlsplit(each).path == "/sign-up"]
     assert "service=my-loans" in sign_up
@@ -91,9 +91,9 @@ def choosing(person: Person) -> TestResponse:
 
 
 @pytest.mark.parametrize("come", [consenting, mailing, choosing])
-def test_help_keeps_the_login(house: House, come: Callable[[Person], TestResponse]) -> None:
+def test_help_keeps_the_login(deployment: Deployment, come: Callable[[Person], TestResponse]) -> None:
     """From every page of a login help opens, through all its pages, and leads back to where it was opened."""
-    person = house.person()
+    person = deployment.person()
     page = come(person)
     [helping] = [each for each in texts(page, "//footer//a/@href") if urlsplit(each).path == FAQ]
     answers = person.get(helping)
@@ -105,32 +105,32 @@ def test_help_keeps_the_login(house: House, come: Callable[[Person], TestRespons
 @pytest.mark.parametrize(
     "login", ["x", "0" * 31, "0" * 32 + "/evil", "//evil.example", "0" * 32 + "/consent/../x", "0" * 33]
 )
-def test_help_leads_back_to_logins_only(house: House, login: str) -> None:
+def test_help_leads_back_to_logins_only(deployment: Deployment, login: str) -> None:
     """An address that somebody made leads from help to nowhere but a login's own page (CWE-601)."""
-    page = house.person().get(f"{FAQ}?login={login}")
+    page = deployment.person().get(f"{FAQ}?login={login}")
     assert page.status_code == 200
     assert texts(page, "//div[@class='notice']") == []
     assert "evil" not in page.get_data(as_text=True)
 
 
-def test_a_refusal_names_the_service_and_whom_it_is_for(house: House) -> None:
+def test_a_refusal_names_the_service_and_whom_it_is_for(deployment: Deployment) -> None:
     """Who is let in stands on the page, with the age below which nobody is."""
-    private = house.person().log_in("eva", "nemid", "e-resources")
+    private = deployment.person().log_in("eva", "nemid", "e-resources")
     assert mark(private) == ("refuse", "no_policy_for_service")
     assert "Elektroniske ressourcer er ikke åben for" in private.get_data(as_text=True)
     admitted = texts(private, "//h2[contains(., 'Disse kan bruge')]/following-sibling::ul[1]/li/text()")
     assert len(admitted) == 3
     assert not any("Privat" in each for each in admitted)
-    young = house.person().log_in("finn", "nemid")
+    young = deployment.person().log_in("finn", "nemid")
     assert mark(young) == ("refuse", "too_young")
     assert "(mindst 18 år)" in young.get_data(as_text=True)
 
 
-def test_a_person_leaves_their_choices(house: House) -> None:
+def test_a_person_leaves_their_choices(deployment: Deployment) -> None:
     """A button ends the login for them: Back shows nobody anything, and the page leads on."""
-    person = house.person()
+    person = deployment.person()
     begun = person.get("/my-choices?with=wayf")
-    arrived = person.deliver(*house.answer(begun.location, "asta"))
+    arrived = person.deliver(*deployment.answer(begun.location, "asta"))
     page = person.get(arrived.location)
     assert mark(page)[0] == "choices"
     left = person.press(page, do="leave")

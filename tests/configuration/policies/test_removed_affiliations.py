@@ -63,7 +63,7 @@ def test_a_file_that_nobody_would_read_changes_nothing(folder: Path) -> None:
     (folder / "hospital.yaml").rename(folder / "hospital.YAML")
     assert live.refresh(NOW + timedelta(seconds=2)) is first
     (fault,) = live.stale
-    assert (fault.where, fault.mend[:23]) == ("policies/hospital.YAML", "rename it to hospital.y")
+    assert (fault.where, fault.fix[:23]) == ("policies/hospital.YAML", "rename it to hospital.y")
 
 
 def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothing(folder: Path, tmp_path: Path) -> None:

@@ -318,11 +318,11 @@ BAD = [
     ("[library]", "[store]\nurl = 'redis://redis.example'\n[library]", "store.url: reaches Redis on another machine"),
     ("[library]", "[store]\nurl = 'rediss://redis.example'\n[library]", "store.url: reaches Redis on another machine"),
     ("[library]", "[store]\nurl = 'sqlite:keys/broker.db'\n[library]", "store.url: puts the store into the folder of"),
-    ("[library]", "[audit]\nfolder = 'keys/audit'\n[library]", "audit.folder: puts the audit trail into the folder of"),
+    ("[library]", "[audit]\nfolder = 'keys/audit'\n[library]", "audit.folder: puts the audit log into the folder of"),
     (
         "[library]",
         "[message_log]\nfolder = 'state/audit'\npublic_key = 'p.pem'\n[library]",
-        "message_log.folder: is the folder of the audit trail",
+        "message_log.folder: is the folder of the audit log",
     ),
     (
         "[library]",
@@ -373,7 +373,7 @@ BAD = [
 
 @pytest.mark.parametrize(("good", "bad", "fault"), BAD)
 def test_a_fault_has_a_place_and_a_mend(write: Write, good: str, bad: str, fault: str) -> None:
-    """Each fault says where it stands, what is wrong, and how to mend it."""
+    """Each fault says where it stands, what is wrong, and how to fix it."""
     assert good in GOOD
     found = [each for each in faults(write(GOOD.replace(good, bad, 1))) if fault in each]
     assert len(found) == 1, found

@@ -24,7 +24,7 @@ def test_the_line_is_as_a_letter_has_it(parts: tuple[str, str, str, str], line: 
 
 
 @given(*[st.text("0123456789ABCthstkl. ", max_size=6)] * 4)
-def test_no_part_leaves_a_blank_at_either_end(road: str, house: str, floor: str, door: str) -> None:
+def test_no_part_leaves_a_blank_at_either_end(road: str, deployment: str, floor: str, door: str) -> None:
     """A library system would keep it, and look for it."""
-    line = street_line(road.strip(), house, floor, door)
+    line = street_line(road.strip(), deployment, floor, door)
     assert line == line.strip()

@@ -130,7 +130,7 @@ def test_an_identifier_may_have_letters_of_any_script(kind: TextKind, text: str)
 @pytest.mark.parametrize("kind", TextKind)
 @pytest.mark.parametrize("text", [" asta", "asta ", "asta\n", "\tasta", "\u00a0asta", "asta\u3000", " "])
 def test_blanks_around_a_value_are_told_as_such(kind: TextKind, text: str) -> None:
-    """They are what goes wrong most, and the institution can mend it."""
+    """They are what goes wrong most, and the institution can fix it."""
     assert find_text_fault(text, kind) == BLANKS_AROUND
 
 

@@ -87,7 +87,7 @@ def test_a_plain_address_in_a_domain_that_counts_is_taken(text: str, address: st
     ],
 )
 def test_anything_else_is_refused_with_its_cause(text: str, cause: str) -> None:
-    """Each kind of fault has its own code, so that the page can say what to mend (R17)."""
+    """Each kind of fault has its own code, so that the page can say what to fix (R17)."""
     with pytest.raises(AddressRefused) as refused:
         check_typed_address(text, DOMAINS)
     assert refused.value.cause == cause

@@ -418,7 +418,7 @@ def test_making_a_borrower_needs_what_the_policy_requires(
 def test_an_account_may_be_made_by_some_ways_to_log_in_only(
     upstream: str, borrower: bool | None, codes: list[str]
 ) -> None:
-    """The way to log in is the first thing to mend, for it brings the rest; and who has a borrower gets on (R05)."""
+    """The way to log in is the first thing to fix, for it brings the rest; and who has a borrower gets on (R05)."""
     strict = Requirement(
         cpr=True, age=18, assurance=Assurance.SUBSTANTIAL, place=PolicyLine("p.yaml", 50), upstream=("nemid",)
     )

@@ -62,7 +62,7 @@ BY_MAIL = {"upstream": ("nemid",), "mail_domain": ("a.example", "b.example")}
     ],
 )
 def test_what_is_lacking(match: list[dict[str, tuple[str, ...]]], lacks: str | None) -> None:
-    """The proof that alone is missing; nothing that another way to log in, another day or another file would mend."""
+    """The proof that alone is missing; nothing that another way to log in, another day or another file would fix."""
     assert asked(LOGIN, (MAIL, CARD), *match) == lacks
 
 

@@ -19,7 +19,7 @@ _ALGORITHM: Final = "{http://www.w3.org/2001/04/xmlenc#}EncryptionMethod"
 class Watched(Browser):
     """One person's browser, watched."""
 
-    trail: list[str] = field(default_factory=list)
+    audit_log: list[str] = field(default_factory=list)
     sent: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def submit(self, form: PageForm, **more: str) -> requests.Response:
@@ -28,7 +28,7 @@ class Watched(Browser):
         return super(Watched, self).submit(form, **more)
 
     def _opened(self, page: requests.Response) -> requests.Response:
-        self.trail += [each.url for each in (*page.history, page)]
+        self.audit_log += [each.url for each in (*page.history, page)]
         return super(Watched, self)._opened(page)
 
     def asked(self, place: str) -> list[etree._Element]:
@@ -47,7 +47,7 @@ class Watched(Browser):
 
     def logouts(self, place: str) -> list[etree._Element]:
         """Give the logout messages that this browser brought, by Redirect or POST, to where begins with ``place``."""
-        queries = dict.fromkeys(urlsplit(each).query for each in self.trail if each.startswith(place))
+        queries = dict.fromkeys(urlsplit(each).query for each in self.audit_log if each.startswith(place))
         found = [
             etree.fromstring(http_bindings.inflate_redirect(each, kind).xml)
             for each in queries
@@ -64,7 +64,7 @@ class Watched(Browser):
         return dict(line.split("=", 1) for line in str(text).splitlines() if "=" in line)
 
     def _queries(self, place: str) -> list[str]:
-        queries = [urlsplit(each).query for each in self.trail if each.startswith(f"{place}?")]
+        queries = [urlsplit(each).query for each in self.audit_log if each.startswith(f"{place}?")]
         return list(dict.fromkeys(each for each in queries if "SAMLRequest=" in each))
 
 

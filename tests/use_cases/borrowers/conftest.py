@@ -1,4 +1,4 @@
-"""Logins of invented persons, as their borrowers see them, and a trail that keeps its events."""
+"""Logins of invented persons, as their borrowers see them, and a audit log that keeps its events."""
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.audit_events import AuditEvent, NoTrail
+from broker.core.audit_events import AuditEvent, NoAuditLog
 from broker.core.entities import Assurance, Text
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
@@ -114,8 +114,8 @@ class Logins:
         self.world.worker.step()
 
 
-class StoredAuditLog(NoTrail):
-    """A trail that keeps its events."""
+class StoredAuditLog(NoAuditLog):
+    """A audit log that keeps its events."""
 
     def __init__(self) -> None:
         self.events: list[AuditEvent] = []
@@ -126,8 +126,8 @@ class StoredAuditLog(NoTrail):
 
 
 @pytest.fixture
-def trail() -> StoredAuditLog:
-    """Give an empty trail."""
+def audit_log() -> StoredAuditLog:
+    """Give an empty audit log."""
     return StoredAuditLog()
 
 

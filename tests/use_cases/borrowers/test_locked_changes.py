@@ -33,7 +33,7 @@ def change_address(library: GuardedLibrary, number: str, deadline: datetime) -> 
     library.change(Change(number, (("email", "aase@example.org"),)), deadline)
 
 
-class House:
+class Deployment:
     """Two processes before one store and one library system, and the clock of both."""
 
     def __init__(self, path: Path) -> None:
@@ -50,95 +50,99 @@ class House:
         return GuardedLibrary(self.shelf, SqliteStore(self.path), LookupHmacs("k1", b"k" * 32), lambda: self.now)
 
 
-@pytest.fixture(name="house")
-def _house(tmp_path: Path) -> House:
-    return House(tmp_path / "broker.db")
+@pytest.fixture(name="deployment")
+def _deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path / "broker.db")
 
 
 @pytest.mark.parametrize("first", CHANGES)
 @pytest.mark.parametrize("second", CHANGES)
-def test_a_second_change_of_the_borrower_comes_later(house: House, first: str, second: str) -> None:
+def test_a_second_change_of_the_borrower_comes_later(deployment: Deployment, first: str, second: str) -> None:
     """Both would write it whole, and the later of them what was there before the earlier."""
-    one, other = house.process(), house.process()
+    one, other = deployment.process(), deployment.process()
 
     def meanwhile() -> None:
         with pytest.raises(LibraryUnavailable, match="under way"):
             CHANGES[second](other, "7")
 
-    house.hooks.before["change"] = meanwhile
+    deployment.hooks.before["change"] = meanwhile
     CHANGES[first](one, "7")
-    assert house.hooks.calls == ["change"]
+    assert deployment.hooks.calls == ["change"]
     CHANGES[second](other, "7")
-    assert house.hooks.calls == ["change", "change"]
+    assert deployment.hooks.calls == ["change", "change"]
 
 
 @pytest.mark.parametrize("second", CHANGES)
-def test_a_whole_write_without_an_answer_is_waited_for(house: House, second: str) -> None:
+def test_a_whole_write_without_an_answer_is_waited_for(deployment: Deployment, second: str) -> None:
     """It may come ten minutes later, over another change."""
 
     def lost() -> None:
         raise ChangeUnanswered("no answer")
 
-    house.hooks.before["change"] = lost
-    library = house.process()
+    deployment.hooks.before["change"] = lost
+    library = deployment.process()
     with pytest.raises(ChangeUnanswered):
         CHANGES["given name"](library, "7")
     for now in (NOW, BY + LATE):
-        house.now = now
+        deployment.now = now
         with pytest.raises(LibraryUnavailable, match="under way"):
             CHANGES[second](library, "7")
-    house.now = LEASE.until(BY + LATE)
+    deployment.now = LEASE.until(BY + LATE)
     CHANGES[second](library, "7")
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("first", CHANGES)
-def test_a_write_whose_answer_nobody_read_is_waited_for(house: House, first: str, fault: type[BaseException]) -> None:
+def test_a_write_whose_answer_nobody_read_is_waited_for(
+    deployment: Deployment, first: str, fault: type[BaseException]
+) -> None:
     """Ctrl-C in a run that mends, or a fault of our own: the write is on its way and may come as after a death."""
 
     def interrupted() -> None:
         raise fault
 
-    house.hooks.before["change"] = interrupted
-    library = house.process()
+    deployment.hooks.before["change"] = interrupted
+    library = deployment.process()
     with pytest.raises(fault):
         CHANGES[first](library, "7")
     with pytest.raises(LibraryUnavailable, match="under way"):
         change_address(library, "7", BY)
-    house.now = LEASE.until(BY + LATE)
+    deployment.now = LEASE.until(BY + LATE)
     change_address(library, "7", BY + LATE)
 
 
 @pytest.mark.parametrize("first", CHANGES)
 def test_what_a_process_that_died_has_sent_is_waited_for(
-    house: House, monkeypatch: pytest.MonkeyPatch, first: str
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """It learned of no answer: its write may come ten minutes later, over another change."""
     with monkeypatch.context() as killed:
         killed.setattr(Lease, "end", lambda *_: None)
-        CHANGES[first](house.process(), "7")
-    library = house.process()
+        CHANGES[first](deployment.process(), "7")
+    library = deployment.process()
     for now in (BY + timedelta(seconds=6), BY + LATE):
-        house.now = now
+        deployment.now = now
         with pytest.raises(LibraryUnavailable, match="under way"):
             change_address(library, "7", BY + LATE)
-    house.now = LEASE.until(BY + LATE)
+    deployment.now = LEASE.until(BY + LATE)
     change_address(library, "7", BY + LATE)
 
 
 @pytest.mark.parametrize(("setting", "is_due"), [("minPasswordLength", True), (None, False)])
-def test_an_error_that_names_a_setting_makes_the_proof_due(house: House, setting: str | None, is_due: bool) -> None:
+def test_an_error_that_names_a_setting_makes_the_proof_due(
+    deployment: Deployment, setting: str | None, is_due: bool
+) -> None:
     """An error about one person's data says nothing about the set-up."""
-    store = SqliteStore(house.path)
-    proof = LibraryProof(house.shelf, store, lambda: ExpectedSetup({}), lambda _: None, lambda: house.now)
+    store = SqliteStore(deployment.path)
+    proof = LibraryProof(deployment.shelf, store, lambda: ExpectedSetup({}), lambda _: None, lambda: deployment.now)
     proof.step()
 
     def refuse() -> None:
         raise LibraryRefused("no", setting)
 
-    house.hooks.before["change"] = refuse
+    deployment.hooks.before["change"] = refuse
     with pytest.raises(LibraryRefused):
-        CHANGES["given name"](house.process(), "7")
-    record = store.get(Key("figures", "library setup"), house.now)
+        CHANGES["given name"](deployment.process(), "7")
+    record = store.get(Key("figures", "library setup"), deployment.now)
     assert record is not None
     assert (b"0001-01-01" in record.value) is is_due

@@ -57,19 +57,21 @@ class Desk:
     """A world with a register and the worker that asks it."""
 
     world: Any
-    trail: StoredAuditLog = field(default_factory=StoredAuditLog)
+    audit_log: StoredAuditLog = field(default_factory=StoredAuditLog)
     register: Register = field(default_factory=Register)
     logged: list[BrokerEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Open it all."""
-        self.world.ports = replace(self.world.ports, asks_register=True, trail=self.trail)
+        self.world.ports = replace(self.world.ports, asks_register=True, audit_log=self.audit_log)
         self.worker = self.another_worker()
 
     def another_worker(self) -> PersonWorker:
         """Give another worker."""
         ports = self.world.ports
-        look_ups = RegisterLookUps(self.world.persons, self.register, ports.library, self.trail, self._log, ports.now)
+        look_ups = RegisterLookUps(
+            self.world.persons, self.register, ports.library, self.audit_log, self._log, ports.now
+        )
         return PersonWorker(ports, look_ups)
 
     def enrol(self, rule: RegisterRule | None = RULE, **more: Any) -> None:
@@ -102,7 +104,7 @@ class Desk:
 
     def events(self) -> list[tuple[AuditEventKind, str | None]]:
         """Give the events of look-ups in the audit log."""
-        return [(each.kind, each.reason) for each in self.trail.events if each.kind in {ASKED, ANSWERED}]
+        return [(each.kind, each.reason) for each in self.audit_log.events if each.kind in {ASKED, ANSWERED}]
 
     def fields(self) -> Any:
         """Give the fields of the student's borrower."""
@@ -129,7 +131,8 @@ def test_a_new_borrower_gets_its_address(desk: Desk) -> None:
     assert desk.events() == [(ASKED, "enrolment"), (ANSWERED, "written")]
     assert (desk.record().register_look_up, desk.record().register_asked_at) == (None, desk.world.now)
     assert (
-        CPR.encode() not in desk.world.store.get(person_key(desk.trail.events[-1].person or ""), desk.world.now).value
+        CPR.encode()
+        not in desk.world.store.get(person_key(desk.audit_log.events[-1].person or ""), desk.world.now).value
     )
     assert desk.logged == [BrokerEvent(EventKind.REGISTER_LOOKED_UP, {"for": "enrolment", "outcome": "written"})]
     assert desk.run() == 0
@@ -198,7 +201,7 @@ def test_no_number_leaves_without_its_line_in_the_audit_log(desk: Desk, monkeypa
         raise AuditUnavailable("disk full")
 
     with monkeypatch.context() as full:
-        full.setattr(desk.trail, "add", refuse)
+        full.setattr(desk.audit_log, "add", refuse)
         desk.run()
     assert (desk.register.asked, bool(desk.record().register_look_up)) == ([], True)
     desk.world.now += timedelta(minutes=1)

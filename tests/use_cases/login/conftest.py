@@ -90,8 +90,8 @@ BORROWERS: Final = _policy("borrower", 1, ("borrower_category", "*"), releases=(
 
 
 @dataclass
-class Trail:
-    """An audit trail that keeps what it is told."""
+class AuditLog:
+    """An audit log that keeps what it is told."""
 
     events: list[AuditEvent] = field(default_factory=list)
 
@@ -133,8 +133,10 @@ class Logins:
         outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
         self.proving = MailboxProof(world.ports.persons, codes, outbox, world.letters)
         borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder)
-        self.trail = Trail()
-        self.lookup = PersonAtLogin(world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self.trail)
+        self.audit_log = AuditLog()
+        self.lookup = PersonAtLogin(
+            world.ports.persons, KEY, NAMING, self.rules, self.persons, borrowers, self.audit_log
+        )
         self.flow = LoginFlow(world.store, KEY, self.rules, self.lookup, "my-loans")
         self.messages = 0
 

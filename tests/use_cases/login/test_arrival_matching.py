@@ -188,6 +188,6 @@ def test_the_trail_has_the_decision_on_whoever_joins(logins: Any) -> None:
     """When it stands, and not before."""
     held, token = logins.answered(logins.begun(), logins.student())
     matched = matched_only(logins, held, token)
-    assert logins.trail.events == []
+    assert logins.audit_log.events == []
     assert logins.flow.matching.join(matched, logins.world.now)
-    assert [str(event.kind) for event in logins.trail.events] == ["decided"]
+    assert [str(event.kind) for event in logins.audit_log.events] == ["decided"]

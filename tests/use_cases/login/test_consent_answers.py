@@ -45,8 +45,8 @@ ISSUE: Final = Issue(SHOWN, PERMIT, None)
 
 
 @dataclass
-class Trail:
-    """An audit trail that keeps what it is told."""
+class AuditLog:
+    """An audit log that keeps what it is told."""
 
     events: list[AuditEvent] = field(default_factory=list)
 
@@ -60,7 +60,7 @@ class Lookup:
     """What an answer asks of the person's look-up."""
 
     records: PersonRecords
-    trail: Trail = field(default_factory=Trail)
+    audit_log: AuditLog = field(default_factory=AuditLog)
     ground: Ground = Ground.INSTITUTION
 
     def arrived(self, held: Held, _now: datetime) -> Any:
@@ -74,7 +74,7 @@ class Lookup:
 
 @pytest.fixture
 def lookup(world: Any) -> Lookup:
-    """Give the look-up with an empty trail."""
+    """Give the look-up with an empty audit log."""
     return Lookup(PersonRecords(world.store, KEY))
 
 
@@ -144,13 +144,13 @@ def on_file(world: Any) -> list[ReceiptEvent]:
 def test_an_answer_is_on_file_and_a_fact_of_the_login(
     world: Any, held: Held, answer: Answer, lookup: Lookup, *, variant: Any, said: str, event: Any, kind: Any
 ) -> None:
-    """And on the trail by its kind, with names and no value; only "yes" is one."""
+    """And on the audit log by its kind, with names and no value; only "yes" is one."""
     done = answer(held, Ask(Question(variant, SHOWN), PERMIT), said, chosen=("mail",))
     made = done.transaction.receipt
     assert made
     assert (made.event, made.person, made.language) == (event, "g", "en")
     assert on_file(world) == [event]
-    [told] = lookup.trail.events
+    [told] = lookup.audit_log.events
     assert (told.kind, told.attributes, told.about) == (kind, ("sn", "mail"), made.record_id)
     assert told.digest == "digest of th"
 
@@ -196,7 +196,7 @@ def test_an_answer_to_what_was_not_shown_is_none(
 ) -> None:
     """Nothing is on file of it, and the next step asks again."""
     assert answer(held, step, **how) == held
-    assert (on_file(world), lookup.trail.events) == ([], [])
+    assert (on_file(world), lookup.audit_log.events) == ([], [])
 
 
 @pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
@@ -213,7 +213,10 @@ def test_a_no_after_a_yes_is_the_last_word(world: Any, held: Held, answer: Answe
     assert (len(refused.record_id), len(given.record_id)) == (32, 32)
     assert refused.record_id != given.record_id
     assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
-    assert [each.kind for each in lookup.trail.events] == [AuditEventKind.CONSENT_GIVEN, AuditEventKind.CONSENT_REFUSED]
+    assert [each.kind for each in lookup.audit_log.events] == [
+        AuditEventKind.CONSENT_GIVEN,
+        AuditEventKind.CONSENT_REFUSED,
+    ]
 
 
 @pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
@@ -240,7 +243,7 @@ def test_what_has_left_is_not_refused_any_more(
     assert answer(left, ASK, "no").transaction == left.transaction
     assert answer(agreed, ISSUE, "no").transaction == left.transaction  # it left while the person said no
     assert on_file(world) == [ReceiptEvent.GIVEN]
-    assert len(lookup.trail.events) == 1
+    assert len(lookup.audit_log.events) == 1
 
 
 def test_an_answer_is_nobody_s_where_another_person_has_joined(
@@ -250,7 +253,7 @@ def test_an_answer_is_nobody_s_where_another_person_has_joined(
     answers.transactions.put(replace(held.transaction, arrival="other"), held.version, world.now)
     with pytest.raises(BrowserUnmatched):
         answer(held)
-    assert (on_file(world), lookup.trail.events) == ([], [])
+    assert (on_file(world), lookup.audit_log.events) == ([], [])
 
 
 def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -> Receipt:

@@ -29,8 +29,8 @@ STEP: Final = Issue(LEAVING, Decision(Effect.PERMIT, (Reason("ok"),)), "42")
 
 
 @dataclass
-class Trail:
-    """An audit trail that keeps what it is told; ``full`` refuses."""
+class AuditLog:
+    """An audit log that keeps what it is told; ``full`` refuses."""
 
     events: list[AuditEvent] = field(default_factory=list)
     full: bool = False
@@ -51,7 +51,7 @@ class Trail:
 class Lookup:
     """What issuance asks of the person's look-up."""
 
-    trail: Trail = field(default_factory=Trail)
+    audit_log: AuditLog = field(default_factory=AuditLog)
     reading: str | None = None
     owed: list[Transaction] = field(default_factory=list)
 
@@ -78,7 +78,7 @@ class Lookup:
 
 @pytest.fixture
 def lookup() -> Lookup:
-    """Give the look-up with an empty trail."""
+    """Give the look-up with an empty audit log."""
     return Lookup()
 
 
@@ -168,7 +168,7 @@ def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, held:
     issued = leave(world, issuance, held)
     assert issuance.leave(held, STEP, issued, NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued == issued
-    [event] = lookup.trail.events
+    [event] = lookup.audit_log.events
     assert (event.kind, event.attributes) == (AuditEventKind.RELEASED, ("sn", "borrower_number"))
     assert event.about == issued.assertion[1:]
 
@@ -189,7 +189,7 @@ def test_a_look_up_is_requested_once_its_login_is_answered(
 
 def test_what_cannot_be_written_down_does_not_leave(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
     """Nothing is recorded of it either."""
-    lookup.trail.full = True
+    lookup.audit_log.full = True
     with pytest.raises(AuditUnavailable):
         issuance.leave(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued is None
@@ -197,14 +197,14 @@ def test_what_cannot_be_written_down_does_not_leave(world: Any, issuance: Issuan
 
 
 def test_of_two_submits_at_once_one_leaves(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
-    """The trail has that the other did not, with nothing released."""
+    """The audit log has that the other did not, with nothing released."""
     first = leave(world, issuance, held)
     assert issuance.leave(held, STEP, first, NameID("n"), world.now)
     assert not issuance.leave(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued == first
     assert [each.index for each in issuance.sessions.of_browsers(["b"], world.now)] == [session_index(first.assertion)]
-    assert lookup.trail.kinds == [AuditEventKind.RELEASED, AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
-    assert lookup.trail.events[-1].attributes == ()
+    assert lookup.audit_log.kinds == [AuditEventKind.RELEASED, AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
+    assert lookup.audit_log.events[-1].attributes == ()
 
 
 def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Issuance, held: Held) -> None:
@@ -235,7 +235,7 @@ def test_without_a_browser_or_a_login_nothing_leaves(world: Any, issuance: Issua
 def test_whose_person_has_logged_out_gets_nothing(
     world: Any, issuance: Issuance, held: Held, lookup: Lookup, *, repeated: bool
 ) -> None:
-    """The session is ended at once, the transaction gone, and the trail told of what has not left before."""
+    """The session is ended at once, the transaction gone, and the audit log told of what has not left before."""
     issued = leave(world, issuance, held)
     issuance.sessions.close("b", "asta", world.now)
     submitted = replace(held, transaction=replace(held.transaction, issued=issued if repeated else None))
@@ -246,7 +246,7 @@ def test_whose_person_has_logged_out_gets_nothing(
     with pytest.raises(TransactionGone):
         issuance.transactions.again(held, world.now)
     told = [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
-    assert lookup.trail.kinds == ([] if repeated else told)
+    assert lookup.audit_log.kinds == ([] if repeated else told)
 
 
 def test_who_is_logged_in_goes_on(world: Any, issuance: Issuance, held: Held) -> None:

@@ -1,6 +1,6 @@
 """One login, workers that take turns, and what befalls them, against the laws of the one write by which it leaves.
 
-Several requests run at once, each in a thread that stops before every turn to the store and to the trail: two tabs
+Several requests run at once, each in a thread that stops before every turn to the store and to the audit log: two tabs
 that open the same address, an upstream's second answer, a request beside them, a policy that changes, a logout. A
 worker may die before or after any turn, or half-way through a write of several records; the store may be silent, answer
 too late, or be asked the same twice.
@@ -155,7 +155,7 @@ class Left:
 
 @dataclass
 class Told:
-    """A line of the trail, and the worker that wrote it."""
+    """A line of the audit log, and the worker that wrote it."""
 
     event: AuditEvent
     worker: Worker | None
@@ -169,7 +169,7 @@ class OneWriteMachine(RuleBasedStateMachine):
         self.store = TurnedStore()
         self.logins = fresh(self.store)
         self.world, self.flow = self.logins.world, self.logins.flow
-        self.logins.trail.add = self._tell
+        self.logins.audit_log.add = self._tell
         self.told: list[Told] = []
         self.left: list[Left] = []
         self.given_again: set[str] = set()
@@ -548,7 +548,7 @@ CLAUSES: Final = {
     "ended with the logout": Clause(logout_before_the_write, "            self.sessions.end([session], now)\n", ""),
     "told first": Clause(
         dies("dies after"),
-        "        trail.add(event)\n"
+        "        audit_log.add(event)\n"
         "        left = transaction.left(issued)\n"
         "        others = [*held.others, *self._draft_seen(held, now), *self.sessions.drafted(session)]\n"
         "        marks = self.sessions.marks(transaction)\n"
@@ -558,15 +558,15 @@ CLAUSES: Final = {
         "        marks = self.sessions.marks(transaction)\n"
         "        reads = self.transactions.put_then_read(left, held.version, now, others, marks)\n"
         "        if reads is not None:\n"
-        "            trail.add(event)\n",
+        "            audit_log.add(event)\n",
     ),
     "taken back where it lost": Clause(
         another_tab_asks,
-        "            trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))",
+        "            audit_log.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))",
         "            pass",
     ),
     "taken back after a logout": Clause(
-        logout_before_the_write, "            self.lookup.trail.add(event)\n", "            pass\n"
+        logout_before_the_write, "            self.lookup.audit_log.add(event)\n", "            pass\n"
     ),
     "not taken back where it stands": Clause(asked_twice, "if not self._stands(transaction, issued, now):", "if True:"),
     "not taken back where another gave it": Clause(

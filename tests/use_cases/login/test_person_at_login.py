@@ -126,13 +126,13 @@ def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
     """They are found by what their login carries; no account is looked up. Nobody is found by nothing."""
     assert looked_up(logins, logins.answer("other"), errand=Errand.CHOICES).transaction.person is None
     known = looked_up(logins, logins.student()).transaction.person
-    logins.trail.events.clear()
+    logins.audit_log.events.clear()
     logins.world.hooks.calls.clear()
     found = looked_up(logins, logins.student(), errand=Errand.CHOICES)
     assert (found.transaction.person, found.transaction.account) == (known, None)
     assert stored(logins, found).person == known
     assert "find" not in logins.world.hooks.calls
-    assert logins.trail.events == []
+    assert logins.audit_log.events == []
 
 
 def test_the_choices_are_not_shown_by_attributes_that_cannot_be_trusted(logins: Any) -> None:

@@ -20,8 +20,8 @@ from broker.demo.run.demo_library import DemoLibrary, simulate_koha
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
+from tests.plugins.deployment import Clock, Deployment, standing
 from tests.plugins.firefox import Context, restoring
-from tests.plugins.house import Clock, House, standing
 from tests.plugins.visitor import Visitor
 
 pytestmark = pytest.mark.server
@@ -54,18 +54,18 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
     parties, _ = running_demo._parties(setting, simulate_koha)
     with ExitStack() as stack:
-        house = stack.enter_context(standing(setting, tmp_path, clock, environment))
-        for name, app in {**parties, "broker": house.app}.items():
+        deployment = stack.enter_context(standing(setting, tmp_path, clock, environment))
+        for name, app in {**parties, "broker": deployment.app}.items():
             stack.enter_context(serve_on_loopback(app, setting.ports.number(name)))
-        yield Place(_as_demo(house), clock)
+        yield Place(_as_demo(deployment), clock)
 
 
-def _as_demo(house: House) -> Running:
+def _as_demo(deployment: Deployment) -> Running:
     no_process: Any = None
     app = Flask("koha")
-    app.extensions["koha"] = house.koha
-    library = DemoLibrary(app, house.circulation, no_process)
-    return Running(house.setting, library, house.mailbox, no_process, no_process)
+    app.extensions["koha"] = deployment.koha
+    library = DemoLibrary(app, deployment.circulation, no_process)
+    return Running(deployment.setting, library, deployment.mailbox, no_process, no_process)
 
 
 def asked(person: Visitor, name: str = "asta") -> str:

@@ -8,7 +8,7 @@ from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from broker.demo.koha.loans import BOOKS
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, form, found, mark
+from tests.plugins.deployment import Deployment, form, found, mark
 from tests.walks.requirements.people import ASTA, BO, BO_NEMID, EVA, PRIVATE_WITHOUT, asserted
 from tests.walks.requirements.visits import (
     CPR,
@@ -41,13 +41,13 @@ _IN_PERSON = {
 }
 
 
-def r20(house: House) -> None:
+def r20(deployment: Deployment) -> None:
     """Say on the consent screen why the CPR number goes: who has the material; no address, for no register is asked."""
     for language, said, fetched in (
         ("en", "who the material is lent to", "CPR register"),
         ("da", "hvem materialet er lånt ud til", "CPR-regist"),
     ):
-        person = visitor(house, language)
+        person = visitor(deployment, language)
         page = log_in(person, ASTA)
         [row] = texts(page, "//tr[@data-attribute='cpr']")
         assert said in row
@@ -57,87 +57,87 @@ def r20(house: House) -> None:
     landing = landed(person, page)
     assert landing.attributes[CPR] == (URN + cpr(ASTA),)
     assert not {"street", "postalAddress", "postalCode", "localityName"} & set(landing.attributes)
-    kept = borrower(house, ASTA)
+    kept = borrower(deployment, ASTA)
     assert [each["value"] for each in kept["extended_attributes"] if each["type"] == "CPR"] == [cpr(ASTA)]
     assert kept["address"] is None
     for language, office in (("en", "CPR Office"), ("da", "CPR-kontoret")):
-        [entry] = texts(visitor(house, language).get(FAQ), "//section[h2[@id='account']]")
+        [entry] = texts(visitor(deployment, language).get(FAQ), "//section[h2[@id='account']]")
         assert office in entry
 
 
-def r21(house: House) -> None:
+def r21(deployment: Deployment) -> None:
     """Tell that the account shows loans, reservations and what is ready for pick-up; the library then shows them."""
     for language, said, purpose in (
         ("en", ("your loans", "your reservations", "ready for you to pick up"), "your loans and reservations"),
         ("da", ("dine lån", "dine reserveringer", "klar til afhentning"), "dine lån og reserveringer"),
     ):
-        person = visitor(house, language)
+        person = visitor(deployment, language)
         [entry] = texts(person.get(FAQ), "//section[h2[@id='account']]")
         assert all(each in entry for each in said)
         page = by_pin(person, "0303651330", "8362")
         assert purpose in words(page)
     action, fields = form(settled(person, page))
-    shown = hall(house)[0].post("/my-loans/acs", data=fields)
+    shown = hall(deployment)[0].post("/my-loans/acs", data=fields)
     assert action.endswith("/my-loans/acs")
     assert texts(shown, "//ul[@id='loans']/li/text()") == list(BOOKS[2:])
 
 
-def r22(house: House) -> None:
+def r22(deployment: Deployment) -> None:
     """Make no account without a mail address: who brings none proves one first."""
-    ida, person = persona("ida"), visitor(house)
+    ida, person = persona("ida"), visitor(deployment)
     page = log_in(person, ida)
     assert mark(page) == ("proof", "mail")
     assert texts(page, "//button[@value='without']") == []
     assert _IN_PERSON["en"] in words(page)
-    assert f"{house.setting.ports.origin('library')}/locations?lang=en" in links(page)
+    assert f"{deployment.setting.ports.origin('library')}/locations?lang=en" in links(page)
     transaction = page.request.path.removesuffix("/proof")
     for refused in (proof(person, page, "without"), proof(person, page, "mail", address="")):
         assert refused.status_code == 422
     assert mark(person.get(f"{transaction}/consent")) == ("proof", "mail")
-    assert (creates(house), borrowers(house, ida)) == (0, [])
+    assert (creates(deployment), borrowers(deployment, ida)) == (0, [])
     page = proof(person, page, "mail", address="ida@own.example")
-    assert (creates(house), borrowers(house, ida)) == (0, [])
+    assert (creates(deployment), borrowers(deployment, ida)) == (0, [])
     landing = landed(person, proved(person, person.press(page, do="other"), "ida@own.example"))
     assert landing.status == "Success"
-    assert borrower(house, ida)["email"] == "ida@own.example"
-    named = visitor(house)
+    assert borrower(deployment, ida)["email"] == "ida@own.example"
+    named = visitor(deployment)
     landed(named, log_in(named, ASTA))
-    assert borrower(house, ASTA)["email"] == "asta@post.au.example"
+    assert borrower(deployment, ASTA)["email"] == "asta@post.au.example"
 
 
-def r33(house: House) -> None:
+def r33(deployment: Deployment) -> None:
     """Open an account by an asserted number of a login that is sure enough; a typed one counts for nothing."""
     weak = (
         (asserted(ASTA, eduPersonAssurance=("1",)), "assurance_too_low"),
         (asserted(EVA, eduPersonAssurance=("Low",)), "no_affiliation"),
     )
     for who, reason in weak:
-        assert mark(log_in(visitor(house), who)) == ("refuse", reason)
-        assert borrowers(house, who) == []
+        assert mark(log_in(visitor(deployment), who)) == ("refuse", reason)
+        assert borrowers(deployment, who) == []
     for name in ("cpr", CPR, "norEduPersonNIN"):
-        person = visitor(house)
+        person = visitor(deployment)
         begun = person.get(f"/sign-up/begin?affiliation=private&upstream=nemid&{name}={_TYPED}")
         assert begun.status_code == 302
         refused = arrived(person, begun.location, PRIVATE_WITHOUT)
         assert mark(refused) == ("refuse", "cpr_required")
         assert person.post(refused.request.path, {name: _TYPED}).status_code == 405
-    person = visitor(house)
+    person = visitor(deployment)
     asked = log_in(person, EVA)
     token = found(asked, "//form[@class='answer']//input[@name='token']/@value")
     sent = {"token": token, "answer": "yes", "cpr": _TYPED, CPR: URN + _TYPED}
     page = settled(person, person.post(asked.request.path, sent))
-    assert house.landing(page).attributes[CPR] == (URN + cpr(EVA),)
+    assert deployment.landing(page).attributes[CPR] == (URN + cpr(EVA),)
     message = http_bindings.decode_post(form(page)[1]["SAMLResponse"])
     assert b"EncryptedAssertion" in message
     assert not any(each.encode() in message for each in spelled(cpr(EVA)))
-    assert len(borrowers(house, EVA)) == 1
-    assert _TYPED not in str(house.koha.patrons.rows())
+    assert len(borrowers(deployment, EVA)) == 1
+    assert _TYPED not in str(deployment.koha.patrons.rows())
 
 
-def r35(house: House) -> None:
+def r35(deployment: Deployment) -> None:
     """Send who cannot do it online to the desk with health card and another ID: declined, refused, and in the FAQ."""
     for language, said in _IN_PERSON.items():
-        person = visitor(house, language)
+        person = visitor(deployment, language)
         declined = person.agree(log_in(person, ASTA), answer="no")
         assert mark(declined) == ("refuse", "consent_refused")
         refused = log_in(person, ASTA, "myprint")
@@ -150,59 +150,61 @@ def r35(house: House) -> None:
             assert said in words(page)
         [entry] = texts(person.get(FAQ), "//section[h2[@id='open-account']]")
         assert said in entry
-    assert borrowers(house, ASTA) == []
+    assert borrowers(deployment, ASTA) == []
 
 
-def r40(house: House) -> None:
+def r40(deployment: Deployment) -> None:
     """Ask a private borrower who logs in as a student: a yes keeps number, loans, PIN and mail, a no keeps private."""
-    jens, jytte, circulation = persona("jens"), persona("jytte"), hall(house)[1]
-    before, hers = borrower(house, jens), borrower(house, jytte)
+    jens, jytte, circulation = persona("jens"), persona("jytte"), hall(deployment)[1]
+    before, hers = borrower(deployment, jens), borrower(deployment, jytte)
     number = str(before["patron_id"])
-    person = visitor(house)
+    person = visitor(deployment)
     offer = log_in(person, jens)
     assert mark(offer) == ("upgrade", "")
-    assert borrower(house, jens)["category_id"] == "PRIVATE"
+    assert borrower(deployment, jens)["category_id"] == "PRIVATE"
     with capture_logs() as told:
         landing = landed(person, person.press(offer, answer="yes"))
     assert [each["answer"] for each in told if each["event"] == "upgrade_answered"] == ["yes"]
     assert not any(each in str(told) for each in spelled(cpr(jens)))
     assert landing.attributes["uid"] == (number,)
-    after = borrower(house, jens)
+    after = borrower(deployment, jens)
     assert (after["category_id"], after["email"]) == ("STUDENT", before["email"])
     assert circulation.loans(before["patron_id"]) == BOOKS[:1]
-    assert house.koha.patrons.proven(cpr(jens), "7318")
-    again = visitor(house)
+    assert deployment.koha.patrons.proven(cpr(jens), "7318")
+    again = visitor(deployment)
     page = log_in(again, jens)
     assert mark(page)[0] == "ask"
     assert landed(again, page).attributes["uid"] == (number,)
-    assert borrower(house, jens)["category_id"] == "STUDENT"
-    declining = visitor(house)
+    assert borrower(deployment, jens)["category_id"] == "STUDENT"
+    declining = visitor(deployment)
     page = declining.press(log_in(declining, jytte), answer="no")
     assert landed(declining, page).attributes["uid"] == (str(hers["patron_id"]),)
     kept = ("patron_id", "category_id", "expiry_date", "email", "userid", "cardnumber")
-    assert [borrower(house, jytte)[each] for each in kept] == [hers[each] for each in kept]
-    assert mark(log_in(visitor(house), jytte))[0] == "ask"  # a no is remembered at logins; who signs up is asked again
-    assert mark(sign_up(visitor(house), jytte, "student")) == ("upgrade", "")
-    house.at_rest()
-    assert creates(house) == 0
+    assert [borrower(deployment, jytte)[each] for each in kept] == [hers[each] for each in kept]
+    assert (
+        mark(log_in(visitor(deployment), jytte))[0] == "ask"
+    )  # a no is remembered at logins; who signs up is asked again
+    assert mark(sign_up(visitor(deployment), jytte, "student")) == ("upgrade", "")
+    deployment.at_rest()
+    assert creates(deployment) == 0
     # The letter about the other category is due a quarter of a minute after the change.
-    assert not any(re.search(r"(?m): \d{4}$", mail.text) for mail in house.mailbox.mails())
+    assert not any(re.search(r"(?m): \d{4}$", mail.text) for mail in deployment.mailbox.mails())
 
 
-def r47(house: House) -> None:
+def r47(deployment: Deployment) -> None:
     """Who leaves the university becomes a private borrower at the next login there: never by the eID, never deleted."""
-    otto, left, circulation = persona("otto"), persona("otto-left"), hall(house)[1]
-    person, later = visitor(house), visitor(house)
+    otto, left, circulation = persona("otto"), persona("otto-left"), hall(deployment)[1]
+    person, later = visitor(deployment), visitor(deployment)
     landing = landed(person, log_in(person, otto))
     assert landing.attributes["eduPersonScopedAffiliation"] == ("student@au.dk",)
-    row = borrower(house, otto)
+    row = borrower(deployment, otto)
     assert (landing.attributes["uid"], row["category_id"]) == ((str(row["patron_id"]),), "STUDENT")
     assert cpr(otto) not in landing.attributes["uid"]
     assert circulation.lend(row["patron_id"], BOOKS[1])
-    by_eid = visitor(house)
+    by_eid = visitor(deployment)
     eid = asserted(EVA, **{name: otto.attributes[name] for name in (CPR, "gn", "sn", "cn")})
     assert landed(by_eid, log_in(by_eid, eid)).attributes["uid"] == landing.attributes["uid"]
-    assert borrower(house, otto)["category_id"] == "STUDENT"
+    assert borrower(deployment, otto)["category_id"] == "STUDENT"
     asked = log_in(later, left)
     token = found(asked, "//form[@class='answer']//input[@name='token']/@value")
     sent = later.post(asked.request.path, {"token": token, "answer": "yes"})
@@ -212,14 +214,14 @@ def r47(house: House) -> None:
     gone = landed(later, told)
     assert gone.attributes["uid"] == landing.attributes["uid"]
     assert "eduPersonScopedAffiliation" not in gone.attributes
-    assert borrower(house, otto)["category_id"] == "PRIVATE"
+    assert borrower(deployment, otto)["category_id"] == "PRIVATE"
     assert circulation.loans(row["patron_id"]) == (BOOKS[1],)
-    journals = log_in(visitor(house), left, "e-resources")
+    journals = log_in(visitor(deployment), left, "e-resources")
     assert mark(journals) == ("refuse", "no_policy_for_service")
     for who in (BO, BO_NEMID):
-        landed(staying := visitor(house), log_in(staying, who))
-        assert borrower(house, BO)["category_id"] == "EMPLOYEE"
-    back = visitor(house)
+        landed(staying := visitor(deployment), log_in(staying, who))
+        assert borrower(deployment, BO)["category_id"] == "EMPLOYEE"
+    back = visitor(deployment)
     assert mark(log_in(back, otto)) == ("upgrade", "")
     assert mark(settled(back, sign_up(back, otto, "student")))[0] == "done"
-    assert borrower(house, otto)["patron_id"] == row["patron_id"]
+    assert borrower(deployment, otto)["patron_id"] == row["patron_id"]

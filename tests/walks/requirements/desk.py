@@ -2,7 +2,7 @@
 
 from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
 from tests.walks.requirements.people import ASTA
 from tests.walks.requirements.visits import (
     CPR,
@@ -25,64 +25,64 @@ from tests.walks.requirements.visits import (
 _STUDENT_WITHOUT = persona("ib")
 
 
-def r27(house: House) -> None:
+def r27(deployment: Deployment) -> None:
     """Tell exchange students that documentation gets them a provisional card, and let that card in."""
     for language, said in (("en", "get a provisional library card"), ("da", "får et foreløbigt lånerkort")):
-        [entry] = texts(visitor(house, language).get(FAQ), "//section[h2[@id='login']]")
+        [entry] = texts(visitor(deployment, language).get(FAQ), "//section[h2[@id='login']]")
         assert said in entry
-    row = next(each for each in house.koha.patrons.rows() if each["userid"] == "temp.ivan")
-    person, library = visitor(house), hall(house)[0]
+    row = next(each for each in deployment.koha.patrons.rows() if each["userid"] == "temp.ivan")
+    person, library = visitor(deployment), hall(deployment)[0]
     landing = landed(person, by_pin(person, "T-2002", "6193"))
     assert landing.attributes == {"uid": (str(row["patron_id"]),)}
     assert library.post("/machine", data={"identifier": "T-2002", "pin": "6193"}).status_code == 200
-    assert mark(log_in(visitor(house), _STUDENT_WITHOUT)) == ("refuse", "cpr_required")
+    assert mark(log_in(visitor(deployment), _STUDENT_WITHOUT)) == ("refuse", "cpr_required")
 
 
-def r28(house: House) -> None:
+def r28(deployment: Deployment) -> None:
     """Companies ask the library: nobody signs up as one, and an identity of a company is refused with that word."""
     for language, said in (
         ("en", "Companies get library cards by contacting"),
         ("da", "Virksomheder får lånerkort ved"),
     ):
-        person = visitor(house, language)
+        person = visitor(deployment, language)
         [entry] = texts(person.get(FAQ), "//section[h2[@id='login']]")
         assert said in entry
-    before = len(house.koha.patrons.rows())
-    person = visitor(house)
+    before = len(deployment.koha.patrons.rows())
+    person = visitor(deployment)
     assert "company" not in texts(person.get("/sign-up"), "//input[@type='radio']/@value")
     assert person.get("/sign-up?answer=company").status_code == 422
     assert person.get("/sign-up/begin?affiliation=company&upstream=nemid").status_code == 422
     for page in (log_in(person, persona("olga")), sign_up(person, persona("olga"), "private")):
         assert mark(page) == ("refuse", "company_identity")
         assert "Companies get a library card by contacting the library" in words(page)
-    assert len(house.koha.patrons.rows()) == before
+    assert len(deployment.koha.patrons.rows()) == before
 
 
-def r29(house: House) -> None:
+def r29(deployment: Deployment) -> None:
     """Without a number one brings identification and AU ID, then borrows and prints by borrower ID and PIN."""
     for language, said in (
         ("en", ("identification", "AU ID", "borrower ID")),
         ("da", ("legitimation", "AU-id", "låner-id")),
     ):
-        [entry] = texts(visitor(house, language).get(FAQ), "//section[h2[@id='no-cpr']]")
+        [entry] = texts(visitor(deployment, language).get(FAQ), "//section[h2[@id='no-cpr']]")
         assert all(each in entry for each in said)
-        [label] = texts(pin_page(visitor(house, language)), "//label[@for='identifier']")
+        [label] = texts(pin_page(visitor(deployment, language)), "//label[@for='identifier']")
         assert said[2] in label
-    number = str(next(each for each in house.koha.patrons.rows() if each["userid"] == "temp.ivan")["patron_id"])
+    number = str(next(each for each in deployment.koha.patrons.rows() if each["userid"] == "temp.ivan")["patron_id"])
     for service in ("my-loans", "myprint"):
-        person = visitor(house)
+        person = visitor(deployment)
         landing = landed(person, by_pin(person, "T-2002", "6193", service))
         assert (landing.status, landing.attributes["uid"]) == ("Success", (number,))
         assert CPR not in landing.attributes
-        assert mark(by_pin(visitor(house), "T-2002", "6194", service)) == ("pin", "pin_wrong")
-    assert (creates(house), len(borrowers(house, ASTA))) == (0, 0)
+        assert mark(by_pin(visitor(deployment), "T-2002", "6194", service)) == ("pin", "pin_wrong")
+    assert (creates(deployment), len(borrowers(deployment, ASTA))) == (0, 0)
 
 
-def r30(house: House) -> None:
+def r30(deployment: Deployment) -> None:
     """Link to opening hours and addresses, in the language of the page, wherever somebody must come by."""
-    library, origin = hall(house)[0], house.setting.ports.origin("library")
+    library, origin = hall(deployment)[0], deployment.setting.ports.origin("library")
     for language, hours in (("en", "8.00-20.00"), ("da", "8.00-20.00")):
-        person, place = visitor(house, language), f"{origin}/locations?lang={language}"
+        person, place = visitor(deployment, language), f"{origin}/locations?lang={language}"
         assert texts(person.get(FAQ), "//section[h2[@id='no-cpr']]//a/@href") == [place]
         for page in (
             walked(person, "student", "no", "yes"),

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, found, mark
+from tests.plugins.deployment import Deployment, found, mark
 from tests.plugins.proofs import other
 from tests.walks.requirements.people import DORTE, EVA, elsewhere
 from tests.walks.requirements.visits import (
@@ -49,10 +49,10 @@ _REFUSED = (
 )
 
 
-def r15(house: House) -> None:
+def r15(deployment: Deployment) -> None:
     """Show the page about the kaldemail before the eID login, and let no login past the proof in silence."""
     for language, label in (("en", "I have a kaldemail"), ("da", "Jeg har en kaldemail")):
-        person = visitor(house, language)
+        person = visitor(deployment, language)
         question = walked(person, "hospital")
         assert not any("/sign-up/begin" in each for each in links(question))
         leaf = walked(person, "hospital", "no")
@@ -65,7 +65,7 @@ def r15(house: House) -> None:
     [how] = [each for each in links(page) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
     back = found(person.get(how), "//div[@class='notice']//a/@href")
     assert mark(person.get(back)) == ("proof", "kaldemail")
-    printing = visitor(house)
+    printing = visitor(deployment)
     begun = printing.get(f"{action(leaf, 'login_eid_hospital')}&service=myprint")
     asked = arrived(printing, begun.location, EVA)
     [how] = [each for each in links(asked) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
@@ -73,31 +73,31 @@ def r15(house: House) -> None:
     transaction = page.request.path.removesuffix("/proof")
     for path in ("", "/consent", "/upgrade"):
         assert mark(person.get(transaction + path)) == ("proof", "kaldemail")
-    assert borrowers(house, DORTE) == []
+    assert borrowers(deployment, DORTE) == []
     assert mark(proved(person, page, _NURSE))[0] == "ask"
 
 
-def r16(house: House) -> None:
+def r16(deployment: Deployment) -> None:
     """Say that only kaldemails of the Region's own net count, and believe no address without its code."""
     for language, said in (
         ("en", ("internal network of Central Denmark Region", "only kaldemails made on that network are valid")),
         ("da", ("Region Midtjyllands interne netværk", "kun kaldemails, der er oprettet på det netværk, er gyldige")),
     ):
-        text = words(walked(visitor(house, language), "hospital", "no"))
+        text = words(walked(visitor(deployment, language), "hospital", "no"))
         assert all(each in text for each in said)
-    person = visitor(house)
+    person = visitor(deployment)
     page = proof(person, sign_up(person, DORTE, "hospital"), "mail", address=_NURSE)
-    code = code_to(house, _NURSE)
+    code = code_to(deployment, _NURSE)
     wrong = proof(person, page, "code", code=other(code))
     assert (wrong.status_code, mark(wrong)[0]) == (422, "proof")
-    assert borrowers(house, DORTE) == []
+    assert borrowers(deployment, DORTE) == []
     done = settled(person, proof(person, wrong, "code", code=code))
     assert found(done, "//main//@data-affiliation") == "hospital"
 
 
-def r17(house: House) -> None:
+def r17(deployment: Deployment) -> None:
     """Exactly four domains count, any case; the code works within thirty minutes."""
-    person = visitor(house)
+    person = visitor(deployment)
     first = sign_up(person, DORTE, "hospital")
     assert texts(first, "//main//ul[1]/li") == [f"@{each}" for each in _DOMAINS]
     without_at = proof(person, first, "mail", address="dorteauh.rm.dk")
@@ -105,31 +105,31 @@ def r17(house: House) -> None:
     for address in _REFUSED:
         refused = proof(person, first, "mail", address=address)
         assert (address, refused.status_code, mark(refused)[0]) == (address, 422, "proof")
-    assert house.mailbox.mails() == ()
+    assert deployment.mailbox.mails() == ()
     # One person gets three codes a day: the fourth domain is the next person's.
     for number, domain in enumerate(_DOMAINS[:3]):
         page = proof(person, first, "mail", address=f"n{number}@{domain.upper() if number else domain}")
         assert page.status_code == 200
-        assert mail_to(house, f"n{number}@{domain}").recipients == (f"n{number}@{domain}",)
-    code = code_to(house, f"n2@{_DOMAINS[2]}")
+        assert mail_to(deployment, f"n{number}@{domain}").recipients == (f"n{number}@{domain}",)
+    code = code_to(deployment, f"n2@{_DOMAINS[2]}")
     assert mark(settled(person, proof(person, page, "code", code=code))) == ("done", "created")
-    late, slow = visitor(house), visitor(house)
+    late, slow = visitor(deployment), visitor(deployment)
     page = proof(late, sign_up(late, EVA, "hospital"), "mail", address=f"LATE@{_DOMAINS[3]}")
-    code = code_to(house, f"LATE@{_DOMAINS[3]}")
-    house.clock.ahead = timedelta(minutes=31)
+    code = code_to(deployment, f"LATE@{_DOMAINS[3]}")
+    deployment.clock.ahead = timedelta(minutes=31)
     assert proof(late, page, "code", code=code).status_code == 410
-    assert borrowers(house, EVA) == []
+    assert borrowers(deployment, EVA) == []
     assert mark(settled(slow, slow.get("/sign-up")))[0] == "sign-up"
 
 
-def r18(house: House) -> None:
+def r18(deployment: Deployment) -> None:
     """List four steps to a kaldemail in order, with Citrix, the Region's address and both buttons in them."""
     steps = {
         "en": ("Citrix", "My data", "@skejby.rm.dk", "Create “kaldemail”"),
         "da": ("Citrix", "Mine data", "@skejby.rm.dk", "Opret ”kaldemail”"),
     }
     for language, marks in steps.items():
-        page = visitor(house, language).get(NODES["hospital.kaldemail"].path)
+        page = visitor(deployment, language).get(NODES["hospital.kaldemail"].path)
         items = texts(page, "//main//ol/li")
         assert len(items) == len(marks)
         assert all(each in item for each, item in zip(marks, items, strict=True))
@@ -138,15 +138,15 @@ def r18(house: House) -> None:
         assert all(f"@{domain}" in items[2] for domain in _DOMAINS)
 
 
-def r19(house: House) -> None:
+def r19(deployment: Deployment) -> None:
     """Hospital is the national eID and a proved kaldemail, both; either alone is private."""
-    both, alone = visitor(house), visitor(house)
+    both, alone = visitor(deployment), visitor(deployment)
     page = settled(both, proved(both, sign_up(both, DORTE, "hospital"), _NURSE))
     assert found(page, "//main//@data-affiliation") == "hospital"
     kim = persona("kim")
     page = settled(alone, proof(alone, sign_up(alone, kim, "hospital"), "without"))
     assert found(page, "//main//@data-affiliation") == "private"
-    assert [borrower(house, each)["category_id"] for each in (DORTE, kim)] == ["HOSPITAL", "PRIVATE"]
+    assert [borrower(deployment, each)["category_id"] for each in (DORTE, kim)] == ["HOSPITAL", "PRIVATE"]
     # The journals are the hospital's and not the private users', so that they tell who somebody is.
     cases = {
         "eID and kaldemail": (DORTE, True),
@@ -155,24 +155,24 @@ def r19(house: House) -> None:
         "neither": (persona("lars"), False),
     }
     for case, (who, let_in) in cases.items():
-        person = visitor(house)
+        person = visitor(deployment)
         page = log_in(person, who, "e-resources")
         if let_in:
             assert (case, landed(person, page).attributes) == (case, {"kaldemail_domain": ("auh.rm.dk",)})
         else:
             assert (case, mark(page)) == (case, ("refuse", "no_policy_for_service"))
-    assert creates(house) == 2
+    assert creates(deployment) == 2
 
 
-def r37(house: House) -> None:
+def r37(deployment: Deployment) -> None:
     """Lead from the English answer about the hospital to the Danish page, marked as Danish; our pages speak both."""
-    person = visitor(house)
+    person = visitor(deployment)
     link = "//section[h2[@id='hospital']]//a[@hreflang='da']"
     faq = person.get(FAQ)
     assert texts(faq, f"{link}/@lang") == ["da"]
     address = found(faq, f"{link}/@href")
-    assert found(at_library(hall(house)[0], address), "//html/@lang") == "da"
-    assert texts(visitor(house, "da").get(FAQ), "//section[h2[@id='hospital']]//a/@href")
+    assert found(at_library(hall(deployment)[0], address), "//html/@lang") == "da"
+    assert texts(visitor(deployment, "da").get(FAQ), "//section[h2[@id='hospital']]//a/@href")
     for node in ("hospital.mitau", "hospital.login", "hospital.kaldemail"):
         pages = [person.get(f"{NODES[node].path}?lang={language}") for language in ("en", "da")]
         assert [found(page, "//html/@lang") for page in pages] == ["en", "da"]

@@ -12,7 +12,7 @@ from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.demo.people.personas import persona
 from broker.demo.upstreams.assertion_writer import NAMES
-from tests.plugins.house import House, mark
+from tests.plugins.deployment import Deployment, mark
 from tests.walks.requirements.people import (
     ASTA,
     BO,
@@ -65,11 +65,11 @@ examples:
 """
 
 
-def _turned_away(house: House, affiliation: str) -> str:
+def _turned_away(deployment: Deployment, affiliation: str) -> str:
     """Let somebody without a number ask for loans and sign up: refused both times; give what to bring instead."""
     who = {"student": _STUDENT_WITHOUT, "employee": EMPLOYEE_WITHOUT}[affiliation]
-    before = len(house.koha.patrons.rows())
-    person = visitor(house)
+    before = len(deployment.koha.patrons.rows())
+    person = visitor(deployment)
     for page in (log_in(person, who), sign_up(person, who, affiliation)):
         assert mark(page) == ("refuse", "cpr_required")
         [link] = [each for each in links(page) if "/sign-up/" in each and FAQ not in each]
@@ -77,70 +77,70 @@ def _turned_away(house: House, affiliation: str) -> str:
     leaf = walked(person, affiliation, "no", "yes")
     assert mark(leaf) == ("sign-up", f"{affiliation}.temp")
     assert not any("/sign-up/begin" in each for each in links(leaf))
-    assert (creates(house), len(house.koha.patrons.rows())) == (0, before)
+    assert (creates(deployment), len(deployment.koha.patrons.rows())) == (0, before)
     return words(person.get(link))
 
 
-def r11(house: House) -> None:
+def r11(deployment: Deployment) -> None:
     """Make a student without a number no account online, but name what gets a temporary borrower ID: card and AU ID."""
-    text = _turned_away(house, "student")
+    text = _turned_away(deployment, "student")
     assert all(each in text for each in ("student card", "AU ID", "temporary borrower ID"))
-    danish = words(walked(visitor(house, "da"), "student", "no", "yes"))
+    danish = words(walked(visitor(deployment, "da"), "student", "no", "yes"))
     assert all(each in danish for each in ("studiekort", "AU-id", "midlertidigt låner-id"))
-    got = visitor(house)
+    got = visitor(deployment)
     assert mark(settled(got, sign_up(got, ASTA, "student"))) == ("done", "created")
 
 
-def r12(house: House) -> None:
+def r12(deployment: Deployment) -> None:
     """Send an employee without a number with the AU ID only, for a temporary library card: another page."""
-    text = _turned_away(house, "employee")
+    text = _turned_away(deployment, "employee")
     assert "AU ID" in text
     assert "temporary library card" in text
     assert "student card" not in text
-    danish = words(walked(visitor(house, "da"), "employee", "no", "yes"))
+    danish = words(walked(visitor(deployment, "da"), "employee", "no", "yes"))
     assert "midlertidigt lånerkort" in danish
     assert "studiekort" not in danish
-    assert text != words(walked(visitor(house), "student", "no", "yes"))
+    assert text != words(walked(visitor(deployment), "student", "no", "yes"))
 
 
-def r13(house: House) -> None:
+def r13(deployment: Deployment) -> None:
     """Without a number and without loans, journals are open by WAYF; printing is not."""
     for affiliation, who in (("student", _STUDENT_WITHOUT), ("employee", EMPLOYEE_WITHOUT)):
-        leaf = walked(visitor(house), affiliation, "no", "no")
+        leaf = walked(visitor(deployment), affiliation, "no", "no")
         assert mark(leaf) == ("sign-up", f"{affiliation}.eaccess")
         assert "WAYF" in words(leaf)
-        person = visitor(house)
+        person = visitor(deployment)
         landing = landed(person, log_in(person, who, "e-resources"))
         assert landing.status == "Success"
         assert not {"uid", CPR} & set(landing.attributes)
-        refused = log_in(visitor(house), who, "myprint")
+        refused = log_in(visitor(deployment), who, "myprint")
         assert mark(refused) == ("refuse", "cpr_required")
-        assert dict(house.landing(refused).attributes) == {}
-    assert creates(house) == 0
+        assert dict(deployment.landing(refused).attributes) == {}
+    assert creates(deployment) == 0
 
 
-def r14(house: House) -> None:
+def r14(deployment: Deployment) -> None:
     """Search engine, subject guides and list of databases: three links for students and employees alike, all alive."""
-    library = hall(house)[0]
-    origin = house.setting.ports.origin("library")
+    library = hall(deployment)[0]
+    origin = deployment.setting.ports.origin("library")
     for language, affiliation in product(LANGUAGES, ("student", "employee")):
-        leaf = walked(visitor(house, language), affiliation, "no", "no")
+        leaf = walked(visitor(deployment, language), affiliation, "no", "no")
         places = texts(leaf, "//main//ul//a/@href")
         assert places == [f"{origin}/{each}?lang={language}" for each in ("search", "subject-guides", "databases")]
         assert [at_library(library, each).status_code for each in places] == [200] * 3
 
 
-def r23(house: House) -> None:
+def r23(deployment: Deployment) -> None:
     """Students and employees who only read online need no account: none is made, and no page forces one on them."""
-    before = len(house.koha.patrons.rows())
+    before = len(deployment.koha.patrons.rows())
     for who in (ASTA, BO):
-        person = visitor(house)
+        person = visitor(deployment)
         landing = landed(person, log_in(person, who, "e-resources"))
         assert (landing.status, landing.attributes.get("uid"), landing.attributes.get(CPR)) == ("Success", None, None)
-        assert borrowers(house, who) == []
-    assert len(house.koha.patrons.rows()) == before
+        assert borrowers(deployment, who) == []
+    assert len(deployment.koha.patrons.rows()) == before
     for language, said in (("en", "do not need one"), ("da", "behøver ingen konto")):
-        person = visitor(house, language)
+        person = visitor(deployment, language)
         [entry] = texts(person.get(FAQ), "//section[h2[@id='who']]")
         assert said in entry
         for affiliation in ("student", "employee"):
@@ -148,69 +148,69 @@ def r23(house: House) -> None:
             assert texts(leaf, "//main//form | //main//a[contains(@class, 'button')]") == []
 
 
-def r24(house: House) -> None:
+def r24(deployment: Deployment) -> None:
     """Ask for an account for every print and loan, whoever one is, and lead each to the page of their own."""
     for who, path in ((ASTA, "/student"), (BO, "/employee"), (DAN, "/hospital"), (EVA, "/private")):
-        page = log_in(visitor(house), who, "myprint")
+        page = log_in(visitor(deployment), who, "myprint")
         assert mark(page) == ("refuse", "no_library_account")
         assert f"/sign-up{path}" in {urlsplit(each).path for each in links(page)}
-        assert dict(house.landing(page).attributes) == {}
-        assert borrowers(house, who) == []
-        assert hall(house)[0].post("/machine", data={"identifier": "1403044004", "pin": "0000"}).status_code == 422
+        assert dict(deployment.landing(page).attributes) == {}
+        assert borrowers(deployment, who) == []
+        assert hall(deployment)[0].post("/machine", data={"identifier": "1403044004", "pin": "0000"}).status_code == 422
     for who in (ASTA, EVA):
-        loans, prints = visitor(house), visitor(house)
+        loans, prints = visitor(deployment), visitor(deployment)
         number = landed(loans, log_in(loans, who)).attributes["uid"]
         assert landed(prints, log_in(prints, who, "myprint")).attributes["uid"] == number
 
 
-def r36(house: House) -> None:
+def r36(deployment: Deployment) -> None:
     """Without a number only students and employees get an account, at the desk: others are refused and told so."""
-    before = len(house.koha.patrons.rows())
+    before = len(deployment.koha.patrons.rows())
     said = "Without a CPR number you can only get an account if you are associated with Aarhus University"
-    assert said in words(visitor(house).get(FAQ))
+    assert said in words(visitor(deployment).get(FAQ))
     for who in (PRIVATE_WITHOUT, HOSPITAL_WITHOUT):
-        page = log_in(visitor(house), who)
+        page = log_in(visitor(deployment), who)
         assert (page.status_code, mark(page)) == (403, ("refuse", "cpr_required"))
         assert "If you study or work at the university, come to a service location" in words(page)
         assert "If you are a private user, or work at the hospital, ask the library" in words(page)
         assert not any("/temporary" in each for each in links(page))
-        assert f"{house.setting.ports.origin('library')}/locations?lang=en" in links(page)
+        assert f"{deployment.setting.ports.origin('library')}/locations?lang=en" in links(page)
     for who, affiliation in ((_STUDENT_WITHOUT, "student"), (EMPLOYEE_WITHOUT, "employee")):
-        page = log_in(visitor(house), who)
+        page = log_in(visitor(deployment), who)
         assert f"/sign-up/{affiliation}/temporary" in {urlsplit(each).path for each in links(page)}
-    assert (creates(house), len(house.koha.patrons.rows())) == (0, before)
+    assert (creates(deployment), len(deployment.koha.patrons.rows())) == (0, before)
 
 
-def r38(house: House) -> None:
+def r38(deployment: Deployment) -> None:
     """Open the journals to students, employees and the hospital, not to private users; a field of study may decide."""
     numberless = asserted(DORTE, **{CPR: ()})
-    assert mark(log_in(visitor(house), numberless, "e-resources")) == ("refuse", "no_policy_for_service")
-    nurse = visitor(house)
+    assert mark(log_in(visitor(deployment), numberless, "e-resources")) == ("refuse", "no_policy_for_service")
+    nurse = visitor(deployment)
     assert mark(proved(nurse, sign_up(nurse, numberless, "hospital"), "dorte@auh.rm.dk")) == ("refuse", "cpr_required")
     for who in (ASTA, BO, DAN, numberless):
-        person = visitor(house)
+        person = visitor(deployment)
         assert (who.name, landed(person, log_in(person, who, "e-resources")).status) == (who.name, "Success")
     for who in (EVA, persona("lars")):
-        page = log_in(visitor(house), who, "e-resources")
+        page = log_in(visitor(deployment), who, "e-resources")
         assert (who.name, mark(page)) == (who.name, ("refuse", "no_policy_for_service"))
-        assert dict(house.landing(page).attributes) == {}
-    assert creates(house) == 0
+        assert dict(deployment.landing(page).attributes) == {}
+    assert creates(deployment) == 0
     for language, some in (("en", "certain fields of study only"), ("da", "kun for bestemte fagområder")):
-        assert some in words(visitor(house, language).get(FAQ))
-    _a_field_of_study_decides(house)
+        assert some in words(visitor(deployment, language).get(FAQ))
+    _a_field_of_study_decides(deployment)
 
 
-def _a_field_of_study_decides(house: House) -> None:
+def _a_field_of_study_decides(deployment: Deployment) -> None:
     """Open the journals to who studies law, whatever else they are, by one more policy file."""
     code = "urn:schac:personalUniqueCode:dk:au.dk:field:"
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as wider:
         wider.setitem(NAMES, "schacPersonalUniqueCode", "urn:oid:1.3.6.1.4.1.25178.1.2.14")
         policies = Path(folder) / "policies"
-        shutil.copytree(house.setting.folder / "policies", policies)
+        shutil.copytree(deployment.setting.folder / "policies", policies)
         (policies / "law.yaml").write_text(_LAW)
-        house.parts.policies._folder = PolicyFolder(policies)
-        house.parts.policies.refresh(house.clock.now())
+        deployment.parts.policies._folder = PolicyFolder(policies)
+        deployment.parts.policies.refresh(deployment.clock.now())
         for field, expected in (("law", "issue"), ("chemistry", "refuse")):
             who = asserted(persona("lars"), schacPersonalUniqueCode=(code + field,))
-            person = visitor(house)
+            person = visitor(deployment)
             assert (field, mark(settled(person, log_in(person, who, "e-resources")))[0]) == (field, expected)

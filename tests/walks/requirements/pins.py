@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, form, found, mark
+from tests.plugins.deployment import Deployment, form, found, mark
 from tests.walks.requirements.people import ASTA
 from tests.walks.requirements.visits import (
     action,
@@ -39,49 +39,49 @@ def _bare(page: TestResponse) -> tuple[int, str]:
     return page.status_code, re.sub(r"\d+~[^\"]*|[0-9a-f]{32}", "", page.get_data(as_text=True))
 
 
-def r09(house: House) -> None:
+def r09(deployment: Deployment) -> None:
     """Answer everybody alike who asks for a PIN, write to the address on file only, and stop who asks for everybody."""
-    leaf = walked(visitor(house), "student", "yes")
+    leaf = walked(visitor(deployment), "student", "yes")
     seen = set()
     for identifier in (_VERA, "0303820008", "T-2002", "987654"):
-        person = visitor(house)
+        person = visitor(deployment)
         page = person.get(action(leaf, "pin_by_email"))
         assert form(page)[0].partition("?")[2].startswith("login=")
         seen.add(_bare(person.press(page, identifier=identifier)))
     assert len(seen) == 1
     assert next(iter(seen))[0] == 200
-    assert house.koha.patrons.proven(_VERA, _HERS)
-    done = choose_pin(visitor(house), "vera@own.example", "5926")
+    assert deployment.koha.patrons.proven(_VERA, _HERS)
+    done = choose_pin(visitor(deployment), "vera@own.example", "5926")
     assert mark(done) == ("pin", "set")
-    assert house.koha.patrons.proven(_VERA, "5926")
-    assert not house.koha.patrons.proven(_VERA, _HERS)
-    assert mail_to(house, "vera@own.example", "has just been chosen|lige valgt")
-    greedy = visitor(house)
+    assert deployment.koha.patrons.proven(_VERA, "5926")
+    assert not deployment.koha.patrons.proven(_VERA, _HERS)
+    assert mail_to(deployment, "vera@own.example", "has just been chosen|lige valgt")
+    greedy = visitor(deployment)
     for _ in range(30):  # twenty an hour of one network are carried out, and the answer is always the same
         assert _bare(greedy.press(greedy.get("/pin"), identifier="T-2002")) in seen
-    assert mail_to(house, "ivan@own.example", r"/pin\?link=")
-    links = [mail for mail in house.mailbox.mails() if "/pin?link=" in mail.text]
+    assert mail_to(deployment, "ivan@own.example", r"/pin\?link=")
+    links = [mail for mail in deployment.mailbox.mails() if "/pin?link=" in mail.text]
     assert {mail.recipients for mail in links} == {("vera@own.example",), ("ivan@own.example",)}
     assert len([mail for mail in links if mail.recipients == ("ivan@own.example",)]) <= 3
 
 
-def r10(house: House) -> None:
+def r10(deployment: Deployment) -> None:
     """Land the leaves' WAYF link on the page where a PIN is changed, and nowhere that an address chooses."""
-    pia, person = persona("pia"), visitor(house)
+    pia, person = persona("pia"), visitor(deployment)
     away = person.get(action(walked(person, "student", "yes"), "login_wayf_pin"))
     assert away.status_code == 302
     page = person.press(arrived(person, away.location, pia), answer="yes")  # the masked address is hers
     assert (mark(page)[0], page.request.path) == ("pin", "/pin")
     changed = person.press(page, do="choose", pin="5926", again="5926")
     assert mark(changed) == ("pin", "set")
-    assert house.koha.patrons.proven("1402024085", "5926")
+    assert deployment.koha.patrons.proven("1402024085", "5926")
     for elsewhere in ("https://evil.example", "//evil.example", "library"):
-        refused = visitor(house).get(f"/pin?change={elsewhere}")
+        refused = visitor(deployment).get(f"/pin?change={elsewhere}")
         assert refused.status_code == 422
         assert not refused.location
-    again = visitor(house)
+    again = visitor(deployment)
     sent = again.get("/pin?change=wayf&service=https://evil.example")
-    acs, fields = house.answer(sent.location, "pia")
+    acs, fields = deployment.answer(sent.location, "pia")
     came = again.deliver(acs, {**fields, "RelayState": "https://evil.example/"})
     assert "evil.example" not in (came.location or "")
     assert came.status_code in {303, 400, 403}
@@ -89,17 +89,17 @@ def r10(house: House) -> None:
     assert "evil.example" not in shown.get_data(as_text=True)
 
 
-def r25(house: House) -> None:
+def r25(deployment: Deployment) -> None:
     """Take the CPR number as user name, with a PIN of four digits; a browser that has shown nothing learns nothing."""
-    made = visitor(house)
+    made = visitor(deployment)
     done = settled(made, sign_up(made, ASTA, "student"))
-    row = borrower(house, ASTA)
+    row = borrower(deployment, ASTA)
     assert row["userid"] == "1403044004"
     for poor in ("407", "40715", "abcd", "٤٠٧١", "1234"):
         assert made.press(done, do="choose", pin=poor, again=poor).status_code == 422
     assert mark(made.press(done, do="choose", pin="5926", again="5926")) == ("pin", "set")
-    assert house.koha.patrons.proven("1403044004", "5926")
-    stranger = visitor(house)
+    assert deployment.koha.patrons.proven("1403044004", "5926")
+    stranger = visitor(deployment)
     guess = pin_page(stranger)
     assert texts(guess, "//label[@for='identifier']")[0].startswith("CPR number")
     assert texts(guess, "//label[@for='pin']") == ["PIN, four digits"]
@@ -110,61 +110,63 @@ def r25(house: House) -> None:
     pages.add(_bare(stranger.press(guess, do="login", identifier="nobody", pin="0000")))
     assert len(pages) == 1
     assert stranger.cookies("a-") == []
-    code = code_to(house, "vera@own.example")
+    code = code_to(deployment, "vera@own.example")
     assert landed(stranger, stranger.press(answer, do="code", code=code)).status == "Success"
-    person = visitor(house)
+    person = visitor(deployment)
     assert landed(person, by_pin(person, "140304-4004", "5926")).attributes["uid"] == (str(row["patron_id"]),)
 
 
-def r26(house: House) -> None:
+def r26(deployment: Deployment) -> None:
     """Name the yellow health insurance card as the library card on every page that speaks of PINs."""
     for language, card in (("en", "yellow health insurance card"), ("da", "gule sundhedskort")):
-        person = visitor(house, language)
+        person = visitor(deployment, language)
         for path in ("/sign-up/student/pin", "/sign-up/employee/pin"):
             assert card in words(person.get(path))
         [entry] = texts(person.get(FAQ), "//section[h2[@id='login']]")
         assert card in entry
 
 
-def r34(house: House) -> None:
+def r34(deployment: Deployment) -> None:
     """Without a library login a student must get a PIN first: nothing opens the account before, the mailed PIN does."""
-    pia, stranger = persona("pia"), visitor(house)
-    assert not house.koha.patrons.has_password(borrower(house, pia)["patron_id"])
-    assert mark(by_pin(visitor(house), "1402024085", "0000")) == ("pin", "pin_wrong")
+    pia, stranger = persona("pia"), visitor(deployment)
+    assert not deployment.koha.patrons.has_password(borrower(deployment, pia)["patron_id"])
+    assert mark(by_pin(visitor(deployment), "1402024085", "0000")) == ("pin", "pin_wrong")
     page = stranger.get(action(walked(stranger, "student", "yes"), "pin_by_email"))
     assert mark(stranger.press(page, identifier="140202-4085")) == ("pin", "asked")
     choose_pin(stranger, "pia@own.example", "5926")
-    landing = landed(other := visitor(house), by_pin(other, "1402024085", "5926"))
-    assert landing.attributes["uid"] == (str(borrower(house, pia)["patron_id"]),)
-    new = visitor(house)
+    landing = landed(other := visitor(deployment), by_pin(other, "1402024085", "5926"))
+    assert landing.attributes["uid"] == (str(borrower(deployment, pia)["patron_id"]),)
+    new = visitor(deployment)
     done = settled(new, sign_up(new, persona("sara"), "student"))
     assert "We send you a mail with a link to choose a PIN later" in words(done)
-    choose_pin(visitor(house), "sara@post.au.example", "6038")
-    assert house.koha.patrons.proven("2209044075", "6038")
+    choose_pin(visitor(deployment), "sara@post.au.example", "6038")
+    assert deployment.koha.patrons.proven("2209044075", "6038")
 
 
-def r41(house: House) -> None:
+def r41(deployment: Deployment) -> None:
     """Who has forgotten the PIN makes a new one, found from the login page and from the answers."""
-    person = visitor(house)
+    person = visitor(deployment)
     login, faq = pin_page(person), person.get(FAQ)
     [forgotten] = [each for each in links(login) if urlsplit(each).path == "/pin"]
     assert texts(faq, "//section[h2[@id='pin']]//a/@href") == ["/pin"]
-    number = _number(house, "temp.ivan")
+    number = _number(deployment, "temp.ivan")
     assert mark(person.press(person.get(forgotten), identifier="T-2002")) == ("pin", "asked")
     choose_pin(person, "ivan@own.example", "5926")
     assert mark(by_pin(person, "T-2002", "6193", "myprint")) == ("pin", "pin_wrong")
-    assert landed(other := visitor(house), by_pin(other, "T-2002", "5926", "myprint")).attributes["uid"] == (number,)
+    assert landed(other := visitor(deployment), by_pin(other, "T-2002", "5926", "myprint")).attributes["uid"] == (
+        number,
+    )
 
 
-def _number(house: House, user: str) -> str:
-    return str(next(row for row in house.koha.patrons.rows() if row["userid"] == user)["patron_id"])
+def _number(deployment: Deployment, user: str) -> str:
+    return str(next(row for row in deployment.koha.patrons.rows() if row["userid"] == user)["patron_id"])
 
 
-def r42(house: House) -> None:
+def r42(deployment: Deployment) -> None:
     """Lead to the library, where address, mail and PIN are edited with CPR number and PIN; no login undoes that."""
-    library, person = hall(house)[0], visitor(house)
+    library, person = hall(deployment)[0], visitor(deployment)
     [mine] = texts(person.get(FAQ), "//section[h2[@id='profile']]//a/@href")
-    assert mine == f"{house.setting.ports.origin('library')}/my-loans?lang=en"
+    assert mine == f"{deployment.setting.ports.origin('library')}/my-loans?lang=en"
     [entry] = texts(person.get(FAQ), "//section[h2[@id='profile']]")
     assert all(each in entry for each in ("CPR number and PIN", "university login", "NemID"))
     assert at_library(library, mine).status_code == 302
@@ -176,11 +178,11 @@ def r42(house: House) -> None:
     wanted = {"email": "jens@moved.example", "phone": "", "address": "Bakken 3", "new_pin": "5926", "again": "5926"}
     saved = library.post("/profile", data={"identifier": "2102014459", "pin": "7318", **wanted})
     assert saved.status_code == 200
-    assert house.koha.patrons.proven("2102014459", "5926")
-    again = visitor(house)
+    assert deployment.koha.patrons.proven("2102014459", "5926")
+    again = visitor(deployment)
     landed(again, log_in(again, jens))
-    row = borrower(house, jens)
+    row = borrower(deployment, jens)
     assert (row["email"], row["address"]) == ("jens@moved.example", "Bakken 3")
-    done = settled(other := visitor(house), sign_up(other, jens, "student"))
-    assert found(done, "//div[@class='actions']/a/@href").startswith(house.setting.ports.origin("library"))
+    done = settled(other := visitor(deployment), sign_up(other, jens, "student"))
+    assert found(done, "//div[@class='actions']/a/@href").startswith(deployment.setting.ports.origin("library"))
     assert "You change your address, your mail address and your PIN in My loans" in words(done)

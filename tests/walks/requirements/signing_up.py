@@ -6,7 +6,7 @@ from broker.adapters.web.sign_up.sign_up_questions import FAQ, NODES, START
 from broker.demo.people.persona import NEMLOGIN
 from broker.demo.people.personas import persona
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, form, found, mark
+from tests.plugins.deployment import Deployment, form, found, mark
 from tests.walks.requirements.people import ASTA, BO, DORTE, elsewhere
 from tests.walks.requirements.visits import (
     LANGUAGES,
@@ -46,49 +46,49 @@ _LABELS = {
 }
 
 
-def r01(house: House) -> None:
+def r01(deployment: Deployment) -> None:
     """MyPrint and the self-service machines need a sign-up: who has none is sent nowhere but to the right page."""
     for language, sentence in (("en", "self-service machines"), ("da", "selvbetjeningsautomaterne")):
-        start = words(visitor(house, language).get("/sign-up"))
+        start = words(visitor(deployment, language).get("/sign-up"))
         assert sentence in start
         assert "MyPrint" in start
-    person, machine = visitor(house), hall(house)[0]
+    person, machine = visitor(deployment), hall(deployment)[0]
     page = log_in(person, persona("alma"), "myprint")
     assert (page.status_code, mark(page)) == (403, ("refuse", "no_library_account"))
     assert "You need a library account" in words(page)
-    refused = house.landing(page)
+    refused = deployment.landing(page)
     assert (refused.status, dict(refused.attributes)) == ("Responder / RequestDenied", {})
-    assert borrowers(house, persona("alma")) == []
+    assert borrowers(deployment, persona("alma")) == []
     [link] = [each for each in links(page) if urlsplit(each).path == "/sign-up/student"]
     assert "MyPrint" in words(person.get(link))
     refused_there = machine.post("/machine", data={"identifier": "1711034087", "pin": "4071"})
     assert refused_there.status_code == 422
     assert machine.post("/machine", data={"identifier": "0303651330", "pin": "8362"}).status_code == 200
-    printing = visitor(house)
+    printing = visitor(deployment)
     assert landed(printing, log_in(printing, persona("pia"), "myprint")).attributes["uid"]
 
 
-def r02(house: House) -> None:
+def r02(deployment: Deployment) -> None:
     """Who is a user already is never offered an account, but a PIN: nothing is made, and the borrower is found."""
-    start = words(visitor(house).get("/sign-up"))
+    start = words(visitor(deployment).get("/sign-up"))
     assert "registered as library users automatically" in start
     assert "your CPR number and a PIN of four digits" in start
-    pia, person = persona("pia"), visitor(house)
-    before = borrower(house, pia)["patron_id"]
+    pia, person = persona("pia"), visitor(deployment)
+    before = borrower(deployment, pia)["patron_id"]
     asked = person.press(sign_up(person, pia, "student"), answer="yes")  # the masked address is hers
     assert mark(asked)[0] == "ask"
     page = settled(person, asked)
     assert (mark(page)[0], found(page, "//dd[@id='typed']/text()")) == ("done", "your CPR number and your PIN")
-    assert creates(house) == 0
-    assert borrower(house, pia)["patron_id"] == before
+    assert creates(deployment) == 0
+    assert borrower(deployment, pia)["patron_id"] == before
     assert any(urlsplit(each).path == "/pin" for each in links(page))
     assert "the library's own number for your account" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
     assert "account is made for you" not in words(asked)
 
 
-def r03(house: House) -> None:
+def r03(deployment: Deployment) -> None:
     """Students and employees order a PIN themselves, from both leaves and without a login."""
-    person = visitor(house)
+    person = visitor(deployment)
     for affiliation, number, address in (
         ("student", "1402024085", "pia@own.example"),
         ("employee", "0303651330", "vera@own.example"),
@@ -98,13 +98,13 @@ def r03(house: House) -> None:
         page = person.get(action(leaf, "pin_by_email"))
         assert (page.status_code, mark(page)) == (200, ("pin", ""))
         assert mark(person.press(page, identifier=number)) == ("pin", "asked")
-        assert "/pin?link=" in mail_to(house, address).text
+        assert "/pin?link=" in mail_to(deployment, address).text
     assert person.cookies("a-") == []
 
 
-def r04(house: House) -> None:
+def r04(deployment: Deployment) -> None:
     """Hospital employees come by mit.au.dk or by the national eID, and are the same to the library."""
-    hanne, nurse, doctor = persona("hanne"), visitor(house), visitor(house)
+    hanne, nurse, doctor = persona("hanne"), visitor(deployment), visitor(deployment)
     pages = (
         settled(doctor, sign_up(doctor, hanne, "hospital")),
         settled(nurse, proved(nurse, sign_up(nurse, DORTE, "hospital"), "dorte@auh.rm.dk")),
@@ -112,40 +112,40 @@ def r04(house: House) -> None:
     for page in pages:
         assert mark(page) == ("done", "created")
         assert found(page, "//main//@data-affiliation") == "hospital"
-    assert {borrower(house, each)["category_id"] for each in (hanne, DORTE)} == {"HOSPITAL"}
-    for person, who in ((visitor(house), hanne), (visitor(house), DORTE)):
+    assert {borrower(deployment, each)["category_id"] for each in (hanne, DORTE)} == {"HOSPITAL"}
+    for person, who in ((visitor(deployment), hanne), (visitor(deployment), DORTE)):
         assert landed(person, log_in(person, who, "e-resources")).status == "Success"
 
 
-def r05(house: House) -> None:
+def r05(deployment: Deployment) -> None:
     """Private users come by the national eID only: a university login is never a private sign-up."""
-    rosa, lars, alum, person = persona("rosa"), persona("lars"), persona("otto-left"), visitor(house)
+    rosa, lars, alum, person = persona("rosa"), persona("lars"), persona("otto-left"), visitor(deployment)
     page = settled(person, sign_up(person, rosa, "private"))
     assert found(page, "//main//@data-affiliation") == "private"
-    assert borrower(house, rosa)["category_id"] == "PRIVATE"
-    student = visitor(house)
+    assert borrower(deployment, rosa)["category_id"] == "PRIVATE"
+    student = visitor(deployment)
     asked = sign_up(student, ASTA, "private", "wayf")
     assert "This is not what you chose; we go by your login" in words(asked)
     done = settled(student, asked)
     assert found(done, "//main//@data-affiliation") == "student"
-    assert borrower(house, ASTA)["category_id"] == "STUDENT"
+    assert borrower(deployment, ASTA)["category_id"] == "STUDENT"
     for who in (lars, alum):
-        refused = sign_up(visitor(house), who, "private", "wayf")
+        refused = sign_up(visitor(deployment), who, "private", "wayf")
         assert mark(refused) == ("refuse", "national_eid_required")
         assert "/sign-up/private" in {urlsplit(each).path for each in links(refused)}
-    away = visitor(house).get("/sign-up/begin?affiliation=private&upstream=nemid")
-    slipped = arrived(visitor(house), away.location, BO)
+    away = visitor(deployment).get("/sign-up/begin?affiliation=private&upstream=nemid")
+    slipped = arrived(visitor(deployment), away.location, BO)
     assert mark(slipped)[0] == "error"
-    assert borrowers(house, lars) == borrowers(house, alum) == borrowers(house, BO) == []
+    assert borrowers(deployment, lars) == borrowers(deployment, alum) == borrowers(deployment, BO) == []
 
 
-def r06(house: House) -> None:
+def r06(deployment: Deployment) -> None:
     """Offer four affiliations by these names on the first page, none chosen beforehand, and lead on from each."""
     targets = dict(
         zip(NODES[START].answers, ("student.cpr", "employee.cpr", "hospital.mitau", "private.eid"), strict=True)
     )
     for language in LANGUAGES:
-        person = visitor(house, language)
+        person = visitor(deployment, language)
         page = person.get("/sign-up")
         assert texts(page, "//form//label") == _LABELS[language]
         assert texts(page, "//form//input[@type='radio']/@value") == list(targets)
@@ -157,21 +157,21 @@ def r06(house: House) -> None:
             assert mark(walked(person, answer)) == ("sign-up", node)
 
 
-def r07(house: House) -> None:
+def r07(deployment: Deployment) -> None:
     """Send a private login to the national eID itself, and say before what to choose all the same."""
     for language, note in (("en", "chosen NemID as your institution"), ("da", "valgt NemID som din institution")):
-        person = visitor(house, language)
+        person = visitor(deployment, language)
         page = walked(person, "private")
         assert note in words(page)
         away = person.get(action(page, "login_eid_private"))
         assert away.status_code == 302
-        assert away.location.startswith(house.setting.ports.origin("hub"))
+        assert away.location.startswith(deployment.setting.ports.origin("hub"))
         assert wayf_hub.read(urlsplit(away.location).query).institutions == (NEMLOGIN,)
     other = person.get("/sign-up/begin?affiliation=student&upstream=wayf")
     assert NEMLOGIN not in wayf_hub.read(urlsplit(other.location).query).institutions
 
 
-def r08(house: House) -> None:
+def r08(deployment: Deployment) -> None:
     """Tell students and employees with a number that they are registered and need a PIN; two ways lead to one."""
     sentences = {
         "en": ("registered as a library user automatically", "PIN"),
@@ -179,7 +179,7 @@ def r08(house: House) -> None:
     }
     for language, sentence in sentences.items():
         for affiliation in ("student", "employee"):
-            person = visitor(house, language)
+            person = visitor(deployment, language)
             leaf = walked(person, affiliation, "yes")
             assert all(each in words(leaf) for each in sentence)
             assert texts(leaf, "//a[@data-action]/@data-action")[:2] == ["pin_by_email", "login_wayf_pin"]
@@ -189,30 +189,30 @@ def r08(house: House) -> None:
             assert wayf_hub.read(urlsplit(away.location).query).institutions != (NEMLOGIN,)
 
 
-def r39(house: House) -> None:
+def r39(deployment: Deployment) -> None:
     """Who is new gets the rights by logging in through the university, and is mailed a login that works."""
-    assert "Log in through Aarhus University" in words(visitor(house).get(FAQ))
-    assert "medmindre du allerede har fået en mail" in words(visitor(house, "da").get(FAQ))
-    sara, person, by_eid = persona("sara"), visitor(house), visitor(house)
+    assert "Log in through Aarhus University" in words(visitor(deployment).get(FAQ))
+    assert "medmindre du allerede har fået en mail" in words(visitor(deployment, "da").get(FAQ))
+    sara, person, by_eid = persona("sara"), visitor(deployment), visitor(deployment)
     assert mark(settled(person, sign_up(person, sara, "student"))) == ("done", "created")
-    number = str(borrower(house, sara)["patron_id"])
-    choose_pin(visitor(house), "sara@post.au.example", "5926")
-    assert house.koha.patrons.proven(borrower(house, sara)["userid"], "5926")
-    assert landed(other := visitor(house), log_in(other, sara)).attributes["uid"] == (number,)
+    number = str(borrower(deployment, sara)["patron_id"])
+    choose_pin(visitor(deployment), "sara@post.au.example", "5926")
+    assert deployment.koha.patrons.proven(borrower(deployment, sara)["userid"], "5926")
+    assert landed(other := visitor(deployment), log_in(other, sara)).attributes["uid"] == (number,)
     eva = persona("eva")
     page = settled(by_eid, sign_up(by_eid, eva, "student"))
     assert found(page, "//main//@data-affiliation") == "private"
-    assert borrower(house, eva)["category_id"] == "PRIVATE"
-    assert mark(log_in(visitor(house), elsewhere(eva, "student@au.dk", "eva"))) == ("upgrade", "")
+    assert borrower(deployment, eva)["category_id"] == "PRIVATE"
+    assert mark(log_in(visitor(deployment), elsewhere(eva, "student@au.dk", "eva"))) == ("upgrade", "")
 
 
-def r46(house: House) -> None:
+def r46(deployment: Deployment) -> None:
     """Every page but the first has a Back to the page that led to it, language and service kept, down to the first.
 
     The questions and answers lead back to the page from which they were opened, by whichever of its links.
     """
     for language, label in (("en", "Back"), ("da", "Tilbage")):
-        person = house.person()
+        person = deployment.person()
         for node in NODES.values():
             page = person.get(f"{node.path}?service=my-loans&lang={language}")
             back = "//p[@class='back']/a"

@@ -21,7 +21,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB, SERVICES
 from broker.demo.run.mail_server import ReceivedMail
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, form, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 CPR = "schacPersonalUniqueID"
@@ -29,9 +29,9 @@ LANGUAGES = ("en", "da")
 _STEPS = 8
 
 
-def visitor(house: House, language: str = "en") -> Person:
+def visitor(deployment: Deployment, language: str = "en") -> Person:
     """Give a browser that has picked a language."""
-    person = house.person()
+    person = deployment.person()
     person.get(f"/sign-up?lang={language}")
     return person
 
@@ -76,7 +76,7 @@ def action(page: TestResponse, name: str) -> str:
 def arrived(person: Person, url: str, who: Persona) -> TestResponse:
     """Let the hub say who this is, and follow to our next page; ``url`` holds the AuthnRequest."""
     asked = wayf_hub.read(urlsplit(url).query)
-    xml = wayf_hub.response(HUB, asked, who, person.house.hub_key(), person.house.clock.now())
+    xml = wayf_hub.response(HUB, asked, who, person.deployment.hub_key(), person.deployment.clock.now())
     answer = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
     return person.get(answer.location) if answer.status_code == 303 else answer
 
@@ -95,7 +95,7 @@ def sign_up(person: Person, who: Persona, affiliation: str, way: str | None = No
 
 def by_pin(person: Person, identifier: str, pin: str, service: str = "my-loans") -> TestResponse:
     """Come from a service where no code is mailed, and show a number and its PIN, to whatever page is next."""
-    object.__setattr__(person.house.parts.library_logins, "mail_code", "never")
+    object.__setattr__(person.deployment.parts.library_logins, "mail_code", "never")
     return person.press(pin_page(person, service), identifier=identifier, pin=pin)
 
 
@@ -114,7 +114,7 @@ def proved(person: Person, page: TestResponse, address: str) -> TestResponse:
     """Prove a mailbox by the code that is mailed to it."""
     assert mark(page)[0] == "proof", mark(page)
     page = proof(person, page, "mail", address=address)
-    return proof(person, page, "code", code=code_to(person.house, address))
+    return proof(person, page, "code", code=code_to(person.deployment, address))
 
 
 def settled(person: Person, page: TestResponse, upgrade: str = "yes") -> TestResponse:
@@ -139,7 +139,7 @@ def settled(person: Person, page: TestResponse, upgrade: str = "yes") -> TestRes
 
 def landed(person: Person, page: TestResponse) -> services.Landing:
     """Agree to whatever is asked and give what the service receives."""
-    return person.house.landing(settled(person, page))
+    return person.deployment.landing(settled(person, page))
 
 
 def cpr(who: Persona) -> str:
@@ -152,70 +152,75 @@ def spelled(number: str) -> tuple[str, ...]:
     return number, f"{number[:6]}-{number[6:]}", f"{number[:6]} {number[6:]}"
 
 
-def borrowers(house: House, who: Persona) -> list[dict[str, Any]]:
+def borrowers(deployment: Deployment, who: Persona) -> list[dict[str, Any]]:
     """Give every borrower that the library system keeps under a persona's number."""
     wanted = set(spelled(cpr(who)))
     kept = [
         (row, {row["userid"], row["cardnumber"], *(each["value"] for each in row["extended_attributes"])})
-        for row in house.koha.patrons.rows()
+        for row in deployment.koha.patrons.rows()
     ]
     return [row for row, values in kept if values & wanted]
 
 
-def borrower(house: House, who: Persona) -> dict[str, Any]:
+def borrower(deployment: Deployment, who: Persona) -> dict[str, Any]:
     """Give a persona's one borrower."""
-    [row] = borrowers(house, who)
+    [row] = borrowers(deployment, who)
     return row
 
 
-def calls(house: House, start: str) -> list[str]:
+def calls(deployment: Deployment, start: str) -> list[str]:
     """Give the calls that the library system got and that begin so."""
-    return [line for line in house.koha.access.lines() if line.startswith(start)]
+    return [line for line in deployment.koha.access.lines() if line.startswith(start)]
 
 
-def creates(house: House) -> int:
+def creates(deployment: Deployment) -> int:
     """Give how often the library system was asked to make a borrower."""
-    return len(calls(house, "POST /api/v1/patrons "))
+    return len(calls(deployment, "POST /api/v1/patrons "))
 
 
-def mail_to(house: House, address: str, pattern: str = "") -> ReceivedMail:
+def mail_to(deployment: Deployment, address: str, pattern: str = "") -> ReceivedMail:
     """Give the newest mail to ``address`` in which ``pattern`` is found, once it has come."""
 
     def fits(mail: ReceivedMail) -> bool:
         return mail.recipients == (address,) and re.search(pattern, mail.text) is not None
 
-    house.until(lambda: any(map(fits, house.mailbox.mails())), f"a mail came to {address}")
-    return next(filter(fits, house.mailbox.mails()))
+    deployment.until(lambda: any(map(fits, deployment.mailbox.mails())), f"a mail came to {address}")
+    return next(filter(fits, deployment.mailbox.mails()))
 
 
-def code_to(house: House, address: str) -> str:
+def code_to(deployment: Deployment, address: str) -> str:
     """Give the code that was mailed to ``address``."""
-    found_ = re.search(r"(?:code is|Koden er): *([0-9]{4} [0-9]{4})", mail_to(house, address).text)
+    found_ = re.search(r"(?:code is|Koden er): *([0-9]{4} [0-9]{4})", mail_to(deployment, address).text)
     assert found_
     return found_[1]
 
 
-def link_to(house: House, address: str) -> str:
+def link_to(deployment: Deployment, address: str) -> str:
     """Give the PIN link in the newest mail to ``address`` that holds one."""
     pattern = r"http\S+/pin\?link=\S+"
-    found_ = re.search(pattern, mail_to(house, address, pattern).text)
+    found_ = re.search(pattern, mail_to(deployment, address, pattern).text)
     assert found_
     return found_[0]
 
 
 def choose_pin(person: Person, address: str, pin: str) -> TestResponse:
     """Open the PIN link that was mailed to ``address``, choose a PIN, and give the page that says so."""
-    return person.press(person.get(link_to(person.house, address)), do="choose", pin=pin, again=pin)
+    return person.press(person.get(link_to(person.deployment, address)), do="choose", pin=pin, again=pin)
 
 
-def hall(house: House) -> tuple[FlaskClient, Circulation]:
+def hall(deployment: Deployment) -> tuple[FlaskClient, Circulation]:
     """Give a browser at the library's own pages, and what the library lends."""
-    sites = {name: house.site(name) for name in SERVICES}
-    keys = encryption.DecryptionKeys.of([house.setting.library.key.encode()])
+    sites = {name: deployment.site(name) for name in SERVICES}
+    keys = encryption.DecryptionKeys.of([deployment.setting.library.key.encode()])
     site: Flask = services.create_app(
-        sites, lambda: house.peer, keys, house.circulation, "https://broker.example", machine=house.machine
+        sites,
+        lambda: deployment.peer,
+        keys,
+        deployment.circulation,
+        "https://broker.example",
+        machine=deployment.machine,
     )
-    return site.test_client(), house.circulation
+    return site.test_client(), deployment.circulation
 
 
 def at_library(client: FlaskClient, address: str) -> TestResponse:
@@ -241,9 +246,9 @@ class Seen:
 
 
 @contextmanager
-def watched(house: House) -> Iterator[Seen]:
+def watched(deployment: Deployment) -> Iterator[Seen]:
     """Watch the broker while something is done there."""
     seen = Seen()
-    with capture_logs() as told, request_finished.connected_to(seen.note, house.app):
+    with capture_logs() as told, request_finished.connected_to(seen.note, deployment.app):
         yield seen
     seen.told = list(told)

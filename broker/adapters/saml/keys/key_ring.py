@@ -81,7 +81,7 @@ class KeyRing:
     sealing_id: str
     index: LookupHmacs  # names records; never rotates in service (docs/reference/design.md#sealing)
     person: LookupHmacs  # makes persistent NameIDs; never rotates at all
-    audit: bytes  # chains the lines of the audit trail
+    audit: bytes  # chains the lines of the audit log
 
     @property
     def person_fingerprint(self) -> str:
@@ -117,18 +117,18 @@ def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
 
 
 def add_audit(folder: Path) -> None:
-    """Write the key of the audit trail into a folder that was made before there was a trail.
+    """Write the key of the audit log into a folder that was made before there was a audit log.
 
     ``ConfigurationFaults`` where it has one. It is never made in passing: with a new key in the
-    place of a lost one every line of the trail would look forged.
+    place of a lost one every line of the audit log would look forged.
     """
     path = folder / AUDIT
-    mend = "bring a lost one back from the backup"
+    fix = "bring a lost one back from the backup"
     if not folder.is_dir():
         what = "cannot be made: there is no such folder"
-        raise ConfigurationFaults([Fault(str(path), what, mend)])
+        raise ConfigurationFaults([Fault(str(path), what, fix)])
     if path.exists():
-        raise ConfigurationFaults([Fault(str(path), "is there already", mend)])
+        raise ConfigurationFaults([Fault(str(path), "is there already", fix)])
     _write(path, secrets.token_bytes(SECRET))
 
 
@@ -216,8 +216,8 @@ def _sealing_id(path: Path, sealing: Mapping[str, bytes], faults: list[Fault]) -
     if path.is_file():
         sealing_id = path.read_text(encoding="ascii", errors="replace").strip()
     if sealing_id not in sealing:
-        mend = "write the id of the key that seals records"
-        faults.append(Fault(str(path), "names no key of this folder", mend))
+        fix = "write the id of the key that seals records"
+        faults.append(Fault(str(path), "names no key of this folder", fix))
     return sealing_id
 
 
@@ -256,8 +256,8 @@ def _pair(path: Path, faults: list[Fault]) -> KeyPair | None:
         private = path.read_bytes()
         certificate = path.with_suffix(".crt").read_bytes()
     except OSError as error:
-        mend = "broker keys generate, or bring it back from the backup"
-        faults.append(Fault(str(error.filename), f"cannot be read: {error.strerror}", mend))
+        fix = "broker keys generate, or bring it back from the backup"
+        faults.append(Fault(str(error.filename), f"cannot be read: {error.strerror}", fix))
         return None
     wrong = _wrong(private, certificate)
     if not wrong:
@@ -306,13 +306,13 @@ def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
     return ()
 
 
-def _secret(path: Path, faults: list[Fault], mend: str = _MEND) -> bytes:
+def _secret(path: Path, faults: list[Fault], fix: str = _MEND) -> bytes:
     octets = path.read_bytes() if path.is_file() else b""
     if not octets:
-        faults.append(Fault(str(path), "is missing or empty", mend))
+        faults.append(Fault(str(path), "is missing or empty", fix))
     elif len(octets) != SECRET:
         what = f"holds {len(octets)} octets where {SECRET} are a key"
-        faults.append(Fault(str(path), what, mend))
+        faults.append(Fault(str(path), what, fix))
     return octets
 
 

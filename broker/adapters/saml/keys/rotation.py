@@ -112,8 +112,8 @@ def _refuse_unsound(folder: Path) -> None:
     sealing_id = following.read_text(encoding="ascii", errors="replace")
     if sealing_id not in ring.sealing:
         what = "names no key of this folder"
-        mend = "delete it: the next call makes another"
-        raise ConfigurationFaults([Fault(str(following), what, mend)])
+        fix = "delete it: the next call makes another"
+        raise ConfigurationFaults([Fault(str(following), what, fix)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,8 @@ def refuse_clock_in_the_past(folder: Path, now: datetime) -> None:
     newest = max(folder.rglob("*"), key=_changed, default=None)
     if newest and _changed(newest) > now + SKEW:
         what = f"is newer than the clock, which says {now:%Y-%m-%d %H:%M} UTC"
-        mend = "set the clock; or where that is right: touch the file"
-        raise ConfigurationFaults([Fault(str(newest), what, mend)])
+        fix = "set the clock; or where that is right: touch the file"
+        raise ConfigurationFaults([Fault(str(newest), what, fix)])
 
 
 def _changed(path: Path) -> datetime:
@@ -80,8 +80,8 @@ def read(folder: Path, now: datetime, running: Boot | None) -> dict[str, PhaseSt
         before = _boot(recorded.pop(_CLOCK, None))
         since = {track: _phase_start(written) for track, written in recorded.items()}
     except (ValueError, TypeError, KeyError, AttributeError):
-        mend = "delete it: the waits then begin anew"
-        raise ConfigurationFaults([Fault(str(path), "cannot be read", mend)]) from None
+        fix = "delete it: the waits then begin anew"
+        raise ConfigurationFaults([Fault(str(path), "cannot be read", fix)]) from None
     jumped = _clock_was_set(before, running)
     believed = {}
     for track, start in since.items():

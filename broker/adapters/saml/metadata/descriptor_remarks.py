@@ -20,9 +20,9 @@ class Remarks:
     faults: DescriptorFaults = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
-    def fault(self, element: etree._Element, what: str, mend: str) -> None:
+    def fault(self, element: etree._Element, what: str, fix: str) -> None:
         """Add, once, what keeps the descriptor from use, with the place of ``element``."""
-        fault = (f"{what} ({placed(element)})", mend)
+        fault = (f"{what} ({placed(element)})", fix)
         if len(self.faults) < _MOST and fault not in self.faults:
             self.faults.append(fault)
 

@@ -91,7 +91,7 @@ def _roles(
         remarks = Remarks()
         end = min((*until, *ends([element])), default=None)
         descriptor = read(entity_id, element, end, remarks)
-        faults = [Fault(where, f"{entity_id} {what}", mend) for what, mend in remarks.faults]
+        faults = [Fault(where, f"{entity_id} {what}", fix) for what, fix in remarks.faults]
         notices = [f"{where}: {entity_id} {notice}" for notice in remarks.notices]
         yield FoundRole(where, descriptor, tuple(faults), tuple(notices))
 

@@ -108,8 +108,8 @@ class FolderFile:
         for name, role in self.upstreams.items() if services else ():
             if name in fed:
                 what = f"holds {name}, of which a feed speaks, beside the service {services[0]}"
-                mend = "it is not read there: keep it in a file of its own"
-                found[name] = Fault(role.where, what, mend)
+                fix = "it is not read there: keep it in a file of its own"
+                found[name] = Fault(role.where, what, fix)
         return found
 
 
@@ -216,8 +216,8 @@ def _described(raw: bytes) -> frozenset[str]:
 
 def _unsound(where: str, refused: MessageRefused, entity_id: str = "") -> Fault:
     of_what = f"{entity_id} " if entity_id else ""
-    mend = _MENDS.get(refused.cause, "")
-    return Fault(where, f"{of_what}is no sound metadata: {refused}", mend)
+    fix = _MENDS.get(refused.cause, "")
+    return Fault(where, f"{of_what}is no sound metadata: {refused}", fix)
 
 
 def _utf8(raw: bytes) -> bytes:

@@ -166,8 +166,8 @@ def service(
     signs = role.flag("AuthnRequestsSigned")
     signing = sound_keys(element, "signing", remarks)
     sealing = encryption_key(element, remarks)
-    for what, mend in _acs_faults(acs):
-        remarks.fault(element, what, mend)
+    for what, fix in _acs_faults(acs):
+        remarks.fault(element, what, fix)
     if signs and not signing:
         remarks.fault(element, "signs its requests but has no signing key", "add its certificate")
     descriptor = ServiceDescriptor(

@@ -33,7 +33,7 @@ _ENCRYPTION_MEND: Final = "list aes256-gcm and rsa-oaep-mgf1p, or no EncryptionM
 _SIGNING_MEND: Final = "list rsa-sha256 and sha256, or no algorithm at all"
 
 DescriptorFaults = list[tuple[str, str]]
-"""What is wrong with a descriptor, and how to mend it."""
+"""What is wrong with a descriptor, and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,7 @@ class SingleLogoutPages:
         return f"{self._url(logout.id)}/on?{urlencode(chosen)}"
 
     def _finish(self, logout: Logout) -> None:
-        """Write the end on the trail once: also where nobody goes back, and not at a reload."""
+        """Write the end on the audit log once: also where nobody goes back, and not at a reload."""
         if not self.logouts.told(logout, self.ports.now()):
             return
         count = len(_not_ended(logout))
@@ -279,7 +279,7 @@ class SingleLogoutPages:
         self._audit(kind, logout, count=count, reason=None if logout.found else "no_session")
 
     def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
-        """Write it on the trail for each person whose sessions were named.
+        """Write it on the audit log for each person whose sessions were named.
 
         The logout goes on whether it can be written or not.
         """

@@ -34,8 +34,8 @@ def _phrase(text: str) -> str:
         raise ValueError(fault)
     for target in targets(text):
         if not sign_up_questions.known(target):
-            mend = did_you_mean(target, sign_up_questions.targets())
-            raise ValueError(f"unknown link {quoted(target)} {mend}".rstrip())
+            fix = did_you_mean(target, sign_up_questions.targets())
+            raise ValueError(f"unknown link {quoted(target)} {fix}".rstrip())
     return text
 
 
@@ -201,8 +201,8 @@ def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[s
         found |= _own_paths(folder, faults)
     for name in sorted(found.keys() - set(_FILES)):
         where = f"{_where(found[name])}:1"
-        mend = did_you_mean(name, _FILES) or "the name of a file is the name of its page"
-        faults.append(Fault(where, f"unknown page {quoted(name)}", mend))
+        fix = did_you_mean(name, _FILES) or "the name of a file is the name of its page"
+        faults.append(Fault(where, f"unknown page {quoted(name)}", fix))
     for name in _FILES:
         if name not in found:
             where = f"{shipped.name}/{name}.yaml:1"
@@ -252,5 +252,5 @@ def _differences(
         yield Fault(place, f"{key}.{name} is missing", "the page offers it")
     for name in sorted(set(written) - set(wanted)):
         place = f"{where}:{line(node, (key, name))}"
-        mend = did_you_mean(name, wanted) or ", ".join(wanted)
-        yield Fault(place, f"unknown name {quoted(name)} in {key}", mend)
+        fix = did_you_mean(name, wanted) or ", ".join(wanted)
+        yield Fault(place, f"unknown name {quoted(name)} in {key}", fix)

@@ -26,7 +26,7 @@ _UNPROCESSABLE: Final = 422
 
 
 class FormProblem(NamedTuple):
-    """A sentence for people, and the id of the field that they mend."""
+    """A sentence for people, and the id of the field that they fix."""
 
     field: str
     text: LazyString

@@ -121,7 +121,7 @@ def test_a_service_is_read(parties: Parties, folder: Path) -> None:
 
 
 def test_who_encrypts_is_known(parties: Parties) -> None:
-    """A service without an encryption key gets no CPR, so the rest of the house must know."""
+    """A service without an encryption key gets no CPR, so the rest of the deployment must know."""
     assert [parties.metadata.encrypts(each) for each in (LOANS, OPEN, PRINT)] == [True, False, False]
 
 
@@ -222,7 +222,7 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
 
 @pytest.mark.parametrize(("name", "spoil", "what"), SPOILED)
 def test_a_fault_names_its_file(folder: Path, name: str, spoil: Callable[[str], str], what: str) -> None:
-    """Each fault names the file, what is wrong with it, and how to mend it."""
+    """Each fault names the file, what is wrong with it, and how to fix it."""
     path = folder / f"{name}.xml"
     path.write_text(spoil(path.read_text()))
     found = [each for each in faults(folder) if what in each]

@@ -10,23 +10,27 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, form, found, mark
 
 PAGE = "/my-choices"
 
 
-def enter(house: House, name: str, way: str = "wayf", *, person: Person | None = None) -> tuple[Person, TestResponse]:
+def enter(
+    deployment: Deployment, name: str, way: str = "wayf", *, person: Person | None = None
+) -> tuple[Person, TestResponse]:
     """Log in for one's choices and give the browser and the page it comes to."""
-    person = person or house.person()
+    person = person or deployment.person()
     begun = person.get(f"{PAGE}?with={way}")
     assert begun.status_code == 302, mark(begun)
-    arrived = person.deliver(*house.answer(begun.location, name))
+    arrived = person.deliver(*deployment.answer(begun.location, name))
     return person, person.get(arrived.location)
 
 
-def consent(house: House, name: str, way: str = "wayf", *, answer: str = "yes", remember: bool = True) -> TestResponse:
+def consent(
+    deployment: Deployment, name: str, way: str = "wayf", *, answer: str = "yes", remember: bool = True
+) -> TestResponse:
     """Answer the consent screen of My loans."""
-    person = house.person()
+    person = deployment.person()
     return person.agree(person.log_in(name, way), answer=answer, remember=remember)
 
 
@@ -49,11 +53,11 @@ def cards(page: TestResponse) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_person_sees_what_they_agreed_to_and_withdraws_it(house: House) -> None:
+def test_a_person_sees_what_they_agreed_to_and_withdraws_it(deployment: Deployment) -> None:
     """After login the consent is there; one press withdraws it, says so, and the next login asks again."""
-    consent(house, "asta")
-    assert mark(house.person().log_in("asta"))[0] == "issue"
-    person, page = enter(house, "asta")
+    consent(deployment, "asta")
+    assert mark(deployment.person().log_in("asta"))[0] == "issue"
+    person, page = enter(deployment, "asta")
     assert mark(page) == ("choices", "")
     assert cards(page) == [("my-loans", "given")]
     done = press(person, page)
@@ -61,7 +65,7 @@ def test_a_person_sees_what_they_agreed_to_and_withdraws_it(house: House) -> Non
     assert found(done, "//main//*[@role='status']/@data-done") == "withdrawn"
     assert cards(done) == [("my-loans", "withdrawn")]
     assert 'value="withdraw"' not in done.get_data(as_text=True)
-    asked = house.person().log_in("asta")
+    asked = deployment.person().log_in("asta")
     assert mark(asked)[0] == "ask"
     assert "Noget er ændret" not in asked.get_data(as_text=True)
     assert "Something has changed" not in asked.get_data(as_text=True)
@@ -77,10 +81,10 @@ def receipts(person: Person, page: TestResponse) -> list[dict[str, Any]]:
     return found_
 
 
-def test_a_receipt_is_a_page_and_a_file(house: House) -> None:
+def test_a_receipt_is_a_page_and_a_file(deployment: Deployment) -> None:
     """Both tell what, to whom, when and on which basis, and neither a value of the person's."""
-    consent(house, "asta")
-    person, page = enter(house, "asta")
+    consent(deployment, "asta")
+    person, page = enter(deployment, "asta")
     (only,) = receipts(person, page)
     shown = person.get(PAGE + found(page, "//section//a[contains(@href, 'receipt=')]/@href"))
     assert mark(shown) == ("choices", "receipt")
@@ -95,16 +99,16 @@ def test_a_receipt_is_a_page_and_a_file(house: House) -> None:
     numbers = [value.rpartition(":")[2] for value in personal if value.startswith("urn:mace")]
     written = text + json.dumps(only) + page.get_data(as_text=True)
     told = {"Aarhus Universitet"}  # the institution, as everybody calls it, who gives the information
-    values = {*personal, *numbers, house.site("my-loans").entity_id} - told
+    values = {*personal, *numbers, deployment.site("my-loans").entity_id} - told
     assert [each for each in values if each in written] == []
 
 
-def test_nobody_sees_another_s_receipt(house: House) -> None:
+def test_nobody_sees_another_s_receipt(deployment: Deployment) -> None:
     """A record id of somebody else's is no page, in one's own login; nor is it in another's."""
-    consent(house, "asta")
-    consent(house, "bo")
-    person, page = enter(house, "asta")
-    other, others = enter(house, "bo")
+    consent(deployment, "asta")
+    consent(deployment, "bo")
+    person, page = enter(deployment, "asta")
+    other, others = enter(deployment, "bo")
     (hers,) = receipts(person, page)
     (his,) = receipts(other, others)
     assert hers["user_ref"] != his["user_ref"]
@@ -113,28 +117,28 @@ def test_nobody_sees_another_s_receipt(house: House) -> None:
         assert (answer.status_code, mark(answer)[1]) == (404, "not_found")
 
 
-def test_the_choices_live_in_their_own_login_only(house: House) -> None:
+def test_the_choices_live_in_their_own_login_only(deployment: Deployment) -> None:
     """Another browser, one without the login cookie, another errand's login and an ended one are all refused."""
-    consent(house, "asta")
-    person, page = enter(house, "asta")
-    stranger = house.person().get(here(page))
+    consent(deployment, "asta")
+    person, page = enter(deployment, "asta")
+    stranger = deployment.person().get(here(page))
     assert (stranger.status_code, mark(stranger)[1]) == (403, "other_browser")
     (a,) = person.cookies("a-")
     person.client.delete_cookie(a.key, domain=a.domain, path=a.path)
     assert mark(person.get(here(page)))[1] == "login_cookie_missing"
-    loans = house.person()
+    loans = deployment.person()
     asked = loans.log_in("asta", service="my-loans")
     name = asked.request.path.split("/")[2]
     assert (loans.get(f"{PAGE}?login={name}").status_code) == 410
-    again, page = enter(house, "asta")
-    house.clock.ahead = timedelta(minutes=31)
+    again, page = enter(deployment, "asta")
+    deployment.clock.ahead = timedelta(minutes=31)
     assert again.get(here(page)).status_code == 410
-    assert house.person().get(f"{PAGE}?login=").status_code == 410
+    assert deployment.person().get(f"{PAGE}?login=").status_code == 410
 
 
-def test_a_login_under_way_shows_nothing(house: House) -> None:
+def test_a_login_under_way_shows_nothing(deployment: Deployment) -> None:
     """Before the login has ended there is nobody whose choices could be shown."""
-    person = house.person()
+    person = deployment.person()
     begun = person.get(f"{PAGE}?with=wayf")
     assert begun.status_code == 302
     name = re.search(r"/login/([0-9a-f]{32})", person.client.get(f"{PAGE}?with=wayf", base_url=person.base).location)
@@ -153,21 +157,21 @@ def test_a_login_under_way_shows_nothing(house: House) -> None:
     ],
 )
 def test_a_form_that_is_not_ours_changes_nothing(
-    house: House, fields: dict[str, Any], headers: dict[str, str], status: int
+    deployment: Deployment, fields: dict[str, Any], headers: dict[str, str], status: int
 ) -> None:
     """Unknown service, unknown request, a doubled field, a foreign token and a foreign page are refused."""
-    consent(house, "asta")
-    person, page = enter(house, "asta")
+    consent(deployment, "asta")
+    person, page = enter(deployment, "asta")
     action, own = form(page)
     sent = {**own, "service": "my-loans", "do": "withdraw", **fields}
     assert person.post(PAGE + action, sent, **headers).status_code == status
     assert [each["event"] for each in receipts(person, page)] == ["given"]
 
 
-def test_one_login_cannot_withdraw_with_another_s_token(house: House) -> None:
+def test_one_login_cannot_withdraw_with_another_s_token(deployment: Deployment) -> None:
     """A token is good in the login that showed it (docs/reference/attacks.md#30)."""
-    consent(house, "asta")
-    _, page = enter(house, "asta")
-    other, others = enter(house, "bo")
+    consent(deployment, "asta")
+    _, page = enter(deployment, "asta")
+    other, others = enter(deployment, "bo")
     sent = {"token": form(page)[1]["token"], "service": "my-loans", "do": "withdraw"}
     assert other.post(here(others), sent).status_code == 403

@@ -19,7 +19,7 @@ from broker.core.ports import Kept, Key, lease_of
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.person_records import person_key
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, form, found, mark
 from tests.plugins.pin_pages import CPR, PIN, karla, send
 
 PAGE = "/my-choices"
@@ -27,27 +27,29 @@ ASTA_CPR = "1403044004"
 
 
 @pytest.fixture(autouse=True)
-def no_lines(house: House) -> None:
+def no_lines(deployment: Deployment) -> None:
     """Begin without lines of another test's deletions."""
-    (house.parts.config.state / "forgotten.log").unlink(missing_ok=True)
+    (deployment.parts.config.state / "forgotten.log").unlink(missing_ok=True)
 
 
-def agreed(house: House, name: str = "asta") -> None:
+def agreed(deployment: Deployment, name: str = "asta") -> None:
     """Be let in at My loans, and have agreed to it."""
-    person = house.person()
+    person = deployment.person()
     person.agree(person.log_in(name), remember=True)
 
 
-def entered(house: House, name: str = "asta", way: str = "wayf", person: Person | None = None) -> tuple[Person, Any]:
+def entered(
+    deployment: Deployment, name: str = "asta", way: str = "wayf", person: Person | None = None
+) -> tuple[Person, Any]:
     """Log in for one's choices."""
-    person = person or house.person()
+    person = person or deployment.person()
     return person, answered(person, person.get(f"{PAGE}?with={way}"), name)
 
 
 def answered(person: Person, away: TestResponse, name: str) -> TestResponse:
     """Let the upstream that the browser was sent to answer as this persona, and follow."""
     assert away.status_code == 302, mark(away)
-    arrived = person.deliver(*person.house.answer(away.location, name))
+    arrived = person.deliver(*person.deployment.answer(away.location, name))
     return person.get(arrived.location)
 
 
@@ -56,16 +58,16 @@ def link(page: TestResponse, has: str) -> str:
     return PAGE + found(page, f"//main//a[contains(@href, '{has}')]/@href")
 
 
-def shown(house: House, name: str = "asta", person: Person | None = None) -> tuple[Person, TestResponse]:
+def shown(deployment: Deployment, name: str = "asta", person: Person | None = None) -> tuple[Person, TestResponse]:
     """Log in to see what is kept."""
-    person = person or house.person()
+    person = person or deployment.person()
     begin = person.get(f"{PAGE}?do=kept")
     return person, answered(person, person.get(link(begin, "with=wayf")), name)
 
 
-def asked(house: House, name: str = "asta") -> tuple[Person, TestResponse, TestResponse]:
+def asked(deployment: Deployment, name: str = "asta") -> tuple[Person, TestResponse, TestResponse]:
     """See what is kept, go on to delete it, and give the browser and both pages."""
-    person, page = shown(house, name)
+    person, page = shown(deployment, name)
     return person, page, person.get(link(page, "do=forget"))
 
 
@@ -80,29 +82,29 @@ def pressed(person: Person, page: TestResponse, **headers: str) -> TestResponse:
     return person.post(PAGE + action, fields, **headers)
 
 
-def lines(house: House) -> int:
+def lines(deployment: Deployment) -> int:
     """Count the lines of forgotten.log."""
-    return len(list(ForgottenFile(house.parts.config.state).read()))
+    return len(list(ForgottenFile(deployment.parts.config.state).read()))
 
 
-def kept(house: House) -> set[str]:
+def kept(deployment: Deployment) -> set[str]:
     """Give the kinds of which anything is kept that could be a person's."""
     of_persons = ("person", "session", "transaction", "audit", "index")
-    store, now = house.parts.store, house.clock.now()
+    store, now = deployment.parts.store, deployment.clock.now()
     found = [each for kind in of_persons for each in store.list(kind, None, now)]  # type: ignore[arg-type]
     marks = {key for key, kept in found if key.kind == "session" and b'"browser"' not in kept.value}
     return {key.kind for key, _ in found if key.group != "person keys" and key not in marks}
 
 
-def traces(house: House) -> list[Key]:
+def traces(deployment: Deployment) -> list[Key]:
     """Give the traces of pages."""
-    return [key for key, _ in house.parts.store.list("reference", None, house.clock.now())]
+    return [key for key, _ in deployment.parts.store.list("reference", None, deployment.clock.now())]
 
 
-def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
-    """After a fresh login: page and file hold what the command shows, the number masked, and both are on the trail."""
-    agreed(house)
-    person, page = shown(house)
+def test_a_person_sees_what_is_kept_and_saves_it(deployment: Deployment) -> None:
+    """After a fresh login: page and file hold what the command shows, the number masked, and both are on the audit log."""
+    agreed(deployment)
+    person, page = shown(deployment)
     assert (mark(page), page.headers["Cache-Control"]) == (("choices", "kept"), "no-store")
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
     listed = html.fromstring(page.get_data()).xpath("//section/@data-kind")
@@ -119,10 +121,10 @@ def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
         assert ASTA_CPR[:6] not in re.sub(r"[0-9a-f]{32,}", "", text)
 
 
-def test_what_is_kept_is_asked_of_the_upstream_afresh(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser that is logged in there lets nobody in who comes to it; no PIN lets anybody in."""
-    agreed(house)
-    person, _ = entered(house)
+    agreed(deployment)
+    person, _ = entered(deployment)
     for way, forced in ((f"{PAGE}?do=kept&with=wayf", True), (f"{PAGE}?with=wayf", False)):
         url = person.get(way).location
         sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
@@ -131,25 +133,25 @@ def test_what_is_kept_is_asked_of_the_upstream_afresh(house: House, monkeypatch:
 
     def by_a_session(*of: Any) -> Any:
         made = written(*of)
-        made.authn_statement[0].authn_instant = f"{house.clock.now() - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
+        made.authn_statement[0].authn_instant = f"{deployment.clock.now() - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
         return made
 
     for way, let_in in ((f"{PAGE}?do=kept&with=wayf", False), (f"{PAGE}?with=wayf", True)):
         away = person.get(way)
         with monkeypatch.context() as patch:
             patch.setattr(wayf_hub, "assertion", by_a_session)
-            answer = house.answer(away.location, "asta")
+            answer = deployment.answer(away.location, "asta")
         assert (person.deliver(*answer).status_code == 303) is let_in
     assert person.get(f"{PAGE}?do=kept&with=library").status_code == 422
     assert "with=library" not in person.get(f"{PAGE}?do=kept").text
 
 
-def test_nobody_is_shown_another_s_records(house: House) -> None:
+def test_nobody_is_shown_another_s_records(deployment: Deployment) -> None:
     """One's own login shows nothing of whoever used the browser before, or has logged in elsewhere."""
-    agreed(house, "asta")
-    agreed(house, "bo")
-    person, page = shown(house, "bo")
-    _, hers = shown(house, "asta", person)
+    agreed(deployment, "asta")
+    agreed(deployment, "bo")
+    person, page = shown(deployment, "bo")
+    _, hers = shown(deployment, "asta", person)
     bos = {
         each["value"]["id"]
         for each in json.loads(person.get(link(page, "json")).text)["kept"]
@@ -162,68 +164,68 @@ def test_nobody_is_shown_another_s_records(house: House) -> None:
     }
     assert bos
     assert bos.isdisjoint(astas)
-    assert house.person().get(here(page)).status_code == 403
+    assert deployment.person().get(here(page)).status_code == 403
     (b, *_) = person.cookies("a-")
     person.client.delete_cookie(b.key, domain=b.domain, path=b.path)
     assert mark(person.get(here(page)))[1] == "login_cookie_missing"
 
 
-def test_a_page_that_was_left_open_shows_nothing_after_five_minutes(house: House) -> None:
+def test_a_page_that_was_left_open_shows_nothing_after_five_minutes(deployment: Deployment) -> None:
     """Neither as a page nor as a file: it leads to a fresh login."""
-    agreed(house)
-    person, page = shown(house)
-    house.clock.ahead += timedelta(minutes=5)
+    agreed(deployment)
+    person, page = shown(deployment)
+    deployment.clock.ahead += timedelta(minutes=5)
     for address in (here(page), link(page, "format=json")):
         assert mark(person.get(address))[1] in {"begin", "transaction_gone"}
 
 
-def test_a_person_deletes_what_is_kept(house: House) -> None:
+def test_a_person_deletes_what_is_kept(deployment: Deployment) -> None:
     """After a fresh login and one more page; Back shows nothing; the NameID stays the same."""
-    agreed(house)
-    name_id = house.landing(house.person().log_in("asta")).name_id
-    person, page, confirm = asked(house)
+    agreed(deployment)
+    name_id = deployment.landing(deployment.person().log_in("asta")).name_id
+    person, page, confirm = asked(deployment)
     assert mark(confirm) == ("choices", "confirm")
     assert {"receipts", "person"} <= set(html.fromstring(confirm.get_data()).xpath("//li/@data-kind"))  # type: ignore[arg-type]
-    assert lines(house) == 0
+    assert lines(deployment) == 0
     done = pressed(person, confirm)
     assert (done.status_code, mark(done)) == (200, ("choices", "forgotten"))
-    assert (lines(house), kept(house)) == (2, set())  # the CPR number's id, and the library id
+    assert (lines(deployment), kept(deployment)) == (2, set())  # the CPR number's id, and the library id
     for back in (page, confirm):
         assert person.get(here(back)).status_code == 410
-    assert mark(house.person().log_in("asta"))[0] == "ask"
-    fresh = house.person()
-    assert house.landing(fresh.agree(fresh.log_in("asta"))).name_id == name_id
+    assert mark(deployment.person().log_in("asta"))[0] == "ask"
+    fresh = deployment.person()
+    assert deployment.landing(fresh.agree(fresh.log_in("asta"))).name_id == name_id
 
 
-def test_a_deletion_that_must_wait_is_not_confirmed(house: House) -> None:
+def test_a_deletion_that_must_wait_is_not_confirmed(deployment: Deployment) -> None:
     """The worker has the lease: the page says so, and the same again deletes everything."""
-    agreed(house)
-    person, _, confirm = asked(house)
-    store, now = house.parts.store, house.clock.now()
+    agreed(deployment)
+    person, _, confirm = asked(deployment)
+    store, now = deployment.parts.store, deployment.clock.now()
     (held,) = [key for key, _ in store.list("person", None, now)]
     lease = lease_of(person_key(held.group))
     assert store.put(lease, Kept(b"", "theirs", now + timedelta(minutes=1)), None, now)
     assert mark(pressed(person, confirm)) == ("choices", "busy")
-    assert "person" in kept(house)
+    assert "person" in kept(deployment)
     store.drop(lease)
-    again, _, confirm = asked(house)
+    again, _, confirm = asked(deployment)
     assert mark(pressed(again, confirm)) == ("choices", "forgotten")
-    assert "person" not in kept(house)
+    assert "person" not in kept(deployment)
 
 
-def test_a_login_without_the_right_deletes_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_without_the_right_deletes_nothing(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """The right is asked for again when the button is pressed, not only when the page is shown."""
-    agreed(house)
-    person, _, confirm = asked(house)
+    agreed(deployment)
+    person, _, confirm = asked(deployment)
     monkeypatch.setattr(own_records.OwnRecordPages, "_has_right", lambda *_: False)
     assert pressed(person, confirm).status_code == 422
-    assert (lines(house), "person" in kept(house)) == (0, True)
+    assert (lines(deployment), "person" in kept(deployment)) == (0, True)
 
 
-def test_a_library_account_sees_and_deletes_nothing(house: House) -> None:
+def test_a_library_account_sees_and_deletes_nothing(deployment: Deployment) -> None:
     """A guessed PIN leads to the choices, and from there to a fresh login."""
-    karla(house)
-    terminal = house.person_without_code()
+    karla(deployment)
+    terminal = deployment.person_without_code()
     typed = send(terminal, terminal.get(f"{PAGE}?with=library"), identifier=CPR, pin=PIN)
     choices = terminal.get(typed.location)
     assert "do=forget" not in choices.text
@@ -234,27 +236,27 @@ def test_a_library_account_sees_and_deletes_nothing(house: House) -> None:
 
 @pytest.mark.server
 def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The audit log may be another machine's: the trace has a mark of its person, and of nobody else."""
     monkeypatch.setattr(EventSearch, "of", lambda *_: iter(()))
-    other = house.person()
-    assert mark(house.person().log_in("gry"))[0] == "refuse"
+    other = deployment.person()
+    assert mark(deployment.person().log_in("gry"))[0] == "refuse"
     assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"
-    person, page = shown(house, "asta")
+    person, page = shown(deployment, "asta")
     report = json.loads(person.get(link(page, "format=json")).text)
-    assert ([each["kind"] for each in report["kept"]].count("reference"), len(traces(house))) == (1, 2)
-    person, _, confirm = asked(house)
+    assert ([each["kind"] for each in report["kept"]].count("reference"), len(traces(deployment))) == (1, 2)
+    person, _, confirm = asked(deployment)
     pressed(person, confirm)
-    assert len(traces(house)) == 1
+    assert len(traces(deployment)) == 1
 
 
-def test_a_login_in_another_tab_delivers_nothing_more(house: House) -> None:
+def test_a_login_in_another_tab_delivers_nothing_more(deployment: Deployment) -> None:
     """It was authenticated before: its page is over, and a new one begins with another number."""
-    agreed(house)
-    person = house.person()
+    agreed(deployment)
+    person = deployment.person()
     waiting = person.log_in("asta", service="myprint")
-    _, page = shown(house, person=person)
+    _, page = shown(deployment, person=person)
     pressed(person, person.get(link(page, "do=forget")))
     assert person.get(waiting.request.path).status_code == 410
 
@@ -264,36 +266,36 @@ def test_a_login_in_another_tab_delivers_nothing_more(house: House) -> None:
     [({"token": "1~~0"}, {}, 403), ({}, {"Sec-Fetch-Site": "cross-site"}, 403), ({}, {"Sec-Fetch-Site": "none"}, 403)],
 )
 def test_a_form_that_is_not_ours_deletes_nothing(
-    house: House, fields: dict[str, str], headers: dict[str, str], status: int
+    deployment: Deployment, fields: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
     """A foreign token or page is refused; so is a form of the choices, and one's own after five minutes."""
-    agreed(house)
-    person, choices = entered(house)
-    _, page = shown(house, person=person)
+    agreed(deployment)
+    person, choices = entered(deployment)
+    _, page = shown(deployment, person=person)
     confirm = person.get(link(page, "do=forget"))
     action, own = form(confirm)
     assert person.post(PAGE + action, {**own, **fields}, **headers).status_code == status
     assert person.post(PAGE + action, form(choices)[1]).status_code == 403
-    assert house.person().post(PAGE + action, own).status_code == 403
-    house.clock.ahead += timedelta(minutes=5)
+    assert deployment.person().post(PAGE + action, own).status_code == 403
+    deployment.clock.ahead += timedelta(minutes=5)
     assert person.post(PAGE + action, own).status_code == 410
-    assert lines(house) == 0
+    assert lines(deployment) == 0
 
 
-def test_an_address_that_somebody_sends_deletes_nothing(house: House) -> None:
+def test_an_address_that_somebody_sends_deletes_nothing(deployment: Deployment) -> None:
     """It leads to a login, and a login for something else deletes nothing."""
-    agreed(house)
-    person, page = shown(house)
-    assert house.person().get(f"{PAGE}?do=forget&with=wayf").status_code in {302, 303}
+    agreed(deployment)
+    person, page = shown(deployment)
+    assert deployment.person().get(f"{PAGE}?do=forget&with=wayf").status_code in {302, 303}
     login = here(page).partition("login=")[2]
     assert person.post(f"{PAGE}?login={login}", {"token": "x"}).status_code == 403
-    assert lines(house) == 0
+    assert lines(deployment) == 0
 
 
-def test_looking_again_and_again_is_stopped(house: House) -> None:
+def test_looking_again_and_again_is_stopped(deployment: Deployment) -> None:
     """All that is kept is looked through for each page: ten times an hour."""
-    agreed(house)
-    person, page = shown(house)
+    agreed(deployment)
+    person, page = shown(deployment)
     for _ in range(OWN_LOOKS.most - 1):
         assert person.get(here(page)).status_code == 200
     assert person.get(here(page)).status_code == 429

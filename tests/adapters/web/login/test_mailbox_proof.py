@@ -7,18 +7,18 @@ from werkzeug.test import TestResponse
 
 from broker.core.login.steps import ProveMailbox
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from tests.plugins.house import House, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, found, mark
 from tests.plugins.proofs import NURSE, code_in
 
 CPR = "0101881235"
 BEGIN = "/sign-up/begin?affiliation=hospital&upstream=nemid"
 
 
-def arrived(house: House, name: str = "eva", person: Person | None = None) -> tuple[Person, TestResponse]:
+def arrived(deployment: Deployment, name: str = "eva", person: Person | None = None) -> tuple[Person, TestResponse]:
     """Sign up as an employee of the hospital, by the national eID, as far as the first page."""
-    person = person or house.person()
+    person = person or deployment.person()
     sent = person.get(BEGIN)
-    page = person.get(person.deliver(*house.answer(sent.location, name)).location)
+    page = person.get(person.deliver(*deployment.answer(sent.location, name)).location)
     assert mark(page) == ("proof", "kaldemail")
     return person, page
 
@@ -40,62 +40,64 @@ def problem(page: TestResponse) -> str:
     return found(page, "//div[@role='alert']/@data-problem")
 
 
-def mailed(house: House) -> str:
+def mailed(deployment: Deployment) -> str:
     """Give the code of the newest mail."""
-    return code_in(house.mailbox.mails()[0])
+    return code_in(deployment.mailbox.mails()[0])
 
 
-def test_a_code_from_the_mail_leads_on(house: House) -> None:
+def test_a_code_from_the_mail_leads_on(deployment: Deployment) -> None:
     """Address, mail, code: the person goes on as an employee of the hospital, and the domain is what is shown."""
-    person, page = arrived(house)
+    person, page = arrived(deployment)
     page = do(person, page, "mail", address=f"  {NURSE.upper().replace('NURSE', 'nurse')} ")
     assert NURSE in page.text
-    [mail] = house.mailbox.mails()
+    [mail] = deployment.mailbox.mails()
     assert mail.recipients == (NURSE,)
     assert "Eva Storgaard" in mail.text
-    code = mailed(house)
+    code = mailed(deployment)
     assert code not in page.text
     page = do(person, page, "code", code=f"{code[:3]} {code[3:]}")
     assert mark(page)[0] == "ask"
     assert "auh.rm.dk" in page.text
 
 
-def test_a_number_typed_as_an_address_is_not_shown_again(house: House) -> None:
+def test_a_number_typed_as_an_address_is_not_shown_again(deployment: Deployment) -> None:
     """What looks like a CPR number goes into no mail and no page source.
 
     Source: docs/reference/design.md#invariant-4.
     """
-    person, page = arrived(house)
+    person, page = arrived(deployment)
     page = do(person, page, "mail", address=f"{CPR}@auh.rm.dk")
     assert (page.status_code, problem(page)) == (422, "address_cpr")
     assert CPR not in page.text
-    assert house.mailbox.mails() == ()
+    assert deployment.mailbox.mails() == ()
 
 
-def test_a_form_from_elsewhere_is_refused(house: House) -> None:
+def test_a_form_from_elsewhere_is_refused(deployment: Deployment) -> None:
     """Neither another origin nor a missing token sends a mail (CWE-352)."""
-    person, page = arrived(house)
+    person, page = arrived(deployment)
     action, token = found(page, "//form/@action"), found(page, "//form//input[@name='token']/@value")
     fields = {"token": token, "do": "mail", "address": NURSE}
     foreign = person.post(action, fields, **{"Sec-Fetch-Site": "cross-site"})
     assert (foreign.status_code, mark(foreign)[1], NURSE in foreign.text) == (403, "token_refused", False)
     assert person.post(action, {**fields, "token": ""}).status_code == 403
     assert person.post(action, {**fields, "do": "all"}).status_code == 422
-    assert house.mailbox.mails() == ()
+    assert deployment.mailbox.mails() == ()
 
 
-def test_an_address_of_somebody_else_is_refused(house: House) -> None:
+def test_an_address_of_somebody_else_is_refused(deployment: Deployment) -> None:
     """The second person's right code proves nothing; they may use another address."""
-    person, page = arrived(house)
-    do(person, do(person, page, "mail", address=NURSE), "code", code=mailed(house))
-    second, page = arrived(house, "bo-nemid")
-    page = do(second, do(second, page, "mail", address=NURSE), "code", code=mailed(house))
+    person, page = arrived(deployment)
+    do(person, do(person, page, "mail", address=NURSE), "code", code=mailed(deployment))
+    second, page = arrived(deployment, "bo-nemid")
+    page = do(second, do(second, page, "mail", address=NURSE), "code", code=mailed(deployment))
     assert (page.status_code, problem(page)) == (403, "address_taken")
     page = do(second, page, "mail", address="bo@auh.rm.dk")
-    assert mark(do(second, page, "code", code=mailed(house)))[0] != "proof"
+    assert mark(do(second, page, "code", code=mailed(deployment)))[0] != "proof"
 
 
-def test_without_a_proof_that_must_be_there_nobody_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_proof_that_must_be_there_nobody_goes_on(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A page that does not offer to go on without takes no such answer."""
     step = PersonAtLogin.lacking
 
@@ -104,7 +106,7 @@ def test_without_a_proof_that_must_be_there_nobody_goes_on(house: House, monkeyp
         return replace(found, optional=False) if found else None
 
     monkeypatch.setattr(PersonAtLogin, "lacking", needed)
-    person, page = arrived(house)
+    person, page = arrived(deployment)
     assert "without" not in page.text
     assert do(person, page, "without").status_code == 422
     assert mark(person.get(page.request.path)) == ("proof", "kaldemail")

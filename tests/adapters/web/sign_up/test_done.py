@@ -8,15 +8,15 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.house import House, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, found, mark
 from tests.plugins.signup_pages import words
 
 PIN_MAIL = "We send you a mail with a link to choose a PIN later"
 
 
-def signed_up(house: House, name: str, affiliation: str = "student") -> tuple[Person, TestResponse]:
+def signed_up(deployment: Deployment, name: str, affiliation: str = "student") -> tuple[Person, TestResponse]:
     """Sign up by the university, agree, and give the browser and the page it ends on, in English."""
-    person = house.person()
+    person = deployment.person()
     person.client.set_cookie("lang", "en", domain="broker.localhost")
     page = person.sign_up(name, affiliation)
     return person, ended(person, page) if mark(page)[0] == "ask" else page
@@ -28,9 +28,9 @@ def ended(person: Person, page: TestResponse) -> TestResponse:
     return person.get(answer.location) if answer.status_code == 303 else answer
 
 
-def rows(house: House, userid: str) -> list[dict[str, object]]:
+def rows(deployment: Deployment, userid: str) -> list[dict[str, object]]:
     """Give the borrowers with a user id."""
-    return [each for each in house.koha.patrons.rows() if each["userid"] == userid]
+    return [each for each in deployment.koha.patrons.rows() if each["userid"] == userid]
 
 
 def told(page: TestResponse) -> tuple[str, str]:
@@ -41,12 +41,12 @@ def told(page: TestResponse) -> tuple[str, str]:
     return mark(page)[1], label[1] if label else ""
 
 
-def test_who_declines_another_category_is_told_that_it_stays(house: House) -> None:
+def test_who_declines_another_category_is_told_that_it_stays(deployment: Deployment) -> None:
     """The account is what it was, in what it is called and in what is said of it, although a name was filled in."""
-    person, offer = signed_up(house, "jytte")
+    person, offer = signed_up(deployment, "jytte")
     assert mark(offer)[0] == "upgrade"
     page = ended(person, person.press(offer, answer="no"))
-    assert rows(house, "2405014087")[0]["category_id"] == "PRIVATE"
+    assert rows(deployment, "2405014087")[0]["category_id"] == "PRIVATE"
     assert told(page) == ("unchanged", "Private user")
     said = words(page.get_data(as_text=True))
     assert "You said no to the change: your account stays as it is" in said
@@ -54,16 +54,16 @@ def test_who_declines_another_category_is_told_that_it_stays(house: House) -> No
     assert "brought up to date" not in said
 
 
-def test_who_declines_is_told_that_nobody_was_signed_up(house: House) -> None:
+def test_who_declines_is_told_that_nobody_was_signed_up(deployment: Deployment) -> None:
     """In either language: the page that the form leads to has a link to the other."""
-    person = house.person()
+    person = deployment.person()
     page = person.agree(person.sign_up("asta", "student"), answer="no")
     page = person.get(page.location) if page.status_code == 303 else page
     assert mark(page) == ("refuse", "consent_refused")
     other = person.get(page.request.path + "?lang=en")
     assert "You have not been signed up" in words(other.get_data(as_text=True))
     assert "Du er ikke blevet oprettet" in words(page.get_data(as_text=True))
-    assert rows(house, "1403044004") == []
+    assert rows(deployment, "1403044004") == []
 
 
 @pytest.fixture
@@ -79,19 +79,19 @@ def environment(request: pytest.FixtureRequest, setting: Setting, tmp_path: Path
 
 
 @pytest.mark.parametrize("environment", ["no PIN"], indirect=True)
-def test_without_a_pin_mail_the_page_offers_to_choose_a_pin_now(house: House) -> None:
+def test_without_a_pin_mail_the_page_offers_to_choose_a_pin_now(deployment: Deployment) -> None:
     """A policy with ``pin: none`` makes an account to which no link is mailed, and promises none."""
-    _, page = signed_up(house, "asta")
+    _, page = signed_up(deployment, "asta")
     assert told(page)[0] == "created"
     said = words(page.get_data(as_text=True))
     assert PIN_MAIL not in said
     assert "Choose a PIN" in said
 
 
-def test_a_lowered_account_is_called_what_it_has_become(house: House) -> None:
+def test_a_lowered_account_is_called_what_it_has_become(deployment: Deployment) -> None:
     """Who has left the university keeps the account, on other terms, and is told so (R47)."""
-    signed_up(house, "otto")
-    _, page = signed_up(house, "otto-left")
+    signed_up(deployment, "otto")
+    _, page = signed_up(deployment, "otto-left")
     assert told(page) == ("lowered", "Private user")
     assert "so it has other loan terms now" in words(page.get_data(as_text=True))
 
@@ -106,14 +106,14 @@ def test_a_lowered_account_is_called_what_it_has_become(house: House) -> None:
         ),
     ],
 )
-def test_the_page_says_what_to_type(house: House, environment: dict[str, str], typed: str) -> None:
+def test_the_page_says_what_to_type(deployment: Deployment, environment: dict[str, str], typed: str) -> None:
     """In words: no page shows the number, nor the library system's own; the health card only where it is the card."""
     if environment:
-        there = house.koha.patrons.administration
-        house.koha.patrons.administration = there.with_preferences(auto_member_num=True)
-    _, page = signed_up(house, "asta")
+        there = deployment.koha.patrons.administration
+        deployment.koha.patrons.administration = there.with_preferences(auto_member_num=True)
+    _, page = signed_up(deployment, "asta")
     assert found(page, "//dd[@id='typed']/text()") == typed
     shown = page.get_data(as_text=True)
     assert ("yellow health insurance card" in shown) is ("card at the machines" not in typed)
     assert "1403044004" not in shown
-    assert f">{rows(house, '1403044004')[0]['patron_id']}<" not in shown
+    assert f">{rows(deployment, '1403044004')[0]['patron_id']}<" not in shown

@@ -16,9 +16,9 @@ from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.records import Records
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
-from tests.plugins.house import House, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, found, mark
 from tests.plugins.pin_pages import link_in
-from tests.plugins.staff import ADMIN, DESK, enter, send, trail
+from tests.plugins.staff import ADMIN, DESK, audit_log, enter, send
 from tests.plugins.stored_receipts import keep_proof
 
 ASTA = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
@@ -28,44 +28,46 @@ REGISTERED = {"surname": "Ravn", "firstname": "Asta", "library_id": "AUL", "cate
 
 
 @pytest.fixture
-def desk(house: House) -> Person:
+def desk(deployment: Deployment) -> Person:
     """Give somebody of the service desk who is logged in, and reads English."""
-    staff = enter(house, DESK)
+    staff = enter(deployment, DESK)
     staff.get("/admin?lang=en")
     return staff
 
 
-def several_borrowers(house: House) -> tuple[str, tuple[str, str]]:
+def several_borrowers(deployment: Deployment) -> tuple[str, tuple[str, str]]:
     """Let Asta be refused because two borrowers have her number; give the help code and the two."""
-    made = [house.koha.patrons.create({**REGISTERED, "cardnumber": card, "userid": card}) for card in (ASTA, SPELLED)]
-    person = house.person()
+    made = [
+        deployment.koha.patrons.create({**REGISTERED, "cardnumber": card, "userid": card}) for card in (ASTA, SPELLED)
+    ]
+    person = deployment.person()
     page = person.log_in("asta")
     assert mark(page) == ("refuse", "several_borrowers")
     written = found(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower(), (str(made[0]["patron_id"]), str(made[1]["patron_id"]))
 
 
-def account(house: House) -> str:
+def account(deployment: Deployment) -> str:
     """Let Asta become a borrower, and give its number."""
-    person = house.person()
+    person = deployment.person()
     person.agree(person.log_in("asta"))
-    house.at_rest()
-    _, record = with_enrolment(house)
+    deployment.at_rest()
+    _, record = with_enrolment(deployment)
     assert record.borrower_number
     return record.borrower_number
 
 
-def with_enrolment(house: House) -> tuple[str, PersonRecord]:
+def with_enrolment(deployment: Deployment) -> tuple[str, PersonRecord]:
     """Give the id and the record of the one person who has an enrolment."""
-    records = house.parts.enrolment_ports.persons.list_all(house.clock.now())
+    records = deployment.parts.enrolment_ports.persons.list_all(deployment.clock.now())
     [found] = [(each.key.group, each.value) for each in records if each.value.enrolment]
     return found
 
 
-def write_enrolment(house: House, person_id: str, enrolment: Enrolment) -> None:
+def write_enrolment(deployment: Deployment, person_id: str, enrolment: Enrolment) -> None:
     """Store an enrolment in the record of a person."""
-    now = house.clock.now()
-    house.parts.enrolment_ports.persons.change(person_id, lambda record: record.with_enrolment(enrolment), now)
+    now = deployment.clock.now()
+    deployment.parts.enrolment_ports.persons.change(person_id, lambda record: record.with_enrolment(enrolment), now)
 
 
 def texts(page: TestResponse, path: str) -> list[str]:
@@ -95,7 +97,7 @@ def press(staff: Person, typed: str, button: str, **fields: str) -> str:
 def test_an_open_case_is_listed_with_a_sentence_and_its_borrowers(desk: Person) -> None:
     """The first page of the staff view: what is the matter, what to do, and a button."""
     assert "There are no open cases." in desk.get("/admin").get_data(as_text=True)
-    _, pair = several_borrowers(desk.house)
+    _, pair = several_borrowers(desk.deployment)
     text = desk.get("/admin").get_data(as_text=True)
     assert "Several borrowers have this person" in text
     assert "Merge them in the library system" in text
@@ -106,53 +108,55 @@ def test_an_open_case_is_listed_with_a_sentence_and_its_borrowers(desk: Person) 
 
 def test_a_case_ends_by_try_again_in_the_list(desk: Person) -> None:
     """Staff merge the borrowers, press the button of the list, and the account is made."""
-    _, pair = several_borrowers(desk.house)
-    desk.house.koha.patrons.merge(int(pair[0]), int(pair[1]))
+    _, pair = several_borrowers(desk.deployment)
+    desk.deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
     page = desk.press(desk.get("/admin"), do="try_again")
     assert found(page, "//main//*[@role='status']/@data-done") == "tried"
-    desk.house.until(lambda: state(find(desk, pair[0])) == "done", "the account was made")
+    desk.deployment.until(lambda: state(find(desk, pair[0])) == "done", "the account was made")
     assert "There are no open cases." in desk.get("/admin").get_data(as_text=True)
 
 
-def possible_duplicate(house: House) -> tuple[str, str]:
+def possible_duplicate(deployment: Deployment) -> tuple[str, str]:
     """Let Asta ask for an account beside a borrower who may be her; give her person id and that borrower."""
-    made = house.koha.patrons.create(
+    made = deployment.koha.patrons.create(
         {**REGISTERED, "cardnumber": "D-1", "userid": "D-1", "date_of_birth": "2004-03-14"}
     )
-    person = house.person()
+    person = deployment.person()
     person.agree(person.log_in("asta"))
-    house.until(lambda: [each.reason for each in house.listed()] == ["possible_duplicate"], "the case was listed")
-    return with_enrolment(house)[0], str(made["patron_id"])
+    deployment.until(
+        lambda: [each.reason for each in deployment.listed()] == ["possible_duplicate"], "the case was listed"
+    )
+    return with_enrolment(deployment)[0], str(made["patron_id"])
 
 
 def test_another_person_rules_out_a_possible_duplicate(desk: Person) -> None:
     """The borrower of another person stays as it is, and the person gets a borrower of their own."""
-    house = desk.house
-    person_id, other = possible_duplicate(house)
-    before = next(row for row in house.koha.patrons.rows() if str(row["patron_id"]) == other)
+    deployment = desk.deployment
+    person_id, other = possible_duplicate(deployment)
+    before = next(row for row in deployment.koha.patrons.rows() if str(row["patron_id"]) == other)
     path = "//form[.//button[@value='another_person']]/input[@name='borrower']/@value"
     assert texts(desk.get("/admin"), path) == texts(find(desk, other), path) == [other]
     page = desk.press(desk.get("/admin"), do="another_person")
     assert found(page, "//main//*[@role='status']/@data-done") == "tried"
-    house.until(lambda: not house.owed(), "the account was made")
-    assert house.listed() == []
-    record = house.parts.enrolment_ports.persons.read(person_id, house.clock.now())
+    deployment.until(lambda: not deployment.owed(), "the account was made")
+    assert deployment.listed() == []
+    record = deployment.parts.enrolment_ports.persons.read(person_id, deployment.clock.now())
     assert record
     assert record.value.borrower_number not in {None, other}
-    assert next(row for row in house.koha.patrons.rows() if str(row["patron_id"]) == other) == before
+    assert next(row for row in deployment.koha.patrons.rows() if str(row["patron_id"]) == other) == before
 
 
 def test_another_person_counts_only_for_the_borrowers_on_the_page(desk: Person) -> None:
     """A page that was opened before does not rule out the person's own borrower, found meanwhile."""
-    house = desk.house
-    person_id, other = possible_duplicate(house)
+    deployment = desk.deployment
+    person_id, other = possible_duplicate(deployment)
     opened = desk.get("/admin")
-    _, record = with_enrolment(house)
+    _, record = with_enrolment(deployment)
     assert record.enrolment
-    write_enrolment(house, person_id, replace(record.enrolment, borrowers=(other, "4711")))
+    write_enrolment(deployment, person_id, replace(record.enrolment, borrowers=(other, "4711")))
     page = desk.press(opened, do="another_person")
     assert found(page, "//main//*[@role='status']/@data-done") == "nothing_to_try"
-    _, after = with_enrolment(house)
+    _, after = with_enrolment(deployment)
     assert after.enrolment
     assert (after.enrolment.state, after.enrolment.ruled_out) == (EnrolmentState.CASE, ())
     assert press(desk, person_id, "another_person") == "nothing_to_try"
@@ -160,7 +164,7 @@ def test_another_person_counts_only_for_the_borrowers_on_the_page(desk: Person) 
 
 def test_staff_find_a_person_by_help_code_and_by_borrower_number(desk: Person) -> None:
     """The help code leads to the page and the case; both numbers of the case lead to it too."""
-    code, pair = several_borrowers(desk.house)
+    code, pair = several_borrowers(desk.deployment)
     page = find(desk, code)
     assert state(page) == "case"
     assert "You seem to have two library accounts" in page.get_data(as_text=True)
@@ -170,10 +174,10 @@ def test_staff_find_a_person_by_help_code_and_by_borrower_number(desk: Person) -
 
 def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
     """With the button and the role; the retry itself has its own line."""
-    code, _ = several_borrowers(desk.house)
+    code, _ = several_borrowers(desk.deployment)
     assert press(desk, code, "try_again") == "tried"
     assert press(desk, code, "pin_mail") == "no_pin_mail"
-    lines = trail(desk.house)
+    lines = audit_log(desk.deployment)
     acted = [(line["reason"], line["by"]) for line in lines if line["event"] == "staff_acted"]
     assert acted == [("try_again", "service-desk"), ("pin_mail", "service-desk")]
     kinds = [line["event"] for line in lines]
@@ -182,13 +186,13 @@ def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
 
 def test_a_pin_mail_goes_to_the_address_in_the_library_system(desk: Person) -> None:
     """The page shows neither the address nor the link."""
-    house = desk.house
-    number = account(house)
+    deployment = desk.deployment
+    number = account(deployment)
     page = find(desk, number)
     assert state(page) == "done"
     assert press(desk, number, "pin_mail") == "pin_mail"
-    link = link_in(house, 2)  # the first mail was the welcome mail
-    assert house.mailbox.mails()[0].recipients == ("asta@post.au.example",)
+    link = link_in(deployment, 2)  # the first mail was the welcome mail
+    assert deployment.mailbox.mails()[0].recipients == ("asta@post.au.example",)
     text = find(desk, number).get_data(as_text=True)
     assert link.partition("link=")[2].partition("&")[0] not in text
     assert "asta@" not in text
@@ -197,32 +201,36 @@ def test_a_pin_mail_goes_to_the_address_in_the_library_system(desk: Person) -> N
 
 def test_a_borrower_without_a_login_gets_a_pin_mail(desk: Person) -> None:
     """Most callers who never had a PIN have never logged in here."""
-    made = desk.house.koha.patrons.create({**REGISTERED, "cardnumber": ASTA, "userid": ASTA, "email": "a@own.example"})
+    made = desk.deployment.koha.patrons.create(
+        {**REGISTERED, "cardnumber": ASTA, "userid": ASTA, "email": "a@own.example"}
+    )
     number = str(made["patron_id"])
     assert state(find(desk, number)) == "unknown"
     assert press(desk, number, "pin_mail") == "pin_mail"
-    assert desk.house.mailed(1).recipients == ("a@own.example",)
+    assert desk.deployment.mailed(1).recipients == ("a@own.example",)
 
 
 @pytest.mark.parametrize("button", ["try_again", "pin_mail"])
 def test_a_case_gets_no_pin_mail_and_a_done_account_no_retry(desk: Person, button: str) -> None:
     """A forged press does nothing: the borrower of a case may be another person's."""
-    code, _ = several_borrowers(desk.house)
+    code, _ = several_borrowers(desk.deployment)
     page = find(desk, code)
     assert 'value="try_again"' in page.get_data(as_text=True)
     assert 'value="pin_mail"' not in page.get_data(as_text=True)
-    house = desk.house
-    person_id, record = with_enrolment(house)
+    deployment = desk.deployment
+    person_id, record = with_enrolment(deployment)
     assert record.enrolment
-    write_enrolment(house, person_id, replace(record.enrolment, state=EnrolmentState.DONE, wanted=None, reason=None))
+    write_enrolment(
+        deployment, person_id, replace(record.enrolment, state=EnrolmentState.DONE, wanted=None, reason=None)
+    )
     assert 'value="try_again"' not in find(desk, code).get_data(as_text=True)
     assert press(desk, code, button) in {"nothing_to_try", "no_pin_mail"}
-    assert len(house.mailbox.mails()) == 0
+    assert len(deployment.mailbox.mails()) == 0
 
 
 def test_retries_are_limited(desk: Person) -> None:
     """Six an hour of one enrolment: each asks the library system."""
-    code, _ = several_borrowers(desk.house)
+    code, _ = several_borrowers(desk.deployment)
     pressed = [press(desk, code, "try_again") for _ in range(7)]
     assert pressed[0] == "tried"
     assert [each == "tried_too_often" for each in pressed] == [*[False] * 6, True]
@@ -230,12 +238,12 @@ def test_retries_are_limited(desk: Person) -> None:
 
 def test_staff_remove_a_confirmed_address(desk: Person) -> None:
     """The address is masked. Another person may confirm the mailbox afterwards."""
-    house = desk.house
-    number = account(house)
-    person_id, _ = with_enrolment(house)
-    owner, now = person_id, house.clock.now()
+    deployment = desk.deployment
+    number = account(deployment)
+    person_id, _ = with_enrolment(deployment)
+    owner, now = person_id, deployment.clock.now()
     proved = Proved("mailbox", "asta@own.example", now, now + timedelta(days=30))
-    persons = house.parts.enrolment_ports.persons
+    persons = deployment.parts.enrolment_ports.persons
     assert keep_proof(persons, owner, proved, now)
     text = find(desk, number).get_data(as_text=True)
     assert "a•••@o•••" in text
@@ -248,54 +256,54 @@ def test_staff_remove_a_confirmed_address(desk: Person) -> None:
 
 def test_every_page_of_a_login_shows_a_code_that_leads_staff_to_it(desk: Person) -> None:
     """Nothing is stored for it: the code is the login's own, for as long as the login lives."""
-    house = desk.house
-    person = house.person()
+    deployment = desk.deployment
+    person = deployment.person()
     question = person.log_in("asta")
     assert mark(question)[0] == "ask"
     code = found(question, SMALL_CODE)
-    assert list(house.parts.store.list("reference", None, house.clock.now())) == []
+    assert list(deployment.parts.store.list("reference", None, deployment.clock.now())) == []
     shown = find(desk, code).get_data(as_text=True)
     assert "The person is logging in." in shown
     assert ASTA not in shown
-    house.clock.ahead = timedelta(minutes=10)
+    deployment.clock.ahead = timedelta(minutes=10)
     desk.get("/admin")
-    house.clock.ahead = timedelta(minutes=31)
-    assert mark(find(enter(house, DESK), code)) == ("admin", "person")
-    assert find(enter(house, DESK), code).status_code == 422
+    deployment.clock.ahead = timedelta(minutes=31)
+    assert mark(find(enter(deployment, DESK), code)) == ("admin", "person")
+    assert find(enter(deployment, DESK), code).status_code == 422
 
 
 def test_the_code_of_a_login_leads_to_its_account(desk: Person) -> None:
     """A person who has a borrower, and asks for help at the next login."""
-    account(desk.house)
-    person = desk.house.person()
+    account(desk.deployment)
+    person = desk.deployment.person()
     page = person.log_in("asta", service="myprint")
     assert state(find(desk, found(page, SMALL_CODE))) == "done"
 
 
 def test_the_code_of_a_visitor_names_no_login(desk: Person) -> None:
     """Before the authentication it says time and page, and the login's own code is not shown."""
-    person = desk.house.person()
+    person = desk.deployment.person()
     chooses = person.ask()
     assert mark(chooses)[0] == "choose"
     code = found(chooses, SMALL_CODE)
     assert "has not logged in yet" in find(desk, code).get_data(as_text=True)
-    [record] = Records(desk.house.parts.store, Transaction).list("transaction", None, desk.house.clock.now())
+    [record] = Records(desk.deployment.parts.store, Transaction).list("transaction", None, desk.deployment.clock.now())
     assert record.value.reference not in chooses.get_data(as_text=True)
     assert find(desk, record.value.reference).status_code == 422
 
 
 @pytest.mark.parametrize("typed", [ASTA, SPELLED, "Asta Ravn", "", "1" * 61])
-def test_nobody_is_found_by_name_or_cpr_number(old_house: House, typed: str) -> None:
+def test_nobody_is_found_by_name_or_cpr_number(old_deployment: Deployment, typed: str) -> None:
     """Nothing is kept of what looks like a CPR number."""
-    page = find(enter(old_house, DESK), typed)
+    page = find(enter(old_deployment, DESK), typed)
     assert page.status_code == 422
     if typed in {ASTA, SPELLED}:
-        assert typed not in page.get_data(as_text=True) + str(trail(old_house))
+        assert typed not in page.get_data(as_text=True) + str(audit_log(old_deployment))
 
 
 def test_unknown_help_codes_are_limited(desk: Person) -> None:
     """Nobody guesses the code of a stranger's page. A borrower number is no guess."""
-    number = account(desk.house)
+    number = account(desk.deployment)
     for _ in range(UNKNOWN_CODES.most):
         assert find(desk, "BCDFGHJK").status_code == 422
     assert find(desk, "BCDFGHJK").status_code == 429
@@ -304,39 +312,41 @@ def test_unknown_help_codes_are_limited(desk: Person) -> None:
 
 def test_the_answer_of_the_library_system_is_text(desk: Person) -> None:
     """It is shown and never run."""
-    code, _ = several_borrowers(desk.house)
-    person_id, record = with_enrolment(desk.house)
+    code, _ = several_borrowers(desk.deployment)
+    person_id, record = with_enrolment(desk.deployment)
     assert record.enrolment
-    write_enrolment(desk.house, person_id, replace(record.enrolment, last_error="<script>alert(1)</script>"))
+    write_enrolment(desk.deployment, person_id, replace(record.enrolment, last_error="<script>alert(1)</script>"))
     text = find(desk, code).get_data(as_text=True)
     assert "&lt;script&gt;" in text
     assert "<script>alert" not in text
 
 
-def test_an_identity_admin_sees_no_borrower(house: House) -> None:
+def test_an_identity_admin_sees_no_borrower(deployment: Deployment) -> None:
     """Neither in the list nor on the page of a person."""
-    several_borrowers(house)
-    admin = enter(house, ADMIN)
+    several_borrowers(deployment)
+    admin = enter(deployment, ADMIN)
     assert "data-case" not in admin.get("/admin").get_data(as_text=True)
     assert mark(admin.get("/admin/person"))[1] == "staff_role_missing"
 
 
 def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
     """The enrolment was deleted since: the sentence of the page's reason is left."""
-    code, _ = several_borrowers(desk.house)
-    person_id, _ = with_enrolment(desk.house)
-    desk.house.parts.enrolment_ports.persons.delete(person_id, None, desk.house.clock.now())
-    assert SupportTraces(desk.house.parts.store).find(code, desk.house.clock.now())
+    code, _ = several_borrowers(desk.deployment)
+    person_id, _ = with_enrolment(desk.deployment)
+    desk.deployment.parts.enrolment_ports.persons.delete(person_id, None, desk.deployment.clock.now())
+    assert SupportTraces(desk.deployment.parts.store).find(code, desk.deployment.clock.now())
     text = find(desk, code).get_data(as_text=True)
     assert "Merge them in the library system" in text
     assert 'value="try_again"' not in text
 
 
-def test_a_note_of_the_register_of_persons_is_shown(house: House, desk: Person) -> None:
+def test_a_note_of_the_register_of_persons_is_shown(deployment: Deployment, desk: Person) -> None:
     """Staff read that the number is not active; nothing is asked of them."""
-    number = account(house)
-    person_id, _ = with_enrolment(house)
-    now = house.clock.now()
-    house.parts.enrolment_ports.persons.change(person_id, lambda record: record.end_look_up("number_changed", now), now)
+    number = account(deployment)
+    person_id, _ = with_enrolment(deployment)
+    now = deployment.clock.now()
+    deployment.parts.enrolment_ports.persons.change(
+        person_id, lambda record: record.end_look_up("number_changed", now), now
+    )
     page = find(desk, number)
     assert texts(page, "//p[@data-register-note='number_changed']/text()") == [REGISTER_NOTES["number_changed"]]

@@ -7,31 +7,31 @@ from broker.app import audit_operations, diagnostics
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
-from tests.plugins.house import House, Person, found, mark
-from tests.plugins.staff import ADMIN, enter, send, told, trail
+from tests.plugins.deployment import Deployment, Person, found, mark
+from tests.plugins.staff import ADMIN, audit_log, enter, send, told
 
 
-def refused(house: House, name: str = "lars") -> str:
+def refused(deployment: Deployment, name: str = "lars") -> str:
     """Let a person of the demo be refused, and give the reference as they read it out."""
-    page = house.person().log_in(name, persona(name).way)
+    page = deployment.person().log_in(name, persona(name).way)
     assert mark(page)[0] == "refuse"
     written = found(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower()
 
 
 @pytest.fixture
-def admin(old_house: House) -> Person:
+def admin(old_deployment: Deployment) -> Person:
     """Give an identity admin who is logged in."""
-    return enter(old_house, ADMIN)
+    return enter(old_deployment, ADMIN)
 
 
 def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """In English the rule that refused, what would come of it now, and what the person read."""
     admin.get("/admin?lang=en")
-    spoken = refused(admin.house)
+    spoken = refused(admin.deployment)
     page = send(admin, "/admin/explain", reference=spoken, do="find")
     assert (page.status_code, mark(page)) == (200, ("admin", "explain"))
-    monkeypatch.setattr(diagnostics, "opened", lambda: admin.house.parts)
+    monkeypatch.setattr(diagnostics, "opened", lambda: admin.deployment.parts)
     printed = CliRunner().invoke(broker, ("policy", "explain", *spoken.split())).stdout.splitlines()
     assert told(page) == printed
     assert printed[0].startswith("refused ")
@@ -39,7 +39,7 @@ def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.
 
 def test_a_stranger_s_reference_is_explained_too(admin: Person) -> None:
     """Its twelve letters hold step and reason themselves."""
-    page = admin.house.person().get("/login/nothing")
+    page = admin.deployment.person().get("/login/nothing")
     spoken = found(page, "//div[@class='reference']//strong/text()")
     assert told(send(admin, "/admin/explain", reference=spoken))[0].startswith("ingen var logget ind")
 
@@ -61,34 +61,34 @@ def test_a_stranger_s_reference_is_explained_too(admin: Person) -> None:
 def test_what_is_no_reference_is_thrown_away(
     admin: Person, capsys: pytest.CaptureFixture[str], typed: str, problem: str
 ) -> None:
-    """It stands neither on the page nor in the log or on the trail: it may be anybody's number."""
+    """It stands neither on the page nor in the log or on the audit log: it may be anybody's number."""
     page = send(admin, "/admin/explain", reference=typed)
     assert page.status_code == 422
     assert found(page, "//main//*[@role='alert']/@data-problem") == problem
-    written = page.get_data(as_text=True) + capsys.readouterr().out + str(trail(admin.house))
+    written = page.get_data(as_text=True) + capsys.readouterr().out + str(audit_log(admin.deployment))
     assert typed == " " or typed not in written
     assert page.request.query_string == b""
 
 
-def test_what_is_explained_is_on_the_trail(house: House) -> None:
+def test_what_is_explained_is_on_the_trail(deployment: Deployment) -> None:
     """Which page, by which role; the reference is sealed with who looked, whose page it does not become."""
-    spoken = refused(house)
-    staff = enter(house, ADMIN)
+    spoken = refused(deployment)
+    staff = enter(deployment, ADMIN)
     send(staff, "/admin/explain", reference=spoken)
-    looked = [line for line in trail(house) if line["event"] == "staff_looked"]
+    looked = [line for line in audit_log(deployment) if line["event"] == "staff_looked"]
     assert [line["reason"] for line in looked] == ["explain", "explain"]
     assert spoken.replace(" ", "").upper() not in str(looked)
     assert all("tag" not in line for line in looked)
-    shown = audit_operations.events(house.parts, staff="bo@au.dk")
+    shown = audit_operations.events(deployment.parts, staff="bo@au.dk")
     assert [each["event"] for each in shown] == ["staff_logged_in", "staff_looked", "staff_looked"]
     assert shown[-1]["about"] == spoken.replace(" ", "").upper()
-    assert audit_operations.events(house.parts, staff="cilla@au.dk") == ()
+    assert audit_operations.events(deployment.parts, staff="cilla@au.dk") == ()
 
 
-def test_whoever_guesses_is_stopped(house: House) -> None:
+def test_whoever_guesses_is_stopped(deployment: Deployment) -> None:
     """Ten in ten minutes that lead nowhere; those that lead somewhere are counted no more."""
-    staff = enter(house, ADMIN)
-    spoken = refused(house)
+    staff = enter(deployment, ADMIN)
+    spoken = refused(deployment)
     for _ in range(UNKNOWN_CODES.most):
         assert send(staff, "/admin/explain", reference="BCDFGHJK").status_code == 422
         if _ < UNKNOWN_CODES.most - 1:

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from broker.app import refusal_explanations, trial_sites
 from broker.cli.main import broker
-from tests.plugins.house import House, Person, found, mark
-from tests.plugins.staff import ADMIN, enter, send, told, trail
+from tests.plugins.deployment import Deployment, Person, found, mark
+from tests.plugins.staff import ADMIN, audit_log, enter, send, told
 
 # Drawn at random, so that a short number may stand in it by chance.
 TOKEN: Final = re.compile(r'[0-9a-f]{32,}|name="token" value="[^"]*"')
@@ -17,9 +17,9 @@ STUDENT = {"upstream": "wayf", "affiliation": "student@au.dk", "cpr": "real", "a
 
 
 @pytest.fixture
-def admin(old_house: House) -> Person:
+def admin(old_deployment: Deployment) -> Person:
     """Give an identity admin who is logged in."""
-    return enter(old_house, ADMIN)
+    return enter(old_deployment, ADMIN)
 
 
 def tried(staff: Person, **fields: str) -> list[str]:
@@ -49,7 +49,7 @@ def test_the_page_says_what_the_command_says(
 ) -> None:
     """Line for line in English, but for the set and where it is from, which stand apart on the page."""
     admin.get("/admin?lang=en")
-    parts = admin.house.parts
+    parts = admin.deployment.parts
     monkeypatch.setattr(trial_sites, "open_site", lambda *_: refusal_explanations.of_parts(parts))
     printed = CliRunner().invoke(broker, ("policy", "try", "--upstream", "wayf", *words)).stdout.splitlines()
     corner = f"set {parts.policies.current.digest[:12]}, in force"
@@ -85,7 +85,7 @@ def test_a_faulty_field_is_reported_and_not_shown_again(admin: Person, field: st
     assert found(page, "//main//*[@role='alert']/@data-problem") == problem
     assert found(page, "//main//*[@role='alert']//a/@href") == f"#{field}"
     assert typed not in TOKEN.sub("", page.get_data(as_text=True))
-    assert "1403044004" not in str(trail(admin.house))
+    assert "1403044004" not in str(audit_log(admin.deployment))
 
 
 @pytest.mark.parametrize("field", ["upstream", "cpr", "assurance", "service", "intent"])
@@ -98,9 +98,9 @@ def test_what_no_page_offers_is_refused(admin: Person, field: str) -> None:
 
 def test_a_trial_stores_nothing(admin: Person) -> None:
     """No person, link or enrolment comes of it, and the library system is not asked."""
-    house = admin.house
-    before = house.borrower_calls()
+    deployment = admin.deployment
+    before = deployment.borrower_calls()
     tried(admin, **STUDENT)
     kinds = ("receipt", "enrolment", "link", "proof")
-    assert [kind for kind in kinds if list(house.parts.store.list(kind, None, house.clock.now()))] == []  # type: ignore[arg-type]
-    assert house.borrower_calls() == before
+    assert [kind for kind in kinds if list(deployment.parts.store.list(kind, None, deployment.clock.now()))] == []  # type: ignore[arg-type]
+    assert deployment.borrower_calls() == before

@@ -55,7 +55,7 @@ class Clock:
 
 
 @dataclass(slots=True)
-class House:
+class Deployment:
     """The broker and the parties around it."""
 
     setting: Setting
@@ -168,7 +168,7 @@ class House:
         return self.parts.enrolment_cases
 
     def at_rest(self) -> None:
-        """Wait until the loop beside the requests has done what is due, lines on the trail included.
+        """Wait until the loop beside the requests has done what is due, lines on the audit log included.
 
         For tests that change what it writes, move the clock under it, or say that it has done nothing more.
         """
@@ -224,7 +224,7 @@ def mark(response: TestResponse) -> tuple[str, str]:
 class Person:
     """One person's browser at the broker; hub and library are played by the test."""
 
-    house: House
+    deployment: Deployment
     client: FlaskClient
 
     def moved(self, address: str) -> "Person":
@@ -246,17 +246,21 @@ class Person:
     @property
     def base(self) -> str:
         """Give the broker's origin."""
-        return self.house.setting.ports.origin("broker")
+        return self.deployment.setting.ports.origin("broker")
 
     def ask(self, service: str = "my-loans", *, force: bool = False, passive: bool = False) -> TestResponse:
         """Come from a service with its AuthnRequest."""
-        url = services.request_url(self.house.site(service), service, self.house.peer, force=force, passive=passive)
+        url = services.request_url(
+            self.deployment.site(service), service, self.deployment.peer, force=force, passive=passive
+        )
         return self.get(url)
 
     def sso_path(self, service: str = "my-loans") -> str:
         """Give path and query of a service's AuthnRequest."""
         return self.path(
-            services.request_url(self.house.site(service), service, self.house.peer, force=False, passive=False)
+            services.request_url(
+                self.deployment.site(service), service, self.deployment.peer, force=False, passive=False
+            )
         )
 
     def own_headers(self) -> dict[str, str]:
@@ -282,13 +286,13 @@ class Person:
 
     def deliver(self, acs: str, fields: Mapping[str, str]) -> TestResponse:
         """Bring the hub's answer to the ACS, as the cross-site POST that it is, without following."""
-        bare = self.house.app.test_client()
+        bare = self.deployment.app.test_client()
         return bare.post(self.path(acs), data=fields, base_url=self.base, headers={"Sec-Fetch-Site": "cross-site"})
 
     def log_in(self, name: str, way: str = "wayf", service: str = "my-loans", **how: bool) -> TestResponse:
         """Go from the service through the hub to whatever page comes after."""
         url = self.choose(self.ask(service, **how), way)
-        arrived = self.deliver(*self.house.answer(url, name))
+        arrived = self.deliver(*self.deployment.answer(url, name))
         assert arrived.status_code == 303, mark(arrived)
         return self.get(arrived.location)
 
@@ -297,7 +301,7 @@ class Person:
         asked = f"{self.base}/sign-up/begin?affiliation={affiliation}&upstream={way}"
         away = self.get(asked + (f"&service={service}" if service else ""))
         assert away.status_code == 302, mark(away)
-        arrived = self.deliver(*self.house.answer(away.location, name))
+        arrived = self.deliver(*self.deployment.answer(away.location, name))
         assert arrived.status_code == 303, mark(arrived)
         return self.get(arrived.location)
 
@@ -328,7 +332,7 @@ class Person:
 @pytest.fixture(scope="session")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
     """Write a demo's folder once, keys and all."""
-    return write(tmp_path_factory.mktemp("house") / "demo", Ports(48080), datetime.now(UTC))
+    return write(tmp_path_factory.mktemp("deployment") / "demo", Ports(48080), datetime.now(UTC))
 
 
 @pytest.fixture
@@ -347,14 +351,14 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture
-def house(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str, str]) -> Iterator[House]:
+def deployment(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str, str]) -> Iterator[Deployment]:
     """Give a broker with an empty store, a fresh library system and an empty mailbox."""
     with standing(setting, tmp_path, clock, environment) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def old_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def old_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Give a broker that all tests of a module use, one after another, at the time it is."""
     with standing(setting, tmp_path_factory.mktemp("old"), Clock(), {}) as found:
         yield found
@@ -371,7 +375,7 @@ def standing(
     clock: Clock,
     environment: Mapping[str, str],
     report: Callable[[Exception], None] = _raise,
-) -> Iterator[House]:
+) -> Iterator[Deployment]:
     """Keep a broker, its library system and its mailbox going, with what they store in ``folder``.
 
     ``report`` hears what fails in the loop beside the requests.
@@ -403,7 +407,7 @@ def standing(
         }
         app = create_app(load(setting.config, environ))
         machine = Machine(sip2, *next(iter(TERMINALS.items())))
-        found = House(setting, app, koha, circulation, machine, mailbox, clock)
+        found = Deployment(setting, app, koha, circulation, machine, mailbox, clock)
         object.__setattr__(
             found.ports, "patience", PATIENCE
         )  # a login waits for its borrower, though the machine is busy

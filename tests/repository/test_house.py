@@ -1,4 +1,4 @@
-"""The rules of the house, kept by the house: sizes, names, floors, locks, and what may stand in no file."""
+"""The rules of the deployment, kept by the deployment: sizes, names, floors, locks, and what may stand in no file."""
 
 import ast
 import os

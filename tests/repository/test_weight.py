@@ -7,7 +7,7 @@ import pytest
 from tests.plugins.code_load import ROOT
 from tests.plugins.weight import weigh
 
-BUDGETS = tomllib.loads((ROOT / "tests" / "house" / "weight_budgets.toml").read_text())["nodes"]
+BUDGETS = tomllib.loads((ROOT / "tests" / "repository" / "weight_budgets.toml").read_text())["nodes"]
 
 
 @pytest.mark.slow

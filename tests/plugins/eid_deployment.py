@@ -1,4 +1,4 @@
-"""The house with NemLog-in as an upstream of its own: the same broker, store and people, another configuration."""
+"""The deployment with NemLog-in as an upstream of its own: the same broker, store and people, another configuration."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from broker.configuration.settings.config import load
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import EID
 from broker.demo.upstreams.nemlogin import BrokerAsSp, NemLogin, PersonaChoice, read
-from tests.plugins.house import House, Person, mark
+from tests.plugins.deployment import Deployment, Person, mark
 
 DIRECT: Final = {
     "BROKER_UPSTREAMS__NEMID__PROFILE": "oiosaml3",
@@ -24,40 +24,44 @@ DIRECT: Final = {
 }
 
 
-def switched(house: House, more: Mapping[str, str] | None = None) -> House:
-    """Give the broker started anew with these settings, over the store, library and mailbox of ``house``."""
-    config = house.parts.config
+def switched(deployment: Deployment, more: Mapping[str, str] | None = None) -> Deployment:
+    """Give the broker started anew with these settings, over the store, library and mailbox of ``deployment``."""
+    config = deployment.parts.config
     environ = {
         "BROKER_LIBRARY__URL": config.library.url,
         "BROKER_STORE__URL": config.store.url,
         "BROKER_MAIL__URL": config.mail.url,
         **(DIRECT if more is None else more),
     }
-    return replace(house, app=create_app(load(house.setting.config, environ)))
+    return replace(deployment, app=create_app(load(deployment.setting.config, environ)))
 
 
-def peer(house: House) -> BrokerAsSp:
+def peer(deployment: Deployment) -> BrokerAsSp:
     """Give the broker as NemLog-in knows it."""
-    ring, base = house.parts.keys.sp, house.setting.ports.origin("broker")
+    ring, base = deployment.parts.keys.sp, deployment.setting.ports.origin("broker")
     keys = tuple(signature.VerifyKey.of(each) for each in ring.signing_certificates)
     return BrokerAsSp(f"{base}/saml/sp/nemid/acs", keys, ring.encryption_certificate)
 
 
-def answer(house: House, url: str, choice: PersonaChoice | None) -> tuple[str, dict[str, str]]:
+def answer(deployment: Deployment, url: str, choice: PersonaChoice | None) -> tuple[str, dict[str, str]]:
     """Let NemLog-in answer the AuthnRequest in ``url``; give ACS and fields."""
-    known = peer(house)
+    known = peer(deployment)
     asked = read(urlsplit(url).query, known)
-    xml = NemLogin(EID, house.setting.nemlogin.signing).response(asked, choice, known, house.clock.now())
+    xml = NemLogin(EID, deployment.setting.nemlogin.signing).response(asked, choice, known, deployment.clock.now())
     return asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
 
 
 def log_in(
-    house: House, who: str | Persona, service: str = "my-loans", level: str | None = None, role: str | None = None
+    deployment: Deployment,
+    who: str | Persona,
+    service: str = "my-loans",
+    level: str | None = None,
+    role: str | None = None,
 ) -> tuple[Person, TestResponse]:
     """Go from the service through NemLog-in to whatever page comes after; give the browser and the page."""
-    person = house.person()
+    person = deployment.person()
     url = person.choose(person.ask(service), "nemid")
     chosen = PersonaChoice(persona(who) if isinstance(who, str) else who, level, role)
-    arrived = person.deliver(*answer(house, url, chosen))
+    arrived = person.deliver(*answer(deployment, url, chosen))
     assert arrived.status_code == 303, mark(arrived)
     return person, person.get(arrived.location)
