@@ -50,5 +50,5 @@ def first_sight(source: str) -> tuple[list[str], int]:
     assert main is not None
     for closed in main.findall(".//details"):
         closed.clear()
-    words = re.findall(r"\w+", main.text_content())
+    words = re.findall(r"\w+", " ".join(map(str, main.itertext())))
     return words, sum(1 for _ in main.iter("a", "button"))
