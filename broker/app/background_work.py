@@ -17,8 +17,8 @@ from broker.app.work_folder import WorkLock
 from broker.configuration import durable_files
 from broker.configuration.settings.config import Config
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.event_routes import BrokerEvent, EventKind
-from broker.use_cases.worker_loop import StoreSweep, run_worker_loop
+from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.use_cases.storage.worker_loop import StoreSweep, run_worker_loop
 
 # Loops that send mails: a mail server that hangs delays no account.
 _MAIL_LOOPS: Final = 4

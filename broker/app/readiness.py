@@ -11,7 +11,7 @@ from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.ports import Key
 from broker.core.retention import TURN
-from broker.use_cases.person_resolution import has_other_keys
+from broker.use_cases.transactions.person_resolution import has_other_keys
 
 _PROBED_FOR: Final = timedelta(hours=1)
 _MOST_SHOWN: Final = 20
