@@ -91,7 +91,7 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
         faults.append(Fault(where, f"{path.name} {what}", "name a PEM file"))
     except MessageRefused as refused:
         what = "is no certificate or public key"
-        if refused.cause == "gate.weak_key":
+        if refused.cause == "xml.weak_key":
             what = "holds a key below RSA 2048 or EC 256 bits"
         fix = "take the one that the feed's publisher has published"
         faults.append(Fault(where, f"{path.name} {what}", fix))

@@ -66,17 +66,11 @@ def borrower_url(parts: Parts, number: str) -> str:
     return template.replace(NUMBER_PLACE, quote(number, safe="")) if template else ""
 
 
-def try_policies(
-    parts: Parts,
-    given: GivenFacts,
-    service: str,
-    nearest: bool,  # noqa: FBT001 - the fields of the form, in their order
-    language: str,
-) -> TriedLogin:
+def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -> TriedLogin:
     """Play a login by the policies in force, as ``broker policy try`` does; nothing is stored."""
     site = refusal_explanations.of_parts(parts)
     trial = policy_trials.try_login(site, given, (service,) if service else (), now())
-    lines = policy_words.trial_lines(site, trial, now(), Wording(language), nearest=nearest)
+    lines = policy_words.trial_lines(site, trial, now(), Wording(language))
     return TriedLogin(site.policies.digest, tuple(lines))
 
 

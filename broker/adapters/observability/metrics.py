@@ -186,7 +186,7 @@ class _Figures:
 
 
 def _reason(event: str, facts: Mapping[str, Any]) -> str:
-    """Return the check that refused (``gate.doctype``), or the reason's code; never a text."""
+    """Return the check that refused (``xml.doctype``), or the reason's code; never a text."""
     cause = str(facts.get("cause") or "")
     if _CAUSE.fullmatch(cause):
         return cause

@@ -57,7 +57,6 @@ class _Typed:
     assurance: str = ""
     service: str = ""
     intent: str = ""
-    nearest: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,13 @@ class StaffPolicies:
     """The endpoints over the staff door.
 
     ``explain_refusal`` says of a reference, in a language, why and what of it now. ``try_policies``
-    plays a login at a service, or at all; with True it says what would let a refused one in.
+    plays a login at a service, or at all of them.
     """
 
     door: StaffDoor
     limits: Limits
     explain_refusal: Callable[[str, str], ExplainedRefusal | None]
-    try_policies: Callable[[GivenFacts, str, bool, str], TriedLogin]
+    try_policies: Callable[[GivenFacts, str, str], TriedLogin]
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin/explain`` and ``/admin/try``."""
@@ -117,7 +116,7 @@ class StaffPolicies:
         typed, problem = self._read_login(form)
         if problem:
             return self._try_page(member, typed, problem)
-        tried = self.try_policies(_facts(typed), typed.service, typed.nearest, language())
+        tried = self.try_policies(_facts(typed), typed.service, language())
         return self._try_page(member, typed, tried=tried)
 
     def _read_login(self, form: SubmittedForm) -> tuple[_Typed, str]:
@@ -132,7 +131,6 @@ class StaffPolicies:
             assurance=form.choice("assurance", ("", *_LEVELS)),
             service=form.choice("service", ("", *ports.services)),
             intent=form.choice("intent", ("", *ports.broker.rules.affiliations())),
-            nearest=form.value("nearest", "") == "yes",
         )
         age, affiliation = form.value("age", "").strip(), form.value("affiliation", "").strip()
         problem = _affiliation_problem(affiliation) or _age_problem(age)

@@ -1,6 +1,6 @@
-"""Searches by coverage for a message that the gate or a signature cannot stand: a process of its own, for atheris.
+"""Searches by coverage for a message that XML security or a signature cannot stand: a process of its own, for atheris.
 
-    python -m tests.attacks.messages.gate_fuzzer CERTIFICATE -runs=8000 SEEDS
+    python -m tests.attacks.messages.xml_fuzzer CERTIFICATE -runs=8000 SEEDS
 
 Ends with 0 where none was found. Anything but a refusal is a find: another error, a hang, more memory than allowed, and
 a message whose signature holds although what it covers is none of the seeds' assertions.
@@ -17,7 +17,7 @@ from broker.adapters.saml.xml_security.xml_names import ASSERTION, RESPONSE, SIG
 from broker.core.errors import MessageRefused
 from tests.attacks.messages.mutations import KINDS, mutated
 
-GATE = [
+XML_CHECKS = [
     "broker.adapters.saml.xml_security.safe_parser",
     "broker.adapters.saml.xml_security.xml_structure_checks",
     "broker.adapters.saml.xml_security.signature_profile",
@@ -26,7 +26,7 @@ GATE = [
 try:
     import atheris
 
-    looking: AbstractContextManager[object] = atheris.instrument_imports(include=GATE)
+    looking: AbstractContextManager[object] = atheris.instrument_imports(include=XML_CHECKS)
 except ImportError:  # no wheel for this Python yet
     atheris, looking = None, nullcontext()
 with looking:

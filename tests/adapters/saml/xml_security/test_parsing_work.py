@@ -1,4 +1,4 @@
-"""What the gate costs: the longest message it takes is refused or let in with little work, however it is written."""
+"""What XML security costs: the longest message it takes is refused or let in with little work, however it is written."""
 
 import subprocess
 import sys
@@ -32,15 +32,15 @@ def _filled(head: bytes, unit: bytes, tail: bytes) -> bytes:
 
 
 HOSTILE: dict[str, tuple[bytes, str]] = {
-    "prefixes that hold prefixes": (_filled(b'<a b="' + b"xmlns:" * 999, b"a", b'"/>'), "gate.root"),
-    "declarations without a value": (_filled(b'<a b="' + b" xmlns:" * 999, b"a", b'"/>'), "gate.root"),
-    "declarations and white space": (_filled(b'<a b="' + b" xmlns" * 999, b" ", b'"/>'), "gate.root"),
-    "declarations that never end": (_filled(b"<a b='" + b' xmlns="' * 999, b" ", b"'/>"), "gate.relative_namespace"),
-    "encodings that are none": (_filled(b"<?xml ", b"encoding ", b""), "gate.unreadable"),
-    "attributes": (b"<a " + b"".join(b'a%x="" ' % each for each in range(26_000)) + b"/>", "gate.root"),
-    "elements": (_filled(b"<a>", b"<b/>", b"</a>"), "gate.root"),
-    "depth": (_filled(b"", b"<a>", b""), "gate.unreadable"),
-    "references": (_filled(b"<a>", b"&#65;", b"</a>"), "gate.root"),
+    "prefixes that hold prefixes": (_filled(b'<a b="' + b"xmlns:" * 999, b"a", b'"/>'), "xml.root"),
+    "declarations without a value": (_filled(b'<a b="' + b" xmlns:" * 999, b"a", b'"/>'), "xml.root"),
+    "declarations and white space": (_filled(b'<a b="' + b" xmlns" * 999, b" ", b'"/>'), "xml.root"),
+    "declarations that never end": (_filled(b"<a b='" + b' xmlns="' * 999, b" ", b"'/>"), "xml.relative_namespace"),
+    "encodings that are none": (_filled(b"<?xml ", b"encoding ", b""), "xml.unreadable"),
+    "attributes": (b"<a " + b"".join(b'a%x="" ' % each for each in range(26_000)) + b"/>", "xml.root"),
+    "elements": (_filled(b"<a>", b"<b/>", b"</a>"), "xml.root"),
+    "depth": (_filled(b"", b"<a>", b""), "xml.unreadable"),
+    "references": (_filled(b"<a>", b"&#65;", b"</a>"), "xml.root"),
 }
 
 
