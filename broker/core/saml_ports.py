@@ -80,7 +80,7 @@ class UpstreamFace(Protocol):
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
-        """Return the message, past the gate, and the request it claims to answer.
+        """Return the message, past XML security, and the request it claims to answer.
 
         Nothing of it is trusted yet.
         """

@@ -126,7 +126,7 @@ CHANGES: Final = {
     "logout.unknown_peer ": say("saml:Issuer", IDP),
     "logout.unknown_peer  ": drop("saml:Issuer"),
     "logout.unknown_peer   ": edit("saml:Issuer", Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"),
-    "gate.signature": say("saml:Issuer", OPEN),  # a service without keys: nobody can sign as it
+    "xml.signature": say("saml:Issuer", OPEN),  # a service without keys: nobody can sign as it
 }
 
 
@@ -149,7 +149,7 @@ def test_a_changed_message_is_refused(parties: Parties, face: SingleLogout, by: 
         (edit(".", NotOnOrAfter="2026-11-25T12:05:00"), "logout.zone"),
         (say("saml:NameID", "pairwise-1<!---->"), "pairwise-1<!---->"),
         (edit(".", NotOnOrAfter=later(-179)), "pairwise-1"),
-        (drop("saml:NameID"), "gate.schema"),
+        (drop("saml:NameID"), "xml.schema"),
     ],
 )
 def test_a_request_that_ran_out_or_names_nobody_is_refused(
@@ -168,9 +168,7 @@ def test_a_request_that_ran_out_or_names_nobody_is_refused(
 @pytest.mark.profile(23)
 @BOTH
 @KINDS
-@pytest.mark.parametrize(
-    "signed", [(None, "logout.unsigned"), ("stranger", "gate.signature"), ("hub", "gate.signature")]
-)
+@pytest.mark.parametrize("signed", [(None, "logout.unsigned"), ("stranger", "xml.signature"), ("hub", "xml.signature")])
 def test_only_the_peers_own_signature_counts(
     parties: Parties, face: SingleLogout, by: str, written: str, signed: tuple[str | None, str]
 ) -> None:
@@ -194,7 +192,7 @@ def test_an_upstream_speaks_at_its_own_address_only(
     assert cause(face, made(written), parties.service.key, by, upstream="wayf") == "logout.unknown_peer"
     assert cause(face, made(written), parties.service.key, by, upstream="none") == "logout.unknown_peer"
     wrong = made(written, issuer=HUB, to=HUB_SLO)
-    assert cause(face, wrong, parties.direct.key, by, upstream="wayf") == "gate.signature"
+    assert cause(face, wrong, parties.direct.key, by, upstream="wayf") == "xml.signature"
 
 
 @pytest.mark.attack(29)
@@ -203,14 +201,14 @@ def test_an_upstream_speaks_at_its_own_address_only(
     ("change", "why"),
     [
         (lambda query: query.partition("&SigAlg=")[0], "logout.unsigned"),
-        (lambda query: query.partition("&Signature=")[0], "gate.query_signature"),
+        (lambda query: query.partition("&Signature=")[0], "xml.query_signature"),
         (
             lambda query: query.replace("rsa-sha256", "rsa-sha1").replace("2001/04/xmldsig-more", "2000/09/xmldsig"),
             None,
         ),
-        (lambda query: query.replace("RelayState=state", "RelayState=https%3A%2F%2Fevil.example"), "gate.signature"),
-        (lambda query: query.replace("&RelayState=state", ""), "gate.signature"),
-        (lambda query: query + "&RelayState=other", "gate.parameter_twice"),
+        (lambda query: query.replace("RelayState=state", "RelayState=https%3A%2F%2Fevil.example"), "xml.signature"),
+        (lambda query: query.replace("&RelayState=state", ""), "xml.signature"),
+        (lambda query: query + "&RelayState=other", "xml.parameter_twice"),
     ],
     ids=["stripped", "half", "sha1", "relay", "no-relay", "twice"],
 )
@@ -219,7 +217,7 @@ def test_a_query_is_signed_as_it_came(
 ) -> None:
     """The signature is over the octets of the query, RelayState included, by an algorithm of the list."""
     found = cause(face, made(written), parties.service.key, "redirect", after=change)
-    assert found == why if why else found in {"gate.signature", "gate.signature_method"}
+    assert found == why if why else found in {"xml.signature", "xml.signature_method"}
 
 
 @pytest.mark.attack(29)
@@ -250,7 +248,7 @@ def test_a_wrapped_request_is_refused(parties: Parties, face: SingleLogout) -> N
     outer.insert(1, extensions)
     outer.insert(1, inner.find(SIGNATURE))
     extensions.append(inner)
-    assert cause(face, outer, None, "post").startswith("gate.")
+    assert cause(face, outer, None, "post").startswith("xml.")
 
 
 @pytest.mark.attack(29)
@@ -302,7 +300,7 @@ def test_an_encrypted_name_is_read(parties: Parties, face: SingleLogout) -> None
 
 
 @pytest.mark.attack(23, 29)
-@pytest.mark.parametrize(("upstream", "why"), [("wayf", "gate.content_method"), ("eid", None)])
+@pytest.mark.parametrize(("upstream", "why"), [("wayf", "xml.content_method"), ("eid", None)])
 def test_a_name_in_cbc_is_read_of_who_needs_it_only(
     parties: Parties, face: SingleLogout, upstream: str, why: str | None
 ) -> None:
@@ -331,6 +329,6 @@ def test_one_name_of_a_service_and_an_upstream_is_two_peers(
         upstreams={**face.upstreams, "my-loans": face.upstreams["wayf"]},
     )
     to_us = made(written, issuer=HUB, to=HUB_SLO)
-    assert cause(both, to_us, parties.service.key, by, upstream="wayf") == "gate.signature"
-    assert cause(both, made(written), parties.hub.key, by) == "gate.signature"
+    assert cause(both, to_us, parties.service.key, by, upstream="wayf") == "xml.signature"
+    assert cause(both, made(written), parties.hub.key, by) == "xml.signature"
     assert sent(both, made(written), parties.service.key, by).peer.side == "service"

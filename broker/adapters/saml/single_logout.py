@@ -120,7 +120,7 @@ class SingleLogout:
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused``: ``gate.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks
+        ``MessageRefused``: ``xml.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks
         of ``logout_messages``. The signature is the query's, always: one within the message is not
         looked at, and does not stand in for it (saml-bindings 3.4.4.1,
         docs/reference/attacks.md#29).

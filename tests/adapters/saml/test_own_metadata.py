@@ -52,7 +52,7 @@ def read(xml: bytes, path: str) -> list[str]:
 
 @pytest.mark.parametrize("face", ["idp", "sp"])
 def test_a_descriptor_is_sound_and_signed(parties: Parties, face: str) -> None:
-    """It passes our own gate, schema included, and is signed by the key in it."""
+    """It passes our own XML security, schema included, and is signed by the key in it."""
     xml, keys = (idp(parties), parties.ring.idp) if face == "idp" else (sp(parties), parties.ring.sp)
     root = safe_parser.parse(xml, ENTITY)
     signature.verify(root, [keys.signing.certificate])

@@ -94,7 +94,7 @@ class IdentityProviderFace:
     def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused`` (``gate.*``, ``request.*``): a page of ours, since there is no address
+        ``MessageRefused`` (``xml.*``, ``request.*``): a page of ours, since there is no address
         to answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
         saml-core 3.4.1.
         """
@@ -251,7 +251,7 @@ class IdentityProviderFace:
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """An AuthnRequest that passed the gate, and the service that is named as its issuer."""
+    """An AuthnRequest that passed XML security, and the service that is named as its issuer."""
 
     root: etree._Element
     message: samlp.AuthnRequest  # not verified yet

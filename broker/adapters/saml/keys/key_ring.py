@@ -281,7 +281,7 @@ def _certificate_of_cut_switch(path: Path) -> bytes | None:
     return left.read_bytes() if left.exists() else None
 
 
-# A rotation reads all of them at every step, and loading a key is slow (see ``gate.signature``).
+# A rotation reads all of them at every step, and loading a key is slow (see ``xml.signature``).
 @lru_cache(maxsize=16)
 def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
     """Return what is wrong with a key and its certificate.

@@ -139,10 +139,10 @@ class ServiceProviderFace:
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
-        """Return the Response, past the gate, and the id of the request that it names.
+        """Return the Response, past XML security, and the id of the request that it names.
 
         Nothing of it is trusted yet. ``MessageRefused``: ``response.unknown_upstream``,
-        ``response.fields``, ``response.unsolicited``, or the gate's.
+        ``response.fields``, ``response.unsolicited``, or XML security's.
         """
         if upstream not in self.upstreams:
             raise MessageRefused("response.unknown_upstream")
@@ -211,7 +211,7 @@ class ServiceProviderFace:
         return asked, descriptor.keys
 
     def _assertion(self, root: etree._Element, *, allow_cbc: bool) -> etree._Element:
-        """Return the one assertion, decrypted if need be; the gate has refused a second."""
+        """Return the one assertion, decrypted if need be; XML security has refused a second."""
         plain = root.find(ASSERTION)
         if plain is not None:
             return plain
@@ -224,7 +224,7 @@ class ServiceProviderFace:
 def _parsed(message: object) -> etree._Element:
     """Return the root of a message in octets, or of one that ``in_response_to`` has parsed.
 
-    That one passed the gate then: parsed once, it is read from the same tree.
+    That one passed XML security then: parsed once, it is read from the same tree.
     """
     if isinstance(message, bytes):
         return safe_parser.parse(message, RESPONSE)

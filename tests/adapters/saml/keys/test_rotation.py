@@ -399,7 +399,7 @@ def test_a_dropped_key_is_never_accepted_again(parties: Parties, folder: Path) -
         counts.append((len(published), len(set(published) & set(old))))
     assert counts == [(4, 2), (2, 0), (2, 0)]  # the previous is not published: nobody should take it any more
     sealed = encryption.encrypt(parties.response().find("{*}Assertion"), target)
-    with pytest.raises(MessageRefused, match=r"gate\.decryption"):
+    with pytest.raises(MessageRefused, match=r"xml\.decryption"):
         encryption.decrypt(sealed, broker.face.decryption, allow_cbc=False)
 
 

@@ -410,7 +410,7 @@ def test_a_party_that_is_lost_is_told_once_and_so_is_its_return(station: Station
     looked(live)
     looked(live)
     unreadable = (
-        "metadata/loans.xml: is no sound metadata: gate.unreadable: line 1 (is it XML, whole, in UTF-8 or UTF-16?)"
+        "metadata/loans.xml: is no sound metadata: xml.unreadable: line 1 (is it XML, whole, in UTF-8 or UTF-16?)"
     )
     kept = PartyChange(LOANS, f"{LOANS} is as it was before its metadata broke: {unreadable}")
     assert (station.changes, live.alarms(NOW)) == ([kept], [kept.fault])

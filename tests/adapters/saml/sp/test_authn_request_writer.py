@@ -148,7 +148,7 @@ def test_the_request_is_valid_against_the_schema(parties: Parties, changed: dict
 
 @pytest.mark.parametrize("size", ["sha256", "sha384", "sha512"])
 def test_the_signature_of_a_form_verifies(parties: Parties, size: str) -> None:
-    """It covers the request as it stands, passes our own gate, and is by our key alone."""
+    """It covers the request as it stands, passes our own XML security, and is by our key alone."""
     more = "http://www.w3.org/2001/04/xmldsig-more#"
     digest = f"{more}sha384" if size == "sha384" else f"http://www.w3.org/2001/04/xmlenc#{size}"
     by = SigningAlgorithms(f"{more}rsa-{size}", digest)
@@ -157,7 +157,7 @@ def test_the_signature_of_a_form_verifies(parties: Parties, size: str) -> None:
     root = safe_parser.parse(sent.encode(), AUTHN_REQUEST)
     signature.verify(root, parties.ring.sp.signing_certificates)
     changed = safe_parser.parse(sent.replace("urn:x", "urn:y").encode(), AUTHN_REQUEST)
-    with pytest.raises(BrokerError, match=r"gate\.signature"):
+    with pytest.raises(BrokerError, match=r"xml\.signature"):
         signature.verify(changed, parties.ring.sp.signing_certificates)
 
 

@@ -295,4 +295,4 @@ def test_a_signed_response_is_taken_where_its_signature_is_good(parties: Parties
     assert outcome(parties, etree.tostring(root), "eid") == ""
     wrong = parties.sealed(parties.response(upstream="eid"), parties.direct)
     signature.sign(wrong, parties.stranger.key)
-    assert outcome(parties, etree.tostring(wrong), "eid") == "gate.signature"
+    assert outcome(parties, etree.tostring(wrong), "eid") == "xml.signature"

@@ -51,7 +51,7 @@ AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 
 
 def asked(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
-    """Give the AuthnRequest we send, gate and signature passed."""
+    """Give the AuthnRequest we send, XML security and signature passed."""
     url = redirected(parties.face.ask(upstream, "_q9", replace(parties.request, **request), NOW))
     message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
@@ -356,7 +356,7 @@ def test_words_of_an_upstreams_own_are_not_passed_on(parties: Parties, code: str
 def test_a_refusal_signed_by_another_is_none(parties: Parties) -> None:
     """It need not be signed, but what is signed must be the upstream's."""
     root = parties.response(drop("saml:Assertion"), edit(CODE, Value=STATUS + "Responder"))
-    with pytest.raises(MessageRefused, match=r"gate\.signature"):
+    with pytest.raises(MessageRefused, match=r"xml\.signature"):
         parties.receive(parties.signed(root, parties.stranger, whole=True))
 
 
@@ -373,8 +373,8 @@ def test_the_request_is_found_before_anything_is_trusted(parties: Parties) -> No
     assert (etree.tostring(message), answered) == (xml, "_q1")
 
 
-def test_only_a_message_past_the_gate_is_received(parties: Parties) -> None:
-    """Anything but a tree of the gate's, or octets for it, is refused."""
+def test_only_a_parsed_message_is_received(parties: Parties) -> None:
+    """Anything but a tree of XML security's, or octets for it, is refused."""
     with pytest.raises(MessageRefused, match=r"response\.fields"):
         parties.face.receive("wayf", "a message", Outstanding("_q1", "wayf", NOW), force_authn=False, now=NOW)
 
@@ -405,7 +405,7 @@ def test_an_unsolicited_response_is_refused(parties: Parties, named: str | None)
     change = edit(".", InResponseTo=named)
     with pytest.raises(MessageRefused) as caught:
         parties.face.in_response_to("wayf", form(("SAMLResponse", etree.tostring(parties.response(change)))))
-    assert caught.value.cause in {"response.unsolicited", "gate.schema"}
+    assert caught.value.cause in {"response.unsolicited", "xml.schema"}
 
 
 def test_nothing_secret_is_shown(parties: Parties) -> None:
