@@ -45,11 +45,11 @@ from broker.app.readiness import notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutRole, SpRole
-from broker.use_cases.given_consents import GivenConsents
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
+from broker.use_cases.personal_data.given_consents import GivenConsents
 
 # One megabyte is far above any message or form of ours.
 LARGEST_BODY: Final = 1024 * 1024

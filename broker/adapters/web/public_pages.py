@@ -18,7 +18,7 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Upstream
 from broker.core.errors import TokenRefused
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 
 
 def metadata_and_health(

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.audit_events import AuditEvent, NoAuditLog
 from broker.core.entities import Assurance, Text
+from broker.core.events.audit_events import AuditEvent, NoAuditLog
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
@@ -23,11 +23,11 @@ from broker.core.policy.model import (
     Release,
     Requirement,
 )
-from broker.use_cases.arrived_login import Arrived, Basis
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.person_resolution import PersonResolution
+from broker.use_cases.transactions.evaluated_login import Arrived, Basis
+from broker.use_cases.transactions.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
 PLACE: Final = PolicyLine("p.yaml", 1)

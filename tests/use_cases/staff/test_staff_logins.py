@@ -13,7 +13,7 @@ from broker.core.errors import BrowserUnmatched, TransactionGone
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.transaction import Authentication
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.staff import (
+from broker.core.staff.staff_rules import (
     StaffIdentity,
     StaffLoginNeeded,
     StaffPage,

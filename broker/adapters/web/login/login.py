@@ -25,8 +25,8 @@ from broker.core.errors import (
 )
 from broker.core.login.steps import Issue, Refuse, Step
 from broker.core.login.transaction import Errand, Outstanding, Transaction
-from broker.use_cases.records import MOST_TRIES
-from broker.use_cases.transactions import Held, TransactionOfOthers
+from broker.use_cases.storage.records import MOST_TRIES
+from broker.use_cases.transactions.transactions import Held, TransactionOfOthers
 
 S = TypeVar("S", bound=Step)
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.

@@ -13,9 +13,9 @@ from broker.adapters.web.login.login import pairs, query_of
 from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.outgoing_saml import post_page
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import BrowserUnmatched, FormRefused, MessageRefused
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.logout.single_logout import (
     AskScope,
     Finish,

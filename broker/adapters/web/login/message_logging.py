@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from flask import Request, request
 
 from broker.core.errors import MessageLogUnavailable, MessageRefused, Status
+from broker.core.events.message_log import LoggedMessage, MessageLogPort
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
-from broker.core.message_log import LoggedMessage, MessageLogPort
 from broker.core.minute_counts import MinuteCounts
 from broker.core.saml_ports import LogoutRole, PostForm, Received, SpRole
 

@@ -11,13 +11,13 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import deciding_line
 from broker.core.errors import Status
-from broker.core.event_routes import EventKind
+from broker.core.events.audit_events import deciding_line
+from broker.core.events.broker_events import EventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Outstanding, Transaction
 from broker.core.saml_ports import PostForm
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 
 # An assertion lives five minutes: one given again must still be good at the service.
 _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)

@@ -13,7 +13,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})

@@ -13,10 +13,15 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.outgoing_saml import post_page
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import BrokerError, CookiesNeeded, MessageRefused, RequestRefused
-from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.staff import StaffLoginNeeded, StaffPage, StaffRefused, StaffRoleMissing
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.core.staff.staff_rules import (
+    StaffLoginNeeded,
+    StaffPage,
+    StaffRefused,
+    StaffRoleMissing,
+)
 from broker.use_cases.staff.staff_logins import StaffLogin, StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffMember, StaffSessions
 
