@@ -8,7 +8,7 @@ from typing import Any, Final
 from broker.adapters.audit_log.hash_chain import Facts
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.person_keys import KIND, PersonKeys, compute_tag, open_facts
-from broker.core.stateless_references import compact
+from broker.core.help_codes import compact
 
 _SEALED: Final = frozenset({"who", "tag"})
 

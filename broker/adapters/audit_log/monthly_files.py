@@ -25,8 +25,8 @@ from broker.adapters.audit_log.hash_chain import (
     parse_line,
 )
 from broker.configuration import durable_files
-from broker.core.audit_events import AuditEventKind
 from broker.core.errors import AuditUnavailable
+from broker.core.events.audit_events import AuditEventKind
 
 HEAD: Final = "audit.head"
 _LOCK_TIMEOUT_S: Final = 5.0

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from broker.core.audit_events import AuditEvent
 from broker.core.errors import StoreUnavailable
+from broker.core.events.audit_events import AuditEvent
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, Store
 from broker.core.retention import TRAIL_KEY

@@ -8,7 +8,7 @@ from typing import Final
 
 from broker.adapters.audit_log.hash_chain import GENESIS, ChainLine, compute_link, parse_head
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
-from broker.core.audit_events import AuditEventKind
+from broker.core.events.audit_events import AuditEventKind
 
 _MARK_LENGTH: Final = 32
 _OTHER_MONTH: Final = "is of another month: the file has a new name"
