@@ -37,6 +37,7 @@ def render_reason(code: str) -> str:
         form=None,
         retry="/again",
         ways_token="t~t",
+        eid="",
         shared=False,
         admitted=(),
         admitted_to="",

@@ -149,7 +149,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "eid": "NemID",
         "sign_up": "/sign-up?service=my-loans",
     }
-    refused |= {"signing_up": False, "admitted": (), "admitted_to": service, "ways_token": "t~t"}
+    refused |= {"signing_up": False, "admitted": (), "admitted_to": service, "ways_token": "t~t", "eid": "NemID"}
     back = Action("return", lazy_gettext("Return to %(service)s", service=service))
     contact = Action("contact", lazy_gettext("Contact the library"))
     refused |= {"actions": (contact, back)}

@@ -319,6 +319,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         template, status = _REFUSED_PAGE
+        actions = choose_actions(step, transaction, ports, self.url(transaction, "upstream"))
         if step.reason == "consent_refused":
             template, status = _DECLINED_PAGE
         response = self.page(
@@ -330,7 +331,10 @@ class StepPages:
             review=self.url(transaction, "consent"),
             retry=self.url(transaction, "upstream"),
             token=ports.forms.token(transaction, "consent", ports.now()),
-            actions=choose_actions(step, transaction, ports, self.url(transaction, "upstream")),
+            actions=actions,
+            eid=national_eid_label(
+                (action.way for action in actions if action.way), ports.upstreams
+            ),
             ways_token=ports.forms.token(transaction, "upstream", ports.now()),
             admitted=admitted(step, held, ports),
             admitted_to=spoken(ports.services[transaction.request.service].label),
