@@ -9,8 +9,8 @@ from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.verification import VerificationReport, verify
 from broker.app.assembly import Parts, now
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.use_cases.staff import staff_sessions
 

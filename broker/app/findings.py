@@ -8,21 +8,15 @@ from typing import Final
 
 from broker.adapters.observability import metrics
 from broker.adapters.web.sign_up import sign_up_pages
-from broker.app import (
-    configured_texts,
-    metadata_report,
-    peer_clocks,
-    personal_data,
-    staff_findings,
-    work_folder,
-)
+from broker.app import configured_texts, metadata_report, personal_data, staff_findings
 from broker.app.assembly import Parts, now, smtp
 from broker.app.readiness import key_faults, readiness
+from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import UNSPECIFIED, Assurance, Service, Upstream
 from broker.core.errors import StoreUnavailable
 from broker.core.policy.model import Release
-from broker.use_cases.borrowers.library_proof import PROOF
+from broker.use_cases.library_system.setup_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
 _STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"
@@ -77,15 +71,10 @@ def _with_feed(finding: str) -> str:
 
 
 def _work(parts: Parts) -> Iterator[str]:
-    """Yield what is amiss with the work beside the logins; that there is none only where some do.
-
-    A check before the first start finds nothing missing.
-    """
+    """Yield that no ``broker work`` runs beside a running ``broker serve``."""
     state = parts.config.state
-    said = work_folder.sign_of_life(state)
-    note = work_folder.note(state)
-    if note and (said or metrics.is_serving(state / "metrics")):
-        yield f"work: {note}"
+    if metrics.is_serving(state / "metrics") and not is_work_running(state):
+        yield f"work: {NOT_RUNNING}"
 
 
 def _policies(parts: Parts) -> Iterator[str]:
@@ -174,11 +163,6 @@ def _contact(parts: Parts) -> Iterator[str]:
 def _mail(parts: Parts) -> Iterator[str]:
     for fault in smtp(parts.config).probe(now() + _MAIL):
         yield f"mail: {fault}"
-
-
-def _clocks(parts: Parts) -> Iterator[str]:
-    for fault in peer_clocks.findings(parts.config):
-        yield f"clock: {fault}"
 
 
 def _keys(parts: Parts) -> Iterator[str]:
@@ -314,7 +298,6 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     find_library_faults,
     _register,
     _mail,
-    _clocks,
     _proxies,
     _sign_up,
     _accessibility,

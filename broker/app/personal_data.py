@@ -12,10 +12,10 @@ from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.observability import sealed_message_log
 from broker.app.assembly import Parts, now
 from broker.configuration import durable_files
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Names
 from broker.core.errors import LeadsNowhere, StoreUnavailable
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.person_id import compute_person_id_of_cpr, compute_person_id_of_identifier
 from broker.use_cases.personal_data.stored_data import ForgottenLine, PersonIds, StoredData

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
+from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.core.consent.disclosure import Item
 from broker.core.errors import BrokerError
 from tests.plugins.saml_parties import BASE, IDP, OUTGOING, WORDS, Parties
@@ -16,7 +16,7 @@ CPR = "0101901234"
 def configure(parties: Parties, **changes: Any) -> Parties:
     """Return the parties with other settings for the service my-loans, which publishes a key."""
     service = replace(parties.services["my-loans"], **changes)
-    face = IdentityProviderFace.of(
+    face = IdentityProvider.of(
         BASE, IDP, parties.ring.idp, parties.metadata,
         services={"my-loans": service}, maps={"library": OUTGOING}, sp_entity_ids=(),
     )  # fmt: skip
