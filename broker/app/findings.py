@@ -8,7 +8,7 @@ from typing import Final
 
 from broker.adapters.observability import metrics
 from broker.adapters.web.sign_up import sign_up_pages
-from broker.app import configured_texts, metadata_report, personal_data, staff_findings
+from broker.app import configured_texts, metadata_report, staff_findings
 from broker.app.assembly import Parts, now, smtp
 from broker.app.readiness import key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
@@ -276,6 +276,20 @@ def _short(name_id_format: str) -> str:
     return name_id_format.rpartition(_FORMATS_PREFIX)[2]
 
 
+def find_restored_persons(parts: Parts) -> Iterator[str]:
+    """Yield how many deleted persons a restored backup has brought back."""
+    try:
+        count = parts.stored_data().count_restored()
+    except StoreUnavailable:
+        return  # a fault of the store
+    except OSError as error:
+        yield f"person: forgotten.log cannot be read: {error.strerror}"
+        return
+    if count:
+        what = "deleted person records are there again"
+        yield f"person: {count} {what}: broker person forget --replay"
+
+
 _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _keys,
     _work,
@@ -291,6 +305,6 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _logout,
     _contact,
     find_service_faults,
-    personal_data.findings,
+    find_restored_persons,
     staff_findings.findings,
 )
