@@ -14,8 +14,8 @@ from broker.app.work_lock import hold_work_lock
 from broker.configuration import durable_files
 from broker.configuration.settings.config import Config
 from broker.core.errors import BrokerError, ConfigurationFaults
-from broker.core.event_routes import BrokerEvent, EventKind
-from broker.use_cases.worker_loop import StoreSweep, run_worker_loop
+from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.use_cases.storage.worker_loop import StoreSweep, run_worker_loop
 
 _MAIL_LOOPS: Final = 4
 _IDLE_S: Final = 0.5  # a loop without due work looks again after this time

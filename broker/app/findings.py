@@ -16,7 +16,7 @@ from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapabilit
 from broker.core.entities import UNSPECIFIED, Assurance, Service, Upstream
 from broker.core.errors import StoreUnavailable
 from broker.core.policy.model import Release
-from broker.use_cases.borrowers.library_proof import PROOF
+from broker.use_cases.library_system.setup_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
 _STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"

@@ -21,7 +21,7 @@ from broker.app.reloading_application import ReloadingApplication
 from broker.configuration import durable_files
 from broker.configuration.settings.config import Config
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.event_routes import BrokerEvent, EventKind, Sink
+from broker.core.events.broker_events import BrokerEvent, EventKind, Sink
 
 _RETRY_AFTER_S: Final = 5.0  # a worker that could not start is replaced after this time
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat files have random names

@@ -18,7 +18,7 @@ from broker.configuration.settings.config import Config
 from broker.configuration.settings.federation_tables import FeedTable
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
-from broker.core.event_routes import BrokerEvent, EventKind, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
 
 _LARGEST_FEED: Final = 256 * 1024 * 1024  # octets; eduGAIN has some 100 MB
 _BIRK: Final = "https://birk.wayf.dk/birk.php/"  # docs/reference/wayf.md#birk

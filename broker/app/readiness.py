@@ -9,10 +9,10 @@ from broker.app.assembly import Parts, now
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.ports import Key
 from broker.core.retention import TURN
-from broker.use_cases.person_resolution import has_other_keys
+from broker.use_cases.transactions.person_resolution import has_other_keys
 
 _PROBED_FOR: Final = timedelta(hours=1)
 _MOST_SHOWN: Final = 20

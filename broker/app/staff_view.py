@@ -16,12 +16,12 @@ from broker.app.policy_words import Wording
 from broker.configuration.settings.tables import NUMBER_PLACE
 from broker.core.errors import StoreUnavailable
 from broker.core.login.given_facts import GivenFacts
-from broker.core.staff import StaffRules
+from broker.core.staff.staff_rules import StaffRules
 from broker.use_cases import policy_trials
 from broker.use_cases.login.arrivals import Arrivals
-from broker.use_cases.rate_limits import Limits
 from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffSessions
+from broker.use_cases.storage.rate_limits import Limits
 
 
 def logins(parts: Parts) -> StaffLogins | None:

@@ -33,8 +33,8 @@ from broker.demo.run.demo_folder import Setting
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
-from broker.use_cases.person_records import person_key
-from broker.use_cases.records import WRITES
+from broker.use_cases.storage.person_records import person_key
+from broker.use_cases.storage.records import WRITES
 from tests.plugins.ports import free_port
 from tests.plugins.programs import started
 

@@ -13,20 +13,20 @@ import pytest
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app.assembly import Parts, assemble, now
 from broker.configuration.settings.config import load
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import LookUpReason, RegisterLookUp
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
-from broker.core.event_routes import TraceFacts
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
-from broker.core.letters import LetterText
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
+from broker.core.mail.mail_contents import LetterText
 from broker.core.person_record import RememberedBrowser
 from broker.core.policy.model import RegisterRule
 from broker.core.ports import Key, RecordKind
@@ -35,9 +35,9 @@ from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
-from broker.use_cases.rate_limits import Limits
-from broker.use_cases.records import Records
-from broker.use_cases.transactions import Transactions
+from broker.use_cases.storage.rate_limits import Limits
+from broker.use_cases.storage.records import Records
+from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.stored_receipts import file_receipt, keep_proof
 
 AU: Final = "https://idp.au.example"

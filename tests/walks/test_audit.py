@@ -11,8 +11,8 @@ from broker.app import readiness
 from broker.cli.audit import find_events, verify_configured
 from broker.core.login.transaction import Transaction
 from broker.demo.people.personas import persona
-from broker.use_cases.records import Reads
-from broker.use_cases.transactions import Transactions
+from broker.use_cases.storage.records import Reads
+from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.deployment import Deployment, mark
 
 LOOP = {"enrolment_made"}  # written by the worker, before or after the request's next line

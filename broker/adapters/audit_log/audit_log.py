@@ -8,8 +8,8 @@ from typing import Any, Final, Protocol
 from broker.adapters.audit_log.hash_chain import Anchors
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.person_keys import PersonKeys
-from broker.core.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.events.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.identity.cpr import mask_numbers
 
 # A login lets its person be refused for ever, and the disk is not theirs to fill: it would stop all

@@ -9,8 +9,8 @@ from broker.adapters.audit_log.hash_chain import Facts
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.person_keys import KIND, PersonKeys, tag, unsealed
 from broker.adapters.audit_log.verification import lines
+from broker.core.help_codes import compact
 from broker.core.ports import Store
-from broker.core.stateless_references import compact
 
 _SEALED: Final = frozenset({"who", "tag"})
 _MonthAndTag = tuple[str, str]

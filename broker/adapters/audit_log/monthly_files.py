@@ -27,8 +27,8 @@ from broker.adapters.audit_log.hash_chain import (
 )
 from broker.adapters.audit_log.shared_sync import SharedSync
 from broker.configuration import durable_files
-from broker.core.audit_events import AuditEventKind
 from broker.core.errors import AuditUnavailable
+from broker.core.events.audit_events import AuditEventKind
 
 HEAD: Final = "audit.head"
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the others

@@ -11,8 +11,8 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.audit_log.hash_chain import Facts
 from broker.configuration import durable_files
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.entities import Names
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW

@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from broker.core.audit_events import AuditEvent
 from broker.core.errors import StoreUnavailable
+from broker.core.events.audit_events import AuditEvent
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, Store
 from broker.core.retention import TRAIL_KEY

@@ -18,7 +18,7 @@ from broker.adapters.audit_log.hash_chain import (
     read_head,
 )
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
-from broker.core.audit_events import AuditEventKind
+from broker.core.events.audit_events import AuditEventKind
 
 _CHUNK: Final = LONGEST + 1
 _MARK: Final = 32

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from broker.core.event_routes import ROUTES, BrokerEvent, EventKind
+from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind
 
 if TYPE_CHECKING:
     from prometheus_client import Counter

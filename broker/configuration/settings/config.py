@@ -99,7 +99,7 @@ class Config(SettingsTable):
 
     @property
     def idp_entity_id(self) -> str:
-        """Return the entityID of the face that services see."""
+        """Return the entityID of the IdP role."""
         return self.idp.entity_id or f"{self.base_url}/saml/idp/metadata"
 
     def upstream(self, name: str) -> Upstream:

@@ -9,7 +9,7 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.hash_chain import Anchors, ChainHead
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
 from broker.adapters.audit_log.verification import VerificationReport, verify
-from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
 from tests.plugins.audit_bench import NOVEMBER, NOW, OCTOBER
 

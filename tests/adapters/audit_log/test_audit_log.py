@@ -21,8 +21,8 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
 from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.verification import verify
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Key, Store
 from tests.plugins.audit_bench import KEY, NOW
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog, to_log, to_traces, to_trail
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable
-from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 FACTS = {"reference": "BCDFGHJK", "reason": "code_wrong", "enrolment": "6f"}

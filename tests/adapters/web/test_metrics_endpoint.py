@@ -7,8 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.adapters.observability.metrics import Metrics
-from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.demo.people.personas import PERSONAS
 from tests.plugins.deployment import Deployment
 

@@ -104,7 +104,7 @@ def test_tables_become_the_parties_of_the_core(write: Write) -> None:
     assert loans.controller == Controller(Text("The Library", "Biblioteket"), "dpo@library.example")
 
 
-def test_entity_ids_can_be_set_per_face(write: Write) -> None:
+def test_entity_ids_can_be_set_per_role(write: Write) -> None:
     """A library that replaces its old broker keeps its entityIDs, and with them every targeted id."""
     text = GOOD.replace("only =", 'sp_entity_id = "https://old.example/sp"\nonly =')
     config = load(write(text + '[idp]\nentity_id = "https://old.example/idp"\n'), {})

@@ -1,4 +1,4 @@
-"""Our identity provider face, toward the services: reads AuthnRequests, answers at the ACS only."""
+"""Our identity provider role, toward the services: reads AuthnRequests, answers at the ACS only."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from saml2 import samlp
 
 from broker.adapters.saml.idp import authn_requests, response_writer
 from broker.adapters.saml.idp.authn_requests import ReceivedAuthnRequest
-from broker.adapters.saml.keys.key_ring import FaceKeys
+from broker.adapters.saml.keys.key_ring import RoleKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.adapters.saml.sp.received_response import ENTITY_FORMAT, text
@@ -51,8 +51,8 @@ def sso(base_url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class IdentityProviderFace:
-    """The face over one key and the metadata of the moment.
+class IdentityProvider:
+    """The role over one key and the metadata of the moment.
 
     ``services`` is by entityID, ``own`` are all our entityIDs.
     """
@@ -70,16 +70,16 @@ class IdentityProviderFace:
         cls,
         base_url: str,
         entity_id: str,
-        keys: FaceKeys,
+        keys: RoleKeys,
         metadata: Source,
         *,
         services: Mapping[str, Service],
         maps: Mapping[str, AttributeMap],
         sp_entity_ids: Iterable[str],
-    ) -> "IdentityProviderFace":
-        """Load the face's key.
+    ) -> "IdentityProvider":
+        """Load the role's key.
 
-        ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other faces'.
+        ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other roles'.
         """
         return cls(
             base_url=base_url,

@@ -11,15 +11,15 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.staff.staff_door import PATH, StaffDoor
 from broker.core.entities import Assurance, Names
+from broker.core.help_codes import compact, is_stateless
 from broker.core.identity.accepted_text import find_scoped_text_fault
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
-from broker.core.staff import StaffPage
-from broker.core.stateless_references import compact, is_stateless
-from broker.use_cases.rate_limits import Limits
+from broker.core.staff.staff_rules import StaffPage
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from broker.use_cases.staff.staff_sessions import StaffMember
-from broker.use_cases.transactions import is_reference
+from broker.use_cases.storage.rate_limits import Limits
+from broker.use_cases.transactions.transactions import is_reference
 
 _DIGITS: Final = 12  # of a digest, as the commands print them
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")

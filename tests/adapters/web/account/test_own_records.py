@@ -14,11 +14,11 @@ from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.audit_log.person_events import ForgottenFile
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.account import own_records
-from broker.core.audit_events import AuditEventKind
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.ports import Kept, Key, lease_of
 from broker.demo.upstreams import wayf_hub
-from broker.use_cases.person_records import person_key
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
+from broker.use_cases.storage.person_records import person_key
 from tests.plugins.deployment import Deployment, Person, form, found, mark
 from tests.plugins.pin_pages import CPR, PIN, karla, send
 
