@@ -107,7 +107,7 @@ class Parts:
 
     def person_events(self) -> PersonEvents:
         """Return the events of persons in the audit log of this machine."""
-        return PersonEvents(self.audit_log, self.store)
+        return PersonEvents(self.audit_log)
 
     def stored_data(self) -> StoredData:
         """Return the use case that exports and deletes everything about a person."""

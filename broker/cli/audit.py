@@ -63,7 +63,7 @@ def verify_audit_log(folder: Path | None, key: Path | None, *, as_json: bool) ->
 def verify_configured(parts: Parts) -> VerificationReport:
     """Verify the audit log of a broker, also against what the store remembers of it."""
     audit_log = parts.audit_log
-    return verify(audit_log.journal, audit_log.anchors.links(now()))
+    return verify(audit_log.files, audit_log.anchors.links(now()))
 
 
 @audit.command("show", short_help="Show the events of a page, a borrower or a member of staff.")
@@ -113,7 +113,7 @@ def delete(month: str, *, as_json: bool) -> None:
 
     A line is written about it first, so that the chain stays whole.
     """
-    assembly.open_broker().audit_log.journal.delete(month, now())
+    assembly.open_broker().audit_log.files.delete(month, now())
     show_done(f"{month} deleted", as_json=as_json, deleted=month)
 
 
@@ -129,7 +129,7 @@ def accept(*, as_json: bool) -> None:
     report = verify_configured(parts)
     if report.findings:
         marks = [finding.mark for finding in report.findings]
-        parts.audit_log.journal.accept(now(), marks)
-        parts.audit_log.anchors.forget(report.number, now())
+        parts.audit_log.files.accept(now(), marks)
+        parts.audit_log.anchors.drop_after(report.number, now())
     count = len(report.findings)
     show_done(f"{count} findings accepted", as_json=as_json, accepted=count)

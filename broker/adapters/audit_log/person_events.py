@@ -13,7 +13,6 @@ from broker.adapters.audit_log.hash_chain import Facts
 from broker.configuration import durable_files
 from broker.core.entities import Names
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.ports import Store
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 
@@ -23,17 +22,16 @@ class PersonEvents:
     """The events of persons, who are named by person ids and borrower numbers."""
 
     audit_log: StoredAuditLog
-    store: Store
 
     def list_by_reference(self, reference: str, now: datetime) -> Iterator[Facts]:
         """Yield the events of the page that has this help code, oldest first."""
-        return self._search().by_reference(reference, now)
+        return self._search().find_by_reference(reference, now)
 
     def list_events(
         self, person_ids: Names, borrower_numbers: Names, now: datetime
     ) -> Iterator[Facts]:
         """Yield the events that the keys of a person open, oldest first."""
-        return self._search().of(self._groups(person_ids, borrower_numbers), now)
+        return self._search().find_by_groups(self._groups(person_ids, borrower_numbers), now)
 
     def erase(
         self, person_ids: Names, borrower_numbers: Names, before: datetime | None, now: datetime
@@ -47,11 +45,11 @@ class PersonEvents:
         return count
 
     def _search(self) -> EventSearch:
-        return EventSearch(self.audit_log.journal, self.audit_log.person_keys, self.store)
+        return EventSearch(self.audit_log.files, self.audit_log.person_keys)
 
     def _groups(self, person_ids: Names, borrower_numbers: Names) -> Names:
         keys = self.audit_log.person_keys
-        return (*map(keys.of_person, person_ids), *map(keys.of_borrower, borrower_numbers))
+        return (*map(keys.person_group, person_ids), *map(keys.borrower_group, borrower_numbers))
 
 
 @dataclass(frozen=True, slots=True)
