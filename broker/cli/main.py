@@ -117,6 +117,7 @@ def work() -> None:
 
 
 @broker.command(short_help="Check everything that the broker is made of.")
+@click.option("--party", help="Describe a service or an upstream: what it gets and must send.")
 @click.option(
     "--with-a-borrower",
     "tries_borrowers",
@@ -125,15 +126,19 @@ def work() -> None:
 )
 @as_json
 @printing_faults
-def check(*, tries_borrowers: bool, as_json: bool) -> None:
+def check(party: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
     """Check configuration, keys, metadata, attribute maps, policies, store, mail and library.
 
     Exit 1 if something needs attention, 78 if the broker could not start.
     """
     with uncollected():
-        from broker.app import assembly, findings  # noqa: PLC0415 - they open the whole broker
+        from broker.app import assembly, findings, party_report  # noqa: PLC0415 - they open the whole broker
 
     parts = assembly.open_broker()
+    if party is not None:
+        lines = party_report.describe_party(parts, party)
+        click.echo(json.dumps(lines, indent=2) if as_json else "\n".join(lines))
+        return
     with waiting("checking the broker and the library system"):
         found = findings.all_findings(parts)
         if tries_borrowers:
