@@ -8,6 +8,7 @@ from broker.core.consent.disclosure import Disclosure, find_look_up_purpose
 from broker.core.entities import Service
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import Decision, Fate, LoginFacts, PolicyLine, RegisterRule
 
 _RELEASED: Final = frozenset({"released", "released_in_part"})
@@ -15,7 +16,9 @@ _RELEASED: Final = frozenset({"released", "released_in_part"})
 
 @dataclass(frozen=True, slots=True)
 class PlannedBorrower:
-    """What the login makes of the borrower, and the line of the rule; ``months`` None: no new end.
+    """What the login makes of the borrower, and the line of the rule.
+
+    ``expiry`` is None where the account keeps its end.
 
     ``before`` is the category until then, None where there was no borrower.
     """
@@ -23,7 +26,7 @@ class PlannedBorrower:
     outcome: EnrolmentOutcome
     category: str
     before: str | None
-    months: int | None
+    expiry: Expiry | None
     place: PolicyLine | None
 
 

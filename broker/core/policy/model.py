@@ -22,6 +22,7 @@ from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes, Values
 from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
+from broker.core.policy.expiry import Expiry
 
 # The words of a policy file; borrower_schema.py reads them from here.
 AddressWriting = Literal["never", "set_if_empty", "always"]
@@ -111,7 +112,7 @@ class BorrowerRule:
 
     category: str
     upgrades: Names
-    expires_after_months: int
+    expires: Expiry
     fields: tuple[Field, ...]
     pin: PinDelivery
     place: PolicyLine

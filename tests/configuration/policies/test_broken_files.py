@@ -524,11 +524,25 @@ BROKEN = [
         "student.yaml:6: review_by: must be a day like 2027-06-30",
     ),
     (
+        "a month in small letters",
+        "student.yaml",
+        "expires: 12 months",
+        "expires: 31 august",
+        "student.yaml:19: borrower.expires: must be a span like 24 months or 2 years, or a day like 31 August",
+    ),
+    (
+        "a day of the year that does not exist",
+        "student.yaml",
+        "expires: 12 months",
+        "expires: 31 June",
+        "student.yaml:19: borrower.expires: 31 June is not in every year",
+    ),
+    (
         "a span without a unit",
         "student.yaml",
         "expires: 12 months",
         "expires: 12",
-        "student.yaml:19: borrower.expires: must be a span like 24 months or 2 years",
+        "student.yaml:19: borrower.expires: must be a span like 24 months or 2 years, or a day like 31 August",
     ),
     (
         "yes for true",

@@ -9,6 +9,7 @@ from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground, Right
 from broker.core.policy.decision import CODE_OF_CONDUCT, UNMET_REQUIREMENTS, evaluate
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
     AccountDemand,
     Alternative,
@@ -447,7 +448,7 @@ def test_an_account_may_be_made_by_some_ways_to_log_in_only(
 )
 def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], may: bool) -> None:
     """R47: by the university, with nothing higher that matched and nothing that was kept back."""
-    rule = BorrowerRule("PRIV", (), 24, (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
+    rule = BorrowerRule("PRIV", (), Expiry(24), (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
     former = policy("former", 10, alternative(10, upstream=("wayf", "nemid"), role="affiliate@au.dk"), borrower=rule)
     login = replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)}))
     login = replace(login, **changes)  # type: ignore[arg-type]
