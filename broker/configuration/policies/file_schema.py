@@ -236,6 +236,7 @@ class AttributeShape(Shape):
 
     why: Words | None = None
     values: Values = ()
+    states: Values = ()
     optional: Flag = False
 
     def released(self, name: str, why: Words | None, place: FilePlace) -> engine.ReleasedAttribute:
@@ -248,6 +249,7 @@ class AttributeShape(Shape):
             why=reason.text(),
             place=place.line,
             values=self.values,
+            states=self.states,
             optional=self.optional,
         )
 

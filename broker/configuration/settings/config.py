@@ -114,7 +114,7 @@ class Config(SettingsTable):
             label=table.label.text(),
             institutions=table.core_institutions(),
             only=table.only,
-            cbc=table.cbc,
+            encryption=table.encryption,
             logout=table.logout,
             force_authn=table.national,
             requester_id=table.sends_requester_id,
@@ -154,6 +154,7 @@ class Config(SettingsTable):
             url=optional_text(table.url),
             attribute_map=table.attribute_map,
             scope=self.idp.scope,
+            encryption=table.encryption,
         )
 
     def pictures(self) -> Mapping[str, Path]:

@@ -133,10 +133,11 @@ class IdentityProvider:
     ) -> PostForm:
         """Write the Response with exactly what ``disclosure`` holds.
 
-        It is the same for the same ``issued``. It and the Assertion are signed, and the Assertion
-        encrypted where the service publishes a key. ``RequestRefused`` where the service asked for
-        another NameID format than the policy has. ``BrokerError`` where the ACS is no longer
-        registered, or the disclosure is another's, and as ``response_writer.assertion``.
+        It is the same for the same ``issued``. Response and Assertion are signed. The Assertion is
+        encrypted as broker.toml says, or else if the service publishes a key. ``RequestRefused``
+        if the service asked for another NameID format than the policy has. ``BrokerError`` if the
+        ACS is no longer registered, the disclosure is another's, or the service publishes no key
+        for the configured encryption, and as ``response_writer.assertion``.
         """
         service, descriptor = self._service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
@@ -148,7 +149,7 @@ class IdentityProvider:
         contents = response_writer.AssertionContents(
             self.entity_id, request, disclosure, authentication, issued
         )
-        certificate = descriptor.encryption_certificate
+        certificate = _encryption_certificate(service, descriptor)
         assertion = written_message.tree(
             response_writer.assertion(
                 contents, self.maps[service.attribute_map], encrypted=certificate is not None
@@ -157,6 +158,8 @@ class IdentityProvider:
         signature.sign(assertion, self.key, descriptor.signing_algorithms)
         if certificate is not None:
             by = descriptor.encryption_algorithms
+            if service.encryption in {"gcm", "cbc"}:
+                by = by.of_mode(service.encryption)
             assertion = encryption.encrypt(assertion, certificate, by)
         response = self._response(request, SUCCESS, issued.response, issued.at)
         response.append(assertion)
@@ -243,6 +246,15 @@ class IdentityProvider:
         if request.acs not in {endpoint.location for endpoint in descriptor.acs}:
             raise BrokerError("the ACS of this request is no longer registered")
         return service, descriptor
+
+
+def _encryption_certificate(service: Service, descriptor: ServiceDescriptor) -> bytes | None:
+    """Return the certificate to encrypt to; None: the assertion leaves unencrypted."""
+    if service.encryption == "none":
+        return None
+    if service.encryption is not None and descriptor.encryption_certificate is None:
+        raise BrokerError("the service publishes no key for the encryption that is configured")
+    return descriptor.encryption_certificate
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,7 +234,7 @@ class SingleLogout:
             configured = self.upstreams[peer.name]
             address = sp_logout_url(self.base_url, peer.name)
             skew = traits_of(configured).skew
-            cbc = configured.cbc
+            cbc = configured.encryption == "cbc"
         received = ReceivedLogoutMessage(message, address, now, skew)
         if isinstance(message, samlp.LogoutResponse):
             return logout_messages.read_response(received, peer)

@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -77,23 +77,21 @@ def idp(role: RoleDescription, keys: RoleKeys, scopes: Iterable[str], now: datet
 def sp(upstream: Upstream, role: RoleDescription, keys: RoleKeys, now: datetime) -> bytes:
     """Return the signed descriptor of our SP role toward one upstream.
 
-    AES-CBC is listed for an upstream that needs it only. A hub takes the NameID format from here,
+    AES-CBC is listed only for an upstream that needs it, and no encryption key for one that is
+    configured with encryption = "none". A hub takes the NameID format from here,
     since our requests name none (docs/reference/saml-profiles.md#13): transient, unless the profile
     wants the persistent one.
     """
     formats = [PERSISTENT, TRANSIENT]
     if upstream.profile == "wayf":
         formats = [TRANSIENT]
-    contents = _GCM
-    if upstream.cbc and not traits_of(upstream).strict:  # its Responses are not signed
-        contents = (*_GCM, *_CBC)
     acs = addresses.acs_url(role.base_url, upstream.name)
     role_descriptor = md.SPSSODescriptor(
         protocol_support_enumeration=SAMLP,
         authn_requests_signed="true",
         want_assertions_signed="true",
         extensions=_extensions(_ui(role)),
-        key_descriptor=_keys(keys, contents),
+        key_descriptor=_keys(keys, _content_algorithms(upstream)),
         single_logout_service=_slo(addresses.sp_logout_url(role.base_url, upstream.name)),
         name_id_format=[md.NameIDFormat(text=each) for each in formats],
         assertion_consumer_service=[
@@ -102,6 +100,15 @@ def sp(upstream: Upstream, role: RoleDescription, keys: RoleKeys, now: datetime)
     )
     entity = _entity(role, now, entity_id=upstream.sp_entity_id, spsso_descriptor=role_descriptor)
     return _signed(entity, keys)
+
+
+def _content_algorithms(upstream: Upstream) -> tuple[str, ...]:
+    """Return the algorithms by which the upstream may encrypt to us; none: no key is listed."""
+    if upstream.encryption == "none":
+        return ()
+    if upstream.encryption == "cbc" and not traits_of(upstream).strict:  # signs no Response
+        return (*_GCM, *_CBC)
+    return _GCM
 
 
 def _slo(location: str) -> list[md.SingleLogoutService]:
@@ -165,11 +172,13 @@ def _extensions(*elements: Any) -> md.Extensions:
     )
 
 
-def _keys(keys: RoleKeys, contents: Iterable[str]) -> list[md.KeyDescriptor]:
+def _keys(keys: RoleKeys, contents: Sequence[str]) -> list[md.KeyDescriptor]:
     signing = [
         md.KeyDescriptor(use="signing", key_info=_key_info(certificate))
         for certificate in keys.signing_certificates
     ]
+    if not contents:
+        return signing
     algorithms = (*contents, *_OAEP)
     encryption = md.KeyDescriptor(
         use="encryption",

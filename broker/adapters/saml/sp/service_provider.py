@@ -184,7 +184,7 @@ class ServiceProvider:
         if not response.succeeded:
             return _upstream_refusal(response)
         # CBC can be changed unnoticed, but not within what is signed (docs/reference/attacks.md#23)
-        element = self._assertion(root, allow_cbc=asked.cbc and response.signed)
+        element = self._assertion(root, allow_cbc=asked.encryption == "cbc" and response.signed)
         assertion = _verified(element, keys, response)
         received = ReceivedAssertion(
             assertion=assertion,

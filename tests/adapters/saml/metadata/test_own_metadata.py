@@ -137,6 +137,14 @@ def test_cbc_is_offered_to_who_needs_it(parties: Parties, name: str, cbc: bool) 
     assert offered == ["aes256-gcm", "aes128-gcm", *middle, "rsa-oaep-mgf1p", "rsa-oaep"]
 
 
+def test_encryption_none_leaves_out_the_encryption_key(parties: Parties) -> None:
+    """AD FS and Entra ID encrypt as soon as they see a key. Signatures are wanted as before."""
+    upstream = replace(parties.upstreams["kb"], encryption="none")
+    xml = sp(replace(parties, upstreams={"kb": upstream}), "kb")
+    assert read(xml, "//md:KeyDescriptor/@use") == ["signing"]
+    assert read(xml, "//@WantAssertionsSigned") == ["true"]
+
+
 @pytest.mark.profile(13, 14)
 def test_upstreams_learn_where_to_answer(parties: Parties) -> None:
     """One ACS by POST, signed requests, signed assertions, and the NameID format that a hub takes from here."""
