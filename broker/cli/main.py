@@ -120,6 +120,7 @@ def work() -> None:
 
 @broker.command(short_help="Check everything that the broker is made of.")
 @click.option("--reference", help="Show what the reference on a page stands for.")
+@click.option("--party", help="Describe a service or an upstream: what it gets and must send.")
 @click.option(
     "--with-a-borrower",
     "tries_borrowers",
@@ -128,13 +129,15 @@ def work() -> None:
 )
 @as_json
 @printing_faults
-def check(reference: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
+def check(
+    reference: str | None, party: str | None, *, tries_borrowers: bool, as_json: bool
+) -> None:
     """Check configuration, keys, metadata, maps, policies, store and library.
 
     Exit 1 with findings, 78 with faults.
     """
     with uncollected():
-        from broker.app import diagnostics, findings  # noqa: PLC0415 - they open the whole broker
+        from broker.app import diagnostics, findings, party_report  # noqa: PLC0415 - they open the whole broker
 
     parts = diagnostics.opened()
     if reference is not None:
@@ -142,6 +145,10 @@ def check(reference: str | None, *, tries_borrowers: bool, as_json: bool) -> Non
         if trace is None:
             raise click.ClickException("no page of the last thirty days had this reference")
         show([trace], as_json=as_json, alone=True)
+        return
+    if party is not None:
+        lines = party_report.describe_party(parts, party)
+        click.echo(json.dumps(lines, indent=2) if as_json else "\n".join(lines))
         return
     with waiting("checking, the library system too"):
         found = findings.all_findings(parts)
