@@ -11,9 +11,9 @@ from flask import Blueprint, Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.observability import application_log
-from broker.adapters.saml import own_metadata
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
-from broker.adapters.saml.single_logout import SingleLogout
+from broker.adapters.saml.logout.single_logout import SingleLogout
+from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.web import page_layout, public_pages
 from broker.adapters.web.account import my_choices, pin
