@@ -22,8 +22,8 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.web.sign_up.content_files import Texts
-from broker.app import open_storage, policy_surroundings
-from broker.app.policy_surroundings import PolicySurroundings, tried
+from broker.app import open_storage, policy_configuration
+from broker.app.policy_configuration import PolicySurroundings, collect_faults
 from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
@@ -211,19 +211,21 @@ def _opened(settings: config.Config) -> _Opened:
     metrics = Metrics(lambda: application_log.dropped, settings.state / "metrics")
     log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
     sinks = open_storage.open_startup_sinks(metrics, log_budget)
-    keys = tried(faults, lambda: key_ring.load(settings.keys))
-    surroundings = policy_surroundings.load(settings, sinks.tell, now())
+    keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
+    surroundings = policy_configuration.load(settings, sinks.tell, now())
     metadata = surroundings.metadata
     maps = surroundings.maps
     faults += surroundings.faults
-    store = tried(faults, lambda: open_storage.open_bare_store(settings))
+    store = collect_faults(faults, lambda: open_storage.open_bare_store(settings))
     sealed = EncryptedStore(store, keys.sealing, keys.sealing_id) if store and keys else None
-    library = tried(faults, lambda: _library(settings, metrics))
-    register = tried(faults, lambda: _register(settings, metrics))
-    texts = tried(faults, lambda: Texts.load(settings.content))
-    messages = tried(faults, lambda: _messages(settings))
-    audit_log = tried(faults, lambda: _trail(settings, keys, sealed))
-    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell, audit_log))
+    library = collect_faults(faults, lambda: _library(settings, metrics))
+    register = collect_faults(faults, lambda: _register(settings, metrics))
+    texts = collect_faults(faults, lambda: Texts.load(settings.content))
+    messages = collect_faults(faults, lambda: _messages(settings))
+    audit_log = collect_faults(faults, lambda: _trail(settings, keys, sealed))
+    policies = collect_faults(
+        faults, lambda: _policies(settings, surroundings, sinks.tell, audit_log)
+    )
     if faults or not (
         keys and metadata and maps and sealed and audit_log and library and texts and policies
     ):

@@ -15,8 +15,30 @@ from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.help_codes import ReferenceFacts, StatelessReferences
 from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.policy_trials.explanations import RefusalExplainer
+from broker.use_cases.policy_trials.login_trials import TrialSite
 
 _Reader = Callable[[Path], object]
+
+
+def make_trial_site(parts: Parts) -> TrialSite:
+    """Return the site of a running broker, with the policies in force."""
+    return TrialSite(
+        policies=parts.policies.current,
+        origin="in force",
+        services=parts.services,
+        upstreams=parts.upstreams,
+        maps=parts.maps.maps,
+        configured=True,
+        issuer=parts.config.idp_entity_id,
+        signs_up_at=parts.config.sign_up.service,
+    )
+
+
+def make_explainer(parts: Parts) -> RefusalExplainer:
+    """Return the explainer of references, by the policies in force."""
+    references = StatelessReferences(parts.keys.index)
+    return RefusalExplainer(make_trial_site(parts), references, SupportTraces(parts.store))
 
 
 def trace(parts: Parts, reference: str) -> dict[str, str | None] | None:
