@@ -22,6 +22,7 @@ from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes, Values
 from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
+from broker.core.policy.expiry import Expiry
 
 # The words of a policy file; borrower_schema.py reads them from here.
 AddressWriting = Literal["never", "set_if_empty", "always"]
@@ -111,7 +112,7 @@ class BorrowerRule:
 
     category: str
     upgrades: Names
-    expires_after_months: int
+    expires: Expiry
     fields: tuple[Field, ...]
     pin: PinDelivery
     place: PolicyLine
@@ -192,13 +193,17 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class ReleasedAttribute:
-    """One attribute of a release entry: which values, why, and how it is shown."""
+    """One attribute of a release entry: which values, why, and how it is shown.
+
+    ``states`` are values that we state of everybody, whatever the login brings.
+    """
 
     name: str
     why: Text
     place: PolicyLine
     values: Values = ()  # empty means all values
     optional: bool = False
+    states: Values = ()
 
     @property
     def mask(self) -> bool:

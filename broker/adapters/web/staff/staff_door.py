@@ -102,7 +102,7 @@ class StaffDoor:
         login = self.logins.awaited(request_id, upstream, now)
         asked = self.logins.asked()
         try:
-            received = ports.upstream_face.receive(
+            received = ports.sp_role.receive(
                 upstream, message, login.request, force_authn=True, now=now, idp_list=asked.idp_list
             )
             identity = received.message_id, received.until
@@ -234,9 +234,7 @@ class StaffDoor:
         ports = self.ports
         name = login.request.upstream
         try:
-            leaving = ports.upstream_face.ask(
-                name, login.request.id, self.logins.asked(), ports.now()
-            )
+            leaving = ports.sp_role.ask(name, login.request.id, self.logins.asked(), ports.now())
         except RequestRefused as refused:
             # No service asked: there is nobody but the person to answer.
             raise BrokerError(f"staff cannot be sent to {name}: {refused}") from None
