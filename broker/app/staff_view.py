@@ -11,7 +11,6 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.staff.staff_cases import StaffCases
 from broker.adapters.web.staff.staff_door import StaffDoor
 from broker.adapters.web.staff.staff_policies import ExplainedRefusal, StaffPolicies, TriedLogin
-from broker.app import diagnostics, enrolment_operations
 from broker.app.assembly import Parts, now
 from broker.configuration.settings.tables import NUMBER_PLACE
 from broker.core.errors import StoreUnavailable
@@ -53,7 +52,7 @@ def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     limits = Limits(parts.store, parts.keys.index, now)
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
     StaffPolicies(entrance, limits, explained, tried).add_to(routes)
-    search = enrolment_operations.search(parts, entrance.ports.now)
+    search = parts.staff_search(entrance.ports.now)
     url = partial(borrower_url, parts)
     StaffCases(entrance, search, parts.pin_mails, url).add_to(routes)
     return routes
@@ -71,7 +70,7 @@ def borrower_url(parts: Parts, number: str) -> str:
 
 def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -> TriedLogin:
     """Play a login by the policies in force, as ``broker policy try`` does; nothing is stored."""
-    site = diagnostics.make_trial_site(parts)
+    site = parts.trial_site()
     trial = try_login(site, given, (service,) if service else (), now())
     lines = trial_lines(site, trial, now(), Wording(language, translate))
     return TriedLogin(site.policies.digest, tuple(lines))
@@ -79,7 +78,7 @@ def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -
 
 def explain_refusal(parts: Parts, reference: str, language: str) -> ExplainedRefusal | None:
     """Return what a reference stands for; None for one that no page of thirty days had."""
-    found = diagnostics.make_explainer(parts).explain(reference, now())
+    found = parts.explainer().explain(reference, now())
     if found is None:
         return None
     lines = explanation_lines(found, Wording(language, translate))

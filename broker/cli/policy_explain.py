@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from broker.app import diagnostics, policy_configuration
+from broker.app import assembly, policy_configuration
 from broker.cli.output import as_json, printing_faults
 from broker.core.identity.cpr import looks_like_cpr
 from broker.use_cases.policy_trials.explanations import Explanation, Replay, explanation_lines
@@ -31,8 +31,8 @@ def explain(reference: tuple[str, ...], *, git: bool, as_json: bool) -> None:
     if looks_like_cpr(typed, apart=True):
         raise click.UsageError("a CPR number is no reference, and must not stand in a command")
     now = datetime.now(UTC)
-    parts = diagnostics.opened()
-    explainer = diagnostics.make_explainer(parts)
+    parts = assembly.open_broker()
+    explainer = parts.explainer()
     found = explainer.explain(typed, now)
     if found is None:
         raise click.ClickException("no page of the last thirty days had this reference")

@@ -12,7 +12,6 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.app.diagnostics import make_trial_site
 from broker.core.identity.canonical_attributes import find_outgoing_row
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import GivenFacts
@@ -162,7 +161,7 @@ def test_a_tried_login_is_the_real_one(old_deployment: Deployment, who: Persona)
         if who.way not in deployment.parts.services[service].methods:
             continue
         described = replace(facts(deployment, who), errand=Errand.LOGIN, intent=None)
-        (played,) = try_login(make_trial_site(deployment.parts), described, (service,), deployment.clock.now()).played
+        (played,) = try_login(deployment.parts.trial_site(), described, (service,), deployment.clock.now()).played
         walk = Walk(deployment, deployment.person_without_code(), who)
         compared(deployment, played, walk.walked(walk.at(service)))
         borrower_after(deployment, who, played)
@@ -175,7 +174,7 @@ def test_a_tried_sign_up_is_the_real_one(deployment: Deployment) -> None:
         if who.sign_up is None:
             continue
         (played,) = try_login(
-            make_trial_site(deployment.parts), facts(deployment, who), ("my-loans",), deployment.clock.now()
+            deployment.parts.trial_site(), facts(deployment, who), ("my-loans",), deployment.clock.now()
         ).played
         walk = Walk(deployment, deployment.person_without_code(), who)
 
