@@ -98,4 +98,4 @@ def _of_staff(parts: Parts, eppn: str) -> str:
     admin = parts.config.admin
     if admin is None:
         raise ConfigurationFaults([Fault("admin", "is not there: there is no staff view")])
-    return staff_sessions.staff_id_of(parts.keys.index, admin.rules(), eppn)
+    return staff_sessions.compute_staff_id(parts.keys.index, admin.rules(), eppn)

@@ -14,7 +14,7 @@ from broker.app.assembly import Parts, now
 from broker.configuration import durable_files
 from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Names
-from broker.core.errors import LeadsNowhere, StoreUnavailable
+from broker.core.errors import NothingFound, StoreUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.person_id import compute_person_id_of_cpr, compute_person_id_of_identifier
@@ -23,7 +23,7 @@ from broker.use_cases.personal_data.stored_data import ForgottenLine, PersonIds,
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 
 
-class NoPerson(LeadsNowhere):
+class NoPerson(NothingFound):
     """Nothing is stored about what was named; it is quoted nowhere, as it may be a CPR number."""
 
     about = "person"

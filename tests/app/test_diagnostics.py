@@ -101,7 +101,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts) -> None:
 
 def stored(enrolment: Enrolment, person: PersonRecord) -> PersonRecord:
     """Return the record with the enrolment."""
-    return person.with_enrolment(enrolment)
+    return person.set_enrolment(enrolment)
 
 
 def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting: Setting, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown one gives nothing."""
-    SupportTraces(parts.store).leave(TraceFacts("BCDFGHJK", now(), "ask", "too_many"))
+    SupportTraces(parts.store).add_trace(TraceFacts("BCDFGHJK", now(), "ask", "too_many"))
     found = diagnostics.trace(parts, "bcdf ghjk")
     assert found is not None
     assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)
@@ -176,7 +176,7 @@ def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
 def test_the_reference_of_a_stranger_says_it_by_itself(parts: Parts) -> None:
     """Nothing was stored, and the desk reads minute, step and reason all the same."""
     at = now()
-    reference = StatelessReferences(parts.keys.index).of("/login/<name>", "transaction_gone", at)
+    reference = StatelessReferences(parts.keys.index).encode("/login/<name>", "transaction_gone", at)
     found = diagnostics.trace(parts, f"{reference[:4].lower()} {reference[4:8]} {reference[8:]}")
     assert found is not None
     assert (found["step"], found["reason"]) == ("/login/<name>", "transaction_gone")

@@ -92,7 +92,7 @@ class StoredAuditLog:
         """Return why no event can be written now, in sentences; empty where it can."""
         return self.journal.faults()
 
-    def lost(self) -> int:
+    def count_lost(self) -> int:
         """Return how many events this worker could not write."""
         return self.losses.lost
 

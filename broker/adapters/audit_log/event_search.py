@@ -9,7 +9,7 @@ from broker.adapters.audit_log.hash_chain import Facts
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.person_keys import KIND, PersonKeys, tag, unsealed
 from broker.adapters.audit_log.verification import lines
-from broker.core.help_codes import compact
+from broker.core.help_codes import normalize_code
 from broker.core.ports import Store
 
 _SEALED: Final = frozenset({"who", "tag"})
@@ -35,7 +35,7 @@ class EventSearch:
 
     def by_reference(self, reference: str, now: datetime) -> Iterator[Facts]:
         """Yield the events of a page's reference, oldest first."""
-        reference = compact(reference)
+        reference = normalize_code(reference)
         keys = self._keys(reference, now)
         for facts in self._lines():
             key = keys.get(_month_and_tag(facts))
@@ -46,7 +46,7 @@ class EventSearch:
 
     def groups_of(self, reference: str, now: datetime) -> tuple[str, ...]:
         """Return the groups of the keys of a reference's person; none where it has no person."""
-        keys = self._keys(compact(reference), now)
+        keys = self._keys(normalize_code(reference), now)
         groups: list[str] = []
         for facts in self._lines():
             key = keys.get(_month_and_tag(facts))

@@ -55,11 +55,11 @@ class PersonKeys:
 
     def of_person(self, person: str) -> str:
         """Return the group of a person's keys."""
-        return self.hmacs.of("audit-person", person)
+        return self.hmacs.compute("audit-person", person)
 
     def of_borrower(self, number: str) -> str:
         """Return the group of the keys for events that name a borrower number alone."""
-        return self.hmacs.of("audit-borrower", number)
+        return self.hmacs.compute("audit-borrower", number)
 
     def sealed(self, event: AuditEvent) -> dict[str, Any]:
         """Return the facts about the event's person, sealed if it has one; StoreUnavailable."""

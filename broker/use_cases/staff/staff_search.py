@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.help_codes import StatelessReferences, compact, is_stateless
+from broker.core.help_codes import StatelessReferences, is_stateless, normalize_code
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
@@ -73,7 +73,7 @@ class StaffSearch:
         if is_reference(typed) or is_stateless(typed):
             limits = Limits(self.store, self.hmacs, self.now)
             taken = limits.take(UNKNOWN_CODES, staff_id)
-            found = self._find_by_code(compact(typed))
+            found = self._find_by_code(normalize_code(typed))
             if found is not None:
                 limits.give_back(taken)
                 return found

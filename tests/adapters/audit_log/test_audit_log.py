@@ -165,7 +165,7 @@ def test_only_what_leaves_or_is_made_waits_for_its_line(
         raised = False
     except AuditUnavailable:
         raised = True
-    assert (raised, audit_log.lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
+    assert (raised, audit_log.count_lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
     assert audit_log.faults()
 
 
@@ -175,7 +175,7 @@ def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(audit_log: Store
     assert '"reason":"of ******-****"' in _text(audit_log.journal)
     assert "-4004" not in _text(audit_log.journal)
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
-    assert (verify(audit_log.journal).lines, audit_log.lost(), len(logged)) == (2, 1, 1)
+    assert (verify(audit_log.journal).lines, audit_log.count_lost(), len(logged)) == (2, 1, 1)
 
 
 def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(audit_log: StoredAuditLog, store: Store) -> None:
@@ -233,7 +233,7 @@ def test_who_has_logged_in_once_does_not_fill_the_disk(
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW.replace(hour=13), person="q"))
     events = [json.loads(line)["event"] for line in _text(audit_log.journal).splitlines()][1:]
     assert events == [*["refused", "released"] * 2, *["released"] * 3, "refused"]
-    assert audit_log.lost() == 3
+    assert audit_log.count_lost() == 3
 
 
 @pytest.mark.parametrize(("mode", "refused"), [(0o700, False), (0o755, False), (0o770, True), (0o777, True)])

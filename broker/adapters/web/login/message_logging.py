@@ -175,9 +175,9 @@ class LoggedLogoutFace:
             self._keep(peer, kept, now)
         return message
 
-    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
+    def can_reach(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer can be asked; no message goes there."""
-        return self.face.reaches(peer, now)
+        return self.face.can_reach(peer, now)
 
     def _keep_received(
         self, message: LogoutRequest | LogoutResponse, wire: str, now: datetime
