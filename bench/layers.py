@@ -47,7 +47,7 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     WRITING: (
         "broker/adapters/saml/sp/authn_request_writer.py",
         "broker/adapters/saml/idp/response_writer.py",
-        "broker/adapters/saml/sp/service_provider.py:ServiceProviderFace.ask",
+        "broker/adapters/saml/sp/service_provider.py:ServiceProvider.ask",
         "broker/adapters/saml/xml_security/written_message.py",
     ),
     SIGNATURES: (

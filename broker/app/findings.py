@@ -129,8 +129,8 @@ def _direct_eid(upstream: Upstream) -> Iterator[str]:
         yield 'without may_assert = ["cpr"] its CPR numbers count as not sent'
     if upstream.least < Assurance.SUBSTANTIAL:
         yield 'minimum = "low" lets in who has shown no more than a password'
-    if upstream.cbc:
-        yield "cbc = true decrypts no assertion of its: no signature is around the ciphertext"
+    if upstream.encryption == "cbc":
+        yield 'encryption = "cbc" has no effect: its Responses are not signed'
 
 
 def _message_log(parts: Parts) -> Iterator[str]:
@@ -222,16 +222,31 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
 
     One that no policy has a release for gets nothing at all.
 
-    How it encrypts is told where its descriptor is read: one that lists no algorithm of ours has no
-    descriptor in force.
+    A descriptor that lists encryption algorithms, but none of ours, is not in force and is reported
+    with the metadata.
     """
     for service in parts.services.values():
+        for finding in _service_encryption(parts, service):
+            yield f"services.{service.name}: {finding}"
         releases = list(_releases(parts, service))
         if not releases:
             yield f"services.{service.name}: no policy has a release for it, so that nobody gets in"
             continue
         for finding in (*_name_ids(parts, service, releases), *_required(parts, service, releases)):
             yield f"services.{service.name}: {finding}"
+
+
+def _service_encryption(parts: Parts, service: Service) -> Iterator[str]:
+    descriptor = parts.metadata.current.service(service.entity_id, now())
+    if descriptor is None:
+        return
+    has_key = descriptor.encryption_certificate is not None
+    if service.encryption in {"gcm", "cbc"} and not has_key:
+        what = "its metadata has no encryption key, so that no login is possible"
+        yield f'encryption = "{service.encryption}": {what}'
+    if service.encryption is None and has_key and not descriptor.encryption_algorithms.listed:
+        what = "its metadata lists no encryption algorithm, so that it gets AES-128-GCM"
+        yield f'{what} (encryption = "gcm"; a product that reads only AES-CBC needs "cbc")'
 
 
 def _releases(parts: Parts, service: Service) -> Iterator[Release]:

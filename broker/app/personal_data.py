@@ -71,7 +71,7 @@ class MachineAuditLog:
 
     def list_events(self, person: PersonIds, now: datetime) -> Iterator[Mapping[str, Any]]:
         """Return the events that the person's keys open, oldest first."""
-        return self.search.of(self._groups(person), now)
+        return self.search.find_by_groups(self._groups(person), now)
 
     def erase(self, person: PersonIds, before: datetime | None, now: datetime) -> int:
         """Delete the person's keys, and write how many there were."""
@@ -83,14 +83,14 @@ class MachineAuditLog:
 
     def _groups(self, person: PersonIds) -> Names:
         keys = self.kept.person_keys
-        of_numbers = map(keys.of_borrower, person.borrower_numbers)
-        return (*map(keys.of_person, person.ids), *of_numbers)
+        of_numbers = map(keys.borrower_group, person.borrower_numbers)
+        return (*map(keys.person_group, person.ids), *of_numbers)
 
 
 def open_stored_data(parts: Parts) -> StoredData:
     """Return the stored data of persons over the parts of a broker."""
     kept = parts.audit_log
-    search = EventSearch(kept.journal, kept.person_keys, parts.store)
+    search = EventSearch(kept.files, kept.person_keys)
     audit_log = MachineAuditLog(kept, search)
     persons = parts.enrolment_ports.persons
     forgotten = ForgottenFile(parts.config.state)

@@ -16,7 +16,7 @@ from broker.core.identity.rights import NOT_USABLE, Right
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Done
-from broker.core.policy.matching import missed_conditions
+from broker.core.policy.matching import find_near_misses
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy.rule_words import NO_ENTRY, rule_words
 from broker.core.policy_analysis.changes import MOVES, Change, Direction
@@ -241,7 +241,7 @@ def _refusal(site: Site, played: PlayedLogin, now: datetime, words: Wording) -> 
         yield from wrapped("", words.say(_UNCOUNTED))
     if played.reason != "no_affiliation":
         return
-    missed = missed_conditions(site.policies, played.facts, now.date())
+    missed = find_near_misses(site.policies, played.facts, now.date())
     for reason, condition in missed[:_MOST_NEAR]:
         wanted = f"{condition.name}: {_listed(condition.values, _MOST_NEAR)}"
         yield from wrapped(words.say(_("near")), f"{reason.place} {reason.code}   {wanted}")

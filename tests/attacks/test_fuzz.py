@@ -86,9 +86,9 @@ def received(parties: Parties, raw: bytes) -> Authentication | UpstreamRefusal |
     """Take a message as the ACS does; None where it is refused. An error of any other kind is the test's."""
     field = base64.b64encode(raw).decode()
     try:
-        message, request = parties.face.in_response_to("wayf", [("SAMLResponse", field)])
+        message, request = parties.sp.in_response_to("wayf", [("SAMLResponse", field)])
         expected = Outstanding("_q1", "wayf", NOW)
-        return parties.face.receive("wayf", message, expected, force_authn=False, now=NOW).answer if request else None
+        return parties.sp.receive("wayf", message, expected, force_authn=False, now=NOW).answer if request else None
     except BrokerError:
         return None
 
@@ -163,13 +163,13 @@ def posted(raw: bytes) -> list[tuple[str, str]]:
 @given(steps=STEPS)
 def test_no_changed_request_is_answered_elsewhere(parties: Parties, requests: Asked, steps: list[Step]) -> None:
     """What a service signs is read as it was signed; what it does not sign is answered at its registered ACS only."""
-    face, signed = parties.idp, requests.query.partition("&")[2]
+    role, signed = parties.idp, requests.query.partition("&")[2]
     packed = zlib.compressobj(wbits=-15)
     other = base64.b64encode(packed.compress(mutated(requests.bare, steps)) + packed.flush()).decode()
     with awake():
-        swapped = asked(lambda: face.read_redirect(f"SAMLRequest={quote(other, safe='')}&{signed}", NOW))
-        by_post = asked(lambda: face.read_post(posted(mutated(requests.signed, steps)), NOW))
-        unsigned = asked(lambda: face.read_post(posted(mutated(requests.plain, steps)), NOW))
+        swapped = asked(lambda: role.read_redirect(f"SAMLRequest={quote(other, safe='')}&{signed}", NOW))
+        by_post = asked(lambda: role.read_post(posted(mutated(requests.signed, steps)), NOW))
+        unsigned = asked(lambda: role.read_post(posted(mutated(requests.plain, steps)), NOW))
     assert swapped in {None, requests.true}
     assert by_post in {None, requests.true}
     assert unsigned is None or unsigned.acs in ACS[unsigned.entity_id]

@@ -71,7 +71,7 @@ def told(deployment: Deployment) -> list[str]:
     """Give the kinds of all events of the audit log."""
     audit_log = deployment.parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    files = sorted(audit_log.journal.folder.glob("*.jsonl"))
+    files = sorted(audit_log.files.folder.glob("*.jsonl"))
     return [json.loads(line)["event"] for each in files for line in each.read_text().splitlines()]
 
 

@@ -196,9 +196,9 @@ def test_the_services_list_lets_its_institutions_through(parties: Parties, liste
 def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) -> None:
     """``only`` is held against the answer, not just written into the question."""
     narrowed = replace(parties.upstreams["wayf"], only=(KU,))
-    face = replace(parties.face, upstreams={**parties.upstreams, "wayf": narrowed})
+    role = replace(parties.sp, upstreams={**parties.upstreams, "wayf": narrowed})
     with pytest.raises(MessageRefused, match=r"response\.institution_not_asked"):
-        replace(parties, face=face).receive(parties.signed(parties.response()))
+        replace(parties, sp=role).receive(parties.signed(parties.response()))
 
 
 @pytest.mark.attack(23)

@@ -203,7 +203,10 @@ def records_of(parts: Parts, who: Somebody) -> set[Key]:
     own = {each.key for each in open_stored_data(parts).list_records(person)}
     audit_log = parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    groups = {*map(audit_log.person_keys.of_person, person.ids), *map(audit_log.person_keys.of_borrower, (who.number,))}
+    groups = {
+        *map(audit_log.person_keys.person_group, person.ids),
+        *map(audit_log.person_keys.borrower_group, (who.number,)),
+    }
     return own | {key for key in keys(parts) if key.kind == "audit" and key.group in groups}
 
 
@@ -252,14 +255,14 @@ class LeftBehind:
         """Put it in the place of whatever the test before has left."""
         audit_log = self._trail()
         audit_log.person_keys.cache.clear()
-        for path in (*audit_log.journal.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
+        for path in (*audit_log.files.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
             path.unlink()
         if now() - self.since >= FRESH:
             put_back(self.parts, ([], []))
             self._live()
             return
         put_back(self.parts, self.rows)
-        shutil.copytree(self.copies, audit_log.journal.folder, dirs_exist_ok=True)
+        shutil.copytree(self.copies, audit_log.files.folder, dirs_exist_ok=True)
 
     def _live(self) -> None:
         self.since = now()
@@ -267,7 +270,7 @@ class LeftBehind:
             Life(self.parts, who).lived()
         self.rows = rows_of(self.parts)
         shutil.rmtree(self.copies, ignore_errors=True)
-        shutil.copytree(self._trail().journal.folder, self.copies)
+        shutil.copytree(self._trail().files.folder, self.copies)
 
     def _trail(self) -> StoredAuditLog:
         audit_log = self.parts.audit_log

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from broker.adapters.audit_log.event_search import _PersonKey
 from broker.adapters.audit_log.person_keys import _CachedKey
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.configuration.settings.raw_settings import RawSettings
@@ -27,7 +26,6 @@ SECRET = "f1e2d3c4"
         BrowserToken(SECRET, SECRET),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),
-        _PersonKey("group", SECRET.encode()),
         _CachedKey(SECRET.encode(), datetime(2026, 1, 1, tzinfo=UTC)),
     ],
     ids=lambda value: type(value).__name__,

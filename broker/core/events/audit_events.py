@@ -51,9 +51,6 @@ class AuditEventKind(StrEnum):
     STAFF_LOOKED = "staff_looked"
     STAFF_ACTED = "staff_acted"
     # Of the audit log itself:
-    OPENED = "opened"
-    TORN = "torn"
-    LOST = "lost"
     ACCEPTED = "accepted"
     MONTH_DELETED = "month_deleted"
     PERSON_ERASED = "person_erased"

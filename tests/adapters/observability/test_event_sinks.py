@@ -112,4 +112,4 @@ def test_a_trail_that_cannot_be_written_stops_the_release() -> None:
 def test_an_event_for_a_sink_that_is_not_there_is_an_error() -> None:
     """A process without a store loses nothing silently."""
     with pytest.raises(KeyError):
-        EventSinks({Sink.LOG: to_log(Heard().write)}).tell(AuditEvent(AuditEventKind.OPENED, NOW))
+        EventSinks({Sink.LOG: to_log(Heard().write)}).tell(AuditEvent(AuditEventKind.ACCEPTED, NOW))

@@ -222,7 +222,7 @@ TRICKS: Final[dict[str, tuple[Make, str]]] = {
     "6 a service's key, the whole": (signed_by(lambda parties: parties.service, whole=True), "xml.signature"),
     "6 another upstream's key": (signed_by(lambda parties: parties.direct), "xml.signature"),
     "6 another upstream's key, the whole": (signed_by(lambda parties: parties.direct, whole=True), "xml.signature"),
-    "6 our own key as a service provider": (signed_by(lambda parties: parties.face.key), "xml.signature"),
+    "6 our own key as a service provider": (signed_by(lambda parties: parties.sp.key), "xml.signature"),
     "6 our own key as an identity provider": (signed_by(lambda parties: parties.idp.key), "xml.signature"),
     "10 the signature over a LogoutResponse of the same ID": (borrowed(_message("LogoutResponse")), "xml.signature"),
     "10 the signature over an AuthnRequest of the same ID": (borrowed(_message("AuthnRequest")), "xml.signature"),

@@ -11,6 +11,7 @@ from broker.core.events.audit_events import AuditEvent, NoAuditLog
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
     BorrowerRule,
     Decision,
@@ -34,8 +35,8 @@ PLACE: Final = PolicyLine("p.yaml", 1)
 WORDS: Final = Text("words", "ord")
 FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail", "create", PLACE))
 LOWERS: Final = Lowering(("wayf",), ("STUD", "EMPL"))
-STUDENT: Final = BorrowerRule("STUD", ("PRIV",), 24, FIELDS, "mail", PLACE)
-PRIVATE: Final = BorrowerRule("PRIV", (), 24, FIELDS, "mail", PLACE, LOWERS)
+STUDENT: Final = BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE)
+PRIVATE: Final = BorrowerRule("PRIV", (), Expiry(24), FIELDS, "mail", PLACE, LOWERS)
 SAID: Final = {
     "eduPersonPrincipalName": "aase@au.example",
     "sn": "Prøvesen",

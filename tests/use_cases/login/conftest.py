@@ -14,6 +14,7 @@ from broker.core.identity.canonical_attributes import AttributeMap, MapRow, Wire
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
     AccountDemand,
     Alternative,
@@ -75,7 +76,7 @@ STUDENTS: Final = _policy(
     3,
     ("eduPersonScopedAffiliation", "student@*"),
     require=Requirement(cpr=True),
-    borrower=BorrowerRule("STUD", ("PRIV",), 24, FIELDS, "mail", PLACE),
+    borrower=BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE),
     releases=(_release("my-loans", "make"), _release("e-resources", "none")),
 )
 NURSES: Final = _policy(

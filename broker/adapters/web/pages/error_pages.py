@@ -99,7 +99,7 @@ class ErrorPages:
         if error.detail:
             facts["detail"] = error.detail
         ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts))
-        form = ports.service_face.refuse(asked, error.refusal, f"_r{name}", ports.now())
+        form = ports.idp_role.refuse(asked, error.refusal, f"_r{name}", ports.now())
         return self.pages.outgoing.post(form, asked.service)
 
     def _page(self, error: BrokerError, held: Held | None) -> Response:

@@ -58,7 +58,7 @@ class OutgoingSaml:
         asked = transaction.request
         if transaction.is_forced != asked.force_authn:
             asked = replace(asked, force_authn=transaction.is_forced)
-        leaving = ports.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
+        leaving = ports.sp_role.ask(outstanding.upstream, outstanding.id, asked, now)
         facts = {"upstream": outstanding.upstream}
         ports.tell_login(EventKind.UPSTREAM_ASKED, transaction, facts)
         if isinstance(leaving, str):
@@ -106,8 +106,8 @@ class OutgoingSaml:
         if now > issued.at + _GIVEN_AGAIN_FOR:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
-        form = ports.service_face.respond(request, step.disclosure, authentication, issued)
-        subject = ports.service_face.subject(request, step.disclosure, issued)
+        form = ports.idp_role.respond(request, step.disclosure, authentication, issued)
+        subject = ports.idp_role.subject(request, step.disclosure, issued)
         if not issuance.record_release(held, step, issued, subject, now):
             return "changed"
         if transaction.issued is None:
@@ -126,6 +126,6 @@ class OutgoingSaml:
     def refusal(self, transaction: Transaction, status: Status) -> PostForm:
         """Return the error Response that takes the person back to the service."""
         # The id is the transaction's own, so that going back twice sends the same answer.
-        return self.ports.service_face.refuse(
+        return self.ports.idp_role.refuse(
             transaction.request, status, f"_r{transaction.id}", self.ports.now()
         )

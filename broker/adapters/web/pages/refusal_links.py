@@ -121,9 +121,9 @@ def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -
     if step.reason not in _ERROR_URL_CODES:
         return None
     code, names = _ERROR_URL_CODES[step.reason]
-    face = ports.upstream_face
+    role = ports.sp_role
     now = ports.now()
-    return face.error_url(upstream, code, transaction.reference, names, now)
+    return role.error_url(upstream, code, transaction.reference, names, now)
 
 
 def _page(reason: str, affiliation: str | None) -> tuple[str, LazyString] | None:

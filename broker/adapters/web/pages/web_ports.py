@@ -1,4 +1,4 @@
-"""The ports of the endpoints: the flow, the faces, where events are told, and what pages show."""
+"""The ports of the endpoints: the flow, the roles, where events are told, and what pages show."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, 
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.transaction import Transaction
-from broker.core.saml_ports import ServiceFace, UpstreamFace
+from broker.core.saml_ports import IdpRole, SpRole
 from broker.use_cases.login.login import LoginFlow
 
 
@@ -25,8 +25,8 @@ class WebPorts:
     """Everything an endpoint may reach; adapters only through ports."""
 
     broker: LoginFlow
-    service_face: ServiceFace
-    upstream_face: UpstreamFace
+    idp_role: IdpRole
+    sp_role: SpRole
     cookies: BrowserCookies
     forms: FormTokens
     now: Callable[[], datetime]

@@ -102,7 +102,7 @@ class StaffDoor:
         login = self.logins.find_awaited_login(request_id, upstream, now)
         asked = self.logins.authn_request()
         try:
-            received = ports.upstream_face.receive(
+            received = ports.sp_role.receive(
                 upstream, message, login.request, force_authn=True, now=now, idp_list=asked.idp_list
             )
             identity = received.message_id, received.until
@@ -234,7 +234,7 @@ class StaffDoor:
         ports = self.ports
         name = login.request.upstream
         try:
-            leaving = ports.upstream_face.ask(
+            leaving = ports.sp_role.ask(
                 name, login.request.id, self.logins.authn_request(), ports.now()
             )
         except RequestRefused as refused:

@@ -239,7 +239,7 @@ def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The audit log may be another machine's: the trace has a mark of its person, and of nobody else."""
-    monkeypatch.setattr(EventSearch, "of", lambda *_: iter(()))
+    monkeypatch.setattr(EventSearch, "find_by_groups", lambda *_: iter(()))
     other = deployment.person()
     assert mark(deployment.person().log_in("gry"))[0] == "refuse"
     assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"

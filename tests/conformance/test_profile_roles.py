@@ -1,4 +1,4 @@
-"""Both faces of a whole broker: fresh and passive logins, narrowed lists, the chain, and how long it all lasts."""
+"""Both roles of a whole broker: fresh and passive logins, narrowed lists, the chain, and how long it all lasts."""
 
 import base64
 import zlib
