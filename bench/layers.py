@@ -41,13 +41,13 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     FLOW: ("broker/use_cases/", "broker/core/", "broker/adapters/web/login/"),
     POLICY: ("broker/core/identity/", "broker/core/policy/", "broker/core/consent/", "broker/configuration/"),
     HMACS: ("broker/core/lookup_hmacs.py",),
-    RECORDS: ("broker/use_cases/records.py", "broker/adapters/stores/encrypted_store.py"),
+    RECORDS: ("broker/use_cases/storage/records.py", "broker/adapters/stores/encrypted_store.py"),
     STORE: ("broker/adapters/stores/",),
-    AUDIT_LOG: ("broker/adapters/audit_log/", "broker/core/audit_events.py"),
+    AUDIT_LOG: ("broker/adapters/audit_log/", "broker/core/events/audit_events.py"),
     WRITING: (
         "broker/adapters/saml/sp/authn_request_writer.py",
         "broker/adapters/saml/idp/response_writer.py",
-        "broker/adapters/saml/sp/service_provider.py:ServiceProviderFace.ask",
+        "broker/adapters/saml/sp/service_provider.py:ServiceProvider.ask",
         "broker/adapters/saml/xml_security/written_message.py",
     ),
     SIGNATURES: (
@@ -69,7 +69,7 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
         "broker/adapters/web/pages/outgoing_saml.py",
         "broker/adapters/web/pages/page_security.py",
     ),
-    LOG: ("broker/adapters/observability/", "broker/core/event_routes.py"),
+    LOG: ("broker/adapters/observability/", "broker/core/events/broker_events.py"),
 }
 LAYERS: Final = (*ROOMS, SERVER)
 

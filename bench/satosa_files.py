@@ -50,7 +50,7 @@ def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, encrypts
 
 
 def _backend(origin: str, keys: dict[str, str], metadata: str) -> dict[str, Any]:
-    """Return the face toward the hub: a service provider that signs what it asks and wants the assertion signed."""
+    """Return the SP role toward the hub: a service provider that signs what it asks and wants the assertion signed."""
     service = {
         "name": "yardstick",
         "endpoints": {"assertion_consumer_service": [[f"{origin}/hub/acs/post", _BINDING + "POST"]]},
@@ -69,7 +69,7 @@ def _backend(origin: str, keys: dict[str, str], metadata: str) -> dict[str, Any]
 
 
 def _frontend(origin: str, keys: dict[str, str], metadata: str, *, encrypts: bool) -> dict[str, Any]:
-    """Return the face toward the service: an identity provider that signs both, and may encrypt the assertion."""
+    """Return the IdP role toward services: an identity provider that signs both, and may encrypt the assertion."""
     policy = {
         "sign_response": True,
         "sign_assertion": True,

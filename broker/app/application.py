@@ -12,9 +12,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.observability import application_log
 from broker.adapters.saml import own_metadata
-from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
+from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.single_logout import SingleLogout
-from broker.adapters.saml.sp.service_provider import ServiceProviderFace
+from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.web import page_layout, public_pages
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
@@ -26,7 +26,7 @@ from broker.adapters.web.login import (
     mailbox_proof,
     step_answers,
 )
-from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
+from broker.adapters.web.login.message_logging import LoggedLogoutRole, LoggedSpRole
 from broker.adapters.web.network_limits import Campus, NetworkLimits
 from broker.adapters.web.pages import error_pages
 from broker.adapters.web.pages.cookies import BrowserCookies
@@ -44,12 +44,12 @@ from broker.app.personal_data import open_stored_data
 from broker.app.readiness import notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.saml_ports import LogoutFace, UpstreamFace
-from broker.use_cases.given_consents import GivenConsents
+from broker.core.saml_ports import LogoutRole, SpRole
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
+from broker.use_cases.personal_data.given_consents import GivenConsents
 
 # One megabyte is far above any message or form of ours.
 LARGEST_BODY: Final = 1024 * 1024
@@ -113,8 +113,8 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -
     local_upstreams = [name for name, upstream in parts.upstreams.items() if upstream.local]
     return WebPorts(
         broker=broker,
-        service_face=_service_face(parts),
-        upstream_face=_logged_upstream_face(parts, broker),
+        idp_role=_idp_role(parts),
+        sp_role=_logged_sp_role(parts, broker),
         cookies=cookies,
         forms=FormTokens(index, base_url),
         now=now,
@@ -164,8 +164,8 @@ def _blueprints(
     stored = open_stored_data(parts)
     yield my_choices.blueprint(ports, pages, entry, given_consents, stored)
     yield from _pins(parts, ports, pages, entry)
-    face = _logout_face(parts)
-    yield logout.blueprint(ports, face, _single_logout(parts, face))
+    role = _logout_role(parts)
+    yield logout.blueprint(ports, role, _single_logout(parts, role))
     sign_up = configured_texts.sign_up(parts.config, parts.services)
     if sign_up:
         yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
@@ -181,9 +181,9 @@ def _pins(
     yield pin.blueprint(pin.PinPages(ports, pages, entry, choices, pin_mails))
 
 
-def _single_logout(parts: Parts, face: LogoutFace) -> SingleLogoutFlow:
+def _single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:
     sessions = Sessions(parts.store, parts.keys.index)
-    return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, face.reaches)
+    return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, role.reaches)
 
 
 def _metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
@@ -215,8 +215,8 @@ def _metrics_endpoint(parts: Parts) -> Blueprint:
     return public_pages.metrics_endpoint(lambda: parts.metrics.page(list(gauges(parts))), secret)
 
 
-def _service_face(parts: Parts) -> IdentityProviderFace:
-    return IdentityProviderFace.of(
+def _idp_role(parts: Parts) -> IdentityProvider:
+    return IdentityProvider.of(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys.idp,
@@ -227,8 +227,8 @@ def _service_face(parts: Parts) -> IdentityProviderFace:
     )
 
 
-def _upstream_face(parts: Parts) -> ServiceProviderFace:
-    return ServiceProviderFace.of(
+def _sp_role(parts: Parts) -> ServiceProvider:
+    return ServiceProvider.of(
         parts.config.base_url,
         parts.keys.sp,
         parts.metadata,
@@ -237,8 +237,8 @@ def _upstream_face(parts: Parts) -> ServiceProviderFace:
     )
 
 
-def _logout_face(parts: Parts) -> LogoutFace:
-    face = SingleLogout.of(
+def _logout_role(parts: Parts) -> LogoutRole:
+    role = SingleLogout.of(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys,
@@ -247,16 +247,16 @@ def _logout_face(parts: Parts) -> LogoutFace:
         upstreams=parts.federated,
     )
     if parts.messages is None:
-        return face
+        return role
     logged = parts.config.message_log_upstreams()
-    return LoggedLogoutFace(face, parts.messages, logged, ClientAddresses.address)
+    return LoggedLogoutRole(role, parts.messages, logged, ClientAddresses.address)
 
 
-def _logged_upstream_face(parts: Parts, broker: LoginFlow) -> UpstreamFace:
-    """Return the face toward the upstreams, with the message log beside it where there is one."""
-    face = _upstream_face(parts)
+def _logged_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
+    """Return the SP role, with the message log beside it where there is one."""
+    role = _sp_role(parts)
     if parts.messages is None:
-        return face
+        return role
 
     staff = staff_view.logins(parts)
 
@@ -266,8 +266,8 @@ def _logged_upstream_face(parts: Parts, broker: LoginFlow) -> UpstreamFace:
         transaction_id = request_id[1:33]
         return broker.read(transaction_id, moment).transaction.reference
 
-    return LoggedUpstreamFace(
-        face,
+    return LoggedSpRole(
+        role,
         parts.messages,
         parts.config.message_log_upstreams(),
         reference,

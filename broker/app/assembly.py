@@ -27,33 +27,33 @@ from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.event_routes import BrokerEvent, EventKind, TellPort
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
-from broker.use_cases.borrowers.guarded_library import BorrowerLeases, GuardedLibrary
-from broker.use_cases.borrowers.library_proof import LibraryProof
-from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.enrolment.cases import EnrolmentCases
 from broker.use_cases.enrolment.claims import BorrowerClaims
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
+from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
+from broker.use_cases.library_system.guarded_library import BorrowerLeases, GuardedLibrary
+from broker.use_cases.library_system.setup_proof import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.mail_outbox import MailOutbox
-from broker.use_cases.mailbox_proof import MailboxProof
-from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.person_resolution import PersonResolution
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
+from broker.use_cases.pins.mailbox_proofs import MailboxProof
+from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
-from broker.use_cases.register_look_ups import RegisterLookUps
+from broker.use_cases.storage.mail_outbox import MailOutbox
+from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.transactions.person_resolution import PersonResolution
 
 
 def now() -> datetime:

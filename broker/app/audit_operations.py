@@ -9,21 +9,21 @@ from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.verification import VerificationReport, verify
 from broker.app.assembly import Parts, now
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.use_cases.staff import staff_sessions
 
 
-def journal(parts: Parts) -> AuditFiles:
+def audit_files(parts: Parts) -> AuditFiles:
     """Return the files of the audit log."""
-    return parts.audit_log.journal
+    return parts.audit_log.files
 
 
 def verified(parts: Parts) -> VerificationReport:
     """Verify the whole audit log, against what the store remembers of it too."""
     audit_log = parts.audit_log
-    return verify(audit_log.journal, audit_log.anchors.links(now()))
+    return verify(audit_log.files, audit_log.anchors.links(now()))
 
 
 def anchored_in_store(folder: Path, key: Path) -> VerificationReport:
@@ -36,8 +36,8 @@ def accepted(parts: Parts) -> int:
     audit_log = parts.audit_log
     report = verified(parts)
     if report.findings:
-        audit_log.journal.accept(now(), [finding.mark for finding in report.findings])
-        audit_log.anchors.forget(report.number, now())
+        audit_log.files.accept(now(), [finding.mark for finding in report.findings])
+        audit_log.anchors.drop_after(report.number, now())
     return len(report.findings)
 
 
@@ -53,14 +53,14 @@ def events(
     Oldest first. ConfigurationFaults where there is no staff view.
     """
     audit_log = parts.audit_log
-    search = _search(parts, audit_log)
+    search = _search(audit_log)
     if reference is not None:
-        return tuple(search.by_reference(reference, now()))
+        return tuple(search.find_by_reference(reference, now()))
     if staff is not None:
-        group = audit_log.person_keys.of_person(_of_staff(parts, staff))
-        return tuple(search.of((group,), now()))
+        group = audit_log.person_keys.person_group(_of_staff(parts, staff))
+        return tuple(search.find_by_groups((group,), now()))
     groups = _groups(parts, audit_log, borrower or "")
-    return tuple(search.of(groups, now()))
+    return tuple(search.find_by_groups(groups, now()))
 
 
 def erased(parts: Parts, *, reference: str | None = None, borrower: str | None = None) -> int:
@@ -68,7 +68,7 @@ def erased(parts: Parts, *, reference: str | None = None, borrower: str | None =
     audit_log = parts.audit_log
     moment = now()
     if reference is not None:
-        groups = _search(parts, audit_log).groups_of(reference, moment)
+        groups = _search(audit_log).list_groups(reference, moment)
     else:
         groups = _groups(parts, audit_log, borrower or "")
     count = sum(audit_log.person_keys.erase(group, moment) for group in groups)
@@ -76,15 +76,15 @@ def erased(parts: Parts, *, reference: str | None = None, borrower: str | None =
     return count
 
 
-def _search(parts: Parts, audit_log: StoredAuditLog) -> EventSearch:
-    return EventSearch(audit_log.journal, audit_log.person_keys, parts.store)
+def _search(audit_log: StoredAuditLog) -> EventSearch:
+    return EventSearch(audit_log.files, audit_log.person_keys)
 
 
 def _groups(parts: Parts, audit_log: StoredAuditLog, borrower: str) -> tuple[str, ...]:
     """Return the groups of the keys of a borrower's events: of the number, and of its persons."""
     keys = audit_log.person_keys
     persons = _persons(parts, borrower)
-    return (keys.of_borrower(borrower), *map(keys.of_person, sorted(persons)))
+    return (keys.borrower_group(borrower), *map(keys.person_group, sorted(persons)))
 
 
 def _persons(parts: Parts, borrower: str) -> set[str]:

@@ -22,10 +22,10 @@ _DISPLAY_NAME: Final = _("Library login")
 _DESCRIPTION: Final = _("Sign-in to the library's services with WAYF or national eID.")
 
 
-def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.FaceDescription:
-    """Return what the descriptor of our face ``entity_id`` says of us."""
+def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.RoleDescription:
+    """Return what the descriptor of our role ``entity_id`` says of us."""
     contact, idp = settings.contact, settings.idp
-    return own_metadata.FaceDescription(
+    return own_metadata.RoleDescription(
         base_url=settings.base_url,
         entity_id=entity_id,
         display_name=_configured(idp.display_name) or in_both(_DISPLAY_NAME),

@@ -13,7 +13,7 @@ from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
 from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.stateless_references import ReferenceFacts, StatelessReferences
+from broker.core.help_codes import ReferenceFacts, StatelessReferences
 from broker.use_cases.login.support_traces import SupportTraces
 
 _Reader = Callable[[Path], object]

@@ -8,10 +8,10 @@ from broker.app.assembly import Parts, now
 from broker.app.fault_accounts import NoEnrolment
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import mask_address
-from broker.core.staff_sentences import PAGES, REGISTER_NOTES, STATES
+from broker.core.staff.staff_sentences import PAGES, REGISTER_NOTES, STATES
 from broker.use_cases.enrolment.cases import StaffEnrolment
-from broker.use_cases.mail_outbox import QueuedMail
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
+from broker.use_cases.storage.mail_outbox import QueuedMail
 
 _SHELL: Final = "shell"  # its guesses of help codes are counted together
 

@@ -8,21 +8,15 @@ from typing import Final
 
 from broker.adapters.observability import metrics
 from broker.adapters.web.sign_up import sign_up_pages
-from broker.app import (
-    configured_texts,
-    metadata_report,
-    peer_clocks,
-    personal_data,
-    staff_findings,
-    work_folder,
-)
+from broker.app import configured_texts, metadata_report, personal_data, staff_findings
 from broker.app.assembly import Parts, now, smtp
 from broker.app.readiness import key_faults, readiness
+from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import UNSPECIFIED, Assurance, Service, Upstream
 from broker.core.errors import StoreUnavailable
 from broker.core.policy.model import Release
-from broker.use_cases.borrowers.library_proof import PROOF
+from broker.use_cases.library_system.setup_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
 _STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"
@@ -77,15 +71,10 @@ def _with_feed(finding: str) -> str:
 
 
 def _work(parts: Parts) -> Iterator[str]:
-    """Yield what is amiss with the work beside the logins; that there is none only where some do.
-
-    A check before the first start finds nothing missing.
-    """
+    """Yield that no ``broker work`` runs beside a running ``broker serve``."""
     state = parts.config.state
-    said = work_folder.sign_of_life(state)
-    note = work_folder.note(state)
-    if note and (said or metrics.is_serving(state / "metrics")):
-        yield f"work: {note}"
+    if metrics.is_serving(state / "metrics") and not is_work_running(state):
+        yield f"work: {NOT_RUNNING}"
 
 
 def _policies(parts: Parts) -> Iterator[str]:
@@ -140,8 +129,8 @@ def _direct_eid(upstream: Upstream) -> Iterator[str]:
         yield 'without may_assert = ["cpr"] its CPR numbers count as not sent'
     if upstream.least < Assurance.SUBSTANTIAL:
         yield 'minimum = "low" lets in who has shown no more than a password'
-    if upstream.cbc:
-        yield "cbc = true decrypts no assertion of its: no signature is around the ciphertext"
+    if upstream.encryption == "cbc":
+        yield 'encryption = "cbc" has no effect: its Responses are not signed'
 
 
 def _message_log(parts: Parts) -> Iterator[str]:
@@ -174,11 +163,6 @@ def _contact(parts: Parts) -> Iterator[str]:
 def _mail(parts: Parts) -> Iterator[str]:
     for fault in smtp(parts.config).probe(now() + _MAIL):
         yield f"mail: {fault}"
-
-
-def _clocks(parts: Parts) -> Iterator[str]:
-    for fault in peer_clocks.findings(parts.config):
-        yield f"clock: {fault}"
 
 
 def _keys(parts: Parts) -> Iterator[str]:
@@ -238,16 +222,31 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
 
     One that no policy has a release for gets nothing at all.
 
-    How it encrypts is told where its descriptor is read: one that lists no algorithm of ours has no
-    descriptor in force.
+    A descriptor that lists encryption algorithms, but none of ours, is not in force and is reported
+    with the metadata.
     """
     for service in parts.services.values():
+        for finding in _service_encryption(parts, service):
+            yield f"services.{service.name}: {finding}"
         releases = list(_releases(parts, service))
         if not releases:
             yield f"services.{service.name}: no policy has a release for it, so that nobody gets in"
             continue
         for finding in (*_name_ids(parts, service, releases), *_required(parts, service, releases)):
             yield f"services.{service.name}: {finding}"
+
+
+def _service_encryption(parts: Parts, service: Service) -> Iterator[str]:
+    descriptor = parts.metadata.current.service(service.entity_id, now())
+    if descriptor is None:
+        return
+    has_key = descriptor.encryption_certificate is not None
+    if service.encryption in {"gcm", "cbc"} and not has_key:
+        what = "its metadata has no encryption key, so that no login is possible"
+        yield f'encryption = "{service.encryption}": {what}'
+    if service.encryption is None and has_key and not descriptor.encryption_algorithms.listed:
+        what = "its metadata lists no encryption algorithm, so that it gets AES-128-GCM"
+        yield f'{what} (encryption = "gcm"; a product that reads only AES-CBC needs "cbc")'
 
 
 def _releases(parts: Parts, service: Service) -> Iterator[Release]:
@@ -299,7 +298,6 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     find_library_faults,
     _register,
     _mail,
-    _clocks,
     _proxies,
     _sign_up,
     _accessibility,

@@ -18,11 +18,10 @@ from broker.adapters.observability import application_log, loaded_policies, metr
 from broker.adapters.observability.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness
 from broker.app.reloading_application import ReloadingApplication
-from broker.app.work_folder import DISTRIBUTION
 from broker.configuration import durable_files
 from broker.configuration.settings.config import Config
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.event_routes import BrokerEvent, EventKind, Sink
+from broker.core.events.broker_events import BrokerEvent, EventKind, Sink
 
 _RETRY_AFTER_S: Final = 5.0  # a worker that could not start is replaced after this time
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat files have random names
@@ -96,7 +95,7 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
         """Write the address to the terminal; the log on standard output is for programs."""
         serve = self._config.serve
         where = f"at {serve.bind}, {serve.workers} workers of {serve.threads} threads"
-        release = version(DISTRIBUTION)
+        release = version("library-identity-broker")
         sys.stderr.write(f"broker {release} serves {self._config.base_url} {where}\n")
         if not serve.proxies:
             sys.stderr.write(_WITHOUT_PROXY)
@@ -169,8 +168,5 @@ def read_checked(read: Callable[[], Config]) -> Config:
 
 
 def _log_faults(kind: EventKind, error: BrokerError) -> None:
-    faults = [str(error)]
-    if isinstance(error, ConfigurationFaults):
-        faults = [str(fault) for fault in error.faults]
-    for fault in faults:
-        _log_event(BrokerEvent(kind, {"reason": error.reason, "fault": fault}))
+    for event in readiness.describe_faults(kind, error):
+        _log_event(event)

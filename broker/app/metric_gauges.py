@@ -8,7 +8,7 @@ from broker.adapters.observability import loaded_policies
 from broker.adapters.observability.metrics import Gauge
 from broker.adapters.saml.keys import key_ring
 from broker.app.assembly import Parts, now
-from broker.app.work_folder import sign_of_life
+from broker.app.work_lock import is_work_running
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 
 
@@ -40,7 +40,7 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
         "broker_work_running",
         "1 while broker work runs on this machine.",
         {},
-        bool(sign_of_life(parts.config.state)),
+        is_work_running(parts.config.state),
     )
     yield from _certificates(parts, moment)
     yield from _library(parts)

@@ -18,7 +18,7 @@ from broker.configuration.settings.config import Config
 from broker.configuration.settings.federation_tables import FeedTable
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
-from broker.core.event_routes import BrokerEvent, EventKind, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
 
 _LARGEST_FEED: Final = 256 * 1024 * 1024  # octets; eduGAIN has some 100 MB
 _BIRK: Final = "https://birk.wayf.dk/birk.php/"  # docs/reference/wayf.md#birk
@@ -91,7 +91,7 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
         faults.append(Fault(where, f"{path.name} {what}", "name a PEM file"))
     except MessageRefused as refused:
         what = "is no certificate or public key"
-        if refused.cause == "gate.weak_key":
+        if refused.cause == "xml.weak_key":
             what = "holds a key below RSA 2048 or EC 256 bits"
         fix = "take the one that the feed's publisher has published"
         faults.append(Fault(where, f"{path.name} {what}", fix))

@@ -20,7 +20,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.stores.open_store import open_store
 from broker.configuration import durable_files
 from broker.configuration.settings.config import Config
-from broker.core.event_routes import Sink
+from broker.core.events.broker_events import Sink
 from broker.core.ports import AuditLog, Store
 from broker.use_cases.login.support_traces import SupportTraces
 

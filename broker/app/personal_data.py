@@ -12,10 +12,10 @@ from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.observability import sealed_message_log
 from broker.app.assembly import Parts, now
 from broker.configuration import durable_files
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Names
 from broker.core.errors import LeadsNowhere, StoreUnavailable
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.person_id import compute_person_id_of_cpr, compute_person_id_of_identifier
 from broker.use_cases.personal_data.stored_data import ForgottenLine, PersonIds, StoredData
@@ -71,7 +71,7 @@ class MachineAuditLog:
 
     def list_events(self, person: PersonIds, now: datetime) -> Iterator[Mapping[str, Any]]:
         """Return the events that the person's keys open, oldest first."""
-        return self.search.of(self._groups(person), now)
+        return self.search.find_by_groups(self._groups(person), now)
 
     def erase(self, person: PersonIds, before: datetime | None, now: datetime) -> int:
         """Delete the person's keys, and write how many there were."""
@@ -83,14 +83,14 @@ class MachineAuditLog:
 
     def _groups(self, person: PersonIds) -> Names:
         keys = self.kept.person_keys
-        of_numbers = map(keys.of_borrower, person.borrower_numbers)
-        return (*map(keys.of_person, person.ids), *of_numbers)
+        of_numbers = map(keys.borrower_group, person.borrower_numbers)
+        return (*map(keys.person_group, person.ids), *of_numbers)
 
 
 def open_stored_data(parts: Parts) -> StoredData:
     """Return the stored data of persons over the parts of a broker."""
     kept = parts.audit_log
-    search = EventSearch(kept.journal, kept.person_keys, parts.store)
+    search = EventSearch(kept.files, kept.person_keys)
     audit_log = MachineAuditLog(kept, search)
     persons = parts.enrolment_ports.persons
     forgotten = ForgottenFile(parts.config.state)

@@ -20,7 +20,7 @@ from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.configuration.settings import config
 from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.event_routes import told_nobody
+from broker.core.events.broker_events import told_nobody
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.findings import Decided, Findings, find_faults, untried_login
 from broker.core.policy_analysis.persona_words import Value, example_login

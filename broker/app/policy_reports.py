@@ -12,7 +12,7 @@ from broker.configuration.policies import live_policies
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.tables import optional_text
 from broker.core.errors import ConfigurationFaults
-from broker.core.event_routes import told_nobody
+from broker.core.events.broker_events import told_nobody
 from broker.core.policy_analysis.plays import Progress, Trial
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection

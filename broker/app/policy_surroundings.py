@@ -19,7 +19,7 @@ from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.event_routes import TellPort, told_nobody
+from broker.core.events.broker_events import TellPort, told_nobody
 from broker.core.policy.model import PolicySet
 
 T = TypeVar("T")

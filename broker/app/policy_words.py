@@ -16,7 +16,7 @@ from broker.core.identity.rights import NOT_USABLE, Right
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Done
-from broker.core.policy.matching import missed_conditions
+from broker.core.policy.matching import find_near_misses
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy.rule_words import NO_ENTRY, rule_words
 from broker.core.policy_analysis.changes import MOVES, Change, Direction
@@ -55,12 +55,10 @@ _WHOLE: Final = frozenset(
     }
 )
 _NAMED: Final[Mapping[str, str]] = {
-    "upstream": _("upstream %(value)s"),
     "age": _("age %(value)s"),
     "borrower": _("borrower %(value)s"),
     "intent": _("intent %(value)s"),
 }
-_PROOF: Final = _("proof %(name)s in %(domain)s")
 _FOR_WANT_OF_A_BORROWER: Final = frozenset(
     {"cpr_required", "national_eid_required", "no_library_account"}
 )
@@ -103,9 +101,6 @@ class Wording:
         key, _between, value = plain(written).partition(" ")
         if key in _NAMED and value:
             return self.say(_NAMED[key], value=value)
-        name, found, domain = value.partition(" in ")
-        if key == "proof" and found:
-            return self.say(_PROOF, name=name, domain=domain)
         return plain(written)
 
     def outcome(self, reason: str, place: object, rule: str) -> str:
@@ -139,15 +134,11 @@ def wrapped(label: str, text: str, indent: int = 2) -> list[str]:
 
 
 def trial_lines(
-    site: Site, trial: Trial, now: datetime, words: Wording, *, nearest: bool, corner: str = ""
+    site: Site, trial: Trial, now: datetime, words: Wording, corner: str = ""
 ) -> Iterator[str]:
-    """Yield the lines of a trial; ``corner`` names the set at the end.
-
-    ``nearest``: of a refusal, add what would let them in.
-    """
+    """Yield the lines of a trial; ``corner`` names the set at the end."""
     for played in trial.played:
         yield from _lines_at_service(site, trial, played, now, words)
-        yield from _nearest_lines(site, trial, played, now, words) if nearest else ()
     yield from _notes(site, trial, words)
     made_up = ", ".join(map(words.fact, trial.complete.made_up))
     if made_up:
@@ -156,11 +147,8 @@ def trial_lines(
         yield corner
 
 
-def trial_row(
-    site: Site, trial: Trial, played: PlayedLogin, now: datetime, *, nearest: bool
-) -> dict[str, Any]:
+def trial_row(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> dict[str, Any]:
     """Return a played login for programs."""
-    near = policy_trials.nearest_logins(site, trial, played, now) if nearest else ()
     return {
         "service": played.service.name,
         "offered": policy_trials.is_offered(site, trial, played),
@@ -184,7 +172,6 @@ def trial_row(
             {"name": fate.name, "reason": fate.code, "line": _line(fate.place)}
             for fate in played.staying
         ],
-        "nearest": [{"changes": each.changes, "line": str(each.place)} for each in near],
     }
 
 
@@ -254,20 +241,10 @@ def _refusal(site: Site, played: PlayedLogin, now: datetime, words: Wording) -> 
         yield from wrapped("", words.say(_UNCOUNTED))
     if played.reason != "no_affiliation":
         return
-    missed = missed_conditions(site.policies, played.facts, now.date())
+    missed = find_near_misses(site.policies, played.facts, now.date())
     for reason, condition in missed[:_MOST_NEAR]:
         wanted = f"{condition.name}: {_listed(condition.values, _MOST_NEAR)}"
         yield from wrapped(words.say(_("near")), f"{reason.place} {reason.code}   {wanted}")
-
-
-def _nearest_lines(
-    site: Site, trial: Trial, played: PlayedLogin, now: datetime, words: Wording
-) -> Iterator[str]:
-    head = words.say(_("what would let them in"))
-    for each in policy_trials.nearest_logins(site, trial, played, now):
-        changes = ", ".join(map(words.fact, each.changes))
-        yield from wrapped("", f"{head}: {changes} ({each.place})")
-        head = words.say(_("or, as another affiliation"))
 
 
 def _notes(site: Site, trial: Trial, words: Wording) -> Iterator[str]:

@@ -1,17 +1,18 @@
 """Whether logins would succeed now, and what is amiss although they do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from broker.adapters.observability import loaded_policies
-from broker.app import work_folder
 from broker.app.assembly import Parts, now
+from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.ports import Key
 from broker.core.retention import TURN
-from broker.use_cases.person_resolution import has_other_keys
+from broker.use_cases.transactions.person_resolution import has_other_keys
 
 _PROBED_FOR: Final = timedelta(hours=1)
 _MOST_SHOWN: Final = 20
@@ -50,13 +51,13 @@ def notes(parts: Parts) -> Mapping[str, str]:
     """
     moment = now()
     found = _library_notes(parts) | _enrolment_notes(parts)
-    if amiss_with_work := work_folder.note(parts.config.state):
-        found["work"] = amiss_with_work
+    if not is_work_running(parts.config.state):
+        found["work"] = NOT_RUNNING
     if parts.policies.stale:
         found["policies"] = "stale"
     loaded = loaded_policies.by_worker(parts.policies.current.digest)
     found["policy_sets"] = ", ".join(f"{digest} in {pid}" for pid, digest in loaded.items())
-    if lost := parts.audit_log.lost() + work_folder.lost(parts.config.state):
+    if lost := parts.audit_log.lost():
         found["audit"] = f"{lost} events lost"
     if amiss := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
         found["metadata"] = _joined(amiss)
@@ -133,3 +134,10 @@ def _no_upstream(parts: Parts) -> list[Fault]:
     return [Fault(folder, "holds no upstream that can be used", fix)] + [
         Fault(folder, sentence) for sentence in amiss
     ]
+
+
+def describe_faults(kind: EventKind, error: BrokerError) -> Iterator[BrokerEvent]:
+    """Yield one event for each fault of a configuration that could not be used."""
+    faults = error.faults if isinstance(error, ConfigurationFaults) else [error]
+    for fault in faults:
+        yield BrokerEvent(kind, {"reason": error.reason, "fault": str(fault)})

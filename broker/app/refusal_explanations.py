@@ -13,10 +13,10 @@ from broker.configuration.policies import git_revisions, live_policies
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.event_routes import TraceFacts
+from broker.core.events.broker_events import TraceFacts
+from broker.core.help_codes import StatelessReferences
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
-from broker.core.stateless_references import StatelessReferences
 from broker.use_cases import policy_trials
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.policy_trials import NoSuchNameError, Site

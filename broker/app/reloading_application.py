@@ -19,7 +19,7 @@ from broker.app.application import create_app
 from broker.app.assembly import Parts, now
 from broker.configuration.settings.config import Config
 from broker.configuration.uncollected import uncollected
-from broker.use_cases.worker_loop import run_worker_loop
+from broker.use_cases.storage.worker_loop import run_worker_loop
 
 _REFRESH_EVERY_S: Final = 1.0
 # Seconds after which a thread that only computes lets another go on. A request lets go of the

@@ -7,7 +7,7 @@ from broker.app.assembly import Parts
 from broker.core.entities import Institution
 from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
-from broker.core.staff import SUBJECT_ID, StaffRules
+from broker.core.staff.staff_rules import SUBJECT_ID, StaffRules
 
 _EXACT: Final = "exact"
 

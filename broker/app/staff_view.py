@@ -16,12 +16,12 @@ from broker.app.policy_words import Wording
 from broker.configuration.settings.tables import NUMBER_PLACE
 from broker.core.errors import StoreUnavailable
 from broker.core.login.given_facts import GivenFacts
-from broker.core.staff import StaffRules
+from broker.core.staff.staff_rules import StaffRules
 from broker.use_cases import policy_trials
 from broker.use_cases.login.arrivals import Arrivals
-from broker.use_cases.rate_limits import Limits
 from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffSessions
+from broker.use_cases.storage.rate_limits import Limits
 
 
 def logins(parts: Parts) -> StaffLogins | None:
@@ -66,17 +66,11 @@ def borrower_url(parts: Parts, number: str) -> str:
     return template.replace(NUMBER_PLACE, quote(number, safe="")) if template else ""
 
 
-def try_policies(
-    parts: Parts,
-    given: GivenFacts,
-    service: str,
-    nearest: bool,  # noqa: FBT001 - the fields of the form, in their order
-    language: str,
-) -> TriedLogin:
+def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -> TriedLogin:
     """Play a login by the policies in force, as ``broker policy try`` does; nothing is stored."""
     site = refusal_explanations.of_parts(parts)
     trial = policy_trials.try_login(site, given, (service,) if service else (), now())
-    lines = policy_words.trial_lines(site, trial, now(), Wording(language), nearest=nearest)
+    lines = policy_words.trial_lines(site, trial, now(), Wording(language))
     return TriedLogin(site.policies.digest, tuple(lines))
 
 

@@ -16,7 +16,7 @@ from broker.configuration.settings.config import Config
 from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
-from broker.core.event_routes import told_nobody
+from broker.core.events.broker_events import told_nobody
 from broker.core.login.given_facts import GivenFacts, of_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet, ideal_service

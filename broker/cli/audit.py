@@ -107,7 +107,7 @@ def delete(month: str, *, as_json: bool) -> None:
 
     A line says so first, so that the chain stays whole.
     """
-    audit_operations.journal(diagnostics.opened()).delete(month, datetime.now(UTC))
+    audit_operations.audit_files(diagnostics.opened()).delete(month, datetime.now(UTC))
     show_done(f"{month} deleted", as_json=as_json, deleted=month)
 
 

@@ -92,7 +92,6 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--service", type=_TEXT, multiple=True, help="Where to; all services without it.")
 @click.option("--from", "folder", type=_FOLDER, help="The policies of another folder.")
 @click.option("--date", "day", metavar="DAY", type=DAY, help="On that day (2026-01-31), not today.")
-@click.option("--nearest", is_flag=True, help="Of a refusal: what would let them in.")
 @click.option("--as-assertion", is_flag=True, help="Print the unsigned Response of one service.")
 @as_json
 @printing_faults
@@ -118,9 +117,9 @@ def try_login(*, as_json: bool, **options: Any) -> None:
         _print_assertion(site, trial, now)
         return
     if as_json:
-        _print_json(site, trial, now, nearest=options["nearest"])
+        _print_json(site, trial, now)
     else:
-        _print_lines(site, trial, now, nearest=options["nearest"])
+        _print_lines(site, trial, now)
 
 
 def _check(options: Mapping[str, Any]) -> None:
@@ -272,20 +271,18 @@ def _borrower(written: str) -> DescribedBorrower | None:
     return DescribedBorrower(written)
 
 
-def _print_lines(site: Site, trial: Trial, now: datetime, *, nearest: bool) -> None:
+def _print_lines(site: Site, trial: Trial, now: datetime) -> None:
     corner = f"set {site.policies.digest[:12]}, {plain(site.origin)}"
     if now.date() != datetime.now(UTC).date():
         corner = f"{corner}, on {now.date()}"
     if not site.configured:
         click.echo("no configuration: every service is there, and as the policies hope", err=True)
-    lines = policy_words.trial_lines(site, trial, now, ENGLISH, nearest=nearest, corner=corner)
+    lines = policy_words.trial_lines(site, trial, now, ENGLISH, corner)
     click.echo("\n".join(lines))
 
 
-def _print_json(site: Site, trial: Trial, now: datetime, *, nearest: bool) -> None:
-    rows = [
-        policy_words.trial_row(site, trial, played, now, nearest=nearest) for played in trial.played
-    ]
+def _print_json(site: Site, trial: Trial, now: datetime) -> None:
+    rows = [policy_words.trial_row(site, trial, played, now) for played in trial.played]
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,

@@ -53,7 +53,7 @@ class MessageRefused(BrokerError):
     http = 400
 
     def __init__(self, cause: str, detail: str = "", *, clock_off: int | None = None) -> None:
-        """Store the check's stable code (``gate.doctype``) and how far a peer's clock is off.
+        """Store the check's stable code (``xml.doctype``) and how far a peer's clock is off.
 
         ``detail`` is for the log; none is a personal value. ``clock_off`` is in seconds, positive
         for a clock ahead of ours.

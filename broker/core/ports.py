@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Literal, NamedTuple, Protocol
 
-from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import (
@@ -17,7 +16,8 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.registered_person import RegisteredPerson
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import StoreUnavailable
-from broker.core.letters import LetterContent, LetterText
+from broker.core.events.audit_events import AuditEvent
+from broker.core.mail.mail_contents import LetterContent, LetterText
 
 # How long records of each kind are kept: docs/reference/design.md#kinds.
 RecordKind = Literal[

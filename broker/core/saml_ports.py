@@ -1,4 +1,4 @@
-"""The ports of the two SAML faces and of single logout: what is read, and what is written."""
+"""The ports of the two SAML roles and of single logout: what is read, and what is written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class Received:
     opened: bytes = b""  # the Assertion that was encrypted in it, as its signature covers it
 
 
-class ServiceFace(Protocol):
-    """Our identity provider face, toward the library's services."""
+class IdpRole(Protocol):
+    """Our identity provider role, toward the library's services."""
 
     def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest that came by HTTP-Redirect, from the raw query string."""
@@ -68,8 +68,8 @@ class ServiceFace(Protocol):
         ...
 
 
-class UpstreamFace(Protocol):
-    """Our service provider face, toward the upstreams; upstreams are named as in broker.toml."""
+class SpRole(Protocol):
+    """Our service provider role, toward the upstreams; upstreams are named as in broker.toml."""
 
     def ask(
         self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
@@ -80,7 +80,7 @@ class UpstreamFace(Protocol):
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
-        """Return the message, past the gate, and the request it claims to answer.
+        """Return the message, past XML security, and the request it claims to answer.
 
         Nothing of it is trusted yet.
         """
@@ -115,7 +115,7 @@ class LogoutRefused(MessageRefused):
     reason = "logout_refused"
 
 
-class LogoutFace(Protocol):
+class LogoutRole(Protocol):
     """Our single logout service, on both sides.
 
     ``upstream`` names the upstream whose address the message came to, None for the services'.

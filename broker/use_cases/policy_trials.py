@@ -1,6 +1,6 @@
 """Tries described logins against a set of policies, by the engine and the entities of live ones."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -16,8 +16,6 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay, replayed
 from broker.core.policy.model import Example, PolicySet
-from broker.core.policy_analysis.nearest_logins import NearLogin, RefusedLogin
-from broker.core.policy_analysis.sources import Site as PersonaSite
 
 ANY: Final = "any"
 ISSUER: Final = "https://broker.example/saml/idp/metadata"
@@ -105,21 +103,6 @@ def is_offered(site: Site, trial: Trial, played: PlayedLogin) -> bool:
     return not site.configured or trial.login.upstream in played.service.methods
 
 
-def nearest_logins(
-    site: Site, trial: Trial, played: PlayedLogin, now: datetime
-) -> Sequence[NearLogin]:
-    """Return the logins nearest to a refused one that the same service lets in."""
-    if played.permitted:
-        return ()
-    around = PersonaSite.of_policies((site.policies,))
-    service = replace(played.service, methods=tuple(each.upstream for each in around.sources))
-    if site.configured:
-        around = PersonaSite.of(site.services, site.upstreams, site.maps)
-        service = played.service
-    refused = RefusedLogin(trial.given, trial.login, service, site.policies, around)
-    return refused.find_nearest(played.decision.affiliation, now)
-
-
 def example_at(policies: PolicySet, file: str, line: int) -> Example | None:
     """Return the example of ``file`` that begins at ``line``, or is the last before it."""
     found = None
@@ -140,14 +123,6 @@ def _check_names(site: Site, given: GivenFacts, upstream: Upstream) -> None:
     for name in (*given.attributes, *given.without):
         if name not in sendable:
             raise NoSuchNameError("attribute", name, sorted(sendable))
-
-
-def _in_any_scope(upstream: Upstream, facts: GivenFacts) -> Upstream:
-    """Return the upstream with institutions that may assert every scope that the facts have."""
-    values = chain.from_iterable(facts.attributes.values())
-    scopes = tuple({value.rpartition("@")[2] for value in values})
-    institutions = (replace(each, scopes=scopes) for each in upstream.institutions)
-    return replace(upstream, institutions=tuple(institutions))
 
 
 def find_upstream(site: Site, name: str) -> Upstream:

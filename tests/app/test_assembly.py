@@ -5,7 +5,7 @@ from pathlib import Path
 from broker.app.assembly import assemble
 from broker.configuration.settings.config import load
 from broker.demo.run.demo_folder import Setting
-from broker.use_cases.borrowers.guarded_library import GuardedLibrary
+from broker.use_cases.library_system.guarded_library import GuardedLibrary
 
 
 def test_whatever_changes_a_borrower_does_so_under_the_lock(setting: Setting, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import pytest
 from broker.app import audit_operations
 from broker.app.assembly import Parts, assemble, now
 from broker.configuration.settings.config import load
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key
 from broker.demo.run.demo_folder import Setting
-from broker.use_cases.records import dump
+from broker.use_cases.storage.records import dump
 
 NUMBER = "4711"
 # Persons, and the borrower that the CPR number of each was found to have.

@@ -1,7 +1,5 @@
 """``broker work``, the only one on its machine, and the thread of a web worker that reloads."""
 
-import json
-import os
 import shutil
 import signal
 import subprocess
@@ -18,16 +16,16 @@ import pytest
 from werkzeug.test import Client
 
 from broker.adapters.observability import metrics
-from broker.app import findings, work_folder
+from broker.app import findings
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
 from broker.app.reloading_application import ReloadingApplication, refresh
-from broker.app.work_folder import WorkLock
+from broker.app.work_lock import NOT_RUNNING, hold_work_lock, is_work_running
 from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
-from broker.core.errors import StoreUnavailable
+from broker.core.errors import ConfigurationFaults, StoreUnavailable
 from broker.core.identity.cpr import birth_date
 from broker.demo.koha import simulated_koha
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
@@ -35,8 +33,8 @@ from broker.demo.run.demo_folder import Setting
 from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
-from broker.use_cases.person_records import person_key
-from broker.use_cases.records import WRITES
+from broker.use_cases.storage.person_records import person_key
+from broker.use_cases.storage.records import WRITES
 from tests.plugins.ports import free_port
 from tests.plugins.programs import started
 
@@ -44,7 +42,6 @@ pytestmark = pytest.mark.server
 
 CPR = "1403044004"
 ASTA, KARLA = "asta", "karla"  # person ids
-RELEASE = work_folder._RELEASE
 
 
 def until(true: Callable[[], object], seconds: float = 60) -> None:
@@ -55,40 +52,29 @@ def until(true: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-# The folder
+# The lock
 
 
-def test_without_it_the_note_says_what_waits(tmp_path: Path) -> None:
-    """Neither before the first start nor after its end is there any; a lock nobody holds is none."""
-    missing = "no broker work runs on this machine: enrolments, letters and feeds wait for one"
-    assert work_folder.note(tmp_path) == missing
-    WorkLock(tmp_path)
-    assert (work_folder.note(tmp_path), work_folder.sign_of_life(tmp_path)) == (missing, None)
+def test_only_one_process_holds_the_lock(tmp_path: Path) -> None:
+    """A second process is refused, a look at the lock does not take it, and its end frees it."""
+    assert not is_work_running(tmp_path)
+    for _ in range(2):
+        with hold_work_lock(tmp_path):
+            assert is_work_running(tmp_path)
+            with pytest.raises(ConfigurationFaults), hold_work_lock(tmp_path):
+                pass
+        assert not is_work_running(tmp_path)
 
 
-def test_the_lock_is_one_process_and_ends_with_it(tmp_path: Path) -> None:
-    """A second does not get it, looking does not take it, and its holder's death frees it."""
-    first, second = WorkLock(tmp_path), WorkLock(tmp_path)
-    assert (first.take(), second.take()) == (True, False)
-    first.tell_alive(0)
-    assert second.holder() == os.getpid()
-    assert work_folder.sign_of_life(tmp_path)
-    os.close(first._lock)
-    assert work_folder.sign_of_life(tmp_path) is None
-    assert second.take()
-
-
-def test_a_check_misses_it_only_beside_a_server(parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the first start nothing is missing; an older one that runs is found whatever serves."""
+def test_check_misses_the_worker_only_beside_a_server(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check before the first start does not ask for a worker."""
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     state = parts.config.state
     assert list(findings._work(parts)) == []
     with metrics.shared(state / "metrics"):
-        assert list(findings._work(parts)) == [f"work: {work_folder.note(state)}"]
-    lock = WorkLock(state)
-    assert lock.take()
-    (tmp_path / "state" / "work" / "lock").write_text(json.dumps({"pid": 7, "release": "0.0.1"}))
-    assert list(findings._work(parts)) == [f"work: broker work is of release 0.0.1, this is {RELEASE}: restart it"]
+        assert list(findings._work(parts)) == [f"work: {NOT_RUNNING}"]
+        with hold_work_lock(state):
+            assert list(findings._work(parts)) == []
 
 
 # The process
@@ -147,9 +133,8 @@ def working(environ: dict[str, str], log: Path, *more: str) -> Iterator[subproce
 
 
 def runs(parts: Parts, running: subprocess.Popen[bytes]) -> bool:
-    """Say whether this process is the one that works."""
-    said = work_folder.sign_of_life(parts.config.state)
-    return said is not None and said.pid == running.pid
+    """Say whether this process works."""
+    return running.poll() is None and is_work_running(parts.config.state)
 
 
 def wanted(number: int = 0) -> WantedBorrower:
@@ -210,7 +195,7 @@ def test_a_second_one_on_a_machine_does_not_start(parts: Parts, environ: dict[st
         until(lambda: runs(parts, first))
         with working(environ, tmp_path / "second") as second:
             assert second.wait(60) == 78
-        assert f"another broker work runs on this machine (process {first.pid})" in (tmp_path / "second").read_text()
+        assert "another broker work runs on this machine" in (tmp_path / "second").read_text()
         first.terminate()
         assert first.wait(60) == 0
     assert "Traceback" not in (tmp_path / "first").read_text()

@@ -24,9 +24,9 @@ from broker.app.metric_gauges import gauges
 from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.errors import ConfigurationFaults
-from broker.core.event_routes import TraceFacts
+from broker.core.events.broker_events import TraceFacts
+from broker.core.help_codes import StatelessReferences
 from broker.core.person_record import PersonRecord
-from broker.core.stateless_references import StatelessReferences
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port

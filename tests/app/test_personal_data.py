@@ -26,9 +26,9 @@ from broker.core.identity.person_id import compute_person_id_of_identifier
 from broker.core.ports import Kept, Key, lease_of
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.person_records import person_key
 from broker.use_cases.personal_data.stored_data import PersonBusy, PersonIds
-from broker.use_cases.transactions import Transactions
+from broker.use_cases.storage.person_records import person_key
+from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.lived import ASTA, AU, GONE_SERVICE, KARLA, Life, keys, put_back, records_of, rows_of, store_file
 from tests.plugins.stored_receipts import file_receipt
 

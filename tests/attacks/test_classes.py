@@ -13,7 +13,7 @@ from tests.attacks.messages import defences
 @pytest.mark.parametrize(
     ("tables", "known"),
     [
-        ([xml_structure_checks.OCTETS, xml_structure_checks.TREE, xml_structure_checks.LAST], defences.GATE),
+        ([xml_structure_checks.OCTETS, xml_structure_checks.TREE, xml_structure_checks.LAST], defences.XML_CHECKS),
         ([signature_profile.SHAPE], defences.SHAPE),
         ([encryption.METHODS], defences.METHODS),
         ([RESPONSE_CHECKS], defences.RESPONSE),

@@ -184,8 +184,8 @@ def _acs_gone(scene: Scene) -> object:
     return parties.idp.respond(request, disclosure, parties.authentication(), parties.issued())
 
 
-def _any_acs(face: Any, asked: Any, now: Any) -> Any:
-    return face.services[asked.entity_id], face.metadata.current.service(asked.entity_id, now)
+def _any_acs(role: Any, asked: Any, now: Any) -> Any:
+    return role.services[asked.entity_id], role.metadata.current.service(asked.entity_id, now)
 
 
 def _received(make: Callable[[Forge], bytes], **how: bool) -> Callable[[Scene], object]:
@@ -293,7 +293,7 @@ DEFENCES: Final[dict[str, Defence]] = {
         _inflated(lambda query: query.replace("state%2F1", "a%0Db")),
     ),
     "an answer goes to a registered ACS": Defence(
-        25, _set(identity_provider.IdentityProviderFace, "_service", _any_acs), _acs_gone
+        25, _set(identity_provider.IdentityProvider, "_service", _any_acs), _acs_gone
     ),
 }  # fmt: skip
 

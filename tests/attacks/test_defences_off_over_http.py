@@ -35,7 +35,7 @@ def _second_try(deployment: Deployment) -> TestResponse:
     """Bring a refused answer, and then another to the same request."""
     person = deployment.person()
     asked = person.choose(person.ask())
-    acs, fields = deployment.answer(asked, "asta", deployment.ports.service_face.key)  # type: ignore[attr-defined]
+    acs, fields = deployment.answer(asked, "asta", deployment.ports.idp_role.key)  # type: ignore[attr-defined]
     assert person.deliver(acs, fields).status_code == 400
     return person.deliver(*deployment.answer(asked, "asta"))
 

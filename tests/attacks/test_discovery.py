@@ -71,7 +71,7 @@ def test_a_sign_up_goes_to_configured_upstreams_only(old_deployment: Deployment,
 def test_a_list_of_strangers_leaves_nobody_to_ask(parties: Parties, listed: tuple[str, ...]) -> None:
     """An IDPList narrows: where it names nobody of ours, ourselves even, the service is told and nobody is asked."""
     with pytest.raises(RequestRefused) as refused:
-        redirected(parties.face.ask("wayf", "_q1", replace(parties.request, idp_list=listed), NOW))
+        redirected(parties.sp.ask("wayf", "_q1", replace(parties.request, idp_list=listed), NOW))
     assert refused.value.refusal == NO_SUPPORTED_IDP
 
 
@@ -82,7 +82,7 @@ def test_a_stranger_in_a_list_is_not_asked(parties: Parties, listed: tuple[str, 
 
     Source: docs/reference/saml-profiles.md#37.
     """
-    url = redirected(parties.face.ask("wayf", "_q1", replace(parties.request, idp_list=listed), NOW))
+    url = redirected(parties.sp.ask("wayf", "_q1", replace(parties.request, idp_list=listed), NOW))
     assert url.startswith(f"{HUB}/sso?")
     asked = etree.fromstring(http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml)
     assert [each.get("ProviderID") for each in asked.iter("{*}IDPEntry")] == [AU]
@@ -91,7 +91,7 @@ def test_a_stranger_in_a_list_is_not_asked(parties: Parties, listed: tuple[str, 
 @pytest.mark.attack(28, control=True)
 def test_without_a_list_every_institution_is_asked(parties: Parties) -> None:
     """All that are configured, and they alone."""
-    url = redirected(parties.face.ask("wayf", "_q1", parties.request, NOW))
+    url = redirected(parties.sp.ask("wayf", "_q1", parties.request, NOW))
     packed = parse_qs(urlsplit(url).query)["SAMLRequest"]
     assert len(packed) == 1
     asked = etree.fromstring(http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml)

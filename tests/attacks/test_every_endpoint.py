@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.routing import Rule
 
-from broker.core.stateless_references import STEPS
+from broker.core.help_codes import STEPS
 from tests.plugins.deployment import Deployment
 
 ODD: Final = (

@@ -182,13 +182,13 @@ def test_an_entity_may_be_large(forge: Forge, monkeypatch: pytest.MonkeyPatch) -
 
 
 POISON: Final[dict[str, tuple[str, str]]] = {
-    "too large": (f"<md:Extensions><x xmlns='urn:x'>{'x' * 3 * MB}</x></md:Extensions>", "gate.size"),
-    "too many nodes": ("<md:NameIDFormat><b/></md:NameIDFormat>" * 20_000, "gate.nodes"),
-    "too many that are kept": ("<md:NameIDFormat/>" * 5_000, "gate.nodes"),
-    "too many attributes that are kept": ("<md:NameIDFormat a='' b=''/>" * 2_500, "gate.attributes"),
+    "too large": (f"<md:Extensions><x xmlns='urn:x'>{'x' * 3 * MB}</x></md:Extensions>", "xml.size"),
+    "too many nodes": ("<md:NameIDFormat><b/></md:NameIDFormat>" * 20_000, "xml.nodes"),
+    "too many that are kept": ("<md:NameIDFormat/>" * 5_000, "xml.nodes"),
+    "too many attributes that are kept": ("<md:NameIDFormat a='' b=''/>" * 2_500, "xml.attributes"),
     "larger when canonical": (
         f"<md:Extensions><x xmlns='urn:x' a='{'&#9;' * 2_010_000}'/></md:Extensions>",
-        "gate.size",
+        "xml.size",
     ),
 }
 

@@ -36,8 +36,8 @@ ACS: Final = {
 }
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 LONGER: Final = int(os.environ.get("FUZZ_TIMES", "1"))  # make fuzz
-RUNS: Final = {"responses": 2_500, "requests": 1_600, "fields": 400, "http": 600, "gate": 8_000}
-KINDS: Final = {"responses": 4, "requests": 3, "fields": 2, "http": 1, "gate": 1}
+RUNS: Final = {"responses": 2_500, "requests": 1_600, "fields": 400, "http": 600, "xml": 8_000}
+KINDS: Final = {"responses": 4, "requests": 3, "fields": 2, "http": 1, "xml": 1}
 HANGING: Final = 20.0  # seconds for one message, of which a true one takes thousandths
 GROWN: Final = 24 * 1024  # kilobytes that may stay after thousands of messages: a leak of one message each is more
 STEP: Final = st.tuples(st.integers(0, 15), st.integers(0, 4000), st.integers(0, 400))
@@ -86,9 +86,9 @@ def received(parties: Parties, raw: bytes) -> Authentication | UpstreamRefusal |
     """Take a message as the ACS does; None where it is refused. An error of any other kind is the test's."""
     field = base64.b64encode(raw).decode()
     try:
-        message, request = parties.face.in_response_to("wayf", [("SAMLResponse", field)])
+        message, request = parties.sp.in_response_to("wayf", [("SAMLResponse", field)])
         expected = Outstanding("_q1", "wayf", NOW)
-        return parties.face.receive("wayf", message, expected, force_authn=False, now=NOW).answer if request else None
+        return parties.sp.receive("wayf", message, expected, force_authn=False, now=NOW).answer if request else None
     except BrokerError:
         return None
 
@@ -163,13 +163,13 @@ def posted(raw: bytes) -> list[tuple[str, str]]:
 @given(steps=STEPS)
 def test_no_changed_request_is_answered_elsewhere(parties: Parties, requests: Asked, steps: list[Step]) -> None:
     """What a service signs is read as it was signed; what it does not sign is answered at its registered ACS only."""
-    face, signed = parties.idp, requests.query.partition("&")[2]
+    role, signed = parties.idp, requests.query.partition("&")[2]
     packed = zlib.compressobj(wbits=-15)
     other = base64.b64encode(packed.compress(mutated(requests.bare, steps)) + packed.flush()).decode()
     with awake():
-        swapped = asked(lambda: face.read_redirect(f"SAMLRequest={quote(other, safe='')}&{signed}", NOW))
-        by_post = asked(lambda: face.read_post(posted(mutated(requests.signed, steps)), NOW))
-        unsigned = asked(lambda: face.read_post(posted(mutated(requests.plain, steps)), NOW))
+        swapped = asked(lambda: role.read_redirect(f"SAMLRequest={quote(other, safe='')}&{signed}", NOW))
+        by_post = asked(lambda: role.read_post(posted(mutated(requests.signed, steps)), NOW))
+        unsigned = asked(lambda: role.read_post(posted(mutated(requests.plain, steps)), NOW))
     assert swapped in {None, requests.true}
     assert by_post in {None, requests.true}
     assert unsigned is None or unsigned.acs in ACS[unsigned.entity_id]
@@ -226,8 +226,8 @@ def test_no_changed_message_breaks_an_endpoint(stage: Stage, steps: list[Step], 
         assert response.location.startswith(f"{BASE}/login/")
 
 
-def test_the_gate_withstands_a_search_by_coverage(parties: Parties, tmp_path: Path) -> None:
-    """Atheris looks for inputs that reach new lines of the gate: none raises, hangs, or says what was not signed.
+def test_xml_security_withstands_a_search_by_coverage(parties: Parties, tmp_path: Path) -> None:
+    """Atheris looks for inputs that reach new lines of XML security: none raises, hangs, or says what was not signed.
 
     Where there is no wheel of it for this Python, as many inputs are drawn without looking at lines.
     """
@@ -236,16 +236,16 @@ def test_the_gate_withstands_a_search_by_coverage(parties: Parties, tmp_path: Pa
     for number, raw in enumerate(originals(parties)):
         (seeds / str(number)).write_bytes(raw)
     (tmp_path / "hub.pem").write_bytes(parties.hub.certificate)
-    options = [f"-runs={RUNS['gate'] * LONGER}", "-max_len=40000", "-timeout=20", "-rss_limit_mb=1024", "-seed=4"]
+    options = [f"-runs={RUNS['xml'] * LONGER}", "-max_len=40000", "-timeout=20", "-rss_limit_mb=1024", "-seed=4"]
     options.append(f"-artifact_prefix={tmp_path}/")
     command = [
         sys.executable,
         "-m",
-        "tests.attacks.messages.gate_fuzzer",
+        "tests.attacks.messages.xml_fuzzer",
         str(tmp_path / "hub.pem"),
         *options,
         str(seeds),
     ]
     answer = subprocess.run(command, capture_output=True, check=False, cwd=ROOT, text=True)
     assert answer.returncode == 0, answer.stderr[-3000:]
-    assert f"Done {RUNS['gate'] * LONGER} runs" in answer.stderr
+    assert f"Done {RUNS['xml'] * LONGER} runs" in answer.stderr

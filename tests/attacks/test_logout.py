@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import RESPONSE
 from broker.demo.saml import logout_messages
-from broker.use_cases.records import read_together
-from broker.use_cases.transactions import Transactions
+from broker.use_cases.storage.records import read_together
+from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.deployment import Deployment, form, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
 

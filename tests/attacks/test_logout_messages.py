@@ -38,7 +38,7 @@ KINDS: Final = pytest.mark.parametrize("written", [REQUEST, RESPONSE], ids=["req
 
 
 @pytest.fixture(scope="module")
-def face(parties: Parties) -> SingleLogout:
+def role(parties: Parties) -> SingleLogout:
     """Give our single logout between peers that all have an endpoint."""
     endpoint = LogoutEndpoint("redirect", "https://peer.example/slo", "https://peer.example/slo")
     read = Metadata(
@@ -57,7 +57,7 @@ def made(written: str, *changes: Change, issuer: str = LOANS, to: str = SLO) -> 
 
 
 def sent(
-    face: SingleLogout,
+    role: SingleLogout,
     root: Any,
     key: signature.SigningKey | None,
     by: str,
@@ -69,10 +69,10 @@ def sent(
     kind: http_bindings.MessageField = "SAMLResponse" if root.tag.endswith("Response") else "SAMLRequest"
     if by == "redirect":
         url = http_bindings.redirect_url(SLO, kind, etree.tostring(root), "state", key)
-        return face.read_redirect(upstream, after(url.partition("?")[2]), NOW)
+        return role.read_redirect(upstream, after(url.partition("?")[2]), NOW)
     if key:
         signature.sign(root, key)
-    return face.read_post(upstream, list(http_bindings.post_fields(etree.tostring(root), kind, "state").items()), NOW)
+    return role.read_post(upstream, list(http_bindings.post_fields(etree.tostring(root), kind, "state").items()), NOW)
 
 
 def sealed_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None:
@@ -104,9 +104,9 @@ def later(seconds: int) -> str:
     [edit(".", ID="_l2"), edit(".", IssueInstant=later(180)), edit(".", IssueInstant=later(-479))],
     ids=["plain", "ahead", "behind"],
 )
-def test_a_true_message_is_read(parties: Parties, face: SingleLogout, by: str, written: str, change: Change) -> None:
+def test_a_true_message_is_read(parties: Parties, role: SingleLogout, by: str, written: str, change: Change) -> None:
     """Both kinds by both bindings, and from a peer whose clock is 180 seconds off."""
-    read = sent(face, made(written, change), parties.service.key, by)
+    read = sent(role, made(written, change), parties.service.key, by)
     assert read.peer == LogoutPeer("service", "my-loans")
     if isinstance(read, LogoutRequest):
         assert (read.name_id.value, read.name_id.sp_name_qualifier, read.indexes) == ("pairwise-1", LOANS, ("_i1",))
@@ -126,7 +126,7 @@ CHANGES: Final = {
     "logout.unknown_peer ": say("saml:Issuer", IDP),
     "logout.unknown_peer  ": drop("saml:Issuer"),
     "logout.unknown_peer   ": edit("saml:Issuer", Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"),
-    "gate.signature": say("saml:Issuer", OPEN),  # a service without keys: nobody can sign as it
+    "xml.signature": say("saml:Issuer", OPEN),  # a service without keys: nobody can sign as it
 }
 
 
@@ -135,9 +135,9 @@ CHANGES: Final = {
 @BOTH
 @KINDS
 @pytest.mark.parametrize("why", CHANGES)
-def test_a_changed_message_is_refused(parties: Parties, face: SingleLogout, by: str, written: str, why: str) -> None:
+def test_a_changed_message_is_refused(parties: Parties, role: SingleLogout, by: str, written: str, why: str) -> None:
     """Signed by a service's own key, and still not for us, not of now, or not its own."""
-    assert cause(face, made(written, CHANGES[why]), parties.service.key, by) == why.strip()
+    assert cause(role, made(written, CHANGES[why]), parties.service.key, by) == why.strip()
 
 
 @pytest.mark.attack(29)
@@ -149,52 +149,50 @@ def test_a_changed_message_is_refused(parties: Parties, face: SingleLogout, by: 
         (edit(".", NotOnOrAfter="2026-11-25T12:05:00"), "logout.zone"),
         (say("saml:NameID", "pairwise-1<!---->"), "pairwise-1<!---->"),
         (edit(".", NotOnOrAfter=later(-179)), "pairwise-1"),
-        (drop("saml:NameID"), "gate.schema"),
+        (drop("saml:NameID"), "xml.schema"),
     ],
 )
 def test_a_request_that_ran_out_or_names_nobody_is_refused(
-    parties: Parties, face: SingleLogout, by: str, change: Change, why: str
+    parties: Parties, role: SingleLogout, by: str, change: Change, why: str
 ) -> None:
     """NotOnOrAfter is honoured, as far as clocks differ; markup in a NameID is text and names nobody else."""
     if why.startswith("pairwise"):
-        read = sent(face, made(REQUEST, change), parties.service.key, by)
+        read = sent(role, made(REQUEST, change), parties.service.key, by)
         assert isinstance(read, LogoutRequest)
         assert read.name_id.value == why
     else:
-        assert cause(face, made(REQUEST, change), parties.service.key, by) == why
+        assert cause(role, made(REQUEST, change), parties.service.key, by) == why
 
 
 @pytest.mark.attack(29)
 @pytest.mark.profile(23)
 @BOTH
 @KINDS
-@pytest.mark.parametrize(
-    "signed", [(None, "logout.unsigned"), ("stranger", "gate.signature"), ("hub", "gate.signature")]
-)
+@pytest.mark.parametrize("signed", [(None, "logout.unsigned"), ("stranger", "xml.signature"), ("hub", "xml.signature")])
 def test_only_the_peers_own_signature_counts(
-    parties: Parties, face: SingleLogout, by: str, written: str, signed: tuple[str | None, str]
+    parties: Parties, role: SingleLogout, by: str, written: str, signed: tuple[str | None, str]
 ) -> None:
     """None, a stranger's and an upstream's are all refused, always: logout has no unsigned peers."""
     signer, why = signed
     party: Party | None = getattr(parties, signer) if signer else None
-    assert cause(face, made(written), party.key if party else None, by) == why
+    assert cause(role, made(written), party.key if party else None, by) == why
 
 
 @pytest.mark.attack(29)
 @BOTH
 @KINDS
 def test_an_upstream_speaks_at_its_own_address_only(
-    parties: Parties, face: SingleLogout, by: str, written: str
+    parties: Parties, role: SingleLogout, by: str, written: str
 ) -> None:
     """The hub's own message is good at its address; at another upstream's and as another's it is refused."""
     own = made(written, issuer=HUB, to=HUB_SLO)
-    assert sent(face, own, parties.hub.key, by, upstream="wayf").peer == LogoutPeer("upstream", "wayf")
+    assert sent(role, own, parties.hub.key, by, upstream="wayf").peer == LogoutPeer("upstream", "wayf")
     again = made(written, issuer=HUB, to=HUB_SLO)
-    assert cause(face, again, parties.hub.key, by, upstream="kb") == "logout.unknown_peer"
-    assert cause(face, made(written), parties.service.key, by, upstream="wayf") == "logout.unknown_peer"
-    assert cause(face, made(written), parties.service.key, by, upstream="none") == "logout.unknown_peer"
+    assert cause(role, again, parties.hub.key, by, upstream="kb") == "logout.unknown_peer"
+    assert cause(role, made(written), parties.service.key, by, upstream="wayf") == "logout.unknown_peer"
+    assert cause(role, made(written), parties.service.key, by, upstream="none") == "logout.unknown_peer"
     wrong = made(written, issuer=HUB, to=HUB_SLO)
-    assert cause(face, wrong, parties.direct.key, by, upstream="wayf") == "gate.signature"
+    assert cause(role, wrong, parties.direct.key, by, upstream="wayf") == "xml.signature"
 
 
 @pytest.mark.attack(29)
@@ -203,46 +201,46 @@ def test_an_upstream_speaks_at_its_own_address_only(
     ("change", "why"),
     [
         (lambda query: query.partition("&SigAlg=")[0], "logout.unsigned"),
-        (lambda query: query.partition("&Signature=")[0], "gate.query_signature"),
+        (lambda query: query.partition("&Signature=")[0], "xml.query_signature"),
         (
             lambda query: query.replace("rsa-sha256", "rsa-sha1").replace("2001/04/xmldsig-more", "2000/09/xmldsig"),
             None,
         ),
-        (lambda query: query.replace("RelayState=state", "RelayState=https%3A%2F%2Fevil.example"), "gate.signature"),
-        (lambda query: query.replace("&RelayState=state", ""), "gate.signature"),
-        (lambda query: query + "&RelayState=other", "gate.parameter_twice"),
+        (lambda query: query.replace("RelayState=state", "RelayState=https%3A%2F%2Fevil.example"), "xml.signature"),
+        (lambda query: query.replace("&RelayState=state", ""), "xml.signature"),
+        (lambda query: query + "&RelayState=other", "xml.parameter_twice"),
     ],
     ids=["stripped", "half", "sha1", "relay", "no-relay", "twice"],
 )
 def test_a_query_is_signed_as_it_came(
-    parties: Parties, face: SingleLogout, written: str, change: Callable[[str], str], why: str | None
+    parties: Parties, role: SingleLogout, written: str, change: Callable[[str], str], why: str | None
 ) -> None:
     """The signature is over the octets of the query, RelayState included, by an algorithm of the list."""
-    found = cause(face, made(written), parties.service.key, "redirect", after=change)
-    assert found == why if why else found in {"gate.signature", "gate.signature_method"}
+    found = cause(role, made(written), parties.service.key, "redirect", after=change)
+    assert found == why if why else found in {"xml.signature", "xml.signature_method"}
 
 
 @pytest.mark.attack(29)
-def test_a_signature_within_stands_in_for_no_signed_query(parties: Parties, face: SingleLogout) -> None:
+def test_a_signature_within_stands_in_for_no_signed_query(parties: Parties, role: SingleLogout) -> None:
     """Who cuts a posted message out and sends it by Redirect has no signature over what the query says."""
     root = made(REQUEST)
     signature.sign(root, parties.service.key)
-    assert cause(face, root, None, "redirect") == "logout.unsigned"
+    assert cause(role, root, None, "redirect") == "logout.unsigned"
 
 
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("more", [("SAMLRequest", "x"), ("SAMLResponse", "x"), ("RelayState", "x")])
-def test_a_form_has_one_message(parties: Parties, face: SingleLogout, more: tuple[str, str]) -> None:
+def test_a_form_has_one_message(parties: Parties, role: SingleLogout, more: tuple[str, str]) -> None:
     """Which of two is verified and which is read would differ."""
     root = made(REQUEST)
     signature.sign(root, parties.service.key)
     fields = [*http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "state").items(), more]
     with pytest.raises(MessageRefused, match=r"logout\.fields"):
-        face.read_post(None, fields, NOW)
+        role.read_post(None, fields, NOW)
 
 
 @pytest.mark.attack(29)
-def test_a_wrapped_request_is_refused(parties: Parties, face: SingleLogout) -> None:
+def test_a_wrapped_request_is_refused(parties: Parties, role: SingleLogout) -> None:
     """A true signed request within another's Extensions names nobody."""
     inner, outer = made(REQUEST), made(REQUEST, edit(".", ID="_evil"), say("saml:NameID", "somebody-else"))
     signature.sign(inner, parties.service.key)
@@ -250,20 +248,20 @@ def test_a_wrapped_request_is_refused(parties: Parties, face: SingleLogout) -> N
     outer.insert(1, extensions)
     outer.insert(1, inner.find(SIGNATURE))
     extensions.append(inner)
-    assert cause(face, outer, None, "post").startswith("gate.")
+    assert cause(role, outer, None, "post").startswith("xml.")
 
 
 @pytest.mark.attack(29)
-def test_an_answer_to_nothing_is_refused(parties: Parties, face: SingleLogout) -> None:
+def test_an_answer_to_nothing_is_refused(parties: Parties, role: SingleLogout) -> None:
     """A LogoutResponse says what it answers."""
     root = made(RESPONSE, edit(".", InResponseTo=None))
-    assert cause(face, root, parties.service.key, "redirect") == "logout.unsolicited"
+    assert cause(role, root, parties.service.key, "redirect") == "logout.unsolicited"
 
 
 @pytest.mark.parametrize(
     "codes", [("Requester",), ("Responder",), ("Success", "PartialLogout"), ("Requester", "UnknownPrincipal")]
 )
-def test_only_plain_success_ends_anything(parties: Parties, face: SingleLogout, codes: tuple[str, ...]) -> None:
+def test_only_plain_success_ends_anything(parties: Parties, role: SingleLogout, codes: tuple[str, ...]) -> None:
     """An error, a Success that is partial, and a peer that knows nobody are told as not logged out."""
     root = made(RESPONSE)
     status = root.find("{*}Status")
@@ -271,20 +269,20 @@ def test_only_plain_success_ends_anything(parties: Parties, face: SingleLogout, 
     first.set("Value", f"urn:oasis:names:tc:SAML:2.0:status:{codes[0]}")
     for each in codes[1:]:
         etree.SubElement(first, first.tag, Value=f"urn:oasis:names:tc:SAML:2.0:status:{each}")
-    read = sent(face, root, parties.service.key, "redirect")
+    read = sent(role, root, parties.service.key, "redirect")
     assert isinstance(read, LogoutResponse)
     assert not read.ended
 
 
 @pytest.mark.parametrize(("ends", "reached"), [(None, True), (timedelta(seconds=1), True), (timedelta(days=-1), False)])
 def test_a_peer_whose_metadata_ran_out_is_not_reached(
-    face: SingleLogout, ends: timedelta | None, reached: bool
+    role: SingleLogout, ends: timedelta | None, reached: bool
 ) -> None:
     """A logout that began to ask it would end there, on a page of ours that leads nowhere."""
-    known, until = face.metadata.current, NOW + ends if ends is not None else None
+    known, until = role.metadata.current, NOW + ends if ends is not None else None
     services = {name: replace(each, until=until) for name, each in known.services.items()}
     upstreams = {name: replace(each, until=until) for name, each in known.upstreams.items()}
-    later_on = replace(face, metadata=Metadata(upstreams, services))
+    later_on = replace(role, metadata=Metadata(upstreams, services))
     assert later_on.reaches(LogoutPeer("service", "my-loans"), NOW) is reached
     assert later_on.reaches(LogoutPeer("upstream", "wayf"), NOW) is reached
     for gone in (LogoutPeer("service", "gone"), LogoutPeer("service", "wayf"), LogoutPeer("upstream", "my-loans")):
@@ -292,28 +290,28 @@ def test_a_peer_whose_metadata_ran_out_is_not_reached(
 
 
 @pytest.mark.attack(29, control=True)
-def test_an_encrypted_name_is_read(parties: Parties, face: SingleLogout) -> None:
+def test_an_encrypted_name_is_read(parties: Parties, role: SingleLogout) -> None:
     """EncryptedID holds the NameID, encrypted to our key."""
     root = made(REQUEST)
     sealed_name(root, parties.ring.idp.encryption_certificate, EncryptionAlgorithms())
-    read = sent(face, root, parties.service.key, "post")
+    read = sent(role, root, parties.service.key, "post")
     assert isinstance(read, LogoutRequest)
     assert (read.name_id.value, read.name_id.sp_name_qualifier) == ("pairwise-1", LOANS)
 
 
 @pytest.mark.attack(23, 29)
-@pytest.mark.parametrize(("upstream", "why"), [("wayf", "gate.content_method"), ("eid", None)])
+@pytest.mark.parametrize(("upstream", "why"), [("wayf", "xml.content_method"), ("eid", None)])
 def test_a_name_in_cbc_is_read_of_who_needs_it_only(
-    parties: Parties, face: SingleLogout, upstream: str, why: str | None
+    parties: Parties, role: SingleLogout, upstream: str, why: str | None
 ) -> None:
     """What can be changed unnoticed names somebody else: only NemLog-in may, as with assertions."""
     party, there = parties.signer(upstream), f"{BASE}/saml/sp/{upstream}/slo"
     root = made(REQUEST, issuer=parties.upstreams[upstream].entity_id, to=there)
     sealed_name(root, parties.ring.sp.encryption_certificate, EncryptionAlgorithms(content=AES_CBC))
     if why:
-        assert cause(face, root, party.key, "post", upstream=upstream) == why
+        assert cause(role, root, party.key, "post", upstream=upstream) == why
     else:
-        read = sent(face, root, party.key, "post", upstream=upstream)
+        read = sent(role, root, party.key, "post", upstream=upstream)
         assert isinstance(read, LogoutRequest)
         assert read.name_id.value == "pairwise-1"
 
@@ -322,15 +320,15 @@ def test_a_name_in_cbc_is_read_of_who_needs_it_only(
 @BOTH
 @KINDS
 def test_one_name_of_a_service_and_an_upstream_is_two_peers(
-    parties: Parties, face: SingleLogout, by: str, written: str
+    parties: Parties, role: SingleLogout, by: str, written: str
 ) -> None:
     """Both may be called the same in broker.toml; the one's key signs nothing of the other."""
     both = replace(
-        face,
-        services={**face.services, "wayf": face.services["my-loans"]},
-        upstreams={**face.upstreams, "my-loans": face.upstreams["wayf"]},
+        role,
+        services={**role.services, "wayf": role.services["my-loans"]},
+        upstreams={**role.upstreams, "my-loans": role.upstreams["wayf"]},
     )
     to_us = made(written, issuer=HUB, to=HUB_SLO)
-    assert cause(both, to_us, parties.service.key, by, upstream="wayf") == "gate.signature"
-    assert cause(both, made(written), parties.hub.key, by) == "gate.signature"
+    assert cause(both, to_us, parties.service.key, by, upstream="wayf") == "xml.signature"
+    assert cause(both, made(written), parties.hub.key, by) == "xml.signature"
     assert sent(both, made(written), parties.service.key, by).peer.side == "service"

@@ -24,7 +24,7 @@ def test_refused(name: str, forge: Forge) -> None:
     make, cause = ATTACKS[name]
     with pytest.raises(MessageRefused) as refusal:
         forge.receive(make(forge))
-    assert (refusal.value.cause, str(refusal.value)) == (f"gate.{cause}", f"gate.{cause}")
+    assert (refusal.value.cause, str(refusal.value)) == (f"xml.{cause}", f"xml.{cause}")
 
 
 GENUINE: dict[str, Make] = {

@@ -149,7 +149,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
     # nobody signed it, or somebody else did
     "unsigned": (_plain, "feed.unsigned"),
     "the signature cut out": (_by(lambda root: root.remove(root[0])), "feed.unsigned"),
-    "an empty signature": (_by(lambda root: root[0].clear()), "gate.signed_infos"),
+    "an empty signature": (_by(lambda root: root[0].clear()), "xml.signed_infos"),
     "no value": (_by(_drop("SignatureValue")), "feed.signature"),
     "an empty value": (_by(lambda root: setattr(root.find(f".//{_ds}SignatureValue"), "text", "")), "feed.signature"),
     "a value that is no base64": (
@@ -159,9 +159,9 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
     "no digest": (_by(_drop("DigestValue")), "feed.signature"),
     "a stranger's key": (_own_key, "feed.signature"),
     "a stranger's key, the pinned certificate": (_pinned_name, "feed.signature"),
-    "an HMAC of the public key": (_hmac, "gate.signature_method"),
+    "an HMAC of the public key": (_hmac, "xml.signature_method"),
     "the entity signed, not the feed": (_entity(lambda _: None), "feed.unsigned"),
-    "the entity's signature lifted to the feed": (_entity(_lifted), "gate.reference"),
+    "the entity's signature lifted to the feed": (_entity(_lifted), "xml.reference"),
     # what was signed is not what stands there
     "an entity added": (_by(_insert(1)), "feed.digest"),
     "an entity added last": (_by(_insert(99)), "feed.digest"),
@@ -182,38 +182,35 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
     ),
     # wrapped
     "wrapped as a child": (_wrapped("child"), "feed.unsigned"),
-    "wrapped, signature moved": (_wrapped("signature moved"), "gate.reference"),
-    "wrapped in an Object": (_wrapped("in an Object"), "gate.object"),
+    "wrapped, signature moved": (_wrapped("signature moved"), "xml.reference"),
+    "wrapped in an Object": (_wrapped("in an Object"), "xml.object"),
     "wrapped, both of one ID": (_wrapped("same ID"), "feed.digest"),
     "wrapped in Extensions": (_wrapped("in Extensions"), "feed.unsigned"),
     "the signature behind an entity": (_with(at=1), "feed.unsigned"),
     "the signature last": (_with(at=99), "feed.unsigned"),
     "two signatures": (_by(lambda root: root.insert(1, deepcopy(root[0]))), "feed.signatures"),
     "a second signature last": (_by(lambda root: root.append(deepcopy(root[0]))), "feed.signatures"),
-    "two SignedInfos": (_by(_twice("SignedInfo")), "gate.signed_infos"),
-    "two References": (_by(_twice("Reference")), "gate.references"),
-    "a Reference to nothing": (_with(uri=""), "gate.reference"),
-    "a Reference elsewhere": (_by(lambda root: root.find(f".//{_ds}Reference").set("URI", "#_e1")), "gate.reference"),
-    "the root's ID taken away": (_by(lambda root: root.attrib.pop("ID")), "gate.reference"),
+    "two SignedInfos": (_by(_twice("SignedInfo")), "xml.signed_infos"),
+    "two References": (_by(_twice("Reference")), "xml.references"),
+    "a Reference to nothing": (_with(uri=""), "xml.reference"),
+    "a Reference elsewhere": (_by(lambda root: root.find(f".//{_ds}Reference").set("URI", "#_e1")), "xml.reference"),
+    "the root's ID taken away": (_by(lambda root: root.attrib.pop("ID")), "xml.reference"),
     # algorithms
-    "signed by SHA-1": (_with(method="http://www.w3.org/2000/09/xmldsig#rsa-sha1"), "gate.signature_method"),
-    "digested by SHA-1": (_with(digest=SHA1), "gate.digest"),
-    "MD5": (_by(_algorithm("DigestMethod", MORE + "md5")), "gate.digest"),
-    "another canonicalisation": (
-        _with(c14n="http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
-        "gate.canonicalization",
-    ),
+    "signed by SHA-1": (_with(method="http://www.w3.org/2000/09/xmldsig#rsa-sha1"), "xml.signature_method"),
+    "digested by SHA-1": (_with(digest=SHA1), "xml.digest"),
+    "MD5": (_by(_algorithm("DigestMethod", MORE + "md5")), "xml.digest"),
+    "another canonicalisation": (_with(c14n="http://www.w3.org/TR/2001/REC-xml-c14n-20010315"), "xml.canonicalization"),
     "inclusive canonicalisation of the whole": (
         _with(transforms=(signature_profile.ENVELOPED, "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")),
-        "gate.transforms",
+        "xml.transforms",
     ),
     "no enveloped transform": (
         _by(lambda root: root.find(f".//{_ds}Transform").getparent().remove(root.find(f".//{_ds}Transform"))),
-        "gate.transforms",
+        "xml.transforms",
     ),
     "XPath chooses what is signed": (
         _with(transforms=(signature_profile.ENVELOPED, XPATH, EXCLUSIVE)),
-        "gate.transforms",
+        "xml.transforms",
     ),
     # time
     "no end": (

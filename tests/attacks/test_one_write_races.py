@@ -20,8 +20,8 @@ from broker.core.login.transaction import Transaction
 from broker.core.ports import Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.logout.sessions import group_of
-from broker.use_cases.records import MOST_TRIES, load
-from broker.use_cases.transactions import Held
+from broker.use_cases.storage.records import MOST_TRIES, load
+from broker.use_cases.transactions.transactions import Held
 from tests.plugins.deployment import Deployment, Person, mark
 from tests.plugins.stored_arrivals import stored_arrival
 from tests.plugins.stored_receipts import file_receipt, list_receipts
@@ -71,7 +71,7 @@ def told(deployment: Deployment) -> list[str]:
     """Give the kinds of all events of the audit log."""
     audit_log = deployment.parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    files = sorted(audit_log.journal.folder.glob("*.jsonl"))
+    files = sorted(audit_log.files.folder.glob("*.jsonl"))
     return [json.loads(line)["event"] for each in files for line in each.read_text().splitlines()]
 
 

@@ -65,7 +65,7 @@ def _rows() -> Iterator[Sent]:
     for name, (make, cause) in TRICKS.items():
         yield Sent(name, int(name.split()[0]), _trick(make), cause)
     for how in wrappings():
-        yield Sent(str(how), 1, _trick(how.octets), "gate.")
+        yield Sent(str(how), 1, _trick(how.octets), "xml.")
     for name, row in HOSTILE.items():
         more = tuple(each for each in row.more if each[0] != "expected")
         asked = "nemid" if name == "other_upstream" else row.upstream
@@ -75,7 +75,7 @@ def _rows() -> Iterator[Sent]:
     for name, change in VARIANTS:
         yield Sent(f"{name} again", KNOWN[name], _trick(Hostile(change).octets), "response.")
     for name, (known, cause) in ATTACKS.items():
-        yield Sent(name, int(name.split()[0]), _known(known), f"gate.{cause}")
+        yield Sent(name, int(name.split()[0]), _known(known), f"xml.{cause}")
 
 
 ROWS: Final = list(_rows())
@@ -105,8 +105,8 @@ def _send(stage: Stage, forge: Forge, row: Sent, capsys: pytest.CaptureFixture[s
     lines(capsys)
     response = stage.post(row.make(stage.guests, forge), row.upstream)
     cause = harmless(response, lines(capsys))
-    # What the gate alone would let pass answers nobody's request; what is no message at all is seen before the gate.
-    known = row.name in ATTACKS and (cause in GONE or cause.startswith("gate."))
+    # What XML security alone would let pass answers nobody's request; what is no message at all is seen before XML security.
+    known = row.name in ATTACKS and (cause in GONE or cause.startswith("xml."))
     assert known or cause.startswith(row.cause), cause
     assert stage.transaction(begun.id) in {begun, begun.consumed(stage.guests.asked["id"])}
 

@@ -17,7 +17,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
-from broker.use_cases.records import load
+from broker.use_cases.storage.records import load
 from tests.plugins.deployment import Deployment, Person, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"

@@ -13,7 +13,7 @@ import pytest
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrowserUnmatched, CodeRefused
 from broker.core.ports import Kept, Key
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 from tests.plugins.deployment import Deployment, found, mark
 from tests.plugins.proofs import NURSE, Bench, Post, opened, other, outcome, posted
 from tests.walks.requirements.people import EVA, asserted

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
+from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
 from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.identity.mailbox_proofs import Proved
@@ -348,7 +348,7 @@ def test_a_service_that_is_gone_is_a_page_and_no_crash(deployment: Deployment, m
     def gone(*_: Any, **__: Any) -> None:
         raise BrokerError("the ACS of this request is no longer registered")
 
-    monkeypatch.setattr(IdentityProviderFace, "refuse", gone)
+    monkeypatch.setattr(IdentityProvider, "refuse", gone)
     page = person.ask(passive=True)
     assert page.status_code == 503
     assert mark(page) == ("error", "unexpected")

@@ -54,7 +54,7 @@ def test_an_issuer_is_an_entity(parties: Parties, change: Change) -> None:
 def test_another_services_signature_is_none(parties: Parties) -> None:
     """Each service signs with the keys of its own metadata (docs/reference/attacks.md#24)."""
     root = parties.authn_request()
-    assert cause(parties, parties.query(root, key=parties.stranger.key)) == "gate.signature"
+    assert cause(parties, parties.query(root, key=parties.stranger.key)) == "xml.signature"
 
 
 @pytest.mark.attack(24)
@@ -63,7 +63,7 @@ def test_a_signature_that_cannot_be_verified_is_refused(parties: Parties) -> Non
     root = parties.authn_request(service=PRINT)
     assert parties.idp.read_redirect(parties.query(root, key=None), NOW).service == "print"
     assert parties.idp.read_redirect(parties.query(root, key=parties.service.key), NOW).service == "print"
-    assert cause(parties, parties.query(root, key=parties.stranger.key)) == "gate.signature"
+    assert cause(parties, parties.query(root, key=parties.stranger.key)) == "xml.signature"
 
 
 @pytest.mark.attack(24, 27)
@@ -75,7 +75,7 @@ def test_nothing_signed_can_be_exchanged(parties: Parties, name: str) -> None:
     other = parties.query(parties.authn_request(edit(".", ForceAuthn="true")), key=None, relay_state="other")
     swapped = dict(part.split("=", 1) for part in other.split("&"))[name]
     changed = "&".join(f"{name}={swapped}" if part.startswith(name + "=") else part for part in query.split("&"))
-    assert cause(parties, changed) == "gate.signature"
+    assert cause(parties, changed) == "xml.signature"
 
 
 @pytest.mark.attack(7, 24)
@@ -88,7 +88,7 @@ def test_an_algorithm_outside_the_list_is_refused(parties: Parties, method: str)
     query = parties.query(parties.authn_request(), key=parties.service.key)
     start, _, rest = query.partition("SigAlg=")
     changed = f"{start}SigAlg={quote(method, safe='')}&{rest.partition('&')[2]}"
-    assert cause(parties, changed) == "gate.signature_method"
+    assert cause(parties, changed) == "xml.signature_method"
 
 
 @pytest.mark.attack(26)
@@ -135,8 +135,8 @@ def test_a_post_request_is_verified_too(parties: Parties) -> None:
     changed.set("ForceAuthn", "true")
     for root, name in [
         (parties.authn_request(), "request.unsigned"),
-        (signed(parties.stranger.key), "gate.signature"),
-        (changed, "gate.signature"),
+        (signed(parties.stranger.key), "xml.signature"),
+        (changed, "xml.signature"),
     ]:
         with pytest.raises(MessageRefused, match=name):
             post(root)
@@ -176,7 +176,7 @@ def test_a_huge_request_is_refused(parties: Parties) -> None:
     """All of a request is stored before anyone is known, so it must be small."""
     listed = "".join(f'<samlp:IDPEntry ProviderID="https://idp{n}.example/{"x" * 60}"/>' for n in range(400))
     root = parties.authn_request(add(".", SCOPING % ("", f"<samlp:IDPList>{listed}</samlp:IDPList>")))
-    assert cause(parties, parties.query(root, key=parties.service.key)) == "gate.size"
+    assert cause(parties, parties.query(root, key=parties.service.key)) == "xml.size"
 
 
 @pytest.mark.attack(13)
@@ -185,7 +185,7 @@ def test_a_request_of_many_nodes_is_refused(parties: Parties) -> None:
     root = parties.authn_request(
         add(".", f'<samlp:Extensions><x xmlns="urn:x">{"<a/>" * 1000}</x></samlp:Extensions>', 1)
     )
-    assert cause(parties, parties.query(root, key=parties.service.key)) == "gate.nodes"
+    assert cause(parties, parties.query(root, key=parties.service.key)) == "xml.nodes"
 
 
 @pytest.mark.attack(13, control=True)
@@ -220,7 +220,7 @@ def _wrapped(parties: Parties, place: str, name: str) -> bytes:
 def test_a_request_wraps_no_other(parties: Parties, place: str, name: str) -> None:
     """By POST the signature is in the message, and covers the request that is read or none."""
     fields = [*http_bindings.post_fields(_wrapped(parties, place, name), "SAMLRequest", None).items()]
-    with pytest.raises(MessageRefused, match=r"gate\.(duplicate_id|signature_place|object|reference)"):
+    with pytest.raises(MessageRefused, match=r"xml\.(duplicate_id|signature_place|object|reference)"):
         parties.idp.read_post(fields, NOW)
 
 
@@ -232,7 +232,7 @@ def test_an_upstreams_key_signs_no_request(parties: Parties, signer: str) -> Non
     Source: docs/reference/attacks.md#6.
     """
     key, root = getattr(parties, signer).key, parties.authn_request()
-    assert cause(parties, parties.query(root, key=key)) == "gate.signature"
+    assert cause(parties, parties.query(root, key=key)) == "xml.signature"
     signature.sign(root, key)
-    with pytest.raises(MessageRefused, match=r"gate\.signature"):
+    with pytest.raises(MessageRefused, match=r"xml\.signature"):
         parties.idp.read_post([*http_bindings.post_fields(etree.tostring(root), "SAMLRequest", None).items()], NOW)

@@ -39,7 +39,7 @@ def test_another_upstreams_answer_is_refused(parties: Parties) -> None:
     Source: docs/reference/attacks.md#18.
     """
     forged = parties.response(upstream="kb")
-    assert cause(parties, parties.signed(forged, parties.hub, both=True), "kb") == "gate.signature"
+    assert cause(parties, parties.signed(forged, parties.hub, both=True), "kb") == "xml.signature"
 
 
 @pytest.mark.attack(18)
@@ -59,7 +59,7 @@ def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None
     Source: docs/reference/attacks.md#6.
     """
     xml = parties.signed(parties.response(), parties.service, whole=whole)
-    assert cause(parties, xml) == "gate.signature"
+    assert cause(parties, xml) == "xml.signature"
 
 
 @pytest.mark.attack(5)
@@ -74,9 +74,9 @@ def test_an_unsigned_response_is_refused(parties: Parties) -> None:
 def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
     """Where both are signed, both must verify."""
     root = etree.fromstring(parties.signed(parties.response()))
-    assert cause(parties, parties.signed(root, parties.stranger, whole=True)) == "gate.signature"
+    assert cause(parties, parties.signed(root, parties.stranger, whole=True)) == "xml.signature"
     inner = etree.fromstring(parties.signed(parties.response(), parties.stranger))
-    assert cause(parties, parties.signed(inner, whole=True)) == "gate.signature"
+    assert cause(parties, parties.signed(inner, whole=True)) == "xml.signature"
 
 
 @pytest.mark.attack(23)
@@ -123,7 +123,7 @@ def test_what_was_signed_cannot_be_changed(parties: Parties, path: str, value: s
     """Neither a value nor the institution can be put in after signing."""
     root = etree.fromstring(parties.signed(parties.response()))
     say(path, value)(root)
-    assert cause(parties, etree.tostring(root)) == "gate.signature"
+    assert cause(parties, etree.tostring(root)) == "xml.signature"
 
 
 @pytest.mark.attack(5)
@@ -196,9 +196,9 @@ def test_the_services_list_lets_its_institutions_through(parties: Parties, liste
 def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) -> None:
     """``only`` is held against the answer, not just written into the question."""
     narrowed = replace(parties.upstreams["wayf"], only=(KU,))
-    face = replace(parties.face, upstreams={**parties.upstreams, "wayf": narrowed})
+    role = replace(parties.sp, upstreams={**parties.upstreams, "wayf": narrowed})
     with pytest.raises(MessageRefused, match=r"response\.institution_not_asked"):
-        replace(parties, face=face).receive(parties.signed(parties.response()))
+        replace(parties, sp=role).receive(parties.signed(parties.response()))
 
 
 @pytest.mark.attack(23)
@@ -225,4 +225,4 @@ def test_cbc_is_decrypted_of_who_needs_it_and_signs_it(
     if passes:
         assert isinstance(parties.receive(etree.tostring(root), upstream).answer, Authentication)
     else:
-        assert cause(parties, etree.tostring(root), upstream) == "gate.content_method"
+        assert cause(parties, etree.tostring(root), upstream) == "xml.content_method"

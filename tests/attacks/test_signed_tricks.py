@@ -42,7 +42,7 @@ def test_a_status_is_read_where_the_signature_covers_it(parties: Parties, place:
         holder = etree.Element(f"{{{SAMLP}}}{place}")
         holder.append(code)
         root.insert(2, holder) if place == "Extensions" else root.find(f"{{{SAMLP}}}Status").append(holder)
-        with pytest.raises(MessageRefused, match=r"gate\.signature"):
+        with pytest.raises(MessageRefused, match=r"xml\.signature"):
             parties.receive(etree.tostring(root))
 
 

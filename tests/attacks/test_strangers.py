@@ -47,7 +47,7 @@ def trail_size(deployment: Deployment) -> int:
     """Give the bytes of the audit log."""
     audit_log = deployment.parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    return sum(file.stat().st_size for file in Path(audit_log.journal.folder).iterdir())
+    return sum(file.stat().st_size for file in Path(audit_log.files.folder).iterdir())
 
 
 def test_looking_up_logins_that_do_not_exist_leaves_nothing(deployment: Deployment) -> None:

@@ -45,7 +45,7 @@ def inserted(path: str, node: Callable[[], Any]) -> Change:
 
 
 REFUSED: dict[str, tuple[Change, str]] = {
-    "two NameIDs": (add("saml:Assertion/saml:Subject", "<saml:NameID>chief</saml:NameID>", 0), "gate.schema"),
+    "two NameIDs": (add("saml:Assertion/saml:Subject", "<saml:NameID>chief</saml:NameID>", 0), "xml.schema"),
     "a NameID in the confirmation": (
         add("saml:Assertion/saml:Subject/saml:SubjectConfirmation", "<saml:NameID>chief</saml:NameID>", 0),
         "response.identifiers",
@@ -57,27 +57,27 @@ REFUSED: dict[str, tuple[Change, str]] = {
         ),
         "response.identifiers",
     ),
-    "two Issuers": (add("saml:Assertion", "<saml:Issuer>https://evil.example</saml:Issuer>", 1), "gate.schema"),
-    "two Issuers of the Response": (add(".", "<saml:Issuer>https://evil.example</saml:Issuer>", 1), "gate.schema"),
-    "a comment in a value": (inserted(VALUE, lambda: etree.Comment("x")), "gate.comment"),
-    "a comment in the NameID": (inserted(NAME_ID, lambda: etree.Comment("x")), "gate.comment"),
-    "an instruction in a value": (inserted(VALUE, lambda: etree.ProcessingInstruction("x", "y")), "gate.instruction"),
-    "an element in a value": (value("<saml:AttributeValue>a<x>b</x>c</saml:AttributeValue>"), "gate.value_structure"),
+    "two Issuers": (add("saml:Assertion", "<saml:Issuer>https://evil.example</saml:Issuer>", 1), "xml.schema"),
+    "two Issuers of the Response": (add(".", "<saml:Issuer>https://evil.example</saml:Issuer>", 1), "xml.schema"),
+    "a comment in a value": (inserted(VALUE, lambda: etree.Comment("x")), "xml.comment"),
+    "a comment in the NameID": (inserted(NAME_ID, lambda: etree.Comment("x")), "xml.comment"),
+    "an instruction in a value": (inserted(VALUE, lambda: etree.ProcessingInstruction("x", "y")), "xml.instruction"),
+    "an element in a value": (value("<saml:AttributeValue>a<x>b</x>c</saml:AttributeValue>"), "xml.value_structure"),
     "two NameIDs in a value": (
         value("<saml:AttributeValue><saml:NameID>a</saml:NameID><saml:NameID>b</saml:NameID></saml:AttributeValue>"),
-        "gate.value_structure",
+        "xml.value_structure",
     ),
     "text around the NameID in a value": (
         value("<saml:AttributeValue>a<saml:NameID>b</saml:NameID></saml:AttributeValue>"),
-        "gate.value_structure",
+        "xml.value_structure",
     ),
     "text behind the NameID in a value": (
         value("<saml:AttributeValue><saml:NameID>b</saml:NameID>a</saml:AttributeValue>"),
-        "gate.value_structure",
+        "xml.value_structure",
     ),
-    "an element in a NameID": (add(NAME_ID, "<x>chief</x>"), "gate.schema"),
+    "an element in a NameID": (add(NAME_ID, "<x>chief</x>"), "xml.schema"),
     **{
-        f"xs:{kind}": (typed(f"xs:{kind}", text), "gate.value_type")
+        f"xs:{kind}": (typed(f"xs:{kind}", text), "xml.value_type")
         for kind, text in {
             "integer": "007",
             "int": "+7",
@@ -92,10 +92,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
             "dateTime": "2026-01-01T00:00:00Z",
         }.items()
     },
-    "an integer by another prefix": (typed("a:integer", "007", f' xmlns:a="{XS}"'), "gate.value_type"),
+    "an integer by another prefix": (typed("a:integer", "007", f' xmlns:a="{XS}"'), "xml.value_type"),
     "an integer by the default namespace": (
         value(f'<saml:AttributeValue xmlns="{XS}" xmlns:xsi="{XSI}" xsi:type="integer">7</saml:AttributeValue>'),
-        "gate.value_type",
+        "xml.value_type",
     ),
 }
 
@@ -189,7 +189,7 @@ def test_octets_of_another_digest_are_not_read(parties: Parties, monkeypatch: py
     monkeypatch.setattr(signature, "canonical", changed)
     with pytest.raises(MessageRefused) as refused:
         parties.receive(xml)
-    assert refused.value.cause == "gate.digest"
+    assert refused.value.cause == "xml.digest"
     monkeypatch.setattr(signature, "_has_digest", lambda *_: True)
     answer = parties.receive(xml).answer
     assert isinstance(answer, Authentication)
@@ -212,7 +212,7 @@ def test_a_default_namespace_that_lxml_leaves_out_is_refused(parties: Parties, m
     xml = signed_with_prefixes(parties, etree.fromstring(around), "#default")
     with pytest.raises(MessageRefused) as refused:
         parties.receive(xml)
-    assert refused.value.cause == "gate.digest"
+    assert refused.value.cause == "xml.digest"
     monkeypatch.setattr(signature, "_has_digest", lambda *_: True)
     assert isinstance(parties.receive(xml).answer, Authentication)
 

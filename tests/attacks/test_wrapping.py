@@ -15,7 +15,7 @@ from tests.plugins.saml_parties import EPPN, Parties
 
 # Each of these looks at the arrangement itself. Only where nothing else is amiss does the signature have to tell.
 SHAPES: Final = frozenset(
-    f"gate.{each}"
+    f"xml.{each}"
     for each in (
         "assertions",
         "assertion_place",

@@ -75,27 +75,21 @@ def test_a_login_is_told_in_some_lines(tried: Try) -> None:
     assert result.stderr == "no configuration: every service is there, and as the policies hope\n"
 
 
-def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None:
-    """The line, the key of the rule, and the fewest changes."""
-    result = tried(*AFFILIATE, "--service", "my-loans", "--nearest")
+def test_a_refusal_names_its_rule(tried: Try) -> None:
+    """The output has the line and the key of the rule."""
+    result = tried(*AFFILIATE, "--service", "my-loans")
 
     assert "refused: national_eid_required, private.yaml:16 (upstream: nemid)" in result.stdout
-    near = "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:11)"
-    assert near in result.stdout
-    assert "or, as another affiliation" not in result.stdout
-    persona = tried("--persona", "lars", "--service", "my-loans", "--nearest").stdout
-    assert "what would let them in: upstream nemid, assurance substantial (private.yaml:11)" in persona
 
 
-def test_whoever_fits_no_file_is_told_what_would_fit(tried: Try) -> None:
-    """The attribute and the values of the line; a way that anybody has comes before a mailbox at work."""
-    result = tried("--upstream", "wayf", "--as", "student@health.au.dk", "--service", "my-loans", "--nearest").stdout
+def test_a_login_that_matches_no_file_shows_the_nearest_conditions(tried: Try) -> None:
+    """The output has the attribute, the values and the line of each."""
+    result = tried("--upstream", "wayf", "--as", "student@health.au.dk", "--service", "my-loans").stdout
     assert "near      student.yaml:10 value_not_matched   eduPersonScopedAffiliation: student@au.dk\n" in result
     many = (
         "near      employee.yaml:10 value_not_matched   eduPersonScopedAffiliation: employee@au.dk, staff@au.dk, facul"
     )
     assert many in result
-    assert "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:11)" in result
 
 
 def test_a_number_that_does_not_count_is_not_said_to_be_missing(tried: Try) -> None:

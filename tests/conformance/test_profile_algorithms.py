@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
+from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
-from broker.adapters.saml.sp.service_provider import ServiceProviderFace
+from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import RESPONSE
 from broker.core.errors import NO_PASSIVE, MessageRefused
@@ -61,17 +61,17 @@ def fault(parties: Parties, folder: Path, after: str = "", extensions: str = "")
 
 
 def service(parties: Parties, folder: Path, after: str = "", extensions: str = "", *, around: str = "") -> Any:
-    """Give our face toward services, and a read of the metadata of one that lists these."""
+    """Give our IdP role, and a read of the metadata of one that lists these."""
     entity = sp_entity(LOANS, key_descriptor(parties.service.certificate, after=after), before=extensions)
     entity = entity.replace("<md:SPSSODescriptor", around + "<md:SPSSODescriptor", 1)
     (folder / "loans.xml").write_text(entity)
     read = read_folder(folder, set(), {LOANS})
     services = {"my-loans": parties.services["my-loans"]}
-    face = IdentityProviderFace.of(
+    role = IdentityProvider.of(
         "https://broker.example", IDP, parties.ring.idp, read,
         services=services, maps={"library": OUTGOING}, sp_entity_ids=(),
     )  # fmt: skip
-    return replace(parties, idp=face)
+    return replace(parties, idp=role)
 
 
 def written(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]:
@@ -92,14 +92,14 @@ def written(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]
 
 MGF1P = f"{ENC}rsa-oaep-mgf1p"
 SEALED = [
-    ((), {f"{ENC11}aes256-gcm", MGF1P}),
+    ((), {f"{ENC11}aes128-gcm", MGF1P}),
     ((f"{ENC11}aes128-gcm", MGF1P), {f"{ENC11}aes128-gcm", MGF1P}),
     ((f"{ENC}aes128-cbc", f"{ENC11}aes128-gcm"), {f"{ENC11}aes128-gcm", MGF1P}),
-    ((f"{ENC11}aes128-gcm", f"{ENC11}aes256-gcm"), {f"{ENC11}aes256-gcm", MGF1P}),
+    ((f"{ENC11}aes256-gcm", f"{ENC11}aes128-gcm"), {f"{ENC11}aes128-gcm", MGF1P}),
     ((f"{ENC}aes128-cbc", MGF1P), {f"{ENC}aes128-cbc", MGF1P}),
     ((f"{ENC}aes256-cbc",), {f"{ENC}aes256-cbc", MGF1P}),
-    ((f"{ENC11}rsa-oaep",), {f"{ENC11}aes256-gcm", f"{ENC11}rsa-oaep"}),
-    ((f"{ENC}rsa-1_5", MGF1P), {f"{ENC11}aes256-gcm", MGF1P}),
+    ((f"{ENC11}rsa-oaep",), {f"{ENC11}aes128-gcm", f"{ENC11}rsa-oaep"}),
+    ((f"{ENC}rsa-1_5", MGF1P), {f"{ENC11}aes128-gcm", MGF1P}),
 ]
 
 
@@ -159,10 +159,8 @@ def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Part
     (tmp_path / "hub.xml").write_text(entity)
     read = read_folder(tmp_path, {HUB}, set())
     upstreams = {"wayf": parties.upstreams["wayf"]}
-    face = ServiceProviderFace.of(
-        "https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP
-    )
-    query = redirected(face.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
+    role = ServiceProvider.of("https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
+    query = redirected(role.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     assert signed.sigalg == f"{MORE}rsa-sha512"

@@ -113,7 +113,7 @@ def test_row_33_a_stranger_is_answered_nowhere(deployment: Deployment) -> None:
 
 @pytest.mark.profile(50)
 def test_row_50_our_error_url_is_published_with_its_placeholders(deployment: Deployment) -> None:
-    """Https where we are, the five placeholders, on the face that services see and on no other."""
+    """Https where we are, the five placeholders, on the IdP role and on no other."""
     client = deployment.app.test_client()
     role = etree.fromstring(client.get("/saml/idp/metadata").get_data()).find("{*}IDPSSODescriptor")
     assert role is not None

@@ -12,6 +12,7 @@ from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
     AccountDemand,
     BorrowerRule,
@@ -106,7 +107,9 @@ def permit() -> Permit:
             (ReleasedAttribute(name, WORDS, PLACE), values) for name, values in (released or {"sn": ("Ravn",)}).items()
         )
         release = Release("my-loans", borrower, basis, WORDS, "persistent", tuple(each for each, _ in listed), PLACE)
-        rule = BorrowerRule("STUDENT", ("PRIVATE",), 24, (Field("email", "mail", "create", PLACE),), "mail", PLACE)
+        rule = BorrowerRule(
+            "STUDENT", ("PRIVATE",), Expiry(24), (Field("email", "mail", "create", PLACE),), "mail", PLACE
+        )
         policy = Policy(
             "student.yaml", "student", 10, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,)
         )

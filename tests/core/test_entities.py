@@ -57,5 +57,5 @@ def test_levels_have_one_order_and_the_names_of_the_policies() -> None:
 def test_an_entity_begins_with_no_more_than_it_must_have() -> None:
     """No institution asserts a CPR, no upstream is decrypted with a weak cipher, unless it is configured."""
     assert (AU.may_assert, AU.scopes) == (frozenset(), ())
-    assert (WAYF.cbc, WAYF.force_authn) == (False, False)
+    assert (WAYF.encryption, WAYF.force_authn) == ("gcm", False)
     assert (WAYF.least, WAYF.requester_id, WAYF.logout) == (Assurance.SUBSTANTIAL, True, "ask")

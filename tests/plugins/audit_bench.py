@@ -1,4 +1,4 @@
-"""A chain to spoil: months of events in a folder."""
+"""An audit log that fills two months."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,9 +9,9 @@ NOW = datetime(2026, 10, 30, 12, tzinfo=UTC)
 OCTOBER, NOVEMBER = "audit-2026-10.jsonl", "audit-2026-11.jsonl"
 
 
-def fill(journal: AuditFiles) -> AuditFiles:
-    """Write seven lines of October and seven of November."""
+def fill(files: AuditFiles) -> AuditFiles:
+    """Write six lines of October and six of November."""
     for day in range(12):
         at = NOW.replace(day=26) + timedelta(days=day)
-        journal.append(at, {"event": "decided", "count": day}, sync=False)
-    return journal
+        files.append(at, {"event": "decided", "count": day}, sync=False)
+    return files

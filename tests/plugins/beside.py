@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from broker.core.ports import RecordKind
-from broker.use_cases.worker_loop import WakeSignal, run_worker_loop
+from broker.use_cases.storage.worker_loop import WakeSignal, run_worker_loop
 
 # What the loop does, each kind by a step of its own.
 QUEUED: Final[tuple[RecordKind, ...]] = ("person", "mail")

@@ -14,20 +14,20 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app.assembly import Parts, assemble, now
 from broker.app.personal_data import find_person, open_stored_data
 from broker.configuration.settings.config import load
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import LookUpReason, RegisterLookUp
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
-from broker.core.event_routes import TraceFacts
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
-from broker.core.letters import LetterText
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
+from broker.core.mail.mail_contents import LetterText
 from broker.core.person_record import RememberedBrowser
 from broker.core.policy.model import RegisterRule
 from broker.core.ports import Key, RecordKind
@@ -36,9 +36,9 @@ from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
-from broker.use_cases.rate_limits import Limits
-from broker.use_cases.records import Records
-from broker.use_cases.transactions import Transactions
+from broker.use_cases.storage.rate_limits import Limits
+from broker.use_cases.storage.records import Records
+from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.stored_receipts import file_receipt, keep_proof
 
 AU: Final = "https://idp.au.example"
@@ -203,7 +203,10 @@ def records_of(parts: Parts, who: Somebody) -> set[Key]:
     own = {each.key for each in open_stored_data(parts).list_records(person)}
     audit_log = parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    groups = {*map(audit_log.person_keys.of_person, person.ids), *map(audit_log.person_keys.of_borrower, (who.number,))}
+    groups = {
+        *map(audit_log.person_keys.person_group, person.ids),
+        *map(audit_log.person_keys.borrower_group, (who.number,)),
+    }
     return own | {key for key in keys(parts) if key.kind == "audit" and key.group in groups}
 
 
@@ -252,14 +255,14 @@ class LeftBehind:
         """Put it in the place of whatever the test before has left."""
         audit_log = self._trail()
         audit_log.person_keys.cache.clear()
-        for path in (*audit_log.journal.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
+        for path in (*audit_log.files.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
             path.unlink()
         if now() - self.since >= FRESH:
             put_back(self.parts, ([], []))
             self._live()
             return
         put_back(self.parts, self.rows)
-        shutil.copytree(self.copies, audit_log.journal.folder, dirs_exist_ok=True)
+        shutil.copytree(self.copies, audit_log.files.folder, dirs_exist_ok=True)
 
     def _live(self) -> None:
         self.since = now()
@@ -267,7 +270,7 @@ class LeftBehind:
             Life(self.parts, who).lived()
         self.rows = rows_of(self.parts)
         shutil.rmtree(self.copies, ignore_errors=True)
-        shutil.copytree(self._trail().journal.folder, self.copies)
+        shutil.copytree(self._trail().files.folder, self.copies)
 
     def _trail(self) -> StoredAuditLog:
         audit_log = self.parts.audit_log

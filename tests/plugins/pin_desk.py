@@ -14,14 +14,14 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.entities import Text
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.borrowers.guarded_library import BorrowerLeases
-from broker.use_cases.codes import MailedCodes
-from broker.use_cases.mail_outbox import MailOutbox
-from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.library_system.guarded_library import BorrowerLeases
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
+from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
+from broker.use_cases.storage.mail_outbox import MailOutbox
+from broker.use_cases.storage.person_records import PersonRecords
 
 NUMBER = "17"
 ADDRESS = "ann@post.example"

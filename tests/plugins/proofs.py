@@ -18,11 +18,11 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
-from broker.use_cases.codes import MailedCodes
-from broker.use_cases.mail_outbox import MailOutbox
-from broker.use_cases.mailbox_proof import MailboxProof
-from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.transactions import Held, Transactions
+from broker.use_cases.pins.mailbox_proofs import MailboxProof
+from broker.use_cases.pins.mailed_codes import MailedCodes
+from broker.use_cases.storage.mail_outbox import MailOutbox
+from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.transactions.transactions import Held, Transactions
 from tests.plugins.ports import free_port
 
 DOMAINS = ("auh.rm.dk", "ps.rm.dk")

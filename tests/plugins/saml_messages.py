@@ -1,4 +1,4 @@
-"""Messages of an upstream for the tests of the gate: genuine ones, and the parts of which hostile ones are made."""
+"""Messages of an upstream for the tests of XML security: genuine ones, and the parts of which hostile ones are made."""
 
 from collections.abc import Sequence
 from copy import deepcopy

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
+from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
-from broker.adapters.saml.sp.service_provider import ServiceProviderFace
+from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import PREFIXES, RESPONSE
 from broker.core.consent.disclosure import Disclosure, Item
@@ -181,8 +181,8 @@ class Parties:
     upstreams: Mapping[str, Upstream]
     services: Mapping[str, Service]
     metadata: metadata_folder.Metadata
-    face: ServiceProviderFace
-    idp: IdentityProviderFace
+    sp: ServiceProvider
+    idp: IdentityProvider
     request: AuthnRequest = field(default=AuthnRequest("_s1", "my-loans", LOANS, f"{LOANS}/acs", "state/1"))
 
     def acs(self, upstream: str = "wayf") -> str:
@@ -236,7 +236,7 @@ class Parties:
     def receive(self, xml: bytes, upstream: str = "wayf", *, now: datetime = NOW, **more: Any) -> Received:
         """Take a Response as the flow does, to the request ``_q1`` that was sent at NOW."""
         expected = more.pop("expected", Outstanding("_q1", upstream, NOW))
-        return self.face.receive(upstream, xml, expected, now=now, **{"force_authn": False, **more})
+        return self.sp.receive(upstream, xml, expected, now=now, **{"force_authn": False, **more})
 
     def authn_request(self, *changes: Change, service: str = LOANS) -> Any:
         """Give an unsigned AuthnRequest of a service, true but for the changes."""
@@ -315,9 +315,9 @@ def _upstreams() -> dict[str, Upstream]:
     )
     own = f"{BASE}/saml/sp/%s/metadata"
     nemid = replace(hub, name="nemid", sp_entity_id=own % "nemid", institutions=(Institution(NEMLOGIN),))
-    direct = Upstream("kb", "saml", DIRECT, own % "kb", "wayf", WORDS, (Institution(DIRECT),), cbc=True)
+    direct = Upstream("kb", "saml", DIRECT, own % "kb", "wayf", WORDS, (Institution(DIRECT),), encryption="cbc")
     eid = replace(direct, name="eid", profile="oiosaml3", entity_id=EID, sp_entity_id=own % "eid")
-    eid = replace(eid, institutions=(Institution(EID),), cbc=True, requester_id=False)
+    eid = replace(eid, institutions=(Institution(EID),), encryption="cbc", requester_id=False)
     return {each.name: each for each in (hub, nemid, direct, eid)}
 
 
@@ -373,7 +373,7 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     ids = {each.entity_id for each in upstreams.values()}
     read = read_folder(folder / "metadata", ids, {LOANS, OPEN, PRINT})
     own = tuple(each.sp_entity_id for each in upstreams.values())
-    face = ServiceProviderFace.of(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
+    role = ServiceProvider.of(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
     maps = {"library": OUTGOING}
-    idp = IdentityProviderFace.of(BASE, IDP, ring.idp, read, services=services, maps=maps, sp_entity_ids=own)
-    return Parties(folder, ring, hub, direct, service, stranger, upstreams, services, read, face, idp)
+    idp = IdentityProvider.of(BASE, IDP, ring.idp, read, services=services, maps=maps, sp_entity_ids=own)
+    return Parties(folder, ring, hub, direct, service, stranger, upstreams, services, read, role, idp)

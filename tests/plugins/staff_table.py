@@ -6,7 +6,7 @@ python -m tests.plugins.staff_table
 from pathlib import Path
 from typing import Final
 
-from broker.core.staff_sentences import CASES, REASONS
+from broker.core.staff.staff_sentences import CASES, REASONS
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "staff.md"
 BEGIN: Final = "python -m tests.plugins.staff_table writes it -->\n"

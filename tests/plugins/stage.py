@@ -1,4 +1,4 @@
-"""A whole broker among the parties of ``saml_parties``: what they say to its faces they can send it over HTTP."""
+"""A whole broker among the parties of ``saml_parties``: what they say to its roles they can send it over HTTP."""
 
 import shutil
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ label = {{ en = "KB", da = "KB" }}
 [upstreams.eid]
 profile = "oiosaml3"
 entity_id = "{named.EID}"
-cbc = true
+encryption = "cbc"
 label = {{ en = "EID", da = "EID" }}
 
 """
@@ -148,5 +148,5 @@ def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterato
         patch.setattr("broker.app.application.now", clock.now)
         with standing(setting, folder, clock, {}) as deployment:
             given = {each.name: getattr(parties, each.name) for each in fields(parties)}
-            guests = Guests(**{**given, "face": deployment.ports.upstream_face, "idp": deployment.ports.service_face})
+            guests = Guests(**{**given, "sp": deployment.ports.sp_role, "idp": deployment.ports.idp_role})
             yield Stage(deployment, guests)

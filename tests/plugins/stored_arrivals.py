@@ -4,7 +4,7 @@ from datetime import datetime
 
 from broker.core.login.transaction import Arrival
 from broker.use_cases.login.arrivals import Arrivals
-from broker.use_cases.records import Record, read_together
+from broker.use_cases.storage.records import Record, read_together
 
 
 def stored_arrival(arrivals: Arrivals, token: str, now: datetime) -> Record[Arrival] | None:

@@ -6,7 +6,7 @@ from broker.core.consent.consent import Receipt
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.storage.person_records import PersonRecords
 
 
 def file_receipt(

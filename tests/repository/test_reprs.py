@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from broker.adapters.audit_log.event_search import _PersonKey
 from broker.adapters.audit_log.person_keys import _CachedKey
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.configuration.settings.raw_settings import RawSettings
-from broker.core.letters import LetterText
-from broker.use_cases.mail_outbox import QueuedMail
+from broker.core.mail.mail_contents import LetterText
 from broker.use_cases.pins.known_browsers import BrowserToken
 from broker.use_cases.pins.library_login import LoginAttempt
+from broker.use_cases.storage.mail_outbox import QueuedMail
 
 SECRET = "f1e2d3c4"
 
@@ -27,7 +26,6 @@ SECRET = "f1e2d3c4"
         BrowserToken(SECRET, SECRET),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),
-        _PersonKey("group", SECRET.encode()),
         _CachedKey(SECRET.encode(), datetime(2026, 1, 1, tzinfo=UTC)),
     ],
     ids=lambda value: type(value).__name__,

@@ -20,7 +20,7 @@ from broker.core.borrowers.enrolment import Claim
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, has_surname, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.login.steps import Ask, ClaimBorrower, ConfirmAddress, Enrol, Issue, Refuse
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 from tests.use_cases.conftest import Hooks, Shelf, World
 from tests.use_cases.login.conftest import Logins
 

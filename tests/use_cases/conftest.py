@@ -25,15 +25,15 @@ from broker.core.entities import Text
 from broker.core.errors import MailUnavailable
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
-from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
-from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.pins.pin_mails import PinMails
-from broker.use_cases.records import Records
+from broker.use_cases.storage.mail_outbox import MailOutbox, QueuedMail
+from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.storage.records import Records
 
 CPR = "0101990000"
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))

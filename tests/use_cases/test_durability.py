@@ -20,8 +20,8 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.transactions import Transactions
+from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.stored_arrivals import spend
 from tests.plugins.stored_receipts import file_receipt, keep_proof
 

@@ -10,8 +10,8 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app import audit_operations, readiness
 from broker.core.login.transaction import Transaction
 from broker.demo.people.personas import persona
-from broker.use_cases.records import Reads
-from broker.use_cases.transactions import Transactions
+from broker.use_cases.storage.records import Reads
+from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.deployment import Deployment, mark
 
 LOOP = {"enrolment_made"}  # written by the worker, before or after the request's next line
@@ -23,7 +23,7 @@ def _trail(deployment: Deployment) -> StoredAuditLog:
 
 
 def _lines(deployment: Deployment) -> Iterator[dict[str, object]]:
-    for each in sorted(_trail(deployment).journal.folder.glob("*.jsonl")):
+    for each in sorted(_trail(deployment).files.folder.glob("*.jsonl")):
         yield from map(json.loads, each.read_text().splitlines())
 
 
@@ -43,7 +43,6 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Dep
     _settled(deployment)
     first = _events(deployment)
     assert [each for each in first if each not in LOOP] == [
-        "opened",
         "policies_loaded",
         "decided",
         "consent_given",
@@ -60,7 +59,7 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Dep
         map(str, released["attributes"] if isinstance(released["attributes"], list) else ())
     )
     assert str(released["policy"]).startswith("student.yaml:")
-    files = b"".join(each.read_bytes() for each in _trail(deployment).journal.folder.iterdir()).decode()
+    files = b"".join(each.read_bytes() for each in _trail(deployment).files.folder.iterdir()).decode()
     cookies = [each.value for each in (*person.cookies(""), *again.cookies(""))]
     values = [value for each in asta.attributes.values() for value in each if len(value) > 3]
     landed_values = [value for each in landed.attributes.values() for value in each]
@@ -103,7 +102,7 @@ def test_a_second_submit_is_on_the_trail_once(deployment: Deployment) -> None:
 
 def test_no_assertion_leaves_that_cannot_be_written_down(deployment: Deployment) -> None:
     """A full disk or a lost folder: the person is asked to try again, readiness says so, and then it works."""
-    person, folder = deployment.person(), _trail(deployment).journal.folder
+    person, folder = deployment.person(), _trail(deployment).files.folder
     deployment.landing(person.agree(person.log_in("asta"), remember=True))
     _settled(deployment)
     away = folder.rename(folder.with_name("elsewhere"))

@@ -16,7 +16,7 @@ from tests.plugins.proofs import NURSE
 def _lines(deployment: Deployment) -> list[dict[str, Any]]:
     audit_log = deployment.parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    files = [audit_log.journal.path(month).read_text() for month in audit_log.journal.months()]
+    files = [audit_log.files.path(month).read_text() for month in audit_log.files.months()]
     return [json.loads(line) for each in files for line in each.splitlines()]
 
 

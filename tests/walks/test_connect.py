@@ -14,7 +14,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from broker.app.work_folder import sign_of_life
+from broker.app.work_lock import is_work_running
 from broker.cli.main import broker
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import onward, texts
@@ -169,7 +169,7 @@ def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     setting = write(folder / "library", Ports(free_base()), datetime.now(UTC))
     type_in(folder)
     # Lasso encrypts whatever it sends, as Entra ID does with token encryption.
-    setting.config.write_text(setting.config.read_text().replace("# cbc = true", "cbc = true"))
+    setting.config.write_text(setting.config.read_text().replace('# encryption = "cbc"', 'encryption = "cbc"'))
     with peers(folder, request.param) as found:
         found.publish(setting.folder / "metadata")
         with running(setting):
@@ -179,7 +179,7 @@ def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def test_check_finds_nothing_once_all_is_typed_in(connected: Connected) -> None:
     """Tables, map and policies of the document are valid together, and their examples hold."""
-    wait_until(lambda: sign_of_life(connected.setting.folder / "state") is not None)
+    wait_until(lambda: is_work_running(connected.setting.folder / "state"))
     for command in (["check"], ["policy", "check"], ["policy", "test"]):
         checked = CliRunner().invoke(broker, ["--config", str(connected.setting.config), *command])
         assert (checked.exit_code, checked.stderr) == (0, ""), checked.output

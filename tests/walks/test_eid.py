@@ -13,7 +13,7 @@ from broker.demo.library.services import Landing
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
-from broker.use_cases.records import load
+from broker.use_cases.storage.records import load
 from tests.plugins.deployment import Deployment, Person, mark
 from tests.plugins.eid_deployment import answer, log_in, switched
 

@@ -1,1 +1,1 @@
-"""The audit log: one keyed chain of lines, whose persons can be forgotten without breaking it."""
+"""The audit log: a hash chain of lines whose personal part can be erased without breaking it."""

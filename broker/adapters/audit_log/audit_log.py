@@ -1,20 +1,20 @@
-"""The port ``AuditLog``: an event in, a masked and sealed line out, and losses counted."""
+"""The port ``AuditLog``: writes each event as a masked and sealed line, and counts losses."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from broker.adapters.audit_log.hash_chain import Anchors
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.person_keys import PersonKeys
-from broker.core.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.events.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.identity.cpr import mask_numbers
+from broker.core.minute_counts import MinuteCounts
 
-# A login lets its person be refused for ever, and the disk is not theirs to fill: it would stop all
-# others.
-_REFUSALS_AN_HOUR: Final = 10_000
+# Limit the lines that one authenticated person can cause: a full disk would stop all logins.
+_REFUSALS_PER_MINUTE: Final = 200
 _MASK: Final = "******-****"
 _PLAIN: Final = (
     "service",
@@ -26,98 +26,73 @@ _PLAIN: Final = (
     "reason",
     "by",
     "base",
+    "attributes",
+    "near_misses",
 )
-_LISTS: Final = ("attributes", "near_misses")
 _OTHERS: Final = 0o022
 
 
-class Telling(Protocol):
-    """The application log, to which losses are reported."""
-
-    def __call__(self, event: str, **facts: str | int | None) -> None:
-        """Log one event."""
-        ...
-
-
-@dataclass(slots=True)
-class LineQuota:
-    """How many refusals came to this worker in an hour."""
-
-    hour: datetime | None = None
-    came: int = 0
-
-    def count(self, at: datetime) -> int:
-        """Count one more, and return how many came in its hour."""
-        hour = at.replace(minute=0, second=0, microsecond=0)
-        if self.hour != hour:
-            self.hour = hour
-            self.came = 0
-        self.came += 1
-        return self.came
-
-
-@dataclass(slots=True)
-class Losses:
-    """How many events this worker could not write, and its quota for refusals."""
-
-    lost: int = 0
-    refusals: LineQuota = field(default_factory=LineQuota)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class StoredAuditLog:
-    """The port ``AuditLog``."""
+    """The audit log in files, with its keys and anchors in the store.
 
-    journal: AuditFiles
+    ``write_log`` is the application log, which records losses.
+    """
+
+    files: AuditFiles
     person_keys: PersonKeys
     anchors: Anchors
-    tell: Telling
-    losses: Losses = field(default_factory=Losses)
+    write_log: Callable[..., None]
+    _lost: int = 0
+    _refusals: MinuteCounts = field(default_factory=lambda: MinuteCounts(1))
 
     def add(self, event: AuditEvent) -> None:
-        """Write one event, as ``AuditLog`` says; a refusal beyond an hour's most is lost."""
-        if event.kind is not AuditEventKind.REFUSED:
+        """Write one event as ``AuditLog`` says. Beyond a minute's limit refusals are lost."""
+        refusals = 0
+        if event.kind is AuditEventKind.REFUSED:
+            refusals = self._refusals.count("refused", event.at)
+        if refusals <= _REFUSALS_PER_MINUTE:
             self._write(event)
             return
-        came = self.losses.refusals.count(event.at)
-        if came <= _REFUSALS_AN_HOUR:
-            self._write(event)
-            return
-        self.losses.lost += 1
-        if came == _REFUSALS_AN_HOUR + 1:
-            fault = "more refusals in an hour than it has room for"
-            self.tell("audit_lost", kind=str(event.kind), fault=fault)
+        self._lost += 1
+        if refusals == _REFUSALS_PER_MINUTE + 1:
+            self.write_log("audit_lost", kind=str(event.kind), fault="too many refusals a minute")
 
     def faults(self) -> list[str]:
-        """Return why no event can be written now, in sentences; empty where it can."""
-        return self.journal.faults()
+        """Return sentences that say why no event can be written; empty if one can."""
+        return self.files.faults()
 
     def lost(self) -> int:
-        """Return how many events this worker could not write."""
-        return self.losses.lost
+        """Return the number of events that this worker could not write."""
+        return self._lost
 
     def _write(self, event: AuditEvent) -> None:
-        must = event.kind in REQUIRED
+        is_required = event.kind in REQUIRED
         kind = str(event.kind)
         try:
-            facts = {"event": kind, **_plain(event), **self.person_keys.sealed(event)}
-            head = self.journal.append(event.at, facts, sync=must)
+            facts = {"event": kind, **_plain_facts(event), **self.person_keys.seal_facts(event)}
+            head = self.files.append(event.at, facts, sync=is_required)
         except (AuditUnavailable, StoreUnavailable) as error:
-            self.losses.lost += 1
-            self.tell("audit_lost", kind=kind, fault=str(error))
-            if must:
+            self._lost += 1
+            self.write_log("audit_lost", kind=kind, fault=str(error))
+            if is_required:
                 raise AuditUnavailable(str(error)) from None
             return
-        if fault := self.anchors.keep(head, event.at):
-            self.tell("audit_anchor", fault=fault)
+        if fault := self.anchors.add(head, event.at):
+            self.write_log("audit_anchor", fault=fault)
 
 
 def open_audit_log(
-    folder: Path, key: bytes, person_keys: PersonKeys, anchors: Anchors, tell: Telling
+    folder: Path,
+    key: bytes,
+    person_keys: PersonKeys,
+    anchors: Anchors,
+    write_log: Callable[..., None],
 ) -> StoredAuditLog:
-    """Return the audit log in ``folder``, which is made if need be; ConfigurationFaults otherwise.
+    """Return the audit log in ``folder``, which is made if it does not exist.
 
-    ``key`` is audit.key. Others may not write in the folder.
+    ``key`` is audit.key. Raise ConfigurationFaults if the folder cannot be made or other users can
+    write in it: they could delete the audit log.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -126,30 +101,24 @@ def open_audit_log(
         fix = "name a folder that is yours to write"
         raise ConfigurationFaults([Fault("audit.folder", what, fix)]) from None
     if folder.stat().st_mode & _OTHERS:
-        # Other users could delete the audit log; only the log line about the loss would remain.
         what = "is open for others to write"
         raise ConfigurationFaults([Fault("audit.folder", what, f"chmod go-w {folder}")])
-    journal = AuditFiles(folder, key)
-    return StoredAuditLog(journal, person_keys, anchors, tell)
+    return StoredAuditLog(AuditFiles(folder, key), person_keys, anchors, write_log)
 
 
-def _plain(event: AuditEvent) -> dict[str, Any]:
-    """Return the facts about no person, masked; AuditUnavailable for one that is not text."""
-    facts: dict[str, Any] = {}
-    for name in _PLAIN:
-        value = getattr(event, name)
-        if value is not None:
-            facts[name] = _masked(value)
-    for name in _LISTS:
-        if values := getattr(event, name):
-            facts[name] = [_masked(value) for value in values]
+def _plain_facts(event: AuditEvent) -> dict[str, Any]:
+    """Return the facts that are not about the person, masked."""
+    values = {name: getattr(event, name) for name in _PLAIN}
+    facts = {name: _mask(value) for name, value in values.items() if value}
     if event.count is not None:
-        facts["count"] = int(event.count)
+        facts["count"] = event.count
     return facts
 
 
-def _masked(value: object) -> str:
-    if not isinstance(value, str):
-        # What cannot be masked is not written.
-        raise AuditUnavailable("a fact that is no text cannot be masked")
-    return mask_numbers(value, _MASK)
+def _mask(value: object) -> Any:
+    match value:
+        case str():
+            return mask_numbers(value, _MASK)
+        case tuple():
+            return [_mask(each) for each in value]
+    raise AuditUnavailable("a fact that is not text cannot be masked")

@@ -1,106 +1,76 @@
-"""Finds the events of a page's reference or of a person, as long as the person's keys exist."""
+"""Search of the audit log by a page's reference or by person, while the person's keys exist."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from broker.adapters.audit_log.hash_chain import Facts
 from broker.adapters.audit_log.monthly_files import AuditFiles
-from broker.adapters.audit_log.person_keys import KIND, PersonKeys, tag, unsealed
-from broker.adapters.audit_log.verification import lines
-from broker.core.ports import Store
-from broker.core.stateless_references import compact
+from broker.adapters.audit_log.person_keys import KIND, PersonKeys, compute_tag, open_facts
+from broker.core.help_codes import compact
 
 _SEALED: Final = frozenset({"who", "tag"})
-_MonthAndTag = tuple[str, str]
-
-
-class _PersonKey(NamedTuple):
-    group: str
-    octets: bytes
-
-    def __repr__(self) -> str:
-        """Never show the key."""
-        return "_PersonKey(...)"
 
 
 @dataclass(frozen=True, slots=True)
 class EventSearch:
-    """Reads the audit log with the keys of the store."""
+    """Reads the lines of the audit log with the keys of the store."""
 
-    journal: AuditFiles
+    files: AuditFiles
     person_keys: PersonKeys
-    store: Store
 
-    def by_reference(self, reference: str, now: datetime) -> Iterator[Facts]:
+    def find_by_reference(self, reference: str, now: datetime) -> Iterator[Facts]:
         """Yield the events of a page's reference, oldest first."""
         reference = compact(reference)
-        keys = self._keys(reference, now)
-        for facts in self._lines():
-            key = keys.get(_month_and_tag(facts))
-            if key is not None:
-                yield _opened(facts, unsealed(key.octets, facts["who"]))
-            elif facts.get("reference") == reference:
+        for facts, _ in self._open_lines(self.list_groups(reference, now), now):
+            if facts.get("reference") == reference:
                 yield facts
 
-    def groups_of(self, reference: str, now: datetime) -> tuple[str, ...]:
-        """Return the groups of the keys of a reference's person; none where it has no person."""
-        keys = self._keys(compact(reference), now)
-        groups: list[str] = []
-        for facts in self._lines():
-            key = keys.get(_month_and_tag(facts))
-            if key is not None and key.group not in groups:
-                groups.append(key.group)
-        return tuple(groups)
+    def find_by_groups(self, groups: Sequence[str], now: datetime) -> Iterator[Facts]:
+        """Yield the events of the person whose keys have ``groups``, oldest first."""
+        for facts, is_of_person in self._open_lines(groups, now):
+            if is_of_person:
+                yield facts
 
-    def of(self, groups: tuple[str, ...], now: datetime) -> Iterator[Facts]:
-        """Yield the events of a person, whose keys are kept under ``groups``, oldest first."""
+    def list_groups(self, reference: str, now: datetime) -> Sequence[str]:
+        """Return the key groups of the reference's person; none if it has no person."""
+        reference = compact(reference)
+        tags = {(_month(facts), facts.get("tag")) for facts in self._lines()}
+        keys = self.person_keys.store.list(KIND, None, now)
+        groups = [
+            key.group
+            for key, kept in keys
+            if (key.name, compute_tag(kept.value, reference)) in tags
+        ]
+        return tuple(dict.fromkeys(groups))
+
+    def _open_lines(self, groups: Sequence[str], now: datetime) -> Iterator[tuple[Facts, bool]]:
+        """Yield all lines, opened where a key of ``groups`` fits, and whether one did."""
         keys: dict[str, list[bytes]] = {}
         for group in groups:
-            for place, kept in self.store.list(KIND, group, now):
-                keys.setdefault(place.name, []).append(kept.value)
+            for key, kept in self.person_keys.store.list(KIND, group, now):
+                keys.setdefault(key.name, []).append(kept.value)
         for facts in self._lines():
-            if "who" not in facts:
-                continue
-            for key in keys.get(_month(facts), []):
-                person = unsealed(key, facts["who"])
-                if person:
-                    yield _opened(facts, person)
-                    break
-
-    def services(self) -> tuple[str, ...]:
-        """Return every service that an event names, those that are configured no more, too."""
-        named = (facts.get("service") for facts in self._lines())
-        return tuple(dict.fromkeys(str(name) for name in named if name))
-
-    def _keys(self, reference: str, now: datetime) -> Mapping[_MonthAndTag, _PersonKey]:
-        """Return, by month and tag, the keys that would seal a line of this reference."""
-        keys = {}
-        for place, kept in self.store.list(KIND, None, now):
-            month_and_tag = (place.name, tag(kept.value, reference))
-            keys[month_and_tag] = _PersonKey(place.group, kept.value)
-        return keys
+            who = facts.get("who", "")
+            opened = (open_facts(key, who) for key in keys.get(_month(facts), ()))
+            person = next(filter(None, opened), None)
+            if person is None:
+                yield facts, False
+            else:
+                plain = {name: value for name, value in facts.items() if name not in _SEALED}
+                yield plain | person, True
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        for month in self.journal.months():
-            for _, _, line in lines(self.journal, month):
+        for month in self.files.months():
+            for _, line in self.files.read_lines(month):
                 if line is not None:
                     yield {"n": line.number, **line.facts}
 
 
 def _month(facts: Facts) -> str:
-    """Return the month whose key sealed a line: of its own time, not of the file it stands in.
+    """Return the month whose key sealed a line, by its time.
 
-    The last line of a month may stand in the next month's file.
+    The file may be that of the next month.
     """
     return str(facts.get("at"))[:7]
-
-
-def _month_and_tag(facts: Facts) -> _MonthAndTag:
-    return (_month(facts), facts.get("tag", ""))
-
-
-def _opened(facts: Facts, person: Facts | None) -> Facts:
-    plain = {name: value for name, value in facts.items() if name not in _SEALED}
-    return plain | dict(person or {})

@@ -1,7 +1,7 @@
-"""Hash chain of the audit log: linked lines, the head after the last, anchors in the store.
+"""Hash chain of the audit log: linked lines, the head that names the last one, and anchors.
 
-An anchor is the link of a line, kept now and then in the store, out of reach of whoever cuts the
-trail's files.
+An anchor is the link of a line, copied to the store for every 64th line. Somebody who can cut the
+files of the audit log cannot change it.
 """
 
 import hashlib
@@ -19,21 +19,22 @@ from broker.core.ports import Kept, Key, Store
 from broker.core.retention import TRAIL_ANCHOR
 
 GENESIS: Final = "0" * 64
-HEAD_SIZE: Final = 256  # always the same, so that it is written over in one place
+HEAD_SIZE: Final = 256  # a fixed size, so that the head is overwritten in place
 LONGEST: Final = 16 * 1024
 KIND: Final = "machine"
-_EVERY: Final = 64
-# Where the first append ends: whoever empties the folder begins a chain that the store contradicts.
-_FIRST: Final = 2
+_HEAD: Final = "head"  # takes the place of the previous link in the head
+_ANCHOR_EVERY: Final = 64
+# The second line is an anchor, so that a chain that begins again contradicts the store.
+_FIRST_ANCHOR: Final = 2
 
-# The exact bytes count, not what they mean as JSON: no edit at all leaves the link right.
-_LINE: Final = re.compile(rb'(\{.*),"link":"([0-9a-f]{64})"\}', re.DOTALL)
+# The link covers the exact bytes of a line, not their meaning as JSON, so that it detects any edit.
+_LINE: Final = re.compile(rb'(\{.*),"link":"([0-9a-f]{64})"\}\n', re.DOTALL)
 
 Facts = Mapping[str, Any]
 
 
 class ChainHead(NamedTuple):
-    """The last line written: its number, its link, and where the next begins."""
+    """The last line written: its number and link, the month's file and the size of that file."""
 
     number: int
     link: str
@@ -42,7 +43,7 @@ class ChainHead(NamedTuple):
 
 
 class ChainLine(NamedTuple):
-    """A line as read: its number, what its link is made over, the link it claims, and its facts."""
+    """A line as read: its number, the bytes that the link covers, the link and the facts."""
 
     number: int
     body: bytes
@@ -50,29 +51,24 @@ class ChainLine(NamedTuple):
     facts: dict[str, Any]
 
 
-def linked(key: bytes, before: str, body: bytes) -> str:
-    """Return the link of a line: an HMAC over the link before it and the line's own bytes."""
-    return _mac(key, b"line\0" + before.encode() + b"\0" + body)
+def compute_link(key: bytes, previous_link: str, body: bytes) -> str:
+    """Return the link of a line: an HMAC over the previous link and the bytes of the line."""
+    message = previous_link.encode() + b"\0" + body
+    return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
-def written(key: bytes, before: str, number: int, facts: Facts) -> tuple[bytes, str]:
-    """Return the bytes of line ``number``, newline included, and its link.
-
-    ``before`` is the link of the line before it.
-    """
-    numbered = {"n": number, **facts}
-    text = json.dumps(numbered, ensure_ascii=True, separators=(",", ":"))
+def build_line(key: bytes, previous_link: str, number: int, facts: Facts) -> tuple[bytes, str]:
+    """Return the bytes of line ``number``, newline included, and its link."""
+    text = json.dumps({"n": number, **facts}, separators=(",", ":"))
     body = text.encode().removesuffix(b"}")
-    link = linked(key, before, body)
+    link = compute_link(key, previous_link, body)
     return body + b',"link":"' + link.encode() + b'"}\n', link
 
 
-def read(octets: bytes) -> ChainLine | None:
-    """Read a line without its newline; None for none of ours. Its link is not yet verified."""
-    if len(octets) > LONGEST:
-        return None
+def parse_line(octets: bytes) -> ChainLine | None:
+    """Read a line, newline included; None if it has another form. The link is not verified."""
     matched = _LINE.fullmatch(octets)
-    if matched is None:
+    if matched is None or len(octets) > LONGEST:
         return None
     body, link = matched.groups()
     try:
@@ -85,69 +81,52 @@ def read(octets: bytes) -> ChainLine | None:
     return ChainLine(number, body, link.decode(), facts)
 
 
-def head_octets(key: bytes, head: ChainHead) -> bytes:
-    """Return the bytes of the head, always as many."""
-    text = json.dumps(head._asdict(), separators=(",", ":"))
-    mac = _head_mac(key, text)
-    line = f"{text} {mac}"
-    return line.ljust(HEAD_SIZE - 1).encode() + b"\n"
+def encode_head(key: bytes, head: ChainHead) -> bytes:
+    """Return the head as a line that follows no other, padded to ``HEAD_SIZE``."""
+    line, _ = build_line(key, _HEAD, head.number, {"last": head})
+    return line.ljust(HEAD_SIZE)
 
 
-def read_head(key: bytes, octets: bytes) -> ChainHead | None:
-    """Read the head; None where it is none, or not made with ``key``."""
-    line = octets.decode("ascii", "replace").strip()
-    text, _, mac = line.rpartition(" ")
-    expected = _head_mac(key, text)
-    if not hmac.compare_digest(mac.encode(), expected.encode()):
+def parse_head(key: bytes, octets: bytes) -> ChainHead | None:
+    """Read the head; None if it has another form or was not made with ``key``."""
+    line = parse_line(octets.rstrip(b" "))
+    if line is None or line.link != compute_link(key, _HEAD, line.body):
         return None
-    return ChainHead(**json.loads(text))
-
-
-def _head_mac(key: bytes, text: str) -> str:
-    return _mac(key, b"head\0" + text.encode())
-
-
-def _mac(key: bytes, message: bytes) -> str:
-    return hmac.new(key, message, hashlib.sha256).hexdigest()
+    return ChainHead(*line.facts["last"])
 
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """The links of some lines; ``machine`` tells the trails apart where they share a store."""
+    """The anchors of one machine in the store, which several machines may share."""
 
     store: Store
     machine: str
 
-    def keep(self, head: ChainHead, now: datetime) -> str | None:
-        """Store the line that ``head`` names, if it is an anchor; return a fault, or None.
+    def add(self, head: ChainHead, now: datetime) -> str | None:
+        """Store the line that ``head`` names if it is an anchor; return a fault or None.
 
-        Nothing is written over: a chain that was cut and has gone on contradicts what is stored,
-        for ever.
+        An anchor is never overwritten, so that it contradicts a chain that was cut and continued.
         """
-        if head.number % _EVERY != _FIRST:
+        if head.number % _ANCHOR_EVERY != _FIRST_ANCHOR:
             return None
-        version = secrets.token_hex(8)
-        kept = Kept(head.link.encode(), version, TRAIL_ANCHOR.until(now))
+        kept = Kept(head.link.encode(), secrets.token_hex(8), TRAIL_ANCHOR.until(now))
         try:
-            stands = self.store.put(self._key(head.number), kept, None, now)
+            if self.store.put(self._key(head.number), kept, None, now):
+                return None
         except BrokerError as error:
             return str(error)
-        if stands:
-            return None
         return f"line {head.number} was another before: the audit log was cut, or put back"
 
     def links(self, now: datetime) -> Mapping[int, str]:
-        """Return the links that are stored, by their lines' numbers."""
-        links = {}
-        for key, kept in self.store.list(KIND, self.machine, now):
-            links[int(key.name)] = kept.value.decode()
-        return links
+        """Return the stored links by the numbers of their lines."""
+        anchors = self.store.list(KIND, self.machine, now)
+        return {int(key.name): kept.value.decode() for key, kept in anchors}
 
-    def forget(self, beyond: int, now: datetime) -> None:
-        """Drop the anchors of lines that are gone, once staff have seen that they are."""
-        for number in self.links(now):
-            if number > beyond:
-                self.store.drop(self._key(number))
+    def drop_after(self, number: int, now: datetime) -> None:
+        """Drop the anchors of missing lines, after staff have accepted that they are missing."""
+        for anchored in self.links(now):
+            if anchored > number:
+                self.store.drop(self._key(anchored))
 
     def _key(self, number: int) -> Key:
         return Key(KIND, self.machine, str(number))

@@ -1,6 +1,8 @@
-"""The person of an event, sealed by a key of person and month: without it the event is nobody's."""
+"""Keys of the audit log: one for each person and month seals what an event says of the person.
 
-import base64
+Without its key an event is anonymous.
+"""
+
 import hashlib
 import hmac
 import json
@@ -9,23 +11,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.fernet import Fernet, InvalidToken
 
-from broker.core.audit_events import AuditEvent
 from broker.core.errors import StoreUnavailable
+from broker.core.events.audit_events import AuditEvent
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, Store
 from broker.core.retention import TRAIL_KEY
 
 KIND: Final = "audit"
-_KEY_BYTES: Final = 32
-_NONCE: Final = 12
-_TURNS: Final = 5
+_TRIES: Final = 5
 _MOST_CACHED: Final = 1024
 _CACHED_FOR: Final = timedelta(minutes=5)
-_SHOWN: Final = 16
-_TAG: Final = 24
+_PSEUDONYM_LENGTH: Final = 16
+_TAG_LENGTH: Final = 24
 
 
 class _CachedKey(NamedTuple):
@@ -33,57 +32,48 @@ class _CachedKey(NamedTuple):
     since: datetime
 
     def __repr__(self) -> str:
-        """Never show the key."""
+        """Hide the key."""
         return "_CachedKey(...)"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonKeys:
-    """The keys of persons in a store, one a month; a worker caches those of the last minutes."""
+    """The keys in a store, grouped by person; each worker caches the keys of five minutes."""
 
     store: Store
     hmacs: LookupHmacs
     cache: dict[Key, _CachedKey] = field(default_factory=dict, compare=False)
 
-    def group(self, event: AuditEvent) -> str | None:
-        """Return the group of the keys of the event's person, None where it has no person yet."""
-        if event.person is not None:
-            return self.of_person(event.person)
-        if event.borrower is not None:
-            return self.of_borrower(event.borrower)
-        return None
-
-    def of_person(self, person: str) -> str:
+    def person_group(self, person_id: str) -> str:
         """Return the group of a person's keys."""
-        return self.hmacs.of("audit-person", person)
+        return self.hmacs.of("audit-person", person_id)
 
-    def of_borrower(self, number: str) -> str:
-        """Return the group of the keys for events that name a borrower number alone."""
-        return self.hmacs.of("audit-borrower", number)
+    def borrower_group(self, borrower_number: str) -> str:
+        """Return the group of the keys for events that name only a borrower number."""
+        return self.hmacs.of("audit-borrower", borrower_number)
 
-    def sealed(self, event: AuditEvent) -> dict[str, Any]:
-        """Return the facts about the event's person, sealed if it has one; StoreUnavailable."""
+    def seal_facts(self, event: AuditEvent) -> dict[str, Any]:
+        """Return the facts about the event's person, sealed if it has one.
+
+        Raise StoreUnavailable if the store cannot give the key.
+        """
         facts = {"reference": event.reference, "about": event.about}
         facts = {name: value for name, value in facts.items() if value}
-        group = self.group(event)
+        group = self._group(event)
         if group is None:
             return dict(facts)
-        month = f"{event.at:%Y-%m}"
-        key = self._key(Key(KIND, group, month), event.at)
-        facts = {"person": shown(group), **facts}
-        text = json.dumps(facts, separators=(",", ":"))
-        nonce = secrets.token_bytes(_NONCE)
-        ciphertext = AESGCM(key).encrypt(nonce, text.encode(), None)
-        found = {"who": base64.b64encode(nonce + ciphertext).decode()}
+        key = self._key(Key(KIND, group, f"{event.at:%Y-%m}"), event.at)
+        pseudonym = group.partition(".")[2][:_PSEUDONYM_LENGTH]
+        text = json.dumps({"person": pseudonym, **facts}, separators=(",", ":"))
+        sealed = {"who": Fernet(key).encrypt(text.encode()).decode()}
         if event.reference:
-            found["tag"] = tag(key, event.reference)
-        return found
+            sealed["tag"] = compute_tag(key, event.reference)
+        return sealed
 
     def erase(self, group: str, now: datetime, before: datetime | None = None) -> int:
-        """Delete a person's keys that were made until ``before``, and return how many there were.
+        """Delete the keys of a person that were made until ``before``; return their number.
 
-        None deletes all. A key of the same month that was made later stays: the person has come
-        again.
+        None deletes all. A later key stays, because the person has come again.
         """
         latest = TRAIL_KEY.until(before) if before else datetime.max.replace(tzinfo=now.tzinfo)
         keys = [key for key, kept in self.store.list(KIND, group, now) if kept.until <= latest]
@@ -92,49 +82,42 @@ class PersonKeys:
             self.cache.pop(key, None)
         return len(keys)
 
+    def _group(self, event: AuditEvent) -> str | None:
+        if event.person is not None:
+            return self.person_group(event.person)
+        return None if event.borrower is None else self.borrower_group(event.borrower)
+
     def _key(self, place: Key, now: datetime) -> bytes:
         cached = self.cache.get(place)
         if cached is not None and now - cached.since < _CACHED_FOR:
             return cached.key
         if len(self.cache) >= _MOST_CACHED:
             self.cache.clear()
-        key = self._stored(place, now)
+        key = self._load_or_create(place, now)
         self.cache[place] = _CachedKey(key, now)
         return key
 
-    def _stored(self, place: Key, now: datetime) -> bytes:
-        for _ in range(_TURNS):
-            kept = self.store.get(place, now)
-            if kept is not None:
+    def _load_or_create(self, place: Key, now: datetime) -> bytes:
+        for _ in range(_TRIES):
+            if (kept := self.store.get(place, now)) is not None:
                 return kept.value
-            key = secrets.token_bytes(_KEY_BYTES)
-            version = secrets.token_hex(8)
-            made = Kept(key, version, TRAIL_KEY.until(now))
-            # Durable: a key lost in a power cut would take its person's events with it.
+            key = Fernet.generate_key()
+            made = Kept(key, secrets.token_hex(8), TRAIL_KEY.until(now))
+            # Durable: without the key a synced line would be anonymous after a power cut.
             if self.store.put(place, made, None, now, durable=True):
                 return key
-        raise StoreUnavailable("a key of the audit log is changed by others all the time")
+        raise StoreUnavailable("other workers keep changing a key of the audit log")
 
 
-def shown(group: str) -> str:
-    """Return the reference by which staff see a person."""
-    _, _, pseudonym = group.partition(".")
-    return pseudonym[:_SHOWN]
-
-
-def tag(key: bytes, reference: str) -> str:
-    """Return the mark by which a page's reference finds its lines; it needs the key."""
+def compute_tag(key: bytes, reference: str) -> str:
+    """Return the tag by which the lines of a page's reference are found; it needs the key."""
     message = b"reference\0" + reference.encode()
-    return hmac.new(key, message, hashlib.sha256).hexdigest()[:_TAG]
+    return hmac.new(key, message, hashlib.sha256).hexdigest()[:_TAG_LENGTH]
 
 
-def unsealed(key: bytes, who: str) -> dict[str, Any] | None:
-    """Open what ``sealed`` made, or return None where it is another key's."""
+def open_facts(key: bytes, who: str) -> dict[str, Any] | None:
+    """Open the sealed facts of a line, or return None if another key sealed them."""
     try:
-        octets = base64.b64decode(who, validate=True)
-        nonce = octets[:_NONCE]
-        ciphertext = octets[_NONCE:]
-        text = AESGCM(key).decrypt(nonce, ciphertext, None)
-        return dict(json.loads(text))
-    except (InvalidTag, ValueError):
+        return dict(json.loads(Fernet(key).decrypt(who)))
+    except InvalidToken:
         return None

@@ -13,8 +13,9 @@ from broker.adapters.library_systems.alma_settings import BARCODE, FIELDS, AlmaK
 from broker.adapters.library_systems.alma_users import User
 from broker.adapters.library_systems.record_values import find_real_cpr, read_day, spell_cpr
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.wanted_borrower import WantedBorrower, add_months
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused
+from broker.core.policy.expiry import add_months
 
 Draft = dict[str, Any]
 

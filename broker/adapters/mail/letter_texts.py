@@ -7,7 +7,7 @@ from typing import Final
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
-from broker.core.letters import (
+from broker.core.mail.mail_contents import (
     ChangedPinLetter,
     ClaimCodeLetter,
     ConnectedAccountLetter,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from broker.core.audit_events import AuditEvent
-from broker.core.event_routes import ROUTES, BrokerEvent, Sink, TellPort, TraceFacts
+from broker.core.events.audit_events import AuditEvent
+from broker.core.events.broker_events import ROUTES, BrokerEvent, Sink, TellPort, TraceFacts
 from broker.core.ports import AuditLog
 
 SinkPort = Callable[[BrokerEvent], None]

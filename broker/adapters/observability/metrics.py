@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from broker.core.event_routes import ROUTES, BrokerEvent, EventKind
+from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -186,7 +186,7 @@ class _Figures:
 
 
 def _reason(event: str, facts: Mapping[str, Any]) -> str:
-    """Return the check that refused (``gate.doctype``), or the reason's code; never a text."""
+    """Return the check that refused (``xml.doctype``), or the reason's code; never a text."""
     cause = str(facts.get("cause") or "")
     if _CAUSE.fullmatch(cause):
         return cause

@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from broker.core.errors import ConfigurationFaults, Fault, MessageLogUnavailable
-from broker.core.message_log import LoggedMessage
+from broker.core.events.message_log import LoggedMessage
 
 KEPT_FOR: Final = timedelta(days=180)
 _SUFFIX: Final = ".sealed"

@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +15,7 @@ from saml2.extension import algsupport, mdui, shibmd
 
 from broker.adapters.saml import single_logout
 from broker.adapters.saml.idp import identity_provider
-from broker.adapters.saml.keys.key_ring import FaceKeys
+from broker.adapters.saml.keys.key_ring import RoleKeys
 from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR
 from broker.adapters.saml.sp import service_provider
 from broker.adapters.saml.sp.upstream_profiles import traits_of
@@ -35,8 +35,8 @@ _LANGUAGES: Final = ("en", "da")
 
 
 @dataclass(frozen=True, slots=True)
-class FaceDescription:
-    """What a descriptor tells people about a face: names, addresses, and a contact.
+class RoleDescription:
+    """What a descriptor tells people about a role: names, addresses, and a contact.
 
     ``error_url`` is a page of ours that helps a person whom a service could not let in (REFEDS
     errorURL), if any.
@@ -53,57 +53,64 @@ class FaceDescription:
     error_url: str | None = None
 
 
-def idp(face: FaceDescription, keys: FaceKeys, scopes: Iterable[str], now: datetime) -> bytes:
-    """Return the signed descriptor of the face that services see.
+def idp(role: RoleDescription, keys: RoleKeys, scopes: Iterable[str], now: datetime) -> bytes:
+    """Return the signed descriptor of the IdP role.
 
     ``scopes`` are those of every upstream institution: services drop values of a scope that is not
     published (docs/reference/interop.md#scopes). Sources: saml-metadata 2.4,
     docs/reference/saml-profiles.md#7 to #10.
     """
     scope_elements = [shibmd.Scope(regexp="false", text=scope) for scope in sorted(set(scopes))]
-    sso = identity_provider.sso(face.base_url)
-    role = md.IDPSSODescriptor(
+    sso = identity_provider.sso(role.base_url)
+    role_descriptor = md.IDPSSODescriptor(
         protocol_support_enumeration=SAMLP,
-        error_url=face.error_url,
-        extensions=_extensions(*scope_elements, _ui(face)),
+        error_url=role.error_url,
+        extensions=_extensions(*scope_elements, _ui(role)),
         key_descriptor=_keys(keys, _GCM),
-        single_logout_service=_slo(single_logout.service_side(face.base_url)),
+        single_logout_service=_slo(single_logout.service_side(role.base_url)),
         name_id_format=[md.NameIDFormat(text=each) for each in (PERSISTENT, TRANSIENT)],
         single_sign_on_service=[
             md.SingleSignOnService(binding=each, location=sso) for each in (REDIRECT, POST)
         ],
     )
-    return _signed(_entity(face, now, idpsso_descriptor=role), keys)
+    return _signed(_entity(role, now, idpsso_descriptor=role_descriptor), keys)
 
 
-def sp(upstream: Upstream, face: FaceDescription, keys: FaceKeys, now: datetime) -> bytes:
-    """Return the signed descriptor of our face toward one upstream.
+def sp(upstream: Upstream, role: RoleDescription, keys: RoleKeys, now: datetime) -> bytes:
+    """Return the signed descriptor of our SP role toward one upstream.
 
-    AES-CBC is listed for an upstream that needs it only. A hub takes the NameID format from here,
+    AES-CBC is listed only for an upstream that needs it, and no encryption key for one that is
+    configured with encryption = "none". A hub takes the NameID format from here,
     since our requests name none (docs/reference/saml-profiles.md#13): transient, unless the profile
     wants the persistent one.
     """
     formats = [PERSISTENT, TRANSIENT]
     if upstream.profile == "wayf":
         formats = [TRANSIENT]
-    contents = _GCM
-    if upstream.cbc and not traits_of(upstream).strict:  # its Responses are not signed
-        contents = (*_GCM, *_CBC)
-    acs = service_provider.acs(face.base_url, upstream.name)
-    role = md.SPSSODescriptor(
+    acs = service_provider.acs(role.base_url, upstream.name)
+    role_descriptor = md.SPSSODescriptor(
         protocol_support_enumeration=SAMLP,
         authn_requests_signed="true",
         want_assertions_signed="true",
-        extensions=_extensions(_ui(face)),
-        key_descriptor=_keys(keys, contents),
-        single_logout_service=_slo(single_logout.upstream_side(face.base_url, upstream.name)),
+        extensions=_extensions(_ui(role)),
+        key_descriptor=_keys(keys, _content_algorithms(upstream)),
+        single_logout_service=_slo(single_logout.upstream_side(role.base_url, upstream.name)),
         name_id_format=[md.NameIDFormat(text=each) for each in formats],
         assertion_consumer_service=[
             md.AssertionConsumerService(binding=POST, location=acs, index="0", is_default="true")
         ],
     )
-    entity = _entity(face, now, entity_id=upstream.sp_entity_id, spsso_descriptor=role)
+    entity = _entity(role, now, entity_id=upstream.sp_entity_id, spsso_descriptor=role_descriptor)
     return _signed(entity, keys)
+
+
+def _content_algorithms(upstream: Upstream) -> tuple[str, ...]:
+    """Return the algorithms by which the upstream may encrypt to us; none: no key is listed."""
+    if upstream.encryption == "none":
+        return ()
+    if upstream.encryption == "cbc" and not traits_of(upstream).strict:  # signs no Response
+        return (*_GCM, *_CBC)
+    return _GCM
 
 
 def _slo(location: str) -> list[md.SingleLogoutService]:
@@ -111,15 +118,15 @@ def _slo(location: str) -> list[md.SingleLogoutService]:
     return [md.SingleLogoutService(binding=binding, location=location) for binding in bindings]
 
 
-def _entity(face: FaceDescription, now: datetime, **role: Any) -> md.EntityDescriptor:
+def _entity(role: RoleDescription, now: datetime, **role_descriptor: Any) -> md.EntityDescriptor:
     return md.EntityDescriptor(
         id=f"_{secrets.token_hex(16)}",
         valid_until=xml_times.write(now + VALID_FOR),
         cache_duration=f"PT{CACHED_FOR // timedelta(hours=1)}H",
         extensions=_extensions(*_signature_algorithms()),
-        organization=_organization(face),
-        contact_person=[_technical_contact(face)],
-        **{"entity_id": face.entity_id, **role},
+        organization=_organization(role),
+        contact_person=[_technical_contact(role)],
+        **{"entity_id": role.entity_id, **role_descriptor},
     )
 
 
@@ -134,24 +141,24 @@ def _signature_algorithms() -> Iterator[Any]:
         yield algsupport.SigningMethod(algorithm=method)
 
 
-def _organization(face: FaceDescription) -> md.Organization:
+def _organization(role: RoleDescription) -> md.Organization:
     return md.Organization(
-        organization_name=_texts(md.OrganizationName, face.organization),
-        organization_display_name=_texts(md.OrganizationDisplayName, face.organization),
-        organization_url=_texts(md.OrganizationURL, face.organization_url),
+        organization_name=_texts(md.OrganizationName, role.organization),
+        organization_display_name=_texts(md.OrganizationDisplayName, role.organization),
+        organization_url=_texts(md.OrganizationURL, role.organization_url),
     )
 
 
-def _technical_contact(face: FaceDescription) -> md.ContactPerson:
-    address = md.EmailAddress(text=f"mailto:{face.technical_contact}")
+def _technical_contact(role: RoleDescription) -> md.ContactPerson:
+    address = md.EmailAddress(text=f"mailto:{role.technical_contact}")
     return md.ContactPerson(contact_type="technical", email_address=[address])
 
 
-def _ui(face: FaceDescription) -> mdui.UIInfo:
+def _ui(role: RoleDescription) -> mdui.UIInfo:
     return mdui.UIInfo(
-        display_name=_texts(mdui.DisplayName, face.display_name),
-        description=_texts(mdui.Description, face.description),
-        privacy_statement_url=_texts(mdui.PrivacyStatementURL, face.privacy_statement),
+        display_name=_texts(mdui.DisplayName, role.display_name),
+        description=_texts(mdui.Description, role.description),
+        privacy_statement_url=_texts(mdui.PrivacyStatementURL, role.privacy_statement),
     )
 
 
@@ -167,11 +174,13 @@ def _extensions(*elements: Any) -> md.Extensions:
     )
 
 
-def _keys(keys: FaceKeys, contents: Iterable[str]) -> list[md.KeyDescriptor]:
+def _keys(keys: RoleKeys, contents: Sequence[str]) -> list[md.KeyDescriptor]:
     signing = [
         md.KeyDescriptor(use="signing", key_info=_key_info(certificate))
         for certificate in keys.signing_certificates
     ]
+    if not contents:
+        return signing
     algorithms = (*contents, *_OAEP)
     encryption = md.KeyDescriptor(
         use="encryption",
@@ -187,7 +196,7 @@ def _key_info(certificate: bytes) -> xmldsig.KeyInfo:
     return xmldsig.KeyInfo(x509_data=xmldsig.X509Data(x509_certificate=written))
 
 
-def _signed(entity: md.EntityDescriptor, keys: FaceKeys) -> bytes:
+def _signed(entity: md.EntityDescriptor, keys: RoleKeys) -> bytes:
     root = written_message.tree(entity)
     signature.sign(root, signature.SigningKey.of(keys.signing.private, keys.signing.certificate))
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)

@@ -9,7 +9,7 @@ from lxml import etree
 from saml2 import saml, samlp
 
 from broker.adapters.saml import logout_messages
-from broker.adapters.saml.keys.key_ring import FaceKeys, KeyRing
+from broker.adapters.saml.keys.key_ring import KeyRing, RoleKeys
 from broker.adapters.saml.logout_messages import ReceivedLogoutMessage
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
@@ -62,7 +62,7 @@ PeerDescriptor = ServiceDescriptor | UpstreamDescriptor
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _OwnFace:
+class _OwnRole:
     """Our entityID and keys toward one side."""
 
     entity_id: str
@@ -70,8 +70,8 @@ class _OwnFace:
     decryption: encryption.DecryptionKeys
 
     @classmethod
-    def of(cls, entity_id: str, keys: FaceKeys) -> "_OwnFace":
-        """Load the keys of a face."""
+    def of(cls, entity_id: str, keys: RoleKeys) -> "_OwnRole":
+        """Load the keys of a role."""
         signing = signature.SigningKey.of(keys.signing.private, keys.signing.certificate)
         decryption = encryption.DecryptionKeys.of(pair.private for pair in keys.decryption)
         return cls(entity_id, signing, decryption)
@@ -79,14 +79,14 @@ class _OwnFace:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SingleLogout:
-    """The face over both key sets and the metadata of the moment.
+    """The role over both key sets and the metadata of the moment.
 
     ``upstream`` None means the services' side.
     """
 
     base_url: str
-    idp: _OwnFace
-    sps: Mapping[str, _OwnFace]
+    idp: _OwnRole
+    sps: Mapping[str, _OwnRole]
     metadata: Source
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
@@ -102,12 +102,12 @@ class SingleLogout:
         services: Mapping[str, Service],
         upstreams: Mapping[str, Upstream],
     ) -> "SingleLogout":
-        """Load the keys of both faces; services and upstreams are named as in broker.toml."""
+        """Load the keys of both roles; services and upstreams are named as in broker.toml."""
         return cls(
             base_url=base_url,
-            idp=_OwnFace.of(idp_entity_id, ring.idp),
+            idp=_OwnRole.of(idp_entity_id, ring.idp),
             sps={
-                name: _OwnFace.of(upstream.sp_entity_id, ring.sp)
+                name: _OwnRole.of(upstream.sp_entity_id, ring.sp)
                 for name, upstream in upstreams.items()
             },
             metadata=metadata,
@@ -120,7 +120,7 @@ class SingleLogout:
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused``: ``gate.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks
+        ``MessageRefused``: ``xml.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks
         of ``logout_messages``. The signature is the query's, always: one within the message is not
         looked at, and does not stand in for it (saml-bindings 3.4.4.1,
         docs/reference/attacks.md#29).
@@ -175,7 +175,7 @@ class SingleLogout:
         endpoint = descriptor.logout
         if endpoint is None:
             raise MessageRefused("logout.no_endpoint")  # metadata has lost it since
-        own = self._own_face(participant.peer)
+        own = self._own_role(participant.peer)
         message = logout_messages.request(
             own.entity_id, endpoint.location, participant, request_id, now
         )
@@ -193,7 +193,7 @@ class SingleLogout:
         endpoint = descriptor.logout
         if endpoint is None:
             return None
-        own = self._own_face(request.peer)
+        own = self._own_role(request.peer)
         message = logout_messages.response(
             own.entity_id, endpoint.response, request.id, response_id, status=status, now=now
         )
@@ -245,11 +245,11 @@ class SingleLogout:
             configured = self.upstreams[peer.name]
             address = upstream_side(self.base_url, peer.name)
             skew = traits_of(configured).skew
-            cbc = configured.cbc
+            cbc = configured.encryption == "cbc"
         received = ReceivedLogoutMessage(message, address, now, skew)
         if isinstance(message, samlp.LogoutResponse):
             return logout_messages.read_response(received, peer)
-        keys = self._own_face(peer).decryption
+        keys = self._own_role(peer).decryption
 
         def decrypt_name_id() -> saml.NameID:
             (identifier,) = root.iterchildren(ENCRYPTED_ID)
@@ -258,8 +258,8 @@ class SingleLogout:
 
         return logout_messages.read_request(received, peer, relay_state, decrypt_name_id)
 
-    def _own_face(self, peer: LogoutPeer) -> _OwnFace:
-        """Return the face of ours that the peer knows."""
+    def _own_role(self, peer: LogoutPeer) -> _OwnRole:
+        """Return the role of ours that the peer knows."""
         if peer.side == "service":
             return self.idp
         return self.sps[peer.name]

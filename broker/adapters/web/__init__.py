@@ -1,1 +1,1 @@
-"""The Flask face: endpoints that add one fact each, and the pages that show a step."""
+"""The Flask adapter: endpoints that add one fact each, and the pages that show a step."""

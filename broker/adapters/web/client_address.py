@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from flask import Request, request
 
-from broker.core.event_routes import BrokerEvent, EventKind, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
 
 # What one subscriber may have: limits count it as one, since addresses within cost nothing (RFC
 # 6177 for IPv6).

@@ -11,7 +11,7 @@ from flask import Request
 
 from broker.adapters.web.client_address import ClientAddresses, is_unaccounted
 from broker.core.errors import NetworkBusy
-from broker.core.event_routes import BrokerEvent, EventKind, Facts, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, Facts, TellPort
 from broker.core.minute_counts import MinuteCounts, seconds_left
 
 # Some 3 MB of memory. Whoever has more networks than these forgets their own counts, and nobody

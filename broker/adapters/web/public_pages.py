@@ -18,7 +18,7 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Upstream
 from broker.core.errors import TokenRefused
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 
 
 def metadata_and_health(
@@ -27,7 +27,7 @@ def metadata_and_health(
     checks: Callable[[], Mapping[str, Sequence[str]]],
     notes: Callable[[], Mapping[str, str]] = dict,
 ) -> Blueprint:
-    """Return the metadata of both faces, ``/healthz`` and ``/readyz``.
+    """Return the metadata of both roles, ``/healthz`` and ``/readyz``.
 
     ``checks`` returns, for every part that is checked, the sentences that say why logins would
     fail; empty where they would not. ``notes`` returns what is amiss although they would not.

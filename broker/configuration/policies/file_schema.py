@@ -22,9 +22,9 @@ from broker.configuration.policies.value_syntax import (
     PERSONS_OWN,
     CprKind,
     ExpectedBorrower,
+    ExpiryText,
     FilePlace,
     Level,
-    Months,
     NameList,
     OneLineText,
     Span,
@@ -91,7 +91,7 @@ class BorrowerShape(Shape):
     category: OneLineText
     upgrades: tuple[OneLineText, ...] = ()
     lowers: LowersShape | None = None
-    expires: Months
+    expires: ExpiryText
     fields: dict[str, Annotated[FieldShape, BeforeValidator(_from_source), _ShortForEditors()]]
     # "register" is a method of every model's class.
     of_register: AddressWriting | None = Field(None, alias="register")
@@ -106,7 +106,7 @@ class BorrowerShape(Shape):
         return engine.BorrowerRule(
             category=self.category,
             upgrades=self.upgrades,
-            expires_after_months=self.expires,
+            expires=self.expires,
             fields=tuple(fields),
             pin=self.pin,
             place=place.line,
@@ -236,6 +236,7 @@ class AttributeShape(Shape):
 
     why: Words | None = None
     values: Values = ()
+    states: Values = ()
     optional: Flag = False
 
     def released(self, name: str, why: Words | None, place: FilePlace) -> engine.ReleasedAttribute:
@@ -248,6 +249,7 @@ class AttributeShape(Shape):
             why=reason.text(),
             place=place.line,
             values=self.values,
+            states=self.states,
             optional=self.optional,
         )
 

@@ -1,6 +1,7 @@
 """The syntax of single values in a policy file: texts, levels, spans, and one value or several."""
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,10 +11,13 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from broker.configuration.checked_files import Shape, entry_at
 from broker.configuration.strict_yaml import YamlNode
+from broker.core.policy.expiry import MONTHS, Expiry
 from broker.core.policy.model import PolicyLine
 
 _SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
 _MONTHS: Final = re.compile("([1-9][0-9]{0,2}) ?(months?|years?)")
+_DAY_OF_YEAR: Final = re.compile(f"([1-9]|[12][0-9]|3[01]) ({'|'.join(MONTHS)})")
+_COMMON_YEAR: Final = 2027
 _DAYS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "months": 365 / 12, "years": 365.0}
 _MINUTES_A_DAY: Final = 1440
 
@@ -50,14 +54,15 @@ def _span(text: object) -> object:
     return timedelta(days=minutes / _MINUTES_A_DAY)
 
 
-def _months(text: object) -> object:
-    written = _MONTHS.fullmatch(text) if isinstance(text, str) else None
-    if written is None:
-        raise ValueError("must be a span like 24 months or 2 years")
-    number, unit = written.groups()
-    if unit.startswith("year"):
-        return int(number) * 12
-    return int(number)
+def _expiry(text: object) -> object:
+    if isinstance(text, str) and (span := _MONTHS.fullmatch(text)):
+        return Expiry(int(span[1]) * (12 if span[2].startswith("year") else 1))
+    if isinstance(text, str) and (day := _DAY_OF_YEAR.fullmatch(text)):
+        month = MONTHS.index(day[2]) + 1
+        if int(day[1]) > monthrange(_COMMON_YEAR, month)[1]:
+            raise ValueError(f"{text} is not in every year")
+        return Expiry(day_of_year=(month, int(day[1])))
+    raise ValueError("must be a span like 24 months or 2 years, or a day like 31 August")
 
 
 # One value or several; a value is exact, or the front of what it stands for, ended by "*".
@@ -92,10 +97,10 @@ Span = Annotated[
     BeforeValidator(_span),
     WithJsonSchema({"type": "string", "pattern": f"^{_SPAN.pattern}$"}),
 ]
-Months = Annotated[
-    int,
-    BeforeValidator(_months),
-    WithJsonSchema({"type": "string", "pattern": f"^{_MONTHS.pattern}$"}),
+ExpiryText = Annotated[
+    Expiry,
+    BeforeValidator(_expiry),
+    WithJsonSchema({"type": "string", "pattern": f"^({_MONTHS.pattern}|{_DAY_OF_YEAR.pattern})$"}),
 ]
 
 

@@ -99,7 +99,7 @@ class Config(SettingsTable):
 
     @property
     def idp_entity_id(self) -> str:
-        """Return the entityID of the face that services see."""
+        """Return the entityID of the IdP role."""
         return self.idp.entity_id or f"{self.base_url}/saml/idp/metadata"
 
     def upstream(self, name: str) -> Upstream:
@@ -114,7 +114,7 @@ class Config(SettingsTable):
             label=table.label.text(),
             institutions=table.core_institutions(),
             only=table.only,
-            cbc=table.cbc,
+            encryption=table.encryption,
             logout=table.logout,
             force_authn=table.national,
             requester_id=table.sends_requester_id,
@@ -154,6 +154,7 @@ class Config(SettingsTable):
             url=optional_text(table.url),
             attribute_map=table.attribute_map,
             scope=self.idp.scope,
+            encryption=table.encryption,
         )
 
     def pictures(self) -> Mapping[str, Path]:

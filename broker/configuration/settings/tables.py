@@ -25,7 +25,7 @@ from broker.configuration.settings.address_types import (
     Url,
 )
 from broker.core.entities import Assurance, Text
-from broker.core.staff import StaffRole, StaffRules, eppn_fault
+from broker.core.staff.staff_rules import StaffRole, StaffRules, eppn_fault
 
 # A name is part of a URL (/saml/sp/NAME/acs), and of an environment name with "_" for its "-".
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

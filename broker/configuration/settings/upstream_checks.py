@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from broker.configuration.settings.federation_tables import names_national_eid
 from broker.configuration.settings.raw_settings import (
     Check,
     Faults,
@@ -105,6 +106,24 @@ def _oiosaml_keys(upstream: RawTable) -> Faults:
         yield Fault(upstream.where("minimum"), what, "leave it out")
 
 
+def _encryption(upstream: RawTable) -> Faults:
+    if upstream.text("profile") == "oiosaml3" and upstream.text("encryption") == "none":
+        what = "leaves out the key that profile oiosaml3 must encrypt every assertion to"
+        yield Fault(upstream.where("encryption"), what, "leave it out")
+
+
+def _stated_assurance(upstream: RawTable) -> Faults:
+    """Find an assurance stated for the national eID, which asserts one in every login."""
+    for institution in institutions_of(upstream):
+        if "assurance" not in institution.values:
+            continue
+        if upstream.text("profile") == "oiosaml3" or any(
+            map(names_national_eid, _names(institution))
+        ):
+            what = "is stated for the national eID, which asserts one in every login"
+            yield Fault(institution.where("assurance"), what, "leave it out")
+
+
 def _subject_hint(upstream: RawTable) -> Faults:
     """Find a hint for a hub, whose institutions it names nobody to, or for the national eID."""
     profile = upstream.text("profile")
@@ -129,6 +148,8 @@ _PROFILE_CHECKS: Final = (
     _hub,
     _own_institution,
     _oiosaml_keys,
+    _encryption,
+    _stated_assurance,
     _subject_hint,
     _attribute_map,
 )

@@ -1,6 +1,5 @@
 """The borrower as it is wanted, and how it follows from a decision and the attributes."""
 
-import calendar
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -80,14 +79,6 @@ _PROOF = "proof."
 _CATEGORY = "borrower_category"
 
 
-def add_months(day: date, months: int) -> date:
-    """Return the same day ``months`` later, the month's last day where it has none such."""
-    years, month = divmod(day.month - 1 + months, 12)
-    year = day.year + years
-    last_day = calendar.monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(day.day, last_day))
-
-
 def derive_wanted_borrower(
     decision: Decision, attributes: Attributes, *, language: str, today: date
 ) -> WantedBorrower | None:
@@ -111,7 +102,7 @@ def derive_wanted_borrower(
         affiliation=policy.affiliation,
         category=rule.category,
         upgrades=rule.upgrades if sure else (),
-        expires=add_months(today, rule.expires_after_months),
+        expires=rule.expires.find_date(today),
         fields=fields,
         pin_to=_find_email(fields) if rule.pin == "mail" else None,
         language=language,

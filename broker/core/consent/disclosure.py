@@ -5,7 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from broker.core.entities import TRANSIENT, Controller, Service, Text
-from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_STAND_IN, Values
+from broker.core.identity.canonical_attributes import (
+    BORROWER_NUMBER,
+    CPR_ATTRIBUTE,
+    CPR_STAND_IN,
+    Values,
+)
 from broker.core.identity.person_id import MINTED
 from broker.core.identity.rights import Right
 from broker.core.lookup_hmacs import LookupHmacs
@@ -186,7 +191,12 @@ def fill_identifiers(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosu
 
 def fill_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
     """Put the CPR number in where the decision has a stand-in; without one its item leaves."""
-    return _fill(disclosure, lambda item: item.values == CPR_STAND_IN, lambda _: number)
+    return _fill(disclosure, _awaits_cpr, lambda _: number)
+
+
+def _awaits_cpr(item: Item) -> bool:
+    # The name decides, too: anybody may choose a display name that reads like the stand-in.
+    return item.name == CPR_ATTRIBUTE and item.values == CPR_STAND_IN
 
 
 def fill_borrower_number(disclosure: Disclosure, number: str | None) -> Disclosure:

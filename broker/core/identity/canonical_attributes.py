@@ -235,6 +235,8 @@ def read_attributes(
     _drop_unknown_affiliations(accepted, named_affiliations, withheld)
     asserted = accepted.get(ASSURANCE, ())
     assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
+    if ASSURANCE not in gathered:
+        assurance = _stated_assurance(institution)
     number, kind = _read_cpr(numbers, institution, today, withheld)
     age = None
     if number:
@@ -420,6 +422,17 @@ def _assurance(
     if not known:
         return None, tuple(kept)
     return min(cap, *known), tuple(kept)
+
+
+def _stated_assurance(institution: Institution) -> Assurance | None:
+    """Return what a login without eduPersonAssurance is worth.
+
+    A level that came and cannot be read may be lower, so this does not apply to it. A national eID
+    always asserts a level.
+    """
+    if institution.assurance is None or institution.national_eid:
+        return None
+    return min(institution.assurance, institution.max_assurance)
 
 
 def _read_cpr(

@@ -30,7 +30,7 @@ from broker.core.login.steps import (
 )
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.decision import UNMET_REQUIREMENTS, evaluate
-from broker.core.policy.model import BorrowerRule, Decision, Effect, LoginFacts, PolicySet
+from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
 
 _PERSON: Final = "(the person)"
 _MAILBOX: Final = "someone@mailbox.example"
@@ -283,12 +283,7 @@ def _enrolled(scene: _Scene) -> _Scene:
         outcome=account.outcome,
         category=account.category or rule.category,
         before=there.category if there and not is_new else None,
-        months=_months(answers, rule),
+        expiry=rule.expires if answers.renews() else None,
         place=rule.place,
     )
     return replace(scene, borrower=made)
-
-
-def _months(answers: IdealAccount, rule: BorrowerRule) -> int | None:
-    """Return the months that the borrower is good for from now on; None where its end stays."""
-    return rule.expires_after_months if answers.renews() else None

@@ -359,8 +359,8 @@ def _question(
     if decision.release is None or decision.release.notice == "ours":
         return asked
     # The upstream's own notice covers what the upstream itself sent, never what we add: our
-    # persistent NameID too, and that we look the person up.
-    if disclosure.looked_up:
+    # persistent NameID, what we state, and that we look the person up.
+    if disclosure.looked_up or any(listed.states for listed, _ in decision.released):
         return asked
     names = {item.name for item in disclosure.items}
     if disclosure.name_id_format != PERSISTENT and names.isdisjoint(OURS):

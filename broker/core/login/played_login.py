@@ -8,6 +8,7 @@ from broker.core.consent.disclosure import Disclosure, find_look_up_purpose
 from broker.core.entities import Service
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import Decision, Fate, LoginFacts, PolicyLine, RegisterRule
 
 _RELEASED: Final = frozenset({"released", "released_in_part"})
@@ -15,7 +16,9 @@ _RELEASED: Final = frozenset({"released", "released_in_part"})
 
 @dataclass(frozen=True, slots=True)
 class PlannedBorrower:
-    """What the login makes of the borrower, and the line of the rule; ``months`` None: no new end.
+    """What the login makes of the borrower, and the line of the rule.
+
+    ``expiry`` is None where the account keeps its end.
 
     ``before`` is the category until then, None where there was no borrower.
     """
@@ -23,7 +26,7 @@ class PlannedBorrower:
     outcome: EnrolmentOutcome
     category: str
     before: str | None
-    months: int | None
+    expiry: Expiry | None
     place: PolicyLine | None
 
 
@@ -36,6 +39,7 @@ class Leaving:
     optional: bool
     place: PolicyLine | None
     in_part: bool = False
+    is_stated: bool = False
     values: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -115,6 +119,7 @@ class PlayedLogin:
     def leaving(self) -> tuple[Leaving, ...]:
         """Return the attributes that leave, in the order of the file."""
         fates = {fate.name: fate for fate in self.decision.fates}
+        stated = {listed.name for listed, _ in self.decision.released if listed.states}
         disclosure = self.disclosure
         if disclosure is None:
             return ()
@@ -125,6 +130,7 @@ class PlayedLogin:
                 optional=item.optional,
                 place=fates[item.name].place,
                 in_part=fates[item.name].code == "released_in_part",
+                is_stated=item.name in stated,
                 values=item.values,
             )
             for item in disclosure.items

@@ -1,4 +1,4 @@
-"""The decision: the person's affiliation, the attributes that a service gets, and why, by line."""
+"""Decide a login: the affiliation, the attributes that the service gets, and the deciding lines."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ from broker.core.identity.rights import (
     has_usable_cpr,
     missing_cpr_reason,
 )
-from broker.core.policy.matching import matching_policies, value_allowed
+from broker.core.policy.matching import find_near_misses, matching_policies, value_allowed
 from broker.core.policy.model import (
     NAME_ID,
     Alternative,
@@ -32,13 +32,13 @@ from broker.core.policy.model import (
     Requirement,
 )
 
-# What a service gets only under its own name, never as a member of a category
+# A service gets these attributes only by an entry under its own name, never by a category
 # (docs/reference/design.md#6).
 NEVER_BY_CATEGORY: Final = frozenset({CPR_ATTRIBUTE, BORROWER_NUMBER})
 
 _REAL: Final = "real"
 
-# What a person may lack to enrol alone; a person with a borrower gets on without it.
+# The reasons for which a person cannot enrol alone. A person with a borrower needs none of it.
 UNMET_REQUIREMENTS: Final = frozenset(
     {
         "cpr_required",
@@ -66,23 +66,25 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
     """Decide what ``service`` may get of the person who logged in. Total, pure, deny by default.
 
     The order is affiliation, release entry, requirement, values (docs/reference/design.md#6). The
-    highest precedence that matches wins; ``login.intent`` may pick another that matches too, unless
-    that one makes accounts by other ways to log in only (docs/reference/requirements.md#r05). A
-    denial's first reason is the one to act on.
+    policy with the highest precedence that matches wins. ``login.intent`` may pick another policy
+    that matches too, unless that policy makes accounts for other upstreams only
+    (docs/reference/requirements.md#r05). The first reason of a denial is the one to act on.
     """
-    matched, near_misses = matching_policies(policies, login, now.date())
+    today = now.date()
+    matched = matching_policies(policies, login, today)
     if not matched:
+        near_misses = (reason for reason, _ in find_near_misses(policies, login, today))
         reasons = (Reason("no_affiliation"), *near_misses)
-        return _denied(policies, login, reasons, mismatch=login.intent)
+        return _deny(policies, login, reasons, mismatch=login.intent)
     policy, alternative, mismatch = pick_policy(matched, login)
     release = find_entry(policy, service)
     if release is None:
         reason = Reason("no_policy_for_service", alternative.place)
-        return _denied(policies, login, (reason,), policy, mismatch=mismatch)
-    unmet = _unmet(policy.require, release, login)
+        return _deny(policies, login, (reason,), policy, mismatch=mismatch)
+    unmet = _find_denial(policy.require, release, login)
     if unmet:
-        return _denied(policies, login, unmet, policy, release=release, mismatch=mismatch)
-    released, fates = _filtered(release, login, service)
+        return _deny(policies, login, unmet, policy, release=release, mismatch=mismatch)
+    released, fates = _filter_release(release, login, service)
     highest = matched[0][0]
     entry = Reason("ok", release.place)
     match = Reason("matched", alternative.place)
@@ -97,23 +99,23 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
         digest=policies.digest,
         mismatch=mismatch,
         ground=login.ground,
-        permits_creation=not _lacking(policy.require, login),
+        permits_creation=not _find_unmet_requirements(policy.require, login),
         permits_lowering=policy is highest and _has_left(policy, login),
     )
 
 
 def pick_policy(matched: Matched, login: LoginFacts) -> tuple[Policy, Alternative, str | None]:
-    """Return the policy that counts, the alternative that matched, and an intent that it is not."""
+    """Return the policy that decides, its alternative, and the intent if another policy decides."""
     highest, highest_alternative = matched[0]
     for policy, alternative in matched:
         if policy.affiliation != login.intent:
             continue
-        if policy is highest or _comes_by(policy.require, login):
+        if policy is highest or _has_allowed_upstream(policy.require, login):
             return policy, alternative, None
     return highest, highest_alternative, login.intent or None
 
 
-def _denied(
+def _deny(
     policies: PolicySet,
     login: LoginFacts,
     reasons: tuple[Reason, ...],
@@ -155,26 +157,26 @@ def _length(release: Release) -> int:
     return len(release.attributes)
 
 
-def _unmet(require: Requirement, release: Release, login: LoginFacts) -> tuple[Reason, ...]:
-    """Return what the person lacks for this entry; a borrower already there needs no more."""
+def _find_denial(require: Requirement, release: Release, login: LoginFacts) -> tuple[Reason, ...]:
+    """Return why this entry refuses the login. A person with a borrower meets all requirements."""
     if release.subject is not None and login.verified_address is None:
         return (Reason("no_verified_address", release.subject.place),)
     if release.borrower == "need" and login.borrower is False:
         return (Reason("no_library_account", release.place),)
     if release.borrower != "make" or login.borrower is True:
         return ()
-    return _lacking(require, login)
+    return _find_unmet_requirements(require, login)
 
 
-def _lacking(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
-    """Return what the person lacks to enrol alone.
+def _find_unmet_requirements(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
+    """Return the requirements that the person does not meet to enrol alone.
 
-    First the way to log in, for it brings the rest.
+    The upstream comes first: another upstream may bring the rest.
     """
-    keys: dict[str, str] = {}  # by the code of what is lacking, in the order to act on
-    if not _comes_by(require, login):
+    keys: dict[str, str] = {}  # the key of the requirement by reason code, in the order to act on
+    if not _has_allowed_upstream(require, login):
         keys["national_eid_required"] = "upstream"
-    if not _assured(require, login):
+    if not _has_assurance(require, login):
         keys["assurance_too_low"] = "assurance"
     if require.cpr and login.cpr != _REAL:
         keys[missing_cpr_reason(login.cpr)] = "cpr"
@@ -184,7 +186,7 @@ def _lacking(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
     return tuple(Reason(code, require.line_of(key)) for code, key in keys.items())
 
 
-def _assured(require: Requirement, login: LoginFacts) -> bool:
+def _has_assurance(require: Requirement, login: LoginFacts) -> bool:
     if require.assurance is None:
         return True
     return login.assurance is not None and login.assurance >= require.assurance
@@ -200,16 +202,16 @@ def _age_failure(require: Requirement, login: LoginFacts) -> str | None:
     return None
 
 
-def _comes_by(require: Requirement, login: LoginFacts) -> bool:
+def _has_allowed_upstream(require: Requirement, login: LoginFacts) -> bool:
     return not require.upstream or login.upstream in require.upstream
 
 
 def _has_left(policy: Policy, login: LoginFacts) -> bool:
     """Return whether the login shows that the person has left a category.
 
-    Only the university's own assertion shows it. An affiliation that a fault withheld may have been
-    the very one that the person still has. So may one that no policy lists: a student of a
-    department, or one whom only the primary affiliation calls a student, has not left.
+    Only the university's own assertion can show it. It does not if an affiliation was withheld: the
+    person may still have that affiliation. An affiliation that no policy lists also counts: a
+    student of a department, or a student by primary affiliation only, has not left.
 
     Source: docs/reference/requirements.md#r47.
     """
@@ -221,7 +223,7 @@ def _has_left(policy: Policy, login: LoginFacts) -> bool:
     return _roles(login).isdisjoint(IDENTIFIED_ROLES)
 
 
-def _filtered(
+def _filter_release(
     release: Release, login: LoginFacts, service: Service
 ) -> tuple[list[ReleasedValues], tuple[Fate, ...]]:
     """Return the listed attributes with the values that may leave, and every attribute's fate."""
@@ -235,29 +237,31 @@ def _filtered(
         released.append((release.subject, (login.verified_address,)))
         fates[NAME_ID] = Fate(NAME_ID, "released", release.subject.place)
     for listed in release.attributes:
-        values, code = _leaving(listed, login, service, release)
+        values, code = _release_attribute(listed, login, service, release)
         if values is not None:
             released.append((listed, values))
         fates[listed.name] = Fate(listed.name, code, listed.place)
     return released, tuple(fates.values())
 
 
-def _leaving(
+def _release_attribute(
     listed: ReleasedAttribute, login: LoginFacts, service: Service, release: Release
 ) -> tuple[Values | None, str]:
-    """Return the values of one listed attribute that leave, None for none of it, and the code."""
+    """Return the values of one listed attribute that leave (None: none) and the reason code."""
     withheld = _withheld_from_service(listed, service, release)
     if withheld:
         return None, withheld
     if listed.name == BORROWER_NUMBER or listed.name in person_id.MINTED:
-        # Ours, and never an upstream's: the value is put in when it is known.
+        # The broker makes this attribute itself and adds the value when it is known.
         return (), "released"
+    if listed.states and listed.name != CPR_ATTRIBUTE:
+        return listed.states, "released"
     values = login.attributes.get(listed.name, ())
     if not values:
         return None, login.withheld.get(listed.name, "not_sent")
     if listed.name == CPR_ATTRIBUTE and not _has_usable_cpr(login):
         return None, NOT_REAL.get(login.cpr, NOT_USABLE)
-    leaving = _allowed(values, listed)
+    leaving = _filter_values(values, listed)
     if not leaving:
         return None, "value_not_allowed"
     if len(leaving) < len(values):
@@ -268,7 +272,7 @@ def _leaving(
 def _withheld_from_service(
     listed: ReleasedAttribute, service: Service, release: Release
 ) -> str | None:
-    """Return the code why this service gets nothing of the attribute, whoever logs in; or None."""
+    """Return why this service never gets the attribute, for any login; None if it may."""
     if listed.name in NEVER_BY_CATEGORY and release.service != service.name:
         return "not_by_category"
     by_conduct = release.service == CODE_OF_CONDUCT and service.required is not None
@@ -282,7 +286,7 @@ def _withheld_from_service(
     return None
 
 
-def _allowed(values: Values, listed: ReleasedAttribute) -> Values:
+def _filter_values(values: Values, listed: ReleasedAttribute) -> Values:
     if not listed.values:
         return values
     return tuple(value for value in values if value_allowed(value, listed.values))
@@ -300,9 +304,10 @@ def _has_usable_cpr(login: LoginFacts) -> bool:
 
 
 def _cpr_withheld_from_service(service: Service) -> str | None:
-    """Return why a CPR number never goes to this service, or None.
+    """Return why this service never gets a CPR number; None if it may.
 
-    It goes only to a named controller, and only encrypted (docs/reference/design.md#invariant-4).
+    A CPR number goes only to a named controller, and only encrypted
+    (docs/reference/design.md#invariant-4).
     """
     if service.controller is None:
         return "no_controller"

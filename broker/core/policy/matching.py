@@ -1,6 +1,6 @@
-"""Which policies a login matches, line by line, and where the nearest of the others failed."""
+"""Find the policies that a login matches, and the conditions that came nearest where none does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
@@ -8,41 +8,48 @@ from broker.core.entities import Assurance
 from broker.core.identity.canonical_attributes import Values
 from broker.core.policy.model import Alternative, Condition, LoginFacts, Policy, PolicySet, Reason
 
+# The condition "kaldemail_domain" asks for a proved mailbox of the proof "kaldemail".
 PROOF_DOMAIN: Final = "_domain"
-# A refusal explains the files that came nearest; a thousand explanations would help nobody and cost
-# time.
-_EXPLAINED: Final = 8
+# A refusal explains this many policies at most: more would cost time and help nobody.
+_MOST_EXPLAINED: Final = 8
 
 
 def matching_policies(
     policies: PolicySet, login: LoginFacts, today: date
-) -> tuple[list[tuple[Policy, Alternative]], list[Reason]]:
-    """Return the policies that match, highest first, with the alternative that did.
-
-    Where none does: the reasons why the nearest did not.
-    """
-    facts = [("upstream", (login.upstream,)), *login.attributes.items()]
-    candidates = policies.index.candidates(facts)
-    matched = []
-    for position in candidates:
+) -> list[tuple[Policy, Alternative]]:
+    """Return the policies that match, highest precedence first, with the matching alternative."""
+    found = []
+    for position in _find_candidates(policies, login):
         policy = policies.policies[position]
-        alternative = _matching_alternative(policy, login, today)
+        alternative = _find_matching_alternative(policy, login, today)
         if alternative is not None:
-            matched.append((policy, alternative))
-    if matched:
-        return matched, []
-    return [], list(_near_misses(policies, candidates, login, today))
+            found.append((policy, alternative))
+    return found
 
 
-def missed_conditions(
+def find_near_misses(
     policies: PolicySet, login: LoginFacts, today: date
 ) -> list[tuple[Reason, Condition]]:
-    """Return the reasons why the nearest policies do not match, each with its condition."""
-    facts = [("upstream", (login.upstream,)), *login.attributes.items()]
-    return list(_missed(policies, policies.index.candidates(facts), login, today))
+    """Return, for a login that no policy matches, the failed conditions that came nearest.
+
+    At most eight policies are explained: first the candidates of the index, then the policies of
+    highest precedence.
+    """
+    order = dict.fromkeys((*_find_candidates(policies, login), *range(_MOST_EXPLAINED)))
+    positions = [each for each in order if each < len(policies.policies)][:_MOST_EXPLAINED]
+    nearest = (policies.policies[each] for each in positions)
+    return [_find_near_miss(policy, login, today) for policy in nearest if policy.match]
 
 
-def _matching_alternative(policy: Policy, login: LoginFacts, today: date) -> Alternative | None:
+def _find_candidates(policies: PolicySet, login: LoginFacts) -> list[int]:
+    return policies.index.find_candidates(
+        [("upstream", (login.upstream,)), *login.attributes.items()]
+    )
+
+
+def _find_matching_alternative(
+    policy: Policy, login: LoginFacts, today: date
+) -> Alternative | None:
     for alternative in policy.match:
         failures = (
             condition_failure(condition, policy, login, today)
@@ -53,34 +60,13 @@ def _matching_alternative(policy: Policy, login: LoginFacts, today: date) -> Alt
     return None
 
 
-def _near_misses(
-    policies: PolicySet, candidates: Sequence[int], login: LoginFacts, today: date
-) -> Iterator[Reason]:
-    """Yield why the nearest policies did not match."""
-    for reason, _ in _missed(policies, candidates, login, today):
-        yield reason
-
-
-def _missed(
-    policies: PolicySet, candidates: Sequence[int], login: LoginFacts, today: date
-) -> Iterator[tuple[Reason, Condition]]:
-    """Yield why the candidates, then the highest policies, did not match: eight at most."""
-    highest = range(len(policies.policies))
-    nearest = dict.fromkeys(candidates[:_EXPLAINED])
-    nearest |= dict.fromkeys(highest[:_EXPLAINED])
-    for position in list(nearest)[:_EXPLAINED]:
-        policy = policies.policies[position]
-        if policy.match:
-            yield _near_miss(policy, login, today)
-
-
-def _near_miss(policy: Policy, login: LoginFacts, today: date) -> tuple[Reason, Condition]:
-    """Return the first condition that failed in the alternative that failed least."""
-    failures = [_failures(alternative, policy, login, today) for alternative in policy.match]
+def _find_near_miss(policy: Policy, login: LoginFacts, today: date) -> tuple[Reason, Condition]:
+    """Return the first failed condition of the alternative with the fewest failures."""
+    failures = [_find_failures(alternative, policy, login, today) for alternative in policy.match]
     return min(failures, key=len)[0]
 
 
-def _failures(
+def _find_failures(
     alternative: Alternative, policy: Policy, login: LoginFacts, today: date
 ) -> list[tuple[Reason, Condition]]:
     failures = []
@@ -94,7 +80,7 @@ def _failures(
 def condition_failure(
     condition: Condition, policy: Policy, login: LoginFacts, today: date
 ) -> str | None:
-    """Return the reason code why ``condition`` does not hold, or None if it does.
+    """Return the reason code why ``condition`` does not hold; None if it holds.
 
     A condition that cannot be evaluated does not hold.
     """
@@ -113,12 +99,12 @@ def condition_failure(
 
 
 def _assurance_failure(condition: Condition, login: LoginFacts) -> str | None:
-    if login.assurance is None or login.assurance < _least(condition.values):
+    if login.assurance is None or login.assurance < _least_assurance(condition.values):
         return "assurance_too_low"
     return None
 
 
-def _least(values: Values) -> Assurance:
+def _least_assurance(values: Values) -> Assurance:
     try:
         return max(Assurance.named(value) for value in values)
     except (KeyError, ValueError):
@@ -128,7 +114,7 @@ def _least(values: Values) -> Assurance:
 def _domain_failure(
     condition: Condition, values: Values, policy: Policy, today: date
 ) -> str | None:
-    """Require that the policy lists the domain for that proof and its last day is not past."""
+    """Require that the policy lists the domain for that proof and that its last day is not past."""
     name = condition.name.removesuffix(PROOF_DOMAIN)
     proved = set(values).intersection(condition.values)
     domains = [
@@ -148,7 +134,7 @@ def _domain_failure(
 
 
 def value_allowed(value: str, patterns: Sequence[str]) -> bool:
-    """Return whether ``value`` is one of ``patterns``, exactly or by one that ends in ``*``."""
+    """Return whether ``value`` equals one of ``patterns`` or begins as one that ends in ``*``."""
     for pattern in patterns:
         if pattern.endswith("*"):
             if value.startswith(pattern[:-1]):

@@ -1,4 +1,4 @@
-"""The proof that a person still lacks to be of the affiliation that they chose."""
+"""Find the mailbox proof that a person still needs for the affiliation that they chose."""
 
 from datetime import date
 
@@ -15,15 +15,17 @@ from broker.core.policy.model import (
 
 
 def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofRule | None:
-    """Return the proof that alone keeps ``login`` from the affiliation of its intent.
+    """Return the proof with which ``login`` would match the policy of its intent.
 
-    None where there is no such intent or policy, where it matches already, where more than a proof
-    is missing, and where no mailbox can prove it today.
+    None if there is no intent or no such policy, if the policy matches already, if something other
+    than a proof is missing, or if no mailbox proves anything today.
     """
     policy = policies.named.get(login.intent or "")
     if policy is None:
         return None
-    lacking = [_lacking(alternative, policy, login, today) for alternative in policy.match]
+    lacking = [
+        _find_missing_proofs(alternative, policy, login, today) for alternative in policy.match
+    ]
     if [] in lacking:
         return None
     firsts = (proofs[0] for proofs in lacking)
@@ -31,7 +33,7 @@ def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofR
 
 
 def remembering_proof(policies: PolicySet, name: str) -> ProofRule | None:
-    """Return the proof whose ``remembered_for`` counts for all of that name: the highest."""
+    """Return the proof of that name in the highest policy: its ``remembered_for`` decides."""
     for policy in policies.policies:
         for proof in policy.proofs:
             if proof.name == name:
@@ -44,10 +46,10 @@ def provable_domains(proof: ProofRule, today: date) -> Names:
     return tuple(domain.name for domain in proof.domains if domain.proves_on(today))
 
 
-def _lacking(
+def _find_missing_proofs(
     alternative: Alternative, policy: Policy, login: LoginFacts, today: date
 ) -> list[ProofRule | None]:
-    """Return the proofs that would meet the failing conditions; [None] where proofs do not do."""
+    """Return the proofs that meet the failed conditions; [None] if a failure needs more."""
     failing = (
         condition
         for condition in alternative.conditions

@@ -1,4 +1,4 @@
-"""Policies as the engine sees them, the facts of a login that they look at, and the decision."""
+"""The values of the policy engine: policies, the facts of a login, and the decision."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes, Values
 from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
+from broker.core.policy.expiry import Expiry
 
 # The words of a policy file; borrower_schema.py reads them from here.
 AddressWriting = Literal["never", "set_if_empty", "always"]
@@ -39,7 +40,7 @@ class RegisterRule:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The decision that an example expects; a None is not checked."""
+    """The decision that an example expects; a field that is None is not checked."""
 
     effect: str
     reason: str | None = None
@@ -93,10 +94,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
-    """The categories that a login by an upstream of ``by`` lowers to the rule's.
+    """The categories that a login by an upstream of ``by`` changes to the lower one of the rule.
 
-    Only an institution that knows the person as a member can assert that they no longer are one:
-    the university, never a national eID.
+    Only an institution that had the person as a member can assert that they have left: the
+    university can, a national eID cannot.
 
     Source: docs/reference/requirements.md#r47.
     """
@@ -111,7 +112,7 @@ class BorrowerRule:
 
     category: str
     upgrades: Names
-    expires_after_months: int
+    expires: Expiry
     fields: tuple[Field, ...]
     pin: PinDelivery
     place: PolicyLine
@@ -140,7 +141,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Conditions that must all hold."""
+    """One way to match a policy: all conditions must hold."""
 
     conditions: tuple[Condition, ...]
     place: PolicyLine
@@ -148,7 +149,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class MailDomain:
-    """A domain in which a mailbox proves something, if need be only until a day."""
+    """A mail domain that proves an affiliation, if ``until`` is set only until that day."""
 
     name: str
     until: date | None = None
@@ -172,7 +173,7 @@ class ProofRule:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """The requirements of self-service enrolment; unmet, a page names another way.
+    """The requirements of self-service enrolment. A page names another way if one is not met.
 
     ``upstream`` are the ways to log in by which an account is made; any, where none is named.
     ``lines`` are those of the single keys, where they are known.
@@ -192,13 +193,17 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class ReleasedAttribute:
-    """One attribute of a release entry: which values, why, and how it is shown."""
+    """One attribute of a release entry: which values, why, and how it is shown.
+
+    ``states`` are values that we state of everybody, whatever the login brings.
+    """
 
     name: str
     why: Text
     place: PolicyLine
     values: Values = ()  # empty means all values
     optional: bool = False
+    states: Values = ()
 
     @property
     def mask(self) -> bool:
@@ -233,7 +238,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A login and its expected decision, run at every load: as on its ``day``, if it has one."""
+    """A login with its expected decision. It runs at every load, as on ``day`` if that is set."""
 
     name: str
     login: "LoginFacts"
@@ -263,11 +268,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies, the highest precedence first; ``named`` are the same by affiliation.
+    """The policies in force together, highest precedence first.
 
-    ``digest`` is the SHA-256 that every decision names, ``warnings`` stop nothing, ``provable`` are
-    the upstreams where a proof can matter, ``named_affiliations`` the affiliations that some line
-    names exactly, ``name_id_formats`` what the entries of a service or a category give.
+    ``named`` holds the same policies by affiliation. Every decision names ``digest``, the SHA-256
+    of the files. ``provable`` are the upstreams where a proof can matter. ``named_affiliations``
+    are the affiliations that some line names exactly. ``name_id_formats`` are the NameID formats
+    by service or category.
     """
 
     policies: tuple[Policy, ...]
@@ -281,19 +287,19 @@ class PolicySet:
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.policies, key=lambda policy: -policy.precedence))
-        matches = [_indexed(policy) for policy in ordered]
+        matches = [_list_conditions(policy) for policy in ordered]
         object.__setattr__(self, "policies", ordered)
-        object.__setattr__(self, "index", ConditionIndex.of(matches))
-        object.__setattr__(self, "provable", _provable(matches))
-        object.__setattr__(self, "named_affiliations", frozenset(_named_affiliations(ordered)))
-        object.__setattr__(self, "name_id_formats", _name_id_formats(ordered))
+        object.__setattr__(self, "index", ConditionIndex.from_matches(matches))
+        object.__setattr__(self, "provable", _find_provable_upstreams(matches))
+        object.__setattr__(self, "named_affiliations", frozenset(_iter_named_affiliations(ordered)))
+        object.__setattr__(self, "name_id_formats", _collect_name_id_formats(ordered))
         # Of two files of one affiliation, which a load refuses, the higher counts.
         named = {policy.affiliation: policy for policy in reversed(ordered)}
         object.__setattr__(self, "named", named)
 
 
-def _indexed(policy: Policy) -> list[list[NamedValues]]:
-    """Return the alternatives without the assurance, which is an order and no value to index."""
+def _list_conditions(policy: Policy) -> list[list[NamedValues]]:
+    """Return the conditions of each alternative, without assurance, which cannot be indexed."""
     return [
         [
             (condition.name, condition.values)
@@ -304,7 +310,7 @@ def _indexed(policy: Policy) -> list[list[NamedValues]]:
     ]
 
 
-def _provable(matches: list[list[list[NamedValues]]]) -> frozenset[str]:
+def _find_provable_upstreams(matches: list[list[list[NamedValues]]]) -> frozenset[str]:
     upstreams: set[str] = set()
     for values in map(dict, chain.from_iterable(matches)):
         if any(name.endswith("_domain") for name in values):
@@ -312,7 +318,7 @@ def _provable(matches: list[list[list[NamedValues]]]) -> frozenset[str]:
     return frozenset(upstreams)
 
 
-def _named_affiliations(policies: Iterable[Policy]) -> Iterator[str]:
+def _iter_named_affiliations(policies: Iterable[Policy]) -> Iterator[str]:
     """Yield the affiliations that matches and releases name, without those that end in ``*``."""
     for policy in policies:
         lines: list[Condition | ReleasedAttribute] = []
@@ -325,7 +331,7 @@ def _named_affiliations(policies: Iterable[Policy]) -> Iterator[str]:
                 yield from (value for value in written.values if not value.endswith("*"))
 
 
-def _name_id_formats(policies: Iterable[Policy]) -> dict[str, frozenset[str]]:
+def _collect_name_id_formats(policies: Iterable[Policy]) -> dict[str, frozenset[str]]:
     formats: dict[str, frozenset[str]] = {}
     for policy in policies:
         for release in policy.releases:
@@ -336,12 +342,12 @@ def _name_id_formats(policies: Iterable[Policy]) -> dict[str, frozenset[str]]:
 
 @dataclass(frozen=True, slots=True)
 class LoginFacts:
-    """The facts of a login that a policy may look at: upstream, attributes, assurance, intent.
+    """The facts of a login that a policy may look at.
 
-    ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or
-    "none"), ``ground`` the proof of identity; for a usable number ``attributes`` hold a stand-in.
-    ``borrower`` is whether the person's borrower is
-    known (None: not looked up yet), ``withheld`` what a fault held back, with its reason code.
+    ``cpr`` is the kind of number: "real", "replacement", "constructed", "invalid" or "none". For a
+    usable number ``attributes`` hold a stand-in, never the number. ``ground`` is the proof of
+    identity. ``borrower`` says whether the person has a borrower (None: not looked up yet).
+    ``withheld`` holds the reason code of each attribute that is not trusted.
     """
 
     upstream: str
@@ -365,7 +371,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A stable code and the line it rests on, if it rests on one."""
+    """A stable reason code and the line that caused it, if a line did."""
 
     code: str
     place: PolicyLine | None = None
@@ -373,7 +379,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """The fate of one attribute: a reason code (released, not_listed, value_not_allowed, ...)."""
+    """The result for one attribute: a code as released, not_listed or value_not_allowed."""
 
     name: str
     code: str
@@ -428,7 +434,10 @@ class Decision:
 
 
 def ideal_service(name: str, methods: Names = ()) -> Service:
-    """Return a service with a stated controller, a key and a scope; a URI is a category's name."""
+    """Return a service that withholds nothing: it has a controller, a key and a scope.
+
+    A name with a colon is the URI of an entity category.
+    """
     category = (name,) if ":" in name else ()
     unread = Text(name, name)  # no rule looks at what a service or its controller is called
     return Service(

@@ -1,4 +1,4 @@
-"""The rule of a refusal in the words of its file, for whoever looks after the file has changed."""
+"""Quote the rule of a refusal as its file writes it, so that it is known after the file changed."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -6,16 +6,16 @@ from typing import Final
 from broker.core.policy.model import Decision, Requirement
 
 _MOST_NEAR: Final = 3
-# What is not in a file cannot be quoted from it.
+# Stands in for the rule where the file has no line to quote.
 NO_ENTRY: Final = "has no entry for the service"
 
 
 def _number_or_age(require: Requirement) -> str:
-    """Return the key that demands a number; where it is not the number, it is the age in it."""
+    """Return the key that demands a CPR number: ``cpr``, or ``age``, which is read from it."""
     return "cpr: real" if require.cpr else f"age: {require.age}"
 
 
-# By the code of what is lacking, the key of ``require`` and its value as a file writes them.
+# By reason code, the key of ``require`` and its value as a file writes them.
 _REQUIRED: Final[Mapping[str, Callable[[Requirement], str]]] = {
     "national_eid_required": lambda require: f"upstream: {', '.join(require.upstream)}",
     "assurance_too_low": lambda require: f"assurance: {_level(require)}",
@@ -27,14 +27,14 @@ _REQUIRED: Final[Mapping[str, Callable[[Requirement], str]]] = {
 
 
 def rule_words(decision: Decision) -> str:
-    """Return the rule that a denial rests on, as ``age: 18``; "" where no rule decided."""
+    """Return the rule that decided a denial, as ``age: 18``; "" where no rule decided."""
     if decision.affiliation is None or decision.policy is None:
         return ""
     code = decision.reasons[0].code
     if code == "no_policy_for_service":
         return f"affiliation: {decision.affiliation} {NO_ENTRY}"
     release = decision.release
-    # An entry that needs a borrower requires nothing for a new one.
+    # ``require`` is about new borrowers; an entry with ``need`` makes none.
     if code in _REQUIRED and not (release and release.borrower == "need"):
         return _REQUIRED[code](decision.policy.require)
     if release is None:
@@ -43,7 +43,7 @@ def rule_words(decision: Decision) -> str:
 
 
 def near_lines(decision: Decision) -> tuple[str, ...]:
-    """Return the lines that came nearest to a person whom no file matches, each with its code."""
+    """Return, for a login that no file matches, the nearest lines with their reason codes."""
     near = decision.near_misses[:_MOST_NEAR]
     return tuple(f"{reason.place} {reason.code}" for reason in near)
 

@@ -81,7 +81,7 @@ def find_effects(played: PlayedLogin, policies: PolicySet, day: date) -> Iterato
     rule = played.decision.policy.borrower if played.decision.policy else None
     if not played.permitted:
         return
-    yield _borrower(played, rule)
+    yield _borrower(played, rule, day)
     if rule:
         yield from _writing(played, rule, day)
 
@@ -135,6 +135,7 @@ def _leaving(played: PlayedLogin) -> Iterator[Effect]:
     for each in played.leaving:
         remarks = [_("masked")] if each.mask else []
         remarks += [_("some of its values")] if each.in_part else []
+        remarks += [_("the same for everybody")] if each.is_stated else []
         if each.name == CPR_ATTRIBUTE and played.service.encrypts:
             remarks.append(_("encrypted"))
         ticked = _IF_TICKED if each.optional else ""
@@ -178,17 +179,17 @@ def _terms(played: PlayedLogin, release: Release) -> Iterator[Effect]:
     yield Effect(Topic.TEXTS, "purpose", f"{purpose.en} {purpose.da}", line_of("purpose"))
 
 
-def _borrower(played: PlayedLogin, rule: BorrowerRule | None) -> Effect:
+def _borrower(played: PlayedLogin, rule: BorrowerRule | None, day: date) -> Effect:
     planned = played.borrower
     if planned is None:
         return Effect(Topic.BORROWER, "", "none")
     if planned.outcome is EnrolmentOutcome.UNCHANGED:
         return Effect(Topic.BORROWER, "", f"{planned.category} stays", planned.place)
     kind = f"{planned.category} {planned.outcome}"
-    months = f" for {planned.months} months" if planned.months else ""
-    rank = planned.months or 0
+    expiry = f" {planned.expiry}" if planned.expiry else ""
+    rank = planned.expiry.find_date(day).toordinal() if planned.expiry else 0
     remarks = _other_outcomes(played, rule) if rule and not planned.before else ()
-    text = f"{kind}{months}"
+    text = f"{kind}{expiry}"
     return Effect(Topic.BORROWER, "", text, planned.place, rank, kind, remarks=tuple(remarks))
 
 
@@ -217,7 +218,7 @@ def _writing(played: PlayedLogin, rule: BorrowerRule, day: date) -> Iterator[Eff
             sources = (field_rule.source, *field_rule.otherwise)
             yield Effect(Topic.TEXTS, f"source of {name}", each.value, place, values=sources)
         made = played.borrower
-        if not (made and made.months):
+        if not (made and made.expiry):
             name, place = "expires (where it is moved)", rule.line_of("expires")
             end = wanted.expires
             yield Effect(Topic.DETAILS, name, str(end), place, end.toordinal())

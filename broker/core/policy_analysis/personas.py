@@ -473,7 +473,7 @@ class Crowd:
         intents: dict[str, None] = {}
         for policies, provable in zip(self.compared.sets, self.provable, strict=True):
             facts = self._facts(shown, level, None, policies)
-            matched, _ = matching_policies(policies, facts, self.day)
+            matched = matching_policies(policies, facts, self.day)
             intents |= {policy.affiliation: None for policy, _ in matched[1:]}
             for affiliation in provable:
                 if missing_proof(policies, replace(facts, intent=affiliation), self.day):
@@ -486,7 +486,7 @@ class Crowd:
         found = []
         for policies in self.compared.sets:
             facts = self._facts(shown, level, intent, policies)
-            matched, _ = matching_policies(policies, facts, self.day)
+            matched = matching_policies(policies, facts, self.day)
             proof = missing_proof(policies, facts, self.day) if intent else None
             lacking = proof.name if proof else None
             if matched:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from broker.core.borrowers.wanted_borrower import add_months
+from broker.core.policy.expiry import add_months
 from broker.demo.koha.administration import PASSWORD_CHANGE, Administration
 from broker.demo.koha.collation import same
 from broker.demo.koha.indexed_patrons import (

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, assert_never
 
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.change_plan import Change, plan_change
 from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import read_person_facts
@@ -12,17 +11,18 @@ from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import EMAIL, WantedBorrower, derive_wanted_borrower
 from broker.core.consent.disclosure import find_look_up_purpose
 from broker.core.errors import LibraryError
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right, missing_cpr_reason
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.person_record import PersonRecord
-from broker.use_cases.arrived_login import Arrived
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, Finding, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests, is_under_way, new_enrolment
-from broker.use_cases.person_resolution import usable_cpr
-from broker.use_cases.records import Record
+from broker.use_cases.storage.records import Record
+from broker.use_cases.transactions.evaluated_login import Arrived
+from broker.use_cases.transactions.person_resolution import usable_cpr
 
 Mode = Literal["live", "frozen"]
 PersonRead = Record[PersonRecord] | None

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.entities import Names
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.person_record import PersonRecord
-from broker.core.staff_sentences import StaffSentence, sentence_for
+from broker.core.staff.staff_sentences import StaffSentence, sentence_for
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.rate_limits import Limit, Limits
-from broker.use_cases.worker_loop import WakeSignal
+from broker.use_cases.storage.rate_limits import Limit, Limits
+from broker.use_cases.storage.worker_loop import WakeSignal
 
 # An enrolment that has failed for so long is shown to staff.
 FAILED_AFTER: Final = timedelta(minutes=15)

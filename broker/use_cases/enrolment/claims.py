@@ -6,13 +6,13 @@ from typing import Final
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, fold_address
-from broker.core.codes import CODE_LASTS, spell_code
 from broker.core.errors import ClaimRefused, TooMany
-from broker.core.letters import ClaimCodeLetter
+from broker.core.mail.mail_contents import ClaimCodeLetter
+from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
 from broker.core.ports import LetterWording
-from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
-from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.pins.mailed_codes import MailedCodes
+from broker.use_cases.storage.mail_outbox import MailOutbox
 
 # More possible duplicates than these are not read for one page.
 _MOST_READ: Final = 3

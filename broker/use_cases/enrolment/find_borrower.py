@@ -13,9 +13,9 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
 from broker.core.errors import LibraryError
 from broker.core.person_record import PersonRecord
-from broker.use_cases.borrowers.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.enrolment.ports import REQUEST_CALL, EnrolmentPorts
-from broker.use_cases.records import Record
+from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
+from broker.use_cases.storage.records import Record
 
 T = TypeVar("T")
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.audit_events import NO_AUDIT_LOG, AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts, fold_address
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.event_routes import TellPort, told_nobody
+from broker.core.events.audit_events import NO_AUDIT_LOG, AuditEvent, AuditEventKind
+from broker.core.events.broker_events import TellPort, told_nobody
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.core.ports import AuditLog, LibrarySystem, Write
-from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.storage.person_records import PersonRecords
 
 # A call of the worker may take so long; a request waits less.
 CALL: Final = timedelta(seconds=15)

@@ -6,14 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import Claim, Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryUnavailable
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.person_record import PersonRecord
-from broker.use_cases.borrowers.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.worker_loop import WakeSignal
+from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
+from broker.use_cases.storage.worker_loop import WakeSignal
 
 # Another process carries the enrolment out, so it is looked for at growing intervals.
 _FIRST_PAUSE: Final = 0.0125

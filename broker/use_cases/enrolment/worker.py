@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower, list_numbers
 from broker.core.borrowers.change_plan import (
     Change,
@@ -21,13 +20,14 @@ from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutc
 from broker.core.borrowers.matching import AddressQuestion, can_be_claimed, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Write
 from broker.use_cases.enrolment.ports import CALL, EnrolmentPorts
-from broker.use_cases.records import Lease
-from broker.use_cases.register_look_ups import RegisterLookUps
-from broker.use_cases.worker_loop import retry_delay
+from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
+from broker.use_cases.storage.records import Lease
+from broker.use_cases.storage.worker_loop import retry_delay
 
 # So many creates of one request may have no effect before staff must look.
 _MOST_CREATES: Final = 3

@@ -8,8 +8,8 @@ from broker.core.errors import BrowserUnmatched
 from broker.core.login.transaction import Arrival
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.records import Record, read_together
-from broker.use_cases.transactions import Held, Transactions
+from broker.use_cases.storage.records import Record, read_together
+from broker.use_cases.transactions.transactions import Held, Transactions
 
 
 @dataclass(frozen=True, slots=True)

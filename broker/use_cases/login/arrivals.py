@@ -14,7 +14,7 @@ from broker.core.login.transaction import (
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
 from broker.core.retention import ARRIVAL
-from broker.use_cases.records import Content, Reads, Record, Records
+from broker.use_cases.storage.records import Content, Reads, Record, Records
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from broker.core.login.transaction import AuthnRequest, Outstanding, Transaction
 from broker.core.retention import TRANSACTION_BEGUN
-from broker.use_cases.transactions import reference
+from broker.use_cases.transactions.transactions import reference
 
 
 def begun(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import (
     REMEMBERED_FOR,
     REMEMBERED_WITHOUT_CPR_FOR,
@@ -20,13 +19,14 @@ from broker.core.consent.consent import (
     select_on_file,
     select_standing,
 )
+from broker.core.events.audit_events import AuditEventKind, of_login
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, Step, TellChange
 from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import Held, Transactions
 
 _KINDS: Final = {
     ReceiptEvent.GIVEN: AuditEventKind.CONSENT_GIVEN,

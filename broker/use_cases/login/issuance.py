@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
+from broker.core.events.audit_events import AuditEventKind, of_login
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
@@ -16,7 +16,7 @@ from broker.core.ports import Write
 from broker.core.retention import SESSION
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions, group_of
-from broker.use_cases.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import Held, Transactions
 
 
 @dataclass(frozen=True, slots=True)

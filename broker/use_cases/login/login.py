@@ -40,7 +40,7 @@ from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.login.issuance import Issuance
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import Held, Transactions
 
 
 @dataclass(frozen=True, slots=True)

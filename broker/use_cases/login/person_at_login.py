@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.audit_events import NO_AUDIT_LOG, AuditEventKind, of_login
 from broker.core.consent.consent import select_on_file
+from broker.core.events.audit_events import NO_AUDIT_LOG, AuditEventKind, of_login
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -26,12 +26,12 @@ from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import PolicySet
 from broker.core.ports import AuditLog
-from broker.use_cases.arrived_login import Arrived, read_and_decide, read_login
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.person_resolution import PersonResolution, display_name
-from broker.use_cases.records import Record
-from broker.use_cases.transactions import Held, Transactions
+from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.storage.records import Record
+from broker.use_cases.transactions.evaluated_login import Arrived, read_and_decide, read_login
+from broker.use_cases.transactions.person_resolution import PersonResolution, display_name
+from broker.use_cases.transactions.transactions import Held, Transactions
 
 _MAIL_REMEMBERED: Final = timedelta(days=365)
 

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import StoreUnavailable
-from broker.core.event_routes import TraceFacts
+from broker.core.events.broker_events import TraceFacts
+from broker.core.help_codes import compact
 from broker.core.ports import Key, Store
 from broker.core.retention import TRACE, TURN
-from broker.core.stateless_references import compact
-from broker.use_cases.records import Records
+from broker.use_cases.storage.records import Records
 
 # A login costs its person little: beyond this number in an hour there is a log line only.
 _MOST_AN_HOUR: Final = 3600

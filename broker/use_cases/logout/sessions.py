@@ -16,7 +16,7 @@ from broker.core.logout.single_logout import LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
 from broker.core.retention import ENDED
-from broker.use_cases.records import Content, Reads, Record, Records, read_together
+from broker.use_cases.storage.records import Content, Reads, Record, Records, read_together
 
 # Until it is amended: who begins it again finds its own write.
 _BEGUN: Final = "begun"

@@ -20,7 +20,7 @@ from broker.core.ports import Key, Store
 from broker.use_cases.logout.affected_sessions import AffectedSessions, groups_of
 from broker.use_cases.logout.participants import Participants
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.records import Amended, Content, Record, Records
+from broker.use_cases.storage.records import Amended, Content, Record, Records
 
 # The id of a logout: its address has it, and each LogoutRequest of ours begins with it.
 _NAME_LENGTH: Final = 32

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from broker.core.entities import Names, Service
 from broker.core.errors import LeadsNowhere, StoreUnavailable
-from broker.core.event_routes import TraceFacts
+from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.cpr import mask_numbers
 from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.login.transaction import Transaction
@@ -18,10 +18,10 @@ from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, RecordKind, RecordUnreadable, lease_of
 from broker.core.retention import SESSION
 from broker.use_cases.logout.sessions import Pointer, Sessions
-from broker.use_cases.mail_outbox import QueuedMail, mail_group
-from broker.use_cases.person_records import PersonRecords, person_key
-from broker.use_cases.rate_limits import Limit, Limits
-from broker.use_cases.records import Lease, Records, dump, load
+from broker.use_cases.storage.mail_outbox import QueuedMail, mail_group
+from broker.use_cases.storage.person_records import PersonRecords, person_key
+from broker.use_cases.storage.rate_limits import Limit, Limits
+from broker.use_cases.storage.records import Lease, Records, dump, load
 
 # A look through everything costs the store much, and its person learns nothing new by it.
 OWN_LOOKS: Final = Limit("own records", 10, timedelta(hours=1))

@@ -9,7 +9,7 @@ from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord, RememberedBrowser
 from broker.core.retention import KNOWN_BROWSER
-from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.storage.person_records import PersonRecords
 
 
 @dataclass(frozen=True, slots=True, repr=False)

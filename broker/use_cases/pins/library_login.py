@@ -9,14 +9,14 @@ from typing import Final, Literal
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.codes import spell_code
 from broker.core.errors import CodeRefused, LibraryError, TooMany
-from broker.core.letters import LoginCodeLetter
+from broker.core.mail.mail_contents import LoginCodeLetter
+from broker.core.mail.mailed_codes import spell_code
 from broker.core.ports import LetterWording, LibrarySystem
-from broker.use_cases.borrowers.guarded_library import WaitingSlots, waiting_slot
-from broker.use_cases.codes import MailedCodes
-from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowser, KnownBrowsers
+from broker.use_cases.pins.mailed_codes import MailedCodes
+from broker.use_cases.storage.mail_outbox import MailOutbox
 
 MailCode = Literal["unknown_browsers", "always", "never"]
 

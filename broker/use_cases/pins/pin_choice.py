@@ -18,17 +18,17 @@ from broker.core.errors import (
     PinUnderWay,
     StoreUnavailable,
 )
-from broker.core.letters import ChangedPinLetter
+from broker.core.mail.mail_contents import ChangedPinLetter
 from broker.core.ports import Key, LetterWording, LibrarySystem
-from broker.use_cases.borrowers.guarded_library import (
+from broker.use_cases.library_system.guarded_library import (
     LATE,
     BorrowerLeases,
     WaitingSlots,
     waiting_slot,
 )
-from broker.use_cases.codes import MailedCodes
-from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.pins.known_browsers import KnownBrowsers
+from broker.use_cases.pins.mailed_codes import MailedCodes
+from broker.use_cases.storage.mail_outbox import MailOutbox
 
 _CALL: Final = timedelta(seconds=15)
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable, PinNoAddress
-from broker.core.letters import ConnectedAccountLetter, PinLinkLetter, WelcomeLetter
+from broker.core.mail.mail_contents import ConnectedAccountLetter, PinLinkLetter, WelcomeLetter
 from broker.core.ports import LetterWording, LibrarySystem, Write
-from broker.use_cases.codes import LINK_LASTS, WELCOME_LINK_LASTS, MailedCodes
-from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.pins.mailed_codes import LINK_LASTS, WELCOME_LINK_LASTS, MailedCodes
+from broker.use_cases.storage.mail_outbox import MailOutbox
 
 _CALL: Final = timedelta(seconds=15)
 

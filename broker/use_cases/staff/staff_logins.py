@@ -26,11 +26,11 @@ from broker.core.login.transaction import (
 )
 from broker.core.ports import Key
 from broker.core.retention import STAFF_LOGIN
-from broker.core.staff import StaffIdentity, StaffRefused, StaffRules, identify_staff
+from broker.core.staff.staff_rules import StaffIdentity, StaffRefused, StaffRules, identify_staff
 from broker.use_cases.login.arrivals import Arrivals
-from broker.use_cases.records import Record, Records, read_together
 from broker.use_cases.staff.staff_sessions import staff_key
-from broker.use_cases.transactions import reference
+from broker.use_cases.storage.records import Record, Records, read_together
+from broker.use_cases.transactions.transactions import reference
 
 # Hex alone follows in the ids of all other requests: an answer to one of theirs is never looked up
 # among these, nor an answer to one of these among theirs.

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from broker.core.help_codes import StatelessReferences, compact, is_stateless
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.core.stateless_references import StatelessReferences, compact, is_stateless
 from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment, describe_enrolment
 from broker.use_cases.login.support_traces import SupportTraces
-from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
-from broker.use_cases.rate_limits import Limit, Limits
-from broker.use_cases.transactions import find_by_reference, is_reference
+from broker.use_cases.storage.mail_outbox import MailOutbox, QueuedMail
+from broker.use_cases.storage.rate_limits import Limit, Limits
+from broker.use_cases.transactions.transactions import find_by_reference, is_reference
 
 # Staff mishear one or two; of the codes that there may be, one in a hundred thousand leads anywhere
 # (eight characters of 27, and 3,600 an hour at most for thirty days).

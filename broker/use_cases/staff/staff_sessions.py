@@ -9,7 +9,7 @@ from broker.core.errors import StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.core.retention import STAFF_BINDING, STAFF_SESSION, STAFF_SESSION_AT_MOST
-from broker.core.staff import (
+from broker.core.staff.staff_rules import (
     StaffIdentity,
     StaffLoginNeeded,
     StaffPage,
@@ -19,7 +19,7 @@ from broker.core.staff import (
     StaffRules,
     pages_of,
 )
-from broker.use_cases.records import Content, Record, Records
+from broker.use_cases.storage.records import Content, Record, Records
 
 _BINDING = "binding"
 _SESSION = "session"

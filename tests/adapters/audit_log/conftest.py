@@ -1,4 +1,4 @@
-"""A chain to spoil: months of events in a folder, and what verification says of it."""
+"""Fixtures: an audit log with a sealed store, and one that fills two months."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,16 +18,16 @@ from tests.plugins.audit_bench import KEY, fill
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> AuditFiles:
-    """Give an empty journal."""
+def files(tmp_path: Path) -> AuditFiles:
+    """Give the files of an empty audit log."""
     (tmp_path / "audit").mkdir(mode=0o700)
     return AuditFiles(tmp_path / "audit", KEY)
 
 
 @pytest.fixture
-def two_months(journal: AuditFiles) -> AuditFiles:
-    """Give a journal with seven lines of October and seven of November."""
-    return fill(journal)
+def two_months(files: AuditFiles) -> AuditFiles:
+    """Give an audit log with six lines of October and six of November."""
+    return fill(files)
 
 
 @pytest.fixture
@@ -43,10 +43,10 @@ def logged() -> list[Mapping[str, Any]]:
 
 
 @pytest.fixture
-def audit_log(journal: AuditFiles, store: Store, logged: list[Mapping[str, Any]]) -> StoredAuditLog:
-    """Give a audit log over journal and store."""
+def audit_log(files: AuditFiles, store: Store, logged: list[Mapping[str, Any]]) -> StoredAuditLog:
+    """Give an audit log over files and store."""
 
-    def tell(event: str, **facts: str | int | None) -> None:
+    def write_log(event: str, **facts: str | int | None) -> None:
         logged.append({"event": event, **facts})
 
-    return StoredAuditLog(journal, PersonKeys(store, LookupHmacs("k1", b"i" * 32)), Anchors(store, ""), tell)
+    return StoredAuditLog(files, PersonKeys(store, LookupHmacs("k1", b"i" * 32)), Anchors(store, ""), write_log)

@@ -1,4 +1,4 @@
-"""What staff accept, and what the store remembers: nothing later hides behind either."""
+"""Findings that staff accept, and the anchors in the store: neither hides a later change."""
 
 import secrets
 from datetime import timedelta
@@ -9,110 +9,107 @@ from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.hash_chain import Anchors, ChainHead
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
 from broker.adapters.audit_log.verification import VerificationReport, verify
-from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
 from tests.plugins.audit_bench import NOVEMBER, NOW, OCTOBER
 
 LATER = NOW + timedelta(days=9)
 
 
-def _accept(journal: AuditFiles) -> None:
-    journal.accept(LATER, [each.mark for each in verify(journal).findings])
+def _accept(files: AuditFiles) -> None:
+    files.accept(LATER, [each.mark for each in verify(files).findings])
 
 
-def _change(journal: AuditFiles, name: str, line: int, old: bytes, new: bytes) -> None:
-    path = journal.folder / name
+def _change(files: AuditFiles, name: str, line: int, old: bytes, new: bytes) -> None:
+    path = files.folder / name
     whole = path.read_bytes().splitlines(keepends=True)
     assert old in whole[line - 1]
     whole[line - 1] = whole[line - 1].replace(old, new)
     path.write_bytes(b"".join(whole))
 
 
-def _spoilt(journal: AuditFiles) -> AuditFiles:
-    """Change one line, and let staff accept that it is changed."""
-    _change(journal, OCTOBER, 3, b"decided", b"refused")
-    assert [each.where for each in verify(journal).findings] == [f"{OCTOBER}:3"]
-    _accept(journal)
-    assert verify(journal).findings == []
-    return journal
+def _change_and_accept(files: AuditFiles) -> None:
+    _change(files, OCTOBER, 3, b"decided", b"refused")
+    assert [each.where for each in verify(files).findings] == [f"{OCTOBER}:3"]
+    _accept(files)
 
 
-def test_what_is_accepted_is_a_note_from_then_on(two_months: AuditFiles) -> None:
-    """And who looks still sees it, and that staff have."""
-    report = verify(_spoilt(two_months))
-    assert [str(each) for each in report.notes] == [
-        f"{NOVEMBER}:8: staff had seen 1 findings",
-        f"{OCTOBER}:3: accepted: was changed, or the line before it was",
-    ]
+def test_an_accepted_finding_becomes_a_note(two_months: AuditFiles) -> None:
+    """The next report has it as a note and no findings."""
+    _change_and_accept(two_months)
+    report = verify(two_months)
+    accepted = f"{OCTOBER}:3: accepted: was changed, or the line before it was"
+    assert (report.findings, [str(each) for each in report.notes]) == ([], [accepted])
 
 
 @pytest.mark.parametrize(("name", "line"), [(OCTOBER, 3), (OCTOBER, 5), (NOVEMBER, 2)])
-def test_nothing_hides_behind_what_was_accepted(two_months: AuditFiles, name: str, line: int) -> None:
-    """Neither another line nor the same one again: staff have accepted what they saw, no more."""
-    _spoilt(two_months)
+def test_a_later_change_is_found(two_months: AuditFiles, name: str, line: int) -> None:
+    """Another line and the same line again: staff accepted only what they saw."""
+    _change_and_accept(two_months)
     _change(two_months, name, line, b'"count":', b'"count":9')
     assert f"{name}:{line}" in [each.where for each in verify(two_months).findings]
 
 
-@pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"of nobody\n"])
-def test_without_a_head_staff_can_always_go_on(two_months: AuditFiles, rest: bytes) -> None:
-    """Whatever the last month ends with, or is: what nobody can read is set aside."""
+@pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"no line\n"])
+def test_the_log_continues_without_a_head_after_acceptance(two_months: AuditFiles, rest: bytes) -> None:
+    """Whatever the last month's file holds."""
     (two_months.folder / HEAD).unlink()
     (two_months.folder / NOVEMBER).write_bytes(rest)
     for _ in range(2):
         _accept(two_months)
-    assert verify(two_months).findings == []
     two_months.append(LATER, {"event": "decided"}, sync=False)
     assert verify(two_months).findings == []
 
 
-def _checked(audit_log: StoredAuditLog) -> VerificationReport:
-    return verify(audit_log.journal, audit_log.anchors.links(NOW))
+def _verify(audit_log: StoredAuditLog) -> VerificationReport:
+    return verify(audit_log.files, audit_log.anchors.links(NOW))
 
 
-def _written(audit_log: StoredAuditLog, number: int) -> None:
+def _write(audit_log: StoredAuditLog, number: int) -> None:
     for _ in range(number):
         audit_log.add(AuditEvent(AuditEventKind.DECIDED, NOW, about=secrets.token_hex(8)))
 
 
-def test_a_cut_trail_that_goes_on_is_found_for_ever(audit_log: StoredAuditLog, logged: list[dict[str, object]]) -> None:
-    """Who kept an old head cuts back to it; the store keeps what it knew, and the log has it at once."""
-    _written(audit_log, 5)
-    files = {path: path.read_bytes() for path in audit_log.journal.folder.iterdir()}
-    _written(audit_log, 70)
-    for path, octets in files.items():
+def test_a_cut_is_found_after_the_log_has_grown_again(
+    audit_log: StoredAuditLog, logged: list[dict[str, object]]
+) -> None:
+    """An attacker cuts back to an old head: the store still has the anchor, and the log reports it at once."""
+    _write(audit_log, 5)
+    old = {path: path.read_bytes() for path in audit_log.files.folder.iterdir()}
+    _write(audit_log, 70)
+    for path, octets in old.items():
         path.write_bytes(octets)
-    assert "the store names line 66" in str(_checked(audit_log).findings)
-    _written(audit_log, 300)
-    assert [each.what for each in _checked(audit_log).findings] == ["is not the line that the store names"]
+    assert "the store names line 66" in str(_verify(audit_log).findings)
+    _write(audit_log, 300)
+    assert [each.what for each in _verify(audit_log).findings] == ["is not the line that the store names"]
     assert [each["event"] for each in logged] == ["audit_anchor"]
 
 
 def test_an_emptied_folder_is_found_before_and_after_a_new_beginning(audit_log: StoredAuditLog) -> None:
-    """Head and all: the broker begins again at line one, and the store has another line two."""
-    _written(audit_log, 3)
-    for path in audit_log.journal.folder.iterdir():
+    """Without head and lines the broker begins again at line 1, and the store has another line 2."""
+    _write(audit_log, 3)
+    for path in audit_log.files.folder.iterdir():
         path.unlink()
-    assert "lines 1 to 2 are missing at the end" in str(_checked(audit_log).findings)
-    _written(audit_log, 3)
-    assert [each.what for each in _checked(audit_log).findings] == ["is not the line that the store names"]
+    assert "lines 1 to 2 are missing at the end" in str(_verify(audit_log).findings)
+    _write(audit_log, 3)
+    assert [each.what for each in _verify(audit_log).findings] == ["is not the line that the store names"]
 
 
-def test_machines_that_share_a_store_have_each_their_own_trail(audit_log: StoredAuditLog, store: Store) -> None:
+def test_machines_that_share_a_store_have_separate_logs(audit_log: StoredAuditLog, store: Store) -> None:
     """Another machine's lines are not missing here."""
     other = Anchors(store, "elsewhere")
-    _written(audit_log, 3)
-    head = audit_log.journal.append(NOW, {"event": "decided"}, sync=False)
-    assert other.keep(head._replace(number=642), NOW) is None
-    assert _checked(audit_log).findings == []
+    _write(audit_log, 3)
+    head = audit_log.files.append(NOW, {"event": "decided"}, sync=False)
+    assert other.add(head._replace(number=642), NOW) is None
+    assert _verify(audit_log).findings == []
     assert (list(audit_log.anchors.links(NOW)), list(other.links(NOW))) == ([2], [642])
 
 
-@pytest.mark.parametrize(("beyond", "left"), [(1, []), (2, [2]), (65, [2]), (66, [2, 66])])
-def test_an_anchor_of_a_line_that_is_there_stays(store: Store, beyond: int, left: list[int]) -> None:
-    """Staff accept what is gone, the last line that stands is not: it is what the next cut contradicts."""
+@pytest.mark.parametrize(("last", "left"), [(1, []), (2, [2]), (65, [2]), (66, [2, 66])])
+def test_the_anchors_of_existing_lines_stay(store: Store, last: int, left: list[int]) -> None:
+    """Acceptance drops the anchors of missing lines only; the next cut contradicts the others."""
     anchors = Anchors(store, "")
     for number in (1, 2, 3, 66):
-        assert anchors.keep(ChainHead(number, f"{number:064}", "2026-10", 0), NOW) is None
-    anchors.forget(beyond, NOW)
+        assert anchors.add(ChainHead(number, f"{number:064}", "2026-10", 0), NOW) is None
+    anchors.drop_after(last, NOW)
     assert sorted(anchors.links(NOW)) == left

@@ -1,4 +1,4 @@
-"""What is kept of an event: masked, sealed, and once, whoever writes beside it and whatever dies."""
+"""The audit log: masked and sealed lines, losses, crashes, and events that cannot be read after erasure."""
 
 import json
 import os
@@ -19,10 +19,10 @@ import pytest
 import broker
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
 from broker.adapters.audit_log.event_search import EventSearch
-from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
 from broker.adapters.audit_log.verification import verify
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Key, Store
 from tests.plugins.audit_bench import KEY, NOW
 
@@ -37,35 +37,26 @@ RELEASED = AuditEvent(
     about="a-b",
 )
 _WRITER = """
-import os, signal, sys
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from broker.adapters.audit_log.monthly_files import AuditFiles
-journal, deed = AuditFiles(Path(sys.argv[1]), b"a" * 32), sys.argv[2]
-write = os.write
-def killed(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-def half(file, octets):
-    write(file, octets[: len(octets) // 2])
-    killed()
+from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+files = AuditFiles(Path(sys.argv[1]), b"a" * 32)
 print("ready", flush=True)
 sys.stdin.readline()
-for number in range(200 if deed == "many" else 1):
-    if deed == "torn":
-        os.write = half
-    if deed == "headless":
-        os.pwrite = killed
-    journal.append(datetime(2026, 10, 30, tzinfo=UTC), {"event": "decided", "count": number}, sync=False)
+for number in range(200):
+    files.append(datetime(2026, 10, 30, tzinfo=UTC), {"event": "decided", "count": number}, sync=False)
 """
 
 
-def _writer(folder: Path, deed: str) -> subprocess.Popen[str]:
+def _start_writer(folder: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(broker.__path__[0]).parent)}
-    command = (sys.executable, "-W", "error", "-c", _WRITER, str(folder), deed)
+    command = (sys.executable, "-W", "error", "-c", _WRITER, str(folder))
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def _go(*writers: subprocess.Popen[str]) -> list[int]:
+def _run_writers(*writers: subprocess.Popen[str]) -> list[int]:
+    """Let all writers begin together, and return their exit codes."""
     for each in writers:
         assert each.stdout
         assert each.stdout.readline() == "ready\n"
@@ -79,70 +70,68 @@ def _go(*writers: subprocess.Popen[str]) -> list[int]:
     return codes
 
 
-def _text(journal: AuditFiles) -> str:
-    return "".join(journal.path(month).read_text() for month in journal.months())
+def _text(files: AuditFiles) -> str:
+    return "".join(files.path(month).read_text() for month in files.months())
 
 
 @pytest.mark.server
-def test_two_processes_write_one_unbroken_chain(journal: AuditFiles) -> None:
-    """Every worker appends after what the other wrote last, under one lock."""
-    assert _go(_writer(journal.folder, "many"), _writer(journal.folder, "many")) == [0, 0]
-    report = verify(journal)
-    assert (report.findings, report.notes, report.lines) == ([], [], 401)
+def test_two_processes_write_one_chain(files: AuditFiles) -> None:
+    """Each worker appends after the last line of the other, under one lock."""
+    assert _run_writers(_start_writer(files.folder), _start_writer(files.folder)) == [0, 0]
+    report = verify(files)
+    assert (report.findings, report.notes, report.lines) == ([], [], 400)
 
 
-@pytest.mark.server
-def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: AuditFiles) -> None:
-    """Kill -9 in mid-write: no tampering, before and after the next line, and nothing of it is thrown away."""
-    journal.append(NOW, {"event": "decided"}, sync=False)
-    whole = journal.path("2026-10").read_bytes()
-    assert _go(_writer(journal.folder, "torn")) == [-signal.SIGKILL]
-    before = verify(journal)
-    torn = journal.path("2026-10").read_bytes()[len(whole) :]
-    assert (before.findings, [each.what for each in before.notes]) == (
-        [],
-        ["is cut short: its writer died, or is at it"],
-    )
-    journal.append(NOW, {"event": "decided"}, sync=False)
-    after = verify(journal)
-    logged = [f"{len(torn)} octets of a line cut short were set aside"]
-    assert (after.findings, [each.what for each in after.notes], after.number) == ([], logged, 4)
-    assert [each.read_bytes() for each in journal.folder.glob("torn-*")] == [torn]
+def test_a_line_whose_writer_died_before_the_head_counts(files: AuditFiles) -> None:
+    """The next writer finds it after the head by its link, also in a month that is over."""
+    head = (files.folder / HEAD).read_bytes() if files.append(NOW, {"event": "decided"}, sync=False) else b""
+    files.append(NOW, {"event": "decided"}, sync=False)
+    (files.folder / HEAD).write_bytes(head)
+    files.append(NOW.replace(month=11), {"event": "decided"}, sync=False)
+    report = verify(files)
+    assert (report.findings, report.notes, report.number) == ([], [], 3)
 
 
-@pytest.mark.server
-def test_a_line_whose_writer_died_before_the_head_counts(journal: AuditFiles) -> None:
-    """The next writer finds it after the head, by its right link, and goes on from it."""
-    journal.append(NOW, {"event": "decided"}, sync=False)
-    assert _go(_writer(journal.folder, "headless")) == [-signal.SIGKILL]
-    journal.append(NOW, {"event": "decided"}, sync=False)
-    report = verify(journal)
-    assert (report.findings, report.notes, report.number) == ([], [], 4)
+@pytest.mark.parametrize("foreign", [b'{"n":2,"event":"released","link":"' + b"0" * 64 + b'"}\n', b"x\n", b"x\ny"])
+def test_foreign_lines_after_the_head_are_found(files: AuditFiles, foreign: bytes) -> None:
+    """They are not mistaken for the half line of a crash, and the log goes on behind them."""
+    files.append(NOW, {"event": "decided"}, sync=False)
+    with files.path("2026-10").open("ab") as file:
+        file.write(foreign)
+    files.append(NOW, {"event": "decided"}, sync=False)
+    assert verify(files).findings[0].where == "audit-2026-10.jsonl:2"
+    assert verify(files).number == 2
 
 
-def test_lines_that_somebody_put_after_the_head_are_no_torn_line(journal: AuditFiles) -> None:
-    """Whole lines without a right link are nobody's crash: they are set aside, and found."""
-    journal.append(NOW, {"event": "decided"}, sync=False)
-    with journal.path("2026-10").open("ab") as file:
-        file.write(b'{"n":3,"event":"released","link":"' + b"0" * 64 + b'"}\n')
-    journal.append(NOW, {"event": "decided"}, sync=False)
-    assert [each.where for each in verify(journal).findings] == ["audit-2026-10.jsonl:3"]
+def test_a_sync_covers_the_line_and_its_failure_is_reported(files: AuditFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The descriptor that wrote the line is synced, after the lock was released."""
+    sizes = []
+
+    def fail(file: int) -> None:
+        sizes.append(os.fstat(file).st_size)
+        files.append(NOW, {"event": "decided"}, sync=False)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("broker.adapters.audit_log.monthly_files.os.fdatasync", fail)
+    with pytest.raises(AuditUnavailable, match="Input/output error"):
+        files.append(NOW, {"event": "decided"}, sync=True)
+    assert sizes == [len(files.path("2026-10").read_bytes().splitlines(keepends=True)[0])]
 
 
-def test_a_full_disk_leaves_nothing_of_a_line(journal: AuditFiles) -> None:
-    """What fits of it is taken back, so that the next line follows the one before."""
-    journal.append(NOW, {"event": "decided"}, sync=False)
-    size = journal.path("2026-10").stat().st_size
+def test_a_full_disk_leaves_nothing_of_a_line(files: AuditFiles) -> None:
+    """The part that fitted is removed, so that the next line follows the one before."""
+    files.append(NOW, {"event": "decided"}, sync=False)
+    size = files.path("2026-10").stat().st_size
     limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
     try:
         with pytest.raises(AuditUnavailable):
-            journal.append(NOW, {"event": "decided"}, sync=True)
+            files.append(NOW, {"event": "decided"}, sync=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)
-    assert journal.path("2026-10").stat().st_size == size
-    assert verify(journal).findings == []
+    assert files.path("2026-10").stat().st_size == size
+    assert verify(files).findings == []
 
 
 @pytest.mark.parametrize(
@@ -155,11 +144,11 @@ def test_a_full_disk_leaves_nothing_of_a_line(journal: AuditFiles) -> None:
         (AuditEventKind.LOGOUT_DONE, False),
     ],
 )
-def test_only_what_leaves_or_is_made_waits_for_its_line(
+def test_required_events_fail_without_their_line(
     audit_log: StoredAuditLog, logged: Logged, kind: AuditEventKind, stopped: bool
 ) -> None:
-    """A refusal, a withdrawal or a logout goes on without; every loss is counted and logged."""
-    shutil.rmtree(audit_log.journal.folder)
+    """A refusal, a withdrawal and a logout continue without it; every loss is counted and logged."""
+    shutil.rmtree(audit_log.files.folder)
     try:
         audit_log.add(AuditEvent(kind, NOW))
         raised = False
@@ -169,52 +158,47 @@ def test_only_what_leaves_or_is_made_waits_for_its_line(
     assert audit_log.faults()
 
 
-def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(audit_log: StoredAuditLog, logged: Logged) -> None:
-    """Whatever a fact quotes by mistake; the line that is dropped is counted and logged."""
+def test_facts_are_masked_or_the_line_is_lost(audit_log: StoredAuditLog, logged: Logged) -> None:
+    """A fact may quote a number by mistake. The lost line is counted and logged."""
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
-    assert '"reason":"of ******-****"' in _text(audit_log.journal)
-    assert "-4004" not in _text(audit_log.journal)
+    assert '"reason":"of ******-****"' in _text(audit_log.files)
+    assert "-4004" not in _text(audit_log.files)
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
-    assert (verify(audit_log.journal).lines, audit_log.lost(), len(logged)) == (2, 1, 1)
+    assert (verify(audit_log.files).lines, audit_log.lost(), len(logged)) == (1, 1, 1)
 
 
-def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(audit_log: StoredAuditLog, store: Store) -> None:
-    """The lines stay, the key goes: neither person nor reference nor what it was about can be read any more."""
-    reader = EventSearch(audit_log.journal, audit_log.person_keys, store)
+def test_erasure_makes_events_anonymous_and_keeps_the_chain(audit_log: StoredAuditLog) -> None:
+    """Without the key nobody can read person, reference and ``about`` in the lines."""
+    reader = EventSearch(audit_log.files, audit_log.person_keys)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
     for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
         audit_log.add(each)
-    mine, theirs = audit_log.person_keys.of_person("p" * 32), audit_log.person_keys.of_person("q" * 32)
-    assert [each["event"] for each in reader.of((mine,), NOW)] == ["released", "decided"]
-    assert [each["about"] for each in reader.by_reference("bcdf ghjk", NOW)] == ["a-b"]
+    mine, theirs = audit_log.person_keys.person_group("p" * 32), audit_log.person_keys.person_group("q" * 32)
+    assert [each["event"] for each in reader.find_by_groups((mine,), NOW)] == ["released", "decided"]
+    assert [each["about"] for each in reader.find_by_reference("bcdf ghjk", NOW)] == ["a-b"]
     assert audit_log.person_keys.erase(mine, NOW) == 1
-    assert (list(reader.of((mine,), NOW)), list(reader.by_reference("BCDFGHJK", NOW))) == ([], [])
-    assert len(list(reader.of((theirs,), NOW))) == 1
-    assert verify(audit_log.journal).findings == []
-    text = _text(audit_log.journal)
+    assert (list(reader.find_by_groups((mine,), NOW)), list(reader.find_by_reference("BCDFGHJK", NOW))) == ([], [])
+    assert len(list(reader.find_by_groups((theirs,), NOW))) == 1
+    assert verify(audit_log.files).findings == []
+    text = _text(audit_log.files)
     assert not any(each in text for each in ("p" * 32, mine.partition(".")[2][:16], "BCDFGHJK", "ZZZZZZZZ", "a-b"))
     marks = [json.loads(line).get("tag") for line in text.splitlines()]
     assert len(set(marks)) == len(marks)  # the erased person's two logins have nothing in common
 
 
-def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(
-    audit_log: StoredAuditLog, store: Store
-) -> None:
-    """What began before midnight is written after another worker has opened the month; its key is of its own time."""
+def test_a_late_event_of_the_last_month_is_found(audit_log: StoredAuditLog) -> None:
+    """It is written after another worker opened the next month, with the key of its own month."""
     audit_log.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
     audit_log.add(RELEASED)
-    reader, mine = (
-        EventSearch(audit_log.journal, audit_log.person_keys, store),
-        audit_log.person_keys.of_person("p" * 32),
-    )
-    assert audit_log.journal.months() == ["2026-11"]
-    assert [each["event"] for each in reader.of((mine,), NOW)] == ["released"]
-    assert [each["about"] for each in reader.by_reference("BCDFGHJK", NOW)] == ["a-b", "a-b"]
-    assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, audit_log.person_keys.of_person("q" * 32)}
+    reader, mine = (EventSearch(audit_log.files, audit_log.person_keys), audit_log.person_keys.person_group("p" * 32))
+    assert audit_log.files.months() == ["2026-11"]
+    assert [each["event"] for each in reader.find_by_groups((mine,), NOW)] == ["released"]
+    assert [each["about"] for each in reader.find_by_reference("BCDFGHJK", NOW)] == ["a-b", "a-b"]
+    assert set(reader.list_groups("BCDFGHJK", NOW)) == {mine, audit_log.person_keys.person_group("q" * 32)}
 
 
-def test_each_person_has_a_key_of_their_own_each_month(audit_log: StoredAuditLog, store: Store) -> None:
-    """What is forgotten of one is forgotten of nobody else, and a key says nothing of another month."""
+def test_each_person_has_one_key_a_month(audit_log: StoredAuditLog, store: Store) -> None:
+    """The erasure of one person erases no other, and a key opens no other month."""
     for person in ("p", "q"):
         for month in (10, 11):
             audit_log.add(replace(RELEASED, person=person, at=NOW.replace(month=month, day=1)))
@@ -222,16 +206,16 @@ def test_each_person_has_a_key_of_their_own_each_month(audit_log: StoredAuditLog
     assert (len(keys), len(set(keys))) == (4, 4)
 
 
-def test_who_has_logged_in_once_does_not_fill_the_disk(
+def test_an_authenticated_person_cannot_fill_the_disk(
     audit_log: StoredAuditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page of a refusal can be loaded again and again; what is decided or leaves has room always."""
-    monkeypatch.setattr("broker.adapters.audit_log.audit_log._REFUSALS_AN_HOUR", 2)
+    """Refusals are limited; decisions and releases are always written."""
+    monkeypatch.setattr("broker.adapters.audit_log.audit_log._REFUSALS_PER_MINUTE", 2)
     for _ in range(5):
         audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, person="p", institution="https://idp.au.example"))
         audit_log.add(replace(RELEASED, person="p"))
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW.replace(hour=13), person="q"))
-    events = [json.loads(line)["event"] for line in _text(audit_log.journal).splitlines()][1:]
+    events = [json.loads(line)["event"] for line in _text(audit_log.files).splitlines()]
     assert events == [*["refused", "released"] * 2, *["released"] * 3, "refused"]
     assert audit_log.lost() == 3
 
@@ -240,22 +224,22 @@ def test_who_has_logged_in_once_does_not_fill_the_disk(
 def test_a_folder_that_others_may_write_to_is_refused(
     audit_log: StoredAuditLog, tmp_path: Path, mode: int, refused: bool
 ) -> None:
-    """Whoever may write there may take the audit log away."""
+    """Another user could delete the audit log."""
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(mode)
     with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
-        open_audit_log(folder, KEY, audit_log.person_keys, audit_log.anchors, audit_log.tell)
+        open_audit_log(folder, KEY, audit_log.person_keys, audit_log.anchors, audit_log.write_log)
 
 
 @pytest.mark.parametrize(
     ("kind", "must"),
     [(AuditEventKind.RELEASED, True), (AuditEventKind.ENROLMENT_WANTED, True), (AuditEventKind.LOGOUT_DONE, False)],
 )
-def test_what_must_not_be_lost_waits_for_the_disk(
+def test_required_events_are_synced(
     audit_log: StoredAuditLog, monkeypatch: pytest.MonkeyPatch, kind: AuditEventKind, *, must: bool
 ) -> None:
-    """A power cut forgets no line of what has left; other lines wait for nobody."""
+    """A power cut loses no release; other events do not wait for the disk."""
     synced: list[int] = []
     monkeypatch.setattr("broker.adapters.audit_log.monthly_files.os.fdatasync", synced.append)
     audit_log.add(AuditEvent(kind, NOW))
@@ -265,7 +249,7 @@ def test_what_must_not_be_lost_waits_for_the_disk(
 def test_the_key_of_a_person_is_stored_durably(
     audit_log: StoredAuditLog, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line outlives a power cut; without its key it would be nobody's from then on."""
+    """A synced line would be anonymous if a power cut lost its key."""
     asked: list[tuple[str, bool]] = []
     put = type(store).put
 
@@ -279,8 +263,8 @@ def test_the_key_of_a_person_is_stored_durably(
     assert ("audit", False) not in asked
 
 
-def test_a_worker_forgets_a_key_after_five_minutes(audit_log: StoredAuditLog, store: Store) -> None:
-    """What was erased by another process is sealed under a new key from then on, and never under the old one."""
+def test_a_worker_caches_a_key_for_five_minutes(audit_log: StoredAuditLog, store: Store) -> None:
+    """After another process erased the key, the worker seals with a new one."""
     audit_log.add(RELEASED)
     ((place, old),) = store.list("audit", None, NOW)
     store.drop(place)
@@ -291,12 +275,12 @@ def test_a_worker_forgets_a_key_after_five_minutes(audit_log: StoredAuditLog, st
     assert new.value != old.value
 
 
-def test_the_folder_of_the_trail_is_made_for_its_owner_alone(audit_log: StoredAuditLog, tmp_path: Path) -> None:
-    """With the folders above it; one that cannot be made is a fault of the configuration."""
+def test_the_folder_is_made_for_its_owner_only(audit_log: StoredAuditLog, tmp_path: Path) -> None:
+    """Also the folders above it. A folder that cannot be made is a configuration fault."""
     folder = tmp_path / "state" / "audit"
-    made = open_audit_log(folder, KEY, audit_log.person_keys, audit_log.anchors, audit_log.tell)
+    made = open_audit_log(folder, KEY, audit_log.person_keys, audit_log.anchors, audit_log.write_log)
     made.add(AuditEvent(AuditEventKind.LOGOUT_DONE, NOW))
     assert (folder.stat().st_mode & 0o777, made.faults()) == (0o700, [])
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationFaults, match="cannot be made"):
-        open_audit_log(tmp_path / "file" / "audit", KEY, audit_log.person_keys, audit_log.anchors, audit_log.tell)
+        open_audit_log(tmp_path / "file" / "audit", KEY, audit_log.person_keys, audit_log.anchors, audit_log.write_log)

@@ -9,7 +9,7 @@ import pytest
 from broker.adapters.mail.letter_texts import LETTERS, LetterTexts
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
-from broker.core.letters import (
+from broker.core.mail.mail_contents import (
     ChangedPinLetter,
     ClaimCodeLetter,
     ConnectedAccountLetter,

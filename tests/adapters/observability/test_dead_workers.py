@@ -13,7 +13,7 @@ SCRIPT = """
 import os, sys
 from pathlib import Path
 from broker.adapters.observability import metrics
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 folder = Path(sys.argv[1])
 with metrics.shared(folder):
     for turn in range(3):
@@ -49,7 +49,7 @@ WORK = """
 import os, sys
 from pathlib import Path
 from broker.adapters.observability import metrics
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 folder = Path(sys.argv[1])
 
 def works(times):

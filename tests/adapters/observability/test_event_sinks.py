@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog, to_log, to_traces, to_trail
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable
-from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 FACTS = {"reference": "BCDFGHJK", "reason": "code_wrong", "enrolment": "6f"}
@@ -112,4 +112,4 @@ def test_a_trail_that_cannot_be_written_stops_the_release() -> None:
 def test_an_event_for_a_sink_that_is_not_there_is_an_error() -> None:
     """A process without a store loses nothing silently."""
     with pytest.raises(KeyError):
-        EventSinks({Sink.LOG: to_log(Heard().write)}).tell(AuditEvent(AuditEventKind.OPENED, NOW))
+        EventSinks({Sink.LOG: to_log(Heard().write)}).tell(AuditEvent(AuditEventKind.ACCEPTED, NOW))

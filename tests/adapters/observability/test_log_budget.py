@@ -7,7 +7,7 @@ import pytest
 
 from broker.adapters.observability.event_sinks import to_log
 from broker.adapters.observability.log_budget import MOST_A_MINUTE, LogBudget
-from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink
+from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind, Sink
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

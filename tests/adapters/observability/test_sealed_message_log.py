@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from broker.adapters.observability import sealed_message_log
 from broker.adapters.observability.sealed_message_log import MessageLog, make_pair, read
 from broker.core.errors import ConfigurationFaults, MessageLogUnavailable
-from broker.core.message_log import LoggedMessage
+from broker.core.events.message_log import LoggedMessage
 
 NOW = datetime(2026, 11, 25, 23, 59, 59, tzinfo=UTC)
 MESSAGE = LoggedMessage(

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.stores.open_store import open_store
-from broker.core.audit_events import NO_AUDIT_LOG
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.register_look_up import ADDRESS_FIELDS
-from broker.core.event_routes import told_nobody
+from broker.core.events.audit_events import NO_AUDIT_LOG
+from broker.core.events.broker_events import told_nobody
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import RegisterRule
-from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.register_look_ups import RegisterLookUps
+from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
+from broker.use_cases.storage.person_records import PersonRecords
 from tests.adapters.person_register.conftest import Stage
 from tests.use_cases.conftest import Hooks, Shelf
 

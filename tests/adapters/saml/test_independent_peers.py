@@ -1,4 +1,4 @@
-"""Both faces against parties we did not write: pysaml2's own service and identity provider, and the xmlsec1 program."""
+"""Both roles against parties we did not write: pysaml2's own service and identity provider, and the xmlsec1 program."""
 
 import base64
 import subprocess
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.server
 XMLSEC = "/usr/bin/xmlsec1"
 PROTOCOL, ASSERTION = "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:2.0:assertion"
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
-FACE_DESCRIPTION = own_metadata.FaceDescription(
+ROLE_DESCRIPTION = own_metadata.RoleDescription(
     BASE,
     IDP,
     Text("Library login", "Bibliotekets login"),
@@ -65,7 +65,7 @@ def client(parties: Parties, tmp_path: Path) -> "Saml2Client":
     from saml2.client import Saml2Client
     from saml2.config import SPConfig
 
-    (tmp_path / "idp.xml").write_bytes(own_metadata.idp(FACE_DESCRIPTION, parties.ring.idp, ["au.dk"], now()))
+    (tmp_path / "idp.xml").write_bytes(own_metadata.idp(ROLE_DESCRIPTION, parties.ring.idp, ["au.dk"], now()))
     own = parties.folder / "service"
     keys = {"key_file": str(own / "key.pem"), "cert_file": str(own / "key.crt")}
     settings = SPConfig().load(
@@ -98,7 +98,7 @@ def server(parties: Parties, tmp_path: Path) -> "Server":
     from saml2.server import Server
 
     wayf = parties.upstreams["wayf"]
-    description = replace(FACE_DESCRIPTION, entity_id=wayf.sp_entity_id)
+    description = replace(ROLE_DESCRIPTION, entity_id=wayf.sp_entity_id)
     (tmp_path / "sp.xml").write_bytes(own_metadata.sp(wayf, description, parties.ring.sp, now()))
     own = parties.folder / "hub"
     settings = IdPConfig().load(
@@ -188,16 +188,16 @@ def test_xmlsec1_verifies_an_assertion_in_clear(parties: Parties, tmp_path: Path
 
 def test_xmlsec1_verifies_our_descriptors(parties: Parties, tmp_path: Path) -> None:
     """Peers may check them before they trust the keys in them."""
-    idp = own_metadata.idp(FACE_DESCRIPTION, parties.ring.idp, ["au.dk"], now())
+    idp = own_metadata.idp(ROLE_DESCRIPTION, parties.ring.idp, ["au.dk"], now())
     verified(idp, f"{METADATA}:EntityDescriptor", parties.ring.idp.signing.certificate, tmp_path)
-    sp = own_metadata.sp(parties.upstreams["wayf"], FACE_DESCRIPTION, parties.ring.sp, now())
+    sp = own_metadata.sp(parties.upstreams["wayf"], ROLE_DESCRIPTION, parties.ring.sp, now())
     verified(sp, f"{METADATA}:EntityDescriptor", parties.ring.sp.signing.certificate, tmp_path)
 
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_an_independent_identity_provider_answers(parties: Parties, server: "Server", whole: bool) -> None:
     """It verifies our signed request, finds us in our metadata, and what it asserts is read."""
-    url = redirected(parties.face.ask("wayf", "_q7", replace(parties.request, force_authn=True), now()))
+    url = redirected(parties.sp.ask("wayf", "_q7", replace(parties.request, force_authn=True), now()))
     sent = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     asked = server.parse_authn_request(
         sent["SAMLRequest"], BINDING_HTTP_REDIRECT, sigalg=sent["SigAlg"], signature=sent["Signature"]
@@ -213,9 +213,9 @@ def test_an_independent_identity_provider_answers(parties: Parties, server: "Ser
         **{name: places[name] for name in ("in_response_to", "destination", "sp_entity_id", "name_id_policy")},
     )
     fields = [("SAMLResponse", base64.b64encode(str(message).encode()).decode())]
-    xml, answered = parties.face.in_response_to("wayf", fields)
+    xml, answered = parties.sp.in_response_to("wayf", fields)
     expected = Outstanding(answered, "wayf", now() - timedelta(seconds=1))
-    received = parties.face.receive("wayf", xml, expected, force_authn=True, now=now())
+    received = parties.sp.receive("wayf", xml, expected, force_authn=True, now=now())
     assert isinstance(received.answer, Authentication)
     assert (answered, received.answer.institution) == ("_q7", AU)
     values = {each.name: each.values for each in received.answer.attributes}
@@ -227,7 +227,7 @@ def test_an_independent_identity_provider_detects_a_change(parties: Parties, ser
     """The control: the verification above is one, for a changed request does not pass it."""
     from saml2.response import IncorrectlySigned
 
-    urls = [redirected(parties.face.ask("wayf", name, parties.request, now())) for name in ("_q7", "_q8")]
+    urls = [redirected(parties.sp.ask("wayf", name, parties.request, now())) for name in ("_q7", "_q8")]
     first, second = (parse_qs(urlsplit(url).query) for url in urls)
     sent = {name: values[0] for name, values in first.items()}
     other = second["SAMLRequest"][0]

@@ -20,7 +20,7 @@ SPACES = {
     "alg": "urn:oasis:names:tc:SAML:metadata:algsupport",
     "shibmd": "urn:mace:shibboleth:metadata:1.0",
 }
-FACE_DESCRIPTION = own_metadata.FaceDescription(
+ROLE_DESCRIPTION = own_metadata.RoleDescription(
     base_url=BASE,
     entity_id=IDP,
     display_name=Text("Library login", "Bibliotekets login"),
@@ -36,12 +36,12 @@ WAYF_ID = f"{BASE}/saml/sp/wayf/metadata"
 
 def idp(parties: Parties, **changes: Any) -> bytes:
     """Give the descriptor that services see."""
-    return own_metadata.idp(replace(FACE_DESCRIPTION, **changes), parties.ring.idp, ["ku.dk", "au.dk", "au.dk"], NOW)
+    return own_metadata.idp(replace(ROLE_DESCRIPTION, **changes), parties.ring.idp, ["ku.dk", "au.dk", "au.dk"], NOW)
 
 
 def sp(parties: Parties, name: str = "wayf") -> bytes:
     """Give the descriptor toward an upstream."""
-    return own_metadata.sp(parties.upstreams[name], FACE_DESCRIPTION, parties.ring.sp, NOW)
+    return own_metadata.sp(parties.upstreams[name], ROLE_DESCRIPTION, parties.ring.sp, NOW)
 
 
 def read(xml: bytes, path: str) -> list[str]:
@@ -50,10 +50,10 @@ def read(xml: bytes, path: str) -> list[str]:
     return [str(each) for each in root.xpath(path, namespaces=SPACES)]
 
 
-@pytest.mark.parametrize("face", ["idp", "sp"])
-def test_a_descriptor_is_sound_and_signed(parties: Parties, face: str) -> None:
-    """It passes our own gate, schema included, and is signed by the key in it."""
-    xml, keys = (idp(parties), parties.ring.idp) if face == "idp" else (sp(parties), parties.ring.sp)
+@pytest.mark.parametrize("role", ["idp", "sp"])
+def test_a_descriptor_is_sound_and_signed(parties: Parties, role: str) -> None:
+    """It passes our own XML security, schema included, and is signed by the key in it."""
+    xml, keys = (idp(parties), parties.ring.idp) if role == "idp" else (sp(parties), parties.ring.sp)
     root = safe_parser.parse(xml, ENTITY)
     signature.verify(root, [keys.signing.certificate])
     assert root.get("validUntil") == stamp(NOW + timedelta(days=27))
@@ -92,35 +92,35 @@ def test_scopes_are_published(parties: Parties) -> None:
     assert read(sp(parties), "//shibmd:Scope") == []
 
 
-@pytest.mark.parametrize("face", ["idp", "sp"])
+@pytest.mark.parametrize("role", ["idp", "sp"])
 @pytest.mark.profile(9)
-def test_people_see_our_names_in_both_languages(parties: Parties, face: str) -> None:
+def test_people_see_our_names_in_both_languages(parties: Parties, role: str) -> None:
     """DisplayName, Description and PrivacyStatementURL, Organization, and whom to write to."""
-    xml = idp(parties) if face == "idp" else sp(parties)
+    xml = idp(parties) if role == "idp" else sp(parties)
     for name, text in [
-        ("DisplayName", FACE_DESCRIPTION.display_name),
-        ("Description", FACE_DESCRIPTION.description),
-        ("PrivacyStatementURL", FACE_DESCRIPTION.privacy_statement),
+        ("DisplayName", ROLE_DESCRIPTION.display_name),
+        ("Description", ROLE_DESCRIPTION.description),
+        ("PrivacyStatementURL", ROLE_DESCRIPTION.privacy_statement),
     ]:
         assert text is not None
         assert read(xml, f"md:*/md:Extensions/mdui:UIInfo/mdui:{name}/text()") == [text.en, text.da]
         assert read(xml, f"//mdui:{name}/@xml:lang") == ["en", "da"]
     assert read(xml, "md:Organization/md:OrganizationURL/text()") == [
-        FACE_DESCRIPTION.organization_url.en,
-        FACE_DESCRIPTION.organization_url.da,
+        ROLE_DESCRIPTION.organization_url.en,
+        ROLE_DESCRIPTION.organization_url.da,
     ]
     assert read(xml, "md:ContactPerson/@contactType") == ["technical"]
     assert read(xml, "md:ContactPerson/md:EmailAddress/text()") == ["mailto:it@library.example"]
 
 
-@pytest.mark.parametrize("face", ["idp", "sp"])
+@pytest.mark.parametrize("role", ["idp", "sp"])
 @pytest.mark.profile(10, 11)
-def test_no_weak_algorithm_is_offered(parties: Parties, face: str) -> None:
+def test_no_weak_algorithm_is_offered(parties: Parties, role: str) -> None:
     """SHA-256 and more; RSA-SHA256 first, since mod_shib signs with the first that it knows.
 
     Source: docs/reference/interop.md#signing-method.
     """
-    xml = idp(parties) if face == "idp" else sp(parties)
+    xml = idp(parties) if role == "idp" else sp(parties)
     methods = [each.rpartition("#")[2] for each in read(xml, "md:Extensions/alg:SigningMethod/@Algorithm")]
     digests = [each.rpartition("#")[2] for each in read(xml, "md:Extensions/alg:DigestMethod/@Algorithm")]
     assert methods[0] == "rsa-sha256"
@@ -135,6 +135,14 @@ def test_cbc_is_offered_to_who_needs_it(parties: Parties, name: str, cbc: bool) 
     offered = [each.rpartition("#")[2] for each in read(sp(parties, name), "//md:EncryptionMethod/@Algorithm")]
     middle = ["aes256-cbc", "aes128-cbc"] if cbc else []
     assert offered == ["aes256-gcm", "aes128-gcm", *middle, "rsa-oaep-mgf1p", "rsa-oaep"]
+
+
+def test_encryption_none_leaves_out_the_encryption_key(parties: Parties) -> None:
+    """AD FS and Entra ID encrypt as soon as they see a key. Signatures are wanted as before."""
+    upstream = replace(parties.upstreams["kb"], encryption="none")
+    xml = sp(replace(parties, upstreams={"kb": upstream}), "kb")
+    assert read(xml, "//md:KeyDescriptor/@use") == ["signing"]
+    assert read(xml, "//@WantAssertionsSigned") == ["true"]
 
 
 @pytest.mark.profile(13, 14)
@@ -155,19 +163,19 @@ def test_the_next_key_is_published_before_it_signs(parties: Parties) -> None:
     keys = replace(
         parties.ring.idp, signing_certificates=(parties.ring.idp.signing.certificate, parties.stranger.certificate)
     )
-    xml = own_metadata.idp(FACE_DESCRIPTION, keys, [], NOW)
+    xml = own_metadata.idp(ROLE_DESCRIPTION, keys, [], NOW)
     assert read(xml, "//md:KeyDescriptor/@use") == ["signing", "signing", "encryption"]
 
 
 def test_our_own_reader_reads_them(parties: Parties, tmp_path: Any) -> None:
-    """A broker may stand behind another: both faces are metadata like any other's."""
+    """A broker may stand behind another: both roles are metadata like any other's."""
     (tmp_path / "idp.xml").write_bytes(idp(parties))
     (tmp_path / "sp.xml").write_bytes(sp(parties))
     found = read_folder(tmp_path, [IDP], [WAYF_ID])
     assert found.upstreams[IDP].sso == SSO
     assert found.services[WAYF_ID].signs_requests
-    assert found.services[WAYF_ID].display_name == FACE_DESCRIPTION.display_name
-    assert found.services[WAYF_ID].privacy_statement == FACE_DESCRIPTION.privacy_statement
+    assert found.services[WAYF_ID].display_name == ROLE_DESCRIPTION.display_name
+    assert found.services[WAYF_ID].privacy_statement == ROLE_DESCRIPTION.privacy_statement
 
 
 def test_the_order_is_the_schemas(parties: Parties) -> None:

@@ -57,9 +57,9 @@ def heard(parties: Parties, leaving: str | PostForm | None, kind: Any, peer: Log
 @PEERS
 @BINDINGS
 def test_a_participant_is_asked_by_the_names_it_knows(parties: Parties, binding: Any, peer: LogoutPeer) -> None:
-    """NameID and every SessionIndex exactly as they were, for five minutes, signed by the face that the peer knows."""
-    face = facing(parties, LogoutEndpoint(binding, ASKED_AT, TOLD_AT))
-    leaving = face.request(Participant(peer, NAMED, ("_i1", "_i2")), "_l9", NOW)
+    """NameID and every SessionIndex exactly as they were, for five minutes, signed by the role that the peer knows."""
+    role = facing(parties, LogoutEndpoint(binding, ASKED_AT, TOLD_AT))
+    leaving = role.request(Participant(peer, NAMED, ("_i1", "_i2")), "_l9", NOW)
     assert isinstance(leaving, str) is (binding == "redirect")
     root, place, state = heard(parties, leaving, "SAMLRequest", peer)
     assert (place, root.get("Destination"), state) == (ASKED_AT, ASKED_AT, None)
@@ -80,9 +80,9 @@ def test_a_participant_is_asked_by_the_names_it_knows(parties: Parties, binding:
 @BINDINGS
 def test_an_answer_goes_to_the_askers_own_place(parties: Parties, binding: Any, peer: LogoutPeer) -> None:
     """To ResponseLocation, signed, with the status, what it answers, and RelayState verbatim."""
-    face = facing(parties, LogoutEndpoint(binding, ASKED_AT, TOLD_AT))
+    role = facing(parties, LogoutEndpoint(binding, ASKED_AT, TOLD_AT))
     asked = LogoutRequest(peer, "_theirs", NAMED, relay_state="state/1")
-    leaving = face.respond(asked, "_r9", PARTIAL_LOGOUT, NOW)
+    leaving = role.respond(asked, "_r9", PARTIAL_LOGOUT, NOW)
     assert isinstance(leaving, str) is (binding == "redirect")
     root, place, state = heard(parties, leaving, "SAMLResponse", peer)
     assert (place, root.get("Destination"), state) == (TOLD_AT, TOLD_AT, "state/1")
@@ -94,11 +94,11 @@ def test_an_answer_goes_to_the_askers_own_place(parties: Parties, binding: Any, 
 @PEERS
 def test_a_peer_without_a_place_is_neither_asked_nor_answered(parties: Parties, peer: LogoutPeer) -> None:
     """Its metadata may have lost the endpoint while a logout was under way; that is told, and nobody is sent away."""
-    face = facing(parties, None)
-    assert not face.reaches(peer, NOW)
-    assert face.respond(LogoutRequest(peer, "_theirs", NAMED), "_r9", PARTIAL_LOGOUT, NOW) is None
+    role = facing(parties, None)
+    assert not role.reaches(peer, NOW)
+    assert role.respond(LogoutRequest(peer, "_theirs", NAMED), "_r9", PARTIAL_LOGOUT, NOW) is None
     with pytest.raises(MessageRefused, match=r"logout\.no_endpoint"):
-        face.request(Participant(peer, NAMED, ()), "_l9", NOW)
+        role.request(Participant(peer, NAMED, ()), "_l9", NOW)
 
 
 @PEERS

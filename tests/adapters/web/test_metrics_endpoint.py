@@ -7,8 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.adapters.observability.metrics import Metrics
-from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.demo.people.personas import PERSONAS
 from tests.plugins.deployment import Deployment
 
@@ -39,7 +39,7 @@ def test_logins_and_refusals_are_counted(deployment: Deployment) -> None:
     found = figures(scraped(deployment)[1])
     assert found[("broker_logins_total", "student", "my-loans", "wayf")] == 1
     assert found[("broker_refusals_total", "transaction_gone")] == 1
-    assert found[("broker_refusals_total", "gate.root")] == 1
+    assert found[("broker_refusals_total", "xml.root")] == 1
 
 
 def test_nothing_of_a_person_is_in_it(deployment: Deployment) -> None:
@@ -74,8 +74,8 @@ def test_a_text_is_no_label() -> None:
     """A cause may be a sentence with anything in it: only a check's own name is taken for one."""
     counts = Metrics(lambda: 0)
     audit = AuditEvent(AuditEventKind.REFUSED, NOW)
-    for cause in ("gate.doctype", "au123456@au.dk", "no answer: 1403044004", "a.b.c", None):
+    for cause in ("xml.doctype", "au123456@au.dk", "no answer: 1403044004", "a.b.c", None):
         facts = {"reason": "message_refused", "cause": cause}
         counts.count(BrokerEvent(EventKind.LOGIN_REFUSED, facts, audit))
     found = {key[1]: value for key, value in figures(counts.page([]).decode()).items() if "refusals" in key[0]}
-    assert found == {"gate.doctype": 1, "message_refused": 4}
+    assert found == {"xml.doctype": 1, "message_refused": 4}

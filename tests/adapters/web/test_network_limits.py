@@ -11,7 +11,7 @@ from flask import Flask, request
 from broker.adapters.web.network_limits import Campus, NetworkLimits
 from broker.adapters.web.pages.cookies import KEPT_FOR, LoginMarks
 from broker.core.errors import NetworkBusy
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.lookup_hmacs import LookupHmacs
 
 NOW = datetime(2026, 11, 25, 12, 0, 20, tzinfo=UTC)

@@ -24,10 +24,10 @@ from broker.adapters.web.pages.failure_texts import GENERAL
 from broker.adapters.web.pages.reason_texts import REASONS, explain
 from broker.core import errors
 from broker.core.consent.consent import REMEMBERED_FOR
+from broker.core.help_codes import REASONS as NUMBERED
 from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.retention import RECEIPT, TRAIL_KEY
-from broker.core.stateless_references import REASONS as NUMBERED
 from tests.plugins.code_load import nodes_of, text_of
 
 ROOM = Path(broker.adapters.web.__path__[0])

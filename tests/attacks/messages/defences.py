@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-GATE: Final = {
+XML_CHECKS: Final = {
     "size": 13, "nul": 14, "encoding": 14, "doctype": 12, "namespaces": 13, "relative_namespace": 9, "root": 4,
     "nodes": 13,
     "attributes": 13, "depth": 13, "scope": 13, "comment": 11, "instruction": 11, "xinclude": 12, "schema_location": 12,

@@ -14,7 +14,7 @@ from broker.app.policy_surroundings import PolicySurroundings
 from broker.configuration.policies import live_policies, policy_properties
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
-from broker.core.event_routes import told_nobody
+from broker.core.events.broker_events import told_nobody
 from broker.core.policy_analysis import sources
 from broker.core.policy_analysis.persona_words import example_login
 from broker.core.policy_analysis.site_rules import Breach, hold_rule

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Decision, Field, Lowering, PolicyLine, PolicySet
 
 Permit = Callable[..., Decision]
@@ -13,7 +14,7 @@ Permit = Callable[..., Decision]
 def _rule(line: int, category: str, **more: Any) -> BorrowerRule:
     place = PolicyLine("student.yaml", line)
     fields = (Field("surname", "sn", "always", PolicyLine("student.yaml", line + 1)),)
-    rule = BorrowerRule(category, (), 12, fields, "mail", place)
+    rule = BorrowerRule(category, (), Expiry(12), fields, "mail", place)
     return replace(rule, **more)
 
 

@@ -6,27 +6,13 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.wanted_borrower import add_months, derive_wanted_borrower
+from broker.core.borrowers.wanted_borrower import derive_wanted_borrower
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground
 from broker.core.policy.model import Lowering, RegisterRule
 
 DAY = date(2026, 11, 25)
 GROUNDS = {True: Ground.INSTITUTION, False: Ground.ALUMNI}
-
-
-@pytest.mark.parametrize(
-    ("day", "months", "then"),
-    [
-        (DAY, 24, date(2028, 11, 25)),
-        (date(2026, 1, 31), 1, date(2026, 2, 28)),
-        (date(2027, 1, 31), 13, date(2028, 2, 29)),
-        (date(2026, 12, 1), 1, date(2027, 1, 1)),
-    ],
-)
-def test_months_after(day: date, months: int, then: date) -> None:
-    """A month that lacks the day ends on its last."""
-    assert add_months(day, months) == then
 
 
 def test_a_request_takes_its_fields_from_the_attributes(permit: Any) -> None:

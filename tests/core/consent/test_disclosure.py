@@ -104,6 +104,13 @@ def test_an_identifier_that_is_not_made_leaves_no_empty_attribute(
     assert made.items[len(left) :] == disclosure.items
 
 
+def test_a_display_name_that_reads_like_the_stand_in_gets_no_cpr_number(disclosure: Disclosure) -> None:
+    """Only the attribute cpr receives the number."""
+    chosen = replace(disclosure, items=(Item("displayName", CPR_STAND_IN, OTHER), Item("cpr", CPR_STAND_IN, OTHER)))
+    filled = fill_cpr(chosen, "1403044004")
+    assert [item.values for item in filled.items] == [CPR_STAND_IN, ("1403044004",)]
+
+
 def test_a_nameid_that_links_logins_is_asked_about(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """A remembered answer to a transient NameID does not stand for a persistent one."""
     assert _material(replace(disclosure, name_id_format="other"), hmacs) != _material(disclosure, hmacs)

@@ -1,6 +1,7 @@
 """Reading an upstream's attributes: names, cardinality, syntax, scopes, the CPR and the assurance."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -171,6 +172,30 @@ def test_who_sent_no_number_has_none_withheld(institution: Institution) -> None:
 def test_assurance_is_one_order_and_the_lowest_counts(values: tuple[str, ...], level: Assurance | None) -> None:
     """WAYF's numbers, NSIS names and NSIS URLs; what is not recognised lifts nobody."""
     assert read(assurance=values).assurance is level
+
+
+STATED = Institution("i", assurance=Assurance.LOW)
+
+
+@pytest.mark.parametrize(
+    ("institution", "sent", "level"),
+    [
+        (STATED, {}, Assurance.LOW),
+        (STATED, {"assurance": "1"}, Assurance.SELF_ASSERTED),
+        (STATED, {"assurance": "High"}, Assurance.HIGH),
+        (STATED, {"assurance": "https://refeds.org/assurance"}, None),
+        (STATED, {"assurance": "none"}, None),
+        (STATED, {"assurance": " "}, None),
+        (replace(STATED, max_assurance=Assurance.SELF_ASSERTED), {}, Assurance.SELF_ASSERTED),
+        (replace(STATED, national_eid=True), {}, None),
+        (Institution("i"), {}, None),
+    ],
+)
+def test_a_stated_assurance_counts_only_if_none_came(institution: Institution, sent: Sent, level: int | None) -> None:
+    """It raises nothing that was asserted, and a value that cannot be read may be lower."""
+    reading = read(institution, **sent)
+    assert reading.assurance == level
+    assert "eduPersonAssurance" not in reading.attributes or "assurance" in sent
 
 
 def test_assurance_is_capped_by_the_institution() -> None:

@@ -19,6 +19,7 @@ from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import Example, Field, Policy, PolicySet, RegisterRule, ideal_service
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -117,7 +118,11 @@ def test_the_borrower_is_planned_as_an_enrolment_would(
     planned = played(described).borrower
 
     assert planned is not None
-    assert (planned.outcome, planned.category, planned.months) == (outcome, category, months)
+    assert (planned.outcome, planned.category, planned.expiry) == (
+        outcome,
+        category,
+        Expiry(months) if months else None,
+    )
     assert planned.place is not None
 
 

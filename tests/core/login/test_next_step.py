@@ -41,6 +41,7 @@ from broker.core.login.steps import (
 )
 from broker.core.login.transaction import Account, AccountState, Errand, Issued, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Decision, Effect, NameIDKind, PolicyLine, Reason, RegisterRule
 
 GIVER = Controller(Text("AU", "AU"))
@@ -394,6 +395,9 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     for added in ("subject-id", "pairwise-id", "kaldemail_domain"):
         assert isinstance(after(arrived, noticed("public_task", **{"sn": ("Ravn",), added: ("x",)})), Ask)
     assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)
+    ((listed, _values),) = noticed("public_task", sn=("Ravn",)).released
+    stated = replace(noticed("public_task"), released=((replace(listed, states=("x",)), ("x",)),))
+    assert isinstance(after(arrived, stated), Ask)
     unnoticed = noticed("public_task", sn=("Ravn",))
     assert unnoticed.release is not None
     ours = replace(unnoticed, release=replace(unnoticed.release, notice="ours"))
@@ -404,7 +408,7 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     lone = noticed("public_task", sn=("Ravn",))
     assert lone.policy
     assert lone.release
-    rule = BorrowerRule("STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
+    rule = BorrowerRule("STUD", (), Expiry(24), (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
     needing = replace(lone, release=replace(lone.release, borrower="need"))
     has_one = replace(arrived, account=Account("42", AccountState.KNOWN))
     assert isinstance(after(has_one, needing), Issue)

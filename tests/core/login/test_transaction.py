@@ -18,7 +18,7 @@ from broker.core.login.transaction import (
     UpstreamRefusal,
 )
 from broker.core.logout.sessions import NameID
-from broker.use_cases.records import dump, load
+from broker.use_cases.storage.records import dump, load
 
 
 def test_it_is_bound_to_one_browser_for_good(transaction: Transaction) -> None:

@@ -9,6 +9,7 @@ from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground, Right
 from broker.core.policy.decision import CODE_OF_CONDUCT, UNMET_REQUIREMENTS, evaluate
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
     AccountDemand,
     Alternative,
@@ -98,6 +99,13 @@ def test_a_permit_names_the_lines_that_decided() -> None:
     assert [(listed.name, values) for listed, values in decision.released] == [("sn", ("Ravn",))]
     assert fates(decision) == {"role": "not_listed", "home": "not_listed", "cpr": "not_listed", "sn": "released"}
     assert decision.ground is Ground.INSTITUTION
+
+
+def test_a_stated_constant_leaves_whatever_the_login_brings() -> None:
+    """Its values are those of the file; a CPR number is never stated."""
+    listed = [replace(each, states=("x:y",)) for each in release("my-loans", "entitlement", "role", "cpr").attributes]
+    decision = decide(LOGIN, LOANS, replace(STUDENTS, releases=(replace(STUDENTS.releases[0], attributes=(*listed,)),)))
+    assert [values for _, values in decision.released] == [("x:y",), ("x:y",), STUDENT["cpr"]]
 
 
 @pytest.mark.parametrize(
@@ -447,7 +455,7 @@ def test_an_account_may_be_made_by_some_ways_to_log_in_only(
 )
 def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], may: bool) -> None:
     """R47: by the university, with nothing higher that matched and nothing that was kept back."""
-    rule = BorrowerRule("PRIV", (), 24, (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
+    rule = BorrowerRule("PRIV", (), Expiry(24), (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
     former = policy("former", 10, alternative(10, upstream=("wayf", "nemid"), role="affiliate@au.dk"), borrower=rule)
     login = replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)}))
     login = replace(login, **changes)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from broker.core.entities import Assurance, Text
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
     Alternative,
     BorrowerRule,
@@ -115,7 +116,7 @@ def _borrower(draw: Random, policy: Policy) -> Policy:
     rule = policy.borrower
     email = Field("email", "mail", "create", PLACE)
     if rule is None:
-        new = BorrowerRule("STUDENT", (), 12, (email,), "mail", PLACE)
+        new = BorrowerRule("STUDENT", (), Expiry(12), (email,), "mail", PLACE)
         return replace(policy, borrower=new)
 
     def field(written: Field) -> Field:
@@ -128,7 +129,7 @@ def _borrower(draw: Random, policy: Policy) -> Policy:
     changes: dict[str, Any] = {
         "category": draw.choice(CATEGORIES),
         "upgrades": tuple(draw.sample(CATEGORIES, draw.randrange(3))),
-        "expires_after_months": draw.choice([6, 12, 24]),
+        "expires": draw.choice([Expiry(6), Expiry(12), Expiry(24), Expiry(day_of_year=(8, 31))]),
         "fields": draw.choice(fields),
         "pin": draw.choice(["mail", "none"]),
         "lowers": draw.choice([None, *(Lowering(by, ("STAFF",)) for by in BY), Lowering(("wayf",), ("PRIVATE",))]),

@@ -19,6 +19,7 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import by_pin, read_authentication
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.transaction import Authentication
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
     Alternative,
     BorrowerRule,
@@ -202,7 +203,7 @@ def _rules() -> st.SearchStrategy[BorrowerRule | None]:
         BorrowerRule,
         category=st.sampled_from(CATEGORIES[:2]),
         upgrades=st.sampled_from([(), ("PRIVATE",), ("STUDENT", "PRIVATE")]),
-        expires_after_months=st.sampled_from([12, 24]),
+        expires=st.sampled_from([Expiry(12), Expiry(24), Expiry(day_of_year=(8, 31))]),
         fields=st.sampled_from(emails).map(lambda email: (fields[0], *email)),
         pin=st.just("mail"),
         place=st.just(_place(11)),

@@ -16,7 +16,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from broker.core.borrowers.wanted_borrower import add_months
+from broker.core.policy.expiry import add_months
 from broker.demo.koha import patrons
 from broker.demo.koha.administration import AttributeType
 from broker.demo.koha.simulated_koha import Simulation

@@ -38,7 +38,7 @@ class Lasso:
         return (self.folder / "idp.xml").read_bytes()
 
     def learn(self, descriptor: bytes) -> None:
-        """Take the broker's descriptor of its face toward this upstream."""
+        """Take the broker's descriptor of its SP role toward this upstream."""
         (self.folder / "sp.xml").write_bytes(descriptor)
 
 

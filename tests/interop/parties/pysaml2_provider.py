@@ -62,7 +62,7 @@ class IdentityProvider:
         return str(entity_descriptor(IdPConfig().load(self.settings))).encode()
 
     def learn(self, descriptor: bytes) -> None:
-        """Take the broker's descriptor of its face toward this upstream."""
+        """Take the broker's descriptor of its SP role toward this upstream."""
         self.broker = str(etree.fromstring(descriptor).get("entityID"))
         self.server = Server(config=IdPConfig().load({**self.settings, "metadata": {"inline": [descriptor.decode()]}}))
 

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.audit_events import AuditEvent, NoAuditLog
 from broker.core.entities import Assurance, Text
+from broker.core.events.audit_events import AuditEvent, NoAuditLog
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
     BorrowerRule,
     Decision,
@@ -23,19 +24,19 @@ from broker.core.policy.model import (
     Release,
     Requirement,
 )
-from broker.use_cases.arrived_login import Arrived, Basis
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.person_resolution import PersonResolution
+from broker.use_cases.transactions.evaluated_login import Arrived, Basis
+from broker.use_cases.transactions.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
 PLACE: Final = PolicyLine("p.yaml", 1)
 WORDS: Final = Text("words", "ord")
 FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail", "create", PLACE))
 LOWERS: Final = Lowering(("wayf",), ("STUD", "EMPL"))
-STUDENT: Final = BorrowerRule("STUD", ("PRIV",), 24, FIELDS, "mail", PLACE)
-PRIVATE: Final = BorrowerRule("PRIV", (), 24, FIELDS, "mail", PLACE, LOWERS)
+STUDENT: Final = BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE)
+PRIVATE: Final = BorrowerRule("PRIV", (), Expiry(24), FIELDS, "mail", PLACE, LOWERS)
 SAID: Final = {
     "eduPersonPrincipalName": "aase@au.example",
     "sn": "Prøvesen",

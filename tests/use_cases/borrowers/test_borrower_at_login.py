@@ -13,6 +13,7 @@ from broker.core.errors import LibraryUnavailable
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, AccountState, Errand, Person
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, Field, PolicyLine
 
 CPR = "0101990000"
@@ -63,7 +64,7 @@ def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> 
 
 
 PLACE = PolicyLine("p.yaml", 1)
-NO_FIELD = BorrowerRule("STUD", ("PRIV",), 24, (), "mail", PLACE)
+NO_FIELD = BorrowerRule("STUD", ("PRIV",), Expiry(24), (), "mail", PLACE)
 PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", PLACE),))
 
 

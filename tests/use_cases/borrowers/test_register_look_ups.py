@@ -7,18 +7,18 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, RegisterUnavailable, Residence
 from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.transaction import AccountState
 from broker.core.person_record import PersonRecord
 from broker.core.policy.model import RegisterRule
+from broker.use_cases.enrolment.register_look_ups import RegisterLookUps
 from broker.use_cases.enrolment.worker import PersonWorker
-from broker.use_cases.person_records import person_key
-from broker.use_cases.register_look_ups import RegisterLookUps
+from broker.use_cases.storage.person_records import person_key
 from tests.use_cases.borrowers.conftest import CPR, STUDENT, Logins, StoredAuditLog
 
 REFRESH: Final = timedelta(days=90)

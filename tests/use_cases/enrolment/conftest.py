@@ -21,13 +21,13 @@ from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, Librar
 from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
-from broker.use_cases.borrowers.guarded_library import GuardedLibrary
 from broker.use_cases.enrolment.cases import EnrolmentCases
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import PersonWorker
-from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.library_system.guarded_library import GuardedLibrary
+from broker.use_cases.storage.person_records import PersonRecords
 
 T = TypeVar("T")
 FAR = date(2028, 11, 25)

@@ -8,7 +8,7 @@ import pytest
 from broker.adapters.library_systems.koha import KohaSettings
 from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.borrowers.guarded_library import GuardedLibrary
+from broker.use_cases.library_system.guarded_library import GuardedLibrary
 from tests.use_cases.enrolment.conftest import AASE_CPR
 
 HMACS = LookupHmacs("i1", b"k" * 32)

@@ -28,7 +28,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
 from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.use_cases.enrolment.find_borrower import Finding
-from broker.use_cases.person_resolution import PersonResolution
+from broker.use_cases.transactions.person_resolution import PersonResolution
 from tests.use_cases.enrolment.conftest import FAR, Killed, Library, World, wanted_for
 
 T = TypeVar("T")

@@ -14,10 +14,10 @@ from broker.core.borrowers.change_plan import find_case_reason
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
-from broker.use_cases.borrowers import guarded_library
 from broker.use_cases.enrolment import find_borrower, worker
 from broker.use_cases.enrolment.ports import EnrolmentPorts
-from broker.use_cases.records import Lease
+from broker.use_cases.library_system import guarded_library
+from broker.use_cases.storage.records import Lease
 from tests.use_cases.enrolment.conftest import Library
 from tests.use_cases.enrolment.test_enrolment_model import SEQUENCES, play
 

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Institution, Profile, Service, Text, Upstream
+from broker.core.events.audit_events import AuditEvent
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import (
     AccountDemand,
     Alternative,
@@ -28,15 +29,15 @@ from broker.core.policy.model import (
     Release,
     Requirement,
 )
-from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.login.arrival_matching import Brought
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.mail_outbox import MailOutbox
-from broker.use_cases.mailbox_proof import MailboxProof
-from broker.use_cases.person_resolution import PersonResolution
-from broker.use_cases.transactions import Held
+from broker.use_cases.pins.mailbox_proofs import MailboxProof
+from broker.use_cases.pins.mailed_codes import MailedCodes
+from broker.use_cases.storage.mail_outbox import MailOutbox
+from broker.use_cases.transactions.person_resolution import PersonResolution
+from broker.use_cases.transactions.transactions import Held
 
 MINUTE: Final = timedelta(minutes=1)
 KEY: Final = LookupHmacs("k1", b"k" * 32)
@@ -75,7 +76,7 @@ STUDENTS: Final = _policy(
     3,
     ("eduPersonScopedAffiliation", "student@*"),
     require=Requirement(cpr=True),
-    borrower=BorrowerRule("STUD", ("PRIV",), 24, FIELDS, "mail", PLACE),
+    borrower=BorrowerRule("STUD", ("PRIV",), Expiry(24), FIELDS, "mail", PLACE),
     releases=(_release("my-loans", "make"), _release("e-resources", "none")),
 )
 NURSES: Final = _policy(

@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.errors import AUTHN_FAILED, BrowserUnmatched
 from broker.core.login.transaction import Transaction, UpstreamRefusal
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 from tests.plugins.stored_arrivals import spend, stored_arrival
 
 INSTANT: Final = timedelta(microseconds=1)

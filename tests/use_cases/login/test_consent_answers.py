@@ -8,20 +8,20 @@ from typing import Any, Final, cast
 
 import pytest
 
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Question, Receipt, ReceiptEvent
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Text
 from broker.core.errors import REQUEST_DENIED, BrowserUnmatched
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
 from broker.core.login.transaction import AuthnRequest, Issued, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.consent_answers import ConsentAnswers
-from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.transactions import Held, Transactions
+from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.transactions.transactions import Held, Transactions
 from tests.plugins.stored_receipts import file_receipt, list_receipts
 
 INSTANT: Final = timedelta(microseconds=1)

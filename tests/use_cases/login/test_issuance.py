@@ -7,10 +7,10 @@ from typing import Any, Final, cast
 
 import pytest
 
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
 from broker.core.errors import AuditUnavailable, TransactionGone
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Issued, Person, Transaction
 from broker.core.logout.sessions import NameID, session_index
@@ -18,7 +18,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.use_cases.login.issuance import Issuance
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import Held, Transactions
 
 INSTANT: Final = timedelta(microseconds=1)
 KEY: Final = LookupHmacs("k1", b"k" * 32)

@@ -22,8 +22,8 @@ from broker.core.login.transaction import (
     Transaction,
     UpstreamRefusal,
 )
-from broker.use_cases.records import dump
-from broker.use_cases.transactions import Held
+from broker.use_cases.storage.records import dump
+from broker.use_cases.transactions.transactions import Held
 
 MINUTE: Final = timedelta(minutes=1)
 CPR: Final = "0101990000"

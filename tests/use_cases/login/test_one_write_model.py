@@ -20,20 +20,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.entities import Text
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.login import transaction as transaction_room
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Arrival, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Kept, Key, Store, Write
-from broker.use_cases import transactions as transactions_room
 from broker.use_cases.login import arrival_matching as matching_room
 from broker.use_cases.login import issuance as issuance_room
 from broker.use_cases.logout import sessions as sessions_room
 from broker.use_cases.logout.sessions import Ended
-from broker.use_cases.records import load
+from broker.use_cases.storage.records import load
+from broker.use_cases.transactions import transactions as transactions_room
 from tests.plugins.drawn import at_gate, drawn
 from tests.plugins.taken_turns import FATES, Worker, befallen, present_worker
 

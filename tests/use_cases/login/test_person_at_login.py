@@ -11,7 +11,7 @@ from broker.core.errors import BrowserUnmatched
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import LIFETIME, Account, AccountState, Authentication, Errand, Person, Transaction
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 from tests.plugins.stored_receipts import file_receipt, keep_proof
 
 DAY: Final = timedelta(days=1)

@@ -11,7 +11,7 @@ from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance
 from broker.core.errors import StoreUnavailable
-from broker.core.event_routes import TraceFacts
+from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.refused_facts import RefusedFacts, refused_facts
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction

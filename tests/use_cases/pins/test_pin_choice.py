@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from broker.adapters.stores import sqlite
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryUnavailable, LinkGone, PinUnderWay
-from broker.use_cases.borrowers.guarded_library import BorrowerLeases
+from broker.use_cases.library_system.guarded_library import BorrowerLeases
 from broker.use_cases.pins import pin_choice
 from broker.use_cases.pins.pin_choice import PinChoice, PinChoices
-from broker.use_cases.records import Lease
+from broker.use_cases.storage.records import Lease
 from tests.plugins.pin_desk import NUMBER, Desk, Killed
 
 PIN = "5926"

@@ -13,7 +13,7 @@ from broker.core.errors import BrowserUnmatched, TransactionGone
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.transaction import Authentication
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.staff import (
+from broker.core.staff.staff_rules import (
     StaffIdentity,
     StaffLoginNeeded,
     StaffPage,
@@ -132,7 +132,7 @@ def test_an_answer_in_another_browser_is_destroyed(logins: StaffLogins) -> None:
 
 
 def test_a_login_upstream_from_before_the_request_is_none(logins: StaffLogins) -> None:
-    """Whatever the face toward the upstream has let pass: the skew is all that is allowed."""
+    """Whatever the SP role has let pass: the skew is all that is allowed."""
     login = logins.begin("browser", NOW)
     for ago, fresh in ((179, True), (181, False)):
         token = brought(logins, login, answer(at=NOW - timedelta(seconds=ago)))

@@ -1,4 +1,4 @@
-"""Our identity provider face, toward the services: reads AuthnRequests, answers at the ACS only."""
+"""Our identity provider role, toward the services: reads AuthnRequests, answers at the ACS only."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from saml2 import samlp
 
 from broker.adapters.saml.idp import authn_requests, response_writer
 from broker.adapters.saml.idp.authn_requests import ReceivedAuthnRequest
-from broker.adapters.saml.keys.key_ring import FaceKeys
+from broker.adapters.saml.keys.key_ring import RoleKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.adapters.saml.sp.received_response import ENTITY_FORMAT, text
@@ -51,8 +51,8 @@ def sso(base_url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class IdentityProviderFace:
-    """The face over one key and the metadata of the moment.
+class IdentityProvider:
+    """The role over one key and the metadata of the moment.
 
     ``services`` is by entityID, ``own`` are all our entityIDs.
     """
@@ -70,16 +70,16 @@ class IdentityProviderFace:
         cls,
         base_url: str,
         entity_id: str,
-        keys: FaceKeys,
+        keys: RoleKeys,
         metadata: Source,
         *,
         services: Mapping[str, Service],
         maps: Mapping[str, AttributeMap],
         sp_entity_ids: Iterable[str],
-    ) -> "IdentityProviderFace":
-        """Load the face's key.
+    ) -> "IdentityProvider":
+        """Load the role's key.
 
-        ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other faces'.
+        ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other roles'.
         """
         return cls(
             base_url=base_url,
@@ -94,7 +94,7 @@ class IdentityProviderFace:
     def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused`` (``gate.*``, ``request.*``): a page of ours, since there is no address
+        ``MessageRefused`` (``xml.*``, ``request.*``): a page of ours, since there is no address
         to answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
         saml-core 3.4.1.
         """
@@ -137,10 +137,11 @@ class IdentityProviderFace:
     ) -> PostForm:
         """Write the Response with exactly what ``disclosure`` holds.
 
-        It is the same for the same ``issued``. It and the Assertion are signed, and the Assertion
-        encrypted where the service publishes a key. ``RequestRefused`` where the service asked for
-        another NameID format than the policy has. ``BrokerError`` where the ACS is no longer
-        registered, or the disclosure is another's, and as ``response_writer.assertion``.
+        It is the same for the same ``issued``. Response and Assertion are signed. The Assertion is
+        encrypted as broker.toml says, or else if the service publishes a key. ``RequestRefused``
+        if the service asked for another NameID format than the policy has. ``BrokerError`` if the
+        ACS is no longer registered, the disclosure is another's, or the service publishes no key
+        for the configured encryption, and as ``response_writer.assertion``.
         """
         service, descriptor = self._service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
@@ -152,7 +153,7 @@ class IdentityProviderFace:
         contents = response_writer.AssertionContents(
             self.entity_id, request, disclosure, authentication, issued
         )
-        certificate = descriptor.encryption_certificate
+        certificate = _encryption_certificate(service, descriptor)
         assertion = written_message.tree(
             response_writer.assertion(
                 contents, self.maps[service.attribute_map], encrypted=certificate is not None
@@ -161,6 +162,8 @@ class IdentityProviderFace:
         signature.sign(assertion, self.key, descriptor.signing_algorithms)
         if certificate is not None:
             by = descriptor.encryption_algorithms
+            if service.encryption in {"gcm", "cbc"}:
+                by = by.of_mode(service.encryption)
             assertion = encryption.encrypt(assertion, certificate, by)
         response = self._response(request, SUCCESS, issued.response, issued.at)
         response.append(assertion)
@@ -249,9 +252,18 @@ class IdentityProviderFace:
         return service, descriptor
 
 
+def _encryption_certificate(service: Service, descriptor: ServiceDescriptor) -> bytes | None:
+    """Return the certificate to encrypt to; None: the assertion leaves unencrypted."""
+    if service.encryption == "none":
+        return None
+    if service.encryption is not None and descriptor.encryption_certificate is None:
+        raise BrokerError("the service publishes no key for the encryption that is configured")
+    return descriptor.encryption_certificate
+
+
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """An AuthnRequest that passed the gate, and the service that is named as its issuer."""
+    """An AuthnRequest that passed XML security, and the service that is named as its issuer."""
 
     root: etree._Element
     message: samlp.AuthnRequest  # not verified yet

@@ -8,9 +8,11 @@ from typing import Final
 from saml2 import element_to_extension_element, saml, samlp
 
 from broker.adapters.saml.xml_security import xml_times
-from broker.core.consent.disclosure import Disclosure
+from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
 from broker.core.errors import BrokerError, Status
+from broker.core.identity.attribute_properties import find_properties
+from broker.core.identity.attribute_values import has_cpr
 from broker.core.identity.canonical_attributes import (
     CPR_ATTRIBUTE,
     AttributeMap,
@@ -156,7 +158,7 @@ def _attributes(
     contents: AssertionContents, attribute_map: AttributeMap, *, encrypted: bool
 ) -> Iterator[saml.Attribute]:
     for item in contents.disclosure.attributes:
-        if item.name == CPR_ATTRIBUTE and not encrypted:
+        if not encrypted and _carries_cpr(item):
             raise BrokerError("a CPR would leave unencrypted")
         row = find_outgoing_row(attribute_map, item.name)
         if row is None:
@@ -168,6 +170,14 @@ def _attributes(
                 friendly_name=row.friendly_name,
                 attribute_value=[_value(contents, row, value) for value in item.values],
             )
+
+
+def _carries_cpr(item: Item) -> bool:
+    """Return whether an attribute is the CPR number, or a value of another one looks like it."""
+    if item.name == CPR_ATTRIBUTE:
+        return True
+    opaque = find_properties(item.name).opaque
+    return any(has_cpr(value, opaque=opaque) for value in item.values)
 
 
 def _value(contents: AssertionContents, row: MapRow, value: str) -> saml.AttributeValue:

@@ -1,4 +1,4 @@
-"""The broker's own keys: those of the faces in rotation slots, of the store, and of pseudonyms."""
+"""The broker's own keys: those of the roles in rotation slots, of the store, and of pseudonyms."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ from broker.configuration import key_folder_locks
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.lookup_hmacs import LookupHmacs
 
-FACES: Final = ("idp", "sp")
+ROLES: Final = ("idp", "sp")
 USES: Final = ("signing", "encryption")
 # In a rotation next is published, becomes current, then previous.
 SLOTS: Final = ("current", "next", "previous")
@@ -54,8 +54,8 @@ class KeyPair:
 
 
 @dataclass(frozen=True, slots=True)
-class FaceKeys:
-    """The keys of one face.
+class RoleKeys:
+    """The keys of one role.
 
     The signing certificates that peers see are current and next, so that they know the next before
     it signs; of the encryption keys only the current is published, and all slots decrypt what peers
@@ -75,8 +75,8 @@ class KeyRing:
     ``sealing`` are the keys that open records, by key id; ``sealing_id`` is of the one that seals.
     """
 
-    idp: FaceKeys
-    sp: FaceKeys
+    idp: RoleKeys
+    sp: RoleKeys
     sealing: dict[str, bytes]
     sealing_id: str
     index: LookupHmacs  # names records; never rotates in service (docs/reference/design.md#sealing)
@@ -105,10 +105,10 @@ def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
         raise ConfigurationFaults([fault])
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    for face in FACES:
+    for role in ROLES:
         for use in USES:
-            path = folder / f"{face}-{use}" / "current.pem"
-            new_pair(path, f"{face} {use}", now, size)
+            path = folder / f"{role}-{use}" / "current.pem"
+            new_pair(path, f"{role} {use}", now, size)
     key_id = new_id(now)
     _write(folder / "store" / f"{key_id}.key", secrets.token_bytes(SECRET))
     _write(folder / "store" / "current", key_id.encode())
@@ -187,7 +187,7 @@ def read(folder: Path) -> KeyRing:
     faults = list(key_folder_locks.exposed(folder))
     if not folder.is_dir():
         raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
-    faces = {face: _face(folder, face, faults) for face in FACES}
+    roles = {role: _role(folder, role, faults) for role in ROLES}
     store_keys = sorted((folder / "store").glob("*.key"))
     sealing = {path.stem: _secret(path, faults) for path in store_keys}
     sealing_id = _sealing_id(folder / "store" / "current", sealing, faults)
@@ -195,8 +195,8 @@ def read(folder: Path) -> KeyRing:
     person = _secret(folder / "person.key", faults)
     audit_mend = f"{_MEND}; where there never was one: broker keys generate --audit {folder}"
     audit = _secret(folder / AUDIT, faults, audit_mend)
-    idp = faces["idp"]
-    sp = faces["sp"]
+    idp = roles["idp"]
+    sp = roles["sp"]
     if faults or idp is None or sp is None:
         raise ConfigurationFaults(faults)
     return KeyRing(
@@ -237,13 +237,13 @@ def slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, KeyPair]:
     return found
 
 
-def _face(folder: Path, face: str, faults: list[Fault]) -> FaceKeys | None:
-    signing = slots(folder, f"{face}-signing", faults)
-    encryption = slots(folder, f"{face}-encryption", faults)
+def _role(folder: Path, role: str, faults: list[Fault]) -> RoleKeys | None:
+    signing = slots(folder, f"{role}-signing", faults)
+    encryption = slots(folder, f"{role}-encryption", faults)
     if "current" not in signing or "current" not in encryption:
         return None
     published = [pair for slot, pair in signing.items() if slot != "previous"]
-    return FaceKeys(
+    return RoleKeys(
         signing=signing["current"],
         decryption=tuple(encryption.values()),
         signing_certificates=tuple(pair.certificate for pair in published),
@@ -281,7 +281,7 @@ def _certificate_of_cut_switch(path: Path) -> bytes | None:
     return left.read_bytes() if left.exists() else None
 
 
-# A rotation reads all of them at every step, and loading a key is slow (see ``gate.signature``).
+# A rotation reads all of them at every step, and loading a key is slow (see ``xml.signature``).
 @lru_cache(maxsize=16)
 def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
     """Return what is wrong with a key and its certificate.
@@ -335,9 +335,9 @@ class ListedKey:
 def listing(folder: Path) -> Iterator[ListedKey]:
     """Yield every key of a sound folder, none of its secrets; errors as ``load``."""
     ring = load(folder)
-    for face in FACES:
+    for role in ROLES:
         for use in USES:
-            track = f"{face}-{use}"
+            track = f"{role}-{use}"
             for slot, key_pair in slots(folder, track, []).items():
                 yield _listed(track, slot, key_pair.certificate)
     for key_id in ring.sealing:

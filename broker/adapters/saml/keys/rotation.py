@@ -21,7 +21,7 @@ from broker.configuration import key_folder_locks
 from broker.core.errors import ConfigurationFaults, Fault
 
 STORE: Final = "store"
-TRACKS: Final = (*(f"{face}-{use}" for face in key_ring.FACES for use in key_ring.USES), STORE)
+TRACKS: Final = (*(f"{role}-{use}" for role in key_ring.ROLES for use in key_ring.USES), STORE)
 # Every machine has read the keys again by then, and no message of before is under way.
 RELOADED: Final = timedelta(hours=1)
 

@@ -98,7 +98,7 @@ def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime)
     ``MessageRefused``: ``feed.size``, ``feed.unreadable``, ``feed.doctype``, ``feed.root``,
     ``feed.unsigned``, ``feed.signatures``, ``feed.signature``, ``feed.digest``, ``feed.unbounded``,
     ``feed.expired``, ``feed.window``, ``feed.created``, ``feed.unbroken``, ``feed.namespaces``,
-    ``feed.attributes``, ``feed.depth``, and ``gate.*`` of a signature's shape. Sources:
+    ``feed.attributes``, ``feed.depth``, and ``xml.*`` of a signature's shape. Sources:
     saml-metadata 2.3 and 3, xmldsig-core 3.2, docs/reference/saml-profiles.md#5 to #6;
     docs/reference/attacks.md#33.
     """

@@ -20,8 +20,8 @@ _CERTIFICATE: Final = f".//{{{DS}}}X509Certificate"
 _CHAIN: Final = "metadata.chain"
 # What is wrong with a KeyDescriptor, by why it was refused. Of a chain the others are not its key.
 _UNSOUND: Final = {
-    "gate.key": "holds a certificate that is none",
-    "gate.weak_key": "holds a key below RSA 2048 or EC 256 bits",
+    "xml.key": "holds a certificate that is none",
+    "xml.weak_key": "holds a key below RSA 2048 or EC 256 bits",
     _CHAIN: "has a KeyDescriptor of several certificates",
 }
 

@@ -1,4 +1,4 @@
-"""Rewrites an EntityDescriptor to what is read of it, canonical, and passes that through the gate.
+"""Rewrites an EntityDescriptor to canonical form, without what we do not read, and checks its XML.
 
 Products write much more into their metadata than SAML 2.0 knows: roles of WS-Federation, comments,
 extensions of their own, contacts. The schemas refuse the half of it, so all that nobody here reads
@@ -70,7 +70,7 @@ def rewritten(entity: etree._Element) -> etree._Element:
     """Return the EntityDescriptor anew, as far as it is read, with the lines of the original.
 
     Its own signature is dropped: the feed's covers it, and the folder is trusted as the
-    configuration is. ``MessageRefused`` (``gate.*``) with the element and the line that offend
+    configuration is. ``MessageRefused`` (``xml.*``) with the element and the line that offend
     against the schemas, where it cannot be used.
     """
     try:
@@ -78,12 +78,12 @@ def rewritten(entity: etree._Element) -> etree._Element:
     except MessageRefused:
         raise
     except Exception:  # noqa: BLE001 - whatever it breaks takes no other party along
-        raise MessageRefused("gate.unreadable") from None
+        raise MessageRefused("xml.unreadable") from None
 
 
 def _rewritten(entity: etree._Element) -> etree._Element:
     if _NODES(entity) > BOUNDS.nodes:
-        raise MessageRefused("gate.nodes")
+        raise MessageRefused("xml.nodes")
     kept = deepcopy(entity)
     kept.tail = None
     _prune(kept)
@@ -91,7 +91,7 @@ def _rewritten(entity: etree._Element) -> etree._Element:
     try:
         found = safe_parser.parse(octets, ENTITY, KEPT)
     except MessageRefused as refused:
-        if refused.cause != "gate.schema":
+        if refused.cause != "xml.schema":
             raise
         raise MessageRefused(refused.cause, xml_structure_checks.first_offence(kept)) from None
     for before, after in zip(kept.iter(), found.iter(), strict=True):

@@ -90,7 +90,7 @@ def scopes(entity: Entity) -> Sequence[str] | None:
 def gated(entity: Entity) -> etree._Element:
     """Return an entity as it was rewritten; ``MessageRefused`` where it cannot be used."""
     if len(entity.octets) > BOUNDS.octets:
-        raise MessageRefused("gate.size")
+        raise MessageRefused("xml.size")
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,

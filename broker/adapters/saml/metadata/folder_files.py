@@ -1,4 +1,4 @@
-"""Reads one file of the metadata folder as a feed is read: bounded, rewritten, through the gate."""
+"""Reads one file of the metadata folder as a feed is read: bounded, rewritten, through the xml."""
 
 import re
 from collections import Counter
@@ -35,11 +35,11 @@ _BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be
 _OCTETS: Final = ("size", "nul", "doctype", "namespaces")
 _TREE: Final = ("nodes", "attributes", "depth", "scope")
 _MENDS: Final = {
-    "gate.doctype": "take the DOCTYPE out",
-    "gate.schema": "validate it against saml-schema-metadata-2.0.xsd",
-    "gate.size": "keep only the entities you need",
-    "gate.encoding": "save it as UTF-8",
-    "gate.unreadable": "is it XML, whole, in UTF-8 or UTF-16?",
+    "xml.doctype": "take the DOCTYPE out",
+    "xml.schema": "validate it against saml-schema-metadata-2.0.xsd",
+    "xml.size": "keep only the entities you need",
+    "xml.encoding": "save it as UTF-8",
+    "xml.unreadable": "is it XML, whole, in UTF-8 or UTF-16?",
 }
 
 Stamp = tuple[int, int, int]
@@ -223,10 +223,10 @@ def _unsound(where: str, refused: MessageRefused, entity_id: str = "") -> Fault:
 def _utf8(raw: bytes) -> bytes:
     """Return the octets in UTF-8, without a byte order mark; products of .NET write UTF-16.
 
-    ``MessageRefused``: ``gate.size``, ``gate.encoding`` of what is neither.
+    ``MessageRefused``: ``xml.size``, ``xml.encoding`` of what is neither.
     """
     if len(raw) > BOUNDS.octets:
-        raise MessageRefused("gate.size")
+        raise MessageRefused("xml.size")
     encoding = "utf-8-sig"
     for mark, name in _BYTE_ORDER_MARKS:
         if raw.startswith(mark):
@@ -235,18 +235,18 @@ def _utf8(raw: bytes) -> bytes:
     try:
         return raw.decode(encoding).encode("utf-8")
     except UnicodeDecodeError:
-        raise MessageRefused("gate.encoding") from None
+        raise MessageRefused("xml.encoding") from None
 
 
 def _parsed(octets: bytes) -> etree._Element:
-    """Parse a file without comments and processing instructions; ``MessageRefused`` (``gate.*``).
+    """Parse a file without comments and processing instructions; ``MessageRefused`` (``xml.*``).
 
-    What is left of each entity passes the whole gate afterwards.
+    What is left of each entity passes all XML checks afterwards.
     """
     message = Octets(octets, BOUNDS)
     for name in _OCTETS:
         if xml_structure_checks.OCTETS[name](message):
-            raise MessageRefused(f"gate.{name}")
+            raise MessageRefused(f"xml.{name}")
     parser = etree.XMLParser(
         encoding="utf-8",  # whatever it declares: it has been decoded
         no_network=True,
@@ -260,11 +260,11 @@ def _parsed(octets: bytes) -> etree._Element:
         root = etree.fromstring(octets, parser)
     except etree.XMLSyntaxError as error:
         line, _ = error.position
-        raise MessageRefused("gate.unreadable", f"line {line}") from None
+        raise MessageRefused("xml.unreadable", f"line {line}") from None
     if root.tag not in {ENTITY, ENTITIES}:
-        raise MessageRefused("gate.root")
+        raise MessageRefused("xml.root")
     tree = MessageTree(root, str(root.tag), BOUNDS)
     for name in _TREE:
         if xml_structure_checks.TREE[name](tree):
-            raise MessageRefused(f"gate.{name}")
+            raise MessageRefused(f"xml.{name}")
     return root

@@ -75,7 +75,7 @@ class Metadata:
 
 
 class Source(Protocol):
-    """Where a face reads metadata: once for a message, which is held against one state of it."""
+    """Where a role reads metadata: once for a message, which is held against one state of it."""
 
     @property
     def current(self) -> Metadata:

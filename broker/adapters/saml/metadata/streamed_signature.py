@@ -186,14 +186,14 @@ class EnvelopedSignature:
         """Take a root whose first child is whole, the document's octets up to there, and the keys.
 
         ``keys`` are those that may have signed it. ``MessageRefused``: ``feed.unsigned``,
-        ``feed.signature``, ``feed.root``, ``gate.*`` of the signature's shape.
+        ``feed.signature``, ``feed.root``, ``xml.*`` of the signature's shape.
         """
         first = root[0]
         if first.tag != SIGNATURE:
             raise MessageRefused("feed.unsigned")
         fault = signature_profile.signature_fault(first)
         if fault:
-            raise MessageRefused(f"gate.{fault}")
+            raise MessageRefused(f"xml.{fault}")
         _verify(first, keys)
         reference = first.find(_REFERENCE)
         self.expected = _decoded(reference, f"{{{DS}}}DigestValue")

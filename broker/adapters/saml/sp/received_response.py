@@ -30,7 +30,7 @@ def text(element: SamlBase | None) -> str:
 
 @dataclass(frozen=True)
 class ReceivedResponse:
-    """A Response that passed the gate, and everything it is held against.
+    """A Response that passed XML security, and everything it is held against.
 
     Of a Response that is not ``signed`` itself ``message`` is the envelope: without assertions.
     """

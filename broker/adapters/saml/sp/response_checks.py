@@ -1,4 +1,4 @@
-"""The checks of an upstream's Response beyond gate and signature: a function for every check.
+"""The checks of an upstream's Response after XML security: a function for every check.
 
 Sources: saml-core 3.2, saml-profiles 4.1.4, docs/reference/attacks.md#15 to #19,
 docs/reference/saml-profiles.md#17 and #18.

@@ -1,4 +1,4 @@
-"""Our service provider face, toward the upstreams: sends AuthnRequests and verifies Responses."""
+"""Our service provider role, toward the upstreams: sends AuthnRequests and verifies Responses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Final
 from lxml import etree
 from saml2 import saml
 
-from broker.adapters.saml.keys.key_ring import FaceKeys
+from broker.adapters.saml.keys.key_ring import RoleKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.sp import authn_request_writer, error_urls
 from broker.adapters.saml.sp.assertion_checks import check_assertion
@@ -54,10 +54,10 @@ def acs(base_url: str, upstream: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ServiceProviderFace:
-    """The face over one key ring and the metadata of the moment.
+class ServiceProvider:
+    """The role over one key ring and the metadata of the moment.
 
-    ``own`` holds the entityIDs of all our faces.
+    ``own`` holds the entityIDs of all our roles.
     """
 
     base_url: str
@@ -71,13 +71,13 @@ class ServiceProviderFace:
     def of(
         cls,
         base_url: str,
-        keys: FaceKeys,
+        keys: RoleKeys,
         metadata: Source,
         *,
         upstreams: Mapping[str, Upstream],
         idp_entity_id: str,
-    ) -> "ServiceProviderFace":
-        """Load the face's keys; ``idp_entity_id`` is our other face's, by which a loop is known."""
+    ) -> "ServiceProvider":
+        """Load the role's keys; ``idp_entity_id`` is our other role's, by which a loop is known."""
         sp_entity_ids = [upstream.sp_entity_id for upstream in upstreams.values()]
         return cls(
             base_url=base_url,
@@ -139,10 +139,10 @@ class ServiceProviderFace:
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
-        """Return the Response, past the gate, and the id of the request that it names.
+        """Return the Response, past XML security, and the id of the request that it names.
 
         Nothing of it is trusted yet. ``MessageRefused``: ``response.unknown_upstream``,
-        ``response.fields``, ``response.unsolicited``, or the gate's.
+        ``response.fields``, ``response.unsolicited``, or XML security's.
         """
         if upstream not in self.upstreams:
             raise MessageRefused("response.unknown_upstream")
@@ -186,7 +186,7 @@ class ServiceProviderFace:
         if not response.succeeded:
             return _upstream_refusal(response)
         # CBC can be changed unnoticed, but not within what is signed (docs/reference/attacks.md#23)
-        element = self._assertion(root, allow_cbc=asked.cbc and response.signed)
+        element = self._assertion(root, allow_cbc=asked.encryption == "cbc" and response.signed)
         assertion = _verified(element, keys, response)
         received = ReceivedAssertion(
             assertion=assertion,
@@ -211,7 +211,7 @@ class ServiceProviderFace:
         return asked, descriptor.keys
 
     def _assertion(self, root: etree._Element, *, allow_cbc: bool) -> etree._Element:
-        """Return the one assertion, decrypted if need be; the gate has refused a second."""
+        """Return the one assertion, decrypted if need be; XML security has refused a second."""
         plain = root.find(ASSERTION)
         if plain is not None:
             return plain
@@ -224,7 +224,7 @@ class ServiceProviderFace:
 def _parsed(message: object) -> etree._Element:
     """Return the root of a message in octets, or of one that ``in_response_to`` has parsed.
 
-    That one passed the gate then: parsed once, it is read from the same tree.
+    That one passed XML security then: parsed once, it is read from the same tree.
     """
     if isinstance(message, bytes):
         return safe_parser.parse(message, RESPONSE)

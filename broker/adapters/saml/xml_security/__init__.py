@@ -1,1 +1,1 @@
-"""The gate that every SAML message passes first: bindings, XML, schema, signatures, encryption."""
+"""XML security: the checks that every SAML message passes first, signatures and encryption."""

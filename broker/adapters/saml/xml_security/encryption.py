@@ -2,7 +2,7 @@
 
 Every algorithm is checked before anything is decrypted, since xmlsec decrypts RSA 1.5 unasked; the
 session key and the content are decrypted in two steps, each with one key that is set, so that
-KeyInfo never chooses. Whatever fails after that is one cause, ``gate.decryption``: a difference
+KeyInfo never chooses. Whatever fails after that is one cause, ``xml.decryption``: a difference
 would answer an oracle (Jager and Somorovsky 2011).
 """
 
@@ -187,20 +187,20 @@ def decrypt(
 ) -> etree._Element:
     """Decrypt an Assertion, or another element, and return it as the root of its own tree.
 
-    It has passed the gate; ``within`` is the Clark name of the root that must come out.
-    ``MessageRefused``: one of ``METHODS`` before decryption begins, ``gate.decryption`` for
+    It has passed XML security; ``within`` is the Clark name of the root that must come out.
+    ``MessageRefused``: one of ``METHODS`` before decryption begins, ``xml.decryption`` for
     everything after it. The encryption proves nothing about its sender: verify a signature over it
     or within it. Source: xmlenc-core1.
     """
     encrypted = EncryptedAssertion.of(element, allow_cbc=allow_cbc)
     for name, offends in METHODS.items():
         if offends(encrypted):
-            raise MessageRefused(f"gate.{name}")
+            raise MessageRefused(f"xml.{name}")
     try:
         plain = _plaintext(encrypted, keys)
         return safe_parser.parse(_with_namespaces(plain, element), within)
     except Exception:  # noqa: BLE001 - one cause, whatever failed
-        raise MessageRefused("gate.decryption") from None
+        raise MessageRefused("xml.decryption") from None
 
 
 def _plaintext(encrypted: EncryptedAssertion, keys: DecryptionKeys) -> bytes:
@@ -211,7 +211,7 @@ def _plaintext(encrypted: EncryptedAssertion, keys: DecryptionKeys) -> bytes:
                 return _content(encrypted.content[0], _decrypted(wrapped, private))
             except xmlsec.Error:  # another recipient's, or another slot's
                 continue
-    raise MessageRefused("gate.decryption")
+    raise MessageRefused("xml.decryption")
 
 
 def _content(encrypted_data: etree._Element, session_key: bytes) -> bytes:
@@ -238,7 +238,7 @@ def _with_namespaces(plain: bytes, element: etree._Element) -> bytes:
     """
     start = _START.match(plain)
     if not start:
-        raise MessageRefused("gate.decryption")
+        raise MessageRefused("xml.decryption")
     declared = {prefix.decode() or None for prefix in _DECLARED.findall(start[1])}
     missing: Any = {name: uri for name, uri in element.nsmap.items() if name not in declared}
     # Written by lxml as the declarations of an empty element, which are cut out.
@@ -253,8 +253,8 @@ def encrypt(
     """Return an EncryptedAssertion of an element: AES with a new key, RSA-OAEP.
 
     AES-CBC can be changed unnoticed: the Response around it must be signed. ``certificate`` is the
-    recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``gate.key``,
-    ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2
+    recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``xml.key``,
+    ``xml.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2
     and 5.5.
     """
     if by.content not in _GCM | _CBC:
@@ -299,5 +299,5 @@ def _cipher_data(octets: bytes) -> xmlenc.CipherData:
 def _recipient(certificate: bytes) -> rsa.RSAPublicKey:
     key = VerifyKey.of(certificate)
     if not isinstance(key.public, rsa.RSAPublicKey):
-        raise MessageRefused("gate.key")
+        raise MessageRefused("xml.key")
     return key.public

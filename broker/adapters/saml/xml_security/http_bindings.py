@@ -18,7 +18,7 @@ from broker.core.errors import MessageRefused
 MessageField = Literal["SAMLRequest", "SAMLResponse"]
 
 DEFLATE: Final = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
-LONGEST: Final = 256 * 1024  # octets of XML, as the gate's bound
+LONGEST: Final = 256 * 1024  # octets of XML, as XML security's bound
 LONGEST_QUERY: Final = 64 * 1024
 # Octets. The standard says 80, services send whole URLs, deep links with a query in them
 # (docs/reference/interop.md#relay-state).
@@ -42,7 +42,7 @@ class SignedQuery:
 
 @dataclass(frozen=True, slots=True)
 class RedirectMessage:
-    """A message of the Redirect binding; ``xml`` has not passed the gate."""
+    """A message of the Redirect binding; ``xml`` has not passed the xml."""
 
     xml: bytes
     relay_state: str | None
@@ -60,18 +60,18 @@ def inflate_redirect(
 
     A signature is over the raw octets, so nothing is decoded and encoded again. Bounds are in
     octets. ``MessageRefused``:
-    ``gate.query``, ``gate.parameter_twice``, ``gate.parameter_missing``,
-    ``gate.parameter_unexpected``, ``gate.query_signature``, ``gate.base64``, ``gate.deflate``,
-    ``gate.relay_state``. Source: saml-bindings 3.4.4.1.
+    ``xml.query``, ``xml.parameter_twice``, ``xml.parameter_missing``,
+    ``xml.parameter_unexpected``, ``xml.query_signature``, ``xml.base64``, ``xml.deflate``,
+    ``xml.relay_state``. Source: saml-bindings 3.4.4.1.
     """
     raw = _parameters(query_string)
     other = "SAMLResponse" if message == "SAMLRequest" else "SAMLRequest"
     if message not in raw:
-        raise MessageRefused("gate.parameter_missing")
+        raise MessageRefused("xml.parameter_missing")
     if other in raw:
-        raise MessageRefused("gate.parameter_unexpected")
+        raise MessageRefused("xml.parameter_unexpected")
     if _text(raw.get("SAMLEncoding", quote(DEFLATE))) != DEFLATE:
-        raise MessageRefused("gate.parameter_unexpected")
+        raise MessageRefused("xml.parameter_unexpected")
     relay_state = None
     if "RelayState" in raw:
         relay_state = relay_state_of(_text(raw["RelayState"]), longest_relay_state)
@@ -83,7 +83,7 @@ def inflate_redirect(
 def _parameters(query: str) -> dict[str, str]:
     """Return the parameters with their values still encoded."""
     if len(query) > LONGEST_QUERY or not query.isascii() or _ESCAPE.search(query):
-        raise MessageRefused("gate.query")
+        raise MessageRefused("xml.query")
     raw: dict[str, str] = {}
     if not query:
         return raw
@@ -91,9 +91,9 @@ def _parameters(query: str) -> dict[str, str]:
         written, _, value = part.partition("=")
         name = _text(written)
         if name in raw:  # which of two is verified and which is read would differ (CVE-2025-27773)
-            raise MessageRefused("gate.parameter_twice")
+            raise MessageRefused("xml.parameter_twice")
         if name in _KNOWN and name != written:  # the signed octets name it literally
-            raise MessageRefused("gate.query")
+            raise MessageRefused("xml.query")
         raw[name] = value
     return raw
 
@@ -104,7 +104,7 @@ def _signed(raw: dict[str, str], message: MessageField) -> SignedQuery | None:
     if not given:
         return None
     if len(given) == 1:  # half a signature is one that was taken off
-        raise MessageRefused("gate.query_signature")
+        raise MessageRefused("xml.query_signature")
     signed_names = [name for name in (message, "RelayState", "SigAlg") if name in raw]
     octets = "&".join(f"{name}={raw[name]}" for name in signed_names)
     algorithm = _text(raw["SigAlg"])
@@ -116,7 +116,7 @@ def _text(value: str) -> str:
     try:
         return unquote_to_bytes(value.replace("+", " ")).decode("utf-8")
     except UnicodeDecodeError:
-        raise MessageRefused("gate.query") from None
+        raise MessageRefused("xml.query") from None
 
 
 def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -> bytes:
@@ -124,11 +124,11 @@ def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -
 
     White space within is what encoders and browsers put there. With ``deflated`` a DEFLATEd
     message is read too, as passport-saml posts its requests
-    (docs/reference/interop.md#post-deflated); only for requests. ``MessageRefused``: ``gate.size``,
-    ``gate.base64``, ``gate.deflate``. Source: saml-bindings 3.5.4.
+    (docs/reference/interop.md#post-deflated); only for requests. ``MessageRefused``: ``xml.size``,
+    ``xml.base64``, ``xml.deflate``. Source: saml-bindings 3.5.4.
     """
     if len(value) > longest * 3 // 2:
-        raise MessageRefused("gate.size")
+        raise MessageRefused("xml.size")
     octets = _base64(value.translate(_WHITESPACE))
     if not deflated:
         return octets
@@ -144,9 +144,9 @@ def _base64(value: str) -> bytes:
         written = value.encode("ascii")
         octets = base64.b64decode(written, validate=True)
     except (ValueError, binascii.Error):
-        raise MessageRefused("gate.base64") from None
+        raise MessageRefused("xml.base64") from None
     if not octets or base64.b64encode(octets) != written:  # unused bits that are not zero
-        raise MessageRefused("gate.base64")
+        raise MessageRefused("xml.base64")
     return octets
 
 
@@ -156,22 +156,22 @@ def _inflated(octets: bytes, longest: int) -> bytes:
     try:
         xml = stream.decompress(octets, longest + 1)
     except zlib.error:
-        raise MessageRefused("gate.deflate") from None
+        raise MessageRefused("xml.deflate") from None
     if len(xml) > longest:
-        raise MessageRefused("gate.size")
+        raise MessageRefused("xml.size")
     if not stream.eof or stream.unused_data:
-        raise MessageRefused("gate.deflate")
+        raise MessageRefused("xml.deflate")
     return xml
 
 
 def relay_state_of(value: str, longest: int = LONGEST_RELAY_STATE) -> str:
     """Return a RelayState verbatim, opaque as it is.
 
-    ``MessageRefused`` (``gate.relay_state``) beyond ``longest`` octets, and where no header or form
+    ``MessageRefused`` (``xml.relay_state``) beyond ``longest`` octets, and where no header or form
     could carry it.
     """
     if not keepable(value, longest) or _UNKEPT.search(value):
-        raise MessageRefused("gate.relay_state")
+        raise MessageRefused("xml.relay_state")
     return value
 
 

@@ -61,19 +61,19 @@ VALUES: Final[dict[str, Callable[[etree._Element], bool]]] = {
 def read_message(kind: type[_Message], element: etree._Element, octets: bytes) -> _Message:
     """Return the message that ``octets`` hold: the canonical form of ``element``.
 
-    ``MessageRefused``: ``gate.<name>`` of VALUES, or ``gate.unreadable``.
+    ``MessageRefused``: ``xml.<name>`` of VALUES, or ``xml.unreadable``.
     """
     for value in element.iter(ATTRIBUTE_VALUE):
         for name, offends in VALUES.items():
             if offends(value):
-                raise MessageRefused(f"gate.{name}")
+                raise MessageRefused(f"xml.{name}")
     try:
         # Canonical form has no DOCTYPE, so the parser of the standard library meets no entity.
         message = create_class_from_element_tree(kind, ET.fromstring(octets))  # noqa: S314
     except Exception:  # noqa: BLE001 - no input may raise anything else
-        raise MessageRefused("gate.unreadable") from None
+        raise MessageRefused("xml.unreadable") from None
     if not isinstance(message, kind):
-        raise MessageRefused("gate.unreadable")
+        raise MessageRefused("xml.unreadable")
     return message
 
 

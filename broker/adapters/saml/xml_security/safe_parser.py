@@ -1,6 +1,6 @@
-"""The gate that every inbound SAML message passes before anything else looks at it.
+"""The XML security checks that every inbound SAML message passes before anything else looks at it.
 
-The name of the check that refuses is the cause: ``gate.doctype``. No text of libxml2 is passed on:
+The name of the check that refuses is the cause: ``xml.doctype``. No text of libxml2 is passed on:
 it quotes values.
 """
 
@@ -33,7 +33,7 @@ def parse(raw: bytes, root: str, bounds: Bounds = _BOUNDS) -> etree._Element:
     except MessageRefused:
         raise
     except Exception:  # noqa: BLE001 - no input may raise anything else
-        raise MessageRefused("gate.unreadable") from None
+        raise MessageRefused("xml.unreadable") from None
 
 
 def _parse(raw: bytes, expected: str, bounds: Bounds) -> etree._Element:
@@ -48,7 +48,7 @@ def _parse(raw: bytes, expected: str, bounds: Bounds) -> etree._Element:
     for signature in tree.signatures:
         fault = signature_profile.signature_fault(signature)
         if fault:
-            raise MessageRefused(f"gate.{fault}")
+            raise MessageRefused(f"xml.{fault}")
     _refuse(xml_structure_checks.LAST, tree)
     return root
 
@@ -56,4 +56,4 @@ def _parse(raw: bytes, expected: str, bounds: Bounds) -> etree._Element:
 def _refuse(table: dict[str, Callable[[_Subject], bool]], subject: _Subject) -> None:
     for name, offends in table.items():
         if offends(subject):
-            raise MessageRefused(f"gate.{name}")
+            raise MessageRefused(f"xml.{name}")

@@ -61,8 +61,8 @@ class VerifyKey:
     def of(cls, certificate: bytes | PublicKey) -> "VerifyKey":
         """Load a certificate (PEM or DER), or a public key that is loaded already.
 
-        Validity and issuer are ignored (SDP-MD06). ``MessageRefused``: ``gate.key`` where it is
-        none, ``gate.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
+        Validity and issuer are ignored (SDP-MD06). ``MessageRefused``: ``xml.key`` where it is
+        none, ``xml.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
         """
         if isinstance(certificate, bytes):
             return _loaded(certificate)
@@ -76,7 +76,7 @@ class VerifyKey:
         try:
             return _checked(load_pem_public_key(pem))
         except ValueError:
-            raise MessageRefused("gate.key") from None
+            raise MessageRefused("xml.key") from None
 
     @property
     def fingerprint(self) -> str:
@@ -119,7 +119,7 @@ def _loaded(certificate: bytes) -> VerifyKey:
     try:
         public = read(certificate).public_key()
     except Exception:  # noqa: BLE001 - a peer's certificate may be anything
-        raise MessageRefused("gate.key") from None
+        raise MessageRefused("xml.key") from None
     return _checked(public)
 
 
@@ -129,9 +129,9 @@ def _checked(public: object) -> VerifyKey:
     elif isinstance(public, ec.EllipticCurvePublicKey):
         smallest = SMALLEST_EC
     else:
-        raise MessageRefused("gate.key")
+        raise MessageRefused("xml.key")
     if public.key_size < smallest:
-        raise MessageRefused("gate.weak_key")
+        raise MessageRefused("xml.weak_key")
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     xml = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
     return VerifyKey(public, xml)
@@ -142,25 +142,25 @@ def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | V
 
     It is by one of these keys, and its DigestValue is that of the octets returned: they are all
     that a reader may believe. The keys are those of the one peer that is expected; KeyInfo is not
-    read. ``MessageRefused``: ``gate.unsigned``, ``gate.signatures``, ``gate.signature``,
-    ``gate.signed_node``, ``gate.digest``, those of ``signature_profile.SHAPE`` and of
+    read. ``MessageRefused``: ``xml.unsigned``, ``xml.signatures``, ``xml.signature``,
+    ``xml.signed_node``, ``xml.digest``, those of ``signature_profile.SHAPE`` and of
     ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2,
     docs/reference/design.md#verify-keys.
     """
     keys = _verify_keys(certificates)
     signatures = element.findall(SIGNATURE)
     if not signatures:
-        raise MessageRefused("gate.unsigned")
+        raise MessageRefused("xml.unsigned")
     if len(signatures) > 1:
-        raise MessageRefused("gate.signatures")
+        raise MessageRefused("xml.signatures")
     fault = signature_profile.signature_fault(signatures[0])
     if fault:
-        raise MessageRefused(f"gate.{fault}")
+        raise MessageRefused(f"xml.{fault}")
     if not any(_by(element, signatures[0], key) for key in keys):
-        raise MessageRefused("gate.signature")
+        raise MessageRefused("xml.signature")
     found = _ELEMENT(element, name=element.get("ID", ""))
     if found != [element]:
-        raise MessageRefused("gate.signed_node")
+        raise MessageRefused("xml.signed_node")
     return _signed_octets(element, signatures[0])
 
 
@@ -173,7 +173,7 @@ def _signed_octets(element: etree._Element, signature: etree._Element) -> bytes:
     reference = signature.find(f"{SIGNED_INFO}/{{{DS}}}Reference")
     octets = canonical(separate(element), inclusive_prefixes(reference))
     if reference is None or not _has_digest(reference, octets):
-        raise MessageRefused("gate.digest")
+        raise MessageRefused("xml.digest")
     return octets
 
 
@@ -267,13 +267,13 @@ def verify_bytes(
 ) -> None:
     """Return only if ``signature`` over ``raw`` is by one of the keys (saml-bindings 3.4.4.1).
 
-    ``MessageRefused``: ``gate.signature_method`` outside the allow-list, ``gate.signature``.
+    ``MessageRefused``: ``xml.signature_method`` outside the allow-list, ``xml.signature``.
     """
     if sigalg not in signature_profile.SIGNATURE_METHODS:
-        raise MessageRefused("gate.signature_method")
+        raise MessageRefused("xml.signature_method")
     loaded = _verify_keys(keys)
     if not any(_octets_by(raw, signature, sigalg, key.public) for key in loaded):
-        raise MessageRefused("gate.signature")
+        raise MessageRefused("xml.signature")
 
 
 def _octets_by(raw: bytes, signature: bytes, sigalg: str, public: PublicKey) -> bool:

@@ -1,4 +1,4 @@
-"""The checks of the gate, a function for every check, which returns whether a message offends."""
+"""The structure checks of XML security; each function returns whether a message offends."""
 
 import re
 import threading
@@ -287,8 +287,8 @@ def _compiled() -> etree.XMLSchema:
 def valid(root: etree._Element) -> bool:
     """Return whether the document of ``root`` obeys the XML schemas of SAML 2.0, without a network.
 
-    Nothing is added to the tree. An xsi:schemaLocation would be followed by libxml2, so the gate
-    refuses it first. Sources: the schemas of saml-core, saml-metadata, xmldsig, xenc, xenc11.
+    Nothing is added to the tree. libxml2 would follow an xsi:schemaLocation, so an earlier check
+    refuses it. Sources: the schemas of saml-core, saml-metadata, xmldsig, xenc, xenc11.
     """
     with _turn:
         return bool(_compiled().validate(root.getroottree()))

@@ -13,16 +13,20 @@ from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.page_links import national_eid_label
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.errors import FormRefused, TransactionGone
-from broker.core.event_routes import EventKind
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import EventKind
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
-from broker.use_cases.arrived_login import read_and_decide
-from broker.use_cases.given_consents import CurrentQuestion, GivenConsent, GivenConsents
+from broker.use_cases.personal_data.given_consents import (
+    CurrentQuestion,
+    GivenConsent,
+    GivenConsents,
+)
 from broker.use_cases.personal_data.stored_data import StoredData
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.evaluated_login import read_and_decide
+from broker.use_cases.transactions.transactions import Held
 
 PATH: Final = "/my-choices"
 # A person who ticks no box answers at every login: the page stays small, the file holds every

@@ -13,14 +13,14 @@ from flask_babel.speaklater import LazyString
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind
 from broker.core.errors import FormRefused, TransactionGone
-from broker.core.event_routes import EventKind
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import EventKind
 from broker.core.identity.rights import Right
 from broker.core.login.transaction import Transaction
-from broker.use_cases.arrived_login import read_and_decide
 from broker.use_cases.personal_data.stored_data import PersonBusy, StoredData
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.evaluated_login import read_and_decide
+from broker.use_cases.transactions.transactions import Held
 
 _URL: Final = "/my-choices"
 # A screen that was left open shows and deletes nothing.

@@ -14,17 +14,17 @@ from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.pins import hide_long_number, is_cpr, read_identifier
 from broker.core.errors import CookiesNeeded, FormRefused, LibraryUnavailable, TokenRefused
-from broker.core.event_routes import EventKind
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
-from broker.use_cases.codes import MailedCodes
+from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.pins.pin_choice import PinChoice, PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 
 _PURPOSE: Final = "pin"
 _UNPROCESSABLE: Final = 422

@@ -11,7 +11,6 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import CaseReason, Claim
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.pins import hide_long_number, read_identifier
@@ -23,14 +22,15 @@ from broker.core.errors import (
     TokenRefused,
     TooMany,
 )
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.input_normalization import without_invisible
 from broker.core.login.next_step import can_claim
 from broker.core.login.steps import ClaimBorrower
 from broker.use_cases.enrolment.claims import BorrowerClaims, Claimant
-from broker.use_cases.person_resolution import display_name
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.person_resolution import display_name
+from broker.use_cases.transactions.transactions import Held
 
 _PURPOSE: Final = "claim"
 _BUTTONS: Final = ("mail", "card_mail", "card", "code")

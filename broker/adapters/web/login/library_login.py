@@ -14,15 +14,15 @@ from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import pin_url
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import hide_long_number, read_identifier
 from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused
-from broker.core.event_routes import EventKind
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.pins.library_login import LibraryLogins, LoginAttempt
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 
 _PURPOSE: Final = "pin"
 _UNPROCESSABLE: Final = 422

@@ -25,8 +25,8 @@ from broker.core.errors import (
 )
 from broker.core.login.steps import Issue, Refuse, Step
 from broker.core.login.transaction import Errand, Outstanding, Transaction
-from broker.use_cases.records import MOST_TRIES
-from broker.use_cases.transactions import Held, TransactionOfOthers
+from broker.use_cases.storage.records import MOST_TRIES
+from broker.use_cases.transactions.transactions import Held, TransactionOfOthers
 
 S = TypeVar("S", bound=Step)
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
@@ -78,10 +78,10 @@ class LoginEndpoints:
         now = ports.now()
         browser = None
         if request.method == "GET":
-            asked = ports.service_face.read_redirect(query_of(request), now)
+            asked = ports.idp_role.read_redirect(query_of(request), now)
             browser = next(iter(ports.cookies.browsers(request)), None)
         else:
-            asked = ports.service_face.read_post(pairs(request), now)
+            asked = ports.idp_role.read_post(pairs(request), now)
         shared = ports.shared(request)
         held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
@@ -115,7 +115,7 @@ class LoginEndpoints:
         now = ports.now()
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
-        message, request_id = ports.upstream_face.in_response_to(upstream, pairs(request))
+        message, request_id = ports.sp_role.in_response_to(upstream, pairs(request))
         if self.staff is not None and self.staff.logins.takes(request_id):
             return self.staff.acs(upstream, message, request_id)
         held, outstanding = ports.broker.awaited(request_id, upstream, now)
@@ -284,7 +284,7 @@ class LoginEndpoints:
     ) -> str:
         """Verify ``message`` and store what it brought; return the arrival token."""
         ports = self.ports
-        received = ports.upstream_face.receive(
+        received = ports.sp_role.receive(
             outstanding.upstream,
             message,
             outstanding,

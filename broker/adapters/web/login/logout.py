@@ -13,9 +13,9 @@ from broker.adapters.web.login.login import pairs, query_of
 from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.outgoing_saml import post_page
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import BrowserUnmatched, FormRefused, MessageRefused
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.logout.single_logout import (
     AskScope,
     Finish,
@@ -30,16 +30,16 @@ from broker.core.logout.single_logout import (
     next_turn,
     status,
 )
-from broker.core.saml_ports import LogoutFace, LogoutRefused, PostForm
+from broker.core.saml_ports import LogoutRefused, LogoutRole, PostForm
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
 
 _SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
 _REPEATED: Final = "repeated"  # the mark of a LogoutRequest that was brought again
 
 
-def blueprint(ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Blueprint:
+def blueprint(ports: WebPorts, role: LogoutRole, logouts: SingleLogoutFlow) -> Blueprint:
     """Return both single logout addresses, and the pages of a logout under way."""
-    pages = SingleLogoutPages(ports, face, logouts)
+    pages = SingleLogoutPages(ports, role, logouts)
     routes = Blueprint("logout", __name__)
     both = ["GET", "POST"]
     of_service = {"upstream": None}
@@ -54,11 +54,11 @@ def blueprint(ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> B
 class SingleLogoutPages:
     """The endpoints over the web ports.
 
-    ``face`` reads and writes the messages, ``logouts`` keeps what is under way.
+    ``role`` reads and writes the messages, ``logouts`` keeps what is under way.
     """
 
     ports: WebPorts
-    face: LogoutFace
+    role: LogoutRole
     logouts: SingleLogoutFlow
 
     def answer(self, upstream: str | None) -> Response:
@@ -116,9 +116,9 @@ class SingleLogoutPages:
     def _message(self, upstream: str | None) -> Response:
         now = self.ports.now()
         if request.method == "POST":
-            message = self.face.read_post(upstream, pairs(request), now)
+            message = self.role.read_post(upstream, pairs(request), now)
         else:
-            message = self.face.read_redirect(upstream, query_of(request), now)
+            message = self.role.read_redirect(upstream, query_of(request), now)
         if isinstance(message, LogoutRequest):
             return self._requested(message, now)
         name = self.logouts.answered(message, now)
@@ -180,7 +180,7 @@ class SingleLogoutPages:
         if request_id is None:
             return self.show(logout.id)
         self._tell(EventKind.LOGOUT_SENT, participant.peer)
-        message = self.face.request(participant, request_id, self.ports.now())
+        message = self.role.request(participant, request_id, self.ports.now())
         return self._leave(message, participant.peer)
 
     def _respond(self, logout: Logout) -> Response | None:
@@ -190,7 +190,7 @@ class SingleLogoutPages:
             return None
         answer = status(logout)
         response_id = f"_{secrets.token_hex(20)}"
-        message = self.face.respond(asked, response_id, answer, self.ports.now())
+        message = self.role.respond(asked, response_id, answer, self.ports.now())
         code = (answer.second or answer.top).rpartition(":")[2]
         self._tell(EventKind.LOGOUT_RESPONDED, asked.peer, status=code)
         if message is None:
@@ -251,7 +251,7 @@ class SingleLogoutPages:
         "" where it wants no answer, or has no place for one.
         """
         asked = logout.request
-        if asked.asynchronous or not self.face.reaches(asked.peer, self.ports.now()):
+        if asked.asynchronous or not self.role.reaches(asked.peer, self.ports.now()):
             return ""
         return self._on(logout, back="1")
 

@@ -13,7 +13,6 @@ from broker.adapters.web.pages.page_links import with_query
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind
 from broker.core.errors import (
     AddressRefused,
     AddressTaken,
@@ -23,15 +22,16 @@ from broker.core.errors import (
     TokenRefused,
     TooMany,
 )
-from broker.core.event_routes import EventKind
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import EventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import LONGEST, check_typed_address
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.mailbox_proof import MailboxProof
-from broker.use_cases.transactions import Held
+from broker.use_cases.pins.mailbox_proofs import MailboxProof
+from broker.use_cases.transactions.transactions import Held
 
 _BUTTONS: Final = ("mail", "code", "again", "other", "without")
 # Errors that the form itself shows, so that nothing typed is lost.

@@ -1,4 +1,4 @@
-"""The SAML faces toward upstreams with a message log: kept before anything comes of a message."""
+"""The SAML roles toward upstreams with a message log: kept before anything comes of a message."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from flask import Request, request
 
 from broker.core.errors import MessageLogUnavailable, MessageRefused, Status
+from broker.core.events.message_log import LoggedMessage, MessageLogPort
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
-from broker.core.message_log import LoggedMessage, MessageLogPort
 from broker.core.minute_counts import MinuteCounts
-from broker.core.saml_ports import LogoutFace, PostForm, Received, UpstreamFace
+from broker.core.saml_ports import LogoutRole, PostForm, Received, SpRole
 
 _REFUSED: Final = "refused by the upstream"
 # Anybody can answer the request that their own browser was sent on with, and what is kept lies for
@@ -28,13 +28,13 @@ _MOST_UPSTREAMS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedUpstreamFace:
-    """The face over another: messages with ``upstreams`` go to ``messages``, others pass by.
+class LoggedSpRole:
+    """The role over another: messages with ``upstreams`` go to ``messages``, others pass by.
 
     ``reference`` returns a login's by the id of its AuthnRequest, ``address`` the caller's.
     """
 
-    face: UpstreamFace
+    role: SpRole
     messages: MessageLogPort
     upstreams: Collection[str]
     reference: Callable[[str, datetime], str]
@@ -45,7 +45,7 @@ class LoggedUpstreamFace:
         self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
     ) -> str | PostForm:
         """Return what carries our signed AuthnRequest, kept before it leaves."""
-        leaving = self.face.ask(upstream, request_id, request, now)
+        leaving = self.role.ask(upstream, request_id, request, now)
         if upstream in self.upstreams:
             wire = _wire(leaving)
             message = LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id)
@@ -59,13 +59,13 @@ class LoggedUpstreamFace:
 
         What answers nothing of ours is not kept.
         """
-        return self.face.in_response_to(upstream, fields)
+        return self.role.in_response_to(upstream, fields)
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime
     ) -> str | None:
         """Return the page where an upstream helps its own; no message goes there."""
-        return self.face.error_url(upstream, code, reference, names, now)
+        return self.role.error_url(upstream, code, reference, names, now)
 
     def receive(
         self,
@@ -82,7 +82,7 @@ class LoggedUpstreamFace:
         MessageLogUnavailable lets nobody in whose answer could not be kept.
         """
         verify = partial(
-            self.face.receive,
+            self.role.receive,
             upstream,
             message,
             expected,
@@ -118,14 +118,14 @@ class LoggedUpstreamFace:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedLogoutFace:
-    """The face over another; a log that fails holds no logout up, whatever it demands of logins.
+class LoggedLogoutRole:
+    """The role over another; a log that fails holds no logout up, whatever it demands of logins.
 
     What is not believed is not kept: anybody could fill the log with it. ``address`` returns the
     caller's.
     """
 
-    face: LogoutFace
+    role: LogoutRole
     messages: MessageLogPort
     upstreams: Collection[str]
     address: Callable[[Request], str]
@@ -134,7 +134,7 @@ class LoggedLogoutFace:
         self, upstream: str | None, query: str, now: datetime
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message that came by HTTP-Redirect, and keep it."""
-        message = self.face.read_redirect(upstream, query, now)
+        message = self.role.read_redirect(upstream, query, now)
         self._keep_received(message, query, now)
         return message
 
@@ -142,13 +142,13 @@ class LoggedLogoutFace:
         self, upstream: str | None, fields: Sequence[tuple[str, str]], now: datetime
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message that came by HTTP-POST, and keep it."""
-        message = self.face.read_post(upstream, fields, now)
+        message = self.role.read_post(upstream, fields, now)
         self._keep_received(message, _posted(dict(fields)), now)
         return message
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
         """Return what takes our LogoutRequest to a participant, kept before it leaves."""
-        message = self.face.request(participant, request_id, now)
+        message = self.role.request(participant, request_id, now)
         subject = participant.name_id.value
         kept = LoggedMessage(
             "LogoutRequest",
@@ -165,7 +165,7 @@ class LoggedLogoutFace:
         self, request: LogoutRequest, response_id: str, status: Status, now: datetime
     ) -> str | PostForm | None:
         """Return what takes our LogoutResponse to the peer that asked, kept before it leaves."""
-        message = self.face.respond(request, response_id, status, now)
+        message = self.role.respond(request, response_id, status, now)
         if message is not None:
             peer, subject = request.peer, request.name_id.value
             wire = _wire(message)
@@ -177,7 +177,7 @@ class LoggedLogoutFace:
 
     def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer can be asked; no message goes there."""
-        return self.face.reaches(peer, now)
+        return self.role.reaches(peer, now)
 
     def _keep_received(
         self, message: LogoutRequest | LogoutResponse, wire: str, now: datetime

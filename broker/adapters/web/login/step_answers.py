@@ -13,13 +13,13 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm, same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import BrowserUnmatched, TokenRefused, TransactionGone
-from broker.core.event_routes import EventKind
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import EventKind
 from broker.core.login.steps import Ask, ConfirmAddress, OfferUpgrade, TellChange
 from broker.core.login.transaction import Errand
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 
 _UPGRADES: Final = {"yes": AuditEventKind.UPGRADE_ACCEPTED, "no": AuditEventKind.UPGRADE_DECLINED}
 

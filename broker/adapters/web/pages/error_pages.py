@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind
 from broker.core.errors import (
     NO_PASSIVE,
     BrokerError,
@@ -18,10 +17,16 @@ from broker.core.errors import (
     RequestRefused,
     ServiceNotConnected,
 )
-from broker.core.event_routes import BrokerEvent, EventKind, Facts
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind, Facts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest, Errand
-from broker.use_cases.transactions import Held, TransactionAbsent, TransactionOfOthers, reference
+from broker.use_cases.transactions.transactions import (
+    Held,
+    TransactionAbsent,
+    TransactionOfOthers,
+    reference,
+)
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
 _SERVER_ERROR: Final = 500
@@ -94,7 +99,7 @@ class ErrorPages:
         if error.detail:
             facts["detail"] = error.detail
         ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts))
-        form = ports.service_face.refuse(asked, error.refusal, f"_r{name}", ports.now())
+        form = ports.idp_role.refuse(asked, error.refusal, f"_r{name}", ports.now())
         return self.pages.outgoing.post(form, asked.service)
 
     def _page(self, error: BrokerError, held: Held | None) -> Response:

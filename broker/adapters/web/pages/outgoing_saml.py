@@ -11,13 +11,13 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import deciding_line
 from broker.core.errors import Status
-from broker.core.event_routes import EventKind
+from broker.core.events.audit_events import deciding_line
+from broker.core.events.broker_events import EventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Outstanding, Transaction
 from broker.core.saml_ports import PostForm
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 
 # An assertion lives five minutes: one given again must still be good at the service.
 _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
@@ -58,7 +58,7 @@ class OutgoingSaml:
         asked = transaction.request
         if transaction.forced != asked.force_authn:
             asked = replace(asked, force_authn=transaction.forced)
-        leaving = ports.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
+        leaving = ports.sp_role.ask(outstanding.upstream, outstanding.id, asked, now)
         facts = {"upstream": outstanding.upstream}
         ports.tell_login(EventKind.UPSTREAM_ASKED, transaction, facts)
         if isinstance(leaving, str):
@@ -106,8 +106,8 @@ class OutgoingSaml:
         if now > issued.at + _GIVEN_AGAIN_FOR:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
-        form = ports.service_face.respond(request, step.disclosure, authentication, issued)
-        subject = ports.service_face.subject(request, step.disclosure, issued)
+        form = ports.idp_role.respond(request, step.disclosure, authentication, issued)
+        subject = ports.idp_role.subject(request, step.disclosure, issued)
         if not issuance.leave(held, step, issued, subject, now):
             return "changed"
         if transaction.issued is None:
@@ -126,6 +126,6 @@ class OutgoingSaml:
     def refusal(self, transaction: Transaction, status: Status) -> PostForm:
         """Return the error Response that takes the person back to the service."""
         # The id is the transaction's own, so that going back twice sends the same answer.
-        return self.ports.service_face.refuse(
+        return self.ports.idp_role.refuse(
             transaction.request, status, f"_r{transaction.id}", self.ports.now()
         )

@@ -13,7 +13,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})
@@ -121,9 +121,9 @@ def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -
     if step.reason not in _ERROR_URL_CODES:
         return None
     code, names = _ERROR_URL_CODES[step.reason]
-    face = ports.upstream_face
+    role = ports.sp_role
     now = ports.now()
-    return face.error_url(upstream, code, transaction.reference, names, now)
+    return role.error_url(upstream, code, transaction.reference, names, now)
 
 
 def _page(reason: str, affiliation: str | None) -> tuple[str, LazyString] | None:

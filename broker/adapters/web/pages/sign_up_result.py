@@ -11,7 +11,7 @@ from broker.core.identity.rights import Right
 from broker.core.login.steps import Done
 from broker.core.login.transaction import AccountState, Errand, Transaction
 from broker.core.policy.model import Policy, PolicySet
-from broker.use_cases.transactions import Held
+from broker.use_cases.transactions.transactions import Held
 
 _UNCHANGED = EnrolmentOutcome.UNCHANGED
 

@@ -1,7 +1,7 @@
 """What is told of a refusal in a login."""
 
-from broker.core.audit_events import deciding_line, near_misses
-from broker.core.event_routes import Facts
+from broker.core.events.audit_events import deciding_line, near_misses
+from broker.core.events.broker_events import Facts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Transaction
 from broker.core.policy.model import Decision, Effect

@@ -20,9 +20,9 @@ from broker.adapters.web.pages.refusal_links import (
 )
 from broker.adapters.web.pages.step_events import refusal_facts
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
-from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.events.audit_events import AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.steps import (
     Ask,
@@ -43,8 +43,8 @@ from broker.core.login.steps import (
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import Release
 from broker.core.saml_ports import PostForm
-from broker.use_cases.records import MOST_TRIES
-from broker.use_cases.transactions import Held
+from broker.use_cases.storage.records import MOST_TRIES
+from broker.use_cases.transactions.transactions import Held
 
 _PAGES: Final[dict[type[Step], str]] = {
     VerifyPin: "pin",

@@ -1,4 +1,4 @@
-"""The ports of the endpoints: the flow, the faces, where events are told, and what pages show."""
+"""The ports of the endpoints: the flow, the roles, where events are told, and what pages show."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from flask import Request
 from broker.adapters.web.network_limits import NetworkLimits
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.page_security import FormTokens
-from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.entities import Service, Text, Upstream
-from broker.core.event_routes import BrokerEvent, EventKind, Facts, TellPort, TraceFacts
+from broker.core.events.audit_events import AuditEventKind, of_login
+from broker.core.events.broker_events import BrokerEvent, EventKind, Facts, TellPort, TraceFacts
+from broker.core.help_codes import StatelessReferences
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.transaction import Transaction
-from broker.core.saml_ports import ServiceFace, UpstreamFace
-from broker.core.stateless_references import StatelessReferences
+from broker.core.saml_ports import IdpRole, SpRole
 from broker.use_cases.login.login import LoginFlow
 
 
@@ -25,8 +25,8 @@ class WebPorts:
     """Everything an endpoint may reach; adapters only through ports."""
 
     broker: LoginFlow
-    service_face: ServiceFace
-    upstream_face: UpstreamFace
+    idp_role: IdpRole
+    sp_role: SpRole
     cookies: BrowserCookies
     forms: FormTokens
     now: Callable[[], datetime]

@@ -14,8 +14,8 @@ from broker.adapters.web.staff.staff_door import PATH, StaffDoor
 from broker.core.errors import PinNoAddress, TooMany
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import mask_address
-from broker.core.staff import StaffPage
-from broker.core.staff_sentences import PAGES, REGISTER_NOTES, STATES, StaffSentence
+from broker.core.staff.staff_rules import StaffPage
+from broker.core.staff.staff_sentences import PAGES, REGISTER_NOTES, STATES, StaffSentence
 from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
 from broker.use_cases.staff.staff_sessions import StaffMember

@@ -13,10 +13,15 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.outgoing_saml import post_page
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import BrokerError, CookiesNeeded, MessageRefused, RequestRefused
-from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.staff import StaffLoginNeeded, StaffPage, StaffRefused, StaffRoleMissing
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.core.staff.staff_rules import (
+    StaffLoginNeeded,
+    StaffPage,
+    StaffRefused,
+    StaffRoleMissing,
+)
 from broker.use_cases.staff.staff_logins import StaffLogin, StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffMember, StaffSessions
 
@@ -97,7 +102,7 @@ class StaffDoor:
         login = self.logins.awaited(request_id, upstream, now)
         asked = self.logins.asked()
         try:
-            received = ports.upstream_face.receive(
+            received = ports.sp_role.receive(
                 upstream, message, login.request, force_authn=True, now=now, idp_list=asked.idp_list
             )
             identity = received.message_id, received.until
@@ -229,9 +234,7 @@ class StaffDoor:
         ports = self.ports
         name = login.request.upstream
         try:
-            leaving = ports.upstream_face.ask(
-                name, login.request.id, self.logins.asked(), ports.now()
-            )
+            leaving = ports.sp_role.ask(name, login.request.id, self.logins.asked(), ports.now())
         except RequestRefused as refused:
             # No service asked: there is nobody but the person to answer.
             raise BrokerError(f"staff cannot be sent to {name}: {refused}") from None

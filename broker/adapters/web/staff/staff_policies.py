@@ -11,15 +11,15 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.staff.staff_door import PATH, StaffDoor
 from broker.core.entities import Assurance, Names
+from broker.core.help_codes import compact, is_stateless
 from broker.core.identity.accepted_text import find_scoped_text_fault
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
-from broker.core.staff import StaffPage
-from broker.core.stateless_references import compact, is_stateless
-from broker.use_cases.rate_limits import Limits
+from broker.core.staff.staff_rules import StaffPage
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
 from broker.use_cases.staff.staff_sessions import StaffMember
-from broker.use_cases.transactions import is_reference
+from broker.use_cases.storage.rate_limits import Limits
+from broker.use_cases.transactions.transactions import is_reference
 
 _DIGITS: Final = 12  # of a digest, as the commands print them
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
@@ -57,7 +57,6 @@ class _Typed:
     assurance: str = ""
     service: str = ""
     intent: str = ""
-    nearest: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,13 @@ class StaffPolicies:
     """The endpoints over the staff door.
 
     ``explain_refusal`` says of a reference, in a language, why and what of it now. ``try_policies``
-    plays a login at a service, or at all; with True it says what would let a refused one in.
+    plays a login at a service, or at all of them.
     """
 
     door: StaffDoor
     limits: Limits
     explain_refusal: Callable[[str, str], ExplainedRefusal | None]
-    try_policies: Callable[[GivenFacts, str, bool, str], TriedLogin]
+    try_policies: Callable[[GivenFacts, str, str], TriedLogin]
 
     def add_to(self, routes: Blueprint) -> None:
         """Add ``/admin/explain`` and ``/admin/try``."""
@@ -117,7 +116,7 @@ class StaffPolicies:
         typed, problem = self._read_login(form)
         if problem:
             return self._try_page(member, typed, problem)
-        tried = self.try_policies(_facts(typed), typed.service, typed.nearest, language())
+        tried = self.try_policies(_facts(typed), typed.service, language())
         return self._try_page(member, typed, tried=tried)
 
     def _read_login(self, form: SubmittedForm) -> tuple[_Typed, str]:
@@ -132,7 +131,6 @@ class StaffPolicies:
             assurance=form.choice("assurance", ("", *_LEVELS)),
             service=form.choice("service", ("", *ports.services)),
             intent=form.choice("intent", ("", *ports.broker.rules.affiliations())),
-            nearest=form.value("nearest", "") == "yes",
         )
         age, affiliation = form.value("age", "").strip(), form.value("affiliation", "").strip()
         problem = _affiliation_problem(affiliation) or _age_problem(age)

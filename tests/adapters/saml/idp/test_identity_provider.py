@@ -1,4 +1,4 @@
-"""Our face toward the services: what it reads from a true request."""
+"""Our IdP role: what it reads from a true request."""
 
 from dataclasses import replace
 from typing import Any

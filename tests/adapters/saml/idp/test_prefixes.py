@@ -29,7 +29,7 @@ CONVENTIONAL: Final = {
     "xsi": "http://www.w3.org/2001/XMLSchema-instance",
     "xml": "http://www.w3.org/XML/1998/namespace",
 }
-FACE: Final = own_metadata.FaceDescription(
+DESCRIPTION: Final = own_metadata.RoleDescription(
     BASE,
     IDP,
     Text("Library login", "Bibliotekets login"),
@@ -51,7 +51,7 @@ def response(parties: Parties, service: str = LOANS) -> Any:
 
 def authn_request(parties: Parties) -> Any:
     """Give our AuthnRequest to the hub."""
-    query = redirected(parties.face.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
+    query = redirected(parties.sp.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
     return etree.fromstring(http_bindings.inflate_redirect(query, "SAMLRequest").xml)
 
 
@@ -74,10 +74,10 @@ WRITTEN: Final[dict[str, Callable[[Parties], Any]]] = {
     "LogoutRequest": logout_request,
     "LogoutResponse": lambda _: logout_messages.response(IDP, f"{OPEN}/slo", "_l1", "_l2", status=SUCCESS, now=NOW),
     "descriptor toward services": lambda parties: etree.fromstring(
-        own_metadata.idp(FACE, parties.ring.idp, ["au.dk"], NOW)
+        own_metadata.idp(DESCRIPTION, parties.ring.idp, ["au.dk"], NOW)
     ),
     "descriptor toward an upstream": lambda parties: etree.fromstring(
-        own_metadata.sp(parties.upstreams["wayf"], FACE, parties.ring.sp, NOW)
+        own_metadata.sp(parties.upstreams["wayf"], DESCRIPTION, parties.ring.sp, NOW)
     ),
 }
 

@@ -16,11 +16,11 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml import own_metadata
-from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
+from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.keys import key_ring, rotation_record
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, TRACKS, rotate
 from broker.adapters.saml.keys.rotation_record import RECORD
-from broker.adapters.saml.sp.service_provider import ServiceProviderFace
+from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.adapters.saml.xml_security.xml_names import MD
 from broker.adapters.stores.encrypted_store import EncryptedStore
@@ -33,8 +33,8 @@ from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties,
 
 DAY = timedelta(days=1)
 HELD = rotation_record.VALID_FOR
-FACE_DESCRIPTION = own_metadata.FaceDescription(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
-FACES = TRACKS[:-1]
+ROLE_DESCRIPTION = own_metadata.RoleDescription(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
+ROLES = TRACKS[:-1]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def certificates(folder: Path, track: str) -> dict[str, bytes]:
     return {slot: each.certificate for slot, each in key_ring.slots(folder, track, []).items()}
 
 
-@pytest.mark.parametrize("track", FACES)
+@pytest.mark.parametrize("track", ROLES)
 def test_the_three_steps(folder: Path, track: str) -> None:
     """Start makes the next, switch moves everybody up, finish leaves the new one alone: nothing else ever changes."""
     before, old = files(folder), certificates(folder, track)["current"]
@@ -284,22 +284,22 @@ class Running:
     parties: Parties
     folder: Path
     ring: key_ring.KeyRing = field(init=False)
-    face: ServiceProviderFace = field(init=False)
+    sp: ServiceProvider = field(init=False)
     response: bytes = b""
     published: list[tuple[datetime, bytes, bytes]] = field(default_factory=list)
 
     def reload(self, now: datetime) -> None:
-        """Read the keys again, and publish what both faces are from now on."""
+        """Read the keys again, and publish what both roles are from now on."""
         self.ring = key_ring.load(self.folder)
         upstream = self.parties.upstreams["wayf"]
-        description = replace(FACE_DESCRIPTION, entity_id=upstream.sp_entity_id)
+        description = replace(ROLE_DESCRIPTION, entity_id=upstream.sp_entity_id)
         idp, sp = (
-            own_metadata.idp(FACE_DESCRIPTION, self.ring.idp, [], now),
+            own_metadata.idp(ROLE_DESCRIPTION, self.ring.idp, [], now),
             own_metadata.sp(upstream, description, self.ring.sp, now),
         )
         self.published.append((now, idp, sp))
         peers: dict[str, Any] = {"upstreams": self.parties.upstreams, "idp_entity_id": IDP}
-        self.face = ServiceProviderFace.of(BASE, self.ring.sp, self.parties.metadata, **peers)
+        self.sp = ServiceProvider.of(BASE, self.ring.sp, self.parties.metadata, **peers)
         self.response = self._signed_response()
 
     def copy(self, fetched: datetime) -> tuple[bytes, bytes]:
@@ -310,8 +310,8 @@ class Running:
         """Write a signed Response."""
         old, of = self.parties.idp, self.parties
         configured: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
-        face = IdentityProviderFace.of(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
-        return of.message(face.respond(of.request, of.disclosure(), of.authentication(), of.issued()))
+        role = IdentityProvider.of(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
+        return of.message(role.respond(of.request, of.disclosure(), of.authentication(), of.issued()))
 
 
 def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[str]:
@@ -319,7 +319,7 @@ def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[s
     found, (idp, sp) = set(), copy
     if not any(verified(broker.response, each, tmp_path) for each in certificates_in(idp, "signing")):
         found.add("response")
-    query = redirected(broker.face.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
+    query = redirected(broker.sp.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     known = tuple(signature.VerifyKey.of(each) for each in certificates_in(sp, "signing"))
@@ -330,7 +330,7 @@ def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[s
     (target,) = certificates_in(sp, "encryption")
     sealed = encryption.encrypt(broker.parties.response().find("{*}Assertion"), target)
     try:
-        encryption.decrypt(sealed, broker.face.decryption, allow_cbc=False)
+        encryption.decrypt(sealed, broker.sp.decryption, allow_cbc=False)
     except MessageRefused:
         found.add("encryption")
     return found
@@ -371,7 +371,7 @@ def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_pat
 
     while len(taken) < 12:
         look()
-        turns = rotate(folder, now, FACES)
+        turns = rotate(folder, now, ROLES)
         taken |= {(each.track, each.did): now + late for each in turns if each.did}
         now += late
         look()  # right before the reload, and right after it
@@ -399,8 +399,8 @@ def test_a_dropped_key_is_never_accepted_again(parties: Parties, folder: Path) -
         counts.append((len(published), len(set(published) & set(old))))
     assert counts == [(4, 2), (2, 0), (2, 0)]  # the previous is not published: nobody should take it any more
     sealed = encryption.encrypt(parties.response().find("{*}Assertion"), target)
-    with pytest.raises(MessageRefused, match=r"gate\.decryption"):
-        encryption.decrypt(sealed, broker.face.decryption, allow_cbc=False)
+    with pytest.raises(MessageRefused, match=r"xml\.decryption"):
+        encryption.decrypt(sealed, broker.sp.decryption, allow_cbc=False)
 
 
 def test_the_record_holds_no_secret(folder: Path) -> None:

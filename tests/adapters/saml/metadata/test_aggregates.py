@@ -162,7 +162,7 @@ def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
 
 
 def test_the_other_verifier_agrees(forge: Forge) -> None:
-    """What passes here passes the gate that reads messages whole, for the same octets and the same key."""
+    """What passes here passes XML security that reads messages whole, for the same octets and the same key."""
     octets = feeds.signed(
         feeds.collection(
             entity(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.saml.idp.identity_provider import IdentityProviderFace
+from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
@@ -17,7 +17,7 @@ from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadat
 from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
 from broker.adapters.saml.metadata.scope_record import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
-from broker.adapters.saml.sp.service_provider import ServiceProviderFace
+from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused, ServiceNotConnected
 from broker.core.login.transaction import Outstanding
@@ -249,7 +249,7 @@ def test_a_snapshot_does_not_change(station: Station) -> None:
 
 
 def test_one_message_is_read_against_one_state(station: Station) -> None:
-    """A face looks the metadata up once for each message, or keys and endpoints could be of two states."""
+    """A role looks the metadata up once for each message, or keys and endpoints could be of two states."""
 
     class Counting:
         looks = 0
@@ -260,10 +260,10 @@ def test_one_message_is_read_against_one_state(station: Station) -> None:
             return station.everyone.metadata
 
     counting = Counting()
-    face = replace(station.everyone.face, metadata=counting)
+    role = replace(station.everyone.sp, metadata=counting)
     idp = replace(station.everyone.idp, metadata=counting)
     asked = station.everyone.ask(service=OPEN)
-    redirected(face.ask("wayf", "_q1", asked, NOW))
+    redirected(role.ask("wayf", "_q1", asked, NOW))
     assert counting.looks == 1
     query = station.everyone.query(station.everyone.authn_request(), key=station.everyone.service.key)
     idp.read_redirect(query, NOW)
@@ -276,18 +276,18 @@ def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
     (station.folder / "metadata" / "loans.xml").write_text(sp_entity(LOANS))
     station.publish(hub(everyone.hub))
     live = station.live(wayf(), loans())
-    face = ServiceProviderFace.of(BASE, everyone.ring.sp, live, upstreams=wayf(), idp_entity_id=IDP)
-    idp = IdentityProviderFace.of(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
+    role = ServiceProvider.of(BASE, everyone.ring.sp, live, upstreams=wayf(), idp_entity_id=IDP)
+    idp = IdentityProvider.of(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
     asked = idp.read_redirect(everyone.query(everyone.authn_request(), key=None), NOW)
-    assert redirected(face.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
-    message = face.in_response_to("wayf", [("SAMLResponse", _posted(everyone))])[0]
+    assert redirected(role.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
+    message = role.in_response_to("wayf", [("SAMLResponse", _posted(everyone))])[0]
     station.publish(idp_entity("https://other.example"), days=8)
     live.refresh(LATER)
     with pytest.raises(RequestRefused) as refused:
-        redirected(face.ask("wayf", "_q1", asked, NOW))
+        redirected(role.ask("wayf", "_q1", asked, NOW))
     assert refused.value.refusal == NO_AVAILABLE_IDP
     with pytest.raises(MessageRefused, match=r"response\.no_metadata"):
-        face.receive("wayf", message, everyone_outstanding(), force_authn=False, now=NOW)
+        role.receive("wayf", message, everyone_outstanding(), force_authn=False, now=NOW)
     assert live.faults(LATER) == [f"no metadata of {HUB} is in force"]
 
 
@@ -305,9 +305,7 @@ def test_a_service_is_believed_until_its_end(station: Station, seconds: int, goo
     """With the three minutes that clocks may differ by, and no loop need have come by."""
     station.publish(hub(station.everyone.hub), sp_entity(LOANS), days=1)
     live = station.live(wayf(), loans())
-    idp = IdentityProviderFace.of(
-        BASE, IDP, station.everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=()
-    )
+    idp = IdentityProvider.of(BASE, IDP, station.everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
     asked = idp.read_redirect(station.everyone.query(station.everyone.authn_request(), key=None), NOW)
     moment = NOW + timedelta(days=1, seconds=seconds)
     if good:
@@ -410,7 +408,7 @@ def test_a_party_that_is_lost_is_told_once_and_so_is_its_return(station: Station
     looked(live)
     looked(live)
     unreadable = (
-        "metadata/loans.xml: is no sound metadata: gate.unreadable: line 1 (is it XML, whole, in UTF-8 or UTF-16?)"
+        "metadata/loans.xml: is no sound metadata: xml.unreadable: line 1 (is it XML, whole, in UTF-8 or UTF-16?)"
     )
     kept = PartyChange(LOANS, f"{LOANS} is as it was before its metadata broke: {unreadable}")
     assert (station.changes, live.alarms(NOW)) == ([kept], [kept.fault])

@@ -76,7 +76,7 @@ class Message:
         return ReceivedAssertion(
             assertion=message_model.read_unsigned(saml.Assertion, root.find(ASSERTION)),
             response=response,
-            own=parties.face.own,
+            own=parties.sp.own,
             force_authn=self.more.get("force_authn", False),
             idp_list=self.more.get("idp_list", ()),
         )
@@ -333,7 +333,7 @@ def test_the_worst_of_several_counts(parties: Parties) -> None:
 
 
 def test_our_own_names_are_all_loops(parties: Parties) -> None:
-    """An authority that is any of our faces is refused, of whatever upstream."""
+    """An authority that is any of our roles is refused, of whatever upstream."""
     for name in (IDP, *(upstream.sp_entity_id for upstream in parties.upstreams.values())):
         authority = f"<saml:AuthenticatingAuthority>{name}</saml:AuthenticatingAuthority>"
         message = Message((add(AUTHN_CONTEXT, authority, 1), nothing))

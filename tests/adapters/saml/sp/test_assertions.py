@@ -1,4 +1,4 @@
-"""What our face toward the services writes: exactly what was shown, for whom it was shown, and nothing else."""
+"""What our IdP role writes: exactly what was shown, for whom it was shown, and nothing else."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -324,8 +324,8 @@ def test_a_refusal_is_signed_and_says_the_status_only(parties: Parties, status: 
     assert assertion is None
 
 
-def test_the_face_knows_its_own_names(parties: Parties) -> None:
-    """All our entityIDs, by which a loop is known, of both faces."""
+def test_both_roles_know_their_entity_ids(parties: Parties) -> None:
+    """All our entityIDs, by which a loop is known, of both roles."""
     assert (
-        parties.idp.own == parties.face.own == {IDP, *(f"{BASE}/saml/sp/{name}/metadata" for name in parties.upstreams)}
+        parties.idp.own == parties.sp.own == {IDP, *(f"{BASE}/saml/sp/{name}/metadata" for name in parties.upstreams)}
     )

@@ -34,8 +34,8 @@ def received(parties: Parties, cap: Assurance, change: Any) -> Authentication:
     """Give the authentication of a true Response by AU, which is good for ``cap``; KU is good for anything."""
     hub = parties.upstreams["wayf"]
     listed = tuple(replace(each, max_assurance=cap) if each.entity_id == AU else each for each in hub.institutions)
-    face = replace(parties.face, upstreams={"wayf": replace(hub, institutions=listed)})
-    answer = replace(parties, face=face).receive(parties.signed(parties.response(change))).answer
+    role = replace(parties.sp, upstreams={"wayf": replace(hub, institutions=listed)})
+    answer = replace(parties, sp=role).receive(parties.signed(parties.response(change))).answer
     assert isinstance(answer, Authentication)
     return answer
 

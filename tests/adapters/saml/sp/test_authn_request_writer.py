@@ -148,16 +148,16 @@ def test_the_request_is_valid_against_the_schema(parties: Parties, changed: dict
 
 @pytest.mark.parametrize("size", ["sha256", "sha384", "sha512"])
 def test_the_signature_of_a_form_verifies(parties: Parties, size: str) -> None:
-    """It covers the request as it stands, passes our own gate, and is by our key alone."""
+    """It covers the request as it stands, passes our own XML security, and is by our key alone."""
     more = "http://www.w3.org/2001/04/xmldsig-more#"
     digest = f"{more}sha384" if size == "sha384" else f"http://www.w3.org/2001/04/xmlenc#{size}"
     by = SigningAlgorithms(f"{more}rsa-{size}", digest)
-    form = outgoing_message.signed_form(written(parties, EVERYTHING), "SAMLRequest", f"{HUB}/sso", parties.face.key, by)
+    form = outgoing_message.signed_form(written(parties, EVERYTHING), "SAMLRequest", f"{HUB}/sso", parties.sp.key, by)
     sent = http_bindings.decode_post(form.fields["SAMLRequest"]).decode()
     root = safe_parser.parse(sent.encode(), AUTHN_REQUEST)
     signature.verify(root, parties.ring.sp.signing_certificates)
     changed = safe_parser.parse(sent.replace("urn:x", "urn:y").encode(), AUTHN_REQUEST)
-    with pytest.raises(BrokerError, match=r"gate\.signature"):
+    with pytest.raises(BrokerError, match=r"xml\.signature"):
         signature.verify(changed, parties.ring.sp.signing_certificates)
 
 
@@ -166,7 +166,7 @@ def test_the_xmlsec1_program_verifies_a_form(parties: Parties, tmp_path: Path) -
     """An upstream that is asked by POST gets a signature that others' tools accept."""
     post = replace(parties.metadata.upstreams[HUB], sso_by_post=True)
     metadata = replace(parties.metadata, upstreams={**parties.metadata.upstreams, HUB: post})
-    form = replace(parties.face, metadata=metadata).ask("wayf", "_q9", parties.request, NOW)
+    form = replace(parties.sp, metadata=metadata).ask("wayf", "_q9", parties.request, NOW)
     assert not isinstance(form, str)
     path = tmp_path / "request.xml"
     path.write_bytes(http_bindings.decode_post(form.fields["SAMLRequest"]))

@@ -54,12 +54,12 @@ LATER, EARLIER = stamp(NOW + timedelta(hours=1)), stamp(NOW - timedelta(hours=1)
 def with_upstream(parties: Parties, **changes: Any) -> Parties:
     """Give the parties with NemLog-in configured otherwise."""
     eid = replace(parties.upstreams["eid"], **changes)
-    return replace(parties, face=replace(parties.face, upstreams={**parties.upstreams, "eid": eid}))
+    return replace(parties, sp=replace(parties.sp, upstreams={**parties.upstreams, "eid": eid}))
 
 
 def asked(parties: Parties, **request: Any) -> Any:
     """Give the AuthnRequest that NemLog-in gets, its signature verified."""
-    url = redirected(parties.face.ask("eid", "_q9", replace(parties.request, **request), NOW))
+    url = redirected(parties.sp.ask("eid", "_q9", replace(parties.request, **request), NOW))
     sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert sent.signed is not None
     keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
@@ -275,12 +275,12 @@ def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) 
     read = read_folder(tmp_path, {EID}, ())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     signing = signature.SigningKey.of(private, certificate)
-    face = replace(
-        parties.face, metadata=replace(parties.metadata, upstreams={**parties.metadata.upstreams, **read.upstreams})
+    role = replace(
+        parties.sp, metadata=replace(parties.metadata, upstreams={**parties.metadata.upstreams, **read.upstreams})
     )
     root = parties.response(upstream="eid")
-    sealed = replace(parties, face=face).sealed(root, replace(parties.direct, key=signing))
-    answer = face.receive(
+    sealed = replace(parties, sp=role).sealed(root, replace(parties.direct, key=signing))
+    answer = role.receive(
         "eid", etree.tostring(sealed), Outstanding("_q1", "eid", NOW), force_authn=False, now=NOW
     ).answer
     assert isinstance(answer, Authentication)
@@ -295,4 +295,4 @@ def test_a_signed_response_is_taken_where_its_signature_is_good(parties: Parties
     assert outcome(parties, etree.tostring(root), "eid") == ""
     wrong = parties.sealed(parties.response(upstream="eid"), parties.direct)
     signature.sign(wrong, parties.stranger.key)
-    assert outcome(parties, etree.tostring(wrong), "eid") == "gate.signature"
+    assert outcome(parties, etree.tostring(wrong), "eid") == "xml.signature"

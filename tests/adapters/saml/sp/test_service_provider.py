@@ -1,4 +1,4 @@
-"""Our face toward the upstreams: what it asks, and what it makes of a true answer."""
+"""Our SP role: what it asks, and what it makes of a true answer."""
 
 import base64
 from dataclasses import replace
@@ -51,8 +51,8 @@ AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 
 
 def asked(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
-    """Give the AuthnRequest we send, gate and signature passed."""
-    url = redirected(parties.face.ask(upstream, "_q9", replace(parties.request, **request), NOW))
+    """Give the AuthnRequest we send, XML security and signature passed."""
+    url = redirected(parties.sp.ask(upstream, "_q9", replace(parties.request, **request), NOW))
     message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
     keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
@@ -130,8 +130,8 @@ def test_the_services_list_narrows_ours(parties: Parties, idp_list: tuple[str, .
 def test_an_alias_in_only_is_written_as_configured(parties: Parties) -> None:
     """A hub that knows an institution by another name is asked by that name, and the list still narrows it."""
     only = replace(parties.upstreams["wayf"], only=(AU_ALIAS,))
-    face = replace(parties.face, upstreams={"wayf": only})
-    root = asked(replace(parties, face=face), idp_list=(AU,))
+    role = replace(parties.sp, upstreams={"wayf": only})
+    root = asked(replace(parties, sp=role), idp_list=(AU,))
     assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == [AU_ALIAS]
 
 
@@ -146,7 +146,7 @@ def test_a_request_that_cannot_be_asked_is_refused(
     """Nothing is sent upstream; the service is told, with the request in the error."""
     request = replace(parties.request, **request_has)
     with pytest.raises(RequestRefused) as caught:
-        redirected(parties.face.ask("wayf", "_q9", request, NOW))
+        redirected(parties.sp.ask("wayf", "_q9", request, NOW))
     assert (caught.value.refusal, caught.value.request) == (status, request)
 
 
@@ -163,7 +163,7 @@ def test_an_upstream_that_is_no_hub_gets_no_list(parties: Parties) -> None:
 def test_a_hub_that_is_not_told_who_asks_still_gets_its_list(parties: Parties) -> None:
     """Without the list, its chooser would offer institutions that nobody here believes."""
     quiet = replace(parties.upstreams["wayf"], requester_id=False)
-    root = asked(replace(parties, face=replace(parties.face, upstreams={"wayf": quiet})))
+    root = asked(replace(parties, sp=replace(parties.sp, upstreams={"wayf": quiet})))
     assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == list(quiet.scoped())
     assert values(root, "samlp:Scoping/samlp:RequesterID") == []
 
@@ -254,8 +254,8 @@ def test_a_capped_institution_has_no_smartcard(parties: Parties) -> None:
     """A class that says more than the institution is good for is no class."""
     hub = parties.upstreams["wayf"]
     capped = tuple(replace(each, max_assurance=Assurance.LOW) for each in hub.institutions)
-    face = replace(parties.face, upstreams={**parties.upstreams, "wayf": replace(hub, institutions=capped)})
-    answer = replace(parties, face=face).receive(parties.signed(parties.response(say(CLASS, SMARTCARD)))).answer
+    role = replace(parties.sp, upstreams={**parties.upstreams, "wayf": replace(hub, institutions=capped)})
+    answer = replace(parties, sp=role).receive(parties.signed(parties.response(say(CLASS, SMARTCARD)))).answer
     assert isinstance(answer, Authentication)
     assert answer.authn_context == UNSPECIFIED_CLASS
     assert answer.withheld == (("AuthnContextClassRef", "above_cap"),)
@@ -356,7 +356,7 @@ def test_words_of_an_upstreams_own_are_not_passed_on(parties: Parties, code: str
 def test_a_refusal_signed_by_another_is_none(parties: Parties) -> None:
     """It need not be signed, but what is signed must be the upstream's."""
     root = parties.response(drop("saml:Assertion"), edit(CODE, Value=STATUS + "Responder"))
-    with pytest.raises(MessageRefused, match=r"gate\.signature"):
+    with pytest.raises(MessageRefused, match=r"xml\.signature"):
         parties.receive(parties.signed(root, parties.stranger, whole=True))
 
 
@@ -368,15 +368,15 @@ def form(*pairs: tuple[str, bytes]) -> list[tuple[str, str]]:
 def test_the_request_is_found_before_anything_is_trusted(parties: Parties) -> None:
     """InResponseTo, and the very tree that will be verified."""
     xml = etree.tostring(parties.response())
-    message, answered = parties.face.in_response_to("wayf", form(("SAMLResponse", xml)))
+    message, answered = parties.sp.in_response_to("wayf", form(("SAMLResponse", xml)))
     assert isinstance(message, etree._Element)
     assert (etree.tostring(message), answered) == (xml, "_q1")
 
 
-def test_only_a_message_past_the_gate_is_received(parties: Parties) -> None:
-    """Anything but a tree of the gate's, or octets for it, is refused."""
+def test_only_a_parsed_message_is_received(parties: Parties) -> None:
+    """Anything but a tree of XML security's, or octets for it, is refused."""
     with pytest.raises(MessageRefused, match=r"response\.fields"):
-        parties.face.receive("wayf", "a message", Outstanding("_q1", "wayf", NOW), force_authn=False, now=NOW)
+        parties.sp.receive("wayf", "a message", Outstanding("_q1", "wayf", NOW), force_authn=False, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_a_form_says_one_thing(parties: Parties, upstream: str, names: list[str]
     """No field twice: what is looked up must be what is read (docs/reference/attacks.md#14)."""
     fields = form(*((name, etree.tostring(parties.response())) for name in names))
     with pytest.raises(MessageRefused) as caught:
-        parties.face.in_response_to(upstream, fields)
+        parties.sp.in_response_to(upstream, fields)
     assert caught.value.cause == cause
 
 
@@ -404,12 +404,12 @@ def test_an_unsolicited_response_is_refused(parties: Parties, named: str | None)
     """
     change = edit(".", InResponseTo=named)
     with pytest.raises(MessageRefused) as caught:
-        parties.face.in_response_to("wayf", form(("SAMLResponse", etree.tostring(parties.response(change)))))
-    assert caught.value.cause in {"response.unsolicited", "gate.schema"}
+        parties.sp.in_response_to("wayf", form(("SAMLResponse", etree.tostring(parties.response(change)))))
+    assert caught.value.cause in {"response.unsolicited", "xml.schema"}
 
 
 def test_nothing_secret_is_shown(parties: Parties) -> None:
-    """Neither face shows its keys, nor a received answer its values."""
-    shown = repr(parties.face) + repr(parties.idp) + repr(parties.receive(parties.signed(parties.response())))
+    """Neither role shows its keys, nor a received answer its values."""
+    shown = repr(parties.sp) + repr(parties.idp) + repr(parties.receive(parties.signed(parties.response())))
     assert "Asta" not in shown
     assert "PRIVATE" not in shown

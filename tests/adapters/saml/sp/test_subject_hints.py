@@ -39,8 +39,8 @@ def test_a_hint_is_read_and_never_a_cpr_number(parties: Parties, part: str, hint
 def subjects(parties: Parties, **upstream: Any) -> Mapping[str, str | None]:
     """Give the Subject's names by format in our request to the upstream "kb", changed so."""
     kb = replace(parties.upstreams["kb"], **upstream)
-    face = replace(parties.face, upstreams={**parties.upstreams, "kb": kb})
-    root = asked(replace(parties, face=face), "kb", subject_hint=SubjectHint("asta@au.example", EMAIL))
+    role = replace(parties.sp, upstreams={**parties.upstreams, "kb": kb})
+    root = asked(replace(parties, sp=role), "kb", subject_hint=SubjectHint("asta@au.example", EMAIL))
     return {each.get("Format"): each.text for each in root.iterfind("{*}Subject/{*}NameID")}
 
 

@@ -1,4 +1,4 @@
-"""The gate: each check refuses the message made for it, and is the one that does."""
+"""The XML checks: each check refuses the message made for it, and is the one that does."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -23,7 +23,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     SIGNED_INFO,
 )
 from broker.core.errors import MessageRefused
-from tests.attacks.messages.defences import GATE, SHAPE, closing
+from tests.attacks.messages.defences import SHAPE, XML_CHECKS, closing
 from tests.plugins.drawn import BESIDE_FIXTURES, drawn
 from tests.plugins.saml_messages import REQUEST, Forge, octets
 
@@ -159,7 +159,7 @@ BEHIND = {
 
 
 def cause(raw: bytes) -> str | None:
-    """Say why the gate refuses a Response, or None."""
+    """Say why XML security refuses a Response, or None."""
     try:
         safe_parser.parse(raw, RESPONSE)
     except MessageRefused as refusal:
@@ -172,11 +172,11 @@ def test_every_check_has_its_hostile_message() -> None:
     assert HOSTILE.keys() == TABLES.keys()
 
 
-@pytest.mark.parametrize("name", closing(HOSTILE, GATE, SHAPE))
+@pytest.mark.parametrize("name", closing(HOSTILE, XML_CHECKS, SHAPE))
 @pytest.mark.profile(2)
 def test_the_check_refuses(name: str, forge: Forge) -> None:
     """The message made for a check is refused, with the check's name as the cause."""
-    assert cause(HOSTILE[name](forge)) == f"gate.{name}"
+    assert cause(HOSTILE[name](forge)) == f"xml.{name}"
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -188,7 +188,7 @@ def test_without_the_check_nothing_else_refuses_for_it(
     rest = {each: check for each, check in getattr(module, table).items() if each != name}
     monkeypatch.setattr(module, table, rest)
     found = cause(HOSTILE[name](forge))
-    assert found == (f"gate.{BEHIND[name]}" if name in BEHIND else None)
+    assert found == (f"xml.{BEHIND[name]}" if name in BEHIND else None)
 
 
 @pytest.mark.attack(1, 11, control=True)
@@ -223,9 +223,9 @@ def test_no_relative_namespace_hides(namespace: bytes, quote: bytes, forge: Forg
     """A declaration is found however it is written, also behind text that looks like one."""
     declared = b" xmlns:r = " + quote + namespace + quote + b" ID="
     behind = f'xmlns="http:<e:x xmlns:e="urn:e"{declared.decode().removesuffix(" ID=")}/>'
-    assert cause(octets(forge.response()).replace(b" ID=", declared, 1)) == "gate.relative_namespace"
+    assert cause(octets(forge.response()).replace(b" ID=", declared, 1)) == "xml.relative_namespace"
     written = octets(forge.response("VALUE")).replace(b"VALUE", behind.encode())
-    assert cause(written) == "gate.relative_namespace"
+    assert cause(written) == "xml.relative_namespace"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_other_roots_have_schemas_too(raw: bytes, root: str) -> None:
     if root == AUTHN_REQUEST:
         assert safe_parser.parse(raw, root).get("ID") == "q1"
     else:
-        with pytest.raises(MessageRefused, match=r"gate\.schema"):
+        with pytest.raises(MessageRefused, match=r"xml\.schema"):
             safe_parser.parse(raw, root)
 
 
@@ -265,11 +265,11 @@ def test_no_bytes_raise_anything_else(noise: bytes, at: int, forge: Forge) -> No
     """Any bytes, and a genuine message with any bytes put into it, are let in or refused, nothing else."""
     genuine = octets(forge.response())
     for raw in (noise, genuine[:at] + noise + genuine[at:]):
-        assert (cause(raw) or "gate.").startswith("gate.")
+        assert (cause(raw) or "xml.").startswith("xml.")
 
 
 def test_an_assertion_alone_may_be_the_root(forge: Forge) -> None:
-    """What was decrypted passes the same gate as what came in the clear."""
+    """What was decrypted passes the same XML security checks as what came in the clear."""
     root = forge.signed()
     assertion = etree.fromstring(octets(root.find(ASSERTION)))
     assert safe_parser.parse(octets(assertion), ASSERTION).get("ID") == "a1"

@@ -55,7 +55,7 @@ def test_the_xmlsec1_program_verifies_what_we_sign(parts: dict[str, bool], forge
 
 @pytest.mark.server
 def test_a_request_is_signed_after_its_issuer(forge: Forge) -> None:
-    """The place is the schema's, the certificate is in KeyInfo, and the gate lets it pass."""
+    """The place is the schema's, the certificate is in KeyInfo, and XML security lets it pass."""
     request = etree.fromstring(REQUEST)
     signature.sign(request, forge.upstream.key)
     found = safe_parser.parse(octets(request), request.tag)
@@ -96,13 +96,13 @@ def _no_value(root: Any) -> bytes:
 
 
 REFUSED: dict[str, tuple[Callable[[Forge], bytes], str]] = {
-    "changed": (lambda forge: _tampered(forge.signed()), "gate.signature"),
-    "value_empty": (lambda forge: _no_value(forge.signed()), "gate.signature"),
-    "signature_stripped": (lambda forge: octets(stripped(forge.signed(whole=True))), "gate.unsigned"),
-    "never_signed": (lambda forge: octets(forge.response()), "gate.unsigned"),
+    "changed": (lambda forge: _tampered(forge.signed()), "xml.signature"),
+    "value_empty": (lambda forge: _no_value(forge.signed()), "xml.signature"),
+    "signature_stripped": (lambda forge: octets(stripped(forge.signed(whole=True))), "xml.unsigned"),
+    "never_signed": (lambda forge: octets(forge.response()), "xml.unsigned"),
     "strangers_key": (
         lambda forge: octets(forge.sign(forge.response().find(ASSERTION), key=forge.stranger.key.xml).getparent()),
-        "gate.signature",
+        "xml.signature",
     ),
 }
 
@@ -122,7 +122,7 @@ def test_no_keys_verify_nothing(forge: Forge) -> None:
     """An upstream without a usable key has no valid signatures."""
     found = safe_parser.parse(octets(forge.signed()), RESPONSE).find(ASSERTION)
     assert found is not None
-    with pytest.raises(MessageRefused, match=r"gate\.signature"):
+    with pytest.raises(MessageRefused, match=r"xml\.signature"):
         signature.verify(found, [])
 
 
@@ -138,7 +138,7 @@ def test_every_allowed_method_verifies(method: str, forge: Forge) -> None:
     found = safe_parser.parse(octets(root), RESPONSE).find(ASSERTION)
     assert found is not None
     signature.verify(found, [private.public_key()])
-    with pytest.raises(MessageRefused, match=r"gate\.signature"):
+    with pytest.raises(MessageRefused, match=r"xml\.signature"):
         signature.verify(found, [forge.stranger.certificate])
 
 
@@ -146,11 +146,11 @@ def test_every_allowed_method_verifies(method: str, forge: Forge) -> None:
 @pytest.mark.parametrize(
     ("public", "cause"),
     [
-        (lambda: rsa.generate_private_key(65537, 1024).public_key(), "gate.weak_key"),  # noqa: S505 - that is the test
-        (lambda: ec.generate_private_key(ec.SECP192R1()).public_key(), "gate.weak_key"),
-        (lambda: dsa.generate_private_key(1024).public_key(), "gate.key"),  # noqa: S505 - as that, and found quickly
-        (lambda: b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "gate.key"),
-        (lambda: b"", "gate.key"),
+        (lambda: rsa.generate_private_key(65537, 1024).public_key(), "xml.weak_key"),  # noqa: S505 - that is the test
+        (lambda: ec.generate_private_key(ec.SECP192R1()).public_key(), "xml.weak_key"),
+        (lambda: dsa.generate_private_key(1024).public_key(), "xml.key"),  # noqa: S505 - as that, and found quickly
+        (lambda: b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "xml.key"),
+        (lambda: b"", "xml.key"),
     ],
 )
 def test_weak_and_foreign_keys_are_refused(public: Callable[[], Any], cause: str) -> None:
@@ -161,7 +161,7 @@ def test_weak_and_foreign_keys_are_refused(public: Callable[[], Any], cause: str
 
 
 @pytest.mark.attack(1)
-@pytest.mark.parametrize(("fooled", "cause"), [(False, "gate.signature"), (True, "gate.signed_node")])
+@pytest.mark.parametrize(("fooled", "cause"), [(False, "xml.signature"), (True, "xml.signed_node")])
 def test_the_node_found_by_its_id_is_the_one_that_was_asked_about(
     fooled: bool, cause: str, forge: Forge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,14 +178,14 @@ def test_the_node_found_by_its_id_is_the_one_that_was_asked_about(
     assert refusal.value.cause == cause
 
 
-def test_what_never_passed_the_gate_is_held_to_the_same_shape(forge: Forge) -> None:
-    """Metadata is verified without the gate: two signatures, or one that chooses what it covers, are refused too."""
+def test_signatures_of_metadata_must_have_the_same_shape(forge: Forge) -> None:
+    """Metadata is verified without XML security: two signatures, or one that chooses what it covers, are refused too."""
     assertion: Any = forge.signed().find(ASSERTION)
     assertion.insert(1, deepcopy(assertion.find(SIGNATURE)))
-    with pytest.raises(MessageRefused, match=r"gate\.signatures"):
+    with pytest.raises(MessageRefused, match=r"xml\.signatures"):
         signature.verify(assertion, [forge.upstream.certificate])
     chosen = forge.sign(forge.response().find(ASSERTION), transforms=(f"{DS}enveloped-signature", C14N))
-    with pytest.raises(MessageRefused, match=r"gate\.transforms"):
+    with pytest.raises(MessageRefused, match=r"xml\.transforms"):
         signature.verify(chosen, [forge.upstream.certificate])
 
 
@@ -193,7 +193,7 @@ def test_what_never_passed_the_gate_is_held_to_the_same_shape(forge: Forge) -> N
 def test_an_id_cannot_end_the_pointer_that_is_built_from_it(forge: Forge) -> None:
     """Xmlsec writes the ID into an XPointer expression; without the schema only our own pattern keeps quotes out."""
     assertion: Any = etree.fromstring(octets(forge.signed()).replace(b"a1", b"a1')|id('r1")).find(ASSERTION)
-    with pytest.raises(MessageRefused, match=r"gate\.reference"):
+    with pytest.raises(MessageRefused, match=r"xml\.reference"):
         signature.verify(assertion, [forge.upstream.certificate])
 
 
@@ -208,7 +208,7 @@ def test_octets_are_signed_and_verified(method: str, forge: Forge) -> None:
         (b"SAMLRequest=x", other, forge.upstream),
         (b"SAMLRequest=x", method, forge.stranger),
     ):
-        with pytest.raises(MessageRefused, match=r"gate\.signature$"):
+        with pytest.raises(MessageRefused, match=r"xml\.signature$"):
             signature.verify_bytes(raw, made, sigalg, [key.certificate])
 
 
@@ -218,7 +218,7 @@ def test_octets_are_signed_and_verified(method: str, forge: Forge) -> None:
 )
 def test_octets_by_other_methods_are_refused(method: str, forge: Forge) -> None:
     """SHA-1, MD5, HMAC and none are refused before a key is touched, and never used to sign."""
-    with pytest.raises(MessageRefused, match=r"gate\.signature_method"):
+    with pytest.raises(MessageRefused, match=r"xml\.signature_method"):
         signature.verify_bytes(b"x", b"y", method, [forge.upstream.certificate])
     with pytest.raises(ValueError, match="rsa-sha256"):
         signature.sign_bytes(b"x", forge.upstream.key, method)
@@ -234,7 +234,7 @@ def test_ecdsa_over_octets_is_r_and_s_side_by_side(curve: ec.EllipticCurve) -> N
     plain = r.to_bytes(half, "big") + s.to_bytes(half, "big")
     signature.verify_bytes(b"octets", plain, MORE + "ecdsa-sha256", [private.public_key()])
     for wrong in (der, plain[:half] + b"\0" + plain[half:], b""):
-        with pytest.raises(MessageRefused, match=r"gate\.signature$"):
+        with pytest.raises(MessageRefused, match=r"xml\.signature$"):
             signature.verify_bytes(b"octets", wrong, MORE + "ecdsa-sha256", [private.public_key()])
 
 
@@ -249,10 +249,10 @@ def test_a_key_of_another_kind_verifies_nothing(forge: Forge) -> None:
         (by_ec, MORE + "ecdsa-sha256", forge.upstream.certificate, private.public_key()),
     ):
         signature.verify_bytes(b"octets", made, method, [other, own])
-        with pytest.raises(MessageRefused, match=r"gate\.signature$"):
+        with pytest.raises(MessageRefused, match=r"xml\.signature$"):
             signature.verify_bytes(b"octets", made, method, [other])
         renamed = MORE + ("ecdsa-sha256" if "#rsa-" in method else "rsa-sha256")
-        with pytest.raises(MessageRefused, match=r"gate\.signature$"):
+        with pytest.raises(MessageRefused, match=r"xml\.signature$"):
             signature.verify_bytes(b"octets", made, renamed, [own])
 
 

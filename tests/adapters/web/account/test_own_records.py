@@ -14,11 +14,11 @@ from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.account import own_records
 from broker.app.personal_data import ForgottenFile
-from broker.core.audit_events import AuditEventKind
+from broker.core.events.audit_events import AuditEventKind
 from broker.core.ports import Kept, Key, lease_of
 from broker.demo.upstreams import wayf_hub
-from broker.use_cases.person_records import person_key
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
+from broker.use_cases.storage.person_records import person_key
 from tests.plugins.deployment import Deployment, Person, form, found, mark
 from tests.plugins.pin_pages import CPR, PIN, karla, send
 
@@ -239,7 +239,7 @@ def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The audit log may be another machine's: the trace has a mark of its person, and of nobody else."""
-    monkeypatch.setattr(EventSearch, "of", lambda *_: iter(()))
+    monkeypatch.setattr(EventSearch, "find_by_groups", lambda *_: iter(()))
     other = deployment.person()
     assert mark(deployment.person().log_in("gry"))[0] == "refuse"
     assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"

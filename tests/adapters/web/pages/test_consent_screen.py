@@ -22,6 +22,7 @@ from broker.core.entities import Service, Text
 from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Account, AccountState, Authentication, Transaction
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import BorrowerRule, PolicyLine, RegisterRule
 
 WHY = Text("why", "hvorfor")
@@ -60,7 +61,7 @@ def test_the_page_says_that_the_cpr_register_is_asked(
     asked = question()
     policy = asked.decision.policy
     assert policy
-    made = BorrowerRule("STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=rule)
+    made = BorrowerRule("STUD", (), Expiry(24), (), "mail", PolicyLine("p.yaml", 1), register=rule)
     policy = replace(policy, borrower=made)
     decision = replace(asked.decision, policy=policy, **{"ground": Ground.INSTITUTION, **changes})
     disclosure = disclose(decision, SERVICE, "acs", None)

@@ -11,11 +11,11 @@ from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.transaction import Transaction
 from broker.core.person_record import PersonRecord
-from broker.core.staff_sentences import REGISTER_NOTES
+from broker.core.staff.staff_sentences import REGISTER_NOTES
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
-from broker.use_cases.records import Records
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
+from broker.use_cases.storage.records import Records
 from tests.plugins.deployment import Deployment, Person, found, mark
 from tests.plugins.pin_pages import link_in
 from tests.plugins.staff import ADMIN, DESK, audit_log, enter, send

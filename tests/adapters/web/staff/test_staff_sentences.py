@@ -5,7 +5,7 @@ import pytest
 from broker.adapters.web.pages.reason_texts import REASONS as PAGE_TEXTS
 from broker.core.borrowers.register_look_up import ADDRESS_REFUSED, UNKNOWN_NUMBER, note_for_staff
 from broker.core.borrowers.registered_person import RegisteredPerson, Residence
-from broker.core.staff_sentences import CASES, PAGES, REGISTER_NOTES, STATES, sentence_for
+from broker.core.staff.staff_sentences import CASES, PAGES, REGISTER_NOTES, STATES, sentence_for
 from tests.plugins.staff_table import shown, table
 
 KINDS = {"several_borrowers", "different_person", "possible_duplicate", "library_refused"}

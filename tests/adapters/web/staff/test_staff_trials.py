@@ -35,8 +35,8 @@ def tried(staff: Person, **fields: str) -> list[str]:
     [
         (STUDENT, ("--as", "student@au.dk", "--cpr", "real", "--age", "22", "--service", "my-loans")),
         (
-            {"upstream": "wayf", "affiliation": "affiliate@au.dk", "service": "my-loans", "nearest": "yes"},
-            ("--as", "affiliate@au.dk", "--service", "my-loans", "--nearest"),
+            {"upstream": "wayf", "affiliation": "affiliate@au.dk", "service": "my-loans"},
+            ("--as", "affiliate@au.dk", "--service", "my-loans"),
         ),
         (
             {"upstream": "wayf", "affiliation": "student@au.dk, employee@au.dk", "assurance": "low"},

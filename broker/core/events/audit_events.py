@@ -1,0 +1,163 @@
+"""The events of the audit log, and the facts that they may carry: none of them a person's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from broker.core.login.login_names import LoginNames
+from broker.core.policy.model import Decision
+
+
+class AuditEventKind(StrEnum):
+    """Every kind of event; docs/audit.md lists when they come and what they carry."""
+
+    DECIDED = "decided"
+    RELEASED = "released"
+    NOT_RELEASED = "not_released"  # ends a release that was written down and then overtaken
+    REFUSED = "refused"
+    CONSENT_GIVEN = "consent_given"
+    CONSENT_REFUSED = "consent_refused"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    NOTICE_SEEN = "notice_seen"
+    NOTICE_FORGOTTEN = "notice_forgotten"
+    UPGRADE_ACCEPTED = "upgrade_accepted"
+    UPGRADE_DECLINED = "upgrade_declined"
+    CPR_REVEALED = "cpr_revealed"
+    RECORDS_SHOWN = "records_shown"  # to their person
+    FORGET_ASKED = "forget_asked"  # by the person themselves
+    PROVED = "proved"
+    PIN_VERIFIED = "pin_verified"
+    PIN_CHOSEN = "pin_chosen"
+    ENROLMENT_WANTED = "enrolment_wanted"
+    ENROLMENT_MADE = "enrolment_made"
+    ENROLMENT_FOUND = "enrolment_found"
+    ENROLMENT_FILLED_IN = "enrolment_filled_in"
+    ENROLMENT_UPDATED = "enrolment_updated"
+    ENROLMENT_UPGRADED = "enrolment_upgraded"
+    ENROLMENT_LOWERED = "enrolment_lowered"
+    ENROLMENT_CLAIMED = "enrolment_claimed"
+    ENROLMENT_CASE = "enrolment_case"
+    ENROLMENT_RETRIED = "enrolment_retried"
+    REGISTER_ASKED = "register_asked"  # the register of persons, by a CPR number
+    REGISTER_ANSWERED = "register_answered"
+    LOGOUT_ASKED = "logout_asked"
+    LOGOUT_DONE = "logout_done"
+    LOGOUT_PARTIAL = "logout_partial"
+    POLICIES_LOADED = "policies_loaded"
+    STAFF_LOGGED_IN = "staff_logged_in"
+    STAFF_LOGGED_OUT = "staff_logged_out"
+    STAFF_LOOKED = "staff_looked"
+    STAFF_ACTED = "staff_acted"
+    # Of the audit log itself:
+    ACCEPTED = "accepted"
+    MONTH_DELETED = "month_deleted"
+    PERSON_ERASED = "person_erased"
+
+
+# What lets something leave or be made: it is written down, through to the disk, or it does not
+# happen. Another set of policies decides only after its line. Staff see nothing of others' without
+# a line that they looked.
+REQUIRED: Final = frozenset(
+    {
+        AuditEventKind.RELEASED,
+        AuditEventKind.ENROLMENT_WANTED,
+        AuditEventKind.REGISTER_ASKED,
+        AuditEventKind.POLICIES_LOADED,
+        AuditEventKind.STAFF_LOGGED_IN,
+        AuditEventKind.STAFF_LOOKED,
+        AuditEventKind.STAFF_ACTED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AuditEvent:
+    """One event; every fact is a code, a name of configuration, a reference or a count.
+
+    ``person`` is the random id of ``Person`` and ``borrower`` a borrower number: the audit log
+    keeps neither, but a pseudonym, sealed under a key of this person's (with ``reference``, if
+    set). ``policy`` is file and line of the rule that decided, ``attributes`` the
+    canonical names of what leaves, ``about`` an id of ours: of the receipt, the enrolment or the
+    logout. ``near_misses`` are the lines that a person whom no file matches came nearest to, each
+    with the code of what did not hold. When policies are loaded ``digest`` is their digest and
+    ``base`` that of the set before. Of what staff see or do ``person`` is a pseudonym of
+    theirs, ``by`` their roles, ``reason`` the page or the button, and ``about`` the reference that
+    they typed: as ``reference`` it would make them the person of that page.
+    """
+
+    kind: AuditEventKind
+    at: datetime
+    reference: str | None = None
+    person: str | None = None
+    borrower: str | None = None
+    service: str | None = None
+    upstream: str | None = None
+    institution: str | None = None
+    affiliation: str | None = None
+    policy: str | None = None
+    digest: str | None = None
+    reason: str | None = None
+    attributes: tuple[str, ...] = ()
+    near_misses: tuple[str, ...] = ()
+    about: str | None = None
+    count: int | None = None
+    by: str | None = None
+    base: str | None = None
+
+    def __repr__(self) -> str:
+        """Show the kind only."""
+        return f"AuditEvent({self.kind!s})"
+
+
+class NoAuditLog:
+    """The audit log of a broker that keeps none."""
+
+    def add(self, event: AuditEvent) -> None:
+        """Write nothing."""
+
+    def faults(self) -> Sequence[str]:
+        """Find nothing."""
+        return ()
+
+    def lost(self) -> int:
+        """Return 0: nothing is expected of it."""
+        return 0
+
+
+NO_AUDIT_LOG: Final = NoAuditLog()
+
+
+def of_login(
+    kind: AuditEventKind,
+    at: datetime,
+    login: LoginNames,
+    decision: Decision | None = None,
+    **more: Any,
+) -> AuditEvent:
+    """Return the event with the facts of a login; ``more`` are further fields of ``AuditEvent``."""
+    facts: dict[str, Any] = {
+        "reference": login.reference,
+        "person": login.person,
+        "service": login.service,
+        "upstream": login.upstream,
+        "institution": login.institution,
+    }
+    if decision is not None:
+        facts["affiliation"] = decision.affiliation
+        facts["policy"] = deciding_line(decision)
+        facts["near_misses"] = near_misses(decision)
+        facts["digest"] = decision.digest[:12] or None
+    return AuditEvent(kind, at, **{**facts, **more})
+
+
+def deciding_line(decision: Decision) -> str | None:
+    """Return file and line of the rule that decided, or None where no rule did."""
+    line = decision.deciding_line
+    return str(line) if line else None
+
+
+def near_misses(decision: Decision) -> tuple[str, ...]:
+    """Return the lines that came nearest, each with the code of what did not hold there."""
+    return tuple(f"{reason.place} {reason.code}" for reason in decision.near_misses)

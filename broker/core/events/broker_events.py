@@ -1,0 +1,226 @@
+"""Every kind of event that the broker tells of itself, and the sinks that each kind reaches.
+
+Beside it only what has no store or no login to name goes to the application log by itself: an error
+that nobody foresaw, and what a log or a audit log says of its own disk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+from typing import Final, Literal, Protocol
+
+from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.login.refused_facts import RefusedFacts
+
+Facts = Mapping[str, str | int | None]
+
+
+class Sink(Enum):
+    """A place that keeps or counts events."""
+
+    LOG = auto()  # one line of the application log, for the people who run the broker
+    METRIC = auto()  # a counter that Prometheus reads
+    AUDIT_LOG = auto()  # the audit log (docs/audit.md)
+    TRACE = auto()  # what the service desk finds by the reference on a page, for 30 days
+
+
+class EventKind(Enum):
+    """What web and app tell; the use cases tell kinds of the audit log."""
+
+    # A login
+    REQUEST_REFUSED = auto()  # an AuthnRequest that its service gets an error Response for
+    UPSTREAM_ASKED = auto()
+    ASSERTION_ISSUED = auto()
+    LOGIN_REFUSED = auto()  # of a person; who has shown no authentication is a stranger
+    LOGIN_HELD_UP = auto()  # a page that the person cannot get past by now
+    SIGNED_UP = auto()
+    UPGRADE_ANSWERED = auto()
+    CPR_REVEALED = auto()
+    # What a person proves, and the borrower's PIN
+    PROOF_MAILED = auto()
+    PROOF_REFUSED = auto()
+    MAILBOX_PROVED = auto()
+    PIN_VERIFIED = auto()
+    PIN_REFUSED = auto()
+    PIN_FORM_INCOMPLETE = auto()  # a slip of the pen: nobody tried a PIN
+    PIN_ASKED = auto()
+    PIN_CHOSEN = auto()
+    CONSENT_TAKEN_BACK = auto()
+    RECORDS_SHOWN = auto()  # what is kept about a person, to themselves
+    FORGET_ASKED = auto()  # by the person themselves
+    # A single logout; its events on the audit log are one a person
+    LOGOUT_RECEIVED = auto()
+    LOGOUT_SENT = auto()
+    LOGOUT_ANSWERED = auto()
+    LOGOUT_RESPONDED = auto()
+    # An enrolment that could not be carried out now
+    ENROLMENT_HELD_UP = auto()
+    # A look-up in the register of persons
+    REGISTER_LOOKED_UP = auto()
+    REGISTER_HELD_UP = auto()
+    # Pages that end a request
+    ERROR_SHOWN = auto()  # to a person in a login of theirs
+    STRANGER_REFUSED = auto()  # by a page or a status, before any authentication
+    NETWORK_BUSY_SHOWN = auto()
+    HTTP_ERROR_SHOWN = auto()
+    SERVICE_ERROR_SHOWN = auto()
+    # What the broker runs on
+    NETWORK_REFUSED = auto()  # once a minute and network
+    PROXY_UNCOUNTED = auto()  # X-Forwarded-For that no configured proxy accounts for
+    LIBRARY_FAULT = auto()  # in the set-up of the library system, or it is down
+    LIBRARY_MENDED = auto()
+    MAIL_REFUSED = auto()  # the mail server knows no such recipient
+    METADATA_FETCHED = auto()
+    METADATA_REFUSED = auto()
+    METADATA_RENEWED = auto()
+    METADATA_LOST = auto()  # a party is left out, or its last good descriptor stands in
+    METADATA_RECOVERED = auto()
+    POLICIES_STALE = auto()
+    POLICIES_MENDED = auto()
+    POLICIES_CHANGED = auto()  # another set decides in this worker from now on
+    CONFIGURATION_RELOADED = auto()
+    RELOAD_REFUSED = auto()
+    WORKER_WAITS = auto()
+    WORK_STARTED = auto()  # broker work, or its next configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way of an event: its sinks, in their order, and the name and level of its line.
+
+    ``budgeted``: anybody can cause it without a login, so that its lines have a budget a minute.
+    """
+
+    sinks: tuple[Sink, ...]
+    line: str = ""
+    level: Literal["info", "error"] = "info"
+    budgeted: bool = False
+
+
+def _logged(line: str, *others: Sink) -> Route:
+    return Route((Sink.LOG, *others), line)
+
+
+def _budgeted(line: str, *others: Sink) -> Route:
+    return Route((Sink.LOG, *others), line, budgeted=True)
+
+
+def _alarm(line: str) -> Route:
+    """Return the route of what somebody must fix: people are woken by the level."""
+    return Route((Sink.LOG,), line, "error")
+
+
+# The order counts: a audit log that cannot be written stops what comes after it.
+ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
+    EventKind.REQUEST_REFUSED: _budgeted("request_refused", Sink.METRIC),
+    EventKind.UPSTREAM_ASKED: _budgeted("asked_upstream"),
+    EventKind.ASSERTION_ISSUED: _logged("issued", Sink.METRIC),
+    EventKind.LOGIN_REFUSED: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG),
+    EventKind.LOGIN_HELD_UP: Route((Sink.TRACE,)),
+    EventKind.SIGNED_UP: _logged("signed_up"),
+    EventKind.UPGRADE_ANSWERED: _logged("upgrade_answered", Sink.AUDIT_LOG),
+    EventKind.CPR_REVEALED: _logged("revealed", Sink.AUDIT_LOG),
+    EventKind.PROOF_MAILED: _logged("proof_mailed"),
+    EventKind.PROOF_REFUSED: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE),
+    EventKind.MAILBOX_PROVED: _logged("proved", Sink.AUDIT_LOG),
+    EventKind.PIN_VERIFIED: _logged("verified_pin", Sink.AUDIT_LOG),
+    EventKind.PIN_REFUSED: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG),
+    EventKind.PIN_FORM_INCOMPLETE: _budgeted("refused", Sink.METRIC),
+    EventKind.PIN_ASKED: _budgeted("pin_asked"),
+    EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.AUDIT_LOG),
+    EventKind.CONSENT_TAKEN_BACK: Route((Sink.AUDIT_LOG, Sink.LOG), "choice"),
+    EventKind.RECORDS_SHOWN: Route((Sink.AUDIT_LOG, Sink.LOG), "records_shown"),
+    EventKind.FORGET_ASKED: Route((Sink.AUDIT_LOG, Sink.LOG), "forget_asked"),
+    EventKind.LOGOUT_RECEIVED: _logged("logout_requested"),
+    EventKind.LOGOUT_SENT: _logged("logout_asked"),
+    EventKind.LOGOUT_ANSWERED: _logged("logout_answered"),
+    EventKind.LOGOUT_RESPONDED: _logged("logout"),
+    EventKind.ENROLMENT_HELD_UP: _logged("enrolment_held_up"),
+    EventKind.REGISTER_LOOKED_UP: _logged("register_looked_up", Sink.METRIC),
+    EventKind.REGISTER_HELD_UP: _logged("register_held_up"),
+    EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE),
+    EventKind.STRANGER_REFUSED: _budgeted("refused", Sink.METRIC),
+    EventKind.NETWORK_BUSY_SHOWN: Route((Sink.METRIC,)),
+    EventKind.HTTP_ERROR_SHOWN: _budgeted("refused", Sink.METRIC),
+    EventKind.SERVICE_ERROR_SHOWN: _budgeted("service_error"),
+    EventKind.NETWORK_REFUSED: _budgeted("network_refused"),
+    EventKind.PROXY_UNCOUNTED: _logged("proxy_uncounted"),
+    EventKind.LIBRARY_FAULT: _alarm("library_fault"),
+    EventKind.LIBRARY_MENDED: _logged("library_mended"),
+    EventKind.MAIL_REFUSED: _logged("mail_refused"),
+    EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
+    EventKind.METADATA_REFUSED: _logged("metadata_refused"),
+    EventKind.METADATA_RENEWED: _logged("metadata_renewed"),
+    EventKind.METADATA_LOST: _alarm("metadata_lost"),
+    EventKind.METADATA_RECOVERED: _logged("metadata_recovered"),
+    EventKind.POLICIES_STALE: _alarm("policies_stale"),
+    EventKind.POLICIES_MENDED: _logged("policies_mended"),
+    EventKind.POLICIES_CHANGED: _logged("policies_changed"),
+    EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
+    EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
+    EventKind.WORKER_WAITS: _logged("worker_waits"),
+    EventKind.WORK_STARTED: _logged("work_started", Sink.METRIC),
+    # What the use cases tell is written on the audit log, and nowhere else, but for the alarms.
+    **dict.fromkeys(AuditEventKind, Route((Sink.AUDIT_LOG,))),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFacts:
+    """A page that a person could not get past, which staff find by ``reference`` (the help code).
+
+    ``reason`` is the code of the sentence on the page. ``refused`` are the facts that decided a
+    refusal, by kind and name. ``person`` is the person id that the login had led to.
+    """
+
+    reference: str
+    at: datetime
+    step: str
+    reason: str
+    upstream: str | None = None
+    refused: RefusedFacts | None = None
+    person: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BrokerEvent:
+    """One event, with what its sinks read: ValueError where that is less or more.
+
+    ``facts`` are codes, names of configuration, references and counts, never personal values: the
+    line of the log is made of them, and a counter's labels. ``audit`` goes to the audit log,
+    ``trace`` to the traces.
+    """
+
+    kind: EventKind | AuditEventKind
+    facts: Facts = field(default_factory=dict)
+    audit: AuditEvent | None = None
+    trace: TraceFacts | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an event that a sink of its row would miss: the audit log loses none silently."""
+        sinks = ROUTES[self.kind].sinks
+        carried = (self.audit is not None, self.trace is not None)
+        if carried != (Sink.AUDIT_LOG in sinks, Sink.TRACE in sinks):
+            raise ValueError(f"{self.kind.name} does not carry what its sinks read")
+
+    def __repr__(self) -> str:
+        """Name the kind only."""
+        return f"BrokerEvent({self.kind.name})"
+
+
+class TellPort(Protocol):
+    """The port by which an event is told; its kind alone decides which sinks hear of it."""
+
+    def __call__(self, event: BrokerEvent | AuditEvent) -> None:
+        """Carry ``event`` to each sink of its row in ``ROUTES``, in the row's order.
+
+        Raise ``AuditUnavailable`` when the audit log refuses it (``AuditLog.add``): the action must
+        not happen.
+        """
+        ...
+
+
+def told_nobody(event: BrokerEvent | AuditEvent) -> None:
+    """Tell an event to nobody: for parts that are used without sinks."""
+    del event

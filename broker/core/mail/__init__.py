@@ -1,0 +1,1 @@
+"""Mails: the values in their texts, and the codes that are mailed."""

@@ -1,0 +1,1 @@
+"""Staff of the library: their roles, and the sentences that help them."""

@@ -1,0 +1,201 @@
+"""The library system behind a circuit breaker, with one change of a borrower at a time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, ParamSpec, Protocol, TypeVar
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_system import LibraryCapability
+from broker.core.errors import (
+    CallNotMade,
+    CallNotSent,
+    ChangeUnanswered,
+    LibraryError,
+    LibrarySilent,
+    LibraryUnavailable,
+    StoreUnavailable,
+)
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Key, LibrarySystem, Store
+from broker.use_cases.library_system.setup_proof import make_proof_due
+from broker.use_cases.storage.records import Lease
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# No library system carries out a call later than this after it was sent.
+LATE: Final = timedelta(minutes=10)
+# Silent calls in a row that open the circuit breaker.
+_MOST_SILENT: Final = 3
+_PAUSE: Final = timedelta(seconds=10)
+_STATUS_CALL: Final = timedelta(seconds=3)
+# The number of no borrower, larger than any that is given. Connectors refuse "0" without a call.
+_NOBODY: Final = "4294967295"
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowerLeases:
+    """Leases of borrowers: while one is held, no other change is sent.
+
+    A library system may take a borrower only whole: of two changes that read it and write it back,
+    the second would undo the first. The lease of an enrolment is that of a person; this one is of
+    the borrower.
+    """
+
+    store: Store
+    hmacs: LookupHmacs
+    now: Callable[[], datetime]
+
+    def hold(self, borrower_number: str, until: datetime) -> Lease | None:
+        """Take the lease of a borrower until then; None if another change may be under way."""
+        return Lease.take(self.store, self.key(borrower_number), until, self.now())
+
+    def key(self, borrower_number: str) -> Key:
+        """Return the key of the lease that every change of a borrower takes."""
+        return Key("lease", self.hmacs.of("borrower-change", borrower_number))
+
+
+class GuardedLibrary:
+    """The port ``LibrarySystem`` over ``library``, which is not called while it is silent.
+
+    Only silence opens the circuit breaker: no connection, no answer in time, or 502 to 504 from a
+    gateway. Any other answer closes it. While it is open, one caller in ten seconds makes a status
+    request. Each change of a borrower takes a lease. A create or change that meets a setting at
+    fault makes the proof of the set-up due.
+    """
+
+    def __init__(
+        self, library: LibrarySystem, store: Store, hmacs: LookupHmacs, now: Callable[[], datetime]
+    ) -> None:
+        self._library = library
+        self._store = store
+        self._leases = BorrowerLeases(store, hmacs, now)
+        self._now = now
+        self._silent_calls = 0
+        self._next_trial: datetime | None = None
+        self.find = self._guard(library.find)
+        self.read = self._guard(library.read)
+        self.find_similar = self._guard(library.find_similar)
+        self.find_typed = self._guard(library.find_typed)
+        self.check_pin = self._guard(library.check_pin)
+        # The caller holds the lease: see BorrowerLeases.
+        self.set_pin = self._guard(library.set_pin)
+        self.create = self._notice_settings(self._guard(library.create))
+        self._change = self._notice_settings(self._guard(library.change))
+        # Commands and the proof of the set-up ask whatever the circuit breaker says.
+        self.list_borrowers = library.list_borrowers
+        self.prove = library.prove
+        self.try_setup = library.try_setup
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the library system counts as silent."""
+        return self._next_trial is not None
+
+    @property
+    def capabilities(self) -> frozenset[LibraryCapability]:
+        """Return what the library system can do."""
+        return self._library.capabilities
+
+    def change(self, change: Change, deadline: datetime) -> Borrower:
+        """Change the borrower; CallNotMade while another change of it is under way.
+
+        The lease ends with an answer. A change without one may be carried out ten minutes later,
+        so its lease stays until then.
+        """
+        lease = self._leases.hold(change.number, deadline + LATE)
+        if lease is None:
+            raise CallNotMade("another change of the borrower is under way")
+        try:
+            after = self._change(change, deadline)
+        except ChangeUnanswered:
+            raise
+        except LibraryError:
+            lease.end(self._now())
+            raise
+        lease.end(self._now())
+        return after
+
+    def _notice_settings(self, call: Callable[P, T]) -> Callable[P, T]:
+        def notice(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return call(*args, **kwargs)
+            except LibraryError as error:
+                if error.setting:
+                    with suppress(StoreUnavailable):
+                        make_proof_due(self._store, self._now())
+                raise
+
+        return notice
+
+    def _guard(self, call: Callable[P, T]) -> Callable[P, T]:
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+            self._admit()
+            return self._observe(lambda: call(*args, **kwargs))
+
+        return guarded
+
+    def _admit(self) -> None:
+        """Let a call through, after a status request where the library system was silent."""
+        if self._next_trial is None:
+            return
+        now = self._now()
+        if now < self._next_trial:
+            raise CallNotSent("the library system is silent")
+        self._next_trial = now + _PAUSE
+        try:
+            self._observe(lambda: self._library.read(_NOBODY, now + _STATUS_CALL))
+        except LibrarySilent:
+            raise
+        except LibraryError:
+            return  # any answer says that it is there
+
+    def _observe(self, call: Callable[[], T]) -> T:
+        try:
+            answer = call()
+        except LibrarySilent:
+            self._silent_calls += 1
+            if self._silent_calls >= _MOST_SILENT and self._next_trial is None:
+                self._next_trial = self._now() + _PAUSE
+            raise
+        except CallNotMade:
+            raise  # our own limit: it says nothing about the library system
+        except LibraryError:
+            self._close()
+            raise
+        self._close()
+        return answer
+
+    def _close(self) -> None:
+        self._silent_calls = 0
+        self._next_trial = None
+
+
+class WaitingSlots(Protocol):
+    """A ``threading.Semaphore``: the requests that may wait at a time, at most half the threads."""
+
+    def acquire(self, *, blocking: bool) -> bool:
+        """Reserve a slot; False where none is free."""
+
+    def release(self) -> None:
+        """Free the slot."""
+
+
+@contextmanager
+def waiting_slot(slots: WaitingSlots | None) -> Iterator[None]:
+    """Hold a slot while the library system is asked; LibraryUnavailable at once where none is free.
+
+    A slow library system must not hold every thread. ``slots`` None sets no bound.
+    """
+    if slots is None:
+        yield
+        return
+    if not slots.acquire(blocking=False):
+        raise LibraryUnavailable("no slot to wait for the library in")
+    try:
+        yield
+    finally:
+        slots.release()

@@ -1,0 +1,102 @@
+"""The proof of the library system's set-up, by one worker for all of them.
+
+It runs after a start and after policies that name other categories, then every hour, and every ten
+minutes while something is at fault.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
+from broker.core.entities import Names
+from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
+from broker.core.ports import Key, LibrarySystem, Store
+from broker.core.retention import SETUP, TURN
+from broker.use_cases.storage.records import Records
+
+PROOF: Final = timedelta(seconds=60)  # for all the calls of one proof
+_SOUND_FOR: Final = timedelta(hours=1)
+_FAULTY_FOR: Final = timedelta(minutes=10)
+_LOOK_EVERY: Final = timedelta(seconds=10)
+_KEY: Final = Key("figures", "library setup")
+_TURN: Final = Key("counter", "library setup")
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedSetup:
+    """The faults that a proof found, and when; ``categories`` are those that it was about."""
+
+    at: datetime
+    faults: tuple[SetupFault, ...]
+    categories: Names = ()
+
+    def is_fresh(self, categories: Names, began: datetime, now: datetime) -> bool:
+        """Return whether the proof still counts: none of an earlier start, or of other policies."""
+        if self.at < began or self.categories != categories:
+            return False
+        return now - self.at < (_FAULTY_FOR if self.faults else _SOUND_FOR)
+
+
+def make_proof_due(store: Store, now: datetime) -> None:
+    """Let the next step prove at once: a call has met a setting that is at fault.
+
+    The faults of the last proof stay known until then.
+    """
+    records = Records(store, ProvedSetup)
+    record = records.get(_KEY, now)
+    if record:
+        never = datetime.min.replace(tzinfo=UTC)
+        records.put(_KEY, replace(record.value, at=never), SETUP.until(now), now)
+
+
+@dataclass(slots=True)
+class LibraryProof:
+    """The proof of the library system of one worker; ``expected`` is what the policies name now."""
+
+    library: LibrarySystem
+    store: Store
+    expected: Callable[[], ExpectedSetup]
+    tell: TellPort
+    now: Callable[[], datetime]
+    _looked: datetime | None = field(default=None, init=False)
+    _began: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.now()
+
+    def faults(self) -> Sequence[SetupFault]:
+        """Return the faults of the last proof that this worker knows of; StoreUnavailable."""
+        record = self._records.get(_KEY, self.now())
+        return record.value.faults if record else ()
+
+    def step(self) -> None:
+        """Prove if it is time and no other worker does; StoreUnavailable."""
+        now = self.now()
+        if self._looked and now - self._looked < _LOOK_EVERY:
+            return
+        self._looked = now
+        expected = self.expected()
+        categories = tuple(sorted(expected.categories))
+        record = self._records.get(_KEY, now)
+        if record and record.value.is_fresh(categories, self._began, now):
+            return
+        if self.store.count(_TURN, 1, TURN.ends(now + PROOF), now) > 1:
+            return
+        faults = self.library.prove(expected, now + PROOF)
+        self._tell(record.value.faults if record else (), faults)
+        proved = ProvedSetup(now, faults, categories)
+        self._records.put(_KEY, proved, SETUP.until(self.now()), self.now())
+
+    def _tell(self, before: Sequence[SetupFault], faults: Sequence[SetupFault]) -> None:
+        for fault in faults:
+            if fault not in before:
+                facts = {"setting": fault.setting, "fault": fault.sentence}
+                self.tell(BrokerEvent(EventKind.LIBRARY_FAULT, facts))
+        if before and not faults:
+            self.tell(BrokerEvent(EventKind.LIBRARY_MENDED))
+
+    @property
+    def _records(self) -> Records[ProvedSetup]:
+        return Records(self.store, ProvedSetup)

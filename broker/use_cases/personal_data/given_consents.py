@@ -1,0 +1,182 @@
+"""The answers that a person has given to services: listed, and taken back."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from broker.core.consent.consent import (
+    Receipt,
+    ReceiptEvent,
+    compute_answer_time,
+    make_withdrawal,
+    select_standing,
+)
+from broker.core.entities import Controller, Service, Text
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.person_record import PersonRecord
+from broker.core.retention import RECEIPT
+from broker.use_cases.storage.person_records import PersonRecords
+
+_FOR: Final = f"P{RECEIPT.span.days}D"
+
+
+@dataclass(frozen=True, slots=True)
+class GivenConsent:
+    """A person's answers for one service, newest first; there is at least one."""
+
+    service: str
+    receipts: tuple[Receipt, ...]
+
+    @property
+    def latest(self) -> Receipt:
+        """Return the last answer."""
+        return self.receipts[0]
+
+    def remembered(self, now: datetime) -> Receipt | None:
+        """Return the answer that the next login goes by where it asks for no more than that."""
+        found = (made for made in select_standing(self.receipts) if made.remembered(now))
+        return next(found, None)
+
+    def offer(self, now: datetime) -> str | None:
+        """Return "withdraw" for a consent, "forget" for a notice that is remembered, or None."""
+        ending = self.to_end
+        if ending and ending.event is ReceiptEvent.GIVEN:
+            return "withdraw"
+        return "forget" if self.remembered(now) else None
+
+    @property
+    def to_end(self) -> Receipt | None:
+        """Return the yes that the person takes back, and with it every older one, or None.
+
+        A consent before a notice, and one that was good for one login too: the receiver still
+        relies on it (GDPR 7(3)).
+        """
+        yes = select_standing(self.receipts)
+        given = (made for made in yes if made.event is ReceiptEvent.GIVEN)
+        return next(given, yes[0] if yes else None)
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentQuestion:
+    """A disclosure by the policies of today: its purpose, and the giver of the information."""
+
+    purpose: Text | None = None
+    giver: Controller | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenConsents:
+    """The answers in the person record; ``person_id`` is always that of the logged-in person."""
+
+    persons: PersonRecords
+    hmacs: LookupHmacs
+    services: Mapping[str, Service]
+
+    def list_all(self, person_id: str, now: datetime) -> tuple[GivenConsent, ...]:
+        """Return the person's answers by service, in the configured order.
+
+        Services that were never answered, or are no longer configured, are left out.
+        """
+        record = self.persons.read(person_id, now) if person_id else None
+        if record is None:
+            return ()
+        found = ((name, record.value.list_receipts(name)) for name in self.services)
+        return tuple(GivenConsent(name, receipts) for name, receipts in found if receipts)
+
+    def find_receipt(
+        self, person_id: str, record_id: str, now: datetime
+    ) -> tuple[str, Receipt] | None:
+        """Return one of the person's own receipts and its service; None for anybody else's."""
+        for given in self.list_all(person_id, now):
+            for receipt in given.receipts:
+                if receipt.record_id == record_id:
+                    return given.service, receipt
+        return None
+
+    def take_back(
+        self, person_id: str, service_name: str, language: str, now: datetime
+    ) -> Receipt | None:
+        """Withdraw the consent, or forget the notice, that counts for a service.
+
+        Returns the receipt of that; None where there is nothing to take back, as after the first of
+        two submits. Nothing is overwritten: a receipt is added, and the next login asks again.
+        """
+        made: Receipt | None = None
+
+        def add_ending(record: PersonRecord) -> PersonRecord:
+            nonlocal made
+            history = record.list_receipts(service_name)
+            given = GivenConsent(service_name, history).to_end
+            at = compute_answer_time(history, now)
+            made = make_withdrawal(given, secrets.token_hex(16), language, at) if given else None
+            return record.add_receipt(service_name, made, now) if made else record
+
+        self.persons.change(person_id, add_ending, now)
+        return made
+
+    def as_record(
+        self,
+        made: Receipt,
+        service: Service,
+        withdraw_url: str,
+        today: CurrentQuestion | None = None,
+    ) -> dict[str, Any]:
+        """Return the receipt in the fields of ISO/IEC TS 27560 (docs/reference/consent.md#record).
+
+        It holds names and no value of the person. Both references are good for this person and this
+        service only: a receipt that is shown to two receivers gives them nothing to compare (the
+        record's person is needlessly exposed elsewhere,
+        docs/reference/consent.md#person-in-the-record).
+        """
+        return {
+            "record_id": made.record_id,
+            "schema": 1,
+            "event": str(made.event),
+            "event_time": made.event_time.isoformat(),
+            "language": made.language,
+            "user_ref": made.person,
+            "service_ref": self.hmacs.of("receipt-service", made.person, service.name),
+            "policy_version": made.policy,
+            "notice_version": made.shown,
+            "legal_basis": made.legal_basis,
+            "data_categories": list(made.told),
+            "optional_not_chosen": [name for name in made.names if name not in made.told],
+            "set_hash": self.hmacs.of("receipt-set", made.terms, *made.parts),
+            "retention": _FOR,
+            "valid_until": _iso(made.valid_until),
+            "withdraw_url": withdraw_url,
+            "method": "web-form",
+            "as_configured_now": _as_configured(service, today or CurrentQuestion()),
+        }
+
+
+def _as_configured(service: Service, today: CurrentQuestion) -> dict[str, Any]:
+    # The receipt binds these by its digest, and a change of them asks again.
+    recipients = _named(service.controller)
+    return {
+        "service": _both(service.label),
+        "purpose": _both(today.purpose),
+        "controllers": _named(today.giver) + recipients,
+        "recipients": recipients,
+        "privacy_notice_url": _both(service.privacy_notice),
+    }
+
+
+def _both(text: Text | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    return {"en": text.en, "da": text.da}
+
+
+def _named(controller: Controller | None) -> list[dict[str, Any]]:
+    if controller is None:
+        return []
+    return [{"name": _both(controller.name), "contact": controller.contact}]
+
+
+def _iso(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.isoformat()

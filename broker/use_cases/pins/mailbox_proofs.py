@@ -1,0 +1,122 @@
+"""Proof of a mailbox: a code mailed to the address and typed in the login that asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from broker.core.errors import AddressTaken, BrowserUnmatched, CodeRefused
+from broker.core.identity.mail_addresses import check_typed_address
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
+from broker.core.login.transaction import LIFETIME, Transaction
+from broker.core.mail.mail_contents import MailboxCodeLetter
+from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
+from broker.core.ports import LetterWording
+from broker.core.retention import PROOF
+from broker.use_cases.pins.mailed_codes import MailedCodes
+from broker.use_cases.storage.mail_outbox import MailOutbox
+from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.transactions.transactions import Held, Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxProof:
+    """The proofs over person records and mail.
+
+    ``owner`` is a person id, ``held`` the transaction of that person's browser. Every
+    change of a transaction is of the person: if another authentication has joined it meanwhile,
+    nothing changes and BrowserUnmatched is raised (docs/reference/design.md#4a-3).
+    """
+
+    persons: PersonRecords
+    codes: MailedCodes
+    outbox: MailOutbox
+    letters: LetterWording
+
+    def mail_code(
+        self,
+        held: Held,
+        owner: str,
+        proof_name: str,
+        address: str,
+        *,
+        asker: str,
+        language: str,
+        lasts: timedelta,
+        now: datetime,
+    ) -> Held:
+        """Queue a mail with a new code for ``address`` (of ``mail_addresses.typed``).
+
+        TooMany if the person or the mailbox has had three codes within a day.
+        """
+        self.codes.count_mail(person_id=owner, address=address)
+        # Nothing outlives its login: the mail promises no more than is true.
+        until = min(now + min(lasts, CODE_LASTS), held.transaction.until)
+        mailing = Mailing(proof_name, address, until)
+        held = self._change(held, lambda each: replace(each, mailing=mailing), now)
+        code = self.codes.make_code(
+            "mailbox",
+            _subject(proof_name, address),
+            browser=_browser(held),
+            person_id=owner,
+            lasts=until - now,
+        )
+        minutes = max(1, int((until - now).total_seconds() // 60))
+        content = MailboxCodeLetter(code=spell_code(code), asker=asker, minutes=minutes)
+        mail_text = self.letters.worded(content, language)
+        self.outbox.queue_mail(address, mail_text, about=owner, lasts=until - now)
+        return held
+
+    def try_code(
+        self,
+        held: Held,
+        code: str,
+        owner: str,
+        proof_name: str,
+        now: datetime,
+        *,
+        domains: tuple[str, ...],
+        remembered_for: timedelta,
+    ) -> Held:
+        """Prove the mailbox by a typed code.
+
+        ``domains`` are those that count today (none: any). CodeRefused with its cause;
+        AddressRefused if the address's domain counts no more; AddressTaken if the address proves
+        another person.
+        """
+        subject = self.codes.try_code("mailbox", code, browser=_browser(held), person_id=owner)
+        name, _, address = subject.partition(" ")
+        if name != proof_name:
+            raise CodeRefused("code_wrong")
+        check_typed_address(address, domains)
+        proved = Proved(name, address, now, PROOF.ends(now + remembered_for))
+        if name != MAIL_PROOF and not self.persons.claim_mailbox(owner, proved, now):
+            raise AddressTaken("the address proves another person")
+
+        def added(each: Transaction) -> Transaction:
+            others = tuple(proof for proof in each.proofs if proof.name != name)
+            return replace(each.relearning(), proofs=(*others, proved), mailing=None)
+
+        done = self._change(held, added, now)
+        if remembered_for > LIFETIME:
+            self.persons.change(owner, lambda each: each.mark_seen(now).add_proof(proved), now)
+        return done
+
+    def without(self, held: Held, now: datetime) -> Held:
+        """Let the person go on without the proof."""
+        return self._change(held, lambda each: replace(each, unproved=True, mailing=None), now)
+
+    def _change(
+        self, held: Held, change: Callable[[Transaction], Transaction], now: datetime
+    ) -> Held:
+        return Transactions(self.persons.store).change(held, change, now)
+
+
+def _subject(proof_name: str, address: str) -> str:
+    return f"{proof_name} {address}"
+
+
+def _browser(held: Held) -> str:
+    """Return the browser of the transaction: the code belongs to it."""
+    if held.transaction.browser is None:
+        raise BrowserUnmatched("a login that no browser has come for")
+    return held.transaction.browser

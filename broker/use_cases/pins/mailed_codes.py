@@ -1,0 +1,241 @@
+"""Mailed codes: the one implementation for mailbox proofs, claims, library accounts and PIN mails.
+
+A typed code has eight digits, lives 30 minutes, has five tries and belongs to the browser that
+asked. The code of a PIN mail is a random token in a link and belongs to no browser.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.errors import CodeRefused, LinkGone, TooMany
+from broker.core.identity.mail_addresses import fold_mailbox
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.mail.mailed_codes import (
+    CODE_LASTS,
+    Code,
+    CodePurpose,
+    CodesEnded,
+    HeldCodes,
+    draw_code,
+    read_code,
+)
+from broker.core.ports import Key, Store, Write
+from broker.core.retention import CODE, CODES_ENDED, LIMIT, PIN_LINK
+from broker.use_cases.storage.records import Content, Record, Records
+
+MAILS_A_DAY: Final = 3
+CARDS_A_DAY: Final = 5
+MOST_LINKS: Final = 3
+LINK_LASTS: Final = timedelta(hours=24)
+WELCOME_LINK_LASTS: Final = timedelta(days=7)
+_DAY: Final = timedelta(days=1)
+_MAIL_COUNTER: Final = "code mails"
+_HANDLE: Final = 16  # hex digits by which the links of a borrower are found
+
+
+@dataclass(frozen=True, slots=True)
+class MailedCodes:
+    """The codes and links in a store.
+
+    ``browser`` is the keyed hash of the browser cookie (``Transaction.browser``). ``person_id`` is
+    the logged-in person, or "" before any login: a code of one person is wrong for another person
+    in the same browser.
+    """
+
+    store: Store
+    hmacs: LookupHmacs
+    now: Callable[[], datetime]
+
+    def count_mail(
+        self, *, person_id: str = "", borrower_number: str = "", address: str = ""
+    ) -> None:
+        """Count one mailed code; call this before the mail is queued.
+
+        TooMany, with nothing counted, if the person, the borrower or the mailbox has had three
+        codes within a day.
+        """
+        names = {
+            "person": person_id,
+            "borrower": borrower_number,
+            "mailbox": fold_mailbox(address) if address else "",
+        }
+        counted = []
+        for what, name in names.items():
+            if name:
+                counted.append((_MAIL_COUNTER, what, name))
+                if self._count(*counted[-1]) > MAILS_A_DAY:
+                    for each in counted:
+                        self._count(*each, by=-1)
+                    raise TooMany("codes mailed within a day")
+
+    def count_card(self, person_id: str) -> None:
+        """Count one card number that a person types to claim a borrower.
+
+        TooMany if the person has tried five within a day.
+        """
+        if self._count("claimed cards", person_id) > CARDS_A_DAY:
+            raise TooMany("card numbers typed within a day")
+
+    def _count(self, label: str, *name: str, by: int = 1) -> int:
+        """Count within a day, and return how many there are."""
+        now = self.now()
+        key = Key("counter", self.hmacs.of(label, *name))
+        return self.store.count(key, by, LIMIT.ends(now + _DAY), now)
+
+    def make_code(
+        self,
+        purpose: CodePurpose,
+        subject: str,
+        *,
+        browser: str,
+        person_id: str = "",
+        lasts: timedelta = CODE_LASTS,
+    ) -> str:
+        """Store a new code for ``subject`` and return its eight digits, to be mailed."""
+        digits = draw_code()
+        code_hash = self._code_hash(purpose, browser, person_id, digits)
+        self._add(self._key(purpose, browser, person_id), subject, code_hash, lasts)
+        return digits
+
+    def make_decoy(self, purpose: CodePurpose, *, browser: str, person_id: str = "") -> str:
+        """Store a code that is mailed to nobody, and return its hash for ``turn_into_code``.
+
+        Wrong tries count down in the same way, whether and when a code takes its place.
+        """
+        unguessable = self._code_hash(purpose, browser, person_id, secrets.token_hex(16))
+        self._add(self._key(purpose, browser, person_id), "", unguessable, CODE_LASTS)
+        return unguessable
+
+    def turn_into_code(
+        self, purpose: CodePurpose, decoy_hash: str, subject: str, *, browser: str
+    ) -> str:
+        """Turn a decoy into a code for ``subject`` and return its eight digits, to be mailed."""
+        digits = draw_code()
+        code_hash = self._code_hash(purpose, browser, "", digits)
+        now = self.now()
+
+        def turned(record: Record[HeldCodes] | None) -> Content[HeldCodes] | None:
+            if record is None:
+                return None
+            held = record.value.with_code_instead_of(decoy_hash, subject, code_hash)
+            return Content(held, record.until)
+
+        self._held.amend(self._key(purpose, browser, ""), turned, now)
+        return digits
+
+    def try_code(
+        self, purpose: CodePurpose, typed: str, *, browser: str, person_id: str = ""
+    ) -> str:
+        """Return the subject of a typed code and use the code up.
+
+        Any live code of the browser counts; a wrong one costs each of them a try. CodeRefused:
+        code_malformed (costs no try), code_none, code_used_up or code_wrong.
+        """
+        code_hash = self._code_hash(purpose, browser, person_id, read_code(typed))
+        now = self.now()
+        found: Code | None = None
+
+        def tried(record: Record[HeldCodes] | None) -> Content[HeldCodes]:
+            nonlocal found
+            held = (record.value if record else HeldCodes()).live(now)
+            found = held.find(code_hash)
+            after = held.without(code_hash) if found else held.after_wrong_try()
+            return Content(after, record.until if record else now)
+
+        self._held.amend(self._key(purpose, browser, person_id), tried, now)
+        if found is None or (purpose == "library_account" and self._is_ended(found)):
+            raise CodeRefused("code_wrong")
+        return found.subject
+
+    def end_codes(self, borrower_number: str) -> None:
+        """End all login codes and PIN links of a borrower: their PIN has changed."""
+        now = self.now()
+        self.store.drop(self._links_key(borrower_number))
+        Records(self.store, CodesEnded).put(
+            self._ended_key(borrower_number), CodesEnded(now), CODES_ENDED.until(now), now
+        )
+
+    def make_link(
+        self, borrower_number: str, *, lasts: timedelta = LINK_LASTS, always: bool = False
+    ) -> str | None:
+        """Store a new PIN link and return its token; None if three links are valid.
+
+        Staff's requests and welcome mails ``always`` get a link.
+        """
+        now = self.now()
+        token, code = self._draw_link(borrower_number, lasts)
+
+        def added(record: Record[HeldCodes] | None) -> Content[HeldCodes] | None:
+            held = (record.value if record else HeldCodes()).live(now)
+            if len(held.codes) >= MOST_LINKS and not always:
+                return None
+            after = held.with_code(code)
+            ends = max(each.expires_at for each in after.codes)
+            return Content(after, PIN_LINK.ends(ends))
+
+        amended = self._held.amend(self._links_key(borrower_number), added, now)
+        return token if amended.written else None
+
+    def draft_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, Write]:
+        """Return a link's token and its write, for a new borrower and ``Store.put_many``."""
+        token, code = self._draw_link(borrower_number, lasts)
+        held = Content(HeldCodes((code,)), PIN_LINK.ends(code.expires_at))
+        return token, self._held.drafted(self._links_key(borrower_number), held, None)
+
+    def find_link(self, token: str) -> str:
+        """Return the borrower number of a PIN link; nothing is used up. LinkGone if invalid."""
+        now = self.now()
+        record = self._held.get(self._handle_key(token[:_HANDLE]), now)
+        for code in record.value.live(now).codes if record else ():
+            if code.code_hash == self._token_hash(token):
+                return code.subject
+        raise LinkGone("no such PIN link")
+
+    def _add(self, key: Key, subject: str, code_hash: str, lasts: timedelta) -> None:
+        now = self.now()
+        code = Code(subject, code_hash, now, now + lasts)
+
+        def added(record: Record[HeldCodes] | None) -> Content[HeldCodes]:
+            held = (record.value if record else HeldCodes()).live(now)
+            return Content(held.with_code(code), CODE.until(now))
+
+        self._held.amend(key, added, now)
+
+    def _is_ended(self, code: Code) -> bool:
+        ended = Records(self.store, CodesEnded).get(self._ended_key(code.subject), self.now())
+        return ended is not None and code.made_at <= ended.value.ended_at
+
+    def _draw_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, Code]:
+        """Return a new token and its code; it begins with the handle of the borrower's links."""
+        now = self.now()
+        token = self._handle(borrower_number) + secrets.token_hex(16)
+        return token, Code(borrower_number, self._token_hash(token), now, now + lasts)
+
+    @property
+    def _held(self) -> Records[HeldCodes]:
+        return Records(self.store, HeldCodes)
+
+    def _code_hash(self, purpose: str, browser: str, person_id: str, digits: str) -> str:
+        return self.hmacs.of("code", purpose, browser, person_id, digits)
+
+    def _token_hash(self, token: str) -> str:
+        return self.hmacs.of("PIN link token", token)
+
+    def _key(self, purpose: str, browser: str, person_id: str) -> Key:
+        return Key("code", self.hmacs.of("codes", purpose, browser, person_id))
+
+    def _ended_key(self, subject: str) -> Key:
+        return Key("code", self.hmacs.of("codes ended", subject))
+
+    def _links_key(self, borrower_number: str) -> Key:
+        return self._handle_key(self._handle(borrower_number))
+
+    def _handle(self, borrower_number: str) -> str:
+        digits = self.hmacs.of("PIN links handle", borrower_number).partition(".")[2]
+        return digits[:_HANDLE]
+
+    def _handle_key(self, handle: str) -> Key:
+        return Key("code", self.hmacs.of("PIN links", handle))

@@ -1,0 +1,246 @@
+"""Reads and writes the one record of a person, and the indexes that lead to it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from broker.core.identity.mail_addresses import fold_mailbox
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.person_record import PersonRecord
+from broker.core.ports import Key, RecordUnreadable, Store, Write
+from broker.core.retention import INDEX, MAILBOX_INDEX, PERSON
+from broker.use_cases.storage.records import Claimed, Content, Record, Records, read_together
+
+_FOR_STAFF: Final = "for staff"
+_BORROWER: Final = "borrower number"
+_MAILBOX: Final = "proved mailbox"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """The person that a borrower number, a proved mailbox or the list of staff leads to."""
+
+    person_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecords:
+    """The records of persons in a store.
+
+    Every method raises ``StoreUnavailable`` where the store does not answer.
+    """
+
+    store: Store
+    hmacs: LookupHmacs
+
+    def read(self, person_id: str, now: datetime) -> Record[PersonRecord] | None:
+        """Return the record of a person, or None where there is none."""
+        return self._records.get(person_key(person_id), now)
+
+    def change(
+        self,
+        person_id: str,
+        change: Callable[[PersonRecord], PersonRecord],
+        now: datetime,
+        *,
+        read: Record[PersonRecord] | None = None,
+        others: Sequence[Write] = (),
+    ) -> Record[PersonRecord] | None:
+        """Write what ``change`` makes of the record, and return the record as it stands then.
+
+        ``change`` is given an empty record where there is none, and is called again where another
+        writer came first. Nothing is written where it changes nothing. ``read`` is the record where
+        the caller has read it already. ``others`` are written in the
+        same turn, only with the record.
+        """
+        before: PersonRecord | None = None
+
+        def write(record: Record[PersonRecord] | None) -> Content[PersonRecord] | None:
+            nonlocal before
+            before = record.value if record else None
+            present = before or PersonRecord(last_seen=now)
+            after = change(present)
+            return None if after == present else _content(after)
+
+        amended = self._records.amend(person_key(person_id), write, now, read=read, others=others)
+        if amended.record is not None:
+            self._write_indexes(person_id, before, amended.record.value, now)
+        return amended.record
+
+    def draft_seen(self, record: Record[PersonRecord], now: datetime) -> tuple[Write, ...]:
+        """Return the write that a person was seen, for ``put_many``; none within a day."""
+        seen = record.value.mark_seen(now)
+        if seen == record.value:
+            return ()
+        return (self._records.drafted(record.key, _content(seen), record.version),)
+
+    def claim_mailbox(self, person_id: str, proof: Proved, now: datetime) -> bool:
+        """Return whether the mailbox of ``proof`` proves this person, and nobody else, from now on.
+
+        False while it proves another person, whose borrower has not expired.
+        """
+
+        def claim(entry: Record[IndexEntry] | None) -> Content[IndexEntry] | None:
+            owner = entry.value.person_id if entry else person_id
+            if owner != person_id and not self._has_ended(owner, proof, now):
+                return None
+            return Content(IndexEntry(person_id), MAILBOX_INDEX.ends(proof.until))
+
+        return self._index.amend(self._mailbox_key(proof), claim, now).written
+
+    def list_proofs(self, record: Record[PersonRecord], now: datetime) -> tuple[Proved, ...]:
+        """Return the proofs that count: not ended, and no mailbox that proves somebody else by now.
+
+        The index says whom a mailbox proves. A contact address may be shared.
+        """
+        live = record.value.list_proofs(now)
+        keys = [self._mailbox_key(each) for each in live if each.name != MAIL_PROOF]
+        if not keys:
+            return live
+        reads = read_together(self.store, keys, now)
+        owners = {key: self._index.found(key, reads) for key in keys}
+        person_id = record.key.group
+        own = {key for key, each in owners.items() if each and each.value.person_id == person_id}
+        return tuple(
+            each for each in live if each.name == MAIL_PROOF or self._mailbox_key(each) in own
+        )
+
+    def drop_proof(self, person_id: str, proof_name: str, now: datetime) -> None:
+        """Remove a proof: the mailbox may prove another person."""
+        record = self.read(person_id, now)
+        if record is None:
+            return
+        self._drop_mailboxes(record, now, [proof_name])
+        self.change(person_id, lambda each: each.drop_proof(proof_name), now, read=record)
+
+    def claim_due(self, deadline: datetime, now: datetime) -> Claimed[PersonRecord] | None:
+        """Lease the person whose work has been due longest; None where none is due."""
+        return self._records.claim("person", deadline, now)
+
+    def list_all(self, now: datetime) -> Iterator[Record[PersonRecord]]:
+        """Return the records of all persons."""
+        return self._records.list("person", None, now)
+
+    def find_by_borrower(self, number: str, now: datetime) -> str | None:
+        """Return the id of the person whose record names the borrower ``number``, or None."""
+        entry = self._index.get(self._borrower_key(number), now)
+        if entry is None:
+            return None
+        record = self.read(entry.value.person_id, now)
+        if record is None or record.value.borrower_number != number:
+            return None
+        return entry.value.person_id
+
+    def list_for_staff(self, now: datetime) -> Iterator[tuple[str, Record[PersonRecord]]]:
+        """Return the persons with an open case or a failing enrolment, with their records."""
+        for entry in self._index.list("index", _FOR_STAFF, now):
+            record = self.read(entry.value.person_id, now)
+            if record and record.value.is_for_staff:
+                yield entry.value.person_id, record
+
+    def delete(self, person_id: str, before: datetime | None, now: datetime) -> bool:
+        """Remove what was written until ``before``, None for everything, with what leads to it.
+
+        Return whether there was anything. A record that cannot be read is removed whole.
+        """
+        try:
+            record = self.read(person_id, now)
+        except RecordUnreadable:
+            self._records.drop(person_key(person_id))
+            return True
+        if record is None:
+            return False
+        kept = record.value.keep_after(before) if before else None
+        if kept == record.value:
+            return False
+        self._drop_what_leads_to(record, kept or PersonRecord(record.value.last_seen), now)
+        if kept is None or before is None:
+            self._index.drop(_staff_key(person_id))
+            self._records.drop(record.key)
+        else:
+            self.change(person_id, lambda each: each.keep_after(before) or each, now, read=record)
+        return True
+
+    def _drop_what_leads_to(
+        self, record: Record[PersonRecord], kept: PersonRecord, now: datetime
+    ) -> None:
+        """Remove the index entries of proofs and borrower that ``kept`` no longer has."""
+        ended = [each.name for each in record.value.proofs if each not in kept.proofs]
+        self._drop_mailboxes(record, now, ended)
+        number = record.value.borrower_number
+        if number and number != kept.borrower_number:
+            self._drop_entry(self._borrower_key(number), record.key.group, now)
+
+    def _write_indexes(
+        self, person_id: str, before: PersonRecord | None, after: PersonRecord, now: datetime
+    ) -> None:
+        """Write after the record: an entry that leads nowhere is ignored by its readers.
+
+        A borrower leads to the person whom the library system has confirmed last.
+        """
+        entry = IndexEntry(person_id)
+        until = INDEX.until(after.last_seen)
+        number = after.borrower_number
+        written = (before.borrower_number, before.last_seen) if before else None
+        if number and written != (number, after.last_seen):
+            is_confirmed = before is None or (
+                before.borrower_confirmed_at != after.borrower_confirmed_at
+            )
+            if is_confirmed or self.find_by_borrower(number, now) in {None, person_id}:
+                self._index.put(self._borrower_key(number), entry, until, now)
+        if after.is_for_staff:
+            self._index.put(_staff_key(person_id), entry, until, now)
+        elif before and before.is_for_staff:
+            self._index.drop(_staff_key(person_id))
+
+    def _has_ended(self, person_id: str, proof: Proved, now: datetime) -> bool:
+        """Return whether the mailbox proves a person no more because their borrower has expired."""
+        record = self.read(person_id, now)
+        mailbox = self._mailbox_key(proof)
+        return record is not None and any(
+            self._mailbox_key(each) == mailbox and record.value.has_proof_ended(each, now)
+            for each in record.value.proofs
+        )
+
+    def _drop_mailboxes(
+        self, record: Record[PersonRecord], now: datetime, proof_names: Sequence[str]
+    ) -> None:
+        for proof in record.value.proofs:
+            if proof.name == MAIL_PROOF or proof.name not in proof_names:
+                continue
+            self._drop_entry(self._mailbox_key(proof), record.key.group, now)
+
+    def _drop_entry(self, key: Key, person_id: str, now: datetime) -> None:
+        """Remove an index entry, if it leads to this person."""
+        entry = self._index.get(key, now)
+        if entry and entry.value.person_id == person_id:
+            self._index.drop(key)
+
+    def _mailbox_key(self, proof: Proved) -> Key:
+        return Key("index", self.hmacs.of(_MAILBOX, proof.name, fold_mailbox(proof.address)))
+
+    def _borrower_key(self, number: str) -> Key:
+        return Key("index", self.hmacs.of(_BORROWER, number))
+
+    @property
+    def _records(self) -> Records[PersonRecord]:
+        return Records(self.store, PersonRecord, durable=True)
+
+    @property
+    def _index(self) -> Records[IndexEntry]:
+        return Records(self.store, IndexEntry, durable=True)
+
+
+def _content(person: PersonRecord) -> Content[PersonRecord]:
+    return Content(person, PERSON.until(person.last_seen), person.due)
+
+
+def person_key(person_id: str) -> Key:
+    """Return the key of the record of a person."""
+    return Key("person", person_id)
+
+
+def _staff_key(person_id: str) -> Key:
+    return Key("index", _FOR_STAFF, person_id)

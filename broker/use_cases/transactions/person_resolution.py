@@ -1,0 +1,129 @@
+"""The person of a login, computed from what the login carries, and the fingerprint of the keys."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.identity.accepted_text import TextKind, find_text_fault
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeReading
+from broker.core.identity.cpr import CprKind, classify
+from broker.core.identity.person_id import (
+    LoginIdentifiers,
+    compute_person_id,
+    compute_person_id_of_cpr,
+    read_identifiers,
+)
+from broker.core.identity.rights import Ground, has_usable_cpr
+from broker.core.login.transaction import Authentication, Person
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Key, Store
+from broker.core.retention import PERSON_KEYS
+from broker.use_cases.storage.records import Records
+from broker.use_cases.transactions.evaluated_login import Arrived
+
+_PLACE: Final = Key("index", "person keys")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFingerprint:
+    """The keyed hashes of a fixed text: another key makes another hash."""
+
+    value: str
+
+
+def has_other_keys(store: Store, fingerprint: str, now: datetime) -> bool:
+    """Return whether the store belongs to other keys; a store without a fingerprint gets this one.
+
+    With another key every person would be somebody new, or somebody else's id would be made.
+    StoreUnavailable where the store does not answer.
+    """
+    records = Records(store, KeyFingerprint, durable=True)
+    own = KeyFingerprint(fingerprint)
+    if records.add(_PLACE, own, PERSON_KEYS.until(now), now):
+        return False
+    stored = records.get(_PLACE, now)
+    return stored is not None and stored.value != own
+
+
+_REAL: Final = frozenset({CprKind.REAL, CprKind.REAL_WITHOUT_MODULUS_11})
+
+
+@dataclass(frozen=True, slots=True)
+class PersonResolution:
+    """Computes who has logged in.
+
+    ``has_borrower`` returns whether the record of a person id names a borrower number.
+    """
+
+    hmacs: LookupHmacs
+    has_borrower: Callable[[str, str], bool]
+
+    def find(self, arrived: Arrived) -> Person:
+        """Return the person; an id that nobody meets again where the login carries no identifier.
+
+        A library account is the person of the CPR number in its borrower's record only if that
+        person has come with the number themselves and was led to this borrower.
+        """
+        authentication = arrived.authentication
+        if arrived.decision.ground is not Ground.LIBRARY_ACCOUNT:
+            return Person(self._compute(arrived) or secrets.token_hex(16))
+        number, holder = authentication.name_id, authentication.cpr_person_id
+        if number and holder and self.has_borrower(holder, number):
+            return Person(holder, number)
+        return Person(self._compute(arrived) or secrets.token_hex(16), number)
+
+    def find_cpr_person_of(self, borrower: Borrower, now: datetime) -> str | None:
+        """Return the person id of the CPR number in a borrower's record; None unless it is real."""
+        cpr = borrower.cpr
+        if cpr is None or borrower.is_anothers(cpr) or classify(cpr, now.date()) not in _REAL:
+            return None
+        return compute_person_id_of_cpr(self.hmacs, cpr)
+
+    def is_named(self, arrived: Arrived) -> bool:
+        """Return whether the login carries anything by which the person is met again."""
+        return self._compute(arrived) is not None
+
+    def _compute(self, arrived: Arrived) -> str | None:
+        ground = arrived.decision.ground
+        return compute_id(self.hmacs, arrived.authentication, arrived.reading, ground)
+
+
+def compute_id(
+    hmacs: LookupHmacs, authentication: Authentication, reading: AttributeReading, ground: Ground
+) -> str | None:
+    """Return the person id of a login as it was read; None if it carries no identifier."""
+    is_account = ground is Ground.LIBRARY_ACCOUNT
+    login = LoginIdentifiers(
+        ground,
+        authentication.upstream,
+        authentication.institution,
+        cpr=reading.attributes.one(CPR_ATTRIBUTE),
+        borrower_number=authentication.name_id if is_account else None,
+        identifiers=read_identifiers(reading.attributes, authentication.persistent_name_id),
+    )
+    return compute_person_id(hmacs, login)
+
+
+def display_name(reading: AttributeReading) -> str:
+    """Return the person's name for a mail that says at whose request it comes.
+
+    "" where the upstream named none, or one that is no name.
+    """
+    attributes = reading.attributes
+    parts = [attributes.one("gn"), attributes.one("sn")]
+    name = " ".join(part for part in parts if part)
+    if not name:
+        name = attributes.one("cn") or ""
+    if find_text_fault(name, TextKind.PERSON_NAME):
+        return ""
+    return name
+
+
+def usable_cpr(arrived: Arrived) -> str | None:
+    """Return the usable CPR number of the login, or None."""
+    if not has_usable_cpr(arrived.decision.ground):
+        return None
+    return arrived.reading.attributes.one(CPR_ATTRIBUTE)

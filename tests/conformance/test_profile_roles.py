@@ -1,0 +1,181 @@
+"""Both roles of a whole broker: fresh and passive logins, narrowed lists, the chain, and how long it all lasts."""
+
+import base64
+import zlib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from broker.adapters.saml.sp.service_provider import acs
+from broker.adapters.saml.xml_security import encryption, http_bindings
+from broker.configuration.settings.config import load
+from broker.demo.people.personas import AU, KU
+from broker.demo.run.demo_folder import HUB, Setting
+from tests.plugins.asking import TO_AU, ask, authn_request, come_back, listing, sent
+from tests.plugins.deployment import Deployment, form, mark
+from tests.plugins.saml_parties import Change, add, edit, stamp
+
+STATEMENT = "saml:Assertion/saml:AuthnStatement"
+AUTHORITY = "<saml:AuthenticatingAuthority>%s</saml:AuthenticatingAuthority>"
+FORCED, PASSIVE = edit(".", ForceAuthn="1"), edit(".", IsPassive="1")
+REQUESTERS = "".join(f"<samlp:RequesterID>https://{each}.example</samlp:RequesterID>" for each in ("portal", "near"))
+
+
+def assertion(deployment: Deployment, page: Any) -> Any:
+    """Give the Assertion that a self-posting page carries, opened as the service does."""
+    root = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
+    keys = encryption.DecryptionKeys.of([deployment.setting.library.key.encode()])
+    sealed: Any = root.find("{*}EncryptedAssertion")
+    return encryption.decrypt(sealed, keys, allow_cbc=False)
+
+
+@pytest.mark.profile(26, 39)
+def test_row_26_a_forced_login_is_as_fresh_as_it_says(deployment: Deployment) -> None:
+    """ForceAuthn goes on to the upstream; an older AuthnInstant is no login, one within the skew is, as it came."""
+    now = deployment.clock.now()
+    for age, sound in [(timedelta(minutes=30), False), (timedelta(seconds=200), False), (timedelta(seconds=100), True)]:
+        person, at = deployment.person(), stamp(now - age)
+        away = ask(person, FORCED, TO_AU)
+        assert sent(away).get("ForceAuthn") == "true"
+        page = come_back(person, away, "asta", edit(STATEMENT, AuthnInstant=at))
+        if not sound:
+            assert (page.status_code, mark(page)) == (400, ("error", "message_refused"))
+            assert come_back(person, away, "asta").status_code == 410  # the request is spent
+            continue
+        issued = assertion(deployment, person.agree(page))
+        assert issued.find("{*}AuthnStatement").get("AuthnInstant") == at
+
+
+@pytest.mark.profile(26, 39)
+def test_row_39_without_force_an_older_instant_is_told_as_it_came(deployment: Deployment) -> None:
+    """The upstream's own session is good enough, its instant and its end never stamped anew, and never longer."""
+    person, now = deployment.person(), deployment.clock.now()
+    at, end = stamp(now - timedelta(hours=3)), stamp(now + timedelta(minutes=7))
+    away = ask(person, edit(".", ForceAuthn="0"), TO_AU)
+    assert sent(away).get("ForceAuthn") is None
+    page = come_back(person, away, "asta", edit(STATEMENT, AuthnInstant=at, SessionNotOnOrAfter=end))
+    statement = assertion(deployment, person.agree(page)).find("{*}AuthnStatement")
+    assert (statement.get("AuthnInstant"), statement.get("SessionNotOnOrAfter")) == (at, end)
+
+
+@pytest.mark.profile(27)
+def test_row_27_a_passive_login_shows_no_page_at_all(deployment: Deployment) -> None:
+    """Nothing on file: NoPassive. Answered once and remembered: the upstream's session and ours on file let in."""
+    stranger = deployment.person()
+    away = ask(stranger, PASSIVE, TO_AU)
+    assert sent(away).get("IsPassive") == "true"
+    refused = come_back(stranger, away, "asta")
+    assert mark(refused)[0] == "issue"
+    assert deployment.landing(refused).status == "Responder / NoPassive"
+    person = deployment.person()
+    person.agree(come_back(person, ask(person, TO_AU), "asta"), remember=True)
+    later = come_back(person, ask(person, PASSIVE, TO_AU), "asta")
+    assert mark(later)[0] == "issue"
+    assert deployment.landing(later).status == "Success"
+
+
+@pytest.mark.profile(26, 27)
+def test_row_27_forced_and_passive_is_both(deployment: Deployment) -> None:
+    """Both go on; an upstream that cannot be both says NoPassive, and so do we."""
+    person = deployment.person()
+    away = ask(person, FORCED, PASSIVE, TO_AU)
+    assert (sent(away).get("ForceAuthn"), sent(away).get("IsPassive")) == ("true", "true")
+    acs_of_ours, fields = deployment.answer(away.location, None)
+    page = person.get(person.deliver(acs_of_ours, fields).location)
+    assert deployment.landing(page).status == "Responder / NoPassive"
+
+
+LISTS: list[tuple[Change, list[str] | None]] = [
+    (listing(AU), [AU]),
+    (listing(KU, "urn:unheard-of", AU), [AU, KU]),
+    (listing(KU, "https://evil.example/idp"), [KU]),
+    (listing(HUB), None),
+]
+
+
+@pytest.mark.profile(35, 36, 37)
+def test_row_37_the_services_list_narrows_what_the_upstream_is_asked(deployment: Deployment) -> None:
+    """One, many, unknown ones between: forwarded as ours; what nobody knows is neither asked nor believed."""
+    for change, asked in LISTS:
+        page = ask(deployment.person(), change)
+        if asked is None:
+            assert mark(page)[0] == "choose"  # the hub itself: two ways lead there
+            continue
+        assert [each.get("ProviderID") for each in sent(page).iter("{*}IDPEntry")] == asked
+    person = deployment.person()
+    page = come_back(person, ask(person, listing(KU)), "asta")
+    assert mark(page) == ("error", "message_refused")  # AU answered, and KU was asked
+
+
+@pytest.mark.profile(35, 36)
+def test_row_35_one_proxy_fewer_and_the_whole_chain(deployment: Deployment) -> None:
+    """ProxyCount less one, absent if it was; RequesterID with who asked before, and the service last."""
+    for count, left in [("1", "0"), ("2", "1"), ("+03", "2"), (None, None)]:
+        given = {} if count is None else {"ProxyCount": count}
+        root = sent(ask(deployment.person(), listing(AU, more=REQUESTERS, **given)))
+        scoping = root.find("{*}Scoping")
+        assert scoping.get("ProxyCount") == left
+        chain = [each.text for each in scoping.iter("{*}RequesterID")]
+        assert chain == ["https://portal.example", "https://near.example", deployment.site("e-resources").entity_id]
+    for count in ("-1", "one", "1.5", ""):  # refused by the schema, with a page of ours
+        assert mark(ask(deployment.person(), listing(AU, ProxyCount=count))) == ("error", "message_refused")
+
+
+@pytest.mark.profile(36)
+def test_row_36_nemlogin_is_not_told_who_asks_unless_configured(setting: Setting) -> None:
+    """By default a hub is told and NemLog-in is not; either may be changed."""
+    plain = load(setting.config, {})
+    assert plain.upstream("wayf").requester_id
+    assert not load(setting.config, {"BROKER_UPSTREAMS__WAYF__REQUESTER_ID": "false"}).upstream("wayf").requester_id
+    table = plain.upstreams["wayf"].model_copy(update={"profile": "oiosaml3"})
+    changed = plain.model_copy(update={"upstreams": {**plain.upstreams, "eid": table}})
+    assert not changed.upstream("eid").requester_id
+
+
+@pytest.mark.profile(38, 42)
+def test_row_42_what_came_through_us_is_refused_and_the_rest_told_in_order(deployment: Deployment) -> None:
+    """Ourselves anywhere in the chain is a loop; otherwise what is known of the chain as it came, then the upstream."""
+    for own in (deployment.peer.entity_id, f"{deployment.person().base}/saml/sp/wayf/metadata"):
+        loop = add(f"{STATEMENT}/saml:AuthnContext", AUTHORITY % own, 1)
+        person = deployment.person()
+        assert mark(come_back(person, ask(person, TO_AU), "asta", loop)) == ("error", "message_refused")
+    person = deployment.person()
+    nearer = add(f"{STATEMENT}/saml:AuthnContext", AUTHORITY % KU + AUTHORITY % "urn:nobody", 1)
+    page = come_back(person, ask(person, TO_AU), "asta", nearer)
+    chain = [each.text for each in assertion(deployment, person.agree(page)).iter("{*}AuthenticatingAuthority")]
+    assert chain == [KU, AU, HUB]
+
+
+@pytest.mark.profile(14, 41)
+def test_row_41_an_assertion_of_one_is_nothing_to_another(deployment: Deployment) -> None:
+    """What the hub asserted of us names us alone, and what we assert names the service alone: neither can be reused."""
+    person = deployment.person()
+    away = ask(person, TO_AU)
+    came = deployment.answer(away.location, "asta")[1]
+    root: Any = etree.fromstring(http_bindings.decode_post(came["SAMLResponse"]))
+    own = f"{person.base}/saml/sp/wayf/metadata"
+    assert [each.text for each in root.iter("{*}Audience")] == [own]
+    issued = assertion(deployment, person.agree(come_back(person, away, "asta")))
+    site = deployment.site("e-resources")
+    assert [each.text for each in issued.iter("{*}Audience")] == [site.entity_id]
+    assert [each.get("Recipient") for each in issued.iter("{*}SubjectConfirmationData")] == [site.acs]
+    assert acs(person.base, "wayf") not in etree.tostring(issued).decode()
+
+
+@pytest.mark.profile(24)
+def test_row_24_passport_saml_posts_a_deflated_request(deployment: Deployment) -> None:
+    """A POST whose SAMLRequest is DEFLATEd begins a login like another; one that inflates to a bomb does not."""
+
+    def deflated(octets: bytes) -> str:
+        packing = zlib.compressobj(wbits=-15)
+        return base64.b64encode(packing.compress(octets) + packing.flush()).decode()
+
+    person = deployment.person()
+    request = authn_request(deployment, "e-resources", TO_AU)
+    begun = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflated(request), "RelayState": "x"}, {})
+    assert begun.status_code == 303
+    assert sent(person.get(begun.location)).find("{*}Issuer") is not None
+    bomb = person.bare_post("/saml/idp/sso", {"SAMLRequest": deflated(b"<x>" + b" " * 10_000_000)}, {})
+    assert (bomb.status_code, mark(bomb)) == (400, ("error", "message_refused"))

@@ -1,0 +1,43 @@
+"""The letters as values: what a name in one may be, and what none shows to a log."""
+
+import pytest
+
+from broker.core.mail.mail_contents import (
+    LetterContent,
+    LoginCodeLetter,
+    MailboxCodeLetter,
+    PinLinkLetter,
+    WelcomeLetter,
+    named,
+)
+
+
+@pytest.mark.parametrize(
+    ("asserted", "name"),
+    [
+        ("Ann-Marie O'Brien Åse", "Ann-Marie O'Brien Åse"),
+        ("Ann\r\nGive the code to 010188-1235", "Ann Give the code to -"),
+        ("Win https://evil.example/now <b>", "Win https evil example now b"),
+        ("x" * 300, "x" * 60),
+        (f"{'x' * 59} y", "x" * 59),  # no space is left where the text is cut
+        ("{code}", "code"),
+        ("%(code)s", "code s"),
+    ],
+)
+def test_a_name_in_a_letter_is_a_name(asserted: str, name: str) -> None:
+    """What an upstream calls a person carries no address, no number and no second line into somebody's mail."""
+    assert named(asserted) == name
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        LoginCodeLetter("0058 5837", "now", "a place"),
+        PinLinkLetter("https://login.example/pin?link=5837", "now"),
+        WelcomeLetter("https://login.example/pin?link=5837"),
+        MailboxCodeLetter(code="0058 5837", asker="Ann", minutes=30),
+    ],
+)
+def test_what_works_in_a_letter_is_not_in_its_repr(letter: LetterContent) -> None:
+    """A code and a link that work do not reach a log by way of an error that shows the letter."""
+    assert "5837" not in repr(letter)

@@ -1,0 +1,117 @@
+"""When the library system's set-up is proved, by which worker, and what is told of it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
+from broker.core.events.audit_events import AuditEvent
+from broker.core.events.broker_events import BrokerEvent, EventKind
+from broker.use_cases.library_system.setup_proof import LibraryProof, make_proof_due
+
+CATEGORY = SetupFault("category_id STUDNT", "student.yaml:30: Given category_id does not exist: STUDNT")
+DOWN = SetupFault("unavailable", "Koha: no token: 503")
+EXPECTED = ExpectedSetup({"STUDNT": "student.yaml:30"})
+
+
+@dataclass
+class Library:
+    """A library system that is proved; ``faults`` are what the next proof finds."""
+
+    faults: tuple[SetupFault, ...] = ()
+    proofs: list[ExpectedSetup] = field(default_factory=list)
+
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+        """Find the faults."""
+        del deadline
+        self.proofs.append(expected)
+        return self.faults
+
+
+@dataclass
+class Site:
+    """One store, one library system, and a clock for all workers."""
+
+    store: SqliteStore
+    library: Any = field(default_factory=Library)
+    now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    told: list[tuple[EventKind | Any, str]] = field(default_factory=list)
+
+    def worker(self) -> LibraryProof:
+        """Start a worker."""
+        return LibraryProof(self.library, self.store, lambda: EXPECTED, self.tell, lambda: self.now)
+
+    def tell(self, event: BrokerEvent | AuditEvent) -> None:
+        """Hear an event."""
+        assert isinstance(event, BrokerEvent)
+        self.told.append((event.kind, str(event.facts.get("setting", ""))))
+
+    def later(self, worker: LibraryProof, **time: float) -> int:
+        """Let the time pass, then let the worker step; give how many proofs there were by then."""
+        self.now += timedelta(**time)
+        worker.step()
+        return len(self.library.proofs)
+
+
+@pytest.fixture
+def site(empty_store: Path, tmp_path: Path) -> Site:
+    """Give a site over an empty store."""
+    path = tmp_path / "broker.db"
+    path.write_bytes(empty_store.read_bytes())
+    path.chmod(0o600)
+    return Site(SqliteStore(path))
+
+
+def test_a_start_proves_at_once_and_a_sound_setup_again_after_an_hour(site: Site) -> None:
+    """With what the policies name at that moment."""
+    worker = site.worker()
+    assert site.later(worker) == 1
+    assert site.library.proofs == [EXPECTED]
+    assert site.later(worker, minutes=59) == 1
+    assert site.later(worker, minutes=2) == 2
+
+
+def test_a_faulty_setup_is_proved_again_after_ten_minutes(site: Site) -> None:
+    """What is mended is soon known to be."""
+    worker = site.worker()
+    site.library.faults = (CATEGORY,)
+    assert site.later(worker) == 1
+    assert site.later(worker, minutes=9) == 1
+    assert site.later(worker, minutes=2) == 2
+
+
+def test_one_worker_proves_for_all(site: Site) -> None:
+    """Each proof uses up numbers of the library system's: the others read what it found."""
+    first, second = site.worker(), site.worker()
+    site.library.faults = (CATEGORY,)
+    site.later(first)
+    assert site.later(second, seconds=1) == 1
+    assert list(second.faults()) == [CATEGORY]
+
+
+def test_each_fault_is_told_once_and_the_mend_too(site: Site) -> None:
+    """A fault that stands is a line of the log when it begins, not every ten minutes."""
+    worker = site.worker()
+    for faults in ((), (CATEGORY,), (CATEGORY,), (CATEGORY, DOWN), (DOWN,), ()):
+        site.library.faults = faults
+        site.later(worker, hours=1, minutes=1)
+    assert site.told == [
+        (EventKind.LIBRARY_FAULT, CATEGORY.setting),
+        (EventKind.LIBRARY_FAULT, DOWN.setting),
+        (EventKind.LIBRARY_MENDED, ""),
+    ]
+
+
+def test_a_call_that_meets_a_faulty_setting_makes_the_proof_due(site: Site) -> None:
+    """Staff need not wait an hour for the list of faults; what was known before stays known until then."""
+    worker = site.worker()
+    site.library.faults = (CATEGORY,)
+    assert site.later(worker) == 1
+    assert site.later(worker, minutes=2) == 1
+    make_proof_due(site.store, site.now)
+    assert worker.faults() == (CATEGORY,)
+    assert site.later(worker, seconds=20) == 2

@@ -1,0 +1,530 @@
+"""Answers, withdrawals and edits of policies against a model: less is never asked, more always is.
+
+One person, two browsers at once, each with a login of its own, by machines of which one has a clock that is ahead. The
+model knows names and values in clear and no digest.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.consent.consent import ReceiptEvent, select_on_file
+from broker.core.entities import Controller, Service, Text
+from broker.core.events.audit_events import NO_AUDIT_LOG
+from broker.core.identity.rights import Ground
+from broker.core.login.next_step import Terms, next_step
+from broker.core.login.steps import Ask, Issue, Refuse, Step, TellChange
+from broker.core.login.transaction import Account, AccountState, Authentication, AuthnRequest, Person, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import (
+    Decision,
+    Effect,
+    LegalBasis,
+    NameIDKind,
+    Policy,
+    PolicyLine,
+    Reason,
+    Release,
+    ReleasedAttribute,
+    Requirement,
+)
+from broker.core.ports import Kept, Key
+from broker.use_cases.login.consent_answers import ConsentAnswers
+from broker.use_cases.personal_data.given_consents import GivenConsents
+from broker.use_cases.storage.person_records import PersonRecords
+from broker.use_cases.transactions.transactions import Held, Transactions
+from tests.plugins.drawn import drawn
+from tests.plugins.single_turns import SingleTurns
+from tests.plugins.stored_receipts import list_receipts
+
+INSTANT: Final = timedelta(microseconds=1)
+START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+TURN: Final = timedelta(seconds=11)  # longer than what is on file is not read again for
+AHEAD: Final = 9 * TURN + timedelta(seconds=6)  # by neither clock a login looks as if it had just begun
+KEY: Final = LookupHmacs("k1", b"k" * 32)
+PLACE: Final = PolicyLine("student.yaml", 1)
+PERSON: Final = "5e" * 16
+ROLES: Final = "eduPersonScopedAffiliation"
+VALUES: Final = {"sn": ("Ravn",), "mail": ("m",), "title": ("Ms",)}
+KINDS: Final = (None, "always", "optional")
+PARTIES: Final = tuple(Controller(Text(name, name)) for name in ("AU", "Library", "Vendor"))
+WORDS: Final = tuple(Text(word, word) for word in ("to lend", "to count"))
+# Service and person of every login: what an affiliation gets of them is what the policies say.
+Part = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the policies let leave: how each attribute is listed, and the terms."""
+
+    listed: dict[str, str | None] = field(default_factory=lambda: {"sn": "always"}, hash=False)
+    roles: frozenset[str] = frozenset()
+    roles_kind: str = "always"
+    name_id: NameIDKind = "persistent"
+    purpose: Text = WORDS[0]
+    basis: LegalBasis = "consent"
+    giver: Controller = PARTIES[0]
+    receiver: Controller = PARTIES[1]
+
+    @property
+    def terms(self) -> tuple[object, ...]:
+        """Give what must be equal for an answer to count."""
+        return self.purpose, self.basis, self.giver, self.receiver
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """Give what is asked for, in clear."""
+        names = {(self.kind(kind), name, "") for name, kind in self.listed.items() if kind}
+        roles = {(self.kind(self.roles_kind), ROLES, value) for value in self.roles}
+        lasting = {("always", "NameID", "")} if self.name_id == "persistent" else set()
+        return frozenset(names | roles | lasting)
+
+    def kind(self, kind: str | None) -> str:
+        """Give the kind as it is under the basis: only a consent leaves anything open."""
+        return kind if kind and self.basis == "consent" else "always"
+
+    def service(self) -> Service:
+        """Give the service as it is configured."""
+        return Service("my-loans", "https://loans.example", WORDS[0], ("wayf",), self.receiver)
+
+    def decision(self) -> Decision:
+        """Give the decision about the person."""
+        values: dict[str, tuple[str, ...]] = {name: VALUES[name] for name in VALUES if self.listed.get(name)}
+        kinds = dict(self.listed)
+        if self.roles:
+            values[ROLES] = tuple(sorted(self.roles))
+            kinds[ROLES] = self.roles_kind
+        released = tuple(
+            (ReleasedAttribute(name, WORDS[0], PLACE, optional=self.kind(kinds[name]) == "optional"), values[name])
+            for name in values
+        )
+        listed = tuple(each for each, _ in released)
+        release = Release("my-loans", "none", self.basis, self.purpose, self.name_id, listed, PLACE)
+        policy = Policy(
+            "s.yaml", "student", 1, WORDS[0], "o", date(2027, 1, 1), (), (), Requirement(), None, (release,)
+        )
+        return Decision(
+            Effect.PERMIT, (Reason("ok"),), "student", policy, release, released, digest="d" * 64
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer, as the person understood it."""
+
+    at: datetime
+    yes: bool
+    terms: tuple[object, ...] = ()
+    parts: frozenset[Part] = frozenset()
+    ticked: frozenset[str] = frozenset()
+    remember: bool = False
+
+    @property
+    def agreed(self) -> set[tuple[str, str]]:
+        """Give the names and values that may leave by it."""
+        return {(name, value) for kind, name, value in self.parts if kind == "always" or name in self.ticked}
+
+    def covers(self, rules: Rules) -> bool:
+        """Say whether all that is asked for was asked for then, no more left open then than now."""
+        return self.terms == rules.terms and all(
+            part in self.parts or (part[0] == "optional" and ("always", *part[1:]) in self.parts)
+            for part in rules.parts
+        )
+
+
+class DictStore(SingleTurns):
+    """A store without faults."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Key, Kept] = {}
+
+    def get(self, key: Key, now: datetime) -> Kept | None:
+        """Give what is kept and has not expired."""
+        found = self.kept.get(key)
+        return found if found and now < found.until else None
+
+    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+        """Write if the version is the expected one."""
+        del durable
+        present = self.get(key, now)
+        if (present.version if present else None) != was:
+            return False
+        self.kept[key] = kept
+        return True
+
+    def drop(self, key: Key) -> None:
+        """Forget."""
+        self.kept.pop(key, None)
+
+    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
+        """List a group."""
+        for key, kept in list(self.kept.items()):
+            if key.kind == kind and group in {None, key.group} and now < kept.until:
+                yield key, kept
+
+    def claim(self, *_: object) -> None:
+        """Claim nothing: nothing here is queued."""
+
+    def count(self, *_: object) -> int:
+        """Count nothing: limits are not what is tried here."""
+        return 1
+
+    def faults(self) -> tuple[str, ...]:
+        """Find nothing wrong."""
+        return ()
+
+
+@dataclass
+class Lookup:
+    """What an answer asks of the person's look-up."""
+
+    records: PersonRecords
+    audit_log: Any = NO_AUDIT_LOG
+
+    def arrived(self, _held: Held, _now: datetime) -> Any:
+        """Give a login with a usable CPR number."""
+        return SimpleNamespace(arrived=SimpleNamespace(decision=SimpleNamespace(ground=Ground.INSTITUTION)))
+
+    def make_pseudonym(self, transaction: Transaction) -> str:
+        """Give the pseudonym of person and service."""
+        return KEY.of("receipts", PERSON, transaction.request.service)
+
+
+MOVED: Final = Account("7", AccountState.KNOWN, outcome=EnrolmentOutcome.LOWERED)
+LOGIN: Final = Authentication("wayf", "i", "au", ("au",), (), START, "ctx", START, START)
+browsers = st.sampled_from(["b1", "b2"])
+
+
+class Consents(RuleBasedStateMachine):
+    """The broker's answers beside the model's."""
+
+    @initialize()
+    def begin(self) -> None:
+        """Begin with nothing on file."""
+        self.now = START
+        self.store = cast("Any", DictStore())
+        self.transactions = Transactions(self.store)
+        self.answers = ConsentAnswers(KEY, cast("Any", Lookup(PersonRecords(self.store, KEY))), self.transactions)
+        self.policies = Rules()
+        self.earlier = [self.policies, Rules({}, name_id="transient")]
+        self.logins: dict[str, Held] = {}
+        self.own: dict[str, Said | None] = {}
+        self.pages: dict[str, str] = {}
+        self.untold: set[str] = set()
+        self.ahead = False
+        self.said: list[Said] = []
+        for browser in ("b1", "b2"):
+            self.log_in(browser)
+
+    # -- the world ------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> datetime:
+        """Give the time by the clock of the machine that is asked."""
+        return self.now + AHEAD if self.ahead else self.now
+
+    def step(self, browser: str) -> Step:
+        """Give the next step of a login, after what was said elsewhere has been read again."""
+        self.now += TURN
+        self.logins[browser] = self.answers.reread(self.logins[browser], self.clock)
+        return self.as_known(browser)
+
+    def as_known(self, browser: str) -> Step:
+        """Give the next step of a login by what it knows already, as it is when an answer comes in."""
+        held = self.logins[browser]
+        decision = self.policies.decision()
+        terms = Terms(
+            self.policies.service(), self.policies.giver, KEY, lambda *_: decision, lambda *_: None, ("wayf",)
+        )  # fmt: skip
+        step = next_step(held.transaction, terms, self.clock)
+        if isinstance(step, Ask):
+            self.pages[browser] = step.question.disclosure.shown(KEY)
+        return step
+
+    def answer(self, browser: str, step: Step, word: str, **how: Any) -> Held:
+        """Answer the last question that was on the browser's screen."""
+        facts: dict[str, Any] = {"remember": False, "chosen": (), "language": "da", **how}
+        held = self.answers.answer(self.logins[browser], step, self.pages[browser], word, self.clock, **facts)
+        self.logins[browser] = held
+        return held
+
+    # -- the model ------------------------------------------------------------------------------
+
+    def at(self) -> datetime:
+        """Give when an answer of now is given: after all that were given before, whatever a clock says."""
+        return max([self.clock, *(each.at + INSTANT for each in self.said[-1:])])
+
+    def standing(self) -> list[Said]:
+        """Give each yes that no later no has ended, newest first."""
+        return list(takewhile(lambda each: each.yes, reversed(self.said)))
+
+    def living(self) -> list[Said]:
+        """Give those of them that are remembered."""
+        remembered = [each for each in self.standing() if each.remember]
+        return [each for each in remembered if self.clock < each.at + timedelta(days=365)]
+
+    def left_out(self) -> set[str]:
+        """Give the names that the last answer with them left out."""
+        last: dict[str, bool] = {}
+        for each in self.standing():
+            agreed = {name for name, _ in each.agreed}
+            for _, name, _ in each.parts:
+                last.setdefault(name, name in agreed)
+        return {name for name, agreed in last.items() if not agreed}
+
+    def covering(self, rules: Rules) -> Said | None:
+        """Give the answer on file by which these rules ask nobody."""
+        if self.left_out() & {name for kind, name, _ in rules.parts if kind == "always"}:
+            return None
+        by = next((each for each in self.living() if each.covers(rules)), None)
+        return by and replace(by, ticked=by.ticked - self.left_out())
+
+    def standing_own(self, browser: str) -> Said | None:
+        """Give the answer of this very login if nobody has said no since."""
+        own = self.own[browser]
+        later = own and any(not each.yes and each.at >= own.at and each is not own for each in self.said)
+        return None if later else own
+
+    def expected(self, browser: str) -> str:
+        """Say what must come next."""
+        own = self.standing_own(browser)
+        leaves = "TellChange" if browser in self.untold else "Issue"
+        if not self.policies.parts:
+            return "Refuse" if own and not own.yes else leaves
+        if own:
+            if not own.yes:
+                return "Refuse"
+            return leaves if (own.terms, own.parts) == (self.policies.terms, self.policies.parts) else "Ask"
+        return leaves if self.covering(self.policies) else "Ask"
+
+    def check(self, browser: str) -> Step:
+        """Hold the next step, and what leaves by it, against the model."""
+        step = self.step(browser)
+        assert type(step).__name__ == self.expected(browser)
+        if isinstance(step, Issue):
+            own = self.standing_own(browser)
+            by = own or self.covering(self.policies)
+            leaving = {
+                (item.name, value if item.name == ROLES else "")
+                for item in step.disclosure.items
+                for value in item.values
+            }
+            ticked = by.ticked if by else frozenset()
+            wanted = {(name, value) for kind, name, value in self.policies.parts if kind == "always" or name in ticked}
+            assert leaving == wanted - {("NameID", "")}
+            assert not leaving or (by and leaving <= by.agreed)
+        else:
+            assert isinstance(step, Ask | Refuse | TellChange)
+        return step
+
+    # -- what happens -----------------------------------------------------------------------------
+
+    @rule()
+    def other_machine(self) -> None:
+        """Let what comes next reach the other machine."""
+        self.ahead = not self.ahead
+
+    @rule(browser=browsers, moved=st.booleans())
+    def log_in(self, browser: str, *, moved: bool = False) -> None:
+        """Begin a login, with the person looked up, who may be told of another category before it ends."""
+        self.now += TURN
+        request = AuthnRequest("_r", "my-loans", "https://loans.example", "acs")
+        made = Transaction(
+            f"{browser} {self.now}", "BCDFGHJK", self.now, self.now + timedelta(days=2000), request, upstream="wayf",
+            authentication=LOGIN, authenticated=self.clock, person=Person(PERSON), arrival="a",
+            receipts=select_on_file(list_receipts(self.store, PERSON, "my-loans", self.clock)),
+            account=MOVED if moved else None,
+        )  # fmt: skip
+        self.logins[browser] = self.transactions.add(made, self.clock)
+        self.own[browser] = None
+        self.pages.pop(browser, None)
+        self.untold -= {browser}
+        self.untold |= {browser} if moved else set()
+
+    @rule(browser=browsers)
+    def read_on(self, browser: str) -> None:
+        """Go on from the page that tells of another category."""
+        if isinstance(self.check(browser), TellChange):
+            held = self.logins[browser]
+            self.logins[browser] = self.transactions.change(held, lambda each: replace(each, told=True), self.clock)
+            self.untold -= {browser}
+            assert isinstance(self.check(browser), Issue)
+
+    @rule(browser=browsers, remember=st.booleans(), ticked=st.frozensets(st.sampled_from([*VALUES, ROLES])))
+    def say_yes(self, browser: str, remember: bool, ticked: frozenset[str]) -> None:
+        """Agree to what is shown, or go on."""
+        step = self.check(browser)
+        if isinstance(step, Ask):
+            self.answer(browser, step, "yes", remember=remember, chosen=tuple(ticked))
+            rules = self.policies
+            offered = {name for kind, name, _ in rules.parts if kind == "optional"}
+            said = Said(
+                at=self.at(), yes=True, terms=rules.terms, parts=rules.parts, ticked=ticked & offered, remember=remember
+            )
+            self.said.append(said)
+            self.own[browser] = said
+            assert isinstance(self.check(browser), Issue | TellChange)
+
+    @rule(browser=browsers)
+    def say_no(self, browser: str) -> None:
+        """Refuse what is shown, or was shown in this login: by Back, or on a page that waited for long."""
+        shown = self.pages.get(browser)
+        if shown is None:
+            return
+        self.now += TURN
+        step = self.as_known(browser)
+        self.pages[browser] = shown
+        self.answer(browser, step, "no")
+        if not isinstance(step, Refuse) or self.standing():
+            said = Said(self.at(), yes=False)
+            self.said.append(said)
+            self.own[browser] = said
+            assert isinstance(self.check(browser), Refuse)
+
+    @rule()
+    def take_back(self) -> None:
+        """Withdraw on the page of one's choices."""
+        self.now += TURN
+        consents = GivenConsents(PersonRecords(self.store, KEY), KEY, {"my-loans": self.policies.service()})
+        made = consents.take_back(PERSON, "my-loans", "da", self.clock)
+        standing = self.standing()
+        assert (made is not None) == bool(standing)
+        if made is not None:
+            given = any("consent" in each.terms for each in standing)
+            assert made.event is (ReceiptEvent.WITHDRAWN if given else ReceiptEvent.FORGOTTEN)
+            self.said.append(Said(self.at(), yes=False))
+
+    @rule(change=st.data())
+    def edit(self, change: st.DataObject) -> None:
+        """Change one thing of the policies: narrow, widen, other terms."""
+        rules = self.policies
+        name = change.draw(st.sampled_from([*VALUES, "roles", "kind", "name_id", "terms"]))
+        changed: dict[str, Any]
+        if name in VALUES:
+            changed = {"listed": {**rules.listed, name: change.draw(st.sampled_from(KINDS))}}
+        elif name == "roles":
+            roles = st.frozensets(st.sampled_from(["student@au.dk", "member@au.dk", "employee@au.dk"]))
+            changed = {"roles": change.draw(roles)}
+        elif name == "kind":
+            changed = {"roles_kind": change.draw(st.sampled_from(KINDS[1:]))}
+        elif name == "name_id":
+            changed = {"name_id": change.draw(st.sampled_from(["persistent", "transient"]))}
+        else:
+            changed = change.draw(
+                st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "purpose": st.sampled_from(WORDS),
+                        "basis": st.sampled_from(["consent", "public_task"]),
+                        "giver": st.sampled_from(PARTIES),
+                        "receiver": st.sampled_from(PARTIES),
+                    },
+                )
+            )
+        self.edited(replace(rules, **changed))
+
+    @precondition(lambda self: len(self.earlier) > 1)
+    @rule(which=st.data())
+    def undo(self, which: st.DataObject) -> None:
+        """Put an earlier set of policies in force again."""
+        self.edited(which.draw(st.sampled_from(self.earlier)))
+
+    def edited(self, rules: Rules) -> None:
+        """Put a set in force, and hold what that asks of whoever comes now and has said nothing yet."""
+        before, living = self.policies, self.living()
+        was_covered = self.covering(before)
+        self.policies = rules
+        self.earlier.append(rules)
+        self.log_in("b1")
+        asked = isinstance(self.check("b1"), Ask)
+        if was_covered and rules.terms == before.terms and rules.parts <= before.parts:
+            assert not asked
+        new = {part[1:] for part in rules.parts} - {part[1:] for each in living for part in each.parts}
+        assert asked or not new
+
+    @rule(change=st.data(), agreed=st.booleans())
+    def no_to_a_page_that_waited(self, change: st.DataObject, agreed: bool) -> None:
+        """Refuse a page that asked by policies which were undone while it was open."""
+        if agreed:
+            self.log_in("b1")
+            self.say_yes("b1", remember=True, ticked=frozenset())
+        before = self.policies
+        self.edit(change)
+        self.log_in("b2")
+        self.check("b2")
+        self.edited(change.draw(st.sampled_from([before, *self.earlier])))
+        self.say_no("b2")
+
+    @rule(remember=st.booleans(), silent=st.booleans(), always=st.booleans())
+    def leave_out(self, remember: bool, silent: bool, always: bool) -> None:
+        """Leave out under other terms what was ticked before, or left in any case; then these are undone."""
+        listed = {**self.policies.listed, "mail": "optional"}
+        ticked = replace(self.policies, listed=listed, basis="consent")
+        first = replace(ticked, listed={**listed, "mail": "always"}) if always else ticked
+        other = replace(ticked, purpose=next(each for each in WORDS if each != ticked.purpose))
+        self.edited(first)
+        self.say_yes("b1", remember=True, ticked=frozenset({"mail"}))
+        self.edited(other)
+        self.say_yes("b1", remember=remember, ticked=frozenset())
+        if silent:
+            receiver = next(each for each in PARTIES if each != other.receiver)
+            self.edited(replace(other, listed={**listed, "mail": None}, receiver=receiver))
+            self.say_yes("b1", remember=True, ticked=frozenset())
+        self.edited(first)
+
+    @rule()
+    def no_where_the_clock_is_behind(self) -> None:
+        """Refuse on a page that was open when a yes was given at a machine whose clock is ahead."""
+        self.log_in("b1")
+        self.log_in("b2")
+        self.check("b2")
+        self.ahead = True
+        self.say_yes("b1", remember=True, ticked=frozenset())
+        self.ahead = False
+        self.say_no("b2")
+
+    @rule(said=st.booleans(), moved=st.booleans())
+    def end_where_the_clock_is_behind(self, said: bool, moved: bool) -> None:
+        """Take back, or refuse by Back, what was agreed to in a login at a machine whose clock is ahead."""
+        self.ahead = True
+        self.log_in("b1", moved=moved)
+        self.say_yes("b1", remember=True, ticked=frozenset())
+        self.ahead = False
+        if said:
+            self.say_no("b1")
+        else:
+            self.take_back()
+
+    @precondition(lambda self: self.now < START + timedelta(days=330))
+    @rule(days=st.sampled_from([1, 100, 364]))
+    def wait(self, days: int) -> None:
+        """Let time pass: a yes lapses after a year."""
+        self.now += timedelta(days=days)
+
+    @invariant()
+    def agrees(self) -> None:
+        """Both browsers go on as the model says."""
+        for browser in getattr(self, "logins", ()):
+            self.check(browser)
+
+
+def test_consents_keep_to_the_model() -> None:
+    """Every answer, withdrawal, edit and undo, in whatever order, in two browsers at once."""
+    run_state_machine_as_test(
+        Consents, settings=settings(max_examples=drawn(30), stateful_step_count=12, deadline=None)
+    )

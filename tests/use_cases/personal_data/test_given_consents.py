@@ -1,0 +1,194 @@
+"""A person's choices in a real store: found again, taken back once, nobody else's, and nothing of them in clear."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.stores.encrypted_store import EncryptedStore
+from broker.adapters.stores.open_store import open_store
+from broker.core.consent.consent import Receipt, ReceiptEvent
+from broker.core.entities import Controller, Service, Text
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import LegalBasis
+from broker.core.ports import Store
+from broker.use_cases.personal_data.given_consents import GivenConsents
+from broker.use_cases.storage.person_records import PersonRecords
+from tests.plugins.stored_receipts import file_receipt
+
+NOW = datetime(2031, 1, 1, 12, 0, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
+HMACS = LookupHmacs("k1", b"k" * 32)
+ASTA, BO = "5e" * 16, "b0" * 16
+LOANS = Service(
+    "my-loans",
+    "https://loans.library.example/saml",
+    Text("My loans", "Mine lån"),
+    ("wayf",),
+    Controller(Text("The Royal Example Library", "Det Kgl. Eksempelbibliotek"), "dpo@royal.example"),
+    privacy_notice=Text("https://library.example/en/privacy", "https://library.example/privatliv"),
+)
+PRINT = Service("myprint", "https://print.library.example/saml", Text("MyPrint", "MyPrint"), ("wayf",))
+Given = Callable[..., Receipt]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Give a sealed store in a file."""
+    return EncryptedStore(open_store("sqlite:broker.db", tmp_path), {"k1": bytes(range(32))}, "k1")
+
+
+@pytest.fixture
+def choices(store: Store) -> GivenConsents:
+    """Give the choices over two services."""
+    return GivenConsents(PersonRecords(store, HMACS), HMACS, {each.name: each for each in (LOANS, PRINT)})
+
+
+@pytest.fixture
+def answered(choices: GivenConsents) -> Given:
+    """Give what files an answer of a person's."""
+
+    def file(
+        person: str, service: str = "my-loans", at: datetime = NOW, basis: LegalBasis = "consent", *, remember: bool
+    ) -> Receipt:
+        group = choices.hmacs.of("receipts", person, service)
+        event = ReceiptEvent.GIVEN if basis == "consent" else ReceiptEvent.INFORMED
+        until = at + timedelta(days=365) if remember else None
+        names = ("sn", "cpr", "mail", "title")
+        record_id = sha256(f"{person} {service} {at}".encode()).hexdigest()[:32]
+        made = Receipt(record_id, event, at, "da", group, "d" * 64, basis, names, "s", until, ("mail",))
+        file_receipt(choices.persons.store, person, service, replace(made, optional=("mail", "title")), at)
+        return made
+
+    return file
+
+
+def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, answered: Given) -> None:
+    """Services never answered for are left out, other people's answers too."""
+    old, new = answered(ASTA, remember=False), answered(ASTA, at=LATER, remember=True)
+    answered(BO, "myprint", remember=True)
+    (found,) = choices.list_all(ASTA, LATER)
+    assert found.service == "my-loans"
+    assert [each.record_id for each in found.receipts] == [new.record_id, old.record_id]
+    remembered = found.remembered(LATER)
+    assert remembered is not None
+    assert remembered.record_id == new.record_id
+    assert found.remembered(LATER + timedelta(days=365)) is None
+    assert [each.service for each in choices.list_all(BO, LATER)] == ["myprint"]
+    answered("", remember=True)
+    assert choices.list_all("", LATER) == ()
+
+
+def test_a_receipt_is_shown_to_its_person_alone(choices: GivenConsents, answered: Given) -> None:
+    """A record id from elsewhere finds nothing."""
+    made = answered(ASTA, remember=True)
+    found = choices.find_receipt(ASTA, made.record_id, NOW)
+    assert found is not None
+    assert (found[0], found[1].record_id) == ("my-loans", made.record_id)
+    assert choices.find_receipt(BO, made.record_id, NOW) is None
+    assert choices.find_receipt(ASTA, "", NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("basis", "remember", "offer"),
+    [
+        ("consent", True, "withdraw"),
+        ("consent", False, "withdraw"),
+        ("public_task", True, "forget"),
+        ("contract", True, "forget"),
+        ("legal_obligation", False, None),
+    ],
+)
+def test_taking_back_adds_a_receipt_and_changes_none(
+    choices: GivenConsents, answered: Given, basis: LegalBasis, remember: bool, offer: str | None
+) -> None:
+    """A consent is withdrawn, a notice never is; what was on file stays, and nothing is offered a second time."""
+    made = answered(ASTA, basis=basis, remember=remember)
+    assert choices.list_all(ASTA, NOW)[0].offer(NOW) == offer
+    end = choices.take_back(ASTA, "my-loans", "en", NOW)
+    assert end is not None
+    event = ReceiptEvent.WITHDRAWN if basis == "consent" else ReceiptEvent.FORGOTTEN
+    assert (end.event, end.language) == (event, "en")
+    (found,) = choices.list_all(ASTA, NOW)
+    assert [each.event for each in found.receipts] == [event, made.event]
+    assert found.offer(NOW) is None
+    assert found.remembered(NOW) is None
+    assert choices.take_back(ASTA, "my-loans", "en", LATER) is None
+    assert len(choices.list_all(ASTA, LATER)[0].receipts) == 2
+
+
+def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, answered: Given) -> None:
+    """Another person's answer, and one for another service, stand."""
+    answered(ASTA, remember=True)
+    assert choices.take_back(BO, "my-loans", "da", NOW) is None
+    assert choices.take_back(ASTA, "myprint", "da", NOW) is None
+    assert choices.list_all(ASTA, NOW)[0].remembered(NOW) is not None
+
+
+def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, answered: Given) -> None:
+    """Also the consent that a notice came after, though a clock that runs ahead wrote the notice."""
+    consent = answered(ASTA, remember=True)
+    notice = answered(ASTA, at=LATER, basis="public_task", remember=False)
+    (found,) = choices.list_all(ASTA, NOW)
+    assert (found.offer(NOW), found.latest.record_id) == ("withdraw", notice.record_id)
+    remembered = found.remembered(NOW)
+    assert remembered is not None
+    assert remembered.record_id == consent.record_id
+    end = choices.take_back(ASTA, "my-loans", "da", NOW)
+    assert end is not None
+    assert (end.event, end.event_time > notice.event_time) == (ReceiptEvent.WITHDRAWN, True)
+    (found,) = choices.list_all(ASTA, NOW)
+    assert (found.offer(NOW), found.remembered(NOW), found.latest) == (None, None, end)
+
+
+def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answered: Given) -> None:
+    """However often the button is pressed, one receipt says so, and it is the one that counts."""
+    for round_ in range(5):
+        answered(ASTA, at=NOW + timedelta(hours=round_), remember=True)
+        at = NOW + timedelta(hours=round_, minutes=1)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _, at=at: choices.take_back(ASTA, "my-loans", "da", at), range(8)))
+        (found,) = choices.list_all(ASTA, at)
+        assert found.latest.event is ReceiptEvent.WITHDRAWN
+        assert len(found.receipts) == 2 * (round_ + 1)
+
+
+def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: Given) -> None:
+    """The fields of ISO/IEC TS 27560, as JSON: names of what was agreed to, pseudonyms, and no name or entityID."""
+    answered(ASTA, remember=True)
+    receipts = [choices.list_all(ASTA, NOW)[0].receipts[0]]
+    answered(ASTA, "myprint", remember=True)
+    receipts.append(choices.list_all(ASTA, NOW)[1].receipts[0])
+    first, second = (
+        choices.as_record(made, service, "https://login.library.example/my-choices")
+        for made, service in zip(receipts, (LOANS, PRINT), strict=True)
+    )
+    assert set(first) >= {
+        "record_id", "schema", "event", "event_time", "language", "user_ref", "service_ref", "policy_version",
+        "legal_basis", "data_categories", "set_hash", "retention", "valid_until", "withdraw_url", "method",
+    }  # fmt: skip
+    assert (first["event"], first["data_categories"]) == ("given", ["sn", "cpr", "mail"])
+    assert first["optional_not_chosen"] == ["title"]
+    assert first["as_configured_now"]["recipients"][0]["contact"] == "dpo@royal.example"
+    assert second["as_configured_now"]["privacy_notice_url"] is None
+    assert not {first["user_ref"], first["service_ref"]} & {second["user_ref"], second["service_ref"]}
+    written = json.dumps(first)
+    assert [each for each in (ASTA, LOANS.entity_id) if each in written] == []
+
+
+def test_the_file_tells_neither_who_nor_what(choices: GivenConsents, answered: Given, tmp_path: Path) -> None:
+    """Nothing in the store's files names a person, a service, an attribute or what was done.
+
+    Source: docs/reference/consent.md#check-5.
+    """
+    answered(ASTA, remember=True)
+    choices.take_back(ASTA, "my-loans", "da", NOW)
+    octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"person" in octets
+    for clear in ("my-loans", LOANS.entity_id, "library.example", "title", "given", "withdrawn", "consent"):
+        assert clear.encode() not in octets, clear

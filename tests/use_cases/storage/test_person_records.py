@@ -1,0 +1,264 @@
+"""The one record of a person: what it keeps, and what leads to it."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from broker.adapters.stores.open_store import open_store
+from broker.core.borrowers.borrower import Borrower
+from broker.core.consent.consent import Receipt, ReceiptEvent
+from broker.core.errors import StoreUnavailable
+from broker.core.identity.mailbox_proofs import Proved
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.person_record import PersonRecord, RememberedBrowser
+from broker.use_cases.storage.person_records import PersonRecords
+from tests.plugins.stored_receipts import keep_proof
+
+NOW = datetime(2031, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def persons(tmp_path: Path) -> PersonRecords:
+    """Return the records of persons in a new SQLite file."""
+    return PersonRecords(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"key"))
+
+
+def test_a_first_change_makes_the_record(persons: PersonRecords) -> None:
+    """A person without a record gets one, which ends two years after they were last seen."""
+    record = persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
+    assert record
+    assert record.value.borrower_number == "17"
+    assert record.until == NOW + timedelta(days=730)
+    assert persons.read("anna", NOW + timedelta(days=731)) is None
+
+
+def test_two_writers_lose_nothing(persons: PersonRecords) -> None:
+    """A writer whose record is out of date is asked again on what the other wrote."""
+    read = persons.change(
+        "anna", lambda person: person.forget_borrower().confirm_borrower(Borrower("16", "STUD"), NOW), NOW
+    )
+    persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
+    later = NOW + timedelta(days=2)
+    changed = persons.change("anna", lambda person: replace(person, last_seen=later), later, read=read)
+    assert changed
+    assert (changed.value.borrower_number, changed.value.last_seen) == ("17", later)
+
+
+def test_a_borrower_number_leads_to_the_person_who_has_it_now(persons: PersonRecords) -> None:
+    """A number that the record no longer names leads to nobody."""
+    persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
+    assert persons.find_by_borrower("17", NOW) == "anna"
+    persons.change("anna", lambda person: person.confirm_borrower(Borrower("18", "STUD"), NOW), NOW)
+    assert persons.find_by_borrower("17", NOW) is None
+    assert persons.find_by_borrower("18", NOW) == "anna"
+
+
+def test_a_borrower_number_leads_to_the_person_as_long_as_the_record_lasts(persons: PersonRecords) -> None:
+    """A later login moves both ends: a deletion by borrower number finds the person."""
+    persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
+    later = NOW + timedelta(days=700)
+    persons.change("anna", lambda person: person.mark_seen(later), later)
+    assert persons.find_by_borrower("17", NOW + timedelta(days=1400)) == "anna"
+
+
+def test_a_borrower_leads_to_the_person_who_was_confirmed_last(persons: PersonRecords) -> None:
+    """A person who had it before takes nothing back by a login that the library system is not asked for."""
+    borrower = Borrower("17", "STUD")
+    persons.change("anna", lambda person: person.confirm_borrower(borrower, NOW), NOW)
+    later = NOW + timedelta(days=2)
+    persons.change("bo", lambda person: person.confirm_borrower(borrower, later), later)
+    persons.change("anna", lambda person: person.mark_seen(later), later)
+    assert persons.find_by_borrower("17", later) == "bo"
+    again = later + timedelta(days=2)
+    persons.change("anna", lambda person: person.mark_seen(again).confirm_borrower(borrower, again), again)
+    assert persons.find_by_borrower("17", again) == "anna"
+
+
+def test_a_dropped_person_is_gone(persons: PersonRecords) -> None:
+    """Neither the record nor what leads to it stays."""
+    persons.change("anna", lambda person: person.confirm_borrower(Borrower("17", "STUD"), NOW), NOW)
+    persons.delete("anna", None, NOW)
+    assert persons.read("anna", NOW) is None
+    assert persons.find_by_borrower("17", NOW) is None
+
+
+def consent(record_id: str, at: datetime, *, remembered: bool = False) -> Receipt:
+    """Give a consent."""
+    until = at + timedelta(days=365) if remembered else None
+    return Receipt(record_id, ReceiptEvent.GIVEN, at, "da", "p", "d", "consent", ("sn",), "s", until)
+
+
+def kaldemail(at: datetime, address: str = "nurse@auh.rm.dk", days: int = 365) -> Proved:
+    """Give the proof of a mailbox of work."""
+    return Proved("kaldemail", address, at, at + timedelta(days=days))
+
+
+def test_answers_are_kept_for_two_years_and_the_newest_fifty_of_a_service() -> None:
+    """An answer that still counts is kept beside them; the same answer twice is one."""
+    remembered = consent("first", NOW, remembered=True)
+    record = PersonRecord(NOW).add_receipt("my-loans", remembered, NOW)
+    for number in range(60):
+        at = NOW + timedelta(hours=number + 1)
+        record = record.add_receipt("my-loans", consent(str(number), at), at)
+        record = record.add_receipt("my-loans", consent(str(number), at), at)
+    kept = record.list_receipts("my-loans")
+    assert [each.record_id for each in kept[:2]] == ["59", "58"]
+    assert (len(kept), kept[-1]) == (51, remembered)
+    assert record.list_receipts("myprint") == ()
+    later = NOW + timedelta(days=731)
+    last = consent("late", later)
+    assert record.add_receipt("my-loans", last, later).list_receipts("my-loans")[-1].record_id != "first"
+
+
+def test_a_refusal_of_another_category_counts_for_half_a_year() -> None:
+    """From the day on which it was said last."""
+    record = replace(PersonRecord(NOW), declined_at=NOW)
+    assert not PersonRecord(NOW).has_declined(NOW)
+    assert record.has_declined(NOW + timedelta(days=179))
+    assert not record.has_declined(NOW + timedelta(days=180))
+
+
+def test_a_mailbox_proves_one_person_until_the_proof_ends(persons: PersonRecords) -> None:
+    """In any spelling; then another person may prove it."""
+    assert keep_proof(persons, "anna", kaldemail(NOW), NOW)
+    taken = kaldemail(NOW, "Nurse+1@auh.rm.dk")
+    assert not keep_proof(persons, "bo", taken, NOW + timedelta(days=364))
+    assert keep_proof(persons, "anna", taken, NOW)
+    assert keep_proof(persons, "bo", kaldemail(NOW + timedelta(days=365)), NOW + timedelta(days=365))
+
+
+def proofs(persons: PersonRecords, person_id: str, now: datetime) -> tuple[Proved, ...]:
+    """Give the proofs of a person that count."""
+    record = persons.read(person_id, now)
+    return persons.list_proofs(record, now) if record else ()
+
+
+def test_a_mailbox_is_free_again_when_the_borrower_expires(persons: PersonRecords) -> None:
+    """The employment has ended; a borrower that is extended later does not bring the proof back."""
+    later = NOW + timedelta(days=40)
+    assert keep_proof(persons, "anna", kaldemail(NOW), NOW)
+    expiring = Borrower("17", "STUD", expires=(NOW + timedelta(days=30)).date())
+    persons.change("anna", lambda record: record.confirm_borrower(expiring, NOW), NOW)
+    assert proofs(persons, "anna", NOW + timedelta(days=30)) == (kaldemail(NOW),)
+    assert proofs(persons, "anna", later) == ()
+    assert not keep_proof(persons, "bo", kaldemail(NOW), NOW + timedelta(days=30))
+    assert keep_proof(persons, "bo", kaldemail(later), later)
+    extended = replace(expiring, expires=(NOW + timedelta(days=300)).date())
+    persons.change("anna", lambda record: record.confirm_borrower(extended, later), later)
+    assert proofs(persons, "anna", later) == ()
+    assert proofs(persons, "bo", later) == (kaldemail(later),)
+
+
+def test_a_proof_that_staff_remove_frees_the_mailbox(persons: PersonRecords) -> None:
+    """And takes no proof of another name with it."""
+    contact = replace(kaldemail(NOW), name="mail")
+    assert keep_proof(persons, "anna", kaldemail(NOW), NOW)
+    persons.change("anna", lambda record: record.add_proof(contact), NOW)
+    persons.drop_proof("anna", "kaldemail", NOW)
+    assert proofs(persons, "anna", NOW) == (contact,)
+    assert keep_proof(persons, "bo", kaldemail(NOW), NOW)
+
+
+def test_what_was_written_after_a_deletion_stays() -> None:
+    """Part by part; a record without any is none."""
+    later = NOW + timedelta(hours=1)
+    old = (
+        PersonRecord(NOW)
+        .confirm_borrower(Borrower("17", "STUD"), NOW)
+        .add_receipt("my-loans", consent("old", NOW), NOW)
+        .add_proof(kaldemail(NOW))
+        .remember_browser(RememberedBrowser("17", "h", NOW + timedelta(days=90)), NOW)
+    )
+    assert old.keep_after(NOW) is None
+    assert replace(old, last_seen=later).keep_after(NOW) is None
+    fresh = consent("new", later)
+    kept = old.add_receipt("my-loans", fresh, later).keep_after(NOW)
+    assert kept == PersonRecord(NOW, receipts={"my-loans": (fresh,)})
+    assert old.keep_after(NOW - timedelta(seconds=1)) == old
+    asked = PersonRecord(NOW).note_match("hash")
+    assert asked.keep_after(NOW) is None
+    assert asked.keep_after(NOW - timedelta(seconds=1)) == asked
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server)])
+def open_persons(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], PersonRecords]:
+    """Give what opens the records of persons as one more process has them."""
+    url = "sqlite:broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
+    return lambda: PersonRecords(open_store(url, tmp_path), LookupHmacs("k", b"key"))
+
+
+def test_answers_at_once_are_all_kept(open_persons: Callable[[], PersonRecords]) -> None:
+    """Four logins and the background worker write to one record: nobody's answer is lost."""
+    open_persons()
+
+    def answer(number: int) -> None:
+        persons = open_persons()
+        for round_ in range(6):
+            made = consent(f"{number}-{round_}", NOW + timedelta(seconds=round_))
+            while True:
+                try:
+                    persons.change("anna", partial(PersonRecord.add_receipt, service_name="s", made=made, now=NOW), NOW)
+                    break
+                except StoreUnavailable:
+                    pass  # it lost eight times: the page says so, and the person tries again
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(answer, range(4)))
+    record = open_persons().read("anna", NOW)
+    assert record
+    assert len(record.value.receipts["s"]) == 24
+
+
+def test_of_many_who_prove_a_mailbox_at_once_one_has_it(open_persons: Callable[[], PersonRecords]) -> None:
+    """And only that person's proof counts."""
+    open_persons()
+    people = [f"p{number}" for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda each: keep_proof(open_persons(), each, kaldemail(NOW), NOW), people))
+    assert won.count(True) == 1
+    persons = open_persons()
+    assert [bool(proofs(persons, each, NOW)) for each in people] == won
+
+
+_CONFIRMING: Final = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from broker.adapters.stores.open_store import open_store
+from broker.core.consent.consent import Receipt, ReceiptEvent
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.use_cases.storage.person_records import PersonRecords
+now = datetime.fromisoformat(sys.argv[3])
+persons = PersonRecords(open_store(sys.argv[1], Path(sys.argv[2])), LookupHmacs("k", b"key"))
+for number in range(10_000):
+    made = Receipt(str(number), ReceiptEvent.GIVEN, now, "da", "p", "d", "consent", ("sn",), "s", None)
+    persons.change(f"p{number}", lambda record: record.add_receipt("my-loans", made, now), now)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_a_consent_that_was_confirmed_survives_a_kill(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Every answer that the process had reported before ``kill -9`` is on file."""
+    url = "sqlite:broker.db" if kind == "sqlite" else request.getfixturevalue("redis_url")
+    command = [sys.executable, "-c", _CONFIRMING, url, str(tmp_path), NOW.isoformat()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        confirmed = [next(process.stdout).strip() for _ in range(20)]
+        process.kill()
+    persons = PersonRecords(open_store(url, tmp_path), LookupHmacs("k", b"key"))
+    for number in confirmed:
+        record = persons.read(f"p{number}", NOW)
+        assert record
+        assert [each.record_id for each in record.value.list_receipts("my-loans")] == [number]

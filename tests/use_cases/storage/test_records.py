@@ -1,0 +1,357 @@
+"""Records of one type: compare-and-set for each write, durable as the kind says, and no fact lost to another's."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Kept, Key, Store, lease_of
+from broker.use_cases.storage.records import MOST_TRIES, Content, Record, Records, dump
+from tests.plugins.single_turns import SingleTurns
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+UNTIL = NOW + timedelta(hours=1)
+SOON = NOW + timedelta(minutes=1)
+BEYOND = timedelta(seconds=5)
+INSTANT = timedelta(microseconds=1)
+KEY = Key("mail", "g", "n")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A fact to keep: the names of those that were counted."""
+
+    names: tuple[str, ...]
+
+
+NOBODY = Tally(())
+
+
+@dataclass
+class MemoryStore(SingleTurns):
+    """A store in memory; ``before_put`` is called before each compare-and-set, ``durable`` says how each was asked."""
+
+    kept: dict[Key, Kept] = field(default_factory=dict)
+    before_put: Callable[[], None] = lambda: None
+    durable: list[bool] = field(default_factory=list)
+    gets: int = 0
+
+    def get(self, key: Key, now: datetime) -> Kept | None:
+        """Give what is kept and has not expired."""
+        self.gets += 1
+        found = self.kept.get(key)
+        return found if found and now < found.until else None
+
+    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+        """Write if the version is the expected one."""
+        self.before_put()
+        self.durable.append(durable)
+        present = self.kept.get(key)
+        version = present.version if present and now < present.until else None
+        if version != was:
+            return False
+        self.kept[key] = kept
+        return True
+
+    def drop(self, key: Key) -> None:
+        """Forget."""
+        self.kept.pop(key, None)
+
+    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
+        """Give those of a group."""
+        found = [(key, kept) for key, kept in self.kept.items() if key.kind == kind and group in {None, key.group}]
+        return iter([(key, kept) for key, kept in found if now < kept.until])
+
+    def claim(
+        self, kind: str, group: str | None, token: str, until: datetime, now: datetime
+    ) -> tuple[Key, Kept] | None:
+        """Give the one that has been due longest and is not leased."""
+        due = [(kept.due, key) for key, kept in self.list(kind, group, now) if kept.due and kept.due <= now]
+        free = [(at, key) for at, key in due if self.get(lease_of(key), now) is None]
+        if not free:
+            return None
+        key = min(free)[1]
+        self.kept[lease_of(key)] = Kept(b"", token, until)
+        return key, self.kept[key]
+
+    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
+        """Count nothing."""
+        raise NotImplementedError
+
+    def faults(self) -> tuple[str, ...]:
+        """Find nothing wrong."""
+        return ()
+
+
+def tallies(store: Store, *, durable: bool = False) -> Records[Tally]:
+    """Give the tallies of a store."""
+    return Records(store, Tally, durable=durable)
+
+
+def write_over(
+    records: Records[Tally], record: Record[Tally], value: Tally, now: datetime, due: datetime | None = None
+) -> Record[Tally] | None:
+    """Write in the place of a record, unless another wrote since it was read."""
+    return records.write(record.key, Content(value, record.until, due), record.version, now)
+
+
+def counting(name: str) -> Callable[[Record[Tally] | None], Content[Tally]]:
+    """Give a change that counts ``name``."""
+
+    def counted(record: Record[Tally] | None) -> Content[Tally]:
+        names = record.value.names if record else ()
+        return Content(Tally((*names, name)), UNTIL)
+
+    return counted
+
+
+def present(store: MemoryStore) -> tuple[str, ...] | None:
+    """Give the names that are kept."""
+    record = tallies(store).get(KEY, NOW)
+    return record.value.names if record else None
+
+
+@pytest.fixture
+def stale() -> tuple[MemoryStore, Record[Tally]]:
+    """Give a store, and a record of it that another has written over since it was read."""
+    store = MemoryStore()
+    read = tallies(store).add(KEY, Tally(("a",)), UNTIL, NOW)
+    assert read is not None
+    assert write_over(tallies(store), read, Tally(("b",)), NOW)
+    return store, read
+
+
+Write = Callable[[Records[Tally], Record[Tally]], object]
+C = Tally(("c",))
+WRITES: dict[str, tuple[Write, bool, tuple[str, ...]]] = {
+    "add where there is one": (lambda records, _: records.add(KEY, C, UNTIL, NOW), False, ("b",)),
+    "write over what is written over": (lambda records, read: write_over(records, read, C, NOW), False, ("b",)),
+    "put, whatever is there": (lambda records, _: records.put(KEY, C, UNTIL, NOW), True, ("c",)),
+    "amend": (lambda records, _: records.amend(KEY, counting("c"), NOW).written, True, ("b", "c")),
+    "amend what was read": (
+        lambda records, read: records.amend(KEY, counting("c"), NOW, read=read).written,
+        True,
+        ("b", "c"),
+    ),
+    "leave it": (lambda records, _: records.amend(KEY, lambda _: None, NOW).written, False, ("b",)),
+}
+
+
+@pytest.mark.parametrize(("write", "written", "stands"), WRITES.values(), ids=WRITES)
+def test_what_another_wrote_is_lost_only_where_that_is_meant(
+    stale: tuple[MemoryStore, Record[Tally]], write: Write, stands: tuple[str, ...], *, written: bool
+) -> None:
+    """A write by an old version gives nothing and writes nothing; amend decides again on what is there by now."""
+    store, read = stale
+    assert bool(write(tallies(store), read)) is written
+    assert present(store) == stands
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_kind_is_durable_in_each_of_its_writes_or_in_none(*, durable: bool) -> None:
+    """Whatever writes, the store is asked to wait for the disk exactly where the kind says so."""
+    store = MemoryStore()
+    records = tallies(store, durable=durable)
+    added = records.add(KEY, NOBODY, UNTIL, NOW)
+    assert added
+    assert write_over(records, added, Tally(("a",)), NOW)
+    assert records.put(KEY, Tally(("b",)), UNTIL, NOW)
+    assert records.amend(KEY, counting("c"), NOW).written
+    assert store.durable == [durable] * 4
+
+
+def test_a_record_keeps_its_end_when_it_is_replaced() -> None:
+    """And its place in the queue only where it is queued anew."""
+    records = tallies(MemoryStore())
+    added = records.add(KEY, NOBODY, UNTIL, NOW, due=SOON)
+    assert added
+    assert (added.until, added.due) == (UNTIL, SOON)
+    first = write_over(records, added, Tally(("a",)), NOW)
+    assert first
+    assert (first.until, first.due) == (UNTIL, None)
+    again = write_over(records, first, Tally(("b",)), NOW, due=SOON)
+    assert records.get(KEY, NOW) == again
+    assert again
+    assert (again.until, again.due) == (UNTIL, SOON)
+
+
+@pytest.mark.parametrize(("after", "free"), [(BEYOND - INSTANT, False), (BEYOND, True)])
+def test_a_lease_ends_five_seconds_past_the_deadline(after: timedelta, *, free: bool) -> None:
+    """That of the claim, and that of each renewal: the call under it has ended, or is cut off."""
+    records = tallies(MemoryStore())
+    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    claimed = records.claim("mail", SOON, NOW)
+    assert claimed
+    assert bool(tallies(records.store).claim("mail", SOON, SOON + after)) is free
+    later = tallies(MemoryStore())
+    later.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    renewed = later.claim("mail", NOW, NOW)
+    assert renewed
+    assert renewed.lease.renew(SOON, NOW)
+    assert (later.claim("mail", SOON, SOON + after) is not None) is free
+
+
+def test_a_lease_that_has_ended_is_nobody_s() -> None:
+    """It is not renewed: who overslept it may be beside another already; and its end ends no lease of another."""
+    records = tallies(MemoryStore())
+    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    first = records.claim("mail", NOW, NOW)
+    assert first
+    assert not first.lease.renew(SOON, NOW + BEYOND)
+    second = records.claim("mail", SOON, NOW + BEYOND)
+    assert second
+    first.lease.end(NOW + BEYOND)
+    assert records.claim("mail", SOON, NOW + BEYOND) is None
+    second.lease.end(NOW + BEYOND)
+    assert records.claim("mail", SOON, NOW + BEYOND)
+
+
+def test_a_write_that_always_loses_ends() -> None:
+    """After eight tries, StoreUnavailable: what loses for ever is a fault, not a race."""
+    store, names = MemoryStore(), count()
+    records = tallies(store)
+
+    def interfere() -> None:
+        version = str(next(names))
+        store.kept[KEY] = Kept(dump(Tally((version,))), version, UNTIL)
+
+    store.before_put = interfere
+    seen: list[tuple[str, ...] | None] = []
+
+    def change(record: Record[Tally] | None) -> Content[Tally]:
+        seen.append(record.value.names if record else None)
+        return Content(Tally(("ours",)), UNTIL)
+
+    with pytest.raises(StoreUnavailable):
+        records.amend(KEY, change, NOW)
+    assert seen == [None, *((str(number),) for number in range(MOST_TRIES - 1))]
+
+
+def test_what_was_read_already_is_not_read_again() -> None:
+    """One turn of the store where nobody interferes."""
+    store = MemoryStore()
+    read = tallies(store).add(KEY, NOBODY, UNTIL, NOW)
+    assert tallies(store).amend(KEY, counting("a"), NOW, read=read).written
+    assert store.gets == 0
+
+
+def test_a_change_that_refuses_writes_nothing() -> None:
+    """What it raises goes through, at the first look and at a later one."""
+    store = MemoryStore()
+
+    def refuse(record: Record[Tally] | None) -> Content[Tally] | None:
+        raise KeyError(record)
+
+    with pytest.raises(KeyError):
+        tallies(store).amend(KEY, refuse, NOW)
+    assert present(store) is None
+
+
+@given(st.lists(st.integers(0, 2), max_size=12), st.integers(1, 3))
+def test_no_interleaving_of_writers_loses_a_fact(schedule: list[int], writers: int) -> None:
+    """Before each write so many others count themselves; each that was told it is counted is there once, no other."""
+    store, numbers, counted = MemoryStore(), count(), list[str]()
+    turns = iter(schedule)
+
+    def come() -> None:
+        name = str(next(numbers))
+        with suppress(StoreUnavailable):
+            tallies(store).amend(KEY, counting(name), NOW)
+            counted.append(name)
+
+    def interfere() -> None:
+        for _ in range(next(turns, 0)):
+            come()
+
+    store.before_put = interfere
+    for _ in range(writers):
+        come()
+    assert sorted(present(store) or ()) == sorted(counted)
+
+
+class TwoWriters(RuleBasedStateMachine):
+    """Two writers with whatever they have read so far, against a model that keeps value and number of writes."""
+
+    read: Bundle[Any] = Bundle("read")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = MemoryStore()
+        self.records = tallies(self.store)
+        self.now = NOW
+        self.model: tuple[Tally, str, datetime] | None = None
+
+    def expire(self) -> None:
+        """Let what has ended be gone in the model."""
+        if self.model and self.model[2] <= self.now:
+            self.model = None
+
+    def wrote(self, record: Record[Tally] | None, *, may: bool) -> Record[Tally] | None:
+        """Hold what a write gave against whether it had to succeed."""
+        assert (record is not None) is may
+        if record:
+            self.model = (record.value, record.version, record.until)
+        return record
+
+    @rule(target=read)
+    def get(self) -> Record[Tally] | None:
+        """Read."""
+        record = self.records.get(KEY, self.now)
+        assert (record and (record.value, record.version, record.until)) == self.model
+        return record
+
+    @rule(target=read, names=st.lists(st.sampled_from("ab"), max_size=2), minutes=st.integers(1, 3))
+    def add(self, names: list[str], minutes: int) -> Record[Tally] | None:
+        """Add, which only the first does."""
+        until = self.now + timedelta(minutes=minutes)
+        free = self.model is None
+        return self.wrote(self.records.add(KEY, Tally(tuple(names)), until, self.now), may=free)
+
+    @rule(target=read, record=read, name=st.sampled_from("ab"))
+    def replace(self, record: Record[Tally] | None, name: str) -> Record[Tally] | None:
+        """Replace what was read some time, which only the latest reader does."""
+        if record is None:
+            return None
+        newest = self.model is not None and self.model[1] == record.version
+        after = replace(record.value, names=(*record.value.names, name))
+        return self.wrote(write_over(self.records, record, after, self.now), may=newest)
+
+    @rule(target=read, record=st.none() | read, name=st.sampled_from("ab"))
+    def amend(self, record: Record[Tally] | None, name: str) -> Record[Tally] | None:
+        """Amend, by whatever was read before; it is counted beside all that are there."""
+        before = self.model[0].names if self.model else ()
+        amended = self.records.amend(KEY, counting(name), self.now, read=record)
+        assert amended.written
+        assert amended.record
+        assert amended.record.value.names == (*before, name)
+        return self.wrote(amended.record, may=True)
+
+    @rule()
+    def drop(self) -> None:
+        """Drop."""
+        self.records.drop(KEY)
+        self.model = None
+
+    @rule(seconds=st.sampled_from([1, 60, 180]))
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+        self.expire()
+
+    @invariant()
+    def kept(self) -> None:
+        """Hold what is kept against the model."""
+        record = self.records.get(KEY, self.now)
+        assert (record and record.value) == (self.model and self.model[0])
+
+
+TestTwoWriters = TwoWriters.TestCase
+TestTwoWriters.__doc__ = "Whatever two writers do in whatever order, a write by an old version writes nothing."

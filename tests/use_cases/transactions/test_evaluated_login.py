@@ -1,0 +1,191 @@
+"""What a request makes of a login once: good for the facts it was made from, by one policy set, and for nobody else."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.entities import Institution, Service, Text, Upstream
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, MapRow, WireAttribute
+from broker.core.identity.mailbox_proofs import Proved
+from broker.core.login.authentication_reading import read_authentication
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.policy.model import Alternative, Condition, Effect, Policy, PolicyLine, PolicySet, Release, Requirement
+from broker.use_cases.transactions.evaluated_login import Arrived, read_and_decide, read_login
+
+NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+WORDS: Final = Text("words", "ord")
+PLACE: Final = PolicyLine("p.yaml", 1)
+AU: Final = Institution("https://idp.au.example", scopes=("au.dk",))
+ROLE: Final = "eduPersonScopedAffiliation"
+MAP: Final = AttributeMap("wayf", (MapRow("role", ROLE), MapRow("eppn", "eduPersonPrincipalName")))
+STUDENTS: Final = Policy(
+    "p.yaml",
+    "student",
+    1,
+    WORDS,
+    "o",
+    NOW.date(),
+    (Alternative((Condition(ROLE, ("student@*",), PLACE),), PLACE),),
+    (),
+    Requirement(cpr=True),
+    None,
+    (Release("my-loans", "make", "public_task", WORDS, "persistent", (), PLACE),),
+)
+LOGIN: Final = Authentication(
+    "wayf",
+    "https://wayf.example",
+    AU.entity_id,
+    (AU.entity_id,),
+    (WireAttribute("role", ("student@au.dk",)),),
+    NOW,
+    None,
+    NOW,
+    NOW + timedelta(minutes=4),
+)
+REQUEST: Final = AuthnRequest("_1", "my-loans", "https://loans.example", "acs")
+BEGUN: Final = Transaction(
+    "t" * 32, "BCDFGHJK", NOW, NOW + timedelta(minutes=30), REQUEST, upstream="wayf", authentication=LOGIN
+)
+PROOF: Final = Proved("kaldemail", "nurse@auh.rm.dk", NOW, NOW + timedelta(days=1))
+
+
+class Entities:
+    """Configured entities whose policies and readings are counted; ``edit`` replaces the policy set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.counts: Counter[str] = Counter()
+        self.set = PolicySet((STUDENTS,), "one")
+
+        def counted(*given: Any, **named: Any) -> AttributeReading:
+            self.counts["readings"] += 1
+            return read_authentication(*given, **named)
+
+        monkeypatch.setattr("broker.use_cases.transactions.evaluated_login.read_authentication", counted)
+        services = {
+            name: Service(name, f"https://{name}.example", WORDS, ("wayf",)) for name in ("my-loans", "e-resources")
+        }
+        upstream = Upstream("wayf", "wayf", "https://wayf.example", "https://sp.example", "wayf", WORDS, (AU,))
+        self.rules = ConfiguredEntities(services, {"wayf": upstream}, {"wayf": MAP}, self.policies)
+
+    def policies(self) -> PolicySet:
+        """Give the set in force."""
+        self.counts["looks"] += 1
+        return self.set
+
+    def arrived(self, transaction: Transaction, before: Arrived | None = None) -> Arrived:
+        """Read and decide."""
+        made = read_and_decide(self.rules, transaction, NOW, before)
+        assert made is not None
+        return made
+
+
+@pytest.fixture
+def entities(monkeypatch: pytest.MonkeyPatch) -> Entities:
+    """Give the entities with a policy for students."""
+    return Entities(monkeypatch)
+
+
+def test_nobody_has_arrived_before_an_authentication(entities: Entities) -> None:
+    """Nothing is read, nothing decided and no policy looked at."""
+    assert read_and_decide(entities.rules, replace(BEGUN, authentication=None), NOW) is None
+    assert entities.counts == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "readings"),
+    [
+        ({"authentication": replace(LOGIN, attributes=(WireAttribute("role", ("staff@au.dk",)),))}, 2),
+        ({"authentication": replace(LOGIN, received=NOW + timedelta(seconds=1))}, 2),
+        ({"proofs": (PROOF,)}, 2),
+        ({"intent": "student"}, 1),
+        ({"request": replace(REQUEST, service="e-resources")}, 1),
+        ({"person": Person("p", "7")}, 1),
+    ],
+    ids=["another person", "the same again", "a proof", "an intent", "a service", "a borrower"],
+)
+def test_other_facts_are_decided_anew(entities: Entities, change: dict[str, Any], readings: int) -> None:
+    """What was made of one authentication is never another's; the policies are not looked at again for it."""
+    first = entities.arrived(BEGUN)
+    second = entities.arrived(replace(BEGUN, **change), first)
+    assert second == entities.arrived(replace(BEGUN, **change))
+    assert second.basis != first.basis
+    assert entities.counts == {"looks": 2, "readings": readings + 1}
+
+
+def test_a_borrower_that_is_known_stands_in_for_what_is_lacking(entities: Entities) -> None:
+    """And one that is no longer known leaves nobody let in by it."""
+    denied = entities.arrived(BEGUN)
+    served = entities.arrived(replace(BEGUN, person=Person("p", "7")), denied)
+    again = entities.arrived(replace(BEGUN, person=Person("p")), served)
+    assert [each.decision.effect for each in (denied, served, again)] == [Effect.DENY, Effect.PERMIT, Effect.DENY]
+
+
+@pytest.mark.parametrize(
+    ("person", "borrower"), [(None, None), (Person("p"), None), (Person("p", "42"), True), (Person("p", ""), True)]
+)
+def test_a_borrower_is_a_number_that_links_lead_to(
+    entities: Entities, person: Person | None, *, borrower: bool | None
+) -> None:
+    """A person without one has perhaps not been looked up, and is decided over as such."""
+    assert entities.arrived(replace(BEGUN, person=person)).facts.borrower is borrower
+
+
+def test_a_permit_holds_for_the_borrower_that_is_found_by_it(entities: Entities) -> None:
+    """A borrower only ever stands in for what self-service lacks."""
+    entities.set = PolicySet((replace(STUDENTS, require=Requirement()),), "open")
+    first = entities.arrived(BEGUN)
+    known = entities.arrived(replace(BEGUN, person=Person("p", "7")), first)
+    assert known.decision == first.decision
+    assert known == entities.arrived(replace(BEGUN, person=Person("p", "7")))
+
+
+def test_one_request_goes_by_one_policy_set(entities: Entities) -> None:
+    """Whatever is edited meanwhile; the next request, which has made nothing yet, goes by the edited one."""
+    first = entities.arrived(BEGUN)
+    entities.set = PolicySet((), "edited")
+    proved = replace(BEGUN, proofs=(PROOF,))
+    assert entities.arrived(proved, first).decision.digest == "one"
+    assert entities.arrived(proved).decision.digest == "edited"
+
+
+def test_attributes_that_are_not_trusted_are_not_there(entities: Entities) -> None:
+    """The decision denies with the cause, and nothing is read that could name anybody or reach a class."""
+    spoofed = replace(LOGIN, attributes=(*LOGIN.attributes, WireAttribute("eppn", ("a@ku.dk",))))
+    arrived = entities.arrived(replace(BEGUN, authentication=spoofed))
+    assert (arrived.trusted, arrived.permitted) == (False, False)
+    assert dict(arrived.reading.attributes) == {}
+    assert (arrived.reading.cpr, arrived.reading.assurance) == ("none", None)
+    trusted = entities.arrived(BEGUN, arrived)
+    assert trusted.trusted
+    assert trusted == entities.arrived(BEGUN)
+
+
+@pytest.mark.parametrize(("named", "withheld"), [("course-1@au.dk", False), ("course-2@au.dk", True)])
+def test_a_role_is_read_where_the_policies_of_the_request_name_it(
+    monkeypatch: pytest.MonkeyPatch, named: str, withheld: bool
+) -> None:
+    """Beyond eduPerson's words a value counts in full, as it stands in a policy file."""
+    entities = Entities(monkeypatch)
+    match = (Alternative((Condition(ROLE, (named,), PLACE),), PLACE),)
+    entities.set = PolicySet((replace(STUDENTS, match=match),), "two")
+    came = replace(LOGIN, attributes=(WireAttribute("role", ("course-1@au.dk",)),))
+    arrived = entities.arrived(replace(BEGUN, authentication=came))
+    assert (ROLE in arrived.reading.attributes) is not withheld
+    assert (arrived.decision.reasons[0].code == "no_affiliation") is withheld
+
+
+@pytest.mark.parametrize(("beside", "address"), [("lib.au.dk", None), ("lib.ku.dk", "chief@lib.au.dk")])
+def test_an_address_of_another_institution_is_not_verified(beside: str, address: str | None) -> None:
+    """Whichever upstream it stands behind: a university does not say who somebody is at the library below it."""
+    map_ = AttributeMap("wayf", (MapRow("mail", "mail"), MapRow("level", "eduPersonAssurance")))
+    wayf = Upstream("wayf", "wayf", "https://wayf.example", "https://sp.example", "wayf", WORDS, (AU,))
+    library = Institution("https://idp.lib.example", scopes=(beside,))
+    direct = replace(wayf, name="lib", profile="saml", entity_id=library.entity_id, institutions=(library,))
+    rules = ConfiguredEntities({}, {"wayf": wayf, "lib": direct}, {"wayf": map_}, lambda: PolicySet((), "d"))
+    attributes = (WireAttribute("mail", ("chief@lib.au.dk",)), WireAttribute("level", ("2",)))
+    reading = read_login(rules, replace(LOGIN, attributes=attributes), PolicySet((), "d"), NOW)
+    assert reading.verified_address == address

@@ -1,0 +1,119 @@
+"""The person of a login: of its CPR number, its library account or its identifier."""
+
+from typing import Final
+
+import pytest
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
+from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
+from broker.core.identity.rights import Ground
+from broker.core.login.authentication_reading import by_pin
+from broker.core.login.transaction import Authentication, Person
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import Decision, Effect, PolicySet
+from broker.use_cases.transactions.evaluated_login import Arrived, Basis
+from broker.use_cases.transactions.person_resolution import PersonResolution, display_name, usable_cpr
+from tests.use_cases.conftest import World
+
+CPR, REPLACEMENT = "0101990000", "6101990000"
+HMACS: Final = LookupHmacs("i1", b"k" * 32)
+Said = dict[str, str]
+
+
+class Desk:
+    """Logins by their attributes, and by PIN; ``led`` are the borrowers that persons were led to."""
+
+    def __init__(self, world: World) -> None:
+        self.now = world.now
+        self.led: set[tuple[str, str]] = set()
+        self.persons = PersonResolution(HMACS, lambda person_id, number: (person_id, number) in self.led)
+
+    def arrived(self, said: Said, ground: Ground, **facts: str) -> Arrived:
+        """Give what the flow would hand over."""
+        came = Authentication("wayf", "hub", "https://au.example", (), (), self.now, None, self.now, self.now, **facts)  # type: ignore[arg-type]
+        return self._arrived(came, said, ground)
+
+    def come(self, said: Said, ground: Ground = Ground.IDENTIFIER, **facts: str) -> Person:
+        """Log in with an upstream."""
+        return self.persons.find(self.arrived(said, ground, **facts))
+
+    def come_by_pin(self, borrower: Borrower) -> Person:
+        """Log in with the library account."""
+        came = by_pin("pin", borrower, self.now, self.persons.find_cpr_person_of(borrower, self.now))
+        return self.persons.find(self._arrived(came, {}, Ground.LIBRARY_ACCOUNT))
+
+    def _arrived(self, came: Authentication, said: Said, ground: Ground) -> Arrived:
+        values = {name: (value,) for name, value in said.items()}
+        reading = AttributeReading(Attributes(values), None, "real" if "cpr" in said else "none", None)
+        basis = Basis(came, (), came.upstream, None, "my-loans", borrower=False)
+        return Arrived(came, reading, Decision(Effect.PERMIT, (), ground=ground), PolicySet((), ""), basis)
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    """Give logins of nobody yet."""
+    return Desk(world)
+
+
+def test_a_usable_number_is_the_person_whatever_comes_with_it(desk: Desk) -> None:
+    """By the national eID, a university, or as a former student."""
+    ids = {
+        desk.come({"cpr": CPR, "eduPersonPrincipalName": name}, ground).id
+        for name, ground in (
+            ("a@au.dk", Ground.INSTITUTION),
+            ("b@au.dk", Ground.NATIONAL_EID),
+            ("c@au.dk", Ground.ALUMNI),
+        )
+    }
+    assert ids == {compute_person_id_of_cpr(HMACS, CPR)}
+
+
+def test_a_library_account_is_the_person_of_its_borrower_number(desk: Desk) -> None:
+    """The number in its record may have been typed there by mistake, or be a stranger's."""
+    person = desk.come_by_pin(Borrower("7", "STUD", cpr=CPR))
+    assert person == Person(compute_person_id_of_borrower(HMACS, "7"), "7")
+
+
+def test_a_library_account_is_the_person_who_was_led_to_it_by_the_number(desk: Desk) -> None:
+    """To no other borrower, and not by a number that is no person's; the number itself goes no further."""
+    holder = compute_person_id_of_cpr(HMACS, CPR)
+    desk.led = {(holder, "7"), (compute_person_id_of_cpr(HMACS, REPLACEMENT), "8")}
+    assert desk.come_by_pin(Borrower("7", "STUD", cpr=CPR)) == Person(holder, "7")
+    assert desk.come_by_pin(Borrower("9", "STUD", cpr=CPR)).id != holder
+    replaced = desk.come_by_pin(Borrower("8", "STUD", cpr=REPLACEMENT))
+    assert replaced.id == compute_person_id_of_borrower(HMACS, "8")
+    came = by_pin("pin", Borrower("7", "STUD", cpr=CPR), desk.now, holder)
+    assert CPR not in str(came)
+
+
+def test_an_account_whose_record_was_given_away_is_no_longer_the_first_ones(desk: Desk) -> None:
+    """Staff wrote another CPR number into it: the former holder's id is not reached by it."""
+    holder = compute_person_id_of_cpr(HMACS, CPR)
+    desk.led = {(holder, "7")}
+    assert desk.come_by_pin(Borrower("7", "STUD", cpr="0202990000")).id != holder
+
+
+def test_an_identifier_is_a_person_of_its_own(desk: Desk) -> None:
+    """Capitals make no other person, but for a NameID; a transient NameID is nobody's."""
+    first = desk.come({"eduPersonPrincipalName": "asta@au.dk"}, Ground.NOTHING)
+    assert desk.come({"eduPersonPrincipalName": "Asta@AU.dk"}, Ground.NOTHING) == first
+    named = [desk.come({}, name_id=value) for value in ("abc", "ABC", "abc")]
+    assert (named[0] == named[2], named[0] == named[1]) == (True, False)
+    transient = {"name_id": "abc", "name_id_format": "transient"}
+    assert desk.come({}, Ground.NOTHING, **transient) != desk.come({}, Ground.NOTHING, **transient)
+
+
+def test_a_number_that_is_not_usable_leads_to_nobody(desk: Desk) -> None:
+    """The login is the person of its identifier, or nobody that is met again."""
+    arrived = desk.arrived({"cpr": CPR}, Ground.NOTHING)
+    assert usable_cpr(arrived) is None
+    assert not desk.persons.is_named(arrived)
+    assert len({desk.persons.find(arrived).id for _ in range(2)} | {compute_person_id_of_cpr(HMACS, CPR)}) == 3
+
+
+def test_a_name_that_is_no_name_is_not_mailed(desk: Desk) -> None:
+    """A mail says at whose request it comes."""
+    said = {"gn": "Asta", "sn": "Ravn"}
+    assert display_name(desk.arrived(said, Ground.NOTHING).reading) == "Asta Ravn"
+    assert display_name(desk.arrived({"cn": "x" * 300}, Ground.NOTHING).reading) == ""

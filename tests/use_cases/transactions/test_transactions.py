@@ -1,0 +1,132 @@
+"""Transactions in the store: to their end, changed on what is there, and each fact of one authentication."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
+from broker.core.login.transaction import AuthnRequest, Transaction
+from broker.use_cases.transactions.transactions import Held, Transactions, reference
+
+INSTANT, HALF_AN_HOUR = timedelta(microseconds=1), timedelta(minutes=30)
+Change = Callable[[Transaction], Transaction]
+
+
+@pytest.fixture
+def transactions(world: Any) -> Transactions:
+    """Give the transactions of a worker."""
+    return Transactions(world.store)
+
+
+@pytest.fixture
+def begun(world: Any) -> Transaction:
+    """Give a transaction whose person has logged in."""
+    now: datetime = world.now
+    request = AuthnRequest("_1", "my-loans", "e", "acs")
+    plain = Transaction("t", "BCDFGHJK", now, now + HALF_AN_HOUR, request)
+    return replace(plain, browser="b", arrival="a", authenticated=now)
+
+
+def intend(intent: str) -> Change:
+    """Give a change of the intent."""
+    return lambda found: replace(found, intent=intent)
+
+
+def test_a_transaction_lives_to_its_end(world: Any, transactions: Transactions, begun: Transaction) -> None:
+    """At it there is none, nor of an id that nobody has."""
+    held = transactions.add(begun, world.now)
+    assert transactions.read("t", begun.until - INSTANT) == held
+    for name, now in (("t", begun.until), ("u", world.now)):
+        with pytest.raises(TransactionGone):
+            transactions.read(name, now)
+
+
+def test_a_change_moves_the_end(world: Any, transactions: Transactions, begun: Transaction) -> None:
+    """To where the changed transaction has it."""
+    held = transactions.add(replace(begun, until=world.now + INSTANT), world.now)
+    transactions.change(held, lambda found: replace(found, until=begun.until), world.now)
+    assert transactions.read("t", begun.until - INSTANT).transaction == begun
+
+
+def test_an_id_is_begun_once(world: Any, transactions: Transactions, begun: Transaction) -> None:
+    """Nobody's transaction is written over by another's."""
+    transactions.add(begun, world.now)
+    with pytest.raises(StoreUnavailable):
+        transactions.add(replace(begun, intent="other"), world.now)
+    assert transactions.read("t", world.now).transaction == begun
+
+
+def test_a_write_names_the_version_that_it_replaces(world: Any, transactions: Transactions, begun: Transaction) -> None:
+    """Of two that read the same one writes, and reads its own version."""
+    held = transactions.add(begun, world.now)
+    first = transactions.put(replace(begun, intent="first"), held.version, world.now)
+    assert first
+    assert transactions.read("t", world.now) == first
+    assert transactions.put(replace(begun, intent="second"), held.version, world.now) is None
+    assert transactions.read("t", world.now) == first
+
+
+def test_a_change_is_made_on_what_another_wrote(world: Any, transactions: Transactions, begun: Transaction) -> None:
+    """Neither is lost."""
+    held = transactions.add(begun, world.now)
+    transactions.change(held, lambda found: replace(found, unproved=True), world.now)
+    changed = transactions.change(held, intend("student"), world.now)
+    assert (changed.transaction.unproved, changed.transaction.intent) == (True, "student")
+    assert transactions.read("t", world.now) == changed
+
+
+JOINED: Final[dict[str, dict[str, Any]]] = {
+    "by another answer": {"arrival": "other"},
+    "by the same answer at another time": {"authenticated": None},
+}
+
+
+@pytest.mark.parametrize("joined", JOINED.values(), ids=JOINED)
+def test_a_fact_of_a_person_is_nobody_else_s(
+    world: Any, transactions: Transactions, begun: Transaction, joined: dict[str, Any]
+) -> None:
+    """Where another authentication has joined meanwhile nothing is changed and nothing shown."""
+    held = transactions.add(begun, world.now)
+    assert transactions.again(held, world.now) == held
+    transactions.put(replace(begun, **joined), held.version, world.now)
+    with pytest.raises(BrowserUnmatched):
+        transactions.change(held, intend("student"), world.now)
+    with pytest.raises(BrowserUnmatched):
+        transactions.again(held, world.now)
+    assert transactions.read("t", world.now).transaction.intent is None
+    changed = transactions.change(held, intend("student"), world.now, of_person=False)
+    assert changed.transaction == replace(begun, **joined, intent="student")
+
+
+def test_what_has_ended_is_changed_no_more(world: Any, transactions: Transactions, begun: Transaction) -> None:
+    """Not by Back and not by a second tab; another transaction goes on."""
+    held = transactions.add(begun, world.now)
+    other = transactions.add(replace(begun, id="u"), world.now)
+    transactions.end(held)
+    with pytest.raises(TransactionGone):
+        transactions.change(held, intend("student"), world.now)
+    with pytest.raises(TransactionGone):
+        transactions.again(held, world.now)
+    assert transactions.put(begun, held.version, world.now) is None
+    assert transactions.again(other, world.now) == other
+
+
+def test_what_this_request_has_decided_stays_with_it(
+    world: Any, transactions: Transactions, begun: Transaction
+) -> None:
+    """A change keeps it; whoever reads the transaction anew decides anew."""
+    decided: Any = object()
+    held = Held(begun, transactions.add(begun, world.now).version, decided)
+    assert transactions.change(held, intend("student"), world.now).arrived is decided
+    assert transactions.read("t", world.now).arrived is None
+
+
+def test_a_reference_can_be_read_aloud() -> None:
+    """Eight characters, no two of which are taken for one another, and no words."""
+    references = {reference() for _ in range(200)}
+    assert len(references) > 190
+    assert {len(each) for each in references} == {8}
+    assert set("".join(references)).isdisjoint("01AEIOUYL")
