@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Semaphore
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
+from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
 from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
@@ -23,6 +24,7 @@ from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.web.sign_up.content_files import Texts
 from broker.app import open_storage, policy_surroundings
+from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
@@ -45,12 +47,14 @@ from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.library_system.guarded_library import BorrowerLeases, GuardedLibrary
 from broker.use_cases.library_system.setup_proof import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.personal_data.stored_data import StoredData
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.mailbox_proofs import MailboxProof
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
+from broker.use_cases.staff.staff_search import StaffSearch
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.person_resolution import PersonResolution
@@ -101,6 +105,20 @@ class Parts:
         """The upstreams that speak SAML, by name."""
         return {name: upstream for name, upstream in self.upstreams.items() if not upstream.local}
 
+    def person_events(self) -> PersonEvents:
+        """Return the events of persons in the audit log of this machine."""
+        return PersonEvents(self.audit_log)
+
+    def stored_data(self) -> StoredData:
+        """Return the use case that exports and deletes everything about a person."""
+        forgotten = ForgottenFile(self.config.state)
+        persons = self.enrolment_ports.persons
+        return StoredData(persons, self.person_events(), forgotten, self.services, now)
+
+    def staff_search(self, clock: Callable[[], datetime] = now) -> StaffSearch:
+        """Return the search for the person that staff help."""
+        return StaffSearch(self.enrolment_cases, self.outbox, self.store, self.keys.index, clock)
+
     def configured(self) -> ConfiguredEntities:
         """Return the configured services and upstreams, under the policy set of the moment."""
         return ConfiguredEntities(
@@ -129,6 +147,12 @@ class Parts:
             borrowers,
             audit_log,
         )
+
+
+def open_broker() -> Parts:
+    """Open the configured broker for a command; its log goes to standard error."""
+    application_log.configure("stderr")
+    return assemble(configuration())
 
 
 def assemble(settings: config.Config) -> Parts:

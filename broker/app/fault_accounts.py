@@ -19,12 +19,6 @@ _UNREADABLE: Final = (
 )
 
 
-class NoEnrolment(NothingFound):
-    """What was named on a command line leads to no enrolment."""
-
-    about = "enrolment"
-
-
 def account(error: Exception) -> list[Fault]:
     """Return what went wrong, where to look and how to fix it.
 

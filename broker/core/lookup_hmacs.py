@@ -1,13 +1,7 @@
 """Pseudonyms: keyed hashes of what is not kept: CPR numbers, eppns, cookies, assertion ids."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
-
-# One key is in service; a test or an analysis has a few beside it.
-_MOST_KEYS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -31,9 +25,8 @@ class LookupHmacs:
             octets = part.encode()
             length = len(octets).to_bytes(4, "big")
             message += length + octets
-        mac = _keyed(self.key).copy()
-        mac.update(message)
-        return f"{self.key_id}.{mac.hexdigest()}"
+        mac = hmac.digest(self.key, message, "sha256")
+        return f"{self.key_id}.{mac.hex()}"
 
     def matches(self, pseudonym: str, label: str, *parts: str) -> bool:
         """Return whether ``pseudonym`` is that of ``parts`` under ``label``, in constant time."""
@@ -43,11 +36,3 @@ class LookupHmacs:
     def __repr__(self) -> str:
         """Name the key by its id only."""
         return f"LookupHmacs({self.key_id!r})"
-
-
-# Setting a key up takes longer than all the rest of a pseudonym (measured), of which a login makes
-# thirty.
-@lru_cache(maxsize=_MOST_KEYS)
-def _keyed(key: bytes) -> hmac.HMAC:
-    """Return the state of an HMAC with nothing in it, to be copied and never updated."""
-    return hmac.new(key, digestmod=hashlib.sha256)

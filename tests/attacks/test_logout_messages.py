@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.logout.single_logout import SingleLogout
 from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
-from broker.adapters.saml.single_logout import SingleLogout
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.adapters.saml.xml_security.algorithm_selection import EncryptionAlgorithms
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, SAML, SIGNATURE

@@ -12,7 +12,6 @@ import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app.assembly import Parts, assemble, now
-from broker.app.personal_data import find_person, open_stored_data
 from broker.configuration.settings.config import load
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -199,8 +198,8 @@ def keys(parts: Parts) -> set[Key]:
 
 def records_of(parts: Parts, who: Somebody) -> set[Key]:
     """Give the keys of a person's records, index entries and audit keys."""
-    person = find_person(parts, typed=who.cpr)
-    own = {each.key for each in open_stored_data(parts).list_records(person)}
+    person = parts.stored_data().find(typed=who.cpr)
+    own = {each.key for each in parts.stored_data().list_records(person)}
     audit_log = parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
     groups = {

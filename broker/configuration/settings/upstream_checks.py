@@ -106,13 +106,13 @@ def _oiosaml_keys(upstream: RawTable) -> Faults:
         yield Fault(upstream.where("minimum"), what, "leave it out")
 
 
-def _encryption(upstream: RawTable) -> Faults:
+def _check_encryption(upstream: RawTable) -> Faults:
     if upstream.text("profile") == "oiosaml3" and upstream.text("encryption") == "none":
         what = "leaves out the key that profile oiosaml3 must encrypt every assertion to"
         yield Fault(upstream.where("encryption"), what, "leave it out")
 
 
-def _stated_assurance(upstream: RawTable) -> Faults:
+def _check_assurance(upstream: RawTable) -> Faults:
     """Find an assurance stated for the national eID, which asserts one in every login."""
     for institution in institutions_of(upstream):
         if "assurance" not in institution.values:
@@ -148,8 +148,8 @@ _PROFILE_CHECKS: Final = (
     _hub,
     _own_institution,
     _oiosaml_keys,
-    _encryption,
-    _stated_assurance,
+    _check_encryption,
+    _check_assurance,
     _subject_hint,
     _attribute_map,
 )

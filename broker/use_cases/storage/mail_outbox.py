@@ -45,6 +45,12 @@ class QueuedMail:
         """Return the address as staff may see it."""
         return mask_address(self.recipient) if self.state == "waiting" else self.recipient
 
+    @property
+    def description(self) -> str:
+        """Return state, time, subject and masked address in one line."""
+        at = self.sent_at or self.refused_at or self.queued_at
+        return f"{self.state} {at:%Y-%m-%d %H:%M}: {self.subject}, to {self.shown_recipient}"
+
 
 @dataclass(frozen=True, slots=True)
 class MailOutbox:

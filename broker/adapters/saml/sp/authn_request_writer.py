@@ -5,9 +5,8 @@ from typing import Final
 
 from saml2 import saml, samlp
 
-from broker.adapters.saml.sp import subject_hints
+from broker.adapters.saml.messages.upstream_profiles import traits_of
 from broker.adapters.saml.sp.received_response import scoped
-from broker.adapters.saml.sp.upstream_profiles import traits_of
 from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import POST
 from broker.core.entities import Upstream
@@ -60,8 +59,8 @@ def authn_request(
 
 
 def _subject(asked: Upstream, request: AuthnRequest) -> saml.Subject | None:
-    hint = subject_hints.to_tell(asked, request)
-    if hint is None:
+    hint = request.subject_hint
+    if hint is None or not asked.subject_hint:  # an upstream that is not asked for it may refuse
         return None
     return saml.Subject(name_id=saml.NameID(text=hint.name, format=hint.format))
 

@@ -12,12 +12,7 @@ from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_links import national_eid_label, with_query
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
-from broker.adapters.web.pages.refusal_links import (
-    admitted,
-    sign_up_link,
-    upstream_help_url,
-    ways_to_borrower,
-)
+from broker.adapters.web.pages.refusal_links import admitted, choose_actions, choose_error_actions
 from broker.adapters.web.pages.step_events import refusal_facts
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
@@ -266,8 +261,9 @@ class StepPages:
             reason=reason,
             reference=reference,
             now=self.ports.now(),
-            retry=retry,
-            back=sign_up_result.place_to_begin(self.ports, service),
+            actions=choose_error_actions(
+                reason, retry, self.ports.services.get(service or ""), self.ports.base_url
+            ),
         )
         return Response(page, status, mimetype="text/html")
 
@@ -323,7 +319,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         template, status = _REFUSED_PAGE
-        ways = ways_to_borrower(step, transaction, ports)
+        actions = choose_actions(step, transaction, ports, self.url(transaction, "upstream"))
         if step.reason == "consent_refused":
             template, status = _DECLINED_PAGE
         response = self.page(
@@ -335,14 +331,13 @@ class StepPages:
             review=self.url(transaction, "consent"),
             retry=self.url(transaction, "upstream"),
             token=ports.forms.token(transaction, "consent", ports.now()),
-            ways=[(name, spoken(label)) for name, label in ways],
-            eid=national_eid_label((name for name, _ in ways), ports.upstreams),
+            actions=actions,
+            eid=national_eid_label(
+                (action.way for action in actions if action.way), ports.upstreams
+            ),
             ways_token=ports.forms.token(transaction, "upstream", ports.now()),
-            onward=sign_up_link(step, transaction, ports.sign_up),
-            abroad=upstream_help_url(step, transaction, ports),
             admitted=admitted(step, held, ports),
             admitted_to=spoken(ports.services[transaction.request.service].label),
-            back=sign_up_result.service_to_return_to(ports, transaction),
             signing_up=transaction.errand is Errand.SIGN_UP,
             reference=reference,
             decision=step.decision,

@@ -11,9 +11,9 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.audit_log.event_search import EventSearch
+from broker.adapters.audit_log.person_events import ForgottenFile
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.account import own_records
-from broker.app.personal_data import ForgottenFile
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.ports import Kept, Key, lease_key
 from broker.demo.upstreams import wayf_hub

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from broker.adapters.saml.logout.single_logout import SingleLogout
 from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
-from broker.adapters.saml.single_logout import SingleLogout
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import SAMLP
 from broker.core.errors import PARTIAL_LOGOUT, MessageRefused
