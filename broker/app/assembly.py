@@ -33,7 +33,7 @@ from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapabilit
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
@@ -82,7 +82,7 @@ class Parts:
     policies: live_policies.LivePolicies
     store: Store
     audit_log: StoredAuditLog
-    tell: TellPort
+    tell: EventPort
     library: LibrarySystem
     register: PersonRegister | None
     library_proof: LibraryProof
@@ -331,7 +331,7 @@ class _Pins:
 
 
 def _pins(
-    settings: config.Config, opened: _Opened, library: GuardedLibrary, wake: Event, tell: TellPort
+    settings: config.Config, opened: _Opened, library: GuardedLibrary, wake: Event, tell: EventPort
 ) -> _Pins:
     store, index = opened.store, opened.keys.index
     codes = MailedCodes(store, index, now)
@@ -372,7 +372,7 @@ def _trail(
 def _policies(
     settings: config.Config,
     surroundings: PolicySurroundings,
-    tell: TellPort,
+    tell: EventPort,
     audit_log: AuditLog | None,
 ) -> live_policies.LivePolicies:
     """Load the policies; without an audit log they are only checked, for the start fails."""
@@ -427,7 +427,7 @@ def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> Registe
     )
 
 
-def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProof:
+def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryProof:
     def expected() -> ExpectedSetup:
         # Asked for by a proof, which only ``broker work`` makes: it has no other use for policies.
         return ExpectedSetup.of(opened.policies.refresh(now()))
@@ -447,7 +447,7 @@ def smtp(settings: config.Config) -> Smtp:
     return Smtp(mail.url, mail.sender, mail.username, password)
 
 
-def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
+def _tell_policies(tell: EventPort, faults: tuple[Fault, ...]) -> None:
     """Tell that broken policy files leave the last good set in force, or that they are mended."""
     for fault in faults:
         tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
@@ -455,7 +455,7 @@ def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
         tell(BrokerEvent(EventKind.POLICIES_MENDED))
 
 
-def _tell_change(tell: TellPort, before: str, after: str) -> None:
+def _tell_change(tell: EventPort, before: str, after: str) -> None:
     """Tell that this worker decides by other policies from now on."""
     facts: dict[str, str | int | None] = {
         "digest": after[: loaded_policies.SHOWN],

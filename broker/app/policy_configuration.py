@@ -23,7 +23,7 @@ from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.events.broker_events import TellPort, told_nobody
+from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.policy.model import PolicySet, ideal_service
 from broker.core.policy_analysis.plays import Progress, Trial
 from broker.core.policy_analysis.sources import Site
@@ -81,7 +81,7 @@ class PolicySurroundings:
         return tuple(self.metadata.amiss(moment).values()) if self.metadata else ()
 
 
-def load(settings: Config, tell: TellPort, moment: datetime) -> PolicySurroundings:
+def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:
     """Return the surroundings of policies. All faults come at once; nothing is raised."""
     faults: list[Fault] = []
     metadata = collect_faults(faults, lambda: open_metadata.opened(settings, tell, moment))
@@ -137,7 +137,7 @@ def find_borrower_fields(settings: Config) -> frozenset[str] | None:
 
 def _load_surroundings(moment: datetime) -> PolicySurroundings:
     """Load the surroundings that are configured; ConfigurationFaults."""
-    found = load(configuration(), told_nobody, moment)
+    found = load(configuration(), discard_event, moment)
     if found.faults:
         raise ConfigurationFaults(found.faults)
     return found
@@ -180,7 +180,7 @@ def load_checked(
         loaded = live_policies.load(folder or _HERE, moment)
         return CheckedPolicies(loaded, (_NAMES_UNCHECKED, *map(str, loaded.warnings)))
     settings = configuration()
-    found = load(settings, told_nobody, moment)
+    found = load(settings, discard_event, moment)
     faults = list(found.faults)
     read = folder or settings.policies
     names = found.proving if proving else found.names
@@ -305,7 +305,7 @@ def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
     if CONFIG not in os.environ and (folder or _HERE.is_dir()):
         return _make_ideal_site(folder or _HERE, now)
     settings = configuration()
-    found = load(settings, told_nobody, now)
+    found = load(settings, discard_event, now)
     faults = list(found.faults)
     read = folder or settings.policies
     policies = collect_faults(faults, lambda: live_policies.load(read, now, found.names))

@@ -208,7 +208,7 @@ def _describe(facts: RefusedFacts, chosen: Mapping[str, _Choice]) -> DescribedLo
     )
     return DescribedLogin(
         upstream=facts.upstream,
-        reading=reading.without_cpr(),
+        reading=reading.mask_cpr(),
         institution=facts.institution,
         intent=facts.intent,
         errand=Errand(facts.errand),

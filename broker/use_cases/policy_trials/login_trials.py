@@ -11,7 +11,7 @@ from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.given_facts import CompletedFacts, GivenFacts, completed, described
 from broker.core.login.ideal_login import play
-from broker.core.login.login_decision import with_required_names
+from broker.core.login.login_decision import add_required_names
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet
 
@@ -53,7 +53,7 @@ class TrialSite:
     def find_service(self, name: str) -> Service:
         """Return a service with the attributes that its metadata requires; NoSuchNameError."""
         if name in self.services:
-            return with_required_names(self.services[name], self.maps)
+            return add_required_names(self.services[name], self.maps)
         raise NoSuchNameError("service", name, self.services)
 
     def find_upstream(self, name: str) -> Upstream:

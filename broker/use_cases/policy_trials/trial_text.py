@@ -6,7 +6,7 @@ from itertools import groupby
 from textwrap import wrap
 from typing import Any, Final
 
-from broker.core.borrowers.library_system import categories_of
+from broker.core.borrowers.library_system import list_categories
 from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
 from broker.core.identity.rights import NOT_USABLE, Right
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
@@ -188,4 +188,4 @@ def _find_categories(policies: PolicySet) -> Iterator[str]:
     for condition in conditions_of(policies):
         yield from condition.values if condition.name == CATEGORY else ()
     for policy in policies.policies:
-        yield from categories_of(policy.borrower) if policy.borrower else ()
+        yield from list_categories(policy.borrower) if policy.borrower else ()
