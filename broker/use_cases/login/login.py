@@ -263,11 +263,11 @@ class LoginFlow:
 
     def find_account_address(self, held: Held, now: datetime) -> str | None:
         """Return the mail address that a new borrower of this login would get, if any."""
-        arrived = self.lookup.arrived(held, now).arrived
-        if arrived is None:
+        evaluated = self.lookup.evaluate(held, now).evaluated
+        if evaluated is None:
             return None
         wanted = derive_wanted_borrower(
-            arrived.decision, arrived.reading.attributes, language="", today=now.date()
+            evaluated.decision, evaluated.reading.attributes, language="", today=now.date()
         )
         return wanted.email if wanted else None
 
