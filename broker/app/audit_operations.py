@@ -95,7 +95,7 @@ def _persons(parts: Parts, borrower: str) -> set[str]:
 
 
 def _of_staff(parts: Parts, eppn: str) -> str:
-    admin = parts.config.admin
-    if admin is None:
+    rules = parts.config.staff_rules()
+    if rules is None:
         raise ConfigurationFaults([Fault("admin", "is not there: there is no staff view")])
-    return staff_sessions.staff_id_of(parts.keys.index, admin.rules(), eppn)
+    return staff_sessions.staff_id_of(parts.keys.index, rules, eppn)

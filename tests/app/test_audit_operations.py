@@ -25,7 +25,7 @@ PERSONS = {"holder": NUMBER, "another": "4712", "stranger": None}
 @pytest.fixture
 def parts(setting: Setting, tmp_path: Path) -> Parts:
     """Give a broker's parts over an empty store and an empty audit log, with borrowers in it."""
-    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__FOLDER": f"{tmp_path / 'audit'}"}
+    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_STATE": str(tmp_path / "state")}
     parts = assemble(load(setting.config, environ))
     by_pin = compute_person_id_of_borrower(parts.keys.index, NUMBER)
     for person, number in {**PERSONS, by_pin: None}.items():
