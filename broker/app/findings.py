@@ -8,7 +8,7 @@ from typing import Final
 
 from broker.adapters.observability import metrics
 from broker.adapters.web.sign_up import sign_up_pages
-from broker.app import configured_texts, metadata_report, personal_data, staff_findings
+from broker.app import configured_texts, metadata_report, staff_findings
 from broker.app.assembly import Parts, now, smtp
 from broker.app.party_report import find_releases
 from broker.app.readiness import key_faults, readiness
@@ -282,6 +282,20 @@ def _short(name_id_format: str) -> str:
     return name_id_format.rpartition(_FORMATS_PREFIX)[2]
 
 
+def find_restored_persons(parts: Parts) -> Iterator[str]:
+    """Yield how many deleted persons a restored backup has brought back."""
+    try:
+        count = parts.stored_data().count_restored()
+    except StoreUnavailable:
+        return  # a fault of the store
+    except OSError as error:
+        yield f"person: forgotten.log cannot be read: {error.strerror}"
+        return
+    if count:
+        what = "deleted person records are there again"
+        yield f"person: {count} {what}: broker person forget --replay"
+
+
 _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _keys,
     _work,
@@ -297,6 +311,6 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _logout,
     _contact,
     find_service_faults,
-    personal_data.findings,
+    find_restored_persons,
     staff_findings.findings,
 )

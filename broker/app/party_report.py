@@ -4,12 +4,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from broker.adapters.saml import single_logout
-from broker.adapters.saml.idp import identity_provider
+from broker.adapters.saml.messages import addresses
+from broker.adapters.saml.messages.upstream_profiles import traits_of
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.adapters.saml.metadata.snapshots import FOLDER
-from broker.adapters.saml.sp import service_provider
-from broker.adapters.saml.sp.upstream_profiles import traits_of
 from broker.app.assembly import Parts, now
 from broker.configuration.checked_files import did_you_mean
 from broker.core.entities import Institution, Service, Upstream
@@ -58,12 +56,12 @@ def _describe_service(parts: Parts, service: Service) -> Iterator[str]:
     if descriptor is None:
         return
     signed = "must be signed" if descriptor.signs_requests else "need no signature"
-    sso = identity_provider.sso(base_url)
+    sso = addresses.sso_url(base_url)
     yield f"It sends AuthnRequests to {sso} by HTTP-Redirect or HTTP-POST. They {signed}."
     endpoints = _join(endpoint.location for endpoint in descriptor.acs)
     default = descriptor.default_acs.location
     yield f"We answer by HTTP-POST at {endpoints}. The default is {default}."
-    yield _describe_logout(descriptor, single_logout.service_side(base_url))
+    yield _describe_logout(descriptor, addresses.idp_logout_url(base_url))
     yield from _describe_name_id(parts, service, descriptor)
     method = _short(descriptor.signing_algorithms.method)
     yield f"Response and Assertion are signed with {method}."
@@ -135,8 +133,8 @@ def _describe_upstream(parts: Parts, upstream: Upstream) -> Iterator[str]:
     binding = "HTTP-POST" if descriptor.sso_by_post else "HTTP-Redirect"
     method = _short(descriptor.signing_algorithms.method)
     yield f"We send AuthnRequests to {descriptor.sso} by {binding}, signed with {method}."
-    yield f"It must answer by HTTP-POST at {service_provider.acs(base_url, upstream.name)}."
-    yield _describe_logout(descriptor, single_logout.upstream_side(base_url, upstream.name))
+    yield f"It must answer by HTTP-POST at {addresses.acs_url(base_url, upstream.name)}."
+    yield _describe_logout(descriptor, addresses.sp_logout_url(base_url, upstream.name))
     strict = traits_of(upstream).strict
     what = "The Assertion" if strict else "The Response or the Assertion"
     yield f"{what} must be signed with RSA-SHA256 or better, by a key of its descriptor."
