@@ -19,7 +19,7 @@ from broker.core.login.steps import Done
 from broker.core.policy.matching import find_near_misses
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy.rule_words import NO_ENTRY, rule_words
-from broker.core.policy_analysis.changes import MOVES, Change, Direction
+from broker.core.policy_analysis.changes import AT, MOVES, Change, Direction
 from broker.core.policy_analysis.differences import Differences, Row
 from broker.core.policy_analysis.effects import Effect, Topic, find_effects
 from broker.core.policy_analysis.persona_words import example_login
@@ -269,7 +269,8 @@ def _categories(policies: PolicySet) -> Iterator[str]:
     for condition in conditions_of(policies):
         yield from condition.values if condition.name == CATEGORY else ()
     for policy in policies.policies:
-        yield from categories_of(policy.borrower) if policy.borrower else ()
+        for each in policy.variants:
+            yield from categories_of(each.borrower) if each.borrower else ()
 
 
 def _line(place: PolicyLine | None) -> str | None:
@@ -369,7 +370,7 @@ def _sentence(
 
 def _is_move(row: Row) -> bool:
     """Return whether the change is only that another file decides."""
-    return row.change.text == row.affiliation
+    return row.change.text == row.affiliation.partition(AT)[0]
 
 
 def _try(row: Row, found: Differences, sets: Sets) -> str:
@@ -395,7 +396,9 @@ def _who(affiliation: str, sets: Sets) -> str:
     labels = {
         policy.affiliation: policy.label.en for policies in sets for policy in policies.policies
     }
-    return MOVES.join(labels.get(name, name) for name in affiliation.split(MOVES))
+    moved, _at, institution = affiliation.partition(AT)
+    who = MOVES.join(labels.get(name, name) for name in moved.split(MOVES))
+    return f"{who} ({institution})" if institution else who
 
 
 def _place(change: Change) -> str:

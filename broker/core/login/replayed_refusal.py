@@ -89,10 +89,9 @@ def _open(facts: RefusedFacts, policies: PolicySet) -> dict[str, Sequence[_Choic
 
 def _values(name: str, policies: PolicySet) -> Iterator[str]:
     for policy in policies.policies:
-        for alternative in policy.match:
-            for condition in alternative.conditions:
-                if condition.name == name:
-                    yield from (value.replace("*", "") for value in condition.values)
+        for condition in policy.conditions:
+            if condition.name == name:
+                yield from (value.replace("*", "") for value in condition.values)
 
 
 def _deciding(
