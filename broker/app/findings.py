@@ -8,8 +8,9 @@ from typing import Final
 
 from broker.adapters.observability import metrics
 from broker.adapters.web.sign_up import sign_up_pages
-from broker.app import configured_texts, metadata_report, personal_data, staff_findings
+from broker.app import configured_texts, metadata_report, staff_findings
 from broker.app.assembly import Parts, now, smtp
+from broker.app.party_report import find_releases
 from broker.app.readiness import key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
@@ -228,7 +229,7 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
     for service in parts.services.values():
         for finding in _service_encryption(parts, service):
             yield f"services.{service.name}: {finding}"
-        releases = list(_releases(parts, service))
+        releases = list(find_releases(parts, service))
         if not releases:
             yield f"services.{service.name}: no policy has a release for it, so that nobody gets in"
             continue
@@ -247,14 +248,6 @@ def _service_encryption(parts: Parts, service: Service) -> Iterator[str]:
     if service.encryption is None and has_key and not descriptor.encryption_algorithms.listed:
         what = "its metadata lists no encryption algorithm, so that it gets AES-128-GCM"
         yield f'{what} (encryption = "gcm"; a product that reads only AES-CBC needs "cbc")'
-
-
-def _releases(parts: Parts, service: Service) -> Iterator[Release]:
-    names = {service.name, *service.categories}
-    for policy in parts.policies.current.policies:
-        for release in policy.releases:
-            if release.service in names:
-                yield release
 
 
 def _name_ids(parts: Parts, service: Service, releases: list[Release]) -> Iterator[str]:
@@ -291,6 +284,20 @@ def _short(name_id_format: str) -> str:
     return name_id_format.rpartition(_FORMATS_PREFIX)[2]
 
 
+def find_restored_persons(parts: Parts) -> Iterator[str]:
+    """Yield how many deleted persons a restored backup has brought back."""
+    try:
+        count = parts.stored_data().count_restored()
+    except StoreUnavailable:
+        return  # a fault of the store
+    except OSError as error:
+        yield f"person: forgotten.log cannot be read: {error.strerror}"
+        return
+    if count:
+        what = "deleted person records are there again"
+        yield f"person: {count} {what}: broker person forget --replay"
+
+
 _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _keys,
     _work,
@@ -306,6 +313,6 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _logout,
     _contact,
     find_service_faults,
-    personal_data.findings,
+    find_restored_persons,
     staff_findings.findings,
 )

@@ -29,7 +29,7 @@ NO_ASSURANCE: Final = drop(ASSURANCE)
 
 
 @contextmanager
-def configured(setting: Setting, folder: Path, **environment: str) -> Iterator[Deployment]:
+def run_broker(setting: Setting, folder: Path, **environment: str) -> Iterator[Deployment]:
     """Run a broker with more settings."""
     with standing(setting, folder, Clock(), {f"BROKER_{key}": value for key, value in environment.items()}) as found:
         yield found
@@ -56,7 +56,7 @@ def test_a_service_gets_the_configured_encryption(
     setting: Setting, tmp_path: Path, mode: str, algorithms: list[str]
 ) -> None:
     """Response and assertion are signed in every case. Without encryption the CPR number stays here."""
-    with configured(setting, tmp_path, SERVICES__MY_LOANS__ENCRYPTION=mode) as deployment:
+    with run_broker(setting, tmp_path, SERVICES__MY_LOANS__ENCRYPTION=mode) as deployment:
         person = deployment.person()
         root, assertion = read_assertion(deployment, person.agree(person.log_in("asta")))
         signature.verify(assertion, deployment.peer.keys)
@@ -84,11 +84,11 @@ def log_in(deployment: Deployment, *changes: Change, service: str) -> TestRespon
 def test_a_stated_assurance_counts_if_none_is_asserted(setting: Setting, tmp_path: Path) -> None:
     """Without eduPersonAssurance the CPR number counts only with assurance = "low"; an asserted 1 stays 1."""
     stated = institutions(assurance="low")
-    with configured(setting, tmp_path, UPSTREAMS__WAYF__INSTITUTIONS=stated) as deployment:
+    with run_broker(setting, tmp_path, UPSTREAMS__WAYF__INSTITUTIONS=stated) as deployment:
         assert mark(log_in(deployment, NO_ASSURANCE, service="my-loans"))[0] == "ask"
         assert mark(log_in(deployment, say(f"{ASSURANCE}/saml:AttributeValue", "1"), service="my-loans"))[0] == "refuse"
     (tmp_path / "without").mkdir()
-    with configured(setting, tmp_path / "without", UPSTREAMS__WAYF__INSTITUTIONS=institutions()) as deployment:
+    with run_broker(setting, tmp_path / "without", UPSTREAMS__WAYF__INSTITUTIONS=institutions()) as deployment:
         assert mark(log_in(deployment, NO_ASSURANCE, service="my-loans"))[0] == "refuse"
 
 
@@ -102,6 +102,6 @@ def test_a_mail_address_name_id_is_worth_the_stated_assurance(
     own = policies(setting, tmp_path, written)["BROKER_POLICIES"]
     university = institutions(**({"assurance": stated} if stated else {}))
     by_address = (NO_ASSURANCE, edit(NAME_ID, Format=EMAIL), say(MAIL, "asta@post.au.dk"))
-    with configured(setting, tmp_path, POLICIES=own, UPSTREAMS__WAYF__INSTITUTIONS=university) as deployment:
+    with run_broker(setting, tmp_path, POLICIES=own, UPSTREAMS__WAYF__INSTITUTIONS=university) as deployment:
         found = log_in(deployment, *by_address, service="e-resources")
         assert mark(found)[0] == page

@@ -12,7 +12,7 @@ from broker.configuration.settings.raw_settings import (
     variable,
 )
 from broker.core.errors import Fault
-from broker.core.login.authn_context import overstates
+from broker.core.login.authn_context import is_overstated
 
 _OF_UPSTREAMS: Final = ("upstreams", "institutions")
 _OF_SERVICES: Final = ("services",)
@@ -106,13 +106,13 @@ def _oiosaml_keys(upstream: RawTable) -> Faults:
         yield Fault(upstream.where("minimum"), what, "leave it out")
 
 
-def _encryption(upstream: RawTable) -> Faults:
+def _check_encryption(upstream: RawTable) -> Faults:
     if upstream.text("profile") == "oiosaml3" and upstream.text("encryption") == "none":
         what = "leaves out the key that profile oiosaml3 must encrypt every assertion to"
         yield Fault(upstream.where("encryption"), what, "leave it out")
 
 
-def _stated_assurance(upstream: RawTable) -> Faults:
+def _check_assurance(upstream: RawTable) -> Faults:
     """Find an assurance stated for the national eID, which asserts one in every login."""
     for institution in institutions_of(upstream):
         if "assurance" not in institution.values:
@@ -148,8 +148,8 @@ _PROFILE_CHECKS: Final = (
     _hub,
     _own_institution,
     _oiosaml_keys,
-    _encryption,
-    _stated_assurance,
+    _check_encryption,
+    _check_assurance,
     _subject_hint,
     _attribute_map,
 )
@@ -168,7 +168,7 @@ def _authn_contexts(raw: RawSettings) -> Faults:
 def _overstated(classes: RawTable, *, pin: bool) -> Faults:
     for wanted in classes.values:
         accepted = classes.texts(wanted)
-        weaker = [name for name in accepted if overstates(wanted, name, pin=pin)]
+        weaker = [name for name in accepted if is_overstated(wanted, name, pin=pin)]
         if weaker:
             names = "a PIN" if pin else ", ".join(weaker)
             what = f"{names} is not as good as that"

@@ -11,9 +11,10 @@ from saml2 import samlp
 from broker.adapters.saml.idp import authn_requests, response_writer
 from broker.adapters.saml.idp.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.keys.key_ring import RoleKeys
+from broker.adapters.saml.messages.addresses import sso_url
+from broker.adapters.saml.messages.message_values import read_issuer
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
-from broker.adapters.saml.sp.received_response import ENTITY_FORMAT, text
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
@@ -43,11 +44,6 @@ from broker.core.saml_ports import PostForm
 # A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is
 # known.
 BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
-
-
-def sso(base_url: str) -> str:
-    """Return our SSO address, for both bindings."""
-    return f"{base_url}/saml/idp/sso"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -207,8 +203,8 @@ class IdentityProvider:
         """Parse a request, and find the service that is named as its issuer."""
         root = safe_parser.parse(xml, AUTHN_REQUEST, BOUNDS)
         message = message_model.read_unsigned(samlp.AuthnRequest, root)
-        service = self.services.get(text(message.issuer))
-        if service is None or (message.issuer.format or ENTITY_FORMAT) != ENTITY_FORMAT:
+        service = self.services.get(read_issuer(message.issuer) or "")
+        if service is None:
             raise MessageRefused("request.unknown_service")
         descriptor = self.metadata.current.service(service.entity_id, now)
         if descriptor is None:
@@ -229,7 +225,7 @@ class IdentityProvider:
             service=sender.service.name,
             descriptor=sender.descriptor,
             signed=signed,
-            sso=sso(self.base_url),
+            sso=sso_url(self.base_url),
             own=self.own,
             now=now,
             relay_state=relay_state,

@@ -7,6 +7,7 @@ from typing import Final
 
 from saml2 import element_to_extension_element, saml, samlp
 
+from broker.adapters.saml.messages.message_values import name_id_element, status_element
 from broker.adapters.saml.xml_security import xml_times
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
@@ -60,15 +61,6 @@ def response(
     )
 
 
-def status_element(status: Status) -> samlp.Status:
-    """Return a status as the element that is written."""
-    second = None
-    if status.second:
-        second = samlp.StatusCode(value=status.second)
-    top = samlp.StatusCode(value=status.top, status_code=second)
-    return samlp.Status(status_code=top)
-
-
 def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
     """Return the NameID that the assertion of ``issued`` names the person by.
 
@@ -77,17 +69,6 @@ def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: 
     if disclosure.name_id_format != PERSISTENT:
         return NameID(issued.name_id, disclosure.name_id_format)
     return NameID(issued.name_id, PERSISTENT, issuer, request.entity_id)
-
-
-def name_id(of: NameID) -> saml.NameID:
-    """Return a NameID as the element that is written."""
-    return saml.NameID(
-        format=of.format,
-        name_qualifier=of.name_qualifier,
-        sp_name_qualifier=of.sp_name_qualifier,
-        sp_provided_id=of.sp_provided_id,
-        text=of.value,
-    )
 
 
 def assertion(
@@ -134,7 +115,7 @@ def _subject_element(contents: AssertionContents) -> saml.Subject:
         ),
     )
     named = subject(contents.issuer, request, contents.disclosure, issued)
-    return saml.Subject(name_id=name_id(named), subject_confirmation=[confirmation])
+    return saml.Subject(name_id=name_id_element(named), subject_confirmation=[confirmation])
 
 
 def _authn_statement(contents: AssertionContents) -> saml.AuthnStatement:
@@ -181,8 +162,10 @@ def _carries_cpr(item: Item) -> bool:
 
 
 def _value(contents: AssertionContents, row: MapRow, value: str) -> saml.AttributeValue:
-    written = row.written(value)
+    written = row.write(value)
     if row.wire != _TARGETED_ID:
         return saml.AttributeValue(text=written)
     targeted = NameID(written, PERSISTENT, contents.issuer, contents.request.entity_id)
-    return saml.AttributeValue(extension_elements=[element_to_extension_element(name_id(targeted))])
+    return saml.AttributeValue(
+        extension_elements=[element_to_extension_element(name_id_element(targeted))]
+    )

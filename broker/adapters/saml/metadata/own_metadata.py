@@ -13,12 +13,10 @@ from lxml import etree
 from saml2 import element_to_extension_element, md, xmldsig
 from saml2.extension import algsupport, mdui, shibmd
 
-from broker.adapters.saml import single_logout
-from broker.adapters.saml.idp import identity_provider
 from broker.adapters.saml.keys.key_ring import RoleKeys
-from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR
-from broker.adapters.saml.sp import service_provider
-from broker.adapters.saml.sp.upstream_profiles import traits_of
+from broker.adapters.saml.keys.rotation import CACHED_FOR, VALID_FOR
+from broker.adapters.saml.messages import addresses
+from broker.adapters.saml.messages.upstream_profiles import traits_of
 from broker.adapters.saml.xml_security import (
     signature,
     signature_profile,
@@ -61,13 +59,13 @@ def idp(role: RoleDescription, keys: RoleKeys, scopes: Iterable[str], now: datet
     docs/reference/saml-profiles.md#7 to #10.
     """
     scope_elements = [shibmd.Scope(regexp="false", text=scope) for scope in sorted(set(scopes))]
-    sso = identity_provider.sso(role.base_url)
+    sso = addresses.sso_url(role.base_url)
     role_descriptor = md.IDPSSODescriptor(
         protocol_support_enumeration=SAMLP,
         error_url=role.error_url,
         extensions=_extensions(*scope_elements, _ui(role)),
         key_descriptor=_keys(keys, _GCM),
-        single_logout_service=_slo(single_logout.service_side(role.base_url)),
+        single_logout_service=_slo(addresses.idp_logout_url(role.base_url)),
         name_id_format=[md.NameIDFormat(text=each) for each in (PERSISTENT, TRANSIENT)],
         single_sign_on_service=[
             md.SingleSignOnService(binding=each, location=sso) for each in (REDIRECT, POST)
@@ -87,14 +85,14 @@ def sp(upstream: Upstream, role: RoleDescription, keys: RoleKeys, now: datetime)
     formats = [PERSISTENT, TRANSIENT]
     if upstream.profile == "wayf":
         formats = [TRANSIENT]
-    acs = service_provider.acs(role.base_url, upstream.name)
+    acs = addresses.acs_url(role.base_url, upstream.name)
     role_descriptor = md.SPSSODescriptor(
         protocol_support_enumeration=SAMLP,
         authn_requests_signed="true",
         want_assertions_signed="true",
         extensions=_extensions(_ui(role)),
         key_descriptor=_keys(keys, _content_algorithms(upstream)),
-        single_logout_service=_slo(single_logout.upstream_side(role.base_url, upstream.name)),
+        single_logout_service=_slo(addresses.sp_logout_url(role.base_url, upstream.name)),
         name_id_format=[md.NameIDFormat(text=each) for each in formats],
         assertion_consumer_service=[
             md.AssertionConsumerService(binding=POST, location=acs, index="0", is_default="true")

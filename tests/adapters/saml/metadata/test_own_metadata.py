@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml import own_metadata
+from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.xml_security import safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD, SIGNATURE
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
