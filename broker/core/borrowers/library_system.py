@@ -53,14 +53,9 @@ class ExpectedSetup:
     def of(cls, policies: PolicySet) -> Self:
         """Return what the borrower rules of all policies name, upgrades and lowerings included."""
         categories: dict[str, str] = {}
-<<<<<<< HEAD
         variants = (each for policy in policies.policies for each in policy.variants)
         for rule in (policy.borrower for policy in variants):
-            for category in categories_of(rule) if rule else ():
-=======
-        for rule in (policy.borrower for policy in policies.policies):
             for category in list_categories(rule) if rule else ():
->>>>>>> main
                 categories.setdefault(category, str(rule.place) if rule else "")
         return cls(categories)
 
