@@ -55,7 +55,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
     if parts.policies.stale:
         found["policies"] = "stale"
     found["policy_set"] = parts.policies.current.digest[:DIGEST_LENGTH]
-    if lost := parts.audit_log.lost():
+    if lost := parts.audit_log.count_lost():
         found["audit"] = f"{lost} events lost"
     if sentences := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
         found["metadata"] = "; ".join(sentences[:_MOST_SHOWN])
@@ -221,7 +221,7 @@ def _endings(parts: Parts, moment: datetime) -> Iterator[Gauge]:
 
 def _certificates(parts: Parts, moment: datetime) -> Iterator[Gauge]:
     try:
-        keys = key_ring.listing(parts.config.keys)
+        keys = key_ring.list_keys(parts.config.keys)
     except ConfigurationFaults:
         return  # the keys are being rotated: what the workers have loaded stays
     for key in keys:

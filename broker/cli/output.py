@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault, LeadsNowhere
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault, NothingFound
 from broker.core.ports import RecordUnreadable
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def describe_error(error: Exception) -> list[Fault]:
     """
     if isinstance(error, ConfigurationFaults):
         return [_add_fix(fault) for fault in error.faults]
-    if isinstance(error, LeadsNowhere):
+    if isinstance(error, NothingFound):
         return [Fault(error.about, str(error))]
     if isinstance(error, RecordUnreadable):
         return [Fault("a record of the store cannot be read", str(error), _UNREADABLE)]

@@ -41,7 +41,8 @@ def test_every_page_has_its_bones(app: Flask, specimen: str, language: str) -> N
     assert f'<html lang="{language}">' in source
     assert len(re.findall(r'<main id="main"[^>]* data-step="[a-z]+" data-reason="[a-z_]*">', source)) == 1
     assert 'href="#main"' in source
-    assert "mailto:help@library.example" in source
+    if specimen != "post":  # this page sends itself to the service at once
+        assert "mailto:help@library.example" in source
     assert len(source.encode()) < 60_000
 
 
