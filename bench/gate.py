@@ -55,11 +55,11 @@ def response() -> tuple[bytes, tuple[signature.VerifyKey, ...]]:
         path = Path(folder) / "signing.pem"
         key_ring.new_pair(path, "benchmark", datetime.now(UTC), 2048)
         private, certificate = path.read_bytes(), path.with_suffix(".crt").read_bytes()
-    key = signature.SigningKey.of(private, certificate)
+    key = signature.SigningKey.load(private, certificate)
     signature.sign(next(root.iter(ASSERTION)), key)
     signature.sign(root, key)
     lines = [line for line in certificate.decode().splitlines() if "CERTIFICATE" not in line]
-    return etree.tostring(root), (signature.VerifyKey.of(base64.b64decode("".join(lines))),)
+    return etree.tostring(root), (signature.VerifyKey.load(base64.b64decode("".join(lines))),)
 
 
 def milliseconds(work: Callable[[], object], rounds: int) -> float:
