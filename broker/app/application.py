@@ -180,7 +180,7 @@ def _pins(
 
 def _single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:
     sessions = Sessions(parts.store, parts.keys.index)
-    return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, role.reaches)
+    return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, role.can_reach)
 
 
 def _metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
@@ -258,8 +258,8 @@ def _logged_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
     staff = staff_view.logins(parts)
 
     def reference(request_id: str, moment: datetime) -> str:
-        if staff is not None and staff.takes(request_id):
-            return staff.reference_of(request_id, moment)
+        if staff is not None and staff.is_staff_request(request_id):
+            return staff.find_reference(request_id, moment)
         transaction_id = request_id[1:33]
         return broker.read(transaction_id, moment).transaction.reference
 

@@ -100,7 +100,7 @@ def find_events(
     if parts.config.admin is None:
         raise click.UsageError("there is no staff view: broker.toml has no table [admin]")
     rules = parts.config.admin.rules()
-    staff_id = staff_sessions.staff_id_of(parts.keys.index, rules, staff or "")
+    staff_id = staff_sessions.compute_staff_id(parts.keys.index, rules, staff or "")
     return list(events.list_events((staff_id,), (), now()))
 
 

@@ -43,7 +43,7 @@ class Assurance(IntEnum):
     HIGH = 4
 
     @classmethod
-    def named(cls, name: str) -> "Assurance":
+    def parse(cls, name: str) -> "Assurance":
         """Read the spelling of the policy files ("self_asserted" ... "high"); else KeyError."""
         return cls[name.upper()]
 
@@ -70,7 +70,7 @@ class Institution:
     unwritten: frozenset[str] = field(default=frozenset(), compare=False)
     folder_scopes: bool = field(default=False, compare=False)
 
-    def answers_to(self, name: str) -> bool:
+    def is_known_as(self, name: str) -> bool:
         """Return whether ``name`` (an AuthenticatingAuthority) is this institution."""
         return name == self.entity_id or name in self.aliases
 
@@ -112,11 +112,11 @@ class Upstream:
     def institution(self, authority: str) -> Institution | None:
         """Find the institution that ``authority`` names, by entityID or alias."""
         for institution in self.institutions:
-            if institution.answers_to(authority):
+            if institution.is_known_as(authority):
                 return institution
         return None
 
-    def scoped(self) -> Names:
+    def idp_list(self) -> Names:
         """Return the entityIDs that an AuthnRequest to this upstream names in its IDPList."""
         return self.only or tuple(institution.entity_id for institution in self.institutions)
 

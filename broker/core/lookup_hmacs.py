@@ -14,7 +14,7 @@ class LookupHmacs:
     key_id: str
     key: bytes
 
-    def of(self, label: str, *parts: str) -> str:
+    def compute(self, label: str, *parts: str) -> str:
         """Return ``key id + "." + 64 hex digits`` for ``parts`` under ``label``.
 
         Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ; a label separates the
@@ -28,9 +28,9 @@ class LookupHmacs:
         mac = hmac.digest(self.key, message, "sha256")
         return f"{self.key_id}.{mac.hex()}"
 
-    def same(self, pseudonym: str, label: str, *parts: str) -> bool:
+    def matches(self, pseudonym: str, label: str, *parts: str) -> bool:
         """Return whether ``pseudonym`` is that of ``parts`` under ``label``, in constant time."""
-        expected = self.of(label, *parts)
+        expected = self.compute(label, *parts)
         return hmac.compare_digest(pseudonym.encode(), expected.encode())
 
     def __repr__(self) -> str:

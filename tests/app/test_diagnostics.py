@@ -100,7 +100,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts) -> None:
 
 def stored(enrolment: Enrolment, person: PersonRecord) -> PersonRecord:
     """Return the record with the enrolment."""
-    return person.with_enrolment(enrolment)
+    return person.set_enrolment(enrolment)
 
 
 def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting: Setting, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 
 def test_a_help_code_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown code gives nothing."""
-    SupportTraces(parts.store).leave(TraceFacts("BCDFGHJK", now(), "ask", "too_many"))
+    SupportTraces(parts.store).add_trace(TraceFacts("BCDFGHJK", now(), "ask", "too_many"))
     found = parts.staff_search().find("bcdf ghjk", "test")
     assert found is not None
     assert found.page is not None
@@ -176,7 +176,7 @@ def test_a_help_code_is_found_as_it_was_read_out(parts: Parts) -> None:
 def test_the_help_code_of_a_stranger_is_decoded(parts: Parts) -> None:
     """Nothing was stored: minute, step and reason are in the code."""
     at = now()
-    code = StatelessReferences(parts.keys.index).of("/login/<name>", "transaction_gone", at)
+    code = StatelessReferences(parts.keys.index).encode("/login/<name>", "transaction_gone", at)
     found = parts.staff_search().find(f"{code[:4].lower()} {code[4:8]} {code[8:]}", "test")
     assert found is not None
     row = found.as_row()

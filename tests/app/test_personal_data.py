@@ -24,7 +24,7 @@ from broker.core.borrowers.enrolment import CaseReason
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import compute_person_id_of_identifier
-from broker.core.ports import Kept, Key, lease_of
+from broker.core.ports import Kept, Key, lease_key
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.personal_data.stored_data import NoPerson, PersonBusy, PersonIds
@@ -134,7 +134,7 @@ def test_an_export_names_no_borrower_of_another_person(lived_parts: Parts) -> No
 
     def open_case(record: Any) -> Any:
         case = record.enrolment.open_case(CaseReason.POSSIBLE_DUPLICATE, numbers)
-        return record.with_enrolment(replace(case, ruled_out=("990018",)))
+        return record.set_enrolment(replace(case, ruled_out=("990018",)))
 
     persons.change(person_id, open_case, now())
     text = json.dumps(lived_parts.stored_data().export(asta(lived_parts)))
@@ -202,7 +202,7 @@ def test_a_login_under_way_delivers_nothing_more(lived_parts: Parts) -> None:
     """It is marked as over before it is dropped, for a request that has read it already."""
     transaction = Transactions(lived_parts.store).read(f"tx-{ASTA.number}", now()).transaction
     lived_parts.stored_data().forget(asta(lived_parts))
-    assert Sessions(lived_parts.store, lived_parts.keys.index).over(transaction, now())
+    assert Sessions(lived_parts.store, lived_parts.keys.index).is_over(transaction, now())
 
 
 def test_the_line_stands_before_anything_is_deleted(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_the_line_stands_before_anything_is_deleted(lived_parts: Parts, monkeypa
 
 def test_a_deletion_beside_the_worker_is_not_complete(lived_parts: Parts) -> None:
     """A worker that has the lease stops it; the same again, when it has ended, is complete."""
-    place = lease_of(person_key(Life(lived_parts, ASTA).id))
+    place = lease_key(person_key(Life(lived_parts, ASTA).id))
     assert lived_parts.store.put(place, Kept(b"", "theirs", now() + timedelta(minutes=9)), None, now())
     person = asta(lived_parts)
     with pytest.raises(PersonBusy):
@@ -247,7 +247,7 @@ def test_a_worker_that_comes_late_makes_no_record_again(lived_parts: Parts) -> N
     read = persons.read(person_id, now())
     assert read
     lived_parts.stored_data().forget(asta(lived_parts))
-    persons.change(person_id, lambda record: record.with_enrolment(None), now(), read=read)
+    persons.change(person_id, lambda record: record.set_enrolment(None), now(), read=read)
     assert persons.read(person_id, now()) is None
 
 

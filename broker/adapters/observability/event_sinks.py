@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from broker.core.events.audit_events import AuditEvent
-from broker.core.events.broker_events import ROUTES, BrokerEvent, Sink, TellPort, TraceFacts
+from broker.core.events.broker_events import ROUTES, BrokerEvent, EventPort, Sink, TraceFacts
 from broker.core.ports import AuditLog
 
 SinkPort = Callable[[BrokerEvent], None]
@@ -25,7 +25,7 @@ class LogPort(Protocol):
 class TracePort(Protocol):
     """The traces that the service desk looks up by a reference."""
 
-    def leave(self, trace: TraceFacts) -> None:
+    def add_trace(self, trace: TraceFacts) -> None:
         """Store a trace under its reference. It never fails a request."""
         ...
 
@@ -53,7 +53,7 @@ class EventSinks:
 class RoutedAuditLog:
     """Implements the port ``AuditLog`` for use cases: routes an added event like every event."""
 
-    tell: TellPort
+    tell: EventPort
     kept: AuditLog
 
     def add(self, event: AuditEvent) -> None:
@@ -64,9 +64,9 @@ class RoutedAuditLog:
         """Return in sentences why no event can be written now."""
         return self.kept.faults()
 
-    def lost(self) -> int:
+    def count_lost(self) -> int:
         """Return how many events this worker could not write."""
-        return self.kept.lost()
+        return self.kept.count_lost()
 
 
 def to_log(write: LogPort, budgeted: LogPort | None = None) -> SinkPort:
@@ -100,6 +100,6 @@ def to_traces(traces: TracePort) -> SinkPort:
 
     def carry(event: BrokerEvent) -> None:
         if event.trace is not None:
-            traces.leave(event.trace)
+            traces.add_trace(event.trace)
 
     return carry

@@ -55,7 +55,7 @@ class LogBudget:
         return came, ended
 
     def _ended(self) -> Mapping[tuple[str, str], int]:
-        if not self.left_out or self.counts.is_of(self.now()):
+        if not self.left_out or self.counts.is_current(self.now()):
             return {}
         ended = self.left_out
         self.left_out = {}

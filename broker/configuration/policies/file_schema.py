@@ -37,7 +37,7 @@ from broker.core.identity.canonical_attributes import (
     CPR_STAND_IN,
     AttributeReading,
     Attributes,
-    with_assumed_ground,
+    assume_ground,
 )
 from broker.core.login.login_decision import login_facts
 from broker.core.policy import model as engine
@@ -417,7 +417,7 @@ class LoginShape(Shape, extra="allow"):
             self.age,
             verified_address=self.verified_address or min(self.proof.values(), default=None),
         )
-        read = with_assumed_ground(reading).without_cpr()
+        read = assume_ground(reading).mask_cpr()
         facts = login_facts(read, upstream=self.upstream, intent=self.intent)
         return replace(facts, borrower=self.borrower)
 
@@ -518,7 +518,7 @@ class PolicyShape(Shape):
 def _assurance(level: Level | None) -> Assurance | None:
     if level is None:
         return None
-    return Assurance.named(level)
+    return Assurance.parse(level)
 
 
 def services_schema() -> JsonSchema:

@@ -12,7 +12,7 @@ from broker.configuration.settings.raw_settings import (
     variable,
 )
 from broker.core.errors import Fault
-from broker.core.login.authn_context import overstates
+from broker.core.login.authn_context import is_overstated
 
 _OF_UPSTREAMS: Final = ("upstreams", "institutions")
 _OF_SERVICES: Final = ("services",)
@@ -168,7 +168,7 @@ def _authn_contexts(raw: RawSettings) -> Faults:
 def _overstated(classes: RawTable, *, pin: bool) -> Faults:
     for wanted in classes.values:
         accepted = classes.texts(wanted)
-        weaker = [name for name in accepted if overstates(wanted, name, pin=pin)]
+        weaker = [name for name in accepted if is_overstated(wanted, name, pin=pin)]
         if weaker:
             names = "a PIN" if pin else ", ".join(weaker)
             what = f"{names} is not as good as that"

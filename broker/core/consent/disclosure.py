@@ -80,7 +80,7 @@ class Disclosure:
                 return item.values[0]
         return None
 
-    def shown(self, hmacs: LookupHmacs) -> str:
+    def shown_digest(self, hmacs: LookupHmacs) -> str:
         """Return the digest of everything shown.
 
         Token, receipt and assertion must agree on it (docs/reference/design.md#4a-shown).
@@ -92,11 +92,11 @@ class Disclosure:
             values = () if item.name == BORROWER_NUMBER else item.values
             parts += [_kind(item), item.name, *values, ""]
         terms = (*self._terms(), *_TOLD_OF[self.looked_up])
-        return hmacs.of("shown", self.acs, self.name_id_format, *terms, *parts)
+        return hmacs.compute("shown", self.acs, self.name_id_format, *terms, *parts)
 
-    def terms(self, hmacs: LookupHmacs) -> str:
+    def terms_digest(self, hmacs: LookupHmacs) -> str:
         """Return the digest of the terms alone: service, basis, purpose and controllers."""
-        return hmacs.of("terms", *self._terms())
+        return hmacs.compute("terms", *self._terms())
 
     @property
     def parts(self) -> frozenset[Part]:

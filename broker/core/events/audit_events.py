@@ -121,7 +121,7 @@ class NoAuditLog:
         """Find nothing."""
         return ()
 
-    def lost(self) -> int:
+    def count_lost(self) -> int:
         """Return 0: nothing is expected of it."""
         return 0
 
@@ -129,7 +129,7 @@ class NoAuditLog:
 NO_AUDIT_LOG: Final = NoAuditLog()
 
 
-def of_login(
+def make_login_event(
     kind: AuditEventKind,
     at: datetime,
     login: LoginNames,

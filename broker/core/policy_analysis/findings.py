@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from broker.core.entities import Service
-from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.described_login import DescribedLogin
 from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
@@ -78,14 +78,6 @@ def find_faults(trial: Trial) -> Findings:
         *_ties(policies, trial.site.services),
     )
     return seen
-
-
-def untried_login(found: Findings, decided: Decided) -> DescribedLogin:
-    """Return a login that leads to a kind of decision, with what the person proved on the way."""
-    login, played = found.reached[decided]
-    reading = replace(login.reading, attributes=played.facts.attributes)
-    there = None if played.facts.borrower is None else DescribedBorrower("")
-    return replace(login, reading=reading, borrower=there)
 
 
 def _note(seen: Findings, play: Play) -> None:

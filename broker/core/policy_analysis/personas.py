@@ -39,6 +39,7 @@ from broker.core.policy_analysis.sources import CATEGORY, Source
 
 # More pairs of alternatives are not tried at one source: each is tried by itself.
 MOST_PAIRS: Final = 5_000
+INCOMPLETE: Final = "not complete: too many alternatives come together at {}"
 _WITHOUT_AGE: Final = ("none", "replacement", "constructed", "invalid")
 _ADULT: Final = 30
 _IDENTIFIED: Final = 3  # the rank of people whom institutions identify
@@ -570,7 +571,7 @@ class Crowd:
         )
         return DescribedLogin(
             upstream=self.source.upstream,
-            reading=reading.without_cpr(),
+            reading=reading.mask_cpr(),
             institution=self.source.institution,
             intent=intent,
         )

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Names, Service
-from broker.core.errors import LeadsNowhere, StoreUnavailable
+from broker.core.errors import NothingFound, StoreUnavailable
 from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.identity.person_id import (
@@ -20,7 +20,7 @@ from broker.core.identity.person_id import (
 from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Key, RecordKind, RecordUnreadable, lease_of
+from broker.core.ports import Key, RecordKind, RecordUnreadable, lease_key
 from broker.core.retention import SESSION
 from broker.use_cases.logout.sessions import Pointer, Sessions
 from broker.use_cases.storage.mail_outbox import QueuedMail, mail_group
@@ -45,13 +45,13 @@ _NOT_SHOWN: Final = "kept, not shown"
 Row = Mapping[str, Any]
 
 
-class NoPerson(LeadsNowhere):
+class NoPerson(NothingFound):
     """Nothing is stored about the named person. The name is not quoted: it may be a CPR number."""
 
     about = "person"
 
 
-class PersonBusy(LeadsNowhere):
+class PersonBusy(NothingFound):
     """The background worker changes something for the person at the moment."""
 
     about = "person"
@@ -262,7 +262,7 @@ class StoredData:
             store.drop(record.key)
         with ExitStack() as leases:
             for person_id in person.ids:
-                lease = Lease.take(store, lease_of(person_key(person_id)), now, now)
+                lease = Lease.take(store, lease_key(person_key(person_id)), now, now)
                 if lease is None:
                     raise PersonBusy("the background worker is at it: try again in a minute")
                 leases.callback(lease.end, now)
@@ -335,7 +335,7 @@ def _without_others(record: PersonRecord, person: PersonIds) -> PersonRecord:
     if enrolment is None:
         return record
     own = tuple(each for each in enrolment.borrowers if each in person.borrower_numbers)
-    return record.with_enrolment(replace(enrolment, borrowers=own, ruled_out=()))
+    return record.set_enrolment(replace(enrolment, borrowers=own, ruled_out=()))
 
 
 def _describe(record: StoredRecord) -> Iterator[Row]:

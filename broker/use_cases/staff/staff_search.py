@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from broker.core.help_codes import StatelessReferences, compact, is_stateless
+from broker.core.help_codes import StatelessReferences, is_stateless, normalize_code
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
@@ -99,7 +99,7 @@ class StaffSearch:
         if is_reference(typed) or is_stateless(typed):
             limits = Limits(self.store, self.hmacs, self.now)
             taken = limits.take(UNKNOWN_CODES, staff_id)
-            found = self._find_by_code(compact(typed))
+            found = self._find_by_code(normalize_code(typed))
             if found is not None:
                 limits.give_back(taken)
                 return found

@@ -36,7 +36,7 @@ class Heard:
             raise AuditUnavailable("full")
         self.calls.append((Sink.AUDIT_LOG, event))
 
-    def leave(self, trace: TraceFacts) -> None:
+    def add_trace(self, trace: TraceFacts) -> None:
         """Hear a trace."""
         self.calls.append((Sink.TRACE, trace))
 
@@ -44,7 +44,7 @@ class Heard:
         """Return what a audit log that is not there says."""
         return ["the audit log is away"]
 
-    def lost(self) -> int:
+    def count_lost(self) -> int:
         """Return how many events were lost."""
         return 3
 
@@ -96,7 +96,7 @@ def test_what_the_flows_add_is_told_and_reaches_the_trail() -> None:
     event = AuditEvent(AuditEventKind.RELEASED, NOW)
     audit_log.add(event)
     assert heard.calls == [(Sink.AUDIT_LOG, event)]
-    assert (audit_log.faults(), audit_log.lost()) == (["the audit log is away"], 3)
+    assert (audit_log.faults(), audit_log.count_lost()) == (["the audit log is away"], 3)
 
 
 def test_a_trail_that_cannot_be_written_stops_the_release() -> None:

@@ -145,7 +145,7 @@ def test_the_environment_can_stand_alone() -> None:
         environ |= {f"BROKER_{section}__{key}".upper(): _json(value) for key, value in flat[section].items()}
     for key, value in flat["upstreams"]["wayf"].items():
         environ[f"BROKER_UPSTREAMS__WAYF__{key}".upper()] = _json(value)
-    assert load(None, environ).upstream("wayf").scoped() == ("au",)
+    assert load(None, environ).upstream("wayf").idp_list() == ("au",)
 
 
 def test_the_file_is_named_by_the_environment(write: Write) -> None:

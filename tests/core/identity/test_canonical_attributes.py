@@ -315,7 +315,7 @@ def test_a_service_is_written_to_by_its_own_map() -> None:
     )
     row = find_outgoing_row(outgoing, "cpr")
     assert row is not None
-    assert (row.friendly_name, row.written("1403044004")) == ("schacPersonalUniqueID", URN + "1403044004")
+    assert (row.friendly_name, row.write("1403044004")) == ("schacPersonalUniqueID", URN + "1403044004")
     assert row.name_format.endswith(":uri")
     assert [each.name_format[-5:] for each in outgoing.rows[1:]] == ["basic"]
     assert find_outgoing_row(outgoing, "sn") is None

@@ -162,7 +162,7 @@ def _carries_cpr(item: Item) -> bool:
 
 
 def _value(contents: AssertionContents, row: MapRow, value: str) -> saml.AttributeValue:
-    written = row.written(value)
+    written = row.write(value)
     if row.wire != _TARGETED_ID:
         return saml.AttributeValue(text=written)
     targeted = NameID(written, PERSISTENT, contents.issuer, contents.request.entity_id)

@@ -197,7 +197,7 @@ class SingleLogout:
             relay_state=request.relay_state,
         )
 
-    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
+    def can_reach(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer has an endpoint, and keys by which its answer could be verified."""
         try:
             descriptor = self._descriptor(peer, now)

@@ -288,7 +288,7 @@ def _institution_not_asked(received: ReceivedAssertion) -> bool:
     if institution is None:
         return False
     asked = scoped(received.response.upstream, received.idp_list)
-    return not any(institution.answers_to(name) for name in asked)
+    return not any(institution.is_known_as(name) for name in asked)
 
 
 ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {

@@ -16,7 +16,12 @@ from broker.core.errors import (
     PROXY_COUNT_EXCEEDED,
     RequestRefused,
 )
-from broker.core.login.authn_context import classes_to_request, level_to_request, nsis, unmet
+from broker.core.login.authn_context import (
+    classes_to_request,
+    describe_unmet,
+    level_to_request,
+    nsis_class,
+)
 from broker.core.login.transaction import AuthnRequest
 
 PERSON: Final = "https://data.gov.dk/eid/Person"
@@ -76,9 +81,9 @@ def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAut
     if traits_of(asked).nsis:
         least = level_to_request(request, asked.least, asked.meets)
         if least is None:
-            detail = unmet(request, f"{nsis(asked.least)} or higher", asked.name)
+            detail = describe_unmet(request, f"{nsis_class(asked.least)} or higher", asked.name)
             raise RequestRefused(NO_AUTHN_CONTEXT, detail=detail, request=request)
-        classes = (nsis(least), PERSON)
+        classes = (nsis_class(least), PERSON)
         comparison = "minimum"
     elif request.authn_contexts:
         classes = tuple(classes_to_request(request, asked.meets))

@@ -248,7 +248,7 @@ def scoped(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
 
     An entry that is not configured narrows and never widens (docs/reference/saml-profiles.md#37).
     """
-    configured = upstream.scoped()
+    configured = upstream.idp_list()
     if not idp_list or upstream.entity_id in idp_list:
         return configured
     listed = [upstream.institution(name) for name in idp_list]

@@ -75,7 +75,7 @@ class StepPages:
 
         ``decided`` is the step of ``held`` where the caller knows it already.
         """
-        step = decided or self.ports.broker.step(held, self.ports.now())
+        step = decided or self.ports.broker.next_step(held, self.ports.now())
         match step:
             case Choose():
                 return self.choose(held)
@@ -114,7 +114,7 @@ class StepPages:
         for name in names:
             label = spoken(ports.upstreams[name].label)
             ways.append((name, label, name in rules.local))
-        entries = rules.entries(transaction.request.service)
+        entries = rules.list_releases(transaction.request.service)
         released = {listed.name for entry in entries for listed in entry.attributes}
         return self.page(
             "choose.html",
@@ -175,7 +175,7 @@ class StepPages:
         ports = self.ports
         if transaction.errand is Errand.SIGN_UP:
             if not sign_up_result.may_choose_pin(step, transaction):
-                held = ports.broker.transactions.finished(held, ports.now())
+                held = ports.broker.transactions.mark_finished(held, ports.now())
             values = sign_up_result.sign_up_result(step, held, ports)
             return self.page("done.html", "done", transaction, **values)
         page = "my-choices" if transaction.errand in OWN_ERRANDS else "pin"
@@ -193,7 +193,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         now = ports.now()
-        shown = step.question.disclosure.shown(ports.broker.hmacs)
+        shown = step.question.disclosure.shown_digest(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
         upstream = ports.upstreams.get(transaction.upstream or "")
         screen = consent_screen.consent(
@@ -350,7 +350,7 @@ class StepPages:
         ports = self.ports
         held = ports.broker.enrol(held, ports.now(), language=language(), patience=ports.patience)
         transaction = held.transaction
-        step = ports.broker.step(held, ports.now())
+        step = ports.broker.next_step(held, ports.now())
         if isinstance(step, Done):
             account, decision = transaction.account, step.decision
             facts = {
@@ -377,8 +377,8 @@ class StepPages:
             response = self.issued(held, step)
             if response is not None:
                 return response
-            held = broker.transactions.again(held, self.ports.now())
-            following = broker.step(held, self.ports.now())
+            held = broker.transactions.reread(held, self.ports.now())
+            following = broker.next_step(held, self.ports.now())
             if not isinstance(following, Issue):
                 return self.show(held, following)
             step = following
@@ -416,7 +416,7 @@ class StepPages:
             reason=step.reason,
         )
         if not transaction.request.is_passive:
-            refused = ports.broker.refused(held, step, ports.now())
+            refused = ports.broker.collect_refused_facts(held, step, ports.now())
             self._tell_held_up(transaction, "refuse", step.reason, refused)
         return transaction.reference
 
