@@ -247,7 +247,7 @@ class Parties:
 
     def query(self, root: Any, *, key: signature.SigningKey | None, relay_state: str | None = "state/1") -> str:
         """Give the query string that carries an AuthnRequest by Redirect, signed if a key is given."""
-        url = http_bindings.build_redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
+        url = http_bindings.redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
         return url.partition("?")[2]
 
     def ask(self, *changes: Change, service: str = LOANS, now: datetime = NOW) -> AuthnRequest:
@@ -298,8 +298,11 @@ class Parties:
 
 def party(folder: Path, size: int = 2048) -> Party:
     """Make somebody with a key."""
-    key_ring.new_pair(folder / "key.pem", folder.name, NOW, size)
-    private, certificate = (folder / "key.pem").read_bytes(), (folder / "key.crt").read_bytes()
+    folder.mkdir(exist_ok=True)
+    made = key_ring.make_pair(folder.name, NOW, size)
+    private, certificate = made.private, made.certificate
+    (folder / "key.pem").write_bytes(private)
+    (folder / "key.crt").write_bytes(certificate)
     return Party(private, certificate, signature.SigningKey.load(private, certificate))
 
 
