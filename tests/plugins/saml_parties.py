@@ -247,7 +247,7 @@ class Parties:
 
     def query(self, root: Any, *, key: signature.SigningKey | None, relay_state: str | None = "state/1") -> str:
         """Give the query string that carries an AuthnRequest by Redirect, signed if a key is given."""
-        url = http_bindings.redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
+        url = http_bindings.build_redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
         return url.partition("?")[2]
 
     def ask(self, *changes: Change, service: str = LOANS, now: datetime = NOW) -> AuthnRequest:
