@@ -15,7 +15,7 @@ from broker.app.readiness import key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.configuration.checked_files import did_you_mean
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
-from broker.core.entities import UNSPECIFIED, Assurance, Institution, Service
+from broker.core.entities import UNSPECIFIED, Institution, Service
 from broker.core.errors import StoreUnavailable
 from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
@@ -159,9 +159,6 @@ def _national_eid(parts: Parts) -> Iterator[str]:
             continue
         if not any("cpr" in each.may_assert for each in upstream.institutions):
             what = 'without may_assert = ["cpr"] its CPR numbers are ignored'
-            yield f"upstreams.{name}: {what}"
-        if upstream.least < Assurance.SUBSTANTIAL:
-            what = 'minimum = "low" accepts logins with a password only'
             yield f"upstreams.{name}: {what}"
         if upstream.encryption == "cbc":
             what = 'encryption = "cbc" has no effect: its Responses are not signed'
@@ -315,9 +312,9 @@ def find_restored_persons(parts: Parts) -> Iterator[str]:
 
 def find_staff_faults(parts: Parts) -> Iterator[str]:
     """Yield which settings keep members of staff out of the staff view, and what to do."""
-    if parts.config.admin is None:
+    rules = parts.config.staff_rules()
+    if rules is None:
         return
-    rules = parts.config.admin.rules()
     if not rules.roles:
         yield "admin.roles is empty: the staff view lets nobody in; list them, or leave [admin] out"
     upstream = parts.upstreams[rules.upstream]
@@ -329,7 +326,7 @@ def find_staff_faults(parts: Parts) -> Iterator[str]:
     nobody = "nobody of the staff can log in"
     if EPPN not in names:
         what = f"attribute map {upstream.attribute_map} reads no eppn: {nobody}"
-        yield f"admin.upstream: {what}; add a row for {EPPN}"
+        yield f"admin.institution: {what}; add a row for {EPPN}"
     if not names & {SUBJECT_ID, CPR_ATTRIBUTE}:
         what = f"the login carries neither {SUBJECT_ID} nor a CPR number: {nobody}"
         yield f'admin.institution: {what}; add a row for {SUBJECT_ID} or may_assert = ["cpr"]'
