@@ -41,9 +41,7 @@ _HERE: Final = Path("policies")
 _NAMES_UNCHECKED: Final = f"names are not checked: set {CONFIG}"
 _CONFIGURATION: Final = "broker.toml"
 # The environment's paths of things that a configuration folder has itself.
-_OF_FOLDER: Final = frozenset(
-    {CONFIG, "BROKER_POLICIES", "BROKER_ATTRIBUTE_MAPS", "BROKER_METADATA"}
-)
+_OF_FOLDER: Final = frozenset({CONFIG, "BROKER_SITE"})
 _ACS: Final = "https://service.example/acs"
 _NOON: Final = time(12, tzinfo=UTC)
 _SQLITE: Final = "sqlite:"
