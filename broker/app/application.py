@@ -213,7 +213,7 @@ def _metrics_endpoint(parts: Parts) -> Blueprint:
 
 
 def _idp_role(parts: Parts) -> IdentityProvider:
-    return IdentityProvider.of(
+    return IdentityProvider.from_keys(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys.idp,
@@ -225,7 +225,7 @@ def _idp_role(parts: Parts) -> IdentityProvider:
 
 
 def _sp_role(parts: Parts) -> ServiceProvider:
-    return ServiceProvider.of(
+    return ServiceProvider.from_keys(
         parts.config.base_url,
         parts.keys.sp,
         parts.metadata,
@@ -235,7 +235,7 @@ def _sp_role(parts: Parts) -> ServiceProvider:
 
 
 def _logout_role(parts: Parts) -> LogoutRole:
-    role = SingleLogout.of(
+    role = SingleLogout.from_keys(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys,
