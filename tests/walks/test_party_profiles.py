@@ -43,7 +43,7 @@ def read_assertion(deployment: Deployment, page: TestResponse) -> tuple[Any, Any
     sealed = root.find("{*}EncryptedAssertion")
     if sealed is None:
         return root, root.find("{*}Assertion")
-    keys = encryption.DecryptionKeys.of([deployment.setting.library.key.encode()])
+    keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     return root, encryption.decrypt(sealed, keys, allow_cbc=True)
 
 

@@ -128,7 +128,7 @@ def _has_other_destination(received: ReceivedAuthnRequest) -> bool:
 
 def _has_time_without_zone(received: ReceivedAuthnRequest) -> bool:
     """Refuse a time without Z."""
-    return not xml_times.marked(received.message.issue_instant or "")
+    return not xml_times.is_utc(received.message.issue_instant or "")
 
 
 def _is_from_future(received: ReceivedAuthnRequest) -> bool:
@@ -198,7 +198,7 @@ def _check_binding(received: ReceivedAuthnRequest) -> Status | None:
 def _check_relay_state(received: ReceivedAuthnRequest) -> Status | None:
     """Refuse a RelayState that is too long: it is stored with the transaction."""
     state = received.relay_state
-    if state is not None and not http_bindings.keepable(state):
+    if state is not None and not http_bindings.is_keepable(state):
         return REQUEST_UNSUPPORTED
     return None
 
@@ -320,7 +320,7 @@ def _find_clock_offset(check: str, received: ReceivedAuthnRequest) -> int | None
 
 def _make_request(received: ReceivedAuthnRequest) -> AuthnRequest:
     state = received.relay_state
-    if state is not None and not http_bindings.keepable(state):
+    if state is not None and not http_bindings.is_keepable(state):
         state = None
     return AuthnRequest(
         id=str(received.message.id or ""),
