@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
+from broker.adapters.saml.feeds.feed_refresh import FeedRefresh, FetchOutcome
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.app.assembly import Parts, now
 from broker.configuration.checked_files import did_you_mean

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.saml.feeds.feed_fetch import Feed
+from broker.adapters.saml.feeds.feed_refresh import FetchOutcome
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.metadata import metadata_folder
-from broker.adapters.saml.metadata.feed_fetch import Feed
-from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
 from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata, PartyChange, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
-from broker.adapters.saml.metadata.scope_record import ScopeRecord
+from broker.adapters.saml.metadata.published_scopes import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.core.entities import Institution, Service, Upstream
