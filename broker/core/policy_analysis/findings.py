@@ -121,12 +121,17 @@ def _note_late_refusal(
 
 def _dead_alternatives(trial: Trial, policies: PolicySet) -> Iterator[Finding]:
     crowds = [each for each in trial.crowds() if each.day == trial.now.date()]
-    living = {
-        deciding.alternative
-        for crowd in crowds
-        for persona in crowd.personas()
-        for deciding in persona.deciding
+    deciding = [
+        each for crowd in crowds for persona in crowd.personas() for each in persona.deciding
+    ]
+    living = {each.alternative for each in deciding}
+    reached = {
+        (each.policy.affiliation, each.policy.institution) for each in deciding if each.policy
     }
+    for policy in policies.policies:
+        for name, variant in policy.exceptions.items():
+            if variant.place and (policy.affiliation, name) not in reached:
+                yield Finding(variant.place, f"nobody of this affiliation comes from {name}")
     for alternative in (each for policy in policies.policies for each in policy.match):
         if alternative in living:
             continue

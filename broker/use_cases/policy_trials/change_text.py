@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from broker.core.entities import Text
 from broker.core.policy.model import PolicySet
-from broker.core.policy_analysis.changes import MOVES, Direction
+from broker.core.policy_analysis.changes import AT, MOVES, Direction
 from broker.core.policy_analysis.differences import Differences, Row
 from broker.core.policy_analysis.effects import Topic
 from broker.core.policy_analysis.persona_words import example_login
@@ -112,7 +112,7 @@ def _sentence(
 
 def _is_move(row: Row) -> bool:
     """Return whether the change is only that another file decides."""
-    return row.change.text == row.affiliation
+    return row.change.text == row.affiliation.partition(AT)[0]
 
 
 def _persona(row: Row, found: Differences, sets: Sets) -> str:
@@ -133,7 +133,9 @@ def _people(affiliation: str, sets: Sets) -> str:
     labels = {
         policy.affiliation: policy.label.en for policies in sets for policy in policies.policies
     }
-    return MOVES.join(labels.get(name, name) for name in affiliation.split(MOVES))
+    moved, _at, institution = affiliation.partition(AT)
+    people = MOVES.join(labels.get(name, name) for name in moved.split(MOVES))
+    return f"{people} ({institution})" if institution else people
 
 
 def _closing(found: Differences) -> Iterator[str]:

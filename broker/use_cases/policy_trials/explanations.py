@@ -180,10 +180,9 @@ def _find_unknown_facts(facts: RefusedFacts, policies: PolicySet) -> dict[str, S
 
 def _find_named_values(name: str, policies: PolicySet) -> Iterator[str]:
     for policy in policies.policies:
-        for alternative in policy.match:
-            for condition in alternative.conditions:
-                if condition.name == name:
-                    yield from (value.replace("*", "") for value in condition.values)
+        for condition in policy.conditions:
+            if condition.name == name:
+                yield from (value.replace("*", "") for value in condition.values)
 
 
 def _describe(facts: RefusedFacts, chosen: Mapping[str, _Choice]) -> DescribedLogin:

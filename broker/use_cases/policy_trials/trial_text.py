@@ -188,4 +188,5 @@ def _find_categories(policies: PolicySet) -> Iterator[str]:
     for condition in conditions_of(policies):
         yield from condition.values if condition.name == CATEGORY else ()
     for policy in policies.policies:
-        yield from list_categories(policy.borrower) if policy.borrower else ()
+        for each in policy.variants:
+            yield from list_categories(each.borrower) if each.borrower else ()
