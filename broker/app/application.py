@@ -202,7 +202,7 @@ def _network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
         return cookies.login_mark(request, now())
 
     table = parts.config.limits
-    campuses = [Campus(ip_network(row.network), row.beginnings) for row in table.campuses]
+    campuses = [Campus(ip_network(name), most) for name, most in table.campuses.items()]
     return NetworkLimits(table.beginnings, campuses, mark, now, parts.tell)
 
 

@@ -404,7 +404,7 @@ def _messages(settings: config.Config) -> MessageLog | None:
     if log is None:
         return None
     tell = application_log.tell
-    return MessageLog(log.folder, log.public_key, tell=tell)
+    return MessageLog(settings.message_log_folder, log.public_key, tell=tell)
 
 
 def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:

@@ -14,7 +14,7 @@ from broker.app.party_report import find_releases
 from broker.app.readiness import key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
-from broker.core.entities import UNSPECIFIED, Assurance, Service, Upstream
+from broker.core.entities import UNSPECIFIED, Service, Upstream
 from broker.core.errors import StoreUnavailable
 from broker.core.policy.model import Release
 from broker.use_cases.library_system.setup_proof import PROOF
@@ -128,8 +128,6 @@ def _direct_eid(upstream: Upstream) -> Iterator[str]:
     """Yield what is amiss at an upstream that is NemLog-in itself."""
     if not any("cpr" in each.may_assert for each in upstream.institutions):
         yield 'without may_assert = ["cpr"] its CPR numbers count as not sent'
-    if upstream.least < Assurance.SUBSTANTIAL:
-        yield 'minimum = "low" lets in who has shown no more than a password'
     if upstream.encryption == "cbc":
         yield 'encryption = "cbc" has no effect: its Responses are not signed'
 

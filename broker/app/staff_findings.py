@@ -14,9 +14,9 @@ _EXACT: Final = "exact"
 
 def findings(parts: Parts) -> Iterator[str]:
     """Yield what stands in the way of somebody of [admin], each in a sentence with what to do."""
-    if parts.config.admin is None:
+    rules = parts.config.staff_rules()
+    if rules is None:
         return
-    rules = parts.config.admin.rules()
     yield from _roles(rules)
     upstream = parts.upstreams[rules.upstream]
     attribute_map = parts.maps.maps[upstream.attribute_map]
@@ -27,7 +27,7 @@ def findings(parts: Parts) -> Iterator[str]:
     nobody = "nobody of the staff can log in"
     if EPPN not in names:
         what = f"attribute map {upstream.attribute_map} reads no eppn: {nobody}"
-        yield f"admin.upstream: {what}; add a row for {EPPN}"
+        yield f"admin.institution: {what}; add a row for {EPPN}"
     if not names & {SUBJECT_ID, CPR_ATTRIBUTE}:
         what = f"the login carries neither {SUBJECT_ID} nor a CPR number: {nobody}"
         yield f'admin.institution: {what}; add a row for {SUBJECT_ID} or may_assert = ["cpr"]'

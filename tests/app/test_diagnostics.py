@@ -116,8 +116,8 @@ def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting
 
 def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_path: Path) -> None:
     """It keeps logins out and is found once."""
-    folder = tmp_path / "audit"
-    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__FOLDER": str(folder)}
+    folder = tmp_path / "state" / "audit"
+    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_STATE": str(folder.parent)}
     parts = assemble(load(unstaffed(setting, tmp_path).config, environ))
     shutil.rmtree(folder)
     assert readiness.readiness(parts)["audit"]

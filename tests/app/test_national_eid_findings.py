@@ -75,9 +75,3 @@ def test_an_upstream_that_no_logout_reaches_is_a_finding(folder: Path, logout: s
     path.write_text(re.sub(r"<[a-z0-9:]*SingleLogoutService[^>]*/>", "", path.read_text()))
     said = findings(folder, BROKER_UPSTREAMS__NEMID__LOGOUT=logout)
     assert [each.startswith("upstreams.nemid: without a SingleLogoutService") for each in said] == [True] * told
-
-
-def test_its_minimum_is_no_other_profiles(folder: Path) -> None:
-    """A minimum that another profile would not keep must not look as if it did."""
-    (told,) = faults(folder, BROKER_UPSTREAMS__WAYF__MINIMUM="high")
-    assert "is for profile oiosaml3, not wayf" in told

@@ -183,11 +183,7 @@ def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(lived_
 @pytest.mark.server
 def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str) -> None:
     """By the same way through the store; the other person keeps everything."""
-    environ = {
-        "BROKER_STORE__URL": redis_url,
-        "BROKER_AUDIT__FOLDER": f"{tmp_path / 'audit'}",
-        "BROKER_STATE": str(tmp_path / "state"),
-    }
+    environ = {"BROKER_STORE__URL": redis_url, "BROKER_STATE": str(tmp_path / "state")}
     parts = assemble(load(setting.config, environ))
     for who in (ASTA, KARLA):
         Life(parts, who).lived()

@@ -38,7 +38,6 @@ def test_whoever_could_never_come_in_is_told(folder: Path, roles: dict[str, list
     before, _, rest = text.partition("[admin]")
     _, _, after = rest.partition("[library]")
     table = f"""[admin]
-upstream = "wayf"
 institution = "https://idp.au.example"
 assurance = "low"
 [admin.roles]

@@ -393,7 +393,7 @@ label = {en = "WAYF"}
 [upstreams.Eid]
 profile = "oiosaml"
 entity_id = "https://eid.example"
-minimum = "highest"
+logout = "often"
 label = {en = "eID", da = "eID"}
 [services.my-loans]
 entity_id = "https://loans.example"

@@ -381,7 +381,7 @@ def standing(
     ``report`` hears what fails in the loop beside the requests.
     """
     # The last good policies of the broker before: a file that this one lacks would count as moved away.
-    shutil.rmtree(setting.folder / "state" / "policies", ignore_errors=True)
+    shutil.rmtree(folder / "state" / "policies", ignore_errors=True)
     smtp, page = free_port(), free_port()
     system = simulated_koha.create_app(
         seeds(), administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
@@ -401,7 +401,7 @@ def standing(
         environ = {
             "BROKER_LIBRARY__URL": url,
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
-            "BROKER_AUDIT__FOLDER": str(folder / "audit"),
+            "BROKER_STATE": str(folder / "state"),
             "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
             **environment,
         }

@@ -100,7 +100,7 @@ def unstaffed(setting: Setting, folder: Path) -> Setting:
 
 def audit_log(deployment: Deployment) -> list[dict[str, str]]:
     """Read the lines of the audit log."""
-    files = sorted(Path(deployment.parts.config.audit.folder).glob("audit-*.jsonl"))
+    files = sorted(deployment.parts.config.audit_folder.glob("audit-*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 

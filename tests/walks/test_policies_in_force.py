@@ -79,7 +79,7 @@ def environment(site: Path) -> dict[str, str]:
 
 def loads(deployment: Deployment) -> list[tuple[str | None, str]]:
     """Give the digests, before and after, of the audit entries that policies were loaded."""
-    lines = [line for path in Path(deployment.parts.config.audit.folder).glob("*") for line in _lines(path)]
+    lines = [line for path in deployment.parts.config.audit_folder.glob("*") for line in _lines(path)]
     return [(line.get("base"), line["digest"]) for line in lines if line.get("event") == "policies_loaded"]
 
 
@@ -137,7 +137,6 @@ def shared(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[Deplo
                 "policies": policies,
                 "state": tmp_path / name / "state",
                 "store": config.store.model_copy(update={"url": redis_url}),
-                "audit": config.audit.model_copy(update={"folder": tmp_path / name / "audit"}),
             }
         )
         found.append(replace(deployment, app=create_app(changed)))
