@@ -85,7 +85,7 @@ def _feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
 def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
     """Load the key of a certificate, whose dates do not matter here, or a public key (SDP-MD06)."""
     try:
-        yield VerifyKey.pinned(path.read_bytes())
+        yield VerifyKey.load_pinned(path.read_bytes())
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         faults.append(Fault(where, f"{path.name} {what}", "name a PEM file"))

@@ -219,7 +219,7 @@ def test_no_changed_message_breaks_an_endpoint(stage: Stage, steps: list[Step], 
         else:
             root = stage.guests.authn_request()
             signature.sign(root, stage.guests.service.key)
-            changed = http_bindings.post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
+            changed = http_bindings.build_post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
             response = stage.client.post("/saml/idp/sso", data=changed, base_url=BASE)
     assert response.status_code in {200, 303, 400, 403, 410, 413}
     if response.status_code == 303:

@@ -164,7 +164,7 @@ def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Part
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     assert signed.sigalg == f"{MORE}rsa-sha512"
-    ours = [signature.VerifyKey.of(parties.ring.sp.signing.certificate)]
+    ours = [signature.VerifyKey.load(parties.ring.sp.signing.certificate)]
     signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, ours)
     with pytest.raises(MessageRefused):
         signature.verify_bytes(signed.octets, signed.signature, f"{MORE}rsa-sha256", ours)
@@ -178,4 +178,4 @@ def test_row_11_what_is_encrypted_for_one_opens_for_no_other(parties: Parties, t
     sealed = etree.fromstring(here.message(form)).find("{*}EncryptedAssertion")
     assert sealed is not None
     with pytest.raises(MessageRefused):
-        encryption.decrypt(sealed, encryption.DecryptionKeys.of([parties.stranger.private]), allow_cbc=False)
+        encryption.decrypt(sealed, encryption.DecryptionKeys.load([parties.stranger.private]), allow_cbc=False)

@@ -66,7 +66,7 @@ def forged(
 
 def trust(*keys: bytes | signature.VerifyKey, largest: int = LARGEST) -> aggregates.Trust:
     """Give the trust in a feed that one of these keys signs."""
-    loaded = tuple(each if isinstance(each, signature.VerifyKey) else signature.VerifyKey.of(each) for each in keys)
+    loaded = tuple(each if isinstance(each, signature.VerifyKey) else signature.VerifyKey.load(each) for each in keys)
     return aggregates.Trust(loaded, WINDOW, largest)
 
 

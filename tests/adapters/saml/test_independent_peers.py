@@ -141,7 +141,7 @@ def test_an_independent_service_logs_in(parties: Parties, client: "Saml2Client",
         form_of = {each.get("name", ""): each.get("value", "") for each in page.iter("{*}input")}
         xml = base64.b64decode(form_of["SAMLRequest"])
         request = parties.idp.read_post(
-            [*http_bindings.post_fields(xml, "SAMLRequest", form_of["RelayState"]).items()], now()
+            [*http_bindings.build_post_fields(xml, "SAMLRequest", form_of["RelayState"]).items()], now()
         )
     assert (request.id, request.service, request.relay_state) == (name, "my-loans", "there")
     form = answer(parties, request)

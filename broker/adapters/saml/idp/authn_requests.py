@@ -128,7 +128,7 @@ def _destination(received: ReceivedAuthnRequest) -> bool:
 
 def _zone(received: ReceivedAuthnRequest) -> bool:
     """Refuse a time without Z."""
-    return not xml_times.marked(received.message.issue_instant or "")
+    return not xml_times.is_utc(received.message.issue_instant or "")
 
 
 def _issued_later(received: ReceivedAuthnRequest) -> bool:
@@ -198,7 +198,7 @@ def _binding(received: ReceivedAuthnRequest) -> Status | None:
 def _relay_state(received: ReceivedAuthnRequest) -> Status | None:
     """Keep no RelayState beyond the bound: it is stored with the transaction."""
     state = received.relay_state
-    if state is not None and not http_bindings.keepable(state):
+    if state is not None and not http_bindings.is_keepable(state):
         return REQUEST_UNSUPPORTED
     return None
 
@@ -321,7 +321,7 @@ def _clock_off(check: str, received: ReceivedAuthnRequest) -> int | None:
 
 def _request(received: ReceivedAuthnRequest) -> AuthnRequest:
     state = received.relay_state
-    if state is not None and not http_bindings.keepable(state):
+    if state is not None and not http_bindings.is_keepable(state):
         state = None
     return AuthnRequest(
         id=str(received.message.id or ""),

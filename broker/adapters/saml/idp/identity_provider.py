@@ -80,7 +80,7 @@ class IdentityProvider:
         return cls(
             base_url=base_url,
             entity_id=entity_id,
-            key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
+            key=signature.SigningKey.load(keys.signing.private, keys.signing.certificate),
             metadata=metadata,
             services={service.entity_id: service for service in services.values()},
             maps=maps,
@@ -120,7 +120,7 @@ class IdentityProvider:
         relay_state = None
         if "RelayState" in form:
             longest = http_bindings.LONGEST_QUERY
-            relay_state = http_bindings.relay_state_of(form["RelayState"], longest)
+            relay_state = http_bindings.check_relay_state(form["RelayState"], longest)
         xml = http_bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
         return self._read(self._sender(xml, now), relay_state, now, signed=False)
 
@@ -159,7 +159,7 @@ class IdentityProvider:
         if certificate is not None:
             by = descriptor.encryption_algorithms
             if service.encryption in {"gcm", "cbc"}:
-                by = by.of_mode(service.encryption)
+                by = by.select_mode(service.encryption)
             assertion = encryption.encrypt(assertion, certificate, by)
         response = self._response(request, SUCCESS, issued.response, issued.at)
         response.append(assertion)
@@ -190,7 +190,7 @@ class IdentityProvider:
     def _form(
         self, response: etree._Element, request: AuthnRequest, descriptor: ServiceDescriptor
     ) -> PostForm:
-        return outgoing_message.signed_form(
+        return outgoing_message.build_signed_form(
             response,
             "SAMLResponse",
             request.acs,

@@ -63,8 +63,8 @@ class _OwnRole:
     @classmethod
     def of(cls, entity_id: str, keys: RoleKeys) -> "_OwnRole":
         """Load the keys of a role."""
-        signing = signature.SigningKey.of(keys.signing.private, keys.signing.certificate)
-        decryption = encryption.DecryptionKeys.of(pair.private for pair in keys.decryption)
+        signing = signature.SigningKey.load(keys.signing.private, keys.signing.certificate)
+        decryption = encryption.DecryptionKeys.load(pair.private for pair in keys.decryption)
         return cls(entity_id, signing, decryption)
 
 
@@ -146,7 +146,7 @@ class SingleLogout:
         form = dict(fields)
         relay_state = None
         if "RelayState" in form:
-            relay_state = http_bindings.relay_state_of(form["RelayState"])
+            relay_state = http_bindings.check_relay_state(form["RelayState"])
         xml = http_bindings.decode_post(form[kind], longest=BOUNDS.octets)
         root = safe_parser.parse(xml, _ROOTS[kind], BOUNDS)
         sender = message_model.read_unsigned(_KINDS[kind], root).issuer
@@ -276,7 +276,7 @@ def _sent(
 ) -> str | PostForm:
     """Sign a message, and return the URL or the form that carries it, by the peer's binding."""
     by = descriptor.signing_algorithms
-    send: Callable[..., str | PostForm] = outgoing_message.signed_form
+    send: Callable[..., str | PostForm] = outgoing_message.build_signed_form
     if descriptor.logout and descriptor.logout.binding == "redirect":
-        send = outgoing_message.signed_url
+        send = outgoing_message.build_signed_url
     return send(root, kind, to, key, by, relay_state=relay_state)

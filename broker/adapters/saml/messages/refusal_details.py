@@ -44,7 +44,7 @@ def _different_part(written: SplitResult, own: SplitResult) -> str:
 def zone(times: Iterable[str]) -> str:
     """Return why times of a message are refused: SAML's are UTC and end in Z."""
     demand = "a time must be UTC and end in Z (saml-core 1.3.3)"
-    unmarked = [time.strip() for time in times if not xml_times.marked(time)]
+    unmarked = [time.strip() for time in times if not xml_times.is_utc(time)]
     if any(time.endswith(_UTC_OFFSETS) for time in unmarked):
         return f"{demand}: +00:00 is no Z"
     return f"{demand}: this one has no zone, or another"

@@ -16,7 +16,7 @@ from lxml import etree
 from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
 from broker.adapters.saml.metadata.streamed_signature import BoundedParse, EnvelopedSignature
 from broker.adapters.saml.xml_security import signature, xml_times
-from broker.adapters.saml.xml_security.canonical_form import canonical
+from broker.adapters.saml.xml_security.canonical_form import canonicalize
 from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
@@ -160,7 +160,7 @@ class _Pass:
                 self.twice.add(name)
             elif name in self.wanted:
                 around = [entity, *entity.iterancestors(ENTITIES)]
-                self._keep(name, canonical(entity), around)
+                self._keep(name, canonicalize(entity), around)
 
     def _keep(self, name: str, octets: bytes, around: list[etree._Element]) -> None:
         written = [element.get("validUntil", "") for element in around]
@@ -205,7 +205,7 @@ def valid_until(root: etree._Element, window: timedelta, now: datetime) -> datet
     """
     written = root.get("validUntil", "")
     end = xml_times.read(written)
-    if end is None or not xml_times.marked(written):
+    if end is None or not xml_times.is_utc(written):
         raise MessageRefused("feed.unbounded")
     if end <= now - SKEW:
         raise MessageRefused("feed.expired")

@@ -91,7 +91,7 @@ def _key(descriptor: etree._Element) -> DescriptorKey:
     if len(listed) != 1:
         raise MessageRefused(_CHAIN)
     certificate = listed.pop()
-    key = VerifyKey.of(certificate)
+    key = VerifyKey.load(certificate)
     return DescriptorKey(descriptor, certificate, key, _end(certificate))
 
 

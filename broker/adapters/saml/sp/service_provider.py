@@ -27,7 +27,7 @@ from broker.adapters.saml.xml_security import (
     signature,
     written_message,
 )
-from broker.adapters.saml.xml_security.canonical_form import canonical, separate
+from broker.adapters.saml.xml_security.canonical_form import canonicalize, separate
 from broker.adapters.saml.xml_security.xml_names import (
     ASSERTION,
     ENCRYPTED_ASSERTION,
@@ -79,8 +79,8 @@ class ServiceProvider:
         sp_entity_ids = [upstream.sp_entity_id for upstream in upstreams.values()]
         return cls(
             base_url=base_url,
-            key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
-            decryption=encryption.DecryptionKeys.of(pair.private for pair in keys.decryption),
+            key=signature.SigningKey.load(keys.signing.private, keys.signing.certificate),
+            decryption=encryption.DecryptionKeys.load(pair.private for pair in keys.decryption),
             metadata=metadata,
             upstreams=upstreams,
             own=frozenset((idp_entity_id, *sp_entity_ids)),
@@ -115,8 +115,10 @@ class ServiceProvider:
         root = written_message.tree(message)
         by = descriptor.signing_algorithms
         if descriptor.sso_by_post:
-            return outgoing_message.signed_form(root, "SAMLRequest", descriptor.sso, self.key, by)
-        return outgoing_message.signed_url(root, "SAMLRequest", descriptor.sso, self.key, by)
+            return outgoing_message.build_signed_form(
+                root, "SAMLRequest", descriptor.sso, self.key, by
+            )
+        return outgoing_message.build_signed_url(root, "SAMLRequest", descriptor.sso, self.key, by)
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime
@@ -269,7 +271,7 @@ def _verified(
     elif response.signed and not response.traits.strict:
         for assertion in response.message.assertion:
             return assertion
-        octets = canonical(separate(element))
+        octets = canonicalize(separate(element))
     else:
         raise MessageRefused("response.unsigned")
     return message_model.read_message(saml.Assertion, element, octets)

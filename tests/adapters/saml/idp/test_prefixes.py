@@ -96,7 +96,7 @@ def test_a_moved_assertion_is_still_signed(parties: Parties, service: str) -> No
     root = response(parties, service)
     sealed = root.find("{*}EncryptedAssertion")
     if sealed is not None:
-        keys = encryption.DecryptionKeys.of([parties.service.private])
+        keys = encryption.DecryptionKeys.load([parties.service.private])
         root.replace(sealed, encryption.decrypt(sealed, keys, allow_cbc=False))
     moved = etree.fromstring(etree.tostring(root.find("{*}Assertion")))
     root.append(moved)

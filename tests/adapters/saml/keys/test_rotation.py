@@ -314,7 +314,7 @@ def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[s
     query = redirected(broker.sp.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
-    known = tuple(signature.VerifyKey.of(each) for each in certificates_in(sp, "signing"))
+    known = tuple(signature.VerifyKey.load(each) for each in certificates_in(sp, "signing"))
     try:
         signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, known)
     except MessageRefused:

@@ -40,7 +40,7 @@ def facing(parties: Parties, endpoint: LogoutEndpoint | None, **more: Any) -> Si
 def heard(parties: Parties, leaving: str | PostForm | None, kind: Any, peer: LogoutPeer) -> tuple[Any, str, str | None]:
     """Read a message as the peer does, its signature verified: its root, where it went, and RelayState."""
     ring = parties.ring.idp if peer.side == "service" else parties.ring.sp
-    keys = [signature.VerifyKey.of(each) for each in ring.signing_certificates]
+    keys = [signature.VerifyKey.load(each) for each in ring.signing_certificates]
     tag = f"{{{SAMLP}}}Logout{kind.removeprefix('SAML')}"
     if isinstance(leaving, str):
         message = http_bindings.inflate_redirect(urlsplit(leaving).query, kind)

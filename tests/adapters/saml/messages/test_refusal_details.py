@@ -127,7 +127,7 @@ def test_a_deep_link_comes_back_to_the_letter(parties: Parties, letters: int) ->
 def test_beyond_that_the_service_is_told(parties: Parties, binding: str) -> None:
     """A longer one is no dead end: the service gets a status at its ACS, and nothing of it is kept."""
     root, state = parties.authn_request(service=PRINT), "x" * 8_001
-    fields = {**http_bindings.post_fields(etree.tostring(root), "SAMLRequest", None), "RelayState": state}
+    fields = {**http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", None), "RelayState": state}
     query = parties.query(root, key=None, relay_state=None) + f"&RelayState={state}"
     reading = {
         "post": lambda: parties.idp.read_post([*fields.items()], NOW),

@@ -156,7 +156,7 @@ def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
     octets = feeds.forged(feeds.collection(entity()), key, method=MORE + "ecdsa-sha256")
-    assert feeds.read(octets, feeds.trust(signature.VerifyKey.of(private.public_key())), ONE).entities[ONE]
+    assert feeds.read(octets, feeds.trust(signature.VerifyKey.load(private.public_key())), ONE).entities[ONE]
     with pytest.raises(MessageRefused, match=r"feed\.signature"):
         _read(octets, forge, ONE)
 

@@ -55,7 +55,7 @@ def asked(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
     url = redirected(parties.sp.ask(upstream, "_q9", replace(parties.request, **request), NOW))
     message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
-    keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
+    keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]
     signature.verify_bytes(message.signed.octets, message.signed.signature, message.signed.sigalg, keys)
     assert message.relay_state is None
     return safe_parser.parse(message.xml, AUTHN_REQUEST)
