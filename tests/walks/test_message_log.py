@@ -61,7 +61,7 @@ def test_request_and_response_are_kept_with_their_proof(old_deployment: Deployme
     assert came["subject"].startswith("https://data.gov.dk/model/core/eid/person/uuid/")
     assert b64decode(came["wire"]).startswith(b"<")
     assertion = safe_parser.parse(came["assertion"].encode(), ASSERTION)
-    signature.verify(assertion, [signature.VerifyKey.of(deployment.setting.nemlogin.certificate.encode())])
+    signature.verify(assertion, [signature.VerifyKey.load(deployment.setting.nemlogin.certificate.encode())])
 
 
 def test_nothing_of_a_person_lies_open_anywhere(old_deployment: Deployment, tmp_path: Path) -> None:
