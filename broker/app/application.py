@@ -38,9 +38,8 @@ from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts, staff_view
 from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
-from broker.app.metric_gauges import gauges
 from broker.app.named_configuration import configuration
-from broker.app.readiness import notes, readiness
+from broker.app.readiness import list_gauges, notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutRole, SpRole
@@ -209,7 +208,9 @@ def _network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
 def _metrics_endpoint(parts: Parts) -> Blueprint:
     token = parts.config.serve.metrics_token
     secret = token.get_secret_value() if token else None
-    return public_pages.metrics_endpoint(lambda: parts.metrics.page(list(gauges(parts))), secret)
+    return public_pages.metrics_endpoint(
+        lambda: parts.metrics.page(list(list_gauges(parts))), secret
+    )
 
 
 def _idp_role(parts: Parts) -> IdentityProvider:
