@@ -20,7 +20,7 @@ from typing import Final
 from lxml import etree
 
 from bench.figures import Figure, Row, row
-from broker.adapters.saml.metadata import aggregates
+from broker.adapters.saml.feeds import aggregates
 from broker.adapters.saml.xml_security import signature, xml_times
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD
 from broker.demo.saml.key_pair import KeyPair
