@@ -14,8 +14,8 @@ from broker.app import open_metadata
 from broker.app.named_configuration import configuration
 from broker.configuration import attribute_maps
 from broker.configuration.policies import git_revisions, live_policies
-from broker.configuration.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder
+from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
 from broker.configuration.settings import config
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.tables import optional_text
