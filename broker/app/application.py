@@ -214,7 +214,7 @@ def _metrics_endpoint(parts: Parts) -> Blueprint:
 
 
 def _idp_role(parts: Parts) -> IdentityProvider:
-    return IdentityProvider.of(
+    return IdentityProvider.from_keys(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys.idp,
@@ -226,7 +226,7 @@ def _idp_role(parts: Parts) -> IdentityProvider:
 
 
 def _sp_role(parts: Parts) -> ServiceProvider:
-    return ServiceProvider.of(
+    return ServiceProvider.from_keys(
         parts.config.base_url,
         parts.keys.sp,
         parts.metadata,
@@ -236,7 +236,7 @@ def _sp_role(parts: Parts) -> ServiceProvider:
 
 
 def _logout_role(parts: Parts) -> LogoutRole:
-    role = SingleLogout.of(
+    role = SingleLogout.from_keys(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys,

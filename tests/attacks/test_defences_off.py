@@ -210,9 +210,9 @@ DEFENCES: Final[dict[str, Defence]] = {
     "signatures are verified": Defence(
         5, _all(_set(signature, "_is_signed_by", _always), _set(signature, "_has_digest", _always)), _forged
     ),
-    "something must be signed": Defence(5, _set(service_provider, "_verified", _believed), _unsigned),
-    "both signatures must hold": Defence(5, _set(service_provider, "_verified", _believed), _half_signed),
-    "NemLog-in signs the assertion itself": Defence(23, _set(service_provider, "_verified", _believed), _whole),
+    "something must be signed": Defence(5, _set(service_provider, "_verify_assertion", _believed), _unsigned),
+    "both signatures must hold": Defence(5, _set(service_provider, "_verify_assertion", _believed), _half_signed),
+    "NemLog-in signs the assertion itself": Defence(23, _set(service_provider, "_verify_assertion", _believed), _whole),
     "unsigned ciphertext is nothing": Defence(
         23, _set(signature, "verify", _nothing), _received(sealed_evil(""))
     ),

@@ -86,7 +86,7 @@ def received(parties: Parties, raw: bytes) -> Authentication | UpstreamRefusal |
     """Take a message as the ACS does; None where it is refused. An error of any other kind is the test's."""
     field = base64.b64encode(raw).decode()
     try:
-        message, request = parties.sp.in_response_to("wayf", [("SAMLResponse", field)])
+        message, request = parties.sp.parse_response("wayf", [("SAMLResponse", field)])
         expected = Outstanding("_q1", "wayf", NOW)
         return parties.sp.receive("wayf", message, expected, force_authn=False, now=NOW).answer if request else None
     except BrokerError:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.metadata import aggregates
+from broker.adapters.saml.feeds import aggregates
 from broker.adapters.saml.xml_security import signature, signature_profile, xml_times
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD
 from tests.plugins.saml_messages import MORE, NOW, SHA256

@@ -376,7 +376,7 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     ids = {each.entity_id for each in upstreams.values()}
     read = read_folder(folder / "metadata", ids, {LOANS, OPEN, PRINT})
     own = tuple(each.sp_entity_id for each in upstreams.values())
-    role = ServiceProvider.of(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
+    role = ServiceProvider.from_keys(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
     maps = {"library": OUTGOING}
-    idp = IdentityProvider.of(BASE, IDP, ring.idp, read, services=services, maps=maps, sp_entity_ids=own)
+    idp = IdentityProvider.from_keys(BASE, IDP, ring.idp, read, services=services, maps=maps, sp_entity_ids=own)
     return Parties(folder, ring, hub, direct, service, stranger, upstreams, services, read, role, idp)

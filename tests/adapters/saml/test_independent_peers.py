@@ -213,7 +213,7 @@ def test_an_independent_identity_provider_answers(parties: Parties, server: "Ser
         **{name: places[name] for name in ("in_response_to", "destination", "sp_entity_id", "name_id_policy")},
     )
     fields = [("SAMLResponse", base64.b64encode(str(message).encode()).decode())]
-    xml, answered = parties.sp.in_response_to("wayf", fields)
+    xml, answered = parties.sp.parse_response("wayf", fields)
     expected = Outstanding(answered, "wayf", now() - timedelta(seconds=1))
     received = parties.sp.receive("wayf", xml, expected, force_authn=True, now=now())
     assert isinstance(received.answer, Authentication)

@@ -291,7 +291,7 @@ class Running:
         )
         self.published.append((now, idp, sp))
         peers: dict[str, Any] = {"upstreams": self.parties.upstreams, "idp_entity_id": IDP}
-        self.sp = ServiceProvider.of(BASE, self.ring.sp, self.parties.metadata, **peers)
+        self.sp = ServiceProvider.from_keys(BASE, self.ring.sp, self.parties.metadata, **peers)
         self.response = self._signed_response()
 
     def copy(self, fetched: datetime) -> tuple[bytes, bytes]:
@@ -302,7 +302,7 @@ class Running:
         """Write a signed Response."""
         old, of = self.parties.idp, self.parties
         configured: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
-        role = IdentityProvider.of(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
+        role = IdentityProvider.from_keys(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
         return of.message(role.respond(of.request, of.disclosure(), of.authentication(), of.issued()))
 
 

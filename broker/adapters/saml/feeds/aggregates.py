@@ -6,15 +6,14 @@ memory that the file does.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
-from broker.adapters.saml.metadata.streamed_signature import BoundedParse, EnvelopedSignature
+from broker.adapters.saml.feeds.streamed_signature import BoundedParse, EnvelopedSignature
 from broker.adapters.saml.xml_security import signature, xml_times
 from broker.adapters.saml.xml_security.canonical_form import canonicalize
 from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
@@ -108,6 +107,20 @@ def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime)
         raise
     except Exception:  # noqa: BLE001 - whatever it breaks is refused, and its text quoted nowhere
         raise MessageRefused("feed.unreadable") from None
+
+
+def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
+    """Yield the EntityDescriptors of a document, or of a part of it, outside of Extensions.
+
+    Only collections may be around them. Extensions hold what their owner likes, and a federation
+    may copy them unread: an EntityDescriptor in there is written by a member, who would speak for
+    another (docs/reference/attacks.md#33).
+    """
+    if element.tag == ENTITY:
+        yield element
+    elif element.tag == ENTITIES:
+        for child in element:
+            yield from entity_descriptors(child)
 
 
 class _Pass:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
-from broker.adapters.saml.metadata import aggregates, streamed_signature
+from broker.adapters.saml.feeds import aggregates, streamed_signature
 from broker.adapters.saml.xml_security import safe_parser, signature, signature_profile, xml_times
 from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, EXCLUSIVE, MD
 from broker.core.errors import MessageRefused
