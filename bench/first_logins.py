@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bench import processes
 from bench.brokers import Setup, broker_running
-from bench.browsers import known_broker, site_of
+from bench.browsers import read_broker, site_of
 from bench.figures import Figure, Row, part, row
 from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.check.http_browser import Browser
@@ -46,7 +46,7 @@ def person(number: int) -> Persona:
 
 @dataclass
 class Figures:
-    """What the people saw, in seconds."""
+    """The waiting times of the people, in seconds."""
 
     answers: list[float] = field(default_factory=list)
     through: list[float] = field(default_factory=list)
@@ -59,11 +59,11 @@ def log_in(demo: Running, key: signature.SigningKey, who: Persona, figures: Figu
     setting = demo.setting
     site = site_of(setting, "my-loans")
     browser = Browser()
-    url = services.request_url(site, "my-loans", known_broker(setting), force=False, passive=False)
+    url = services.request_url(site, "my-loans", read_broker(setting), force=False, passive=False)
     asked = find_request(browser, url)
     xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
     answer = browser.session.post(
-        asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state), allow_redirects=False
+        asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state), allow_redirects=False
     )
     browser.get(answer.headers["Location"])
     form = next(form for form in browser.forms() if ("answer", "yes") in form.buttons)
@@ -114,7 +114,7 @@ def _open_connections(setting: Setting) -> None:
 def rows() -> Iterator[Row]:
     """Let everybody come at once to a broker with two workers."""
     with broker_running(Setup(workers=2, prepare=_open_connections)) as demo:
-        key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
+        key = signature.SigningKey.load(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
         figures = Figures()
         calls, spent = len(demo.patrons.access.lines()), processes.cpu(demo.broker.pid)
         demo.patrons.faults.slow = _CALL_MS / 1000

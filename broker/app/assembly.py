@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Semaphore
+from typing import Final
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
 from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
-from broker.adapters.observability import application_log, loaded_policies
+from broker.adapters.observability import application_log
 from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
@@ -23,9 +24,9 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.web.sign_up.content_files import Texts
-from broker.app import open_storage, policy_surroundings
+from broker.app import open_storage, policy_configuration
 from broker.app.named_configuration import configuration
-from broker.app.policy_surroundings import PolicySurroundings, tried
+from broker.app.policy_configuration import PolicySurroundings, collect_faults
 from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
@@ -34,6 +35,7 @@ from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
+from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
@@ -47,6 +49,7 @@ from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.library_system.guarded_library import BorrowerLeases, GuardedLibrary
 from broker.use_cases.library_system.setup_proof import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.personal_data.stored_data import StoredData
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
@@ -54,10 +57,14 @@ from broker.use_cases.pins.mailbox_proofs import MailboxProof
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
+from broker.use_cases.policy_trials.explanations import RefusalExplainer
+from broker.use_cases.policy_trials.login_trials import TrialSite
 from broker.use_cases.staff.staff_search import StaffSearch
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.person_resolution import PersonResolution
+
+DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and pages
 
 
 def now() -> datetime:
@@ -128,6 +135,24 @@ class Parts:
             policies=lambda: self.policies.current,
             pins_checked=LibraryCapability.PIN_CHECKED in self.library.capabilities,
         )
+
+    def trial_site(self) -> TrialSite:
+        """Return the site that staff try logins against: the policies in force."""
+        return TrialSite(
+            policies=self.policies.current,
+            origin="in force",
+            services=self.services,
+            upstreams=self.upstreams,
+            maps=self.maps.maps,
+            configured=True,
+            issuer=self.config.idp_entity_id,
+            signs_up_at=self.config.sign_up.service,
+        )
+
+    def explainer(self) -> RefusalExplainer:
+        """Return the explainer of references, by the policies in force."""
+        references = StatelessReferences(self.keys.index)
+        return RefusalExplainer(self.trial_site(), references, SupportTraces(self.store))
 
     def person_lookup(self) -> PersonAtLogin:
         """Return the look-up of a person through the ports."""
@@ -235,19 +260,21 @@ def _opened(settings: config.Config) -> _Opened:
     metrics = Metrics(lambda: application_log.dropped, settings.state / "metrics")
     log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
     sinks = open_storage.open_startup_sinks(metrics, log_budget)
-    keys = tried(faults, lambda: key_ring.load(settings.keys))
-    surroundings = policy_surroundings.load(settings, sinks.tell, now())
+    keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
+    surroundings = policy_configuration.load(settings, sinks.tell, now())
     metadata = surroundings.metadata
     maps = surroundings.maps
     faults += surroundings.faults
-    store = tried(faults, lambda: open_storage.open_bare_store(settings))
+    store = collect_faults(faults, lambda: open_storage.open_bare_store(settings))
     sealed = EncryptedStore(store, keys.sealing, keys.sealing_id) if store and keys else None
-    library = tried(faults, lambda: _library(settings, metrics))
-    register = tried(faults, lambda: _register(settings, metrics))
-    texts = tried(faults, lambda: Texts.load(settings.content))
-    messages = tried(faults, lambda: _messages(settings))
-    audit_log = tried(faults, lambda: _trail(settings, keys, sealed))
-    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell, audit_log))
+    library = collect_faults(faults, lambda: _library(settings, metrics))
+    register = collect_faults(faults, lambda: _register(settings, metrics))
+    texts = collect_faults(faults, lambda: Texts.load(settings.content))
+    messages = collect_faults(faults, lambda: _messages(settings))
+    audit_log = collect_faults(faults, lambda: _trail(settings, keys, sealed))
+    policies = collect_faults(
+        faults, lambda: _policies(settings, surroundings, sinks.tell, audit_log)
+    )
     if faults or not (
         keys and metadata and maps and sealed and audit_log and library and texts and policies
     ):
@@ -359,8 +386,8 @@ def _policies(
                 AuditEvent(
                     AuditEventKind.POLICIES_LOADED,
                     now(),
-                    digest=after[: loaded_policies.SHOWN],
-                    base=before[: loaded_policies.SHOWN] if before else None,
+                    digest=after[:DIGEST_LENGTH],
+                    base=before[:DIGEST_LENGTH] if before else None,
                 )
             )
 
@@ -380,7 +407,7 @@ def _messages(settings: config.Config) -> MessageLog | None:
     if log is None:
         return None
     tell = application_log.tell
-    return MessageLog(log.folder, log.public_key, tell=tell)
+    return MessageLog(settings.message_log_folder, log.public_key, tell=tell)
 
 
 def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
@@ -434,8 +461,8 @@ def _tell_policies(tell: EventPort, faults: tuple[Fault, ...]) -> None:
 def _tell_change(tell: EventPort, before: str, after: str) -> None:
     """Tell that this worker decides by other policies from now on."""
     facts: dict[str, str | int | None] = {
-        "digest": after[: loaded_policies.SHOWN],
-        "from": before[: loaded_policies.SHOWN],
+        "digest": after[:DIGEST_LENGTH],
+        "from": before[:DIGEST_LENGTH],
         "worker": os.getpid(),
     }
     tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import RESPONSE
-from broker.app.findings import all_findings
+from broker.app.checks import find_all
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back
@@ -43,7 +43,7 @@ def read_assertion(deployment: Deployment, page: TestResponse) -> tuple[Any, Any
     sealed = root.find("{*}EncryptedAssertion")
     if sealed is None:
         return root, root.find("{*}Assertion")
-    keys = encryption.DecryptionKeys.of([deployment.setting.library.key.encode()])
+    keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     return root, encryption.decrypt(sealed, keys, allow_cbc=True)
 
 
@@ -65,7 +65,7 @@ def test_a_service_gets_the_configured_encryption(
         names = {each.get("FriendlyName") for each in assertion.iter("{*}Attribute")}
         assert "uid" in names
         assert ("schacPersonalUniqueID" in names) is (mode != "none")
-        named = [each for each in all_findings(deployment.parts) if "assertions to my-loans are not encrypted" in each]
+        named = [each for each in find_all(deployment.parts) if "assertions to my-loans are not encrypted" in each]
         assert bool(named) is (mode == "none")
 
 
@@ -99,9 +99,9 @@ def test_a_mail_address_name_id_is_worth_the_stated_assurance(
     """An upstream that sends a mail-address NameID and no assurance, to a service that knows people by address."""
     written = entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY}\n")
     written = written.replace("legal_basis: public_task", "legal_basis: consent")
-    own = policies(setting, tmp_path, written)["BROKER_POLICIES"]
+    own = policies(setting, tmp_path, written)["BROKER_SITE"]
     university = institutions(**({"assurance": stated} if stated else {}))
     by_address = (NO_ASSURANCE, edit(NAME_ID, Format=EMAIL), say(MAIL, "asta@post.au.dk"))
-    with run_broker(setting, tmp_path, POLICIES=own, UPSTREAMS__WAYF__INSTITUTIONS=university) as deployment:
+    with run_broker(setting, tmp_path, SITE=own, UPSTREAMS__WAYF__INSTITUTIONS=university) as deployment:
         found = log_in(deployment, *by_address, service="e-resources")
         assert mark(found)[0] == page

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.observability import loaded_policies
-from broker.app import metric_gauges
 from broker.app.application import create_app
+from broker.app.readiness import list_gauges
+from broker.demo.run.demo_folder import Setting
 from tests.cli.test_policy_diff import without_examples
 from tests.plugins.deployment import Deployment, form, mark
+from tests.plugins.policing import copy_site
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.server
@@ -41,13 +42,15 @@ def run() -> Run:
 
 
 @pytest.fixture
-def repository(tmp_path: Path, run: Run) -> Path:
+def repository(setting: Setting, tmp_path: Path, run: Run) -> Path:
     """Give a Git repository with the students' policy, committed."""
     made = tmp_path / "repository"
     (made / "policies").mkdir(parents=True)
     text = (ROOT / "policies" / "student.yaml").read_text()
     (made / "policies" / "student.yaml").write_text(without_examples(text))
     shutil.copy(ROOT / "policies" / "services.yaml", made / "policies")
+    for name in ("attribute_maps", "metadata"):
+        shutil.copytree(setting.folder / name, made / name)
     run("git", "-C", made, "init", "-q", "-b", "main")
     commit(run, made, "Begin")
     return made
@@ -74,12 +77,12 @@ def deploy(run: Run, repository: Path, revision: str, site: Path) -> None:
 @pytest.fixture
 def environment(site: Path) -> dict[str, str]:
     """Let the broker of the deployment go by the link that a deployment renames."""
-    return {"BROKER_POLICIES": str(site / "current" / "policies"), "BROKER_STATE": str(site / "state")}
+    return {"BROKER_SITE": str(site / "current"), "BROKER_STATE": str(site / "state")}
 
 
 def loads(deployment: Deployment) -> list[tuple[str | None, str]]:
     """Give the digests, before and after, of the audit entries that policies were loaded."""
-    lines = [line for path in Path(deployment.parts.config.audit.folder).glob("*") for line in _lines(path)]
+    lines = [line for path in deployment.parts.config.audit_folder.glob("*") for line in _lines(path)]
     return [(line.get("base"), line["digest"]) for line in lines if line.get("event") == "policies_loaded"]
 
 
@@ -104,7 +107,7 @@ def test_a_merge_request_is_reviewed_and_deployed(
     deploy(run, repository, "main", site)
     second = policies.refresh(deployment.clock.now()).digest
     assert (site / "current").resolve().name == newest
-    assert f"{second[:12]} in {os.getpid()}" in deployment.person().get("/readyz").get_data(as_text=True)
+    assert f'"policy_set":"{second[:12]}"' in deployment.person().get("/readyz").get_data(as_text=True)
     deploy(run, repository, "HEAD~1", site)  # a rollback
     assert policies.refresh(deployment.clock.now()).digest == first
     assert loads(deployment) == [(None, first[:12]), (first[:12], second[:12]), (second[:12], first[:12])]
@@ -127,33 +130,29 @@ def shared(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[Deplo
     """Give two machines over one Redis: one with the shipped policies, one that lets in people from ten years on."""
     found = []
     for name in ("a", "b"):
-        policies = shutil.copytree(ROOT / "policies", tmp_path / name / "policies")
+        site = copy_site(deployment.setting, tmp_path / name)
         if name == "b":
-            path = policies / "private.yaml"
+            path = site / "policies" / "private.yaml"
             path.write_text(without_examples(path.read_text().replace("age: 18", "age: 10")))
         config = deployment.parts.config
         changed = config.model_copy(
             update={
-                "policies": policies,
+                "site": site,
                 "state": tmp_path / name / "state",
                 "store": config.store.model_copy(update={"url": redis_url}),
-                "audit": config.audit.model_copy(update={"folder": tmp_path / name / "audit"}),
             }
         )
         found.append(replace(deployment, app=create_app(changed)))
     return found
 
 
-def test_two_machines_with_different_folders_share_one_store(
-    shared: list[Deployment], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_machines_with_different_folders_share_one_store(shared: list[Deployment]) -> None:
     """Each decides by its own, also a login that began at the other; the metric differs, and so an alert is raised."""
     one, other = shared
     digests = [each.parts.policies.current.digest[:12] for each in shared]
     assert digests[0] != digests[1]
-    monkeypatch.setattr(loaded_policies, "counting_folder", lambda: None)
     for each, digest in zip(shared, digests, strict=True):
-        gauges = [gauge for gauge in metric_gauges.gauges(each.parts) if gauge.name == "broker_policies_loaded"]
+        gauges = [gauge for gauge in list_gauges(each.parts) if gauge.name == "broker_policies_loaded"]
         assert [gauge.labels["digest"] for gauge in gauges] == [digest]
         assert loads(each) == [(None, digest)]
     assert mark(one.person().log_in("finn", "nemid")) == ("refuse", "too_young")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,23 +13,25 @@ from click.testing import CliRunner, Result
 
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import Setting
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.deployment import Clock, Deployment, mark
+from tests.plugins.policing import copy_site
 
 ROOT = Path(__file__).resolve().parents[2]
 Explain = Callable[..., Result]
 
 
 @pytest.fixture
-def policies(tmp_path: Path) -> Path:
+def policies(setting: Setting, tmp_path: Path) -> Path:
     """Give a copy of the shipped policies, to edit."""
-    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+    return copy_site(setting, tmp_path) / "policies"
 
 
 @pytest.fixture
 def environment(policies: Path) -> dict[str, str]:
     """Let the broker of the deployment go by the copy."""
-    return {"BROKER_POLICIES": str(policies)}
+    return {"BROKER_SITE": str(policies.parent)}
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def explain(deployment: Deployment, tmp_path: Path, environment: dict[str, str])
         environ = {
             "BROKER_CONFIG": str(deployment.setting.config),
             "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
-            "BROKER_AUDIT__FOLDER": str(tmp_path / "audit"),
+            "BROKER_STATE": str(tmp_path / "state"),
             **environment,
         }
         result = CliRunner().invoke(broker, ("policy", "explain", *words), env=environ, prog_name="broker")
@@ -101,15 +102,14 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(folder), *said, *words], check=True, capture_output=True)
 
 
-def test_the_set_that_refused_is_read_from_git_or_a_folder(
-    deployment: Deployment, policies: Path, explain: Explain, clock: Clock, tmp_path: Path
+def test_the_set_that_refused_is_read_from_git(
+    deployment: Deployment, policies: Path, explain: Explain, clock: Clock
 ) -> None:
     """With the commit, and what the login comes to by it; nothing is read while that set is in force."""
     git(policies, "init", "-q")
     git(policies, "add", "-A")
     git(policies, "commit", "-q", "-m", "Begin")
     reference = refused(deployment, "finn")
-    kept = shutil.copytree(policies, tmp_path / "kept")
     assert "by the set that decided" not in explain(reference, "--git").stdout
     edit(policies, "private.yaml", "identity@", "other@")
     git(policies, "commit", "-q", "-a", "-m", "Another address")
@@ -117,26 +117,15 @@ def test_the_set_that_refused_is_read_from_git_or_a_folder(
     plain = explain(reference)
     assert "no longer in force" in plain.stdout
     assert "by the set that decided" not in plain.stdout
-    assert plain.stderr == "--git or --policies FOLDER plays the login by the set that decided\n"
+    assert plain.stderr == "--git plays the login by the set that decided\n"
     outcome = "refused: too_young, private.yaml:16 (age: 18)"
     found = explain(reference, "--git")
     assert re.search(
         rf'by the set that decided \(commit \w{{12}} of [\d-]+, "Begin"\): {re.escape(outcome)}', found.stdout
     )
     assert found.stderr == ""
-    folder = explain(reference, "--policies", str(kept))
-    assert f"by the set that decided ({kept}): {outcome}" in folder.stdout
     row = json.loads(explain(reference, "--git", "--json").stdout)["earlier"]
     assert row["outcome"]["reason"] == "too_young"
-    assert (
-        f"policies: it does not hold set {deployment_digest(explain, reference)}"
-        in explain(reference, "--policies", str(policies)).stderr
-    )
-
-
-def deployment_digest(explain: Explain, reference: str) -> str:
-    """Give the beginning of the digest that a refusal was decided by."""
-    return str(json.loads(explain(reference, "--json").stdout)["refused"]["digest"])[:12]
 
 
 def test_a_refusal_says_its_facts_and_no_value(deployment: Deployment, explain: Explain) -> None:

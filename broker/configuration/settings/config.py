@@ -16,22 +16,21 @@ from broker.configuration.checked_files import (
     once,
     sentence,
 )
-from broker.configuration.key_folder_locks import exposed
+from broker.configuration.exposed_files import exposed
 from broker.configuration.settings.address_types import BaseUrl, Network, Url
 from broker.configuration.settings.crosschecks import crosschecks
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
+from broker.configuration.settings.pictures import find_picture_faults, find_pictures
 from broker.configuration.settings.raw_settings import RawSettings, unfilled, variable
 from broker.configuration.settings.relative_paths import resolve_paths
 from broker.configuration.settings.tables import (
     AddressPerLanguage,
     AdminTable,
-    AuditTable,
     Contact,
     IdpTable,
     LibraryAccountTable,
     LibraryTable,
     LimitsTable,
-    LookTable,
     MailTable,
     MessageLogTable,
     Name,
@@ -45,8 +44,9 @@ from broker.configuration.settings.tables import (
     optional_text,
 )
 from broker.configuration.settings.toml_and_environment import read
-from broker.core.entities import Assurance, Service, Upstream
+from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.staff.staff_rules import StaffRules
 
 
 class Config(SettingsTable):
@@ -56,12 +56,9 @@ class Config(SettingsTable):
 
     base_url: BaseUrl
     shared_origin: bool = False  # another application at this origin could read our pages
-    metadata: Path
-    policies: Path
-    attribute_maps: Path
+    site: Path  # the folder of policies, attribute maps, metadata, texts and pictures
     keys: Path
-    state: Path  # everything that the broker writes, but for what other keys put elsewhere
-    content: Path | None = None  # texts of the sign-up pages that replace the shipped ones
+    state: Path  # everything that the broker writes, except a store elsewhere
     # Networks of computers that several people use, in the library's halls.
     shared_networks: tuple[Network, ...] = ()
     language: Literal["da", "en"] = "da"
@@ -69,13 +66,11 @@ class Config(SettingsTable):
     privacy_notice: AddressPerLanguage | None = None
     contact: Contact = Contact()
     record: RecordTable = RecordTable()
-    look: LookTable = LookTable()
     places: PlacesTable = PlacesTable()
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
     store: StoreTable
     admin: AdminTable | None = None  # the staff view, off without it
-    audit: AuditTable
     feeds: dict[Name, FeedTable] = Field(default_factory=dict)
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
     services: dict[Name, ServiceTable] = Field(default_factory=dict)
@@ -90,7 +85,38 @@ class Config(SettingsTable):
     @property
     def policy_properties(self) -> Path:
         """Return the site rules: the rules that hold whatever the policies say, if it exists."""
-        return self.policies.with_name("policy_properties.yaml")
+        return self.site / "policy_properties.yaml"
+
+    @property
+    def policies(self) -> Path:
+        """Return the folder of the policies."""
+        return self.site / "policies"
+
+    @property
+    def attribute_maps(self) -> Path:
+        """Return the folder of the attribute maps."""
+        return self.site / "attribute_maps"
+
+    @property
+    def metadata(self) -> Path:
+        """Return the folder of the descriptors that no feed has."""
+        return self.site / "metadata"
+
+    @property
+    def content(self) -> Path | None:
+        """Return the folder of texts that replace the shipped ones; None if there is none."""
+        folder = self.site / "content"
+        return folder if folder.is_dir() else None
+
+    @property
+    def audit_folder(self) -> Path:
+        """Return the folder of the audit log."""
+        return self.state / "audit"
+
+    @property
+    def message_log_folder(self) -> Path:
+        """Return the folder of the messages with NemLog-in."""
+        return self.state / "messages"
 
     @property
     def secure(self) -> bool:
@@ -120,8 +146,17 @@ class Config(SettingsTable):
             requester_id=table.sends_requester_id,
             subject_hint=table.subject_hint,
             meets=table.authn_contexts,
-            least=table.minimum or Assurance.SUBSTANTIAL,
         )
+
+    def staff_rules(self) -> StaffRules | None:
+        """Return who may use the staff view; None if there is none."""
+        if self.admin is None:
+            return None
+        for name, table in self.upstreams.items():
+            institutions = [each.entity_id for each in table.core_institutions()]
+            if self.admin.institution in institutions:
+                return self.admin.rules(name)
+        return None
 
     def message_log_upstreams(self) -> tuple[str, ...]:
         """Return the names of the upstreams whose messages are kept: those of NemLog-in."""
@@ -159,10 +194,7 @@ class Config(SettingsTable):
 
     def pictures(self) -> Mapping[str, Path]:
         """Return the files of the pictures on our pages: "logo", "favicon", "service-NAME"."""
-        of_pages = {"logo": self.look.logo, "favicon": self.look.favicon}
-        for name, table in self.services.items():
-            of_pages[f"service-{name}"] = table.logo
-        return {name: path for name, path in of_pages.items() if path is not None}
+        return {path.stem: path for path in find_pictures(self.site)}
 
     def _methods(self, table: ServiceTable) -> tuple[str, ...]:
         if table.methods is not None:
@@ -188,6 +220,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     blanks = unfilled(raw)
     resolve_paths(raw, base.resolve())
     faults = [*raw.faults, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
+    faults.extend(find_picture_faults(Path(str(raw.tree["site"])), raw.table("services").values))
     config = None
     try:
         config = Config(**raw.tree)
@@ -210,7 +243,7 @@ def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
         return Fault(where, "is missing", f"write it there, or set {variable(path)}")
     if misfit["type"] == "extra_forbidden":
         return Fault(where, "is no key of the configuration", _known_key(path))
-    if misfit["loc"][-1] == "[key]" and misfit["type"] != "enum":
+    if misfit["loc"][-1] == "[key]" and misfit["type"] == "string_pattern_mismatch":
         what = "is no name: a-z, 0-9 and single - between them, because it is part of a URL"
         return Fault(where, what, "rename it")
     what = sentence(misfit)

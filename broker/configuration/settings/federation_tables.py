@@ -13,7 +13,6 @@ from broker.configuration.settings.tables import (
     AddressPerLanguage,
     Filled,
     Name,
-    Picture,
     SettingsTable,
     Wording,
     optional_text,
@@ -125,7 +124,6 @@ class UpstreamTable(SettingsTable):
     subject_hint: bool = False
     logout: Literal["ask", "always", "never"] = "ask"
     authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)
-    minimum: Level | None = None
 
     @property
     def sends_requester_id(self) -> bool:
@@ -191,7 +189,6 @@ class ServiceTable(SettingsTable):
     description: Wording | None = None
     privacy_notice: AddressPerLanguage | None = None
     url: AddressPerLanguage | None = None
-    logo: Picture | None = None
     methods: tuple[Name, ...] | None = None
     controller: ControllerTable | None = None
     categories: FilledList = ()

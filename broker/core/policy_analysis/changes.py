@@ -1,4 +1,4 @@
-"""What is different for one persona under two policy sets: wider, refused, other or narrower."""
+"""Find the changes for one persona under two policy sets: wider, refused, other or narrower."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ from broker.core.policy_analysis.effects import Effect, Topic, find_effects
 from broker.core.policy_analysis.plays import Play
 
 NOBODY: Final = "nobody"  # the affiliation of a person who has none
+AT: Final = " at "  # between an affiliation and the institution of an exception
 MOVES: Final = " -> "  # between the affiliations before and after
 
 
 class Direction(StrEnum):
-    """Which way a change goes; in the order in which people should read them."""
+    """The direction of a change, in the order in which people should read them."""
 
     WIDER = "WIDER"
     REFUSED = "refused"
@@ -32,10 +33,10 @@ _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change for one persona: its direction, in words, and the line that makes it so.
+    """One change for one persona: its direction, its text, and the line that causes it.
 
-    ``value`` is the value of an attribute that leaves, or no longer does. ``was``: the line is one
-    of the set before.
+    ``value`` is an attribute value that is released, or no longer is. ``was``: the line is in the
+    set before.
     """
 
     direction: Direction
@@ -61,7 +62,7 @@ def find_changes(play: Play, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
         topic, _name = key
         if play.source.local and topic in _OF_ACCOUNT:
             continue
-        if old.permitted != new.permitted and topic not in _AT_ADMISSION:
+        if old.is_permitted != new.is_permitted and topic not in _AT_ADMISSION:
             continue
         if key == (Topic.RECEIVES, play.without) and key not in before:
             continue
@@ -74,10 +75,10 @@ def affiliation_of(played: PlayedLogin) -> str:
 
 
 def _compare_admission(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
-    if new.permitted:
-        if not old.permitted:
+    if new.is_permitted:
+        if not old.is_permitted:
             yield Change(Direction.WIDER, f"let in, where it was {old.reason}", new.place)
-    elif old.permitted:
+    elif old.is_permitted:
         yield Change(Direction.REFUSED, new.reason, new.place)
     elif old.reason != new.reason:
         text = f"refused for {new.reason}, where it was {old.reason}"
@@ -106,17 +107,17 @@ def _compare_new(now: Effect, new: PlayedLogin) -> Iterator[Change]:
 
 def _compare_removed(was: Effect, old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
     if was.topic in _GIVING:
-        place = was.place if new.permitted else new.place
+        place = was.place if new.is_permitted else new.place
         text = f"- {_words(was)}"
-        yield Change(Direction.NARROWER, text, place, was=new.permitted, topic=was.topic)
-    elif was.topic is Topic.ASKS and new.permitted:
-        is_proof = old.permitted and was.name.startswith("mailbox")
+        yield Change(Direction.NARROWER, text, place, was=new.is_permitted, topic=was.topic)
+    elif was.topic is Topic.ASKS and new.is_permitted:
+        is_proof = old.is_permitted and was.name.startswith("mailbox")
         direction = Direction.WIDER if is_proof else Direction.OTHER
         yield Change(direction, f"no longer asks {was.name}", new.place)
 
 
 def _words(effect: Effect) -> str:
-    """Return an effect as it comes or goes; of an attribute its name."""
+    """Return the name of an effect that is added or removed."""
     if effect.topic is Topic.BORROWER:
         return "borrower:"
     return f"register: {effect.name}" if effect.topic is Topic.REGISTER else effect.name
@@ -125,7 +126,7 @@ def _words(effect: Effect) -> str:
 def _compare_both(was: Effect, now: Effect) -> Iterator[Change]:
     topic, name = now.topic, _words(now)
     if topic is Topic.TEXTS and was.text == now.text:
-        return  # another source is no change where the value is the same
+        return  # another source with the same value is no change
     values = tuple(_compare_values(name, was, now))
     yield from values
     if was.kind == now.kind and was.rank != now.rank:

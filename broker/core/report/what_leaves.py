@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
@@ -19,14 +20,14 @@ from broker.core.policy.model import (
     Release,
     ReleasedAttribute,
 )
-from broker.core.policy_analysis.plays import Play, Trial
+from broker.core.policy_analysis.plays import Analysis, Play
 
 _SOURCE: Final = "proof."
 _UNTOLD: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ServiceDisclosure:
     """What one service gets of the people of one affiliation, and on which terms.
 
     ``attributes`` are those that leave for somebody, in the order of the file; ``upstreams`` the
@@ -86,14 +87,14 @@ class WhatLeaves:
     affiliation and attribute.
     """
 
-    given: tuple[Given, ...]
+    given: tuple[ServiceDisclosure, ...]
     borrowers: tuple[WrittenBorrower, ...]
     unused: tuple[UnusedLine, ...]
     logins: int
     incomplete: Names
     shown: Mapping[tuple[str, str, str], DescribedLogin] = field(repr=False, compare=False)
 
-    def to(self, service: str) -> tuple[Given, ...]:
+    def to(self, service: str) -> tuple[ServiceDisclosure, ...]:
         """Return what one service gets, the affiliation of highest precedence first."""
         return tuple(each for each in self.given if each.service == service)
 
@@ -122,10 +123,10 @@ class _Account:
 class _Seen:
     shown: dict[tuple[str, str, str], DescribedLogin] = field(default_factory=dict)
     entries: dict[tuple[str, str], _Entry] = field(default_factory=dict)
-    accounts: dict[str, _Account] = field(default_factory=dict)
+    accounts: dict[tuple[str, str], _Account] = field(default_factory=dict)
 
 
-def what_leaves(trial: Trial) -> WhatLeaves:
+def what_leaves(trial: Analysis) -> WhatLeaves:
     """Return what leaves by the one set of ``trial``, on its day or after it."""
     (policies,) = trial.sets
     seen = _Seen()
@@ -163,7 +164,7 @@ def _note(seen: _Seen, play: Play, played: PlayedLogin) -> None:
         seen.shown.setdefault((*key, each.name), play.login)
     entry.proofs |= dict.fromkeys(_proofs(played))
     entry.account = entry.account or writes
-    question = played.asked
+    question = played.question
     entry.told.add(question.question.variant if question else _UNTOLD)
 
 
@@ -178,7 +179,9 @@ def _proofs(played: PlayedLogin) -> Iterator[str]:
 def _note_account(
     seen: _Seen, play: Play, played: PlayedLogin, policy: Policy, rule: BorrowerRule
 ) -> None:
-    account = seen.accounts.setdefault(policy.affiliation, _Account(policy, rule))
+    account = seen.accounts.setdefault(
+        (policy.affiliation, policy.institution), _Account(policy, rule)
+    )
     account.upstreams[play.login.upstream] = None
     account.services[play.service.name] = None
     account.filled |= set(played.facts.attributes)
@@ -187,12 +190,12 @@ def _note_account(
         account.makes = True
 
 
-def _given(policies: PolicySet, services: Names, seen: _Seen) -> Iterator[Given]:
+def _given(policies: PolicySet, services: Names, seen: _Seen) -> Iterator[ServiceDisclosure]:
     for service in services:
         for policy in policies.policies:
             entry = seen.entries.get((service, policy.affiliation))
             if entry is not None:
-                yield Given(
+                yield ServiceDisclosure(
                     service=service,
                     policy=policy,
                     release=entry.release,
@@ -212,8 +215,8 @@ def _leaving(service: str, entry: _Entry, seen: _Seen) -> Iterator[ReleasedAttri
 
 
 def _borrowers(policies: PolicySet, seen: _Seen) -> Iterator[WrittenBorrower]:
-    for policy in policies.policies:
-        account = seen.accounts.get(policy.affiliation)
+    for policy in chain.from_iterable(each.variants for each in policies.policies):
+        account = seen.accounts.get((policy.affiliation, policy.institution))
         if account is not None:
             yield WrittenBorrower(
                 policy=policy,
@@ -230,7 +233,7 @@ def _filled(written: Field, account: _Account) -> bool:
     return any(source.removeprefix(_SOURCE) in account.filled for source in sources)
 
 
-def _unused(policies: PolicySet, given: tuple[Given, ...]) -> Iterator[UnusedLine]:
+def _unused(policies: PolicySet, given: tuple[ServiceDisclosure, ...]) -> Iterator[UnusedLine]:
     """Yield the lines that no configured service, whatever its name, is given anything by."""
     names: dict[PolicyLine, set[str]] = {}
     for each in given:

@@ -90,7 +90,8 @@ class ConsentAnswers:
         ``shown`` is the digest in the token of the page, and ``step`` is the next step of ``held``.
         Ignore a yes if the question has changed since: the next step asks again. Store a no
         whatever the next step is, until an assertion has left: the policies may have been narrowed
-        while the page was open, or the person went back to it after a yes.
+        while the page was open, or the person went back to it after a yes. A notice is always
+        remembered: it is shown once a year, and when more is released.
         """
         asked = self._find_shown_question(step, shown)
         if asked is None and answer == "yes":
@@ -105,7 +106,9 @@ class ConsentAnswers:
             secrets.token_hex(16),
             asked,
             answer == "yes",
-            remembered_for=self._find_lifetime(held, now) if remember else None,
+            remembered_for=self._find_lifetime(held, now)
+            if remember or asked.variant == "inform"
+            else None,
             chosen=chosen,
             person=self.lookup.make_pseudonym(held.transaction),
             language=language,

@@ -15,7 +15,7 @@ from broker.configuration import attribute_maps
 from broker.configuration.checked_files import plain
 from broker.configuration.editor_schemas import KeyDescription, descriptions
 from broker.configuration.policies import live_policies, policy_properties
-from broker.configuration.policies.configured_names import NameableInPolicies
+from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.configuration.strict_yaml import read, read_file
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.decision import FIRST_REASONS
@@ -149,6 +149,7 @@ KEYS: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
     "keys-proofs": ("ProofShape", "hospital", ("proofs", "kaldemail")),
     "keys-proofs-domains": ("DomainShape", "hospital", ("proofs", "kaldemail", "domains", 3)),
     "keys-require": ("RequireShape", "student", ("require",)),
+    "keys-exceptions": ("ExceptionShape", "student", ("exceptions", "au.dk")),
     "keys-borrower": ("BorrowerShape", "student", ("borrower",)),
     "keys-borrower-lowers": ("LowersShape", "private", ("borrower", "lowers")),
     "keys-borrower-fields": ("FieldShape", "student", ("borrower", "fields", "phone")),
@@ -183,6 +184,7 @@ ELSEWHERE: Final[dict[tuple[str, str], tuple[str, tuple[str | int, ...]]]] = {
     ("MapShape", "writes"): ("library", ()),
     ("MapShape", "writes: NAME"): ("library", ("writes",)),
     ("MapShape", "reads: NAME"): ("wayf", ("reads",)),
+    ("PolicyShape", "exceptions: NAME"): ("student", ("exceptions",)),
     ("PolicyShape", "release: NAME"): ("student", ("release",)),
     ("ServiceShape", "attributes: NAME"): ("services", ("myprint", "attributes")),
     ("LoginShape", "proof"): ("hospital", ("examples", 0, "login")),

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.core.login.described_login import IdealTerms
-from broker.core.login.ideal_login import play
+from broker.core.login.described_login import SimulationTerms
+from broker.core.login.login_simulation import simulate_login
 from broker.core.policy.model import (
     Alternative,
     Condition,
@@ -18,7 +18,7 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.plays import Analysis
 from broker.core.policy_analysis.sources import Site
 from broker.core.report.what_leaves import UnusedLine, WhatLeaves, what_leaves
 from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, WORDS, random_logins
@@ -39,8 +39,8 @@ def released(policies: PolicySet, seed: int, many: int) -> set[tuple[str, str, s
     found = set()
     for login in random_logins(Random(seed), many):
         for service in SERVICES:
-            terms = IdealTerms(giver=login.source.giver, local=LOCAL)
-            played = play(login.described, service, policies, NOW, terms)
+            terms = SimulationTerms(giver=login.source.giver, local=LOCAL)
+            played = simulate_login(login.described, service, policies, NOW, terms)
             affiliation = played.decision.affiliation or ""
             found |= {(service.name, affiliation, each.name) for each in played.leaving}
     return found
@@ -48,14 +48,14 @@ def released(policies: PolicySet, seed: int, many: int) -> set[tuple[str, str, s
 
 def check(policies: PolicySet, seed: int, many: int) -> None:
     """Compare what is listed with what is released."""
-    found = what_leaves(Trial((policies,), SITE, NOW))
+    found = what_leaves(Analysis((policies,), SITE, NOW))
     listed = triples(found)
     assert released(policies, seed, many) - listed == set()
     for service, affiliation, name in listed:
         login = found.shown[service, affiliation, name]
         giver = next(each.giver for each in SOURCES if each.upstream == login.upstream)
         at = next(each for each in SERVICES if each.name == service)
-        played = play(login, at, policies, NOW, IdealTerms(giver=giver, local=LOCAL))
+        played = simulate_login(login, at, policies, NOW, SimulationTerms(giver=giver, local=LOCAL))
         assert (played.decision.affiliation, name in {each.name for each in played.leaving}) == (affiliation, True)
 
 
@@ -98,6 +98,6 @@ def test_a_value_that_the_people_cannot_have_is_not_given() -> None:
         borrower=None,
         releases=(release,),
     )
-    found = what_leaves(Trial((PolicySet((policy,), "d"),), SITE, NOW))
+    found = what_leaves(Analysis((PolicySet((policy,), "d"),), SITE, NOW))
     assert triples(found) == {("e-resources", "student", "borrower_number")}
     assert found.unused == (UnusedLine(place, "student", "e-resources", "borrower_category"),)

@@ -25,7 +25,7 @@ HANDED_ON: Final = frozenset({"until", "ends", "window"})
 # Forwarding stores, and where a release that was overtaken reads a time that is no end.
 APART: Final = frozenset(
     {
-        "broker/core/login/ideal_login.py",  # a login that is played stores nothing
+        "broker/core/login/login_simulation.py",  # a login that is played stores nothing
         "broker/core/login/given_facts.py",  # nor does one that is described
         "broker/adapters/stores/encrypted_store.py",
         "broker/adapters/stores/redis.py",

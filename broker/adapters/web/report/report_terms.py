@@ -7,9 +7,10 @@ from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
 from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER, Question, Topic
-from broker.core.report.what_leaves import Given
+from broker.core.report.what_leaves import ServiceDisclosure
 from broker.core.retention import Retention
 
 _QUESTIONS: Final[Mapping[Topic, str]] = {
@@ -79,6 +80,8 @@ _UPSTREAM: Final = _("People are informed on the page where they log in.")
 _MADE: Final = _("The login makes or changes a library account where there is need.")
 _UNCHANGED: Final = _("A library account is needed, and is left as it is.")
 _NO_ACCOUNT: Final = _("No library account is looked for.")
+_AFTER_MONTHS: Final = _("%(months)s months after the last login that renews it")
+_DAY_OF_YEAR: Final = _("on day %(day)s of month %(month)s, if no login renews it")
 _UNTIL: Final = _("%(domain)s (up to and including %(day)s)")
 
 
@@ -88,29 +91,36 @@ class ReleaseTerms:
 
     language: str
 
-    def basis(self, given: Given) -> str:
+    def basis(self, given: ServiceDisclosure) -> str:
         """Return the legal basis."""
         return translate(_BASES[given.release.legal_basis], self.language)
 
-    def name_id(self, given: Given) -> str:
+    def name_id(self, given: ServiceDisclosure) -> str:
         """Return what the service knows the person by."""
         return translate(_NAME_IDS[given.release.name_id], self.language)
 
-    def told(self, given: Given) -> str:
+    def told(self, given: ServiceDisclosure) -> str:
         """Return whether people are asked or informed, and by whom."""
         said = [text for kind, text in _TOLD.items() if kind in given.told]
         if "none" in given.told and given.release.notice == "upstream":
             said.append(_UPSTREAM)
         return " ".join(translate(text, self.language) for text in said)
 
-    def account(self, given: Given) -> str:
+    def account(self, given: ServiceDisclosure) -> str:
         """Return what becomes of the person's library account."""
         if given.account:
             return translate(_MADE, self.language)
         found = _NO_ACCOUNT if given.release.borrower == "none" else _UNCHANGED
         return translate(found, self.language)
 
-    def mailboxes(self, given: Given, day: date) -> str:
+    def expiry(self, expires: Expiry) -> str:
+        """Return when an account expires."""
+        if expires.day_of_year is None:
+            return translate(_AFTER_MONTHS, self.language) % {"months": expires.months}
+        month, day = expires.day_of_year
+        return translate(_DAY_OF_YEAR, self.language) % {"day": day, "month": month}
+
+    def mailboxes(self, given: ServiceDisclosure, day: date) -> str:
         """Return the mailboxes that some people show, with the domains that prove something.
 
         Those that prove nothing on ``day`` any more are left out; of one that ends, with its last

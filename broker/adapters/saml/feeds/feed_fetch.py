@@ -1,0 +1,150 @@
+"""Fetches feeds of metadata over HTTPS: bounded in time and size, and never redirected."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO, Final
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from broker.adapters.deadline_sockets import end_by, left, time_out
+from broker.adapters.saml.feeds.aggregates import Trust
+from broker.core.errors import MessageRefused
+
+_WITHIN: Final = 60.0  # seconds for all of a fetch, however slowly it trickles
+_PIECE: Final = 65_536
+_LONGEST: Final = 200  # of an ETag or a date that is sent back
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One signed document of a feed: where it is fetched, and under which name its copy is kept.
+
+    ``entity_id`` is the one entity it must be about, None where it is a whole feed.
+    """
+
+    feed: str
+    url: str
+    name: str
+    entity_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A feed as configured.
+
+    ``speaks_for`` is what it is believed about: upstreams, institutions, services.
+    """
+
+    name: str
+    url: str
+    trust: Trust
+    mdq: bool = False
+    speaks_for: frozenset[str] = frozenset(("upstreams", "institutions", "services"))
+    every: timedelta = timedelta(hours=1)
+    ca_file: Path | None = None
+    birk: str = ""
+
+    def documents(self, wanted: Iterator[str]) -> Iterator[Document]:
+        """Yield the feed itself, or with MDQ a document for every entity wanted.
+
+        Source: draft-young-md-query 3.
+        """
+        if not self.mdq:
+            yield Document(self.name, self.url, "feed")
+            return
+        for entity_id in wanted:
+            url = f"{self.url}/entities/{quote(entity_id, safe='')}"
+            name = hashlib.sha256(entity_id.encode()).hexdigest()  # an entityID is no file name
+            yield Document(self.name, url, name, entity_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """By what a server knows whether a document has changed since; empty where it sent none."""
+
+    etag: str = ""
+    modified: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that ask for it only if it has."""
+        named = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
+        return {name: value for name, value in named.items() if value}
+
+
+def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks | None:
+    """Write what the server has into ``into``; return its new marks, None where nothing changed.
+
+    Nothing of it is verified. ``MessageRefused``: ``feed.unreachable``, ``feed.status`` (a redirect
+    among them: where it leads, somebody else would decide), ``feed.absent`` of an entity that is
+    asked for by name, ``feed.size``.
+    """
+    end_by(time.monotonic() + _WITHIN, feed.trust.largest)
+    try:
+        with _answer(feed, document, marks) as answer:
+            if answer.status_code == requests.codes.not_modified and marks.headers():
+                return None
+            if answer.status_code == requests.codes.not_found and document.entity_id:
+                raise MessageRefused("feed.absent")
+            coding = answer.headers.get("Content-Encoding", "identity")
+            if answer.status_code != requests.codes.ok or coding != "identity":
+                raise MessageRefused("feed.status")
+            _copy(answer, into, feed.trust.largest)
+            return Marks(
+                etag=_mark(answer.headers.get("ETag", "")),
+                modified=_mark(answer.headers.get("Last-Modified", "")),
+            )
+    except (requests.RequestException, HTTPError, HTTPException, OSError):
+        raise MessageRefused("feed.unreachable") from None
+
+
+@contextmanager
+def _answer(feed: Feed, document: Document, marks: Marks) -> Iterator[requests.Response]:
+    """Ask without a session.
+
+    A session would follow redirects, keep cookies and use the proxies of the environment.
+    """
+    # A compressed answer could grow a thousandfold between the bound and the disk.
+    headers = {
+        "Accept": "application/samlmetadata+xml",
+        "Accept-Encoding": "identity",
+        **marks.headers(),
+    }
+    request = requests.Request("GET", document.url, headers).prepare()
+    adapter = HTTPAdapter()
+    time_out(adapter.poolmanager)
+    verify = str(feed.ca_file) if feed.ca_file else True
+    try:
+        with adapter.send(
+            request, stream=True, timeout=(left() / 2, left()), verify=verify
+        ) as answer:
+            yield answer
+    finally:
+        adapter.close()
+
+
+def _copy(answer: requests.Response, into: BinaryIO, largest: int) -> None:
+    octets = 0
+    for piece in answer.raw.stream(_PIECE, decode_content=False):
+        octets += len(piece)
+        if octets > largest:
+            raise MessageRefused("feed.size")
+        into.write(piece)
+        left()
+
+
+def _mark(value: str) -> str:
+    """Keep a mark only if it can be sent back as it is."""
+    if len(value) > _LONGEST:
+        return ""
+    if not value.isascii() or not value.isprintable():
+        return ""
+    return value

@@ -1,0 +1,178 @@
+"""Feeds read as streams: what xmlsec signs we verify, however the document is written and wherever a piece ends."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import xmlsec
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from lxml import etree
+
+from broker.adapters.saml.feeds import aggregates, streamed_signature
+from broker.adapters.saml.xml_security import safe_parser, signature, signature_profile, xml_times
+from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, EXCLUSIVE, MD
+from broker.core.errors import MessageRefused
+from tests.plugins import feeds
+from tests.plugins.saml_messages import MORE, NOW, Forge
+
+ONE, TWO = "https://one.example", "https://two.example"
+
+
+def entity(name: str = ONE, inside: str = "<md:Organization/>", more: str = "") -> str:
+    """Write an entity that need not be a sound one."""
+    return f'<md:EntityDescriptor entityID="{name}"{more}>{inside}</md:EntityDescriptor>'
+
+
+LISTING = (
+    f'<ds:Transform xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Algorithm="{EXCLUSIVE}"><ec:InclusiveNamespaces \
+xmlns:ec="{EXCLUSIVE}" PrefixList="x md"/></ds:Transform>'
+)
+# Each is written as somebody's publisher does, and each is a trap for whoever canonicalises in parts.
+WRITTEN = {
+    "plain": feeds.collection(entity(), entity(TWO)),
+    "one entity": feeds.collection(entity()),
+    "not a space": f'<md:EntitiesDescriptor xmlns:md="{MD}" ID="_f1" validUntil="2026-12-01T00:00:00Z">'
+    f"{entity()}{entity(TWO)}</md:EntitiesDescriptor>",
+    "default namespace": feeds.collection(entity()).replace("md:", "").replace(":md=", "="),
+    "default inside prefix": feeds.collection(
+        f'<EntityDescriptor xmlns="{MD}" entityID="{ONE}"><Organization/></EntityDescriptor>', entity(TWO)
+    ),
+    "prefix inside default": feeds.collection(
+        entity(inside=f'<Organization xmlns="{MD}"/><md:Organization/><o:Organization xmlns:o="{MD}"/>')
+    ),
+    "prefix taken anew": feeds.collection(
+        entity(inside=f'<md:Organization xmlns:md="urn:other"><md:x/><y:z xmlns:y="{MD}"/></md:Organization>')
+    ),
+    "two prefixes of one name": feeds.collection(entity(), more=f' xmlns:a="{MD}" xmlns="{MD}"').replace(
+        "<md:Organization/>", "<a:Organization/><Organization/>"
+    ),
+    "attributes of a namespace": feeds.collection(
+        entity(inside='<md:Extensions x:b="2" x:a="1"/>'), more=' xmlns:x="urn:x" x:root="1" xml:lang="da"'
+    ),
+    "a prefix only values use": feeds.collection(entity(inside='<md:Extensions t="x:type"/>'), more=' xmlns:x="urn:x"'),
+    "comments": feeds.collection("<!-- a -->", entity(inside="on<!-- b -->e"), "<!-- c -->", entity(TWO)) + "<!--d-->",
+    "an instruction": feeds.collection("<?sort by=name?>", entity(), entity(TWO)),
+    "CDATA and references": feeds.collection(entity(inside="<![CDATA[<&>]]>&#13;&lt;&#x61; \t\r\n")),
+    "other languages": feeds.collection(entity(inside="Søren Ærø 図書館 \U0001f4da", more=' x="æ&#10;&quot;&lt;"')),
+    "text between": feeds.collection("one", entity(), "two &amp; three", entity(TWO), "four"),
+    "nested": feeds.collection(
+        entity(), f"<md:EntitiesDescriptor>{entity(TWO)}<md:EntitiesDescriptor/></md:EntitiesDescriptor>", entity("u")
+    ),
+    "empty namespace": feeds.collection(entity(inside='<y xmlns=""><z xmlns="urn:z"><w xmlns=""/></z></y>')),
+}
+
+
+def _read(octets: bytes, forge: Forge, *wanted: str) -> aggregates.Aggregate:
+    return feeds.read(octets, feeds.trust(forge.upstream.certificate), *wanted)
+
+
+@pytest.mark.parametrize("piece", [7, 64, 500, 1_000_000])
+@pytest.mark.parametrize("written", WRITTEN)
+def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digest over the pieces is the one over the whole, wherever they are cut, or valid feeds would be refused."""
+    monkeypatch.setattr(streamed_signature, "_PIECE", piece)
+    octets = feeds.signed(WRITTEN[written], forge.upstream.key)
+    found = _read(octets, forge, ONE, "u")
+    assert found.size == octets.count(b"EntityDescriptor ")
+    assert found.entities[ONE].entity_id == ONE
+    assert etree.fromstring(found.entities[ONE].octets).get("entityID") == ONE
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_list_of_prefixes_is_obeyed(written: str, forge: Forge) -> None:
+    """A canonicalisation may name prefixes that it writes everywhere; xmlsec does, and so do we."""
+    octets = feeds.forged(WRITTEN[written], forge.upstream.key.xml, transforms=(signature_profile.ENVELOPED, LISTING))
+    assert _read(octets, forge, ONE).entities[ONE]
+
+
+def test_what_is_kept_is_what_was_signed(forge: Forge) -> None:
+    """An entity comes out as the octets that went into the digest, its comments gone with those that nobody signed."""
+    octets = feeds.signed(feeds.collection(entity(inside="<md:Organization/>on<!-- -->e")), forge.upstream.key)
+    kept = _read(octets, forge, ONE).entities[ONE]
+    assert (
+        kept.octets
+        == (
+            f'<md:EntityDescriptor xmlns:md="{MD}" entityID="{ONE}"><md:Organization></md:Organization>one'
+            "</md:EntityDescriptor>"
+        ).encode()
+    )
+
+
+def test_nothing_that_was_not_asked_for_is_kept(forge: Forge) -> None:
+    """Others are counted, whatever they are called and however often."""
+    octets = feeds.signed(feeds.collection(entity(), entity(TWO), entity(TWO)), forge.upstream.key)
+    found = _read(octets, forge, ONE, "https://nobody.example")
+    assert (set(found.entities), found.twice, found.size) == ({ONE}, frozenset(), 3)
+
+
+def test_one_entity_may_be_the_document(forge: Forge) -> None:
+    """A metadata query answers with the entity itself, signed as a feed is; the whole of it is kept."""
+    xml = f'<md:EntityDescriptor xmlns:md="{MD}" ID="_f1" entityID="{ONE}" validUntil="2026-12-01T00:00:00Z">\
+ <md:Extensions/> <md:IDPSSODescriptor protocolSupportEnumeration="a"/></md:EntityDescriptor>'
+    found = _read(feeds.signed(xml, forge.upstream.key), forge, ONE)
+    kept = found.entities[ONE]
+    assert [child.tag.rpartition("}")[2] for child in etree.fromstring(kept.octets)] == [
+        "Extensions",
+        "IDPSSODescriptor",
+    ]
+    assert (found.size, kept.until) == (1, xml_times.read("2026-12-01T00:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("written", "until"),
+    [("", 7), ("2026-11-26T12:00:00Z", 1), ("2027-11-26T12:00:00Z", 7), ("2026-02-30T00:00:00Z", 0)],
+)
+def test_an_entity_ends_with_whatever_around_it_ends_first(written: str, until: int, forge: Forge) -> None:
+    """The feed's own end holds for all within; an end that no calendar has is one already."""
+    more = f' validUntil="{written}"' if written else ""
+    octets = feeds.signed(feeds.collection(entity(more=more)), forge.upstream.key)
+    assert _read(octets, forge, ONE).entities[ONE].until == NOW + timedelta(days=until)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("PT6H", 21600), ("P1DT1H1M1.5S", 90061), ("P1M", None), ("", None), ("P", None), ("PT", None), ("-PT1H", None)],
+)
+def test_how_long_it_may_be_cached(written: str, seconds: int | None, forge: Forge) -> None:
+    """CacheDuration is read where it says how long; what has no fixed length, or says nothing, is left to us."""
+    octets = feeds.signed(feeds.collection(entity(), more=f' cacheDuration="{written}"'), forge.upstream.key)
+    found = _read(octets, forge).cached_for
+    assert found == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.profile(5)
+def test_either_of_two_pins_will_do(place: int, forge: Forge) -> None:
+    """While a publisher rolls its key over, the old one and the new one are both believed."""
+    octets = feeds.signed(feeds.collection(entity()), (forge.upstream, forge.stranger)[place].key)
+    held = feeds.trust(forge.upstream.certificate, forge.stranger.certificate)
+    assert feeds.read(octets, held, ONE).entities[ONE]
+
+
+def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
+    """ECDSA is on the list of algorithms, and its signature values are r and s side by side."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
+    octets = feeds.forged(feeds.collection(entity()), key, method=MORE + "ecdsa-sha256")
+    assert feeds.read(octets, feeds.trust(signature.VerifyKey.load(private.public_key())), ONE).entities[ONE]
+    with pytest.raises(MessageRefused, match=r"feed\.signature"):
+        _read(octets, forge, ONE)
+
+
+def test_the_other_verifier_agrees(forge: Forge) -> None:
+    """What passes here passes XML security that reads messages whole, for the same octets and the same key."""
+    octets = feeds.signed(
+        feeds.collection(
+            entity(
+                inside='<md:SPSSODescriptor protocolSupportEnumeration="a">\
+<md:AssertionConsumerService index="1" Binding="b" Location="c"/></md:SPSSODescriptor>'
+            )
+        ),
+        forge.upstream.key,
+    )
+    assert _read(octets, forge, ONE).entities
+    root: Any = safe_parser.parse(octets, ENTITIES)
+    signature.verify(root, [forge.upstream.certificate])
+    assert root.find(ENTITY) is not None

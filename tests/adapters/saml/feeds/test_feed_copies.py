@@ -1,0 +1,52 @@
+"""The copies on disk: nobody else's to read, and whole after a crash at any point."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.saml.feeds.feed_copies import Copies, Note
+from broker.adapters.saml.feeds.feed_fetch import Document
+from tests.plugins.saml_messages import NOW
+
+DOCUMENT = Document("f", "https://feed.example", "feed")
+
+
+def _keep(copies: Copies) -> None:
+    with copies.turn(), copies.making() as (made, path):
+        made.write(b"<x/>")
+        copies.keep(made, path, DOCUMENT)
+    copies.remember(DOCUMENT, Note(NOW))
+
+
+def test_nobody_else_reads_or_writes_them(tmp_path: Path) -> None:
+    """Whoever can write there brings back an older copy; who can read there sees what the broker trusts."""
+    before = os.umask(0)
+    try:
+        _keep(Copies(tmp_path / "state" / "f"))
+    finally:
+        os.umask(before)
+    found = {each.name: stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "state" / "f").iterdir()}
+    assert found == {"feed.xml": 0o600, "feed.json": 0o600}
+    assert stat.S_IMODE((tmp_path / "state" / "f").stat().st_mode) == 0o700
+
+
+def test_a_copy_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a machine that stops leaves an empty file where the last good copy was; the name is written out too."""
+    done: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def synced(handle: int) -> None:
+        whole = os.fstat(handle)
+        done.append("folder" if stat.S_ISDIR(whole.st_mode) else f"{whole.st_size} octets")
+        sync(handle)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append(target.name)
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    _keep(Copies(tmp_path / "f"))
+    assert done[:3] == ["4 octets", "feed.xml", "folder"]

@@ -1,0 +1,309 @@
+"""A described login is played to the end that a live one has, step by step."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.configuration.policies import live_policies
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.entities import Assurance, Service
+from broker.core.errors import REQUEST_DENIED
+from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, assume_ground
+from broker.core.identity.rights import Ground
+from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.login_simulation import simulate_login
+from broker.core.login.played_login import PlayedLogin
+from broker.core.login.steps import Refuse
+from broker.core.login.transaction import Errand
+from broker.core.policy.expiry import Expiry
+from broker.core.policy.model import Example, Field, Policy, PolicySet, RegisterRule, ideal_service
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
+EXAMPLES = [example for policy in POLICIES.policies for example in policy.examples]
+MY_LOANS = ideal_service("my-loans")
+NAMED = {"gn": ("Asta",), "sn": ("Ravn",), "mail": ("asta@post.example",)}
+CATEGORIES = ("PRIVATE", "STUDENT", "EMPLOYEE", "HOSPITAL", "TEMP", "OTHER")
+
+
+def login(
+    *affiliations: str, upstream: str = "wayf", assurance: Assurance = Assurance.LOW, cpr: str = "real", **more: object
+) -> DescribedLogin:
+    """Describe the login of a person of 22 with these scoped affiliations."""
+    attributes: dict[str, tuple[str, ...]] = {**NAMED}
+    if affiliations:
+        attributes["eduPersonScopedAffiliation"] = affiliations
+        attributes["schacHomeOrganization"] = ("au.dk",)
+    if cpr != "none":
+        attributes["cpr"] = CPR_STAND_IN
+    reading = AttributeReading(Attributes(attributes), assurance, cpr, 22 if cpr == "real" else None)
+    read = assume_ground(reading).mask_cpr()
+    return replace(DescribedLogin(upstream, read), **more)  # type: ignore[arg-type]
+
+
+def eid(**more: object) -> DescribedLogin:
+    """Describe the login of a person of 22 by the national eID."""
+    return login(upstream="nemid", assurance=Assurance.SUBSTANTIAL, **more)  # type: ignore[arg-type]
+
+
+def played(described: DescribedLogin, service: Service = MY_LOANS) -> PlayedLogin:
+    """Play a login by the shipped policies."""
+    return simulate_login(described, service, POLICIES, NOW)
+
+
+def asked(end: PlayedLogin) -> list[str]:
+    """Name the steps of a played login."""
+    return [type(step).__name__ for step in end.steps]
+
+
+STUDENT = login("student@au.dk")
+UNMAILED = replace(STUDENT.reading, attributes=Attributes({**STUDENT.reading.attributes, "mail": ()}))
+NURSE = {"kaldemail": "nurse@auh.rm.dk"}
+
+
+@pytest.mark.parametrize(
+    ("described", "steps"),
+    [
+        (STUDENT, ["Ask", "Enrol", "Issue"]),
+        (
+            replace(STUDENT, borrower=DescribedBorrower("PRIVATE")),
+            ["OfferUpgrade", "Ask", "Enrol", "TellChange", "Issue"],
+        ),
+        (replace(STUDENT, borrower=DescribedBorrower("PRIVATE"), upgrade=False), ["OfferUpgrade", "Ask", "Issue"]),
+        (replace(STUDENT, reading=UNMAILED.mask_cpr()), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (replace(STUDENT, errand=Errand.SIGN_UP), ["Ask", "Enrol", "Done"]),
+        (replace(STUDENT, borrower=DescribedBorrower("STUDENT")), ["Ask", "Issue"]),
+        (eid(intent="hospital", addresses=NURSE), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (eid(intent="hospital"), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (login("student@ku.dk"), ["Refuse"]),
+        (login("affiliate@au.dk"), ["Refuse"]),
+    ],
+)
+def test_the_steps_on_the_way_are_those_of_a_live_login(described: DescribedLogin, steps: list[str]) -> None:
+    """Mailbox, offer, question, enrolment and notice come where a person would meet them."""
+    assert asked(played(described)) == steps
+
+
+@pytest.mark.parametrize(
+    ("described", "outcome", "category", "months"),
+    [
+        (STUDENT, EnrolmentOutcome.CREATED, "STUDENT", 12),
+        (replace(STUDENT, borrower=DescribedBorrower("PRIVATE")), EnrolmentOutcome.UPGRADED, "STUDENT", 12),
+        (
+            replace(STUDENT, borrower=DescribedBorrower("PRIVATE"), upgrade=False),
+            EnrolmentOutcome.UNCHANGED,
+            "PRIVATE",
+            None,
+        ),
+        (replace(STUDENT, borrower=DescribedBorrower("OTHER")), EnrolmentOutcome.UNCHANGED, "OTHER", None),
+        (
+            replace(STUDENT, borrower=DescribedBorrower("STUDENT", expires=date(2026, 12, 1))),
+            EnrolmentOutcome.UPDATED,
+            "STUDENT",
+            12,
+        ),
+        (replace(login("alum@au.dk"), borrower=DescribedBorrower("STUDENT")), EnrolmentOutcome.LOWERED, "PRIVATE", 24),
+        (eid(intent="hospital", addresses=NURSE), EnrolmentOutcome.CREATED, "HOSPITAL", 24),
+        (eid(intent="hospital", addresses={"kaldemail": "x@gmail.example"}), EnrolmentOutcome.CREATED, "PRIVATE", 24),
+    ],
+)
+def test_the_borrower_is_planned_as_an_enrolment_would(
+    described: DescribedLogin, outcome: EnrolmentOutcome, category: str, months: int | None
+) -> None:
+    """Made, upgraded, lowered, renewed or kept, for as long as the rule says."""
+    planned = played(described).borrower
+
+    assert planned is not None
+    assert (planned.outcome, planned.category, planned.expiry) == (
+        outcome,
+        category,
+        Expiry(months) if months else None,
+    )
+    assert planned.place is not None
+
+
+@pytest.mark.parametrize(
+    ("described", "service", "reason"),
+    [
+        (login("student@ku.dk"), "my-loans", "no_affiliation"),
+        (login("affiliate@au.dk"), "my-loans", "national_eid_required"),
+        (login("student@au.dk", cpr="replacement"), "my-loans", "replacement_number"),
+        (STUDENT, "myprint", "no_library_account"),
+        (STUDENT, "unheard-of", "no_policy_for_service"),
+        (eid(errand=Errand.PIN, cpr="none"), "my-loans", "cpr_required"),
+        (login("alum@ku.dk", upstream="nemid", assurance=Assurance.HIGH), "my-loans", "national_eid_required"),
+        (replace(STUDENT, fault=("cpr_disagrees", "cpr")), "my-loans", "cpr_disagrees"),
+    ],
+)
+def test_a_refusal_has_its_reason_and_plans_nothing(described: DescribedLogin, service: str, reason: str) -> None:
+    """What policies or account refuse ends the login, and no borrower is spoken of."""
+    end = played(described, ideal_service(service))
+
+    assert (end.is_permitted, end.reason, end.borrower, end.leaving) == (False, reason, None, ())
+
+
+def test_a_borrower_that_an_earlier_login_led_to_stands_for_what_is_lacking() -> None:
+    """A replacement number finds nobody; a link to the borrower does, and a number without one is refused."""
+    there = DescribedBorrower("STUDENT", linked=True)
+    by_link = played(replace(login("student@au.dk", cpr="replacement"), borrower=there))
+    unlinked = played(replace(login("student@au.dk", cpr="replacement"), borrower=replace(there, linked=False)))
+
+    assert (by_link.is_permitted, unlinked.reason) == (True, "replacement_number")
+
+
+def test_what_leaves_and_what_stays_have_their_lines() -> None:
+    """Each attribute that leaves names the line that lists it; the others name the reason."""
+    end = played(STUDENT)
+    staying = {fate.name: fate.code for fate in end.staying}
+
+    assert [each.name for each in end.leaving] == [
+        "borrower_number",
+        "cpr",
+        "gn",
+        "sn",
+        "mail",
+        "eduPersonScopedAffiliation",
+    ]
+    assert [each.name for each in end.leaving if each.mask] == ["cpr"]
+    assert all(each.place for each in end.leaving)
+    assert staying == {"schacHomeOrganization": "not_listed"}
+
+
+def described(example: Example) -> DescribedLogin:
+    """Describe the login of an example: whether there is a borrower is all that it says of one."""
+    facts = example.login
+    reading = AttributeReading(facts.attributes, facts.assurance, facts.cpr, facts.age, ground=facts.ground)
+    there = DescribedBorrower("PRIVATE", linked=True) if facts.borrower else None
+    return DescribedLogin(facts.upstream, reading.mask_cpr(), intent=facts.intent, borrower=there)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.place))
+def test_every_example_ends_as_it_expects(example: Example) -> None:
+    """Played to the end, an example has the effect and the attributes that its file expects."""
+    end = played(described(example), ideal_service(example.service))
+
+    assert end.is_permitted == (example.expect.effect == "permit")
+    if example.expect.reason and not end.is_permitted:
+        assert end.reason == example.expect.reason
+    if example.expect.releases is not None:
+        proved = {"mail"} if "ProveMailbox" in asked(end) else set()  # an account needs an address
+        assert {each.name for each in end.leaving} - proved == set(example.expect.releases) - proved
+
+
+def with_email(*sources: str) -> PolicySet:
+    """Give the shipped policies with these sources of the account's address, none: no such field."""
+
+    def changed(policy: Policy) -> Policy:
+        if policy.borrower is None:
+            return policy
+        fields = tuple(field for field in policy.borrower.fields if field.name != "email")
+        email = [Field("email", sources[0], "create", policy.borrower.place, sources[1:])] if sources else []
+        return replace(policy, borrower=replace(policy.borrower, fields=(*fields, *email)))
+
+    return PolicySet(tuple(map(changed, POLICIES.policies)), "d")
+
+
+def mailed(*addresses: str) -> DescribedLogin:
+    """Describe the login of a student of whom the university names these addresses."""
+    attributes = Attributes({**STUDENT.reading.attributes, "mail": addresses})
+    return replace(STUDENT, reading=replace(STUDENT.reading, attributes=attributes))
+
+
+@pytest.mark.parametrize(
+    ("sources", "addresses", "steps"),
+    [
+        (["mail"], [], ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (["proof.kaldemail", "mail"], [], ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (["proof.mail"], [], ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (["mail"], ["asta@post.example"], ["Ask", "Enrol", "Issue"]),
+        (["mail"], ["<b>@post.example"], ["Refuse"]),
+        (["proof.kaldemail"], [], ["Refuse"]),
+        (["proof.kaldemail"], ["asta@post.example"], ["Refuse"]),
+        ([], [], ["Refuse"]),
+        ([], ["asta@post.example"], ["Refuse"]),
+    ],
+)
+def test_a_mailbox_is_asked_for_only_where_showing_one_ends_that(
+    sources: list[str], addresses: list[str], steps: list[str]
+) -> None:
+    """Else the person showed one after another for ever: staff have to look at the account."""
+    end = simulate_login(mailed(*addresses), MY_LOANS, with_email(*sources), NOW)
+
+    assert asked(end) == steps
+    assert steps != ["Refuse"] or end.reason == "account_case"
+
+
+BORROWERS = st.none() | st.builds(
+    DescribedBorrower,
+    st.sampled_from(CATEGORIES),
+    linked=st.booleans(),
+    expires=st.none() | st.dates(date(2026, 1, 1), date(2030, 1, 1)),
+)
+LOGINS = st.builds(
+    lambda words, upstream, assurance, cpr, **more: login(
+        *words, upstream=upstream, assurance=assurance, cpr=cpr, **more
+    ),
+    st.lists(st.sampled_from(["student@au.dk", "employee@au.dk", "affiliate@au.dk", "alum@ku.dk"]), max_size=2),
+    st.sampled_from(["wayf", "nemid"]),
+    st.sampled_from(list(Assurance)),
+    st.sampled_from(["real", "replacement", "constructed", "none"]),
+    borrower=BORROWERS,
+    intent=st.sampled_from([None, "student", "hospital", "private", "unheard-of"]),
+    errand=st.sampled_from([Errand.LOGIN, Errand.SIGN_UP, Errand.PIN]),
+    addresses=st.sampled_from([{}, NURSE, {"kaldemail": "x@gmail.example"}]),
+    upgrade=st.booleans(),
+)
+
+
+EMAILS = [(), ("mail",), ("proof.kaldemail",), ("proof.kaldemail", "mail"), ("sn",)]
+
+
+@given(
+    LOGINS,
+    st.sampled_from(["my-loans", "myprint", "e-resources"]),
+    st.sampled_from([POLICIES, *(with_email(*sources) for sources in EMAILS)]),
+    st.sampled_from([None, (), ("<b>@post.example",), ("=cmd@post.example",), ("a b@post.example",)]),
+)
+def test_every_login_has_an_end_and_no_step_comes_twice(
+    described: DescribedLogin, service: str, policies: PolicySet, addresses: tuple[str, ...] | None
+) -> None:
+    """Whatever is described ends, is asked nothing twice, and a refusal lets nothing leave."""
+    if addresses is not None:
+        attributes = Attributes({**described.reading.attributes, "mail": addresses})
+        described = replace(described, reading=replace(described.reading, attributes=attributes))
+    end = simulate_login(described, ideal_service(service), policies, NOW)
+
+    assert len(asked(end)) == len(set(asked(end)))
+    assert end.is_permitted or not end.leaving
+    assert {each.name for each in end.leaving}.isdisjoint(fate.name for fate in end.staying)
+
+
+def with_register(affiliation: str) -> PolicySet:
+    """Give the shipped policies, with the register asked about the people of one file."""
+    policies = [
+        replace(each, borrower=replace(each.borrower, register=RegisterRule("always")))
+        if each.borrower and each.affiliation == affiliation
+        else each
+        for each in POLICIES.policies
+    ]
+    return PolicySet(tuple(policies), POLICIES.digest)
+
+
+def test_the_register_is_asked_by_a_number_that_leads_to_a_borrower() -> None:
+    """Of whom is known in person, and let in with a borrower at the end: of nobody else."""
+    students = with_register("student")
+    found = simulate_login(STUDENT, MY_LOANS, students, NOW)
+    assert found.register == RegisterRule("always")
+    assert replace(found, decision=replace(found.decision, ground=Ground.IDENTIFIER)).register is None
+    assert replace(found, borrower=None).register is None
+    assert replace(found, steps=(Refuse("a reason", REQUEST_DENIED),)).register is None
+    assert simulate_login(STUDENT, ideal_service("e-resources"), students, NOW).register is None
+    assert played(STUDENT).register == RegisterRule("set_if_empty")
+    left = replace(login("alum@au.dk"), borrower=DescribedBorrower("STUDENT"))
+    lowered = simulate_login(left, MY_LOANS, with_register("private"), NOW)
+    assert lowered.borrower is not None
+    assert lowered.register is None

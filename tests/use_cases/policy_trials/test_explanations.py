@@ -1,0 +1,167 @@
+"""A refusal is played again from few facts: it says what would come of it now, or on what that depends."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.configuration.policies import live_policies
+from broker.core.entities import Assurance, Text, Upstream
+from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, Values, assume_ground
+from broker.core.login.described_login import DescribedLogin
+from broker.core.login.login_simulation import simulate_login
+from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, collect_refused_facts
+from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet, Requirement, ideal_service
+from broker.use_cases.policy_trials.explanations import Replay, replay_refusal
+from broker.use_cases.policy_trials.login_trials import TrialSite
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
+AU: dict[str, Values] = {"schacHomeOrganization": ("au.dk",)}
+SECRET = "nobody-may-read-this"
+PLACE = PolicyLine("private.yaml", 99)
+UPSTREAMS = {name: Upstream(name, "wayf", name, name, name, Text(name, name), ()) for name in ("wayf", "nemid")}
+
+
+def login(
+    upstream: str, attributes: dict[str, Values], assurance: Assurance | None, cpr: str, age: int | None
+) -> DescribedLogin:
+    """Describe a login; a number is its kind."""
+    numbered = {**attributes, "cpr": CPR_STAND_IN} if cpr != "none" else attributes
+    reading = AttributeReading(Attributes(numbered), assurance, cpr, age)
+    return DescribedLogin(upstream, assume_ground(reading).mask_cpr())
+
+
+def refused(described: DescribedLogin, service: str, person: Person | None = None) -> RefusedFacts:
+    """Give the facts that are kept of a login, as the flow of a live one keeps them."""
+    end = simulate_login(described, ideal_service(service), POLICIES, NOW)
+    authentication = Authentication(described.upstream, "", "idp", (), (), NOW, None, NOW, NOW)
+    request = AuthnRequest("_1", service, service, "")
+    transaction = Transaction("t", "BCDFGHJK", NOW, NOW, request, upstream=described.upstream)
+    arrived = replace(transaction, authentication=authentication, intent=described.intent, person=person)
+    return collect_refused_facts(arrived, described.reading, end.decision, POLICIES, trusted=described.fault is None)
+
+
+def edited(change: Callable[[Policy], Policy]) -> PolicySet:
+    """Give the shipped policies with the one of private people changed."""
+    policies = (change(policy) if policy.affiliation == "private" else policy for policy in POLICIES.policies)
+    return PolicySet(tuple(policies), "another")
+
+
+FINN = login("nemid", {"gn": (SECRET,), "sn": (SECRET,), "mail": (SECRET,)}, Assurance.SUBSTANTIAL, "real", 15)
+NOBODY = Person("p1")
+
+
+def again(facts: RefusedFacts, policies: PolicySet, service: str = "my-loans") -> Replay:
+    """Play the login of these facts again."""
+    site = TrialSite(policies, "", {service: ideal_service(service)}, UPSTREAMS, {}, configured=True)
+    return replay_refusal(site, facts, NOW)
+
+
+def test_the_facts_hold_kinds_and_names() -> None:
+    """Of values affiliations are kept, a home organisation and category that a file names, and the age in years."""
+    facts = refused(FINN, "my-loans", NOBODY)
+
+    assert SECRET not in str(facts)
+    assert (facts.cpr, facts.age, facts.borrower) == ("real", 15, "none")
+    assert set(facts.present) == {"gn", "sn", "mail", "cpr"}
+    assert (facts.line, facts.rule) == ("private.yaml:16", "age: 18")
+    assert facts.digest == POLICIES.digest
+
+
+@pytest.mark.parametrize("name", ["eduPersonAffiliation", "eduPersonPrimaryAffiliation"])
+def test_what_an_institution_writes_after_an_affiliation_is_kept_only_where_a_file_names_it(name: str) -> None:
+    """Its scope is not checked, and may be a name; a word alone is kept."""
+    for value, kept in ((f"student@{SECRET}", False), ("student", True)):
+        facts = refused(login("wayf", {name: (value,)}, None, "none", None), "my-loans")
+        assert SECRET not in str(facts)
+        assert (name in dict(facts.values)) is kept
+    named = Alternative((Condition(name, (f"student@{SECRET}",), PLACE),), PLACE)
+    by_it = edited(lambda policy: replace(policy, match=(named,)))
+    assert again(facts, by_it).depends_on == ()
+    hidden = refused(login("wayf", {name: (f"student@{SECRET}",)}, None, "none", None), "my-loans")
+    assert again(replace(hidden, borrower="none"), by_it).depends_on == (name,)
+
+
+@pytest.mark.parametrize(
+    ("require", "replay"),
+    [
+        (Requirement(cpr=True, age=15), Replay(permitted=True, reason="ok")),
+        (Requirement(cpr=True, age=16, place=PLACE), Replay(reason="too_young", place=PLACE, rule="age: 16")),
+        (
+            Requirement(cpr=True, assurance=Assurance.HIGH, place=PLACE),
+            Replay(reason="assurance_too_low", place=PLACE, rule="assurance: high"),
+        ),
+    ],
+)
+def test_what_would_come_of_it_now_is_said_by_the_rules_of_now(require: Requirement, replay: Replay) -> None:
+    """Age, level and kind of number were kept: a rule over them is answered, with its line."""
+    facts = refused(FINN, "my-loans", NOBODY)
+
+    assert again(facts, edited(lambda policy: replace(policy, require=require))) == replay
+
+
+def test_a_rule_that_asks_for_more_cannot_be_judged() -> None:
+    """Its attribute was sent, and its value not kept: the answer names it instead of guessing."""
+    facts = refused(FINN, "my-loans", NOBODY)
+    wanted = Alternative((Condition("mail", ("finn@post.example",), PLACE),), PLACE)
+
+    replay = again(facts, edited(lambda policy: replace(policy, match=(wanted,), require=Requirement())))
+    assert replay == Replay(depends_on=("mail",))
+
+
+def test_whether_there_is_a_borrower_may_be_what_it_depends_on() -> None:
+    """Nobody had looked for one: what an account would change is not known."""
+    facts = refused(login("wayf", {"eduPersonScopedAffiliation": ("student@ku.dk",)}, None, "none", None), "myprint")
+    everybody = edited(lambda policy: replace(policy, match=(Alternative((), PLACE),)))
+
+    assert facts.borrower == "unknown"
+    assert again(facts, everybody, "myprint") == Replay(depends_on=("borrower",))
+    assert again(replace(facts, borrower="none"), everybody, "myprint").reason == "cpr_required"
+
+
+def test_too_many_ways_to_have_been_are_not_guessed() -> None:
+    """A thousand alternatives over what was not kept are answered at once: by the names of it."""
+    names = ("gn", "sn", "mail")
+    values = tuple(f"value-{number}" for number in range(1000))
+    wide = tuple(Alternative((Condition(name, values, PLACE),), PLACE) for name in names)
+    facts = refused(FINN, "my-loans", NOBODY)
+
+    assert again(facts, edited(lambda policy: replace(policy, match=wide))) == Replay(depends_on=names)
+
+
+WORDS = st.sampled_from(["student@au.dk", "employee@au.dk", "employee@clin.au.dk", "affiliate@au.dk", "alum@ku.dk"])
+LOGINS = st.builds(
+    lambda upstream, words, assurance, cpr, age, more: login(
+        upstream,
+        {**({**AU, "eduPersonScopedAffiliation": tuple(words)} if words else {}), **more},
+        assurance,
+        cpr,
+        age if cpr in {"real", "replacement"} else None,
+    ),
+    st.sampled_from(["wayf", "nemid"]),
+    st.lists(WORDS, max_size=2, unique=True),
+    st.none() | st.sampled_from(list(Assurance)),
+    st.sampled_from(["real", "replacement", "constructed", "none"]),
+    st.integers(10, 60),
+    st.sampled_from([{}, {"kaldemail": ("n@auh.rm.dk",), "kaldemail_domain": ("auh.rm.dk",)}, {"mail": (SECRET,)}]),
+)
+
+
+@given(LOGINS, st.sampled_from(["my-loans", "myprint", "e-resources"]))
+def test_by_the_same_policies_the_same_comes_of_it(described: DescribedLogin, service: str) -> None:
+    """Or it is said on what it depends, and that is something of which no value was kept."""
+    end = simulate_login(described, ideal_service(service), POLICIES, NOW)
+    facts = refused(described, service, NOBODY)
+    replay = again(facts, POLICIES, service)
+
+    if replay.depends_on:
+        assert set(replay.depends_on).isdisjoint(VALUES_KEPT)
+        assert set(replay.depends_on) <= set(facts.present)
+    else:
+        assert (replay.permitted, replay.reason) == (end.is_permitted, end.reason)
