@@ -43,7 +43,7 @@ class Phase(StrEnum):
 
 _STEPS: Final = {Phase.STEADY: "start", Phase.STARTED: "switch", Phase.SWITCHED: "finish"}
 # A copy of our metadata is valid for VALID_FOR. Before a key signs, every copy must contain it, and
-# before an encryption key is dropped, no copy may contain it. The other steps do not depend on
+# before an encryption key is dropped, no copy may contain it. Neither other step depends on
 # peers: a key decrypts before it is published, and a previous key does not sign.
 _WAITS: Final = {
     "signing": {Phase.STARTED: VALID_FOR + RELOADED, Phase.SWITCHED: RELOADED},

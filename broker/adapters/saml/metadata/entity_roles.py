@@ -103,7 +103,7 @@ def _read_roles(
 
 
 def read_scopes(entity: etree._Element) -> tuple[str, ...] | None:
-    """Return the published scopes of a rewritten entity; None unless it has one IdP role.
+    """Return the published scopes of a rewritten entity, or None if it has not one IdP role.
 
     Expressions (``regexp="true"``, shibmd) are ignored: overlaps with the scopes of other
     institutions could not be found.

@@ -259,7 +259,7 @@ def _list_names(institutions: Sequence[Institution], published: Published) -> It
 class ScopeRecord:
     """The scope record: which scopes institutions had before another claimed them.
 
-    All workers of a machine share the file. An attacker who can write it can only choose between
+    The workers of a machine share the file. An attacker who can write it can only choose between
     institutions that both claim a scope; ``broker metadata check`` lists every such dispute.
     """
 
