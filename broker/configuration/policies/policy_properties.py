@@ -18,7 +18,7 @@ from broker.core.identity.person_id import MINTED
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, PolicyLine, PolicySet
-from broker.core.policy_analysis.site_rules import Breach, RuleProof, SiteRule, hold_rule
+from broker.core.policy_analysis.site_rules import Breach, RuleResult, SiteRule, check_rule
 from broker.core.policy_analysis.sources import Site
 
 # What a login may release beside what an upstream asserts.
@@ -80,7 +80,9 @@ def judged(
         rules = load(names.site_rules)
     except ConfigurationFaults as found:
         return Judgement(found.faults)
-    site = Site.of(names.configured, _upstreams(names), names.maps).as_peers_may_become
+    site = Site.from_configuration(
+        names.configured, _upstreams(names), names.maps
+    ).unlimited_by_metadata
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
@@ -90,7 +92,7 @@ def judged(
         if not unguarded:
             warnings += _unconfigured(rule, names.configured)
         if not unknown and any(map(rule.concerns, site.services)):
-            proof = hold_rule(rule, policies, site, now, let_others_run)
+            proof = check_rule(rule, policies, site, now, let_others_run)
             faults += _broken(proof, now)
             warnings += _unproved(proof)
     return Judgement(tuple(faults), tuple(warnings))
@@ -188,7 +190,7 @@ def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
         yield Fault(str(rule.place), f"{what}: it guards nothing", fix)
 
 
-def _broken(proof: RuleProof, now: datetime) -> Iterator[Fault]:
+def _broken(proof: RuleResult, now: datetime) -> Iterator[Fault]:
     rule = proof.rule
     if not proof.met:
         what = f"{rule.name!r}: no login at a service that it names is as it says"
@@ -206,7 +208,7 @@ def _later(breach: Breach, now: datetime) -> str:
     return "" if breach.day == now.date() else f", on {breach.day}"
 
 
-def _unproved(proof: RuleProof) -> Iterator[Fault]:
+def _unproved(proof: RuleResult) -> Iterator[Fault]:
     for name in proof.incomplete:
         what = f"{proof.rule.name!r} is not proved whole"
         yield Fault(str(proof.rule.place), what, f"too many alternatives come together at {name}")
