@@ -104,7 +104,7 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
-    addresses = ClientAddresses.of(config.shared_networks)
+    addresses = ClientAddresses.from_networks(config.shared_networks)
     broker = _login_flow(parts, person_lookup)
     cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
     local_upstreams = [name for name, upstream in parts.upstreams.items() if upstream.local]
@@ -121,7 +121,7 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -
         labels=parts.maps.labels,
         base_url=base_url,
         unexpected=application_log.unexpected,
-        shared=addresses.shared,
+        shared=addresses.is_shared,
         network=addresses.network,
         limits=_network_limits(parts, cookies),
         submit=AccountChecks().submit,

@@ -13,7 +13,7 @@ from broker.adapters.web.pages.consent_screen import (
     ConsentScreen,
     ShownValue,
     describe_question,
-    masked,
+    mask,
     may_reveal,
     whole_number,
 )
@@ -86,7 +86,7 @@ def _expected(item: Item) -> tuple[ShownValue, ...]:
     if item.name == "borrower_number":
         return ()
     hidden = item.mask or item.name == "cpr"
-    values = tuple(masked(value) for value in item.values) if hidden else item.values
+    values = tuple(mask(value) for value in item.values) if hidden else item.values
     return tuple(ShownValue(value) for value in values)
 
 
@@ -117,7 +117,7 @@ def test_no_row_holds_a_cpr_number(
 )
 def test_no_digit_of_a_cpr_number_stays(value: str, expected: str) -> None:
     """What is not ten digits shows nothing at all of itself."""
-    assert masked(value) == expected
+    assert mask(value) == expected
 
 
 def test_a_borrower_number_not_yet_made_is_pending(question: Question, login: Transaction) -> None:

@@ -96,7 +96,7 @@ def remembered(token: BrowserToken = TOKEN, header: str = "") -> Response:
 def tokens(header: str) -> tuple[BrowserToken, ...]:
     """Give the tokens that a Cookie header names."""
     with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
-        return BrowserCookies(PSEUDONYMS, secure=True).known_browsers(made.request)
+        return BrowserCookies(PSEUDONYMS, secure=True).find_known_browsers(made.request)
 
 
 def cookie(response: Response) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report import report_pages
-from broker.adapters.web.report.report_terms import in_words, spell_limit
+from broker.adapters.web.report.report_terms import spell_limit, word_question
 from broker.core.policy.model import RegisterRule
 from broker.core.retention import TABLE
 from tests.plugins.reported import NASTY, reported
@@ -84,7 +84,7 @@ def test_the_page_of_all_says_what_was_decided_and_what_is_missing() -> None:
         text = written()[f"report-{language}.html"]
         wanted = [report.digest[:12], "2026-11-26", "datafordeler"]
         for question in report.questions:
-            asked = in_words(question, language)
+            asked = word_question(question, language)
             wanted.append(asked.key)
             assert "%(" not in asked.text
         assert [each for each in wanted if each not in text] == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from broker.adapters.web.sign_up.content_files import SHIPPED, Texts
-from broker.adapters.web.sign_up.link_markup import marked
+from broker.adapters.web.sign_up.link_markup import mark_links
 from broker.adapters.web.sign_up.sign_up_pages import faults
 from broker.core.errors import ConfigurationFaults
 from tests.plugins.signup_pages import LINKS, SETTING, usual_site, words
@@ -127,6 +127,6 @@ def test_a_folder_that_is_none_is_a_fault(tmp_path: Path) -> None:
 @given(st.text(), st.text(max_size=5))
 def test_a_text_is_never_markup(text: str, name: str) -> None:
     """Whatever stands in a text or in the name of the national eID, only our own links become elements."""
-    made = marked(text, {"eid": name, "library": name}, lambda _target: None, "da")
+    made = mark_links(text, {"eid": name, "library": name}, lambda _target: None, "da")
     assert "<" not in made
-    assert str(marked("{eid}", {"eid": text}, lambda _target: None, "da")) == str(escape(text))
+    assert str(mark_links("{eid}", {"eid": text}, lambda _target: None, "da")) == str(escape(text))
