@@ -69,7 +69,7 @@ def test_one_answer_that_the_page_offers_leads_on(answers: tuple[str, ...], expe
 
 @given(st.sampled_from(sorted(NODES)), st.lists(st.text()))
 def test_an_answer_leads_into_the_tree_or_nowhere(name: str, answers: list[str]) -> None:
-    """Whatever is sent, what follows is a page whose Back is the page that asked."""
+    """The page after any answer has a Back link to the page that asked."""
     following = NODES[name].next(tuple(answers))
     assert following is None or NODES[following].back == name
 
@@ -81,6 +81,6 @@ def test_a_text_cannot_link_to_what_there_is_not(target: str) -> None:
 
 
 def test_every_target_that_is_offered_is_known() -> None:
-    """What a fault proposes can be written."""
+    """Every target that an error message proposes is accepted."""
     assert all(is_link_target(each) for each in targets())
     assert len(ANCHORS) == 13
