@@ -21,7 +21,7 @@ from broker.configuration.settings.address_types import BaseUrl, Network, Url
 from broker.configuration.settings.crosschecks import crosschecks
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
 from broker.configuration.settings.pictures import find_picture_faults, find_pictures
-from broker.configuration.settings.raw_settings import RawSettings, unfilled, variable
+from broker.configuration.settings.raw_settings import RawSettings, find_unfilled, variable
 from broker.configuration.settings.relative_paths import resolve_paths
 from broker.configuration.settings.tables import (
     AddressPerLanguage,
@@ -217,7 +217,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         path = Path(environ["BROKER_CONFIG"])
     base = path.parent if path else Path()
     raw = read(Config, path, environ)
-    blanks = unfilled(raw)
+    blanks = find_unfilled(raw)
     resolve_paths(raw, base.resolve())
     faults = [*raw.faults, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
     faults.extend(find_picture_faults(Path(str(raw.tree["site"])), raw.table("services").values))

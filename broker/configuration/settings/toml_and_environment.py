@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel
 
 from broker.configuration.checked_files import KeyPath
-from broker.configuration.settings.raw_settings import PREFIX, RawSettings, SettingsTree, dotted
+from broker.configuration.settings.raw_settings import PREFIX, RawSettings, SettingsTree, write_path
 from broker.core.errors import ConfigurationFaults, Fault
 
 CONFIG: Final = "BROKER_CONFIG"  # names the file itself
@@ -125,7 +125,7 @@ class _SecretFiles:
         key = (*path[:-1], secret)
         if key in self.places:
             return
-        where = f"{self.file}:{dotted(path)}"
+        where = f"{self.file}:{write_path(path)}"
         if secret in table:
             self.faults.append(
                 Fault(where, f"gives the same key as {secret}", "keep one of the two")
