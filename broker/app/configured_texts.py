@@ -123,4 +123,4 @@ def _alike(text: str | None) -> Text | None:
 
 
 def _name_or(settings: Config, otherwise: str) -> Text:
-    return settings.contact.called() or in_both(otherwise)
+    return settings.contact.library_name() or in_both(otherwise)

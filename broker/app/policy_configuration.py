@@ -407,7 +407,7 @@ def _find_answers(settings: Config) -> LibraryAnswers:
     contact = settings.contact
     record = settings.record
     return LibraryAnswers(
-        name=contact.called(),
+        name=contact.library_name(),
         email=contact.email,
         phone=contact.phone,
         page=optional_text(contact.page),

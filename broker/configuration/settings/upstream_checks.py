@@ -66,7 +66,7 @@ def _check_keys(upstream: RawTable) -> Faults:
             fix = f"write it there, or set {variable((*upstream.path, key))}"
             yield Fault(upstream.where(key), "is missing", fix)
     if profile != "saml" and "subject_hint" in upstream.values:
-        # A hub has no person to name to, and the national eID is told nothing.
+        # A hub has no person to name to, and the national eID gets no hint.
         what = f"is for profile saml, not {profile}"
         yield Fault(upstream.where("subject_hint"), what, "leave it out")
     if profile == "oiosaml3" and upstream.text("encryption") == "none":
