@@ -7,7 +7,7 @@ from typing import cast
 
 import click
 
-from broker.configuration.uncollected import uncollected
+from broker.configuration.garbage_pause import pause_garbage_collection
 
 
 class LateGroup(click.Group):
@@ -31,7 +31,7 @@ class LateGroup(click.Group):
         if place is None:
             return super().get_command(ctx, cmd_name)
         module, _, name = place.partition(":")
-        with uncollected():
+        with pause_garbage_collection():
             found = import_module(f"broker.cli.{module}")
         return cast("click.Command", getattr(found, name))
 

@@ -21,8 +21,8 @@ from broker.cli.output import (
     show_findings,
     waiting,
 )
+from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.settings.toml_and_environment import CONFIG
-from broker.configuration.uncollected import uncollected
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEMO_EXTRA: Final = 'the demo needs the extra "demo", which "make demo" installs'
@@ -96,7 +96,7 @@ def serve() -> None:
 
     SIGHUP reads everything again, if it is sound.
     """
-    with uncollected():
+    with pause_garbage_collection():
         from broker.app import server  # noqa: PLC0415 - no other command needs a web server
 
     server.serve(configuration)
@@ -110,7 +110,7 @@ def work() -> None:
     Run one on each machine, beside broker serve; a second one exits with 78. SIGHUP reads
     everything again, if it is sound.
     """
-    with uncollected():
+    with pause_garbage_collection():
         from broker.app import background_work  # noqa: PLC0415 - no other command works beside logins
 
     background_work.work(configuration)
@@ -131,7 +131,7 @@ def check(party: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
 
     Exit 1 if something needs attention, 78 if the broker could not start.
     """
-    with uncollected():
+    with pause_garbage_collection():
         from broker.app import assembly, checks, party_report  # noqa: PLC0415 - they open the whole broker
 
     parts = assembly.open_broker()
@@ -184,7 +184,7 @@ def demo(
     if around is not None and checks:
         raise click.UsageError("--check goes without --around")
     try:
-        with uncollected():
+        with pause_garbage_collection():
             from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
     except ModuleNotFoundError as missing:
         package, _, _ = str(missing.name).partition(".")

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from broker.configuration.checked_files import Flag, Shape, line, validated
+from broker.configuration.checked_files import Flag, Shape, line, validate_node
 from broker.configuration.editor_schemas import JsonSchema, schema_of
 from broker.configuration.strict_yaml import YamlNode, read_file
 from broker.core.entities import Text, Upstream
@@ -130,7 +130,7 @@ def _map_files(folder: Path) -> list[Path]:
 
 def _map(path: Path, where: str) -> AttributeMap:
     node = read_file(path, where)
-    wire_map = validated(MapShape, node, where)
+    wire_map = validate_node(MapShape, node, where)
     faults = list(_map_faults(wire_map, node, where))
     if faults:
         raise ConfigurationFaults(faults)
@@ -154,13 +154,13 @@ def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Faul
             what = f"an upstream cannot assert {name}"
             fix = "it comes from a proof or from the library system, never from an upstream"
             yield Fault(place, what, fix)
-        yield from _swapped(place, name, f"{name}: our name")
+        yield from _check_swapped_names(place, name, f"{name}: our name")
     for name, wire in wire_map.writes.items():
         place = f"{where}:{line(node, ('writes', name))}"
-        yield from _swapped(place, name, f"{wire}: {name}")
+        yield from _check_swapped_names(place, name, f"{wire}: {name}")
 
 
-def _swapped(place: str, name: str, right: str) -> Iterator[Fault]:
+def _check_swapped_names(place: str, name: str, right: str) -> Iterator[Fault]:
     """Find a name on the wire where ours belongs: none of ours has a colon."""
     if ":" in name:
         yield Fault(place, f"{name} is a name on the wire, not one of ours", f"write {right}")
@@ -169,7 +169,7 @@ def _swapped(place: str, name: str, right: str) -> Iterator[Fault]:
 def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
     where = f"{folder.name}/{LABELS}"
     node = read_file(folder / LABELS, where)
-    written = validated(LabelsShape, node, where).labels
+    written = validate_node(LabelsShape, node, where).labels
     named = {row.name for wire_map in maps for row in wire_map.rows}
     missing = sorted(named - written.keys())
     if missing:

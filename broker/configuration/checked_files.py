@@ -23,7 +23,7 @@ from broker.configuration.strict_yaml import (
     YamlNode,
     YamlScalar,
     YamlSequence,
-    quoted,
+    quote,
 )
 from broker.core.errors import ConfigurationFaults, Fault
 
@@ -118,7 +118,7 @@ Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 S = TypeVar("S", bound=Shape)
 
 
-def validated(shape: type[S], node: YamlNode, name: str) -> S:
+def validate_node(shape: type[S], node: YamlNode, name: str) -> S:
     """Return ``node`` as a value of the type ``shape``; ``name`` is what faults call the file.
 
     ConfigurationFaults with line and fix for every misfit.
@@ -144,7 +144,7 @@ def once(model: type[BaseModel], misfits: Sequence[ErrorDetails]) -> Iterator[Er
     for misfit in misfits:
         if misfit["type"] == "extra_forbidden":
             *above, key = misfit["loc"]
-            near = get_close_matches(str(key), known_keys(model, tuple(above)), n=1)
+            near = get_close_matches(str(key), list_known_keys(model, tuple(above)), n=1)
             misspelt.update((*above, meant) for meant in near)
     for misfit in misfits:
         follows = misfit["type"] == "missing" and misfit["loc"] in misspelt
@@ -183,11 +183,13 @@ def entry_at(node: YamlNode | None, step: str | int) -> YamlEntry | None:
         item = node.nodes[step]
         return YamlEntry(str(step), item.line, item)
     elif isinstance(node, YamlSequence):
-        return next((entry for entry in map(_named_item, node.nodes) if entry.key == step), None)
+        return next(
+            (entry for entry in map(_find_item_name, node.nodes) if entry.key == step), None
+        )
     return None
 
 
-def _named_item(item: YamlNode) -> YamlEntry:
+def _find_item_name(item: YamlNode) -> YamlEntry:
     """Return an item of a list by its name: a word alone, or the one key of a mapping."""
     if isinstance(item, YamlMapping) and len(item.entries) == 1:
         return item.entries[0]
@@ -203,16 +205,16 @@ def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) 
     if path:
         key = str(path[-1])
     if kind == "extra_forbidden":
-        what = f"unknown key {quoted(key)}"
-        return Fault(where, what, _mend_of_unknown(shape, node, path))
+        what = f"unknown key {quote(key)}"
+        return Fault(where, what, _fix_unknown_key(shape, node, path))
     spelt = ".".join(_steps(path)) or key
     if kind == "missing":
         return Fault(where, f"{spelt} is missing")
     what = _WORDS.get(kind) or sentence(misfit)
-    return Fault(where, f"{spelt}: {what}", _needed_keys(misfit) or _WRITTEN.get(kind, ""))
+    return Fault(where, f"{spelt}: {what}", _list_needed_keys(misfit) or _WRITTEN.get(kind, ""))
 
 
-def _needed_keys(misfit: ErrorDetails) -> str:
+def _list_needed_keys(misfit: ErrorDetails) -> str:
     """Return the mapping that belongs where a bare word stands, if it needs few keys."""
     name = misfit.get("ctx", {}).get("class_name")
     for shape in _all_below(Shape):
@@ -230,9 +232,9 @@ def _all_below(shape: type[Shape]) -> Iterator[type[Shape]]:
         yield from _all_below(below)
 
 
-def _mend_of_unknown(shape: type[Shape], node: YamlNode, path: KeyPath) -> str:
+def _fix_unknown_key(shape: type[Shape], node: YamlNode, path: KeyPath) -> str:
     key = str(path[-1])
-    known = known_keys(shape, tuple(step for step in path[:-1] if not _is_marker(step)))
+    known = list_known_keys(shape, tuple(step for step in path[:-1] if not _is_marker(step)))
     fix = _elsewhere(shape, path) or did_you_mean(key, known)
     if fix:
         return fix
@@ -332,7 +334,7 @@ def _letters(word: str) -> list[str]:
     return sorted(word.casefold())
 
 
-def known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:
+def list_known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:
     """Return the keys that the mapping at the path ``table`` may have, if there can be one."""
     keys = []
     for pattern in key_patterns(model):

@@ -26,7 +26,7 @@ def make_state(folder: Path) -> None:
         raise ConfigurationFaults([Fault("state", what, fix)]) from None
 
 
-def put(path: Path, octets: bytes) -> None:
+def replace_file(path: Path, octets: bytes) -> None:
     """Replace or create a file, whole or not at all, readable by its owner only."""
     new = path.with_name(f"{path.name}.new")
     descriptor = os.open(new, _REPLACE, 0o600)
@@ -34,22 +34,22 @@ def put(path: Path, octets: bytes) -> None:
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())
-    moved(new, path)
+    rename_file(new, path)
 
 
-def moved(old: Path, new: Path) -> None:
+def rename_file(old: Path, new: Path) -> None:
     """Rename a file; an existing file at ``new`` is replaced."""
     old.replace(new)
-    synced(new.parent)
+    sync_folder(new.parent)
 
 
-def gone(path: Path) -> None:
+def remove_file(path: Path) -> None:
     """Remove a file; one that does not exist is no error."""
     path.unlink(missing_ok=True)
-    synced(path.parent)
+    sync_folder(path.parent)
 
 
-def synced(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk: a power cut would lose an unsynced name."""
     descriptor = os.open(folder, _FOLDER)
     try:

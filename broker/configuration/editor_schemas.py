@@ -26,7 +26,7 @@ class KeyDescription:
     means: str
     example: str
 
-    def described(self, schema: JsonSchema) -> JsonSchema:
+    def describe(self, schema: JsonSchema) -> JsonSchema:
         """Return a key's schema with the sentence, and for editors that can show it the example."""
         shown = f"{self.means}\n\nExample: `{self.example}`"
         return {**schema, "description": self.means, "markdownDescription": shown}
@@ -66,14 +66,14 @@ def mappings(schema: JsonSchema, shape: type[Shape]) -> Iterator[tuple[str, Json
 def _describe(mapping: JsonSchema, texts: Mapping[str, KeyDescription]) -> None:
     properties = mapping["properties"]
     for key, schema in properties.items():
-        properties[key] = texts[key].described(schema)
+        properties[key] = texts[key].describe(schema)
         chosen = schema.get("additionalProperties")
         if isinstance(chosen, dict):
-            named = texts[key + _ANY_NAME].described(chosen)
+            named = texts[key + _ANY_NAME].describe(chosen)
             properties[key]["additionalProperties"] = named
     chosen = mapping.get("additionalProperties")
     if isinstance(chosen, dict):
-        mapping["additionalProperties"] = texts[ANY_ATTRIBUTE].described(chosen)
+        mapping["additionalProperties"] = texts[ANY_ATTRIBUTE].describe(chosen)
 
 
 def _plain(schema: Any) -> Any:

@@ -8,7 +8,7 @@ from broker.core.errors import Fault
 _GROUP_AND_OTHERS: Final = 0o077  # mode bits that no file of ours may have
 
 
-def exposed(folder: Path) -> tuple[Fault, ...]:
+def find_exposed_files(folder: Path) -> tuple[Fault, ...]:
     """Return a fault for the folder, and for every file in it, that its group or others may use.
 
     A folder that does not exist exposes nothing.

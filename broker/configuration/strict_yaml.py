@@ -18,7 +18,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from broker.configuration.yaml_slips import TYPE_ANEW, TYPOGRAPHIC, UNSEEN, slip
+from broker.configuration.yaml_slips import TYPE_ANEW, TYPOGRAPHIC, UNSEEN, find_slip
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
 
@@ -86,7 +86,7 @@ def read(octets: bytes, name: str) -> YamlNode:
     document, a directive, anchor, alias, tag, merge key, doubled key, key that is no text, and
     nesting deeper than sixteen (docs/reference/policies.md#format).
     """
-    text = _decoded(octets, name)
+    text = _decode(octets, name)
     reader = _Reader(name)
     try:
         node = reader.document(CSafeLoader(text).get_event)
@@ -101,7 +101,7 @@ def read(octets: bytes, name: str) -> YamlNode:
     return node
 
 
-def _decoded(octets: bytes, name: str) -> str:
+def _decode(octets: bytes, name: str) -> str:
     if len(octets) > LARGEST:
         fault = Fault(f"{name}:1", "is larger than 256 KB", "split it")
         raise ConfigurationFaults([fault])
@@ -126,11 +126,11 @@ def _syntax_fault(error: YAMLError, name: str, text: str) -> Fault:
         return Fault(f"{name}:1", "is not YAML: a forbidden character")
     begun = error.context_mark.line + 1 if error.context_mark else None
     at = error.problem_mark.line + 1 if error.problem_mark else begun or 1
-    found = slip(text, error.problem or "", at, begun)
+    found = find_slip(text, error.problem or "", at, begun)
     return Fault(f"{name}:{found.line}", f"is not YAML: {found.what}", found.fix)
 
 
-def quoted(word: object) -> str:
+def quote(word: object) -> str:
     """Quote a word of the file, unless it could be a CPR number: faults are logged."""
     if looks_like_cpr(str(word)):
         return "(not shown)"
@@ -174,7 +174,7 @@ class _Reader:
             self._fault(event, "uses an alias", "write the value out")
             return YamlScalar("", line)
         if event.anchor is not None or event.tag is not None:
-            self._marked(event)
+            self._refuse_marks(event)
         if isinstance(event, ScalarEvent):
             text = event.value
             if not text.isascii():
@@ -187,7 +187,7 @@ class _Reader:
             return YamlSequence(self._items(take, depth), line)
         return YamlMapping(self._entries(take, depth), line)
 
-    def _marked(self, event: Any) -> None:
+    def _refuse_marks(self, event: Any) -> None:
         if event.anchor is not None:
             self._fault(event, "sets an anchor", "remove the word that begins with &")
         if event.tag is not None:
@@ -225,7 +225,7 @@ class _Reader:
             elif key.text == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
             elif key.text in entries:
-                what = f"has {quoted(key.text)} twice"
+                what = f"has {quote(key.text)} twice"
                 fix = f"the first is in line {entries[key.text].line}"
                 self._fault(event, what, fix)
             else:

@@ -61,7 +61,7 @@ class Slip:
     fix: str
 
 
-def slip(text: str, problem: str, at: int, begun: int | None) -> Slip:
+def find_slip(text: str, problem: str, at: int, begun: int | None) -> Slip:
     """Return what is wrong with a text that the parser refused, at the line that is to be mended.
 
     ``problem`` are the parser's words, ``at`` is the line where it gave up, ``begun`` the one of
@@ -73,10 +73,10 @@ def slip(text: str, problem: str, at: int, begun: int | None) -> Slip:
         where = begun
     # The end of a file lies a line below its last to the parser.
     where = min(where, len(lines))
-    return _seen(lines, where) or _explained(problem, where)
+    return _find_visible_slip(lines, where) or _explain_problem(problem, where)
 
 
-def _seen(lines: Sequence[str], at: int) -> Slip | None:
+def _find_visible_slip(lines: Sequence[str], at: int) -> Slip | None:
     """Return what can be seen in the lines up to ``at``, where the parser lost its way."""
     for number, text in enumerate(lines, 1):
         if _MERGE.match(text):
@@ -90,10 +90,10 @@ def _seen(lines: Sequence[str], at: int) -> Slip | None:
         if _leaves_quote_open(text):
             fix = "end it in the same line; in a text between '...' a single ' is written ''"
             return Slip(number, "a quote that does not end in its line", fix)
-    return _seen_in(lines[at - 1], at)
+    return _find_slip_in_line(lines[at - 1], at)
 
 
-def _seen_in(text: str, at: int) -> Slip | None:
+def _find_slip_in_line(text: str, at: int) -> Slip | None:
     if _LIST_ITEM.match(text):
         return Slip(at, "a - without a blank after it", "write a blank between the two")
     for opened, closed in ("{}", "[]"):
@@ -118,7 +118,7 @@ def _leaves_quote_open(text: str) -> bool:
     return False
 
 
-def _explained(problem: str, at: int) -> Slip:
+def _explain_problem(problem: str, at: int) -> Slip:
     for words, what, fix in _PROBLEMS:
         if words in problem:
             return Slip(at, what, fix)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from broker.configuration.checked_files import FILL_IN, S, validated
+from broker.configuration.checked_files import FILL_IN, S, validate_node
 from broker.configuration.policies.file_checks import PolicyProblem, faults_at, find_cpr_literals
 from broker.configuration.policies.file_schema import (
     LoginShape,
@@ -47,7 +47,7 @@ class CompiledFiles:
         self._known: Mapping[str, _Compiled] = {}
         self._services: Services = {}
 
-    def compiled(
+    def compile_files(
         self, files: Mapping[str, bytes], folder: str, let_others_run: Callable[[], None]
     ) -> tuple[list[Policy], list[Fault]]:
         """Return the policies of the files that are well formed, and the faults of the others."""
@@ -101,7 +101,7 @@ def _read(
     if shape is None or node is None or services is None:
         return None, faults
     place = FilePlace.top(name, node)
-    unstated = list(faults_at(folder, shape.unstated(place, services)))
+    unstated = list(faults_at(folder, shape.find_faults(place, services)))
     if unstated:
         return None, [*faults, *unstated]
     return shape.policy(place, services), faults
@@ -119,7 +119,7 @@ def _read_shape(
         unanswered = list(open_questions(node, path))
         faults += unanswered
         asked = {question.where for question in unanswered}
-        return validated(shape, node, path), node, faults
+        return validate_node(shape, node, path), node, faults
     except ConfigurationFaults as found:
         # That a question is no answer needs not to be said twice.
         faults += [fault for fault in found.faults if fault.where not in asked]
@@ -167,7 +167,7 @@ def read_login(path: Path) -> LoginFacts:
     numbers = list(faults_at(str(path.parent), find_cpr_literals(octets, path.name)))
     if numbers:
         raise ConfigurationFaults(numbers)
-    written = validated(LoginShape, read(octets, str(path)), str(path))
+    written = validate_node(LoginShape, read(octets, str(path)), str(path))
     if written.day is not None:
         raise ConfigurationFaults([Fault(str(path), "day is for examples", "say --date DAY")])
     return written.facts()

@@ -29,7 +29,7 @@ from broker.configuration.policies.value_syntax import (
     OneLineText,
     Span,
     Values,
-    expected_category,
+    find_expected_category,
 )
 from broker.core.entities import Assurance, Text
 from broker.core.identity.attribute_properties import find_properties
@@ -113,10 +113,10 @@ class BorrowerShape(Shape):
             place=place.line,
             lowers=self.lowers.lowering() if self.lowers else None,
             register=RegisterRule(self.of_register) if self.of_register else None,
-            lines=place.lines_of(self._written_keys()),
+            lines=place.lines_of(self._list_written_keys()),
         )
 
-    def _written_keys(self) -> Iterator[str]:
+    def _list_written_keys(self) -> Iterator[str]:
         for name in self.model_fields_set:
             yield type(self).model_fields[name].alias or name
 
@@ -240,7 +240,7 @@ class ExceptionShape(Shape):
     expires: ExpiryText | None = None
     require: RequireShape | None = None
 
-    def unstated(
+    def find_faults(
         self, name: str, place: FilePlace, *, has_borrower: bool
     ) -> Iterator[PolicyProblem]:
         """Yield the faults of an exception: its name, no key, or no account to except from."""
@@ -288,7 +288,9 @@ class AttributeShape(Shape):
     states: Values = ()
     optional: Flag = False
 
-    def released(self, name: str, why: Words | None, place: FilePlace) -> engine.ReleasedAttribute:
+    def make_attribute(
+        self, name: str, why: Words | None, place: FilePlace
+    ) -> engine.ReleasedAttribute:
         """Return the attribute of this name, ``why`` being its reason if it states none itself."""
         reason = self.why or why
         if reason is None:
@@ -303,7 +305,7 @@ class AttributeShape(Shape):
         )
 
 
-def _listed(written: object) -> object:
+def _read_list(written: object) -> object:
     """Read a list of names, each alone or with the values that may leave or more."""
     if not isinstance(written, list):
         raise ValueError("must be a list: write [one, another]")  # noqa: TRY004 - pydantic's
@@ -335,7 +337,9 @@ class _ListForEditors:
 
 
 _AttributeValues = Annotated[AttributeShape, _ShortForEditors()]
-AttributeList = Annotated[dict[str, _AttributeValues], BeforeValidator(_listed), _ListForEditors()]
+AttributeList = Annotated[
+    dict[str, _AttributeValues], BeforeValidator(_read_list), _ListForEditors()
+]
 
 
 class ServiceShape(Shape):
@@ -390,7 +394,9 @@ class ReleaseShape(Shape):
         every = {"make": self.make, "need": self.need, "none": self.none}
         return {access: listed for access, listed in every.items() if listed is not None}
 
-    def unstated(self, name: str, place: FilePlace, services: Services) -> Iterator[PolicyProblem]:
+    def find_faults(
+        self, name: str, place: FilePlace, services: Services
+    ) -> Iterator[PolicyProblem]:
         """Yield what neither this entry nor services.yaml states."""
         if name not in services and (self.purpose is None or self.legal_basis is None):
             fix = did_you_mean(name, services) or f"add it to {SERVICES}"
@@ -406,10 +412,10 @@ class ReleaseShape(Shape):
 
     def release(self, name: str, place: FilePlace, services: Services) -> engine.Release:
         """Return the release entry of a service, its attributes with their lines."""
-        service, stated = services.get(name) or (self._alone(), place)
+        service, stated = services.get(name) or (self._make_service(), place)
         ((access, listed),) = self._accesses().items()
         attributes = (
-            written.released(each, service.attributes.get(each), place.below(access, each))
+            written.make_attribute(each, service.attributes.get(each), place.below(access, each))
             for each, written in listed.items()
         )
         own = place.lines_of(self.model_fields_set)
@@ -424,16 +430,16 @@ class ReleaseShape(Shape):
             attributes=tuple(attributes),
             place=place.line,
             notice=self.notice or service.notice,
-            subject=_subject(why, lines.get("name_id_why", place.line)),
+            subject=_make_subject(why, lines.get("name_id_why", place.line)),
             lines=lines,
         )
 
-    def _alone(self) -> ServiceShape:
+    def _make_service(self) -> ServiceShape:
         """Return the service of an entry that states everything itself."""
         return ServiceShape(purpose=self.purpose, legal_basis=self.legal_basis)
 
 
-def _subject(why: Words | None, line: engine.PolicyLine) -> engine.ReleasedAttribute | None:
+def _make_subject(why: Words | None, line: engine.PolicyLine) -> engine.ReleasedAttribute | None:
     return engine.ReleasedAttribute(engine.NAME_ID, why.text(), line) if why else None
 
 
@@ -485,7 +491,7 @@ class ExpectShape(Shape):
         return Expectation(
             effect=self.effect,
             reason=self.reason,
-            category=expected_category(self.borrower),
+            category=find_expected_category(self.borrower),
             releases=self.releases,
             affiliation=self.affiliation,
             no_borrower=self.borrower == NO_BORROWER,
@@ -529,13 +535,13 @@ class PolicyShape(Shape):
     release: dict[str, ReleaseShape]
     examples: Annotated[tuple[ExampleShape, ...], Field(min_length=1)]
 
-    def unstated(self, file: FilePlace, services: Services) -> Iterator[PolicyProblem]:
+    def find_faults(self, file: FilePlace, services: Services) -> Iterator[PolicyProblem]:
         """Yield what the entries need of services.yaml and do not find there."""
         for name, written in self.release.items():
-            yield from written.unstated(name, file.below("release", name), services)
+            yield from written.find_faults(name, file.below("release", name), services)
         for name, exception in self.exceptions.items():
             place = file.below("exceptions", name)
-            yield from exception.unstated(name, place, has_borrower=self.borrower is not None)
+            yield from exception.find_faults(name, place, has_borrower=self.borrower is not None)
 
     def policy(self, file: FilePlace, services: Services) -> engine.Policy:
         """Return the immutable policy, every rule with the line it stands on in ``file``."""

@@ -34,9 +34,9 @@ def promote(
     home = state / _FOLDER
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = digest(files)
-    with _locked(home, fcntl.LOCK_EX):
-        before = _current(home)
-        if before == name and _held(home / name) == files:
+    with _lock_folder(home, fcntl.LOCK_EX):
+        before = _read_current(home)
+        if before == name and _read_files(home / name) == files:
             return
         _write_set(home, name, files)
         if before != name:
@@ -44,14 +44,14 @@ def promote(
         pointer = home / f".{secrets.token_hex(8)}"
         _write(pointer, name.encode())
         pointer.rename(home / _CURRENT)
-        durable.synced(home)
+        durable.sync_folder(home)
         _sweep(home, name)
 
 
 def last_good_digest(state: Path) -> str | None:
     """Return the digest of the last good set; None without one."""
     try:
-        return _current(state / _FOLDER)
+        return _read_current(state / _FOLDER)
     except OSError:
         return None
 
@@ -64,14 +64,14 @@ def _write_set(home: Path, name: str, files: Mapping[str, bytes]) -> None:
     """
     making = home / f".{secrets.token_hex(8)}"
     making.mkdir(mode=0o700)
-    current = _current(home)
+    current = _read_current(home)
     last = home / (current or "")
-    held = (_held(last) if current else None) or {}
+    held = (_read_files(last) if current else None) or {}
     for file_name, octets in files.items():
-        linked = held.get(file_name) == octets and _linked(last / file_name, making / file_name)
+        linked = held.get(file_name) == octets and _link_file(last / file_name, making / file_name)
         if not linked:
             _write(making / file_name, octets)
-    durable.synced(making)
+    durable.sync_folder(making)
     if (home / name).exists():
         shutil.rmtree(home / name)  # it is not what its name says, or nothing points to it
     making.rename(home / name)
@@ -83,11 +83,11 @@ def last_good_files(state: Path) -> Mapping[str, bytes] | None:
     if not home.is_dir():
         return None
     try:
-        with _locked(home, fcntl.LOCK_SH):
-            name = _current(home)
+        with _lock_folder(home, fcntl.LOCK_SH):
+            name = _read_current(home)
             if name is None:
                 return None
-            files = _held(home / name)
+            files = _read_files(home / name)
     except OSError:
         return None
     if not files or digest(files) != name:
@@ -96,7 +96,7 @@ def last_good_files(state: Path) -> Mapping[str, bytes] | None:
 
 
 @contextmanager
-def _locked(home: Path, how: int) -> Iterator[None]:
+def _lock_folder(home: Path, how: int) -> Iterator[None]:
     """Hold the folder's lock: the workers of one machine start together."""
     lock = os.open(home, os.O_RDONLY)
     try:
@@ -106,7 +106,7 @@ def _locked(home: Path, how: int) -> Iterator[None]:
         os.close(lock)
 
 
-def _current(home: Path) -> str | None:
+def _read_current(home: Path) -> str | None:
     try:
         name = (home / _CURRENT).read_text("ascii", "replace")
     except FileNotFoundError:
@@ -116,14 +116,14 @@ def _current(home: Path) -> str | None:
     return name
 
 
-def _held(folder: Path) -> dict[str, bytes] | None:
+def _read_files(folder: Path) -> dict[str, bytes] | None:
     try:
         return {path.name: path.read_bytes() for path in folder.iterdir()}
     except OSError:
         return None
 
 
-def _linked(there: Path, here: Path) -> bool:
+def _link_file(there: Path, here: Path) -> bool:
     """Link a file, and return whether the disk can do that."""
     try:
         here.hardlink_to(there)

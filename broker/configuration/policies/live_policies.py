@@ -7,14 +7,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
 from broker.configuration.policies.compiled_files import CompiledFiles
-from broker.configuration.policies.example_failures import failures, unlike_live_logins
+from broker.configuration.policies.example_failures import find_failures, find_unlike_live_logins
 from broker.configuration.policies.examples import Result, run_examples
 from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
-from broker.configuration.uncollected import uncollected
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy, PolicySet
 
@@ -50,7 +50,7 @@ def load(
     affiliation of the last good set in ``state`` that goes without a word.
     """
     found = PolicyFolder(folder).files()
-    return _parsed(found, now, names, _in_force(found, state))
+    return _load_set(found, now, names, _read_policies_in_force(found, state))
 
 
 def load_found(
@@ -64,12 +64,12 @@ def load_found(
 
     ``let_others_run`` is called every few milliseconds.
     """
-    return _parsed(found, now, names, in_force, let_others_run)
+    return _load_set(found, now, names, in_force, let_others_run)
 
 
 def well_formed(files: Mapping[str, bytes], place: str) -> list[Policy]:
     """Return the policies of the files that are well formed; nothing else is checked."""
-    return CompiledFiles().compiled(files, place, lambda: None)[0]
+    return CompiledFiles().compile_files(files, place, lambda: None)[0]
 
 
 def load_or_last_good(
@@ -89,7 +89,9 @@ def load_or_last_good(
     """
     try:
         found = PolicyFolder(folder).files()
-        policies = _parsed(found, now, names, _in_force(found, state), compiled=compiled)
+        policies = _load_set(
+            found, now, names, _read_policies_in_force(found, state), compiled=compiled
+        )
     except ConfigurationFaults as refused:
         kept = last_good.last_good_files(state) if state else None
         if not kept:
@@ -98,10 +100,10 @@ def load_or_last_good(
             # They were good once: what only time has changed (a domain's ``until``) must not end
             # every login.
             good = FoundFiles(kept, folder.name, binding=False)
-            return _parsed(good, now, names, compiled=compiled), refused.faults
+            return _load_set(good, now, names, compiled=compiled), refused.faults
         except ConfigurationFaults:
             raise refused from None
-    return _promoted(state, found.files, policies, record, None), ()
+    return _promote_files(state, found.files, policies, record, None), ()
 
 
 class LivePolicies:
@@ -218,10 +220,10 @@ class LivePolicies:
         faults: tuple[Fault, ...] = ()
         try:
             found = self._folder.files()
-            parsed = _parsed(
+            parsed = _load_set(
                 found, now, self._names, policies.policies, let_others_run, compiled=self._compiled
             )
-            policies = _promoted(self._state, found.files, parsed, self._record, before)
+            policies = _promote_files(self._state, found.files, parsed, self._record, before)
         except ConfigurationFaults as found:
             faults = found.faults
         self._held = (policies, faults)
@@ -236,7 +238,7 @@ def _signature(folder: PolicyFolder, names: NameableInPolicies) -> object:
     return folder.signature(), file_marks(names.site_rules) if names.site_rules else None
 
 
-def _parsed(
+def _load_set(
     found: FoundFiles,
     now: datetime,
     names: NameableInPolicies,
@@ -246,21 +248,21 @@ def _parsed(
     compiled: CompiledFiles | None = None,
 ) -> PolicySet:
     """Parse, check and try the files; failed examples are faults if they bind, else warnings."""
-    with uncollected():
+    with pause_garbage_collection():
         remembering = compiled or CompiledFiles()
-        policies, faults = remembering.compiled(found.files, found.place, let_others_run)
+        policies, faults = remembering.compile_files(found.files, found.place, let_others_run)
         faults += faults_at(found.place, site_checks.find_problems(policies, names))
         faults += found.misnamed
         if not faults:
-            faults += policy_folder.unannounced(found, policies, in_force)
+            faults += policy_folder.find_missing_affiliations(found, policies, in_force)
         if faults:
             raise ConfigurationFaults(faults)
         unused = faults_at(found.place, remembering.find_unused_services(policies))
-        loaded = _tried(found, policies, now, names, let_others_run)
+        loaded = _run_set_examples(found, policies, now, names, let_others_run)
         return replace(loaded, warnings=(*loaded.warnings, *unused))
 
 
-def _tried(
+def _run_set_examples(
     found: FoundFiles,
     policies: list[Policy],
     now: datetime,
@@ -270,28 +272,28 @@ def _tried(
     folder = found.place
     warnings = [
         *faults_at(folder, site_checks.find_warnings(policies, now, names)),
-        *policy_folder.unneeded(found, policies),
+        *policy_folder.find_needless_removals(found, policies),
     ]
     if names.person_register is False:
-        policies = list(map(_without_register, policies))
+        policies = list(map(_drop_register, policies))
     loaded = PolicySet(tuple(policies), last_good.digest(found.files), tuple(warnings))
     results = run_examples(loaded, None, now, let_others_run)
-    unlike = tuple(faults_at(folder, unlike_live_logins(results, names)))
+    unlike = tuple(faults_at(folder, find_unlike_live_logins(results, names)))
     loaded = replace(loaded, warnings=(*loaded.warnings, *unlike))
-    failed = list(faults_at(folder, failures(loaded, results, now.date())))
+    failed = list(faults_at(folder, find_failures(loaded, results, now.date())))
     if found.binding:
-        return _judged(loaded, failed, names, now, let_others_run)
+        return _check_site_rules(loaded, failed, names, now, let_others_run)
     return replace(loaded, warnings=(*loaded.warnings, *failed)) if failed else loaded
 
 
-def _without_register(policy: Policy) -> Policy:
+def _drop_register(policy: Policy) -> Policy:
     """Return the policy where no register is configured: no page says that one is asked."""
     if policy.borrower is None or policy.borrower.register is None:
         return policy
     return replace(policy, borrower=replace(policy.borrower, register=None))
 
 
-def _judged(
+def _check_site_rules(
     loaded: PolicySet,
     failed: list[Fault],
     names: NameableInPolicies,
@@ -304,7 +306,7 @@ def _judged(
         # Imported where a set is proposed: most loads prove nothing.
         from broker.configuration.policies import policy_properties  # noqa: PLC0415
 
-        found = policy_properties.judged(loaded, names, now, let_others_run)
+        found = policy_properties.check_rules(loaded, names, now, let_others_run)
         failed = [*failed, *found.faults]
         warnings = found.warnings
     if failed:
@@ -312,7 +314,7 @@ def _judged(
     return replace(loaded, warnings=(*loaded.warnings, *warnings)) if warnings else loaded
 
 
-def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
+def _read_policies_in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
     """Return the policies of the last good set whose files are not among those found.
 
     What is found unchanged lacks nothing; a set that an older release kept, and that is no more
@@ -327,7 +329,7 @@ def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
     return well_formed(changed, found.place)
 
 
-def _promoted(
+def _promote_files(
     state: Path | None,
     files: Mapping[str, bytes],
     policies: PolicySet,

@@ -65,7 +65,7 @@ class PolicyFolder:
     def signature(self) -> object:
         """Return name, time, size and inode of every file."""
         try:
-            listed = self._listed()
+            listed = self._list_files()
         except OSError:
             return ()
         marks = [(path.name, file_marks(path)) for path in listed]
@@ -76,7 +76,7 @@ class PolicyFolder:
         files = {}
         removed = b""
         try:
-            listed = self._listed()
+            listed = self._list_files()
             for path in listed:
                 if path.name == REMOVED:
                     removed = _read(path)
@@ -85,15 +85,15 @@ class PolicyFolder:
         except OSError as error:
             unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
             raise ConfigurationFaults([unreadable]) from None
-        misnamed = tuple(_misnamed(self.path.name, [path.name for path in listed]))
+        misnamed = tuple(_find_misnamed_files(self.path.name, [path.name for path in listed]))
         if not files.keys() - {SERVICES}:
             empty = Fault(str(self.path), "holds no policy file", "name the folder in broker.toml")
             raise ConfigurationFaults(misnamed or [empty])
         return FoundFiles(
-            files, self.path.name, removed=frozenset(_named(removed)), misnamed=misnamed
+            files, self.path.name, removed=frozenset(_read_names(removed)), misnamed=misnamed
         )
 
-    def _listed(self) -> list[Path]:
+    def _list_files(self) -> list[Path]:
         """Return the paths of the folder's files, but for what is hidden.
 
         A link is followed once: no file of another set is read while a deployment renames it.
@@ -115,7 +115,7 @@ def file_marks(path: Path) -> tuple[int, int, int] | None:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _misnamed(folder: str, names: Collection[str]) -> Iterator[Fault]:
+def _find_misnamed_files(folder: str, names: Collection[str]) -> Iterator[Fault]:
     """Yield the faults of names: of files read for another affiliation, or not at all."""
     for name in names:
         if not _MEANT.search(name) and name != REMOVED:
@@ -143,7 +143,7 @@ def _read(path: Path) -> bytes:
         return file.read(LARGEST + 1)
 
 
-def _named(octets: bytes) -> Iterator[str]:
+def _read_names(octets: bytes) -> Iterator[str]:
     """Yield the names of the file ``REMOVED``: what follows a # is a comment."""
     for text in octets.decode(errors="replace").splitlines():
         name = text.partition("#")[0].strip()
@@ -151,7 +151,7 @@ def _named(octets: bytes) -> Iterator[str]:
             yield name
 
 
-def unannounced(
+def find_missing_affiliations(
     found: FoundFiles, policies: Collection[Policy], in_force: Iterable[Policy]
 ) -> Iterator[Fault]:
     """Yield a fault for each affiliation in force that the set lacks and ``REMOVED`` has not.
@@ -174,7 +174,7 @@ def unannounced(
         yield Fault(where, what, fix)
 
 
-def unneeded(found: FoundFiles, policies: Iterable[Policy]) -> Iterator[Fault]:
+def find_needless_removals(found: FoundFiles, policies: Iterable[Policy]) -> Iterator[Fault]:
     """Yield a warning for each name in ``REMOVED`` that is there: it could go later unasked."""
     for policy in policies:
         if policy.affiliation in (found.removed or ()):

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.configuration.checked_files import did_you_mean, validated
+from broker.configuration.checked_files import did_you_mean, validate_node
 from broker.configuration.policies.file_checks import find_cpr_literals
 from broker.configuration.policies.property_schema import SiteRuleShape
 from broker.configuration.policies.site_checks import NameableInPolicies
@@ -41,7 +41,7 @@ def load(path: Path) -> tuple[SiteRule, ...]:
         with path.open("rb") as file:
             octets = file.read(LARGEST + 1)
     except FileNotFoundError:
-        if faults := list(_meant(path)):
+        if faults := list(_find_misnamed_file(path)):
             raise ConfigurationFaults(faults) from None
         return ()
     except OSError as error:
@@ -52,19 +52,19 @@ def load(path: Path) -> tuple[SiteRule, ...]:
         for place, what, _ in find_cpr_literals(octets, path.name)
     ]
     rules = []
-    for node in _listed(read(octets, path.name), path.name):
+    for node in _read_rule_nodes(read(octets, path.name), path.name):
         try:
-            written = validated(SiteRuleShape, node, path.name)
+            written = validate_node(SiteRuleShape, node, path.name)
             rules.append(written.rule(PolicyLine(path.name, node.line)))
         except ConfigurationFaults as found:
             faults += found.faults
-    faults += _doubled(rules)
+    faults += _find_doubled_names(rules)
     if faults:
         raise ConfigurationFaults(faults)
     return tuple(rules)
 
 
-def judged(
+def check_rules(
     policies: PolicySet,
     names: NameableInPolicies,
     now: datetime,
@@ -84,19 +84,19 @@ def judged(
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
-        unknown = list(_unknown(rule, policies, names))
-        unguarded = list(_unguarded(rule, names.configured))
+        unknown = list(_find_unknown_names(rule, policies, names))
+        unguarded = list(_find_idle_rule(rule, names.configured))
         faults += unknown + unguarded
         if not unguarded:
-            warnings += _unconfigured(rule, names.configured)
+            warnings += _find_unconfigured_services(rule, names.configured)
         if not unknown and any(map(rule.concerns, site.services)):
             proof = hold_rule(rule, policies, site, now, let_others_run)
-            faults += _broken(proof, now)
-            warnings += _unproved(proof)
+            faults += _find_broken_rule(proof, now)
+            warnings += _warn_of_incomplete_proof(proof)
     return Judgement(tuple(faults), tuple(warnings))
 
 
-def _meant(path: Path) -> Iterator[Fault]:
+def _find_misnamed_file(path: Path) -> Iterator[Fault]:
     """Yield what was meant to be the file that is not there: else its rules guard nothing."""
     if path.is_symlink():
         yield Fault(path.name, "is a link that leads nowhere", "fix it, or remove it")
@@ -108,14 +108,14 @@ def _meant(path: Path) -> Iterator[Fault]:
             yield Fault(other.name, "holds no site rules under this name", f"name it {path.name}")
 
 
-def _listed(root: YamlNode, name: str) -> tuple[YamlNode, ...]:
+def _read_rule_nodes(root: YamlNode, name: str) -> tuple[YamlNode, ...]:
     if not isinstance(root, YamlSequence):
         fix = "write - name: ..., one for each rule"
         raise ConfigurationFaults([Fault(f"{name}:{root.line}", "must be a list of rules", fix)])
     return root.nodes
 
 
-def _doubled(rules: Collection[SiteRule]) -> Iterator[Fault]:
+def _find_doubled_names(rules: Collection[SiteRule]) -> Iterator[Fault]:
     first: dict[str, SiteRule] = {}
     for rule in rules:
         earlier = first.setdefault(rule.name, rule)
@@ -129,9 +129,11 @@ def _upstreams(names: NameableInPolicies) -> dict[str, Upstream]:
     return {each.name: each for each in names.upstream_values}
 
 
-def _unknown(rule: SiteRule, policies: PolicySet, names: NameableInPolicies) -> Iterator[Fault]:
+def _find_unknown_names(
+    rule: SiteRule, policies: PolicySet, names: NameableInPolicies
+) -> Iterator[Fault]:
     """Yield the names of a rule that there are not, with the one that may be meant."""
-    for what, written, known in _named(rule, policies, names):
+    for what, written, known in _list_names(rule, policies, names):
         for name in written:
             if name not in known:
                 fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
@@ -143,7 +145,7 @@ def _unknown(rule: SiteRule, policies: PolicySet, names: NameableInPolicies) -> 
             yield Fault(str(rule.place), f"unknown service {name!r}", fix)
 
 
-def _named(
+def _list_names(
     rule: SiteRule, policies: PolicySet, names: NameableInPolicies
 ) -> Iterator[tuple[str, Collection[str], Collection[str]]]:
     """Yield the kind of each name of a rule, the names, and those that there are."""
@@ -168,7 +170,7 @@ def _categories(policies: PolicySet) -> Iterator[str]:
             yield policy.borrower.category
 
 
-def _unconfigured(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
+def _find_unconfigured_services(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
     """Yield the services that are not there; a name near another's is a typo, and a fault."""
     for name in (*rule.services, *rule.excepted):
         if name not in configured and not did_you_mean(name, configured):
@@ -176,7 +178,7 @@ def _unconfigured(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault
             yield Fault(str(rule.place), f"no service {name!r} is configured", fix)
 
 
-def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
+def _find_idle_rule(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
     """Yield that no service of a rule is there: it would hold whatever anybody changes."""
     if not rule.services or any(name in configured for name in rule.services):
         return
@@ -188,7 +190,7 @@ def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
         yield Fault(str(rule.place), f"{what}: it guards nothing", fix)
 
 
-def _broken(proof: RuleProof, now: datetime) -> Iterator[Fault]:
+def _find_broken_rule(proof: RuleProof, now: datetime) -> Iterator[Fault]:
     rule = proof.rule
     if not proof.met:
         what = f"{rule.name!r}: no login at a service that it names is as it says"
@@ -206,7 +208,7 @@ def _later(breach: Breach, now: datetime) -> str:
     return "" if breach.day == now.date() else f", on {breach.day}"
 
 
-def _unproved(proof: RuleProof) -> Iterator[Fault]:
+def _warn_of_incomplete_proof(proof: RuleProof) -> Iterator[Fault]:
     for name in proof.incomplete:
         what = f"{proof.rule.name!r} is not proved whole"
         yield Fault(str(proof.rule.place), what, f"too many alternatives come together at {name}")

@@ -13,7 +13,7 @@ from broker.configuration.policies.value_syntax import (
     Levels,
     OneLineText,
     Values,
-    expected_category,
+    find_expected_category,
 )
 from broker.core.entities import Assurance
 from broker.core.policy.model import Condition, Expectation, PolicyLine
@@ -58,7 +58,7 @@ class WhenShape(Shape, extra="allow"):
             raise ValueError("nobody has such an age: under must be more than from")
         return self
 
-    def given(self, place: PolicyLine) -> Given:
+    def make_given(self, place: PolicyLine) -> Given:
         """Return the facts that are given; conditions stand at ``place``."""
         named = self.__pydantic_extra__ or {}
         ages = self._ages()
@@ -99,7 +99,7 @@ class RuleExpectShape(Shape):
         return Expectation(
             effect=self.effect or "",
             reason=self.reason,
-            category=expected_category(self.borrower),
+            category=find_expected_category(self.borrower),
             releases=self.releases,
             affiliation=self.affiliation,
             no_borrower=self.borrower == NO_BORROWER,
@@ -119,7 +119,7 @@ class SiteRuleShape(Shape):
         """Return the rule that stands at ``place``."""
         return SiteRule(
             name=self.name,
-            when=self.when.given(place),
+            when=self.when.make_given(place),
             expect=self.expect.expectation(),
             place=place,
             services=self.service,

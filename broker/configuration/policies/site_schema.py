@@ -42,16 +42,16 @@ def site_schema(names: SiteNames) -> JsonSchema:
     shapes = dict(mappings(schema, PolicyShape))
     release = schema["properties"]["release"]
     release["patternProperties"] = {_CATEGORY: release["additionalProperties"]}
-    _name(shapes, _values(names), _keys(names))
+    _add_names(shapes, _values(names), _keys(names))
     for access in ("make", "need", "none"):
-        _name_items(shapes["ReleaseShape"]["properties"][access]["items"], names.attributes)
+        _add_item_names(shapes["ReleaseShape"]["properties"][access]["items"], names.attributes)
     return schema
 
 
-def _name_items(items: JsonSchema, attributes: Mapping[str, str]) -> None:
+def _add_item_names(items: JsonSchema, attributes: Mapping[str, str]) -> None:
     """Write into the schema of a list's items which attributes there are."""
     _, mapping = items["anyOf"]
-    _name_keys(mapping, attributes)
+    _add_key_names(mapping, attributes)
     alone = [{"const": name, "description": label} for name, label in sorted(attributes.items())]
     items["anyOf"] = [*alone, mapping]
 
@@ -60,11 +60,11 @@ def site_rules_schema(names: SiteNames) -> JsonSchema:
     """Return the JSON Schema of site rules that knows the names of a site."""
     schema = rules_schema()
     shapes = dict(mappings(schema, SiteRuleShape))
-    _name(shapes, _values_of_rules(names), [("WhenShape", "", _matchable(names))])
+    _add_names(shapes, _values_of_rules(names), [("WhenShape", "", _matchable(names))])
     return schema
 
 
-def _name(
+def _add_names(
     shapes: Mapping[str, JsonSchema],
     values: Iterable[tuple[str, str, JsonSchema]],
     keys: Iterable[tuple[str, str, Mapping[str, str]]],
@@ -72,10 +72,10 @@ def _name(
     """Write into the schemas of mappings what their keys may hold, and which there may be."""
     for shape, key, schema in values:
         properties = shapes[shape]["properties"]
-        properties[key] = _with(properties[key], schema)
+        properties[key] = _keep_description(properties[key], schema)
     for shape, key, listed in keys:
         mapping = shapes[shape]["properties"].get(key, shapes[shape])
-        _name_keys(mapping, listed)
+        _add_key_names(mapping, listed)
 
 
 def _values_of_rules(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
@@ -84,12 +84,12 @@ def _values_of_rules(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
     yield "SiteRuleShape", "service", services
     yield "SiteRuleShape", "except", services
     yield "WhenShape", "upstream", _one_or_several(_enum(names.upstreams))
-    yield "WhenShape", "intent", _one_or_several(_offered(names.affiliations))
-    yield "RuleExpectShape", "affiliation", _offered(names.affiliations)
+    yield "WhenShape", "intent", _one_or_several(_offer(names.affiliations))
+    yield "RuleExpectShape", "affiliation", _offer(names.affiliations)
     yield "RuleExpectShape", "reason", _enum(sorted(FIRST_REASONS))
     yield "RuleExpectShape", "releases", released
     yield "RuleExpectShape", "never_releases", released
-    yield "ExpectBorrowerShape", "category", _offered(names.categories)
+    yield "ExpectBorrowerShape", "category", _offer(names.categories)
 
 
 def _matchable(names: SiteNames) -> dict[str, str]:
@@ -101,10 +101,10 @@ def _matchable(names: SiteNames) -> dict[str, str]:
 def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
     """Yield what a key may hold, by shape and key."""
     upstreams = _one_or_several(_enum(names.upstreams))
-    categories = _offered(names.categories)
-    affiliations = _offered(names.affiliations)
+    categories = _offer(names.categories)
+    affiliations = _offer(names.affiliations)
     sources = {"anyOf": [_enum(sorted(names.attributes)), _PROOF]}
-    yield "ExampleShape", "service", _offered(names.services)
+    yield "ExampleShape", "service", _offer(names.services)
     yield "AlternativeShape", "upstream", upstreams
     yield "RequireShape", "upstream", upstreams
     yield "LowersShape", "by", upstreams
@@ -129,16 +129,16 @@ def _keys(names: SiteNames) -> Iterable[tuple[str, str, Mapping[str, str]]]:
         yield "BorrowerShape", "fields", dict.fromkeys(names.fields, "")
 
 
-def _name_keys(mapping: JsonSchema, listed: Mapping[str, str]) -> None:
+def _add_key_names(mapping: JsonSchema, listed: Mapping[str, str]) -> None:
     """Put ``listed`` keys, each with its label, in the place of any key."""
     one = mapping["additionalProperties"]
     properties = mapping.setdefault("properties", {})
     for name, label in sorted(listed.items()):
-        properties.setdefault(name, _labelled(one, label))
+        properties.setdefault(name, _add_label(one, label))
     mapping["additionalProperties"] = False
 
 
-def _labelled(schema: JsonSchema, label: str) -> JsonSchema:
+def _add_label(schema: JsonSchema, label: str) -> JsonSchema:
     if not label:
         return schema
     described = {"description": "", "markdownDescription": "", **schema}
@@ -146,7 +146,7 @@ def _labelled(schema: JsonSchema, label: str) -> JsonSchema:
     return {**schema, **told}
 
 
-def _with(described: JsonSchema, values: JsonSchema) -> JsonSchema:
+def _keep_description(described: JsonSchema, values: JsonSchema) -> JsonSchema:
     """Return the schema ``values`` with the description of the key whose values they are."""
     kept = {key: text for key, text in described.items() if key.lower().endswith("description")}
     return {**values, **kept}
@@ -156,7 +156,7 @@ def _enum(names: Iterable[str]) -> JsonSchema:
     return {"enum": list(names)}
 
 
-def _offered(names: Collection[str]) -> JsonSchema:
+def _offer(names: Collection[str]) -> JsonSchema:
     """Return a schema that takes any text, and by which editors offer the names."""
     if not names:
         return _TEXT

@@ -147,12 +147,12 @@ PERSONS_OWN: Final = frozenset({"email", "phone", "mobile"})
 NO_BORROWER: Final = "none"
 
 
-def _without_description(schema: dict[str, Any]) -> None:
+def _drop_description(schema: dict[str, Any]) -> None:
     """Take the description out: an editor would show it in place of the key's own."""
     schema.pop("description", None)
 
 
-class ExpectBorrowerShape(Shape, json_schema_extra=_without_description):
+class ExpectBorrowerShape(Shape, json_schema_extra=_drop_description):
     """The category of the borrower that is expected."""
 
     category: OneLineText
@@ -161,6 +161,6 @@ class ExpectBorrowerShape(Shape, json_schema_extra=_without_description):
 ExpectedBorrower = ExpectBorrowerShape | Literal["none"]
 
 
-def expected_category(written: ExpectedBorrower | None) -> str | None:
+def find_expected_category(written: ExpectedBorrower | None) -> str | None:
     """Return the category that is expected; None where none is, or no account at all."""
     return written.category if isinstance(written, ExpectBorrowerShape) else None

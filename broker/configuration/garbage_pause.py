@@ -12,7 +12,7 @@ _CHANGING: Final = Lock()
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def pause_garbage_collection() -> Iterator[None]:
     """Let nobody look for garbage in the block; what is referred to no more goes all the same.
 
     A collection looks through all there is, and holds the interpreter meanwhile: a third of the
