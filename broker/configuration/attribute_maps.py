@@ -1,4 +1,4 @@
-"""Reads attribute_maps/: the map of every wire vocabulary, and the labels that people are shown."""
+"""Read attribute_maps/: one map per vocabulary on the wire, and the labels of attributes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ from broker.core.identity.canonical_attributes import OURS, AttributeMap, MapRow
 from broker.core.login.authn_context import LOA
 
 LABELS: Final = "labels.yaml"
-# What editors show about the two kinds of files.
+# Editors show these sentences about the two kinds of files.
 _MAP: Final = "The names of attributes on the wire and our names for them, one pair a line."
 _LABELS: Final = "What people are shown each attribute called."
-# Without one of them everybody is refused: always, or once it comes and cannot be read
+# A map of the national eID needs all of these: without one, every login is refused, or those that
+# carry it
 # (core/identity/national_eid.py).
 _NATIONAL_EID_ATTRIBUTES: Final = frozenset(
     {"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"}
@@ -44,7 +45,7 @@ class MapShape(Shape):
 
 
 class LabelShape(Shape):
-    """What one attribute is called."""
+    """The name of one attribute in both languages."""
 
     en: _Filled
     da: _Filled
@@ -95,7 +96,7 @@ def labels_schema() -> JsonSchema:
 def load(folder: Path) -> AttributeMaps:
     """Read every map in ``folder``, and their labels.
 
-    ConfigurationFaults with everything wrong in any of the files.
+    Raise ConfigurationFaults with all faults of all files.
     """
     paths = _map_files(folder)
     faults: list[Fault] = []
@@ -140,7 +141,7 @@ def _map(path: Path, where: str) -> AttributeMap:
 
 
 def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Fault]:
-    """Yield what a map of its direction cannot hold."""
+    """Yield the faults of one map: its direction, and rows that no map may have."""
     if bool(wire_map.reads) == bool(wire_map.writes):
         what = "must have either reads or writes"
         fix = "reads is for what an upstream sends, writes for what a service gets"
@@ -161,7 +162,7 @@ def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Faul
 
 
 def _check_swapped_names(place: str, name: str, right: str) -> Iterator[Fault]:
-    """Find a name on the wire where ours belongs: none of ours has a colon."""
+    """Find a name on the wire in place of our name: only names on the wire have a colon."""
     if ":" in name:
         yield Fault(place, f"{name} is a name on the wire, not one of ours", f"write {right}")
 
@@ -186,10 +187,9 @@ def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
 
 
 def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:
-    """Yield a fault for every upstream without a map, or with a map that its profile cannot use.
+    """Yield a fault for each upstream without a map, or with a map that its profile cannot use.
 
-    A map for ``oiosaml3`` reads what the national eID is judged by; no other profile reads its
-    levels.
+    Only profile ``oiosaml3`` reads the levels of the national eID.
     """
     for upstream in upstreams:
         if not upstream.local:
@@ -211,7 +211,6 @@ def _upstream_faults(upstream: Upstream, maps: AttributeMaps) -> Iterator[Fault]
             what = f"{file} has no row for {missing}: everybody would be refused"
             yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
     elif wire_map.find_row(LOA):
-        # What such a map reads is looked at by that profile only: level, version, and no identity
-        # of a company.
+        # Only profile oiosaml3 checks level and version, and that nobody logs in for a company.
         what = f"{file} reads NSIS levels, which profile {upstream.profile} would hold nobody to"
         yield Fault(where, what, 'set profile = "oiosaml3", or name another map')

@@ -1,4 +1,4 @@
-"""Reads strict YAML: plain scalars are text, nodes know their lines, surprises are refused."""
+"""Read strict YAML: plain scalars stay text, nodes know their lines, other features are refused."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -26,16 +26,15 @@ LARGEST: Final = 256 * 1024
 STEP: Final = 2  # blanks by which a file is indented for each level, as people mostly write it
 _BLOCK_TEXT: Final = frozenset("|>")
 _DEEPEST: Final = 16
-# Line breaks to the parser, and nothing in most editors: what stands behind one is not seen.
+# Line breaks to the parser that most editors do not show.
 _UNSEEN_BREAKS: Final = re.compile("[\u0085\u2028\u2029]")
 _Take = Callable[[], Any]  # gives the parser's next event, None after the last
 _NODE_STARTS: Final = AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent
 
 
-# Named tuples, for a thousand files have a million of them: a frozen dataclass takes half as long
-# again to make.
+# Named tuples: a thousand files have a million nodes, and a frozen dataclass takes 50 % longer.
 class YamlScalar(NamedTuple):
-    """A text, whatever it looks like: ``no``, ``12:30`` and ``0101`` stay letters and digits."""
+    """A text: ``no``, ``12:30`` and ``0101`` are not converted."""
 
     text: str
     line: int
@@ -69,7 +68,7 @@ YamlNode = YamlScalar | YamlSequence | YamlMapping
 def read_file(path: Path, name: str) -> YamlNode:
     """Read the one document of a file; ``name`` is what faults call the file.
 
-    ConfigurationFaults if the file cannot be read, and for whatever ``read`` refuses.
+    Raise ConfigurationFaults if the file cannot be read, or ``read`` refuses it.
     """
     try:
         octets = path.read_bytes()
@@ -82,9 +81,9 @@ def read_file(path: Path, name: str) -> YamlNode:
 def read(octets: bytes, name: str) -> YamlNode:
     """Read one document; ``name`` is what faults call the file.
 
-    ConfigurationFaults for anything but UTF-8 up to 256 KB, a line break that is not seen, a second
-    document, a directive, anchor, alias, tag, merge key, doubled key, key that is no text, and
-    nesting deeper than sixteen (docs/reference/policies.md#format).
+    Raise ConfigurationFaults for anything but UTF-8 up to 256 KB, and for an invisible line break, a
+    second document, a directive, anchor, alias, tag, merge key, doubled key, key that is no text,
+    and nesting deeper than sixteen (docs/reference/policies.md#format).
     """
     text = _decode(octets, name)
     reader = _Reader(name)
@@ -131,18 +130,18 @@ def _syntax_fault(error: YAMLError, name: str, text: str) -> Fault:
 
 
 def quote(word: object) -> str:
-    """Quote a word of the file, unless it could be a CPR number: faults are logged."""
+    """Quote a word of the file, unless it could be a CPR number, because faults are logged."""
     if looks_like_cpr(str(word)):
         return "(not shown)"
     return repr(word)
 
 
 class _Unreadable(Exception):
-    """A fault after which the rest of the file would only give follow-up faults."""
+    """Raised after a fault that would cause only follow-up faults in the rest of the file."""
 
 
 class _Reader:
-    """Turns the parser's events into nodes or faults; nothing is ever constructed from a tag."""
+    """Turns the parser's events into nodes or faults; it never constructs an object from a tag."""
 
     def __init__(self, name: str) -> None:
         self.faults: list[Fault] = []
@@ -194,7 +193,7 @@ class _Reader:
             self._fault(event, "sets a tag", "remove the word that begins with !")
 
     def _scalar(self, event: Any) -> None:
-        """Find what looks like another text than it is: a slip of the keyboard or of a copy."""
+        """Refuse typographic quotes and invisible characters at the ends of a text."""
         text = event.value
         ends = text[:1] + text[-1:]
         if ends.isascii():

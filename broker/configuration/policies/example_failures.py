@@ -1,4 +1,4 @@
-"""The examples that fail, gathered by the rule that decided them and the rule that was expected."""
+"""Report failed examples: one problem for each line that makes examples fail."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from broker.core.policy.model import Condition, Effect, LoginFacts, Policy, Poli
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """The line that made an example fail, and in words what it does."""
+    """The line that made an example fail, and what it does, in words."""
 
     place: PolicyLine
     what: str
@@ -36,8 +36,8 @@ def find_failures(
 ) -> Iterator[PolicyProblem]:
     """Yield a problem for each cause, at the line that made its examples fail.
 
-    One typo that twenty examples cover is one problem. An example that fails alone stands at its
-    own line, with the cause behind it.
+    A typo that makes twenty examples fail is one problem. If only one example fails, the problem
+    has the line of the example, and the cause is the fix.
     """
     causes: dict[_Cause, list[Result]] = {}
     for result in results:
@@ -58,7 +58,7 @@ def _make_problem(cause: _Cause, failed: Sequence[Result]) -> PolicyProblem:
 
 
 def _list_places(failed: Sequence[Result]) -> str:
-    """Return the lines of examples, each file named once."""
+    """Return the lines of the examples, with each file named once."""
     lines: dict[str, list[str]] = {}
     for result in failed:
         place = result.example.place
@@ -81,9 +81,9 @@ def _find_cause(policies: PolicySet, result: Result, today: date) -> _Cause:
 
 
 def _find_expected_policy(policies: PolicySet, result: Result) -> Policy | None:
-    """Return the policy of the affiliation that an example expects, else that of its own file.
+    """Return the policy of the affiliation that an example expects, or else of the example's file.
 
-    None where no affiliation at all is expected, or any will do.
+    Return None if the example expects no affiliation, or accepts any.
     """
     expect = result.example.expect
     for policy in policies.policies:
@@ -96,7 +96,7 @@ def _find_expected_policy(policies: PolicySet, result: Result) -> Policy | None:
 
 
 def _find_failed_condition(policy: Policy, result: Result, today: date) -> _Cause:
-    """Return the condition by which the person is not of the policy's affiliation."""
+    """Return the condition that excludes the person from the policy's affiliation."""
     failing = [
         list(_list_failing(alternative.conditions, policy, result, today))
         for alternative in policy.match
@@ -111,7 +111,7 @@ def _find_failed_condition(policy: Policy, result: Result, today: date) -> _Caus
 
 
 def _find_other_category(result: Result) -> _Cause | None:
-    """Return the line that makes another category than expected; None where it does not."""
+    """Return the line of the category if it is another one than expected."""
     expect = result.example.expect
     policy = result.decision.policy
     if policy is None or policy.borrower is None:
@@ -125,7 +125,7 @@ def _find_other_category(result: Result) -> _Cause | None:
 
 
 def _find_other_release(result: Result) -> _Cause | None:
-    """Return the line of the first attribute that leaves or stays against what is expected."""
+    """Return the line of the first attribute that is released or withheld unexpectedly."""
     expected = result.example.expect.releases
     if expected is None:
         return None
@@ -152,7 +152,7 @@ _KNOWN: Final = ", ".join(sorted(IDENTIFIED_ROLES))
 def find_unlike_live_logins(
     results: Collection[Result], names: NameableInPolicies
 ) -> Iterator[PolicyProblem]:
-    """Yield examples that let in whom a live login would not: the first of each cause."""
+    """Yield examples that permit a login that a live broker would refuse: the first per cause."""
     told: set[str] = set()
     for result in results:
         if result.differences or result.decision.effect is Effect.DENY:
@@ -166,7 +166,7 @@ def find_unlike_live_logins(
 
 
 def _find_unmade_account(result: Result) -> tuple[str, str] | None:
-    """Return that the account which the example needs is made for nobody like this."""
+    """Return the problem that no account can be made for the person of the example."""
     release = result.decision.release
     if release is None or release.borrower != _MADE or result.example.login.borrower:
         return None
@@ -178,7 +178,7 @@ def _find_unmade_account(result: Result) -> tuple[str, str] | None:
 
 
 def _find_uncounted_number(login: LoginFacts, names: NameableInPolicies) -> tuple[str, str] | None:
-    """Return that the CPR number of the example comes from nobody who may assert one."""
+    """Return the problem that no institution of the example may assert its CPR number."""
     known = names.upstreams if isinstance(names.upstreams, Mapping) else {}
     upstream = known.get(login.upstream)
     if upstream is None or not has_usable_cpr(login.ground):
@@ -200,6 +200,6 @@ def _list_needed_words(ground: Ground) -> tuple[str, ...]:
 
 
 def _is_silent(upstream: Upstream, home: str, needed: tuple[str, ...]) -> bool:
-    """Return whether the institutions of a home organisation are known, and assert no number."""
+    """Return whether the institutions of a home organisation are known and may assert no number."""
     own = [each for each in upstream.institutions if is_in_scope(home, "sub", each.scopes)]
     return bool(own) and not any(each.may_assert.issuperset(needed) for each in own)

@@ -1,4 +1,4 @@
-"""Reads policies/: all files or none, examples run, and the last good set through a bad edit."""
+"""Load policies/ and keep a good set in force: a bad edit changes nothing."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -27,13 +27,13 @@ __all__ = [
     "run_examples",
 ]
 
-# What ended by no fault of the files, as a disk that is full for a while.
+# The pause after an unexpected error, such as a full disk.
 _TRIED_EVERY: Final = timedelta(seconds=10)
 
 LetOthersRun = Callable[[], None]
-# Hears the digest of the set before, and of the one that replaces it.
+# Gets the digests of the old and the new set.
 TellChange = Callable[[str, str], None]
-# Writes the same into the audit log, before the set decides; AuditUnavailable.
+# Writes both digests to the audit log before the set is in force; raises AuditUnavailable.
 RecordChange = Callable[[str | None, str], None]
 
 
@@ -46,8 +46,8 @@ def load(
 ) -> PolicySet:
     """Return the policies of ``folder``.
 
-    ConfigurationFaults with every fault of every file, failed examples included, and for every
-    affiliation of the last good set in ``state`` that goes without a word.
+    Raise ConfigurationFaults with all faults of all files, including failed examples, and
+    affiliations of the last good set in ``state`` that disappear without a line in ``REMOVED``.
     """
     found = PolicyFolder(folder).files()
     return _load_set(found, now, names, _read_policies_in_force(found, state))
@@ -60,15 +60,15 @@ def load_found(
     in_force: Iterable[Policy] = (),
     let_others_run: LetOthersRun = lambda: None,
 ) -> PolicySet:
-    """Return the policies of files that were read already; ConfigurationFaults as ``load``.
+    """Return the policies of files that were read already; raise ConfigurationFaults as ``load``.
 
-    ``let_others_run`` is called every few milliseconds.
+    Call ``let_others_run`` every few milliseconds.
     """
     return _load_set(found, now, names, in_force, let_others_run)
 
 
 def well_formed(files: Mapping[str, bytes], place: str) -> list[Policy]:
-    """Return the policies of the files that are well formed; nothing else is checked."""
+    """Return the policies of the well-formed files, without further checks."""
     return CompiledFiles().compile_files(files, place, lambda: None)[0]
 
 
@@ -81,11 +81,10 @@ def load_or_last_good(
     compiled: CompiledFiles | None = None,
     record: RecordChange = _record_nothing,
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
-    """Return the policies of ``folder``, promoted; or the last good ones and the faults.
+    """Return the policies of ``folder`` as the new last good set; or the last good set and faults.
 
-    ``compiled`` remembers the files for the next load, ``record`` hears of another set as
-    ``last_good.promote`` says. ConfigurationFaults (exit code 78) where neither is valid
-    (docs/reference/design.md#6).
+    ``compiled`` caches the files for the next load. ``record`` is that of ``last_good.promote``.
+    Raise ConfigurationFaults (exit code 78) if neither set is valid (docs/reference/design.md#6).
     """
     try:
         found = PolicyFolder(folder).files()
@@ -97,8 +96,7 @@ def load_or_last_good(
         if not kept:
             raise
         try:
-            # They were good once: what only time has changed (a domain's ``until``) must not end
-            # every login.
+            # An example that fails only because time has passed must not end every login.
             good = FoundFiles(kept, folder.name, binding=False)
             return _load_set(good, now, names, compiled=compiled), refused.faults
         except ConfigurationFaults:
@@ -107,7 +105,7 @@ def load_or_last_good(
 
 
 class LivePolicies:
-    """The policy set in force: a good edit replaces it at once, a bad one only sets ``stale``."""
+    """The policy set in force: a good edit replaces it at once, a bad edit only sets ``stale``."""
 
     def __init__(
         self,
@@ -122,11 +120,10 @@ class LivePolicies:
         compiled: CompiledFiles,
         record: RecordChange,
     ) -> None:
-        """Begin with the set and faults of ``held``; ``seen`` is the signature of the files then.
+        """Start with the set and the faults of ``held``; ``seen`` is the signature of their files.
 
-        ``tell`` gets the faults of a bad edit, ``changed`` the digests of the set before and after.
-        ``compiled`` remembers the files that ``held`` is made of. ``record`` writes each change
-        into the audit log.
+        ``tell`` gets the faults of a bad edit, ``changed`` the digests of the old and the new set.
+        ``compiled`` caches the files of ``held``. ``record`` writes each change to the audit log.
         """
         self._folder = folder
         self._state = state
@@ -152,10 +149,11 @@ class LivePolicies:
         changed: TellChange = lambda _before, _after: None,
         record: RecordChange = _record_nothing,
     ) -> "LivePolicies":
-        """Begin with ``load_or_last_good``; ``tell`` gets a bad edit's faults, () once mended.
+        """Start with ``load_or_last_good``.
 
-        ``changed`` gets the digests before and after, of an edit while nothing ran too. ``record``
-        gets them once on each machine, before the new set decides: ``last_good.promote``.
+        ``tell`` gets the faults of a bad edit, and () when they are fixed. ``changed`` gets the old
+        and the new digest, also after an edit while no broker ran. ``record`` gets them once on
+        each machine, before the new set is in force (``last_good.promote``).
         """
         read = PolicyFolder(folder)
         # Before reading: an edit meanwhile is seen at the first refresh.
@@ -186,15 +184,15 @@ class LivePolicies:
 
     @property
     def stale(self) -> tuple[Fault, ...]:
-        """Return the faults of the files as they are now; none where they are the set in force."""
+        """Return the faults of the files; none if they are the set in force."""
         return self._held[1]
 
     def refresh(self, now: datetime, let_others_run: LetOthersRun = lambda: None) -> PolicySet:
         """Load the files if they have changed, and return the set in force.
 
-        What nobody foresaw is raised, for the caller to tell, and tried again after ten seconds.
-        Never called by a request: a request reads ``current``. ``let_others_run`` is called every
-        few milliseconds of a load.
+        An unexpected error is raised for the caller to log, and the load is retried after ten
+        seconds. Requests never call this method: they read ``current``. Call ``let_others_run``
+        every few milliseconds.
         """
         if not self._reloading.acquire(blocking=False):
             return self._held[0]
@@ -210,7 +208,7 @@ class LivePolicies:
         return self._held[0]
 
     def _is_due(self, now: datetime) -> bool:
-        """Return whether a load that ended by no fault of the files is to be tried again."""
+        """Return whether a load that ended in an unexpected error should be retried."""
         ended = self._try_again_from
         return ended is not None and abs(now - ended) >= _TRIED_EVERY
 
@@ -234,7 +232,7 @@ class LivePolicies:
 
 
 def _signature(folder: PolicyFolder, names: NameableInPolicies) -> object:
-    """Return what differs once the files do, or the rules that they are held against."""
+    """Return a value that changes when the policy files or the site rules change."""
     return folder.signature(), file_marks(names.site_rules) if names.site_rules else None
 
 
@@ -247,7 +245,10 @@ def _load_set(
     *,
     compiled: CompiledFiles | None = None,
 ) -> PolicySet:
-    """Parse, check and try the files; failed examples are faults if they bind, else warnings."""
+    """Compile and check the files and run the examples.
+
+    Failed examples are faults; they are warnings if the files are not binding.
+    """
     with pause_garbage_collection():
         remembering = compiled or CompiledFiles()
         policies, faults = remembering.compile_files(found.files, found.place, let_others_run)
@@ -287,7 +288,7 @@ def _run_set_examples(
 
 
 def _drop_register(policy: Policy) -> Policy:
-    """Return the policy where no register is configured: no page says that one is asked."""
+    """Return the policy without its register rule: no register is configured."""
     if policy.borrower is None or policy.borrower.register is None:
         return policy
     return replace(policy, borrower=replace(policy.borrower, register=None))
@@ -300,10 +301,10 @@ def _check_site_rules(
     now: datetime,
     let_others_run: LetOthersRun,
 ) -> PolicySet:
-    """Hold a proposed set against the site rules; a set in force was, when it was put there."""
+    """Check a proposed set against the site rules; a set in force was checked before."""
     warnings: tuple[Fault, ...] = ()
     if names.site_rules is not None:
-        # Imported where a set is proposed: most loads prove nothing.
+        # Import the analysis only for a proposed set: it is slow to import.
         from broker.configuration.policies import policy_properties  # noqa: PLC0415
 
         found = policy_properties.check_rules(loaded, names, now, let_others_run)
@@ -315,10 +316,9 @@ def _check_site_rules(
 
 
 def _read_policies_in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
-    """Return the policies of the last good set whose files are not among those found.
+    """Return the policies of the last good set whose files have changed or disappeared.
 
-    What is found unchanged lacks nothing; a set that an older release kept, and that is no more
-    well formed, is compared with nothing.
+    Files of the last good set that are no longer well formed are ignored.
     """
     kept = last_good.last_good_files(state) if state else None
     changed = {
@@ -336,9 +336,9 @@ def _promote_files(
     record: RecordChange,
     before: str | None,
 ) -> PolicySet:
-    """Store ``files`` as the last good set; a disk that refuses is a warning: the set is good.
+    """Store ``files`` as the last good set; a write error is only a warning.
 
-    Without the disk every worker of the machine calls ``record``.
+    If the disk fails, each worker of the machine calls ``record``.
     """
     if state is None:
         return policies

@@ -1,4 +1,4 @@
-"""Reads policy_properties.yaml, and holds a set of policies against the rules that it says."""
+"""Read the site rules of policy_properties.yaml, and check a set of policies against them."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from broker.core.policy.model import NAME_ID, PolicyLine, PolicySet
 from broker.core.policy_analysis.site_rules import Breach, RuleProof, SiteRule, hold_rule
 from broker.core.policy_analysis.sources import Site
 
-# What a login may release beside what an upstream asserts.
+# A login may release these too: we make them, or the library system has them.
 _OURS: Final = MINTED | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
 _MEND_NO_LOGIN: Final = "fix its when or its service: a rule about nobody guards nothing"
 _MOST: Final = 3  # that are shown of one rule
@@ -29,14 +29,14 @@ _MOST: Final = 3  # that are shown of one rule
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a set of policies is against the rules (faults), and what was not proved (warnings)."""
+    """The faults of broken rules, and warnings about rules that were not fully checked."""
 
     faults: tuple[Fault, ...] = ()
     warnings: tuple[Fault, ...] = ()
 
 
 def load(path: Path) -> tuple[SiteRule, ...]:
-    """Return the rules of a file, none where there is no file; ConfigurationFaults with all."""
+    """Return the rules of a file, none without a file; raise ConfigurationFaults."""
     try:
         with path.open("rb") as file:
             octets = file.read(LARGEST + 1)
@@ -70,9 +70,9 @@ def check_rules(
     now: datetime,
     let_others_run: Callable[[], None] = lambda: None,
 ) -> Judgement:
-    """Hold a set against the rules of ``names``; without a file, or a site, nothing is said.
+    """Check a set against the rules of ``names``; without a file or a site there are no faults.
 
-    ``let_others_run`` is called at each login that is looked at.
+    Call ``let_others_run`` at each login that is played.
     """
     if names.site_rules is None or names.configured is None or names.maps is None:
         return Judgement()
@@ -97,7 +97,7 @@ def check_rules(
 
 
 def _find_misnamed_file(path: Path) -> Iterator[Fault]:
-    """Yield what was meant to be the file that is not there: else its rules guard nothing."""
+    """Yield a fault for a file whose name is nearly right: its rules would be ignored."""
     if path.is_symlink():
         yield Fault(path.name, "is a link that leads nowhere", "fix it, or remove it")
     if not path.parent.is_dir():
@@ -132,7 +132,7 @@ def _upstreams(names: NameableInPolicies) -> dict[str, Upstream]:
 def _find_unknown_names(
     rule: SiteRule, policies: PolicySet, names: NameableInPolicies
 ) -> Iterator[Fault]:
-    """Yield the names of a rule that there are not, with the one that may be meant."""
+    """Yield the unknown names of a rule, with a known name that may be meant."""
     for what, written, known in _list_names(rule, policies, names):
         for name in written:
             if name not in known:
@@ -148,7 +148,7 @@ def _find_unknown_names(
 def _list_names(
     rule: SiteRule, policies: PolicySet, names: NameableInPolicies
 ) -> Iterator[tuple[str, Collection[str], Collection[str]]]:
-    """Yield the kind of each name of a rule, the names, and those that there are."""
+    """Yield the kind of the names in a rule, the names, and the known names of that kind."""
     affiliations = {policy.affiliation for policy in policies.policies}
     proofs = {proof.name for policy in policies.policies for proof in policy.proofs}
     domains = {f"{name}{PROOF_DOMAIN}" for name in proofs}
@@ -171,7 +171,7 @@ def _categories(policies: PolicySet) -> Iterator[str]:
 
 
 def _find_unconfigured_services(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
-    """Yield the services that are not there; a name near another's is a typo, and a fault."""
+    """Yield the services that are not configured; a name near a known one is a fault instead."""
     for name in (*rule.services, *rule.excepted):
         if name not in configured and not did_you_mean(name, configured):
             fix = "add it to broker.toml, or remove it here"
@@ -179,7 +179,7 @@ def _find_unconfigured_services(rule: SiteRule, configured: Collection[str]) -> 
 
 
 def _find_idle_rule(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
-    """Yield that no service of a rule is there: it would hold whatever anybody changes."""
+    """Yield a fault if no service of a rule is configured: the rule would always hold."""
     if not rule.services or any(name in configured for name in rule.services):
         return
     names = [name for name in rule.services if not did_you_mean(name, configured)]

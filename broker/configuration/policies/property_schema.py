@@ -1,4 +1,4 @@
-"""The schema of policy_properties.yaml: what must hold of every login by whatever policies."""
+"""The schema of policy_properties.yaml: rules that hold for every login under all policies."""
 
 from typing import Annotated, Final, Literal
 
@@ -42,7 +42,7 @@ class AgeShape(Shape):
 
 
 class WhenShape(Shape, extra="allow"):
-    """The part of a login that is given: of several values it has one."""
+    """The logins that a rule is about; a login has one of the listed values."""
 
     __pydantic_extra__: dict[str, Values]
     upstream: Values = ()
@@ -59,7 +59,7 @@ class WhenShape(Shape, extra="allow"):
         return self
 
     def make_given(self, place: PolicyLine) -> Given:
-        """Return the facts that are given; conditions stand at ``place``."""
+        """Return the facts of the logins; ``place`` is the line of their conditions."""
         named = self.__pydantic_extra__ or {}
         ages = self._ages()
         return Given(
@@ -79,7 +79,7 @@ class WhenShape(Shape, extra="allow"):
 
 
 class RuleExpectShape(Shape):
-    """What must come of it; what is not mentioned is not looked at."""
+    """The decision that a rule expects; a key that is not written is not checked."""
 
     effect: Literal["permit", "deny"] | None = None
     reason: OneLineText | None = None
@@ -95,7 +95,7 @@ class RuleExpectShape(Shape):
         return self
 
     def expectation(self) -> Expectation:
-        """Return the expectation, without what must never leave."""
+        """Return the expectation, without ``never_releases``."""
         return Expectation(
             effect=self.effect or "",
             reason=self.reason,

@@ -188,7 +188,7 @@ def _check_wire_names(
     first: dict[str, str] = {}
     for listed in release.attributes if attribute_map else ():
         if names.attributes is not None and listed.name not in names.attributes:
-            continue  # a fault of its own
+            continue  # reported as an unknown attribute
         row = find_outgoing_row(attribute_map, listed.name) if attribute_map else None
         if row is None:
             what = f"{service.name} has no wire name for {listed.name}"

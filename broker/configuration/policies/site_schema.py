@@ -1,4 +1,4 @@
-"""The JSON Schema of a policy file with a site's own names in it, for completion and red lines."""
+"""The JSON Schema of a policy file with the names of one site, for completion in editors."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class SiteNames:
     """The names of one site.
 
     ``attributes`` are those that policies may name, each with its label. ``fields`` are those of
-    the library system, empty where it does not say. ``categories`` and ``affiliations`` are those
-    that the policies name already: new ones are added by writing them.
+    the library system, empty if it does not list them. ``categories`` and ``affiliations`` are
+    those of the present policies.
     """
 
     services: Collection[str]
@@ -35,8 +35,8 @@ class SiteNames:
 def site_schema(names: SiteNames) -> JsonSchema:
     """Return the JSON Schema of a policy file that knows the names of a site.
 
-    A name that the site does not have breaks it, where a policy may name no other. Where it may, as
-    a new category, the known names are offered and any is taken.
+    An unknown service, upstream or attribute is an error. For names that a policy may introduce,
+    such as a category, editors offer the known ones and accept any.
     """
     schema = json_schema()
     shapes = dict(mappings(schema, PolicyShape))
@@ -49,7 +49,7 @@ def site_schema(names: SiteNames) -> JsonSchema:
 
 
 def _add_item_names(items: JsonSchema, attributes: Mapping[str, str]) -> None:
-    """Write into the schema of a list's items which attributes there are."""
+    """Add the known attributes to the schema of a list's items."""
     _, mapping = items["anyOf"]
     _add_key_names(mapping, attributes)
     alone = [{"const": name, "description": label} for name, label in sorted(attributes.items())]
@@ -69,7 +69,7 @@ def _add_names(
     values: Iterable[tuple[str, str, JsonSchema]],
     keys: Iterable[tuple[str, str, Mapping[str, str]]],
 ) -> None:
-    """Write into the schemas of mappings what their keys may hold, and which there may be."""
+    """Add the known names to the schemas of mappings, as values and as keys."""
     for shape, key, schema in values:
         properties = shapes[shape]["properties"]
         properties[key] = _keep_description(properties[key], schema)
@@ -93,13 +93,13 @@ def _values_of_rules(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
 
 
 def _matchable(names: SiteNames) -> dict[str, str]:
-    """Return the attributes that may be looked at, each with its label."""
+    """Return the attributes that conditions may name, each with its label."""
     every = names.attributes.items()
     return {name: label for name, label in every if name not in NEVER_BY_CATEGORY}
 
 
 def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
-    """Yield what a key may hold, by shape and key."""
+    """Yield shape, key and the schema of the key's value."""
     upstreams = _one_or_several(_enum(names.upstreams))
     categories = _offer(names.categories)
     affiliations = _offer(names.affiliations)
@@ -121,7 +121,7 @@ def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
 
 
 def _keys(names: SiteNames) -> Iterable[tuple[str, str, Mapping[str, str]]]:
-    """Yield the keys that a mapping may have beside its own, by shape and key; "" its own."""
+    """Yield shape, key ("" for the shape itself) and the names that may stand there as keys."""
     yield "PolicyShape", "release", dict.fromkeys(names.services, "")
     yield "AlternativeShape", "", _matchable(names)
     yield "LoginShape", "", names.attributes
@@ -130,7 +130,7 @@ def _keys(names: SiteNames) -> Iterable[tuple[str, str, Mapping[str, str]]]:
 
 
 def _add_key_names(mapping: JsonSchema, listed: Mapping[str, str]) -> None:
-    """Put ``listed`` keys, each with its label, in the place of any key."""
+    """Allow only the ``listed`` keys, each with its label, in place of any key."""
     one = mapping["additionalProperties"]
     properties = mapping.setdefault("properties", {})
     for name, label in sorted(listed.items()):
@@ -147,7 +147,7 @@ def _add_label(schema: JsonSchema, label: str) -> JsonSchema:
 
 
 def _keep_description(described: JsonSchema, values: JsonSchema) -> JsonSchema:
-    """Return the schema ``values`` with the description of the key whose values they are."""
+    """Return the schema ``values`` with the description of its key."""
     kept = {key: text for key, text in described.items() if key.lower().endswith("description")}
     return {**values, **kept}
 
@@ -157,7 +157,7 @@ def _enum(names: Iterable[str]) -> JsonSchema:
 
 
 def _offer(names: Collection[str]) -> JsonSchema:
-    """Return a schema that takes any text, and by which editors offer the names."""
+    """Return a schema that accepts any text; editors offer the names."""
     if not names:
         return _TEXT
     return {"anyOf": [_enum(names), _TEXT]}
