@@ -81,7 +81,7 @@ def read_file(path: Path, name: str) -> YamlNode:
 def read(octets: bytes, name: str) -> YamlNode:
     """Read one document; ``name`` is what faults call the file.
 
-    Raise ConfigurationFaults for anything but UTF-8 up to 256 KB, and for an invisible line break, a
+    Raise ConfigurationFaults for anything but UTF-8 up to 256 KB, for an invisible line break, a
     second document, a directive, anchor, alias, tag, merge key, doubled key, key that is no text,
     and nesting deeper than sixteen (docs/reference/policies.md#format).
     """

@@ -370,7 +370,7 @@ class ServicesShape(Shape, extra="allow"):
 class ReleaseShape(Shape):
     """The release entry of one service or entity category in an affiliation's file.
 
-    One of ``make``, ``need`` and ``none`` lists the attributes. The other keys replace those of
+    One of ``make``, ``need`` and ``none`` lists the attributes. Every other key replaces that of
     services.yaml for this affiliation.
     """
 

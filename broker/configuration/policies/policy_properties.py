@@ -18,7 +18,7 @@ from broker.core.identity.person_id import MINTED
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, PolicyLine, PolicySet
-from broker.core.policy_analysis.site_rules import Breach, RuleProof, SiteRule, hold_rule
+from broker.core.policy_analysis.site_rules import Breach, RuleResult, SiteRule, check_rule
 from broker.core.policy_analysis.sources import Site
 
 # A login may release these too: we make them, or the library system has them.
@@ -80,7 +80,9 @@ def check_rules(
         rules = load(names.site_rules)
     except ConfigurationFaults as found:
         return Judgement(found.faults)
-    site = Site.of(names.configured, _upstreams(names), names.maps).as_peers_may_become
+    site = Site.from_configuration(
+        names.configured, _upstreams(names), names.maps
+    ).unlimited_by_metadata
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
@@ -90,7 +92,7 @@ def check_rules(
         if not unguarded:
             warnings += _find_unconfigured_services(rule, names.configured)
         if not unknown and any(map(rule.concerns, site.services)):
-            proof = hold_rule(rule, policies, site, now, let_others_run)
+            proof = check_rule(rule, policies, site, now, let_others_run)
             faults += _find_broken_rule(proof, now)
             warnings += _warn_of_incomplete_proof(proof)
     return Judgement(tuple(faults), tuple(warnings))
@@ -190,7 +192,7 @@ def _find_idle_rule(rule: SiteRule, configured: Collection[str]) -> Iterator[Fau
         yield Fault(str(rule.place), f"{what}: it guards nothing", fix)
 
 
-def _find_broken_rule(proof: RuleProof, now: datetime) -> Iterator[Fault]:
+def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:
     rule = proof.rule
     if not proof.met:
         what = f"{rule.name!r}: no login at a service that it names is as it says"
@@ -208,7 +210,7 @@ def _later(breach: Breach, now: datetime) -> str:
     return "" if breach.day == now.date() else f", on {breach.day}"
 
 
-def _warn_of_incomplete_proof(proof: RuleProof) -> Iterator[Fault]:
+def _warn_of_incomplete_proof(proof: RuleResult) -> Iterator[Fault]:
     for name in proof.incomplete:
         what = f"{proof.rule.name!r} is not proved whole"
         yield Fault(str(proof.rule.place), what, f"too many alternatives come together at {name}")
