@@ -48,7 +48,7 @@ def opened(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
     service_feeds = {name: table.feed for name, table in settings.services.items()}
     wanted = WantedEntities(upstreams, services(settings), named_feeds, service_feeds)
     path = settings.metadata
-    folder = MetadataFolder(path, wanted.in_folder(feeds), _folders.get(path))
+    folder = MetadataFolder(path, wanted.list_folder_ids(feeds), _folders.get(path))
     _folders[path] = folder.contents
     state = settings.state / "metadata"
     live = LiveMetadata(
@@ -59,7 +59,7 @@ def opened(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
         now,
         record=ScopeRecord(state / "scopes.json"),
     )
-    if live.wanting:
+    if live.has_missing_copy:
         live.refresh(now)
     return live
 

@@ -232,7 +232,7 @@ def refresh(parts: assembly.Parts) -> None:
     before = parts.policies.current, parts.metadata.snapshot
     with pause_garbage_collection():
         parts.policies.refresh(now)
-        parts.metadata.look(now)
+        parts.metadata.read_changes(now)
         parts.log_budget.step()
     if (parts.policies.current, parts.metadata.snapshot) != before:
         # Policies and metadata stay for long: keep the garbage collector from visiting them.
