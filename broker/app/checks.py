@@ -78,7 +78,7 @@ def find_metadata_faults(parts: Parts) -> Iterator[str]:
 def _misspelt_entity_ids(parts: Parts, moment: datetime) -> Iterator[str]:
     """Yield the files that hold nearly the entity ID of a party without metadata."""
     contents = parts.metadata.folder.contents
-    missing = [name for name in parts.metadata.amiss(moment) if name not in contents.places]
+    missing = [name for name in parts.metadata.party_faults(moment) if name not in contents.places]
     for path, file in contents.files.items():
         for name in missing:
             meant = did_you_mean(name, sorted(file.others))

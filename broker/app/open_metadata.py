@@ -47,7 +47,7 @@ def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetad
     service_feeds = {name: table.feed for name, table in settings.services.items()}
     wanted = WantedEntities(upstreams, services(settings), named_feeds, service_feeds)
     path = settings.metadata
-    folder = MetadataFolder(path, wanted.in_folder(feeds), _folders.get(path))
+    folder = MetadataFolder(path, wanted.list_folder_ids(feeds), _folders.get(path))
     _folders[path] = folder.contents
     state = settings.state / "metadata"
     live = LiveMetadata(
@@ -58,7 +58,7 @@ def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetad
         now,
         record=ScopeRecord(state / "scopes.json"),
     )
-    if live.wanting:
+    if live.has_missing_copy:
         live.refresh(now)
     return live
 

@@ -78,7 +78,7 @@ class PolicySurroundings:
 
     def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
         """Return the faults of metadata in sentences: less is known than is configured."""
-        return tuple(self.metadata.amiss(moment).values()) if self.metadata else ()
+        return tuple(self.metadata.party_faults(moment).values()) if self.metadata else ()
 
 
 def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:

@@ -65,7 +65,9 @@ def client(parties: Parties, tmp_path: Path) -> "Saml2Client":
     from saml2.client import Saml2Client
     from saml2.config import SPConfig
 
-    (tmp_path / "idp.xml").write_bytes(own_metadata.idp(ROLE_DESCRIPTION, parties.ring.idp, ["au.dk"], now()))
+    (tmp_path / "idp.xml").write_bytes(
+        own_metadata.write_idp_descriptor(ROLE_DESCRIPTION, parties.ring.idp, ["au.dk"], now())
+    )
     own = parties.folder / "service"
     keys = {"key_file": str(own / "key.pem"), "cert_file": str(own / "key.crt")}
     settings = SPConfig().load(
@@ -99,7 +101,7 @@ def server(parties: Parties, tmp_path: Path) -> "Server":
 
     wayf = parties.upstreams["wayf"]
     description = replace(ROLE_DESCRIPTION, entity_id=wayf.sp_entity_id)
-    (tmp_path / "sp.xml").write_bytes(own_metadata.sp(wayf, description, parties.ring.sp, now()))
+    (tmp_path / "sp.xml").write_bytes(own_metadata.write_sp_descriptor(wayf, description, parties.ring.sp, now()))
     own = parties.folder / "hub"
     settings = IdPConfig().load(
         {
@@ -188,9 +190,9 @@ def test_xmlsec1_verifies_an_assertion_in_clear(parties: Parties, tmp_path: Path
 
 def test_xmlsec1_verifies_our_descriptors(parties: Parties, tmp_path: Path) -> None:
     """Peers may check them before they trust the keys in them."""
-    idp = own_metadata.idp(ROLE_DESCRIPTION, parties.ring.idp, ["au.dk"], now())
+    idp = own_metadata.write_idp_descriptor(ROLE_DESCRIPTION, parties.ring.idp, ["au.dk"], now())
     verified(idp, f"{METADATA}:EntityDescriptor", parties.ring.idp.signing.certificate, tmp_path)
-    sp = own_metadata.sp(parties.upstreams["wayf"], ROLE_DESCRIPTION, parties.ring.sp, now())
+    sp = own_metadata.write_sp_descriptor(parties.upstreams["wayf"], ROLE_DESCRIPTION, parties.ring.sp, now())
     verified(sp, f"{METADATA}:EntityDescriptor", parties.ring.sp.signing.certificate, tmp_path)
 
 

@@ -14,10 +14,10 @@ DOCUMENT = Document("f", "https://feed.example", "feed")
 
 
 def _keep(copies: Copies) -> None:
-    with copies.turn(), copies.making() as (made, path):
+    with copies.lock(), copies.create_file() as (made, path):
         made.write(b"<x/>")
         copies.keep(made, path, DOCUMENT)
-    copies.remember(DOCUMENT, Note(NOW))
+    copies.write_note(DOCUMENT, Note(NOW))
 
 
 def test_nobody_else_reads_or_writes_them(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def feed(url: str, *, largest: int = 100_000, ca_file: Path | None = None) -> Fe
 def fetched(asked: Feed, marks: Marks | None = None, document: Document | None = None) -> tuple[bytes, Marks | None]:
     """Fetch, and give what came and its marks."""
     into = io.BytesIO()
-    document = document or next(asked.documents(iter(())))
+    document = document or next(asked.list_documents(iter(())))
     found = feed_fetch.fetch(asked, document, marks or Marks(), into)
     return into.getvalue(), found
 
@@ -149,7 +149,7 @@ def test_the_proxies_of_the_environment_are_not_used(publisher: Publisher, monke
 def test_each_entity_is_asked_for_by_its_name(publisher: Publisher) -> None:
     """A metadata query quotes the whole entityID, and a copy's file is named by its digest (draft-young-md-query 3)."""
     asked = replace(feed(publisher.base), mdq=True)
-    (document,) = asked.documents(iter(["https://one.example/a?b=c d"]))
+    (document,) = asked.list_documents(iter(["https://one.example/a?b=c d"]))
     path = "/entities/https%3A%2F%2Fone.example%2Fa%3Fb%3Dc%20d"
     publisher.publish(BODY, path)
     assert document.url == publisher.base + path
@@ -160,5 +160,5 @@ def test_each_entity_is_asked_for_by_its_name(publisher: Publisher) -> None:
 def test_an_entity_that_is_not_there_is_told_apart(publisher: Publisher) -> None:
     """Half of what is asked for may be nowhere; that is no fault of the server's."""
     asked = replace(feed(publisher.base), mdq=True)
-    (document,) = asked.documents(iter(["https://nobody.example"]))
+    (document,) = asked.list_documents(iter(["https://nobody.example"]))
     assert refusal(asked, document) == "feed.absent"

@@ -62,7 +62,7 @@ class Station:
         pins = self.pins or (self.forge.upstream.certificate,)
         feed = Feed("wayf", self.publisher.base if self.mdq else self.publisher.url, feeds.trust(*pins), mdq=self.mdq)
         found = FeedRefresh(feed, [HUB, OTHER], Copies(self.folder))
-        found.look(now)
+        found.read_changes(now)
         return found
 
     @property
@@ -83,7 +83,7 @@ def station(forge: Forge, tmp_path: Path) -> Iterator[Station]:
 def turn(worker: FeedRefresh, now: datetime = NOW, *, force: bool = False) -> list[FetchOutcome]:
     """Let a worker fetch what is due and look."""
     outcomes = list(worker.fetch(now, force=force))
-    worker.look(now)
+    worker.read_changes(now)
     return outcomes
 
 
@@ -103,7 +103,7 @@ def test_a_feed_is_fetched_once_for_all_workers(station: Station) -> None:
 
 def test_two_workers_do_not_fetch_at_once(station: Station) -> None:
     """While one has the turn the other leaves it alone, and may take it once that one is gone, however it went."""
-    with Copies(station.folder).turn() as ours:
+    with Copies(station.folder).lock() as ours:
         assert ours
         assert results(turn(station.worker())) == ["busy"]
     assert results(turn(station.worker())) == ["new"]
@@ -190,7 +190,7 @@ def test_a_good_feed_ends_the_alarm(station: Station) -> None:
     turn(worker, force=True)
     station.publish(idp_entity(HUB), idp_entity(OTHER), until=NOW + timedelta(days=8))
     assert results(turn(worker, force=True)) == ["new"]
-    assert other.look(NOW)
+    assert other.read_changes(NOW)
     assert (other.alarms(NOW), set(other.entities(NOW))) == ([], {HUB, OTHER})
 
 
@@ -258,7 +258,7 @@ def test_an_older_feed_is_an_alarm(station: Station) -> None:
     station.publish(idp_entity(OTHER), until=NOW + timedelta(days=7))
     (outcome,) = turn(worker, force=True)
     assert (outcome.result, outcome.cause) == ("older", "feed.older")
-    other.look(NOW)
+    other.read_changes(NOW)
     for each in (worker, other, station.worker()):
         assert set(each.entities(NOW)) == {HUB}
         assert "is refused (feed.older); the last good copy lasts until 2026-12-03" in each.alarms(NOW)[0]
@@ -360,7 +360,7 @@ def test_a_copy_that_somebody_changed_is_not_read(station: Station) -> None:
     worker = station.worker()
     turn(worker)
     station.copy.write_bytes(station.copy.read_bytes().replace(b"//hub.", b"//evil."))
-    assert not worker.look(NOW)
+    assert not worker.read_changes(NOW)
     assert set(worker.entities(NOW)) == {HUB}
     assert "feed.digest" in worker.alarms(NOW)[0]
     assert set(station.worker().entities(NOW)) == set()
@@ -376,7 +376,7 @@ def test_an_older_copy_is_not_read(station: Station) -> None:
     station.publish(idp_entity(OTHER), until=NOW + timedelta(days=8))
     turn(worker, force=True)
     station.copy.write_bytes(old)
-    worker.look(NOW)
+    worker.read_changes(NOW)
     assert set(worker.entities(NOW)) == {OTHER}
 
 

@@ -77,10 +77,10 @@ WRITTEN: Final[dict[str, Callable[[Parties], Any]]] = {
         IDP, f"{OPEN}/slo", "_l1", "_l2", status=SUCCESS, now=NOW
     ),
     "descriptor toward services": lambda parties: etree.fromstring(
-        own_metadata.idp(DESCRIPTION, parties.ring.idp, ["au.dk"], NOW)
+        own_metadata.write_idp_descriptor(DESCRIPTION, parties.ring.idp, ["au.dk"], NOW)
     ),
     "descriptor toward an upstream": lambda parties: etree.fromstring(
-        own_metadata.sp(parties.upstreams["wayf"], DESCRIPTION, parties.ring.sp, NOW)
+        own_metadata.write_sp_descriptor(parties.upstreams["wayf"], DESCRIPTION, parties.ring.sp, NOW)
     ),
 }
 

@@ -286,8 +286,8 @@ class Running:
         upstream = self.parties.upstreams["wayf"]
         description = replace(ROLE_DESCRIPTION, entity_id=upstream.sp_entity_id)
         idp, sp = (
-            own_metadata.idp(ROLE_DESCRIPTION, self.ring.idp, [], now),
-            own_metadata.sp(upstream, description, self.ring.sp, now),
+            own_metadata.write_idp_descriptor(ROLE_DESCRIPTION, self.ring.idp, [], now),
+            own_metadata.write_sp_descriptor(upstream, description, self.ring.sp, now),
         )
         self.published.append((now, idp, sp))
         peers: dict[str, Any] = {"upstreams": self.parties.upstreams, "idp_entity_id": IDP}

@@ -83,7 +83,7 @@ class Station:
 
     def following(self, feeds: Sequence[Feed], parties: WantedEntities, now: datetime = NOW) -> LiveMetadata:
         """Give the metadata of a broker with these parties that follows these feeds."""
-        folder = MetadataFolder(self.folder / "metadata", parties.in_folder(feeds), None)
+        folder = MetadataFolder(self.folder / "metadata", parties.list_folder_ids(feeds), None)
         followed = list(feed_refreshes(feeds, folder.contents, parties, self.folder / "state"))
         record = ScopeRecord(self.folder / "state" / "scopes.json")
         return LiveMetadata(folder, parties, followed, self.told, now, record=record)
@@ -324,13 +324,13 @@ def test_a_start_without_anything_begins_and_recovers(station: Station) -> None:
     """A feed that never answered is no reason not to start: it says so, and logins work once it answers."""
     station.publisher.status = "503 Down"
     live = station.live(wayf(), loans())
-    assert live.wanting
+    assert live.has_missing_copy
     assert live.faults(NOW) == [f"no metadata of {HUB} is in force"]
     assert [each.partition(" ")[0] for each in live.alarms(NOW)] == ["wayf:", HUB, LOANS]
     station.publisher.status = "200 OK"
     station.publish(hub(station.everyone.hub), sp_entity(LOANS))
     live.refresh(LATER)
-    assert (live.wanting, live.faults(LATER), live.alarms(LATER)) == (False, [], [])
+    assert (live.has_missing_copy, live.faults(LATER), live.alarms(LATER)) == (False, [], [])
 
 
 def test_a_party_that_cannot_be_used_is_told(station: Station) -> None:
@@ -390,8 +390,8 @@ def written(station: Station, name: str, xml: str) -> None:
 
 def looked(live: LiveMetadata, now: datetime = NOW) -> None:
     """Let the loop come by until what is in the folder has settled."""
-    live.look(now)
-    live.look(now)
+    live.read_changes(now)
+    live.read_changes(now)
 
 
 def ending(xml: str, at: datetime) -> str:
@@ -412,15 +412,15 @@ def test_a_party_that_is_lost_is_told_once_and_so_is_its_return(station: Station
     unreadable = (
         "metadata/loans.xml: is no sound metadata: xml.unreadable: line 1 (is it XML, whole, in UTF-8 or UTF-16?)"
     )
-    kept = PartyChange(LOANS, f"{LOANS} is as it was before its metadata broke: {unreadable}")
+    kept = PartyChange(LOANS, f"{LOANS} keeps its earlier metadata, because the new is faulty: {unreadable}")
     assert (station.changes, live.alarms(NOW)) == ([kept], [kept.fault])
     assert live.current.service(LOANS, NOW)
     written(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=1)))
     looked(live)
     assert station.changes[1:] == [PartyChange(LOANS, None)]
     late = NOW + timedelta(days=1, minutes=3)
-    live.look(late)
-    ended = "metadata/loans.xml: it ran out 2026-11-26T12:00:00Z (fetch it again)"
+    live.read_changes(late)
+    ended = "metadata/loans.xml: it expired 2026-11-26T12:00:00Z (fetch it again)"
     lost = PartyChange(LOANS, f"{LOANS} has no metadata in force: {ended}")
     assert (station.changes[2:], live.alarms(late)) == ([lost], [lost.fault])
     assert live.faults(late) == []
@@ -472,7 +472,7 @@ def test_a_broken_file_that_only_names_the_hub_does_not_lose_it(station: Station
     written(station, "loans", broken)
     looked(live)
     assert live.current.upstream(HUB, NOW) is not None
-    assert [fault for name, fault in live.amiss(NOW).items() if name == HUB] == []
+    assert [fault for name, fault in live.party_faults(NOW).items() if name == HUB] == []
 
 
 @pytest.mark.attack(33)
@@ -500,7 +500,9 @@ def test_a_services_file_does_not_say_who_the_hub_is(station: Station, *, late: 
     assert key.public == station.everyone.hub.key.private.public_key()
     assert live.current.service(LOANS, NOW) is not None
     (told,) = live.alarms(NOW)
-    assert told.startswith(f"metadata/loans.xml: holds {HUB}, of which a feed speaks, beside the service {LOANS}")
+    assert told.startswith(
+        f"metadata/loans.xml: holds {HUB}, which a feed publishes, together with the service {LOANS}"
+    )
 
 
 @pytest.mark.attack(33, control=True)
@@ -521,7 +523,7 @@ def test_what_ends_soon_and_is_not_renewed_is_told_before(station: Station) -> N
     station.publish(hub(station.everyone.hub))
     live = station.live(wayf(), loans())
     assert live.warnings(NOW) == []
-    runs_out = "runs out 2026-12-10T12:00:00Z and nothing renews it: fetch it again"
+    runs_out = "expires 2026-12-10T12:00:00Z and no feed renews it: fetch it again"
     assert live.warnings(NOW + timedelta(days=1)) == [f"metadata/loans.xml: {LOANS} {runs_out}"]
     assert live.warnings(NOW + timedelta(days=15)) == []  # an alarm by then
     written(station, "hub", hub(station.everyone.hub))
@@ -601,9 +603,9 @@ def test_scopes_of_the_folder_end_with_their_entity(station: Station) -> None:
     written(station, "au", ending(birk(AU, "au.dk"), NOW + timedelta(days=1)))
     left = Institution(AU, unwritten=frozenset(("scopes", "aliases")), folder_scopes=True)
     live = station.following([], WantedEntities(wayf(left), {}))
-    live.look(NOW + timedelta(days=1, minutes=2))
+    live.read_changes(NOW + timedelta(days=1, minutes=2))
     assert scopes_of(live) == ("au.dk",)
-    live.look(NOW + timedelta(days=1, minutes=3))
+    live.read_changes(NOW + timedelta(days=1, minutes=3))
     assert scopes_of(live) == ()
 
 

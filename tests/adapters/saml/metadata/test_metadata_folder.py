@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from broker.adapters.saml.metadata import folder_files, metadata_folder
-from broker.adapters.saml.metadata.descriptor_rewriting import rewritten
+from broker.adapters.saml.metadata.descriptor_rewriting import rewrite
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.metadata_folder import FolderContents
 from broker.adapters.saml.metadata.role_descriptors import Endpoint
@@ -193,7 +193,7 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
         lambda xml: xml.replace("https://hub.example/sso", "javascript://hub.example/%0aalert(1)"),
         "has the Location 'javascript://hub.example/%0aalert(1)' (SingleSignOnService, line 3)",
     ),
-    ("hub", lambda xml: xml.replace("Certificate>MII", "Certificate>MIJ"), "holds a certificate that is none"),
+    ("hub", lambda xml: xml.replace("Certificate>MII", "Certificate>MIJ"), "contains no readable certificate"),
     ("loans", lambda xml: xml.replace("/acs", "/a b"), "has the Location"),
     ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://my-loans.example/acs"), "https address"),
     ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://localhost.example/"), "https address"),
@@ -368,9 +368,9 @@ def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkey
 
     def counted(each: Any) -> Any:
         read.append(each.get("entityID"))
-        return rewritten(each)
+        return rewrite(each)
 
-    monkeypatch.setattr(f"{folder_files.__name__}.rewritten", counted)
+    monkeypatch.setattr(f"{folder_files.__name__}.rewrite", counted)
     space = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
     (folder / "hub.xml").write_text(f"<md:EntitiesDescriptor {space}>{entity * 1000}</md:EntitiesDescriptor>")
     assert faults(folder) == [f"metadata/hub.xml: {HUB} has several descriptors (keep one)"]
@@ -380,13 +380,13 @@ def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkey
 def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     """A file that is still being copied is not read in the middle."""
     watched = metadata_folder.MetadataFolder(folder, WANTED, None)
-    assert [watched.look(), watched.look()] == [False, False]
+    assert [watched.read_changes(), watched.read_changes()] == [False, False]
     whole = (folder / "hub.xml").read_text()
     (folder / "hub.xml").write_text(whole[:50])
-    assert not watched.look()
+    assert not watched.read_changes()
     (folder / "hub.xml").write_text(whole.replace("/sso", "/sso2"))
-    assert not watched.look()
-    assert watched.look()
+    assert not watched.read_changes()
+    assert watched.read_changes()
     assert watched.contents.metadata.upstreams[HUB].sso == f"{HUB}/sso2"
     assert watched.contents.faults == {}
 

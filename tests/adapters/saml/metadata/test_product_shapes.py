@@ -235,7 +235,7 @@ def test_a_products_metadata_is_read_from_a_feed(product: str, certificates: Cer
     entity = entity[entity.index("<EntityDescriptor" if product != "Okta" else "<md:EntityDescriptor") :]
     octets = feeds.signed(feeds.collection(entity), forge.upstream.key)
     kept = feeds.read(octets, feeds.trust(forge.upstream.certificate), IDP, SP).entities
-    found = entity_roles.descriptors(kept, [IDP], [SP])
+    found = entity_roles.read_feed_descriptors(kept, [IDP], [SP])
     assert found.notices == []
     assert _sound(found.upstreams.get(IDP), found.services.get(SP))
 
@@ -246,11 +246,11 @@ def _unprefixed(xml: str) -> str:
 
 BAD_KEYS: Final[dict[str, tuple[Callable[[Certificates], str], str]]] = {
     "too short": (lambda held: _key(held.weak, "signing"), "holds a key below RSA 2048 or EC 256 bits"),
-    "no certificate": (lambda _: _key("AAAA", "signing"), "holds a certificate that is none"),
-    "no base64": (lambda _: _key("not base64!", "signing"), "holds a certificate that is none"),
+    "no certificate": (lambda _: _key("AAAA", "signing"), "contains no readable certificate"),
+    "no base64": (lambda _: _key("not base64!", "signing"), "contains no readable certificate"),
     "a name only": (
         lambda _: '<KeyDescriptor use="signing"><ds:KeyInfo><ds:KeyName>k</ds:KeyName></ds:KeyInfo></KeyDescriptor>',
-        "holds a certificate that is none",
+        "contains no readable certificate",
     ),
     "several of a chain": (
         lambda held: _key(f"{held.good}</ds:X509Certificate><ds:X509Certificate>{held.ended}", "signing"),
@@ -268,7 +268,7 @@ def test_a_bad_key_is_passed_over_beside_a_good_one(case: str, certificates: Cer
     start, end = xml.index("<KeyDescriptor"), xml.index("<NameIDFormat>")
     found = _read(tmp_path, f"{xml[:start]}\n{bad}\n{good}{xml[end:]}".encode())
     assert len(found.metadata.upstreams[IDP].keys) == 1
-    assert found.notices == (f"metadata/peer.xml: {IDP} {what} (KeyDescriptor, line 2), which is passed over",)
+    assert found.notices == (f"metadata/peer.xml: {IDP} {what} (KeyDescriptor, line 2), which is ignored",)
     alone = _read(tmp_path, f"{xml[:start]}\n{bad}{xml[end:]}".encode())
     assert alone.metadata.upstreams == {}
     (first, *_) = alone.faults[IDP]
