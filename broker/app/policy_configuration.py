@@ -25,7 +25,7 @@ from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.policy.model import PolicySet, ideal_service
-from broker.core.policy_analysis.plays import Progress, Trial
+from broker.core.policy_analysis.plays import Analysis, Progress
 from broker.core.policy_analysis.sources import Site
 from broker.core.policy_analysis.two_sites import join_sites
 from broker.core.report.missing_answers import LibraryAnswers
@@ -72,17 +72,19 @@ class PolicySurroundings:
     @property
     def site(self) -> Site:
         """Return the sources and services as the metadata completes them."""
-        return Site.of(self.services, self.upstreams, self.maps.maps if self.maps else {})
+        return Site.from_configuration(
+            self.services, self.upstreams, self.maps.maps if self.maps else {}
+        )
 
     def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
         """Return the faults of metadata in sentences: less is known than is configured."""
-        return tuple(self.metadata.amiss(moment).values()) if self.metadata else ()
+        return tuple(self.metadata.party_faults(moment).values()) if self.metadata else ()
 
 
 def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:
-    """Return the surroundings of policies. All faults come at once; nothing is raised."""
+    """Return the surroundings of policies with all their faults; raise nothing."""
     faults: list[Fault] = []
-    metadata = collect_faults(faults, lambda: open_metadata.opened(settings, tell, moment))
+    metadata = collect_faults(faults, lambda: open_metadata.open_metadata(settings, tell, moment))
     maps = collect_faults(faults, lambda: _load_maps(settings))
     services = open_metadata.services(settings)
     upstreams: Mapping[str, Upstream]
@@ -156,7 +158,7 @@ class CheckedPolicies:
     def site(self) -> Site:
         """Return the site that is configured, else one where the policies find all they name."""
         if self.surroundings is None:
-            return Site.of_policies((self.policies,))
+            return Site.from_policies((self.policies,))
         return self.surroundings.site
 
 
@@ -222,7 +224,7 @@ class ComparedSets:
 def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> ComparedSets:
     """Load the sets of two folders, and the configured site; ConfigurationFaults.
 
-    Folders with a broker.toml are configurations, each with policies and a site of its own.
+    Folders with a broker.toml are configurations, each with its policies and its site.
     Without a configuration the site has all that the policies name.
     """
     if all((folder / _CONFIGURATION).is_file() for folder in folders):
@@ -230,11 +232,11 @@ def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> Compared
     if CONFIG not in os.environ:
         sets = tuple(_load_unbound(folders, moment, ANY_NAMES))
         failures = _find_failures(folders[-1], moment, ANY_NAMES)
-        return ComparedSets(sets, Site.of_policies(sets), failures)
+        return ComparedSets(sets, Site.from_policies(sets), failures)
     found = _load_surroundings(moment)
     sets = tuple(_load_unbound(folders, moment, found.names))
     failures = _find_failures(folders[-1], moment, found.proving)
-    return ComparedSets(sets, found.site.as_peers_may_become, failures)
+    return ComparedSets(sets, found.site.unlimited_by_metadata, failures)
 
 
 def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> ComparedSets:
@@ -254,7 +256,9 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
 def _make_configured_site(settings: Config) -> Site:
     upstreams = {name: settings.upstream(name) for name in settings.upstreams}
     maps = attribute_maps.load(settings.attribute_maps).maps
-    return Site.of(open_metadata.services(settings), upstreams, maps).as_peers_may_become
+    return Site.from_configuration(
+        open_metadata.services(settings), upstreams, maps
+    ).unlimited_by_metadata
 
 
 def _find_failures(folder: Path, moment: datetime, names: NameableInPolicies) -> tuple[Fault, ...]:
@@ -381,7 +385,7 @@ def make_report(
     around = _load_surroundings(moment)
     policies = live_policies.load(folder or settings.policies, moment, around.names)
     progress = show_progress(len(around.site.sources))
-    trial = Trial((policies,), around.site, moment, report_progress=progress)
+    trial = Analysis((policies,), around.site, moment, report_progress=progress)
     return PolicyReport(
         day=moment.date(),
         base_url=settings.base_url,

@@ -12,13 +12,13 @@ from broker.app.named_configuration import configuration
 from broker.app.policy_configuration import CheckedPolicies
 from broker.cli.late_group import LateGroup
 from broker.cli.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
-from broker.configuration.policies.example_failures import failures
+from broker.configuration.policies.example_failures import find_failures
 from broker.configuration.policies.examples import noon, run_examples
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Example, PolicySet
 from broker.core.policy_analysis.findings import Findings, find_faults
 from broker.core.policy_analysis.personas import INCOMPLETE
-from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.plays import Analysis
 from broker.core.policy_analysis.untried_examples import write_untried_examples
 
 _BESIDE: Final = {
@@ -94,7 +94,7 @@ def _analyse(checked: CheckedPolicies, moment: datetime) -> tuple[Findings, tupl
     """Return the findings of the analysis, and an example for each kind of untried decision."""
     policies = checked.policies
     progress = show_progress(len(checked.site.sources))
-    trial = Trial((policies,), checked.site, moment, report_progress=progress)
+    trial = Analysis((policies,), checked.site, moment, report_progress=progress)
     found = find_faults(trial)
     tried = set()
     for result in run_examples(policies, None, moment):
@@ -136,7 +136,7 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
 def _holding(policies: PolicySet, day: date) -> list[Example]:
     """Return the examples, which all hold on a day; ConfigurationFaults with those that do not."""
     results = run_examples(policies, None, noon(day))
-    problems = failures(policies, results, day)
+    problems = find_failures(policies, results, day)
     failed = [Fault(str(place), what, fix) for place, what, fix in problems]
     if failed:
         raise ConfigurationFaults(failed)
