@@ -84,7 +84,7 @@ class PolicySurroundings:
 def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:
     """Return the surroundings of policies with all their faults; raise nothing."""
     faults: list[Fault] = []
-    metadata = collect_faults(faults, lambda: open_metadata.opened(settings, tell, moment))
+    metadata = collect_faults(faults, lambda: open_metadata.open_metadata(settings, tell, moment))
     maps = collect_faults(faults, lambda: _load_maps(settings))
     services = open_metadata.services(settings)
     upstreams: Mapping[str, Upstream]
