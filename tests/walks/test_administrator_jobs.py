@@ -19,6 +19,7 @@ from broker.demo.run.demo_folder import Ports, Setting, write
 from broker.demo.upstreams import assertion_writer
 from tests.plugins.deployment import Clock, Deployment, mark, standing
 from tests.plugins.policies_document import JOBS, do
+from tests.plugins.policing import copy_site
 
 MOST_LINES: Final = 25
 WIDTH: Final = 120
@@ -40,15 +41,15 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
 
 
 @pytest.fixture
-def policies(tmp_path: Path) -> Path:
+def policies(setting: Setting, tmp_path: Path) -> Path:
     """Give a copy of the shipped policies, to edit."""
-    return Path(shutil.copytree(Path(__file__).resolve().parents[2] / "policies", tmp_path / "policies"))
+    return copy_site(setting, tmp_path) / "policies"
 
 
 @pytest.fixture
 def environment(policies: Path) -> dict[str, str]:
     """Let the broker of the deployment decide by the copy."""
-    return {"BROKER_POLICIES": str(policies)}
+    return {"BROKER_SITE": str(policies.parent)}
 
 
 def follow_document(*anchors: str) -> Callable[[Path], None]:
