@@ -56,8 +56,10 @@ def _write_value(name: str, value: str) -> tuple[str, str]:
 
 def _find_category(login: DescribedLogin) -> str | None:
     """Return the category of the borrower; ``other`` for one that no rule names."""
-    category = login.borrower and login.borrower.category
-    return "other" if category and category.startswith("(") else category
+    if login.borrower is None:
+        return None
+    category = login.borrower.category
+    return "other" if category.startswith("(") else category
 
 
 def _find_named_values(
