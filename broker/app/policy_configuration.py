@@ -28,9 +28,9 @@ from broker.core.policy.model import PolicySet, ideal_service
 from broker.core.policy_analysis.plays import Analysis, Progress
 from broker.core.policy_analysis.sources import Site
 from broker.core.policy_analysis.two_sites import join_sites
+from broker.core.report.disclosures import find_disclosures
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
-from broker.core.report.what_leaves import what_leaves
 from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite, make_identity_map
 
 T = TypeVar("T")
@@ -395,7 +395,7 @@ def make_report(
         base_url=settings.base_url,
         digest=policies.digest,
         folder=str(folder) if folder else None,
-        leaves=what_leaves(trial),
+        leaves=find_disclosures(trial),
         services=tuple(around.services.values()),
         upstreams=tuple(around.upstreams.values()),
         answers=_find_answers(settings),
@@ -415,7 +415,7 @@ def _find_answers(settings: Config) -> LibraryAnswers:
     contact = settings.contact
     record = settings.record
     return LibraryAnswers(
-        name=contact.called(),
+        name=contact.library_name(),
         email=contact.email,
         phone=contact.phone,
         page=optional_text(contact.page),

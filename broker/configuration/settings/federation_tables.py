@@ -1,4 +1,4 @@
-"""The tables of broker.toml about the federation: upstreams, services, and feeds of metadata."""
+"""The tables of broker.toml about other parties: upstreams, services, and metadata feeds."""
 
 import re
 from collections.abc import Iterator
@@ -40,38 +40,38 @@ FilledList = tuple[Filled, ...]
 FeedKind = Literal["upstreams", "institutions", "services"]
 
 
-def _assurance(value: object) -> object:
-    """Read the word of the policy files; anything else is left for the type to refuse."""
+def _read_assurance(value: object) -> object:
+    """Read the word of the policy files. The type refuses all others."""
     if isinstance(value, str):
         return _ASSURANCES.get(value, "")
     return value
 
 
-def _specified(value: str) -> str:
-    """Refuse the class that vouches for nothing: it would meet whatever was configured."""
+def _refuse_unspecified(value: str) -> str:
+    """Refuse the class that says nothing."""
     if value == UNSPECIFIED_CLASS:
         raise ValueError("says nothing of how the person was authenticated, so it meets no class")
     return value
 
 
-def _published(value: object) -> object:
-    """Read the word that leaves the scopes to the metadata, wherever that lies."""
+def _read_published(value: object) -> object:
+    """Read the word "metadata": the scopes are those of the descriptor."""
     return _PUBLISHED if value == "metadata" else value
 
 
-def _several(value: object) -> object:
+def _read_several(value: object) -> object:
     """Read one name as a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
-PublishedOrListed = Annotated[FilledList, BeforeValidator(_published)]
-OneOrSeveral = Annotated[tuple[Name, ...], BeforeValidator(_several)]
-Level = Annotated[Assurance, BeforeValidator(_assurance)]
-AuthnContextClass = Annotated[Filled, AfterValidator(_specified)]
+PublishedOrListed = Annotated[FilledList, BeforeValidator(_read_published)]
+OneOrSeveral = Annotated[tuple[Name, ...], BeforeValidator(_read_several)]
+Level = Annotated[Assurance, BeforeValidator(_read_assurance)]
+AuthnContextClass = Annotated[Filled, AfterValidator(_refuse_unspecified)]
 
 
 class InstitutionTable(SettingsTable):
-    """An identity provider behind an upstream, and how far it is trusted."""
+    """An identity provider behind an upstream, and what it may assert."""
 
     entity_id: Filled
     aliases: FilledList | None = None

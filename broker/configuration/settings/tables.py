@@ -97,7 +97,7 @@ class AddressPerLanguage(SettingsTable):
 
 
 def optional_text(wording: Wording | AddressPerLanguage | None) -> Text | None:
-    """Return the text as a value of the core; None where none is written."""
+    """Return the text as a value of the core; None if none is written."""
     if wording is None:
         return None
     return wording.text()
@@ -112,8 +112,8 @@ class Contact(SettingsTable):
     page: AddressPerLanguage | None = None
     dpo: Printed = ""  # mail address or telephone number of the data protection officer
 
-    def called(self) -> Text | None:
-        """Return the library's name in both languages; None where none is written."""
+    def library_name(self) -> Text | None:
+        """Return the library's name in both languages; None if none is written."""
         if isinstance(self.name, PrintedWording):
             return Text(self.name.en, self.name.da)
         if not self.name:
@@ -286,7 +286,7 @@ class LimitsTable(SettingsTable):
     """How many logins may begin in a minute, in each worker."""
 
     beginnings: int = Field(default=600, ge=10, le=1_000_000)  # from one network
-    # By the network of many people, which has a limit of its own.
+    # By the network of many people, which has another limit.
     campuses: dict[Network, Beginnings] = Field(default_factory=dict)
 
 
