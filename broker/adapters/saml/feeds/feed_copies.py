@@ -85,7 +85,7 @@ class Copies:
         made.flush()
         os.fsync(made.fileno())
         path.rename(self._path(document))
-        durable.synced(self.folder)
+        durable.sync_folder(self.folder)
 
     @contextmanager
     def open_copy(self, document: Document) -> Iterator[BinaryIO | None]:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from broker.configuration.exposed_files import exposed
+from broker.configuration.exposed_files import find_exposed_files
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.lookup_hmacs import LookupHmacs
 
@@ -152,7 +152,7 @@ def load(folder: Path) -> KeyRing:
 
     ``ConfigurationFaults`` with all that is missing, exposed, unreadable, short or mismatched.
     """
-    faults = list(exposed(folder))
+    faults = list(find_exposed_files(folder))
     if not folder.is_dir():
         raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
     roles = {role: _read_role(folder, role, faults) for role in ROLES}

@@ -10,9 +10,9 @@ from broker.adapters.web.report.report_terms import ReleaseTerms
 from broker.core.entities import Service
 from broker.core.marked_text import marked as _
 from broker.core.policy.model import ReleasedAttribute
+from broker.core.report.disclosures import ServiceDisclosure, WrittenBorrower
 from broker.core.report.missing_answers import LIBRARY_SYSTEM
 from broker.core.report.policy_report import PolicyReport
-from broker.core.report.what_leaves import ServiceDisclosure, WrittenBorrower
 
 # A spreadsheet takes what begins so for a formula (CWE-1236).
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -63,7 +63,7 @@ def _cell(value: str) -> str:
 
 def _rows(report: PolicyReport, language: str) -> Iterator[Row]:
     for service in report.services:
-        for given in report.given_to(service):
+        for given in report.disclosures_to(service):
             shared = {
                 **_describe_service(report, service, language),
                 **_describe_release(report, given, language),
@@ -108,7 +108,7 @@ def _describe_release(report: PolicyReport, given: ServiceDisclosure, language: 
 def _describe_attribute(report: PolicyReport, listed: ReleasedAttribute, language: str) -> Row:
     return {
         "attribute": listed.name,
-        "attribute_name": report.called(listed.name)[language],
+        "attribute_name": report.attribute_label(listed.name)[language],
         "values": ", ".join(listed.states or listed.values),
         "why": listed.why[language],
         "masked": _yes(language, said=listed.mask or listed.name == "cpr"),
@@ -128,7 +128,7 @@ def _list_written(report: PolicyReport, written: WrittenBorrower, language: str)
         "account": written.rule.category,
         "line": str(written.rule.place),
     }
-    yield {**shared, "attribute": "cpr", "attribute_name": report.called("cpr")[language]}
+    yield {**shared, "attribute": "cpr", "attribute_name": report.attribute_label("cpr")[language]}
     for each in written.fields:
         yield {**shared, "attribute": each.name, "line": str(each.place)}
 
