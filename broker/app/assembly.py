@@ -92,7 +92,6 @@ class Parts:
     library_logins: LibraryLogins
     texts: Texts
     metrics: Metrics
-    log_budget: LogBudget
     wake: Event
     messages: MessageLog | None = None
 
@@ -119,7 +118,7 @@ class Parts:
         borrowers = BorrowerAtLogin(
             self.enrolment_ports, self.enrolments, self.borrower_finder, self.config.library.mode
         )
-        audit_log = RoutedAuditLog(self.tell, self.audit_log)
+        audit_log = RoutedAuditLog(self.tell)
         return PersonAtLogin(
             self.enrolment_ports.persons,
             index,
@@ -173,7 +172,6 @@ def assemble(settings: config.Config) -> Parts:
         library_logins=replace(pins.logins, waiting_slots=waiting),
         texts=opened.texts,
         metrics=opened.metrics,
-        log_budget=opened.log_budget,
         wake=wake,
         messages=opened.messages,
     )
@@ -190,7 +188,6 @@ class _Opened:
     """What was opened from the configuration, each part checked by itself."""
 
     metrics: Metrics
-    log_budget: LogBudget
     sinks: EventSinks
     keys: key_ring.KeyRing
     metadata: LiveMetadata
@@ -208,8 +205,8 @@ class _Opened:
 
 def _opened(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
-    metrics = Metrics(lambda: application_log.dropped, settings.state / "metrics")
-    log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
+    metrics = Metrics(lambda: application_log.dropped)
+    log_budget = LogBudget(application_log.tell, now)
     sinks = open_storage.open_startup_sinks(metrics, log_budget)
     keys = tried(faults, lambda: key_ring.load(settings.keys))
     surroundings = policy_surroundings.load(settings, sinks.tell, now())
@@ -230,7 +227,6 @@ def _opened(settings: config.Config) -> _Opened:
         raise ConfigurationFaults(faults)
     return _Opened(
         metrics=metrics,
-        log_budget=log_budget,
         sinks=sinks,
         keys=keys,
         metadata=metadata,

@@ -41,7 +41,7 @@ def serve(read: Callable[[], Config]) -> None:
     application_log.configure()
     with suppress(ConfigurationFaults):  # raised below, together with every other fault
         durable_files.make_state(read().state)
-    with metrics.shared(read().state / "metrics"):
+    with metrics.share_counts(read().state / "metrics"):
         application = _GunicornApplication(read)
         gc.freeze()  # workers share this memory
         _ReloadingArbiter(application).run()
@@ -145,7 +145,6 @@ class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 def _drop_metrics(_: Any, worker: Any) -> None:
     try:
-        metrics.drop_dead(worker.pid)
         loaded_policies.drop_dead(worker.pid)
     except OSError as error:  # a full disk must not stop the process that replaces workers
         application_log.unexpected(error, "metrics")

@@ -29,7 +29,7 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
         {},
         bool(parts.policies.stale),
     )
-    for pid, digest in loaded_policies.by_worker(parts.policies.current.digest).items():
+    for pid, digest in loaded_policies.list_by_worker(parts.policies.current.digest).items():
         yield Gauge(
             "broker_policies_loaded",
             "1 for the policies that each web worker decides by.",

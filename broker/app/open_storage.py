@@ -10,9 +10,9 @@ from broker.adapters.observability import application_log
 from broker.adapters.observability.event_sinks import (
     EventSinks,
     RoutedAuditLog,
+    to_audit_log,
     to_log,
     to_traces,
-    to_trail,
 )
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
@@ -27,7 +27,7 @@ from broker.use_cases.login.support_traces import SupportTraces
 
 def open_startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
     """Return the sinks that need no store: the metadata and the policies are opened beside it."""
-    log = to_log(log_budget.write, log_budget.tell)
+    log = to_log(log_budget.write, log_budget.write_limited)
     return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
 
 
@@ -35,10 +35,10 @@ def route_audit_log(audit_log: AuditLog, store: Store, startup: EventSinks) -> R
     """Return the audit log that tells by every sink that there is (``core.event_routes``)."""
     sinks = {
         **startup.sinks,
-        Sink.AUDIT_LOG: to_trail(audit_log),
+        Sink.AUDIT_LOG: to_audit_log(audit_log),
         Sink.TRACE: to_traces(SupportTraces(store)),
     }
-    return RoutedAuditLog(EventSinks(sinks).tell, audit_log)
+    return RoutedAuditLog(EventSinks(sinks).tell)
 
 
 def open_configured_audit_log(

@@ -55,7 +55,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
         found["work"] = NOT_RUNNING
     if parts.policies.stale:
         found["policies"] = "stale"
-    loaded = loaded_policies.by_worker(parts.policies.current.digest)
+    loaded = loaded_policies.list_by_worker(parts.policies.current.digest)
     found["policy_sets"] = ", ".join(f"{digest} in {pid}" for pid, digest in loaded.items())
     if lost := parts.audit_log.lost():
         found["audit"] = f"{lost} events lost"

@@ -97,9 +97,9 @@ def refresh(parts: Parts) -> None:
     snapshot = parts.metadata.snapshot
     with _letting_requests_go_on():
         loaded = parts.policies.refresh(moment, _Sharing())
-        loaded_policies.note(loaded.digest)
+        loaded_policies.record(loaded.digest)
         parts.metadata.look(moment)
-        parts.log_budget.step()
+        parts.metrics.count_dropped()
         if parts.policies.current is policies and parts.metadata.snapshot is snapshot:
             return
         # What is in force now lasts: no later collection looks through it, with every request

@@ -335,11 +335,3 @@ class AuditLog(Protocol):
         logout or a refusal goes on.
         """
         ...
-
-    def faults(self) -> Sequence[str]:
-        """List in sentences why no event can be written now; empty where it can."""
-        ...
-
-    def lost(self) -> int:
-        """Count the events that this worker could not write."""
-        ...

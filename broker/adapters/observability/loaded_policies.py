@@ -1,25 +1,24 @@
-"""Which policies each web worker has loaded: a file of each, beside its counts."""
+"""Policies that each web worker has loaded: one file per worker, in the folder of the counts."""
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from broker.adapters.observability.metrics import counting_folder
 
-SHOWN: Final = 12  # characters of a digest that people are shown
-_BEGINNING: Final = "policies-"
+SHOWN: Final = 12  # characters of a digest that people see
+_PREFIX: Final = "policies-"
 
 
-def note(digest: str) -> None:
-    """Note the digest of the policies that this process decides by; a disk that refuses is no loss.
+def record(digest: str) -> None:
+    """Record the digest of the policies that this worker uses; ignore a full disk.
 
-    To be called in the worker: what is noted before a fork is another process's.
+    Call it in the worker: the file has the process id in its name.
     """
     folder = counting_folder()
     if folder is None:
         return
-    own = folder / f"{_BEGINNING}{os.getpid()}"
+    own = folder / f"{_PREFIX}{os.getpid()}"
     shown = digest[:SHOWN]
     try:
         if own.exists() and own.read_text() == shown:
@@ -31,24 +30,24 @@ def note(digest: str) -> None:
         return
 
 
-def by_worker(digest: str) -> Mapping[str, str]:
-    """Return the digests of all workers of this server, by process id.
+def list_by_worker(digest: str) -> Mapping[str, str]:
+    """Return the digests of all workers of this server by process id.
 
-    ``digest`` is this process's own, which is all there is where it serves alone.
+    ``digest`` is that of this process, which may be the only one.
     """
     found = {str(os.getpid()): digest[:SHOWN]}
     folder = counting_folder()
-    for file in folder.glob(f"{_BEGINNING}*") if folder else ():
-        pid = file.name.removeprefix(_BEGINNING)
+    for file in folder.glob(f"{_PREFIX}*") if folder else ():
+        pid = file.name.removeprefix(_PREFIX)
         try:
             found.setdefault(pid, file.read_text())
         except OSError:
-            continue  # its worker has ended meanwhile
+            continue  # the worker has ended
     return found
 
 
 def drop_dead(pid: int) -> None:
-    """Forget what a worker that has ended had loaded; OSError where the disk refuses."""
+    """Delete the file of a worker that has ended; OSError if the disk fails."""
     folder = counting_folder()
     if folder is not None:
-        Path(folder / f"{_BEGINNING}{pid}").unlink(missing_ok=True)
+        (folder / f"{_PREFIX}{pid}").unlink(missing_ok=True)
