@@ -11,9 +11,9 @@ from flask import Blueprint, Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.observability import application_log
-from broker.adapters.saml import own_metadata
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
-from broker.adapters.saml.single_logout import SingleLogout
+from broker.adapters.saml.logout.single_logout import SingleLogout
+from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.web import page_layout, public_pages
 from broker.adapters.web.account import my_choices, pin
@@ -39,8 +39,7 @@ from broker.app import configured_texts, staff_view
 from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
-from broker.app.named_configuration import configuration, keep_no_tls_secrets
-from broker.app.personal_data import open_stored_data
+from broker.app.named_configuration import configuration
 from broker.app.readiness import notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
@@ -75,7 +74,6 @@ def create_app(settings: Config | None = None) -> Flask:
     if not __debug__:
         fix = "start it without -O and PYTHONOPTIMIZE"
         raise ConfigurationFaults([Fault("python", "runs with -O", fix)])
-    keep_no_tls_secrets()
     application_log.configure()
     parts = assemble(settings or configuration())
     config = parts.config
@@ -161,8 +159,7 @@ def _blueprints(
     yield public_pages.start_page(ports.base_url, ports.cookies, ports.upstreams)
     yield claim.blueprint(claim.ClaimPages(ports, pages, entry, parts.claims))
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
-    stored = open_stored_data(parts)
-    yield my_choices.blueprint(ports, pages, entry, given_consents, stored)
+    yield my_choices.blueprint(ports, pages, entry, given_consents, parts.stored_data())
     yield from _pins(parts, ports, pages, entry)
     role = _logout_role(parts)
     yield logout.blueprint(ports, role, _single_logout(parts, role))
@@ -183,7 +180,7 @@ def _pins(
 
 def _single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:
     sessions = Sessions(parts.store, parts.keys.index)
-    return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, role.reaches)
+    return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, role.can_reach)
 
 
 def _metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
@@ -261,8 +258,8 @@ def _logged_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
     staff = staff_view.logins(parts)
 
     def reference(request_id: str, moment: datetime) -> str:
-        if staff is not None and staff.takes(request_id):
-            return staff.reference_of(request_id, moment)
+        if staff is not None and staff.is_staff_request(request_id):
+            return staff.find_reference(request_id, moment)
         transaction_id = request_id[1:33]
         return broker.read(transaction_id, moment).transaction.reference
 

@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Semaphore
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
+from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
 from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
@@ -23,6 +24,7 @@ from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.web.sign_up.content_files import Texts
 from broker.app import open_storage, policy_surroundings
+from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
@@ -31,7 +33,7 @@ from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapabilit
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
@@ -45,12 +47,14 @@ from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.library_system.guarded_library import BorrowerLeases, GuardedLibrary
 from broker.use_cases.library_system.setup_proof import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.personal_data.stored_data import StoredData
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.mailbox_proofs import MailboxProof
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
+from broker.use_cases.staff.staff_search import StaffSearch
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.person_resolution import PersonResolution
@@ -74,7 +78,7 @@ class Parts:
     policies: live_policies.LivePolicies
     store: Store
     audit_log: StoredAuditLog
-    tell: TellPort
+    tell: EventPort
     library: LibrarySystem
     register: PersonRegister | None
     library_proof: LibraryProof
@@ -99,6 +103,20 @@ class Parts:
     def federated(self) -> Mapping[str, Upstream]:
         """The upstreams that speak SAML, by name."""
         return {name: upstream for name, upstream in self.upstreams.items() if not upstream.local}
+
+    def person_events(self) -> PersonEvents:
+        """Return the events of persons in the audit log of this machine."""
+        return PersonEvents(self.audit_log)
+
+    def stored_data(self) -> StoredData:
+        """Return the use case that exports and deletes everything about a person."""
+        forgotten = ForgottenFile(self.config.state)
+        persons = self.enrolment_ports.persons
+        return StoredData(persons, self.person_events(), forgotten, self.services, now)
+
+    def staff_search(self, clock: Callable[[], datetime] = now) -> StaffSearch:
+        """Return the search for the person that staff help."""
+        return StaffSearch(self.enrolment_cases, self.outbox, self.store, self.keys.index, clock)
 
     def configured(self) -> ConfiguredEntities:
         """Return the configured services and upstreams, under the policy set of the moment."""
@@ -128,6 +146,12 @@ class Parts:
             borrowers,
             audit_log,
         )
+
+
+def open_broker() -> Parts:
+    """Open the configured broker for a command; its log goes to standard error."""
+    application_log.configure("stderr")
+    return assemble(configuration())
 
 
 def assemble(settings: config.Config) -> Parts:
@@ -279,7 +303,7 @@ class _Pins:
 
 
 def _pins(
-    settings: config.Config, opened: _Opened, library: GuardedLibrary, wake: Event, tell: TellPort
+    settings: config.Config, opened: _Opened, library: GuardedLibrary, wake: Event, tell: EventPort
 ) -> _Pins:
     store, index = opened.store, opened.keys.index
     codes = MailedCodes(store, index, now)
@@ -320,7 +344,7 @@ def _trail(
 def _policies(
     settings: config.Config,
     surroundings: PolicySurroundings,
-    tell: TellPort,
+    tell: EventPort,
     audit_log: AuditLog | None,
 ) -> live_policies.LivePolicies:
     """Load the policies; without an audit log they are only checked, for the start fails."""
@@ -375,7 +399,7 @@ def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> Registe
     )
 
 
-def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProof:
+def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryProof:
     def expected() -> ExpectedSetup:
         # Asked for by a proof, which only ``broker work`` makes: it has no other use for policies.
         return ExpectedSetup.of(opened.policies.refresh(now()))
@@ -395,7 +419,7 @@ def smtp(settings: config.Config) -> Smtp:
     return Smtp(mail.url, mail.sender, mail.username, password)
 
 
-def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
+def _tell_policies(tell: EventPort, faults: tuple[Fault, ...]) -> None:
     """Tell that broken policy files leave the last good set in force, or that they are mended."""
     for fault in faults:
         tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
@@ -403,7 +427,7 @@ def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
         tell(BrokerEvent(EventKind.POLICIES_MENDED))
 
 
-def _tell_change(tell: TellPort, before: str, after: str) -> None:
+def _tell_change(tell: EventPort, before: str, after: str) -> None:
     """Tell that this worker decides by other policies from now on."""
     facts: dict[str, str | int | None] = {
         "digest": after[: loaded_policies.SHOWN],

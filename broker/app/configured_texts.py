@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from broker.adapters.saml import own_metadata
-from broker.adapters.saml.sp import error_urls
+from broker.adapters.saml.messages import addresses
+from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.translations.catalogue import in_both
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.web import page_layout
@@ -34,7 +34,7 @@ def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.RoleD
         organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
         privacy_statement=_configured(settings.privacy_notice),
-        error_url=error_urls.published_error_url(settings.base_url),
+        error_url=addresses.error_url(settings.base_url),
     )
 
 

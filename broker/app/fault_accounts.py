@@ -4,7 +4,7 @@ import traceback
 from dataclasses import replace
 from typing import Final
 
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault, LeadsNowhere
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault, NothingFound
 from broker.core.ports import RecordUnreadable
 
 _MENDS: Final = {
@@ -19,12 +19,6 @@ _UNREADABLE: Final = (
 )
 
 
-class NoEnrolment(LeadsNowhere):
-    """What was named on a command line leads to no enrolment."""
-
-    about = "enrolment"
-
-
 def account(error: Exception) -> list[Fault]:
     """Return what went wrong, where to look and how to fix it.
 
@@ -33,7 +27,7 @@ def account(error: Exception) -> list[Fault]:
     """
     if isinstance(error, ConfigurationFaults):
         return [_mended(fault) for fault in error.faults]
-    if isinstance(error, LeadsNowhere):
+    if isinstance(error, NothingFound):
         return [Fault(error.about, str(error))]
     if isinstance(error, RecordUnreadable):
         return [Fault("a record of the store does not open", str(error), _UNREADABLE)]

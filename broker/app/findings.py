@@ -8,8 +8,9 @@ from typing import Final
 
 from broker.adapters.observability import metrics
 from broker.adapters.web.sign_up import sign_up_pages
-from broker.app import configured_texts, metadata_report, personal_data, staff_findings
+from broker.app import configured_texts, metadata_report, staff_findings
 from broker.app.assembly import Parts, now, smtp
+from broker.app.party_report import find_releases
 from broker.app.readiness import key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
@@ -129,8 +130,8 @@ def _direct_eid(upstream: Upstream) -> Iterator[str]:
         yield 'without may_assert = ["cpr"] its CPR numbers count as not sent'
     if upstream.least < Assurance.SUBSTANTIAL:
         yield 'minimum = "low" lets in who has shown no more than a password'
-    if upstream.cbc:
-        yield "cbc = true decrypts no assertion of its: no signature is around the ciphertext"
+    if upstream.encryption == "cbc":
+        yield 'encryption = "cbc" has no effect: its Responses are not signed'
 
 
 def _message_log(parts: Parts) -> Iterator[str]:
@@ -222,11 +223,13 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
 
     One that no policy has a release for gets nothing at all.
 
-    How it encrypts is told where its descriptor is read: one that lists no algorithm of ours has no
-    descriptor in force.
+    A descriptor that lists encryption algorithms, but none of ours, is not in force and is reported
+    with the metadata.
     """
     for service in parts.services.values():
-        releases = list(_releases(parts, service))
+        for finding in _service_encryption(parts, service):
+            yield f"services.{service.name}: {finding}"
+        releases = list(find_releases(parts, service))
         if not releases:
             yield f"services.{service.name}: no policy has a release for it, so that nobody gets in"
             continue
@@ -234,12 +237,17 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
             yield f"services.{service.name}: {finding}"
 
 
-def _releases(parts: Parts, service: Service) -> Iterator[Release]:
-    names = {service.name, *service.categories}
-    for policy in parts.policies.current.policies:
-        for release in policy.releases:
-            if release.service in names:
-                yield release
+def _service_encryption(parts: Parts, service: Service) -> Iterator[str]:
+    descriptor = parts.metadata.current.service(service.entity_id, now())
+    if descriptor is None:
+        return
+    has_key = descriptor.encryption_certificate is not None
+    if service.encryption in {"gcm", "cbc"} and not has_key:
+        what = "its metadata has no encryption key, so that no login is possible"
+        yield f'encryption = "{service.encryption}": {what}'
+    if service.encryption is None and has_key and not descriptor.encryption_algorithms.listed:
+        what = "its metadata lists no encryption algorithm, so that it gets AES-128-GCM"
+        yield f'{what} (encryption = "gcm"; a product that reads only AES-CBC needs "cbc")'
 
 
 def _name_ids(parts: Parts, service: Service, releases: list[Release]) -> Iterator[str]:
@@ -276,6 +284,20 @@ def _short(name_id_format: str) -> str:
     return name_id_format.rpartition(_FORMATS_PREFIX)[2]
 
 
+def find_restored_persons(parts: Parts) -> Iterator[str]:
+    """Yield how many deleted persons a restored backup has brought back."""
+    try:
+        count = parts.stored_data().count_restored()
+    except StoreUnavailable:
+        return  # a fault of the store
+    except OSError as error:
+        yield f"person: forgotten.log cannot be read: {error.strerror}"
+        return
+    if count:
+        what = "deleted person records are there again"
+        yield f"person: {count} {what}: broker person forget --replay"
+
+
 _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _keys,
     _work,
@@ -291,6 +313,6 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _logout,
     _contact,
     find_service_faults,
-    personal_data.findings,
+    find_restored_persons,
     staff_findings.findings,
 )

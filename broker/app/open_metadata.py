@@ -18,7 +18,7 @@ from broker.configuration.settings.config import Config
 from broker.configuration.settings.federation_tables import FeedTable
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
-from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 
 _LARGEST_FEED: Final = 256 * 1024 * 1024  # octets; eduGAIN has some 100 MB
 _BIRK: Final = "https://birk.wayf.dk/birk.php/"  # docs/reference/wayf.md#birk
@@ -32,7 +32,7 @@ def services(settings: Config) -> Mapping[str, Service]:
     return {name: settings.service(name) for name in settings.services}
 
 
-def opened(settings: Config, tell: TellPort, now: datetime) -> LiveMetadata:
+def opened(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
     """Return the metadata of the moment; a feed without a copy on this machine is fetched.
 
     ConfigurationFaults where a pin cannot be used. A party or a feed that cannot be used is none:
@@ -97,7 +97,7 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
         faults.append(Fault(where, f"{path.name} {what}", fix))
 
 
-def _tell(tell: TellPort, news: FetchOutcome | PartyChange) -> None:
+def _tell(tell: EventPort, news: FetchOutcome | PartyChange) -> None:
     """Tell the outcome of a fetch, or that a party was lost or came back."""
     if isinstance(news, FetchOutcome):
         _tell_fetched(tell, news)
@@ -108,7 +108,7 @@ def _tell(tell: TellPort, news: FetchOutcome | PartyChange) -> None:
         tell(BrokerEvent(EventKind.METADATA_LOST, lost))
 
 
-def _tell_fetched(tell: TellPort, outcome: FetchOutcome) -> None:
+def _tell_fetched(tell: EventPort, outcome: FetchOutcome) -> None:
     """Tell the outcome of a fetch, and apart from it what is news."""
     feed = outcome.feed
     tell(BrokerEvent(EventKind.METADATA_FETCHED, {"feed": feed, "result": outcome.result}))

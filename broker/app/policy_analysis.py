@@ -20,7 +20,7 @@ from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.configuration.settings import config
 from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.events.broker_events import told_nobody
+from broker.core.events.broker_events import discard_event
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.findings import Decided, Findings, find_faults, untried_login
 from broker.core.policy_analysis.persona_words import Value, example_login
@@ -61,7 +61,7 @@ def open_sets(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
     names, proving = ANY_NAMES, ANY_NAMES
     site: Site | None = None
     if CONFIG in os.environ:
-        found = policy_surroundings.load(configuration(), told_nobody, moment)
+        found = policy_surroundings.load(configuration(), discard_event, moment)
         if found.faults:
             raise ConfigurationFaults(found.faults)
         names, proving = found.names, found.proving

@@ -12,7 +12,7 @@ from broker.configuration.policies import live_policies
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.tables import optional_text
 from broker.core.errors import ConfigurationFaults
-from broker.core.events.broker_events import told_nobody
+from broker.core.events.broker_events import discard_event
 from broker.core.policy_analysis.plays import Progress, Trial
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
@@ -32,7 +32,7 @@ def make_report(
     """
     settings = configuration()
     moment = datetime.combine(day, _NOON) if day else now()
-    around = policy_surroundings.load(settings, told_nobody, moment)
+    around = policy_surroundings.load(settings, discard_event, moment)
     if around.faults:
         raise ConfigurationFaults(list(around.faults))
     policies = live_policies.load(folder or settings.policies, moment, around.names)

@@ -19,7 +19,7 @@ from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.borrowers.library_system import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.events.broker_events import TellPort, told_nobody
+from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.policy.model import PolicySet
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class PolicySurroundings:
         return tuple(self.metadata.amiss(moment).values()) if self.metadata else ()
 
 
-def load(settings: Config, tell: TellPort, moment: datetime) -> PolicySurroundings:
+def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:
     """Return what policies are checked against; it raises nothing, for all faults come at once."""
     faults: list[Fault] = []
     metadata = tried(faults, lambda: open_metadata.opened(settings, tell, moment))
@@ -143,7 +143,7 @@ def load_checked(
         warnings = (_UNNAMED, *map(str, loaded.warnings))
         return CheckedPolicies(loaded, warnings)
     settings = configuration()
-    found = load(settings, told_nobody, moment)
+    found = load(settings, discard_event, moment)
     faults = list(found.faults)
     read = folder or settings.policies
     names = found.proving if proving else found.names

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
-from broker.core.borrowers.library_system import categories_of
+from broker.core.borrowers.library_system import list_categories
 from broker.core.entities import Text
 from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
 from broker.core.identity.rights import NOT_USABLE, Right
@@ -269,7 +269,7 @@ def _categories(policies: PolicySet) -> Iterator[str]:
     for condition in conditions_of(policies):
         yield from condition.values if condition.name == CATEGORY else ()
     for policy in policies.policies:
-        yield from categories_of(policy.borrower) if policy.borrower else ()
+        yield from list_categories(policy.borrower) if policy.borrower else ()
 
 
 def _line(place: PolicyLine | None) -> str | None:

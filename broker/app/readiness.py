@@ -57,7 +57,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
         found["policies"] = "stale"
     loaded = loaded_policies.list_by_worker(parts.policies.current.digest)
     found["policy_sets"] = ", ".join(f"{digest} in {pid}" for pid, digest in loaded.items())
-    if lost := parts.audit_log.lost():
+    if lost := parts.audit_log.count_lost():
         found["audit"] = f"{lost} events lost"
     if amiss := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
         found["metadata"] = _joined(amiss)

@@ -10,7 +10,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.staff.staff_cases import StaffCases
 from broker.adapters.web.staff.staff_door import StaffDoor
 from broker.adapters.web.staff.staff_policies import ExplainedRefusal, StaffPolicies, TriedLogin
-from broker.app import enrolment_operations, policy_words, refusal_explanations
+from broker.app import policy_words, refusal_explanations
 from broker.app.assembly import Parts, now
 from broker.app.policy_words import Wording
 from broker.configuration.settings.tables import NUMBER_PLACE
@@ -50,7 +50,7 @@ def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     limits = Limits(parts.store, parts.keys.index, now)
     explained, tried = partial(explain_refusal, parts), partial(try_policies, parts)
     StaffPolicies(entrance, limits, explained, tried).add_to(routes)
-    search = enrolment_operations.search(parts, entrance.ports.now)
+    search = parts.staff_search(entrance.ports.now)
     url = partial(borrower_url, parts)
     StaffCases(entrance, search, parts.pin_mails, url).add_to(routes)
     return routes

@@ -16,7 +16,7 @@ from broker.configuration.settings.config import Config
 from broker.configuration.settings.toml_and_environment import CONFIG
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
-from broker.core.events.broker_events import told_nobody
+from broker.core.events.broker_events import discard_event
 from broker.core.login.given_facts import GivenFacts, of_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet, ideal_service
@@ -81,7 +81,7 @@ def _ideal(folder: Path, now: datetime) -> Site:
 
 
 def _configured(settings: Config, folder: Path | None, now: datetime) -> Site:
-    found = policy_surroundings.load(settings, told_nobody, now)
+    found = policy_surroundings.load(settings, discard_event, now)
     faults = list(found.faults)
     read = folder or settings.policies
     policies = policy_surroundings.tried(faults, lambda: live_policies.load(read, now, found.names))

@@ -1,37 +1,45 @@
-"""The commands over the audit log: verify, show, erase, delete, accept."""
+"""The commands over the audit log: verify, show, delete and accept."""
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from broker.adapters.audit_log.verification import VerificationReport
-from broker.app import audit_operations, diagnostics
-from broker.cli.output import FINDINGS, as_json, folder, printing_faults, show, show_done
+from broker.adapters.audit_log.monthly_files import AuditFiles
+from broker.adapters.audit_log.verification import VerificationReport, verify
+from broker.app import assembly
+from broker.app.assembly import Parts, now
+from broker.cli.output import FINDINGS, Row, as_json, folder, printing_faults, show, show_done
 from broker.core.identity.cpr import looks_like_cpr
+from broker.use_cases.staff import staff_sessions
 
 
 @click.group()
 def audit() -> None:
-    """Check the audit log, read it, and forget what is to be forgotten."""
+    """Verify and read the audit log."""
 
 
-@audit.command(short_help="Check that no line is changed, missing, moved or put in.")
+@audit.command("verify", short_help="Check that no line was changed, removed, moved or added.")
 @folder
 @click.option(
     "--key",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="audit.key for FOLDER.",
+    help="The file audit.key that belongs to FOLDER.",
 )
 @as_json
 @printing_faults
-def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
-    """Check the audit log that is configured, or a copy in FOLDER with --key.
+def verify_audit_log(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
+    """Check the configured audit log, or a copy of one in FOLDER with --key.
 
     Exit 1 with the lines that are not right.
     """
-    report = _verified(folder, key)
+    if (folder is None) != (key is None):
+        raise click.UsageError("FOLDER and --key go together")
+    if folder is not None and key is not None:
+        report = verify(AuditFiles(folder, key.read_bytes()))
+    else:
+        report = verify_configured(assembly.open_broker())
     findings = [str(finding) for finding in report.findings]
     notes = [str(note) for note in report.notes]
     if as_json:
@@ -52,50 +60,48 @@ def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
         raise SystemExit(FINDINGS)
 
 
-def _verified(folder: Path | None, key: Path | None) -> VerificationReport:
-    if folder is not None and key is not None:
-        return audit_operations.anchored_in_store(folder, key)
-    if folder is not None or key is not None:
-        raise click.UsageError("FOLDER goes with --key")
-    return audit_operations.verified(diagnostics.opened())
+def verify_configured(parts: Parts) -> VerificationReport:
+    """Verify the audit log of a broker, also against what the store remembers of it."""
+    audit_log = parts.audit_log
+    return verify(audit_log.files, audit_log.anchors.links(now()))
 
 
-@audit.command("show", short_help="Show the events of a page, a borrower or somebody of staff.")
-@click.option("--reference", help="A page's reference of eight characters.")
-@click.option("--borrower", help="A borrower number.")
-@click.option("--staff", metavar="EPPN", help="Somebody who looks at the staff view.")
+@audit.command("show", short_help="Show the events of a page, a borrower or a member of staff.")
+@click.option("--reference", help="The help code on a page.")
+@click.option("--borrower", help="The borrower number of the library system.")
+@click.option("--staff", metavar="EPPN", help="A person listed in [admin].")
 @as_json
 @printing_faults
 def show_events(
     reference: str | None, borrower: str | None, staff: str | None, *, as_json: bool
 ) -> None:
-    """Show events, oldest first, as long as their person is not forgotten."""
+    """Show events, oldest first. Events of deleted persons cannot be shown."""
     if (reference, borrower, staff).count(None) != 2:
         raise click.UsageError("name one of --reference, --borrower and --staff")
     if staff is not None and looks_like_cpr(staff):
-        raise click.UsageError("a CPR number is no eppn, and must not stand in a command")
-    parts = diagnostics.opened()
-    rows = audit_operations.events(parts, reference=reference, borrower=borrower, staff=staff)
+        raise click.UsageError("--staff takes an eppn; a CPR number must not stand in a command")
+    rows = find_events(assembly.open_broker(), reference, borrower, staff)
     show(rows, as_json=as_json)
 
 
-@audit.command(short_help="Forget whose a person's events are.")
-@click.option(
-    "--reference",
-    help="The reference of a page that the person was shown: for who has no borrower number.",
-)
-@click.option("--borrower", help="A borrower number.")
-@as_json
-@printing_faults
-def erase(reference: str | None, borrower: str | None, *, as_json: bool) -> None:
-    """Delete the keys by which events are this person's; lines and chain stay whole."""
-    _one_of(reference, borrower)
-    parts = diagnostics.opened()
-    count = audit_operations.erased(parts, reference=reference, borrower=borrower)
-    if not count:
-        raise click.ClickException("nothing to forget: no key of this person's is kept")
-    sentence = f"{count} keys deleted; running workers forget theirs within 5 min"
-    show_done(sentence, as_json=as_json, keys_deleted=count)
+def find_events(
+    parts: Parts,
+    reference: str | None = None,
+    borrower: str | None = None,
+    staff: str | None = None,
+) -> Sequence[Row]:
+    """Return the events of a help code, of a borrower or of the member of staff with an eppn."""
+    events = parts.person_events()
+    if reference is not None:
+        return list(events.list_by_reference(reference, now()))
+    if borrower is not None:
+        stored = parts.stored_data()
+        return stored.list_events(stored.find_of_borrower(borrower))
+    if parts.config.admin is None:
+        raise click.UsageError("there is no staff view: broker.toml has no table [admin]")
+    rules = parts.config.admin.rules()
+    staff_id = staff_sessions.compute_staff_id(parts.keys.index, rules, staff or "")
+    return list(events.list_events((staff_id,), (), now()))
 
 
 @audit.command(short_help="Delete the oldest month.")
@@ -105,21 +111,25 @@ def erase(reference: str | None, borrower: str | None, *, as_json: bool) -> None
 def delete(month: str, *, as_json: bool) -> None:
     """Delete MONTH (2026-11), which must be the oldest.
 
-    A line says so first, so that the chain stays whole.
+    A line is written about it first, so that the chain stays whole.
     """
-    audit_operations.audit_files(diagnostics.opened()).delete(month, datetime.now(UTC))
+    assembly.open_broker().audit_log.files.delete(month, now())
     show_done(f"{month} deleted", as_json=as_json, deleted=month)
 
 
-@audit.command(short_help="Write that staff have seen what verify finds.")
+@audit.command(short_help="Accept what verify finds now.")
 @as_json
 @printing_faults
 def accept(*, as_json: bool) -> None:
-    """Write on the audit log that staff have seen what verify finds now: notes from then on."""
-    count = audit_operations.accepted(diagnostics.opened())
+    """Write to the audit log that staff have seen the present findings of "broker audit verify".
+
+    From then on these are notes.
+    """
+    parts = assembly.open_broker()
+    report = verify_configured(parts)
+    if report.findings:
+        marks = [finding.mark for finding in report.findings]
+        parts.audit_log.files.accept(now(), marks)
+        parts.audit_log.anchors.drop_after(report.number, now())
+    count = len(report.findings)
     show_done(f"{count} findings accepted", as_json=as_json, accepted=count)
-
-
-def _one_of(reference: str | None, borrower: str | None) -> None:
-    if (reference is None) == (borrower is None):
-        raise click.UsageError("name one of --reference and --borrower")

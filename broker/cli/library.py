@@ -4,7 +4,7 @@ import json
 
 import click
 
-from broker.app import diagnostics
+from broker.app import assembly
 from broker.cli.output import as_json, printing_faults, waiting
 from broker.core.borrowers.library_survey import LibrarySurvey
 from broker.core.borrowers.library_system import ExpectedSetup
@@ -31,7 +31,7 @@ def survey_library(*, as_json: bool) -> None:
 
     Nothing is written, and nothing about a single borrower is shown.
     """
-    parts = diagnostics.opened()
+    parts = assembly.open_broker()
     expected = ExpectedSetup.of(parts.policies.current)
     survey = LibrarySurvey(frozenset(expected.categories))
     with waiting("reading every borrower"):

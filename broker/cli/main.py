@@ -12,14 +12,13 @@ from typing import Final, NoReturn
 
 import click
 
-from broker.app.named_configuration import configuration, keep_no_tls_secrets
+from broker.app.named_configuration import configuration
 from broker.cli.late_group import LateGroup
 from broker.cli.output import (
     CONFIGURATION,
     FINDINGS,
     as_json,
     printing_faults,
-    show,
     show_findings,
     waiting,
 )
@@ -53,7 +52,6 @@ def main() -> None:
         why = "assertions are checks in libraries it uses"
         click.echo(f"broker does not run under python -O: {why}", err=True)
         raise SystemExit(CONFIGURATION)
-    keep_no_tls_secrets()
     broker(prog_name="broker")
 
 
@@ -119,7 +117,7 @@ def work() -> None:
 
 
 @broker.command(short_help="Check everything that the broker is made of.")
-@click.option("--reference", help="Show what the reference on a page stands for.")
+@click.option("--party", help="Describe a service or an upstream: what it gets and must send.")
 @click.option(
     "--with-a-borrower",
     "tries_borrowers",
@@ -128,22 +126,20 @@ def work() -> None:
 )
 @as_json
 @printing_faults
-def check(reference: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
-    """Check configuration, keys, metadata, maps, policies, store and library.
+def check(party: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
+    """Check configuration, keys, metadata, attribute maps, policies, store, mail and library.
 
-    Exit 1 with findings, 78 with faults.
+    Exit 1 if something needs attention, 78 if the broker could not start.
     """
     with uncollected():
-        from broker.app import diagnostics, findings  # noqa: PLC0415 - they open the whole broker
+        from broker.app import assembly, findings, party_report  # noqa: PLC0415 - they open the whole broker
 
-    parts = diagnostics.opened()
-    if reference is not None:
-        trace = diagnostics.trace(parts, reference)
-        if trace is None:
-            raise click.ClickException("no page of the last thirty days had this reference")
-        show([trace], as_json=as_json, alone=True)
+    parts = assembly.open_broker()
+    if party is not None:
+        lines = party_report.describe_party(parts, party)
+        click.echo(json.dumps(lines, indent=2) if as_json else "\n".join(lines))
         return
-    with waiting("checking, the library system too"):
+    with waiting("checking the broker and the library system"):
         found = findings.all_findings(parts)
         if tries_borrowers:
             found += findings.find_trial_faults(parts)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from broker.app import diagnostics, metadata_report
+from broker.app import assembly, metadata_report
 from broker.cli.output import FINDINGS, as_json, printing_faults, show, show_findings, waiting
 
 _SHOWN: Final = ("feed", "result", "cause", "entity_id")
@@ -23,7 +23,7 @@ def metadata() -> None:
 @printing_faults
 def show_metadata(*, as_json: bool) -> None:
     """Show the feeds and what is wrong with them, and every party: source, end, keys, scopes."""
-    rows = metadata_report.entity_rows(diagnostics.opened())
+    rows = metadata_report.entity_rows(assembly.open_broker())
     if not as_json:
         rows = [_joined(row) for row in rows]
     show(rows, as_json=as_json)
@@ -37,7 +37,7 @@ def refresh(*, as_json: bool) -> None:
 
     Exit 1 where one fails.
     """
-    parts = diagnostics.opened()
+    parts = assembly.open_broker()
     with waiting("fetching every feed"):
         outcomes = metadata_report.renewed(parts)
     if not outcomes:
@@ -53,7 +53,7 @@ def refresh(*, as_json: bool) -> None:
 @printing_faults
 def check_metadata(*, as_json: bool) -> None:
     """Check feeds, descriptors, scopes and ends; exit 1 with what is wrong."""
-    findings = metadata_report.findings(diagnostics.opened())
+    findings = metadata_report.findings(assembly.open_broker())
     show_findings(findings, as_json=as_json)
 
 

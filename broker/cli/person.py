@@ -1,20 +1,21 @@
-"""The commands for a person who asks what is stored about them, or asks to be deleted."""
+"""The commands for a person who calls, asks what is stored about them, or asks to be deleted."""
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, ParamSpec, TypeVar
 
 import click
 
-from broker.app import diagnostics, enrolment_operations, personal_data
+from broker.adapters.observability import sealed_message_log
+from broker.app import assembly
 from broker.app.assembly import Parts
-from broker.cli.output import FINDINGS, as_json, printing_faults, show
+from broker.cli.output import CHANGES, FINDINGS, as_json, printing_faults, show
 from broker.core.identity.cpr import looks_like_cpr
-from broker.use_cases.personal_data.stored_data import PersonIds
+from broker.use_cases.personal_data.stored_data import NoPerson, PersonIds
+from broker.use_cases.staff.staff_search import FoundPerson
 
-CHANGES: Final = 3
-_WARNING: Final = "What is forgotten cannot be brought back."
+_STAFF_ID: Final = "shell"  # unknown help codes that are typed in a shell are counted together
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,23 +24,23 @@ Login = tuple[str, str, str]
 
 @click.group()
 def person() -> None:
-    """Show what is stored about a person, or forget them.
+    """Show, export or delete what is stored about a person.
 
-    The person is named by --borrower, or on standard input by a CPR number, or with --login by an
-    identifier of a login without CPR number. A CPR number is never an argument: shells and machines
-    write those down.
+    Name the person with --borrower, or type a CPR number on standard input, or use --login for the
+    identifier of a login without CPR number. A CPR number is never an argument, because shells and
+    machines write arguments down.
     """
 
 
 def _named(command: Callable[P, R]) -> Callable[P, R]:
     """Add the options that name a person."""
     options = (
-        click.option("--borrower", help="The library system's own borrower number."),
+        click.option("--borrower", help="The borrower number of the library system."),
         click.option(
             "--login",
             nargs=3,
             metavar="UPSTREAM INSTITUTION TYPE",
-            help="What asserted the identifier on standard input, and its type, as subject-id.",
+            help="Where the identifier on standard input comes from, and its type (subject-id).",
         ),
     )
     for option in reversed(options):
@@ -48,88 +49,116 @@ def _named(command: Callable[P, R]) -> Callable[P, R]:
 
 
 @person.command("show", short_help="Show a person as the staff view does.")
-@click.argument("name", nargs=-1, metavar="[CODE|NUMBER]")
+@click.argument("name", nargs=-1, metavar="[CODE|NUMBER|ID]")
 @_named
 @as_json
 @printing_faults
 def show_person(
     name: tuple[str, ...], borrower: str | None, login: Login | None, *, as_json: bool
 ) -> None:
-    """Show the enrolment of a person, what to do, and the mail addresses that they confirmed.
+    """Show a person: the page they were on, the enrolment or case, what to do, and the mails.
 
-    CODE is the help code on the person's page, NUMBER the library system's own borrower number.
+    CODE is the help code on the person's page, NUMBER the borrower number of the library system,
+    ID a person id from "broker enrolments list".
     """
-    parts = diagnostics.opened()
-    if name:
-        found = enrolment_operations.find_person(parts, " ".join(name))
-    else:
-        person_ids = _find(parts, borrower, login).ids
-        by_id = enrolment_operations.search(parts).find_by_person(person_ids[0])
-        if by_id is None:
-            raise personal_data.NoPerson("there is no person record; broker person export has more")
-        found = by_id
-    show([enrolment_operations.describe_person(found)], as_json=as_json, alone=True)
+    parts = assembly.open_broker()
+    typed = " ".join(name)
+    if not typed:
+        typed = _find(parts, borrower, login).ids[0]
+    show([find_person(parts, typed).as_row()], as_json=as_json, alone=True)
+
+
+def find_person(parts: Parts, typed: str) -> FoundPerson:
+    """Return the person of a help code, borrower number or person id; NoPerson.
+
+    What was typed is not quoted: it may be a CPR number.
+    """
+    if looks_like_cpr(typed, apart=True):
+        raise NoPerson("a CPR number is no argument: type it on standard input")
+    found = parts.staff_search().find(typed.strip(), _STAFF_ID)
+    if found is None:
+        raise NoPerson("no page of the last 30 days has this code, and nobody this number or id")
+    return found
 
 
 @person.command(short_help="Print everything that is stored about a person (GDPR article 15).")
 @_named
 @printing_faults
 def export(borrower: str | None, login: Login | None) -> None:
-    """Print what is stored about a person as JSON, and the services that were sent something.
+    """Print what is stored about a person as JSON, and which services received data.
 
-    CPR numbers are masked; mail texts and secrets are left out.
+    CPR numbers are masked. Mail texts and secrets are left out.
     """
-    parts = diagnostics.opened()
-    stored = personal_data.open_stored_data(parts).export(_find(parts, borrower, login))
+    parts = assembly.open_broker()
+    stored = parts.stored_data().export(_find(parts, borrower, login))
     click.echo(json.dumps(stored, indent=2, ensure_ascii=False))
 
 
-@person.command(short_help="Forget a person (GDPR article 17).")
+@person.command(short_help="Delete what is stored about a person (GDPR article 17).")
 @_named
-@click.option("--yes", is_flag=True, help="Do it; without it is told what would go.")
+@click.option("--yes", is_flag=True, help="Delete. Without it the command shows what would go.")
 @click.option(
     "--replay",
     is_flag=True,
-    help="Forget again everybody in forgotten.log, after a backup of the store was restored.",
+    help="After a backup of the store was restored: delete everybody in forgotten.log again.",
 )
 @as_json
 @printing_faults
 def forget(
     borrower: str | None, login: Login | None, *, yes: bool, replay: bool, as_json: bool
 ) -> None:
-    """Forget a person: logins, the person record, mails and the keys of the audit log.
+    """Delete logins, the person record, mails and the keys of the audit log of a person.
 
-    The same command again is complete after a crash. Exit 3 without --yes; exit 1 where something
-    is still in the files of the store.
+    After a crash repeat the command. It exits with 3 without --yes, and with 1 if something is
+    still in the files of the store.
     """
     if replay:
         if borrower or login:
             raise click.UsageError("--replay is for everybody in forgotten.log: name no person")
-        count, pending = personal_data.replay(diagnostics.opened())
-        _show_outcome({"person_ids": count, "pending": list(pending)}, as_json=as_json)
+        stored = assembly.open_broker().stored_data()
+        count = stored.replay()
+        _show_outcome({"person_ids": count, "pending": list(stored.purge())}, as_json=as_json)
         return
-    parts = diagnostics.opened()
+    parts = assembly.open_broker()
+    stored = parts.stored_data()
     found = _find(parts, borrower, login)
-    stored = personal_data.open_stored_data(parts).export(found)
+    exported = stored.export(found)
     outcome: dict[str, Any] = {
         "forgotten": yes,
-        "kinds": sorted({each["kind"] for each in stored["kept"]}),
-        "events": len(stored["events"]),
-        "stays": list(personal_data.list_remains(parts)),
-        "recipients": stored["recipients"],
+        "kinds": sorted({each["kind"] for each in exported["kept"]}),
+        "events": len(exported["events"]),
+        "stays": list(_list_remains(parts)),
+        "recipients": exported["recipients"],
         "pending": [],
     }
-    click.echo(_WARNING, err=True)
+    click.echo("What is deleted cannot be brought back.", err=True)
     if yes:
-        outcome["pending"] = list(personal_data.forget(parts, found))
+        stored.forget(found)
+        outcome["pending"] = list(stored.purge())
     _show_outcome(outcome, as_json=as_json)
     if not yes:
-        click.echo("Nothing is done yet: say --yes.", err=True)
+        click.echo("Nothing is deleted yet: repeat the command with --yes.", err=True)
         raise SystemExit(CHANGES)
 
 
+def _list_remains(parts: Parts) -> Iterator[str]:
+    """Yield what stays after a deletion: here until when, and elsewhere."""
+    yield "the borrower in the library system, with loans and fees: the library decides"
+    yield "what services and identity providers store themselves: ask each of them"
+    yield "the lines of the audit log, which nobody can open without the keys"
+    yield "what staff did and looked at, under their own keys: 2 years"
+    yield "the mark that the login is over: 33 minutes"
+    yield "codes that were mailed, and daily counts: a day; PIN links: 7 days at most"
+    yield "person id and time in forgotten.log: as long as there are older backups"
+    yield "the application log, which holds no personal value"
+    if parts.config.message_log is not None:
+        yield f"the message log, sealed: {sealed_message_log.KEPT_FOR.days} days"
+    if not parts.config.store.url.startswith("sqlite:"):
+        yield "the audit logs of other machines, whose lines are not read here"
+
+
 def _show_outcome(outcome: dict[str, Any], *, as_json: bool) -> None:
-    """Print what was done, and what is still in the files of the store; exit 1 for that."""
+    """Print what was done. Exit 1 if something is still in the files of the store."""
     show([outcome], as_json=as_json, alone=True)
     if outcome["pending"]:
         raise SystemExit(FINDINGS)
@@ -137,9 +166,9 @@ def _show_outcome(outcome: dict[str, Any], *, as_json: bool) -> None:
 
 def _find(parts: Parts, borrower: str | None, login: Login | None) -> PersonIds:
     if looks_like_cpr(borrower or "", apart=True):
-        raise click.UsageError("a CPR number is no argument: it goes on standard input")
+        raise click.UsageError("a CPR number is no argument: type it on standard input")
     if borrower is not None:
-        return personal_data.find_person(parts, borrower=borrower)
+        return parts.stored_data().find(borrower=borrower)
     if sys.stdin.isatty():
         typed = click.prompt("CPR number or identifier", hide_input=True, err=True)
     else:
@@ -147,4 +176,4 @@ def _find(parts: Parts, borrower: str | None, login: Login | None) -> PersonIds:
     if not typed:
         what = "a CPR number or an identifier on standard input, or --borrower"
         raise click.UsageError(f"name the person: {what}")
-    return personal_data.find_person(parts, typed=typed, login=login)
+    return parts.stored_data().find(typed, login)

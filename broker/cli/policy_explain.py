@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from broker.app import diagnostics, refusal_explanations
+from broker.app import assembly, refusal_explanations
 from broker.app.policy_words import ENGLISH
 from broker.app.refusal_explanations import EarlierSet, Explanation
 from broker.cli.output import as_json, existing_folder, printing_faults
@@ -39,7 +39,7 @@ def explain(reference: tuple[str, ...], folder: Path | None, *, git: bool, as_js
     if looks_like_cpr(typed, apart=True):
         raise click.UsageError("a CPR number is no reference, and must not stand in a command")
     now = datetime.now(UTC)
-    parts = diagnostics.opened()
+    parts = assembly.open_broker()
     found = refusal_explanations.explained(parts, typed, now)
     if found is None:
         raise click.ClickException("no page of the last thirty days had this reference")

@@ -207,7 +207,7 @@ def _described(options: Mapping[str, Any]) -> GivenFacts:
         affiliations=options["affiliations"],
         attributes=_attributes(options["attribute"]),
         without=options["without"],
-        assurance=Assurance.named(level) if level else None,
+        assurance=Assurance.parse(level) if level else None,
         cpr=options["cpr"],
         age=options["age"],
     )

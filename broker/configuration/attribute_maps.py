@@ -210,7 +210,7 @@ def _upstream_faults(upstream: Upstream, maps: AttributeMaps) -> Iterator[Fault]
         if missing:
             what = f"{file} has no row for {missing}: everybody would be refused"
             yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
-    elif wire_map.reads(LOA):
+    elif wire_map.find_row(LOA):
         # What such a map reads is looked at by that profile only: level, version, and no identity
         # of a company.
         what = f"{file} reads NSIS levels, which profile {upstream.profile} would hold nobody to"

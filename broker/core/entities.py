@@ -15,6 +15,8 @@ Names = tuple[str, ...]
 
 # library: no SAML, the library system itself verifies a borrower's number and PIN
 Profile = Literal["wayf", "saml", "oiosaml3", "library"]
+# How assertions are encrypted: with AES-GCM, with AES-CBC, or not at all.
+Encryption = Literal["gcm", "cbc", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Assurance(IntEnum):
     HIGH = 4
 
     @classmethod
-    def named(cls, name: str) -> "Assurance":
+    def parse(cls, name: str) -> "Assurance":
         """Read the spelling of the policy files ("self_asserted" ... "high"); else KeyError."""
         return cls[name.upper()]
 
@@ -58,6 +60,8 @@ class Institution:
     scopes: Names = ()
     may_assert: frozenset[str] = frozenset()  # "cpr", "alumni_cpr": core/identity/rights.py
     max_assurance: Assurance = Assurance.HIGH
+    # What a login without eduPersonAssurance is worth; None: it has no assurance.
+    assurance: Assurance | None = None
     label: Text | None = None
     # only the national eID's cprUuid is believed (docs/reference/design.md#find-by-cpr)
     national_eid: bool = False
@@ -66,7 +70,7 @@ class Institution:
     unwritten: frozenset[str] = field(default=frozenset(), compare=False)
     folder_scopes: bool = field(default=False, compare=False)
 
-    def answers_to(self, name: str) -> bool:
+    def is_known_as(self, name: str) -> bool:
         """Return whether ``name`` (an AuthenticatingAuthority) is this institution."""
         return name == self.entity_id or name in self.aliases
 
@@ -83,8 +87,9 @@ class Upstream:
     label: Text
     institutions: tuple[Institution, ...] = ()
     only: Names = ()  # entityIDs put into Scoping; empty means all institutions
-    # AES-CBC is decrypted only for an upstream that needs it (docs/reference/attacks.md#23)
-    cbc: bool = False
+    # "cbc": AES-CBC is decrypted too (docs/reference/attacks.md#23). "none": our descriptor has no
+    # encryption key.
+    encryption: Encryption = "gcm"
     requester_id: bool = True
     subject_hint: bool = False  # whether it is told whom the service expects
     logout: Literal["ask", "always", "never"] = "ask"  # whether a logout goes on to this upstream
@@ -107,11 +112,11 @@ class Upstream:
     def institution(self, authority: str) -> Institution | None:
         """Find the institution that ``authority`` names, by entityID or alias."""
         for institution in self.institutions:
-            if institution.answers_to(authority):
+            if institution.is_known_as(authority):
                 return institution
         return None
 
-    def scoped(self) -> Names:
+    def idp_list(self) -> Names:
         """Return the entityIDs that an AuthnRequest to this upstream names in its IDPList."""
         return self.only or tuple(institution.entity_id for institution in self.institutions)
 
@@ -137,8 +142,9 @@ class Service:
     description: Text | None = None
     privacy_notice: Text | None = None
     url: Text | None = None  # its start page, for the way back after a sign-up
-    # Publishes an encryption key; without one no CPR leaves (docs/reference/design.md#invariant-4)
+    # Assertions are encrypted. Without that no CPR leaves (docs/reference/design.md#invariant-4).
     encrypts: bool = False
+    encryption: Encryption | None = None  # as broker.toml states it; None: as its metadata lists
     attribute_map: str = "library"
     scope: str | None = None  # of the identifiers that we make for people; without one none is made
     requires: frozenset[str] = frozenset()  # Names on the wire that its metadata marks as required

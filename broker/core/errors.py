@@ -358,7 +358,7 @@ class ConfigurationFaults(BrokerError):
         self.faults = tuple(faults)
 
 
-class LeadsNowhere(LookupError):
+class NothingFound(LookupError):
     """What a command is ``about`` leads nowhere: why, and what to try; no page shows it."""
 
     about = ""

@@ -134,20 +134,20 @@ class StatelessReferences:
 
     hmacs: LookupHmacs
 
-    def of(self, step: str, reason: str, at: datetime) -> str:
+    def encode(self, step: str, reason: str, at: datetime) -> str:
         """Return twelve speakable letters for a page of ``step`` (a route's rule) and ``reason``.
 
         Two pages that agree in all three, to the minute, have one reference.
         """
         minute = _minute(at) % _MINUTES
         facts = (minute * _STEPS + _place(step, STEPS)) * _REASONS + _place(reason, REASONS)
-        return spelt(facts * _MACS + self._mac(facts), LENGTH)
+        return spell_number(facts * _MACS + self._mac(facts), LENGTH)
 
     def read(self, spoken: str, now: datetime) -> ReferenceFacts | None:
         """Return the facts of a reference in any case and spacing; None for one never written."""
         if not is_stateless(spoken):
             return None
-        facts, mac = divmod(_number(compact(spoken)), _MACS)
+        facts, mac = divmod(_number(normalize_code(spoken)), _MACS)
         if mac != self._mac(facts):
             return None
         rest, reason = divmod(facts, _REASONS)
@@ -157,18 +157,18 @@ class StatelessReferences:
         return ReferenceFacts(at, _entry(step, STEPS), _entry(reason, REASONS))
 
     def _mac(self, facts: int) -> int:
-        _, _, digits = self.hmacs.of(_LABEL, str(facts)).partition(".")
+        _, _, digits = self.hmacs.compute(_LABEL, str(facts)).partition(".")
         return int(digits[:_MAC_DIGITS], 16) % _MACS
 
 
-def compact(spoken: str) -> str:
+def normalize_code(spoken: str) -> str:
     """Return a reference as it is written, from any case, spacing and hyphens."""
     return "".join(spoken.replace("-", " ").split()).upper()
 
 
 def is_stateless(spoken: str) -> bool:
     """Return whether a text, in any case and spacing, has the shape of such a reference."""
-    written = compact(spoken)
+    written = normalize_code(spoken)
     return len(written) == LENGTH and set(written) <= set(SPEAKABLE)
 
 
@@ -184,7 +184,7 @@ def _entry(place: int, table: Sequence[str]) -> str:
     return table[place] if place < len(table) else ""
 
 
-def spelt(number: int, length: int) -> str:
+def spell_number(number: int, length: int) -> str:
     """Return a number below ``len(SPEAKABLE) ** length`` in so many speakable letters."""
     letters = []
     for _ in range(length):

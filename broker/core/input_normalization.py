@@ -7,17 +7,17 @@ _UNSEEN = "Cf"  # zero-width spaces and joiners, direction marks, soft hyphens
 _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212"), "-")
 
 
-def without_invisible(text: str) -> str:
+def remove_invisible(text: str) -> str:
     """Return ``text`` without characters of no width, and without spaces at its ends."""
     seen = (character for character in text if category(character) != _UNSEEN)
     return "".join(seen).strip()
 
 
-def without_spaces(text: str) -> str:
+def remove_spaces(text: str) -> str:
     """Return ``text`` without spaces and characters of no width, every hyphen a plain one.
 
     A mail program or a word processor adds them to what is copied from it; nobody can see them to
     take them away.
     """
-    words = without_invisible(text).split()
+    words = remove_invisible(text).split()
     return "".join(words).translate(_HYPHENS)

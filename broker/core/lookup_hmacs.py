@@ -1,13 +1,7 @@
 """Pseudonyms: keyed hashes of what is not kept: CPR numbers, eppns, cookies, assertion ids."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
-
-# One key is in service; a test or an analysis has a few beside it.
-_MOST_KEYS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -20,7 +14,7 @@ class LookupHmacs:
     key_id: str
     key: bytes
 
-    def of(self, label: str, *parts: str) -> str:
+    def compute(self, label: str, *parts: str) -> str:
         """Return ``key id + "." + 64 hex digits`` for ``parts`` under ``label``.
 
         Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ; a label separates the
@@ -31,23 +25,14 @@ class LookupHmacs:
             octets = part.encode()
             length = len(octets).to_bytes(4, "big")
             message += length + octets
-        mac = _keyed(self.key).copy()
-        mac.update(message)
-        return f"{self.key_id}.{mac.hexdigest()}"
+        mac = hmac.digest(self.key, message, "sha256")
+        return f"{self.key_id}.{mac.hex()}"
 
-    def same(self, pseudonym: str, label: str, *parts: str) -> bool:
+    def matches(self, pseudonym: str, label: str, *parts: str) -> bool:
         """Return whether ``pseudonym`` is that of ``parts`` under ``label``, in constant time."""
-        expected = self.of(label, *parts)
+        expected = self.compute(label, *parts)
         return hmac.compare_digest(pseudonym.encode(), expected.encode())
 
     def __repr__(self) -> str:
         """Name the key by its id only."""
         return f"LookupHmacs({self.key_id!r})"
-
-
-# Setting a key up takes longer than all the rest of a pseudonym (measured), of which a login makes
-# thirty.
-@lru_cache(maxsize=_MOST_KEYS)
-def _keyed(key: bytes) -> hmac.HMAC:
-    """Return the state of an HMAC with nothing in it, to be copied and never updated."""
-    return hmac.new(key, digestmod=hashlib.sha256)

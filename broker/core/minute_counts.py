@@ -21,7 +21,7 @@ class MinuteCounts:
 
     def count(self, name: str, now: datetime) -> int:
         """Count one more of ``name``, and return how many came in this minute."""
-        if not self.is_of(now):
+        if not self.is_current(now):
             self.minute = self._window(now)
             self.counts.clear()
         came = self.counts.get(name, 0) + 1
@@ -31,7 +31,7 @@ class MinuteCounts:
             self.counts.popitem(last=False)
         return came
 
-    def is_of(self, now: datetime) -> bool:
+    def is_current(self, now: datetime) -> bool:
         """Return whether the counts are those of the present minute."""
         return self._window(now) == self.minute
 

@@ -124,7 +124,7 @@ class PersonRecord:
         """
         return replace(self.forget_borrower(), match_hash=match_hash)
 
-    def with_enrolment(self, enrolment: Enrolment | None) -> "PersonRecord":
+    def set_enrolment(self, enrolment: Enrolment | None) -> "PersonRecord":
         """Return the record with another enrolment."""
         return replace(self, enrolment=enrolment)
 

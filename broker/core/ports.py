@@ -17,7 +17,7 @@ from broker.core.borrowers.registered_person import RegisteredPerson
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import StoreUnavailable
 from broker.core.events.audit_events import AuditEvent
-from broker.core.mail.mail_contents import LetterContent, LetterText
+from broker.core.mail.mail_contents import MailContent, MailText
 
 # How long records of each kind are kept: docs/reference/design.md#kinds.
 RecordKind = Literal[
@@ -49,7 +49,7 @@ class Key(NamedTuple):
     name: str = ""
 
 
-def lease_of(key: Key) -> Key:
+def lease_key(key: Key) -> Key:
     """Return the key of the lease on the record of ``key``; the two change as one group does."""
     return Key("lease", f"{key.kind}/{key.group}", key.name)
 
@@ -311,7 +311,7 @@ class Mail(Protocol):
         ...
 
 
-class LetterWording(Protocol):
+class MailTexts(Protocol):
     """The words of the letters, in both languages."""
 
     @property
@@ -319,7 +319,7 @@ class LetterWording(Protocol):
         """Return the address of the page where a borrower makes a PIN."""
         ...
 
-    def worded(self, letter: LetterContent, language: str) -> LetterText:
+    def render(self, letter: MailContent, language: str) -> MailText:
         """Return the text of ``letter``, in Danish unless ``language`` is "en"."""
         ...
 

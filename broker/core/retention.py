@@ -44,7 +44,7 @@ class Retention:
     @property
     def for_long(self) -> str:
         """Return how long it is kept, in words."""
-        return self.long or spelled(self.lasts or timedelta())
+        return self.long or spell_span(self.lasts or timedelta())
 
 
 _UNITS: Final = (
@@ -56,7 +56,7 @@ _UNITS: Final = (
 )
 
 
-def spelled(span: timedelta) -> str:
+def spell_span(span: timedelta) -> str:
     """Return a span in the largest unit that it is a whole number of: ``30 days``."""
     for unit, length in _UNITS:
         count, rest = divmod(span, length)

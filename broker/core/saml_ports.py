@@ -152,6 +152,6 @@ class LogoutRole(Protocol):
         """
         ...
 
-    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
+    def can_reach(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer can be asked, and its answer be believed."""
         ...

@@ -11,7 +11,7 @@ from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.given_facts import CompletedFacts, GivenFacts, completed, described
 from broker.core.login.ideal_login import play
-from broker.core.login.login_decision import with_required_names
+from broker.core.login.login_decision import add_required_names
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay, replayed
@@ -162,7 +162,7 @@ def _named_upstreams(policies: PolicySet) -> Names:
 
 def _service(site: Site, name: str) -> Service:
     if name in site.services:
-        return with_required_names(site.services[name], site.maps)
+        return add_required_names(site.services[name], site.maps)
     raise NoSuchNameError("service", name, site.services)
 
 

@@ -15,9 +15,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
-from broker.app import diagnostics, health_probe, readiness
+from broker.app import health_probe, readiness
 from broker.app.assembly import Parts, assemble, now
-from broker.app.enrolment_operations import describe_person, find_person
 from broker.app.findings import all_findings
 from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
@@ -101,7 +100,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts) -> None:
 
 def stored(enrolment: Enrolment, person: PersonRecord) -> PersonRecord:
     """Return the record with the enrolment."""
-    return person.with_enrolment(enrolment)
+    return person.set_enrolment(enrolment)
 
 
 def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting: Setting, tmp_path: Path) -> None:
@@ -164,25 +163,26 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
         readiness.fit_to_serve(parts)
 
 
-def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
-    """Small letters and spaces do not matter; an unknown one gives nothing."""
-    SupportTraces(parts.store).leave(TraceFacts("BCDFGHJK", now(), "ask", "too_many"))
-    found = diagnostics.trace(parts, "bcdf ghjk")
+def test_a_help_code_is_found_as_it_was_read_out(parts: Parts) -> None:
+    """Small letters and spaces do not matter; an unknown code gives nothing."""
+    SupportTraces(parts.store).add_trace(TraceFacts("BCDFGHJK", now(), "ask", "too_many"))
+    found = parts.staff_search().find("bcdf ghjk", "test")
     assert found is not None
-    assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)
-    assert diagnostics.trace(parts, "BCDFGHJL") is None
+    assert found.page is not None
+    assert (found.page.step, found.page.reason) == ("ask", "too_many")
+    assert parts.staff_search().find("BCDFGHJM", "test") is None
 
 
-def test_the_reference_of_a_stranger_says_it_by_itself(parts: Parts) -> None:
-    """Nothing was stored, and the desk reads minute, step and reason all the same."""
+def test_the_help_code_of_a_stranger_is_decoded(parts: Parts) -> None:
+    """Nothing was stored: minute, step and reason are in the code."""
     at = now()
-    reference = StatelessReferences(parts.keys.index).of("/login/<name>", "transaction_gone", at)
-    found = diagnostics.trace(parts, f"{reference[:4].lower()} {reference[4:8]} {reference[8:]}")
+    code = StatelessReferences(parts.keys.index).encode("/login/<name>", "transaction_gone", at)
+    found = parts.staff_search().find(f"{code[:4].lower()} {code[4:8]} {code[8:]}", "test")
     assert found is not None
-    assert (found["step"], found["reason"]) == ("/login/<name>", "transaction_gone")
-    assert found["at"] == at.isoformat(timespec="minutes")
-    described = describe_person(find_person(parts, reference))
-    assert (described["page_reason"], described["action"]) == ("transaction_gone", "Nothing to do for the library.")
+    row = found.as_row()
+    assert (row["page_step"], row["page_reason"]) == ("/login/<name>", "transaction_gone")
+    assert row["page_shown"] == at.isoformat(timespec="minutes")
+    assert row["action"] == "Nothing to do for the library."
 
 
 @contextmanager

@@ -1,27 +1,25 @@
-"""What the environment may not do to a broker: have the secrets of its connections written to a file."""
+"""The environment cannot make the broker write the secrets of its TLS connections to a file."""
 
 import os
 import ssl
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from broker.app.application import create_app
-from broker.cli.main import main
+from broker.app.assembly import open_broker
 from broker.core.errors import ConfigurationFaults
 
 
-@pytest.mark.parametrize(("start", "ends"), [(main, SystemExit), (create_app, ConfigurationFaults)])
+@pytest.mark.parametrize("start", [create_app, open_broker])
 def test_no_connection_writes_its_secrets(
-    start: Callable[[], object], ends: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However it is started, by our command line or by another server: SSLKEYLOGFILE is not followed."""
+    """Neither a server nor a command follows SSLKEYLOGFILE."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "secrets"))
     monkeypatch.delenv("BROKER_CONFIG", raising=False)
-    monkeypatch.setattr(sys, "argv", ["broker", "--help"])
-    with pytest.raises(ends):
+    with pytest.raises(ConfigurationFaults):
         start()
     assert "SSLKEYLOGFILE" not in os.environ
     assert ssl.create_default_context().keylog_filename is None

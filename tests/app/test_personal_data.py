@@ -12,10 +12,11 @@ from typing import Any, Final
 import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
+from broker.adapters.audit_log.person_events import ForgottenFile
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.app import audit_operations, personal_data
+from broker.app import findings
 from broker.app.assembly import Parts, assemble, now
-from broker.app.personal_data import ForgottenFile, NoPerson, find_person, open_stored_data
+from broker.cli.audit import verify_configured
 from broker.configuration.settings.config import load
 from broker.core import retention
 from broker.core.borrowers.borrower import Borrower
@@ -23,10 +24,10 @@ from broker.core.borrowers.enrolment import CaseReason
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.person_id import compute_person_id_of_identifier
-from broker.core.ports import Kept, Key, lease_of
+from broker.core.ports import Kept, Key, lease_key
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.personal_data.stored_data import PersonBusy, PersonIds
+from broker.use_cases.personal_data.stored_data import NoPerson, PersonBusy, PersonIds
 from broker.use_cases.storage.person_records import person_key
 from broker.use_cases.transactions.transactions import Transactions
 from tests.plugins.lived import ASTA, AU, GONE_SERVICE, KARLA, Life, keys, put_back, records_of, rows_of, store_file
@@ -84,19 +85,19 @@ class Killed(Exception):
 
 def asta(parts: Parts) -> PersonIds:
     """Find Asta by her CPR number."""
-    return find_person(parts, typed=ASTA.cpr)
+    return parts.stored_data().find(typed=ASTA.cpr)
 
 
 def test_a_person_is_found_by_each_thing_that_leads_to_them(lived_parts: Parts) -> None:
     """CPR number and borrower number lead to the same records; the library id of the borrower is among them."""
-    by_number = find_person(lived_parts, typed=f" {ASTA.cpr[:6]}-{ASTA.cpr[6:]} ")
+    by_number = lived_parts.stored_data().find(typed=f" {ASTA.cpr[:6]}-{ASTA.cpr[6:]} ")
     assert len(by_number.ids) == 2
-    assert by_number == find_person(lived_parts, borrower=ASTA.number) == asta(lived_parts)
+    assert by_number == lived_parts.stored_data().find(borrower=ASTA.number) == asta(lived_parts)
     with pytest.raises(NoPerson, match="--login"):
-        find_person(lived_parts, typed=ASTA.eppn)
+        lived_parts.stored_data().find(typed=ASTA.eppn)
     for named in ({"typed": "1111116666"}, {"borrower": "no such"}):
         with pytest.raises(NoPerson, match="nothing is stored"):
-            find_person(lived_parts, **named)  # type: ignore[arg-type]
+            lived_parts.stored_data().find(**named)  # type: ignore[arg-type]
 
 
 def test_an_identifier_leads_to_its_own_person(lived_parts: Parts) -> None:
@@ -105,15 +106,15 @@ def test_an_identifier_leads_to_its_own_person(lived_parts: Parts) -> None:
     person_id = compute_person_id_of_identifier(lived_parts.keys.index, *login, "kim@au.dk")
     answer = replace(receipt(), record_id="kim")
     file_receipt(lived_parts.store, person_id, "my-loans", answer, now(), hmacs=lived_parts.keys.index)
-    assert find_person(lived_parts, typed="Kim@AU.dk", login=login).ids == (person_id,)
+    assert lived_parts.stored_data().find(typed="Kim@AU.dk", login=login).ids == (person_id,)
     for other in (("wayf", "https://idp.ku.example", login[2]), ("wayf", AU, "subject-id")):
         with pytest.raises(NoPerson):
-            find_person(lived_parts, typed="kim@au.dk", login=other)
+            lived_parts.stored_data().find(typed="kim@au.dk", login=other)
 
 
 def test_the_export_holds_everything_and_no_secret(lived_parts: Parts) -> None:
     """Records, events and recipients; no CPR number, mail text or hash that lets somebody in."""
-    report = open_stored_data(lived_parts).export(asta(lived_parts))
+    report = lived_parts.stored_data().export(asta(lived_parts))
     text = json.dumps(report)
     assert {each["kind"] for each in report["kept"]} == KINDS
     assert all(each["until"] for each in report["kept"])
@@ -133,10 +134,10 @@ def test_an_export_names_no_borrower_of_another_person(lived_parts: Parts) -> No
 
     def open_case(record: Any) -> Any:
         case = record.enrolment.open_case(CaseReason.POSSIBLE_DUPLICATE, numbers)
-        return record.with_enrolment(replace(case, ruled_out=("990018",)))
+        return record.set_enrolment(replace(case, ruled_out=("990018",)))
 
     persons.change(person_id, open_case, now())
-    text = json.dumps(open_stored_data(lived_parts).export(asta(lived_parts)))
+    text = json.dumps(lived_parts.stored_data().export(asta(lived_parts)))
     assert ASTA.number in text
     assert "990017" not in text
     assert "990018" not in text
@@ -149,15 +150,15 @@ def test_a_borrower_that_became_another_persons_is_neither_shown_nor_deleted(liv
     persons = lived_parts.enrolment_ports.persons
     persons.change(karla, lambda record: record.confirm_borrower(corrected, now()), now())
     assert asta(lived_parts) == PersonIds((Life(lived_parts, ASTA).id,))
-    account = persons.read(find_person(lived_parts, borrower=ASTA.number).ids[1], now())
+    account = persons.read(lived_parts.stored_data().find(borrower=ASTA.number).ids[1], now())
     assert account
-    personal_data.forget(lived_parts, asta(lived_parts))
+    lived_parts.stored_data().forget(asta(lived_parts))
     assert persons.read(account.key.group, now()) == account
 
 
 def test_every_kind_of_record_is_deleted_or_ends_by_itself(lived_parts: Parts) -> None:
     """A row that is added to the retention table is exported and deleted, or is named here."""
-    found = {each.key.kind for each in open_stored_data(lived_parts).list_records(asta(lived_parts))}
+    found = {each.key.kind for each in lived_parts.stored_data().list_records(asta(lived_parts))}
     assert found == {row.kind for row in set(retention.TABLE) - NOBODYS - ENDS_SOON - WITH_OTHERS}
 
 
@@ -167,13 +168,14 @@ def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(lived_
     indexes = {key for key in keys(lived_parts) if key.kind == "index"}
     before = octets_of(lived_parts, mine)
     assert len(mine) == 11
-    assert personal_data.forget(lived_parts, asta(lived_parts)) == ()
+    lived_parts.stored_data().forget(asta(lived_parts))
+    assert lived_parts.stored_data().purge() == ()
     assert mine & keys(lived_parts) == set()
     assert records_of(lived_parts, KARLA) == theirs
     with pytest.raises(NoPerson):
         asta(lived_parts)
     assert len(indexes & keys(lived_parts)) == len(indexes) // 2
-    assert audit_operations.verified(lived_parts).findings == []
+    assert verify_configured(lived_parts).findings == []
     left = octets(lived_parts)
     assert [each for each in before if each in left] == []
 
@@ -190,7 +192,8 @@ def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str)
     for who in (ASTA, KARLA):
         Life(parts, who).lived()
     mine, theirs = records_of(parts, ASTA), records_of(parts, KARLA)
-    assert personal_data.forget(parts, asta(parts)) == ()
+    parts.stored_data().forget(asta(parts))
+    assert parts.stored_data().purge() == ()
     assert mine & keys(parts) == set()
     assert records_of(parts, KARLA) == theirs
 
@@ -198,8 +201,8 @@ def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str)
 def test_a_login_under_way_delivers_nothing_more(lived_parts: Parts) -> None:
     """It is marked as over before it is dropped, for a request that has read it already."""
     transaction = Transactions(lived_parts.store).read(f"tx-{ASTA.number}", now()).transaction
-    personal_data.forget(lived_parts, asta(lived_parts))
-    assert Sessions(lived_parts.store, lived_parts.keys.index).over(transaction, now())
+    lived_parts.stored_data().forget(asta(lived_parts))
+    assert Sessions(lived_parts.store, lived_parts.keys.index).is_over(transaction, now())
 
 
 def test_the_line_stands_before_anything_is_deleted(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,9 +215,9 @@ def test_the_line_stands_before_anything_is_deleted(lived_parts: Parts, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(OSError, match="No space"):
-            personal_data.forget(lived_parts, asta(lived_parts))
+            lived_parts.stored_data().forget(asta(lived_parts))
     assert mine <= keys(lived_parts)
-    personal_data.forget(lived_parts, asta(lived_parts))
+    lived_parts.stored_data().forget(asta(lived_parts))
     written = (lived_parts.config.state / "forgotten.log").read_text()
     assert ASTA.cpr not in written
     assert ASTA.number not in written.replace(Life(lived_parts, ASTA).id, "").split()
@@ -223,16 +226,16 @@ def test_the_line_stands_before_anything_is_deleted(lived_parts: Parts, monkeypa
 
 def test_a_deletion_beside_the_worker_is_not_complete(lived_parts: Parts) -> None:
     """A worker that has the lease stops it; the same again, when it has ended, is complete."""
-    place = lease_of(person_key(Life(lived_parts, ASTA).id))
+    place = lease_key(person_key(Life(lived_parts, ASTA).id))
     assert lived_parts.store.put(place, Kept(b"", "theirs", now() + timedelta(minutes=9)), None, now())
     person = asta(lived_parts)
     with pytest.raises(PersonBusy):
-        personal_data.forget(lived_parts, person)
-    assert personal_data.findings(lived_parts) == (
-        "person: 2 deleted person records are there again: broker person forget --replay",
-    )
+        lived_parts.stored_data().forget(person)
+    assert list(findings.find_restored_persons(lived_parts)) == [
+        "person: 2 deleted person records are there again: broker person forget --replay"
+    ]
     lived_parts.store.drop(place)
-    personal_data.forget(lived_parts, person)
+    lived_parts.stored_data().forget(person)
     with pytest.raises(NoPerson):
         asta(lived_parts)
 
@@ -243,8 +246,8 @@ def test_a_worker_that_comes_late_makes_no_record_again(lived_parts: Parts) -> N
     person_id = Life(lived_parts, ASTA).id
     read = persons.read(person_id, now())
     assert read
-    personal_data.forget(lived_parts, asta(lived_parts))
-    persons.change(person_id, lambda record: record.with_enrolment(None), now(), read=read)
+    lived_parts.stored_data().forget(asta(lived_parts))
+    persons.change(person_id, lambda record: record.set_enrolment(None), now(), read=read)
     assert persons.read(person_id, now()) is None
 
 
@@ -252,33 +255,33 @@ def test_a_replay_deletes_what_a_restored_backup_brings_back(lived_parts: Parts)
     """`broker check` says so until it is done; the other person keeps everything."""
     backup = rows_of(lived_parts)
     mine, theirs = records_of(lived_parts, ASTA), records_of(lived_parts, KARLA)
-    personal_data.forget(lived_parts, asta(lived_parts))
-    assert personal_data.findings(lived_parts) == ()
+    lived_parts.stored_data().forget(asta(lived_parts))
+    assert list(findings.find_restored_persons(lived_parts)) == []
     put_back(lived_parts, backup)
     assert mine <= keys(lived_parts)
-    assert "--replay" in personal_data.findings(lived_parts)[0]
-    assert personal_data.replay(lived_parts)[0] > 0
+    assert "--replay" in next(findings.find_restored_persons(lived_parts))
+    assert lived_parts.stored_data().replay() > 0
     assert mine & keys(lived_parts) == set()
     assert records_of(lived_parts, KARLA) == theirs
-    assert personal_data.findings(lived_parts) == ()
-    assert personal_data.replay(lived_parts)[0] == 0
+    assert list(findings.find_restored_persons(lived_parts)) == []
+    assert lived_parts.stored_data().replay() == 0
 
 
 def test_a_replay_leaves_what_was_written_after_the_line(lived_parts: Parts) -> None:
     """The person came again in the same month: the audit key of then, the mailbox and the answers stay."""
     audit_log = lived_parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    personal_data.forget(lived_parts, asta(lived_parts))
+    lived_parts.stored_data().forget(asta(lived_parts))
     audit_log.person_keys.cache.clear()
     Life(lived_parts, ASTA).lived()
     again = records_of(lived_parts, ASTA)
     indexes = {key for key in keys(lived_parts) if key.kind == "index"}
-    events = open_stored_data(lived_parts).list_events(asta(lived_parts))
+    events = lived_parts.stored_data().list_events(asta(lived_parts))
     assert events
-    assert personal_data.replay(lived_parts)[0] == 0
+    assert lived_parts.stored_data().replay() == 0
     assert records_of(lived_parts, ASTA) == again
     assert indexes <= keys(lived_parts)
-    assert open_stored_data(lived_parts).list_events(asta(lived_parts)) == events
+    assert lived_parts.stored_data().list_events(asta(lived_parts)) == events
     proof = Proved("kaldemail", ASTA.address, now(), now() + timedelta(days=1))
     assert not lived_parts.enrolment_ports.persons.claim_mailbox("another", proof, now())
 
@@ -287,11 +290,11 @@ def test_a_replay_after_a_login_keeps_the_new_parts_of_the_old_record(lived_part
     """The backup was restored and the person logged in before the replay."""
     backup = rows_of(lived_parts)
     person_id = Life(lived_parts, ASTA).id
-    personal_data.forget(lived_parts, asta(lived_parts))
+    lived_parts.stored_data().forget(asta(lived_parts))
     put_back(lived_parts, backup)
     fresh = replace(receipt(), record_id="fresh")
     file_receipt(lived_parts.store, person_id, "my-loans", fresh, now(), hmacs=lived_parts.keys.index)
-    personal_data.replay(lived_parts)
+    lived_parts.stored_data().replay()
     record = lived_parts.enrolment_ports.persons.read(person_id, now())
     assert record
     assert record.value.receipts == {"my-loans": (fresh,)}
@@ -310,14 +313,14 @@ def test_a_deletion_that_was_killed_is_complete_when_it_is_repeated(
     with pytest.MonkeyPatch.context() as patch:
         dying(patch, after)
         with pytest.raises(Killed):
-            personal_data.forget(lived_parts, asta(lived_parts))
+            lived_parts.stored_data().forget(asta(lived_parts))
     for key, _ in list(lived_parts.store.list("lease", None, now())):
         lived_parts.store.drop(key)  # it has ended by itself within seconds
     if not is_replayed:
         with suppress(NoPerson):
-            personal_data.forget(lived_parts, asta(lived_parts))
+            lived_parts.stored_data().forget(asta(lived_parts))
     else:
-        personal_data.replay(lived_parts)
+        lived_parts.stored_data().replay()
     assert mine & keys(lived_parts) == set()
     assert records_of(lived_parts, KARLA) == theirs
 
@@ -330,7 +333,7 @@ def test_a_line_that_was_cut_short_is_none(tmp_path: Path) -> None:
     with (tmp_path / "forgotten.log").open("a") as file:
         file.write("\n2026-12-0")
     log.add(("p2", "p3"), now())
-    assert [line.person_id for line in log.read()] == ["p1", "p2", "p3"]
+    assert [person_id for person_id, _ in log.read()] == ["p1", "p2", "p3"]
 
 
 def receipt() -> Receipt:

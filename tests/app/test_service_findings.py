@@ -100,3 +100,31 @@ def test_a_service_that_no_policy_lets_anybody_into_is_told(folder: Path) -> Non
         file.write(f"\n{table}")
     told = ["services.catalogue: no policy has a release for it, so that nobody gets in"]
     assert findings(folder, "catalogue") == told
+
+
+def change_service(folder: Path, *, metadata: tuple[str, str] = ("", ""), line: str = "") -> None:
+    """Replace a pattern in the metadata of myprint, and add a line to its table."""
+    (path,) = [path for path in (folder / "metadata").glob("*.xml") if "myprint." in path.read_text()]
+    path.write_text(re.sub(*metadata, path.read_text(), flags=re.DOTALL))
+    config = folder / "broker.toml"
+    config.write_text(config.read_text().replace("[services.myprint]\n", f"[services.myprint]\n{line}\n"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "expected"),
+    [
+        ("<EncryptionMethod[^>]*>", "", "its metadata lists no encryption algorithm, so that it gets AES-128-GCM"),
+        ("<EncryptionMethod[^>]*>", 'encryption = "gcm"', None),
+        (
+            '<KeyDescriptor use="encryption">.*?</KeyDescriptor>',
+            'encryption = "cbc"',
+            'encryption = "cbc": its metadata',
+        ),
+        ('<KeyDescriptor use="encryption">.*?</KeyDescriptor>', "", None),
+    ],
+)
+def test_an_uncertain_encryption_is_named(folder: Path, pattern: str, line: str, expected: str | None) -> None:
+    """A product that cannot read AES-GCM would fail at the first login, with a green log here."""
+    change_service(folder, metadata=(pattern, ""), line=line)
+    found = findings(folder)
+    assert [each.startswith(f"services.myprint: {expected}") for each in found] == ([True] if expected else [])

@@ -281,7 +281,7 @@ def test_staff_who_ruled_a_borrower_out_are_not_overruled(deployment: Deployment
     ruled_out = record.value.enrolment
     assert ruled_out is not None
     ruled_out = replace(ruled_out, ruled_out=(str(number),))
-    parts.enrolment_ports.persons.change(person_id, lambda each: each.with_enrolment(ruled_out), deployment.clock.now())
+    parts.enrolment_ports.persons.change(person_id, lambda each: each.set_enrolment(ruled_out), deployment.clock.now())
     assert mark(person.press(page, code=code)) == ("claim", "claim_refused")
     assert not is_connected(deployment, number)
 

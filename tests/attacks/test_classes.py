@@ -2,8 +2,8 @@
 
 import pytest
 
-from broker.adapters.saml import logout_messages
 from broker.adapters.saml.idp import authn_requests
+from broker.adapters.saml.logout import logout_messages
 from broker.adapters.saml.sp.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.sp.response_checks import RESPONSE_CHECKS
 from broker.adapters.saml.xml_security import encryption, signature_profile, xml_structure_checks

@@ -18,8 +18,8 @@ from lxml import etree
 from saml2 import saml
 
 from broker.adapters.saml.idp import authn_requests, identity_provider
+from broker.adapters.saml.messages.upstream_profiles import ProfileTraits
 from broker.adapters.saml.sp import received_response, service_provider
-from broker.adapters.saml.sp.upstream_profiles import ProfileTraits
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,

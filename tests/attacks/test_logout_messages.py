@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.logout.single_logout import SingleLogout
 from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
-from broker.adapters.saml.single_logout import SingleLogout
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.adapters.saml.xml_security.algorithm_selection import EncryptionAlgorithms
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, SAML, SIGNATURE
@@ -283,10 +283,10 @@ def test_a_peer_whose_metadata_ran_out_is_not_reached(
     services = {name: replace(each, until=until) for name, each in known.services.items()}
     upstreams = {name: replace(each, until=until) for name, each in known.upstreams.items()}
     later_on = replace(role, metadata=Metadata(upstreams, services))
-    assert later_on.reaches(LogoutPeer("service", "my-loans"), NOW) is reached
-    assert later_on.reaches(LogoutPeer("upstream", "wayf"), NOW) is reached
+    assert later_on.can_reach(LogoutPeer("service", "my-loans"), NOW) is reached
+    assert later_on.can_reach(LogoutPeer("upstream", "wayf"), NOW) is reached
     for gone in (LogoutPeer("service", "gone"), LogoutPeer("service", "wayf"), LogoutPeer("upstream", "my-loans")):
-        assert not later_on.reaches(gone, NOW)
+        assert not later_on.can_reach(gone, NOW)
 
 
 @pytest.mark.attack(29, control=True)

@@ -19,7 +19,7 @@ from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.logout.sessions import group_of
+from broker.use_cases.logout.sessions import session_group
 from broker.use_cases.storage.records import MOST_TRIES, load
 from broker.use_cases.transactions.transactions import Held
 from tests.plugins.deployment import Deployment, Person, mark
@@ -120,7 +120,9 @@ def test_a_logout_between_read_and_write_lets_nothing_leave(
 
     def logs_out(transaction: Transaction, write: Callable[[], bool]) -> bool:
         assert transaction.browser
-        deployment.broker.issuance.sessions.close(transaction.browser, group_of(transaction), deployment.clock.now())
+        deployment.broker.issuance.sessions.close(
+            transaction.browser, session_group(transaction), deployment.clock.now()
+        )
         return write()
 
     around_the_write(monkeypatch, logs_out)

@@ -108,7 +108,7 @@ def _send(stage: Stage, forge: Forge, row: Sent, capsys: pytest.CaptureFixture[s
     # What XML security alone would let pass answers nobody's request; what is no message at all is seen before XML security.
     known = row.name in ATTACKS and (cause in GONE or cause.startswith("xml."))
     assert known or cause.startswith(row.cause), cause
-    assert stage.transaction(begun.id) in {begun, begun.consumed(stage.guests.asked["id"])}
+    assert stage.transaction(begun.id) in {begun, begun.drop_request(stage.guests.asked["id"])}
 
 
 @pytest.mark.parametrize("number", sorted({row.number for row in ROWS}))
@@ -204,7 +204,7 @@ def test_a_replayed_response_is_refused(stage: Stage, capsys: pytest.CaptureFixt
     lines(capsys)
     assert harmless(stage.post(etree.tostring(envelope)), lines(capsys)) == "response.confirms_request"
     assert stage.transaction(begun.id) == kept
-    assert stage.transaction(later.id) == later.consumed(stage.guests.asked["id"])
+    assert stage.transaction(later.id) == later.drop_request(stage.guests.asked["id"])
 
 
 @pytest.mark.attack(23)

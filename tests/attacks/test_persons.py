@@ -98,7 +98,7 @@ def test_who_comes_without_a_number_is_led_on(deployment: Deployment, way: str, 
     person.get(f"/sign-up?lang={language}")
     page = come(person, person.choose(person.ask("myprint")), asserted(**NO_NUMBER))
     assert mark(page) == ("refuse", "cpr_required")
-    words = {"da": "Veje til din lånerkonto", "en": "Ways to your library account"}
+    words = {"da": "Du skal have et dansk CPR-nummer", "en": "You need a Danish CPR number"}
     assert words[language] in page.get_data(as_text=True)
     assert mark(person.press(page, upstream=way))[0] == "authenticate"
     followed = person.press(page, upstream=way)

@@ -97,7 +97,7 @@ def rejoined(bench: Bench, held: Held) -> Held:
 
     Source: docs/reference/design.md#4a-3.
     """
-    joined = replace(held.transaction.cleared(), arrival="another", authenticated=bench.now + timedelta(seconds=1))
+    joined = replace(held.transaction.clear_answer(), arrival="another", authenticated=bench.now + timedelta(seconds=1))
     done = bench.transactions.put(joined, held.version, bench.now)
     assert done is not None
     return done

@@ -229,10 +229,10 @@ def test_recorded_ids_stand_for_one_assertion(deployment: Deployment) -> None:
     broker = deployment.broker
     now = deployment.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.step(held, now)
+    step = broker.next_step(held, now)
     assert isinstance(step, Issue)
-    assert broker.issuance.ids(held, step, now) == held.transaction.issued
-    assert broker.issuance.ids(held, replace(step, number="another"), now) is None
+    assert broker.issuance.make_ids(held, step, now) == held.transaction.issued
+    assert broker.issuance.make_ids(held, replace(step, number="another"), now) is None
 
 
 @pytest.mark.parametrize("errand", [each for each in Errand if each is not Errand.LOGIN])
@@ -247,10 +247,10 @@ def test_no_assertion_leaves_for_an_errand(deployment: Deployment, errand: Erran
     broker = deployment.broker
     now = deployment.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.step(held, now)
+    step = broker.next_step(held, now)
     assert isinstance(step, Issue)
     begun = replace(held, transaction=replace(held.transaction, errand=errand, issued=None))
-    assert broker.issuance.ids(begun, step, now) is None
+    assert broker.issuance.make_ids(begun, step, now) is None
 
 
 def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(deployment: Deployment, moment: Moment) -> None:
@@ -366,7 +366,7 @@ def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
     page = person.log_in("asta")
     name, now = page.request.path.split("/")[2], deployment.clock.now()
     held = deployment.broker.read(name, now)
-    assert deployment.broker.transactions.put(held.transaction.relearning(), held.version, now)
+    assert deployment.broker.transactions.put(held.transaction.clear_look_up(), held.version, now)
     moment.before("transaction", then=telling(deployment, name, told))
     person.get(f"/login/{name}")
     seen = deployment.broker.read(name, now).transaction

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.sp.received_response import SUCCESS
 from broker.adapters.saml.xml_security import signature
 from broker.adapters.saml.xml_security.xml_names import DS, SAMLP, SIGNED_INFO
-from broker.core.errors import MessageRefused
+from broker.core.errors import SUCCESS, MessageRefused
 from broker.core.login.transaction import Authentication, UpstreamRefusal
 from tests.attacks.messages.defences import numbered
 from tests.attacks.messages.signed_tricks import TRICKS
@@ -34,7 +33,7 @@ def test_a_status_is_read_where_the_signature_covers_it(parties: Parties, place:
     failed = "urn:oasis:names:tc:SAML:2.0:status:Responder"
     root = parties.response(drop("saml:Assertion"), edit("samlp:Status/samlp:StatusCode", Value=failed))
     signature.sign(root, parties.hub.key)
-    code = etree.fromstring(f'<x xmlns="urn:x"><p:StatusCode xmlns:p="{SAMLP}" Value="{SUCCESS}"/></x>')
+    code = etree.fromstring(f'<x xmlns="urn:x"><p:StatusCode xmlns:p="{SAMLP}" Value="{SUCCESS.top}"/></x>')
     if place == "KeyInfo":
         root.find(f".//{{{DS}}}KeyInfo").append(code)
         assert isinstance(parties.receive(etree.tostring(root)).answer, UpstreamRefusal)

@@ -13,10 +13,10 @@ import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.stores.sqlite import _SWEEP_EVERY, SqliteStore
-from broker.app import diagnostics
 from broker.core.errors import TransactionGone
 from broker.core.ports import Kept, Key
 from broker.demo.library import services
+from broker.use_cases.staff.staff_search import ShownPage
 from tests.plugins.deployment import Deployment, form, found, mark
 
 # Class 31: what a browser or its owner can make of addresses, cookies and the proxy in front.
@@ -26,6 +26,14 @@ pytestmark = pytest.mark.attack(31)
 def reference_on(page: object) -> str:
     """Give the reference of a page."""
     return found(page, "//*[@class='reference']//strong/text()")  # type: ignore[arg-type]
+
+
+def shown_page(deployment: Deployment, page: object) -> ShownPage:
+    """Return what staff see of the page by its help code."""
+    found = deployment.parts.staff_search().find(reference_on(page), "test")
+    assert found is not None
+    assert found.page is not None
+    return found.page
 
 
 def kept(deployment: Deployment) -> list[tuple[str, int]]:
@@ -112,9 +120,8 @@ def test_a_strangers_page_carries_a_reference_that_decodes_itself(deployment: De
     """The desk reads minute, step and reason of it; nothing was stored to find."""
     person = deployment.person()
     page = person.get(f"{person.base}/login/{'0' * 32}")
-    told = diagnostics.trace(deployment.parts, reference_on(page))
-    assert told is not None
-    assert (told["step"], told["reason"]) == ("/login/<name>", "transaction_gone")
+    shown = shown_page(deployment, page)
+    assert (shown.step, shown.reason) == ("/login/<name>", "transaction_gone")
 
 
 def test_posts_with_a_made_up_cookie_take_no_callers_reference(
@@ -131,9 +138,7 @@ def test_posts_with_a_made_up_cookie_take_no_callers_reference(
         assert stranger.post(f"{chooser.request.path}/x", {}).status_code == 404
     caller = deployment.person().log_in("mia")
     assert mark(caller)[0] == "refuse"
-    told = diagnostics.trace(deployment.parts, reference_on(caller))
-    assert told is not None
-    assert told["step"] == "refuse"
+    assert shown_page(deployment, caller).step == "refuse"
 
 
 def test_refusals_of_strangers_stay_off_the_trail(deployment: Deployment) -> None:
@@ -154,7 +159,7 @@ def test_a_refused_person_is_on_the_trail_and_found_by_the_reference(deployment:
     before = trail_size(deployment)
     page = deployment.person().log_in("mia")
     assert len(reference_on(page)) == 8
-    assert diagnostics.trace(deployment.parts, reference_on(page)) is not None
+    assert shown_page(deployment, page).step == "refuse"
     assert trail_size(deployment) > before
 
 

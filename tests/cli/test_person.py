@@ -16,7 +16,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command over the parts, with ``typed`` on standard input."""
-    monkeypatch.setattr("broker.app.diagnostics.opened", lambda: lived_parts)
+    monkeypatch.setattr("broker.app.assembly.open_broker", lambda: lived_parts)
 
     def ran(*words: str, typed: str = "") -> tuple[int, str, str]:
         result = CliRunner().invoke(command, ["person", *words], input=typed)
@@ -51,9 +51,8 @@ def test_forgetting_says_first_what_it_does_and_then_does_it(run: Run) -> None:
     """Exit 3 without --yes, with a warning; then who is to be told, and nobody is found."""
     code, told, said = run("forget", typed=ASTA.cpr)
     assert code == 3
-    assert "What is forgotten cannot be brought back" in said
-    assert "say --yes" in said
-    assert "Nothing is done yet" in said
+    assert "What is deleted cannot be brought back" in said
+    assert "Nothing is deleted yet: repeat the command with --yes." in said
     assert "receipts" in told
     code, told, _ = run("forget", "--yes", "--json", typed=ASTA.cpr)
     outcome = json.loads(told)

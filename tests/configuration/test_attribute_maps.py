@@ -59,7 +59,7 @@ def test_the_library_gets_number_and_cpr_as_it_reads_them() -> None:
     assert number is not None
     assert cpr is not None
     assert (number.wire, number.friendly_name) == ("urn:oid:0.9.2342.19200300.100.1.1", "uid")
-    assert cpr.written("0101010110") == "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:0101010110"
+    assert cpr.write("0101010110") == "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:0101010110"
     assert (cpr.wire, cpr.friendly_name) == ("urn:oid:1.3.6.1.4.1.25178.1.2.15", "schacPersonalUniqueID")
 
 
@@ -130,4 +130,4 @@ def test_a_folder_without_maps_or_labels_is_refused(tmp_path: Path) -> None:
 @given(st.sampled_from(SHIPPED.maps["wayf"].rows))
 def test_the_wire_name_alone_finds_a_row(row: object) -> None:
     """Every shipped row is reachable by its Name."""
-    assert any(SHIPPED.maps["wayf"].reads(each.wire) is row for each in SHIPPED.maps["wayf"].rows)
+    assert any(SHIPPED.maps["wayf"].find_row(each.wire) is row for each in SHIPPED.maps["wayf"].rows)

@@ -92,14 +92,14 @@ def written(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]
 
 MGF1P = f"{ENC}rsa-oaep-mgf1p"
 SEALED = [
-    ((), {f"{ENC11}aes256-gcm", MGF1P}),
+    ((), {f"{ENC11}aes128-gcm", MGF1P}),
     ((f"{ENC11}aes128-gcm", MGF1P), {f"{ENC11}aes128-gcm", MGF1P}),
     ((f"{ENC}aes128-cbc", f"{ENC11}aes128-gcm"), {f"{ENC11}aes128-gcm", MGF1P}),
-    ((f"{ENC11}aes128-gcm", f"{ENC11}aes256-gcm"), {f"{ENC11}aes256-gcm", MGF1P}),
+    ((f"{ENC11}aes256-gcm", f"{ENC11}aes128-gcm"), {f"{ENC11}aes128-gcm", MGF1P}),
     ((f"{ENC}aes128-cbc", MGF1P), {f"{ENC}aes128-cbc", MGF1P}),
     ((f"{ENC}aes256-cbc",), {f"{ENC}aes256-cbc", MGF1P}),
-    ((f"{ENC11}rsa-oaep",), {f"{ENC11}aes256-gcm", f"{ENC11}rsa-oaep"}),
-    ((f"{ENC}rsa-1_5", MGF1P), {f"{ENC11}aes256-gcm", MGF1P}),
+    ((f"{ENC11}rsa-oaep",), {f"{ENC11}aes128-gcm", f"{ENC11}rsa-oaep"}),
+    ((f"{ENC}rsa-1_5", MGF1P), {f"{ENC11}aes128-gcm", MGF1P}),
 ]
 
 

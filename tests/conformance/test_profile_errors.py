@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from lxml import etree, html
 
-from broker.adapters.saml.sp import error_urls
+from broker.adapters.saml.messages import addresses
+from broker.adapters.saml.sp import service_provider
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.public_pages import _REASONS
 from broker.demo.run.demo_folder import Setting
@@ -118,7 +119,7 @@ def test_row_50_our_error_url_is_published_with_its_placeholders(deployment: Dep
     role = etree.fromstring(client.get("/saml/idp/metadata").get_data()).find("{*}IDPSSODescriptor")
     assert role is not None
     url = role.get("errorURL", "")
-    assert url == error_urls.published_error_url(deployment.person().base)
+    assert url == addresses.error_url(deployment.person().base)
     found = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     assert found == {part.lower(): f"ERRORURL_{part}" for part in ("CODE", "TS", "RP", "TID", "CTX")}
     assert b"errorURL" not in client.get("/saml/sp/wayf/metadata").get_data()
@@ -234,7 +235,7 @@ def test_row_50_a_page_that_is_no_web_address_is_not_linked(
 def test_row_50_what_is_filled_in_cannot_end_its_place() -> None:
     """Separators, quotes and line breaks are escaped, wherever the placeholder stands."""
     given = {"CODE": "A&b=c", "RP": "https://x/?y#z", "TID": "\r\nSet-Cookie: x", "CTX": '"<'}
-    url = error_urls.filled_error_url(
-        "https://h.example/ERRORURL_CODE/ERRORURL_TID?ERRORURL_RP#ERRORURL_CTX", given, datetime.now(UTC)
+    url = service_provider.fill_error_url(
+        "https://h.example/ERRORURL_CODE/ERRORURL_TID?ERRORURL_RP#ERRORURL_CTX", given
     )
     assert url == "https://h.example/A%26b%3Dc/%0D%0ASet-Cookie%3A%20x?https%3A%2F%2Fx%2F%3Fy%23z#%22%3C"

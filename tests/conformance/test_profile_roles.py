@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.sp.service_provider import acs
+from broker.adapters.saml.messages.addresses import acs_url
 from broker.adapters.saml.xml_security import encryption, http_bindings
 from broker.configuration.settings.config import load
 from broker.demo.people.personas import AU, KU
@@ -161,7 +161,7 @@ def test_row_41_an_assertion_of_one_is_nothing_to_another(deployment: Deployment
     site = deployment.site("e-resources")
     assert [each.text for each in issued.iter("{*}Audience")] == [site.entity_id]
     assert [each.get("Recipient") for each in issued.iter("{*}SubjectConfirmationData")] == [site.acs]
-    assert acs(person.base, "wayf") not in etree.tostring(issued).decode()
+    assert acs_url(person.base, "wayf") not in etree.tostring(issued).decode()
 
 
 @pytest.mark.profile(24)

@@ -78,14 +78,14 @@ def test_a_service_finds_its_own(
 ) -> None:
     """By its entityID and NameID, and by SessionIndex where it says one (core 3.7.1)."""
     request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", name_id, indexes)
-    hit = sessions.named(entity_id, request, NOW + 3 * SECOND)
+    hit = sessions.find_named(entity_id, request, NOW + 3 * SECOND)
     assert "".join(sorted(each.id[0] for each in hit)) == found
 
 
 def test_a_browser_lists_everybodys(sessions: Sessions) -> None:
     """Oldest first, with whose each is; another browser's are not among them."""
-    assert [each.id[0] for each in sessions.of_browsers(["b1"], NOW)] == ["a", "c", "d"]
-    assert [each.id[0] for each in sessions.of_browsers(["b2", "b3"], NOW)] == ["b"]
+    assert [each.id[0] for each in sessions.list_in_browsers(["b1"], NOW)] == ["a", "c", "d"]
+    assert [each.id[0] for each in sessions.list_in_browsers(["b2", "b3"], NOW)] == ["b"]
 
 
 def test_ended_is_ended(sessions: Sessions) -> None:
@@ -94,7 +94,7 @@ def test_ended_is_ended(sessions: Sessions) -> None:
     sessions.add(A, NOW)
     sessions.end([A], NOW + SECOND)
     request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", A.name_id, ("_1",))
-    (found,) = sessions.named(A.entity_id, request, NOW)
+    (found,) = sessions.find_named(A.entity_id, request, NOW)
     assert found.ended == NOW
     assert sessions.store.get(Key("transaction", "t1"), NOW) is None
 
@@ -104,11 +104,11 @@ def test_what_is_closed_is_over(sessions: Sessions, login: Login) -> None:
     """What this person authenticated in this browser until then, and nothing later, elsewhere or of anybody else."""
     sessions.close("b1", "bo", NOW)
     sessions.close("b2", "asta", NOW)
-    assert not sessions.over(login(NOW), NOW)
+    assert not sessions.is_over(login(NOW), NOW)
     sessions.close("b1", "asta", NOW)
-    assert sessions.over(login(NOW), NOW)
-    assert sessions.over(login(NOW - SECOND), NOW)
-    assert not sessions.over(login(NOW + SECOND), NOW)
+    assert sessions.is_over(login(NOW), NOW)
+    assert sessions.is_over(login(NOW - SECOND), NOW)
+    assert not sessions.is_over(login(NOW + SECOND), NOW)
 
 
 @pytest.mark.attack(29)
@@ -116,7 +116,7 @@ def test_what_is_closed_is_over(sessions: Sessions, login: Login) -> None:
 def test_what_one_upstream_closes_is_its_own(sessions: Sessions, login: Login, upstream: str, over: bool) -> None:
     """A login by another way is not that upstream's to end."""
     sessions.close("b1", "asta", NOW, upstream)
-    assert sessions.over(login(NOW), NOW) is over
+    assert sessions.is_over(login(NOW), NOW) is over
 
 
 @pytest.mark.attack(29)
@@ -137,4 +137,4 @@ def test_an_upstream_closes_its_own_session(
     upstream, name, indexes = said
     request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes)
     sessions.close_upstream(request, NOW)
-    assert sessions.over(login(NOW), NOW) is over
+    assert sessions.is_over(login(NOW), NOW) is over

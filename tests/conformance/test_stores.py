@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
+from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_key
 
 # Nowhere near the clocks of the servers: a store may go by the caller's ``now`` only.
 NOW = datetime(2031, 3, 30, 1, 59, 59, 123456, tzinfo=UTC)
@@ -265,7 +265,7 @@ def test_a_lease_is_a_record_of_its_own(store: Store, group: str, name: str) -> 
     key = Key("mail", group, name)
     store.put(key, kept(due=NOW), None, NOW)
     assert store.claim("mail", None, "c", NOW + LEASE, NOW)
-    lease = lease_of(key)
+    lease = lease_key(key)
     assert store.get(lease, NOW) == Kept(b"", "c", NOW + LEASE)
     assert store.get(lease, NOW + LEASE) is None
     listed = [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)]
@@ -279,7 +279,7 @@ def test_a_lease_is_a_record_of_its_own(store: Store, group: str, name: str) -> 
 def test_a_lease_is_renewed_and_ended_by_its_token(store: Store) -> None:
     """Who has the token prolongs the lease, or ends it at once; who has an old one does neither."""
     key = Key("mail", "g", "n")
-    lease = lease_of(key)
+    lease = lease_key(key)
     store.put(key, kept(due=NOW), None, NOW)
     assert store.claim("mail", None, "c", NOW + LEASE, NOW)
     at = NOW + LEASE - SECOND
@@ -299,7 +299,7 @@ def test_a_lease_outlives_what_is_written_meanwhile(store: Store) -> None:
     store.claim("mail", None, "c", NOW + LEASE, NOW)
     assert store.put(key, kept(b"later", "2", due=NOW), "1", NOW)
     assert store.claim("mail", None, "d", LATER, NOW) is None
-    assert store.put(lease_of(key), Kept(b"", "e", NOW), "c", NOW)
+    assert store.put(lease_key(key), Kept(b"", "e", NOW), "c", NOW)
     assert store.claim("mail", None, "d", NOW + LEASE, NOW) == (key, kept(b"later", "2", due=NOW))
     assert store.put(key, kept(b"done", "3"), "2", NOW)
     assert store.claim("mail", None, "f", LATER, NOW + LEASE) is None

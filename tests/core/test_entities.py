@@ -33,9 +33,9 @@ def test_an_institution_answers_to_its_names(authority: str, institution: Instit
 
 def test_a_scoping_names_all_institutions_unless_it_is_narrowed() -> None:
     """By entityID, never by an alias."""
-    assert WAYF.scoped() == ("https://idp.au.example", "https://idp.ku.example")
+    assert WAYF.idp_list() == ("https://idp.au.example", "https://idp.ku.example")
     narrowed = Upstream("wayf", "wayf", "w", "s", "wayf", Text("x", "x"), (AU, KU), only=("https://idp.ku.example",))
-    assert narrowed.scoped() == ("https://idp.ku.example",)
+    assert narrowed.idp_list() == ("https://idp.ku.example",)
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_only_a_library_account_is_verified_here(profile: str, *, local: bool) -
 def test_levels_have_one_order_and_the_names_of_the_policies() -> None:
     """From self-asserted to high; a name that is none is an error, and no level."""
     names = ["self_asserted", "low", "substantial", "high"]
-    assert [Assurance.named(name) for name in names] == sorted(Assurance)
+    assert [Assurance.parse(name) for name in names] == sorted(Assurance)
     with pytest.raises(KeyError):
-        Assurance.named("medium")
+        Assurance.parse("medium")
 
 
 def test_an_entity_begins_with_no_more_than_it_must_have() -> None:
     """No institution asserts a CPR, no upstream is decrypted with a weak cipher, unless it is configured."""
     assert (AU.may_assert, AU.scopes) == (frozenset(), ())
-    assert (WAYF.cbc, WAYF.force_authn) == (False, False)
+    assert (WAYF.encryption, WAYF.force_authn) == ("gcm", False)
     assert (WAYF.least, WAYF.requester_id, WAYF.logout) == (Assurance.SUBSTANTIAL, True, "ask")

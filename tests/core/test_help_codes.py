@@ -4,7 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.core.help_codes import LENGTH, REASONS, SPEAKABLE, STEPS, ReferenceFacts, StatelessReferences, compact
+from broker.core.help_codes import (
+    LENGTH,
+    REASONS,
+    SPEAKABLE,
+    STEPS,
+    ReferenceFacts,
+    StatelessReferences,
+    normalize_code,
+)
 from broker.core.lookup_hmacs import LookupHmacs
 
 NOW = datetime(2026, 11, 25, 12, 34, 56, tzinfo=UTC)
@@ -16,7 +24,7 @@ REFERENCES = StatelessReferences(LookupHmacs("index", b"k" * 32))
 @pytest.mark.parametrize("reason", ["message_refused", "transaction_gone", REASONS[-1], ""])
 def test_minute_step_and_reason_come_back(step: str, reason: str) -> None:
     """As they were, in any case and spacing, for as long as traces are kept and longer."""
-    reference = REFERENCES.of(step, reason, NOW)
+    reference = REFERENCES.encode(step, reason, NOW)
     assert len(reference) == LENGTH
     assert set(reference) <= set(SPEAKABLE)
     spoken = f" {reference[:4].lower()} {reference[4:]}"
@@ -26,19 +34,19 @@ def test_minute_step_and_reason_come_back(step: str, reason: str) -> None:
 
 def test_what_has_no_number_is_another() -> None:
     """A step or reason that the tables do not know leads to a reference all the same."""
-    reference = REFERENCES.of("/no-such-route", "no_such_reason", NOW)
+    reference = REFERENCES.encode("/no-such-route", "no_such_reason", NOW)
     assert REFERENCES.read(reference, NOW) == ReferenceFacts(MINUTE, "", "")
 
 
 def test_a_reference_may_be_typed_as_it_is_heard() -> None:
     """In small letters, in groups, with hyphens between them."""
     for typed in ("gszh psw6", "GSZH-PSW6", " gszh - psw6 "):
-        assert compact(typed) == "GSZHPSW6"
+        assert normalize_code(typed) == "GSZHPSW6"
 
 
 def test_a_mistyped_or_invented_reference_says_nothing() -> None:
     """One wrong letter, another broker's key, or a guess: the desk is told of no page that never was."""
-    reference = REFERENCES.of("/pin", "form_refused", NOW)
+    reference = REFERENCES.encode("/pin", "form_refused", NOW)
     for place in range(LENGTH):
         for letter in SPEAKABLE:
             wrong = reference[:place] + letter + reference[place + 1 :]

@@ -17,7 +17,7 @@ from tests.interop.parties.world import KARLA, OWN_SCOPE, UPSTREAMS, World
 pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
 
 SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-GCM: Final = ["http://www.w3.org/2009/xmlenc11#aes256-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"]
+GCM: Final = ["http://www.w3.org/2009/xmlenc11#aes128-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"]
 
 
 FORCE: Final = {
@@ -51,7 +51,7 @@ def test_what_is_released_arrives(interop: World, peer: str) -> None:
 
 @row(SERVICES, "encrypted")
 def test_what_is_released_is_encrypted(interop: World, peer: str) -> None:
-    """The assertion travels by AES-256-GCM and RSA-OAEP, and the product opens it."""
+    """The assertion travels by AES-128-GCM and RSA-OAEP, and the product opens it."""
     browser = log_in(interop, peer)
     (response,) = browser.answered(interop.origin(peer))
     assert sealed_by(response) == GCM

@@ -12,7 +12,6 @@ import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.app.assembly import Parts, assemble, now
-from broker.app.personal_data import find_person, open_stored_data
 from broker.configuration.settings.config import load
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -27,7 +26,7 @@ from broker.core.identity.person_id import compute_person_id_of_borrower, comput
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
-from broker.core.mail.mail_contents import LetterText
+from broker.core.mail.mail_contents import MailText
 from broker.core.person_record import RememberedBrowser
 from broker.core.policy.model import RegisterRule
 from broker.core.ports import Key, RecordKind
@@ -129,7 +128,7 @@ class Life:
         persons = self.parts.enrolment_ports.persons
         persons.change(
             self.id,
-            lambda record: record.end_look_up(None, now()).confirm_borrower(borrower, now()).with_enrolment(pending),
+            lambda record: record.end_look_up(None, now()).confirm_borrower(borrower, now()).set_enrolment(pending),
             now(),
         )
         cpr, number = self.who.cpr, self.who.number
@@ -140,7 +139,7 @@ class Life:
         """Be mailed a PIN link, and notices that were sent and that wait."""
         self.parts.codes.make_link(self.who.number)
         outbox = self.parts.outbox
-        outbox.queue_mail(self.who.address, LetterText("PIN", "link"), about=self.who.number)
+        outbox.queue_mail(self.who.address, MailText("PIN", "link"), about=self.who.number)
 
     def prove(self) -> None:
         """Prove a mailbox."""
@@ -150,7 +149,7 @@ class Life:
     def answer(self) -> None:
         """Agree at a service, and at one that is gone since."""
         for service in ("my-loans", GONE_SERVICE):
-            group = self.parts.keys.index.of("receipts", self.id, service)
+            group = self.parts.keys.index.compute("receipts", self.id, service)
             given = Receipt(
                 f"r-{self.who.number}-{service}",
                 ReceiptEvent.GIVEN,
@@ -176,8 +175,8 @@ class Life:
     def be_told(self) -> None:
         """Stand on the audit log, and have been shown pages with references."""
         traces = SupportTraces(self.parts.store)
-        traces.leave(TraceFacts(self.who.reference, now(), "ask", "too_many", person=self.id))
-        traces.leave(TraceFacts(self.who.reference[::-1], now(), "enrol", "library_unavailable", person=self.id))
+        traces.add_trace(TraceFacts(self.who.reference, now(), "ask", "too_many", person=self.id))
+        traces.add_trace(TraceFacts(self.who.reference[::-1], now(), "enrol", "library_unavailable", person=self.id))
         told = AuditEvent(AuditEventKind.RELEASED, now(), self.who.reference, self.id, service="my-loans")
         add = self.parts.audit_log.add
         add(replace(told, institution=AU, attributes=("gn",)))
@@ -199,8 +198,8 @@ def keys(parts: Parts) -> set[Key]:
 
 def records_of(parts: Parts, who: Somebody) -> set[Key]:
     """Give the keys of a person's records, index entries and audit keys."""
-    person = find_person(parts, typed=who.cpr)
-    own = {each.key for each in open_stored_data(parts).list_records(person)}
+    person = parts.stored_data().find(typed=who.cpr)
+    own = {each.key for each in parts.stored_data().list_records(person)}
     audit_log = parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
     groups = {

@@ -315,9 +315,9 @@ def _upstreams() -> dict[str, Upstream]:
     )
     own = f"{BASE}/saml/sp/%s/metadata"
     nemid = replace(hub, name="nemid", sp_entity_id=own % "nemid", institutions=(Institution(NEMLOGIN),))
-    direct = Upstream("kb", "saml", DIRECT, own % "kb", "wayf", WORDS, (Institution(DIRECT),), cbc=True)
+    direct = Upstream("kb", "saml", DIRECT, own % "kb", "wayf", WORDS, (Institution(DIRECT),), encryption="cbc")
     eid = replace(direct, name="eid", profile="oiosaml3", entity_id=EID, sp_entity_id=own % "eid")
-    eid = replace(eid, institutions=(Institution(EID),), cbc=True, requester_id=False)
+    eid = replace(eid, institutions=(Institution(EID),), encryption="cbc", requester_id=False)
     return {each.name: each for each in (hub, nemid, direct, eid)}
 
 

@@ -33,7 +33,7 @@ label = {{ en = "KB", da = "KB" }}
 [upstreams.eid]
 profile = "oiosaml3"
 entity_id = "{named.EID}"
-cbc = true
+encryption = "cbc"
 label = {{ en = "EID", da = "EID" }}
 
 """

@@ -10,7 +10,7 @@ from broker.use_cases.storage.records import Record, read_together
 def stored_arrival(arrivals: Arrivals, token: str, now: datetime) -> Record[Arrival] | None:
     """Give the arrival under ``token`` as the store has it, used or not."""
     key = arrivals.key(token)
-    return arrivals.found(key, read_together(arrivals.store, [key], now))
+    return arrivals.get_from(key, read_together(arrivals.store, [key], now))
 
 
 def spend(arrivals: Arrivals, token: str, now: datetime) -> None:

@@ -8,7 +8,7 @@ from werkzeug.datastructures import MultiDict
 from broker.adapters.audit_log.person_keys import _CachedKey
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.configuration.settings.raw_settings import RawSettings
-from broker.core.mail.mail_contents import LetterText
+from broker.core.mail.mail_contents import MailText
 from broker.use_cases.pins.known_browsers import BrowserToken
 from broker.use_cases.pins.library_login import LoginAttempt
 from broker.use_cases.storage.mail_outbox import QueuedMail
@@ -20,7 +20,7 @@ SECRET = "f1e2d3c4"
     "value",
     [
         SubmittedForm(MultiDict({"pin": SECRET})),
-        LetterText("Your PIN", SECRET),
+        MailText("Your PIN", SECRET),
         QueuedMail("ann@post.example", "PIN", SECRET, datetime(2026, 1, 1, tzinfo=UTC)),
         LoginAttempt("1", SECRET, "b1", "decoy", "en", "now", "here"),
         BrowserToken(SECRET, SECRET),

@@ -191,15 +191,15 @@ class FirstDay:
         said = {"sn": facts.surname, "gn": facts.given_name, "mail": person.mail}
         answer = self.logins.student(eppn=person.mail.replace("student.example", "au.dk"), cpr=person.cpr, **said)
         held = self._agree(self.logins.log_in(self.logins.begun(), answer))
-        step = flow.step(held, now)
+        step = flow.next_step(held, now)
         if isinstance(step, ConfirmAddress):
             held = self._agree(flow.answer_address(held, now, is_own=True))
-            step = flow.step(held, now)
+            step = flow.next_step(held, now)
         while isinstance(step, Enrol):
             held = flow.enrol(held, now, language="da", patience=0)
             while self.world.worker.step():
                 pass
-            step = flow.step(held, now)
+            step = flow.next_step(held, now)
         self.world.now += timedelta(seconds=5)
         account = held.transaction.account
         if isinstance(step, Refuse):
@@ -226,11 +226,11 @@ class FirstDay:
 
     def _agree(self, held: Held) -> Held:
         flow, now = self.logins.flow, self.world.now
-        step = flow.step(held, now)
+        step = flow.next_step(held, now)
         if not isinstance(step, Ask):
             return held
-        shown = step.question.disclosure.shown(flow.hmacs)
-        return flow.answers.answer(held, step, shown, "yes", now, remember=False, chosen=(), language="da")
+        shown = step.question.disclosure.shown_digest(flow.hmacs)
+        return flow.answers.record_answer(held, step, shown, "yes", now, remember=False, chosen=(), language="da")
 
     def _claim(self, person: Person) -> str | None:
         """Claim the person's own borrower, with the code that they can read or with its card number."""
@@ -245,7 +245,7 @@ class FirstDay:
                 continue
             claimed = enrolment.claim(Claim(borrower.number, is_by_card=borrower.email is None), self.world.now)
             change = self.world.persons.change
-            change(person_id, lambda each: each.with_enrolment(claimed), self.world.now)  # noqa: B023
+            change(person_id, lambda each: each.set_enrolment(claimed), self.world.now)  # noqa: B023
             while self.world.worker.step():
                 pass
             assert self.log_in(person) == "gets in at once"

@@ -70,14 +70,14 @@ def clock() -> datetime:
 def enrol(store: AskedStore) -> None:
     """Write an enrolment, and change it."""
     persons = PersonRecords(store, LookupHmacs("i1", b"k" * 32))
-    persons.change("p", lambda person: person.with_enrolment(PENDING), NOW)
-    persons.change("p", lambda person: person.with_enrolment(None), NOW)
+    persons.change("p", lambda person: person.set_enrolment(PENDING), NOW)
+    persons.change("p", lambda person: person.set_enrolment(None), NOW)
 
 
 def lease(store: AskedStore) -> None:
     """Claim an enrolment, hold it, and let it go."""
     persons = PersonRecords(store, LookupHmacs("i1", b"k" * 32))
-    persons.change("p", lambda person: person.with_enrolment(PENDING), NOW)
+    persons.change("p", lambda person: person.set_enrolment(PENDING), NOW)
     store.asked.clear()
     claimed = persons.claim_due(NOW, NOW)
     assert claimed

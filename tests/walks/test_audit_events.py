@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.app import audit_operations
+from broker.cli.audit import find_events
 from broker.demo.library import services
 from tests.plugins.deployment import Deployment, Person, form, found, mark
 from tests.plugins.leaving import Leaver
@@ -40,7 +40,7 @@ def test_a_wrong_pin_is_a_refusal_and_a_slip_of_the_pen_is_not(deployment: Deplo
     assert _told(deployment, "refused") == []
     person.press(page, identifier="karla.dam", pin="4072")
     assert _told(deployment, "refused") == ["pin_wrong"]
-    assert audit_operations.events(deployment.parts, borrower=number) == ()
+    assert find_events(deployment.parts, borrower=number) == []
 
 
 def test_a_wrong_code_of_a_mailbox_is_a_refusal(deployment: Deployment) -> None:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.app import diagnostics
+from broker.app import assembly
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
 from tests.plugins.deployment import Deployment, found, mark
@@ -53,17 +53,18 @@ def test_the_reference_of_a_refused_page_names_the_case(
     page = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(page) == ("refuse", "several_borrowers")
     assert offered(page) == []  # a further account or a new PIN would not help
-    trace = diagnostics.trace(deployment.parts, reference(page))
-    assert trace is not None
+    found = deployment.parts.staff_search().find(reference(page), "test")
+    assert found is not None
+    assert found.page is not None
     [case] = deployment.listed()
-    assert trace["reason"] == "several_borrowers"
+    assert found.page.reason == "several_borrowers"
     assert case.borrower_numbers == pair
 
 
 @pytest.fixture
 def staff(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Staff:
     """Give the command line of this very broker."""
-    monkeypatch.setattr(diagnostics, "opened", lambda: deployment.parts)
+    monkeypatch.setattr(assembly, "open_broker", lambda: deployment.parts)
 
     def ran(*words: str) -> Result:
         result = CliRunner().invoke(broker, words, prog_name="broker")
@@ -84,7 +85,7 @@ def refused(deployment: Deployment, service: str = "my-loans") -> str:
 
 def shown(staff: Staff, name: str) -> dict[str, Any]:
     """Show an enrolment by help code, borrower number or person id."""
-    described: dict[str, Any] = json.loads(staff("enrolments", "show", *name.split(), "--json").stdout)
+    described: dict[str, Any] = json.loads(staff("person", "show", *name.split(), "--json").stdout)
     return described
 
 
@@ -101,7 +102,7 @@ def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
     [listed] = json.loads(staff("enrolments", "list", "--json").stdout)
     assert (listed["person"], listed["action"]) == (case["person"], case["action"])
     deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
-    assert staff("enrolments", "retry", code).stdout == "it is tried again now\n"
+    assert staff("enrolments", "retry", code).stdout == "it will be tried again now\n"
     deployment.until(lambda: shown(staff, case["person"])["state"] == "done", "the account was made")
     assert shown(staff, pair[0])["borrowers"] == [pair[0]]
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []

@@ -169,7 +169,7 @@ def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     setting = write(folder / "library", Ports(free_base()), datetime.now(UTC))
     type_in(folder)
     # Lasso encrypts whatever it sends, as Entra ID does with token encryption.
-    setting.config.write_text(setting.config.read_text().replace("# cbc = true", "cbc = true"))
+    setting.config.write_text(setting.config.read_text().replace('# encryption = "cbc"', 'encryption = "cbc"'))
     with peers(folder, request.param) as found:
         found.publish(setting.folder / "metadata")
         with running(setting):

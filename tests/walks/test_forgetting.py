@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.app import audit_operations
+from broker.cli.audit import find_events, verify_configured
 from broker.cli.main import broker as command
 from tests.plugins.deployment import Deployment, Person, form, found
 
@@ -37,17 +37,18 @@ def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(deployment: Deploym
     """With a CPR number in the library system and without: their link is the account's own, and holds no number."""
     number = _number(deployment, userid)
     _by_pin(deployment, userid)
-    before = [each["event"] for each in audit_operations.events(deployment.parts, borrower=number)]
+    before = [each["event"] for each in find_events(deployment.parts, borrower=number)]
     assert before == ["decided", "pin_verified", "consent_given", "released"]
-    assert audit_operations.erased(deployment.parts, borrower=number) == 1
-    assert (audit_operations.events(deployment.parts, borrower=number), _keys(deployment)) == ((), 0)
-    assert audit_operations.verified(deployment.parts).findings == []
+    stored = deployment.parts.stored_data()
+    stored.forget(stored.find(borrower=number))
+    assert (find_events(deployment.parts, borrower=number), _keys(deployment)) == ([], 0)
+    assert verify_configured(deployment.parts).findings == []
 
 
 @pytest.fixture
 def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """Run a command over the broker of the test."""
-    monkeypatch.setattr("broker.app.diagnostics.opened", lambda: deployment.parts)
+    monkeypatch.setattr("broker.app.assembly.open_broker", lambda: deployment.parts)
 
     def ran(*words: str) -> tuple[int, str, str]:
         result = CliRunner().invoke(command, ["audit", *words])

@@ -49,8 +49,8 @@ def told_to_staff(demo: Running) -> Iterator[tuple[str, bytes]]:
     yield "enrolments list --json", rows
     for row in read(rows):
         for shape in ((), ("--json",)):
-            shown = said(demo, "enrolments", "show", row["person"], *shape)
-            yield f"enrolments show {shape}", shown
+            shown = said(demo, "person", "show", row["person"], *shape)
+            yield f"person show {shape}", shown
     yield from events_of_borrowers(demo)
     yield "policy report", said(demo, "policy", "report", "--csv")
     folder = demo.setting.folder / "report"

@@ -62,7 +62,7 @@ class StoredAuditLog:
         """Return sentences that say why no event can be written; empty if one can."""
         return self.files.faults()
 
-    def lost(self) -> int:
+    def count_lost(self) -> int:
         """Return the number of events that this worker could not write."""
         return self._lost
 

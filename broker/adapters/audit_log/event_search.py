@@ -8,7 +8,7 @@ from typing import Any, Final
 from broker.adapters.audit_log.hash_chain import Facts
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.audit_log.person_keys import KIND, PersonKeys, compute_tag, open_facts
-from broker.core.help_codes import compact
+from broker.core.help_codes import normalize_code
 
 _SEALED: Final = frozenset({"who", "tag"})
 
@@ -22,7 +22,7 @@ class EventSearch:
 
     def find_by_reference(self, reference: str, now: datetime) -> Iterator[Facts]:
         """Yield the events of a page's reference, oldest first."""
-        reference = compact(reference)
+        reference = normalize_code(reference)
         for facts, _ in self._open_lines(self.list_groups(reference, now), now):
             if facts.get("reference") == reference:
                 yield facts
@@ -35,7 +35,7 @@ class EventSearch:
 
     def list_groups(self, reference: str, now: datetime) -> Sequence[str]:
         """Return the key groups of the reference's person; none if it has no person."""
-        reference = compact(reference)
+        reference = normalize_code(reference)
         tags = {(_month(facts), facts.get("tag")) for facts in self._lines()}
         keys = self.person_keys.store.list(KIND, None, now)
         groups = [

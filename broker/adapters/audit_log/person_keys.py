@@ -46,11 +46,11 @@ class PersonKeys:
 
     def person_group(self, person_id: str) -> str:
         """Return the group of a person's keys."""
-        return self.hmacs.of("audit-person", person_id)
+        return self.hmacs.compute("audit-person", person_id)
 
     def borrower_group(self, borrower_number: str) -> str:
         """Return the group of the keys for events that name only a borrower number."""
-        return self.hmacs.of("audit-borrower", borrower_number)
+        return self.hmacs.compute("audit-borrower", borrower_number)
 
     def seal_facts(self, event: AuditEvent) -> dict[str, Any]:
         """Return the facts about the event's person, sealed if it has one.

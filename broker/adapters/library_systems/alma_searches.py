@@ -12,7 +12,7 @@ from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
 from broker.adapters.library_systems.record_values import is_shaped_as_cpr, spell_cpr
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from broker.core.input_normalization import without_invisible, without_spaces
+from broker.core.input_normalization import remove_invisible, remove_spaces
 
 _ELSEWHERE: Final = (
     "find: the CPR number is a user's primary id or barcode alone: where it is this person's, "
@@ -50,11 +50,11 @@ class UserSearches:
         Alma tells capitals from small letters in an identifier: a card is tried as it was typed and
         in each way that cards are printed.
         """
-        number = without_spaces(text)
+        number = remove_spaces(text)
         if is_shaped_as_cpr(number):
             types = dict.fromkeys((*self._settings.cpr_types, BARCODE))
             return self._of_types(spell_cpr(number), types, "typed", deadline)
-        name = without_invisible(text)
+        name = remove_invisible(text)
         if not _TYPABLE.fullmatch(name):
             return []
         cases = dict.fromkeys((name, name.upper(), name.lower(), name.capitalize()))

@@ -11,7 +11,7 @@ from broker.adapters.library_systems.koha_patrons import Patron
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.library_systems.record_values import is_shaped_as_cpr, read_day, spell_cpr
 from broker.core.errors import LibraryUnavailable
-from broker.core.input_normalization import without_invisible, without_spaces
+from broker.core.input_normalization import remove_invisible, remove_spaces
 
 _A_PAGE: Final = 200
 _MOST_SIMILAR: Final = 200
@@ -35,11 +35,11 @@ class PatronSearches:
 
     def find_typed(self, text: str, deadline: datetime) -> list[Patron]:
         """Return the patrons that ``text`` may mean, as ``LibrarySystem.find_typed`` says."""
-        number = without_spaces(text)
+        number = remove_spaces(text)
         if is_shaped_as_cpr(number):
             fields = sorted({*self._settings.cpr_fields, "cardnumber"})
             return self._carrying(number, fields, "typed", deadline)
-        name = without_invisible(text)
+        name = remove_invisible(text)
         if not name or len(name) > _LONGEST_NAME:
             return []
         # Koha's database takes other digits and letters for the plain ones; no card is printed so.
@@ -159,7 +159,7 @@ def _has_address(patron: Patron, email: str) -> bool:
 
 def _fold(address: str) -> str:
     """Fold a mail address as Koha's database compares it: without case and accents."""
-    letters = unicodedata.normalize("NFKD", without_invisible(address))
+    letters = unicodedata.normalize("NFKD", remove_invisible(address))
     return "".join(each for each in letters if not unicodedata.combining(each)).casefold()
 
 

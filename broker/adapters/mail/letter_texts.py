@@ -8,21 +8,21 @@ from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.mail.mail_contents import (
-    ChangedPinLetter,
-    ClaimCodeLetter,
-    ConnectedAccountLetter,
-    LetterContent,
-    LetterText,
-    LoginCodeLetter,
-    MailboxCodeLetter,
-    PinLinkLetter,
-    WelcomeLetter,
-    named,
+    ChangedPinMail,
+    ClaimCodeMail,
+    ConnectedAccountMail,
+    LoginCodeMail,
+    MailboxCodeMail,
+    MailContent,
+    MailText,
+    PinLinkMail,
+    WelcomeMail,
+    sanitize_name,
 )
 
 # Every text may also name library, signed, pin_url, questions and asked.
-LETTERS: Final[Mapping[type[LetterContent], LetterText]] = {
-    MailboxCodeLetter: LetterText(
+LETTERS: Final[Mapping[type[MailContent], MailText]] = {
+    MailboxCodeMail: MailText(
         subject=_("Show that the mail address is yours: code from %(library)s"),
         text=_(
             """Hello
@@ -42,7 +42,7 @@ We never ask for the code in a mail or on the telephone.
 """
         ),
     ),
-    ClaimCodeLetter: LetterText(
+    ClaimCodeMail: MailText(
         subject=_("Connect your account at %(library)s: your code"),
         text=_(
             """Hello
@@ -63,7 +63,7 @@ account. We never ask for it in a mail or on the telephone.
 """
         ),
     ),
-    LoginCodeLetter: LetterText(
+    LoginCodeMail: MailText(
         subject=_("Your code to log in at %(library)s"),
         text=_(
             """Hello
@@ -87,7 +87,7 @@ Kind regards
 """
         ),
     ),
-    PinLinkLetter: LetterText(
+    PinLinkMail: MailText(
         subject=_("Choose a new PIN for %(library)s"),
         text=_(
             """Hello
@@ -107,7 +107,7 @@ this mail.
 """
         ),
     ),
-    WelcomeLetter: LetterText(
+    WelcomeMail: MailText(
         subject=_("Welcome to %(library)s: choose your PIN"),
         text=_(
             """Hello
@@ -125,7 +125,7 @@ The link works for seven days. After that you get a new one at %(pin_url)s
 """
         ),
     ),
-    ChangedPinLetter: LetterText(
+    ChangedPinMail: MailText(
         subject=_("Your PIN for %(library)s has been changed"),
         text=_(
             """Hello
@@ -140,7 +140,7 @@ Kind regards
 """
         ),
     ),
-    ConnectedAccountLetter: LetterText(
+    ConnectedAccountMail: MailText(
         subject=_("Your account at %(library)s is now connected to a login"),
         text=_(
             """Hello
@@ -165,7 +165,7 @@ _QUESTIONS: Final = _("Questions? Contact %(contact)s\n\n")
 
 @dataclass(frozen=True, slots=True)
 class LetterTexts:
-    """Words the letters of one library (the port ``LetterWording``).
+    """Words the letters of one library (the port ``MailTexts``).
 
     ``pin_url`` is the address of ``/pin``. Without a name of the ``library`` a letter says "the
     library" in its own language; without a ``contact`` no letter asks the reader to contact anybody
@@ -176,15 +176,15 @@ class LetterTexts:
     pin_url: str
     contact: str
 
-    def worded(self, letter: LetterContent, language: str) -> LetterText:
+    def render(self, letter: MailContent, language: str) -> MailText:
         """Return the text of ``letter``, in Danish unless ``language`` is "en"."""
         subject, text = LETTERS[type(letter)]
         values = self._values(letter, language)
-        return LetterText(
+        return MailText(
             subject=translate(subject, language) % values, text=translate(text, language) % values
         )
 
-    def _values(self, letter: LetterContent, language: str) -> Mapping[str, object]:
+    def _values(self, letter: MailContent, language: str) -> Mapping[str, object]:
         library = self.library[language] if self.library else translate(_LIBRARY, language)
         signed = library if self.library else library.capitalize()
         values = {
@@ -195,8 +195,8 @@ class LetterTexts:
             "asked": self.contact or library,
             **asdict(letter),
         }
-        if isinstance(letter, MailboxCodeLetter | ClaimCodeLetter):
-            values["asker"] = named(letter.asker) or translate(_SOMEBODY, language)
+        if isinstance(letter, MailboxCodeMail | ClaimCodeMail):
+            values["asker"] = sanitize_name(letter.asker) or translate(_SOMEBODY, language)
         return values
 
     def _questions(self, language: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from broker.core.events.audit_events import AuditEvent
-from broker.core.events.broker_events import ROUTES, BrokerEvent, Sink, TellPort, TraceFacts
+from broker.core.events.broker_events import ROUTES, BrokerEvent, EventPort, Sink, TraceFacts
 from broker.core.ports import AuditLog
 
 SinkPort = Callable[[BrokerEvent], None]
@@ -14,7 +14,7 @@ SinkPort = Callable[[BrokerEvent], None]
 class TracePort(Protocol):
     """The traces that the service desk finds by the reference on a page."""
 
-    def leave(self, trace: TraceFacts) -> None:
+    def add_trace(self, trace: TraceFacts) -> None:
         """Store a trace under its reference. It never fails a request."""
         ...
 
@@ -42,7 +42,7 @@ class EventSinks:
 class RoutedAuditLog:
     """The port ``AuditLog`` for use cases: carries an added event to the sinks of its row."""
 
-    tell: TellPort
+    tell: EventPort
 
     def add(self, event: AuditEvent) -> None:
         """Carry one event before its action takes effect; AuditUnavailable as the port says."""
@@ -81,6 +81,6 @@ def to_traces(traces: TracePort) -> SinkPort:
 
     def store_trace(event: BrokerEvent) -> None:
         if event.trace is not None:
-            traces.leave(event.trace)
+            traces.add_trace(event.trace)
 
     return store_trace

@@ -16,7 +16,7 @@ from broker.adapters.stores import sqlite_statements as sql
 from broker.adapters.stores.timestamps import micros, moment
 from broker.configuration import durable_files
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
+from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_key
 
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the writers of other workers
 _TURN_PATIENCE: Final = 10.0  # seconds that a thread waits for the writing threads before it
@@ -150,7 +150,7 @@ class SqliteStore(Store):
                 return None
             record_group, name, *columns = row
             key = Key(kind, record_group, name)
-            lease = (b"", token, micros(until), None, *lease_of(key), micros(now))
+            lease = (b"", token, micros(until), None, *lease_key(key), micros(now))
             connection.execute(sql.ADD, lease)
             self._sweep(connection, now)
         return key, _kept(*columns)

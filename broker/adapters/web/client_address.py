@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from flask import Request, request
 
-from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 
 # What one subscriber may have: limits count it as one, since addresses within cost nothing (RFC
 # 6177 for IPv6).
@@ -76,7 +76,7 @@ class UncountedProxies:
     """
 
     now: Callable[[], datetime]
-    tell: TellPort
+    tell: EventPort
     seen: datetime | None = None
 
     def look(self) -> None:

@@ -11,7 +11,7 @@ from flask import Request
 
 from broker.adapters.web.client_address import ClientAddresses, is_unaccounted
 from broker.core.errors import NetworkBusy
-from broker.core.events.broker_events import BrokerEvent, EventKind, Facts, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts
 from broker.core.minute_counts import MinuteCounts, seconds_left
 
 # Some 3 MB of memory. Whoever has more networks than these forgets their own counts, and nobody
@@ -48,7 +48,7 @@ class NetworkLimits:
     campuses: Sequence[Campus]
     mark: Callable[[Request], str | None]
     now: Callable[[], datetime]
-    tell: TellPort
+    tell: EventPort
     beginnings_of_mark: int = _BEGINNINGS_OF_MARK
     minutes: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_NAMES))
     hours: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_NAMES, _HOUR))

@@ -1,5 +1,6 @@
 """Faults of policies whose lines are well formed: they show against other lines and other files."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
 from itertools import chain
@@ -9,9 +10,11 @@ from broker.configuration.policies import upstream_checks
 from broker.configuration.policies.upstream_checks import UPSTREAM, PolicyProblem
 from broker.configuration.policies.value_syntax import PERSONS_OWN
 from broker.core.errors import Fault
+from broker.core.identity.attribute_properties import find_properties
 from broker.core.identity.attribute_values import AFFILIATIONS, is_never_known
-from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, OURS
 from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.person_id import MINTED
 from broker.core.policy.decision import BUNDLES, NEVER_BY_CATEGORY
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import Condition, Policy, PolicyLine, Release, ReleasedAttribute
@@ -193,12 +196,31 @@ def _number_without_borrower(release: Release, listed: ReleasedAttribute) -> _Pr
     return "borrower_number without a borrower", fix
 
 
+def _unstatable(_: Release, listed: ReleasedAttribute) -> _Problem | None:
+    """Find a constant that only a person, an institution or the library system could vouch for."""
+    if not listed.states:
+        return None
+    name, known = listed.name, find_properties(listed.name)
+    is_own = name in {CPR_ATTRIBUTE, *OURS, *MINTED} or known.identity or known.opaque
+    if is_own or known.scope or any(map(looks_like_cpr, listed.states)):
+        return f"{name} cannot be stated", "leave states out: the value comes with the login"
+    if listed.values or any("*" in value for value in listed.states):
+        return f"{name}: states is exact, and stands without values", "write states: the value"
+    pattern = known.pattern or ".*"
+    if not all(re.fullmatch(pattern, value) for value in listed.states):
+        return f"{name}: no such value is possible", f"it must match {pattern}"
+    if known.single and len(listed.states) > 1:
+        return f"{name} has one value", "state one"
+    return None
+
+
 _ATTRIBUTE_CHECKS: tuple[_AttributeCheck, ...] = (
     _never_to_category,
     _outside_category,
     _optional_without_consent,
     _values_of_cpr,
     _number_without_borrower,
+    _unstatable,
 )
 
 

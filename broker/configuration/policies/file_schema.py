@@ -37,7 +37,7 @@ from broker.core.identity.canonical_attributes import (
     CPR_STAND_IN,
     AttributeReading,
     Attributes,
-    with_assumed_ground,
+    assume_ground,
 )
 from broker.core.login.login_decision import login_facts
 from broker.core.policy import model as engine
@@ -236,6 +236,7 @@ class AttributeShape(Shape):
 
     why: Words | None = None
     values: Values = ()
+    states: Values = ()
     optional: Flag = False
 
     def released(self, name: str, why: Words | None, place: FilePlace) -> engine.ReleasedAttribute:
@@ -248,6 +249,7 @@ class AttributeShape(Shape):
             why=reason.text(),
             place=place.line,
             values=self.values,
+            states=self.states,
             optional=self.optional,
         )
 
@@ -415,7 +417,7 @@ class LoginShape(Shape, extra="allow"):
             self.age,
             verified_address=self.verified_address or min(self.proof.values(), default=None),
         )
-        read = with_assumed_ground(reading).without_cpr()
+        read = assume_ground(reading).mask_cpr()
         facts = login_facts(read, upstream=self.upstream, intent=self.intent)
         return replace(facts, borrower=self.borrower)
 
@@ -516,7 +518,7 @@ class PolicyShape(Shape):
 def _assurance(level: Level | None) -> Assurance | None:
     if level is None:
         return None
-    return Assurance.named(level)
+    return Assurance.parse(level)
 
 
 def services_schema() -> JsonSchema:

@@ -64,7 +64,7 @@ class WhenShape(Shape, extra="allow"):
         ages = self._ages()
         return Given(
             upstreams=self.upstream,
-            levels=tuple(map(Assurance.named, self.assurance)),
+            levels=tuple(map(Assurance.parse, self.assurance)),
             cpr=self.cpr,
             ages=None if ages == _WHOLE_LIFE else ages,
             intents=self.intent,

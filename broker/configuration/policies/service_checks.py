@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
+from typing import Final
 
 from broker.configuration.checked_files import did_you_mean
 from broker.configuration.policies.consistency_checks import unconfigured
@@ -10,6 +11,9 @@ from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, find_outgoing_row
 from broker.core.identity.person_id import MINTED
 from broker.core.policy.model import Policy, PolicyLine, Release, ReleasedAttribute
+
+# Numbers that an authority or an institution gives a person.
+_MAY_CONTAIN_CPR: Final = frozenset({"norEduPersonLIN", "schacPersonalUniqueCode"})
 
 
 def unknown_services(
@@ -104,6 +108,10 @@ def withheld_attributes(
         for listed in release.attributes:
             if listed.name == CPR_ATTRIBUTE:
                 yield from _withheld_cpr(listed, service)
+            elif listed.name in _MAY_CONTAIN_CPR and service.encryption == "none":
+                what = f"{listed.name} may contain a CPR number, and {_not_encrypted(service)}"
+                fix = f"remove the attribute, or services.{service.name}.encryption"
+                yield listed.place, what, fix
             if listed.name in MINTED and service.scope is None:
                 fix = f"set idp.scope; until then {listed.name} is withheld"
                 yield listed.place, "there is no scope to make identifiers under", fix
@@ -113,9 +121,16 @@ def _withheld_cpr(listed: ReleasedAttribute, service: Service) -> Iterator[Polic
     if service.controller is None:
         fix = f"set services.{service.name}.controller; until then the CPR is withheld"
         yield listed.place, f"{service.name} states no controller", fix
-    if not service.encrypts:
+    if service.encryption == "none":
+        fix = f"remove services.{service.name}.encryption; until then the CPR is withheld"
+        yield listed.place, _not_encrypted(service), fix
+    elif not service.encrypts:
         fix = "until its metadata carries one the CPR is withheld"
         yield listed.place, f"{service.name} publishes no encryption key", fix
+
+
+def _not_encrypted(service: Service) -> str:
+    return f"assertions to {service.name} are not encrypted"
 
 
 def _served(

@@ -21,7 +21,7 @@ from broker.configuration.settings.address_types import BaseUrl, Network, Url
 from broker.configuration.settings.crosschecks import crosschecks
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
 from broker.configuration.settings.raw_settings import RawSettings, unfilled, variable
-from broker.configuration.settings.relative_paths import FOLDERS, resolve_paths
+from broker.configuration.settings.relative_paths import resolve_paths
 from broker.configuration.settings.tables import (
     AddressPerLanguage,
     AdminTable,
@@ -114,7 +114,7 @@ class Config(SettingsTable):
             label=table.label.text(),
             institutions=table.core_institutions(),
             only=table.only,
-            cbc=table.cbc,
+            encryption=table.encryption,
             logout=table.logout,
             force_authn=table.national,
             requester_id=table.sends_requester_id,
@@ -154,6 +154,7 @@ class Config(SettingsTable):
             url=optional_text(table.url),
             attribute_map=table.attribute_map,
             scope=self.idp.scope,
+            encryption=table.encryption,
         )
 
     def pictures(self) -> Mapping[str, Path]:
@@ -199,16 +200,6 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         # Outside the handler: the chain would quote the values.
         raise ConfigurationFaults(faults)
     return config
-
-
-def folders(path: Path, environ: Mapping[str, str]) -> dict[str, Path]:
-    """Return the folders that a configuration names, by their keys, whatever else is wrong with it.
-
-    ConfigurationFaults where the file cannot be read at all.
-    """
-    raw = read(Config, path, environ)
-    resolve_paths(raw, path.parent.resolve())
-    return {name: Path(raw.tree[name]) for name in FOLDERS if isinstance(raw.tree[name], str)}
 
 
 def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:

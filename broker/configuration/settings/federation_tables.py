@@ -18,7 +18,14 @@ from broker.configuration.settings.tables import (
     Wording,
     optional_text,
 )
-from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Controller, Institution, Profile
+from broker.core.entities import (
+    UNSPECIFIED_CLASS,
+    Assurance,
+    Controller,
+    Encryption,
+    Institution,
+    Profile,
+)
 from broker.core.identity.attribute_values import lower_scope
 
 # NemLog-in as an institution of WAYF, by its own name or as the BIRK entity that ends in it, and
@@ -72,6 +79,7 @@ class InstitutionTable(SettingsTable):
     scopes: PublishedOrListed | None = None
     may_assert: frozenset[Literal["cpr", "alumni_cpr"]] = frozenset()
     max_assurance: Level = Assurance.HIGH
+    assurance: Literal["low"] | None = None  # of a login without eduPersonAssurance
     label: Wording | None = None
 
     def institution(self, *, national_eid: bool = False) -> Institution:
@@ -89,8 +97,9 @@ class InstitutionTable(SettingsTable):
             scopes=tuple(map(lower_scope, scopes or ())),
             may_assert=frozenset(self.may_assert),
             max_assurance=self.max_assurance,
+            assurance=Assurance.LOW if self.assurance else None,
             label=optional_text(self.label),
-            national_eid=national_eid or any(map(_names_national_eid, self.names())),
+            national_eid=national_eid or any(map(names_national_eid, self.names())),
             unwritten=frozenset(unwritten),
             folder_scopes=published,
         )
@@ -111,7 +120,7 @@ class UpstreamTable(SettingsTable):
     institutions: tuple[InstitutionTable, ...] = ()
     feed: OneOrSeveral = ()  # the feeds that may speak for it; one for each kind
     only: FilledList = ()
-    cbc: bool = False
+    encryption: Encryption = "gcm"
     requester_id: bool | None = None  # by default where a hub or another member is asked
     subject_hint: bool = False
     logout: Literal["ask", "always", "never"] = "ask"
@@ -135,7 +144,7 @@ class UpstreamTable(SettingsTable):
         """
         if self.profile == "oiosaml3":
             return True
-        return any(map(_names_national_eid, self._names()))
+        return any(map(names_national_eid, self._names()))
 
     def _names(self) -> Iterator[str]:
         yield self.entity_id or ""
@@ -155,7 +164,8 @@ class UpstreamTable(SettingsTable):
         return (Institution(entity_id, national_eid=self.national, unwritten=_UNWRITTEN),)
 
 
-def _names_national_eid(entity_id: str) -> bool:
+def names_national_eid(entity_id: str) -> bool:
+    """Return whether an entityID or alias is that of the national eID."""
     for part in _URI_DELIMITERS.split(entity_id.casefold()):
         for host in _NATIONAL_EID_HOSTS:
             if f".{part}".endswith(f".{host}"):
@@ -187,6 +197,7 @@ class ServiceTable(SettingsTable):
     categories: FilledList = ()
     attribute_map: Filled = "library"
     feed: OneOrSeveral = ()  # the feed that may speak for it
+    encryption: Encryption | None = None  # by default the first that its metadata lists
 
 
 def _not_empty(kinds: frozenset[FeedKind]) -> frozenset[FeedKind]:

@@ -215,7 +215,7 @@ class AdminTable(SettingsTable):
         for role, eppns in self.roles.items():
             for eppn in eppns:
                 roles[eppn] = roles.get(eppn, frozenset()) | {role}
-        least = Assurance.named(self.assurance)
+        least = Assurance.parse(self.assurance)
         return StaffRules(self.upstream, self.institution, roles, least)
 
 

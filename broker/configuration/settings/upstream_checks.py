@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from broker.configuration.settings.federation_tables import names_national_eid
 from broker.configuration.settings.raw_settings import (
     Check,
     Faults,
@@ -11,7 +12,7 @@ from broker.configuration.settings.raw_settings import (
     variable,
 )
 from broker.core.errors import Fault
-from broker.core.login.authn_context import overstates
+from broker.core.login.authn_context import is_overstated
 
 _OF_UPSTREAMS: Final = ("upstreams", "institutions")
 _OF_SERVICES: Final = ("services",)
@@ -105,6 +106,24 @@ def _oiosaml_keys(upstream: RawTable) -> Faults:
         yield Fault(upstream.where("minimum"), what, "leave it out")
 
 
+def _check_encryption(upstream: RawTable) -> Faults:
+    if upstream.text("profile") == "oiosaml3" and upstream.text("encryption") == "none":
+        what = "leaves out the key that profile oiosaml3 must encrypt every assertion to"
+        yield Fault(upstream.where("encryption"), what, "leave it out")
+
+
+def _check_assurance(upstream: RawTable) -> Faults:
+    """Find an assurance stated for the national eID, which asserts one in every login."""
+    for institution in institutions_of(upstream):
+        if "assurance" not in institution.values:
+            continue
+        if upstream.text("profile") == "oiosaml3" or any(
+            map(names_national_eid, _names(institution))
+        ):
+            what = "is stated for the national eID, which asserts one in every login"
+            yield Fault(institution.where("assurance"), what, "leave it out")
+
+
 def _subject_hint(upstream: RawTable) -> Faults:
     """Find a hint for a hub, whose institutions it names nobody to, or for the national eID."""
     profile = upstream.text("profile")
@@ -129,6 +148,8 @@ _PROFILE_CHECKS: Final = (
     _hub,
     _own_institution,
     _oiosaml_keys,
+    _check_encryption,
+    _check_assurance,
     _subject_hint,
     _attribute_map,
 )
@@ -147,7 +168,7 @@ def _authn_contexts(raw: RawSettings) -> Faults:
 def _overstated(classes: RawTable, *, pin: bool) -> Faults:
     for wanted in classes.values:
         accepted = classes.texts(wanted)
-        weaker = [name for name in accepted if overstates(wanted, name, pin=pin)]
+        weaker = [name for name in accepted if is_overstated(wanted, name, pin=pin)]
         if weaker:
             names = "a PIN" if pin else ", ".join(weaker)
             what = f"{names} is not as good as that"

@@ -28,7 +28,7 @@ class Borrower:
     cpr: str | None = None
     card: str | None = None
 
-    def is_anothers(self, number: str) -> bool:
+    def has_other_birth_date(self, number: str) -> bool:
         """Return whether the CPR ``number`` has another date of birth than this borrower.
 
         Its card number may be ten digits that are a stranger's CPR. A mark proves nothing: staff

@@ -85,7 +85,7 @@ class Enrolment:
         """Return whether the last attempt of a pending enrolment failed."""
         return self.state is EnrolmentState.PENDING and self.failing_since is not None
 
-    def request(self, wanted: WantedBorrower, now: datetime) -> "Enrolment":
+    def add_request(self, wanted: WantedBorrower, now: datetime) -> "Enrolment":
         """Return the enrolment after a login has asked for ``wanted``: pending, and due now."""
         if self.wanted is not None:
             wanted = merge_wanted(self.wanted, wanted)

@@ -54,7 +54,7 @@ class ExpectedSetup:
         """Return what the borrower rules of all policies name, upgrades and lowerings included."""
         categories: dict[str, str] = {}
         for rule in (policy.borrower for policy in policies.policies):
-            for category in categories_of(rule) if rule else ():
+            for category in list_categories(rule) if rule else ():
                 categories.setdefault(category, str(rule.place) if rule else "")
         return cls(categories)
 
@@ -82,7 +82,7 @@ class SetupTrial:
     not_proven: tuple[str, ...]
 
 
-def categories_of(rule: BorrowerRule) -> tuple[str, ...]:
+def list_categories(rule: BorrowerRule) -> tuple[str, ...]:
     """Return every category that the rule makes, moves or lowers, each as often as it is named."""
     lowered = rule.lowers.categories if rule.lowers else ()
     return (rule.category, *rule.upgrades, *lowered)

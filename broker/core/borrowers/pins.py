@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import permutations
 from typing import Final
 
-from broker.core.input_normalization import without_invisible, without_spaces
+from broker.core.input_normalization import remove_invisible, remove_spaces
 
 
 class PinAnswer(StrEnum):
@@ -82,7 +82,7 @@ def read_identifier(typed: str) -> str | None:
     looked up: what the text means is a question to the library system
     (docs/reference/design.md#4d).
     """
-    text = without_spaces(typed)
+    text = remove_spaces(typed)
     number = _CPR.fullmatch(text)
     if number:
         return number[1] + number[2]
@@ -99,7 +99,7 @@ def hide_long_number(typed: str) -> str:
     """
     if sum(character.isdigit() for character in typed) > _MOST_DIGITS_SHOWN:
         return ""
-    return without_invisible(typed)[:_LONGEST]
+    return remove_invisible(typed)[:_LONGEST]
 
 
 def is_cpr(digits: str) -> bool:

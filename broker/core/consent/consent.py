@@ -78,13 +78,13 @@ class Receipt:
         return self.event in _YES
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def agreed_names(self) -> tuple[str, ...]:
         """Return the names in the answer: without the optional ones that nobody ticked."""
         return tuple(
             name for name in self.names if name not in self.optional or name in self.chosen
         )
 
-    def remembered(self, now: datetime) -> bool:
+    def is_remembered(self, now: datetime) -> bool:
         """Return whether the answer is a yes for later logins, until something material changes."""
         if not self.is_yes or self.valid_until is None:
             return False
@@ -117,7 +117,7 @@ def find_question(
     if names_nobody and not disclosure.looked_up:
         return None
     if own and own.is_yes:
-        if own.shown == disclosure.shown(hmacs):
+        if own.shown == disclosure.shown_digest(hmacs):
             return None
         return Question(_variant(disclosure), disclosure, _has_changed(own, disclosure, hmacs))
     if find_valid_answer(disclosure, receipts, hmacs, now):
@@ -141,7 +141,7 @@ def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) ->
     # page reports no change that there was not.
     if latest.event in _TAKEN_BACK:
         return False
-    if latest.terms != disclosure.terms(hmacs):
+    if latest.terms != disclosure.terms_digest(hmacs):
         return True
     return latest.parts != _digests(disclosure, latest.person, hmacs)
 
@@ -173,7 +173,7 @@ def select_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     counting = []
     known: set[str] = set()
     for each in select_standing(answers):
-        left = {*each.names} - {*each.told}
+        left = {*each.names} - {*each.agreed_names}
         if each.valid_until or left - known:
             counting.append(each)
         known |= {*each.names}
@@ -194,7 +194,7 @@ def find_valid_answer(
     if any(item.name in left and not item.optional for item in disclosure.items):
         return None
     for made in answers:
-        if made.remembered(now) and covers(made, disclosure, hmacs):
+        if made.is_remembered(now) and is_covered(made, disclosure, hmacs):
             chosen = tuple(name for name in made.chosen if name not in left)
             return made if chosen == made.chosen else replace(made, chosen=chosen)
     return None
@@ -207,15 +207,15 @@ def find_left_out(answers: Iterable[Receipt]) -> frozenset[str]:
     """
     told: dict[str, bool] = {}
     for made in answers:
-        told_then = frozenset(made.told)
+        told_then = frozenset(made.agreed_names)
         for name in made.names:
             told.setdefault(name, name in told_then)
     return frozenset(name for name, was_told in told.items() if not was_told)
 
 
-def covers(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
+def is_covered(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
     """Return whether all of ``disclosure`` was in what ``made`` answered, under the same terms."""
-    if made.terms != disclosure.terms(hmacs):
+    if made.terms != disclosure.terms_digest(hmacs):
         return False
     answered = frozenset(made.parts)
     return all(_is_among(part, answered, made.person, hmacs) for part in disclosure.parts)
@@ -227,7 +227,7 @@ def _digests(disclosure: Disclosure, person: str, hmacs: LookupHmacs) -> tuple[s
 
 def _digest(part: Part, person: str, hmacs: LookupHmacs) -> str:
     # Of this person at this service: two receipts never tell that two people have one affiliation.
-    return hmacs.of("receipt-part", person, *part).partition(".")[2][:_DIGITS]
+    return hmacs.compute("receipt-part", person, *part).partition(".")[2][:_DIGITS]
 
 
 def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHmacs) -> bool:
@@ -332,10 +332,10 @@ def make_receipt(
         policy=disclosure.policy,
         legal_basis=disclosure.legal_basis,
         names=tuple(item.name for item in disclosure.items),
-        shown=disclosure.shown(hmacs),
+        shown=disclosure.shown_digest(hmacs),
         valid_until=now + remembered_for if answer and remembered_for else None,
         chosen=tuple(name for name in optional if name in chosen),
         optional=optional,
-        terms=disclosure.terms(hmacs),
+        terms=disclosure.terms_digest(hmacs),
         parts=_digests(disclosure, person, hmacs),
     )

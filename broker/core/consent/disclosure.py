@@ -5,7 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from broker.core.entities import TRANSIENT, Controller, Service, Text
-from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_STAND_IN, Values
+from broker.core.identity.canonical_attributes import (
+    BORROWER_NUMBER,
+    CPR_ATTRIBUTE,
+    CPR_STAND_IN,
+    Values,
+)
 from broker.core.identity.person_id import MINTED
 from broker.core.identity.rights import Right
 from broker.core.lookup_hmacs import LookupHmacs
@@ -75,7 +80,7 @@ class Disclosure:
                 return item.values[0]
         return None
 
-    def shown(self, hmacs: LookupHmacs) -> str:
+    def shown_digest(self, hmacs: LookupHmacs) -> str:
         """Return the digest of everything shown.
 
         Token, receipt and assertion must agree on it (docs/reference/design.md#4a-shown).
@@ -87,11 +92,11 @@ class Disclosure:
             values = () if item.name == BORROWER_NUMBER else item.values
             parts += [_kind(item), item.name, *values, ""]
         terms = (*self._terms(), *_TOLD_OF[self.looked_up])
-        return hmacs.of("shown", self.acs, self.name_id_format, *terms, *parts)
+        return hmacs.compute("shown", self.acs, self.name_id_format, *terms, *parts)
 
-    def terms(self, hmacs: LookupHmacs) -> str:
+    def terms_digest(self, hmacs: LookupHmacs) -> str:
         """Return the digest of the terms alone: service, basis, purpose and controllers."""
-        return hmacs.of("terms", *self._terms())
+        return hmacs.compute("terms", *self._terms())
 
     @property
     def parts(self) -> frozenset[Part]:
@@ -186,7 +191,12 @@ def fill_identifiers(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosu
 
 def fill_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
     """Put the CPR number in where the decision has a stand-in; without one its item leaves."""
-    return _fill(disclosure, lambda item: item.values == CPR_STAND_IN, lambda _: number)
+    return _fill(disclosure, _awaits_cpr, lambda _: number)
+
+
+def _awaits_cpr(item: Item) -> bool:
+    # The name decides, too: anybody may choose a display name that reads like the stand-in.
+    return item.name == CPR_ATTRIBUTE and item.values == CPR_STAND_IN
 
 
 def fill_borrower_number(disclosure: Disclosure, number: str | None) -> Disclosure:

@@ -120,7 +120,7 @@ class NoAuditLog:
 NO_AUDIT_LOG: Final = NoAuditLog()
 
 
-def of_login(
+def make_login_event(
     kind: AuditEventKind,
     at: datetime,
     login: LoginNames,

@@ -209,7 +209,7 @@ class BrokerEvent:
         return f"BrokerEvent({self.kind.name})"
 
 
-class TellPort(Protocol):
+class EventPort(Protocol):
     """The port by which an event is told; its kind alone decides which sinks hear of it."""
 
     def __call__(self, event: BrokerEvent | AuditEvent) -> None:
@@ -221,6 +221,6 @@ class TellPort(Protocol):
         ...
 
 
-def told_nobody(event: BrokerEvent | AuditEvent) -> None:
+def discard_event(event: BrokerEvent | AuditEvent) -> None:
     """Tell an event to nobody: for parts that are used without sinks."""
     del event

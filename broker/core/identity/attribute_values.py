@@ -39,7 +39,7 @@ _CLASSES: Final = {
 }
 
 
-def matches(value: str, pattern: str | None) -> bool:
+def is_match(value: str, pattern: str | None) -> bool:
     """Return whether the whole ``value`` matches ``pattern``, or there is no pattern.
 
     The whole: a ``$`` alone would let a newline follow.

@@ -25,9 +25,9 @@ from broker.core.identity.attribute_values import (
     has_cpr,
     is_in_scope,
     is_known,
+    is_match,
     is_value_within,
     lower_scope,
-    matches,
     read_level,
 )
 from broker.core.identity.rights import (
@@ -142,7 +142,7 @@ class MapRow:
             return f"{_NAME_FORMAT}uri"
         return f"{_NAME_FORMAT}basic"
 
-    def written(self, value: str) -> str:
+    def write(self, value: str) -> str:
         """Return ``value`` as it goes on the wire."""
         return _PREFIXES.get(self.wire, "") + value
 
@@ -160,7 +160,7 @@ class AttributeMap:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_wire", {row.wire: row for row in self.rows})
 
-    def reads(self, name: str) -> MapRow | None:
+    def find_row(self, name: str) -> MapRow | None:
         """Find the row of a wire Name.
 
         FriendlyName and NameFormat never decide (docs/reference/attacks.md#22).
@@ -195,7 +195,7 @@ class AttributeReading:
     verified_address: str | None = field(default=None, repr=False)
     ground: Ground = Ground.NOTHING
 
-    def without_cpr(self) -> "ReadingWithoutCpr":
+    def mask_cpr(self) -> "ReadingWithoutCpr":
         """Return the reading with ``CPR_STAND_IN`` where a CPR number stood."""
         attributes = self.attributes
         if CPR_ATTRIBUTE in attributes:
@@ -235,6 +235,8 @@ def read_attributes(
     _drop_unknown_affiliations(accepted, named_affiliations, withheld)
     asserted = accepted.get(ASSURANCE, ())
     assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
+    if ASSURANCE not in gathered:
+        assurance = _stated_assurance(institution)
     number, kind = _read_cpr(numbers, institution, today, withheld)
     age = None
     if number:
@@ -250,7 +252,7 @@ def read_attributes(
     )
 
 
-def without_unusable_cpr(reading: AttributeReading, institution: Institution) -> AttributeReading:
+def drop_unusable_cpr(reading: AttributeReading, institution: Institution) -> AttributeReading:
     """Return the reading with its CPR number if that is usable, and without it if it is not.
 
     A real number that is not usable counts as not sent. Other kinds keep their name, because the
@@ -260,7 +262,7 @@ def without_unusable_cpr(reading: AttributeReading, institution: Institution) ->
     return _with_cpr_ground(reading, ground)
 
 
-def with_assumed_ground(reading: AttributeReading) -> AttributeReading:
+def assume_ground(reading: AttributeReading) -> AttributeReading:
     """Return the reading of a described login of no known institution, as a live one is read."""
     described = _with_cpr_ground(
         reading, assume_cpr_ground(reading.assurance, _affiliations(reading))
@@ -308,7 +310,7 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
     gathered: _Gathered = defaultdict(list)
     unknown = 0
     for attribute in wire:
-        row = attribute_map.reads(attribute.name)
+        row = attribute_map.find_row(attribute.name)
         if row is None:
             unknown += 1
             continue
@@ -374,7 +376,7 @@ def _fault(
     bad_text = _text_fault(name, properties, value)
     if bad_text:
         return bad_text
-    if not matches(value, properties.pattern):
+    if not is_match(value, properties.pattern):
         return "bad_value"
     if has_cpr(value, opaque=properties.opaque):
         return "cpr_shaped"
@@ -422,6 +424,17 @@ def _assurance(
     return min(cap, *known), tuple(kept)
 
 
+def _stated_assurance(institution: Institution) -> Assurance | None:
+    """Return what a login without eduPersonAssurance is worth.
+
+    A level that came and cannot be read may be lower, so this does not apply to it. A national eID
+    always asserts a level.
+    """
+    if institution.assurance is None or institution.national_eid:
+        return None
+    return min(institution.assurance, institution.max_assurance)
+
+
 def _read_cpr(
     asserted: Sequence[str], institution: Institution, today: date, withheld: Withheld
 ) -> tuple[str | None, str]:
@@ -434,7 +447,7 @@ def _read_cpr(
         withheld.append((CPR_ATTRIBUTE, "may_not_assert"))
         return None, _NO_CPR
     danish = (value for value in asserted if not _foreign(value))
-    numbers = {cpr.from_wire(value) or value for value in danish}
+    numbers = {cpr.parse_unique_id(value) or value for value in danish}
     if not numbers:
         return None, _NO_CPR
     if len(numbers) > 1:
@@ -453,4 +466,4 @@ def _foreign(value: str) -> bool:
     """Return whether a schacPersonalUniqueID is another country's number, which is no CPR."""
     if not value.casefold().startswith("urn:"):
         return False
-    return cpr.from_wire(value) is None
+    return cpr.parse_unique_id(value) is None

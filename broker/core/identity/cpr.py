@@ -117,7 +117,7 @@ def compute_age(value: str, today: date) -> int | None:
     return _years(born, today)
 
 
-def from_wire(value: str) -> str | None:
+def parse_unique_id(value: str) -> str | None:
     """Return what follows the Danish prefix of a schacPersonalUniqueID, unchecked; else None."""
     folded = value.casefold()
     for urn in _URNS:

@@ -70,7 +70,7 @@ def check_eid_assertion(
     return replace(reading, assurance=assurance)
 
 
-def with_eid_attributes(reading: AttributeReading, today: date) -> AttributeReading:
+def complete_eid_attributes(reading: AttributeReading, today: date) -> AttributeReading:
     """Return the reading with missing names completed, and the date of birth as WAYF writes it.
 
     A CPR number carries the date of birth more surely than the attribute does; a date that no

@@ -73,12 +73,12 @@ def compute_person_id(hmacs: LookupHmacs, login: LoginIdentifiers) -> str | None
 
 def compute_person_id_of_cpr(hmacs: LookupHmacs, cpr: str) -> str:
     """Return the person id of everybody who brings this usable CPR number: one person."""
-    return hmacs.of(_LABEL, "cpr", cpr)
+    return hmacs.compute(_LABEL, "cpr", cpr)
 
 
 def compute_person_id_of_borrower(hmacs: LookupHmacs, borrower_number: str) -> str:
     """Return the person id of a login with the library account of a borrower."""
-    return hmacs.of(_LABEL, "library", borrower_number)
+    return hmacs.compute(_LABEL, "library", borrower_number)
 
 
 def compute_person_id_of_identifier(
@@ -86,7 +86,7 @@ def compute_person_id_of_identifier(
 ) -> str:
     """Return the person id of a login without a usable CPR number, by its identifier."""
     folded = _fold(identifier_type, value)
-    return hmacs.of(_LABEL, "name", upstream, institution, identifier_type, folded)
+    return hmacs.compute(_LABEL, "name", upstream, institution, identifier_type, folded)
 
 
 def _fold(identifier_type: str, value: str) -> str:
@@ -131,8 +131,8 @@ def compute_service_ids(naming: LookupHmacs, person: str, service: Service) -> d
     if service.scope is None:
         return {}
     hmacs = {
-        SUBJECT: naming.of(SUBJECT, person),
-        PAIRWISE: naming.of(PAIRWISE, person, service.entity_id),
+        SUBJECT: naming.compute(SUBJECT, person),
+        PAIRWISE: naming.compute(PAIRWISE, person, service.entity_id),
     }
     ids = {}
     for name, pseudonym in hmacs.items():

@@ -14,8 +14,8 @@ from broker.core.identity.canonical_attributes import (
     AttributeReading,
     Attributes,
     WireAttribute,
+    drop_unusable_cpr,
     read_attributes,
-    without_unusable_cpr,
 )
 from broker.core.identity.mailbox_proofs import (
     MAIL_PROOF,
@@ -23,7 +23,7 @@ from broker.core.identity.mailbox_proofs import (
     find_asserted_address,
     find_proved_address,
 )
-from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
+from broker.core.identity.national_eid import check_eid_assertion, complete_eid_attributes
 from broker.core.identity.rights import find_ground_without_cpr, has_usable_cpr
 from broker.core.login.transaction import Authentication
 
@@ -35,7 +35,7 @@ _LEVEL_PARTS: Final = ("ial", "aal")
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
-def by_pin(
+def make_pin_authentication(
     upstream: str, borrower: Borrower, now: datetime, cpr_person_id: str | None = None
 ) -> Authentication:
     """Return the authentication by ``borrower``'s PIN: the account, and nothing of the person.
@@ -89,7 +89,7 @@ def read_authentication(
         withheld=(*reading.withheld, *authentication.withheld),
         verified_address=find_asserted_address(mails, reading.assurance, institution, others),
     )
-    return with_proofs(told, proofs, now)
+    return add_proofs(told, proofs, now)
 
 
 def _within_cap(reading: AttributeReading, cap: Assurance) -> AttributeReading:
@@ -127,13 +127,13 @@ def _asserted(
     is_eid = upstream.profile == "oiosaml3"
     if is_eid:
         reading = check_eid_assertion(reading, wire, authentication.name_id, upstream)
-    reading = without_unusable_cpr(reading, institution)
+    reading = drop_unusable_cpr(reading, institution)
     if is_eid or attribute_map.complete:
-        return with_eid_attributes(reading, today)
+        return complete_eid_attributes(reading, today)
     return reading
 
 
-def with_proofs(
+def add_proofs(
     reading: AttributeReading, proofs: tuple[Proved, ...], now: datetime
 ) -> AttributeReading:
     """Return the reading with what the person proved, as long as it is valid.

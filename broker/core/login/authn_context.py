@@ -6,7 +6,7 @@ from typing import Final
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Names
 from broker.core.identity.attribute_values import PLAIN_CLASSES, find_class_assurance
 from broker.core.identity.cpr import mask_numbers
-from broker.core.login.contained_classes import contains
+from broker.core.login.contained_classes import is_contained
 from broker.core.login.transaction import AuthnRequest
 
 # Of the classes that a service asks for: a line of the log has no end of them.
@@ -20,7 +20,7 @@ _NSIS: Final = {
 }
 
 
-def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
+def is_overstated(wanted: str, given: str, *, pin: bool = False) -> bool:
     """Return whether ``given`` is known to stand for less than ``wanted``.
 
     ``pin``: ``given`` is of four digits, of no level at all. A class without a known level is the
@@ -41,7 +41,7 @@ def _offered_level(given: str, *, pin: bool) -> Assurance | None:
     return find_class_assurance(given)
 
 
-def nsis(level: Assurance) -> str:
+def nsis_class(level: Assurance) -> str:
     """Return the class of an NSIS level; the lowest one for a self-asserted person."""
     shown = max(level, Assurance.LOW)
     return f"{LOA}/{shown.name.capitalize()}"
@@ -81,12 +81,12 @@ def _containing(given: str, request: AuthnRequest) -> str | None:
     By "exact" it is one of those asked for, by "minimum" the stronger one as it is.
     """
     for wanted in request.authn_contexts:
-        if contains(given, wanted):
+        if is_contained(given, wanted):
             return {"exact": wanted, "minimum": given}.get(request.comparison)
     return None
 
 
-def unmet(request: AuthnRequest, received: str | None, upstream: str) -> str:
+def describe_unmet(request: AuthnRequest, received: str | None, upstream: str) -> str:
     """Return for the log which classes were asked for, which one came, and what decides."""
     came = received or "no class"
     if came == UNSPECIFIED_CLASS:
@@ -95,7 +95,7 @@ def unmet(request: AuthnRequest, received: str | None, upstream: str) -> str:
     return f"{_asked(request)}; came: {came}; as good as that is only what {setting} lists for it"
 
 
-def not_met_upstream(request: AuthnRequest, upstream: str) -> str:
+def describe_unmet_upstream(request: AuthnRequest, upstream: str) -> str:
     """Return for the log which classes an upstream could not meet, and what decides on them."""
     setting = f"upstreams.{upstream}.authn_contexts"
     return f"{_asked(request)}; {upstream} answered NoAuthnContext; it is asked by {setting}"

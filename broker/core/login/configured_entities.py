@@ -14,7 +14,7 @@ from broker.core.errors import (
 from broker.core.identity.attribute_values import find_class_assurance
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
 from broker.core.login.authentication_reading import PIN_CLASS
-from broker.core.login.authn_context import Meets, class_for_service, nsis, unmet
+from broker.core.login.authn_context import Meets, class_for_service, describe_unmet, nsis_class
 from broker.core.login.transaction import (
     GUARDED_ERRANDS,
     Authentication,
@@ -61,9 +61,9 @@ class ConfiguredEntities:
         assurance = reading.assurance
         if assurance is None or assurance is Assurance.SELF_ASSERTED:
             return None
-        return nsis(assurance)
+        return nsis_class(assurance)
 
-    def for_service(
+    def authentication_for_service(
         self, transaction: Transaction, reading: AttributeReading
     ) -> Authentication | None:
         """Return the authentication with the service's class; None if it meets none asked for."""
@@ -139,7 +139,7 @@ class ConfiguredEntities:
             raise RequestRefused(
                 NO_AUTHN_CONTEXT,
                 "no way of this service meets the class",
-                detail=unmet(request, PIN_CLASS, ways[0]),
+                detail=describe_unmet(request, PIN_CLASS, ways[0]),
                 request=request,
             )
         return able
@@ -181,7 +181,7 @@ class ConfiguredEntities:
         """Return the affiliations that a person may choose as intent."""
         return frozenset(policy.affiliation for policy in self.policies().policies)
 
-    def entries(self, service: str) -> tuple[Release, ...]:
+    def list_releases(self, service: str) -> tuple[Release, ...]:
         """Return what the policies say of ``service``, an entry for each affiliation let in."""
         return tuple(
             release

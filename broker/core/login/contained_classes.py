@@ -32,6 +32,6 @@ CONTAINED: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def contains(received: str, wanted: str) -> bool:
+def is_contained(received: str, wanted: str) -> bool:
     """Return whether every login of the class ``received`` is one of the class ``wanted`` too."""
     return wanted in CONTAINED.get(received, ())

@@ -18,8 +18,8 @@ from broker.core.identity.canonical_attributes import (
     Attributes,
     Values,
     WireAttribute,
+    drop_unusable_cpr,
     find_outgoing_row,
-    without_unusable_cpr,
 )
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.rights import MAY_ASSERT_CPR
@@ -156,7 +156,7 @@ def described(
     facts = complete.facts
     login = DescribedLogin(
         upstream=facts.upstream,
-        reading=AttributeReading(Attributes(), None, "none", None).without_cpr(),
+        reading=AttributeReading(Attributes(), None, "none", None).mask_cpr(),
         institution=complete.institution.entity_id if complete.institution else "",
         intent=facts.intent,
         errand=facts.errand,
@@ -168,7 +168,7 @@ def described(
         reading = _read(complete, upstream, maps, policies, now)
     except AttributesRefused as refused:
         return replace(login, fault=(refused.cause, refused.name))
-    return replace(login, reading=reading.without_cpr())
+    return replace(login, reading=reading.mask_cpr())
 
 
 def _covers(scopes: Names, scope: str) -> bool:
@@ -302,7 +302,7 @@ def _on_the_wire(
     for name, values in facts.attributes.items():
         row = find_outgoing_row(read_by, name)
         if row:
-            yield WireAttribute(row.wire, tuple(map(row.written, values)))
+            yield WireAttribute(row.wire, tuple(map(row.write, values)))
 
 
 def _proved(facts: GivenFacts, now: datetime) -> Iterator[Proved]:
@@ -322,4 +322,4 @@ def _with_number(
         return replace(reading, cpr=facts.cpr, withheld=withheld)
     attributes = Attributes({**reading.attributes, CPR_ATTRIBUTE: CPR_STAND_IN})
     numbered = replace(reading, attributes=attributes, cpr=facts.cpr, age=facts.age)
-    return without_unusable_cpr(numbered, institution)
+    return drop_unusable_cpr(numbered, institution)

@@ -11,7 +11,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_
 from broker.core.identity.canonical_attributes import ReadingWithoutCpr
 from broker.core.identity.rights import has_usable_cpr, missing_cpr_reason
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedBorrower
-from broker.core.login.missing_address import without_address
+from broker.core.login.missing_address import describe_missing_address
 from broker.core.login.transaction import Account, AccountState, Errand
 from broker.core.policy.model import Decision
 
@@ -60,7 +60,7 @@ class IdealAccount:
             closed = Account(None, AccountState.CLOSED)
             return closed if found.state is AccountState.NONE else found
         if not self._by_cpr(wanted) and not _has_mail(wanted):
-            return without_address(self.decision, self.reading.attributes)
+            return describe_missing_address(self.decision, self.reading.attributes)
         return self._carried_out(wanted)
 
     def wanted(self, *, upgrade: bool) -> WantedBorrower | None:
@@ -114,7 +114,7 @@ class IdealAccount:
         if not wanted.creates:
             return _case("national_eid_required")
         if not _has_mail(wanted):
-            return without_address(self.decision, self.reading.attributes)
+            return describe_missing_address(self.decision, self.reading.attributes)
         return Account(None, AccountState.NONE)
 
     def _as_it_is(self, *, verified: bool) -> Account:

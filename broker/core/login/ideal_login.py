@@ -11,10 +11,10 @@ from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWithoutCpr
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import MINTED
-from broker.core.login.authentication_reading import with_proofs
+from broker.core.login.authentication_reading import add_proofs
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedLogin, IdealTerms
 from broker.core.login.ideal_account import IdealAccount
-from broker.core.login.login_decision import denied, login_facts, proof_step
+from broker.core.login.login_decision import deny, login_facts, proof_step
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
 from broker.core.login.steps import (
@@ -84,7 +84,7 @@ class _Scene:
         proofs = self.transaction.proofs
         if not proofs:
             return self.login.reading
-        return with_proofs(self.login.reading, proofs, self.now).without_cpr()
+        return add_proofs(self.login.reading, proofs, self.now).mask_cpr()
 
     @property
     def facts(self) -> LoginFacts:
@@ -167,7 +167,7 @@ def _begun(login: DescribedLogin, service: Service, now: datetime) -> Transactio
 
 def _arrived(scene: _Scene) -> _Scene:
     """Decide, and look the person up where the policies let them in or a borrower would."""
-    scene = _decided(replace(scene, transaction=scene.transaction.relearning()))
+    scene = _decided(replace(scene, transaction=scene.transaction.clear_look_up()))
     code = scene.decision.reasons[0].code
     permitted = scene.decision.effect is Effect.PERMIT
     if scene.login.fault or not (permitted or code in UNMET_REQUIREMENTS):
@@ -192,7 +192,7 @@ def _with_person(scene: _Scene, person: Person) -> _Scene:
 def _decided(scene: _Scene) -> _Scene:
     fault = scene.login.fault
     if fault:
-        return replace(scene, decision=denied(fault[0], scene.policies, fault[1]))
+        return replace(scene, decision=deny(fault[0], scene.policies, fault[1]))
     decision = evaluate(scene.policies, scene.facts, scene.service, scene.now)
     return replace(scene, decision=decision)
 

@@ -14,7 +14,7 @@ from broker.core.policy.model import Decision, Effect, Fate, LoginFacts, PolicyS
 _MAIL: Final = "mail"
 
 
-def with_required_names(service: Service, maps: Mapping[str, AttributeMap]) -> Service:
+def add_required_names(service: Service, maps: Mapping[str, AttributeMap]) -> Service:
     """Return the service with the attributes that its metadata requires, in our names.
 
     Metadata names them on the wire, policies in our names: what the service's map cannot name is
@@ -27,7 +27,7 @@ def with_required_names(service: Service, maps: Mapping[str, AttributeMap]) -> S
     return replace(service, required=frozenset(row.name for row in rows))
 
 
-def denied(code: str, policies: PolicySet, attribute: str = "") -> Decision:
+def deny(code: str, policies: PolicySet, attribute: str = "") -> Decision:
     """Return a denial before any policy is looked at, for the reason ``code``.
 
     ``attribute`` is the name of the one that it is about, if it is about one.

@@ -14,7 +14,7 @@ NO_ADDRESS: Final = "account_case"
 _IN_PERSON: Final = "national_eid_required"
 
 
-def without_address(decision: Decision, attributes: Attributes) -> Account:
+def describe_missing_address(decision: Decision, attributes: Attributes) -> Account:
     """Return the account: a mailbox is asked for where showing one ends that, else it is a case.
 
     Asked in vain, a person shows one mailbox after another for ever: where the rule takes no such

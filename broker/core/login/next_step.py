@@ -33,7 +33,12 @@ from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.person_id import MINTED
 from broker.core.identity.rights import Right
-from broker.core.login.authn_context import Meets, class_for_service, not_met_upstream, unmet
+from broker.core.login.authn_context import (
+    Meets,
+    class_for_service,
+    describe_unmet,
+    describe_unmet_upstream,
+)
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -134,7 +139,7 @@ def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | No
         return Authenticate(transaction.upstream)
     received = terms.authn_context(transaction.authentication, now)
     if class_for_service(transaction.request, received, terms.meets) is None:
-        detail = unmet(transaction.request, received, transaction.upstream)
+        detail = describe_unmet(transaction.request, received, transaction.upstream)
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
     if local and transaction.errand in _BY_NO_PIN:
         # Who guessed a PIN must not be able to make a new one of it, nor to delete its person.
@@ -359,8 +364,8 @@ def _question(
     if decision.release is None or decision.release.notice == "ours":
         return asked
     # The upstream's own notice covers what the upstream itself sent, never what we add: our
-    # persistent NameID too, and that we look the person up.
-    if disclosure.looked_up:
+    # persistent NameID, what we state, and that we look the person up.
+    if disclosure.looked_up or any(listed.states for listed, _ in decision.released):
         return asked
     names = {item.name for item in disclosure.items}
     if disclosure.name_id_format != PERSISTENT and names.isdisjoint(OURS):
@@ -389,6 +394,6 @@ def _upstream_refused(request: AuthnRequest, failure: UpstreamRefusal) -> Refuse
     if status.second == NO_PASSIVE.second:
         return Refuse("passive", NO_PASSIVE)
     if status.second == NO_AUTHN_CONTEXT.second:
-        detail = not_met_upstream(request, failure.upstream)
+        detail = describe_unmet_upstream(request, failure.upstream)
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
     return Refuse("upstream_refused", AUTHN_FAILED)

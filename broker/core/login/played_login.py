@@ -39,6 +39,7 @@ class Leaving:
     optional: bool
     place: PolicyLine | None
     in_part: bool = False
+    is_stated: bool = False
     values: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -118,6 +119,7 @@ class PlayedLogin:
     def leaving(self) -> tuple[Leaving, ...]:
         """Return the attributes that leave, in the order of the file."""
         fates = {fate.name: fate for fate in self.decision.fates}
+        stated = {listed.name for listed, _ in self.decision.released if listed.states}
         disclosure = self.disclosure
         if disclosure is None:
             return ()
@@ -128,6 +130,7 @@ class PlayedLogin:
                 optional=item.optional,
                 place=fates[item.name].place,
                 in_part=fates[item.name].code == "released_in_part",
+                is_stated=item.name in stated,
                 values=item.values,
             )
             for item in disclosure.items

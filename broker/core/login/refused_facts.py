@@ -55,7 +55,7 @@ class RefusedFacts:
     fault: str | None = None
 
 
-def refused_facts(
+def collect_refused_facts(
     transaction: Transaction,
     reading: AttributeReading,
     decision: Decision,

@@ -127,7 +127,7 @@ def _login(facts: RefusedFacts, chosen: Mapping[str, _Choice]) -> DescribedLogin
     )
     return DescribedLogin(
         upstream=facts.upstream,
-        reading=reading.without_cpr(),
+        reading=reading.mask_cpr(),
         institution=facts.institution,
         intent=facts.intent,
         errand=Errand(facts.errand),

@@ -167,7 +167,7 @@ class Arrival:
     at: datetime
     answer: Authentication | UpstreamRefusal | None
 
-    def usable_by(
+    def find_answer_for(
         self, transaction: "Transaction", now: datetime
     ) -> Authentication | UpstreamRefusal | None:
         """Return the answer that this brings to ``transaction``.
@@ -177,7 +177,7 @@ class Arrival:
         """
         if now > self.at + ARRIVAL_USABLE_FOR or self.transaction != transaction.id:
             return None
-        if transaction.awaits(self.request) is None:
+        if transaction.find_request(self.request) is None:
             return None
         return self.answer
 
@@ -285,7 +285,7 @@ class Transaction:
     number_shown: bool = False  # this login has shown the whole CPR number: it does so once
 
     @property
-    def forced(self) -> bool:
+    def is_forced(self) -> bool:
         """Return whether the person must log in afresh (ForceAuthn)."""
         return self.request.force_authn or self.shared
 
@@ -307,7 +307,7 @@ class Transaction:
             person=self.person.id if self.person else None,
         )
 
-    def bound(self, browser: str, *, shared: bool = False) -> "Transaction":
+    def bind(self, browser: str, *, shared: bool = False) -> "Transaction":
         """Bind to one browser for good; BrowserUnmatched if it is another's.
 
         ``shared`` is whether others use that browser's computer too, wherever the transaction was
@@ -319,48 +319,48 @@ class Transaction:
         """
         if self.browser not in {None, browser}:
             raise BrowserUnmatched("bound to another browser")
-        asked = self.outstanding if self.forced or not shared else ()
+        asked = self.outstanding if self.is_forced or not shared else ()
         until = self.until if self.browser else TRANSACTION.until(self.begun)
         return replace(
             self, browser=browser, shared=self.shared or shared, outstanding=asked, until=until
         )
 
-    def attended(self, now: datetime) -> "Transaction":
+    def mark_attended(self, now: datetime) -> "Transaction":
         """Record that its person has come for it: on a shared computer it idles out."""
         if not self.shared or self.authentication is None or self.issued:
             return self
         until = min(TRANSACTION.until(self.begun), TRANSACTION_LEFT_ALONE.until(now))
         return replace(self, until=until)
 
-    def finished(self, now: datetime) -> "Transaction":
+    def mark_finished(self, now: datetime) -> "Transaction":
         """Record that its work is done: on a shared computer it ends some seconds later."""
         if not self.shared:
             return self
         return replace(self, until=min(self.until, TRANSACTION_DONE.until(now)))
 
-    def left(self, issued: Issued) -> "Transaction":
+    def record_issued(self, issued: Issued) -> "Transaction":
         """Add that an assertion leaves, which is what a login is for."""
-        return replace(self, issued=issued).finished(issued.at)
+        return replace(self, issued=issued).mark_finished(issued.at)
 
-    def asked(self, outstanding: Outstanding) -> "Transaction":
+    def add_request(self, outstanding: Outstanding) -> "Transaction":
         """Record an AuthnRequest that is about to be sent; TooMany after twenty of them."""
         if self.sent >= _MOST_OUTSTANDING:
             raise TooMany("AuthnRequests in one transaction")
         sent = (*self.outstanding, outstanding)
         return replace(self, outstanding=sent, sent=self.sent + 1)
 
-    def awaits(self, request: str) -> Outstanding | None:
+    def find_request(self, request: str) -> Outstanding | None:
         """Find our request that ``request`` (an InResponseTo) names, if it is still answerable."""
         return next((sent for sent in self.outstanding if sent.id == request), None)
 
-    def consumed(self, request: str) -> "Transaction":
+    def drop_request(self, request: str) -> "Transaction":
         """Remove ``request`` from those that may be answered."""
         return replace(self, outstanding=self._without(request))
 
     def _without(self, request: str) -> tuple[Outstanding, ...]:
         return tuple(sent for sent in self.outstanding if sent.id != request)
 
-    def authenticated_by(
+    def add_answer(
         self, answer: Authentication | UpstreamRefusal, request: str, arrival: str, now: datetime
     ) -> "Transaction":
         """Add the answer to ``request`` and discard what an older one led to.
@@ -370,19 +370,19 @@ class Transaction:
         refusal = answer if isinstance(answer, UpstreamRefusal) else None
         authentication = None if isinstance(answer, UpstreamRefusal) else answer
         return replace(
-            self.cleared(),
+            self.clear_answer(),
             outstanding=self._without(request),
             arrival=arrival,
             authenticated=now,
             upstream=answer.upstream,
             authentication=authentication,
             failure=refusal,
-        ).attended(now)
+        ).mark_attended(now)
 
-    def cleared(self) -> "Transaction":
+    def clear_answer(self) -> "Transaction":
         """Drop everything that an authentication led to."""
         return replace(
-            self.relearning(),
+            self.clear_look_up(),
             proofs=(),
             mailing=None,
             unproved=False,
@@ -419,6 +419,6 @@ class Transaction:
             return replace(self, address_answer=answer)
         return replace(self, address_answer=answer, person=None, receipts=(), account=None)
 
-    def relearning(self) -> "Transaction":
+    def clear_look_up(self) -> "Transaction":
         """Drop what was looked up of the person: more is known now, and it is looked up again."""
         return replace(self, person=None, receipts=(), receipt=None, account=None, told=False)

@@ -20,7 +20,7 @@ class NameID:
     sp_name_qualifier: str | None = None
     sp_provided_id: str | None = None
 
-    def means(self, other: "NameID") -> bool:
+    def is_same_as(self, other: "NameID") -> bool:
         """Return whether ``self``, as a peer wrote it, is the ``other`` that was issued.
 
         What the peer leaves out is implied.
@@ -60,7 +60,7 @@ class Session:
     ended: datetime | None = None
     upstream_ended: datetime | None = None  # when the upstream's own session behind it ended
 
-    def given_by(self, upstream: Upstream) -> bool:
+    def is_from(self, upstream: Upstream) -> bool:
         """Return whether it came from this upstream, and not one that had its name before."""
         if self.upstream != upstream.name:
             return False

@@ -52,7 +52,7 @@ class LogoutRequest:
     # kept
     issued_by: datetime | None = None
 
-    def acts_until(self, now: datetime) -> datetime:
+    def find_cutoff(self, now: datetime) -> datetime:
         """Return the moment after which a session began that the request cannot mean.
 
         A message that lay somewhere is not about who has logged in since.
@@ -140,10 +140,10 @@ class Logout:
     begun: datetime
     browsers: tuple[str, ...] | None = None
     groups: tuple[tuple[str, str], ...] = ()  # browser and person of each session that was named
-    found: bool = False
-    left: bool = False
-    going: bool = False
-    told: bool = False
+    names_session: bool = False
+    leaves_others: bool = False
+    has_chosen: bool = False
+    is_logged: bool = False
     participants: tuple[Participant, ...] = field(default=())
 
     @property
@@ -152,52 +152,52 @@ class Logout:
         return LOGOUT.until(self.begun)
 
     @property
-    def reached(self) -> tuple[str, ...]:
+    def reached_browsers(self) -> tuple[str, ...]:
         """Return the browser cookies by which it reaches sessions; none before it is joined."""
         return self.browsers or ()
 
-    def ready(self) -> "Logout":
+    def skip_question(self) -> "Logout":
         """Go on at once where there is nothing that the person is asked about."""
-        return replace(self, going=all(participant.always for participant in self._open()))
+        return replace(self, has_chosen=all(participant.always for participant in self._open()))
 
-    def chosen(self, scope: LogoutScope) -> "Logout":
+    def choose_scope(self, scope: LogoutScope) -> "Logout":
         """Record the person's choice of how much is to be ended; it counts once."""
-        if self.going:
+        if self.has_chosen:
             return self
         sides = _KEPT_SIDES[scope]
         participants = tuple(_kept(participant, sides) for participant in self.participants)
-        return replace(self, going=True, participants=participants)
+        return replace(self, has_chosen=True, participants=participants)
 
-    def asked(self, participant: Participant, request: str, now: datetime) -> "Logout":
+    def record_request(self, participant: Participant, request: str, now: datetime) -> "Logout":
         """Record the LogoutRequest about to be sent, unless another tab has sent one meanwhile."""
         if participant not in self.participants:
             return self
         return self._with_state(participant, ParticipantState.ASKED, request, sent=now)
 
-    def asks_about(self, session: Session) -> bool:
+    def has_participant_of(self, session: Session) -> bool:
         """Return whether a session is one of a participant's, whose state tells of it."""
         return any(
             participant.peer.side == "service" and session.index in participant.indexes
             for participant in self.participants
         )
 
-    def awaits(self, response: LogoutResponse) -> Participant | None:
+    def find_awaited(self, response: LogoutResponse) -> Participant | None:
         """Find the participant that a response comes from: asked by the very request it answers."""
         for participant in self._asked(response.in_response_to):
             if participant.peer == response.peer:
                 return participant
         return None
 
-    def answered(self, participant: Participant, *, ended: bool) -> "Logout":
+    def record_answer(self, participant: Participant, *, ended: bool) -> "Logout":
         """Record what a participant answered."""
         state = ParticipantState.ENDED if ended else ParticipantState.FAILED
         return self._with_state(participant, state, participant.request)
 
-    def skipped(self, request: str) -> "Logout":
+    def skip_participant(self, request: str) -> "Logout":
         """Go on without the participant that was sent ``request``."""
         return self._unanswered(request, ParticipantState.SILENT)
 
-    def again(self, request: str) -> "Logout":
+    def ask_again(self, request: str) -> "Logout":
         """Ask the participant that was sent ``request`` anew.
 
         A browser that was stopped never brought the request there.
@@ -243,7 +243,7 @@ def _kept(participant: Participant, sides: tuple[str, ...]) -> Participant:
     return replace(participant, state=ParticipantState.KEPT)
 
 
-def next_turn(logout: Logout) -> LogoutStep:
+def next_logout_step(logout: Logout) -> LogoutStep:
     """Return the next step: the person's choice, every service, the upstreams, then the answer."""
     for participant in logout.participants:
         if participant.state is ParticipantState.ASKED:
@@ -255,8 +255,8 @@ def next_turn(logout: Logout) -> LogoutStep:
     )
     following = min(still_open, key=_is_upstream, default=None)
     if following is None:
-        return Finish(status(logout), remains(logout))
-    if not logout.going:
+        return Finish(find_status(logout), has_open_sessions(logout))
+    if not logout.has_chosen:
         return AskScope()
     return Send(following)
 
@@ -265,16 +265,16 @@ def _is_upstream(participant: Participant) -> bool:
     return participant.peer.side == "upstream"
 
 
-def status(logout: Logout) -> Status:
+def find_status(logout: Logout) -> Status:
     """Return the status of the answer: Success only where every session participant was ended.
 
     An upstream's session is the upstream's: left alone by choice or by configuration it does not
     count, but one that was to be asked and did not end, or could not be asked, does
     (docs/reference/saml-profiles.md#34).
     """
-    if not logout.found:
+    if not logout.names_session:
         return UNKNOWN_PRINCIPAL
-    if logout.left or not all(map(_is_over, logout.participants)):
+    if logout.leaves_others or not all(map(_is_over, logout.participants)):
         return PARTIAL_LOGOUT
     return SUCCESS
 
@@ -285,7 +285,7 @@ def _is_over(participant: Participant) -> bool:
     return _is_upstream(participant) and participant.state is ParticipantState.KEPT
 
 
-def remains(logout: Logout) -> bool:
+def has_open_sessions(logout: Logout) -> bool:
     """Return whether a session stays open against the person's will, or without their knowledge."""
     return any(map(_stays_open, logout.participants))
 

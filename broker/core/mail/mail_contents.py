@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 _LONGEST_NAME: Final = 60
 
 
-class LetterText(NamedTuple):
+class MailText(NamedTuple):
     """A subject line and a plain text."""
 
     subject: str
@@ -15,14 +15,14 @@ class LetterText(NamedTuple):
 
     def __repr__(self) -> str:
         """Show nothing: the text may hold a PIN or a code."""
-        return "LetterText(...)"
+        return "MailText(...)"
 
 
 # No letter is shown by repr: a PIN, a code or a link that works must not reach a log.
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class MailboxCodeLetter:
+class MailboxCodeMail:
     """The code that proves a mailbox.
 
     ``asker`` is the name of the person who claims it, as the upstream asserted it, for the owner of
@@ -35,7 +35,7 @@ class MailboxCodeLetter:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ClaimCodeLetter:
+class ClaimCodeMail:
     """The code by which ``asker`` connects an account to their login."""
 
     code: str
@@ -43,7 +43,7 @@ class ClaimCodeLetter:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class LoginCodeLetter:
+class LoginCodeMail:
     """The code of a login with the library account, and when and from where it was asked for."""
 
     code: str
@@ -52,7 +52,7 @@ class LoginCodeLetter:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class PinLinkLetter:
+class PinLinkMail:
     """The link behind which a borrower chooses a PIN, and when it was asked for."""
 
     link: str
@@ -60,34 +60,34 @@ class PinLinkLetter:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class WelcomeLetter:
+class WelcomeMail:
     """The link behind which a new borrower chooses a PIN."""
 
     link: str
 
 
 @dataclass(frozen=True, slots=True)
-class ChangedPinLetter:
+class ChangedPinMail:
     """Notice that a new PIN was chosen, or may have been."""
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectedAccountLetter:
+class ConnectedAccountMail:
     """Notice that a login was led to the borrower for the first time."""
 
 
-LetterContent = (
-    MailboxCodeLetter
-    | ClaimCodeLetter
-    | LoginCodeLetter
-    | PinLinkLetter
-    | WelcomeLetter
-    | ChangedPinLetter
-    | ConnectedAccountLetter
+MailContent = (
+    MailboxCodeMail
+    | ClaimCodeMail
+    | LoginCodeMail
+    | PinLinkMail
+    | WelcomeMail
+    | ChangedPinMail
+    | ConnectedAccountMail
 )
 
 
-def named(asserted: str) -> str:
+def sanitize_name(asserted: str) -> str:
     """Return a person's name as a letter may hold it: letters, hyphens, apostrophes, 60 at most.
 
     A name is what some upstream asserts; an address, a number or a second line in it would be

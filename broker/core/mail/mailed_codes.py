@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from broker.core.errors import CodeRefused
-from broker.core.input_normalization import without_spaces
+from broker.core.input_normalization import remove_spaces
 
 CodePurpose = Literal["mailbox", "library_account", "claim"]
 
@@ -38,22 +38,22 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class HeldCodes:
+class StoredCodes:
     """The codes that one browser or borrower holds."""
 
     codes: tuple[Code, ...] = ()
 
-    def live(self, now: datetime) -> "HeldCodes":
+    def drop_expired(self, now: datetime) -> "StoredCodes":
         """Return the codes that have not expired."""
-        return HeldCodes(tuple(code for code in self.codes if code.is_live(now)))
+        return StoredCodes(tuple(code for code in self.codes if code.is_live(now)))
 
-    def with_code(self, code: Code) -> "HeldCodes":
+    def add_code(self, code: Code) -> "StoredCodes":
         """Return the codes with one more, the newest last."""
-        return HeldCodes((*self.codes, code)[-MOST_CODES:])
+        return StoredCodes((*self.codes, code)[-MOST_CODES:])
 
-    def with_code_instead_of(self, decoy_hash: str, subject: str, code_hash: str) -> "HeldCodes":
+    def replace_decoy(self, decoy_hash: str, subject: str, code_hash: str) -> "StoredCodes":
         """Return the codes with a decoy turned into a code that has its tries and its expiry."""
-        return HeldCodes(
+        return StoredCodes(
             tuple(
                 replace(code, subject=subject, code_hash=code_hash)
                 if code.code_hash == decoy_hash
@@ -62,9 +62,9 @@ class HeldCodes:
             )
         )
 
-    def without(self, code_hash: str) -> "HeldCodes":
+    def drop_code(self, code_hash: str) -> "StoredCodes":
         """Return the codes without a used one."""
-        return HeldCodes(tuple(code for code in self.codes if code.code_hash != code_hash))
+        return StoredCodes(tuple(code for code in self.codes if code.code_hash != code_hash))
 
     def find(self, code_hash: str) -> Code | None:
         """Return the code with this hash if it has a try left; None for a wrong code.
@@ -78,9 +78,9 @@ class HeldCodes:
             raise CodeRefused("code_used_up")
         return next((code for code in usable if code.code_hash == code_hash), None)
 
-    def after_wrong_try(self) -> "HeldCodes":
+    def count_wrong_try(self) -> "StoredCodes":
         """Return the codes after a wrong try, which costs each code a try."""
-        return HeldCodes(
+        return StoredCodes(
             tuple(replace(code, tries_left=max(0, code.tries_left - 1)) for code in self.codes)
         )
 
@@ -104,7 +104,7 @@ def spell_code(code: str) -> str:
 
 def read_code(typed: str) -> str:
     """Return the digits of a typed or pasted code; CodeRefused if they are not eight digits."""
-    digits = without_spaces(typed).replace("-", "")
+    digits = remove_spaces(typed).replace("-", "")
     if not _CODE.fullmatch(digits):
         raise CodeRefused("code_malformed")
     return digits

@@ -254,6 +254,8 @@ def _release_attribute(
     if listed.name == BORROWER_NUMBER or listed.name in person_id.MINTED:
         # The broker makes this attribute itself and adds the value when it is known.
         return (), "released"
+    if listed.states and listed.name != CPR_ATTRIBUTE:
+        return listed.states, "released"
     values = login.attributes.get(listed.name, ())
     if not values:
         return None, login.withheld.get(listed.name, "not_sent")

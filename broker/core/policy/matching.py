@@ -106,7 +106,7 @@ def _assurance_failure(condition: Condition, login: LoginFacts) -> str | None:
 
 def _least_assurance(values: Values) -> Assurance:
     try:
-        return max(Assurance.named(value) for value in values)
+        return max(Assurance.parse(value) for value in values)
     except (KeyError, ValueError):
         return Assurance.HIGH
 

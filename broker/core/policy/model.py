@@ -193,13 +193,17 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class ReleasedAttribute:
-    """One attribute of a release entry: which values, why, and how it is shown."""
+    """One attribute of a release entry: which values, why, and how it is shown.
+
+    ``states`` are values that we state of everybody, whatever the login brings.
+    """
 
     name: str
     why: Text
     place: PolicyLine
     values: Values = ()  # empty means all values
     optional: bool = False
+    states: Values = ()
 
     @property
     def mask(self) -> bool:

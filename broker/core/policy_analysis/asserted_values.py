@@ -12,7 +12,7 @@ from broker.core.identity.attribute_values import (
     VOCABULARY,
     is_in_scope,
     is_known,
-    matches,
+    is_match,
     read_role,
 )
 from broker.core.identity.rights import ALUMNI_ROLE, IDENTIFIED_ROLES
@@ -107,7 +107,7 @@ def _may_assert(
 ) -> bool:
     if name in AFFILIATIONS and not is_known(value, known):
         return False
-    if not matches(value, shape.pattern):
+    if not is_match(value, shape.pattern):
         return False
     if source.scopes is None or shape.scope is None:
         return True

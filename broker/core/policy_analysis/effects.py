@@ -135,6 +135,7 @@ def _leaving(played: PlayedLogin) -> Iterator[Effect]:
     for each in played.leaving:
         remarks = [_("masked")] if each.mask else []
         remarks += [_("some of its values")] if each.in_part else []
+        remarks += [_("the same for everybody")] if each.is_stated else []
         if each.name == CPR_ATTRIBUTE and played.service.encrypts:
             remarks.append(_("encrypted"))
         ticked = _IF_TICKED if each.optional else ""

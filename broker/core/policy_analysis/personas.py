@@ -570,7 +570,7 @@ class Crowd:
         )
         return DescribedLogin(
             upstream=self.source.upstream,
-            reading=reading.without_cpr(),
+            reading=reading.mask_cpr(),
             institution=self.source.institution,
             intent=intent,
         )

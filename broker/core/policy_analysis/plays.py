@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import chain
 from typing import Final
 
-from broker.core.borrowers.library_system import categories_of
+from broker.core.borrowers.library_system import list_categories
 from broker.core.entities import Names, Service
 from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
@@ -275,6 +275,6 @@ def _borrowers(makers: Iterable[Policy]) -> Iterator[DescribedBorrower]:
     categories: dict[str, None] = {}
     for policy in makers:
         if policy.borrower:
-            categories |= dict.fromkeys(categories_of(policy.borrower))
+            categories |= dict.fromkeys(list_categories(policy.borrower))
     for category in (*categories, OTHER_CATEGORY):
         yield DescribedBorrower(category, linked=True)

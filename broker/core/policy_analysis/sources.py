@@ -9,7 +9,7 @@ from broker.core.identity.attribute_properties import AttributeProperties, find_
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Ground, assume_cpr_ground, find_cpr_ground
-from broker.core.login.login_decision import with_required_names
+from broker.core.login.login_decision import add_required_names
 from broker.core.policy.model import PolicySet, ideal_service
 
 CATEGORY: Final = "borrower_category"
@@ -86,7 +86,7 @@ class Site:
         """Return the site of services and upstreams as their metadata completes them."""
         every = upstreams.values()
         sources = (source for upstream in every for source in sources_of(upstream, maps))
-        known = (with_required_names(service, maps) for service in services.values())
+        known = (add_required_names(service, maps) for service in services.values())
         return cls(tuple(sources), tuple(known))
 
     @classmethod

@@ -110,7 +110,7 @@ def _is_member(reading: AttributeReading) -> bool:
     return any(read_role(value) in IDENTIFIED_ROLES for value in values)
 
 
-def pages_of(roles: frozenset[StaffRole]) -> tuple[StaffPage, ...]:
+def list_pages(roles: frozenset[StaffRole]) -> tuple[StaffPage, ...]:
     """Return the pages that somebody with ``roles`` may see, in the order of the view."""
     return tuple(page for page in StaffPage if any(page in PAGES[role] for role in roles))
 

@@ -105,7 +105,7 @@ def request_url(
         is_passive="true" if passive else None,
         scoping=scoping,
     )
-    octets = written_message.octets(message)
+    octets = etree.tostring(written_message.tree(message), encoding="utf-8")
     return http_bindings.redirect_url(peer.sso, "SAMLRequest", octets, relay_state, None)
 
 

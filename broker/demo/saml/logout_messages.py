@@ -74,7 +74,7 @@ def request(issuer: str, destination: str, session: KnownSession) -> bytes:
         name_id=name_id,
         session_index=indexes,
     )
-    return written_message.octets(message)
+    return etree.tostring(written_message.tree(message), encoding="utf-8")
 
 
 def response(
@@ -95,7 +95,7 @@ def response(
         issuer=saml.Issuer(text=issuer),
         status=samlp.Status(status_code=code),
     )
-    return written_message.octets(message)
+    return etree.tostring(written_message.tree(message), encoding="utf-8")
 
 
 def peek(query: str) -> tuple[str, LogoutMessage]:

@@ -14,14 +14,14 @@ from broker.core.errors import LibraryError
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.rights import Right, missing_cpr_reason
-from broker.core.login.missing_address import without_address
+from broker.core.login.missing_address import describe_missing_address
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, Finding, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests, is_under_way, new_enrolment
 from broker.use_cases.storage.records import Record
-from broker.use_cases.transactions.evaluated_login import Arrived
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 from broker.use_cases.transactions.person_resolution import usable_cpr
 
 Mode = Literal["live", "frozen"]
@@ -50,7 +50,7 @@ class BorrowerAtLogin:
     mode: Mode = "live"
 
     def find_number(
-        self, transaction: Transaction, arrived: Arrived, record: PersonRead
+        self, transaction: Transaction, arrived: EvaluatedLogin, record: PersonRead
     ) -> str | None:
         """Return the number of the borrower that the person has already, or None.
 
@@ -61,7 +61,7 @@ class BorrowerAtLogin:
         return transaction.person.number or self._find(transaction, arrived, record).number
 
     def find_account(
-        self, transaction: Transaction, arrived: Arrived, record: PersonRead
+        self, transaction: Transaction, arrived: EvaluatedLogin, record: PersonRead
     ) -> Account | None:
         """Return the account before anything is asked of the person.
 
@@ -76,7 +76,7 @@ class BorrowerAtLogin:
         account = self._describe(transaction, arrived, record, wanted)
         return replace(account, look_up=self._look_up_reason(record, account, arrived))
 
-    def request_look_up(self, transaction: Transaction, arrived: Arrived) -> None:
+    def request_look_up(self, transaction: Transaction, arrived: EvaluatedLogin) -> None:
         """Request the look-up of a person who has read that the register is asked about them."""
         account, person = transaction.account, transaction.person
         policy = arrived.decision.policy
@@ -89,7 +89,7 @@ class BorrowerAtLogin:
             )
 
     def enrol(
-        self, transaction: Transaction, arrived: Arrived, *, language: str, patience: float
+        self, transaction: Transaction, arrived: EvaluatedLogin, *, language: str, patience: float
     ) -> Account:
         """Request the borrower, wait ``patience`` seconds, and return the account as it then is.
 
@@ -157,7 +157,7 @@ class BorrowerAtLogin:
     def _find(
         self,
         transaction: Transaction,
-        arrived: Arrived,
+        arrived: EvaluatedLogin,
         record: PersonRead,
         wanted: WantedBorrower | None = None,
     ) -> FoundBorrower:
@@ -214,7 +214,7 @@ class BorrowerAtLogin:
 
             def open_case(each: PersonRecord) -> PersonRecord:
                 case = (each.enrolment or before).open_case(shown, found.borrowers)
-                return each.with_enrolment(case)
+                return each.set_enrolment(case)
 
             ports.persons.change(person_id, open_case, now)
             ports.record_event(AuditEventKind.ENROLMENT_CASE, person_id, before, found.reason)
@@ -223,7 +223,7 @@ class BorrowerAtLogin:
 
             def end_case(each: PersonRecord) -> PersonRecord:
                 # Another login may have ended it, and asked for something.
-                return each.with_enrolment(after) if each.enrolment == enrolment else each
+                return each.set_enrolment(after) if each.enrolment == enrolment else each
 
             ports.persons.change(person_id, end_case, now)
             self.requests.wake.set()
@@ -231,7 +231,7 @@ class BorrowerAtLogin:
     def _describe(
         self,
         transaction: Transaction,
-        arrived: Arrived,
+        arrived: EvaluatedLogin,
         record: PersonRead,
         wanted: WantedBorrower | None = None,
     ) -> Account:
@@ -276,7 +276,7 @@ class BorrowerAtLogin:
         return Account(found.number, AccountState.NONE, upgrade_from=upgrade_from)
 
     def _wanted_before_answer(
-        self, transaction: Transaction, arrived: Arrived, record: PersonRead
+        self, transaction: Transaction, arrived: EvaluatedLogin, record: PersonRead
     ) -> WantedBorrower | None:
         """Return the wanted borrower before the person is asked about another category."""
         now = self.ports.now()
@@ -289,7 +289,7 @@ class BorrowerAtLogin:
         return replace(wanted, upgrade=not is_kept)
 
     def _look_up_reason(
-        self, record: PersonRead, account: Account, arrived: Arrived
+        self, record: PersonRead, account: Account, arrived: EvaluatedLogin
     ) -> LookUpReason | None:
         """Return why the register would be asked about the person; they may say no."""
         if not self.ports.asks_register or self.mode != "live" or account.number is None:
@@ -301,17 +301,17 @@ class BorrowerAtLogin:
         return record.value.find_look_up_reason(self.ports.now())
 
 
-def _needs_borrower(arrived: Arrived) -> bool:
+def _needs_borrower(arrived: EvaluatedLogin) -> bool:
     release = arrived.decision.release
     return release is not None and release.borrower != "none"
 
 
-def _describe_none(wanted: WantedBorrower, arrived: Arrived) -> Account:
+def _describe_none(wanted: WantedBorrower, arrived: EvaluatedLogin) -> Account:
     """Return the account of a person without a borrower."""
     if not wanted.creates:
         return _case_account("national_eid_required")
     if wanted.email is None:
-        return without_address(arrived.decision, arrived.reading.attributes)
+        return describe_missing_address(arrived.decision, arrived.reading.attributes)
     return _NO_ACCOUNT
 
 
@@ -347,7 +347,7 @@ def _account_of(
 
 
 def _find_replacement(
-    transaction: Transaction, arrived: Arrived, found: FoundBorrower
+    transaction: Transaction, arrived: EvaluatedLogin, found: FoundBorrower
 ) -> str | None:
     """Return the address that takes the place of one that the person said is not their own."""
     answer, question = transaction.address_answer, found.question
@@ -364,7 +364,7 @@ def _is_waiting(transaction: Transaction) -> bool:
 
 
 def _wanted(
-    arrived: Arrived, language: str, now: datetime, *, upgrade: bool
+    arrived: EvaluatedLogin, language: str, now: datetime, *, upgrade: bool
 ) -> WantedBorrower | None:
     wanted = derive_wanted_borrower(
         arrived.decision, arrived.reading.attributes, language=language, today=now.date()

@@ -152,7 +152,7 @@ class EnrolmentCases:
             if before is None or before.state is EnrolmentState.DONE:
                 return person
             decided, reason = decide(before), before.reason
-            return person.with_enrolment(decided) if decided else person
+            return person.set_enrolment(decided) if decided else person
 
         record = self.ports.persons.read(person_id, now)
         if record is None:

@@ -7,9 +7,9 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, fold_address
 from broker.core.errors import ClaimRefused, TooMany
-from broker.core.mail.mail_contents import ClaimCodeLetter
+from broker.core.mail.mail_contents import ClaimCodeMail
 from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
-from broker.core.ports import LetterWording
+from broker.core.ports import MailTexts
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
@@ -39,7 +39,7 @@ class BorrowerClaims:
     finder: BorrowerFinder
     codes: MailedCodes
     outbox: MailOutbox
-    letters: LetterWording
+    letters: MailTexts
 
     def find_offered(self, claimant: Claimant) -> Borrower | None:
         """Return the possible duplicate to whose address a code can be mailed, or None."""
@@ -128,8 +128,8 @@ class BorrowerClaims:
         code = self.codes.make_code(
             "claim", subject, browser=claimant.browser, person_id=claimant.person_id
         )
-        letter = ClaimCodeLetter(spell_code(code), claimant.name)
-        mail_text = self.letters.worded(letter, claimant.language)
+        letter = ClaimCodeMail(spell_code(code), claimant.name)
+        mail_text = self.letters.render(letter, claimant.language)
         self.outbox.queue_mail(address, mail_text, about=borrower.number, lasts=CODE_LASTS)
 
     def _make_decoy(self, claimant: Claimant) -> None:

@@ -10,7 +10,7 @@ from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import AddressQuestion, PersonFacts, fold_address
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.events.audit_events import NO_AUDIT_LOG, AuditEvent, AuditEventKind
-from broker.core.events.broker_events import TellPort, told_nobody
+from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
@@ -40,7 +40,7 @@ class EnrolmentPorts:
     asks_register: bool = False
     trust_for: timedelta = timedelta(minutes=10)
     audit_log: AuditLog = NO_AUDIT_LOG
-    log: TellPort = told_nobody
+    log: EventPort = discard_event
     draft_welcome_mail: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     wake_mails: Callable[[], object] = lambda: None
@@ -48,7 +48,7 @@ class EnrolmentPorts:
 
     def hash_facts(self, person: PersonFacts) -> str:
         """Return the keyed hash of the facts that a borrower was compared with."""
-        return self.hmacs.of("person-facts", *person.folded())
+        return self.hmacs.compute("person-facts", *person.folded())
 
     def hash_wanted(self, wanted: WantedBorrower) -> str:
         """Return the keyed hash of a wanted borrower without its expiry, which moves every day."""
@@ -56,7 +56,7 @@ class EnrolmentPorts:
         parts += [wanted.cpr or "", *wanted.person.folded()]
         for field in wanted.fields:
             parts += [field.name, field.value, field.set]
-        return self.hmacs.of("wanted-borrower", *parts)
+        return self.hmacs.compute("wanted-borrower", *parts)
 
     def ask_about_match(
         self, record: PersonRecord | None, borrower: Borrower, email: str | None
@@ -74,7 +74,7 @@ class EnrolmentPorts:
 
     def hash_match(self, borrower: Borrower) -> str:
         """Return the keyed hash of a borrower and the address in it."""
-        return self.hmacs.of("first match", borrower.number, fold_address(borrower.email))
+        return self.hmacs.compute("first match", borrower.number, fold_address(borrower.email))
 
     def draft_notice_of_match(
         self, record: PersonRecord | None, borrower: Borrower, language: str

@@ -17,7 +17,7 @@ from broker.core.borrowers.register_look_up import (
 from broker.core.borrowers.registered_person import RegisterError, RegisterRefused
 from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 from broker.core.person_record import PersonRecord
 from broker.core.ports import AuditLog, LibrarySystem, PersonRegister
 from broker.use_cases.storage.person_records import PersonRecords
@@ -43,7 +43,7 @@ class RegisterLookUps:
     register: PersonRegister
     library: LibrarySystem
     audit_log: AuditLog
-    tell: TellPort
+    tell: EventPort
     now: Callable[[], datetime]
     _failures: int = field(default=0, init=False)
     _rests_until: datetime | None = field(default=None, init=False)

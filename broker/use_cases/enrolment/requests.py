@@ -48,14 +48,14 @@ class EnrolmentRequests:
         def change(person: PersonRecord) -> PersonRecord:
             nonlocal requested
             before = person.enrolment
-            requested = (before or new_enrolment(ports, wanted)).request(wanted, now)
+            requested = (before or new_enrolment(ports, wanted)).add_request(wanted, now)
             if claim:
                 requested = requested.claim(claim, now)
             if before and is_under_way(before) and _asks_the_same(before, requested):
                 requested = before  # a reload of the page
                 return person
             ports.record_event(AuditEventKind.ENROLMENT_WANTED, person_id, requested)
-            return person.with_enrolment(requested)
+            return person.set_enrolment(requested)
 
         ports.persons.change(person_id, change, now)
         self.wake.set()

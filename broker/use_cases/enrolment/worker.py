@@ -263,7 +263,7 @@ class _Attempt:
         now = ports.now()
 
         def end(person: PersonRecord) -> PersonRecord:
-            ended = person.with_enrolment(done)
+            ended = person.set_enrolment(done)
             if question and person.borrower_number != borrower.number:
                 return ended.note_match(question.match_hash)
             ended = ended.confirm_borrower(borrower, now, *hashes)
@@ -278,7 +278,7 @@ class _Attempt:
 
     def _end_without_borrower(self) -> None:
         """End a request that may not create; the next login is told so."""
-        self._change(lambda person: person.with_enrolment(None), None)
+        self._change(lambda person: person.set_enrolment(None), None)
 
     def _open_case(
         self, reason: CaseReason, borrowers: tuple[str, ...] = (), last_error: str | None = None
@@ -310,7 +310,7 @@ class _Attempt:
         return deadline
 
     def _write(self, enrolment: Enrolment) -> None:
-        self._change(lambda person: person.with_enrolment(enrolment), enrolment)
+        self._change(lambda person: person.set_enrolment(enrolment), enrolment)
 
     def _change(
         self,

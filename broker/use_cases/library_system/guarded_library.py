@@ -55,7 +55,7 @@ class BorrowerLeases:
 
     def key(self, borrower_number: str) -> Key:
         """Return the key of the lease that every change of a borrower takes."""
-        return Key("lease", self.hmacs.of("borrower-change", borrower_number))
+        return Key("lease", self.hmacs.compute("borrower-change", borrower_number))
 
 
 class GuardedLibrary:

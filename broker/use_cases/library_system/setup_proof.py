@@ -11,7 +11,7 @@ from typing import Final
 
 from broker.core.borrowers.library_system import ExpectedSetup, SetupFault
 from broker.core.entities import Names
-from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 from broker.core.ports import Key, LibrarySystem, Store
 from broker.core.retention import SETUP, TURN
 from broker.use_cases.storage.records import Records
@@ -58,7 +58,7 @@ class LibraryProof:
     library: LibrarySystem
     store: Store
     expected: Callable[[], ExpectedSetup]
-    tell: TellPort
+    tell: EventPort
     now: Callable[[], datetime]
     _looked: datetime | None = field(default=None, init=False)
     _began: datetime = field(init=False)

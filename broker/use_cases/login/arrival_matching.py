@@ -13,7 +13,7 @@ from broker.use_cases.transactions.transactions import Held, Transactions
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class TransactionAndArrival:
     """A transaction and the arrival that a browser brings to it; None where there is none.
 
     ``mark`` is the pseudonym of the arrival token.
@@ -35,18 +35,20 @@ class ArrivalMatching:
     transactions: Transactions
     lookup: PersonAtLogin
 
-    def brought(self, name: str, arrival_token: str, now: datetime) -> Brought:
+    def read_both(self, name: str, arrival_token: str, now: datetime) -> TransactionAndArrival:
         """Return the transaction ``name`` and the arrival, read in one turn of the store.
 
         TransactionGone where there is no such transaction.
         """
         key = self.arrivals.key(arrival_token)
         reads = read_together(self.arrivals.store, [self.transactions.key(name), key], now)
-        held = self.transactions.found(name, reads)
-        mark = self.arrivals.mark(arrival_token)
-        return Brought(held, mark, self.arrivals.found(key, reads))
+        held = self.transactions.get_from(name, reads)
+        mark = self.arrivals.compute_mark(arrival_token)
+        return TransactionAndArrival(held, mark, self.arrivals.get_from(key, reads))
 
-    def match(self, brought: Brought, browsers: Sequence[str], now: datetime) -> Held | None:
+    def match(
+        self, brought: TransactionAndArrival, browsers: Sequence[str], now: datetime
+    ) -> Held | None:
         """Join an arrival to its transaction, for the browser that asked; nothing is written yet.
 
         None where the arrival is used, late, another transaction's or answers a request that is not
@@ -60,17 +62,17 @@ class ArrivalMatching:
                 self.arrivals.spend(brought.arrival, now)
             raise BrowserUnmatched("an arrival in another browser")
         if transaction.arrival == brought.mark:
-            return self.lookup.looked_up(held, now)
+            return self.lookup.look_up_and_store(held, now)
         if brought.arrival is None:
             return None
         arrival = brought.arrival.value
-        answer = arrival.usable_by(transaction, now)
+        answer = arrival.find_answer_for(transaction, now)
         if answer is None:
             return None
-        authenticated = transaction.authenticated_by(answer, arrival.request, brought.mark, now)
+        authenticated = transaction.add_answer(answer, arrival.request, brought.mark, now)
         # What the ports know of the person stands with the answer, or neither does.
-        learned = self.lookup.learned(replace(held, transaction=authenticated), now)
-        return replace(learned, others=(self.arrivals.spending(brought.arrival),))
+        learned = self.lookup.look_up(replace(held, transaction=authenticated), now)
+        return replace(learned, others=(self.arrivals.draft_spent(brought.arrival),))
 
     def join(self, held: Held, now: datetime) -> Held | None:
         """Write what ``match`` has joined, if that is to be done still.
@@ -82,5 +84,5 @@ class ArrivalMatching:
         joined = self.transactions.put(held.transaction, held.version, now, held.others)
         if joined is None:
             return None
-        self.lookup.tell_permitted(held, now)
-        return replace(joined, arrived=held.arrived)
+        self.lookup.log_permitted(held, now)
+        return replace(joined, evaluated=held.evaluated)

@@ -51,37 +51,37 @@ class Arrivals:
 
     def key(self, arrival_token: str) -> Key:
         """Return the key of the arrival under ``arrival_token``."""
-        return Key("arrival", self.hmacs.of("arrival-key", arrival_token))
+        return Key("arrival", self.hmacs.compute("arrival-key", arrival_token))
 
-    def found(self, key: Key, reads: Reads) -> Record[Arrival] | None:
+    def get_from(self, key: Key, reads: Reads) -> Record[Arrival] | None:
         """Return the arrival as ``reads`` has it, used or not; None where there is none."""
-        return self._records.found(key, reads)
+        return self._records.get_from(key, reads)
 
     def spend(self, record: Record[Arrival], now: datetime) -> None:
         """Take the answer out and leave the record that it was spent."""
-        self.store.put(*self.spending(record), now)
+        self.store.put(*self.draft_spent(record), now)
 
-    def spending(self, record: Record[Arrival]) -> Write:
+    def draft_spent(self, record: Record[Arrival]) -> Write:
         """Return the write that takes the answer out: what remains is the spent record."""
         spent = replace(record.value, answer=None)
-        return self._records.drafted(record.key, Content(spent, record.until), record.version)
+        return self._records.draft(record.key, Content(spent, record.until), record.version)
 
-    def mark(self, arrival_token: str) -> str:
+    def compute_mark(self, arrival_token: str) -> str:
         """Return the pseudonym of the arrival token that a transaction keeps.
 
         The login cookie holds the token: it is good if its mark is the transaction's.
         """
-        return self.hmacs.of("arrival-mark", arrival_token)
+        return self.hmacs.compute("arrival-mark", arrival_token)
 
     def _token(
         self, answer: Authentication | UpstreamRefusal, message_id: str, request: str
     ) -> str:
         if isinstance(answer, Authentication):
-            named = self.hmacs.of("arrival", answer.issuer, message_id)
+            named = self.hmacs.compute("arrival", answer.issuer, message_id)
         else:
             # An error status may be unsigned, so that anybody can write one: each request takes one
             # and no more.
-            named = self.hmacs.of("arrival", answer.upstream, "", request)
+            named = self.hmacs.compute("arrival", answer.upstream, "", request)
         return named.partition(".")[2]
 
     @property

@@ -5,16 +5,16 @@ from datetime import datetime
 
 from broker.core.login.transaction import AuthnRequest, Outstanding, Transaction
 from broker.core.retention import TRANSACTION_BEGUN
-from broker.use_cases.transactions.transactions import reference
+from broker.use_cases.transactions.transactions import draw_reference
 
 
-def begun(
+def make_transaction(
     request: AuthnRequest, now: datetime, *, shared: bool, upstream: str | None = None
 ) -> Transaction:
     """Return a new transaction, which no browser has yet."""
     return Transaction(
         secrets.token_hex(16),
-        reference(),
+        draw_reference(),
         now,
         TRANSACTION_BEGUN.until(now),
         request,
@@ -23,7 +23,7 @@ def begun(
     )
 
 
-def outstanding(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
+def make_authn_request(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
     """Return a new AuthnRequest to ``upstream``, which is still to be recorded."""
     # The id carries the transaction, so that no RelayState is needed that could be swapped (attacks
     # 16).

@@ -19,7 +19,7 @@ from broker.core.consent.consent import (
     select_on_file,
     select_standing,
 )
-from broker.core.events.audit_events import AuditEventKind, of_login
+from broker.core.events.audit_events import AuditEventKind, make_login_event
 from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, Step, TellChange
 from broker.core.login.transaction import Transaction
@@ -74,7 +74,7 @@ class ConsentAnswers:
             return replace(held, transaction=reread(transaction))
         return self.transactions.change(held, reread, now)
 
-    def answer(
+    def record_answer(
         self,
         held: Held,
         step: Step,
@@ -117,11 +117,11 @@ class ConsentAnswers:
     def _remembered_for(self, held: Held, now: datetime) -> timedelta | None:
         if held.transaction.shared:
             return None
-        arrived = self.lookup.arrived(held, now).arrived
+        arrived = self.lookup.evaluate(held, now).evaluated
         has_cpr = arrived is not None and has_usable_cpr(arrived.decision.ground)
         return REMEMBERED_FOR if has_cpr else REMEMBERED_WITHOUT_CPR_FOR
 
-    def reconsider(self, held: Held, now: datetime) -> Held:
+    def undo_refusal(self, held: Held, now: datetime) -> Held:
         """Take a refusal back, so that the person is asked again."""
         return self.transactions.change(
             held, lambda transaction: replace(transaction, receipt=None), now
@@ -134,7 +134,7 @@ class ConsentAnswers:
 
     def _still_asked(self, step: Step, shown: str) -> Question | None:
         """Return the question of ``step`` where it is the one that was ``shown``."""
-        if isinstance(step, Ask) and step.question.disclosure.shown(self.hmacs) == shown:
+        if isinstance(step, Ask) and step.question.disclosure.shown_digest(self.hmacs) == shown:
             return step.question
         return None
 
@@ -205,11 +205,11 @@ class ConsentAnswers:
 
     def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
         self.lookup.audit_log.add(
-            of_login(
+            make_login_event(
                 _KINDS[made.event],
                 now,
                 transaction.names,
-                attributes=made.told,
+                attributes=made.agreed_names,
                 digest=made.policy[:12],
                 about=made.record_id,
             )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
-from broker.core.events.audit_events import AuditEventKind, of_login
+from broker.core.events.audit_events import AuditEventKind, make_login_event
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
@@ -15,7 +15,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
 from broker.core.retention import SESSION
 from broker.use_cases.login.person_at_login import PersonAtLogin
-from broker.use_cases.logout.sessions import Sessions, group_of
+from broker.use_cases.logout.sessions import Sessions, session_group
 from broker.use_cases.transactions.transactions import Held, Transactions
 
 
@@ -28,17 +28,17 @@ class Issuance:
     transactions: Transactions
     sessions: Sessions
 
-    def for_service(self, held: Held, now: datetime) -> Authentication | None:
+    def authentication_for_service(self, held: Held, now: datetime) -> Authentication | None:
         """Return the authentication with the class that the service is told.
 
         None where the service did not ask for that class.
         """
-        arrived = self.lookup.arrived(held, now).arrived
+        arrived = self.lookup.evaluate(held, now).evaluated
         if arrived is None:
             return None
-        return self.lookup.rules.for_service(held.transaction, arrived.reading)
+        return self.lookup.rules.authentication_for_service(held.transaction, arrived.reading)
 
-    def ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
+    def make_ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
         """Return the ids under which the assertion of ``step`` leaves: those recorded, or new ones.
 
         None where another assertion has left under the recorded ids: they are good for that one
@@ -54,7 +54,7 @@ class Issuance:
         if before is not None:
             return before
         persistent = step.disclosure.name_id_format == PERSISTENT
-        own = self.lookup.name_id(held.transaction, persistent=persistent)
+        own = self.lookup.make_name_id(held.transaction, persistent=persistent)
         return Issued(
             response=f"_{secrets.token_hex(20)}",
             assertion=f"_{secrets.token_hex(20)}",
@@ -64,7 +64,7 @@ class Issuance:
             content=content,
         )
 
-    def leave(
+    def record_release(
         self, held: Held, step: Issue, issued: Issued, name_id: NameID, now: datetime
     ) -> bool:
         """Record that the assertion leaves, and its session; False where another wrote first.
@@ -80,7 +80,7 @@ class Issuance:
         if transaction.issued:
             # The process may have died between the transaction and its session.
             self.sessions.add(session, now)
-            has_logged_out = self.sessions.over(transaction, now)
+            has_logged_out = self.sessions.is_over(transaction, now)
         else:
             self._request_look_up(held, step, now)
             recorded = self._recorded(held, step, issued, session, now)
@@ -101,14 +101,16 @@ class Issuance:
             # Another request that gave it before what came between had said so before it looked:
             # what left is never told as not released, and a logout finds its session.
             about = issued.assertion.removeprefix("_")
-            event = of_login(AuditEventKind.NOT_RELEASED, now, transaction.names, about=about)
+            event = make_login_event(
+                AuditEventKind.NOT_RELEASED, now, transaction.names, about=about
+            )
             self.lookup.audit_log.add(event)
             return True
         return False
 
     def _request_look_up(self, held: Held, step: Issue, now: datetime) -> None:
         """Request the look-up in the register: the person has read of it and has not said no."""
-        arrived = self.lookup.arrived(held, now).arrived
+        arrived = self.lookup.evaluate(held, now).evaluated
         if arrived and step.disclosure.looked_up:
             self.lookup.borrowers.request_look_up(held.transaction, arrived)
 
@@ -125,7 +127,7 @@ class Issuance:
         """
         transaction = held.transaction
         audit_log = self.lookup.audit_log
-        event = of_login(
+        event = make_login_event(
             AuditEventKind.RELEASED,
             now,
             transaction.names,
@@ -134,12 +136,12 @@ class Issuance:
             about=issued.assertion.removeprefix("_"),
         )
         audit_log.add(event)
-        left = transaction.left(issued)
-        others = [*held.others, *self._draft_seen(held, now), *self.sessions.drafted(session)]
-        marks = self.sessions.marks(transaction)
+        left = transaction.record_issued(issued)
+        others = [*held.others, *self._draft_seen(held, now), *self.sessions.draft(session)]
+        marks = self.sessions.list_marks(transaction)
         reads = self.transactions.put_then_read(left, held.version, now, others, marks)
         if reads is not None:
-            return self.sessions.ended(transaction, marks, reads)
+            return self.sessions.is_over_by(transaction, marks, reads)
         if not self._stands(transaction, issued, now):
             audit_log.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return None
@@ -160,12 +162,12 @@ class Issuance:
             return False
         return stored.transaction.issued == issued
 
-    def resumed(self, held: Held, now: datetime) -> Held:
+    def check_not_logged_out(self, held: Held, now: datetime) -> Held:
         """Return the transaction that its person goes on with.
 
         TransactionGone, and the transaction is dropped, if they have logged out since.
         """
-        if self.sessions.over(held.transaction, now):
+        if self.sessions.is_over(held.transaction, now):
             self.transactions.end(held)
             raise TransactionGone("its person has logged out")
         return held
@@ -174,7 +176,7 @@ class Issuance:
         authentication = transaction.authentication
         if authentication is None or transaction.browser is None:
             return None
-        session_id = self.hmacs.of("session-id", issued.assertion)
+        session_id = self.hmacs.compute("session-id", issued.assertion)
         return Session(
             id=session_id.partition(".")[2],
             service=transaction.request.service,
@@ -182,7 +184,7 @@ class Issuance:
             name_id=name_id,
             index=session_index(issued.assertion),
             browser=transaction.browser,
-            person=group_of(transaction),
+            person=session_group(transaction),
             transaction=transaction.id,
             upstream=authentication.upstream,
             at=issued.at,
@@ -193,5 +195,5 @@ class Issuance:
         )
 
     def _content(self, step: Issue) -> str:
-        shown = step.disclosure.shown(self.hmacs)
-        return self.hmacs.of("content", shown, step.number or "")
+        shown = step.disclosure.shown_digest(self.hmacs)
+        return self.hmacs.compute("content", shown, step.number or "")

@@ -16,11 +16,11 @@ from broker.core.errors import (
     TransactionGone,
 )
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
-from broker.core.login.authentication_reading import by_pin
+from broker.core.login.authentication_reading import make_pin_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.login_decision import denied
+from broker.core.login.login_decision import deny
 from broker.core.login.next_step import Terms, can_claim, next_step
-from broker.core.login.refused_facts import RefusedFacts, refused_facts
+from broker.core.login.refused_facts import RefusedFacts, collect_refused_facts
 from broker.core.login.steps import ConfirmAddress, Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
     GUARDED_ERRANDS,
@@ -51,7 +51,7 @@ class LoginFlow:
     hmacs: LookupHmacs
     rules: ConfiguredEntities
     lookup: PersonAtLogin
-    errands_by: str | None = None  # the service by whose policy people sign up
+    sign_up_service: str | None = None  # the service by whose policy people sign up
 
     @property
     def answers(self) -> ConsentAnswers:
@@ -101,12 +101,12 @@ class LoginFlow:
         self.rules.check_name_id(request)
         ways = self.rules.ways(request)
         only = ways[0] if len(ways) == 1 else None
-        begun = beginnings.begun(request, now, shared=shared, upstream=only)
+        begun = beginnings.make_transaction(request, now, shared=shared, upstream=only)
         if browser is None:
             return self.transactions.add(begun, now), None
-        bound = begun.bound(browser)
+        bound = begun.bind(browser)
         sent = self._asked_at_once(bound, ways, now)
-        asked = bound.asked(sent) if sent else bound
+        asked = bound.add_request(sent) if sent else bound
         return self.transactions.add(asked, now), sent
 
     def begin_errand(
@@ -125,11 +125,11 @@ class LoginFlow:
         new PIN, or sees or deletes what is kept, logs in afresh (ForceAuthn): a screen left open is
         somebody else's chance.
         """
-        if self.errands_by is None:
+        if self.sign_up_service is None:
             raise FormRefused("no service by whose policy people sign up")
         request = AuthnRequest(
             id="",
-            service=self.errands_by,
+            service=self.sign_up_service,
             entity_id="",
             acs="",
             force_authn=errand in GUARDED_ERRANDS,
@@ -139,7 +139,7 @@ class LoginFlow:
         if back not in self.rules.services:
             back = None
         transaction = replace(
-            beginnings.begun(request, now, shared=shared, upstream=upstream),
+            beginnings.make_transaction(request, now, shared=shared, upstream=upstream),
             errand=errand,
             back=back,
             intent=intent,
@@ -150,15 +150,15 @@ class LoginFlow:
         """Return the transaction; TransactionGone if there is none that lives."""
         return self.transactions.read(name, now)
 
-    def resumed(self, held: Held, now: datetime) -> Held:
+    def resume(self, held: Held, now: datetime) -> Held:
         """Return the transaction that its person goes on with, as ``PersonAtLogin.looked_up``.
 
         TransactionGone where the person has logged out since.
         """
-        held = self.issuance.resumed(held, now)
-        return self.lookup.looked_up(self.transactions.attended(held, now), now)
+        held = self.issuance.check_not_logged_out(held, now)
+        return self.lookup.look_up_and_store(self.transactions.mark_attended(held, now), now)
 
-    def reveals(self, held: Held, now: datetime) -> Held | None:
+    def reveal_cpr(self, held: Held, now: datetime) -> Held | None:
         """Record that the person sees the whole CPR number; None where this login has shown it.
 
         Of two who ask at once one sees it: a page that was left open shows it to nobody else.
@@ -177,17 +177,17 @@ class LoginFlow:
         """Return the policy set that this request goes by."""
         return self.lookup.policies(held)
 
-    def step(self, held: Held, now: datetime) -> Step:
+    def next_step(self, held: Held, now: datetime) -> Step:
         """Return what comes next."""
-        held = self.lookup.arrived(held, now)
+        held = self.lookup.evaluate(held, now)
         return next_step(held.transaction, self._terms(held), now)
 
-    def refused(self, held: Held, step: Refuse, now: datetime) -> RefusedFacts | None:
+    def collect_refused_facts(self, held: Held, step: Refuse, now: datetime) -> RefusedFacts | None:
         """Return the facts on which a refusal rests; None where nothing was decided over."""
-        arrived = self.lookup.arrived(held, now).arrived
+        arrived = self.lookup.evaluate(held, now).evaluated
         if arrived is None or step.decision is None:
             return None
-        return refused_facts(
+        return collect_refused_facts(
             held.transaction,
             arrived.reading,
             step.decision,
@@ -197,10 +197,10 @@ class LoginFlow:
 
     def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
         """Bind the transaction to a browser, by the pseudonym of its browser cookie."""
-        if held.transaction.bound(browser, shared=shared) == held.transaction:
+        if held.transaction.bind(browser, shared=shared) == held.transaction:
             return held
         return self.transactions.change(
-            held, lambda transaction: transaction.bound(browser, shared=shared), now
+            held, lambda transaction: transaction.bind(browser, shared=shared), now
         )
 
     def bind_and_ask(
@@ -215,12 +215,12 @@ class LoginFlow:
         sent = self._asked_at_once(held.transaction, ways, now)
 
         def changed(each: Transaction) -> Transaction:
-            bound = each.bound(browser, shared=shared)
+            bound = each.bind(browser, shared=shared)
             first = each.browser is None
-            return bound.asked(sent) if sent and first else bound
+            return bound.add_request(sent) if sent and first else bound
 
         bound = self.transactions.change(held, changed, now)
-        stands = sent is not None and bound.transaction.awaits(sent.id)
+        stands = sent is not None and bound.transaction.find_request(sent.id)
         return bound, sent if stands else None
 
     def ask_upstream(self, held: Held, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
@@ -234,13 +234,13 @@ class LoginFlow:
         ways = self.rules.ways(held.transaction.request, held.transaction.errand)
         if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
-        sent = beginnings.outstanding(held.transaction, upstream, now)
+        sent = beginnings.make_authn_request(held.transaction, upstream, now)
         asked = self.transactions.change(
-            held, lambda transaction: transaction.asked(sent), now, of_person=False
+            held, lambda transaction: transaction.add_request(sent), now, of_person=False
         )
         return asked, sent
 
-    def awaited(
+    def find_awaited_request(
         self, in_response_to: str, upstream: str, now: datetime
     ) -> tuple[Held, Outstanding]:
         """Find the request of ours that an answer names, still open and sent to this very upstream.
@@ -249,51 +249,51 @@ class LoginFlow:
         (attacks 15, 16, 18).
         """
         held = self.read(in_response_to[1:33], now)
-        outstanding = held.transaction.awaits(in_response_to)
+        outstanding = held.transaction.find_request(in_response_to)
         if outstanding is None or outstanding.upstream != upstream:
             raise TransactionGone("not an outstanding request of this upstream")
         return held, outstanding
 
-    def spoil(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
+    def consume_request(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
         """Consume a request that a refused message named: nothing can be tried against it again."""
         self.transactions.change(
-            held, lambda each: each.consumed(outstanding.id), now, of_person=False
+            held, lambda each: each.drop_request(outstanding.id), now, of_person=False
         )
 
-    def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
+    def answer_upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
         """Add the person's answer to the offer of another category."""
-        if not isinstance(self.step(held, now), OfferUpgrade):
+        if not isinstance(self.next_step(held, now), OfferUpgrade):
             return held
         if wanted:
             return self.transactions.change(held, _upgraded, now)
         self.lookup.borrowers.keep_category(held.transaction)
         kept = self.transactions.change(
-            held, lambda each: replace(each.relearning(), upgrade=False), now
+            held, lambda each: replace(each.clear_look_up(), upgrade=False), now
         )
-        return self.lookup.looked_up(kept, now)
+        return self.lookup.look_up_and_store(kept, now)
 
     def answer_address(self, held: Held, now: datetime, *, is_own: bool) -> Held:
         """Add the person's answer to the question of a first match."""
-        step = self.step(held, now)
+        step = self.next_step(held, now)
         if not isinstance(step, ConfirmAddress):
             return held
         answer = AddressAnswer(step.question.match_hash, is_own)
         answered = self.transactions.change(held, lambda each: each.answer_address(answer), now)
-        return self.lookup.looked_up(answered, now)
+        return self.lookup.look_up_and_store(answered, now)
 
     def add_claim(self, held: Held, claim: Claim, now: datetime) -> Held:
         """Add that the person has shown a borrower to be theirs."""
-        if not can_claim(self.step(held, now)):
+        if not can_claim(self.next_step(held, now)):
             return held
         return self.transactions.change(held, lambda each: each.add_claim(claim), now)
 
-    def told(self, held: Held, now: datetime) -> Held:
+    def mark_told(self, held: Held, now: datetime) -> Held:
         """Add that the person has been told of another category."""
-        if not isinstance(self.step(held, now), TellChange):
+        if not isinstance(self.next_step(held, now), TellChange):
             return held
         return self.transactions.change(held, lambda each: replace(each, told=True), now)
 
-    def verified(
+    def join_verified_pin(
         self, held: Held, upstream: str, borrower: Borrower, now: datetime
     ) -> tuple[Held, str]:
         """Join that the library system has verified the PIN of ``borrower``.
@@ -309,29 +309,29 @@ class LoginFlow:
         # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
         # (docs/reference/design.md#4a-4).
         arrival_token = secrets.token_hex(32)
-        mark = self.arrivals.mark(arrival_token)
+        mark = self.arrivals.compute_mark(arrival_token)
         cpr_person_id = self.lookup.persons.find_cpr_person_of(borrower, now)
-        answer = by_pin(upstream, borrower, now, cpr_person_id)
+        answer = make_pin_authentication(upstream, borrower, now, cpr_person_id)
         joined = self.transactions.change(
-            held, lambda each: each.authenticated_by(answer, "", mark, now), now, of_person=False
+            held, lambda each: each.add_answer(answer, "", mark, now), now, of_person=False
         )
-        return self.lookup.looked_up(joined, now), arrival_token
+        return self.lookup.look_up_and_store(joined, now), arrival_token
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
         """Store the request, wait for it at most ``patience`` seconds and record the account.
 
         What was decided before the wait is decided anew after it.
         """
-        held = self.lookup.arrived(held, now)
-        if not isinstance(self.step(held, now), Enrol):
+        held = self.lookup.evaluate(held, now)
+        if not isinstance(self.next_step(held, now), Enrol):
             return held
         account = self.lookup.enrol(held, language=language, patience=patience)
         recorded = self.transactions.change(
             held, lambda transaction: replace(transaction, account=account), now
         )
         # The person may have logged out while this request waited.
-        recorded = self.issuance.resumed(recorded, now)
-        return self.lookup.arrived(replace(recorded, arrived=None), now)
+        recorded = self.issuance.check_not_logged_out(recorded, now)
+        return self.lookup.evaluate(replace(recorded, evaluated=None), now)
 
     def _asked_at_once(
         self, transaction: Transaction, ways: Collection[str], now: datetime
@@ -340,21 +340,21 @@ class LoginFlow:
         upstream = transaction.upstream
         if upstream is None or upstream not in ways or upstream in self.rules.local:
             return None
-        return beginnings.outstanding(transaction, upstream, now)
+        return beginnings.make_authn_request(transaction, upstream, now)
 
     def _terms(self, held: Held) -> Terms:
         transaction = held.transaction
-        arrived = held.arrived
+        arrived = held.evaluated
         terms = Terms(
             service=self.rules.service(transaction.request.service),
             giver=self.rules.giver(transaction.authentication),
             hmacs=self.hmacs,
-            decide=lambda *_: denied("no_affiliation", self.rules.policies()),
+            decide=lambda *_: deny("no_affiliation", self.rules.policies()),
             lacking=lambda *_: None,
             ways=self.rules.ways(transaction.request, transaction.errand),
             local=self.rules.local,
             meets=self.rules.meets(transaction.authentication),
-            ids=self.lookup.ids(transaction),
+            ids=self.lookup.compute_service_ids(transaction),
         )
         if arrived is None:
             # Before anybody is authenticated nothing is decided, read or lacking.
@@ -362,7 +362,7 @@ class LoginFlow:
         return replace(
             terms,
             decide=lambda *_: arrived.decision,
-            lacking=lambda each, now: self.lookup.lacking(each, arrived, now),
+            lacking=lambda each, now: self.lookup.find_missing_proof(each, arrived, now),
             authn_context=lambda authentication, _: self.rules.authn_context(
                 authentication, arrived.reading
             ),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.consent.consent import select_on_file
-from broker.core.events.audit_events import NO_AUDIT_LOG, AuditEventKind, of_login
+from broker.core.events.audit_events import NO_AUDIT_LOG, AuditEventKind, make_login_event
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import compute_service_ids
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -29,7 +29,7 @@ from broker.core.ports import AuditLog
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.storage.records import Record
-from broker.use_cases.transactions.evaluated_login import Arrived, read_and_decide, read_login
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login, read_login
 from broker.use_cases.transactions.person_resolution import PersonResolution, display_name
 from broker.use_cases.transactions.transactions import Held, Transactions
 
@@ -48,38 +48,38 @@ class PersonAtLogin:
     borrowers: BorrowerAtLogin
     audit_log: AuditLog = NO_AUDIT_LOG
 
-    def arrived(self, held: Held, now: datetime) -> Held:
+    def evaluate(self, held: Held, now: datetime) -> Held:
         """Return the transaction with attributes and decision, made once while its facts hold."""
-        made = read_and_decide(self.rules, held.transaction, now, held.arrived)
-        if made is held.arrived:
+        made = evaluate_login(self.rules, held.transaction, now, held.evaluated)
+        if made is held.evaluated:
             return held
-        return replace(held, arrived=made)
+        return replace(held, evaluated=made)
 
     def policies(self, held: Held) -> PolicySet:
         """Return the policy set that this request goes by."""
-        return held.arrived.policies if held.arrived else self.rules.policies()
+        return held.evaluated.policies if held.evaluated else self.rules.policies()
 
-    def learned(self, held: Held, now: datetime) -> Held:
+    def look_up(self, held: Held, now: datetime) -> Held:
         """Return the transaction with what the ports know of the person, not yet written or told.
 
         Nothing is asked before the policies let the person in. A login that they denied before is
         looked up when they permit it.
         """
         transaction = held.transaction
-        before = read_and_decide(self.rules, transaction, now, held.arrived)
+        before = evaluate_login(self.rules, transaction, now, held.evaluated)
         if before is None or transaction.person is not None:
-            return replace(held, arrived=before)
+            return replace(held, evaluated=before)
         known, arrived, record = self._known(transaction, before, now)
-        return replace(held, transaction=known, arrived=arrived, person=record)
+        return replace(held, transaction=known, evaluated=arrived, person=record)
 
-    def looked_up(self, held: Held, now: datetime) -> Held:
+    def look_up_and_store(self, held: Held, now: datetime) -> Held:
         """Add what the ports know of the person to the transaction, as ``learned``."""
         transaction = held.transaction
-        learned = self.learned(held, now)
+        learned = self.look_up(held, now)
         known = learned.transaction
         if known == transaction:
             return learned
-        self.tell_permitted(learned, now)
+        self.log_permitted(learned, now)
 
         def added(each: Transaction) -> Transaction:
             if _told(each) != _told(transaction):
@@ -94,27 +94,27 @@ class PersonAtLogin:
                 proofs=known.proofs,
             )
 
-        undecided = replace(held, arrived=learned.arrived)
+        undecided = replace(held, evaluated=learned.evaluated)
         changed = Transactions(self.records.store).change(undecided, added, now)
-        return self.arrived(changed, now)
+        return self.evaluate(changed, now)
 
-    def tell_permitted(self, held: Held, now: datetime) -> None:
+    def log_permitted(self, held: Held, now: datetime) -> None:
         """Tell the audit log that the policies permit a login whose person has just been looked up.
 
         One that goes straight through is told by its release alone, which says the same and more.
         """
         transaction = held.transaction
-        arrived = held.arrived
-        if arrived is None or not arrived.permitted or transaction.person is None:
+        arrived = held.evaluated
+        if arrived is None or not arrived.is_permitted or transaction.person is None:
             return
         if transaction.errand not in OWN_ERRANDS:
             self.audit_log.add(
-                of_login(AuditEventKind.DECIDED, now, transaction.names, arrived.decision)
+                make_login_event(AuditEventKind.DECIDED, now, transaction.names, arrived.decision)
             )
 
     def _known(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
-    ) -> tuple[Transaction, Arrived, Record[PersonRecord] | None]:
+        self, transaction: Transaction, arrived: EvaluatedLogin, now: datetime
+    ) -> tuple[Transaction, EvaluatedLogin, Record[PersonRecord] | None]:
         """Return the transaction with proofs, person, receipts on file and account.
 
         With it comes what has arrived with those facts, and the person record, which is read once.
@@ -131,18 +131,18 @@ class PersonAtLogin:
         if proofs != transaction.proofs:
             known = replace(transaction, proofs=proofs)
             arrived = self._again(known, arrived, now)
-        if not arrived.permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
+        if not arrived.is_permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, arrived, record
         person = found or self.persons.find(arrived)
         known = replace(known, person=person)
-        if not arrived.permitted:
+        if not arrived.is_permitted:
             # What self-service lacks is no matter to a person who has a borrower already.
             number = self.borrowers.find_number(known, arrived, record)
             known = replace(known, person=replace(person, number=number))
             arrived = self._again(known, arrived, now)
             # The search may have written it.
             record = self.records.read(person.id, now)
-        if not arrived.permitted:
+        if not arrived.is_permitted:
             return known, arrived, record
         receipts = record.value.list_receipts(known.request.service) if record else ()
         account = self.borrowers.find_account(known, arrived, record)
@@ -152,21 +152,21 @@ class PersonAtLogin:
     def make_pseudonym(self, transaction: Transaction) -> str:
         """Return the pseudonym of person and service that receipts carry."""
         person = transaction.person.id if transaction.person else ""
-        return self.hmacs.of("receipts", person, transaction.request.service)
+        return self.hmacs.compute("receipts", person, transaction.request.service)
 
     def enrol(self, held: Held, *, language: str, patience: float) -> Account:
         """Store the request, wait ``patience`` seconds, and return the account as it then is.
 
         A silent library is no error.
         """
-        if held.arrived is None:
+        if held.evaluated is None:
             return Account(None, AccountState.NONE)
         return self.borrowers.enrol(
-            held.transaction, held.arrived, language=language, patience=patience
+            held.transaction, held.evaluated, language=language, patience=patience
         )
 
-    def lacking(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
+    def find_missing_proof(
+        self, transaction: Transaction, arrived: EvaluatedLogin, now: datetime
     ) -> ProveMailbox | None:
         """Return the step in which the person proves what their intent needs.
 
@@ -180,38 +180,38 @@ class PersonAtLogin:
             return None
         return step
 
-    def owner(self, held: Held, now: datetime) -> str:
+    def proof_owner(self, held: Held, now: datetime) -> str:
         """Return the person id that the person's proofs are kept under.
 
         One of this login alone where nothing names the person.
         """
-        arrived = self.arrived(held, now).arrived
+        arrived = self.evaluate(held, now).evaluated
         if arrived and self.persons.is_named(arrived):
             person = held.transaction.person or self.persons.find(arrived)
             return person.id
-        return self.hmacs.of("nobody", held.transaction.id)
+        return self.hmacs.compute("nobody", held.transaction.id)
 
-    def asker(self, held: Held, now: datetime) -> str:
+    def person_name(self, held: Held, now: datetime) -> str:
         """Return the person's name; "" where the upstream asserted none."""
-        if held.arrived:
-            return display_name(held.arrived.reading)
+        if held.evaluated:
+            return display_name(held.evaluated.reading)
         authentication = held.transaction.authentication
         if authentication is None:
             return ""
         return display_name(read_login(self.rules, authentication, self.policies(held), now))
 
-    def remembered_for(self, held: Held, name: str, now: datetime) -> timedelta:
+    def proof_lifetime(self, held: Held, name: str, now: datetime) -> timedelta:
         """Return how long a proof of this name is good, by the policies of the request.
 
         Nobody meets a person again whom nothing names: their proof is good for this login.
         """
-        arrived = self.arrived(held, now).arrived
+        arrived = self.evaluate(held, now).evaluated
         if arrived is None or not self.persons.is_named(arrived):
             return LIFETIME
         proof = remembering_proof(self.policies(held), name)
         return proof.remembered_for if proof else _MAIL_REMEMBERED
 
-    def ids(self, transaction: Transaction) -> dict[str, str]:
+    def compute_service_ids(self, transaction: Transaction) -> dict[str, str]:
         """Return the identifiers that we make for this person at this service.
 
         None before the person is known.
@@ -221,24 +221,26 @@ class PersonAtLogin:
         service = self.rules.service(transaction.request.service)
         return compute_service_ids(self.naming, transaction.person.id, service)
 
-    def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
+    def make_name_id(self, transaction: Transaction, *, persistent: bool) -> str:
         """Return the NameID for the service: the same for this person there for ever, or random."""
         if not persistent or transaction.person is None:
             return f"_{secrets.token_hex(20)}"
         entity_id = self.rules.service(transaction.request.service).entity_id
-        name_id = self.naming.of("name-id", transaction.person.id, entity_id)
+        name_id = self.naming.compute("name-id", transaction.person.id, entity_id)
         return name_id.partition(".")[2]
 
-    def _find_if_named(self, arrived: Arrived) -> Person | None:
+    def _find_if_named(self, arrived: EvaluatedLogin) -> Person | None:
         return self.persons.find(arrived) if self.persons.is_named(arrived) else None
 
-    def _again(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Arrived:
-        return read_and_decide(self.rules, transaction, now, arrived) or arrived
+    def _again(
+        self, transaction: Transaction, arrived: EvaluatedLogin, now: datetime
+    ) -> EvaluatedLogin:
+        return evaluate_login(self.rules, transaction, now, arrived) or arrived
 
     def _proofs(
         self,
         transaction: Transaction,
-        arrived: Arrived,
+        arrived: EvaluatedLogin,
         record: Record[PersonRecord] | None,
         now: datetime,
     ) -> tuple[Proved, ...]:
@@ -257,7 +259,9 @@ class PersonAtLogin:
         own = [proof for proof in remembered if proof.name not in fresh]
         return (*transaction.proofs, *own)
 
-    def _asserts_mail(self, transaction: Transaction, arrived: Arrived, now: datetime) -> bool:
+    def _asserts_mail(
+        self, transaction: Transaction, arrived: EvaluatedLogin, now: datetime
+    ) -> bool:
         """Return whether the upstream itself named an address to write to."""
         reading = arrived.reading
         if transaction.proofs:

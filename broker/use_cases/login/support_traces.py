@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.core.errors import StoreUnavailable
 from broker.core.events.broker_events import TraceFacts
-from broker.core.help_codes import compact
+from broker.core.help_codes import normalize_code
 from broker.core.ports import Key, Store
 from broker.core.retention import TRACE, TURN
 from broker.use_cases.storage.records import Records
@@ -22,7 +22,7 @@ class SupportTraces:
 
     store: Store
 
-    def leave(self, trace: TraceFacts) -> None:
+    def add_trace(self, trace: TraceFacts) -> None:
         """Store a trace under its reference.
 
         Nothing is stored, and nothing raised, where the store is down or the hour has had its most.
@@ -35,7 +35,7 @@ class SupportTraces:
 
     def find(self, reference: str, now: datetime) -> TraceFacts | None:
         """Return the trace of a reference as it was read out, in any case and spacing, or None."""
-        record = self._records.get(_key(compact(reference)), now)
+        record = self._records.get(_key(normalize_code(reference)), now)
         return record.value if record else None
 
     def _count(self, now: datetime) -> bool:

@@ -26,7 +26,7 @@ class AffectedSessions:
     upstreams: Mapping[str, Upstream]
     participants: Participants
 
-    def named(self, request: LogoutRequest, now: datetime) -> tuple[Session, ...]:
+    def find_named(self, request: LogoutRequest, now: datetime) -> tuple[Session, ...]:
         """Return the sessions that a service's request names.
 
         Those that an upstream's names are found once a browser is joined.
@@ -34,19 +34,19 @@ class AffectedSessions:
         if request.peer.side == "upstream":
             return ()
         asker = self.services[request.peer.name]
-        return self.sessions.named(asker.entity_id, request, now)
+        return self.sessions.find_named(asker.entity_id, request, now)
 
     def end_named(self, logout: Logout, named: Iterable[Session], now: datetime) -> None:
         """End the sessions that the request names, and the pages of their people that wait."""
         request = logout.request
-        until = request.acts_until(now)
+        until = request.find_cutoff(now)
         if request.peer.side == "upstream":
             self.sessions.close_upstream(request, now)
         for browser, person in logout.groups:
             self.sessions.close(browser, person, until)
         self.sessions.end(named, now)
 
-    def joined(self, logout: Logout, now: datetime) -> Logout:
+    def join(self, logout: Logout, now: datetime) -> Logout:
         """Return the logout with what belongs to it in its browser.
 
         Only a session that was named and is this browser's opens the rest of it, and only its own
@@ -76,7 +76,7 @@ class AffectedSessions:
         sent = _sent(logout, response.in_response_to) or now
         self.sessions.end_upstream(_begun_by(sent, given), now)
 
-    def as_it_is(self, logout: Logout, now: datetime) -> Logout:
+    def refresh(self, logout: Logout, now: datetime) -> Logout:
         """Return the logout with the note whether its people have other sessions open by now.
 
         In the browser that brings it, too: where that is not the one of the sessions named, nothing
@@ -84,13 +84,13 @@ class AffectedSessions:
         """
         left = False
         people = {person for _, person in logout.groups}
-        groups = {*logout.groups, *product(logout.reached, people)}
+        groups = {*logout.groups, *product(logout.reached_browsers, people)}
         for browser, person in groups:
-            known = self.sessions.of_browsers([browser], now)
+            known = self.sessions.list_in_browsers([browser], now)
             own = [session for session in known if session.person == person]
             if any(self._is_left(session, logout) for session in own):
                 left = True
-        return replace(logout, left=left)
+        return replace(logout, leaves_others=left)
 
     def _is_left(self, session: Session, logout: Logout) -> bool:
         """Return whether a session is open beside the logout's participants.
@@ -100,22 +100,22 @@ class AffectedSessions:
         peer = logout.request.peer
         if peer.side == "upstream":
             upstream = self.upstreams[peer.name]
-            if not session.given_by(upstream):
+            if not session.is_from(upstream):
                 return False
         if not session.ended:
-            return not logout.asks_about(session)
-        if session.browser in logout.reached or session.upstream_ended:
+            return not logout.has_participant_of(session)
+        if session.browser in logout.reached_browsers or session.upstream_ended:
             return False
-        return self.participants.asks_upstream(session)
+        return self.participants.is_upstream_asked(session)
 
     def _of_service(self, logout: Logout, now: datetime) -> Logout:
         """Find the other sessions in this browser of the people whose sessions a service named."""
         request = logout.request
         asker = request.peer.name
-        until = request.acts_until(now)
+        until = request.find_cutoff(now)
         self._close(logout, until)
         reached = self._reached(logout, now)
-        named = self.named(request, now)
+        named = self.find_named(request, now)
         last = _last((each for each in named if each in reached), until)
         at_asker = [each for each in reached if each.service == asker]
         # The asker's sessions of before are gone with its cookie; a later one has its cookie now.
@@ -124,11 +124,11 @@ class AffectedSessions:
         latest = max(until, last)
         meant = _begun_by(latest, reached)
         elsewhere = [each for each in meant if each.service != asker]
-        services = self.participants.services_of(_open(elsewhere), now)
-        upstreams = self.participants.upstreams_of(meant, now)
+        services = self.participants.list_services(_open(elsewhere), now)
+        upstreams = self.participants.list_upstreams(meant, now)
         participants = (*services, *upstreams)
         found = replace(logout, participants=participants)
-        return found.ready()
+        return found.skip_question()
 
     def _of_upstream(self, logout: Logout, now: datetime) -> Logout:
         """Find the sessions that the upstream's own one gave in this browser.
@@ -139,20 +139,20 @@ class AffectedSessions:
         """
         request = logout.request
         upstream = self.upstreams[request.peer.name]
-        until = request.acts_until(now)
-        known = self.sessions.of_browsers(logout.reached, now)
+        until = request.find_cutoff(now)
+        known = self.sessions.list_in_browsers(logout.reached_browsers, now)
         given = _given_by(upstream, known)
         named = [each for each in given if _names(request, each, until)]
-        logout = replace(logout, found=bool(named), groups=groups_of(named))
+        logout = replace(logout, names_session=bool(named), groups=list_groups(named))
         self._close(logout, until, upstream.name)
         reached = self._reached(logout, now)
         own = _given_by(upstream, reached)
         latest = max(until, _last(named, until))
         meant = _begun_by(latest, own)
         self.sessions.end_upstream(meant, now)
-        services = self.participants.services_of(_open(meant), now)
+        services = self.participants.list_services(_open(meant), now)
         found = replace(logout, participants=tuple(services))
-        return found.ready()
+        return found.skip_question()
 
     def _close(self, logout: Logout, until: datetime, upstream: str = "") -> None:
         """Mark that what the logout's people authenticated in its browser until then is over."""
@@ -163,7 +163,7 @@ class AffectedSessions:
         """Return the sessions of the logout's people in its browser, ended ones too."""
         own = []
         groups = _reached_groups(logout)
-        for session in self.sessions.of_browsers(logout.reached, now):
+        for session in self.sessions.list_in_browsers(logout.reached_browsers, now):
             group = (session.browser, session.person)
             if group in groups:
                 own.append(session)
@@ -178,12 +178,12 @@ class AffectedSessions:
         for participant in logout.participants:
             if participant.request == request:
                 indexes.update(participant.indexes)
-        for session in self.sessions.of_browsers(logout.reached, now):
+        for session in self.sessions.list_in_browsers(logout.reached_browsers, now):
             if session.index in indexes:
                 yield session
 
 
-def groups_of(sessions: Iterable[Session]) -> tuple[Group, ...]:
+def list_groups(sessions: Iterable[Session]) -> tuple[Group, ...]:
     """Return browser and person of each session, once."""
     groups = [(session.browser, session.person) for session in sessions]
     return tuple(dict.fromkeys(groups))
@@ -193,9 +193,9 @@ def _reached_groups(logout: Logout) -> set[Group]:
     """Return browser cookies and people of the logout, as far as its browser reaches."""
     people = set()
     for browser, person in logout.groups:
-        if browser in logout.reached:
+        if browser in logout.reached_browsers:
             people.add(person)
-    return set(product(logout.reached, people))
+    return set(product(logout.reached_browsers, people))
 
 
 def _sent(logout: Logout, request: str) -> datetime | None:
@@ -207,7 +207,7 @@ def _sent(logout: Logout, request: str) -> datetime | None:
 
 
 def _given_by(upstream: Upstream, sessions: Iterable[Session]) -> list[Session]:
-    return [session for session in sessions if session.given_by(upstream)]
+    return [session for session in sessions if session.is_from(upstream)]
 
 
 def _begun_by(last: datetime, sessions: Iterable[Session]) -> list[Session]:
@@ -227,7 +227,7 @@ def _last(sessions: Iterable[Session], default: datetime) -> datetime:
 def _names(request: LogoutRequest, session: Session, until: datetime) -> bool:
     """Return whether an upstream's LogoutRequest names this session."""
     name_id = session.upstream_name_id
-    if name_id is None or not request.name_id.means(name_id):
+    if name_id is None or not request.name_id.is_same_as(name_id):
         return False
     if request.indexes:
         return session.upstream_index in request.indexes

@@ -19,14 +19,14 @@ class Participants:
 
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
-    reaches: Callable[[LogoutPeer, datetime], bool]
+    can_reach: Callable[[LogoutPeer, datetime], bool]
 
-    def asks_upstream(self, session: Session) -> bool:
+    def is_upstream_asked(self, session: Session) -> bool:
         """Return whether the upstream of a session would be logged out, or asked about."""
         upstream = self.upstreams.get(session.upstream)
         return upstream is not None and not upstream.local and upstream.logout != "never"
 
-    def services_of(self, sessions: Iterable[Session], now: datetime) -> Iterator[Participant]:
+    def list_services(self, sessions: Iterable[Session], now: datetime) -> Iterator[Participant]:
         """Yield a participant for each NameID at each service, with its SessionIndexes.
 
         Beyond the most that are asked, the rest are not to be reached.
@@ -49,9 +49,9 @@ class Participants:
         # A service that has the name by now is told nothing of a person of the one before.
         if service is None or service.entity_id != session.entity_id:
             return False
-        return self.reaches(LogoutPeer("service", session.service), now)
+        return self.can_reach(LogoutPeer("service", session.service), now)
 
-    def upstreams_of(self, sessions: Sequence[Session], now: datetime) -> Iterator[Participant]:
+    def list_upstreams(self, sessions: Sequence[Session], now: datetime) -> Iterator[Participant]:
         """Yield each upstream once, by the NameID it gave last.
 
         Its own session is one, however often it was asked.
@@ -69,7 +69,7 @@ class Participants:
         newest = given[-1]
         # Where a route was switched, the upstream that has the name by now never gave this NameID,
         # and must not get it.
-        name_id = newest.upstream_name_id if newest.given_by(upstream) else None
+        name_id = newest.upstream_name_id if newest.is_from(upstream) else None
         indexes = [each.upstream_index for each in given if each.upstream_name_id == name_id]
         return Participant(
             LogoutPeer("upstream", upstream.name),
@@ -86,6 +86,6 @@ class Participants:
             return ParticipantState.KEPT
         # Without a name it could be told of nobody.
         peer = LogoutPeer("upstream", upstream.name)
-        if name_id is None or not self.reaches(peer, now):
+        if name_id is None or not self.can_reach(peer, now):
             return ParticipantState.UNREACHABLE
         return ParticipantState.OPEN

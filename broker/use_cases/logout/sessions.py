@@ -50,26 +50,28 @@ class Sessions:
 
         The same again changes nothing, and a session that was ended stays so.
         """
-        begun, pointed = self.drafted(session)
+        begun, pointed = self.draft(session)
         pointer = Content(Pointer(session.browser, session.id, session.person), session.until)
-        again = self._pointers.drafted(self._again(session), pointer, None, _BEGUN)
+        again = self._pointers.draft(self._again(session), pointer, None, _BEGUN)
         self.store.put_many(begun, [pointed, again], now)
 
     def is_given_again(self, session: Session, now: datetime) -> bool:
         """Return whether another request may have let the assertion of this session leave."""
         return self._pointers.get(self._again(session), now) is not None
 
-    def drafted(self, session: Session) -> tuple[Write, Write]:
+    def draft(self, session: Session) -> tuple[Write, Write]:
         """Return the writes of a session and of its pointer, for ``Store.put_many``."""
         key = self._key(session.browser, session.id)
         content = Content(session, session.until)
-        begun = self._records.drafted(key, content, None, _BEGUN)
+        begun = self._records.draft(key, content, None, _BEGUN)
         named = self._named(session.entity_id, session.name_id.value)
         pointer = Content(Pointer(session.browser, session.id, session.person), session.until)
         pointing = Key("session", named, session.id)
-        return begun, self._pointers.drafted(pointing, pointer, None, _BEGUN)
+        return begun, self._pointers.draft(pointing, pointer, None, _BEGUN)
 
-    def named(self, entity_id: str, request: LogoutRequest, now: datetime) -> tuple[Session, ...]:
+    def find_named(
+        self, entity_id: str, request: LogoutRequest, now: datetime
+    ) -> tuple[Session, ...]:
         """Return the sessions of this very service that its LogoutRequest names, ended ones too.
 
         Without indexes: all of this principal with this service (saml-core 3.7.1) that lived when
@@ -77,7 +79,7 @@ class Sessions:
         """
         named = []
         name_id = request.name_id
-        latest = request.acts_until(now)
+        latest = request.find_cutoff(now)
         group = self._named(entity_id, name_id.value)
         for found in self._pointers.list("session", group, now):
             pointer = found.value
@@ -85,14 +87,14 @@ class Sessions:
             if record is None:
                 continue
             session = record.value
-            if not name_id.means(session.name_id):
+            if not name_id.is_same_as(session.name_id):
                 continue
             lived = not request.indexes and session.at <= latest
             if lived or session.index in request.indexes:
                 named.append(session)
         return tuple(named)
 
-    def of_browsers(self, browsers: Iterable[str], now: datetime) -> tuple[Session, ...]:
+    def list_in_browsers(self, browsers: Iterable[str], now: datetime) -> tuple[Session, ...]:
         """Return the sessions of everybody in some browsers, oldest first, ended ones too."""
         sessions: list[Session] = []
         for browser in browsers:
@@ -107,7 +109,7 @@ class Sessions:
         """
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
-            self.call_off(session, now)
+            self.mark_ended(session, now)
 
     def end_upstream(self, sessions: Iterable[Session], now: datetime) -> None:
         """Mark that the upstream's own session behind these sessions has ended."""
@@ -123,45 +125,45 @@ class Sessions:
 
     def close_upstream(self, request: LogoutRequest, now: datetime) -> None:
         """Mark that an upstream has ended its session of a NameID, or of some indexes only."""
-        until = request.acts_until(now)
+        until = request.find_cutoff(now)
         of_subject = self._gone(request.peer.name, request.name_id.value)
         names = [self._index(index) for index in request.indexes]
         for name in names or [of_subject.name]:
             self._mark(of_subject._replace(name=name), until)
 
-    def call_off(self, session: Session, now: datetime) -> None:
+    def mark_ended(self, session: Session, now: datetime) -> None:
         """Mark as ended a session that no service has heard of; its transaction goes on."""
         self._amend(session, lambda each: replace(each, ended=each.ended or now), now)
 
-    def over(self, transaction: Transaction, now: datetime) -> bool:
+    def is_over(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether what this transaction's person authenticated has been ended since.
 
         Since the answer came, not since it met its browser: between the two lies an address that
         somebody may open later. A transaction writes its session before it looks, a logout its mark
         before it lists: one of them sees the other, so that no login leaves half-ended.
         """
-        marks = self.marks(transaction)
-        return self.ended(transaction, marks, read_together(self.store, marks, now))
+        marks = self.list_marks(transaction)
+        return self.is_over_by(transaction, marks, read_together(self.store, marks, now))
 
-    def ended(self, transaction: Transaction, marks: Iterable[Key], reads: Reads) -> bool:
+    def is_over_by(self, transaction: Transaction, marks: Iterable[Key], reads: Reads) -> bool:
         """Return whether the login is ``over`` by its ``marks`` as ``reads`` has them."""
         answer = transaction.authentication
         if answer is None:
             return False
         for key in marks:
-            mark = self._ended.found(key, reads)
+            mark = self._ended.get_from(key, reads)
             if mark and mark.value.at >= answer.received:
                 return True
         return False
 
-    def marks(self, transaction: Transaction) -> list[Key]:
+    def list_marks(self, transaction: Transaction) -> list[Key]:
         """Return the keys of the marks by which this transaction's login is over."""
         answer = transaction.authentication
         return list(self._marks(transaction, answer)) if answer else []
 
     def _marks(self, transaction: Transaction, answer: Authentication) -> Iterator[Key]:
         if transaction.browser:
-            of_person = self._closed(transaction.browser, group_of(transaction))
+            of_person = self._closed(transaction.browser, session_group(transaction))
             yield of_person
             yield of_person._replace(name=answer.upstream)
         if answer.name_id:
@@ -195,25 +197,27 @@ class Sessions:
         return Key("session", self._browser(browser), session_id)
 
     def _again(self, session: Session) -> Key:
-        return Key("session", self.hmacs.of("session-again", session.id))
+        return Key("session", self.hmacs.compute("session-again", session.id))
 
     def _browser(self, browser: str) -> str:
-        return self.hmacs.of("session-browser", browser)
+        return self.hmacs.compute("session-browser", browser)
 
     def _named(self, entity_id: str, value: str) -> str:
-        return self.hmacs.of("session-named", entity_id, value)
+        return self.hmacs.compute("session-named", entity_id, value)
 
     def _closed(self, browser: str, person: str) -> Key:
         """Return the key of what ended in a browser; its name is the upstream, if it is one's."""
-        return Key("session", self.hmacs.of("ended-person", browser, person))
+        return Key("session", self.hmacs.compute("ended-person", browser, person))
 
     def _gone(self, upstream: str, value: str) -> Key:
         """Return the key of a subject whose upstream sessions ended, all of them."""
-        return Key("session", self.hmacs.of("ended-upstream", upstream, value), self._index(""))
+        return Key(
+            "session", self.hmacs.compute("ended-upstream", upstream, value), self._index("")
+        )
 
     def _index(self, index: str) -> str:
         """Return the name of a mark for the upstream's session ``index``, "" for all."""
-        return self.hmacs.of("index", index)
+        return self.hmacs.compute("index", index)
 
     @property
     def _records(self) -> Records[Session]:
@@ -232,6 +236,6 @@ def _age(session: Session) -> datetime:
     return session.at
 
 
-def group_of(transaction: Transaction) -> str:
+def session_group(transaction: Transaction) -> str:
     """Return whose sessions a transaction's are: its person's id, or its own without a person."""
     return transaction.person.id if transaction.person else transaction.id

@@ -17,7 +17,7 @@ from broker.core.logout.single_logout import (
     Participant,
 )
 from broker.core.ports import Key, Store
-from broker.use_cases.logout.affected_sessions import AffectedSessions, groups_of
+from broker.use_cases.logout.affected_sessions import AffectedSessions, list_groups
 from broker.use_cases.logout.participants import Participants
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.storage.records import Amended, Content, Record, Records
@@ -34,15 +34,15 @@ class SingleLogoutFlow:
     sessions: Sessions
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
-    reaches: Callable[[LogoutPeer, datetime], bool]
+    can_reach: Callable[[LogoutPeer, datetime], bool]
 
     @property
     def affected(self) -> AffectedSessions:
         """Return what finds and ends the sessions that a logout is about."""
-        participants = Participants(self.services, self.upstreams, self.reaches)
+        participants = Participants(self.services, self.upstreams, self.can_reach)
         return AffectedSessions(self.sessions, self.services, self.upstreams, participants)
 
-    def received(self, request: LogoutRequest, now: datetime) -> tuple[Logout, bool]:
+    def receive(self, request: LogoutRequest, now: datetime) -> tuple[Logout, bool]:
         """Begin a logout by a verified LogoutRequest, end what it names, and return it and True.
 
         Brought again it changes nothing: the logout that it began is returned, and False. A
@@ -50,20 +50,20 @@ class SingleLogoutFlow:
         browser is joined.
         """
         # Whoever logs in while the logout is under way is no part of it.
-        request = replace(request, issued_by=request.acts_until(now))
-        named = self.affected.named(request, now)
+        request = replace(request, issued_by=request.find_cutoff(now))
+        named = self.affected.find_named(request, now)
         logout = Logout(
-            self._name(request), request, now, found=bool(named), groups=groups_of(named)
+            self._name(request), request, now, names_session=bool(named), groups=list_groups(named)
         )
         if not self._records.add(_key(logout.id), logout, logout.until, now):
-            return self.present(logout.id, now), False
+            return self.read_current(logout.id, now), False
         self.affected.end_named(logout, named, now)
         return logout, True
 
-    def present(self, name: str, now: datetime) -> Logout:
+    def read_current(self, name: str, now: datetime) -> Logout:
         """Return a logout as it is now, for the status that its peer is told; or LogoutGone."""
         logout = _present(self._records.get(_key(name), now))
-        return self.affected.as_it_is(logout, now)
+        return self.affected.refresh(logout, now)
 
     def read(self, name: str, browsers: Sequence[str], now: datetime) -> Logout:
         """Return the logout, joined to its browser.
@@ -73,36 +73,42 @@ class SingleLogoutFlow:
         """
         return self._change_own(name, lambda logout: logout, browsers, now)
 
-    def told(self, logout: Logout, now: datetime) -> bool:
+    def mark_logged(self, logout: Logout, now: datetime) -> bool:
         """Note that the audit log has how a logout ended; False where it had."""
-        amended = self._amend(logout.id, lambda each: replace(each, told=True), now)
+        amended = self._amend(logout.id, lambda each: replace(each, is_logged=True), now)
         return amended.written
 
-    def chosen(
+    def choose_scope(
         self, name: str, scope: LogoutScope, browsers: Sequence[str], now: datetime
     ) -> Logout:
         """Record the person's choice of how much is to be ended; it counts once."""
-        return self._change_own(name, lambda logout: logout.chosen(scope), browsers, now)
+        return self._change_own(name, lambda logout: logout.choose_scope(scope), browsers, now)
 
-    def skipped(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
+    def skip_participant(
+        self, name: str, request: str, browsers: Sequence[str], now: datetime
+    ) -> Logout:
         """Go on without the participant that was sent ``request``."""
-        return self._change_own(name, lambda logout: logout.skipped(request), browsers, now)
+        return self._change_own(
+            name, lambda logout: logout.skip_participant(request), browsers, now
+        )
 
-    def again(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
+    def ask_again(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
         """Ask the participant that was sent ``request`` anew; its answer to it counts no more."""
-        return self._change_own(name, lambda logout: logout.again(request), browsers, now)
+        return self._change_own(name, lambda logout: logout.ask_again(request), browsers, now)
 
-    def asking(self, logout: Logout, participant: Participant, now: datetime) -> str | None:
+    def record_request(self, logout: Logout, participant: Participant, now: datetime) -> str | None:
         """Record a LogoutRequest before it is sent, and return its id, which carries the logout's.
 
         None where another tab has sent one meanwhile.
         """
         request = f"_{logout.id}{secrets.token_hex(16)}"
-        asked = self._change(logout.id, lambda each: each.asked(participant, request, now), now)
+        asked = self._change(
+            logout.id, lambda each: each.record_request(participant, request, now), now
+        )
         requests = {each.request for each in asked.participants}
         return request if request in requests else None
 
-    def answered(self, response: LogoutResponse, now: datetime) -> str:
+    def record_answer(self, response: LogoutResponse, now: datetime) -> str:
         """Record a verified LogoutResponse, and return the id of the logout that it belongs to.
 
         LogoutGone, or MessageRefused ``logout.not_awaited``, where no participant of that name was
@@ -111,10 +117,10 @@ class SingleLogoutFlow:
         name = response.in_response_to[1:33]
 
         def recorded(logout: Logout) -> Logout:
-            participant = logout.awaits(response)
+            participant = logout.find_awaited(response)
             if participant is None:
                 raise MessageRefused("logout.not_awaited")
-            return logout.answered(participant, ended=response.ended)
+            return logout.record_answer(participant, ended=response.ended)
 
         after = self._change(name, recorded, now)
         if response.ended:
@@ -125,7 +131,7 @@ class SingleLogoutFlow:
         """Return the logout, joined to the browser that has these cookies."""
         if logout.browsers is None:
             joined = replace(logout, browsers=tuple(browsers))
-            return self.affected.joined(joined, now)
+            return self.affected.join(joined, now)
         # One that came without a cookie is nobody's, and holds nothing that a page could show.
         if logout.browsers and set(logout.browsers).isdisjoint(browsers):
             raise BrowserUnmatched("another browser's logout")
@@ -134,7 +140,7 @@ class SingleLogoutFlow:
     def _name(self, request: LogoutRequest) -> str:
         """Return the id of the logout that a request begins, the same each time it is brought."""
         peer = request.peer
-        name = self.sessions.hmacs.of("logout", peer.side, peer.name, request.id)
+        name = self.sessions.hmacs.compute("logout", peer.side, peer.name, request.id)
         _, _, digest = name.partition(".")
         return digest[:_NAME_LENGTH]
 
@@ -146,7 +152,7 @@ class SingleLogoutFlow:
             return change(own)
 
         after = self._change(name, changed, now)
-        return self.affected.as_it_is(after, now)
+        return self.affected.refresh(after, now)
 
     def _change(self, name: str, change: Callable[[Logout], Logout], now: datetime) -> Logout:
         amended = self._amend(name, change, now)

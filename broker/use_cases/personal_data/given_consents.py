@@ -34,20 +34,20 @@ class GivenConsent:
         """Return the last answer."""
         return self.receipts[0]
 
-    def remembered(self, now: datetime) -> Receipt | None:
+    def find_remembered(self, now: datetime) -> Receipt | None:
         """Return the answer that the next login goes by where it asks for no more than that."""
-        found = (made for made in select_standing(self.receipts) if made.remembered(now))
+        found = (made for made in select_standing(self.receipts) if made.is_remembered(now))
         return next(found, None)
 
-    def offer(self, now: datetime) -> str | None:
+    def find_action(self, now: datetime) -> str | None:
         """Return "withdraw" for a consent, "forget" for a notice that is remembered, or None."""
-        ending = self.to_end
+        ending = self.find_to_end
         if ending and ending.event is ReceiptEvent.GIVEN:
             return "withdraw"
-        return "forget" if self.remembered(now) else None
+        return "forget" if self.find_remembered(now) else None
 
     @property
-    def to_end(self) -> Receipt | None:
+    def find_to_end(self) -> Receipt | None:
         """Return the yes that the person takes back, and with it every older one, or None.
 
         A consent before a notice, and one that was good for one login too: the receiver still
@@ -108,7 +108,7 @@ class GivenConsents:
         def add_ending(record: PersonRecord) -> PersonRecord:
             nonlocal made
             history = record.list_receipts(service_name)
-            given = GivenConsent(service_name, history).to_end
+            given = GivenConsent(service_name, history).find_to_end
             at = compute_answer_time(history, now)
             made = make_withdrawal(given, secrets.token_hex(16), language, at) if given else None
             return record.add_receipt(service_name, made, now) if made else record
@@ -137,13 +137,13 @@ class GivenConsents:
             "event_time": made.event_time.isoformat(),
             "language": made.language,
             "user_ref": made.person,
-            "service_ref": self.hmacs.of("receipt-service", made.person, service.name),
+            "service_ref": self.hmacs.compute("receipt-service", made.person, service.name),
             "policy_version": made.policy,
             "notice_version": made.shown,
             "legal_basis": made.legal_basis,
-            "data_categories": list(made.told),
-            "optional_not_chosen": [name for name in made.names if name not in made.told],
-            "set_hash": self.hmacs.of("receipt-set", made.terms, *made.parts),
+            "data_categories": list(made.agreed_names),
+            "optional_not_chosen": [name for name in made.names if name not in made.agreed_names],
+            "set_hash": self.hmacs.compute("receipt-set", made.terms, *made.parts),
             "retention": _FOR,
             "valid_until": _iso(made.valid_until),
             "withdraw_url": withdraw_url,

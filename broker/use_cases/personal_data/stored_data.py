@@ -7,15 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from broker.core.borrowers.pins import read_identifier
 from broker.core.entities import Names, Service
-from broker.core.errors import LeadsNowhere, StoreUnavailable
+from broker.core.errors import NothingFound, StoreUnavailable
 from broker.core.events.broker_events import TraceFacts
-from broker.core.identity.cpr import mask_numbers
-from broker.core.identity.person_id import compute_person_id_of_borrower
+from broker.core.identity.cpr import looks_like_cpr, mask_numbers
+from broker.core.identity.person_id import (
+    compute_person_id_of_borrower,
+    compute_person_id_of_cpr,
+    compute_person_id_of_identifier,
+)
 from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Key, RecordKind, RecordUnreadable, lease_of
+from broker.core.ports import Key, RecordKind, RecordUnreadable, lease_key
 from broker.core.retention import SESSION
 from broker.use_cases.logout.sessions import Pointer, Sessions
 from broker.use_cases.storage.mail_outbox import QueuedMail, mail_group
@@ -40,7 +45,13 @@ _NOT_SHOWN: Final = "kept, not shown"
 Row = Mapping[str, Any]
 
 
-class PersonBusy(LeadsNowhere):
+class NoPerson(NothingFound):
+    """Nothing is stored about the named person. The name is not quoted: it may be a CPR number."""
+
+    about = "person"
+
+
+class PersonBusy(NothingFound):
     """The background worker changes something for the person at the moment."""
 
     about = "person"
@@ -54,14 +65,6 @@ class PersonIds:
     borrower_numbers: Names = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ForgottenLine:
-    """One line of ``forgotten.log``: when a person id was deleted."""
-
-    at: datetime
-    person_id: str
-
-
 class ForgottenLog(Protocol):
     """The log of deletions, outside what a restore of the store brings back."""
 
@@ -69,19 +72,23 @@ class ForgottenLog(Protocol):
         """Append one line for each person id, and return once it is on the disk."""
         ...
 
-    def read(self) -> Iterable[ForgottenLine]:
-        """Return the lines, oldest first."""
+    def read(self) -> Iterable[tuple[str, datetime]]:
+        """Return person id and time of each line, oldest first."""
         ...
 
 
 class PersonAuditLog(Protocol):
     """The audit log of this machine, as far as it concerns one person."""
 
-    def list_events(self, person: PersonIds, now: datetime) -> Iterable[Row]:
+    def list_events(
+        self, person_ids: Names, borrower_numbers: Names, now: datetime
+    ) -> Iterable[Row]:
         """Return the events that the person's keys open, oldest first."""
         ...
 
-    def erase(self, person: PersonIds, before: datetime | None, now: datetime) -> int:
+    def erase(
+        self, person_ids: Names, borrower_numbers: Names, before: datetime | None, now: datetime
+    ) -> int:
         """Delete the person's keys that were made until ``before``, and return how many.
 
         None deletes all.
@@ -118,10 +125,34 @@ class StoredData:
     """
 
     persons: PersonRecords
-    audit_log: PersonAuditLog | None
+    audit_log: PersonAuditLog
     forgotten_log: ForgottenLog
     services: Mapping[str, Service]
     now: Callable[[], datetime]
+
+    def find(
+        self,
+        typed: str = "",
+        login: tuple[str, str, str] | None = None,
+        borrower: str | None = None,
+    ) -> PersonIds:
+        """Return the person of a CPR number, an identifier or a borrower number; NoPerson.
+
+        ``login`` is the upstream, institution and type of the identifier that was ``typed``.
+        """
+        hmacs = self.persons.hmacs
+        if borrower is not None:
+            person = self.find_of_borrower(borrower.strip())
+        elif login is not None:
+            person_id = compute_person_id_of_identifier(hmacs, *login, typed.strip())
+            person = self.find_of_person(person_id)
+        elif looks_like_cpr(typed, apart=True) and (cpr := read_identifier(typed)):
+            person = self.find_of_person(compute_person_id_of_cpr(hmacs, cpr))
+        else:
+            raise NoPerson("this is no CPR number; say with --login what it is an identifier of")
+        if not self.list_records(person) and not self.list_events(person):
+            raise NoPerson("nothing is stored about this person")
+        return person
 
     def find_of_person(self, person_id: str) -> PersonIds:
         """Return what leads to a person's records: the id, and the library id of their borrower.
@@ -147,7 +178,8 @@ class StoredData:
 
     def list_events(self, person: PersonIds) -> Sequence[Row]:
         """Return the person's events in the audit log of this machine."""
-        return list(self.audit_log.list_events(person, self.now())) if self.audit_log else []
+        events = self.audit_log.list_events(person.ids, person.borrower_numbers, self.now())
+        return list(events)
 
     def export(self, person: PersonIds) -> dict[str, Any]:
         """Return everything that is stored about a person, and the services that were told things.
@@ -181,17 +213,27 @@ class StoredData:
 
         What was written after a line's time stays: the person has come again.
         """
-        latest = {line.person_id: line.at for line in self.forgotten_log.read()}
+        latest = dict(self.forgotten_log.read())
         return sum(
             self._delete(self.find_of_person(person_id), at) for person_id, at in latest.items()
         )
 
+    def purge(self) -> Sequence[str]:
+        """Remove deleted records from the files of the store.
+
+        Return in sentences what is still in those files, and how to remove it.
+        """
+        store = self.persons.store
+        while store.sweep(self.now()):
+            pass
+        return store.purge()
+
     def count_restored(self) -> int:
         """Count the person ids whose record is there although it was deleted."""
         found = 0
-        for line in self.forgotten_log.read():
-            record = self.persons.read(line.person_id, self.now())
-            found += record is not None and record.value.keep_after(line.at) != record.value
+        for person_id, at in self.forgotten_log.read():
+            record = self.persons.read(person_id, self.now())
+            found += record is not None and record.value.keep_after(at) != record.value
         return found
 
     def _with_library_ids(self, ids: Names, number: str | None) -> PersonIds:
@@ -220,11 +262,11 @@ class StoredData:
             store.drop(record.key)
         with ExitStack() as leases:
             for person_id in person.ids:
-                lease = Lease.take(store, lease_of(person_key(person_id)), now, now)
+                lease = Lease.take(store, lease_key(person_key(person_id)), now, now)
                 if lease is None:
                     raise PersonBusy("the background worker is at it: try again in a minute")
                 leases.callback(lease.end, now)
-            erased = self.audit_log.erase(person, before, now) if self.audit_log else 0
+            erased = self.audit_log.erase(person.ids, person.borrower_numbers, before, now)
             deleted = [self.persons.delete(each, before, now) for each in reversed(person.ids)]
         return bool(records or erased or any(deleted))
 
@@ -293,7 +335,7 @@ def _without_others(record: PersonRecord, person: PersonIds) -> PersonRecord:
     if enrolment is None:
         return record
     own = tuple(each for each in enrolment.borrowers if each in person.borrower_numbers)
-    return record.with_enrolment(replace(enrolment, borrowers=own, ruled_out=()))
+    return record.set_enrolment(replace(enrolment, borrowers=own, ruled_out=()))
 
 
 def _describe(record: StoredRecord) -> Iterator[Row]:

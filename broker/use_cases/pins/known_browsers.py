@@ -82,4 +82,4 @@ class KnownBrowsers:
         self.persons.change(person_id, lambda record: change(record, secret_hash), self.now())
 
     def _secret_hash(self, person_id: str, secret: str) -> str:
-        return self.hmacs.of("known browser", person_id, secret)
+        return self.hmacs.compute("known browser", person_id, secret)

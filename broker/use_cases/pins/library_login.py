@@ -10,9 +10,9 @@ from typing import Final, Literal
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import CodeRefused, LibraryError, TooMany
-from broker.core.mail.mail_contents import LoginCodeLetter
+from broker.core.mail.mail_contents import LoginCodeMail
 from broker.core.mail.mailed_codes import spell_code
-from broker.core.ports import LetterWording, LibrarySystem
+from broker.core.ports import LibrarySystem, MailTexts
 from broker.use_cases.library_system.guarded_library import WaitingSlots, waiting_slot
 from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowser, KnownBrowsers
 from broker.use_cases.pins.mailed_codes import MailedCodes
@@ -55,7 +55,7 @@ class LibraryLogins:
     codes: MailedCodes
     browsers: KnownBrowsers
     outbox: MailOutbox
-    letters: LetterWording
+    letters: MailTexts
     now: Callable[[], datetime]
     mail_code: MailCode = "unknown_browsers"
     waiting_slots: WaitingSlots | None = None
@@ -121,8 +121,8 @@ class LibraryLogins:
         code = self.codes.turn_into_code(
             "library_account", attempt.decoy_hash, borrower.number, browser=attempt.browser
         )
-        content = LoginCodeLetter(spell_code(code), attempt.asked_at, attempt.asked_from)
-        mail_text = self.letters.worded(content, attempt.language)
+        content = LoginCodeMail(spell_code(code), attempt.asked_at, attempt.asked_from)
+        mail_text = self.letters.render(content, attempt.language)
         self.outbox.queue_mail(address, mail_text, about=borrower.number, lasts=_CODE_MAIL_LASTS)
 
     def _find(self, typed: str) -> Borrower | None:

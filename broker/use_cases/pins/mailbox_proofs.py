@@ -8,9 +8,9 @@ from broker.core.errors import AddressTaken, BrowserUnmatched, CodeRefused
 from broker.core.identity.mail_addresses import check_typed_address
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
 from broker.core.login.transaction import LIFETIME, Transaction
-from broker.core.mail.mail_contents import MailboxCodeLetter
+from broker.core.mail.mail_contents import MailboxCodeMail
 from broker.core.mail.mailed_codes import CODE_LASTS, spell_code
-from broker.core.ports import LetterWording
+from broker.core.ports import MailTexts
 from broker.core.retention import PROOF
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
@@ -30,7 +30,7 @@ class MailboxProof:
     persons: PersonRecords
     codes: MailedCodes
     outbox: MailOutbox
-    letters: LetterWording
+    letters: MailTexts
 
     def mail_code(
         self,
@@ -61,8 +61,8 @@ class MailboxProof:
             lasts=until - now,
         )
         minutes = max(1, int((until - now).total_seconds() // 60))
-        content = MailboxCodeLetter(code=spell_code(code), asker=asker, minutes=minutes)
-        mail_text = self.letters.worded(content, language)
+        content = MailboxCodeMail(code=spell_code(code), asker=asker, minutes=minutes)
+        mail_text = self.letters.render(content, language)
         self.outbox.queue_mail(address, mail_text, about=owner, lasts=until - now)
         return held
 
@@ -94,14 +94,14 @@ class MailboxProof:
 
         def added(each: Transaction) -> Transaction:
             others = tuple(proof for proof in each.proofs if proof.name != name)
-            return replace(each.relearning(), proofs=(*others, proved), mailing=None)
+            return replace(each.clear_look_up(), proofs=(*others, proved), mailing=None)
 
         done = self._change(held, added, now)
         if remembered_for > LIFETIME:
             self.persons.change(owner, lambda each: each.mark_seen(now).add_proof(proved), now)
         return done
 
-    def without(self, held: Held, now: datetime) -> Held:
+    def skip(self, held: Held, now: datetime) -> Held:
         """Let the person go on without the proof."""
         return self._change(held, lambda each: replace(each, unproved=True, mailing=None), now)
 

@@ -18,7 +18,7 @@ from broker.core.mail.mailed_codes import (
     Code,
     CodePurpose,
     CodesEnded,
-    HeldCodes,
+    StoredCodes,
     draw_code,
     read_code,
 )
@@ -82,7 +82,7 @@ class MailedCodes:
     def _count(self, label: str, *name: str, by: int = 1) -> int:
         """Count within a day, and return how many there are."""
         now = self.now()
-        key = Key("counter", self.hmacs.of(label, *name))
+        key = Key("counter", self.hmacs.compute(label, *name))
         return self.store.count(key, by, LIMIT.ends(now + _DAY), now)
 
     def make_code(
@@ -117,10 +117,10 @@ class MailedCodes:
         code_hash = self._code_hash(purpose, browser, "", digits)
         now = self.now()
 
-        def turned(record: Record[HeldCodes] | None) -> Content[HeldCodes] | None:
+        def turned(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
             if record is None:
                 return None
-            held = record.value.with_code_instead_of(decoy_hash, subject, code_hash)
+            held = record.value.replace_decoy(decoy_hash, subject, code_hash)
             return Content(held, record.until)
 
         self._held.amend(self._key(purpose, browser, ""), turned, now)
@@ -138,11 +138,11 @@ class MailedCodes:
         now = self.now()
         found: Code | None = None
 
-        def tried(record: Record[HeldCodes] | None) -> Content[HeldCodes]:
+        def tried(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
             nonlocal found
-            held = (record.value if record else HeldCodes()).live(now)
+            held = (record.value if record else StoredCodes()).drop_expired(now)
             found = held.find(code_hash)
-            after = held.without(code_hash) if found else held.after_wrong_try()
+            after = held.drop_code(code_hash) if found else held.count_wrong_try()
             return Content(after, record.until if record else now)
 
         self._held.amend(self._key(purpose, browser, person_id), tried, now)
@@ -168,11 +168,11 @@ class MailedCodes:
         now = self.now()
         token, code = self._draw_link(borrower_number, lasts)
 
-        def added(record: Record[HeldCodes] | None) -> Content[HeldCodes] | None:
-            held = (record.value if record else HeldCodes()).live(now)
+        def added(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
+            held = (record.value if record else StoredCodes()).drop_expired(now)
             if len(held.codes) >= MOST_LINKS and not always:
                 return None
-            after = held.with_code(code)
+            after = held.add_code(code)
             ends = max(each.expires_at for each in after.codes)
             return Content(after, PIN_LINK.ends(ends))
 
@@ -182,14 +182,14 @@ class MailedCodes:
     def draft_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, Write]:
         """Return a link's token and its write, for a new borrower and ``Store.put_many``."""
         token, code = self._draw_link(borrower_number, lasts)
-        held = Content(HeldCodes((code,)), PIN_LINK.ends(code.expires_at))
-        return token, self._held.drafted(self._links_key(borrower_number), held, None)
+        held = Content(StoredCodes((code,)), PIN_LINK.ends(code.expires_at))
+        return token, self._held.draft(self._links_key(borrower_number), held, None)
 
     def find_link(self, token: str) -> str:
         """Return the borrower number of a PIN link; nothing is used up. LinkGone if invalid."""
         now = self.now()
         record = self._held.get(self._handle_key(token[:_HANDLE]), now)
-        for code in record.value.live(now).codes if record else ():
+        for code in record.value.drop_expired(now).codes if record else ():
             if code.code_hash == self._token_hash(token):
                 return code.subject
         raise LinkGone("no such PIN link")
@@ -198,9 +198,9 @@ class MailedCodes:
         now = self.now()
         code = Code(subject, code_hash, now, now + lasts)
 
-        def added(record: Record[HeldCodes] | None) -> Content[HeldCodes]:
-            held = (record.value if record else HeldCodes()).live(now)
-            return Content(held.with_code(code), CODE.until(now))
+        def added(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
+            held = (record.value if record else StoredCodes()).drop_expired(now)
+            return Content(held.add_code(code), CODE.until(now))
 
         self._held.amend(key, added, now)
 
@@ -215,27 +215,27 @@ class MailedCodes:
         return token, Code(borrower_number, self._token_hash(token), now, now + lasts)
 
     @property
-    def _held(self) -> Records[HeldCodes]:
-        return Records(self.store, HeldCodes)
+    def _held(self) -> Records[StoredCodes]:
+        return Records(self.store, StoredCodes)
 
     def _code_hash(self, purpose: str, browser: str, person_id: str, digits: str) -> str:
-        return self.hmacs.of("code", purpose, browser, person_id, digits)
+        return self.hmacs.compute("code", purpose, browser, person_id, digits)
 
     def _token_hash(self, token: str) -> str:
-        return self.hmacs.of("PIN link token", token)
+        return self.hmacs.compute("PIN link token", token)
 
     def _key(self, purpose: str, browser: str, person_id: str) -> Key:
-        return Key("code", self.hmacs.of("codes", purpose, browser, person_id))
+        return Key("code", self.hmacs.compute("codes", purpose, browser, person_id))
 
     def _ended_key(self, subject: str) -> Key:
-        return Key("code", self.hmacs.of("codes ended", subject))
+        return Key("code", self.hmacs.compute("codes ended", subject))
 
     def _links_key(self, borrower_number: str) -> Key:
         return self._handle_key(self._handle(borrower_number))
 
     def _handle(self, borrower_number: str) -> str:
-        digits = self.hmacs.of("PIN links handle", borrower_number).partition(".")[2]
+        digits = self.hmacs.compute("PIN links handle", borrower_number).partition(".")[2]
         return digits[:_HANDLE]
 
     def _handle_key(self, handle: str) -> Key:
-        return Key("code", self.hmacs.of("PIN links", handle))
+        return Key("code", self.hmacs.compute("PIN links", handle))

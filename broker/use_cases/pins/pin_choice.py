@@ -18,8 +18,8 @@ from broker.core.errors import (
     PinUnderWay,
     StoreUnavailable,
 )
-from broker.core.mail.mail_contents import ChangedPinLetter
-from broker.core.ports import Key, LetterWording, LibrarySystem
+from broker.core.mail.mail_contents import ChangedPinMail
+from broker.core.ports import Key, LibrarySystem, MailTexts
 from broker.use_cases.library_system.guarded_library import (
     LATE,
     BorrowerLeases,
@@ -59,7 +59,7 @@ class PinChoices:
     codes: MailedCodes
     browsers: KnownBrowsers
     outbox: MailOutbox
-    letters: LetterWording
+    letters: MailTexts
     pin_categories: Callable[[], frozenset[str]]
     now: Callable[[], datetime]
     live: bool = True  # False: the library is only observed, or frozen
@@ -88,7 +88,7 @@ class PinChoices:
                 return PinChoice("refused", reason)
             return self._choose_under_lease(borrower, pin, language, link_token)
 
-    def may_choose(self, borrower: Borrower) -> bool:
+    def can_choose(self, borrower: Borrower) -> bool:
         """Return whether a borrower of this category gets a PIN here."""
         return borrower.category in self.pin_categories()
 
@@ -98,7 +98,7 @@ class PinChoices:
         self.browsers.end_all(borrower_number)
 
     def _find_fault(self, borrower: Borrower, pin: str) -> str | None:
-        if not self.may_choose(borrower):
+        if not self.can_choose(borrower):
             return "pin_not_here"
         return find_pin_fault(pin, borrower.suggested_pins())
 
@@ -147,7 +147,7 @@ class PinChoices:
     def _queue_notice(self, borrower: Borrower, language: str, due: datetime) -> Key | None:
         if borrower.email is None:
             return None
-        mail_text = self.letters.worded(ChangedPinLetter(), language)
+        mail_text = self.letters.render(ChangedPinMail(), language)
         return self.outbox.queue_mail(borrower.email, mail_text, about=borrower.number, due=due)
 
     def _release(self, notice: Key | None) -> None:

@@ -7,8 +7,8 @@ from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable, PinNoAddress
-from broker.core.mail.mail_contents import ConnectedAccountLetter, PinLinkLetter, WelcomeLetter
-from broker.core.ports import LetterWording, LibrarySystem, Write
+from broker.core.mail.mail_contents import ConnectedAccountMail, PinLinkMail, WelcomeMail
+from broker.core.ports import LibrarySystem, MailTexts, Write
 from broker.use_cases.pins.mailed_codes import LINK_LASTS, WELCOME_LINK_LASTS, MailedCodes
 from broker.use_cases.storage.mail_outbox import MailOutbox
 
@@ -22,7 +22,7 @@ class PinMails:
     library: LibrarySystem
     codes: MailedCodes
     outbox: MailOutbox
-    letters: LetterWording
+    letters: MailTexts
     pin_categories: Callable[[], frozenset[str]]
     now: Callable[[], datetime]
     live: bool = True
@@ -59,7 +59,7 @@ class PinMails:
         ``outbox.wake_worker``.
         """
         token, link = self.codes.draft_link(borrower_number, WELCOME_LINK_LASTS)
-        mail_text = self.letters.worded(WelcomeLetter(self._url(token, language)), language)
+        mail_text = self.letters.render(WelcomeMail(self._url(token, language)), language)
         mail = self.outbox.draft_mail(address, mail_text, about=borrower_number)
         return link, mail
 
@@ -67,7 +67,7 @@ class PinMails:
         self, borrower_number: str, address: str, language: str
     ) -> tuple[Write, ...]:
         """Return the writes that queue the notice of a first match."""
-        mail_text = self.letters.worded(ConnectedAccountLetter(), language)
+        mail_text = self.letters.render(ConnectedAccountMail(), language)
         return (self.outbox.draft_mail(address, mail_text, about=borrower_number),)
 
     def _mail(self, borrower: Borrower, language: str, asked_at: str, *, always: bool) -> bool:
@@ -76,8 +76,8 @@ class PinMails:
         token = self.codes.make_link(borrower.number, lasts=LINK_LASTS, always=always)
         if token is None:
             return False
-        content = PinLinkLetter(link=self._url(token, language), asked_at=asked_at)
-        mail_text = self.letters.worded(content, language)
+        content = PinLinkMail(link=self._url(token, language), asked_at=asked_at)
+        mail_text = self.letters.render(content, language)
         self.outbox.queue_mail(borrower.email, mail_text, about=borrower.number, lasts=LINK_LASTS)
         return True
 

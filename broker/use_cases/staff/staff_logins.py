@@ -30,7 +30,7 @@ from broker.core.staff.staff_rules import StaffIdentity, StaffRefused, StaffRule
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.staff.staff_sessions import staff_key
 from broker.use_cases.storage.records import Record, Records, read_together
-from broker.use_cases.transactions.transactions import reference
+from broker.use_cases.transactions.transactions import draw_reference
 
 # Hex alone follows in the ids of all other requests: an answer to one of theirs is never looked up
 # among these, nor an answer to one of these among theirs.
@@ -61,11 +61,11 @@ class StaffLogins:
     maps: Mapping[str, AttributeMap]
 
     @staticmethod
-    def takes(request_id: str) -> bool:
+    def is_staff_request(request_id: str) -> bool:
         """Return whether an answer's InResponseTo names a request of a login here."""
         return request_id.startswith(_MARK)
 
-    def asked(self) -> AuthnRequest:
+    def authn_request(self) -> AuthnRequest:
         """Return what the upstream is asked: a fresh login at the one institution, for nobody."""
         return AuthnRequest(
             id="",
@@ -81,12 +81,12 @@ class StaffLogins:
         login_id = secrets.token_hex(_ID_DIGITS // 2)
         request_id = f"{_MARK}{login_id}{secrets.token_hex(16)}"
         request = Outstanding(request_id, self.rules.upstream, now)
-        login = StaffLogin(login_id, reference(), browser, request)
+        login = StaffLogin(login_id, draw_reference(), browser, request)
         if self._records.add(_key(login_id), login, STAFF_LOGIN.until(now), now) is None:
             raise StoreUnavailable("a new login could not be stored")
         return login
 
-    def awaited(self, request_id: str, upstream: str, now: datetime) -> StaffLogin:
+    def find_awaited_login(self, request_id: str, upstream: str, now: datetime) -> StaffLogin:
         """Return the login whose request an answer names, open still and sent to this upstream.
 
         TransactionGone where there is none (docs/reference/attacks.md#16 and #18).
@@ -97,15 +97,15 @@ class StaffLogins:
             raise TransactionGone("not an outstanding request of this upstream")
         return login
 
-    def reference_of(self, request_id: str, now: datetime) -> str:
+    def find_reference(self, request_id: str, now: datetime) -> str:
         """Return the reference of the login whose request this is; TransactionGone."""
-        return self.awaited(request_id, self.rules.upstream, now).reference
+        return self.find_awaited_login(request_id, self.rules.upstream, now).reference
 
-    def spoil(self, login: StaffLogin) -> None:
+    def end(self, login: StaffLogin) -> None:
         """End a login whose answer was refused: nothing can be tried against it again."""
         self._records.drop(_key(login.id))
 
-    def arrived(
+    def join_arrival(
         self, login_id: str, arrival_token: str, browsers: Sequence[str], now: datetime
     ) -> tuple[Authentication, str]:
         """Return what an arrival brings to its login, and the browser that began it.
@@ -118,8 +118,8 @@ class StaffLogins:
         """
         key = self.arrivals.key(arrival_token)
         reads = read_together(self.arrivals.store, [_key(login_id), key], now)
-        login = self._records.found(_key(login_id), reads)
-        arrival = self.arrivals.found(key, reads)
+        login = self._records.get_from(_key(login_id), reads)
+        arrival = self.arrivals.get_from(key, reads)
         if login is not None and login.value.browser not in browsers:
             if arrival is not None:
                 self.arrivals.spend(arrival, now)
@@ -151,7 +151,7 @@ class StaffLogins:
         return identify_staff(reading, self.rules)
 
     def _spent(self, arrival: Record[Arrival], now: datetime) -> bool:
-        return self.arrivals.store.put(*self.arrivals.spending(arrival), now)
+        return self.arrivals.store.put(*self.arrivals.draft_spent(arrival), now)
 
     def _read(self, login_id: str, now: datetime) -> StaffLogin:
         record = self._records.get(_key(login_id), now)

@@ -1,15 +1,17 @@
 """Finds the person that staff help: by help code, by borrower number, or from the list of cases."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from broker.core.help_codes import StatelessReferences, compact, is_stateless
+from broker.core.help_codes import StatelessReferences, is_stateless, normalize_code
+from broker.core.identity.mail_addresses import mask_address
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
+from broker.core.staff.staff_sentences import PAGES, REGISTER_NOTES, STATES
 from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment, describe_enrolment
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.storage.mail_outbox import MailOutbox, QueuedMail
@@ -26,13 +28,14 @@ _BORROWER_NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class ShownPage:
-    """The page that a help code stands for: when, and the reason that the person read there.
+    """The page that a help code stands for: when, in which step, and the reason shown there.
 
     ``reason`` is "" for a page that shows no error. ``is_visitor``: nobody had authenticated.
     """
 
     at: datetime
     reason: str
+    step: str
     is_visitor: bool = False
 
 
@@ -51,6 +54,29 @@ class FoundPerson:
     mails: tuple[QueuedMail, ...]
     pin_mail_number: str | None
     register_note: str | None = None
+
+    def as_row(self) -> Mapping[str, Any]:
+        """Return the values that the command line shows."""
+        page = self.page
+        row: dict[str, Any] = {}
+        if page is not None:
+            row["page_shown"] = page.at.isoformat(timespec="minutes")
+            row["page_step"] = page.step or None
+            row["page_reason"] = page.reason or None
+        if self.enrolment is not None:
+            row |= self.enrolment.as_row()
+        elif page is not None:
+            row["action"] = PAGES.get(page.reason, "Nothing to do for the library.")
+        else:
+            unknown = STATES["unknown"]
+            row |= {"situation": unknown.situation, "action": unknown.action}
+        proofs = [
+            f"{mask_address(each.address)} until {each.until:%Y-%m-%d}" for each in self.proofs
+        ]
+        row["confirmed_addresses"] = tuple(proofs) or None
+        row["register_note"] = REGISTER_NOTES[self.register_note] if self.register_note else None
+        row["mails"] = tuple(mail.description for mail in self.mails) or None
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +99,11 @@ class StaffSearch:
         if is_reference(typed) or is_stateless(typed):
             limits = Limits(self.store, self.hmacs, self.now)
             taken = limits.take(UNKNOWN_CODES, staff_id)
-            found = self._find_by_code(compact(typed))
+            found = self._find_by_code(normalize_code(typed))
             if found is not None:
                 limits.give_back(taken)
                 return found
         return self._find_by_borrower(typed)
-
-    def find_by_person(self, person_id: str) -> FoundPerson | None:
-        """Return the person of an id, whom a CPR number or an identifier led to, or None."""
-        return self._show(None, person_id)
 
     def remove_proof(self, found: FoundPerson, proof_name: str) -> None:
         """Remove a proof of a mail address; the person is asked for it at the next login."""
@@ -92,16 +114,16 @@ class StaffSearch:
         now = self.now()
         stranger = StatelessReferences(self.hmacs).read(code, now)
         if stranger is not None:
-            page = ShownPage(stranger.at, stranger.reason, is_visitor=True)
+            page = ShownPage(stranger.at, stranger.reason, stranger.step, is_visitor=True)
             return FoundPerson(None, page, None, (), (), None)
         trace = SupportTraces(self.store).find(code, now)
         if trace is not None:
-            page = ShownPage(trace.at, trace.reason or "")
+            page = ShownPage(trace.at, trace.reason or "", trace.step or "")
             return self._show(page, trace.person)
         transaction = find_by_reference(self.store, code, now)
         if transaction is None:
             return None
-        page = ShownPage(transaction.authenticated or now, "")
+        page = ShownPage(transaction.authenticated or now, "", "")
         return self._show(page, transaction.names.person)
 
     def _find_by_borrower(self, typed: str) -> FoundPerson | None:

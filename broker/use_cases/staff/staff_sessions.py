@@ -17,7 +17,7 @@ from broker.core.staff.staff_rules import (
     StaffRole,
     StaffRoleMissing,
     StaffRules,
-    pages_of,
+    list_pages,
 )
 from broker.use_cases.storage.records import Content, Record, Records
 
@@ -60,7 +60,7 @@ class StaffMember:
     @property
     def pages(self) -> tuple[StaffPage, ...]:
         """Return the pages that they may see."""
-        return pages_of(self.roles)
+        return list_pages(self.roles)
 
     @property
     def role_words(self) -> str:
@@ -88,7 +88,7 @@ class StaffSessions:
         another person.
         """
         self.drop_unlisted(now)
-        staff_id = staff_id_of(self.hmacs, self.rules, identity.eppn)
+        staff_id = compute_staff_id(self.hmacs, self.rules, identity.eppn)
         self._bind(staff_id, identity, now)
         token = secrets.token_hex(32)
         session = StaffSession(staff_id, browser, now)
@@ -122,7 +122,7 @@ class StaffSessions:
 
         An eppn that is listed again later binds to the person of its next login.
         """
-        listed = {staff_id_of(self.hmacs, self.rules, eppn) for eppn in self.rules.roles}
+        listed = {compute_staff_id(self.hmacs, self.rules, eppn) for eppn in self.rules.roles}
         for key, _ in list(self.store.list("session", _STAFF, now)):
             what, _, name = key.name.partition(" ")
             if what == _BINDING and name not in listed:
@@ -135,7 +135,7 @@ class StaffSessions:
     def _bind(self, staff_id: str, identity: StaffIdentity, now: datetime) -> None:
         bindings = Records(self.store, StaffBinding, durable=True)
         key = staff_key(_BINDING, staff_id)
-        given = self.hmacs.of("staff-binding", identity.identifier_type, identity.identifier)
+        given = self.hmacs.compute("staff-binding", identity.identifier_type, identity.identifier)
         until = STAFF_BINDING.until(now)
         bound = bindings.get(key, now) or bindings.add(key, StaffBinding(given), until, now)
         if bound is None:  # another first login was faster
@@ -158,12 +158,12 @@ class StaffSessions:
 
     def _roles(self, staff_id: str) -> frozenset[StaffRole]:
         for eppn, roles in self.rules.roles.items():
-            if staff_id_of(self.hmacs, self.rules, eppn) == staff_id:
+            if compute_staff_id(self.hmacs, self.rules, eppn) == staff_id:
                 return roles
         return frozenset()
 
     def _key(self, token: str) -> Key:
-        return staff_key(_SESSION, self.hmacs.of("staff-session", token))
+        return staff_key(_SESSION, self.hmacs.compute("staff-session", token))
 
     @property
     def _sessions(self) -> Records[StaffSession]:
@@ -175,9 +175,9 @@ def staff_key(what: str, name: str) -> Key:
     return Key("session", _STAFF, f"{what} {name}")
 
 
-def staff_id_of(hmacs: LookupHmacs, rules: StaffRules, eppn: str) -> str:
+def compute_staff_id(hmacs: LookupHmacs, rules: StaffRules, eppn: str) -> str:
     """Return the pseudonym of a member of staff, in sessions and in the audit log.
 
     It includes the institution: the same eppn at another institution is another person.
     """
-    return hmacs.of("staff", rules.upstream, rules.institution, eppn)
+    return hmacs.compute("staff", rules.upstream, rules.institution, eppn)

@@ -9,10 +9,10 @@ from operator import attrgetter
 from typing import Final
 
 from broker.core.errors import MailUnavailable, RecipientRefused
-from broker.core.events.broker_events import BrokerEvent, EventKind, TellPort, told_nobody
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, discard_event
 from broker.core.identity.mail_addresses import mask_address
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.mail.mail_contents import LetterText
+from broker.core.mail.mail_contents import MailText
 from broker.core.ports import Key, Mail, Store, Write
 from broker.core.retention import MAIL, MAIL_SENT
 from broker.use_cases.storage.records import Content, Record, Records
@@ -45,6 +45,12 @@ class QueuedMail:
         """Return the address as staff may see it."""
         return mask_address(self.recipient) if self.state == "waiting" else self.recipient
 
+    @property
+    def description(self) -> str:
+        """Return state, time, subject and masked address in one line."""
+        at = self.sent_at or self.refused_at or self.queued_at
+        return f"{self.state} {at:%Y-%m-%d %H:%M}: {self.subject}, to {self.shown_recipient}"
+
 
 @dataclass(frozen=True, slots=True)
 class MailOutbox:
@@ -58,12 +64,12 @@ class MailOutbox:
     mail: Mail | None
     now: Callable[[], datetime]
     wake: WakeSignal | None = None
-    tell: TellPort = told_nobody
+    tell: EventPort = discard_event
 
     def queue_mail(
         self,
         recipient: str,
-        mail_text: LetterText,
+        mail_text: MailText,
         *,
         about: str,
         lasts: timedelta = MAIL.span,
@@ -81,7 +87,7 @@ class MailOutbox:
     def draft_mail(
         self,
         recipient: str,
-        mail_text: LetterText,
+        mail_text: MailText,
         *,
         about: str,
         lasts: timedelta = MAIL.span,
@@ -92,7 +98,7 @@ class MailOutbox:
         queued = QueuedMail(recipient, mail_text.subject, mail_text.text, now)
         content = Content(queued, min(MAIL.until(now), now + lasts), due or now)
         key = Key("mail", mail_group(self.hmacs, about), secrets.token_hex(16))
-        return self._mails.drafted(key, content, None)
+        return self._mails.draft(key, content, None)
 
     def wake_worker(self) -> None:
         """Tell the background worker that a mail is due."""
@@ -159,4 +165,4 @@ class MailOutbox:
 
 def mail_group(hmacs: LookupHmacs, about: str) -> str:
     """Return the group of the mails about a borrower number or person id."""
-    return hmacs.of("mails about", about)
+    return hmacs.compute("mails about", about)

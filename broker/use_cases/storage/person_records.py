@@ -74,7 +74,7 @@ class PersonRecords:
         seen = record.value.mark_seen(now)
         if seen == record.value:
             return ()
-        return (self._records.drafted(record.key, _content(seen), record.version),)
+        return (self._records.draft(record.key, _content(seen), record.version),)
 
     def claim_mailbox(self, person_id: str, proof: Proved, now: datetime) -> bool:
         """Return whether the mailbox of ``proof`` proves this person, and nobody else, from now on.
@@ -100,7 +100,7 @@ class PersonRecords:
         if not keys:
             return live
         reads = read_together(self.store, keys, now)
-        owners = {key: self._index.found(key, reads) for key in keys}
+        owners = {key: self._index.get_from(key, reads) for key in keys}
         person_id = record.key.group
         own = {key for key, each in owners.items() if each and each.value.person_id == person_id}
         return tuple(
@@ -219,10 +219,10 @@ class PersonRecords:
             self._index.drop(key)
 
     def _mailbox_key(self, proof: Proved) -> Key:
-        return Key("index", self.hmacs.of(_MAILBOX, proof.name, fold_mailbox(proof.address)))
+        return Key("index", self.hmacs.compute(_MAILBOX, proof.name, fold_mailbox(proof.address)))
 
     def _borrower_key(self, number: str) -> Key:
-        return Key("index", self.hmacs.of(_BORROWER, number))
+        return Key("index", self.hmacs.compute(_BORROWER, number))
 
     @property
     def _records(self) -> Records[PersonRecord]:

@@ -34,7 +34,7 @@ class Limits:
         ever holds more than there are.
         """
         now = self.now()
-        group = self.hmacs.of("limit", limit.name, name)
+        group = self.hmacs.compute("limit", limit.name, name)
         for number in range(limit.most):
             key = Key("counter", group, str(number))
             if self.store.count(key, 1, LIMIT.ends(now + limit.within), now) == 1:

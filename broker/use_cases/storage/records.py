@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write, lease_of
+from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write, lease_key
 from broker.core.retention import LEASE
 
 T = TypeVar("T")
@@ -123,7 +123,7 @@ class Records(Generic[T]):
             return None
         return self._read(key, kept)
 
-    def found(self, key: Key, reads: Reads) -> Record[T] | None:
+    def get_from(self, key: Key, reads: Reads) -> Record[T] | None:
         """Return the record of ``key`` as ``reads`` has it; KeyError where that was not read."""
         kept = reads[key]
         return self._read(key, kept) if kept else None
@@ -142,7 +142,7 @@ class Records(Generic[T]):
         claimed = self.store.claim(kind, None, token, LEASE.until(deadline), now)
         if claimed is None:
             return None
-        lease = Lease(self.store, lease_of(claimed[0]), token)
+        lease = Lease(self.store, lease_key(claimed[0]), token)
         try:
             record = self._read(*claimed)
         except StoreUnavailable:
@@ -174,12 +174,12 @@ class Records(Generic[T]):
 
         ``others`` are written in the same turn of the store, only if this record is.
         """
-        draft = self.drafted(key, content, was)
+        draft = self.draft(key, content, was)
         if not self.store.put_many(draft, others, now, durable=self.durable):
             return None
         return Record(key, content.value, draft.kept.version, content.until, content.due)
 
-    def drafted(
+    def draft(
         self, key: Key, content: Content[T], was: str | None, version: str | None = None
     ) -> Write:
         """Return the write for ``Store.put_many``; a ``version`` that is not random finds itself.

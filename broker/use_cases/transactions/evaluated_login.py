@@ -9,7 +9,7 @@ from broker.core.identity.canonical_attributes import AttributeReading, Attribut
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.login_decision import denied, login_facts, with_required_names
+from broker.core.login.login_decision import add_required_names, deny, login_facts
 from broker.core.login.transaction import Authentication, Transaction
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
@@ -18,7 +18,7 @@ _NOTHING_READ: Final = AttributeReading(Attributes(), None, "none", None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Basis:
+class LoginBasis:
     """The facts of a transaction that attributes and decision are made from."""
 
     authentication: Authentication
@@ -30,7 +30,7 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Arrived:
+class EvaluatedLogin:
     """The authentication of a transaction, its attributes as they were read, and the decision.
 
     Good for ``basis`` and nothing else. ``policies`` is the set of the moment when the request
@@ -42,11 +42,11 @@ class Arrived:
     reading: AttributeReading
     decision: Decision
     policies: PolicySet
-    basis: Basis
+    basis: LoginBasis
     trusted: bool = True
 
     @property
-    def permitted(self) -> bool:
+    def is_permitted(self) -> bool:
         """Return whether the policies let the person in."""
         return self.decision.effect is Effect.PERMIT
 
@@ -56,12 +56,12 @@ class Arrived:
         return _facts(self.reading, self.basis)
 
 
-def read_and_decide(
+def evaluate_login(
     rules: ConfiguredEntities,
     transaction: Transaction,
     now: datetime,
-    before: Arrived | None = None,
-) -> Arrived | None:
+    before: EvaluatedLogin | None = None,
+) -> EvaluatedLogin | None:
     """Read the attributes of a transaction and decide; None for one that nobody has authenticated.
 
     ``before`` is what this request has made already: it is returned where it holds for the facts of
@@ -104,36 +104,40 @@ def read_login(
     )
 
 
-def _made(rules: ConfiguredEntities, policies: PolicySet, basis: Basis, now: datetime) -> Arrived:
+def _made(
+    rules: ConfiguredEntities, policies: PolicySet, basis: LoginBasis, now: datetime
+) -> EvaluatedLogin:
     authentication = basis.authentication
     try:
         reading = read_login(rules, authentication, policies, now, basis.proofs)
     except AttributesRefused as refused:
-        decision = denied(refused.cause, policies, refused.name)
-        return Arrived(authentication, _NOTHING_READ, decision, policies, basis, trusted=False)
+        decision = deny(refused.cause, policies, refused.name)
+        return EvaluatedLogin(
+            authentication, _NOTHING_READ, decision, policies, basis, trusted=False
+        )
     decision = _decided(rules, policies, reading, basis, now)
-    return Arrived(authentication, reading, decision, policies, basis)
+    return EvaluatedLogin(authentication, reading, decision, policies, basis)
 
 
 def _decided(
     rules: ConfiguredEntities,
     policies: PolicySet,
     reading: AttributeReading,
-    basis: Basis,
+    basis: LoginBasis,
     now: datetime,
 ) -> Decision:
-    service = with_required_names(rules.service(basis.service), rules.maps)
+    service = add_required_names(rules.service(basis.service), rules.maps)
     return evaluate(policies, _facts(reading, basis), service, now)
 
 
-def _facts(reading: AttributeReading, basis: Basis) -> LoginFacts:
+def _facts(reading: AttributeReading, basis: LoginBasis) -> LoginFacts:
     return login_facts(
-        reading.without_cpr(), upstream=basis.upstream, intent=basis.intent, borrower=basis.borrower
+        reading.mask_cpr(), upstream=basis.upstream, intent=basis.intent, borrower=basis.borrower
     )
 
 
-def _basis(transaction: Transaction, authentication: Authentication) -> Basis:
-    return Basis(
+def _basis(transaction: Transaction, authentication: Authentication) -> LoginBasis:
+    return LoginBasis(
         authentication=authentication,
         proofs=transaction.proofs,
         upstream=transaction.upstream,

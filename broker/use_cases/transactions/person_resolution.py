@@ -22,7 +22,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.core.retention import PERSON_KEYS
 from broker.use_cases.storage.records import Records
-from broker.use_cases.transactions.evaluated_login import Arrived
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 
 _PLACE: Final = Key("index", "person keys")
 
@@ -61,7 +61,7 @@ class PersonResolution:
     hmacs: LookupHmacs
     has_borrower: Callable[[str, str], bool]
 
-    def find(self, arrived: Arrived) -> Person:
+    def find(self, arrived: EvaluatedLogin) -> Person:
         """Return the person; an id that nobody meets again where the login carries no identifier.
 
         A library account is the person of the CPR number in its borrower's record only if that
@@ -78,15 +78,19 @@ class PersonResolution:
     def find_cpr_person_of(self, borrower: Borrower, now: datetime) -> str | None:
         """Return the person id of the CPR number in a borrower's record; None unless it is real."""
         cpr = borrower.cpr
-        if cpr is None or borrower.is_anothers(cpr) or classify(cpr, now.date()) not in _REAL:
+        if (
+            cpr is None
+            or borrower.has_other_birth_date(cpr)
+            or classify(cpr, now.date()) not in _REAL
+        ):
             return None
         return compute_person_id_of_cpr(self.hmacs, cpr)
 
-    def is_named(self, arrived: Arrived) -> bool:
+    def is_named(self, arrived: EvaluatedLogin) -> bool:
         """Return whether the login carries anything by which the person is met again."""
         return self._compute(arrived) is not None
 
-    def _compute(self, arrived: Arrived) -> str | None:
+    def _compute(self, arrived: EvaluatedLogin) -> str | None:
         ground = arrived.decision.ground
         return compute_id(self.hmacs, arrived.authentication, arrived.reading, ground)
 
@@ -122,7 +126,7 @@ def display_name(reading: AttributeReading) -> str:
     return name
 
 
-def usable_cpr(arrived: Arrived) -> str | None:
+def usable_cpr(arrived: EvaluatedLogin) -> str | None:
     """Return the usable CPR number of the login, or None."""
     if not has_usable_cpr(arrived.decision.ground):
         return None

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
-from broker.core.help_codes import SPEAKABLE, compact, spelt
+from broker.core.help_codes import SPEAKABLE, normalize_code, spell_number
 from broker.core.login.transaction import Transaction
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Key, Store, Write
 from broker.use_cases.storage.records import Content, Reads, Record, Records
-from broker.use_cases.transactions.evaluated_login import Arrived
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 
 _LENGTH: Final = 8
 _MOVES_BY: Final = timedelta(seconds=5)  # a lesser move of an end is not worth a write
@@ -27,7 +27,7 @@ class TransactionAbsent(TransactionGone):
         self.name = name
 
 
-class TransactionOfOthers(BrowserUnmatched):
+class TransactionOfAnotherBrowser(BrowserUnmatched):
     """The store has been asked for this transaction, and it is bound to another browser."""
 
     def __init__(self, name: str) -> None:
@@ -46,20 +46,20 @@ class Held:
 
     transaction: Transaction
     version: str
-    arrived: Arrived | None = None
+    evaluated: EvaluatedLogin | None = None
     others: tuple[Write, ...] = ()
     person: Record[PersonRecord] | None = None
 
 
-def reference() -> str:
+def draw_reference() -> str:
     """Return eight speakable characters that name a page to the service desk."""
     # One draw of all the letters: the system is asked once.
-    return spelt(secrets.randbelow(len(SPEAKABLE) ** _LENGTH), _LENGTH)
+    return spell_number(secrets.randbelow(len(SPEAKABLE) ** _LENGTH), _LENGTH)
 
 
 def is_reference(spoken: str) -> bool:
     """Return whether a text, in any case and spacing, has the shape of a reference."""
-    written = compact(spoken)
+    written = normalize_code(spoken)
     return len(written) == _LENGTH and set(written) <= set(SPEAKABLE)
 
 
@@ -68,7 +68,7 @@ def find_by_reference(store: Store, spoken: str, now: datetime) -> Transaction |
 
     It reads every transaction: for staff, who ask rarely, and not for requests of visitors.
     """
-    written = compact(spoken)
+    written = normalize_code(spoken)
     for record in Records(store, Transaction).list("transaction", None, now):
         transaction = record.value
         if transaction.authentication is not None and transaction.reference == written:
@@ -98,9 +98,9 @@ class Transactions:
         """Return the transaction of this id; TransactionAbsent where there is none that lives."""
         return _held(name, self._records.get(self.key(name), now))
 
-    def found(self, name: str, reads: Reads) -> Held:
+    def get_from(self, name: str, reads: Reads) -> Held:
         """Return the transaction as ``reads`` has it; TransactionAbsent as ``read`` says."""
-        return _held(name, self._records.found(self.key(name), reads))
+        return _held(name, self._records.get_from(self.key(name), reads))
 
     def end(self, held: Held) -> None:
         """Drop the transaction: nothing can be done by it any more."""
@@ -114,7 +114,7 @@ class Transactions:
         ``others`` are written with it, and only if it is.
         """
         content = Content(transaction, transaction.until)
-        draft = self._records.drafted(self.key(transaction.id), content, was)
+        draft = self._records.draft(self.key(transaction.id), content, was)
         if not self.store.put_many(draft, others, now):
             return None
         return Held(transaction, draft.kept.version)
@@ -129,11 +129,11 @@ class Transactions:
     ) -> Reads | None:
         """Write as ``put``, then read ``keys``, in one turn; None where another wrote first."""
         content = Content(transaction, transaction.until)
-        draft = self._records.drafted(self.key(transaction.id), content, was)
+        draft = self._records.draft(self.key(transaction.id), content, was)
         read = self.store.put_many_then_get(draft, others, keys, now)
         return None if read is None else dict(zip(keys, read, strict=True))
 
-    def again(self, held: Held, now: datetime) -> Held:
+    def reread(self, held: Held, now: datetime) -> Held:
         """Read a transaction again.
 
         BrowserUnmatched where another authentication has joined it since ``held``.
@@ -142,18 +142,18 @@ class Transactions:
         _check_same_person(held.transaction, read.transaction)
         return read
 
-    def attended(self, held: Held, now: datetime) -> Held:
+    def mark_attended(self, held: Held, now: datetime) -> Held:
         """Record that its person has come for the transaction, where its end moves by that."""
-        until = held.transaction.attended(now).until
+        until = held.transaction.mark_attended(now).until
         if abs(until - held.transaction.until) < _MOVES_BY:
             return held
-        return self.change(held, lambda transaction: transaction.attended(now), now)
+        return self.change(held, lambda transaction: transaction.mark_attended(now), now)
 
-    def finished(self, held: Held, now: datetime) -> Held:
+    def mark_finished(self, held: Held, now: datetime) -> Held:
         """Record that the transaction's work is done, where its end moves by that."""
-        if held.transaction.finished(now) == held.transaction:
+        if held.transaction.mark_finished(now) == held.transaction:
             return held
-        return self.change(held, lambda transaction: transaction.finished(now), now)
+        return self.change(held, lambda transaction: transaction.mark_finished(now), now)
 
     def change(
         self,
@@ -173,7 +173,7 @@ class Transactions:
         if held.others:
             written = self.put(change(before), held.version, now, held.others)
             if written:
-                return replace(written, arrived=held.arrived)
+                return replace(written, evaluated=held.evaluated)
 
         def changed(record: Record[Transaction] | None) -> Content[Transaction]:
             present = _held(before.id, record).transaction
@@ -185,7 +185,7 @@ class Transactions:
         key = self.key(before.id)
         read = Record(key, before, held.version, before.until)
         amended = self._records.amend(key, changed, now, read=None if held.others else read)
-        return replace(_held(before.id, amended.record), arrived=held.arrived)
+        return replace(_held(before.id, amended.record), evaluated=held.evaluated)
 
     @property
     def _records(self) -> Records[Transaction]:

@@ -154,7 +154,7 @@ def test_required_events_fail_without_their_line(
         raised = False
     except AuditUnavailable:
         raised = True
-    assert (raised, audit_log.lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
+    assert (raised, audit_log.count_lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
     assert audit_log.faults()
 
 
@@ -164,7 +164,7 @@ def test_facts_are_masked_or_the_line_is_lost(audit_log: StoredAuditLog, logged:
     assert '"reason":"of ******-****"' in _text(audit_log.files)
     assert "-4004" not in _text(audit_log.files)
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
-    assert (verify(audit_log.files).lines, audit_log.lost(), len(logged)) == (1, 1, 1)
+    assert (verify(audit_log.files).lines, audit_log.count_lost(), len(logged)) == (1, 1, 1)
 
 
 def test_erasure_makes_events_anonymous_and_keeps_the_chain(audit_log: StoredAuditLog) -> None:
@@ -217,7 +217,7 @@ def test_an_authenticated_person_cannot_fill_the_disk(
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW.replace(hour=13), person="q"))
     events = [json.loads(line)["event"] for line in _text(audit_log.files).splitlines()]
     assert events == [*["refused", "released"] * 2, *["released"] * 3, "refused"]
-    assert audit_log.lost() == 3
+    assert audit_log.count_lost() == 3
 
 
 @pytest.mark.parametrize(("mode", "refused"), [(0o700, False), (0o755, False), (0o770, True), (0o777, True)])

@@ -10,44 +10,44 @@ from broker.adapters.mail.letter_texts import LETTERS, LetterTexts
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.mail.mail_contents import (
-    ChangedPinLetter,
-    ClaimCodeLetter,
-    ConnectedAccountLetter,
-    LetterContent,
-    LoginCodeLetter,
-    MailboxCodeLetter,
-    PinLinkLetter,
-    WelcomeLetter,
+    ChangedPinMail,
+    ClaimCodeMail,
+    ConnectedAccountMail,
+    LoginCodeMail,
+    MailboxCodeMail,
+    MailContent,
+    PinLinkMail,
+    WelcomeMail,
 )
 
 NAME = "AU Library {0} 100%"
 TEXTS = LetterTexts(Text(NAME, NAME), "https://login.example/pin", "the desk, 87 15 00 00")
-EVERY_LETTER: tuple[LetterContent, ...] = (
-    MailboxCodeLetter(code="0042 1789", asker="Ann", minutes=30),
-    ClaimCodeLetter("0042 1789", "Ann"),
-    LoginCodeLetter("0042 1789", "26 November 2026", "a desk"),
-    PinLinkLetter("https://login.example/pin?link=1", "26 November 2026"),
-    WelcomeLetter("https://login.example/pin?link=1"),
-    ChangedPinLetter(),
-    ConnectedAccountLetter(),
+EVERY_LETTER: tuple[MailContent, ...] = (
+    MailboxCodeMail(code="0042 1789", asker="Ann", minutes=30),
+    ClaimCodeMail("0042 1789", "Ann"),
+    LoginCodeMail("0042 1789", "26 November 2026", "a desk"),
+    PinLinkMail("https://login.example/pin?link=1", "26 November 2026"),
+    WelcomeMail("https://login.example/pin?link=1"),
+    ChangedPinMail(),
+    ConnectedAccountMail(),
 )
 COMMON = {"library", "signed", "pin_url", "questions", "asked"}
 
 
 def test_a_name_in_a_letter_is_no_address() -> None:
     """What an upstream calls a person is cut to a name before a stranger is mailed it."""
-    letter = MailboxCodeLetter(code="1", asker="Win\r\nhttps://evil.example <b>", minutes=1)
-    assert "\nWin https evil example b is logging in at" in TEXTS.worded(letter, "en").text
+    letter = MailboxCodeMail(code="1", asker="Win\r\nhttps://evil.example <b>", minutes=1)
+    assert "\nWin https evil example b is logging in at" in TEXTS.render(letter, "en").text
 
 
 def test_every_letter_has_its_text() -> None:
     """A letter without a text would fail when its PIN is already set."""
-    assert set(LETTERS) == set(get_args(LetterContent)) == set(map(type, EVERY_LETTER))
+    assert set(LETTERS) == set(get_args(MailContent)) == set(map(type, EVERY_LETTER))
 
 
 @pytest.mark.parametrize("language", ["en", "da"])
 @pytest.mark.parametrize("letter", EVERY_LETTER, ids=lambda letter: type(letter).__name__)
-def test_a_letter_names_all_that_it_carries_and_nothing_else(letter: LetterContent, language: str) -> None:
+def test_a_letter_names_all_that_it_carries_and_nothing_else(letter: MailContent, language: str) -> None:
     """Each value of a letter stands in its text, in both languages, and no placeholder is without a value."""
     subject, text = (translate(message, language) for message in LETTERS[type(letter)])
     named = set(re.findall(r"%\((\w+)\)s", subject + text))

@@ -36,7 +36,7 @@ class Recorder:
             raise AuditUnavailable("full")
         self.calls.append((Sink.AUDIT_LOG, event))
 
-    def leave(self, trace: TraceFacts) -> None:
+    def add_trace(self, trace: TraceFacts) -> None:
         """Record a trace."""
         self.calls.append((Sink.TRACE, trace))
 

@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT
 
-from broker.adapters.saml import own_metadata
+from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.xml_security import http_bindings
 from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE

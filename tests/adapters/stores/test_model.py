@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from broker.adapters.stores.open_store import open_store
-from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
+from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_key
 from tests.plugins.drawn import drawn
 
 START = datetime(2031, 1, 1, tzinfo=UTC)
 KEYS = st.builds(Key, st.sampled_from(["person", "reference"]), st.sampled_from(["g", "h"]), st.sampled_from(["", "n"]))
-PLACES = KEYS | KEYS.map(lease_of)
+PLACES = KEYS | KEYS.map(lease_key)
 SPANS = st.integers(0, 6).map(lambda minutes: timedelta(minutes=minutes))
 VERSIONS = st.sampled_from(["1", "2", "3"])
 
@@ -94,7 +94,7 @@ class Alike(RuleBasedStateMachine):
         due = {
             key: kept.due
             for key in self.records
-            if (kept := self.present(key)) and kept.due and kept.due <= self.now and not self.present(lease_of(key))
+            if (kept := self.present(key)) and kept.due and kept.due <= self.now and not self.present(lease_key(key))
         }
         wanted = {key: at for key, at in due.items() if key.kind == kind and group in (None, key.group)}
         claimed = self.store.claim(kind, group, token, self.now + lease, self.now)
@@ -103,7 +103,7 @@ class Alike(RuleBasedStateMachine):
             key, kept = claimed
             assert wanted[key] == min(wanted.values())
             assert kept == self.records[key]
-            self.records[lease_of(key)] = Kept(b"", token, self.now + lease)
+            self.records[lease_key(key)] = Kept(b"", token, self.now + lease)
 
     @rule(kind=st.sampled_from(["person", "reference", "lease"]), group=st.sampled_from(["g", "h", "person/g", None]))
     def list(self, kind: RecordKind, group: str | None) -> None:

@@ -15,7 +15,7 @@ from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import protect
-from broker.adapters.web.pages.refusal_links import SignUpLink
+from broker.adapters.web.pages.refusal_links import Action
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Service, Text
@@ -149,17 +149,14 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "eid": "NemID",
         "sign_up": "/sign-up?service=my-loans",
     }
-    refused |= {
-        "onward": None,
-        "abroad": None,
-        "signing_up": False,
-        "back": None,
-        "admitted": (),
-        "admitted_to": service,
-    }
-    refused |= {"ways": [], "ways_token": "t~t", "eid": "NemID"}
-    leading = [("library", "Lånerkonto"), ("nemid", "NemID")]
-    onward = SignUpLink(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
+    refused |= {"signing_up": False, "admitted": (), "admitted_to": service, "ways_token": "t~t", "eid": "NemID"}
+    back = Action("return", lazy_gettext("Return to %(service)s", service=service))
+    contact = Action("contact", lazy_gettext("Contact the library"))
+    refused |= {"actions": (contact, back)}
+    onward = Action("sign_up", lazy_gettext("Sign up for a library account"), f"{url}/sign-up/student?service=myprint")
+    leading = (Action("way", "MitID", way="nemid"), back, Action("way", "Lånerkonto", way="library"), contact)
+    again = Action("again", lazy_gettext("Log in again"), f"{url}/upstream")
+    abroad = Action("help", lazy_gettext("Get help where you logged in"), "https://idp.example/help?code=OTHER_ERROR")
     labelled = LABEL[spoken]
     done: dict[str, Any] = {
         "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",
@@ -252,23 +249,26 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "enrolling": ("enrolling.html", {"step": "enrol", "service": service, "url": url, **marked}),
         "post": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": False}),
         "post-shared": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": True}),
-        "refused": ("refused.html", {**refused, "reason": "no_library_account", "onward": onward}),
-        "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True, "ways": leading}),
+        "refused": ("refused.html", {**refused, "reason": "no_library_account", "actions": (onward, back, contact)}),
+        "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True, "actions": leading}),
         "refused-others": (
             "refused.html",
             {**refused, "reason": "no_policy_for_service", "admitted": ((labelled, None), (labelled, 18))},
         ),
         "refused-rule": ("refused.html", {**refused, "reason": "too_young", "decision": unmet}),
         "refused-no-rule": ("refused.html", {**refused, "reason": "no_affiliation", "decision": unmatched}),
-        "refused-errand": ("refused.html", {**refused, "reason": "cpr_required", "form": None}),
+        "refused-errand": (
+            "refused.html",
+            {**refused, "reason": "cpr_required", "form": None, "actions": (leading[0], contact)},
+        ),
         "refused-again": (
             "refused.html",
-            {**refused, "reason": "upstream_refused", "abroad": "https://idp.example/help?code=OTHER_ERROR"},
+            {**refused, "reason": "upstream_refused", "actions": (again, back, abroad, contact)},
         ),
-        "error": ("error.html", {"step": "error", "reason": "other_browser", "back": None, **marked}),
+        "error": ("error.html", {"step": "error", "reason": "other_browser", "actions": (contact,), **marked}),
         "error-again": (
             "error.html",
-            {"step": "error", "reason": "cookies_needed", "retry": url, "back": BEGUN, **marked},
+            {"step": "error", "reason": "cookies_needed", "actions": (again, contact), **marked},
         ),
     }
 

@@ -2,21 +2,20 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 
 import pytest
-from flask import Flask, render_template
+from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Route
 
-from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
+from broker.adapters.web.pages.reason_texts import REASONS
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.page_looks import FIRST, LOOKS, Look, amiss, shape, show
+from tests.plugins.reason_pages import render_reason
 
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
 ACS = "https://loans.library.example/acs"
 SCRIPT = "**/autopost.js*"
-NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +79,7 @@ def ends(site: Callable[..., Flask]) -> Iterator[str]:
     """Give the address of a server that shows the page of every reason."""
     app = site("http://127.0.0.1")
 
-    @app.route("/reason/<code>")
-    def end(code: str) -> str:
-        shown: dict[str, object] = {"reference": "K7MW3QZX", "iso": "", "moment": "", "retry": "/again", "back": None}
-        if code in REFUSALS:
-            shown |= {"service": "My loans", "form": None, "ways": (), "onward": None, "abroad": None}
-            shown |= {"shared": False, "admitted": (), "admitted_to": "", "eid": "", "decision": None}
-        template = "refused.html" if code in REFUSALS else "error.html"
-        return render_template(template, step="error", reason=code, now=NOW, **shown)
-
+    app.add_url_rule("/reason/<code>", view_func=render_reason)
     with serve_on_loopback(app) as url:
         yield url
 

@@ -1,19 +1,17 @@
 """The start page, the help that leads back, the library's pictures, and where a page that ends something leads."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
-from flask import Flask, render_template
+from flask import Flask
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
+from broker.adapters.web.pages.reason_texts import REASONS
 from broker.adapters.web.sign_up.sign_up_questions import FAQ
 from tests.plugins.deployment import Deployment, Person, found, mark
-
-NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+from tests.plugins.reason_pages import render_reason
 
 
 def texts(page: TestResponse, path: str) -> list[str]:
@@ -147,12 +145,7 @@ def test_a_person_leaves_their_choices(deployment: Deployment) -> None:
 def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str, language: str, in_person: str) -> None:
     """Whatever went wrong, the page offers something to go to, and the place where one is served in person."""
     with app.test_request_context(f"/?lang={language}"):
-        shown: dict[str, object] = {"reference": "K7MW3QZX", "iso": "", "moment": "", "retry": None, "back": None}
-        if code in REFUSALS:
-            shown |= {"service": "My loans", "form": None, "ways": (), "onward": None, "abroad": None}
-            shown |= {"shared": False, "admitted": (), "admitted_to": "", "eid": "", "decision": None}
-        template = "refused.html" if code in REFUSALS else "error.html"
-        source = render_template(template, step="error", reason=code, now=NOW, **shown)
+        source = render_reason(code)
     assert len(onward(source)) > 3
     assert in_person in source
     assert "%(" not in source

@@ -41,7 +41,8 @@ def test_every_page_has_its_bones(app: Flask, specimen: str, language: str) -> N
     assert f'<html lang="{language}">' in source
     assert len(re.findall(r'<main id="main"[^>]* data-step="[a-z]+" data-reason="[a-z_]*">', source)) == 1
     assert 'href="#main"' in source
-    assert "mailto:help@library.example" in source
+    if specimen != "post":  # this page sends itself to the service at once
+        assert "mailto:help@library.example" in source
     assert len(source.encode()) < 60_000
 
 
@@ -127,7 +128,7 @@ def test_what_has_changed_and_what_went_wrong_is_said(app: Flask) -> None:
     assert "This is not what you chose" in page(app, "inform-contract")
     assert 'data-problem="token_refused"' in page(app, "ask-problem")
     assert "<title>Error: " in page(app, "ask-problem")
-    assert "WAYF gives up without a word after three minutes." in page(app, "choose-again")
+    assert "WAYF stops waiting after three minutes." in page(app, "choose-again")
 
 
 def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None:
@@ -136,7 +137,7 @@ def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None
     Source: docs/reference/consent.md#declining.
     """
     source = page(app, "declined")
-    for text in ("Nothing has been sent", "health insurance card and another form of ID", "university login"):
+    for text in ("No information has been sent", "health insurance card and another form of ID", "university login"):
         assert text in source
     assert 'href="https://library.example/en/places"' in source
     assert 'name="reconsider" value="1"' in source

@@ -178,6 +178,7 @@ ELSEWHERE: Final[dict[tuple[str, str], tuple[str, tuple[str | int, ...]]]] = {
     ("ReleaseShape", "need"): ("student", ("release", "myprint")),
     ("ReleaseShape", "none"): ("student", ("release", "e-resources")),
     ("ReleaseShape", "name_id_why"): ("student", ("release", "booking")),
+    ("AttributeShape", "states"): ("student", ("release", "booking", "none", 1, "eduPersonEntitlement")),
     ("ServiceShape", "name_id_why"): ("services", ("booking",)),
     ("MapShape", "writes"): ("library", ()),
     ("MapShape", "writes: NAME"): ("library", ("writes",)),
@@ -193,7 +194,10 @@ BY_MAIL: Final[dict[str, Any]] = {
     "legal_basis": "consent",
     "purpose": {"en": "words", "da": "ord"},
     "name_id": "email",
-    "none": [{"mail": {"why": {"en": "words", "da": "ord"}}}],
+    "none": [
+        {"mail": {"why": {"en": "words", "da": "ord"}}},
+        {"eduPersonEntitlement": {"why": {"en": "words", "da": "ord"}}},
+    ],
 }
 STATED: Final[dict[str, Any]] = {key: value for key, value in BY_MAIL.items() if key != "none"}
 

@@ -14,7 +14,7 @@ from broker.app.policy_surroundings import PolicySurroundings
 from broker.configuration.policies import live_policies, policy_properties
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
-from broker.core.events.broker_events import told_nobody
+from broker.core.events.broker_events import discard_event
 from broker.core.policy_analysis import sources
 from broker.core.policy_analysis.persona_words import example_login
 from broker.core.policy_analysis.site_rules import Breach, hold_rule
@@ -33,7 +33,7 @@ def around(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Policy
     """Give what policies are checked against in the demo, with a place of its own for the rules."""
     folder = tmp_path_factory.mktemp("site") / "site"
     shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "state"))
-    return policy_surroundings.load(load(folder / "broker.toml", {}), told_nobody, NOW)
+    return policy_surroundings.load(load(folder / "broker.toml", {}), discard_event, NOW)
 
 
 @pytest.fixture

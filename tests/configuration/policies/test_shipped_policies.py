@@ -13,7 +13,7 @@ from broker.configuration.policies import live_policies
 from broker.configuration.strict_yaml import YamlNode, YamlScalar, YamlSequence, read_file
 from broker.core.borrowers.wanted_borrower import derive_wanted_borrower
 from broker.core.entities import Assurance, Controller, Service, Text
-from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, with_assumed_ground
+from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, assume_ground
 from broker.core.login.login_decision import login_facts
 from broker.core.policy.decision import evaluate
 from broker.core.policy.missing_proof import missing_proof, provable_domains
@@ -38,7 +38,7 @@ def login(upstream: str, *scoped: str, **more: object) -> LoginFacts:
     kind = given.get("cpr", "none")
     numbered = {"cpr": CPR_STAND_IN} if kind != "none" else {}
     reading = AttributeReading(Attributes(named | own | numbered), **({"cpr": "none", "age": None} | given))  # type: ignore[arg-type]
-    facts = login_facts(with_assumed_ground(reading).without_cpr(), upstream=upstream, intent=intent)  # type: ignore[arg-type]
+    facts = login_facts(assume_ground(reading).mask_cpr(), upstream=upstream, intent=intent)  # type: ignore[arg-type]
     return replace(facts, borrower=borrower, withheld=withheld or facts.withheld)  # type: ignore[arg-type]
 
 

@@ -22,7 +22,7 @@ from broker.core.borrowers.library_system import (
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import ConfigurationFaults, Fault, LibraryError, LibraryRefused, LibraryUnavailable
-from broker.core.input_normalization import without_invisible, without_spaces
+from broker.core.input_normalization import remove_invisible, remove_spaces
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -268,10 +268,10 @@ def _spelled(cpr: str) -> tuple[str, str, str]:
 
 
 def _typed(shelf: sqlite3.Connection, text: str) -> list[Row]:
-    cpr = _CPR.fullmatch(without_spaces(text))
+    cpr = _CPR.fullmatch(remove_spaces(text))
     if cpr:
         return _with_cpr(shelf, cpr[1] + cpr[2])
-    name = without_invisible(text)
+    name = remove_invisible(text)
     if not name:
         return []
     held = _where(shelf, "folded(card) = ?", name.casefold()) if name.isascii() else []

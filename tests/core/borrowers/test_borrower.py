@@ -83,7 +83,7 @@ def test_a_borrower_suggests_what_a_thief_tries_first(born: date | None, cpr: st
 
 def test_without_a_date_in_the_number_no_borrower_is_anothers() -> None:
     """What cannot be compared does not disagree."""
-    assert not replace(THERE, born=TODAY).is_anothers("120180ABC1")
+    assert not replace(THERE, born=TODAY).has_other_birth_date("120180ABC1")
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,6 @@ def test_a_receipt_tells_what_was_agreed_to(disclosure: Disclosure, answer: Any)
         disclosure,
         items=(disclosure.items[0], *(Item(name, ("v",), Text("x", "x"), optional=True) for name in ("mail", "title"))),
     )
-    assert answer(more, chosen=("mail",)).told == ("sn", "mail")
-    assert answer(more).told == ("sn",)
+    assert answer(more, chosen=("mail",)).agreed_names == ("sn", "mail")
+    assert answer(more).agreed_names == ("sn",)
     assert answer(more).names == ("sn", "mail", "title")

@@ -12,10 +12,10 @@ from broker.core.consent.consent import (
     Receipt,
     ReceiptEvent,
     compute_answer_time,
-    covers,
     find_left_out,
     find_question,
     find_valid_answer,
+    is_covered,
     keep_agreed,
     make_receipt,
     select_standing,
@@ -117,9 +117,9 @@ def test_an_address_as_nameid_covers_no_other_name(hmacs: LookupHmacs, yes: Any)
     """Nor its own address in another case; a NameID for one login is less than it."""
     made = yes(BY_MAIL)
     other = replace(BY_MAIL, items=(Item(NAME_ID, ("Asta@au.dk",), WORDS), *ASKED.items))
-    assert not covers(made, other, hmacs)
-    assert not covers(made, ASKED, hmacs)
-    assert covers(made, replace(ASKED, name_id_format=TRANSIENT), hmacs)
+    assert not is_covered(made, other, hmacs)
+    assert not is_covered(made, ASKED, hmacs)
+    assert is_covered(made, replace(ASKED, name_id_format=TRANSIENT), hmacs)
 
 
 def test_what_a_receipt_holds_is_of_its_person_alone(hmacs: LookupHmacs, yes: Any) -> None:
@@ -127,7 +127,7 @@ def test_what_a_receipt_holds_is_of_its_person_alone(hmacs: LookupHmacs, yes: An
     first, second = yes(), yes(person="q")
     assert len(set(first.parts)) == len(first.parts) == len(ASKED.parts)
     assert not {*first.parts} & {*second.parts}
-    assert not covers(replace(first, person="q"), items(SN), hmacs)
+    assert not is_covered(replace(first, person="q"), items(SN), hmacs)
 
 
 def test_a_yes_counts_unless_a_no_is_younger(now: datetime, yes: Any) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.core.entities import Assurance
-from broker.core.identity.attribute_values import NSIS, find_class_assurance, has_cpr, is_in_scope, matches
+from broker.core.identity.attribute_values import NSIS, find_class_assurance, has_cpr, is_in_scope, is_match
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_an_institution_without_scopes_asserts_no_scoped_value() -> None:
 @pytest.mark.parametrize(("pattern", "match"), [("[a-z]+", True), ("[a-y]+", False), ("[a-z]", False), (None, True)])
 def test_a_pattern_matches_the_whole_value(pattern: str | None, match: bool) -> None:
     """A value that only begins well is no good value."""
-    assert matches("xyz", pattern) is match
+    assert is_match("xyz", pattern) is match
 
 
 @pytest.mark.parametrize(

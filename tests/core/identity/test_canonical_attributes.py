@@ -1,6 +1,7 @@
 """Reading an upstream's attributes: names, cardinality, syntax, scopes, the CPR and the assurance."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -173,6 +174,30 @@ def test_assurance_is_one_order_and_the_lowest_counts(values: tuple[str, ...], l
     assert read(assurance=values).assurance is level
 
 
+STATED = Institution("i", assurance=Assurance.LOW)
+
+
+@pytest.mark.parametrize(
+    ("institution", "sent", "level"),
+    [
+        (STATED, {}, Assurance.LOW),
+        (STATED, {"assurance": "1"}, Assurance.SELF_ASSERTED),
+        (STATED, {"assurance": "High"}, Assurance.HIGH),
+        (STATED, {"assurance": "https://refeds.org/assurance"}, None),
+        (STATED, {"assurance": "none"}, None),
+        (STATED, {"assurance": " "}, None),
+        (replace(STATED, max_assurance=Assurance.SELF_ASSERTED), {}, Assurance.SELF_ASSERTED),
+        (replace(STATED, national_eid=True), {}, None),
+        (Institution("i"), {}, None),
+    ],
+)
+def test_a_stated_assurance_counts_only_if_none_came(institution: Institution, sent: Sent, level: int | None) -> None:
+    """It raises nothing that was asserted, and a value that cannot be read may be lower."""
+    reading = read(institution, **sent)
+    assert reading.assurance == level
+    assert "eduPersonAssurance" not in reading.attributes or "assurance" in sent
+
+
 def test_assurance_is_capped_by_the_institution() -> None:
     """An institution good for low asserts low, whatever it writes, and the higher value goes no further."""
     reading = read(Institution("i", max_assurance=Assurance.LOW), assurance=("High", "3"))
@@ -290,7 +315,7 @@ def test_a_service_is_written_to_by_its_own_map() -> None:
     )
     row = find_outgoing_row(outgoing, "cpr")
     assert row is not None
-    assert (row.friendly_name, row.written("1403044004")) == ("schacPersonalUniqueID", URN + "1403044004")
+    assert (row.friendly_name, row.write("1403044004")) == ("schacPersonalUniqueID", URN + "1403044004")
     assert row.name_format.endswith(":uri")
     assert [each.name_format[-5:] for each in outgoing.rows[1:]] == ["basic"]
     assert find_outgoing_row(outgoing, "sn") is None

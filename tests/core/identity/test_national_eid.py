@@ -15,10 +15,10 @@ from broker.core.identity.canonical_attributes import (
     AttributeReading,
     MapRow,
     WireAttribute,
+    drop_unusable_cpr,
     read_attributes,
-    without_unusable_cpr,
 )
-from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
+from broker.core.identity.national_eid import check_eid_assertion, complete_eid_attributes
 from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said
 
 MAPS = attribute_maps.load(Path(__file__).resolve().parents[3] / "attribute_maps").maps
@@ -35,7 +35,7 @@ def read(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upst
     wires = [WireAttribute(name, (value,)) for name, value in values.items()]
     plain = read_attributes(wires, MAPS["oiosaml3"], upstream.institutions[0], TODAY)
     checked = check_eid_assertion(plain, wires, name_id, upstream)
-    return with_eid_attributes(without_unusable_cpr(checked, upstream.institutions[0]), TODAY)
+    return complete_eid_attributes(drop_unusable_cpr(checked, upstream.institutions[0]), TODAY)
 
 
 def several(values: Mapping[str, tuple[str, ...]], upstream: Upstream = NEMLOGIN) -> AttributeReading:
@@ -102,7 +102,7 @@ def test_known_versions_and_newer_are_taken(version: str | None, known: bool) ->
 @pytest.mark.parametrize("came", ["Low", "Substantial", "High"])
 def test_the_level_that_came_decides(least: Assurance, came: str) -> None:
     """Whatever was asked, a person below the configured level is refused."""
-    upstream, level = replace(NEMLOGIN, least=least), Assurance.named(came)
+    upstream, level = replace(NEMLOGIN, least=least), Assurance.parse(came)
     if level >= least:
         assert read(said(loa=came), upstream=upstream).assurance is level
     else:
@@ -310,7 +310,7 @@ def old(**changes: str) -> AttributeReading:
         **changes,
     }
     wires = [WireAttribute(name, (value,)) for name, value in sent.items()]
-    return with_eid_attributes(read_attributes(wires, MAPS["oiosaml2"], EID, TODAY), TODAY)
+    return complete_eid_attributes(read_attributes(wires, MAPS["oiosaml2"], EID, TODAY), TODAY)
 
 
 def test_the_older_names_come_to_the_same() -> None:

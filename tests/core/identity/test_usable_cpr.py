@@ -5,12 +5,7 @@ from datetime import date
 import pytest
 
 from broker.core.entities import Assurance, Institution
-from broker.core.identity.canonical_attributes import (
-    AttributeReading,
-    Attributes,
-    with_assumed_ground,
-    without_unusable_cpr,
-)
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes, assume_ground, drop_unusable_cpr
 from broker.core.identity.rights import Ground, find_cpr_ground
 
 LOW, SUBSTANTIAL, HIGH = Assurance.LOW, Assurance.SUBSTANTIAL, Assurance.HIGH
@@ -72,7 +67,7 @@ def test_the_list_of_what_makes_a_number_usable(
 def test_a_number_that_is_not_usable_is_removed_with_the_age(kind: str, role: str, kept: str, code: str | None) -> None:
     """The reason stays, so that the person gets the right advice."""
     said = Attributes({"cpr": (CPR,), "eduPersonScopedAffiliation": (role,)})
-    reading = without_unusable_cpr(AttributeReading(said, LOW, kind, 22), AU)
+    reading = drop_unusable_cpr(AttributeReading(said, LOW, kind, 22), AU)
     assert (reading.attributes.one("cpr"), reading.age) == ((CPR, 22) if code is None else (None, None))
     assert (reading.cpr, dict(reading.withheld).get("cpr")) == (kept, code)
 
@@ -94,4 +89,4 @@ def test_a_described_login_counts_as_a_live_one(
 ) -> None:
     """Examples of policies name no institution."""
     reading = AttributeReading(Attributes({"cpr": (CPR,), **said}), level, "real", 30)
-    assert with_assumed_ground(reading).ground is ground
+    assert assume_ground(reading).ground is ground

@@ -11,7 +11,7 @@ from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.login.authentication_reading import PIN_CLASS, by_pin, read_authentication, with_proofs
+from broker.core.login.authentication_reading import PIN_CLASS, add_proofs, make_pin_authentication, read_authentication
 from broker.core.login.transaction import Authentication
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -31,7 +31,7 @@ def login(authentication: Authentication) -> Authentication:
 def test_a_pin_shows_an_account_and_nothing_of_the_person() -> None:
     """Neither a level nor a CPR number, and only what the library system itself told."""
     borrower = Borrower("42", "STUD", NOW.date(), "", fields={"surname": "Ravn"})
-    authentication = by_pin("library", borrower, NOW)
+    authentication = make_pin_authentication("library", borrower, NOW)
     assert (authentication.name_id, authentication.authn_context) == ("42", PIN_CLASS)
     assert authentication.received == authentication.authn_instant == authentication.assertion_until == NOW
     library = replace(WAYF, name="library", profile="library", institutions=())
@@ -112,19 +112,19 @@ ADDED = {"kaldemail": ("asta@auh.rm.dk",), "kaldemail_domain": ("auh.rm.dk",)}
 )
 def test_a_proof_adds_until_its_end(after: timedelta, added: Mapping[str, tuple[str, ...]]) -> None:
     """At the moment in which it ends it proves nothing any more."""
-    reading = with_proofs(READING, (PROOF,), NOW + after)
+    reading = add_proofs(READING, (PROOF,), NOW + after)
     assert dict(reading.attributes) == {"cn": ("Asta Ravn",), **added}
 
 
 def test_a_proof_that_has_ended_hides_no_other() -> None:
     """Each has an end of its own."""
     ended = replace(PROOF, name="old", until=NOW)
-    assert dict(with_proofs(READING, (ended, PROOF), NOW).attributes) == {"cn": ("Asta Ravn",), **ADDED}
+    assert dict(add_proofs(READING, (ended, PROOF), NOW).attributes) == {"cn": ("Asta Ravn",), **ADDED}
 
 
 @pytest.mark.parametrize(("sent", "mail"), [({}, "asta@post.example"), ({"mail": ("asta@au.dk",)}, "asta@au.dk")])
 def test_an_address_to_write_to_takes_no_place(sent: dict[str, tuple[str, ...]], mail: str) -> None:
     """It is added where the upstream named none, and proves no domain."""
     proof = replace(PROOF, name="mail", address="asta@post.example")
-    attributes = with_proofs(replace(READING, attributes=Attributes(sent)), (proof,), NOW).attributes
+    attributes = add_proofs(replace(READING, attributes=Attributes(sent)), (proof,), NOW).attributes
     assert dict(attributes) == {"mail": (mail,)}

@@ -3,7 +3,13 @@
 import pytest
 
 from broker.core.entities import Assurance
-from broker.core.login.authn_context import class_for_service, classes_to_request, level_to_request, nsis, overstates
+from broker.core.login.authn_context import (
+    class_for_service,
+    classes_to_request,
+    is_overstated,
+    level_to_request,
+    nsis_class,
+)
 from broker.core.login.transaction import AuthnRequest
 
 LOA = "https://data.gov.dk/concept/core/nsis/loa"
@@ -104,7 +110,7 @@ def test_the_lowest_level_that_meets_the_request_is_demanded(
 )
 def test_a_level_has_its_nsis_class(level: Assurance, named: str) -> None:
     """NSIS has none below Low."""
-    assert nsis(level) == named
+    assert nsis_class(level) == named
 
 
 WEAK = [
@@ -123,7 +129,7 @@ WEAK = [
 @pytest.mark.parametrize(("wanted", "less"), [(MFA, True), (SUBSTANTIAL, True), (LOW, False), (PASSWORD, False)])
 def test_a_single_factor_overstates_whatever_needs_two(weak: str, wanted: str, *, less: bool) -> None:
     """A password, an address or a session configured to be as good as two factors is an administrator's mistake."""
-    assert overstates(wanted, weak) is less
+    assert is_overstated(wanted, weak) is less
 
 
 @pytest.mark.parametrize(
@@ -142,4 +148,4 @@ def test_a_single_factor_overstates_whatever_needs_two(weak: str, wanted: str, *
 )
 def test_four_digits_are_of_no_level(wanted: str, given: str, *, pin: bool, less: bool) -> None:
     """What is known to stand for less than the class asked for overstates it; a PIN does for every level."""
-    assert overstates(wanted, given, pin=pin) is less
+    assert is_overstated(wanted, given, pin=pin) is less

@@ -123,7 +123,7 @@ def test_the_class_of_the_national_eid_is_the_level_that_was_read(
 ) -> None:
     """Of all its parts the lowest, no more than it is good for; who is let in by nothing is told of as nothing."""
     rules, came = of_eid(said(**values), replace(NEMLOGIN, institutions=(replace(EID, max_assurance=cap),)))
-    told = min(cap, Assurance.named(level)) if level else Assurance.SELF_ASSERTED
+    told = min(cap, Assurance.parse(level)) if level else Assurance.SELF_ASSERTED
     expected = None if told is Assurance.SELF_ASSERTED else f"{LEVEL}{told.name.capitalize()}"
     assert class_of(rules, came) == expected
 
@@ -151,7 +151,7 @@ def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: s
         "_r1", "my-loans", "https://loans.example", "https://loans.example/acs", authn_contexts=classes
     )
     begun = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, request, upstream="nemid", authentication=came)
-    vouched = rules.for_service(begun, read(rules, came))
+    vouched = rules.authentication_for_service(begun, read(rules, came))
     assert (vouched and vouched.authn_context) == (told and LEVEL + told)
 
 
@@ -177,7 +177,7 @@ def test_a_number_that_is_not_usable_is_never_read(sent: dict[str, str], usable:
     found = ("real", Ground.INSTITUTION) if usable else ("none", Ground.NOTHING)
     assert (reading.cpr, reading.ground) == found
     assert (dict(reading.withheld).get("cpr") == "not_usable") is not usable
-    facts = login_facts(reading.without_cpr(), upstream="wayf", intent=None)
+    facts = login_facts(reading.mask_cpr(), upstream="wayf", intent=None)
     decision = evaluate(RULES.policies(), facts, RULES.service("my-loans"), NOW)
     assert decision.has(Right.USE_BORROWER) is usable
 
@@ -324,7 +324,7 @@ def test_what_the_policies_release_and_whom_they_know() -> None:
         (service, name)
         for service in ("my-loans", "other", "none")
         for name in ("sn", "mail", "cpr", "uid")
-        if any(name in {listed.name for listed in each.attributes} for each in rules.entries(service))
+        if any(name in {listed.name for listed in each.attributes} for each in rules.list_releases(service))
     }
     assert released == {("my-loans", "sn"), ("my-loans", "mail"), ("other", "cpr")}
     assert rules.affiliations() == {"student", "employee"}

@@ -4,8 +4,8 @@ from typing import Final
 
 import pytest
 
-from broker.core.login.authn_context import class_for_service, not_met_upstream, unmet
-from broker.core.login.contained_classes import CONTAINED, contains
+from broker.core.login.authn_context import class_for_service, describe_unmet, describe_unmet_upstream
+from broker.core.login.contained_classes import CONTAINED, is_contained
 from broker.core.login.transaction import AuthnRequest
 
 CLASSES: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
@@ -70,8 +70,8 @@ def test_a_service_is_told_what_the_comparison_allows(comparison: str) -> None:
 def test_no_class_contains_a_stronger_one() -> None:
     """Nothing that is contained contains what contains it, and nobody is told two factors for one."""
     for stronger, weaker in CONTAINED.items():
-        assert not any(contains(each, stronger) for each in weaker)
-    assert not any(contains(each, f"{REFEDS}mfa") for each in SAID)
+        assert not any(is_contained(each, stronger) for each in weaker)
+    assert not any(is_contained(each, f"{REFEDS}mfa") for each in SAID)
 
 
 def test_the_administrator_may_know_more() -> None:
@@ -82,11 +82,11 @@ def test_the_administrator_may_know_more() -> None:
 
 def test_the_log_says_what_was_asked_what_came_and_what_decides() -> None:
     """All in one sentence, a number in what the service wrote blotted out, and of many classes the first five."""
-    told = unmet(request(TRANSPORT), "urn:federation:authentication:windows", "au")
+    told = describe_unmet(request(TRANSPORT), "urn:federation:authentication:windows", "au")
     for part in (TRANSPORT, "exact", "came: urn:federation:authentication:windows", "upstreams.au.authn_contexts"):
         assert part in told
-    assert "max_assurance" in unmet(request(TRANSPORT), f"{CLASSES}unspecified", "au")
-    assert "came: no class" in unmet(request(TRANSPORT), None, "au")
-    assert "1111024568" not in unmet(request("urn:1111024568"), None, "au")
-    assert "urn:f" not in unmet(request(*(f"urn:{each}" for each in "abcdef")), None, "au")
-    assert "au answered NoAuthnContext" in not_met_upstream(request(TRANSPORT), "au")
+    assert "max_assurance" in describe_unmet(request(TRANSPORT), f"{CLASSES}unspecified", "au")
+    assert "came: no class" in describe_unmet(request(TRANSPORT), None, "au")
+    assert "1111024568" not in describe_unmet(request("urn:1111024568"), None, "au")
+    assert "urn:f" not in describe_unmet(request(*(f"urn:{each}" for each in "abcdef")), None, "au")
+    assert "au answered NoAuthnContext" in describe_unmet_upstream(request(TRANSPORT), "au")

@@ -12,7 +12,7 @@ from broker.configuration.policies import live_policies
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Assurance, Service
 from broker.core.errors import REQUEST_DENIED
-from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, with_assumed_ground
+from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, assume_ground
 from broker.core.identity.rights import Ground
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.ideal_login import play
@@ -41,7 +41,7 @@ def login(
     if cpr != "none":
         attributes["cpr"] = CPR_STAND_IN
     reading = AttributeReading(Attributes(attributes), assurance, cpr, 22 if cpr == "real" else None)
-    read = with_assumed_ground(reading).without_cpr()
+    read = assume_ground(reading).mask_cpr()
     return replace(DescribedLogin(upstream, read), **more)  # type: ignore[arg-type]
 
 
@@ -74,7 +74,7 @@ NURSE = {"kaldemail": "nurse@auh.rm.dk"}
             ["OfferUpgrade", "Ask", "Enrol", "TellChange", "Issue"],
         ),
         (replace(STUDENT, borrower=DescribedBorrower("PRIVATE"), upgrade=False), ["OfferUpgrade", "Ask", "Issue"]),
-        (replace(STUDENT, reading=UNMAILED.without_cpr()), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (replace(STUDENT, reading=UNMAILED.mask_cpr()), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
         (replace(STUDENT, errand=Errand.SIGN_UP), ["Ask", "Enrol", "Done"]),
         (replace(STUDENT, borrower=DescribedBorrower("STUDENT")), ["Ask", "Issue"]),
         (eid(intent="hospital", addresses=NURSE), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
@@ -178,7 +178,7 @@ def described(example: Example) -> DescribedLogin:
     facts = example.login
     reading = AttributeReading(facts.attributes, facts.assurance, facts.cpr, facts.age, ground=facts.ground)
     there = DescribedBorrower("PRIVATE", linked=True) if facts.borrower else None
-    return DescribedLogin(facts.upstream, reading.without_cpr(), intent=facts.intent, borrower=there)
+    return DescribedLogin(facts.upstream, reading.mask_cpr(), intent=facts.intent, borrower=there)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.place))

@@ -8,7 +8,7 @@ import pytest
 from broker.core.entities import Assurance, Service, Text
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeMap, AttributeReading, Attributes, MapRow
 from broker.core.identity.rights import Ground
-from broker.core.login.login_decision import denied, login_facts, proof_step, with_required_names
+from broker.core.login.login_decision import add_required_names, deny, login_facts, proof_step
 from broker.core.policy.model import (
     Alternative,
     Condition,
@@ -44,7 +44,7 @@ def reading(**attributes: str) -> AttributeReading:
 
 def of_nemid(came: AttributeReading, intent: str | None) -> LoginFacts:
     """Give the facts of a login by the national eID."""
-    return login_facts(came.without_cpr(), upstream="nemid", intent=intent)
+    return login_facts(came.mask_cpr(), upstream="nemid", intent=intent)
 
 
 @pytest.mark.parametrize(
@@ -58,19 +58,19 @@ def test_metadata_requires_in_our_names(service: Service, attribute_map: str, re
         "other": AttributeMap("other", (MapRow("w-sn", "sn"), MapRow("mail", "mail"))),
     }
     demanding = replace(service, attribute_map=attribute_map, requires=frozenset({"w-mail", "w-sn", "w-unknown"}))
-    assert with_required_names(demanding, maps).required == required
+    assert add_required_names(demanding, maps).required == required
 
 
 @pytest.mark.parametrize(("known", "borrower"), [(False, None), (True, True)])
 def test_a_borrower_is_there_or_not_known(*, known: bool, borrower: bool | None) -> None:
     """A login whose links lead to none has perhaps not been looked up: no denial rests on that."""
-    facts = login_facts(reading().without_cpr(), upstream="wayf", intent=None, borrower=known)
+    facts = login_facts(reading().mask_cpr(), upstream="wayf", intent=None, borrower=known)
     assert facts.borrower is borrower
 
 
 def test_the_facts_are_the_transactions_and_the_readings() -> None:
     """Upstream and intent of the one, the rest of the other; a withheld attribute with the first reason."""
-    facts = login_facts(reading(sn="Ravn").without_cpr(), upstream="wayf", intent="nurse")
+    facts = login_facts(reading(sn="Ravn").mask_cpr(), upstream="wayf", intent="nurse")
     assert (facts.upstream, facts.intent) == ("wayf", "nurse")
     assert (dict(facts.attributes), facts.assurance, facts.cpr, facts.age) == (
         {"sn": ("Ravn",)},
@@ -83,19 +83,19 @@ def test_the_facts_are_the_transactions_and_the_readings() -> None:
 
 def test_a_number_is_no_fact_of_a_login() -> None:
     """Policies see that there is one, of its kind and in its place; the number itself stays out of decisions."""
-    facts = login_facts(reading(gn="Asta", cpr="1403044004", sn="Ravn").without_cpr(), upstream="wayf", intent=None)
+    facts = login_facts(reading(gn="Asta", cpr="1403044004", sn="Ravn").mask_cpr(), upstream="wayf", intent=None)
     assert list(facts.attributes.items()) == [("gn", ("Asta",)), ("cpr", CPR_STAND_IN), ("sn", ("Ravn",))]
     assert facts.cpr == "real"
 
 
 def test_a_login_without_an_upstream_matches_none() -> None:
     """Nothing, as a name, is no upstream's."""
-    assert login_facts(reading().without_cpr(), upstream=None, intent=None).upstream == ""
+    assert login_facts(reading().mask_cpr(), upstream=None, intent=None).upstream == ""
 
 
 def test_a_denial_before_the_policies_names_them() -> None:
     """Its reason is the only one, nothing is released, and its digest is that of the policies in force."""
-    decision = denied("level_missing", POLICIES)
+    decision = deny("level_missing", POLICIES)
     assert (decision.effect, [reason.code for reason in decision.reasons]) == (Effect.DENY, ["level_missing"])
     assert (decision.digest, decision.released, decision.ground) == ("digest", (), Ground.NOTHING)
 

@@ -395,6 +395,9 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     for added in ("subject-id", "pairwise-id", "kaldemail_domain"):
         assert isinstance(after(arrived, noticed("public_task", **{"sn": ("Ravn",), added: ("x",)})), Ask)
     assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)
+    ((listed, _values),) = noticed("public_task", sn=("Ravn",)).released
+    stated = replace(noticed("public_task"), released=((replace(listed, states=("x",)), ("x",)),))
+    assert isinstance(after(arrived, stated), Ask)
     unnoticed = noticed("public_task", sn=("Ravn",))
     assert unnoticed.release is not None
     ours = replace(unnoticed, release=replace(unnoticed.release, notice="ours"))

@@ -11,16 +11,10 @@ from hypothesis import strategies as st
 
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance
-from broker.core.identity.canonical_attributes import (
-    CPR_STAND_IN,
-    AttributeReading,
-    Attributes,
-    Values,
-    with_assumed_ground,
-)
+from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, Values, assume_ground
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
-from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, refused_facts
+from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, collect_refused_facts
 from broker.core.login.replayed_refusal import Replay, replayed
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet, Requirement, ideal_service
@@ -38,7 +32,7 @@ def login(
     """Describe a login; a number is its kind."""
     numbered = {**attributes, "cpr": CPR_STAND_IN} if cpr != "none" else attributes
     reading = AttributeReading(Attributes(numbered), assurance, cpr, age)
-    return DescribedLogin(upstream, with_assumed_ground(reading).without_cpr())
+    return DescribedLogin(upstream, assume_ground(reading).mask_cpr())
 
 
 def refused(described: DescribedLogin, service: str, person: Person | None = None) -> RefusedFacts:
@@ -48,7 +42,7 @@ def refused(described: DescribedLogin, service: str, person: Person | None = Non
     request = AuthnRequest("_1", service, service, "")
     transaction = Transaction("t", "BCDFGHJK", NOW, NOW, request, upstream=described.upstream)
     arrived = replace(transaction, authentication=authentication, intent=described.intent, person=person)
-    return refused_facts(arrived, described.reading, end.decision, POLICIES, trusted=described.fault is None)
+    return collect_refused_facts(arrived, described.reading, end.decision, POLICIES, trusted=described.fault is None)
 
 
 def edited(change: Callable[[Policy], Policy]) -> PolicySet:

@@ -23,16 +23,16 @@ from broker.use_cases.storage.records import dump, load
 
 def test_it_is_bound_to_one_browser_for_good(transaction: Transaction) -> None:
     """A bound transaction is never another browser's (docs/reference/design.md#4a-1)."""
-    bound = transaction.bound("b1")
-    assert bound.bound("b1") == bound
+    bound = transaction.bind("b1")
+    assert bound.bind("b1") == bound
     with pytest.raises(BrowserUnmatched):
-        bound.bound("b2")
+        bound.bind("b2")
 
 
 def test_a_new_transaction_has_nothing_from_a_login(transaction: Transaction) -> None:
     """Each fact that an authentication leads to is added by a transition, and none is there before."""
-    assert transaction.cleared() == transaction
-    assert (transaction.shared, transaction.forced, transaction.unproved) == (False, False, False)
+    assert transaction.clear_answer() == transaction
+    assert (transaction.shared, transaction.is_forced, transaction.unproved) == (False, False, False)
     assert (transaction.authentication, transaction.failure, transaction.arrival) == (None, None, None)
     assert (transaction.browser, transaction.outstanding, transaction.sent) == (None, (), 0)
     request = transaction.request
@@ -64,18 +64,18 @@ def test_a_shared_computer_is_never_forgotten(
 ) -> None:
     """There or begun there it stays shared, and what was asked without ForceAuthn is answered there no more."""
     request = replace(transaction.request, force_authn=force_authn)
-    asked = replace(transaction, request=request, shared=begun_shared).asked(Outstanding("_1", "wayf", now))
-    bound = asked.bound("b1", shared=shared)
+    asked = replace(transaction, request=request, shared=begun_shared).add_request(Outstanding("_1", "wayf", now))
+    bound = asked.bind("b1", shared=shared)
     assert bound.shared is stays
-    assert bound.forced is (stays or force_authn)
-    assert (bound.awaits("_1") is not None) is answerable
-    assert bound.bound("b1").shared is stays
+    assert bound.is_forced is (stays or force_authn)
+    assert (bound.find_request("_1") is not None) is answerable
+    assert bound.bind("b1").shared is stays
 
 
 def test_a_bound_transaction_lasts_half_an_hour_from_its_beginning(transaction: Transaction, now: datetime) -> None:
     """However late the browser came, and however short it was to wait for one."""
     waiting = replace(transaction, until=now + timedelta(minutes=5))
-    assert waiting.bound("b1").until == transaction.begun + timedelta(minutes=30)
+    assert waiting.bind("b1").until == transaction.begun + timedelta(minutes=30)
 
 
 def test_what_was_authenticated_at_a_shared_computer_idles_out(
@@ -84,27 +84,27 @@ def test_what_was_authenticated_at_a_shared_computer_idles_out(
     """From the authentication on, three minutes after each visit, and half an hour after its beginning at most."""
     begun = transaction.begun
     end = begun + timedelta(minutes=30)
-    bound = replace(transaction.bound("b1", shared=True), until=end)
-    assert bound.attended(now) == bound
-    known = bound.asked(Outstanding("_1", "wayf", now)).authenticated_by(authentication, "_1", "a1", now)
+    bound = replace(transaction.bind("b1", shared=True), until=end)
+    assert bound.mark_attended(now) == bound
+    known = bound.add_request(Outstanding("_1", "wayf", now)).add_answer(authentication, "_1", "a1", now)
     assert known.until == now + timedelta(minutes=3)
-    assert known.attended(now + timedelta(minutes=2)).until == now + timedelta(minutes=5)
-    assert known.attended(end - timedelta(seconds=1)).until == end
-    assert known.bound("b1", shared=True).until == known.until
+    assert known.mark_attended(now + timedelta(minutes=2)).until == now + timedelta(minutes=5)
+    assert known.mark_attended(end - timedelta(seconds=1)).until == end
+    assert known.bind("b1", shared=True).until == known.until
     own = replace(known, shared=False, until=end)
-    assert own.attended(now) == own
+    assert own.mark_attended(now) == own
 
 
 def test_a_finished_login_ends_some_seconds_later_at_a_shared_computer(transaction: Transaction, now: datetime) -> None:
     """Ten at most, and no visit prolongs it; elsewhere it lasts as long as it would have."""
     issued = Issued("_r", "_a", now, "n", None, "c")
     shared = replace(transaction, shared=True, until=now + timedelta(minutes=3))
-    left = shared.left(issued)
+    left = shared.record_issued(issued)
     assert (left.issued, left.until) == (issued, now + timedelta(seconds=10))
-    assert left.attended(now + timedelta(seconds=9)) == left
-    assert left.finished(now + timedelta(seconds=9)) == left
+    assert left.mark_attended(now + timedelta(seconds=9)) == left
+    assert left.mark_finished(now + timedelta(seconds=9)) == left
     own = replace(shared, shared=False)
-    assert own.left(issued) == replace(own, issued=issued)
+    assert own.record_issued(issued) == replace(own, issued=issued)
 
 
 def test_a_refusal_takes_the_place_of_an_authentication_and_the_other_way_round(
@@ -112,9 +112,9 @@ def test_a_refusal_takes_the_place_of_an_authentication_and_the_other_way_round(
 ) -> None:
     """Of the answer that came last: nobody is logged in after an upstream's no, nor refused after its yes."""
     refusal = UpstreamRefusal("nemid", AUTHN_FAILED)
-    refused = arrived.authenticated_by(refusal, "_1", "a2", now)
+    refused = arrived.add_answer(refusal, "_1", "a2", now)
     assert (refused.authentication, refused.failure, refused.upstream) == (None, refusal, "nemid")
-    again = refused.authenticated_by(authentication, "_2", "a3", now)
+    again = refused.add_answer(authentication, "_2", "a3", now)
     assert (again.authentication, again.failure, again.upstream) == (authentication, None, "wayf")
 
 
@@ -141,19 +141,19 @@ def test_the_subject_is_the_nameid_as_it_was_received(
 
 def test_each_request_is_answerable_once(transaction: Transaction, now: datetime) -> None:
     """A consumed request awaits nothing; the others still do."""
-    asked = transaction.asked(Outstanding("_1", "wayf", now)).asked(Outstanding("_2", "wayf", now))
-    assert asked.awaits("_1") is not None
-    assert asked.consumed("_1").awaits("_1") is None
-    assert asked.consumed("_1").awaits("_2") is not None
+    asked = transaction.add_request(Outstanding("_1", "wayf", now)).add_request(Outstanding("_2", "wayf", now))
+    assert asked.find_request("_1") is not None
+    assert asked.drop_request("_1").find_request("_1") is None
+    assert asked.drop_request("_1").find_request("_2") is not None
 
 
 def test_a_loop_of_requests_ends(transaction: Transaction, now: datetime) -> None:
     """Twenty AuthnRequests in one transaction, answered or not, are the most."""
     looping = transaction
     for number in range(20):
-        looping = looping.asked(Outstanding(f"_{number}", "wayf", now)).consumed(f"_{number}")
+        looping = looping.add_request(Outstanding(f"_{number}", "wayf", now)).drop_request(f"_{number}")
     with pytest.raises(TooMany):
-        looping.asked(Outstanding("_20", "wayf", now))
+        looping.add_request(Outstanding("_20", "wayf", now))
 
 
 def test_a_new_authentication_discards_what_the_older_led_to(
@@ -170,10 +170,10 @@ def test_a_new_authentication_discards_what_the_older_led_to(
         outstanding=(Outstanding("_9", "nemid", now),),
     )
     other = replace(authentication, upstream="nemid")
-    joined = full.authenticated_by(other, "_9", "a2", now)
+    joined = full.add_answer(other, "_9", "a2", now)
     assert (joined.person, joined.receipt, joined.account, joined.issued) == (None, None, None, None)
     assert (joined.authentication, joined.upstream, joined.arrival) == (other, "nemid", "a2")
-    assert joined.awaits("_9") is None
+    assert joined.find_request("_9") is None
 
 
 # What a transaction is about, whoever is logged in; every other fact is of one login.
@@ -188,7 +188,7 @@ def test_nothing_told_in_one_login_is_the_next_persons(
 ) -> None:
     """Proofs and answers go with the login in which they came, and so will facts yet to come."""
     facts: dict[str, Any] = {each.name: object() for each in fields(Transaction) if each.name not in _OF_ALL}
-    joined = replace(transaction, **facts).authenticated_by(authentication, "_1", "a2", now)
+    joined = replace(transaction, **facts).add_answer(authentication, "_1", "a2", now)
     assert {name: getattr(joined, name) for name in facts} == {name: getattr(transaction, name) for name in facts}
 
 

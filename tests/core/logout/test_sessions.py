@@ -39,7 +39,7 @@ SESSION: Final = Session(
 )
 def test_a_session_is_of_the_upstream_that_gave_it(upstream: str, issuer: str | None, given: bool) -> None:
     """By its name and its entityID: whoever has the name now ends no session of the one that had it before."""
-    assert replace(SESSION, upstream=upstream, issuer=issuer).given_by(WAYF) is given
+    assert replace(SESSION, upstream=upstream, issuer=issuer).is_from(WAYF) is given
 
 
 def test_a_session_index_is_of_one_assertion_and_does_not_tell_it() -> None:
@@ -67,7 +67,7 @@ def test_a_session_index_is_of_one_assertion_and_does_not_tell_it() -> None:
 )
 def test_a_format_left_out_is_unspecified(written: str | None, issued: str | None, same: bool) -> None:
     """Which fits any that was issued (saml-core 8.3.1); a format that is named must be the one that was issued."""
-    assert NameID("n", written).means(NameID("n", issued)) is same
+    assert NameID("n", written).is_same_as(NameID("n", issued)) is same
 
 
 @pytest.mark.parametrize("part", ["name_qualifier", "sp_name_qualifier", "sp_provided_id"])
@@ -78,4 +78,4 @@ def test_a_qualifier_counts_where_it_is_written(part: str, written: str | None, 
     """Left out it is implied; written it must be the one that was issued, and not where none was."""
     peers: dict[str, Any] = {part: written}
     ours: dict[str, Any] = {part: issued}
-    assert NameID("n", **peers).means(NameID("n", **ours)) is same
+    assert NameID("n", **peers).is_same_as(NameID("n", **ours)) is same

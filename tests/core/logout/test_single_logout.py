@@ -22,9 +22,9 @@ from broker.core.logout.single_logout import (
     ParticipantState,
     Send,
     Wait,
-    next_turn,
-    remains,
-    status,
+    find_status,
+    has_open_sessions,
+    next_logout_step,
 )
 
 NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -40,7 +40,9 @@ def logout(
         Participant(peer, NameID(peer.name), (), state, "_q" if state is ParticipantState.ASKED else None)
         for peer, state in states
     )
-    return Logout("0" * 32, REQUEST, NOW, ("b",), found=found, going=going, left=left, participants=several)
+    return Logout(
+        "0" * 32, REQUEST, NOW, ("b",), names_session=found, has_chosen=going, leaves_others=left, participants=several
+    )
 
 
 @pytest.mark.profile(34)
@@ -66,7 +68,7 @@ def test_the_status_is_honest(
     found: bool, left: bool, states: tuple[tuple[LogoutPeer, ParticipantState], ...], expected: Status
 ) -> None:
     """Success only where every participant ended; an upstream left alone is the upstream's own affair."""
-    assert status(logout(*states, found=found, left=left)) == expected
+    assert find_status(logout(*states, found=found, left=left)) == expected
 
 
 @pytest.mark.parametrize("peer", [A, UP])
@@ -74,7 +76,7 @@ def test_the_status_is_honest(
 def test_what_stays_open_unwanted_is_reported(peer: LogoutPeer, state: ParticipantState) -> None:
     """A peer that failed, was silent or could not be reached remains; one that was kept by choice does not."""
     unwanted = {ParticipantState.FAILED, ParticipantState.SILENT, ParticipantState.UNREACHABLE}
-    assert remains(logout((peer, state))) is (state in unwanted)
+    assert has_open_sessions(logout((peer, state))) is (state in unwanted)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +94,14 @@ def test_each_is_asked_in_turn(
     states: tuple[tuple[LogoutPeer, ParticipantState], ...], kind: type[Send | Wait | Finish], peer: LogoutPeer | None
 ) -> None:
     """Nobody is asked while another has not answered, and the upstream comes last."""
-    turn = next_turn(logout(*states))
+    turn = next_logout_step(logout(*states))
     assert type(turn) is kind
     assert (turn.participant.peer if isinstance(turn, Send | Wait) else None) == peer
 
 
 def test_the_person_is_asked_first() -> None:
     """As long as anybody is open and the person has not said how far, nobody is sent anything."""
-    assert next_turn(logout((A, ParticipantState.OPEN), going=False)) == AskScope()
+    assert next_logout_step(logout((A, ParticipantState.OPEN), going=False)) == AskScope()
 
 
 @pytest.mark.parametrize(
@@ -107,19 +109,19 @@ def test_the_person_is_asked_first() -> None:
 )
 def test_the_persons_word_counts_once(scope: LogoutScope, service: str, upstream: str) -> None:
     """What stays is marked; a second word, by Back, changes nothing."""
-    chosen = logout((A, ParticipantState.OPEN), (UP, ParticipantState.OPEN), going=False).chosen(scope)
+    chosen = logout((A, ParticipantState.OPEN), (UP, ParticipantState.OPEN), going=False).choose_scope(scope)
     assert [each.state.value for each in chosen.participants] == [service, upstream]
-    assert all(chosen.chosen(other) == chosen for other in get_args(LogoutScope))
+    assert all(chosen.choose_scope(other) == chosen for other in get_args(LogoutScope))
 
 
 def test_who_is_always_asked_is_not_asked_about() -> None:
     """An upstream configured so is ended whatever the person says of the rest, and without a page where it is alone."""
     alone = logout((UP, ParticipantState.OPEN), going=False)
-    always = replace(alone, participants=(replace(alone.participants[0], always=True),)).ready()
-    assert isinstance(next_turn(always), Send)
-    assert isinstance(next_turn(alone.ready()), AskScope)
-    both = replace(always, going=False, participants=(*always.participants, Participant(A, NameID("a"), ())))
-    assert [each.state for each in both.ready().chosen("none").participants] == [
+    always = replace(alone, participants=(replace(alone.participants[0], always=True),)).skip_question()
+    assert isinstance(next_logout_step(always), Send)
+    assert isinstance(next_logout_step(alone.skip_question()), AskScope)
+    both = replace(always, has_chosen=False, participants=(*always.participants, Participant(A, NameID("a"), ())))
+    assert [each.state for each in both.skip_question().choose_scope("none").participants] == [
         ParticipantState.OPEN,
         ParticipantState.KEPT,
     ]
@@ -129,8 +131,8 @@ def test_who_has_answered_is_not_asked_about() -> None:
     """Where all that is left open is always asked, no page asks the person how far to go."""
     begun = logout((A, ParticipantState.ENDED), (B, ParticipantState.KEPT), (UP, ParticipantState.OPEN), going=False)
     always = replace(begun.participants[2], always=True)
-    assert replace(begun, participants=(*begun.participants[:2], always)).ready().going
-    assert not begun.ready().going
+    assert replace(begun, participants=(*begun.participants[:2], always)).skip_question().has_chosen
+    assert not begun.skip_question().has_chosen
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_an_answer_is_recorded_where_it_was_asked_for(state: ParticipantState, *
     """The participant keeps its request, the others stay as they are."""
     asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN))
     first, second = asked.participants
-    done = asked.answered(first, ended=ended)
+    done = asked.record_answer(first, ended=ended)
     assert done.participants == (replace(first, state=state), second)
     assert done == replace(asked, participants=done.participants)
 
@@ -148,8 +150,14 @@ def test_an_answer_is_recorded_where_it_was_asked_for(state: ParticipantState, *
 def test_a_logout_begins_with_nothing_found_and_nobody_asked() -> None:
     """A request that names no session of ours is answered as one for an unknown principal (core 3.7.3.2)."""
     begun = Logout("0" * 32, REQUEST, NOW)
-    assert next_turn(begun) == Finish(UNKNOWN_PRINCIPAL, remains=False)
-    assert (begun.left, begun.going, begun.told, begun.browsers, begun.groups) == (False, False, False, None, ())
+    assert next_logout_step(begun) == Finish(UNKNOWN_PRINCIPAL, remains=False)
+    assert (begun.leaves_others, begun.has_chosen, begun.is_logged, begun.browsers, begun.groups) == (
+        False,
+        False,
+        False,
+        None,
+        (),
+    )
     assert begun.until == NOW + timedelta(minutes=30)
 
 
@@ -165,34 +173,34 @@ def test_a_logout_begins_with_nothing_found_and_nobody_asked() -> None:
 def test_an_answer_is_its_own_participants(response: LogoutResponse) -> None:
     """By another peer, or to another request, it is nobody's."""
     asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN), (UP, ParticipantState.OPEN))
-    assert asked.awaits(response) is None
-    assert asked.awaits(LogoutResponse(A, "_q", ended=True)) == asked.participants[0]
+    assert asked.find_awaited(response) is None
+    assert asked.find_awaited(LogoutResponse(A, "_q", ended=True)) == asked.participants[0]
 
 
 def test_going_on_without_one_needs_its_request() -> None:
     """A link kept from an earlier page skips nobody else."""
     asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN))
-    assert asked.skipped("_other") == asked
-    assert asked.skipped("_q").participants[0].state is ParticipantState.SILENT
+    assert asked.skip_participant("_other") == asked
+    assert asked.skip_participant("_q").participants[0].state is ParticipantState.SILENT
 
 
 def test_who_is_asked_again_is_sent_another_request() -> None:
     """By the link of the page that waits for it; the answer to the first request counts no more."""
     asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN))
-    assert asked.again("_other") == asked
-    turn = next_turn(asked.again("_q"))
+    assert asked.ask_again("_other") == asked
+    turn = next_logout_step(asked.ask_again("_q"))
     assert isinstance(turn, Send)
     assert turn.participant.peer == A
-    anew = asked.again("_q").asked(turn.participant, "_r", NOW)
-    assert anew.awaits(LogoutResponse(A, "_q", ended=True)) is None
-    assert anew.awaits(LogoutResponse(A, "_r", ended=True)) is not None
+    anew = asked.ask_again("_q").record_request(turn.participant, "_r", NOW)
+    assert anew.find_awaited(LogoutResponse(A, "_q", ended=True)) is None
+    assert anew.find_awaited(LogoutResponse(A, "_r", ended=True)) is not None
 
 
 def test_two_tabs_ask_once() -> None:
     """What one tab has sent is not taken back by another that had read the logout before."""
     begun = logout((A, ParticipantState.OPEN))
-    sent = begun.asked(begun.participants[0], "_q", NOW)
-    assert sent.asked(begun.participants[0], "_r", NOW) == sent
+    sent = begun.record_request(begun.participants[0], "_q", NOW)
+    assert sent.record_request(begun.participants[0], "_r", NOW) == sent
 
 
 @given(
@@ -203,11 +211,11 @@ def test_two_tabs_ask_once() -> None:
 def test_success_means_that_nothing_of_ours_is_left(states: list[tuple[LogoutPeer, ParticipantState]]) -> None:
     """Whatever happened: where Success is answered, every service is ended, and nothing remains unreported."""
     found = logout(*states)
-    turn = next_turn(found)
+    turn = next_logout_step(found)
     if isinstance(turn, Finish) and turn.status == SUCCESS:
         assert all(state is ParticipantState.ENDED for peer, state in states if peer.side == "service")
         assert not turn.remains
-        assert not remains(found)
+        assert not has_open_sessions(found)
 
 
 @pytest.mark.parametrize(
@@ -225,4 +233,4 @@ def test_success_means_that_nothing_of_ours_is_left(states: list[tuple[LogoutPee
 )
 def test_what_a_peer_leaves_out_of_a_name_is_implied(written: NameID, same: bool) -> None:
     """Qualifiers and format may be left out, and must be right where they stand (core 3.3.4)."""
-    assert written.means(NameID("n", "f", "idp", "sp")) is same
+    assert written.is_same_as(NameID("n", "f", "idp", "sp")) is same

@@ -3,12 +3,12 @@
 import pytest
 
 from broker.core.mail.mail_contents import (
-    LetterContent,
-    LoginCodeLetter,
-    MailboxCodeLetter,
-    PinLinkLetter,
-    WelcomeLetter,
-    named,
+    LoginCodeMail,
+    MailboxCodeMail,
+    MailContent,
+    PinLinkMail,
+    WelcomeMail,
+    sanitize_name,
 )
 
 
@@ -26,18 +26,18 @@ from broker.core.mail.mail_contents import (
 )
 def test_a_name_in_a_letter_is_a_name(asserted: str, name: str) -> None:
     """What an upstream calls a person carries no address, no number and no second line into somebody's mail."""
-    assert named(asserted) == name
+    assert sanitize_name(asserted) == name
 
 
 @pytest.mark.parametrize(
     "letter",
     [
-        LoginCodeLetter("0058 5837", "now", "a place"),
-        PinLinkLetter("https://login.example/pin?link=5837", "now"),
-        WelcomeLetter("https://login.example/pin?link=5837"),
-        MailboxCodeLetter(code="0058 5837", asker="Ann", minutes=30),
+        LoginCodeMail("0058 5837", "now", "a place"),
+        PinLinkMail("https://login.example/pin?link=5837", "now"),
+        WelcomeMail("https://login.example/pin?link=5837"),
+        MailboxCodeMail(code="0058 5837", asker="Ann", minutes=30),
     ],
 )
-def test_what_works_in_a_letter_is_not_in_its_repr(letter: LetterContent) -> None:
+def test_what_works_in_a_letter_is_not_in_its_repr(letter: MailContent) -> None:
     """A code and a link that work do not reach a log by way of an error that shows the letter."""
     assert "5837" not in repr(letter)

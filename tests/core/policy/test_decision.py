@@ -101,6 +101,13 @@ def test_a_permit_names_the_lines_that_decided() -> None:
     assert decision.ground is Ground.INSTITUTION
 
 
+def test_a_stated_constant_leaves_whatever_the_login_brings() -> None:
+    """Its values are those of the file; a CPR number is never stated."""
+    listed = [replace(each, states=("x:y",)) for each in release("my-loans", "entitlement", "role", "cpr").attributes]
+    decision = decide(LOGIN, LOANS, replace(STUDENTS, releases=(replace(STUDENTS.releases[0], attributes=(*listed,)),)))
+    assert [values for _, values in decision.released] == [("x:y",), ("x:y",), STUDENT["cpr"]]
+
+
 @pytest.mark.parametrize(
     ("upstream", "student", "affiliation", "mismatch"),
     [("nemid", True, "private", None), ("wayf", True, "student", "private"), ("wayf", False, "private", None)],

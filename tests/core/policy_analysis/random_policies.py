@@ -16,7 +16,7 @@ from broker.core.errors import AttributesRefused
 from broker.core.identity.attribute_values import NSIS
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
-from broker.core.login.authentication_reading import by_pin, read_authentication
+from broker.core.login.authentication_reading import make_pin_authentication, read_authentication
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.transaction import Authentication
 from broker.core.policy.expiry import Expiry
@@ -123,7 +123,7 @@ class RandomLogin:
         named = frozenset[str]().union(*(policies.named_affiliations for policies in sets))
         upstream = UPSTREAMS[self.message.upstream]
         reading = read_authentication(self.message, upstream, MAPS, NOW, self.proofs, named_affiliations=named)
-        return replace(self.described, reading=reading.without_cpr())
+        return replace(self.described, reading=reading.mask_cpr())
 
 
 def _place(at: int) -> PolicyLine:
@@ -289,7 +289,7 @@ def _authenticated(draw: Random) -> Authentication:
         case "nemid":
             return _eid(_wire(draw, _EID_WIRE), draw.choice(["Low", "Substantial", "High"]))
         case _:
-            return by_pin("library", Borrower("7", draw.choice([*CATEGORIES, "OTHER"])), NOW)
+            return make_pin_authentication("library", Borrower("7", draw.choice([*CATEGORIES, "OTHER"])), NOW)
 
 
 def _borrower(draw: Random) -> DescribedBorrower | None:
@@ -317,7 +317,7 @@ def _login(
     upstream = UPSTREAMS[authentication.upstream]
     proofs = (Proved("kaldemail", mailbox, NOW, NOW + timedelta(days=1)),) if mailbox and not upstream.local else ()
     try:
-        reading = read_authentication(authentication, upstream, MAPS, NOW, proofs).without_cpr()
+        reading = read_authentication(authentication, upstream, MAPS, NOW, proofs).mask_cpr()
     except AttributesRefused:
         return None
     source = next(

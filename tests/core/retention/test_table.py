@@ -9,7 +9,7 @@ from typing import Final, get_args
 import pytest
 
 from broker.core.ports import RecordKind
-from broker.core.retention import LIMIT, RECEIPT, TABLE, spelled
+from broker.core.retention import LIMIT, RECEIPT, TABLE, spell_span
 from tests.plugins import privacy_table
 from tests.plugins.code_load import ROOT, parsed
 
@@ -176,4 +176,4 @@ def test_a_row_ends_by_itself_or_by_what_it_names() -> None:
 )
 def test_spans_are_spelled_in_their_largest_whole_unit(span: timedelta, words: str) -> None:
     """As people say them."""
-    assert spelled(span) == words
+    assert spell_span(span) == words

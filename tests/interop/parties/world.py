@@ -57,7 +57,7 @@ _UPSTREAM: Final = """
 profile = "saml"
 entity_id = "{entity_id}"
 attribute_map = "wayf"
-cbc = {cbc}
+encryption = {encryption}
 label = {{ en = "{name}", da = "{name}" }}
 institutions = [{{ entity_id = "{entity_id}", scopes = ["au.dk"], may_assert = ["cpr"] }}]
 """
@@ -195,7 +195,7 @@ def _arrange(setting: Setting, metadata: dict[str, bytes]) -> None:
     for name, xml in metadata.items():
         (setting.folder / "metadata" / f"{name}.xml").write_bytes(xml)
     more = "".join(
-        _UPSTREAM.format(name=name, entity_id=entity_id, cbc=json.dumps(name == "lasso"))
+        _UPSTREAM.format(name=name, entity_id=entity_id, encryption=json.dumps("cbc" if name == "lasso" else "gcm"))
         for name, entity_id in UPSTREAMS.items()
     )
     methods = json.dumps(["wayf", *UPSTREAMS])

@@ -27,7 +27,7 @@ from broker.core.policy.model import (
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.transactions.evaluated_login import Arrived, Basis
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, LoginBasis
 from broker.use_cases.transactions.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
@@ -66,7 +66,7 @@ class Logins:
 
     def arrived(
         self, *without: str, borrower: Any = "make", rule: BorrowerRule | None = STUDENT, **decided: Any
-    ) -> Arrived:
+    ) -> EvaluatedLogin:
         """Give a login ``without`` some attributes, at a service that asks for a borrower so."""
         now = self.world.now
         came = Authentication("wayf", "hub", "https://idp.au.example", (), (), now, None, now, now)
@@ -78,10 +78,10 @@ class Logins:
             Effect.PERMIT, (), policy=policy, release=release, ground=Ground.INSTITUTION, permits_creation=True
         )
         decision = replace(permitted, **decided)
-        basis = Basis(came, (), "wayf", None, "my-loans", borrower=False)
-        return Arrived(came, reading, decision, PolicySet((), ""), basis)
+        basis = LoginBasis(came, (), "wayf", None, "my-loans", borrower=False)
+        return EvaluatedLogin(came, reading, decision, PolicySet((), ""), basis)
 
-    def private(self, *without: str, **more: Any) -> Arrived:
+    def private(self, *without: str, **more: Any) -> EvaluatedLogin:
         """Give the login of a person whom the university no longer calls a student."""
         may = {"ground": Ground.ALUMNI, "permits_creation": False, "permits_lowering": True}
         given: dict[str, Any] = {"rule": PRIVATE, **may, **more}
@@ -93,13 +93,15 @@ class Logins:
         begun = Transaction("t" * 32, "BCDFGHJK", now, now + timedelta(minutes=30), REQUEST)
         return replace(begun, person=person or Person("p"), **more)
 
-    def account(self, transaction: Transaction, arrived: Arrived, mode: Mode = "live") -> Account | None:
+    def account(self, transaction: Transaction, arrived: EvaluatedLogin, mode: Mode = "live") -> Account | None:
         """Give the account as it is found."""
         person = transaction.person
         record = self.world.ports.persons.read(person.id, self.world.now) if person else None
         return self.borrowers(mode).find_account(transaction, arrived, record)
 
-    def enrol(self, transaction: Transaction, arrived: Arrived, mode: Mode = "live", patience: float = 1) -> Account:
+    def enrol(
+        self, transaction: Transaction, arrived: EvaluatedLogin, mode: Mode = "live", patience: float = 1
+    ) -> Account:
         """Enrol, and wait."""
         borrowers = self.borrowers(mode)
         return borrowers.enrol(transaction, arrived, language="da", patience=patience)

@@ -329,7 +329,7 @@ class EnrolmentModel(RuleBasedStateMachine):
             borrower = self.library.borrowers.get(number)
             if borrower and self.owners.get(number) == name and can_be_claimed(person, borrower):
                 claimed = enrolment.claim(Claim(number), self.world.now)
-                self.world.persons.change(name, lambda each: each.with_enrolment(claimed), self.world.now)  # noqa: B023
+                self.world.persons.change(name, lambda each: each.set_enrolment(claimed), self.world.now)  # noqa: B023
                 if is_edited:
                     self.write_other_number(name)
                 return

@@ -145,7 +145,7 @@ def test_a_claimed_borrower_gets_the_cpr_number(world: Any) -> None:
 def claim(world: Any, number: str) -> None:
     """Claim a borrower, and let the worker carry it out."""
     world.persons.change(
-        "aase", lambda each: each.with_enrolment(each.enrolment.claim(Claim(number), world.now)), world.now
+        "aase", lambda each: each.set_enrolment(each.enrolment.claim(Claim(number), world.now)), world.now
     )
     world.work()
 

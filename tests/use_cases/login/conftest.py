@@ -30,7 +30,7 @@ from broker.core.policy.model import (
     Requirement,
 )
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.login.arrival_matching import Brought
+from broker.use_cases.login.arrival_matching import TransactionAndArrival
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.pins.mailbox_proofs import MailboxProof
@@ -100,7 +100,7 @@ class AuditLog:
         """Keep one."""
         self.events.append(event)
 
-    def lost(self) -> int:
+    def count_lost(self) -> int:
         """Lose nothing."""
         return 0
 
@@ -193,9 +193,9 @@ class Logins:
         assert joined
         return joined
 
-    def brought(self, held: Held, token: str) -> Brought:
+    def brought(self, held: Held, token: str) -> TransactionAndArrival:
         """Bring an arrival to a transaction as ``held`` has it."""
-        brought = self.flow.matching.brought(held.transaction.id, token, self.world.now)
+        brought = self.flow.matching.read_both(held.transaction.id, token, self.world.now)
         return replace(brought, held=held)
 
     def match(

@@ -49,7 +49,7 @@ def test_an_answer_joins_in_the_browser_that_asked(logins: Any) -> None:
         "wayf",
     )  # fmt: skip
     assert (login.authenticated, login.outstanding) == (logins.world.now, ())
-    assert login.arrival == logins.flow.arrivals.mark(token)
+    assert login.arrival == logins.flow.arrivals.compute_mark(token)
     assert login.person
     assert stored(logins, held) == login
 
@@ -89,7 +89,7 @@ def test_an_arrival_that_is_not_this_login_s_open_answer_joins_nothing(logins: A
     elif case == "another login's":
         held = logins.begun()
     elif case == "spoilt":
-        logins.flow.spoil(asked, sent, logins.world.now)
+        logins.flow.consume_request(asked, sent, logins.world.now)
         held = logins.flow.read(asked.transaction.id, logins.world.now)
     else:
         token = "0" * 64

@@ -132,7 +132,7 @@ def test_an_arrival_is_usable_for_a_minute_by_its_login(
     arrival = record.value
     assert (arrival.transaction, arrival.request, arrival.at, arrival.answer) == ("t1", "_r1", NOW, LOGIN)
     waiting = replace(ANY, id=transaction, outstanding=(Outstanding(request_id, "wayf", NOW),))
-    assert arrival.usable_by(waiting, NOW + after) == (LOGIN if usable else None)
+    assert arrival.find_answer_for(waiting, NOW + after) == (LOGIN if usable else None)
 
 
 def test_nobody_guesses_a_token(arrivals: Arrivals, add: Add) -> None:
@@ -150,13 +150,13 @@ def test_what_is_spent_is_used_no_more_and_still_known(world: Any, arrivals: Arr
     assert other
     spend(arrivals, token, NOW)
     records = [stored_arrival(arrivals, each, NOW) for each in (token, other)]
-    assert [record and record.value.usable_by(ANY, NOW) for record in records] == [None, LOGIN]
+    assert [record and record.value.find_answer_for(ANY, NOW) for record in records] == [None, LOGIN]
     world.now = NOW + 4 * MINUTE + SKEW - INSTANT
     assert add() is None
 
 
 def test_a_mark_is_its_token_s_and_not_the_token(arrivals: Arrivals) -> None:
     """What the transaction keeps opens nothing to whoever reads the store."""
-    assert arrivals.mark("a") == arrivals.mark("a")
-    assert arrivals.mark("a") != arrivals.mark("b")
-    assert "token" not in arrivals.mark("token")
+    assert arrivals.compute_mark("a") == arrivals.compute_mark("a")
+    assert arrivals.compute_mark("a") != arrivals.compute_mark("b")
+    assert "token" not in arrivals.compute_mark("token")

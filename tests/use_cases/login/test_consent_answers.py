@@ -63,9 +63,9 @@ class Lookup:
     audit_log: AuditLog = field(default_factory=AuditLog)
     ground: Ground = Ground.INSTITUTION
 
-    def arrived(self, held: Held, _now: datetime) -> Any:
+    def evaluate(self, held: Held, _now: datetime) -> Any:
         """Give the login with the ground that it stands on."""
-        return SimpleNamespace(arrived=SimpleNamespace(decision=replace(PERMIT, ground=self.ground)), held=held)
+        return SimpleNamespace(evaluated=SimpleNamespace(decision=replace(PERMIT, ground=self.ground)), held=held)
 
     def make_pseudonym(self, _transaction: Transaction) -> str:
         """Give the pseudonym of one person and service."""
@@ -119,10 +119,10 @@ def answer(world: Any, answers: ConsentAnswers) -> Answer:
 
     def answered(held: Held, step: Step = ASK, said: str = "yes", **how: Any) -> Held:
         facts: dict[str, Any] = {
-            "shown": SHOWN.shown(KEY), "remember": True, "chosen": (), "language": "en", **how
+            "shown": SHOWN.shown_digest(KEY), "remember": True, "chosen": (), "language": "en", **how
         }  # fmt: skip
         shown = facts.pop("shown")
-        return answers.answer(held, step, shown, said, world.now, **facts)
+        return answers.record_answer(held, step, shown, said, world.now, **facts)
 
     return answered
 

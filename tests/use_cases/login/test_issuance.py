@@ -60,17 +60,17 @@ class Lookup:
         """Give what queues look-ups in the register."""
         return SimpleNamespace(request_look_up=lambda transaction, _arrived: self.owed.append(transaction))
 
-    def arrived(self, held: Held, _now: datetime) -> Any:
+    def evaluate(self, held: Held, _now: datetime) -> Any:
         """Give what was read of the login."""
         found = SimpleNamespace(reading=self.reading) if self.reading else None
-        return SimpleNamespace(transaction=held.transaction, arrived=found)
+        return SimpleNamespace(transaction=held.transaction, evaluated=found)
 
     @property
     def rules(self) -> Any:
         """Give rules by which a service is told what was read."""
-        return SimpleNamespace(for_service=lambda transaction, reading: (transaction.id, reading))
+        return SimpleNamespace(authentication_for_service=lambda transaction, reading: (transaction.id, reading))
 
-    def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
+    def make_name_id(self, transaction: Transaction, *, persistent: bool) -> str:
         """Give a name by whom and how."""
         assert transaction.person
         return f"{transaction.person.id} {'persistent' if persistent else 'transient'}"
@@ -105,7 +105,7 @@ def held(world: Any, issuance: Issuance) -> Held:
 
 def leave(world: Any, issuance: Issuance, held: Held, step: Issue = STEP) -> Issued:
     """Give the ids under which a step leaves."""
-    issued = issuance.ids(held, step, world.now)
+    issued = issuance.make_ids(held, step, world.now)
     assert issued
     return issued
 
@@ -116,7 +116,7 @@ def test_a_service_is_told_of_a_login_that_was_read(
 ) -> None:
     """Where nothing was, no class is anybody's."""
     lookup.reading = reading
-    assert issuance.for_service(held, world.now) == told
+    assert issuance.authentication_for_service(held, world.now) == told
 
 
 def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance, held: Held) -> None:
@@ -140,7 +140,7 @@ def test_no_assertion_is_anybody_s_that_no_service_asked_for(
     """Neither new ids nor those recorded (docs/reference/design.md#invariant-3)."""
     for issued in (None, leave(world, issuance, held)):
         other = replace(held, transaction=replace(held.transaction, errand=errand, issued=issued))
-        assert issuance.ids(other, STEP, world.now) is None
+        assert issuance.make_ids(other, STEP, world.now) is None
 
 
 OTHERS: Final = {
@@ -159,14 +159,14 @@ def test_recorded_ids_are_good_for_the_same_assertion_only(
     """A second submit repeats it under the same ids; nothing else ever leaves under them."""
     issued = leave(world, issuance, held)
     again = replace(held, transaction=replace(held.transaction, issued=issued))
-    assert issuance.ids(again, STEP, world.now + INSTANT) == issued
-    assert issuance.ids(again, other, world.now) is None
+    assert issuance.make_ids(again, STEP, world.now + INSTANT) == issued
+    assert issuance.make_ids(again, other, world.now) is None
 
 
 def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
     """With the names of what leaves; then it is a fact of the transaction."""
     issued = leave(world, issuance, held)
-    assert issuance.leave(held, STEP, issued, NameID("n"), world.now)
+    assert issuance.record_release(held, STEP, issued, NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued == issued
     [event] = lookup.audit_log.events
     assert (event.kind, event.attributes) == (AuditEventKind.RELEASED, ("sn", "borrower_number"))
@@ -181,9 +181,9 @@ def test_a_look_up_is_requested_once_its_login_is_answered(
     lookup.reading = "what was read"
     step = replace(STEP, disclosure=replace(LEAVING, looked_up=purpose))
     issued = leave(world, issuance, held, step)
-    assert issuance.leave(held, step, issued, NameID("n"), world.now)
+    assert issuance.record_release(held, step, issued, NameID("n"), world.now)
     again = issuance.transactions.read("t", world.now)
-    assert issuance.leave(again, step, issued, NameID("n"), world.now)
+    assert issuance.record_release(again, step, issued, NameID("n"), world.now)
     assert len(lookup.owed) == bool(purpose)
 
 
@@ -191,18 +191,20 @@ def test_what_cannot_be_written_down_does_not_leave(world: Any, issuance: Issuan
     """Nothing is recorded of it either."""
     lookup.audit_log.full = True
     with pytest.raises(AuditUnavailable):
-        issuance.leave(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
+        issuance.record_release(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued is None
-    assert issuance.sessions.of_browsers(["b"], world.now) == ()
+    assert issuance.sessions.list_in_browsers(["b"], world.now) == ()
 
 
 def test_of_two_submits_at_once_one_leaves(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
     """The audit log has that the other did not, with nothing released."""
     first = leave(world, issuance, held)
-    assert issuance.leave(held, STEP, first, NameID("n"), world.now)
-    assert not issuance.leave(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
+    assert issuance.record_release(held, STEP, first, NameID("n"), world.now)
+    assert not issuance.record_release(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued == first
-    assert [each.index for each in issuance.sessions.of_browsers(["b"], world.now)] == [session_index(first.assertion)]
+    assert [each.index for each in issuance.sessions.list_in_browsers(["b"], world.now)] == [
+        session_index(first.assertion)
+    ]
     assert lookup.audit_log.kinds == [AuditEventKind.RELEASED, AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
     assert lookup.audit_log.events[-1].attributes == ()
 
@@ -210,8 +212,8 @@ def test_of_two_submits_at_once_one_leaves(world: Any, issuance: Issuance, held:
 def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Issuance, held: Held) -> None:
     """With all that a logout must name at the service and upstream, for twelve hours."""
     issued = leave(world, issuance, held)
-    assert issuance.leave(held, STEP, issued, NameID("n"), world.now)
-    [session] = issuance.sessions.of_browsers(["b"], world.now)
+    assert issuance.record_release(held, STEP, issued, NameID("n"), world.now)
+    [session] = issuance.sessions.list_in_browsers(["b"], world.now)
     assert (session.service, session.entity_id, session.name_id) == ("my-loans", "https://a.example", NameID("n"))
     assert (session.person, session.transaction, session.browser) == ("asta", "t", "b")
     assert session.index == session_index(issued.assertion)
@@ -227,8 +229,8 @@ def test_without_a_browser_or_a_login_nothing_leaves(world: Any, issuance: Issua
     facts: dict[str, Any] = {lacking: None}
     bare = replace(held, transaction=replace(held.transaction, **facts))
     with pytest.raises(TransactionGone):
-        issuance.leave(bare, STEP, leave(world, issuance, held), NameID("n"), world.now)
-    assert issuance.sessions.of_browsers(["b"], world.now) == ()
+        issuance.record_release(bare, STEP, leave(world, issuance, held), NameID("n"), world.now)
+    assert issuance.sessions.list_in_browsers(["b"], world.now) == ()
 
 
 @pytest.mark.parametrize("repeated", [False, True], ids=["the first time", "a second submit"])
@@ -240,21 +242,21 @@ def test_whose_person_has_logged_out_gets_nothing(
     issuance.sessions.close("b", "asta", world.now)
     submitted = replace(held, transaction=replace(held.transaction, issued=issued if repeated else None))
     with pytest.raises(TransactionGone):
-        issuance.leave(submitted, STEP, issued, NameID("n"), world.now)
-    [session] = issuance.sessions.of_browsers(["b"], world.now)
+        issuance.record_release(submitted, STEP, issued, NameID("n"), world.now)
+    [session] = issuance.sessions.list_in_browsers(["b"], world.now)
     assert session.ended == world.now
     with pytest.raises(TransactionGone):
-        issuance.transactions.again(held, world.now)
+        issuance.transactions.reread(held, world.now)
     told = [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
     assert lookup.audit_log.kinds == ([] if repeated else told)
 
 
 def test_who_is_logged_in_goes_on(world: Any, issuance: Issuance, held: Held) -> None:
     """Until a logout; then the transaction is gone."""
-    assert issuance.resumed(held, world.now) is held
-    assert issuance.transactions.again(held, world.now) == held
+    assert issuance.check_not_logged_out(held, world.now) is held
+    assert issuance.transactions.reread(held, world.now) == held
     issuance.sessions.close("b", "asta", world.now)
     with pytest.raises(TransactionGone):
-        issuance.resumed(held, world.now)
+        issuance.check_not_logged_out(held, world.now)
     with pytest.raises(TransactionGone):
-        issuance.transactions.again(held, world.now)
+        issuance.transactions.reread(held, world.now)

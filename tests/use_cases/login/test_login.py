@@ -97,7 +97,7 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
 def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: bool, forced: bool) -> None:
     """Where the service asks for it, and on a computer that others use too."""
     held, _ = logins.flow.begin(logins.request(force_authn=asked), logins.world.now, shared=shared)
-    assert (stored(logins, held).forced, stored(logins, held).shared) == (forced, shared)
+    assert (stored(logins, held).is_forced, stored(logins, held).shared) == (forced, shared)
 
 
 # Errands
@@ -124,7 +124,7 @@ def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand
         "e-resources",
     )
     assert (begun.request.id, begun.request.entity_id, begun.request.acs) == ("", "", "")
-    assert (begun.forced, begun.shared, begun.browser, begun.upstream) == (fresh, False, None, None)
+    assert (begun.is_forced, begun.shared, begun.browser, begun.upstream) == (fresh, False, None, None)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_an_errand_takes_its_own_ways_only(logins: Any, errand: Errand, upstream
 def test_no_errand_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
     """Nothing is stored."""
     with pytest.raises(FormRefused):
-        replace(logins.flow, errands_by=None).begin_errand(Errand.CHOICES, logins.world.now)
+        replace(logins.flow, sign_up_service=None).begin_errand(Errand.CHOICES, logins.world.now)
     assert "put" not in logins.world.hooks.calls
 
 
@@ -176,8 +176,8 @@ def test_a_login_left_open_lets_nobody_in_at_a_shared_computer(logins: Any, *, f
     held = logins.begun(force_authn=forced)
     asked, sent = logins.flow.ask_upstream(held, "wayf", logins.world.now)
     shared = logins.flow.bind(asked, "b", logins.world.now, shared=True)
-    assert (shared.transaction.shared, shared.transaction.forced) == (True, True)
-    assert (shared.transaction.awaits(sent.id) is not None) == forced
+    assert (shared.transaction.shared, shared.transaction.is_forced) == (True, True)
+    assert (shared.transaction.find_request(sent.id) is not None) == forced
 
 
 # Asked
@@ -200,7 +200,7 @@ def test_whoever_has_one_way_is_bound_and_asked_in_one_write(logins: Any, *, sha
     assert (sent.upstream, sent.id[1:33]) == ("wayf", held.transaction.id)
     known = stored(logins, held)
     assert known == bound.transaction
-    assert (known.browser, known.outstanding, known.sent, known.forced) == ("b", (sent,), 1, shared)
+    assert (known.browser, known.outstanding, known.sent, known.is_forced) == ("b", (sent,), 1, shared)
     assert known.until == logins.world.now + 30 * MINUTE
 
 
@@ -254,7 +254,7 @@ def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:
 def test_an_answer_names_a_request_that_is_open_and_its_upstream_s(logins: Any, case: str) -> None:
     """Whatever else arrives finds no login."""
     asked, sent = logins.flow.ask_upstream(logins.begun(), "wayf", logins.world.now)
-    assert logins.flow.awaited(sent.id, "wayf", logins.world.now) == (asked, sent)
+    assert logins.flow.find_awaited_request(sent.id, "wayf", logins.world.now) == (asked, sent)
     named, upstream = sent.id, "wayf"
     if case == "unsolicited":
         named = f"_{asked.transaction.id}{'0' * 32}"
@@ -263,11 +263,11 @@ def test_an_answer_names_a_request_that_is_open_and_its_upstream_s(logins: Any, 
     elif case == "answered":
         logins.match(asked, logins.arrive(asked, sent.id, NO))
     elif case == "spoilt":
-        logins.flow.spoil(asked, sent, logins.world.now)
+        logins.flow.consume_request(asked, sent, logins.world.now)
     else:
         named = f"_{logins.begun().transaction.id}{sent.id[33:]}"
     with pytest.raises(TransactionGone):
-        logins.flow.awaited(named, upstream, logins.world.now)
+        logins.flow.find_awaited_request(named, upstream, logins.world.now)
 
 
 def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
@@ -276,7 +276,7 @@ def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
     asked, sent = logins.flow.ask_upstream(held, "wayf", logins.world.now)
     asked, other = logins.flow.ask_upstream(asked, "wayf", logins.world.now)
     joined = logins.log_in(asked, logins.student())
-    logins.flow.spoil(asked, sent, logins.world.now)
+    logins.flow.consume_request(asked, sent, logins.world.now)
     assert stored(logins, held) == replace(joined.transaction, outstanding=(other,))
 
 
@@ -302,7 +302,7 @@ def older(now: Any) -> dict[str, Any]:
 
 def pinned(logins: Any, held: Held) -> Held:
     """Log in by a PIN."""
-    joined: Held = logins.flow.verified(held, "pin", Borrower("42", "STUD"), logins.world.now)[0]
+    joined: Held = logins.flow.join_verified_pin(held, "pin", Borrower("42", "STUD"), logins.world.now)[0]
     return joined
 
 
@@ -321,9 +321,9 @@ def stranger(logins: Any, held: Held) -> Held:
 def agreed(logins: Any, held: Held) -> Held:
     """Answer the page that is shown with yes."""
     flow, now = logins.flow, logins.world.now
-    step = flow.step(held, now)
-    shown = step.question.disclosure.shown(flow.hmacs)
-    answered: Held = flow.answers.answer(held, step, shown, "yes", now, remember=False, chosen=(), language="en")
+    step = flow.next_step(held, now)
+    shown = step.question.disclosure.shown_digest(flow.hmacs)
+    answered: Held = flow.answers.record_answer(held, step, shown, "yes", now, remember=False, chosen=(), language="en")
     return answered
 
 
@@ -350,8 +350,8 @@ def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None
         held = agreed(logins, held)
     after = logins.log_in(held, logins.answer(eppn="kim@au.dk"))
     late: dict[str, Callable[[], object]] = {
-        "upgrade": lambda: flow.upgrade(held, now, wanted=True),
-        "keep": lambda: flow.upgrade(held, now, wanted=False),
+        "upgrade": lambda: flow.answer_upgrade(held, now, wanted=True),
+        "keep": lambda: flow.answer_upgrade(held, now, wanted=False),
         "enrol": lambda: flow.enrol(held, now, language="en", patience=0),
     }
     with pytest.raises(BrowserUnmatched):
@@ -365,7 +365,7 @@ def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None
 def test_a_verified_pin_is_a_login_to_its_own_borrower(logins: Any) -> None:
     """Of whom nobody knows the CPR number by that."""
     borrower = logins.shelved("42", "STUD")
-    joined, _ = logins.flow.verified(logins.begun(), "pin", borrower, logins.world.now)
+    joined, _ = logins.flow.join_verified_pin(logins.begun(), "pin", borrower, logins.world.now)
     login = joined.transaction
     assert login == stored(logins, joined)
     assert (login.upstream, login.person.number, login.authentication.name_id) == ("pin", "42", "42")
@@ -386,7 +386,7 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
     else:
         held = logins.begun("e-resources" if case == "no PIN there" else "my-loans")
     with pytest.raises(FormRefused):
-        logins.flow.verified(held, way, Borrower("42", "STUD", cpr=CPR), logins.world.now)
+        logins.flow.join_verified_pin(held, way, Borrower("42", "STUD", cpr=CPR), logins.world.now)
     assert stored(logins, held).authentication is None
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
@@ -397,10 +397,10 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
 def test_who_has_logged_out_does_not_go_on(logins: Any) -> None:
     """The transaction is gone; until then it goes on as it was."""
     held = logins.log_in(logins.begun(), logins.student())
-    assert logins.flow.resumed(held, logins.world.now) == held
+    assert logins.flow.resume(held, logins.world.now) == held
     logins.flow.issuance.sessions.close("b", held.transaction.person.id, logins.world.now)
     with pytest.raises(TransactionGone):
-        logins.flow.resumed(held, logins.world.now)
+        logins.flow.resume(held, logins.world.now)
     with pytest.raises(TransactionGone):
         logins.flow.read(held.transaction.id, logins.world.now)
 
@@ -414,20 +414,20 @@ def test_another_category_is_the_person_s_to_want(logins: Any, *, wanted: bool) 
     logins.shelved()
     flow, now = logins.flow, logins.world.now
     offered = logins.log_in(logins.begun(), logins.student())
-    assert isinstance(flow.step(offered, now), OfferUpgrade)
-    told = flow.upgrade(offered, now, wanted=wanted)
+    assert isinstance(flow.next_step(offered, now), OfferUpgrade)
+    told = flow.answer_upgrade(offered, now, wanted=wanted)
     assert stored(logins, told) == told.transaction
     assert (told.transaction.upgrade, told.transaction.account.upgrade_from) == (wanted, "PRIV" if wanted else None)
-    assert not isinstance(flow.step(told, now), OfferUpgrade)
+    assert not isinstance(flow.next_step(told, now), OfferUpgrade)
     later = logins.log_in(logins.begun(), logins.student())
-    assert isinstance(flow.step(later, now), OfferUpgrade) == wanted
+    assert isinstance(flow.next_step(later, now), OfferUpgrade) == wanted
 
 
 def test_a_request_is_written_and_its_account_recorded(logins: Any) -> None:
     """First as wanted, once carried out as done; what was decided before the wait is decided anew."""
     flow, now = logins.flow, logins.world.now
     held = agreed(logins, logins.log_in(logins.begun(), logins.student()))
-    assert isinstance(flow.step(held, now), Enrol)
+    assert isinstance(flow.next_step(held, now), Enrol)
     wanted = flow.enrol(held, now, language="en", patience=0)
     assert (wanted.transaction.account.state, wanted.transaction.account.number) == (AccountState.WANTED, None)
     assert stored(logins, wanted) == wanted.transaction
@@ -436,7 +436,7 @@ def test_a_request_is_written_and_its_account_recorded(logins: Any) -> None:
     done = flow.enrol(wanted, now, language="en", patience=0)
     assert (done.transaction.account.state, done.transaction.account.number) == (AccountState.DONE, "1")
     assert flow.policies(done).digest == "edited"
-    assert isinstance(flow.step(done, now), Issue)
+    assert isinstance(flow.next_step(done, now), Issue)
     [borrower] = logins.world.library.borrowers.values()
     assert borrower.category == "STUD"
 

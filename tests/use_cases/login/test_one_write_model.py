@@ -334,20 +334,20 @@ class OneWriteMachine(RuleBasedStateMachine):
         for _ in range(TRIES):
             now = self.world.now
             matching, issuance = self.flow.matching, self.flow.issuance
-            matched = matching.match(matching.brought(self.name, token, now), ["b"], now)
+            matched = matching.match(matching.read_both(self.name, token, now), ["b"], now)
             if matched is None:
                 return
-            step = self.flow.step(matched, now)
+            step = self.flow.next_step(matched, now)
             assert isinstance(step, Issue)
             if self.flow.answers.reread(matched, now) is not matched:
                 continue
-            issued = issuance.ids(matched, step, now)
+            issued = issuance.make_ids(matched, step, now)
             if issued is None:
                 return
             if matched.transaction.issued:
                 self.given_again.add(issued.assertion.removeprefix("_"))
             content = issuance._content(step)
-            if issuance.leave(matched, step, issued, NameID(issued.name_id), self.world.now):
+            if issuance.record_release(matched, step, issued, NameID(issued.name_id), self.world.now):
                 self._leaves(matched.transaction, issued.assertion, content)
                 return
 
@@ -365,7 +365,7 @@ class OneWriteMachine(RuleBasedStateMachine):
         until = self.world.now
         sessions = self.flow.issuance.sessions
         sessions.close("b", self.person, until)
-        listed = sessions.of_browsers(["b"], self.world.now)
+        listed = sessions.list_in_browsers(["b"], self.world.now)
         sessions.end([each for each in listed if each.at <= until], self.world.now)
         self.logouts.append(until)
 
@@ -382,7 +382,7 @@ class OneWriteMachine(RuleBasedStateMachine):
             write()
 
     def _mark(self, token: str) -> str:
-        return str(self.flow.arrivals.mark(token))
+        return str(self.flow.arrivals.compute_mark(token))
 
     def _sessions(self) -> dict[str, Session]:
         """Give the sessions in the store by their index at the service."""
@@ -515,7 +515,7 @@ CLAUSES: Final = {
     ),
     "with its arrival": Clause(straight, "[*held.others, *self", "[*self"),
     "the arrival among what is written": Clause(
-        straight, "others=(self.arrivals.spending(brought.arrival),)", "others=()", matching_room
+        straight, "others=(self.arrivals.draft_spent(brought.arrival),)", "others=()", matching_room
     ),
     "all in one write": Clause(
         straight,
@@ -530,7 +530,7 @@ CLAUSES: Final = {
         "        read = marks if self.store.put_many(draft, others, now) else None",
         transactions_room,
     ),
-    "with its session": Clause(straight, ", *self.sessions.drafted(session)]", "]"),
+    "with its session": Clause(straight, ", *self.sessions.draft(session)]", "]"),
     "its session again": Clause(
         dies("dies half-way 1"), "            self.sessions.add(session, now)\n", "            pass\n"
     ),
@@ -549,13 +549,13 @@ CLAUSES: Final = {
     "told first": Clause(
         dies("dies after"),
         "        audit_log.add(event)\n"
-        "        left = transaction.left(issued)\n"
-        "        others = [*held.others, *self._draft_seen(held, now), *self.sessions.drafted(session)]\n"
-        "        marks = self.sessions.marks(transaction)\n"
+        "        left = transaction.record_issued(issued)\n"
+        "        others = [*held.others, *self._draft_seen(held, now), *self.sessions.draft(session)]\n"
+        "        marks = self.sessions.list_marks(transaction)\n"
         "        reads = self.transactions.put_then_read(left, held.version, now, others, marks)\n",
-        "        left = transaction.left(issued)\n"
-        "        others = [*held.others, *self._draft_seen(held, now), *self.sessions.drafted(session)]\n"
-        "        marks = self.sessions.marks(transaction)\n"
+        "        left = transaction.record_issued(issued)\n"
+        "        others = [*held.others, *self._draft_seen(held, now), *self.sessions.draft(session)]\n"
+        "        marks = self.sessions.list_marks(transaction)\n"
         "        reads = self.transactions.put_then_read(left, held.version, now, others, marks)\n"
         "        if reads is not None:\n"
         "            audit_log.add(event)\n",

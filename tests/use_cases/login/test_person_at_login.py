@@ -31,7 +31,7 @@ def came(logins: Any, answer: Authentication, service: str = "my-loans", **facts
     now = logins.world.now
 
     def authenticated(each: Transaction) -> Transaction:
-        return replace(each.authenticated_by(answer, "", "a", now), **facts)
+        return replace(each.add_answer(answer, "", "a", now), **facts)
 
     found: Held = logins.flow.transactions.change(held, authenticated, now, of_person=False)
     return found
@@ -39,13 +39,13 @@ def came(logins: Any, answer: Authentication, service: str = "my-loans", **facts
 
 def looked_up(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> Held:
     """Look up a person who has just logged in."""
-    found: Held = logins.lookup.looked_up(came(logins, answer, service, **facts), logins.world.now)
+    found: Held = logins.lookup.look_up_and_store(came(logins, answer, service, **facts), logins.world.now)
     return found
 
 
 def owner(logins: Any, held: Held) -> str:
     """Give the pseudonym that the person's proofs are kept under."""
-    pseudonym: str = logins.lookup.owner(held, logins.world.now)
+    pseudonym: str = logins.lookup.proof_owner(held, logins.world.now)
     return pseudonym
 
 
@@ -55,7 +55,7 @@ def stored(logins: Any, held: Held) -> Transaction:
     return found
 
 
-# Arrived
+# EvaluatedLogin
 
 
 # Looked up
@@ -70,12 +70,12 @@ def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[st
     """No person, no link, no account, no write to the store, and no question to the library system."""
     before = came(logins, logins.answer(**said))
     puts = logins.world.hooks.calls.count("put")
-    held = logins.lookup.looked_up(before, logins.world.now)
+    held = logins.lookup.look_up_and_store(before, logins.world.now)
     assert logins.world.hooks.calls.count("put") == puts
     assert held.version == before.version
     assert (held.transaction.person, held.transaction.account) == (None, None)
-    assert held.arrived
-    assert not held.arrived.permitted
+    assert held.evaluated
+    assert not held.evaluated.is_permitted
     assert stored(logins, held) == held.transaction
     assert not {"find", "read"} & set(logins.world.hooks.calls)
     assert list(logins.world.store.list("link", None, logins.world.now)) == []
@@ -88,7 +88,7 @@ def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) ->
     denied = looked_up(logins, logins.student())
     assert denied.transaction.person is None
     logins.set = policies
-    held = logins.lookup.looked_up(replace(denied, arrived=None), logins.world.now)
+    held = logins.lookup.look_up_and_store(replace(denied, evaluated=None), logins.world.now)
     assert held.transaction.person
     assert stored(logins, held) == held.transaction
 
@@ -103,8 +103,8 @@ def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *,
     logins.set = replace(logins.set, policies=(replace(first, require=strict), *rest))
     held = looked_up(logins, logins.student())
     assert held.transaction.person
-    assert held.arrived
-    assert held.arrived.permitted == there
+    assert held.evaluated
+    assert held.evaluated.is_permitted == there
     assert held.transaction.person.number == ("9" if there else None)
     assert (held.transaction.account is not None) == there
 
@@ -118,8 +118,8 @@ def test_a_name_alone_is_let_in_to_no_borrower(logins: Any) -> None:
     assert known
     assert held.transaction.person.id != known.id
     assert held.transaction.person.number is None
-    assert held.arrived
-    assert held.arrived.decision.reasons[0].code == "cpr_required"
+    assert held.evaluated
+    assert held.evaluated.decision.reasons[0].code == "cpr_required"
 
 
 def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
@@ -139,8 +139,8 @@ def test_the_choices_are_not_shown_by_attributes_that_cannot_be_trusted(logins: 
     """Whoever they name."""
     looked_up(logins, logins.student())
     held = looked_up(logins, logins.answer(eppn="aase@ku.dk"), errand=Errand.CHOICES)
-    assert held.arrived
-    assert (held.arrived.trusted, held.transaction.person) == (False, None)
+    assert held.evaluated
+    assert (held.evaluated.trusted, held.transaction.person) == (False, None)
 
 
 def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> None:
@@ -171,10 +171,10 @@ def test_what_was_told_meanwhile_is_not_lost(logins: Any, told: dict[str, Any]) 
     held = came(logins, logins.student())
     facts = {"proofs": (proof(logins.world.now),)} if "proofs" in told else told
     logins.flow.transactions.change(held, lambda each: replace(each, **facts), logins.world.now)
-    found = logins.lookup.looked_up(held, logins.world.now)
+    found = logins.lookup.look_up_and_store(held, logins.world.now)
     assert found.transaction.person is None
     assert found.transaction == stored(logins, held)
-    again = logins.lookup.looked_up(found, logins.world.now)
+    again = logins.lookup.look_up_and_store(found, logins.world.now)
     assert again.transaction.person
     assert {name: getattr(again.transaction, name) for name in facts} == facts
 
@@ -184,13 +184,13 @@ def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
     held = came(logins, logins.student())
     after = logins.log_in(held, logins.answer(eppn=EPPN))
     with pytest.raises(BrowserUnmatched):
-        logins.lookup.looked_up(held, logins.world.now)
+        logins.lookup.look_up_and_store(held, logins.world.now)
     assert stored(logins, held) == after.transaction
 
 
 def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
     """There is no account, and no request for one, whoever the person is."""
-    known = replace(looked_up(logins, logins.student()), arrived=None)
+    known = replace(looked_up(logins, logins.student()), evaluated=None)
     for held in (logins.begun(), known):
         account = logins.lookup.enrol(held, language="en", patience=0)
         assert account == Account(None, AccountState.NONE)
@@ -219,8 +219,8 @@ def test_a_proof_of_before_counts_where_it_can_matter(
     keep_proof(logins.world.ports.persons, owner(logins, came(logins, answer)), proof(now), now)
     held = looked_up(logins, answer)
     assert held.transaction.proofs == ((proof(now),) if remembered else ())
-    assert held.arrived
-    assert held.arrived.permitted == (remembered and upstream == "other")
+    assert held.evaluated
+    assert held.evaluated.is_permitted == (remembered and upstream == "other")
     assert stored(logins, held) == held.transaction
 
 
@@ -242,7 +242,7 @@ def test_the_proof_of_this_login_stands_before_that_of_an_older_one(logins: Any)
     held = came(logins, answer, proofs=(fresh,))
     for older in (proof(now), proof(now, "mail", "kim@example.org")):
         keep_proof(logins.world.ports.persons, owner(logins, held), older, now)
-    found = logins.lookup.looked_up(held, now)
+    found = logins.lookup.look_up_and_store(held, now)
     assert found.transaction.proofs == (fresh, proof(now, "mail", "kim@example.org"))
 
 
@@ -253,7 +253,7 @@ def test_an_address_proved_here_is_not_the_upstream_s(logins: Any) -> None:
     fresh = proof(now, "mail", "kim@example.org")
     held = came(logins, answer, proofs=(fresh,))
     keep_proof(logins.world.ports.persons, owner(logins, held), proof(now), now)
-    assert logins.lookup.looked_up(held, now).transaction.proofs == (fresh, proof(now))
+    assert logins.lookup.look_up_and_store(held, now).transaction.proofs == (fresh, proof(now))
 
 
 def test_a_pin_brings_no_proof(logins: Any) -> None:
@@ -263,7 +263,7 @@ def test_a_pin_brings_no_proof(logins: Any) -> None:
     keep_proof(logins.world.ports.persons, owner(logins, held), proof(now), now)
     borrower = logins.shelved(number="42", category="STUD")
     keep_proof(logins.world.ports.persons, logins.world.account_id_of("42"), proof(now), now)
-    joined, _ = logins.flow.verified(held, "pin", borrower, now)
+    joined, _ = logins.flow.join_verified_pin(held, "pin", borrower, now)
     assert (joined.transaction.proofs, joined.transaction.person.number) == ((), "42")
 
 
@@ -283,7 +283,7 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
 ) -> None:
     """A proof of nobody would keep the address from its holder."""
     held = looked_up(logins, logins.answer("other", **said), intent=intent)
-    step = logins.lookup.lacking(held.transaction, held.arrived, logins.world.now)
+    step = logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now)
     assert isinstance(step, ProveMailbox) == asked
     if step:
         assert (step.name, step.domains, step.optional) == ("kaldemail", ("auh.rm.dk",), True)
@@ -292,18 +292,18 @@ def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
 def test_who_has_proved_it_lacks_nothing(logins: Any) -> None:
     """Once is enough."""
     held = looked_up(logins, logins.answer("other", eppn=EPPN), intent="nurse", proofs=(proof(logins.world.now),))
-    assert logins.lookup.lacking(held.transaction, held.arrived, logins.world.now) is None
+    assert logins.lookup.find_missing_proof(held.transaction, held.evaluated, logins.world.now) is None
 
 
 def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:
     """Where nothing names the person nobody else's login finds it."""
     lookup, now = logins.lookup, logins.world.now
     person, again = (looked_up(logins, logins.student()) for _ in range(2))
-    theirs = lookup.owner(person, now)
+    theirs = lookup.proof_owner(person, now)
     assert person.transaction.person
-    assert theirs == lookup.owner(replace(again, arrived=None), now)
+    assert theirs == lookup.proof_owner(replace(again, evaluated=None), now)
     assert theirs == person.transaction.person.id
-    nobodies = {lookup.owner(held, now) for held in (logins.begun(), came(logins, logins.answer("other")))}
+    nobodies = {lookup.proof_owner(held, now) for held in (logins.begun(), came(logins, logins.answer("other")))}
     assert len({theirs, *nobodies}) == 3
 
 
@@ -311,9 +311,9 @@ def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> No
 def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str, days: int) -> None:
     """An address to write to, of which no policy speaks, for a year; of a login that nothing names, for that login."""
     held = came(logins, logins.answer("other", eppn=EPPN))
-    assert logins.lookup.remembered_for(held, name, logins.world.now) == days * DAY
+    assert logins.lookup.proof_lifetime(held, name, logins.world.now) == days * DAY
     nobody = came(logins, logins.answer("other"))
-    assert logins.lookup.remembered_for(nobody, name, logins.world.now) == LIFETIME
+    assert logins.lookup.proof_lifetime(nobody, name, logins.world.now) == LIFETIME
 
 
 # The identifiers for a service
@@ -323,6 +323,6 @@ def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str
 def test_any_other_name_is_random(logins: Any, *, known: bool, persistent: bool) -> None:
     """A transient one, or that of a person who is not known, is nobody's a second time."""
     found = looked_up(logins, logins.student()) if known else logins.begun()
-    names = {logins.lookup.name_id(found.transaction, persistent=persistent) for _ in range(2)}
+    names = {logins.lookup.make_name_id(found.transaction, persistent=persistent) for _ in range(2)}
     assert len(names) == 2
     assert all(len(name) == 41 and name[0] == "_" for name in names)

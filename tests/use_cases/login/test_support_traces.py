@@ -13,7 +13,7 @@ from broker.core.entities import Assurance
 from broker.core.errors import StoreUnavailable
 from broker.core.events.broker_events import TraceFacts
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
-from broker.core.login.refused_facts import RefusedFacts, refused_facts
+from broker.core.login.refused_facts import RefusedFacts, collect_refused_facts
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Decision, Effect, PolicySet, Reason
 from broker.core.ports import Key
@@ -34,14 +34,14 @@ def traces(tmp_path: Path) -> SupportTraces:
 def test_every_fact_is_found_again(traces: SupportTraces) -> None:
     """Step, time, upstream, reason and person, by the reference as read out on the telephone."""
     trace = TraceFacts("BCDFGHJK", NOW, "enrol", "library_unavailable", "wayf", person="p1")
-    traces.leave(trace)
+    traces.add_trace(trace)
     for spoken in ("BCDFGHJK", "bcdfghjk", " bcdf ghjk\n"):
         assert traces.find(spoken, NOW) == trace
 
 
 def test_a_trace_is_gone_after_thirty_days(traces: SupportTraces) -> None:
     """Long enough for a visit to the desk, no longer."""
-    traces.leave(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
+    traces.add_trace(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30, seconds=-1)) is not None
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30)) is None
 
@@ -51,9 +51,9 @@ def test_a_login_cannot_fill_the_store(traces: SupportTraces) -> None:
     hour = NOW.replace(minute=0)
     traces.store.count(Key("counter", "traces", hour.isoformat()), MOST - 1, NOW + timedelta(hours=2), NOW)
     for reference in ("LAST", "OVER"):
-        traces.leave(TraceFacts(reference, NOW, "ask", "too_many"))
+        traces.add_trace(TraceFacts(reference, NOW, "ask", "too_many"))
     assert [traces.find(each, NOW) is not None for each in ("LAST", "OVER")] == [True, False]
-    traces.leave(TraceFacts("NEXT", NOW + timedelta(hours=1), "ask", "too_many"))
+    traces.add_trace(TraceFacts("NEXT", NOW + timedelta(hours=1), "ask", "too_many"))
     assert traces.find("NEXT", NOW + timedelta(hours=1)) is not None
 
 
@@ -62,7 +62,7 @@ def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces,
     for path in tmp_path.iterdir():
         path.unlink()
     tmp_path.rmdir()
-    traces.leave(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
+    traces.add_trace(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
     with pytest.raises(StoreUnavailable):
         traces.find("BCDFGHJK", NOW)
 
@@ -79,7 +79,7 @@ def refused(policies: PolicySet, **attributes: tuple[str, ...]) -> RefusedFacts:
     transaction = Transaction(
         "t", "BCDFGHJK", NOW, NOW, request, upstream="wayf", authentication=login, person=Person(MARK, MARK)
     )
-    return refused_facts(
+    return collect_refused_facts(
         transaction, reading, Decision(Effect.DENY, (Reason("too_young"),)), policies, trusted=True
     )  # fmt: skip
 
@@ -94,7 +94,7 @@ def test_of_a_refusal_no_value_is_stored_that_no_decision_depends_on(traces: Sup
     for number, home in enumerate(["au.dk", f"{MARK}.example"]):
         named: dict[str, Any] = {"schacHomeOrganization": (home,), "borrower_category": (MARK,)}
         facts = refused(shipped, **affiliations, **named)
-        traces.leave(TraceFacts(f"BCDFGHJ{number}", NOW, "refuse", "too_young", refused=facts))
+        traces.add_trace(TraceFacts(f"BCDFGHJ{number}", NOW, "refuse", "too_young", refused=facts))
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"too_young" in octets
     assert b"schacHomeOrganization" in octets

@@ -30,7 +30,7 @@ from broker.core.logout.single_logout import (
     LogoutScope,
     Send,
     Wait,
-    next_turn,
+    next_logout_step,
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
@@ -189,7 +189,7 @@ class LogoutMachine(RuleBasedStateMachine):
         page = world.pages.pop(which % len(world.pages))
         session = self._session(page)
         self.sessions.add(session, world.now)
-        if self.sessions.over(page.transaction, world.now):
+        if self.sessions.is_over(page.transaction, world.now):
             self.sessions.end([session], world.now)
             return
         assert not page.over, "a consent page outlived the session that it stood on"
@@ -248,13 +248,13 @@ class LogoutMachine(RuleBasedStateMachine):
             return
         self._is_one_jar(browsers)
         before = self._ended()
-        logout, _ = self.flow.received(message.request, world.now)
+        logout, _ = self.flow.receive(message.request, world.now)
         if message.delivered:
             assert self._ended() == before, "a message that was brought again ended something"
         try:
             logout = self.flow.read(logout.id, browsers, world.now)
         except BrowserUnmatched:
-            logout = self.flow.present(logout.id, world.now)
+            logout = self.flow.read_current(logout.id, world.now)
         else:
             self._ends_pages(message, logout)
             world.under_way.append(UnderWay(logout.id, browsers, logout.until))
@@ -276,11 +276,11 @@ class LogoutMachine(RuleBasedStateMachine):
         if world.now >= way.until:
             return
         logout = self.flow.read(way.id, way.browsers, world.now)
-        match next_turn(logout):
+        match next_logout_step(logout):
             case AskScope():
-                logout = self.flow.chosen(way.id, scope, way.browsers, world.now)
+                logout = self.flow.choose_scope(way.id, scope, way.browsers, world.now)
             case Send(participant):
-                request = self.flow.asking(logout, participant, world.now)
+                request = self.flow.record_request(logout, participant, world.now)
                 if arrives and request:
                     self._answers(participant.peer, participant.indexes, request, logout)
             case Wait(participant):
@@ -296,7 +296,7 @@ class LogoutMachine(RuleBasedStateMachine):
         assert not self._ended() & self.world.live, "a live session is held for ended"
 
     def _check(self, logout: Logout) -> None:
-        turn = next_turn(logout)
+        turn = next_logout_step(logout)
         if not isinstance(turn, Finish) or turn.status != SUCCESS:
             return
         browsers = {*(logout.browsers or ()), *(browser for browser, _ in logout.groups)}
@@ -320,7 +320,7 @@ class LogoutMachine(RuleBasedStateMachine):
 
     def _issued(self, logout: Logout) -> datetime:
         requests = [each.request for each in self.world.messages if each.request.id == logout.request.id]
-        return requests[0].acts_until(datetime.max.replace(tzinfo=UTC)) - SKEW
+        return requests[0].find_cutoff(datetime.max.replace(tzinfo=UTC)) - SKEW
 
     # The parties
 
@@ -347,7 +347,7 @@ class LogoutMachine(RuleBasedStateMachine):
             for session in own_sessions:
                 del world.at_service[session.browser, session.service]
             own = own_sessions  # type: ignore[assignment]
-        self.flow.answered(LogoutResponse(peer, request, ended=bool(own)), world.now)
+        self.flow.record_answer(LogoutResponse(peer, request, ended=bool(own)), world.now)
         del logout
 
     def _ends_pages(self, message: Message, logout: Logout) -> None:
@@ -414,14 +414,14 @@ class LogoutMachine(RuleBasedStateMachine):
         )
 
     def _ended(self) -> set[str]:
-        return {each.id for each in self.sessions.of_browsers(BROWSERS, self.world.now) if each.ended}
+        return {each.id for each in self.sessions.list_in_browsers(BROWSERS, self.world.now) if each.ended}
 
     def _beyond_the_skew(self) -> None:
         """Wait as long as a message without an index that is under way may mean who logs in now."""
         self.world.now += SECOND
         for message in self.world.messages:
             if not message.delivered and not message.request.indexes:
-                latest = message.request.acts_until(datetime.max.replace(tzinfo=UTC))
+                latest = message.request.find_cutoff(datetime.max.replace(tzinfo=UTC))
                 self.world.now = max(self.world.now, latest + SECOND)
 
 
@@ -548,8 +548,8 @@ class Clause:
 CLAUSES: Final = {
     "once": Clause(
         brought_again,
-        'hmacs.of("logout", peer.side, peer.name, request.id)',
-        'hmacs.of("logout", secrets.token_hex(16))',
+        'hmacs.compute("logout", peer.side, peer.name, request.id)',
+        'hmacs.compute("logout", secrets.token_hex(16))',
         logout_room,
     ),
     "of what lived when it was issued": Clause(
@@ -571,7 +571,7 @@ CLAUSES: Final = {
         "            pass\n        self.sessions.end(named, now)",
     ),
     "the upstream's session out of reach": Clause(
-        partial_and_again, "        return self.participants.asks_upstream(session)\n", "        return False\n"
+        partial_and_again, "        return self.participants.is_upstream_asked(session)\n", "        return False\n"
     ),
 }
 

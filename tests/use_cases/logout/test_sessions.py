@@ -12,7 +12,7 @@ from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention import SESSION
-from broker.use_cases.logout.sessions import Sessions, group_of
+from broker.use_cases.logout.sessions import Sessions, session_group
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 INSTANT, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
@@ -91,9 +91,9 @@ def test_a_login_is_over_where_its_own_has_been_closed(
     sessions: Sessions, close: Callable[[Sessions], None], *, over: bool
 ) -> None:
     """Since its answer came, in its browser by its person, or by its upstream; at the same moment too."""
-    assert not sessions.over(TRANSACTION, NOW)
+    assert not sessions.is_over(TRANSACTION, NOW)
     close(sessions)
-    assert sessions.over(TRANSACTION, NOW) is over
+    assert sessions.is_over(TRANSACTION, NOW) is over
 
 
 @pytest.mark.parametrize(
@@ -109,25 +109,25 @@ def test_what_is_nobody_s_is_not_over(sessions: Sessions, transaction: Transacti
     """A login that has not been closed goes on."""
     sessions.close("b1", "asta", NOW)
     gone("_t", "", "_i")(sessions)
-    assert not sessions.over(transaction, NOW)
+    assert not sessions.is_over(transaction, NOW)
 
 
 def test_the_last_closing_counts(sessions: Sessions) -> None:
     """A login between two of them is over; the first had been before it."""
     sessions.close("b1", "asta", NOW - SECOND)
-    assert not sessions.over(TRANSACTION, NOW)
+    assert not sessions.is_over(TRANSACTION, NOW)
     sessions.close("b1", "asta", NOW + SECOND)
-    assert sessions.over(TRANSACTION, NOW + SECOND)
+    assert sessions.is_over(TRANSACTION, NOW + SECOND)
 
 
 def test_a_mark_outlives_every_login_of_before(sessions: Sessions) -> None:
     """No transaction that was begun before it is left when it is forgotten."""
     sessions.close("b1", "asta", NOW)
-    assert sessions.over(TRANSACTION, NOW + MARKED - INSTANT)
-    assert not sessions.over(TRANSACTION, NOW + MARKED)
+    assert sessions.is_over(TRANSACTION, NOW + MARKED - INSTANT)
+    assert not sessions.is_over(TRANSACTION, NOW + MARKED)
 
 
 def test_a_login_without_a_person_is_a_group_of_its_own() -> None:
     """Two people whom no link knows are not ended together."""
-    assert group_of(TRANSACTION) == "asta"
-    assert group_of(replace(TRANSACTION, person=None)) == "t9"
+    assert session_group(TRANSACTION) == "asta"
+    assert session_group(replace(TRANSACTION, person=None)) == "t9"

@@ -96,14 +96,14 @@ def flow(world: Any) -> Flow:
 
 def begun(flow: SingleLogoutFlow, request: LogoutRequest = BY_LOANS, *browsers: str, now: datetime = NOW) -> Logout:
     """Begin a logout in a browser, and keep it."""
-    logout, new = flow.received(replace(request, id=f"_q{next(IDS)}"), now)
+    logout, new = flow.receive(replace(request, id=f"_q{next(IDS)}"), now)
     assert new
     return flow.read(logout.id, browsers or ("b1",), now)
 
 
 def ended(flow: SingleLogoutFlow, *browsers: str) -> set[str]:
     """Give the sessions that have ended."""
-    found = flow.sessions.of_browsers(browsers or ("b1", "b2"), NOW)
+    found = flow.sessions.list_in_browsers(browsers or ("b1", "b2"), NOW)
     return {each.id for each in found if each.ended}
 
 
@@ -116,7 +116,7 @@ def test_a_service_ends_its_own_session_and_the_rest_are_asked(flow: Flow) -> No
     """The person's other service and the upstream, each by the names that it knows."""
     made = flow(AT_LOANS, BOOKS, BOS)
     logout = begun(made)
-    assert (logout.found, logout.left, logout.going) == (True, False, False)
+    assert (logout.names_session, logout.leaves_others, logout.has_chosen) == (True, False, False)
     assert asked(logout) == [("books", "open"), ("wayf", "open")]
     books, wayf = logout.participants
     assert (books.name_id, books.indexes) == (BOOKS.name_id, ("_books",))
@@ -134,7 +134,7 @@ def test_a_login_by_the_library_leaves_no_upstream_open(flow: Flow) -> None:
     """It has no session of its own, and is not asked."""
     by_pin = replace(AT_LOANS, upstream="library")
     assert asked(begun(flow(by_pin))) == []
-    assert not begun(flow(by_pin), BY_LOANS, "b2").left
+    assert not begun(flow(by_pin), BY_LOANS, "b2").leaves_others
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_an_upstream_is_asked_as_it_is_configured(flow: Flow, logout: Any, state
     found = begun(flow(AT_LOANS, upstream=replace(WAYF, logout=logout)))
     assert asked(found) == [("wayf", state)]
     assert found.participants[0].always is always
-    assert found.going is (logout != "ask")
+    assert found.has_chosen is (logout != "ask")
 
 
 def test_an_upstream_is_named_by_what_it_gave_last(flow: Flow) -> None:
@@ -214,7 +214,7 @@ def test_an_upstream_ends_nothing_twice(flow: Flow) -> None:
 def test_one_that_came_without_a_cookie_is_the_first_browser_s(flow: Flow) -> None:
     """Of the browser that follows it; then of no other."""
     made = flow(AT_LOANS, BOOKS)
-    logout, _ = made.received(BY_LOANS, NOW)
+    logout, _ = made.receive(BY_LOANS, NOW)
     assert asked(made.read(logout.id, ("b1",), NOW)) == [("books", "open"), ("wayf", "open")]
     with pytest.raises(BrowserUnmatched):
         made.read(logout.id, ("b2",), NOW)
@@ -224,12 +224,12 @@ def test_the_trail_is_told_once(flow: Flow) -> None:
     """However often the last page is loaded."""
     made = flow(AT_LOANS)
     logout = begun(made)
-    assert [made.told(logout, NOW), made.told(made.read(logout.id, ("b1",), NOW), NOW)] == [True, False]
+    assert [made.mark_logged(logout, NOW), made.mark_logged(made.read(logout.id, ("b1",), NOW), NOW)] == [True, False]
 
 
 def sent(made: SingleLogoutFlow, logout: Logout, at: int = 0) -> str:
     """Send a LogoutRequest to a participant."""
-    request = made.asking(logout, made.read(logout.id, ("b1",), NOW).participants[at], NOW)
+    request = made.record_request(logout, made.read(logout.id, ("b1",), NOW).participants[at], NOW)
     assert request
     return request
 
@@ -241,10 +241,10 @@ def test_a_request_carries_its_logout_and_is_sent_once(flow: Flow) -> None:
     request = sent(made, logout)
     assert request[1:33] == logout.id
     assert len(request) == 65
-    assert made.asking(logout, logout.participants[0], NOW) is None
-    assert asked(made.again(logout.id, request, ("b1",), NOW))[0] == ("books", "open")
+    assert made.record_request(logout, logout.participants[0], NOW) is None
+    assert asked(made.ask_again(logout.id, request, ("b1",), NOW))[0] == ("books", "open")
     assert sent(made, logout) != request
-    assert asked(made.skipped(logout.id, request, ("b1",), NOW))[0] == ("books", "asked")
+    assert asked(made.skip_participant(logout.id, request, ("b1",), NOW))[0] == ("books", "asked")
 
 
 @pytest.mark.parametrize(("says", "state", "over"), [(True, "ended", {"loans", "books"}), (False, "failed", {"loans"})])
@@ -255,7 +255,7 @@ def test_an_answer_ends_the_sessions_that_it_is_about(flow: Flow, says: bool, *,
     peers = [each.peer.name for each in logout.participants]
     request = sent(made, logout, peers.index("books"))
     response = LogoutResponse(LogoutPeer("service", "books"), request, says)
-    assert made.answered(response, NOW) == logout.id
+    assert made.record_answer(response, NOW) == logout.id
     assert dict(asked(made.read(logout.id, ("b1",), NOW))) == {"books": state, "halls": "open", "wayf": "open"}
     assert ended(made) == over
 
@@ -265,7 +265,7 @@ def test_an_answer_of_an_upstream_ends_no_service_s_session(flow: Flow) -> None:
     made = flow(AT_LOANS, replace(BOOKS, index="_i1"))
     logout = begun(made)
     request = sent(made, logout, 1)
-    made.answered(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), NOW)
+    made.record_answer(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), NOW)
     assert ended(made) == {"loans"}
 
 
@@ -278,6 +278,6 @@ def test_an_upstream_s_answer_that_was_held_back_is_about_no_later_login(flow: F
     since = NOW + SECOND
     made.sessions.add(session("books", at=since, upstream_index="_i2"), since)
     held_back = since + SECOND
-    made.answered(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), held_back)
+    made.record_answer(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), held_back)
     by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id)
     assert asked(begun(made, by_books, now=held_back)) == [("wayf", "open")]

@@ -196,13 +196,13 @@ class Lookup:
     records: PersonRecords
     audit_log: Any = NO_AUDIT_LOG
 
-    def arrived(self, _held: Held, _now: datetime) -> Any:
+    def evaluate(self, _held: Held, _now: datetime) -> Any:
         """Give a login with a usable CPR number."""
-        return SimpleNamespace(arrived=SimpleNamespace(decision=SimpleNamespace(ground=Ground.INSTITUTION)))
+        return SimpleNamespace(evaluated=SimpleNamespace(decision=SimpleNamespace(ground=Ground.INSTITUTION)))
 
     def make_pseudonym(self, transaction: Transaction) -> str:
         """Give the pseudonym of person and service."""
-        return KEY.of("receipts", PERSON, transaction.request.service)
+        return KEY.compute("receipts", PERSON, transaction.request.service)
 
 
 MOVED: Final = Account("7", AccountState.KNOWN, outcome=EnrolmentOutcome.LOWERED)
@@ -253,13 +253,13 @@ class Consents(RuleBasedStateMachine):
         )  # fmt: skip
         step = next_step(held.transaction, terms, self.clock)
         if isinstance(step, Ask):
-            self.pages[browser] = step.question.disclosure.shown(KEY)
+            self.pages[browser] = step.question.disclosure.shown_digest(KEY)
         return step
 
     def answer(self, browser: str, step: Step, word: str, **how: Any) -> Held:
         """Answer the last question that was on the browser's screen."""
         facts: dict[str, Any] = {"remember": False, "chosen": (), "language": "da", **how}
-        held = self.answers.answer(self.logins[browser], step, self.pages[browser], word, self.clock, **facts)
+        held = self.answers.record_answer(self.logins[browser], step, self.pages[browser], word, self.clock, **facts)
         self.logins[browser] = held
         return held
 

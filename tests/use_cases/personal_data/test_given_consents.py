@@ -56,7 +56,7 @@ def answered(choices: GivenConsents) -> Given:
     def file(
         person: str, service: str = "my-loans", at: datetime = NOW, basis: LegalBasis = "consent", *, remember: bool
     ) -> Receipt:
-        group = choices.hmacs.of("receipts", person, service)
+        group = choices.hmacs.compute("receipts", person, service)
         event = ReceiptEvent.GIVEN if basis == "consent" else ReceiptEvent.INFORMED
         until = at + timedelta(days=365) if remember else None
         names = ("sn", "cpr", "mail", "title")
@@ -75,10 +75,10 @@ def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, a
     (found,) = choices.list_all(ASTA, LATER)
     assert found.service == "my-loans"
     assert [each.record_id for each in found.receipts] == [new.record_id, old.record_id]
-    remembered = found.remembered(LATER)
+    remembered = found.find_remembered(LATER)
     assert remembered is not None
     assert remembered.record_id == new.record_id
-    assert found.remembered(LATER + timedelta(days=365)) is None
+    assert found.find_remembered(LATER + timedelta(days=365)) is None
     assert [each.service for each in choices.list_all(BO, LATER)] == ["myprint"]
     answered("", remember=True)
     assert choices.list_all("", LATER) == ()
@@ -109,15 +109,15 @@ def test_taking_back_adds_a_receipt_and_changes_none(
 ) -> None:
     """A consent is withdrawn, a notice never is; what was on file stays, and nothing is offered a second time."""
     made = answered(ASTA, basis=basis, remember=remember)
-    assert choices.list_all(ASTA, NOW)[0].offer(NOW) == offer
+    assert choices.list_all(ASTA, NOW)[0].find_action(NOW) == offer
     end = choices.take_back(ASTA, "my-loans", "en", NOW)
     assert end is not None
     event = ReceiptEvent.WITHDRAWN if basis == "consent" else ReceiptEvent.FORGOTTEN
     assert (end.event, end.language) == (event, "en")
     (found,) = choices.list_all(ASTA, NOW)
     assert [each.event for each in found.receipts] == [event, made.event]
-    assert found.offer(NOW) is None
-    assert found.remembered(NOW) is None
+    assert found.find_action(NOW) is None
+    assert found.find_remembered(NOW) is None
     assert choices.take_back(ASTA, "my-loans", "en", LATER) is None
     assert len(choices.list_all(ASTA, LATER)[0].receipts) == 2
 
@@ -127,7 +127,7 @@ def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, answere
     answered(ASTA, remember=True)
     assert choices.take_back(BO, "my-loans", "da", NOW) is None
     assert choices.take_back(ASTA, "myprint", "da", NOW) is None
-    assert choices.list_all(ASTA, NOW)[0].remembered(NOW) is not None
+    assert choices.list_all(ASTA, NOW)[0].find_remembered(NOW) is not None
 
 
 def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, answered: Given) -> None:
@@ -135,15 +135,15 @@ def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, answered:
     consent = answered(ASTA, remember=True)
     notice = answered(ASTA, at=LATER, basis="public_task", remember=False)
     (found,) = choices.list_all(ASTA, NOW)
-    assert (found.offer(NOW), found.latest.record_id) == ("withdraw", notice.record_id)
-    remembered = found.remembered(NOW)
+    assert (found.find_action(NOW), found.latest.record_id) == ("withdraw", notice.record_id)
+    remembered = found.find_remembered(NOW)
     assert remembered is not None
     assert remembered.record_id == consent.record_id
     end = choices.take_back(ASTA, "my-loans", "da", NOW)
     assert end is not None
     assert (end.event, end.event_time > notice.event_time) == (ReceiptEvent.WITHDRAWN, True)
     (found,) = choices.list_all(ASTA, NOW)
-    assert (found.offer(NOW), found.remembered(NOW), found.latest) == (None, None, end)
+    assert (found.find_action(NOW), found.find_remembered(NOW), found.latest) == (None, None, end)
 
 
 def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answered: Given) -> None:

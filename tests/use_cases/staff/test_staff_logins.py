@@ -103,9 +103,9 @@ def test_an_answer_in_time_and_in_its_browser_is_worth_something_once(logins: St
     """It brings the authentication and the browser, and both records are spent by it."""
     login = logins.begin("browser", NOW)
     token = brought(logins, login, answer())
-    assert logins.arrived(login.id, token, ("browser",), NOW) == (answer(), "browser")
+    assert logins.join_arrival(login.id, token, ("browser",), NOW) == (answer(), "browser")
     with pytest.raises(TransactionGone):
-        logins.arrived(login.id, token, ("browser",), NOW)
+        logins.join_arrival(login.id, token, ("browser",), NOW)
 
 
 def test_an_answer_late_or_to_another_request_is_worth_nothing(logins: StaffLogins) -> None:
@@ -113,12 +113,12 @@ def test_an_answer_late_or_to_another_request_is_worth_nothing(logins: StaffLogi
     login, other = logins.begin("browser", NOW), logins.begin("browser", NOW)
     token = brought(logins, login, answer())
     with pytest.raises(TransactionGone):
-        logins.arrived(login.id, token, ("browser",), NOW + timedelta(seconds=61))
+        logins.join_arrival(login.id, token, ("browser",), NOW + timedelta(seconds=61))
     with pytest.raises(TransactionGone):
-        logins.arrived(other.id, token, ("browser",), NOW)
+        logins.join_arrival(other.id, token, ("browser",), NOW)
     foreign = brought(logins, login, answer(at=NOW - timedelta(seconds=1)), other.request.id)
     with pytest.raises(TransactionGone):
-        logins.arrived(login.id, foreign, ("browser",), NOW)
+        logins.join_arrival(login.id, foreign, ("browser",), NOW)
 
 
 def test_an_answer_in_another_browser_is_destroyed(logins: StaffLogins) -> None:
@@ -126,9 +126,9 @@ def test_an_answer_in_another_browser_is_destroyed(logins: StaffLogins) -> None:
     login = logins.begin("browser", NOW)
     token = brought(logins, login, answer())
     with pytest.raises(BrowserUnmatched):
-        logins.arrived(login.id, token, ("another",), NOW)
+        logins.join_arrival(login.id, token, ("another",), NOW)
     with pytest.raises(TransactionGone):
-        logins.arrived(login.id, token, ("browser",), NOW)
+        logins.join_arrival(login.id, token, ("browser",), NOW)
 
 
 def test_a_login_upstream_from_before_the_request_is_none(logins: StaffLogins) -> None:
@@ -137,24 +137,24 @@ def test_a_login_upstream_from_before_the_request_is_none(logins: StaffLogins) -
     for ago, fresh in ((179, True), (181, False)):
         token = brought(logins, login, answer(at=NOW - timedelta(seconds=ago)))
         if fresh:
-            assert logins.arrived(login.id, token, ("browser",), NOW)
+            assert logins.join_arrival(login.id, token, ("browser",), NOW)
             login = logins.begin("browser", NOW)
             continue
         with pytest.raises(StaffRefused, match="authenticated_before"):
-            logins.arrived(login.id, token, ("browser",), NOW)
+            logins.join_arrival(login.id, token, ("browser",), NOW)
 
 
 def test_an_answer_is_looked_up_for_its_own_upstream_and_request(logins: StaffLogins) -> None:
     """An id that is changed in its last letter, or sent to another ACS, names no request."""
     login = logins.begin("browser", NOW)
-    assert logins.takes(login.request.id)
-    assert logins.awaited(login.request.id, "wayf", NOW) == login
+    assert logins.is_staff_request(login.request.id)
+    assert logins.find_awaited_login(login.request.id, "wayf", NOW) == login
     changed = login.request.id[:-1] + ("0" if login.request.id[-1] != "0" else "1")
     for request_id, upstream in ((changed, "wayf"), (login.request.id, "nemid")):
         with pytest.raises(TransactionGone):
-            logins.awaited(request_id, upstream, NOW)
+            logins.find_awaited_login(request_id, upstream, NOW)
     with pytest.raises(TransactionGone):
-        logins.awaited(login.request.id, "wayf", NOW + timedelta(minutes=10))
+        logins.find_awaited_login(login.request.id, "wayf", NOW + timedelta(minutes=10))
 
 
 @pytest.mark.parametrize(

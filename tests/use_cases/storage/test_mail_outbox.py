@@ -11,11 +11,11 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import MailUnavailable, RecipientRefused
 from broker.core.events.broker_events import BrokerEvent
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.mail.mail_contents import LetterText
+from broker.core.mail.mail_contents import MailText
 from broker.use_cases.storage.mail_outbox import MailOutbox
 
 ADDRESS = "ann@post.example"
-TEXT = LetterText("Hello", "The code is: 1234 5678")
+TEXT = MailText("Hello", "The code is: 1234 5678")
 
 
 @dataclass(slots=True)

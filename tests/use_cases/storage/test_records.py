@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store, lease_of
+from broker.core.ports import Kept, Key, Store, lease_key
 from broker.use_cases.storage.records import MOST_TRIES, Content, Record, Records, dump
 from tests.plugins.single_turns import SingleTurns
 
@@ -75,11 +75,11 @@ class MemoryStore(SingleTurns):
     ) -> tuple[Key, Kept] | None:
         """Give the one that has been due longest and is not leased."""
         due = [(kept.due, key) for key, kept in self.list(kind, group, now) if kept.due and kept.due <= now]
-        free = [(at, key) for at, key in due if self.get(lease_of(key), now) is None]
+        free = [(at, key) for at, key in due if self.get(lease_key(key), now) is None]
         if not free:
             return None
         key = min(free)[1]
-        self.kept[lease_of(key)] = Kept(b"", token, until)
+        self.kept[lease_key(key)] = Kept(b"", token, until)
         return key, self.kept[key]
 
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:

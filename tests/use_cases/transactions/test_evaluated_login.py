@@ -14,7 +14,7 @@ from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Alternative, Condition, Effect, Policy, PolicyLine, PolicySet, Release, Requirement
-from broker.use_cases.transactions.evaluated_login import Arrived, read_and_decide, read_login
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, evaluate_login, read_login
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORDS: Final = Text("words", "ord")
@@ -76,9 +76,9 @@ class Entities:
         self.counts["looks"] += 1
         return self.set
 
-    def arrived(self, transaction: Transaction, before: Arrived | None = None) -> Arrived:
+    def arrived(self, transaction: Transaction, before: EvaluatedLogin | None = None) -> EvaluatedLogin:
         """Read and decide."""
-        made = read_and_decide(self.rules, transaction, NOW, before)
+        made = evaluate_login(self.rules, transaction, NOW, before)
         assert made is not None
         return made
 
@@ -91,7 +91,7 @@ def entities(monkeypatch: pytest.MonkeyPatch) -> Entities:
 
 def test_nobody_has_arrived_before_an_authentication(entities: Entities) -> None:
     """Nothing is read, nothing decided and no policy looked at."""
-    assert read_and_decide(entities.rules, replace(BEGUN, authentication=None), NOW) is None
+    assert evaluate_login(entities.rules, replace(BEGUN, authentication=None), NOW) is None
     assert entities.counts == {}
 
 
@@ -156,7 +156,7 @@ def test_attributes_that_are_not_trusted_are_not_there(entities: Entities) -> No
     """The decision denies with the cause, and nothing is read that could name anybody or reach a class."""
     spoofed = replace(LOGIN, attributes=(*LOGIN.attributes, WireAttribute("eppn", ("a@ku.dk",))))
     arrived = entities.arrived(replace(BEGUN, authentication=spoofed))
-    assert (arrived.trusted, arrived.permitted) == (False, False)
+    assert (arrived.trusted, arrived.is_permitted) == (False, False)
     assert dict(arrived.reading.attributes) == {}
     assert (arrived.reading.cpr, arrived.reading.assurance) == ("none", None)
     trusted = entities.arrived(BEGUN, arrived)

@@ -8,11 +8,11 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.identity.rights import Ground
-from broker.core.login.authentication_reading import by_pin
+from broker.core.login.authentication_reading import make_pin_authentication
 from broker.core.login.transaction import Authentication, Person
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, PolicySet
-from broker.use_cases.transactions.evaluated_login import Arrived, Basis
+from broker.use_cases.transactions.evaluated_login import EvaluatedLogin, LoginBasis
 from broker.use_cases.transactions.person_resolution import PersonResolution, display_name, usable_cpr
 from tests.use_cases.conftest import World
 
@@ -29,7 +29,7 @@ class Desk:
         self.led: set[tuple[str, str]] = set()
         self.persons = PersonResolution(HMACS, lambda person_id, number: (person_id, number) in self.led)
 
-    def arrived(self, said: Said, ground: Ground, **facts: str) -> Arrived:
+    def arrived(self, said: Said, ground: Ground, **facts: str) -> EvaluatedLogin:
         """Give what the flow would hand over."""
         came = Authentication("wayf", "hub", "https://au.example", (), (), self.now, None, self.now, self.now, **facts)  # type: ignore[arg-type]
         return self._arrived(came, said, ground)
@@ -40,14 +40,14 @@ class Desk:
 
     def come_by_pin(self, borrower: Borrower) -> Person:
         """Log in with the library account."""
-        came = by_pin("pin", borrower, self.now, self.persons.find_cpr_person_of(borrower, self.now))
+        came = make_pin_authentication("pin", borrower, self.now, self.persons.find_cpr_person_of(borrower, self.now))
         return self.persons.find(self._arrived(came, {}, Ground.LIBRARY_ACCOUNT))
 
-    def _arrived(self, came: Authentication, said: Said, ground: Ground) -> Arrived:
+    def _arrived(self, came: Authentication, said: Said, ground: Ground) -> EvaluatedLogin:
         values = {name: (value,) for name, value in said.items()}
         reading = AttributeReading(Attributes(values), None, "real" if "cpr" in said else "none", None)
-        basis = Basis(came, (), came.upstream, None, "my-loans", borrower=False)
-        return Arrived(came, reading, Decision(Effect.PERMIT, (), ground=ground), PolicySet((), ""), basis)
+        basis = LoginBasis(came, (), came.upstream, None, "my-loans", borrower=False)
+        return EvaluatedLogin(came, reading, Decision(Effect.PERMIT, (), ground=ground), PolicySet((), ""), basis)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_library_account_is_the_person_who_was_led_to_it_by_the_number(desk: D
     assert desk.come_by_pin(Borrower("9", "STUD", cpr=CPR)).id != holder
     replaced = desk.come_by_pin(Borrower("8", "STUD", cpr=REPLACEMENT))
     assert replaced.id == compute_person_id_of_borrower(HMACS, "8")
-    came = by_pin("pin", Borrower("7", "STUD", cpr=CPR), desk.now, holder)
+    came = make_pin_authentication("pin", Borrower("7", "STUD", cpr=CPR), desk.now, holder)
     assert CPR not in str(came)
 
 

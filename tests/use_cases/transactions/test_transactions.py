@@ -9,7 +9,7 @@ import pytest
 
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import AuthnRequest, Transaction
-from broker.use_cases.transactions.transactions import Held, Transactions, reference
+from broker.use_cases.transactions.transactions import Held, Transactions, draw_reference
 
 INSTANT, HALF_AN_HOUR = timedelta(microseconds=1), timedelta(minutes=30)
 Change = Callable[[Transaction], Transaction]
@@ -90,12 +90,12 @@ def test_a_fact_of_a_person_is_nobody_else_s(
 ) -> None:
     """Where another authentication has joined meanwhile nothing is changed and nothing shown."""
     held = transactions.add(begun, world.now)
-    assert transactions.again(held, world.now) == held
+    assert transactions.reread(held, world.now) == held
     transactions.put(replace(begun, **joined), held.version, world.now)
     with pytest.raises(BrowserUnmatched):
         transactions.change(held, intend("student"), world.now)
     with pytest.raises(BrowserUnmatched):
-        transactions.again(held, world.now)
+        transactions.reread(held, world.now)
     assert transactions.read("t", world.now).transaction.intent is None
     changed = transactions.change(held, intend("student"), world.now, of_person=False)
     assert changed.transaction == replace(begun, **joined, intent="student")
@@ -109,9 +109,9 @@ def test_what_has_ended_is_changed_no_more(world: Any, transactions: Transaction
     with pytest.raises(TransactionGone):
         transactions.change(held, intend("student"), world.now)
     with pytest.raises(TransactionGone):
-        transactions.again(held, world.now)
+        transactions.reread(held, world.now)
     assert transactions.put(begun, held.version, world.now) is None
-    assert transactions.again(other, world.now) == other
+    assert transactions.reread(other, world.now) == other
 
 
 def test_what_this_request_has_decided_stays_with_it(
@@ -120,13 +120,13 @@ def test_what_this_request_has_decided_stays_with_it(
     """A change keeps it; whoever reads the transaction anew decides anew."""
     decided: Any = object()
     held = Held(begun, transactions.add(begun, world.now).version, decided)
-    assert transactions.change(held, intend("student"), world.now).arrived is decided
-    assert transactions.read("t", world.now).arrived is None
+    assert transactions.change(held, intend("student"), world.now).evaluated is decided
+    assert transactions.read("t", world.now).evaluated is None
 
 
 def test_a_reference_can_be_read_aloud() -> None:
     """Eight characters, no two of which are taken for one another, and no words."""
-    references = {reference() for _ in range(200)}
+    references = {draw_reference() for _ in range(200)}
     assert len(references) > 190
     assert {len(each) for each in references} == {8}
     assert set("".join(references)).isdisjoint("01AEIOUYL")

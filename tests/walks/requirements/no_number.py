@@ -172,7 +172,7 @@ def r36(deployment: Deployment) -> None:
         page = log_in(visitor(deployment), who)
         assert (page.status_code, mark(page)) == (403, ("refuse", "cpr_required"))
         assert "If you study or work at the university, come to a service location" in words(page)
-        assert "If you are a private user, or work at the hospital, ask the library" in words(page)
+        assert "If you are a private user or work at the hospital, ask the library" in words(page)
         assert not any("/temporary" in each for each in links(page))
         assert f"{deployment.setting.ports.origin('library')}/locations?lang=en" in links(page)
     for who, affiliation in ((_STUDENT_WITHOUT, "student"), (EMPLOYEE_WITHOUT, "employee")):

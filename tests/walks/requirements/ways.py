@@ -132,7 +132,7 @@ def r44(deployment: Deployment) -> None:
     asked = visitor(deployment)
     no = asked.agree(log_in(asked, ASTA), answer="no")
     assert mark(no) == ("refuse", "consent_refused")
-    assert "health insurance card and another form of ID. You can be served in person" in words(no)
+    assert "health insurance card and another form of ID. The staff will help you there" in words(no)
     assert f"{deployment.setting.ports.origin('library')}/locations?lang=en" in links(no)
     refused = deployment.landing(no)
     assert (refused.status, dict(refused.attributes)) == ("Responder / RequestDenied", {})

@@ -6,15 +6,16 @@ docs/reference/saml-profiles.md#24 to #28, #35 to #37, #40, #42.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
 from saml2 import samlp
 
+from broker.adapters.saml.idp import subject_hints
+from broker.adapters.saml.messages import refusal_details
+from broker.adapters.saml.messages.message_values import read_issue_time, read_text
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
-from broker.adapters.saml.sp import refusal_details, subject_hints
-from broker.adapters.saml.sp.received_response import moment, text
 from broker.adapters.saml.xml_security import http_bindings, xml_times
 from broker.adapters.saml.xml_security.xml_names import POST
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED
@@ -39,7 +40,6 @@ _MOST_DIGITS: Final = 6
 _MOST_LISTED: Final = 50
 _LONGEST_NAME: Final = 256  # SDP-G02
 _TRUE: Final = frozenset(("true", "1"))
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _FORMATS: Final = frozenset((EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED))
 
 
@@ -59,7 +59,7 @@ class ReceivedAuthnRequest:
     @cached_property
     def issued(self) -> datetime:
         """Return when it was made."""
-        return moment(self.message.issue_instant) or _NEVER
+        return read_issue_time(self.message)
 
     @cached_property
     def scoping(self) -> samlp.Scoping:
@@ -69,7 +69,7 @@ class ReceivedAuthnRequest:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Return the authentication classes that the service asks for."""
-        return tuple(text(each) for each in self.requested.authn_context_class_ref)
+        return tuple(read_text(each) for each in self.requested.authn_context_class_ref)
 
     @cached_property
     def requested(self) -> samlp.RequestedAuthnContext:
@@ -91,7 +91,7 @@ class ReceivedAuthnRequest:
     @cached_property
     def requester_ids(self) -> tuple[str, ...]:
         """Return the chain of those who asked before the service."""
-        return tuple(text(requester) for requester in self.scoping.requester_id)
+        return tuple(read_text(requester) for requester in self.scoping.requester_id)
 
     @cached_property
     def proxy_count(self) -> int | None:
@@ -253,7 +253,7 @@ def _sizes(received: ReceivedAuthnRequest) -> Status | None:
     The store is not theirs to fill.
     """
     listed = received.idp_list
-    declared = [text(each) for each in received.requested.authn_context_decl_ref]
+    declared = [read_text(each) for each in received.requested.authn_context_decl_ref]
     classes = [*received.classes, *declared]
     if len(listed) > _MOST_LISTED or len(classes) > _MOST_LISTED:
         return REQUEST_UNSUPPORTED

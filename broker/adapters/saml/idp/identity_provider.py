@@ -11,9 +11,10 @@ from saml2 import samlp
 from broker.adapters.saml.idp import authn_requests, response_writer
 from broker.adapters.saml.idp.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.keys.key_ring import RoleKeys
+from broker.adapters.saml.messages.addresses import sso_url
+from broker.adapters.saml.messages.message_values import read_issuer
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
-from broker.adapters.saml.sp.received_response import ENTITY_FORMAT, text
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
@@ -43,11 +44,6 @@ from broker.core.saml_ports import PostForm
 # A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is
 # known.
 BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
-
-
-def sso(base_url: str) -> str:
-    """Return our SSO address, for both bindings."""
-    return f"{base_url}/saml/idp/sso"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -137,10 +133,11 @@ class IdentityProvider:
     ) -> PostForm:
         """Write the Response with exactly what ``disclosure`` holds.
 
-        It is the same for the same ``issued``. It and the Assertion are signed, and the Assertion
-        encrypted where the service publishes a key. ``RequestRefused`` where the service asked for
-        another NameID format than the policy has. ``BrokerError`` where the ACS is no longer
-        registered, or the disclosure is another's, and as ``response_writer.assertion``.
+        It is the same for the same ``issued``. Response and Assertion are signed. The Assertion is
+        encrypted as broker.toml says, or else if the service publishes a key. ``RequestRefused``
+        if the service asked for another NameID format than the policy has. ``BrokerError`` if the
+        ACS is no longer registered, the disclosure is another's, or the service publishes no key
+        for the configured encryption, and as ``response_writer.assertion``.
         """
         service, descriptor = self._service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
@@ -152,7 +149,7 @@ class IdentityProvider:
         contents = response_writer.AssertionContents(
             self.entity_id, request, disclosure, authentication, issued
         )
-        certificate = descriptor.encryption_certificate
+        certificate = _encryption_certificate(service, descriptor)
         assertion = written_message.tree(
             response_writer.assertion(
                 contents, self.maps[service.attribute_map], encrypted=certificate is not None
@@ -161,6 +158,8 @@ class IdentityProvider:
         signature.sign(assertion, self.key, descriptor.signing_algorithms)
         if certificate is not None:
             by = descriptor.encryption_algorithms
+            if service.encryption in {"gcm", "cbc"}:
+                by = by.of_mode(service.encryption)
             assertion = encryption.encrypt(assertion, certificate, by)
         response = self._response(request, SUCCESS, issued.response, issued.at)
         response.append(assertion)
@@ -204,8 +203,8 @@ class IdentityProvider:
         """Parse a request, and find the service that is named as its issuer."""
         root = safe_parser.parse(xml, AUTHN_REQUEST, BOUNDS)
         message = message_model.read_unsigned(samlp.AuthnRequest, root)
-        service = self.services.get(text(message.issuer))
-        if service is None or (message.issuer.format or ENTITY_FORMAT) != ENTITY_FORMAT:
+        service = self.services.get(read_issuer(message.issuer) or "")
+        if service is None:
             raise MessageRefused("request.unknown_service")
         descriptor = self.metadata.current.service(service.entity_id, now)
         if descriptor is None:
@@ -226,7 +225,7 @@ class IdentityProvider:
             service=sender.service.name,
             descriptor=sender.descriptor,
             signed=signed,
-            sso=sso(self.base_url),
+            sso=sso_url(self.base_url),
             own=self.own,
             now=now,
             relay_state=relay_state,
@@ -247,6 +246,15 @@ class IdentityProvider:
         if request.acs not in {endpoint.location for endpoint in descriptor.acs}:
             raise BrokerError("the ACS of this request is no longer registered")
         return service, descriptor
+
+
+def _encryption_certificate(service: Service, descriptor: ServiceDescriptor) -> bytes | None:
+    """Return the certificate to encrypt to; None: the assertion leaves unencrypted."""
+    if service.encryption == "none":
+        return None
+    if service.encryption is not None and descriptor.encryption_certificate is None:
+        raise BrokerError("the service publishes no key for the encryption that is configured")
+    return descriptor.encryption_certificate
 
 
 @dataclass(frozen=True, slots=True)

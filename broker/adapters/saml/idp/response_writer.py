@@ -7,10 +7,13 @@ from typing import Final
 
 from saml2 import element_to_extension_element, saml, samlp
 
+from broker.adapters.saml.messages.message_values import name_id_element, status_element
 from broker.adapters.saml.xml_security import xml_times
-from broker.core.consent.disclosure import Disclosure
+from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
 from broker.core.errors import BrokerError, Status
+from broker.core.identity.attribute_properties import find_properties
+from broker.core.identity.attribute_values import has_cpr
 from broker.core.identity.canonical_attributes import (
     CPR_ATTRIBUTE,
     AttributeMap,
@@ -58,15 +61,6 @@ def response(
     )
 
 
-def status_element(status: Status) -> samlp.Status:
-    """Return a status as the element that is written."""
-    second = None
-    if status.second:
-        second = samlp.StatusCode(value=status.second)
-    top = samlp.StatusCode(value=status.top, status_code=second)
-    return samlp.Status(status_code=top)
-
-
 def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
     """Return the NameID that the assertion of ``issued`` names the person by.
 
@@ -75,17 +69,6 @@ def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: 
     if disclosure.name_id_format != PERSISTENT:
         return NameID(issued.name_id, disclosure.name_id_format)
     return NameID(issued.name_id, PERSISTENT, issuer, request.entity_id)
-
-
-def name_id(of: NameID) -> saml.NameID:
-    """Return a NameID as the element that is written."""
-    return saml.NameID(
-        format=of.format,
-        name_qualifier=of.name_qualifier,
-        sp_name_qualifier=of.sp_name_qualifier,
-        sp_provided_id=of.sp_provided_id,
-        text=of.value,
-    )
 
 
 def assertion(
@@ -132,7 +115,7 @@ def _subject_element(contents: AssertionContents) -> saml.Subject:
         ),
     )
     named = subject(contents.issuer, request, contents.disclosure, issued)
-    return saml.Subject(name_id=name_id(named), subject_confirmation=[confirmation])
+    return saml.Subject(name_id=name_id_element(named), subject_confirmation=[confirmation])
 
 
 def _authn_statement(contents: AssertionContents) -> saml.AuthnStatement:
@@ -156,7 +139,7 @@ def _attributes(
     contents: AssertionContents, attribute_map: AttributeMap, *, encrypted: bool
 ) -> Iterator[saml.Attribute]:
     for item in contents.disclosure.attributes:
-        if item.name == CPR_ATTRIBUTE and not encrypted:
+        if not encrypted and _carries_cpr(item):
             raise BrokerError("a CPR would leave unencrypted")
         row = find_outgoing_row(attribute_map, item.name)
         if row is None:
@@ -170,9 +153,19 @@ def _attributes(
             )
 
 
+def _carries_cpr(item: Item) -> bool:
+    """Return whether an attribute is the CPR number, or a value of another one looks like it."""
+    if item.name == CPR_ATTRIBUTE:
+        return True
+    opaque = find_properties(item.name).opaque
+    return any(has_cpr(value, opaque=opaque) for value in item.values)
+
+
 def _value(contents: AssertionContents, row: MapRow, value: str) -> saml.AttributeValue:
-    written = row.written(value)
+    written = row.write(value)
     if row.wire != _TARGETED_ID:
         return saml.AttributeValue(text=written)
     targeted = NameID(written, PERSISTENT, contents.issuer, contents.request.entity_id)
-    return saml.AttributeValue(extension_elements=[element_to_extension_element(name_id(targeted))])
+    return saml.AttributeValue(
+        extension_elements=[element_to_extension_element(name_id_element(targeted))]
+    )

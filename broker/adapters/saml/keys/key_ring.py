@@ -87,7 +87,7 @@ class KeyRing:
     def person_fingerprint(self) -> str:
         """Return the fingerprint of the keys that person ids and NameIDs are made with."""
         label = "fingerprint of person keys"
-        return f"{self.index.of(label)} {self.person.of(label)}"
+        return f"{self.index.compute(label)} {self.person.compute(label)}"
 
     def __repr__(self) -> str:
         """Name the sealing key by its id only."""

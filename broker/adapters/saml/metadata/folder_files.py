@@ -1,4 +1,4 @@
-"""Reads one file of the metadata folder as a feed is read: bounded, rewritten, through the xml."""
+"""Reads one file of the metadata folder: bounded, rewritten, and checked as strictly as a feed."""
 
 import re
 from collections import Counter

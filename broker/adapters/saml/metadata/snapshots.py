@@ -170,7 +170,7 @@ def _completed(service: Service, metadata: Metadata) -> Service:
     vouched = [name for name in sorted(found.categories) if name not in service.categories]
     return replace(
         service,
-        encrypts=found.encryption_certificate is not None,
+        encrypts=found.encryption_certificate is not None and service.encryption != "none",
         categories=(*service.categories, *vouched),
         subject_id_req=found.subject_id_req,
         requires=found.required,

@@ -10,15 +10,13 @@ from typing import Final
 
 from saml2 import saml
 
-from broker.adapters.saml.sp import refusal_details
+from broker.adapters.saml.messages import refusal_details
+from broker.adapters.saml.messages.message_values import lacks_zone, read_text, read_time
 from broker.adapters.saml.sp.received_response import (
     ReceivedAssertion,
     confirmation_data,
     foreign,
-    moment,
     scoped,
-    text,
-    unmarked,
 )
 from broker.adapters.saml.xml_security.xml_names import BEARER
 from broker.core.entities import PERSISTENT, TRANSIENT
@@ -32,7 +30,7 @@ _EID_NAME: Final = re.compile(
 
 def _zone(received: ReceivedAssertion) -> bool:
     """Refuse a time without Z."""
-    return unmarked(received.written_times())
+    return lacks_zone(received.written_times())
 
 
 def _version(received: ReceivedAssertion) -> bool:
@@ -52,12 +50,12 @@ def _issuer(received: ReceivedAssertion) -> bool:
 
 def _issued_later(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion from the future."""
-    return received.response.issued_later(received.assertion.issue_instant)
+    return received.response.issued_later(received.assertion)
 
 
 def _issued_long_ago(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion older than the request: made for another login, and wrapped anew."""
-    return received.response.issued_long_ago(received.assertion.issue_instant)
+    return received.response.issued_long_ago(received.assertion)
 
 
 def _confirmations(received: ReceivedAssertion) -> bool:
@@ -101,7 +99,7 @@ def _confirmation_expired(
     received: ReceivedAssertion, confirmation: saml.SubjectConfirmation
 ) -> bool:
     """Refuse a confirmation that has run out (docs/reference/attacks.md#19)."""
-    return received.response.over(moment(confirmation_data(confirmation).not_on_or_after))
+    return received.response.over(read_time(confirmation_data(confirmation).not_on_or_after))
 
 
 def _confirmation_start(
@@ -188,7 +186,7 @@ def _audience(received: ReceivedAssertion) -> bool:
     """
     own = received.response.upstream.sp_entity_id
     for restriction in received.conditions.audience_restriction:
-        audiences = [text(audience) for audience in restriction.audience]
+        audiences = [read_text(audience) for audience in restriction.audience]
         if own not in audiences:
             return True
     return False
@@ -233,7 +231,7 @@ def _eid_name(received: ReceivedAssertion) -> bool:
         return True
     if name_id.format not in {PERSISTENT, TRANSIENT}:
         return True
-    return not _EID_NAME.fullmatch(text(name_id))
+    return not _EID_NAME.fullmatch(read_text(name_id))
 
 
 def _authenticated_later(received: ReceivedAssertion) -> bool:
@@ -254,7 +252,7 @@ def _authenticated_before(received: ReceivedAssertion) -> bool:
 
 def _session_ended(received: ReceivedAssertion) -> bool:
     """Refuse a session that is over (docs/reference/attacks.md#19)."""
-    ends = [moment(statement.session_not_on_or_after) for statement in received.statements]
+    ends = [read_time(statement.session_not_on_or_after) for statement in received.statements]
     return any(received.response.over(end) for end in ends)
 
 
@@ -290,7 +288,7 @@ def _institution_not_asked(received: ReceivedAssertion) -> bool:
     if institution is None:
         return False
     asked = scoped(received.response.upstream, received.idp_list)
-    return not any(institution.answers_to(name) for name in asked)
+    return not any(institution.is_known_as(name) for name in asked)
 
 
 ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {
@@ -332,7 +330,7 @@ def check_assertion(received: ReceivedAssertion) -> None:
     """Raise MessageRefused ``response.<name>`` for the first check that refuses the Assertion."""
     for name, offends in ASSERTION_CHECKS.items():
         if offends(received):
-            clock_off = received.response.clock_off(received.assertion.issue_instant)
+            clock_off = received.response.clock_off(received.assertion)
             detail = ""
             if name == "assertion_zone":
                 detail = refusal_details.zone(received.written_times())

@@ -6,12 +6,8 @@ from typing import Final
 
 from saml2 import saml
 
-from broker.adapters.saml.sp.received_response import (
-    ReceivedAssertion,
-    confirmation_data,
-    moment,
-    text,
-)
+from broker.adapters.saml.messages.message_values import read_name_id, read_text, read_time
+from broker.adapters.saml.sp.received_response import ReceivedAssertion, confirmation_data
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
 from broker.core.identity.accepted_text import TextKind, find_text_fault
 from broker.core.identity.attribute_values import find_class_fault
@@ -49,19 +45,8 @@ def authentication(received: ReceivedAssertion) -> Authentication:
         sp_name_qualifier=name_id.sp_name_qualifier,
         sp_provided_id=name_id.sp_provided_id,
         session_index=_session_index(statement, withheld),
-        session_until=moment(statement.session_not_on_or_after),
+        session_until=read_time(statement.session_not_on_or_after),
         withheld=tuple(withheld),
-    )
-
-
-def name_id_of(element: saml.NameID) -> NameID:
-    """Return a NameID as it was received."""
-    return NameID(
-        value=text(element),
-        format=element.format,
-        name_qualifier=element.name_qualifier,
-        sp_name_qualifier=element.sp_name_qualifier,
-        sp_provided_id=element.sp_provided_id,
     )
 
 
@@ -69,7 +54,7 @@ def _name_id(element: saml.NameID | None, withheld: Withheld) -> NameID:
     """Return the NameID as it was received, all of it or nothing: a logout must name it so."""
     if element is None:
         return _NO_NAME_ID
-    name_id = name_id_of(element)
+    name_id = read_name_id(element)
     for part in astuple(name_id):
         fault = find_text_fault(part, TextKind.NAME_ID) if part is not None else None
         if fault:
@@ -107,10 +92,10 @@ def _known_authorities(received: ReceivedAssertion, withheld: Withheld) -> tuple
 def _assertion_until(received: ReceivedAssertion) -> datetime:
     """Return the end of the assertion: whatever is written, it is not accepted after that."""
     traits = received.traits
-    issued = moment(received.assertion.issue_instant) or received.response.now
+    issued = read_time(received.assertion.issue_instant) or received.response.now
     ends = [issued + traits.fresh, received.ends]
     data = [confirmation_data(confirmation) for confirmation in received.confirmations]
-    confirmed = [moment(each.not_on_or_after) for each in data]
+    confirmed = [read_time(each.not_on_or_after) for each in data]
     # Until the last of them it could be brought again.
     ends.append(max((end for end in confirmed if end), default=None))
     return min(end for end in ends if end) + traits.longer
@@ -126,7 +111,7 @@ def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | Non
         return None
     # An anyURI: space around it means nothing.
     context = received.statements[0].authn_context or saml.AuthnContext()
-    written = " ".join(text(context.authn_context_class_ref).split())
+    written = " ".join(read_text(context.authn_context_class_ref).split())
     if not written:
         return None
     cap = Assurance.SELF_ASSERTED
@@ -159,4 +144,4 @@ def _value(value: saml.AttributeValue) -> str:
     """
     for name_id in value.extension_elements:
         return str(name_id.text or "")
-    return text(value)
+    return read_text(value)

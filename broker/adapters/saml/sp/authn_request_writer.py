@@ -5,9 +5,8 @@ from typing import Final
 
 from saml2 import saml, samlp
 
-from broker.adapters.saml.sp import subject_hints
+from broker.adapters.saml.messages.upstream_profiles import traits_of
 from broker.adapters.saml.sp.received_response import scoped
-from broker.adapters.saml.sp.upstream_profiles import traits_of
 from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import POST
 from broker.core.entities import Upstream
@@ -17,7 +16,12 @@ from broker.core.errors import (
     PROXY_COUNT_EXCEEDED,
     RequestRefused,
 )
-from broker.core.login.authn_context import classes_to_request, level_to_request, nsis, unmet
+from broker.core.login.authn_context import (
+    classes_to_request,
+    describe_unmet,
+    level_to_request,
+    nsis_class,
+)
 from broker.core.login.transaction import AuthnRequest
 
 PERSON: Final = "https://data.gov.dk/eid/Person"
@@ -55,8 +59,8 @@ def authn_request(
 
 
 def _subject(asked: Upstream, request: AuthnRequest) -> saml.Subject | None:
-    hint = subject_hints.to_tell(asked, request)
-    if hint is None:
+    hint = request.subject_hint
+    if hint is None or not asked.subject_hint:  # an upstream that is not asked for it may refuse
         return None
     return saml.Subject(name_id=saml.NameID(text=hint.name, format=hint.format))
 
@@ -77,9 +81,9 @@ def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAut
     if traits_of(asked).nsis:
         least = level_to_request(request, asked.least, asked.meets)
         if least is None:
-            detail = unmet(request, f"{nsis(asked.least)} or higher", asked.name)
+            detail = describe_unmet(request, f"{nsis_class(asked.least)} or higher", asked.name)
             raise RequestRefused(NO_AUTHN_CONTEXT, detail=detail, request=request)
-        classes = (nsis(least), PERSON)
+        classes = (nsis_class(least), PERSON)
         comparison = "minimum"
     elif request.authn_contexts:
         classes = tuple(classes_to_request(request, asked.meets))

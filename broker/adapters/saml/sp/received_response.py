@@ -2,30 +2,29 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
 from lxml import etree
-from saml2 import ExtensionElement, SamlBase, saml, samlp
+from saml2 import ExtensionElement, saml, samlp
 
-from broker.adapters.saml.sp.upstream_profiles import ProfileTraits, traits_of
-from broker.adapters.saml.xml_security import message_model, xml_times
+from broker.adapters.saml.messages.message_values import (
+    IssuedMessage,
+    read_issue_time,
+    read_issuer,
+    read_status_codes,
+    read_text,
+    read_time,
+)
+from broker.adapters.saml.messages.upstream_profiles import ProfileTraits, traits_of
+from broker.adapters.saml.xml_security import message_model
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, ENCRYPTED_ASSERTION, SAML
 from broker.core.entities import Institution, Upstream
+from broker.core.errors import SUCCESS
 from broker.core.login.transaction import Outstanding
 
-SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
-ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 _IDENTIFIERS: Final = frozenset(("BaseID", "NameID", "EncryptedID"))
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
-
-
-def text(element: SamlBase | None) -> str:
-    """Return the text of an element; the schemas let nothing else stand in those that are read."""
-    if element is None:
-        return ""
-    return str(element.text or "")
 
 
 @dataclass(frozen=True)
@@ -89,24 +88,24 @@ class ReceivedResponse:
         """Return whether a moment that is written is yet to come, as far as clocks may differ."""
         return start is not None and start > self.now + self.skew
 
-    def issued_later(self, issue_instant: str) -> bool:
+    def issued_later(self, message: IssuedMessage) -> bool:
         """Return whether a message was issued after now, as far as clocks may differ."""
-        return self.ahead(moment(issue_instant))
+        return self.ahead(read_issue_time(message))
 
-    def issued_long_ago(self, issue_instant: str) -> bool:
+    def issued_long_ago(self, message: IssuedMessage) -> bool:
         """Return whether a message was issued before we asked, or lay somewhere for long."""
-        issued = moment(issue_instant) or _NEVER
+        issued = read_issue_time(message)
         if issued < self.expected.sent - self.skew:
             return True
         return issued <= self.now - self.traits.fresh - self.skew
 
-    def clock_off(self, issue_instant: str) -> int | None:
+    def clock_off(self, message: IssuedMessage) -> int | None:
         """Return by how many seconds the upstream's clock is off, for the log.
 
         None where it is by no more than is allowed. A true answer is made after our request and
         before now: an IssueInstant outside that time is another clock's.
         """
-        issued = moment(issue_instant) or self.now
+        issued = read_time(message.issue_instant) or self.now
         ahead = max(issued - self.now, timedelta())
         behind = min(issued - self.expected.sent, timedelta())
         off = ahead + behind
@@ -117,22 +116,12 @@ class ReceivedResponse:
     @property
     def codes(self) -> tuple[str, ...]:
         """Return the status codes, top first."""
-        return status_codes(self.message.status)
+        return read_status_codes(self.message.status)
 
     @property
     def succeeded(self) -> bool:
         """Return whether the upstream answers that it authenticated the person."""
-        return self.codes[:1] == (SUCCESS,)
-
-
-def status_codes(status: samlp.Status) -> tuple[str, ...]:
-    """Return the codes of a status, top first."""
-    written: list[str] = []
-    code = status.status_code
-    while code is not None:
-        written.append(str(code.value or ""))
-        code = code.status_code
-    return tuple(written)
+        return self.codes[:1] == (SUCCESS.top,)
 
 
 @dataclass(frozen=True)
@@ -185,12 +174,12 @@ class ReceivedAssertion:
     @cached_property
     def begins(self) -> datetime | None:
         """Return NotBefore of the Conditions."""
-        return moment(self.conditions.not_before)
+        return read_time(self.conditions.not_before)
 
     @cached_property
     def ends(self) -> datetime | None:
         """Return NotOnOrAfter of the Conditions."""
-        return moment(self.conditions.not_on_or_after)
+        return read_time(self.conditions.not_on_or_after)
 
     @cached_property
     def statements(self) -> list[saml.AuthnStatement]:
@@ -200,7 +189,7 @@ class ReceivedAssertion:
     @cached_property
     def instants(self) -> list[datetime]:
         """Return when the person was authenticated."""
-        written = [moment(statement.authn_instant) for statement in self.statements]
+        written = [read_time(statement.authn_instant) for statement in self.statements]
         return [instant for instant in written if instant]
 
     @cached_property
@@ -210,7 +199,7 @@ class ReceivedAssertion:
         Source: docs/reference/wayf.md#authenticating-authority.
         """
         contexts = [each.authn_context for each in self.statements if each.authn_context]
-        return tuple(text(name) for each in contexts for name in each.authenticating_authority)
+        return tuple(read_text(name) for each in contexts for name in each.authenticating_authority)
 
     @cached_property
     def institution(self) -> Institution | None:
@@ -249,13 +238,6 @@ def _is_identifier(element: ExtensionElement) -> bool:
     return element.namespace == SAML and element.tag in _IDENTIFIERS
 
 
-def moment(written: str | None) -> datetime | None:
-    """Return a time as it is written, or None where it is absent."""
-    if written is None:
-        return None
-    return xml_times.read(written)
-
-
 def confirmation_data(confirmation: saml.SubjectConfirmation) -> saml.SubjectConfirmationData:
     """Return the data of a SubjectConfirmation, or empty ones where it has none."""
     return confirmation.subject_confirmation_data or saml.SubjectConfirmationData()
@@ -266,7 +248,7 @@ def scoped(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
 
     An entry that is not configured narrows and never widens (docs/reference/saml-profiles.md#37).
     """
-    configured = upstream.scoped()
+    configured = upstream.idp_list()
     if not idp_list or upstream.entity_id in idp_list:
         return configured
     listed = [upstream.institution(name) for name in idp_list]
@@ -278,18 +260,8 @@ def _named_in(wanted: set[str], institution: Institution | None) -> bool:
     return institution is not None and institution.entity_id in wanted
 
 
-def unmarked(times: Iterable[str | None]) -> bool:
-    """Return whether one of the times that are written lacks its Z.
-
-    Read in another zone, a minute becomes an hour.
-    """
-    return not all(xml_times.marked(time) for time in times if time is not None)
-
-
 def foreign(issuer: saml.Issuer | None, upstream: Upstream) -> bool:
     """Return whether an Issuer that is there is anybody but this upstream."""
     if issuer is None:
         return False
-    if text(issuer) != upstream.entity_id:
-        return True
-    return (issuer.format or ENTITY_FORMAT) != ENTITY_FORMAT
+    return read_issuer(issuer) != upstream.entity_id

@@ -7,8 +7,9 @@ docs/reference/saml-profiles.md#17 and #18.
 from collections.abc import Callable
 from typing import Final
 
-from broker.adapters.saml.sp import refusal_details
-from broker.adapters.saml.sp.received_response import ReceivedResponse, foreign, unmarked
+from broker.adapters.saml.messages import refusal_details
+from broker.adapters.saml.messages.message_values import lacks_zone
+from broker.adapters.saml.sp.received_response import ReceivedResponse, foreign
 from broker.core.errors import MessageRefused
 
 
@@ -22,7 +23,7 @@ def _other_upstream(received: ReceivedResponse) -> bool:
 
 def _zone(received: ReceivedResponse) -> bool:
     """Refuse a time without Z."""
-    return unmarked([received.message.issue_instant])
+    return lacks_zone([received.message.issue_instant])
 
 
 def _version(received: ReceivedResponse) -> bool:
@@ -70,12 +71,12 @@ def _issuer_missing(received: ReceivedResponse) -> bool:
 
 def _issued_later(received: ReceivedResponse) -> bool:
     """Refuse a Response from the future: a clock that wrong cannot say when anything ends."""
-    return received.issued_later(received.message.issue_instant)
+    return received.issued_later(received.message)
 
 
 def _issued_long_ago(received: ReceivedResponse) -> bool:
     """Refuse a Response older than its request, or one that lay somewhere before it came."""
-    return received.issued_long_ago(received.message.issue_instant)
+    return received.issued_long_ago(received.message)
 
 
 def _assertion_of_refusal(received: ReceivedResponse) -> bool:
@@ -112,7 +113,7 @@ def check_response(received: ReceivedResponse) -> None:
     """Raise MessageRefused ``response.<name>`` for the first check that refuses the Response."""
     for name, offends in RESPONSE_CHECKS.items():
         if offends(received):
-            clock_off = received.clock_off(received.message.issue_instant)
+            clock_off = received.clock_off(received.message)
             raise MessageRefused(f"response.{name}", _detail(name, received), clock_off=clock_off)
 
 

@@ -4,16 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from urllib.parse import quote
 
 from lxml import etree
 from saml2 import saml
 
 from broker.adapters.saml.keys.key_ring import RoleKeys
+from broker.adapters.saml.messages.addresses import acs_url
+from broker.adapters.saml.messages.message_values import read_time
 from broker.adapters.saml.metadata.metadata_folder import Source
-from broker.adapters.saml.sp import authn_request_writer, error_urls
+from broker.adapters.saml.sp import authn_request_writer
 from broker.adapters.saml.sp.assertion_checks import check_assertion
 from broker.adapters.saml.sp.authentications import authentication
-from broker.adapters.saml.sp.received_response import ReceivedAssertion, ReceivedResponse, moment
+from broker.adapters.saml.sp.received_response import ReceivedAssertion, ReceivedResponse
 from broker.adapters.saml.sp.response_checks import check_response
 from broker.adapters.saml.xml_security import (
     encryption,
@@ -46,11 +49,6 @@ _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
 _TOPS: Final = frozenset(
     (_STATUS + "Requester", _STATUS + "Responder", _STATUS + "VersionMismatch")
 )
-
-
-def acs(base_url: str, upstream: str) -> str:
-    """Return our ACS toward one upstream, where it answers and nobody else."""
-    return f"{base_url}/saml/sp/{upstream}/acs"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -111,7 +109,7 @@ class ServiceProvider:
             request,
             request_id=request_id,
             destination=descriptor.sso,
-            acs=acs(self.base_url, upstream),
+            acs=acs_url(self.base_url, upstream),
             now=now,
         )
         root = written_message.tree(message)
@@ -133,8 +131,8 @@ class ServiceProvider:
         descriptor = self.metadata.current.upstream(configured.entity_id, now)
         if descriptor is None or descriptor.error_url is None:
             return None
-        given = {"CODE": code, "RP": configured.sp_entity_id, "TID": reference, "CTX": names}
-        return error_urls.filled_error_url(descriptor.error_url, given, now)
+        values = {"CODE": code, "RP": configured.sp_entity_id, "TID": reference, "CTX": names}
+        return fill_error_url(descriptor.error_url, {**values, "TS": str(int(now.timestamp()))})
 
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]
@@ -180,13 +178,13 @@ class ServiceProvider:
         if root.find(SIGNATURE) is not None:
             signed_octets = signature.verify(root, keys)
         response = ReceivedResponse.read(
-            root, signed_octets, asked, acs(self.base_url, upstream), expected=expected, now=now
+            root, signed_octets, asked, acs_url(self.base_url, upstream), expected=expected, now=now
         )
         check_response(response)
         if not response.succeeded:
             return _upstream_refusal(response)
         # CBC can be changed unnoticed, but not within what is signed (docs/reference/attacks.md#23)
-        element = self._assertion(root, allow_cbc=asked.cbc and response.signed)
+        element = self._assertion(root, allow_cbc=asked.encryption == "cbc" and response.signed)
         assertion = _verified(element, keys, response)
         received = ReceivedAssertion(
             assertion=assertion,
@@ -221,6 +219,16 @@ class ServiceProvider:
         return encryption.decrypt(encrypted, self.decryption, allow_cbc=allow_cbc)
 
 
+def fill_error_url(template: str, values: Mapping[str, str]) -> str:
+    """Return an upstream's errorURL with its placeholders replaced by escaped values.
+
+    Source: REFEDS "SAML Metadata errorURL Attribute" 1.0. CTX holds names of attributes only.
+    """
+    for part, value in values.items():
+        template = template.replace(f"ERRORURL_{part}", quote(value, safe=""))
+    return template
+
+
 def _parsed(message: object) -> etree._Element:
     """Return the root of a message in octets, or of one that ``in_response_to`` has parsed.
 
@@ -235,7 +243,7 @@ def _parsed(message: object) -> etree._Element:
 
 def _upstream_refusal(response: ReceivedResponse) -> Received:
     """Return an error status, and until when its Response must be remembered as spent."""
-    issued = moment(response.message.issue_instant) or response.now
+    issued = read_time(response.message.issue_instant) or response.now
     until = issued + response.traits.fresh + response.traits.longer
     refusal = UpstreamRefusal(response.upstream.name, _refusal(response.codes))
     return Received(refusal, str(response.message.id or ""), until)

@@ -5,8 +5,8 @@ docs/reference/saml-profiles.md#10 and #11.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from lxml import etree
 
@@ -19,17 +19,17 @@ _METHOD: Final = f"{{{MD}}}EncryptionMethod"
 # Ours; the first is written where nothing is listed. Everything else is weaker, or needs another
 # kind of key.
 _CONTENTS: Final = (
-    f"{XENC11}aes256-gcm",
     f"{XENC11}aes128-gcm",
-    # For a service that knows nothing better. A change would go unnoticed, so it is written in a
-    # signed Response only, as all of ours are.
+    f"{XENC11}aes256-gcm",
+    # For a service that supports nothing better. AES-CBC does not detect changes, so it is written
+    # only inside a signed Response, and all of ours are signed.
     f"{XENC}aes256-cbc",
     f"{XENC}aes128-cbc",
 )
 _TRANSPORTS: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
 _SIGNATURES: Final = (RSA_SHA256, f"{_MORE}rsa-sha384", f"{_MORE}rsa-sha512")
 _DIGESTS: Final = (f"{XENC}sha256", f"{_MORE}sha384", f"{XENC}sha512")
-_ENCRYPTION_MEND: Final = "list aes256-gcm and rsa-oaep-mgf1p, or no EncryptionMethod at all"
+_ENCRYPTION_MEND: Final = "list aes128-gcm and rsa-oaep-mgf1p, or no EncryptionMethod at all"
 _SIGNING_MEND: Final = "list rsa-sha256 and sha256, or no algorithm at all"
 
 DescriptorFaults = list[tuple[str, str]]
@@ -38,10 +38,23 @@ DescriptorFaults = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class EncryptionAlgorithms:
-    """How content and its key are encrypted."""
+    """How content and its key are encrypted.
+
+    ``listed`` are the content algorithms that the metadata lists.
+    """
 
     content: str = _CONTENTS[0]
     transport: str = _TRANSPORTS[0]
+    listed: tuple[str, ...] = ()
+
+    def of_mode(self, mode: Literal["gcm", "cbc"]) -> "EncryptionAlgorithms":
+        """Return these algorithms with content of ``mode``: the first of ours that is listed.
+
+        If none of that mode is listed, it is the first of ours.
+        """
+        ours = [name for name in _CONTENTS if name.endswith(mode)]
+        listed = [name for name in ours if name in self.listed]
+        return replace(self, content=(listed or ours)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,9 @@ def encryption_algorithms(
         faults.append(("lists EncryptionMethods without AES-GCM or AES-CBC", _ENCRYPTION_MEND))
     elif transport is None:
         faults.append(("lists key transports without RSA-OAEP", _ENCRYPTION_MEND))
-    return EncryptionAlgorithms(content or _CONTENTS[0], transport or _TRANSPORTS[0])
+    return EncryptionAlgorithms(
+        content or _CONTENTS[0], transport or _TRANSPORTS[0], tuple(contents)
+    )
 
 
 def signing_algorithms(role: etree._Element, faults: DescriptorFaults) -> SigningAlgorithms:

@@ -42,7 +42,7 @@ class SignedQuery:
 
 @dataclass(frozen=True, slots=True)
 class RedirectMessage:
-    """A message of the Redirect binding; ``xml`` has not passed the xml."""
+    """A message of the Redirect binding; ``xml`` has not passed XML security."""
 
     xml: bytes
     relay_state: str | None

@@ -25,7 +25,7 @@ from broker.use_cases.personal_data.given_consents import (
     GivenConsents,
 )
 from broker.use_cases.personal_data.stored_data import StoredData
-from broker.use_cases.transactions.evaluated_login import read_and_decide
+from broker.use_cases.transactions.evaluated_login import evaluate_login
 from broker.use_cases.transactions.transactions import Held
 
 PATH: Final = "/my-choices"
@@ -106,7 +106,7 @@ class MyChoices:
             raise FormRefused("not a service")
         person = _person(transaction)
         choices = self.consents.list_all(person, now)
-        offers = {choice.service: choice.offer(now) for choice in choices}
+        offers = {choice.service: choice.find_action(now) for choice in choices}
         if offers.get(service) == wanted:
             receipt = self.consents.take_back(person, service, language(), now)
             if receipt:
@@ -134,7 +134,7 @@ class MyChoices:
     def _begin(self, way: str | None, errand: Errand) -> Response:
         """Begin a login for ``errand`` by ``way``, or show the ways there are."""
         ports = self.ports
-        by = ports.broker.errands_by
+        by = ports.broker.sign_up_service
         if by is None:
             abort(404)
         if way is not None:
@@ -167,7 +167,7 @@ class MyChoices:
 
     def _refused(self, held: Held) -> Response | None:
         """Return the refusal of a person who was let in, and is so no more; None for all others."""
-        step = self.ports.broker.step(held, self.ports.now())
+        step = self.ports.broker.next_step(held, self.ports.now())
         return self.pages.refused(held, step) if isinstance(step, Refuse) else None
 
     def _page(self, transaction: Transaction, done: str = "") -> Response:
@@ -177,7 +177,7 @@ class MyChoices:
         here = {"login": transaction.id}
         choices = self.consents.list_all(_person(transaction), now)
         ended = next(
-            (each for each in choices if each.service == done and not each.offer(now)), None
+            (each for each in choices if each.service == done and not each.find_action(now)), None
         )
         reason = "" if choices else "none"
         return self._rendered(
@@ -237,7 +237,7 @@ class MyChoices:
         """
         rules = self.ports.broker.rules
         there = replace(transaction, request=replace(transaction.request, service=service))
-        arrived = read_and_decide(rules, there, self.ports.now())
+        arrived = evaluate_login(rules, there, self.ports.now())
         release = arrived.decision.release if arrived else None
         giver = rules.giver(transaction.authentication)
         return CurrentQuestion(release.purpose if release else None, giver)

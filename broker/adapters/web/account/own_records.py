@@ -19,7 +19,7 @@ from broker.core.events.broker_events import EventKind
 from broker.core.identity.rights import Right
 from broker.core.login.transaction import Transaction
 from broker.use_cases.personal_data.stored_data import PersonBusy, StoredData
-from broker.use_cases.transactions.evaluated_login import read_and_decide
+from broker.use_cases.transactions.evaluated_login import evaluate_login
 from broker.use_cases.transactions.transactions import Held
 
 _URL: Final = "/my-choices"
@@ -157,7 +157,7 @@ class OwnRecordPages:
 
     def _has_right(self, transaction: Transaction) -> bool:
         """Return whether the login may see and delete what is stored."""
-        arrived = read_and_decide(self.ports.broker.rules, transaction, self.ports.now())
+        arrived = evaluate_login(self.ports.broker.rules, transaction, self.ports.now())
         return arrived is not None and arrived.decision.has(Right.MANAGE_STORED_DATA)
 
 

@@ -18,7 +18,7 @@ from broker.core.borrowers.pins import hide_long_number, is_cpr, read_identifier
 from broker.core.errors import CookiesNeeded, FormRefused, LibraryUnavailable, TokenRefused
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
-from broker.core.input_normalization import without_invisible
+from broker.core.input_normalization import remove_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.pins.mailed_codes import MailedCodes
@@ -129,7 +129,7 @@ class PinPages:
 
     def _asked(self, held: Held, form: SubmittedForm) -> Response:
         """Answer a typed number: the same page for everybody, before the library is asked."""
-        text = without_invisible(form.value("identifier", ""))
+        text = remove_invisible(form.value("identifier", ""))
         typed = read_identifier(text)
         if typed is None:
             problem = "pin_number_unread" if text else "pin_number_missing"
@@ -148,8 +148,8 @@ class PinPages:
     def _chosen(
         self, held: Held, number: str, form: SubmittedForm, token: str | None = None
     ) -> Response:
-        pin = without_invisible(form.value("pin", ""))
-        if pin != without_invisible(form.value("again", "")):
+        pin = remove_invisible(form.value("pin", ""))
+        if pin != remove_invisible(form.value("again", "")):
             return self._choosing(held, "pin_differs", token)
         try:
             choice = self.choices.choose(number, pin, language(), link_token=token)
@@ -185,7 +185,7 @@ class PinPages:
 
     def _number(self, held: Held) -> str | None:
         """Return the borrower whose PIN may be chosen: a fresh login for it, or a new borrower."""
-        step = self.ports.broker.step(held, self.ports.now())
+        step = self.ports.broker.next_step(held, self.ports.now())
         if not isinstance(step, Done):
             return None
         if held.transaction.errand is Errand.PIN or may_choose_pin(step, held.transaction):

@@ -25,7 +25,7 @@ from broker.core.errors import (
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind
 from broker.core.identity.mail_addresses import mask_address
-from broker.core.input_normalization import without_invisible
+from broker.core.input_normalization import remove_invisible
 from broker.core.login.next_step import can_claim
 from broker.core.login.steps import ClaimBorrower
 from broker.use_cases.enrolment.claims import BorrowerClaims, Claimant
@@ -90,7 +90,7 @@ class ClaimPages:
         if button == "mail":
             self.claims.mail_code(claimant)
         else:
-            card_number = read_identifier(without_invisible(form.value("card", "")))
+            card_number = read_identifier(remove_invisible(form.value("card", "")))
             if card_number is None:
                 return self._form(held, "claim_card_unread", CodeRefused.http)
             if button == "card":
@@ -124,15 +124,15 @@ class ClaimPages:
         return self._form(held, reason, error.http, hide_long_number(form.value("card", "")))
 
     def _can_claim(self, held: Held) -> bool:
-        return can_claim(self.ports.broker.step(held, self.ports.now()))
+        return can_claim(self.ports.broker.next_step(held, self.ports.now()))
 
     def _is_asked_by_person(self, held: Held) -> bool:
         """Return whether the link on the consent page led here, and nothing was found by us."""
-        return not isinstance(self.ports.broker.step(held, self.ports.now()), ClaimBorrower)
+        return not isinstance(self.ports.broker.next_step(held, self.ports.now()), ClaimBorrower)
 
     def _claimant(self, held: Held) -> Claimant:
         transaction = held.transaction
-        arrived = held.arrived
+        arrived = held.evaluated
         if arrived is None or transaction.person is None or transaction.browser is None:
             raise BrowserUnmatched("a claim of nobody")
         return Claimant(

@@ -19,7 +19,7 @@ from broker.core.borrowers.pins import hide_long_number, read_identifier
 from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused
 from broker.core.events.audit_events import AuditEventKind
 from broker.core.events.broker_events import EventKind
-from broker.core.input_normalization import without_invisible
+from broker.core.input_normalization import remove_invisible
 from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.pins.library_login import LibraryLogins, LoginAttempt
 from broker.use_cases.transactions.transactions import Held
@@ -74,9 +74,9 @@ class LibraryLoginPages:
         return held
 
     def _number_and_pin(self, held: Held, form: SubmittedForm) -> Response:
-        text = without_invisible(form.value("identifier", ""))
+        text = remove_invisible(form.value("identifier", ""))
         typed = read_identifier(text)
-        pin = without_invisible(form.value("pin", ""))
+        pin = remove_invisible(form.value("pin", ""))
         if typed is None:
             return self._form(held, "pin_number_unread" if text else "pin_number_missing", form)
         if not pin:
@@ -130,7 +130,9 @@ class LibraryLoginPages:
 
     def _joined(self, held: Held, borrower: Borrower) -> Response:
         ports = self.ports
-        held, arrival_token = ports.broker.verified(held, str(ports.local), borrower, ports.now())
+        held, arrival_token = ports.broker.join_verified_pin(
+            held, str(ports.local), borrower, ports.now()
+        )
         transaction = held.transaction
         ports.tell_login(
             EventKind.PIN_VERIFIED,

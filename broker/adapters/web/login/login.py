@@ -26,7 +26,7 @@ from broker.core.errors import (
 from broker.core.login.steps import Issue, Refuse, Step
 from broker.core.login.transaction import Errand, Outstanding, Transaction
 from broker.use_cases.storage.records import MOST_TRIES
-from broker.use_cases.transactions.transactions import Held, TransactionOfOthers
+from broker.use_cases.transactions.transactions import Held, TransactionOfAnotherBrowser
 
 S = TypeVar("S", bound=Step)
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
@@ -116,14 +116,14 @@ class LoginEndpoints:
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
         message, request_id = ports.sp_role.in_response_to(upstream, pairs(request))
-        if self.staff is not None and self.staff.logins.takes(request_id):
+        if self.staff is not None and self.staff.logins.is_staff_request(request_id):
             return self.staff.acs(upstream, message, request_id)
-        held, outstanding = ports.broker.awaited(request_id, upstream, now)
+        held, outstanding = ports.broker.find_awaited_request(request_id, upstream, now)
         try:
             arrival_token = self._arrival(message, held.transaction, outstanding, now)
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
-                ports.broker.spoil(held, outstanding, now)
+                ports.broker.consume_request(held, outstanding, now)
             raise
         url = self.pages.url(held.transaction)
         return redirect(f"{url}?arrival={arrival_token}", 303)
@@ -150,7 +150,7 @@ class LoginEndpoints:
             request, transaction
         ):
             return redirect(self.pages.url(transaction, "upstream"), 303)
-        return self.pages.show(ports.broker.resumed(held, now))
+        return self.pages.show(ports.broker.resume(held, now))
 
     def upstream(self, name: str) -> Response:
         """Show the ways to log in, or go on by the chosen upstream."""
@@ -190,7 +190,7 @@ class LoginEndpoints:
             shared = ports.shared(request)
             return ports.broker.bind(held, browsers[0], now, shared=shared)
         if bound_to not in browsers:
-            raise TransactionOfOthers(name)
+            raise TransactionOfAnotherBrowser(name)
         return self._seen_here(held)
 
     def of_browser(self, name: str, brought: Sequence[str] = ()) -> Held:
@@ -203,7 +203,7 @@ class LoginEndpoints:
         if browser is None:
             raise BrowserUnmatched("a transaction that no browser has")
         if browser not in (brought or self.ports.cookies.browsers(request)):
-            raise TransactionOfOthers(name)
+            raise TransactionOfAnotherBrowser(name)
         return self._seen_here(held)
 
     def of_person(self, name: str) -> Held:
@@ -216,7 +216,7 @@ class LoginEndpoints:
         held = self.of_browser(name)
         if not self.ports.cookies.brings_login_cookie(request, held.transaction):
             raise LoginCookieMissing("the login cookie of this authentication is missing")
-        return self.ports.broker.resumed(held, self.ports.now())
+        return self.ports.broker.resume(held, self.ports.now())
 
     def show_at(
         self, kind: type[S], show: Callable[[Held, S], Response]
@@ -225,7 +225,7 @@ class LoginEndpoints:
 
         def show_step(name: str) -> Response:
             held = self.of_person(name)
-            step = self.ports.broker.step(held, self.ports.now())
+            step = self.ports.broker.next_step(held, self.ports.now())
             if isinstance(step, kind):
                 return show(held, step)
             return redirect(self.pages.url(held.transaction), 303)
@@ -288,7 +288,7 @@ class LoginEndpoints:
             outstanding.upstream,
             message,
             outstanding,
-            force_authn=transaction.forced,
+            force_authn=transaction.is_forced,
             now=now,
             idp_list=transaction.request.idp_list,
         )
@@ -354,7 +354,7 @@ class LoginEndpoints:
         """Join the arrival as ``_arrived``; None where another request wrote first."""
         ports = self.ports
         matching = ports.broker.matching
-        brought = matching.brought(name, arrival_token, ports.now())
+        brought = matching.read_both(name, arrival_token, ports.now())
         browsers = ports.cookies.browsers(request)
         if brought.held.transaction.browser in browsers:
             brought = replace(brought, held=self._seen_here(brought.held))
@@ -375,7 +375,7 @@ class LoginEndpoints:
         An assertion leaves by the very write that joins the answer it rests on.
         """
         ports = self.ports
-        step = ports.broker.step(matched, ports.now())
+        step = ports.broker.next_step(matched, ports.now())
         if isinstance(step, Issue):
             return self.pages.issued(matched, step)
         joined = ports.broker.matching.join(matched, ports.now())

@@ -27,8 +27,8 @@ from broker.core.logout.single_logout import (
     ParticipantState,
     Send,
     Wait,
-    next_turn,
-    status,
+    find_status,
+    next_logout_step,
 )
 from broker.core.saml_ports import LogoutRefused, LogoutRole, PostForm
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
@@ -82,7 +82,7 @@ class SingleLogoutPages:
                 raise
             # Its peer hears what is true now; who brought its request again sees and changes
             # nothing.
-            answer = self._respond(self.logouts.present(logout, now))
+            answer = self._respond(self.logouts.read_current(logout, now))
             if answer is None:
                 raise
             return answer
@@ -100,15 +100,15 @@ class SingleLogoutPages:
             scope = _SCOPES.get(chosen["scope"])
             if scope is None:
                 raise FormRefused("no such scope of a logout")
-            return self._turn(self.logouts.chosen(logout, scope, browsers, now))
+            return self._turn(self.logouts.choose_scope(logout, scope, browsers, now))
         if "without" in chosen:
             silent = chosen["without"]
-            return self._turn(self.logouts.skipped(logout, silent, browsers, now))
+            return self._turn(self.logouts.skip_participant(logout, silent, browsers, now))
         if "again" in chosen:
             silent = chosen["again"]
-            return self._turn(self.logouts.again(logout, silent, browsers, now))
+            return self._turn(self.logouts.ask_again(logout, silent, browsers, now))
         under_way = self.logouts.read(logout, browsers, now)
-        if not isinstance(next_turn(under_way), Finish):
+        if not isinstance(next_logout_step(under_way), Finish):
             return self._turn(under_way)
         self._finish(under_way)
         return self._respond(under_way) or self._over(under_way)
@@ -121,7 +121,7 @@ class SingleLogoutPages:
             message = self.role.read_redirect(upstream, query_of(request), now)
         if isinstance(message, LogoutRequest):
             return self._requested(message, now)
-        name = self.logouts.answered(message, now)
+        name = self.logouts.record_answer(message, now)
         ended = "yes" if message.ended else "no"
         self._tell(EventKind.LOGOUT_ANSWERED, message.peer, ended=ended)
         return redirect(self._url(name), 303)
@@ -132,7 +132,7 @@ class SingleLogoutPages:
         A form that another site posts brings no cookie: the browser is sent to our own page, where
         it does (docs/reference/design.md#4a-1).
         """
-        logout, new = self.logouts.received(message, now)
+        logout, new = self.logouts.receive(message, now)
         self._tell(EventKind.LOGOUT_RECEIVED, message.peer)
         if not new:
             return redirect(f"{self._url(logout.id)}?{_REPEATED}=1", 303)
@@ -150,11 +150,11 @@ class SingleLogoutPages:
             # A browser without cookies of ours has nothing else here, and could not come back to a
             # page.
             return True
-        turn = next_turn(logout)
+        turn = next_logout_step(logout)
         return isinstance(turn, Finish) and not turn.remains and not self.ports.shared(request)
 
     def _turn(self, logout: Logout) -> Response:
-        turn = next_turn(logout)
+        turn = next_logout_step(logout)
         match turn:
             case AskScope():
                 return self._page(logout, "ask")
@@ -176,7 +176,7 @@ class SingleLogoutPages:
         return answer or self._over(logout)
 
     def _send(self, logout: Logout, participant: Participant) -> Response:
-        request_id = self.logouts.asking(logout, participant, self.ports.now())
+        request_id = self.logouts.record_request(logout, participant, self.ports.now())
         if request_id is None:
             return self.show(logout.id)
         self._tell(EventKind.LOGOUT_SENT, participant.peer)
@@ -188,7 +188,7 @@ class SingleLogoutPages:
         asked = logout.request
         if asked.asynchronous:
             return None
-        answer = status(logout)
+        answer = find_status(logout)
         response_id = f"_{secrets.token_hex(20)}"
         message = self.role.respond(asked, response_id, answer, self.ports.now())
         code = (answer.second or answer.top).rpartition(":")[2]
@@ -221,7 +221,7 @@ class SingleLogoutPages:
             scopes={name: self._on(logout, scope=name) for name in _SCOPES},
             back=self._back(logout),
             shared=self.ports.shared(request),
-            elsewhere=logout.left,
+            elsewhere=logout.leaves_others,
             kept={},
             **self._links_past(logout, waiting),
         )
@@ -251,7 +251,7 @@ class SingleLogoutPages:
         "" where it wants no answer, or has no place for one.
         """
         asked = logout.request
-        if asked.asynchronous or not self.role.reaches(asked.peer, self.ports.now()):
+        if asked.asynchronous or not self.role.can_reach(asked.peer, self.ports.now()):
             return ""
         return self._on(logout, back="1")
 
@@ -271,12 +271,14 @@ class SingleLogoutPages:
 
     def _finish(self, logout: Logout) -> None:
         """Write the end on the audit log once: also where nobody goes back, and not at a reload."""
-        if not self.logouts.told(logout, self.ports.now()):
+        if not self.logouts.mark_logged(logout, self.ports.now()):
             return
         count = len(_not_ended(logout))
-        partial = count or logout.left
+        partial = count or logout.leaves_others
         kind = AuditEventKind.LOGOUT_PARTIAL if partial else AuditEventKind.LOGOUT_DONE
-        self._audit(kind, logout, count=count, reason=None if logout.found else "no_session")
+        self._audit(
+            kind, logout, count=count, reason=None if logout.names_session else "no_session"
+        )
 
     def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
         """Write it on the audit log for each person whose sessions were named.
@@ -308,7 +310,7 @@ def _reason(logout: Logout, kind: str) -> str:
     """Return the data-reason of a page: its kind, or what is left of a logout that is over."""
     if kind != "over":
         return kind
-    return "remains" if logout.left or _not_ended(logout) else "done"
+    return "remains" if logout.leaves_others or _not_ended(logout) else "done"
 
 
 def _sides_to_choose(logout: Logout) -> set[str]:

@@ -72,7 +72,7 @@ class MailboxProofPages:
         """Do what the pressed button says: mail, try a code, or go on without."""
         held = self.login.of_person(name)
         now = self.ports.now()
-        step = self.ports.broker.step(held, now)
+        step = self.ports.broker.next_step(held, now)
         if not isinstance(step, ProveMailbox):
             return self.pages.onward(held, self.pages.url(held.transaction))
         form = self.ports.forms.read_fresh(request, held.transaction, "proof", now)
@@ -104,10 +104,10 @@ class MailboxProofPages:
         transaction = held.transaction
         self.proving.mail_code(
             held,
-            self.persons.owner(held, now),
+            self.persons.proof_owner(held, now),
             step.name,
             check_typed_address(text, step.domains),
-            asker=self.persons.asker(held, now),
+            asker=self.persons.person_name(held, now),
             language=language(),
             lasts=step.lasts,
             now=now,
@@ -121,11 +121,11 @@ class MailboxProofPages:
         held = self.proving.try_code(
             held,
             form.value("code"),
-            self.persons.owner(held, now),
+            self.persons.proof_owner(held, now),
             step.name,
             now,
             domains=step.domains,
-            remembered_for=self.persons.remembered_for(held, step.name, now),
+            remembered_for=self.persons.proof_lifetime(held, step.name, now),
         )
         self.ports.tell_login(
             EventKind.MAILBOX_PROVED,
@@ -134,22 +134,22 @@ class MailboxProofPages:
             audit=AuditEventKind.PROVED,
             about=step.name,
         )
-        return self.pages.show(self.persons.looked_up(held, now))
+        return self.pages.show(self.persons.look_up_and_store(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
         now = self.ports.now()
-        held = self.proving.without(held, now)
-        return self.pages.show(self.persons.looked_up(held, now))
+        held = self.proving.skip(held, now)
+        return self.pages.show(self.persons.look_up_and_store(held, now))
 
     def _refused(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
         ports = self.ports
         now = ports.now()
         mailing = held.transaction.mailing
-        held = ports.broker.transactions.again(held, now)
+        held = ports.broker.transactions.reread(held, now)
         transaction = held.transaction
-        step = ports.broker.step(held, now)
+        step = ports.broker.next_step(held, now)
         if not isinstance(step, ProveMailbox):
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)

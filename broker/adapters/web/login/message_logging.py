@@ -175,9 +175,9 @@ class LoggedLogoutRole:
             self._keep(peer, kept, now)
         return message
 
-    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
+    def can_reach(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer can be asked; no message goes there."""
-        return self.role.reaches(peer, now)
+        return self.role.can_reach(peer, now)
 
     def _keep_received(
         self, message: LogoutRequest | LogoutResponse, wire: str, now: datetime

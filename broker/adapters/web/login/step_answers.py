@@ -56,12 +56,12 @@ class StepAnswers:
         if form.value("reconsider", ""):
             receipt = held.transaction.receipt
             if receipt is not None and receipt.event is ReceiptEvent.REFUSED:
-                held = self.ports.broker.answers.reconsider(held, self.ports.now())
+                held = self.ports.broker.answers.undo_refusal(held, self.ports.now())
             return redirect(self.pages.url(held.transaction, "consent"), 303)
         ports = self.ports
-        asked = ports.broker.step(held, ports.now())
+        asked = ports.broker.next_step(held, ports.now())
         answer = form.choice("answer", ("yes", "no"))
-        held = ports.broker.answers.answer(
+        held = ports.broker.answers.record_answer(
             held,
             asked,
             form.shown,
@@ -82,13 +82,13 @@ class StepAnswers:
             return redirect(self.pages.url(transaction), 303)
         # 200 and never a redirect: what follows may post off-site
         # (docs/reference/design.md#4a-post).
-        step = ports.broker.step(held, ports.now())
+        step = ports.broker.next_step(held, ports.now())
         return self.pages.ask(held, step) if isinstance(step, Ask) else self.pages.show(held, step)
 
     def upgrade(self, held: Held, form: SubmittedForm) -> Response:
         """Store the answer to the offer of another category."""
         answer = form.choice("answer", tuple(_UPGRADES))
-        answered = self.ports.broker.upgrade(held, self.ports.now(), wanted=answer == "yes")
+        answered = self.ports.broker.answer_upgrade(held, self.ports.now(), wanted=answer == "yes")
         # Else nothing was offered any more: a form sent again, or after Back.
         if answered is not held:
             self.ports.tell_login(
@@ -101,7 +101,7 @@ class StepAnswers:
 
     def go_on(self, held: Held, _form: SubmittedForm) -> Response:
         """Store that the person has been told of another category."""
-        return self.pages.show(self.ports.broker.told(held, self.ports.now()))
+        return self.pages.show(self.ports.broker.mark_told(held, self.ports.now()))
 
     def own_address(self, held: Held, form: SubmittedForm) -> Response:
         """Store whether the address in a borrower that matches for the first time is own."""
@@ -137,11 +137,11 @@ class StepAnswers:
 
     def _reveal(self, held: Held) -> Response:
         now = self.ports.now()
-        step = self.ports.broker.step(held, now)
+        step = self.ports.broker.next_step(held, now)
         number = shown = None
         if isinstance(step, Ask) and consent_screen.may_reveal(held.transaction, now):
             number = consent_screen.whole_number(step.question.disclosure)
-            shown = self.ports.broker.reveals(held, now) if number else None
+            shown = self.ports.broker.reveal_cpr(held, now) if number else None
         if number is None or shown is None:
             return self.pages.onward(held, self.pages.url(held.transaction))
         kind = AuditEventKind.CPR_REVEALED

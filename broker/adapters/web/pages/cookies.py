@@ -93,7 +93,7 @@ class BrowserCookies:
         arrival_token = request.cookies.get(name, "")
         if transaction.arrival is None or not _SECRET.fullmatch(arrival_token):
             return False
-        return self.hmacs.same(transaction.arrival, "arrival-mark", arrival_token)
+        return self.hmacs.matches(transaction.arrival, "arrival-mark", arrival_token)
 
     def set_login_cookie(
         self, request: Request, response: Response, transaction: Transaction, arrival_token: str
@@ -171,7 +171,7 @@ class BrowserCookies:
         return [name for name in ours if shape.fullmatch(name, len(prefix))]
 
     def _browser(self, name: str, value: str) -> str:
-        return self.hmacs.of("browser", name, value)
+        return self.hmacs.compute("browser", name, value)
 
     def _login_cookie(self, transaction: Transaction) -> str:
         digest = self._digest("cookie-a", transaction.id)
@@ -179,7 +179,7 @@ class BrowserCookies:
 
     def _digest(self, label: str, *values: str) -> str:
         """Return the pseudonym of ``values`` without the id of its key, in hex."""
-        _, _, digest = self.hmacs.of(label, *values).partition(".")
+        _, _, digest = self.hmacs.compute(label, *values).partition(".")
         return digest
 
     def _drop_oldest(self, response: Response, names: list[str], most: int) -> None:
@@ -247,7 +247,7 @@ class LoginMarks:
         return int(mark.partition("-")[0]) == _week(now) + KEPT_FOR // _WEEK
 
     def _mac(self, facts: str) -> str:
-        _, _, digits = self.hmacs.of(_LABEL, facts).partition(".")
+        _, _, digits = self.hmacs.compute(_LABEL, facts).partition(".")
         return digits[:_MAC_DIGITS]
 
 

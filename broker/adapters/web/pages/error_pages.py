@@ -24,8 +24,8 @@ from broker.core.login.transaction import AuthnRequest, Errand
 from broker.use_cases.transactions.transactions import (
     Held,
     TransactionAbsent,
-    TransactionOfOthers,
-    reference,
+    TransactionOfAnotherBrowser,
+    draw_reference,
 )
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
@@ -94,7 +94,7 @@ class ErrorPages:
 
     def _request_refused(self, error: RequestRefused, asked: AuthnRequest) -> Response:
         ports = self.ports
-        name = reference()
+        name = draw_reference()
         facts = {"reference": name, "service": asked.service, "cause": str(error)}
         if error.detail:
             facts["detail"] = error.detail
@@ -109,7 +109,7 @@ class ErrorPages:
             name = ports.stranger_reference(_route(), error.reason)
             ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, _facts(error, name, ports)))
         else:
-            name = reference()
+            name = draw_reference()
             transaction = replace(held.transaction, reference=name)
             ports.tell_login(
                 EventKind.ERROR_SHOWN,
@@ -172,7 +172,7 @@ def _is_not_own(error: BrokerError) -> bool:
 
     Whoever looks up logins at full speed has the store asked once for each, not twice.
     """
-    if not isinstance(error, TransactionAbsent | TransactionOfOthers):
+    if not isinstance(error, TransactionAbsent | TransactionOfAnotherBrowser):
         return False
     return error.name == (request.view_args or {}).get("name")
 

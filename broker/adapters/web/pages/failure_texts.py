@@ -1,4 +1,4 @@
-"""What people read when a request, a system or their own form fails, by reason code."""
+"""Texts for failed requests, faults of a system and errors in a form, by reason code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,174 +7,162 @@ from typing import Final, Literal
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
-# Names of addresses in the library's imprint; one that is not configured is left out of the page.
-HelpLocation = Literal["service_locations", "sign_up", "e_resources"]
+# The kinds of actions that a page with a reason offers; one of them is its main button.
+ActionKind = Literal["way", "sign_up", "again", "help", "contact", "return"]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The texts of one reason, in the language of the page that shows them.
 
-    ``happened`` is one paragraph, ``advice`` what the person can do about it, and ``places`` where
-    that is done. ``again``: the same login may well succeed on another try.
+    ``happened`` is one sentence, ``advice`` stands under "More help", and ``main`` is the kind of
+    the main button, where the page has an action of that kind.
     """
 
     title: LazyString
     happened: LazyString
-    advice: tuple[LazyString, ...]
-    places: tuple[HelpLocation, ...] = ()
-    again: bool = False
+    advice: tuple[LazyString, ...] = ()
+    main: ActionKind = "contact"
 
 
-_CONTACT: Final = _("Contact the library and give the help code below.")
-_AFRESH: Final = _("Go to the service you came from and log in there again.")
-_AGAIN: Final = _("Log in again at the service, and agree to what it is to get.")
+_CONTACT: Final = _("Contact the library and give them the help code on this page.")
+_AFRESH: Final = _("Go back to the service and log in again.")
+_AGAIN: Final = _("Log in again at the service, and agree to send the information it asks for.")
 _LATER: Final = _("Wait a few minutes and try again.")
-_CLOSE: Final = _(
+_LOG_OUT: Final = _(
     "Log out of each service that you have used. "
-    "Closing the windows is not enough: a browser can bring them back."
+    "Closing the window is not enough, because the browser can open it again."
 )
-_OURS: Final = _("Something is wrong at our end. It is not your fault, and nothing has been sent.")
+_OURS: Final = _("There is a fault in our system, and no information has been sent.")
+_RELOAD: Final = _("Go back, load the page again and answer once more.")
 
 _DOWN: Final = Explanation(
-    title=_("Logging in does not work right now"),
+    title=_("You cannot log in at the moment"),
     happened=_OURS,
     advice=(_LATER, _CONTACT),
-    again=True,
+    main="again",
 )
 GENERAL: Final = Explanation(
-    title=_("Something went wrong"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
+    title=_("Sorry, there is a problem"), happened=_OURS, advice=(_LATER, _CONTACT), main="again"
 )
 
 FAILURES: Final[Mapping[str, Explanation]] = {
     "unexpected": GENERAL,
     "transaction_gone": Explanation(
-        title=_("This login is over"),
-        happened=_(
-            "A login lives for thirty minutes and can be finished once. "
-            "This one is too old or has been finished."
-        ),
+        title=_("This login has ended"),
+        happened=_("You have already used this login, or it has timed out."),
         advice=(_AFRESH,),
+        main="return",
     ),
     "other_browser": Explanation(
-        title=_("This login belongs to another browser"),
-        happened=_(
-            "A login must end in the browser and window in which it began. "
-            "To be safe we have not logged anybody in."
-        ),
-        advice=(_("Go to the service and log in there, all the way in this browser."),),
+        title=_("This login was started in another browser"),
+        happened=_("To keep you safe, a login must end in the browser where it was started."),
+        advice=(_("Go to the service and log in there, using this browser all the way."),),
+        main="return",
     ),
     "login_cookie_missing": Explanation(
         title=_("Log in once more"),
         happened=_(
-            "This browser no longer remembers the login of this page. It keeps only the latest of "
-            "the logins that are under way at the same time. "
-            "To be safe we have not logged anybody in."
+            "This browser no longer has your login, probably because you have several logins open."
         ),
-        advice=(_("Log in again here, or go to the service you came from."),),
-        again=True,
+        advice=(_("Log in again here, or go back to the service."),),
+        main="again",
     ),
     "cookies_needed": Explanation(
         title=_("Allow cookies to log in"),
-        happened=_(
-            "Your browser keeps no cookies from us. "
-            "Without them we cannot know that it is still you."
-        ),
+        happened=_("Your browser blocks our cookies, and we cannot log you in without them."),
         advice=(
             _("Allow cookies for this site, also in a private window, and try again."),
-            _("We use them for the login only, and they follow you nowhere else."),
+            _("We only use cookies to log you in. They do not track you."),
         ),
-        again=True,
+        main="again",
     ),
     "token_refused": Explanation(
-        title=_("The page had been open too long"),
-        happened=_(
-            "What you sent came from a page older than ten minutes, or not from our page. "
-            "Nothing has been changed."
-        ),
-        advice=(_("Go back, load the page again and answer once more."),),
-        again=True,
+        title=_("This page has expired"),
+        happened=_("The page was open for too long, and nothing has been changed."),
+        advice=(_RELOAD,),
+        main="again",
     ),
     "form_refused": Explanation(
         title=_("We did not understand your answer"),
-        happened=_(
-            "What came was not one of the answers the page offers. Nothing has been changed."
-        ),
-        advice=(_("Go back, load the page again and answer once more."),),
-        again=True,
+        happened=_("Your answer was not one of those on the page, and nothing has been changed."),
+        advice=(_RELOAD,),
+        main="again",
     ),
     "staff_login_needed": Explanation(
         title=_("Log in as staff"),
-        happened=_("You are not logged in as staff in this browser, or your session has ended."),
+        happened=_("You are not logged in to the staff pages, or your session has ended."),
         advice=(_("Log in to the staff pages again."),),
+        main="return",
     ),
     "staff_refused": Explanation(
-        title=_("These pages are for the library's staff"),
-        happened=_("Your login does not give access to these pages."),
+        title=_("These pages are for library staff"),
+        happened=_("Your login does not give you access to these pages."),
         advice=(
-            _("If you need access, ask the library's identity administrator."),
-            _("Close the browser before somebody else logs in."),
+            _("If you need access, ask the person who manages the library's logins."),
+            _("Close the browser before anyone else uses this computer."),
         ),
+        main="return",
     ),
     "staff_role_missing": Explanation(
-        title=_("This page is for other staff"),
-        happened=_("Your role does not include this page. That you asked for it changes nothing."),
-        advice=(_("Go back to the staff pages, and choose one of those shown there."),),
+        title=_("You do not have access to this page"),
+        happened=_("Your staff role does not include this page, and nothing has been changed."),
+        advice=(_("Go back to the staff pages and choose one of those shown there."),),
+        main="return",
     ),
     "logout_gone": Explanation(
-        title=_("This logout is over"),
-        happened=_("A logout lives for thirty minutes. This one is too old, or has never been."),
-        advice=(_CLOSE,),
+        title=_("This logout has ended"),
+        happened=_("You have already finished this logout, or it has timed out."),
+        advice=(_LOG_OUT,),
+        main="return",
     ),
     "logout_refused": Explanation(
         title=_("We could not log you out"),
         happened=_(
-            "The message that was to log you out is damaged, too old, "
-            "or not from the one that it names. "
-            "You may still be logged in."
+            "The logout message was damaged, too old or not from a service we know, "
+            "so you may still be logged in."
         ),
-        advice=(_CLOSE, _CONTACT),
+        advice=(_LOG_OUT, _CONTACT),
     ),
     "message_refused": Explanation(
-        title=_("We could not accept the login"),
+        title=_("We could not accept your login"),
         happened=_(
-            "The message that was to log you in is damaged, too old, "
-            "used before or not meant for us."
+            "The message that was to log you in was damaged, too old, already used "
+            "or not meant for us."
         ),
         advice=(_AFRESH, _CONTACT),
+        main="return",
     ),
     "service_not_connected": Explanation(
-        title=_("This service is not connected at the moment"),
+        title=_("You cannot log in to this service at the moment"),
         happened=_(
-            "The library's login has no valid details of the service that you came from, "
-            "so nobody can be logged in there for now. "
-            "It is not your fault, and nothing has been sent."
+            "The service is not set up correctly with us, and no information has been sent."
         ),
-        advice=(_("Tell the library which service it was, and give the help code below."), _LATER),
-        places=("service_locations",),
+        advice=(
+            _(
+                "Tell the library which service you came from, "
+                "and give them the help code on this page."
+            ),
+            _LATER,
+        ),
     ),
     "request_refused": Explanation(
         title=_("The service asked for something we cannot do"),
-        happened=_("The login that the service wants is one that we do not offer."),
+        happened=_("The service asked for a kind of login that we do not offer."),
         advice=(_AFRESH, _CONTACT),
     ),
     "too_many": Explanation(
-        title=_("Too many tries"),
-        happened=_(
-            "The same thing has been tried very often in a short time, "
-            "so we have stopped it for a while."
-        ),
+        title=_("Too many attempts"),
+        happened=_("There have been too many attempts in a short time, so you have to wait."),
         advice=(_LATER, _AFRESH),
+        main="return",
     ),
     "network_busy": Explanation(
-        title=_("Very many logins come from your network"),
-        happened=_(
-            "So many logins have begun from the network you use within a minute "
-            "that we let no more in just now. It need not have been you."
-        ),
+        title=_("Too many logins from your network"),
+        happened=_("There are too many logins from your network right now, so please wait."),
         advice=(
             _("Wait a minute and try again."),
-            _("If it goes on, try from another network, such as mobile data."),
+            _("If it keeps happening, try another network, such as mobile data."),
             _CONTACT,
         ),
     ),
@@ -185,170 +173,151 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "register_unavailable": _DOWN,
     "register_refused": _DOWN,
     "library_unavailable": Explanation(
-        title=_("The library system does not answer"),
+        title=_("The library system is not responding"),
         happened=_(
-            "We need to look up your library account, and the library system does not answer. "
-            "Nothing has been sent."
+            "We cannot look up your library account right now, and no information has been sent."
         ),
         advice=(_LATER, _CONTACT),
-        again=True,
+        main="again",
     ),
     "library_refused": Explanation(
-        title=_("The library system said no"),
+        title=_("We could not change your account"),
         happened=_(
-            "The library system did not accept what we asked it to do with your account. "
-            "Nothing has been sent."
+            "The library system did not accept the change to your account, "
+            "and no information has been sent."
         ),
         advice=(_CONTACT,),
-        places=("service_locations",),
     ),
     "pin_under_way": Explanation(
-        title=_("Your account is just being changed"),
-        happened=_("Until that is done no PIN can be set, so that the newest one works."),
+        title=_("Your account is being changed"),
+        happened=_("You cannot choose a PIN until the change is finished."),
         advice=(_("Try again in ten minutes."),),
-        again=True,
+        main="again",
     ),
     "pin_no_mail": Explanation(
-        title=_("No PIN mail can be sent"),
-        happened=_("The library has no mail address for the account, or it gets no PIN here."),
+        title=_("We cannot send you a PIN email"),
+        happened=_(
+            "The library has no email address for the account, or the account gets no PIN here."
+        ),
         advice=(_CONTACT,),
     ),
     "pin_refused": Explanation(
-        title=_("The library system did not take the PIN"),
-        happened=_(
-            "Its rules for PINs do not allow four digits, or not these. "
-            "Your PIN has not been changed."
-        ),
+        title=_("The library system did not accept this PIN"),
+        happened=_("Its rules do not allow these four digits, and your PIN has not been changed."),
         advice=(_("Try another PIN."), _CONTACT),
-        again=True,
+        main="again",
     ),
     "mail_unavailable": Explanation(
-        title=_("We could not send the mail"),
-        happened=_("The mail server does not take messages right now."),
-        advice=(_LATER, _CONTACT),
-        again=True,
+        title=_("We could not send the email"),
+        happened=_("Emails are delayed at the moment, because the mail server does not respond."),
+        advice=(_LATER, _("If you cannot wait, log in another way."), _CONTACT),
+        main="again",
     ),
     "recipient_refused": Explanation(
-        title=_("No mail gets through to the address"),
-        happened=_(
-            "The mail server does not take mail to the address that the library has for you."
-        ),
-        advice=(_("Ask the library to correct the address, then try again."),),
-        places=("service_locations",),
+        title=_("We cannot send email to this address"),
+        happened=_("The mail server rejects the email address that the library has for you."),
+        advice=(_("Ask the library to correct your email address, then try again."),),
     ),
     "at_service_identification": Explanation(
-        title=_("The service could not recognise you"),
+        title=_("The service did not recognise you"),
         happened=_(
-            "You were logged in, but the service did not get what it needs to know about you."
+            "You were logged in, but the service did not get the information it needs about you."
         ),
         advice=(_AGAIN, _CONTACT),
+        main="return",
     ),
     "at_service_authentication": Explanation(
-        title=_("The service needs a safer login"),
-        happened=_("You were logged in, but in another way than the service asks for."),
-        advice=(_("Go to the service, and choose another way to log in."), _CONTACT),
+        title=_("The service needs a more secure login"),
+        happened=_("You were logged in, but not in the way that the service requires."),
+        advice=(_("Go to the service and choose another way to log in."), _CONTACT),
+        main="return",
     ),
     "at_service_authorization": Explanation(
         title=_("The service did not let you in"),
-        happened=_("You were logged in, but the service says that you have no access to it."),
+        happened=_("You were logged in, but the service says that you do not have access."),
         advice=(_CONTACT,),
-        places=("service_locations",),
     ),
     "at_service_other": Explanation(
-        title=_("The login did not work at the service"),
-        happened=_("Something went wrong at the service after we had logged you in."),
+        title=_("You could not log in to the service"),
+        happened=_("Something went wrong at the service after you had logged in."),
         advice=(_LATER, _AGAIN, _CONTACT),
+        main="return",
     ),
     "not_found": Explanation(
-        title=_("There is no page here"),
-        happened=_("The address may be misspelt, or the page may be gone."),
+        title=_("Page not found"),
+        happened=_("The address may be wrong, or the page may have been removed."),
         advice=(_("Check the address, or go to the service you want to use and log in there."),),
+        main="return",
     ),
     "wrong_method": Explanation(
-        title=_("This page cannot be opened like that"),
-        happened=_(
-            "The address is for a form or a message between systems, not for opening in a browser."
-        ),
+        title=_("You cannot open this page"),
+        happened=_("This address is for forms and for messages between systems."),
         advice=(_AFRESH,),
+        main="return",
     ),
     "too_large": Explanation(
         title=_("Too much was sent"),
-        happened=_("What came is larger than anything we expect here, so we have not read it."),
+        happened=_("The message was larger than we accept, so we have not read it."),
         advice=(_AFRESH, _CONTACT),
+        main="return",
     ),
 }
 
 
-_AS_USUAL: Final = _("Write it as in a mail program, for example name@library.example.")
-_ANEW: Final = _("Ask for a new code.")
-_SIX: Final = _(
-    "Look in the newest mail from us, also among unwanted mail, and write the eight digits."
-)
-_NUMBERS: Final = _(
-    "Write your CPR number, ten digits, or the number of your library card or your borrower ID."
-)
-_ELSEWHERE: Final = _("You can also log in with your university or your national eID.")
+_ADDRESS_EXAMPLE: Final = _("For example name@library.example.")
+_NEW_CODE: Final = _("Ask for a new code.")
+_LOOK_FOR_CODE: Final = _("Look for the latest email from us, also in your junk folder.")
+_NUMBERS: Final = _("Enter your CPR number, your library card number or your borrower ID.")
+_ELSEWHERE: Final = _("You can also log in with your university or MitID.")
 
 _NOT_AN_ADDRESS: Final = Explanation(
-    title=_("This is not a mail address that we can use"),
-    happened=_(
-        "Write one address, without a name, spaces, quotation marks, or special letters and signs."
-    ),
-    advice=(_AS_USUAL,),
+    title=_("We cannot use this email address"),
+    happened=_("Enter one email address, without your name, spaces or special characters."),
+    advice=(_ADDRESS_EXAMPLE,),
 )
 _CODE_OVER: Final = Explanation(
-    title=_("The code no longer works"),
+    title=_("This code no longer works"),
     happened=_(
-        "It has been used or tried five times, it is too old, or you asked for it in another "
-        "browser."
+        "The code is too old, has been used or tried five times, "
+        "or you asked for it in another browser."
     ),
-    advice=(_ANEW,),
+    advice=(_NEW_CODE,),
 )
 
 _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_empty": Explanation(
-        title=_("The mail address is missing"),
-        happened=_("Write your mail address."),
-        advice=(_AS_USUAL,),
+        title=_("Email address missing"),
+        happened=_("Enter your email address."),
+        advice=(_ADDRESS_EXAMPLE,),
     ),
     "address_too_long": _NOT_AN_ADDRESS,
     "address_without_at": _NOT_AN_ADDRESS,
     "address_not_plain": _NOT_AN_ADDRESS,
     "address_refused": _NOT_AN_ADDRESS,
     "address_other_domain": Explanation(
-        title=_("The mail address does not end as it must"),
-        happened=_(
-            "What stands after @ must be exactly one of the endings on this page, "
-            "with nothing added."
-        ),
-        advice=(_("Check the spelling, or go on without if the page offers it."),),
+        title=_("The email address has the wrong ending"),
+        happened=_("The part after @ must be one of the endings on this page."),
+        advice=(_("Check the spelling, or continue without it if the page lets you."),),
     ),
     "address_cpr": Explanation(
-        title=_("Do not write your CPR number here"),
-        happened=_(
-            "What you wrote looks like a CPR number, which must not stand in a mail address."
-        ),
-        advice=(_AS_USUAL,),
+        title=_("Do not enter your CPR number here"),
+        happened=_("The email address looks like a CPR number."),
+        advice=(_ADDRESS_EXAMPLE,),
     ),
     "mails_too_many": Explanation(
-        title=_("We have sent as many codes as we may"),
-        happened=_(
-            "We send three codes a day to one person and to one address. No mail has been sent now."
-        ),
+        title=_("We cannot send more codes today"),
+        happened=_("We send three codes a day to one person and to one address."),
         advice=(
-            _("Use the code in the newest mail, or come back tomorrow."),
-            _("You can also go on without, if the page offers it."),
+            _("Use the code in the latest email, or come back tomorrow."),
+            _("You can also continue without it, if the page lets you."),
         ),
     ),
     "address_taken": Explanation(
-        title=_("This mail address belongs to somebody else's account"),
-        happened=_(
-            "Another person has shown that the address is theirs, "
-            "and an address can prove one person only."
-        ),
+        title=_("This email address belongs to another account"),
+        happened=_("Another person has confirmed this address, and it can only confirm one."),
         advice=(
-            _("Use an address that only you read."),
-            _("Contact the library if the address has become yours."),
+            _("Use an address that only you can read."),
+            _("Contact the library if the address is yours now."),
         ),
     ),
 }
@@ -356,123 +325,109 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
 _CODES: Final[Mapping[str, Explanation]] = {
     "code_malformed": Explanation(
         title=_("The code has eight digits"),
-        happened=_("Write the eight digits from our mail."),
-        advice=(_SIX,),
+        happened=_("Enter the eight digits from our email."),
+        advice=(_LOOK_FOR_CODE,),
     ),
     "code_wrong": Explanation(
-        title=_("The code is not right"),
-        happened=_("This is not a code that we have sent you. A code has five tries."),
-        advice=(_SIX,),
+        title=_("Wrong code"),
+        happened=_("Check the code and enter it again. You can try five times."),
+        advice=(_LOOK_FOR_CODE,),
     ),
     "code_used_up": _CODE_OVER,
     "code_none": _CODE_OVER,
     "code_refused": _CODE_OVER,
     "claim_refused": Explanation(
         title=_("We could not connect an account"),
-        happened=_(
-            "We found no account with this card number that fits your login. "
-            "Nothing has been changed."
-        ),
-        advice=(_("Check the number, or ask the library: the account may have another name."),),
+        happened=_("No account with this card number fits your login. Nothing has been changed."),
+        advice=(_("Check the number, or ask the library: your account may have another name."),),
     ),
     "claim_card_unread": Explanation(
-        title=_("Write the number on your library card"),
-        happened=_("Write the number as it stands on the card."),
-        advice=(),
+        title=_("Enter your library card number"),
+        happened=_("Enter the number as it is written on the card."),
     ),
     "claim_too_many": Explanation(
-        title=_("You have tried as many card numbers as you may"),
-        happened=_("We check five card numbers a day for one person. This one was not checked."),
+        title=_("You cannot try more card numbers today"),
+        happened=_("You can try five card numbers a day. We have not checked this one."),
         advice=(_("Come back tomorrow, or ask the library."),),
     ),
     "link_gone": Explanation(
-        title=_("The link no longer works"),
-        happened=_("It has been used, it is too old, or a newer mail has replaced it."),
+        title=_("This link no longer works"),
+        happened=_("The link has been used, or it is too old."),
         advice=(
-            _("Go back to the page where you began, and ask for a new mail."),
-            _("If you have not asked us for a mail, you need do nothing."),
+            _("Go back to the page where you started, and ask for a new email."),
+            _("If you did not ask us for an email, you do not need to do anything."),
         ),
+        main="return",
     ),
 }
 
 _PAGES: Final[Mapping[str, Explanation]] = {
     "page_too_old": Explanation(
-        title=_("The page had been open too long"),
+        title=_("This page has expired"),
         happened=_("Nothing has been changed. Answer once more."),
-        advice=(_("This page is good for ten minutes."),),
-        again=True,
+        advice=(_("You have ten minutes to answer."),),
+        main="again",
     )
 }
 
 _PINS: Final[Mapping[str, Explanation]] = {
-    "pin_number_missing": Explanation(
-        title=_("The number is missing"), happened=_NUMBERS, advice=()
-    ),
+    "pin_number_missing": Explanation(title=_("Number missing"), happened=_NUMBERS),
     "pin_number_unread": Explanation(
-        title=_("This is no CPR number, library card number or borrower ID"),
+        title=_("We do not recognise this number"),
         happened=_NUMBERS,
-        advice=(_("Write it as it stands on the card. A CPR number may have a hyphen."),),
+        advice=(_("Enter the number as it is written on the card."),),
     ),
-    "pin_missing": Explanation(
-        title=_("The PIN is missing"), happened=_("Write your PIN."), advice=()
-    ),
+    "pin_missing": Explanation(title=_("PIN missing"), happened=_("Enter your PIN.")),
     "pin_wrong": Explanation(
-        title=_("Number and PIN do not fit together"),
-        happened=_("Check both, and try again."),
+        title=_("The number or PIN is wrong"),
+        happened=_("Check both and try again."),
         advice=(
-            _("If you have forgotten your PIN, get a new one by mail."),
-            _("If you are sure of both, ask the library: the account may be closed for now."),
+            _("If you have forgotten your PIN, we can email you a link to choose a new one."),
+            _("If both are right, ask the library: your account may be blocked."),
         ),
     ),
     "pin_throttled": Explanation(
-        title=_("Too many wrong tries"),
-        happened=_(
-            "To protect accounts against guessing, we check no PIN for this number, "
-            "or from this network, for now."
-        ),
+        title=_("Too many wrong attempts"),
+        happened=_("To protect your account, we have stopped checking PINs here for an hour."),
         advice=(
-            _("Wait an hour and try again, or use a browser that you have ticked as your own."),
+            _("Try again in an hour, or use a browser that you have marked as your own."),
             _ELSEWHERE,
         ),
     ),
     "pin_expired": Explanation(
-        title=_("Your PIN has run out"),
-        happened=_("The PIN is right, but too old. The library wants you to get a new one."),
-        advice=(_("Get a new PIN by mail, or log in another way and choose one."),),
+        title=_("Your PIN has expired"),
+        happened=_("The PIN is right but too old, so you need a new one."),
+        advice=(_("Get a new PIN by email, or log in another way and choose one."),),
     ),
     "pin_no_card_number": Explanation(
         title=_("Your account has no library card number"),
-        happened=_("Without one no PIN can be checked, here or at the self-service machines."),
-        advice=(_("Contact the library, or come by: it can write the number in."), _ELSEWHERE),
+        happened=_("We cannot check a PIN without one, and neither can the self-service machines."),
+        advice=(_("Contact the library and ask for a card number."), _ELSEWHERE),
     ),
     "account_busy": Explanation(
         title=_("We are busy right now"),
         happened=_("Nothing has been checked or changed."),
         advice=(_("Wait a minute and try again."),),
-        again=True,
+        main="again",
     ),
     "pin_not_here": Explanation(
         title=_("You cannot choose a PIN for this account here"),
-        happened=_("The library decides which kinds of accounts get a PIN on these pages."),
+        happened=_("The library decides which accounts get a PIN on these pages."),
         advice=(_("Contact the library, or come to a service location."),),
     ),
     "pin_not_four": Explanation(
-        title=_("A PIN is four digits"),
-        happened=_("Write four digits and nothing else."),
-        advice=(),
+        title=_("A PIN has four digits"), happened=_("Enter four digits and nothing else.")
     ),
     "pin_trivial": Explanation(
         title=_("This PIN is too easy to guess"),
         happened=_(
-            "Choose four digits that are no year, no pattern, "
-            "and no part of your birth date or CPR number."
+            "Choose four digits that are not a year, a pattern "
+            "or part of your date of birth or CPR number."
         ),
-        advice=(),
     ),
     "pin_differs": Explanation(
         title=_("The two PINs are not the same"),
-        happened=_("Write the same four digits in both fields."),
-        advice=(),
+        happened=_("Enter the same four digits in both fields."),
     ),
 }
 

@@ -56,8 +56,8 @@ class OutgoingSaml:
         now = ports.now()
         transaction = held.transaction
         asked = transaction.request
-        if transaction.forced != asked.force_authn:
-            asked = replace(asked, force_authn=transaction.forced)
+        if transaction.is_forced != asked.force_authn:
+            asked = replace(asked, force_authn=transaction.is_forced)
         leaving = ports.sp_role.ask(outstanding.upstream, outstanding.id, asked, now)
         facts = {"upstream": outstanding.upstream}
         ports.tell_login(EventKind.UPSTREAM_ASKED, transaction, facts)
@@ -99,8 +99,8 @@ class OutgoingSaml:
         transaction = held.transaction
         issuance = ports.broker.issuance
         request = transaction.request
-        authentication = ports.broker.issuance.for_service(held, now)
-        issued = issuance.ids(held, step, now)
+        authentication = ports.broker.issuance.authentication_for_service(held, now)
+        issued = issuance.make_ids(held, step, now)
         if authentication is None or issued is None:
             return "over"
         if now > issued.at + _GIVEN_AGAIN_FOR:
@@ -108,7 +108,7 @@ class OutgoingSaml:
         # Written before it is recorded: what cannot be written is not said to have left.
         form = ports.idp_role.respond(request, step.disclosure, authentication, issued)
         subject = ports.idp_role.subject(request, step.disclosure, issued)
-        if not issuance.leave(held, step, issued, subject, now):
+        if not issuance.record_release(held, step, issued, subject, now):
             return "changed"
         if transaction.issued is None:
             decision = step.decision

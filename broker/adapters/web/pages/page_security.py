@@ -202,4 +202,4 @@ class FormTokens:
     def _digest(self, owner: FormOwner, purpose: str, shown: str, seconds: str) -> str:
         # arrival: a token shown before a new login of the same transaction is worthless after it.
         bound = (owner.id, owner.browser or "", owner.arrival or "")
-        return self.hmacs.of("form", *bound, purpose, shown, seconds)
+        return self.hmacs.compute("form", *bound, purpose, shown, seconds)

@@ -1,4 +1,4 @@
-"""What people read when a login ends short of the service, and the texts of every reason."""
+"""Texts for refused logins, and the texts of every reason."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,26 +7,23 @@ from flask_babel import lazy_gettext as _
 
 from broker.adapters.web.pages.failure_texts import FAILURES, FORM_ERRORS, GENERAL, Explanation
 
-_CONTACT: Final = _("Contact the library and give the help code below.")
-_HOME: Final = _(
-    "Contact the IT support of the place where you log in, and give the help code below."
-)
-_OTHER_WAY: Final = _("Go back and choose another way to log in.")
+_CONTACT: Final = _("Contact the library and give them the help code on this page.")
+_HOME: Final = _("Contact the IT support of the place where you log in, and give the help code.")
+_OTHER_WAY: Final = _("Choose another way to log in.")
 _WITHOUT_CPR: Final = _(
-    "If you study or work at the university, come to a service location with identification and "
-    "your AU ID (students also bring their student card). "
-    "You get a temporary borrower ID there."
+    "If you study or work at the university, come to a service location with ID and your AU ID "
+    "(students also bring their student card). You get a temporary borrower ID there."
 )
 _HAS_ACCOUNT: Final = _("If you have a library account, log in with its number and PIN.")
-_AGAIN_WITH_CPR: Final = _("When you have got your CPR number, log in here again.")
+_AGAIN_WITH_CPR: Final = _("When you have your CPR number, log in here again.")
 _UNTRUSTED: Final = Explanation(
-    title=_("We cannot use what your login told us"),
+    title=_("We cannot use the information from your login"),
     happened=_(
-        "The place where you log in sent information about you that is incomplete, "
-        "contradicts itself or is not theirs to give. "
-        "To be safe we use none of it, and nothing has been sent."
+        "The place where you log in sent information that is incomplete or wrong, "
+        "so we have used none of it."
     ),
     advice=(_HOME, _CONTACT),
+    main="help",
 )
 
 REFUSALS: Final[Mapping[str, Explanation]] = {
@@ -36,212 +33,181 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "The service asked us to log you in without showing a page, and that was not possible."
         ),
         advice=(_("Go back to the service and choose to log in there."),),
+        main="return",
     ),
     "assurance_too_low": Explanation(
-        title=_("A safer login is needed"),
-        happened=_(
-            "%(service)s asks for a login that proves who you are more surely "
-            "than the one you used."
-        ),
+        title=_("You need a more secure login"),
+        happened=_("%(service)s needs better proof of who you are than your login gives."),
         advice=(_OTHER_WAY, _CONTACT),
-        again=True,
+        main="again",
     ),
     "upstream_refused": Explanation(
-        title=_("The login was not completed"),
-        happened=_(
-            "The place where you log in told us that it did not log you in. "
-            "Perhaps you cancelled, or your user name or password was not accepted."
-        ),
+        title=_("You were not logged in"),
+        happened=_("The place where you log in did not accept your login, or you cancelled it."),
         advice=(_("Try to log in again."), _HOME),
-        again=True,
+        main="again",
     ),
     "login_not_finished": Explanation(
-        title=_("Your login was not finished"),
-        happened=_(
-            "We sent you on to log in, but have had no answer. "
-            "WAYF gives up without a word after three minutes."
+        title=_("You did not finish logging in"),
+        happened=_("We have had no answer from the place where you log in."),
+        advice=(
+            _("Have your login ready before you start: WAYF stops waiting after three minutes."),
         ),
-        advice=(_("Log in again, and have your login ready before you start."),),
-        again=True,
+        main="again",
     ),
     "finished": Explanation(
-        title=_("This login has been used"),
-        happened=_(
-            "Your login has already been sent to the service, "
-            "and it can be used for a few minutes only."
-        ),
+        title=_("You have already used this login"),
+        happened=_("Your login has been sent to the service and can only be used once."),
         advice=(_("Go to the service. If you are not logged in there, log in again."),),
+        main="return",
     ),
     "consent_refused": Explanation(
-        title=_("Nothing has been sent"),
+        title=_("No information has been sent"),
         happened=_(
-            "You chose not to send the information, so you have not been logged in to the service."
+            "You chose not to send the information, so you are not logged in to the service."
         ),
-        advice=(_("Go back and look at it again if you change your mind."),),
-        places=("service_locations",),
+        advice=(_("Go back and look at the information again if you change your mind."),),
     ),
     "no_policy_for_service": Explanation(
-        title=_("Your login does not give access here"),
+        title=_("Your login does not give you access"),
         happened=_(
-            "%(service)s is not open to people with your affiliation. Nothing has been sent to it."
+            "%(service)s is not open to people with your affiliation, "
+            "and no information has been sent."
         ),
         advice=(_("If you also have another affiliation, log in with that one."), _CONTACT),
-        again=True,
+        main="again",
     ),
     "no_affiliation": Explanation(
-        title=_("We cannot see that you belong to a group with access"),
+        title=_("We cannot see that you have access"),
         happened=_(
-            "Nothing in what your login told us says that you are a student, "
-            "an employee or a private borrower here."
+            "Your login does not say that you are a student, an employee or a private borrower "
+            "here."
         ),
         advice=(_OTHER_WAY,),
-        places=("service_locations",),
-        again=True,
+        main="again",
     ),
     "company_identity": Explanation(
         title=_("Use your personal login"),
-        happened=_(
-            "You logged in on behalf of a company. "
-            "Here we can only use a login that is yours as a private person."
-        ),
+        happened=_("You logged in for a company, and here you need to log in as a private person."),
         advice=(
-            _("Log in again with your personal national eID."),
+            _("Log in again with your personal MitID."),
             _("Companies get a library card by contacting the library."),
         ),
-        again=True,
+        main="again",
     ),
     "cpr_required": Explanation(
-        title=_("A Danish CPR number is needed"),
+        title=_("You need a Danish CPR number"),
         happened=_(
-            "The library finds your account by your CPR number, and your login gave us none. "
-            "Your name alone is not enough: universities give a user name to somebody else "
-            "after a while."
+            "We find your library account by your CPR number, and your login did not give us one."
         ),
         advice=(
-            _("If you have a CPR number, log in with your national eID."),
+            _("If you have a CPR number, log in with MitID."),
             _HAS_ACCOUNT,
             _WITHOUT_CPR,
             _(
-                "If you are a private user, or work at the hospital, ask the library what you "
+                "If you are a private user or work at the hospital, ask the library what you "
                 "can do without a CPR number."
             ),
         ),
-        places=("service_locations",),
-        again=True,
+        main="way",
     ),
     "replacement_number": Explanation(
-        title=_("Your number is a replacement for a CPR number"),
-        happened=_("Replacement numbers cannot be used to open a library account online."),
+        title=_("You have a replacement for a CPR number"),
+        happened=_("You cannot open a library account online with a replacement number."),
         advice=(_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
-        places=("service_locations",),
+        main="sign_up",
     ),
     "constructed_number": Explanation(
         title=_("You do not have a CPR number yet"),
-        happened=_(
-            "Your university gave you a number of its own to use until you get a CPR number. "
-            "It cannot be used here."
-        ),
+        happened=_("Your university gave you a temporary number, and you cannot use it here."),
         advice=(_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
-        places=("service_locations",),
+        main="sign_up",
     ),
     "national_eid_required": Explanation(
-        title=_("Sign up with your national eID first"),
+        title=_("Sign up with MitID first"),
         happened=_(
             "Your university does not say that you study or work there, "
-            "so this login alone gives no library account."
+            "so this login does not give you a library account."
         ),
         advice=(
             _(
-                "Sign up as a private user with your national eID. "
-                "After that, log in with it or with your library account."
+                "Sign up as a private user with MitID. "
+                "After that, log in with MitID or with your library account."
             ),
             _(
                 "If you do study or work at the university, "
                 "ask its IT support why your login does not say so."
             ),
         ),
+        main="sign_up",
     ),
     "too_young": Explanation(
-        title=_("You are too young to open an account here"),
-        happened=_(
-            "There is an age limit for opening this kind of library account yourself, "
-            "and you have not reached it."
-        ),
+        title=_("You are too young to open an account"),
+        happened=_("You have not reached the age for opening this kind of library account."),
         advice=(_("Ask the library what you can do until then."),),
-        places=("service_locations",),
     ),
     "no_library_account": Explanation(
         title=_("You need a library account"),
         happened=_(
-            "%(service)s is for people who have an account with the library, "
-            "and we did not find yours."
+            "%(service)s is for people with a library account, and we could not find yours."
         ),
-        advice=(_("Sign up for an account first, then log in here again."),),
-        places=("sign_up", "service_locations"),
+        advice=(_("Sign up for an account first, then log in again."),),
+        main="sign_up",
     ),
     "account_case": Explanation(
-        title=_("The library has to look at your account"),
-        happened=_(
-            "Your account could not be made or brought up to date by itself. Nothing has been sent."
-        ),
+        title=_("The library needs to look at your account"),
+        happened=_("We could not create or update your account, and no information has been sent."),
         advice=(_CONTACT,),
-        places=("service_locations",),
     ),
     "several_borrowers": Explanation(
         title=_("You seem to have two library accounts"),
         happened=_(
-            "More than one account may be yours, so we have not changed any of them. "
-            "The library has to join them."
+            "More than one account may be yours, so the library has to join them "
+            "before you can log in."
         ),
         advice=(_CONTACT,),
-        places=("service_locations",),
     ),
     "possible_duplicate": Explanation(
         title=_("You may already have a library account"),
         happened=_(
-            "The library has an account that may be yours, but without your CPR number. "
-            "We have made no new account and sent nothing."
+            "The library has an account that may be yours, so we have not created a new one."
         ),
         advice=(_CONTACT,),
-        places=("service_locations",),
     ),
     "address_not_own": Explanation(
-        title=_("Log in with your national eID to correct the address"),
+        title=_("Log in with MitID to correct your email address"),
         happened=_(
-            "The library account with your CPR number has a mail address that is not yours. "
-            "This login alone cannot change it, and nothing has been sent."
+            "Your library account has an email address that is not yours, "
+            "and this login cannot change it."
         ),
         advice=(_CONTACT,),
-        places=("service_locations",),
+        main="way",
     ),
     "different_person": Explanation(
-        title=_("The library has to check your account"),
+        title=_("The library needs to check your account"),
         happened=_(
-            "The account that the library has with your CPR number has another name or date of "
-            "birth, so it may be somebody else's. "
-            "Nothing has been changed and nothing has been sent."
+            "The account with your CPR number has another name or date of birth, "
+            "so it may belong to somebody else."
         ),
         advice=(_CONTACT,),
-        places=("service_locations",),
     ),
     "name_required": Explanation(
-        title=_("Your login does not say your name"),
+        title=_("Your login does not include your name"),
         happened=_(
-            "The library finds your account by your CPR number and your name, and your login gave "
-            "us no name."
+            "We find your library account by your CPR number and your name, "
+            "and your login did not give us a name."
         ),
-        advice=(_("Log in with your national eID instead."),),
-        places=("service_locations",),
-        again=True,
+        advice=(_("Log in with MitID instead."),),
+        main="way",
     ),
     "no_verified_address": Explanation(
-        title=_("The service needs a mail address that is known to be yours"),
+        title=_("The service needs a confirmed email address"),
         happened=_(
-            "It knows people by their mail address, and your login gave us none "
-            "that is your institution's or that you have shown to be yours."
+            "The service knows you by your email address, "
+            "and your login did not give us one that is confirmed as yours."
         ),
         advice=(_OTHER_WAY, _CONTACT),
-        again=True,
+        main="again",
     ),
     "attributes_refused": _UNTRUSTED,
     "scope_mismatch": _UNTRUSTED,
@@ -256,16 +222,13 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "spec_version": _UNTRUSTED,
     "level_missing": _UNTRUSTED,
     "level_too_low": Explanation(
-        title=_("A safer login is needed"),
-        happened=_(
-            "Your national eID was used in a way that does not prove surely enough who you are."
-        ),
+        title=_("You need a more secure login"),
+        happened=_("Your MitID login does not prove well enough who you are."),
         advice=(
-            _("Log in again with the app or another means that your national eID counts as safe."),
-            _("If you have none, come to the library with a photo ID."),
+            _("Log in again with the MitID app or another secure method."),
+            _("If you cannot, come to the library with photo ID."),
         ),
-        places=("service_locations",),
-        again=True,
+        main="again",
     ),
 }
 

@@ -1,16 +1,18 @@
-"""The links to pages that help a person who is refused: our sign-up pages, the upstream's own."""
+"""The buttons and links of a refusal: ways to log in, sign-up pages, help, the way back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
+from broker.adapters.web.pages.failure_texts import ActionKind
 from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.page_links import with_query
+from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.entities import Text
+from broker.core.entities import Service, Upstream
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
 from broker.use_cases.transactions.transactions import Held
@@ -54,14 +56,93 @@ _ERROR_URL_CODES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class SignUpLink:
-    """A link to one of our own pages, and what it reads."""
+class Action:
+    """A button or link of a refusal.
 
-    url: str
-    label: LazyString
+    ``way`` is the upstream that its form posts, for kind "way". A "return" without ``url`` posts
+    the answer to the service, and a "contact" without ``url`` leads to the library's own page.
+    """
+
+    kind: ActionKind
+    label: LazyString | str
+    url: str = ""
+    way: str = ""
 
 
-def sign_up_link(step: Refuse, transaction: Transaction, sign_up: str | None) -> SignUpLink | None:
+_CONTACT: Final = Action("contact", _("Contact the library"))
+
+
+def choose_actions(
+    step: Refuse, transaction: Transaction, ports: WebPorts, retry: str
+) -> tuple[Action, ...]:
+    """Return the buttons and links of a refusal, the main one first."""
+    actions = tuple(_find_actions(step, transaction, ports, retry))
+    return order_actions(step.reason, actions, _find_return(transaction, ports))
+
+
+def choose_error_actions(
+    reason: str, retry: str | None, service: Service | None, base_url: str
+) -> tuple[Action, ...]:
+    """Return the buttons and links of an error, the main one first.
+
+    ``retry`` is the address where the person may try again, ``service`` the one to go back to,
+    if it is known.
+    """
+    again = (Action("again", _("Try again"), retry),) if retry else ()
+    start = Action("return", _("Go to the start page"), f"{base_url}/")
+    return order_actions(reason, again, _go_on_to(service) or start)
+
+
+def order_actions(
+    reason: str, actions: tuple[Action, ...], back: Action | None
+) -> tuple[Action, ...]:
+    """Return the main action of ``reason`` first and the way back to the service second.
+
+    The others keep their order; contact to the library is always among them.
+    """
+    main = explain(reason).main
+    if main == "return" and back:
+        return (back, *actions, _CONTACT)
+    first, *others = sorted((*actions, _CONTACT), key=lambda action: action.kind != main)
+    return (first, back, *others) if back else (first, *others)
+
+
+def _find_actions(
+    step: Refuse, transaction: Transaction, ports: WebPorts, retry: str
+) -> Iterator[Action]:
+    for upstream in ways_to_borrower(step, transaction, ports):
+        label = _("Log in with your library account")
+        if not upstream.local:
+            label = _("Log in with %(way)s", way=spoken(upstream.label))
+        yield Action("way", label, way=upstream.name)
+    page = find_sign_up_page(step, transaction, ports.sign_up)
+    if page:
+        yield page
+    if explain(step.reason).main == "again":
+        yield Action("again", _("Log in again"), retry)
+    help_url = upstream_help_url(step, transaction, ports)
+    if help_url:
+        yield Action("help", _("Get help where you logged in"), help_url)
+
+
+def _find_return(transaction: Transaction, ports: WebPorts) -> Action | None:
+    """Return the way to the service that the person came from, if there is one to return to."""
+    if transaction.errand is Errand.LOGIN:
+        service = ports.services[transaction.request.service]
+        label = _("Return to %(service)s", service=spoken(service.label))
+        return Action("return", label)
+    return _go_on_to(ports.services.get(transaction.back or ""))
+
+
+def _go_on_to(service: Service | None) -> Action | None:
+    """Return the link to the address of ``service``, if it has one."""
+    if service is None or service.url is None:
+        return None
+    label = _("Go on to %(service)s", service=spoken(service.label))
+    return Action("return", label, spoken(service.url))
+
+
+def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | None) -> Action | None:
     """Return the link to the sign-up page that helps with ``step``, or None.
 
     The page leads back to the service. ``sign_up`` is the address of our sign-up pages, None where
@@ -75,26 +156,23 @@ def sign_up_link(step: Refuse, transaction: Transaction, sign_up: str | None) ->
     back = transaction.back
     if transaction.errand is Errand.LOGIN:
         back = transaction.request.service
-    url = with_query(sign_up + path, {"service": back})
-    return SignUpLink(url, label)
+    return Action("sign_up", label, with_query(sign_up + path, {"service": back}))
 
 
-def ways_to_borrower(
-    step: Refuse, transaction: Transaction, ports: WebPorts
-) -> tuple[tuple[str, Text], ...]:
+def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) -> list[Upstream]:
     """Return the ways to log in that lead to a borrower where this login leads to none.
 
-    The national eID and the library account, by name and label, where the request may take them.
+    The national eID and the library account, where the request may take them.
     """
     if step.reason not in _BY_ANOTHER_WAY:
-        return ()
+        return []
     rules = ports.broker.rules
     leading = []
     for name in rules.ways(transaction.request, transaction.errand):
         upstream = ports.upstreams[name]
         if name != transaction.upstream and (upstream.local or upstream.national_eid):
-            leading.append((name, upstream.label))
-    return tuple(leading)
+            leading.append(upstream)
+    return sorted(leading, key=lambda upstream: upstream.local)
 
 
 def admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[tuple[str, int | None], ...]:

@@ -68,12 +68,7 @@ def may_choose_pin(step: Done, transaction: Transaction) -> bool:
 
 def service_to_return_to(ports: WebPorts, transaction: Transaction) -> Service | None:
     """Return the service that the person came from, if it has a place to begin at."""
-    return place_to_begin(ports, transaction.back)
-
-
-def place_to_begin(ports: WebPorts, name: str | None) -> Service | None:
-    """Return the service of this name, if it has a place to begin at."""
-    service = ports.services.get(name or "")
+    service = ports.services.get(transaction.back or "")
     if service is None or not service.url:
         return None
     return service

@@ -12,12 +12,7 @@ from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.page_links import national_eid_label, with_query
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
-from broker.adapters.web.pages.refusal_links import (
-    admitted,
-    sign_up_link,
-    upstream_help_url,
-    ways_to_borrower,
-)
+from broker.adapters.web.pages.refusal_links import admitted, choose_actions, choose_error_actions
 from broker.adapters.web.pages.step_events import refusal_facts
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
@@ -80,7 +75,7 @@ class StepPages:
 
         ``decided`` is the step of ``held`` where the caller knows it already.
         """
-        step = decided or self.ports.broker.step(held, self.ports.now())
+        step = decided or self.ports.broker.next_step(held, self.ports.now())
         match step:
             case Choose():
                 return self.choose(held)
@@ -119,7 +114,7 @@ class StepPages:
         for name in names:
             label = spoken(ports.upstreams[name].label)
             ways.append((name, label, name in rules.local))
-        entries = rules.entries(transaction.request.service)
+        entries = rules.list_releases(transaction.request.service)
         released = {listed.name for entry in entries for listed in entry.attributes}
         return self.page(
             "choose.html",
@@ -180,7 +175,7 @@ class StepPages:
         ports = self.ports
         if transaction.errand is Errand.SIGN_UP:
             if not sign_up_result.may_choose_pin(step, transaction):
-                held = ports.broker.transactions.finished(held, ports.now())
+                held = ports.broker.transactions.mark_finished(held, ports.now())
             values = sign_up_result.sign_up_result(step, held, ports)
             return self.page("done.html", "done", transaction, **values)
         page = "my-choices" if transaction.errand in OWN_ERRANDS else "pin"
@@ -198,7 +193,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         now = ports.now()
-        shown = step.question.disclosure.shown(ports.broker.hmacs)
+        shown = step.question.disclosure.shown_digest(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
         upstream = ports.upstreams.get(transaction.upstream or "")
         screen = consent_screen.consent(
@@ -266,8 +261,9 @@ class StepPages:
             reason=reason,
             reference=reference,
             now=self.ports.now(),
-            retry=retry,
-            back=sign_up_result.place_to_begin(self.ports, service),
+            actions=choose_error_actions(
+                reason, retry, self.ports.services.get(service or ""), self.ports.base_url
+            ),
         )
         return Response(page, status, mimetype="text/html")
 
@@ -323,7 +319,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         template, status = _REFUSED_PAGE
-        ways = ways_to_borrower(step, transaction, ports)
+        actions = choose_actions(step, transaction, ports, self.url(transaction, "upstream"))
         if step.reason == "consent_refused":
             template, status = _DECLINED_PAGE
         response = self.page(
@@ -335,14 +331,13 @@ class StepPages:
             review=self.url(transaction, "consent"),
             retry=self.url(transaction, "upstream"),
             token=ports.forms.token(transaction, "consent", ports.now()),
-            ways=[(name, spoken(label)) for name, label in ways],
-            eid=national_eid_label((name for name, _ in ways), ports.upstreams),
+            actions=actions,
+            eid=national_eid_label(
+                (action.way for action in actions if action.way), ports.upstreams
+            ),
             ways_token=ports.forms.token(transaction, "upstream", ports.now()),
-            onward=sign_up_link(step, transaction, ports.sign_up),
-            abroad=upstream_help_url(step, transaction, ports),
             admitted=admitted(step, held, ports),
             admitted_to=spoken(ports.services[transaction.request.service].label),
-            back=sign_up_result.service_to_return_to(ports, transaction),
             signing_up=transaction.errand is Errand.SIGN_UP,
             reference=reference,
             decision=step.decision,
@@ -355,7 +350,7 @@ class StepPages:
         ports = self.ports
         held = ports.broker.enrol(held, ports.now(), language=language(), patience=ports.patience)
         transaction = held.transaction
-        step = ports.broker.step(held, ports.now())
+        step = ports.broker.next_step(held, ports.now())
         if isinstance(step, Done):
             account, decision = transaction.account, step.decision
             facts = {
@@ -382,8 +377,8 @@ class StepPages:
             response = self.issued(held, step)
             if response is not None:
                 return response
-            held = broker.transactions.again(held, self.ports.now())
-            following = broker.step(held, self.ports.now())
+            held = broker.transactions.reread(held, self.ports.now())
+            following = broker.next_step(held, self.ports.now())
             if not isinstance(following, Issue):
                 return self.show(held, following)
             step = following
@@ -421,7 +416,7 @@ class StepPages:
             reason=step.reason,
         )
         if not transaction.request.is_passive:
-            refused = ports.broker.refused(held, step, ports.now())
+            refused = ports.broker.collect_refused_facts(held, step, ports.now())
             self._tell_held_up(transaction, "refuse", step.reason, refused)
         return transaction.reference
 

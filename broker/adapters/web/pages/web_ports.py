@@ -11,8 +11,8 @@ from broker.adapters.web.network_limits import NetworkLimits
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.page_security import FormTokens
 from broker.core.entities import Service, Text, Upstream
-from broker.core.events.audit_events import AuditEventKind, of_login
-from broker.core.events.broker_events import BrokerEvent, EventKind, Facts, TellPort, TraceFacts
+from broker.core.events.audit_events import AuditEventKind, make_login_event
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts, TraceFacts
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.transaction import Transaction
@@ -30,7 +30,7 @@ class WebPorts:
     cookies: BrowserCookies
     forms: FormTokens
     now: Callable[[], datetime]
-    tell: TellPort
+    tell: EventPort
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
     labels: Mapping[str, Text]  # canonical attribute name to what people call it
@@ -49,7 +49,7 @@ class WebPorts:
 
     def stranger_reference(self, step: str, reason: str) -> str:
         """Return the reference of a page for which nothing is stored, as it is shown now."""
-        return StatelessReferences(self.broker.hmacs).of(step, reason, self.now())
+        return StatelessReferences(self.broker.hmacs).encode(step, reason, self.now())
 
     def tell_login(
         self,
@@ -64,7 +64,7 @@ class WebPorts:
         """Tell an event of a login, with ``facts`` in the log and ``audited`` in the audit log."""
         written = None
         if audit is not None:
-            written = of_login(audit, self.now(), transaction.names, **audited)
+            written = make_login_event(audit, self.now(), transaction.names, **audited)
         shown = {"reference": transaction.reference, **(facts or {})}
         self.tell(BrokerEvent(kind, shown, written, trace))
 

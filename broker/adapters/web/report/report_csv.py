@@ -106,7 +106,7 @@ def _listed(report: PolicyReport, listed: ReleasedAttribute, language: str) -> R
     return {
         "attribute": listed.name,
         "attribute_name": report.called(listed.name)[language],
-        "values": ", ".join(listed.values),
+        "values": ", ".join(listed.states or listed.values),
         "why": listed.why[language],
         "masked": _yes(language, said=listed.mask or listed.name == "cpr"),
         "optional": _yes(language, said=listed.optional),

@@ -99,8 +99,8 @@ class StaffDoor:
         """Verify an answer and redirect with its arrival, as of every login; no cookie is read."""
         ports = self.ports
         now = ports.now()
-        login = self.logins.awaited(request_id, upstream, now)
-        asked = self.logins.asked()
+        login = self.logins.find_awaited_login(request_id, upstream, now)
+        asked = self.logins.authn_request()
         try:
             received = ports.sp_role.receive(
                 upstream, message, login.request, force_authn=True, now=now, idp_list=asked.idp_list
@@ -111,7 +111,7 @@ class StaffDoor:
             )
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
-                self.logins.spoil(login)
+                self.logins.end(login)
             raise
         return redirect(f"{self.url('login')}/{login.id}?arrival={arrival_token}", 303)
 
@@ -126,7 +126,7 @@ class StaffDoor:
         browsers = ports.cookies.browsers(request)
         token = request.args.get("arrival", "")
         try:
-            answer, browser = self.logins.arrived(login_id, token, browsers, now)
+            answer, browser = self.logins.join_arrival(login_id, token, browsers, now)
         except StaffRefused as refused:
             ports.tell(self._refused(refused, self.logins.rules.upstream))
             raise
@@ -234,7 +234,9 @@ class StaffDoor:
         ports = self.ports
         name = login.request.upstream
         try:
-            leaving = ports.sp_role.ask(name, login.request.id, self.logins.asked(), ports.now())
+            leaving = ports.sp_role.ask(
+                name, login.request.id, self.logins.authn_request(), ports.now()
+            )
         except RequestRefused as refused:
             # No service asked: there is nobody but the person to answer.
             raise BrokerError(f"staff cannot be sent to {name}: {refused}") from None

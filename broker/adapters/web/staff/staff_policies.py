@@ -11,7 +11,7 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.staff.staff_door import PATH, StaffDoor
 from broker.core.entities import Assurance, Names
-from broker.core.help_codes import compact, is_stateless
+from broker.core.help_codes import is_stateless, normalize_code
 from broker.core.identity.accepted_text import find_scoped_text_fault
 from broker.core.identity.cpr import looks_like_cpr, mask_numbers
 from broker.core.login.given_facts import GivenFacts
@@ -180,7 +180,7 @@ def _read_reference(form: SubmittedForm) -> tuple[str, str]:
     if looks_like_cpr(typed, apart=True):
         return "", "reference_cpr"
     if is_reference(typed) or is_stateless(typed):
-        return compact(typed), ""
+        return normalize_code(typed), ""
     return "", "reference_unread"
 
 
@@ -210,7 +210,7 @@ def _facts(typed: _Typed) -> GivenFacts:
     return GivenFacts(
         upstream=typed.upstream,
         affiliations=_affiliations(typed.affiliation),
-        assurance=Assurance.named(typed.assurance) if typed.assurance else None,
+        assurance=Assurance.parse(typed.assurance) if typed.assurance else None,
         cpr=typed.cpr or None,
         age=int(typed.age) if typed.age else None,
         intent=typed.intent or None,

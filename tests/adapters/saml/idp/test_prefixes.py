@@ -7,7 +7,8 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
-from broker.adapters.saml import logout_messages, own_metadata
+from broker.adapters.saml.logout import logout_messages
+from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE, SUCCESS

@@ -111,7 +111,7 @@ def sent(parties: Parties, of: AssertionContents, by: SigningAlgorithms = DEFAUL
 def expected_values(of: AssertionContents) -> list[str]:
     """Give the values of the attributes in their order."""
     rows = {row.name: row for row in ROWS}
-    return [rows[item.name].written(value) for item in of.disclosure.attributes for value in item.values]
+    return [rows[item.name].write(value) for item in of.disclosure.attributes for value in item.values]
 
 
 @pytest.mark.parametrize(

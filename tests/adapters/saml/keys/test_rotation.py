@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml import own_metadata
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.keys import key_ring, rotation_record
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, TRACKS, rotate
 from broker.adapters.saml.keys.rotation_record import RECORD
+from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.adapters.saml.xml_security.xml_names import MD

@@ -140,7 +140,7 @@ def test_what_a_service_asks_is_mapped(
 
     Source: docs/reference/saml-profiles.md#15.
     """
-    ours = with_upstream(parties, least=Assurance.named(least))
+    ours = with_upstream(parties, least=Assurance.parse(least))
     if level:
         root = asked(ours, authn_contexts=contexts, comparison=comparison)
         assert classes(root) == [LEVEL + level, PERSON]

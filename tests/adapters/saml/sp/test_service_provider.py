@@ -164,7 +164,7 @@ def test_a_hub_that_is_not_told_who_asks_still_gets_its_list(parties: Parties) -
     """Without the list, its chooser would offer institutions that nobody here believes."""
     quiet = replace(parties.upstreams["wayf"], requester_id=False)
     root = asked(replace(parties, sp=replace(parties.sp, upstreams={"wayf": quiet})))
-    assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == list(quiet.scoped())
+    assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == list(quiet.idp_list())
     assert values(root, "samlp:Scoping/samlp:RequesterID") == []
 
 

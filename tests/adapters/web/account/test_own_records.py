@@ -11,11 +11,11 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.audit_log.event_search import EventSearch
+from broker.adapters.audit_log.person_events import ForgottenFile
 from broker.adapters.saml.xml_security import http_bindings
 from broker.adapters.web.account import own_records
-from broker.app.personal_data import ForgottenFile
 from broker.core.events.audit_events import AuditEventKind
-from broker.core.ports import Kept, Key, lease_of
+from broker.core.ports import Kept, Key, lease_key
 from broker.demo.upstreams import wayf_hub
 from broker.use_cases.personal_data.stored_data import OWN_LOOKS
 from broker.use_cases.storage.person_records import person_key
@@ -203,7 +203,7 @@ def test_a_deletion_that_must_wait_is_not_confirmed(deployment: Deployment) -> N
     person, _, confirm = asked(deployment)
     store, now = deployment.parts.store, deployment.clock.now()
     (held,) = [key for key, _ in store.list("person", None, now)]
-    lease = lease_of(person_key(held.group))
+    lease = lease_key(person_key(held.group))
     assert store.put(lease, Kept(b"", "theirs", now + timedelta(minutes=1)), None, now)
     assert mark(pressed(person, confirm)) == ("choices", "busy")
     assert "person" in kept(deployment)

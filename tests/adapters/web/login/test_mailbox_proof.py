@@ -99,7 +99,7 @@ def test_without_a_proof_that_must_be_there_nobody_goes_on(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page that does not offer to go on without takes no such answer."""
-    step = PersonAtLogin.lacking
+    step = PersonAtLogin.find_missing_proof
 
     def needed(self: PersonAtLogin, *given: object) -> ProveMailbox | None:
         found = step(self, *given)  # type: ignore[arg-type]

@@ -147,7 +147,7 @@ def test_a_number_is_shown_once_a_login(question: Question, login: Transaction) 
     seen = replace(login, number_shown=True)
     assert may_reveal(seen, login.begun) is False
     assert show(question(), seen).revealable is False
-    assert may_reveal(replace(seen.cleared(), authenticated=login.begun), login.begun) is True
+    assert may_reveal(replace(seen.clear_answer(), authenticated=login.begun), login.begun) is True
 
 
 def test_a_number_is_never_shown_on_a_shared_computer(question: Question, login: Transaction) -> None:

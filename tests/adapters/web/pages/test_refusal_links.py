@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.web.pages.refusal_links import sign_up_link, ways_to_borrower
+from broker.adapters.web.pages.refusal_links import find_sign_up_page, ways_to_borrower
 from broker.core.entities import Institution, Service, Text, Upstream
 from broker.core.errors import REQUEST_DENIED
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -29,21 +29,22 @@ PAGES = "https://login.library.example/sign-up"
         ("no_policy_for_service", "private", "/hospital"),
         ("no_policy_for_service", "student", None),
         ("several_borrowers", "student", None),
+        ("too_young", "private", None),
     ],
 )
 def test_a_refusal_leads_to_the_page_that_helps(login: Transaction, reason: str, who: str | None, path: str) -> None:
     """With the service that the person came from; nowhere where the library has no sign-up pages of ours."""
     step = Refuse(reason, REQUEST_DENIED, Decision(Effect.DENY, (), who))
-    found = sign_up_link(step, login, PAGES)
+    found = find_sign_up_page(step, login, PAGES)
     assert (found.url if found else None) == (None if path is None else f"{PAGES}{path}?service=my-loans")
-    assert sign_up_link(step, login, None) is None
+    assert find_sign_up_page(step, login, None) is None
 
 
 def test_an_errand_leads_back_to_the_service_before_it(login: Transaction) -> None:
     """Not to the one by whose policy people sign up."""
     step = Refuse("no_affiliation", REQUEST_DENIED)
     bare, back = (
-        sign_up_link(step, replace(login, errand=Errand.SIGN_UP, back=each), PAGES) for each in (None, "myprint")
+        find_sign_up_page(step, replace(login, errand=Errand.SIGN_UP, back=each), PAGES) for each in (None, "myprint")
     )
     assert bare
     assert back
@@ -67,8 +68,8 @@ def ports(methods: tuple[str, ...]) -> Any:
 @pytest.mark.parametrize(
     ("reason", "came", "methods", "ways"),
     [
-        ("cpr_required", "wayf", ("library", "wayf", "nemid"), ["library", "nemid"]),
-        ("replacement_number", "wayf", ("library", "wayf", "nemid"), ["library", "nemid"]),
+        ("cpr_required", "wayf", ("library", "wayf", "nemid"), ["nemid", "library"]),
+        ("replacement_number", "wayf", ("library", "wayf", "nemid"), ["nemid", "library"]),
         ("constructed_number", "wayf", ("wayf", "hub"), ["hub"]),
         ("national_eid_required", "wayf", ("wayf", "nemid"), ["nemid"]),
         ("cpr_required", "nemid", ("library", "wayf", "nemid"), ["library"]),
@@ -82,11 +83,11 @@ def test_who_lacks_a_number_is_led_to_the_ways_that_bring_one(
     """The national eID and the library account, if this service may be reached by them; not the way that failed."""
     step = Refuse(reason, REQUEST_DENIED)
     found = ways_to_borrower(step, replace(login, upstream=came), ports(methods))
-    assert [name for name, _ in found] == ways
+    assert [upstream.name for upstream in found] == ways
 
 
 def test_nobody_who_signs_up_is_sent_to_the_library_account(login: Transaction) -> None:
     """It is what they are about to get."""
     signing_up = replace(login, upstream="wayf", errand=Errand.SIGN_UP)
     found = ways_to_borrower(Refuse("cpr_required", REQUEST_DENIED), signing_up, ports(("library", "wayf", "nemid")))
-    assert [name for name, _ in found] == ["nemid"]
+    assert [upstream.name for upstream in found] == ["nemid"]

@@ -67,7 +67,7 @@ def with_enrolment(deployment: Deployment) -> tuple[str, PersonRecord]:
 def write_enrolment(deployment: Deployment, person_id: str, enrolment: Enrolment) -> None:
     """Store an enrolment in the record of a person."""
     now = deployment.clock.now()
-    deployment.parts.enrolment_ports.persons.change(person_id, lambda record: record.with_enrolment(enrolment), now)
+    deployment.parts.enrolment_ports.persons.change(person_id, lambda record: record.set_enrolment(enrolment), now)
 
 
 def texts(page: TestResponse, path: str) -> list[str]:

@@ -3,7 +3,8 @@
 import pytest
 from click.testing import CliRunner
 
-from broker.app import audit_operations, diagnostics
+from broker.app import assembly
+from broker.cli.audit import find_events
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
 from broker.use_cases.staff.staff_search import UNKNOWN_CODES
@@ -31,7 +32,7 @@ def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.
     spoken = refused(admin.deployment)
     page = send(admin, "/admin/explain", reference=spoken, do="find")
     assert (page.status_code, mark(page)) == (200, ("admin", "explain"))
-    monkeypatch.setattr(diagnostics, "opened", lambda: admin.deployment.parts)
+    monkeypatch.setattr(assembly, "open_broker", lambda: admin.deployment.parts)
     printed = CliRunner().invoke(broker, ("policy", "explain", *spoken.split())).stdout.splitlines()
     assert told(page) == printed
     assert printed[0].startswith("refused ")
@@ -79,10 +80,10 @@ def test_what_is_explained_is_on_the_trail(deployment: Deployment) -> None:
     assert [line["reason"] for line in looked] == ["explain", "explain"]
     assert spoken.replace(" ", "").upper() not in str(looked)
     assert all("tag" not in line for line in looked)
-    shown = audit_operations.events(deployment.parts, staff="bo@au.dk")
+    shown = find_events(deployment.parts, staff="bo@au.dk")
     assert [each["event"] for each in shown] == ["staff_logged_in", "staff_looked", "staff_looked"]
     assert shown[-1]["about"] == spoken.replace(" ", "").upper()
-    assert audit_operations.events(deployment.parts, staff="cilla@au.dk") == ()
+    assert find_events(deployment.parts, staff="cilla@au.dk") == []
 
 
 def test_whoever_guesses_is_stopped(deployment: Deployment) -> None:

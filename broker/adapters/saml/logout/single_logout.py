@@ -8,13 +8,14 @@ from typing import Any, Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml import logout_messages
 from broker.adapters.saml.keys.key_ring import KeyRing, RoleKeys
-from broker.adapters.saml.logout_messages import ReceivedLogoutMessage
+from broker.adapters.saml.logout import logout_messages
+from broker.adapters.saml.logout.logout_messages import ReceivedLogoutMessage
+from broker.adapters.saml.messages.addresses import idp_logout_url, sp_logout_url
+from broker.adapters.saml.messages.message_values import read_issuer
+from broker.adapters.saml.messages.upstream_profiles import traits_of
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
-from broker.adapters.saml.sp.received_response import ENTITY_FORMAT, text
-from broker.adapters.saml.sp.upstream_profiles import traits_of
 from broker.adapters.saml.xml_security import (
     encryption,
     http_bindings,
@@ -46,16 +47,6 @@ _KINDS: Final[Mapping[http_bindings.MessageField, Any]] = {
     "SAMLRequest": samlp.LogoutRequest,
     "SAMLResponse": samlp.LogoutResponse,
 }
-
-
-def service_side(base_url: str) -> str:
-    """Return our address for the services' logout messages, for both bindings."""
-    return f"{base_url}/saml/idp/slo"
-
-
-def upstream_side(base_url: str, upstream: str) -> str:
-    """Return our address for one upstream's logout messages, for both bindings."""
-    return f"{base_url}/saml/sp/{upstream}/slo"
 
 
 PeerDescriptor = ServiceDescriptor | UpstreamDescriptor
@@ -206,7 +197,7 @@ class SingleLogout:
             relay_state=request.relay_state,
         )
 
-    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
+    def can_reach(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer has an endpoint, and keys by which its answer could be verified."""
         try:
             descriptor = self._descriptor(peer, now)
@@ -219,9 +210,7 @@ class SingleLogout:
 
         At an upstream's address that upstream and nobody else (cross-IdP).
         """
-        if issuer is None or (issuer.format or ENTITY_FORMAT) != ENTITY_FORMAT:
-            raise MessageRefused("logout.unknown_peer")
-        entity_id = text(issuer)
+        entity_id = read_issuer(issuer)
         if upstream is None:
             for service in self.services.values():
                 if service.entity_id == entity_id:
@@ -238,14 +227,14 @@ class SingleLogout:
         relay_state: str | None,
         now: datetime,
     ) -> LogoutRequest | LogoutResponse:
-        address = service_side(self.base_url)
+        address = idp_logout_url(self.base_url)
         skew = SKEW
         cbc = False
         if peer.side == "upstream":
             configured = self.upstreams[peer.name]
-            address = upstream_side(self.base_url, peer.name)
+            address = sp_logout_url(self.base_url, peer.name)
             skew = traits_of(configured).skew
-            cbc = configured.cbc
+            cbc = configured.encryption == "cbc"
         received = ReceivedLogoutMessage(message, address, now, skew)
         if isinstance(message, samlp.LogoutResponse):
             return logout_messages.read_response(received, peer)

@@ -6,24 +6,30 @@ docs/reference/saml-profiles.md#1, #23 and #34.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.idp import response_writer
-from broker.adapters.saml.sp.authentications import name_id_of
-from broker.adapters.saml.sp.received_response import SUCCESS, moment, status_codes, text, unmarked
+from broker.adapters.saml.messages.message_values import (
+    lacks_zone,
+    name_id_element,
+    read_issue_time,
+    read_name_id,
+    read_status_codes,
+    read_text,
+    read_time,
+    status_element,
+)
 from broker.adapters.saml.xml_security import written_message, xml_times
 from broker.adapters.saml.xml_security.xml_names import ASYNCHRONOUS
-from broker.core.errors import MessageRefused, Status
+from broker.core.errors import SUCCESS, MessageRefused, Status
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
 # A browser brings it at once; after that nobody waits for the logout any more.
 _FRESH: Final = timedelta(minutes=5)
 _BY_USER: Final = "urn:oasis:names:tc:SAML:2.0:logout:user"
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class ReceivedLogoutMessage:
     @property
     def issued(self) -> datetime:
         """Return when it was made."""
-        return moment(self.message.issue_instant) or _NEVER
+        return read_issue_time(self.message)
 
     @property
     def expires(self) -> str | None:
@@ -58,7 +64,7 @@ def _destination(received: ReceivedLogoutMessage) -> bool:
 
 def _zone(received: ReceivedLogoutMessage) -> bool:
     """Refuse a time without Z."""
-    return unmarked([received.message.issue_instant, received.expires])
+    return lacks_zone([received.message.issue_instant, received.expires])
 
 
 def _issued_later(received: ReceivedLogoutMessage) -> bool:
@@ -73,7 +79,7 @@ def _issued_long_ago(received: ReceivedLogoutMessage) -> bool:
 
 def _expired(received: ReceivedLogoutMessage) -> bool:
     """Refuse a LogoutRequest that has run out (core 3.7.1)."""
-    end = moment(received.expires)
+    end = read_time(received.expires)
     if end is None:
         return False
     return end <= received.now - received.skew
@@ -120,8 +126,8 @@ def read_request(
     return LogoutRequest(
         peer=peer,
         id=str(message.id or ""),
-        name_id=name_id_of(message.name_id or decrypt_name_id()),
-        indexes=tuple(text(index) for index in message.session_index),
+        name_id=read_name_id(message.name_id or decrypt_name_id()),
+        indexes=tuple(read_text(index) for index in message.session_index),
         relay_state=relay_state,
         asynchronous=any(f"{{{each.namespace}}}{each.tag}" == ASYNCHRONOUS for each in extensions),
         issued_by=received.issued + received.skew,
@@ -135,7 +141,7 @@ def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutRe
     """
     _refuse(LOGOUT_RESPONSE_CHECKS, received)
     message = received.message
-    ended = status_codes(message.status) == (SUCCESS,)
+    ended = read_status_codes(message.status) == (SUCCESS.top,)
     return LogoutResponse(peer, str(message.in_response_to), ended=ended)
 
 
@@ -162,7 +168,7 @@ def request(
         reason=_BY_USER,
         not_on_or_after=xml_times.write(now + _FRESH),
         issuer=saml.Issuer(text=issuer),
-        name_id=response_writer.name_id(participant.name_id),
+        name_id=name_id_element(participant.name_id),
         session_index=[samlp.SessionIndex(text=index) for index in participant.indexes],
     )
     return written_message.tree(message)
@@ -179,6 +185,6 @@ def response(
         destination=destination,
         in_response_to=answered,
         issuer=saml.Issuer(text=issuer),
-        status=response_writer.status_element(status),
+        status=status_element(status),
     )
     return written_message.tree(message)

@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,12 +13,10 @@ from lxml import etree
 from saml2 import element_to_extension_element, md, xmldsig
 from saml2.extension import algsupport, mdui, shibmd
 
-from broker.adapters.saml import single_logout
-from broker.adapters.saml.idp import identity_provider
 from broker.adapters.saml.keys.key_ring import RoleKeys
 from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR
-from broker.adapters.saml.sp import service_provider
-from broker.adapters.saml.sp.upstream_profiles import traits_of
+from broker.adapters.saml.messages import addresses
+from broker.adapters.saml.messages.upstream_profiles import traits_of
 from broker.adapters.saml.xml_security import (
     signature,
     signature_profile,
@@ -61,13 +59,13 @@ def idp(role: RoleDescription, keys: RoleKeys, scopes: Iterable[str], now: datet
     docs/reference/saml-profiles.md#7 to #10.
     """
     scope_elements = [shibmd.Scope(regexp="false", text=scope) for scope in sorted(set(scopes))]
-    sso = identity_provider.sso(role.base_url)
+    sso = addresses.sso_url(role.base_url)
     role_descriptor = md.IDPSSODescriptor(
         protocol_support_enumeration=SAMLP,
         error_url=role.error_url,
         extensions=_extensions(*scope_elements, _ui(role)),
         key_descriptor=_keys(keys, _GCM),
-        single_logout_service=_slo(single_logout.service_side(role.base_url)),
+        single_logout_service=_slo(addresses.idp_logout_url(role.base_url)),
         name_id_format=[md.NameIDFormat(text=each) for each in (PERSISTENT, TRANSIENT)],
         single_sign_on_service=[
             md.SingleSignOnService(binding=each, location=sso) for each in (REDIRECT, POST)
@@ -79,24 +77,22 @@ def idp(role: RoleDescription, keys: RoleKeys, scopes: Iterable[str], now: datet
 def sp(upstream: Upstream, role: RoleDescription, keys: RoleKeys, now: datetime) -> bytes:
     """Return the signed descriptor of our SP role toward one upstream.
 
-    AES-CBC is listed for an upstream that needs it only. A hub takes the NameID format from here,
+    AES-CBC is listed only for an upstream that needs it, and no encryption key for one that is
+    configured with encryption = "none". A hub takes the NameID format from here,
     since our requests name none (docs/reference/saml-profiles.md#13): transient, unless the profile
     wants the persistent one.
     """
     formats = [PERSISTENT, TRANSIENT]
     if upstream.profile == "wayf":
         formats = [TRANSIENT]
-    contents = _GCM
-    if upstream.cbc and not traits_of(upstream).strict:  # its Responses are not signed
-        contents = (*_GCM, *_CBC)
-    acs = service_provider.acs(role.base_url, upstream.name)
+    acs = addresses.acs_url(role.base_url, upstream.name)
     role_descriptor = md.SPSSODescriptor(
         protocol_support_enumeration=SAMLP,
         authn_requests_signed="true",
         want_assertions_signed="true",
         extensions=_extensions(_ui(role)),
-        key_descriptor=_keys(keys, contents),
-        single_logout_service=_slo(single_logout.upstream_side(role.base_url, upstream.name)),
+        key_descriptor=_keys(keys, _content_algorithms(upstream)),
+        single_logout_service=_slo(addresses.sp_logout_url(role.base_url, upstream.name)),
         name_id_format=[md.NameIDFormat(text=each) for each in formats],
         assertion_consumer_service=[
             md.AssertionConsumerService(binding=POST, location=acs, index="0", is_default="true")
@@ -104,6 +100,15 @@ def sp(upstream: Upstream, role: RoleDescription, keys: RoleKeys, now: datetime)
     )
     entity = _entity(role, now, entity_id=upstream.sp_entity_id, spsso_descriptor=role_descriptor)
     return _signed(entity, keys)
+
+
+def _content_algorithms(upstream: Upstream) -> tuple[str, ...]:
+    """Return the algorithms by which the upstream may encrypt to us; none: no key is listed."""
+    if upstream.encryption == "none":
+        return ()
+    if upstream.encryption == "cbc" and not traits_of(upstream).strict:  # signs no Response
+        return (*_GCM, *_CBC)
+    return _GCM
 
 
 def _slo(location: str) -> list[md.SingleLogoutService]:
@@ -167,11 +172,13 @@ def _extensions(*elements: Any) -> md.Extensions:
     )
 
 
-def _keys(keys: RoleKeys, contents: Iterable[str]) -> list[md.KeyDescriptor]:
+def _keys(keys: RoleKeys, contents: Sequence[str]) -> list[md.KeyDescriptor]:
     signing = [
         md.KeyDescriptor(use="signing", key_info=_key_info(certificate))
         for certificate in keys.signing_certificates
     ]
+    if not contents:
+        return signing
     algorithms = (*contents, *_OAEP)
     encryption = md.KeyDescriptor(
         use="encryption",

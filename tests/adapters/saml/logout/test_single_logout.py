@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from broker.adapters.saml.logout.single_logout import SingleLogout
 from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
-from broker.adapters.saml.single_logout import SingleLogout
 from broker.adapters.saml.xml_security import http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import SAMLP
 from broker.core.errors import PARTIAL_LOGOUT, MessageRefused
@@ -95,7 +95,7 @@ def test_an_answer_goes_to_the_askers_own_place(parties: Parties, binding: Any, 
 def test_a_peer_without_a_place_is_neither_asked_nor_answered(parties: Parties, peer: LogoutPeer) -> None:
     """Its metadata may have lost the endpoint while a logout was under way; that is told, and nobody is sent away."""
     role = facing(parties, None)
-    assert not role.reaches(peer, NOW)
+    assert not role.can_reach(peer, NOW)
     assert role.respond(LogoutRequest(peer, "_theirs", NAMED), "_r9", PARTIAL_LOGOUT, NOW) is None
     with pytest.raises(MessageRefused, match=r"logout\.no_endpoint"):
         role.request(Participant(peer, NAMED, ()), "_l9", NOW)
@@ -105,5 +105,5 @@ def test_a_peer_without_a_place_is_neither_asked_nor_answered(parties: Parties, 
 def test_a_peer_without_keys_is_not_asked(parties: Parties, peer: LogoutPeer) -> None:
     """Nothing that it answered could be believed."""
     endpoint = LogoutEndpoint("redirect", ASKED_AT, TOLD_AT)
-    assert facing(parties, endpoint).reaches(peer, NOW)
-    assert not facing(parties, endpoint, keys=()).reaches(peer, NOW)
+    assert facing(parties, endpoint).can_reach(peer, NOW)
+    assert not facing(parties, endpoint, keys=()).can_reach(peer, NOW)

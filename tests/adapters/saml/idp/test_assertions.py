@@ -205,13 +205,13 @@ def test_a_value_is_written_as_it_is(parties: Parties, text: str) -> None:
 
 @pytest.mark.profile(11, 29)
 def test_a_service_with_a_key_gets_ciphertext(parties: Parties) -> None:
-    """Only AES-256-GCM and RSA-OAEP, and no value in clear; the Response around it is signed too."""
+    """AES-128-GCM and RSA-OAEP, and no value in clear; the Response around it is signed too."""
     form = parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.issued())
     xml = parties.message(form)
     root = safe_parser.parse(xml, RESPONSE)
     assert root.find(SIGNATURE) is not None
     assert [each.get("Algorithm", "").rpartition("#")[2] for each in root.iter("{*}EncryptionMethod")] == [
-        "aes256-gcm",
+        "aes128-gcm",
         "rsa-oaep-mgf1p",
     ]
     assert b">4711<" not in xml

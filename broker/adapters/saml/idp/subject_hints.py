@@ -10,11 +10,11 @@ from typing import Final
 
 from saml2 import samlp
 
-from broker.adapters.saml.sp.received_response import text
-from broker.core.entities import EMAIL, UNSPECIFIED, Upstream
+from broker.adapters.saml.messages.message_values import read_text
+from broker.core.entities import EMAIL, UNSPECIFIED
 from broker.core.identity import cpr
 from broker.core.identity.accepted_text import TextKind, find_text_fault
-from broker.core.login.transaction import AuthnRequest, SubjectHint
+from broker.core.login.transaction import SubjectHint
 
 _HINTS: Final = frozenset((UNSPECIFIED, EMAIL))
 
@@ -38,19 +38,9 @@ def read(request: samlp.AuthnRequest) -> SubjectHint | None:
     if request.subject is None or demands_person(request):
         return None
     name_id = request.subject.name_id
-    value = text(name_id).strip()
+    value = read_text(name_id).strip()
     if not value or find_text_fault(value, TextKind.NAME_ID):
         return None
     if cpr.mask_numbers(value, "") != value:
         return None
     return SubjectHint(value, name_id.format or UNSPECIFIED)
-
-
-def to_tell(asked: Upstream, request: AuthnRequest) -> SubjectHint | None:
-    """Return the hint for our own AuthnRequest, or None where there is none.
-
-    None too for an upstream that is not configured to be told: it might refuse such a request.
-    """
-    if not asked.subject_hint:
-        return None
-    return request.subject_hint

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml import own_metadata
+from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.xml_security import safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD, SIGNATURE
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
@@ -135,6 +135,14 @@ def test_cbc_is_offered_to_who_needs_it(parties: Parties, name: str, cbc: bool) 
     offered = [each.rpartition("#")[2] for each in read(sp(parties, name), "//md:EncryptionMethod/@Algorithm")]
     middle = ["aes256-cbc", "aes128-cbc"] if cbc else []
     assert offered == ["aes256-gcm", "aes128-gcm", *middle, "rsa-oaep-mgf1p", "rsa-oaep"]
+
+
+def test_encryption_none_leaves_out_the_encryption_key(parties: Parties) -> None:
+    """AD FS and Entra ID encrypt as soon as they see a key. Signatures are wanted as before."""
+    upstream = replace(parties.upstreams["kb"], encryption="none")
+    xml = sp(replace(parties, upstreams={"kb": upstream}), "kb")
+    assert read(xml, "//md:KeyDescriptor/@use") == ["signing"]
+    assert read(xml, "//@WantAssertionsSigned") == ["true"]
 
 
 @pytest.mark.profile(13, 14)

@@ -1,0 +1,1 @@
+"""Single logout: reads and writes the LogoutRequests and LogoutResponses of both sides."""

@@ -1,0 +1,89 @@
+"""Values of SAML messages, read from pysaml2's objects and written as such."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from saml2 import SamlBase, saml, samlp
+
+from broker.adapters.saml.xml_security import xml_times
+from broker.core.errors import Status
+from broker.core.logout.sessions import NameID
+
+_ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class IssuedMessage(Protocol):
+    """A message or an assertion: everything that has an IssueInstant."""
+
+    issue_instant: str | None
+
+
+def read_text(element: SamlBase | None) -> str:
+    """Return the text of an element; the schemas allow nothing else in the elements we read."""
+    if element is None:
+        return ""
+    return str(element.text or "")
+
+
+def read_time(written: str | None) -> datetime | None:
+    """Return the time that an attribute holds, or None if the attribute is absent."""
+    if written is None:
+        return None
+    return xml_times.read(written)
+
+
+def read_issue_time(message: IssuedMessage) -> datetime:
+    """Return the IssueInstant; a message without a readable one counts as infinitely old."""
+    return read_time(message.issue_instant) or _NEVER
+
+
+def lacks_zone(times: Iterable[str | None]) -> bool:
+    """Return whether one of the times lacks its Z: read in another zone it is an hour off."""
+    return not all(xml_times.marked(time) for time in times if time is not None)
+
+
+def read_issuer(issuer: saml.Issuer | None) -> str | None:
+    """Return the entityID in an Issuer; None if there is none, or if it is no entityID."""
+    if issuer is None or (issuer.format or _ENTITY_FORMAT) != _ENTITY_FORMAT:
+        return None
+    return read_text(issuer)
+
+
+def read_status_codes(status: samlp.Status) -> tuple[str, ...]:
+    """Return the codes of a status, top-level code first."""
+    codes: list[str] = []
+    code = status.status_code
+    while code is not None:
+        codes.append(str(code.value or ""))
+        code = code.status_code
+    return tuple(codes)
+
+
+def status_element(status: Status) -> samlp.Status:
+    """Return the element that states a status."""
+    second = samlp.StatusCode(value=status.second) if status.second else None
+    return samlp.Status(status_code=samlp.StatusCode(value=status.top, status_code=second))
+
+
+def read_name_id(element: saml.NameID) -> NameID:
+    """Return a NameID as it was received."""
+    return NameID(
+        value=read_text(element),
+        format=element.format,
+        name_qualifier=element.name_qualifier,
+        sp_name_qualifier=element.sp_name_qualifier,
+        sp_provided_id=element.sp_provided_id,
+    )
+
+
+def name_id_element(name_id: NameID) -> saml.NameID:
+    """Return the element that states a NameID."""
+    return saml.NameID(
+        format=name_id.format,
+        name_qualifier=name_id.name_qualifier,
+        sp_name_qualifier=name_id.sp_name_qualifier,
+        sp_provided_id=name_id.sp_provided_id,
+        text=name_id.value,
+    )

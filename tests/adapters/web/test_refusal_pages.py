@@ -1,0 +1,63 @@
+"""Refusals and errors at first sight: one sentence, one main button, at most two links, and easy words."""
+
+import re
+
+import pytest
+from flask import Flask
+from lxml import html
+
+from broker.adapters.web.pages.failure_texts import FORM_ERRORS
+from broker.adapters.web.pages.reason_texts import REASONS
+from tests.plugins.readability import english_grade, lix
+from tests.plugins.reason_pages import first_sight, render_reason
+
+PAGES = sorted(set(REASONS) - set(FORM_ERRORS))
+CANNOT_SIGN_UP = ["too_young", "several_borrowers", "different_person", "possible_duplicate", "account_case"]
+
+
+def find(source: str, path: str) -> list[str]:
+    """Return the texts or attributes that a path finds on a page."""
+    found = html.document_fromstring(source).xpath(path)
+    assert isinstance(found, list)
+    return [str(each) for each in found]
+
+
+def page(app: Flask, code: str, language: str) -> str:
+    """Return the page of a reason."""
+    with app.test_request_context(f"/?lang={language}"):
+        return render_reason(code)
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
+@pytest.mark.parametrize("code", PAGES)
+def test_a_refusal_is_short(app: Flask, code: str, language: str) -> None:
+    """At most 120 words, one main button and two links stand before "More help"."""
+    source = page(app, code, language)
+    words, links = first_sight(source)
+    assert len(words) <= 120
+    assert links <= 3
+    assert len(find(source, "//main//*[contains(@class, 'main')]/@class")) == 1
+
+
+@pytest.mark.parametrize("code", PAGES)
+def test_a_refusal_is_one_sentence(code: str, app: Flask) -> None:
+    """The English source has one sentence; the Danish may have two short ones."""
+    with app.test_request_context("/?lang=en"):
+        assert len(re.findall(r"[.!?](?:\s|$)", str(REASONS[code].happened))) == 1
+
+
+@pytest.mark.parametrize("code", CANNOT_SIGN_UP)
+def test_nobody_is_sent_to_sign_up_who_cannot(app: Flask, code: str) -> None:
+    """A child and a person with two accounts are not offered another account by the page itself."""
+    source = page(app, code, "en")
+    assert find(source, "//main//*[contains(@class, 'main')]/text()") == ["Contact the library"]
+    assert "Sign up for a library account" not in find(source, "//main//ul[@class='destinations']//a/text()")
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_the_texts_of_all_reasons_are_easy_to_read(app: Flask, language: str) -> None:
+    """LIX at most 35 in Danish, school grade at most 8 in English; names of services count as one word."""
+    with app.test_request_context(f"/?lang={language}"):
+        texts = [str(text) for why in REASONS.values() for text in (why.happened, *why.advice)]
+    whole = " ".join(dict.fromkeys(texts)).replace("%(service)s", "MyPrint")
+    assert (lix(whole) if language == "da" else english_grade(whole)) <= (35 if language == "da" else 8)
