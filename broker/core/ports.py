@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
@@ -18,24 +18,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import StoreUnavailable
 from broker.core.events.audit_events import AuditEvent
 from broker.core.mail.mail_contents import MailContent, MailText
-
-# How long records of each kind are kept: docs/reference/design.md#kinds.
-RecordKind = Literal[
-    "transaction",
-    "arrival",
-    "person",
-    "index",
-    "lease",
-    "code",
-    "mail",
-    "session",
-    "logout",
-    "counter",
-    "reference",
-    "figures",
-    "audit",
-    "machine",
-]
+from broker.core.retention import RecordKind
 
 
 class Key(NamedTuple):
@@ -291,23 +274,14 @@ class PersonRegister(Protocol):
         ...
 
 
-class Letter(Protocol):
-    """A message whose recipient the mail server has accepted, and whose text is still to come."""
-
-    def send(self, subject: str, text: str) -> None:
-        """Send the text; ``MailUnavailable`` unless the server answered 250."""
-        ...
-
-    def close(self) -> None:
-        """End the conversation; nothing is sent if ``send`` was not called."""
-        ...
-
-
 class Mail(Protocol):
     """A mail server."""
 
-    def address(self, recipient: str, deadline: datetime) -> Letter:
-        """Open a conversation up to an accepted RCPT."""
+    def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
+        """Send one mail; ``MailUnavailable`` unless the server accepted it.
+
+        ``RecipientRefused``, which is one, if another try would not help.
+        """
         ...
 
 

@@ -29,7 +29,8 @@ from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
 from broker.core.mail.mail_contents import MailText
 from broker.core.person_record import RememberedBrowser
 from broker.core.policy.model import RegisterRule
-from broker.core.ports import Key, RecordKind
+from broker.core.ports import Key
+from broker.core.retention import RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces

@@ -56,7 +56,7 @@ class Bench:
 
     def outbox(self) -> MailOutbox:
         """Give the queue of mails to the real mail server."""
-        smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=60)
+        smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example")
         return MailOutbox(SqliteStore(self.path), self.hmacs, smtp, lambda: self.now)
 
     @property

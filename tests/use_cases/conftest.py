@@ -188,27 +188,12 @@ class Post:
         self.sent: list[Sent] = []
         self.down = False
 
-    def address(self, recipient: str, deadline: datetime) -> "Sheet":
-        """Accept the recipient."""
+    def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
+        """Accept a mail."""
         del deadline
         if self.down:
             raise MailUnavailable("down")
-        return self.hooks.around("RCPT", lambda: Sheet(self, recipient))
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A letter under way."""
-
-    post: Post
-    to: str
-
-    def send(self, subject: str, text: str) -> None:
-        """Take the text."""
-        self.post.hooks.around("DATA", lambda: self.post.sent.append(Sent(self.to, subject, text)))
-
-    def close(self) -> None:
-        """End."""
+        self.hooks.around("DATA", lambda: self.sent.append(Sent(recipient, subject, text)))
 
 
 class HookedStore(SqliteStore):

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from broker.core.errors import BrokerError
 from broker.core.ports import Kept, Key, Store
-from broker.core.retention import TRAIL_ANCHOR
+from broker.core.retention import AUDIT_ANCHOR
 
 GENESIS: Final = "0" * 64
 HEAD_SIZE: Final = 256  # a fixed size, so that the head is overwritten in place
@@ -109,7 +109,7 @@ class Anchors:
         """
         if head.number % _ANCHOR_EVERY != _FIRST_ANCHOR:
             return None
-        kept = Kept(head.link.encode(), secrets.token_hex(8), TRAIL_ANCHOR.until(now))
+        kept = Kept(head.link.encode(), secrets.token_hex(8), AUDIT_ANCHOR.until(now))
         try:
             if self.store.put(self._key(head.number), kept, None, now):
                 return None

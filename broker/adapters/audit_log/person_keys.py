@@ -17,7 +17,7 @@ from broker.core.errors import StoreUnavailable
 from broker.core.events.audit_events import AuditEvent
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, Store
-from broker.core.retention import TRAIL_KEY
+from broker.core.retention import AUDIT_KEY
 
 KIND: Final = "audit"
 _TRIES: Final = 5
@@ -75,7 +75,7 @@ class PersonKeys:
 
         None deletes all. A later key stays, because the person has come again.
         """
-        latest = TRAIL_KEY.until(before) if before else datetime.max.replace(tzinfo=now.tzinfo)
+        latest = AUDIT_KEY.until(before) if before else datetime.max.replace(tzinfo=now.tzinfo)
         keys = [key for key, kept in self.store.list(KIND, group, now) if kept.until <= latest]
         for key in keys:
             self.store.drop(key)
@@ -102,7 +102,7 @@ class PersonKeys:
             if (kept := self.store.get(place, now)) is not None:
                 return kept.value
             key = Fernet.generate_key()
-            made = Kept(key, secrets.token_hex(8), TRAIL_KEY.until(now))
+            made = Kept(key, secrets.token_hex(8), AUDIT_KEY.until(now))
             # Durable: without the key a synced line would be anonymous after a power cut.
             if self.store.put(place, made, None, now, durable=True):
                 return key

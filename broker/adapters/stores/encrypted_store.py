@@ -9,7 +9,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write
+from broker.core.ports import Kept, Key, RecordUnreadable, Store, Write
+from broker.core.retention import RecordKind
 
 SCHEMA: Final = 1
 _KEY_BYTES: Final = 32

@@ -24,7 +24,8 @@ from broker.adapters.stores.redis_connection import Address, loss_faults, server
 from broker.adapters.stores.redis_scripts import LEEWAY, milliseconds_to_keep
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store, Write
+from broker.core.ports import Kept, Key, Store, Write
+from broker.core.retention import RecordKind
 
 _REPLICA_WAIT: Final = 1000  # milliseconds
 _TRIES: Final = 3

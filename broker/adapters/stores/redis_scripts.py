@@ -17,7 +17,8 @@ from urllib.parse import quote, unquote
 from zlib import crc32
 
 from broker.adapters.stores.timestamps import micros
-from broker.core.ports import Key, RecordKind, Write
+from broker.core.ports import Key, Write
+from broker.core.retention import RecordKind
 
 SHARDS: Final = 16  # part of the layout: another number would look for every record elsewhere
 # Redis forgets this long after ``until``, for machines whose clocks differ.

@@ -16,7 +16,8 @@ from broker.adapters.stores import sqlite_statements as sql
 from broker.adapters.stores.timestamps import micros, moment
 from broker.configuration import durable_files
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_key
+from broker.core.ports import Kept, Key, Store, Write, lease_key
+from broker.core.retention import RecordKind
 
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the writers of other workers
 _TURN_PATIENCE: Final = 10.0  # seconds that a thread waits for the writing threads before it
