@@ -1,7 +1,7 @@
 """Hash chain of the audit log: linked lines, the head that names the last one, and anchors.
 
-An anchor is the link of a line, copied to the store for every 64th line. Somebody who can cut the
-files of the audit log cannot change it.
+The link of every 64th line is copied to the store. An attacker who can cut the files of the audit
+log cannot change these anchors.
 """
 
 import hashlib

@@ -73,7 +73,7 @@ class PersonKeys:
     def erase(self, group: str, now: datetime, before: datetime | None = None) -> int:
         """Delete the keys of a person that were made until ``before``; return their number.
 
-        None deletes all. A later key stays, because the person has come again.
+        Without ``before`` delete all. A later key stays, because the person has come again.
         """
         latest = AUDIT_KEY.until(before) if before else datetime.max.replace(tzinfo=now.tzinfo)
         keys = [key for key, kept in self.store.list(KIND, group, now) if kept.until <= latest]

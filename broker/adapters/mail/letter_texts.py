@@ -1,4 +1,4 @@
-"""What the letters say, one entry a letter; docs/texts.md says how a text is changed."""
+"""Texts of the mails. docs/texts.md describes how to change a text."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -124,7 +124,7 @@ def seal_record(record: bytes, reader: X25519PublicKey, day: date) -> bytes:
     own = X25519PrivateKey.generate()
     public = _raw(own.public_key())
     key = _derive_key(own.exchange(reader), public + _raw(reader))
-    ciphertext = AESGCM(key).encrypt(_NONCE, record, _authenticated(day))
+    ciphertext = AESGCM(key).encrypt(_NONCE, record, _bind_day(day))
     return f"{_VERSION} {b64encode(public + ciphertext).decode()}\n".encode()
 
 
@@ -139,7 +139,7 @@ def open_record(line: bytes, key: X25519PrivateKey, day: date) -> dict[str, str]
         public = octets[:_PUBLIC]
         shared = key.exchange(X25519PublicKey.from_public_bytes(public))
         secret = _derive_key(shared, public + _raw(key.public_key()))
-        plain = AESGCM(secret).decrypt(_NONCE, octets[_PUBLIC:], _authenticated(day))
+        plain = AESGCM(secret).decrypt(_NONCE, octets[_PUBLIC:], _bind_day(day))
     except (ValueError, InvalidTag):
         return None
     record: dict[str, str] = json.loads(plain)
@@ -210,7 +210,7 @@ def _derive_key(shared: bytes, salt: bytes) -> bytes:
     return HKDF(hashes.SHA256(), _KEY, salt=salt, info=_PURPOSE).derive(shared)
 
 
-def _authenticated(day: date) -> bytes:
+def _bind_day(day: date) -> bytes:
     return f"{_VERSION} {day.isoformat()}".encode()
 
 

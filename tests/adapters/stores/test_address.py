@@ -43,7 +43,7 @@ def test_a_redis_url_is_taken_apart(
 ) -> None:
     """Hosts, ports, service and database are read from the URL, and the password stays out of sight."""
     address = redis_connection.parse(url, Path())
-    assert (address.hosts, address.path, address.encrypted) == (hosts, path, encrypted)
+    assert (address.hosts, address.path, address.uses_tls) == (hosts, path, encrypted)
     assert (address.password == SECRET) is (SECRET in url)
     assert SECRET not in repr(address)
     assert isinstance(open_store(url, Path()), RedisStore)

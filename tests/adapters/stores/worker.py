@@ -70,7 +70,7 @@ def die(store: Store) -> None:
 
         return written
 
-    sqlite._written = then_killed(sqlite._written)
+    sqlite._write_record = then_killed(sqlite._write_record)
     redis.RedisStore._put = then_killed(redis.RedisStore._put)  # type: ignore[method-assign]
     many(store)
 
