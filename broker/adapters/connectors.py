@@ -77,7 +77,7 @@ def settings_type(group: str, setting: str, system: str) -> object:
 
     ConfigurationFaults at ``setting`` where none or several are installed under the name.
     """
-    installed = _installed(group, tuple(sys.path))
+    installed = _list_installed(group, tuple(sys.path))
     named = [entry for entry in installed if entry.name == system]
     if len({entry.value for entry in named}) != 1:
         what = f"no connector for {system!r}"
@@ -91,7 +91,7 @@ def settings_type(group: str, setting: str, system: str) -> object:
 
 
 @cache
-def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001
+def _list_installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001
     """Return the entry points of ``group`` in the packages on ``path``, which is ``sys.path``.
 
     Each reading goes through every package; none is installed beside a process that runs.

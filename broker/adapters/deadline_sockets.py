@@ -43,7 +43,7 @@ def end_by(until: float, most: int = _MOST_BODY) -> None:
     _call.most = most + _MOST_FRAMING
 
 
-def left() -> float:
+def seconds_left() -> float:
     """Return the seconds that this thread's call has left; ``TimeoutError`` where none are."""
     seconds = _call.until - time.monotonic()
     if seconds <= 0:
@@ -66,7 +66,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
-        self._sock.settimeout(left())
+        self._sock.settimeout(seconds_left())
         count = self._raw.readinto(buffer)
         _call.octets += count or 0
         if _call.octets > _call.most:
@@ -105,7 +105,7 @@ class _TimedTlsConnection(HTTPSConnection):
 def _send_timed(connection: HTTPConnection) -> None:
     if connection.sock is None:
         connection.connect()
-    connection.sock.settimeout(left())
+    connection.sock.settimeout(seconds_left())
 
 
 class _TimedPool(HTTPConnectionPool):

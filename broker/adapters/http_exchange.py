@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from broker.adapters.deadline_sockets import end_by, left, time_out
+from broker.adapters.deadline_sockets import end_by, seconds_left, time_out
 from broker.core.errors import BrokerError, LibraryUnavailable
 
 _LARGEST_ANSWER: Final = 2 * 1024 * 1024
@@ -94,7 +94,7 @@ class _Connections:
 
         A session whose call failed is closed.
         """
-        if not self._free.acquire(timeout=left()):
+        if not self._free.acquire(timeout=seconds_left()):
             raise _NoneFreeError
         try:
             with self._lock:
@@ -210,7 +210,7 @@ class Exchange:
                 headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
                 data=body,
                 # A name may stand for two addresses, tried in turn: each gets half of the time.
-                timeout=(left() / 2, left()),
+                timeout=(seconds_left() / 2, seconds_left()),
                 # Beside ``_Session``, which finds no redirect: neither may be lost in an upgrade.
                 allow_redirects=False,
                 stream=True,
@@ -220,7 +220,7 @@ class Exchange:
         ):
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise _Unreadable("it is compressed")
-            return HttpAnswer(response.status_code, _bounded(response), response.headers)
+            return HttpAnswer(response.status_code, _read_bounded(response), response.headers)
 
 
 def _new_session() -> requests.Session:
@@ -239,11 +239,11 @@ def _was_never_sent(error: Exception) -> bool:
     return isinstance(getattr(cause, "reason", None), NewConnectionError)
 
 
-def _bounded(response: requests.Response) -> bytes:
+def _read_bounded(response: requests.Response) -> bytes:
     body = bytearray()
     for piece in response.raw.stream(_PIECE, decode_content=False):
         body += piece
         if len(body) > _LARGEST_ANSWER:
             raise _Unreadable("it is over 2 MB")
-        left()
+        seconds_left()
     return bytes(body)

@@ -90,15 +90,15 @@ class AccessTokens:
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urlencode(form).encode(),
         )
-        token, lifetime = self._granted(answer)
+        token, lifetime = self._read_grant(answer)
         self._token = token
         self._renew_at = time.monotonic() + max(lifetime - _MARGIN_S, lifetime / 2)
 
-    def _granted(self, answer: HttpAnswer) -> tuple[str, float]:
+    def _read_grant(self, answer: HttpAnswer) -> tuple[str, float]:
         """Return the token and its lifetime in seconds."""
         grant: Any = answer.json()
         if answer.status != 200 or not isinstance(grant, dict):
-            raise self._not_granted(answer.status, grant)
+            raise self._make_refusal(answer.status, grant)
         token = grant.get("access_token")
         if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
             raise self._unavailable("no token: 200 without a token that can be sent")
@@ -108,7 +108,7 @@ class AccessTokens:
             return token, float(seconds)
         return token, _UNSTATED_S
 
-    def _not_granted(self, status: int, grant: Any) -> BrokerError:
+    def _make_refusal(self, status: int, grant: Any) -> BrokerError:
         error = grant.get("error") if isinstance(grant, dict) else None
         cause = self._client.causes.get((status, str(error)))
         if cause is None:

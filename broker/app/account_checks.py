@@ -44,5 +44,5 @@ class AccountChecks:
             try:
                 check()
             except Exception as error:  # noqa: BLE001 - one check must not end the others
-                application_log.unexpected(error, "account check")
+                application_log.log_unexpected(error, "account check")
             time.sleep(max(0.0, began + self.every - time.monotonic()))

@@ -121,7 +121,7 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -
         upstreams=parts.upstreams,
         labels=parts.maps.labels,
         base_url=base_url,
-        unexpected=application_log.unexpected,
+        unexpected=application_log.log_unexpected,
         shared=addresses.shared,
         network=addresses.network,
         limits=_network_limits(parts, cookies),

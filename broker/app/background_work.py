@@ -124,4 +124,4 @@ def _upkeep_steps(parts: assembly.Parts) -> Iterator[Step]:
 
 
 def _report(error: Exception) -> None:
-    application_log.unexpected(error, "work")
+    application_log.log_unexpected(error, "work")

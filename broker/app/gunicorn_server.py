@@ -140,14 +140,14 @@ class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         """Log the type of an exception and where it was raised."""
         error = sys.exc_info()[1]
         if error is not None:
-            application_log.unexpected(error, "server")
+            application_log.log_unexpected(error, "server")
 
 
 def _drop_metrics(_: Any, worker: Any) -> None:
     try:
         loaded_policies.drop_dead(worker.pid)
     except OSError as error:  # a full disk must not stop the process that replaces workers
-        application_log.unexpected(error, "metrics")
+        application_log.log_unexpected(error, "metrics")
 
 
 def read_checked(read: Callable[[], Config]) -> Config:

@@ -84,7 +84,7 @@ class ReloadingApplication:
 
 
 def _report(error: Exception) -> None:
-    application_log.unexpected(error, "reload")
+    application_log.log_unexpected(error, "reload")
 
 
 def refresh(parts: Parts) -> None:

@@ -68,7 +68,7 @@ class Alma:
 
         LibraryRefused where it stands only as somebody's primary id or barcode.
         """
-        return self._borrowers(self._searches.by_cpr(cpr, deadline))
+        return self._borrowers(self._searches.find_by_cpr(cpr, deadline))
 
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
@@ -77,7 +77,7 @@ class Alma:
         del birth_date
         if email is None:
             return ()
-        return self._borrowers(self._searches.by_email(email, deadline))
+        return self._borrowers(self._searches.find_by_email(email, deadline))
 
     def list_borrowers(self) -> Iterator[Borrower]:
         """Refuse: each user would cost one of the calls of the day."""
@@ -85,7 +85,7 @@ class Alma:
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the user with this number, or None."""
-        user = self._searches.numbered(number, deadline)
+        user = self._searches.find_by_number(number, deadline)
         if user is None:
             return None
         return alma_users.read_borrower(user, self._settings)
@@ -103,7 +103,7 @@ class Alma:
         answer = self._calls.call("create", "POST", USERS, deadline, body=body)
         if answer.code == alma_calls.TAKEN:
             return None
-        made = self._demanded(answer, "create", wanted.category)
+        made = self._read_accepted(answer, "create", wanted.category)
         if made.mark != mark:
             raise LibraryUnavailable("create: an answer about another user")
         return made
@@ -124,9 +124,9 @@ class Alma:
         sent, answer = self._write(change.number, "change", draft, query, deadline)
         if answer.code == alma_calls.TAKEN:
             raise LibraryUnavailable("change: the number is another user's by now")
-        after = self._demanded(answer, "change", change.category or "")
+        after = self._read_accepted(answer, "change", change.category or "")
         _demand_number(after, change.number, "change")
-        if lost := _lost(change, after) or _lost_by_staff(sent, answer.body):
+        if lost := _describe_loss(change, after) or _describe_staff_loss(sent, answer.body):
             raise LibraryRefused(f"change: Alma took it and has not stored {lost}")
         return after
 
@@ -141,7 +141,7 @@ class Alma:
 
         query = {"override": "pin_number", "send_pin_number_letter": "false"}
         _, answer = self._write(number, "set_pin", draft, query, deadline)
-        _demand_number(self._demanded(answer, "set_pin"), number, "set_pin")
+        _demand_number(self._read_accepted(answer, "set_pin"), number, "set_pin")
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Return what a machine says of barcode and PIN; UNKNOWN where there is none to ask.
@@ -181,7 +181,7 @@ class Alma:
         LibraryRefused where there is no such user; ChangeUnanswered where nobody knows whether the
         user was written.
         """
-        user = self._searches.numbered(number, deadline, operation)
+        user = self._searches.find_by_number(number, deadline, operation)
         if user is None:
             raise LibraryRefused(f"{operation}: no such borrower")
         sent = draft(user)
@@ -194,7 +194,7 @@ class Alma:
         except LibraryUnavailable as error:
             raise ChangeUnanswered(str(error), error.setting) from error
 
-    def _demanded(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
+    def _read_accepted(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
         if answer.code is not None:
             raise alma_calls.make_refusal(answer.raw, operation, group)
         return alma_users.read_borrower(answer.body, self._settings)
@@ -213,7 +213,7 @@ def _demand_number(borrower: Borrower, number: str, operation: str) -> None:
         raise LibraryUnavailable(f"{operation}: an answer about another user")
 
 
-def _lost(change: Change, after: Borrower) -> str:
+def _describe_loss(change: Change, after: Borrower) -> str:
     """Return what of a change a borrower has not got, "" where it has all."""
     lost = []
     if change.category not in {None, after.category}:
@@ -225,7 +225,7 @@ def _lost(change: Change, after: Borrower) -> str:
     return ", ".join(lost)
 
 
-def _lost_by_staff(sent: User, after: User) -> str:
+def _describe_staff_loss(sent: User, after: User) -> str:
     """Return which blocks and notes of staff were sent and are gone, "" where none is."""
     gone = []
     for listed, name in _OF_STAFF.items():

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import product
 from typing import Final
 from urllib.parse import urlencode
 
@@ -33,13 +34,13 @@ class UserSearches:
         self._calls = calls
         self._settings = settings
 
-    def by_cpr(self, cpr: str, deadline: datetime) -> list[User]:
+    def find_by_cpr(self, cpr: str, deadline: datetime) -> list[User]:
         """Return the users with this CPR under a type of the settings, in any spelling.
 
         LibraryRefused where nobody has it there, but as primary id or barcode: the same person, or
         a number that happens to be alike. A second borrower is not made before staff have looked.
         """
-        found = self._of_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
+        found = self._find_by_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
         if not found and self._stands_elsewhere(cpr, deadline):
             raise LibraryRefused(_ELSEWHERE)
         return found
@@ -53,19 +54,19 @@ class UserSearches:
         number = remove_spaces(text)
         if is_shaped_as_cpr(number):
             types = dict.fromkeys((*self._settings.cpr_types, BARCODE))
-            return self._of_types(spell_cpr(number), types, "typed", deadline)
+            return self._find_by_types(spell_cpr(number), types, "typed", deadline)
         name = remove_invisible(text)
         if not _TYPABLE.fullmatch(name):
             return []
         cases = dict.fromkeys((name, name.upper(), name.lower(), name.capitalize()))
         # Other digits and letters than the plain ones are on no card.
-        if name.isascii() and (found := self._of_types(cases, (BARCODE,), "typed", deadline)):
+        if name.isascii() and (found := self._find_by_types(cases, (BARCODE,), "typed", deadline)):
             return found
         if kind := self._settings.user_name_identifier_type:
-            return self._of_types(cases, (kind,), "typed", deadline)
+            return self._find_by_types(cases, (kind,), "typed", deadline)
         return []
 
-    def by_email(self, email: str, deadline: datetime) -> list[User]:
+    def find_by_email(self, email: str, deadline: datetime) -> list[User]:
         """Return the first users with this mail address.
 
         The search answers with names and primary ids only, so that each user costs a call.
@@ -86,7 +87,9 @@ class UserSearches:
                 found.append(user)
         return found
 
-    def numbered(self, number: str, deadline: datetime, operation: str = "read") -> User | None:
+    def find_by_number(
+        self, number: str, deadline: datetime, operation: str = "read"
+    ) -> User | None:
         """Return the user of this borrower number, or None."""
         path = alma_calls.make_numbered_path(number)
         user = self._user(path, operation, deadline)
@@ -103,16 +106,16 @@ class UserSearches:
             return None
         raise LibraryUnavailable(f"{operation}: an answer about another user")
 
-    def _of_types(
+    def _find_by_types(
         self, values: Iterable[str], types: Iterable[str], operation: str, deadline: datetime
     ) -> list[User]:
-        kinds = tuple(types)
-        looked = [
-            self._identified(value, kind, operation, deadline) for value in values for kind in kinds
-        ]
+        pairs = product(values, types)
+        looked = [self._find_identified(*pair, operation, deadline) for pair in pairs]
         return [user for user in looked if user is not None]
 
-    def _identified(self, value: str, kind: str, operation: str, deadline: datetime) -> User | None:
+    def _find_identified(
+        self, value: str, kind: str, operation: str, deadline: datetime
+    ) -> User | None:
         user = self._user(alma_calls.make_user_path(value, kind), operation, deadline)
         if user is not None and value not in alma_users.list_identifiers(user, kind):
             raise LibraryUnavailable(f"{operation}: Alma gave a user that was not asked for")
@@ -121,10 +124,10 @@ class UserSearches:
     def _stands_elsewhere(self, cpr: str, deadline: datetime) -> bool:
         is_barcode = False
         if BARCODE not in self._settings.cpr_types:
-            is_barcode = bool(self._of_types(spell_cpr(cpr), (BARCODE,), "find", deadline))
-        return is_barcode or bool(self._by_primary_id(spell_cpr(cpr), deadline))
+            is_barcode = bool(self._find_by_types(spell_cpr(cpr), (BARCODE,), "find", deadline))
+        return is_barcode or bool(self._find_by_primary_id(spell_cpr(cpr), deadline))
 
-    def _by_primary_id(self, values: Iterable[str], deadline: datetime) -> list[User]:
+    def _find_by_primary_id(self, values: Iterable[str], deadline: datetime) -> list[User]:
         """Return the users whose primary id is one of ``values``: it is of no type of its own."""
         found = []
         for value in values:

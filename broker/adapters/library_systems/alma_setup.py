@@ -47,13 +47,13 @@ class SetupProof:
 
     def _types(self) -> Iterator[SetupFault]:
         types = self._code_table("UserIdentifierTypes")
-        for kind, setting in self._named_types().items():
+        for kind, setting in self._list_named_types().items():
             if kind not in types:
                 words = f"Alma has no user identifier type {kind} that is enabled"
                 fix = did_you_mean(kind, types) or "types: " + ", ".join(sorted(types))
                 yield SetupFault(f"library.{setting}", f"library.{setting}: {words} ({fix})")
 
-    def _named_types(self) -> dict[str, str]:
+    def _list_named_types(self) -> dict[str, str]:
         """Return the identifier types that are used, each with the setting that names it."""
         settings = self.settings
         named = dict.fromkeys(settings.cpr_types, "card_number")

@@ -61,7 +61,7 @@ class Koha:
 
         Any spelling that staff use is found. LibraryUnavailable where the answer holds others.
         """
-        return self._borrowers(self._searches.by_cpr(cpr, deadline))
+        return self._borrowers(self._searches.find_by_cpr(cpr, deadline))
 
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime

@@ -85,13 +85,13 @@ def demand_kept(patron: Mapping[str, Any], sent: Mapping[str, Any], operation: s
     lost = [
         name
         for name, value in sent.items()
-        if isinstance(value, str) and _compared(patron.get(name)) != _compared(value)
+        if isinstance(value, str) and _normalize(patron.get(name)) != _normalize(value)
     ]
     if lost:
         raise LibraryRefused(f"{operation}: Koha did not store what was sent as {', '.join(lost)}")
 
 
-def _compared(value: object) -> str:
+def _normalize(value: object) -> str:
     """Return a value as it is compared: Koha may trim it, write it in capitals, or add a time."""
     text = "" if value is None else str(value)
     return _TIME_OF_DAY.sub("", text.strip().casefold())
@@ -135,7 +135,7 @@ def _describe(text: str, path: str, sent: Mapping[str, Any]) -> Said:
         if match := re.match(pattern, text):
             # Category and branch come from the configuration: naming them names no person.
             of_ours = str(sent.get(match[1])) if match.groups() else ""
-            filled = _blotted(setting.format(*match.groups(), sent=of_ours))
+            filled = _blot(setting.format(*match.groups(), sent=of_ours))
             return Said(f"{filled}: {words}", filled)
     return Said(words)
 
@@ -150,14 +150,14 @@ def keep_plain_words(text: str, sent: Mapping[str, Any]) -> str:
     for value in sorted(_texts(sent), key=len, reverse=True):
         kept = re.sub(re.escape(value), _LEFT_OUT, kept, flags=re.IGNORECASE)
     words = []
-    for word in _blotted(kept).split()[:_MOST_WORDS]:
+    for word in _blot(kept).split()[:_MOST_WORDS]:
         match = _WORD.fullmatch(word)
         is_plain = match and (match[1][0].islower() or _BEGINNING.fullmatch(match[1]))
         words.append(word if is_plain or word in _NAMED_FIELDS else _LEFT_OUT)
     return " ".join(words)
 
 
-def _blotted(text: str) -> str:
+def _blot(text: str) -> str:
     return cpr.mask_numbers(text, _LEFT_OUT)
 
 

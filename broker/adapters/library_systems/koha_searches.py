@@ -29,7 +29,7 @@ class PatronSearches:
         self._calls = calls
         self._settings = settings
 
-    def by_cpr(self, cpr: str, deadline: datetime) -> list[Patron]:
+    def find_by_cpr(self, cpr: str, deadline: datetime) -> list[Patron]:
         """Return the patrons with this CPR in the fields of the settings, in any spelling."""
         return self._carrying(cpr, self._settings.cpr_fields, "find", deadline)
 
@@ -70,7 +70,7 @@ class PatronSearches:
         found = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
         if len(found) == _MOST_SIMILAR and by_mail:
             found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
-        return _by_likeness(found, birth_date, email)[:_MOST_SIMILAR]
+        return _search_like(found, birth_date, email)[:_MOST_SIMILAR]
 
     def everybody(self) -> Iterator[Patron]:
         """Yield every patron in the order of ``patron_id``; LibraryUnavailable out of order.
@@ -143,7 +143,7 @@ class PatronSearches:
         return found
 
 
-def _by_likeness(
+def _search_like(
     found: Sequence[Patron], birth_date: date | None, email: str | None
 ) -> list[Patron]:
     with_address = [patron for patron in found if email and _has_address(patron, email)]

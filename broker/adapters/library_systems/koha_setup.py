@@ -67,7 +67,7 @@ class SetupProof:
         return run_steps("Koha", steps, goes_on=("permission",))
 
     def _searching(self) -> Iterator[SetupFault]:
-        self.searches.by_cpr(_NOBODY, self.deadline)
+        self.searches.find_by_cpr(_NOBODY, self.deadline)
         yield from ()
 
     def _changing(self) -> Iterator[SetupFault]:
@@ -192,7 +192,7 @@ class TrialBorrowers:
 
     def _body(self, category: str) -> dict[str, Any]:
         settings = self.settings
-        number = _drawn()
+        number = _draw_text()
         body: dict[str, Any] = {
             "surname": _SURNAME,
             "email": _EMAIL,
@@ -216,7 +216,7 @@ class TrialBorrowers:
             yield SetupFault(f"trial borrower {number}", f"Koha: {what}")
 
 
-def _drawn() -> str:
+def _draw_text() -> str:
     """Return a card number that nobody has and that is no CPR number."""
     return f"T{secrets.randbelow(10**9):09}"
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from broker.adapters.deadline_sockets import end_by, left
+from broker.adapters.deadline_sockets import end_by, seconds_left
 from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.errors import LibraryUnavailable
 
@@ -69,13 +69,13 @@ class Sip2Client:
         began = time.monotonic()
         outcome = "unavailable"
         try:
-            accepted = _accepted(self._asked(card, pin, until), card)
+            accepted = _read_acceptance(self._ask(card, pin, until), card)
             outcome = "done"
         finally:
             self._observe("sip2", outcome, time.monotonic() - began)
         return accepted
 
-    def _asked(self, card: str, pin: str, until: float) -> bytes:
+    def _ask(self, card: str, pin: str, until: float) -> bytes:
         end_by(until)
         try:
             return self._conversation(card, pin)
@@ -86,16 +86,16 @@ class Sip2Client:
 
     def _conversation(self, card: str, pin: str) -> bytes:
         account = self._account
-        with closing(self._connected()) as connection:
+        with closing(self._connect()) as connection:
             login = _fields(CN=account.login, CO=account.password, CP=account.location)
-            _demand_login(_exchanged(connection, f"9300{login}", 0))
+            _demand_login(_exchange(connection, f"9300{login}", 0))
             moment = datetime.now(UTC).strftime("%Y%m%d   Z%H%M%S")
             question = _fields(AO=account.location, AA=card, AC="", AD=pin)
-            return _exchanged(connection, f"63{_DANISH}{moment}{_NO_SUMMARY}{question}", 1)
+            return _exchange(connection, f"63{_DANISH}{moment}{_NO_SUMMARY}{question}", 1)
 
-    def _connected(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         account = self._account
-        connection = socket.create_connection((account.host, account.port), timeout=left())
+        connection = socket.create_connection((account.host, account.port), timeout=seconds_left())
         if account.tls is None:
             return connection
         return account.tls.wrap_socket(connection, server_hostname=account.host)
@@ -117,9 +117,9 @@ def _checksum(octets: bytes) -> bytes:
     return f"{-sum(octets) & 0xFFFF:04X}".encode()
 
 
-def _exchanged(connection: socket.socket, text: str, sequence: int) -> bytes:
+def _exchange(connection: socket.socket, text: str, sequence: int) -> bytes:
     """Return the answer to one message, without its checksum; ValueError where it is garbled."""
-    connection.settimeout(left())
+    connection.settimeout(seconds_left())
     connection.sendall(message(text, sequence))
     answer = _line(connection)
     checked = _CHECKED.fullmatch(answer)
@@ -135,7 +135,7 @@ def _line(connection: socket.socket) -> bytes:
     """Return what comes before the next end of line."""
     received = bytearray()
     while len(received) <= _LARGEST_ANSWER:
-        connection.settimeout(left())
+        connection.settimeout(seconds_left())
         piece = connection.recv(_PIECE)
         if not piece:
             raise ConnectionError
@@ -153,7 +153,7 @@ def _demand_login(answer: bytes) -> None:
         raise LibraryUnavailable(_NO_ANSWER)
 
 
-def _accepted(answer: bytes, card: str) -> bool:
+def _read_acceptance(answer: bytes, card: str) -> bool:
     """Return whether a 64 says that card and PIN are right: BL and CQ are both Y."""
     text = answer.decode(errors="replace")
     if not text.startswith("64") or len(text) < _FIXED:

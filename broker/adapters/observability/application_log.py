@@ -57,7 +57,7 @@ def tell(event: str, **facts: str | int | None) -> None:
         dropped += 1
 
 
-def unexpected(error: BaseException, reference: str) -> None:
+def log_unexpected(error: BaseException, reference: str) -> None:
     """Log the type of an unexpected error and where it was raised.
 
     Leave out its text, which may quote personal values.
@@ -70,7 +70,7 @@ def unexpected(error: BaseException, reference: str) -> None:
     tell("unexpected", reference=reference, kind=kind, places=" < ".join(places))
 
 
-def masked(text: str) -> str:
+def mask(text: str) -> str:
     """Return ``text`` with a mask instead of anything shaped like a CPR number."""
     return cpr.mask_numbers(text, _MASK)
 
@@ -80,7 +80,7 @@ def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, A
     global dropped  # noqa: PLW0603 - one counter a process, read by metrics
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = masked(value)
+            event[name] = mask(value)
         elif value is not None and not isinstance(value, (int, float, bool)):
             dropped += 1
             raise structlog.DropEvent

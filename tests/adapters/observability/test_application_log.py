@@ -63,7 +63,7 @@ def test_a_line_that_cannot_be_written_is_dropped_and_counted(
     monkeypatch.setattr("sys.stdout", Refusing())
     before = application_log.dropped
     application_log.tell("asked")
-    application_log.unexpected(error, "server")
+    application_log.log_unexpected(error, "server")
     assert application_log.dropped == before + 2
 
 

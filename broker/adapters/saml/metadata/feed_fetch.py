@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from broker.adapters.deadline_sockets import end_by, left, time_out
+from broker.adapters.deadline_sockets import end_by, seconds_left, time_out
 from broker.adapters.saml.metadata.aggregates import Trust
 from broker.core.errors import MessageRefused
 
@@ -124,7 +124,7 @@ def _answer(feed: Feed, document: Document, marks: Marks) -> Iterator[requests.R
     verify = str(feed.ca_file) if feed.ca_file else True
     try:
         with adapter.send(
-            request, stream=True, timeout=(left() / 2, left()), verify=verify
+            request, stream=True, timeout=(seconds_left() / 2, seconds_left()), verify=verify
         ) as answer:
             yield answer
     finally:
@@ -138,7 +138,7 @@ def _copy(answer: requests.Response, into: BinaryIO, largest: int) -> None:
         if octets > largest:
             raise MessageRefused("feed.size")
         into.write(piece)
-        left()
+        seconds_left()
 
 
 def _mark(value: str) -> str:
