@@ -8,8 +8,6 @@ import base64
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from lxml import etree
@@ -51,14 +49,11 @@ def response() -> tuple[bytes, tuple[signature.VerifyKey, ...]]:
     """Return a signed Response as octets, and the keys that verify it."""
     written = "".join(_ATTRIBUTE % (number, number, "a value of some length") for number in range(18))
     root = etree.fromstring(_RESPONSE % {"now": xml_times.write(datetime.now(UTC)), "attributes": written})
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "signing.pem"
-        key_ring.new_pair(path, "benchmark", datetime.now(UTC), 2048)
-        private, certificate = path.read_bytes(), path.with_suffix(".crt").read_bytes()
-    key = signature.SigningKey.of(private, certificate)
+    pair = key_ring.make_pair("benchmark", datetime.now(UTC), 2048)
+    key = signature.SigningKey.of(pair.private, pair.certificate)
     signature.sign(next(root.iter(ASSERTION)), key)
     signature.sign(root, key)
-    lines = [line for line in certificate.decode().splitlines() if "CERTIFICATE" not in line]
+    lines = [line for line in pair.certificate.decode().splitlines() if "CERTIFICATE" not in line]
     return etree.tostring(root), (signature.VerifyKey.of(base64.b64decode("".join(lines))),)
 
 

@@ -23,9 +23,9 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.web.sign_up.content_files import Texts
-from broker.app import open_storage, policy_surroundings
+from broker.app import open_storage, policy_configuration
 from broker.app.named_configuration import configuration
-from broker.app.policy_surroundings import PolicySurroundings, tried
+from broker.app.policy_configuration import PolicySurroundings, collect_faults
 from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
@@ -34,6 +34,7 @@ from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
+from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
@@ -47,6 +48,7 @@ from broker.use_cases.enrolment.worker import PersonWorker
 from broker.use_cases.library_system.guarded_library import BorrowerLeases, GuardedLibrary
 from broker.use_cases.library_system.setup_proof import LibraryProof
 from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.personal_data.stored_data import StoredData
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
@@ -54,6 +56,8 @@ from broker.use_cases.pins.mailbox_proofs import MailboxProof
 from broker.use_cases.pins.mailed_codes import MailedCodes
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
+from broker.use_cases.policy_trials.explanations import RefusalExplainer
+from broker.use_cases.policy_trials.login_trials import TrialSite
 from broker.use_cases.staff.staff_search import StaffSearch
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
@@ -127,6 +131,24 @@ class Parts:
             policies=lambda: self.policies.current,
             pins_checked=LibraryCapability.PIN_CHECKED in self.library.capabilities,
         )
+
+    def trial_site(self) -> TrialSite:
+        """Return the site that staff try logins against: the policies in force."""
+        return TrialSite(
+            policies=self.policies.current,
+            origin="in force",
+            services=self.services,
+            upstreams=self.upstreams,
+            maps=self.maps.maps,
+            configured=True,
+            issuer=self.config.idp_entity_id,
+            signs_up_at=self.config.sign_up.service,
+        )
+
+    def explainer(self) -> RefusalExplainer:
+        """Return the explainer of references, by the policies in force."""
+        references = StatelessReferences(self.keys.index)
+        return RefusalExplainer(self.trial_site(), references, SupportTraces(self.store))
 
     def person_lookup(self) -> PersonAtLogin:
         """Return the look-up of a person through the ports."""
@@ -232,19 +254,21 @@ def _opened(settings: config.Config) -> _Opened:
     metrics = Metrics(lambda: application_log.dropped)
     log_budget = LogBudget(application_log.tell, now)
     sinks = open_storage.open_startup_sinks(metrics, log_budget)
-    keys = tried(faults, lambda: key_ring.load(settings.keys))
-    surroundings = policy_surroundings.load(settings, sinks.tell, now())
+    keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
+    surroundings = policy_configuration.load(settings, sinks.tell, now())
     metadata = surroundings.metadata
     maps = surroundings.maps
     faults += surroundings.faults
-    store = tried(faults, lambda: open_storage.open_bare_store(settings))
+    store = collect_faults(faults, lambda: open_storage.open_bare_store(settings))
     sealed = EncryptedStore(store, keys.sealing, keys.sealing_id) if store and keys else None
-    library = tried(faults, lambda: _library(settings, metrics))
-    register = tried(faults, lambda: _register(settings, metrics))
-    texts = tried(faults, lambda: Texts.load(settings.content))
-    messages = tried(faults, lambda: _messages(settings))
-    audit_log = tried(faults, lambda: _trail(settings, keys, sealed))
-    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell, audit_log))
+    library = collect_faults(faults, lambda: _library(settings, metrics))
+    register = collect_faults(faults, lambda: _register(settings, metrics))
+    texts = collect_faults(faults, lambda: Texts.load(settings.content))
+    messages = collect_faults(faults, lambda: _messages(settings))
+    audit_log = collect_faults(faults, lambda: _trail(settings, keys, sealed))
+    policies = collect_faults(
+        faults, lambda: _policies(settings, surroundings, sinks.tell, audit_log)
+    )
     if faults or not (
         keys and metadata and maps and sealed and audit_log and library and texts and policies
     ):

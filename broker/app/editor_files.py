@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.adapters.web.sign_up import content_files
-from broker.app import policy_surroundings
+from broker.app import policy_configuration
 from broker.app.assembly import now
 from broker.configuration import attribute_maps
 from broker.configuration.editor_schemas import JsonSchema
@@ -94,7 +94,7 @@ def collect_site_names(settings: Config) -> tuple[SiteNames, tuple[Fault, ...]]:
         services=tuple(settings.services),
         upstreams=tuple(settings.upstreams),
         attributes=labels,
-        fields=sorted(policy_surroundings.fields_of_library(settings) or ()),
+        fields=sorted(policy_configuration.find_borrower_fields(settings) or ()),
         categories=tuple(dict.fromkeys(_categories(settings, policies))),
         affiliations=tuple(_affiliations(policies)),
     ), faults

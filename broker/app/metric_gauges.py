@@ -112,6 +112,6 @@ def _certificates(parts: Parts, moment: datetime) -> Iterator[Gauge]:
 
 def _keys(parts: Parts) -> Iterator[key_ring.ListedKey]:
     try:
-        yield from key_ring.listing(parts.config.keys)
+        yield from key_ring.list_keys(parts.config.keys)
     except ConfigurationFaults:
         return  # being rotated; what the workers have loaded stands

@@ -6,19 +6,21 @@ from urllib.parse import quote
 
 from flask import Blueprint
 
+from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.staff.staff_cases import StaffCases
 from broker.adapters.web.staff.staff_door import StaffDoor
 from broker.adapters.web.staff.staff_policies import ExplainedRefusal, StaffPolicies, TriedLogin
-from broker.app import policy_words, refusal_explanations
 from broker.app.assembly import Parts, now
-from broker.app.policy_words import Wording
 from broker.configuration.settings.tables import NUMBER_PLACE
 from broker.core.errors import StoreUnavailable
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff.staff_rules import StaffRules
-from broker.use_cases import policy_trials
 from broker.use_cases.login.arrivals import Arrivals
+from broker.use_cases.policy_trials.explanations import explanation_lines
+from broker.use_cases.policy_trials.login_trials import try_login
+from broker.use_cases.policy_trials.trial_text import trial_lines
+from broker.use_cases.policy_trials.wording import Wording
 from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffSessions
 from broker.use_cases.storage.rate_limits import Limits
@@ -68,16 +70,16 @@ def borrower_url(parts: Parts, number: str) -> str:
 
 def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -> TriedLogin:
     """Play a login by the policies in force, as ``broker policy try`` does; nothing is stored."""
-    site = refusal_explanations.of_parts(parts)
-    trial = policy_trials.try_login(site, given, (service,) if service else (), now())
-    lines = policy_words.trial_lines(site, trial, now(), Wording(language))
+    site = parts.trial_site()
+    trial = try_login(site, given, (service,) if service else (), now())
+    lines = trial_lines(site, trial, now(), Wording(language, translate))
     return TriedLogin(site.policies.digest, tuple(lines))
 
 
 def explain_refusal(parts: Parts, reference: str, language: str) -> ExplainedRefusal | None:
     """Return what a reference stands for; None for one that no page of thirty days had."""
-    found = refusal_explanations.explained(parts, reference, now())
+    found = parts.explainer().explain(reference, now())
     if found is None:
         return None
-    lines = refusal_explanations.lines(found, Wording(language))
+    lines = explanation_lines(found, Wording(language, translate))
     return ExplainedRefusal(found.reason, tuple(lines))

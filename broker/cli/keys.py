@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from broker.adapters.saml.keys import key_ring, rotation, rotation_record
+from broker.adapters.saml.keys import key_ring, rotation
 from broker.app.named_configuration import configuration
 from broker.cli.output import FINDINGS, as_json, folder, printing_faults, show, show_done
 
@@ -45,7 +45,7 @@ def list_keys(folder: Path | None, *, as_json: bool) -> None:
 
     Shown are use, slot, bits, end and fingerprint of the certificate.
     """
-    listed = key_ring.listing(folder or configuration().keys)
+    listed = key_ring.list_keys(folder or configuration().keys)
     show([asdict(key) for key in listed], as_json=as_json)
 
 
@@ -73,10 +73,8 @@ def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json
     """
     place = folder or configuration().keys
     now = datetime.now(UTC)
-    rotation_record.refuse_clock_in_the_past(place, now)
-    turns = rotation.rotate(
-        place, now, tracks or rotation.TRACKS, early=early, running=rotation_record.boot(now)
-    )
+    rotation.refuse_clock_in_the_past(place, now)
+    turns = rotation.rotate(place, now, tracks or rotation.TRACKS, early=early)
     show([asdict(turn) for turn in turns], as_json=as_json)
     if not any(turn.did for turn in turns):
         earliest = min(turn.earliest for turn in turns)

@@ -7,14 +7,19 @@ from typing import Final
 
 import click
 
-from broker.app import policy_surroundings
+from broker.app import policy_configuration
 from broker.app.named_configuration import configuration
+from broker.app.policy_configuration import CheckedPolicies
 from broker.cli.late_group import LateGroup
 from broker.cli.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
 from broker.configuration.policies.example_failures import failures
 from broker.configuration.policies.examples import noon, run_examples
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Example, PolicySet
+from broker.core.policy_analysis.findings import Findings, find_faults
+from broker.core.policy_analysis.personas import INCOMPLETE
+from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.untried_examples import write_untried_examples
 
 _BESIDE: Final = {
     "diff": "policy_diff:diff_policies",
@@ -50,22 +55,28 @@ def check_policies(
     if untried and no_analysis:
         raise click.UsageError(_UNTRIED)
     moment = datetime.now(UTC)
-    checked = policy_surroundings.load_checked(folder, moment, proving=not no_analysis)
-    count = len(checked.policies.policies)
-    digest = checked.policies.digest
+    checked = policy_configuration.load_checked(folder, moment, proving=not no_analysis)
+    policies = checked.policies
+    count, digest = len(policies.policies), policies.digest
     found: dict[str, object] = {"policies": count, "digest": digest}
     warnings = checked.warnings
     closing = [f"{count} policies, {digest[:12]}: well"]
     if not no_analysis:
-        from broker.app import policy_analysis  # noqa: PLC0415 - a quick check plays no login
-
-        analysed = policy_analysis.analyse(checked, moment, show_progress)
-        found |= analysed.facts
-        warnings = (*warnings, *analysed.warnings)
-        closing += analysed.lines(untried=untried)
+        analysed, examples = _analyse(checked, moment)
+        complete = not analysed.incomplete
+        found |= {"logins": analysed.logins, "complete": complete, "untried": examples}
+        warnings += (*map(str, analysed.found), *map(INCOMPLETE.format, analysed.incomplete))
+        proved = "complete" if complete else "not complete"
+        closing.append(f"analysis {proved}: {analysed.logins} logins were tried")
+        if untried:
+            closing += examples
+        elif examples:
+            many = len(examples)
+            what = f"{many} kinds of decision are tried by no example: --untried prints some"
+            closing.append(what)
         if checked.surroundings is not None:
-            lacking, note = policy_surroundings.check_categories(
-                configuration(), checked.policies, datetime.now(UTC)
+            lacking, note = policy_configuration.check_categories(
+                configuration(), policies, datetime.now(UTC)
             )
             warnings += lacking
             closing += [note] if note else []
@@ -77,6 +88,20 @@ def check_policies(
         click.echo("\n".join(closing))
     if strict and warnings:
         raise SystemExit(FINDINGS)
+
+
+def _analyse(checked: CheckedPolicies, moment: datetime) -> tuple[Findings, tuple[str, ...]]:
+    """Return the findings of the analysis, and an example for each kind of untried decision."""
+    policies = checked.policies
+    progress = show_progress(len(checked.site.sources))
+    trial = Trial((policies,), checked.site, moment, report_progress=progress)
+    found = find_faults(trial)
+    tried = set()
+    for result in run_examples(policies, None, moment):
+        decision = result.decision
+        effect, reason = decision.effect.value, decision.reasons[0].code
+        tried.add((decision.affiliation or "", result.example.service, effect, reason))
+    return found, write_untried_examples(found, policies, tried)
 
 
 @policy.command("test", short_help="Run the examples of the policy files.")
@@ -92,7 +117,7 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
     written 2026-01-31.
     """
     moment = datetime.now(UTC)
-    checked = policy_surroundings.load_checked(folder, moment)
+    checked = policy_configuration.load_checked(folder, moment)
     today = day.date() if day else moment.date()
     rows = [
         {"place": str(example.place), "name": str(example.name)}

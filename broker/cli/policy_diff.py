@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
-from broker.app import policy_analysis, policy_surroundings, policy_words
-from broker.app.policy_analysis import AnalysedSets
+from broker.app import policy_configuration
+from broker.app.policy_configuration import ComparedSets
 from broker.cli.output import (
     CHANGES,
     CONFIGURATION,
@@ -23,8 +23,10 @@ from broker.cli.output import (
 )
 from broker.configuration.policies.git_revisions import folder_at
 from broker.core.policy_analysis.differences import find_differences
+from broker.core.policy_analysis.personas import INCOMPLETE
 from broker.core.policy_analysis.plays import Trial
 from broker.core.policy_analysis.sources import named_services
+from broker.use_cases.policy_trials.change_text import change_facts, change_sentences, every_change
 
 _SETS: Final = 2  # that are compared
 _CATEGORY: Final = "://"  # an entity category may have no member yet
@@ -59,25 +61,25 @@ def diff_policies(
     """
     now = datetime.now(UTC)
     with _compared_folders(folders, revisions) as both:
-        opened = policy_analysis.open_sets(both, now)
+        opened = policy_configuration.load_compared_sets(both, now)
     progress = show_progress(len(opened.site.sources))
     trial = Trial(opened.sets, opened.site, now, report_progress=progress, sites=opened.sites)
     found = find_differences(trial)
     if as_json:
-        facts = policy_words.change_facts(found, opened.sets)
+        facts = change_facts(found, opened.sets)
         failures = [asdict(each) for each in opened.failures]
         left_out = {"unconfigured": _unconfigured(opened), "failures": failures}
         click.echo(json.dumps(facts | left_out, indent=2))
     else:
         labels = {each.name: each.label for each in opened.site.services}
-        lines = policy_words.change_sentences(found, opened.sets, labels)
+        lines = change_sentences(found, opened.sets, labels)
         if all_rows:
-            lines = policy_words.every_change(found, opened.sets)
+            lines = every_change(found, opened.sets)
         click.echo("\n".join(lines))
     for name in _unconfigured(opened):
         click.echo(f"not compared: no service {name!r} is configured", err=True)
     for name in found.incomplete:
-        click.echo(f"not complete: too many alternatives come together at {name}", err=True)
+        click.echo(INCOMPLETE.format(name), err=True)
     for failure in opened.failures:
         click.echo(str(failure), err=True)
     if opened.failures:
@@ -88,7 +90,7 @@ def diff_policies(
         raise SystemExit(FINDINGS)
 
 
-def _unconfigured(opened: AnalysedSets) -> list[str]:
+def _unconfigured(opened: ComparedSets) -> list[str]:
     """Return the services that entries name and that are not configured."""
     there = {name for each in opened.site.services for name in (each.name, *each.categories)}
     named = named_services(opened.sets)
@@ -107,7 +109,7 @@ def _compared_folders(
         return
     if len(folders) > 1 or len(revisions) > _SETS:
         raise click.UsageError("--git takes the place of OLD, or twice of the contents of NEW")
-    folder = folders[0] if folders else policy_surroundings.default_folder()
+    folder = folders[0] if folders else policy_configuration.default_folder()
     with ExitStack() as extracted:
         read = [extracted.enter_context(folder_at(folder, each)) for each in revisions]
         old, new = [*read, folder][:_SETS]

@@ -3,67 +3,60 @@
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
-from broker.app import assembly, refusal_explanations
-from broker.app.policy_words import ENGLISH
-from broker.app.refusal_explanations import EarlierSet, Explanation
-from broker.cli.output import as_json, existing_folder, printing_faults
+from broker.app import assembly, policy_configuration
+from broker.cli.output import as_json, printing_faults
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.login.replayed_refusal import Replay
+from broker.use_cases.policy_trials.explanations import Explanation, Replay, explanation_lines
+from broker.use_cases.policy_trials.wording import Wording
 
 
 @click.command(short_help="Explain a refusal by the reference on its page.")
 @click.argument("reference", nargs=-1, required=True)
-@click.option(
-    "--policies",
-    "folder",
-    metavar="FOLDER",
-    type=existing_folder,
-    help="The folder that has the set of policies that decided then.",
-)
-@click.option("--git", is_flag=True, help="Look for that set in the Git history of the folder.")
+@click.option("--git", is_flag=True, help="Read the set that decided then from Git.")
 @as_json
 @printing_faults
-def explain(reference: tuple[str, ...], folder: Path | None, *, git: bool, as_json: bool) -> None:
+def explain(reference: tuple[str, ...], *, git: bool, as_json: bool) -> None:
     """Explain a refusal by the REFERENCE on its page, as it is read aloud: bcdf ghjk.
 
-    Says which rule refused then, as it was written then, and what the policies in force would make
-    of the login now. Where another set decided then, --policies FOLDER or --git reads it, and the
-    login is played by it again. References count for thirty days. Exit 1 for an unknown reference.
+    The output names the rule that refused, as it was written then, and the result by the policies
+    in force now. If another set decided then, --git finds it in the history of the configured
+    folder and plays the login by it again. References are kept for thirty days. Exit 1 for an
+    unknown reference.
     """
     typed = " ".join(reference)
     if looks_like_cpr(typed, apart=True):
         raise click.UsageError("a CPR number is no reference, and must not stand in a command")
     now = datetime.now(UTC)
     parts = assembly.open_broker()
-    found = refusal_explanations.explained(parts, typed, now)
+    explainer = parts.explainer()
+    found = explainer.explain(typed, now)
     if found is None:
         raise click.ClickException("no page of the last thirty days had this reference")
-    if git or folder:
-        found = refusal_explanations.with_earlier_set(parts, found, folder, git=git, now=now)
+    if git and found.refused and found.is_by_another_set:
+        policies, origin = policy_configuration.load_set_of_digest(
+            parts.config.policies, found.refused.digest, now
+        )
+        found = explainer.add_earlier_set(found, policies, origin, now)
     if as_json:
         click.echo(json.dumps(_row(found), indent=2))
         return
-    for line in refusal_explanations.lines(found, ENGLISH):
+    for line in explanation_lines(found, Wording()):
         click.echo(line)
-    if found.refused and found.refused.digest != found.in_force and found.earlier is None:
-        click.echo("--git or --policies FOLDER plays the login by the set that decided", err=True)
+    if found.is_by_another_set and found.earlier is None:
+        click.echo("--git plays the login by the set that decided", err=True)
 
 
-def _earlier(earlier: EarlierSet) -> dict[str, Any]:
-    return {"origin": earlier.origin, "outcome": _replay(earlier.replay)}
-
-
-def _replay(replay: Replay) -> dict[str, Any]:
+def _replay_row(replay: Replay) -> dict[str, Any]:
     return {**asdict(replay), "place": str(replay.place) if replay.place else None}
 
 
 def _row(found: Explanation) -> dict[str, Any]:
     """Return an explanation for programs."""
+    earlier = found.earlier
     return {
         "at": found.at.isoformat(timespec="seconds"),
         "step": found.step,
@@ -71,8 +64,8 @@ def _row(found: Explanation) -> dict[str, Any]:
         "upstream": found.upstream,
         "stranger": found.stranger,
         "refused": asdict(found.refused) if found.refused else None,
-        "earlier": _earlier(found.earlier) if found.earlier else None,
+        "earlier": earlier and {"origin": earlier.origin, "outcome": _replay_row(earlier.replay)},
         "in_force": found.in_force,
-        "now": _replay(found.replay) if found.replay else None,
+        "now": _replay_row(found.replay) if found.replay else None,
         "gone": str(found.gone) if found.gone else None,
     }

@@ -9,9 +9,10 @@ import click
 
 from broker.adapters.web.report import report_pages
 from broker.adapters.web.report.report_csv import as_csv
-from broker.app import policy_reports
+from broker.app import policy_configuration
 from broker.app.named_configuration import configuration
 from broker.cli.output import DAY, existing_folder, printing_faults, show_progress
+from broker.core.policy_analysis.personas import INCOMPLETE
 from broker.core.report.policy_report import PolicyReport
 
 _ONE_OF_TWO: Final = "say what to write: --html DIR, or --csv"
@@ -55,14 +56,14 @@ def report(
     if into is not None:
         _refuse_others(into)
     languages = (lang,) if lang else tuple(report_pages.LANGUAGES)
-    found = policy_reports.make_report(folder, day.date() if day else None, show_progress)
+    found = policy_configuration.make_report(folder, day.date() if day else None, show_progress)
     if into is None:
         rows = as_csv(found, lang or configuration().language)
         click.echo(rows, nl=False)
     else:
         _write(found, into, languages)
     for name in found.leaves.incomplete:
-        click.echo(f"not complete: too many alternatives come together at {name}", err=True)
+        click.echo(INCOMPLETE.format(name), err=True)
 
 
 def _write(found: PolicyReport, into: Path, languages: tuple[str, ...]) -> None:

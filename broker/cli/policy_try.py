@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import click
 
-from broker.app import policy_words, trial_sites
-from broker.app.policy_words import ENGLISH, plain
+from broker.app import policy_configuration
 from broker.cli.output import DAY, as_json, printing_faults
 from broker.configuration.checked_files import did_you_mean
+from broker.configuration.policies.compiled_files import read_login
 from broker.configuration.policies.examples import noon
 from broker.core.entities import Assurance, Names
 from broker.core.identity.canonical_attributes import Values
@@ -22,8 +22,10 @@ from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts, of_login
 from broker.core.login.transaction import Errand
 from broker.core.policy.missing_proof import provable_domains
 from broker.core.policy.model import Example, PolicySet
-from broker.use_cases import policy_trials
-from broker.use_cases.policy_trials import NoSuchNameError, Site, Trial
+from broker.use_cases.policy_trials.login_trials import LoginTrial, NoSuchNameError, TrialSite
+from broker.use_cases.policy_trials.login_trials import try_login as try_at_site
+from broker.use_cases.policy_trials.trial_text import trial_lines, trial_row
+from broker.use_cases.policy_trials.wording import Wording, escape_unprintable
 
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 _LEVELS: Final = tuple(level.name.lower() for level in Assurance)
@@ -103,14 +105,14 @@ def try_login(*, as_json: bool, **options: Any) -> None:
     """
     now = datetime.now(UTC)
     _check(options)
-    site = trial_sites.open_site(options["folder"], now)
+    site = policy_configuration.open_trial_site(options["folder"], now)
     now = _moment(options, site.policies, now)
     given = _facts(options, site.policies, now.date())
     services = options["service"]
     if given.errand is Errand.SIGN_UP and not services and site.signs_up_at:
         services = (site.signs_up_at,)
     try:
-        trial = policy_trials.try_login(site, given, services, now)
+        trial = try_at_site(site, given, services, now)
     except NoSuchNameError as unknown:
         raise _unknown(unknown) from None
     if options["as_assertion"]:
@@ -167,7 +169,7 @@ def _facts(options: Mapping[str, Any], policies: PolicySet, today: date) -> Give
     elif options["example"]:
         facts = _of_example(options["example"], policies)
     elif options["login"]:
-        facts = trial_sites.facts_of_file(options["login"])
+        facts = of_login(read_login(options["login"]))
     else:
         facts = _described(options)
     return _more(facts, options, policies, today)
@@ -194,10 +196,20 @@ def _example(place: str, policies: PolicySet) -> Example:
     file, _, line = place.rpartition(":")
     if not line.isdecimal():
         raise click.UsageError("--example names a file and a line of it: student.yaml:61")
-    example = policy_trials.example_at(policies, Path(file).name, int(line))
+    example = _find_example(policies, Path(file).name, int(line))
     if example is None:
         raise click.UsageError(f"no example stands at {place!r}")
     return example
+
+
+def _find_example(policies: PolicySet, file: str, line: int) -> Example | None:
+    """Return the example of ``file`` that begins at ``line``, or the last one before it."""
+    found = None
+    for policy in policies.policies:
+        for example in policy.examples:
+            if policy.file == file and example.place.line <= line:
+                found = example
+    return found
 
 
 def _described(options: Mapping[str, Any]) -> GivenFacts:
@@ -271,18 +283,18 @@ def _borrower(written: str) -> DescribedBorrower | None:
     return DescribedBorrower(written)
 
 
-def _print_lines(site: Site, trial: Trial, now: datetime) -> None:
-    corner = f"set {site.policies.digest[:12]}, {plain(site.origin)}"
+def _print_lines(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
+    corner = f"set {site.policies.digest[:12]}, {escape_unprintable(site.origin)}"
     if now.date() != datetime.now(UTC).date():
         corner = f"{corner}, on {now.date()}"
     if not site.configured:
         click.echo("no configuration: every service is there, and as the policies hope", err=True)
-    lines = policy_words.trial_lines(site, trial, now, ENGLISH, corner)
+    lines = trial_lines(site, trial, now, Wording(), corner)
     click.echo("\n".join(lines))
 
 
-def _print_json(site: Site, trial: Trial, now: datetime) -> None:
-    rows = [policy_words.trial_row(site, trial, played, now) for played in trial.played]
+def _print_json(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
+    rows = [trial_row(site, trial, played, now) for played in trial.played]
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,
@@ -295,9 +307,8 @@ def _print_json(site: Site, trial: Trial, now: datetime) -> None:
     click.echo(json.dumps(whole, indent=2))
 
 
-def _print_assertion(site: Site, trial: Trial, now: datetime) -> None:
-    (played,) = trial.played
-    written = trial_sites.unsigned(site, trial, played, now)
+def _print_assertion(site: TrialSite, trial: LoginTrial, now: datetime) -> None:
+    written = policy_configuration.write_unsigned_response(site, trial, now)
     if written is None:
-        raise click.ClickException(f"no assertion leaves: {played.reason}")
+        raise click.ClickException(f"no assertion leaves: {trial.played[0].reason}")
     click.echo(written)

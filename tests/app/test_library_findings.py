@@ -8,7 +8,7 @@ import pytest
 from broker.app.assembly import Parts, assemble, now
 from broker.app.findings import all_findings
 from broker.app.findings import find_library_faults as findings
-from broker.app.policy_surroundings import check_categories
+from broker.app.policy_configuration import check_categories
 from broker.configuration.settings.config import load
 from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCapability, SetupFault
 from broker.demo.run.demo_folder import Setting

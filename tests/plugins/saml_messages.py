@@ -193,8 +193,10 @@ def stripped(element: Any) -> Any:
 
 def _peer(folder: Path) -> Peer:
     folder.mkdir()
-    key_ring.new_pair(folder / "key.pem", folder.name, NOW, 2048)
-    private, certificate = (folder / "key.pem").read_bytes(), (folder / "key.crt").read_bytes()
+    made = key_ring.make_pair(folder.name, NOW, 2048)
+    private, certificate = made.private, made.certificate
+    (folder / "key.pem").write_bytes(private)
+    (folder / "key.crt").write_bytes(certificate)
     return Peer(private, certificate, signature.SigningKey.of(private, certificate), folder)
 
 

@@ -298,8 +298,11 @@ class Parties:
 
 def party(folder: Path, size: int = 2048) -> Party:
     """Make somebody with a key."""
-    key_ring.new_pair(folder / "key.pem", folder.name, NOW, size)
-    private, certificate = (folder / "key.pem").read_bytes(), (folder / "key.crt").read_bytes()
+    folder.mkdir(exist_ok=True)
+    made = key_ring.make_pair(folder.name, NOW, size)
+    private, certificate = made.private, made.certificate
+    (folder / "key.pem").write_bytes(private)
+    (folder / "key.crt").write_bytes(certificate)
     return Party(private, certificate, signature.SigningKey.of(private, certificate))
 
 

@@ -101,15 +101,14 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(folder), *said, *words], check=True, capture_output=True)
 
 
-def test_the_set_that_refused_is_read_from_git_or_a_folder(
-    deployment: Deployment, policies: Path, explain: Explain, clock: Clock, tmp_path: Path
+def test_the_set_that_refused_is_read_from_git(
+    deployment: Deployment, policies: Path, explain: Explain, clock: Clock
 ) -> None:
     """With the commit, and what the login comes to by it; nothing is read while that set is in force."""
     git(policies, "init", "-q")
     git(policies, "add", "-A")
     git(policies, "commit", "-q", "-m", "Begin")
     reference = refused(deployment, "finn")
-    kept = shutil.copytree(policies, tmp_path / "kept")
     assert "by the set that decided" not in explain(reference, "--git").stdout
     edit(policies, "private.yaml", "identity@", "other@")
     git(policies, "commit", "-q", "-a", "-m", "Another address")
@@ -117,26 +116,15 @@ def test_the_set_that_refused_is_read_from_git_or_a_folder(
     plain = explain(reference)
     assert "no longer in force" in plain.stdout
     assert "by the set that decided" not in plain.stdout
-    assert plain.stderr == "--git or --policies FOLDER plays the login by the set that decided\n"
+    assert plain.stderr == "--git plays the login by the set that decided\n"
     outcome = "refused: too_young, private.yaml:16 (age: 18)"
     found = explain(reference, "--git")
     assert re.search(
         rf'by the set that decided \(commit \w{{12}} of [\d-]+, "Begin"\): {re.escape(outcome)}', found.stdout
     )
     assert found.stderr == ""
-    folder = explain(reference, "--policies", str(kept))
-    assert f"by the set that decided ({kept}): {outcome}" in folder.stdout
     row = json.loads(explain(reference, "--git", "--json").stdout)["earlier"]
     assert row["outcome"]["reason"] == "too_young"
-    assert (
-        f"policies: it does not hold set {deployment_digest(explain, reference)}"
-        in explain(reference, "--policies", str(policies)).stderr
-    )
-
-
-def deployment_digest(explain: Explain, reference: str) -> str:
-    """Give the beginning of the digest that a refusal was decided by."""
-    return str(json.loads(explain(reference, "--json").stdout)["refused"]["digest"])[:12]
 
 
 def test_a_refusal_says_its_facts_and_no_value(deployment: Deployment, explain: Explain) -> None:

@@ -12,7 +12,6 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.app.refusal_explanations import of_parts
 from broker.core.identity.canonical_attributes import find_outgoing_row
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import GivenFacts
@@ -22,7 +21,7 @@ from broker.core.login.transaction import Errand
 from broker.demo.people.persona import Persona
 from broker.demo.people.persona_facts import persona_facts
 from broker.demo.people.personas import PERSONAS
-from broker.use_cases.policy_trials import try_login
+from broker.use_cases.policy_trials.login_trials import try_login
 from tests.plugins.deployment import Deployment, Person, form, mark
 from tests.plugins.pin_pages import pin_page
 
@@ -162,7 +161,7 @@ def test_a_tried_login_is_the_real_one(old_deployment: Deployment, who: Persona)
         if who.way not in deployment.parts.services[service].methods:
             continue
         described = replace(facts(deployment, who), errand=Errand.LOGIN, intent=None)
-        (played,) = try_login(of_parts(deployment.parts), described, (service,), deployment.clock.now()).played
+        (played,) = try_login(deployment.parts.trial_site(), described, (service,), deployment.clock.now()).played
         walk = Walk(deployment, deployment.person_without_code(), who)
         compared(deployment, played, walk.walked(walk.at(service)))
         borrower_after(deployment, who, played)
@@ -175,7 +174,7 @@ def test_a_tried_sign_up_is_the_real_one(deployment: Deployment) -> None:
         if who.sign_up is None:
             continue
         (played,) = try_login(
-            of_parts(deployment.parts), facts(deployment, who), ("my-loans",), deployment.clock.now()
+            deployment.parts.trial_site(), facts(deployment, who), ("my-loans",), deployment.clock.now()
         ).played
         walk = Walk(deployment, deployment.person_without_code(), who)
 

@@ -73,8 +73,9 @@ def faults_in_file(
     yield from _proof_domains(policy)
     yield from _matches_on_numbers(policy)
     yield from _patterns(policy)
-    yield from _lowered_categories(policy)
-    yield from upstream_checks.unmatched(policy)
+    for check in (_lowered_categories, upstream_checks.unmatched):
+        # An exception repeats the faults of its file.
+        yield from dict.fromkeys(chain.from_iterable(map(check, policy.variants)))
     yield from _overwritten_fields(policy)
 
 

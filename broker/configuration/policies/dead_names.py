@@ -150,15 +150,20 @@ def unmade_categories(
     policies: Collection[Policy], desk_categories: Collection[str]
 ) -> Iterator[PolicyProblem]:
     """Find categories to change that no file makes, and that staff are not said to make."""
-    made = {policy.borrower.category for policy in policies if policy.borrower}
-    known = {*made, *desk_categories}
-    for policy in policies:
-        if policy.borrower is None:
-            continue
-        for category, place in _changed(policy.borrower):
+    rules = list(_rules(policies))
+    known = {*(rule.category for rule in rules), *desk_categories}
+    for rule in rules:
+        for category, place in _changed(rule):
             if category not in known:
                 fix = did_you_mean(category, known) or "name it in library.desk_categories"
                 yield place, f"no file makes the borrower category {category!r}", fix
+
+
+def _rules(policies: Iterable[Policy]) -> Iterator[BorrowerRule]:
+    """Yield the borrower rules of all files and exceptions."""
+    for policy in chain.from_iterable(each.variants for each in policies):
+        if policy.borrower:
+            yield policy.borrower
 
 
 def unreached_categories(
@@ -169,10 +174,7 @@ def unreached_categories(
     They have an account of ours, and number and PIN would let them in nowhere.
     """
     ways = sorted(upstream.name for upstream in names.upstream_values if upstream.local)
-    for policy in policies:
-        rule = policy.borrower
-        if rule is None:
-            continue
+    for rule in _rules(policies):
         for way in ways:
             if not any(_is_reached(rule.category, way, each) for each in policies):
                 what = f"makes the category {rule.category}, and who logs in by {way} with such"

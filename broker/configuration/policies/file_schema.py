@@ -32,6 +32,7 @@ from broker.configuration.policies.value_syntax import (
     expected_category,
 )
 from broker.core.entities import Assurance, Text
+from broker.core.identity.attribute_properties import find_properties
 from broker.core.identity.canonical_attributes import (
     CPR_ATTRIBUTE,
     CPR_STAND_IN,
@@ -229,6 +230,54 @@ class RequireShape(Shape):
             upstream=self.upstream,
             lines=place.lines_of(self.model_fields_set),
         )
+
+
+class ExceptionShape(Shape):
+    """What is different for the people of one institution."""
+
+    category: OneLineText | None = None
+    upgrades: tuple[OneLineText, ...] | None = None
+    expires: ExpiryText | None = None
+    require: RequireShape | None = None
+
+    def unstated(
+        self, name: str, place: FilePlace, *, has_borrower: bool
+    ) -> Iterator[PolicyProblem]:
+        """Yield the faults of an exception: its name, no key, or no account to except from."""
+        if not re.fullmatch(find_properties(engine.HOME_ORGANIZATION).pattern or "", name):
+            fix = "write the schacHomeOrganization, as via.dk"
+            yield place.line, f"{name!r} is no home organisation", fix
+        elif not self.model_fields_set:
+            yield place.line, "the exception says nothing", "write category, expires or require"
+        elif not has_borrower and self.model_fields_set != {"require"}:
+            yield place.line, "the file has no borrower section to except from", "add one"
+
+    def policy(self, usual: engine.Policy, name: str, place: FilePlace) -> engine.Policy:
+        """Return the policy of the institution ``name``: the usual one with these keys replaced."""
+        stated = {
+            key: value
+            for key in ("category", "upgrades", "expires")
+            if (value := getattr(self, key)) is not None
+        }
+        lines = place.lines_of(stated)
+        rule = usual.borrower
+        if rule is not None and stated:
+            rule = replace(rule, **stated, place=place.line, lines={**rule.lines, **lines})
+        return replace(
+            usual,
+            require=self._requirement(usual.require, place.below("require")),
+            borrower=rule,
+            institution=name,
+            place=place.line,
+        )
+
+    def _requirement(self, usual: engine.Requirement, place: FilePlace) -> engine.Requirement:
+        if self.require is None:
+            return usual
+        own = self.require.requirement(place)
+        keys = self.require.model_fields_set
+        stated = {key: getattr(own, key) for key in keys}
+        return replace(usual, **stated, place=own.place, lines={**usual.lines, **own.lines})
 
 
 class AttributeShape(Shape):
@@ -476,6 +525,7 @@ class PolicyShape(Shape):
     proofs: dict[str, ProofShape] = Field(default_factory=dict)
     require: RequireShape = RequireShape()
     borrower: BorrowerShape | None = None
+    exceptions: dict[str, ExceptionShape] = Field(default_factory=dict)
     release: dict[str, ReleaseShape]
     examples: Annotated[tuple[ExampleShape, ...], Field(min_length=1)]
 
@@ -483,6 +533,9 @@ class PolicyShape(Shape):
         """Yield what the entries need of services.yaml and do not find there."""
         for name, written in self.release.items():
             yield from written.unstated(name, file.below("release", name), services)
+        for name, exception in self.exceptions.items():
+            place = file.below("exceptions", name)
+            yield from exception.unstated(name, place, has_borrower=self.borrower is not None)
 
     def policy(self, file: FilePlace, services: Services) -> engine.Policy:
         """Return the immutable policy, every rule with the line it stands on in ``file``."""
@@ -499,7 +552,7 @@ class PolicyShape(Shape):
         proofs = (
             written.proof(name, file.below("proofs", name)) for name, written in self.proofs.items()
         )
-        return engine.Policy(
+        usual = engine.Policy(
             file=file.file,
             affiliation=self.affiliation,
             precedence=self.precedence,
@@ -513,6 +566,11 @@ class PolicyShape(Shape):
             releases=tuple(releases),
             examples=tuple(examples),
         )
+        exceptions = {
+            name: written.policy(usual, name, file.below("exceptions", name))
+            for name, written in self.exceptions.items()
+        }
+        return replace(usual, exceptions=exceptions)
 
 
 def _assurance(level: Level | None) -> Assurance | None:

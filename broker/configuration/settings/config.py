@@ -16,7 +16,7 @@ from broker.configuration.checked_files import (
     once,
     sentence,
 )
-from broker.configuration.key_folder_locks import exposed
+from broker.configuration.exposed_files import exposed
 from broker.configuration.settings.address_types import BaseUrl, Network, Url
 from broker.configuration.settings.crosschecks import crosschecks
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable

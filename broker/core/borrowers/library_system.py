@@ -53,7 +53,8 @@ class ExpectedSetup:
     def of(cls, policies: PolicySet) -> Self:
         """Return what the borrower rules of all policies name, upgrades and lowerings included."""
         categories: dict[str, str] = {}
-        for rule in (policy.borrower for policy in policies.policies):
+        variants = (each for policy in policies.policies for each in policy.variants)
+        for rule in (policy.borrower for policy in variants):
             for category in list_categories(rule) if rule else ():
                 categories.setdefault(category, str(rule.place) if rule else "")
         return cls(categories)

@@ -114,8 +114,7 @@ def _is_named(name: str, value: str, policies: PolicySet) -> bool:
     return any(
         condition.name == name and value_allowed(value, condition.values)
         for policy in policies.policies
-        for alternative in policy.match
-        for condition in alternative.conditions
+        for condition in policy.conditions
     )
 
 

@@ -23,7 +23,7 @@ def matching_policies(
         policy = policies.policies[position]
         alternative = _find_matching_alternative(policy, login, today)
         if alternative is not None:
-            found.append((policy, alternative))
+            found.append((policy.for_institution(login.attributes), alternative))
     return found
 
 

@@ -54,6 +54,7 @@ class Expectation:
 LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
 AccountDemand = Literal["make", "need", "none"]
 NameIDKind = Literal["persistent", "transient", "email"]
+HOME_ORGANIZATION: Final = "schacHomeOrganization"
 NAME_ID: Final = "name_id"  # where it is a mail address: what leaves under no attribute's name
 _FORMATS: Final[Mapping[NameIDKind, str]] = {
     "persistent": PERSISTENT,
@@ -250,7 +251,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One affiliation's file."""
+    """One affiliation's file.
+
+    ``exceptions`` are the policies of single institutions, by the home organisation that a login
+    asserts. Each is this policy with a few keys replaced, and has the ``institution`` and the
+    ``place`` of its entry.
+    """
 
     file: str
     affiliation: str
@@ -264,6 +270,34 @@ class Policy:
     borrower: BorrowerRule | None
     releases: tuple[Release, ...]
     examples: tuple[Example, ...] = ()
+    exceptions: Mapping[str, "Policy"] = field(default_factory=dict)
+    institution: str = ""
+    place: PolicyLine | None = None
+
+    @property
+    def variants(self) -> "tuple[Policy, ...]":
+        """Return the policy and those of its exceptions."""
+        return (self, *self.exceptions.values())
+
+    @property
+    def conditions(self) -> Iterator[Condition]:
+        """Yield the conditions of all alternatives, and of the exceptions."""
+        for alternative in self.match:
+            yield from alternative.conditions
+        yield from self.institution_conditions
+
+    @property
+    def institution_conditions(self) -> Iterator[Condition]:
+        """Yield the condition of each exception."""
+        for name, variant in self.exceptions.items():
+            yield Condition(HOME_ORGANIZATION, (name,), variant.place or PolicyLine(self.file, 1))
+
+    def for_institution(self, attributes: Attributes) -> "Policy":
+        """Return the exception for the home organisation of a login, else the policy itself."""
+        for name in attributes.get(HOME_ORGANIZATION, ()):
+            if name in self.exceptions:
+                return self.exceptions[name]
+        return self
 
 
 @dataclass(frozen=True, slots=True)

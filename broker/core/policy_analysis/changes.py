@@ -11,6 +11,7 @@ from broker.core.policy_analysis.effects import Effect, Topic, find_effects
 from broker.core.policy_analysis.plays import Play
 
 NOBODY: Final = "nobody"  # the affiliation of a person who has none
+AT: Final = " at "  # between an affiliation and the institution of an exception
 MOVES: Final = " -> "  # between the affiliations before and after
 
 

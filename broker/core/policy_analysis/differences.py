@@ -9,6 +9,7 @@ from broker.core.entities import Names
 from broker.core.login.described_login import DescribedLogin
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy_analysis.changes import (
+    AT,
     MOVES,
     Change,
     Direction,
@@ -103,8 +104,12 @@ def _effort(login: DescribedLogin) -> tuple[bool, ...]:
 
 
 def _affiliation(play: Play) -> str:
+    """Return the affiliation, or that before and after; ``student at via.dk`` by an exception."""
     old, new = map(affiliation_of, play.played)
-    return old if old == new else f"{old}{MOVES}{new}"
+    policies = (each.decision.policy for each in reversed(play.played))
+    institution = next((each.institution for each in policies if each and each.institution), "")
+    moved = old if old == new else f"{old}{MOVES}{new}"
+    return f"{moved}{AT}{institution}" if institution else moved
 
 
 def _is_asked_again(play: Play, now: datetime) -> bool:

@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from broker.core.entities import Service
-from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.described_login import DescribedLogin
 from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
@@ -80,14 +80,6 @@ def find_faults(trial: Trial) -> Findings:
     return seen
 
 
-def untried_login(found: Findings, decided: Decided) -> DescribedLogin:
-    """Return a login that leads to a kind of decision, with what the person proved on the way."""
-    login, played = found.reached[decided]
-    reading = replace(login.reading, attributes=played.facts.attributes)
-    there = None if played.facts.borrower is None else DescribedBorrower("")
-    return replace(login, reading=reading, borrower=there)
-
-
 def _note(seen: Findings, play: Play) -> None:
     (played,) = play.played
     decision = played.decision
@@ -129,12 +121,17 @@ def _note_late_refusal(
 
 def _dead_alternatives(trial: Trial, policies: PolicySet) -> Iterator[Finding]:
     crowds = [each for each in trial.crowds() if each.day == trial.now.date()]
-    living = {
-        deciding.alternative
-        for crowd in crowds
-        for persona in crowd.personas()
-        for deciding in persona.deciding
+    deciding = [
+        each for crowd in crowds for persona in crowd.personas() for each in persona.deciding
+    ]
+    living = {each.alternative for each in deciding}
+    reached = {
+        (each.policy.affiliation, each.policy.institution) for each in deciding if each.policy
     }
+    for policy in policies.policies:
+        for name, variant in policy.exceptions.items():
+            if variant.place and (policy.affiliation, name) not in reached:
+                yield Finding(variant.place, f"nobody of this affiliation comes from {name}")
     for alternative in (each for policy in policies.policies for each in policy.match):
         if alternative in living:
             continue

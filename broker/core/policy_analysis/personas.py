@@ -39,6 +39,7 @@ from broker.core.policy_analysis.sources import CATEGORY, Source
 
 # More pairs of alternatives are not tried at one source: each is tried by itself.
 MOST_PAIRS: Final = 5_000
+INCOMPLETE: Final = "not complete: too many alternatives come together at {}"
 _WITHOUT_AGE: Final = ("none", "replacement", "constructed", "invalid")
 _ADULT: Final = 30
 _IDENTIFIED: Final = 3  # the rank of people whom institutions identify
@@ -53,8 +54,7 @@ Shown = Mapping[str, Names]
 def conditions_of(policies: PolicySet) -> Iterator[Condition]:
     """Yield the conditions of all alternatives."""
     for policy in policies.policies:
-        for alternative in policy.match:
-            yield from alternative.conditions
+        yield from policy.conditions
 
 
 def field_sources(rule: BorrowerRule | None) -> set[str]:
@@ -214,7 +214,8 @@ class Deciding:
     @property
     def key(self) -> object:
         """Return the same, to compare by."""
-        return (self.policy and self.policy.affiliation, self.is_highest, self.proof)
+        policy = self.policy
+        return (policy and (policy.affiliation, policy.institution), self.is_highest, self.proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +364,7 @@ class Crowd:
         for policies in self.compared.sets:
             for policy in policies.policies:
                 counts = changed is None or policy.affiliation in changed
-                for alternative in filter(self._is_open, policy.match):
+                for alternative in filter(self._is_open, _with_exceptions(policy)):
                     content = frozenset((each.name, each.values) for each in alternative.conditions)
                     _, counted = found.get(content, (alternative, False))
                     found[content] = (alternative, counts or counted)
@@ -574,6 +575,14 @@ class Crowd:
             institution=self.source.institution,
             intent=intent,
         )
+
+
+def _with_exceptions(policy: Policy) -> Iterator[Alternative]:
+    """Yield the alternatives, alone and with the condition of each exception."""
+    for alternative in policy.match:
+        yield alternative
+        for each in policy.institution_conditions:
+            yield Alternative((*alternative.conditions, each), alternative.place)
 
 
 def can_lower(policies: Iterable[Policy]) -> bool:

@@ -86,7 +86,7 @@ def hold_rule(
         if not can_break:
             break
         let_others_run()
-        for what, place in _find_breaches(rule, policies, play.played[0]):
+        for what, place in _find_breaches(rule, play.played[0]):
             key = (play.service.name, what, place)
             # A login with a withheld affiliation cannot be described to `try`: prefer another.
             if key not in found or found[key].login.reading.withheld:
@@ -112,13 +112,13 @@ def _can_break(rule: SiteRule, policies: PolicySet) -> bool:
     return not listed.isdisjoint(rule.never_releases)
 
 
-def _find_breaches(rule: SiteRule, policies: PolicySet, played: PlayedLogin) -> Iterator[_Found]:
+def _find_breaches(rule: SiteRule, played: PlayedLogin) -> Iterator[_Found]:
     yield from _compare_decision(rule.expect, played)
     made = played.borrower
     if rule.expect.no_borrower and made and made.outcome is EnrolmentOutcome.CREATED:
         yield f"makes an account of the category {made.category}", made.place
     if rule.expect.category is not None:
-        yield from _compare_category(rule.expect.category, policies, played)
+        yield from _compare_category(rule.expect.category, played)
     yield from _compare_leaving(rule, played)
 
 
@@ -146,8 +146,8 @@ def _compare_leaving(rule: SiteRule, played: PlayedLogin) -> Iterator[_Found]:
             yield f"does not release {name}", played.place
 
 
-def _compare_category(expected: str, policies: PolicySet, played: PlayedLogin) -> Iterator[_Found]:
-    policy = policies.named.get(played.decision.affiliation or "")
+def _compare_category(expected: str, played: PlayedLogin) -> Iterator[_Found]:
+    policy = played.decision.policy
     borrower = policy.borrower if policy else None
     if borrower is None:
         yield f"makes no borrower, not {expected}", played.place

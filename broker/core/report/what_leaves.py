@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
@@ -122,7 +123,7 @@ class _Account:
 class _Seen:
     shown: dict[tuple[str, str, str], DescribedLogin] = field(default_factory=dict)
     entries: dict[tuple[str, str], _Entry] = field(default_factory=dict)
-    accounts: dict[str, _Account] = field(default_factory=dict)
+    accounts: dict[tuple[str, str], _Account] = field(default_factory=dict)
 
 
 def what_leaves(trial: Trial) -> WhatLeaves:
@@ -178,7 +179,9 @@ def _proofs(played: PlayedLogin) -> Iterator[str]:
 def _note_account(
     seen: _Seen, play: Play, played: PlayedLogin, policy: Policy, rule: BorrowerRule
 ) -> None:
-    account = seen.accounts.setdefault(policy.affiliation, _Account(policy, rule))
+    account = seen.accounts.setdefault(
+        (policy.affiliation, policy.institution), _Account(policy, rule)
+    )
     account.upstreams[play.login.upstream] = None
     account.services[play.service.name] = None
     account.filled |= set(played.facts.attributes)
@@ -212,8 +215,8 @@ def _leaving(service: str, entry: _Entry, seen: _Seen) -> Iterator[ReleasedAttri
 
 
 def _borrowers(policies: PolicySet, seen: _Seen) -> Iterator[WrittenBorrower]:
-    for policy in policies.policies:
-        account = seen.accounts.get(policy.affiliation)
+    for policy in chain.from_iterable(each.variants for each in policies.policies):
+        account = seen.accounts.get((policy.affiliation, policy.institution))
         if account is not None:
             yield WrittenBorrower(
                 policy=policy,

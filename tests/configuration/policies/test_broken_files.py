@@ -337,7 +337,7 @@ BROKEN = [
         "student.yaml",
         "{need: [",
         "{require: {cpr: real}, need: [",
-        "student.yaml:25: unknown key 'require' (require stands at the left edge: mind the indent)",
+        "student.yaml:25: unknown key 'require' (make, need, none, legal_basis, purpose, name_id, name_id_why, notice)",
     ),
     (
         "a last day of an entry",
@@ -564,6 +564,27 @@ BROKEN = [
         "  e-resources: {none: [",
         "  e-resources: {none: [eduPersonEntitlement: {why: {en: Why, da: Hvorfor}, states: 'urn:*'}, ",
         "student.yaml:26: eduPersonEntitlement: states is exact, and stands without values (write states: the value)",
+    ),
+    (
+        "an exception that says nothing",
+        "student.yaml",
+        "release:\n",
+        "exceptions: {ku.dk: {}}\nrelease:\n",
+        "student.yaml:23: the exception says nothing (write category, expires or require)",
+    ),
+    (
+        "an exception for a name in capitals",
+        "student.yaml",
+        "release:\n",
+        "exceptions: {KU: {expires: 31 July}}\nrelease:\n",
+        "student.yaml:23: 'KU' is no home organisation (write the schacHomeOrganization, as via.dk)",
+    ),
+    (
+        "an exception that makes something else",
+        "student.yaml",
+        "release:\n",
+        "exceptions: {ku.dk: {fields: {}}}\nrelease:\n",
+        "student.yaml:23: unknown key 'fields' (fields stands under borrower: mind the indent)",
     ),
     (
         "a span without a unit",
@@ -1114,7 +1135,7 @@ BROKEN = [
         "version: 1\naffiliation: student\n",
         (
             "student.yaml:2: unknown key 'version' (affiliation, precedence, label, owner, review_by,"
-            " match, proofs, require, borrower, release, examples)"
+            " match, proofs, require, borrower, exceptions, release, examples)"
         ),
     ),
     (

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from broker.app import policy_surroundings, trial_sites
-from broker.app.policy_surroundings import PolicySurroundings
+from broker.app import policy_configuration
+from broker.app.policy_configuration import PolicySurroundings
 from broker.configuration.policies import live_policies, policy_properties
+from broker.configuration.policies.compiled_files import read_login
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.core.events.broker_events import discard_event
-from broker.core.policy_analysis import sources
+from broker.core.login.given_facts import of_login
 from broker.core.policy_analysis.persona_words import example_login
 from broker.core.policy_analysis.site_rules import Breach, hold_rule
 from broker.demo.run.demo_folder import Setting
-from broker.use_cases import policy_trials
-from broker.use_cases.policy_trials import Site
+from broker.use_cases.policy_trials.login_trials import TrialSite, try_login
 from tests.plugins.policies_document import JOBS, SITE_RULES, do, sections
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -33,7 +33,7 @@ def around(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Policy
     """Give what policies are checked against in the demo, with a place of its own for the rules."""
     folder = tmp_path_factory.mktemp("site") / "site"
     shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "state"))
-    return policy_surroundings.load(load(folder / "broker.toml", {}), discard_event, NOW)
+    return policy_configuration.load(load(folder / "broker.toml", {}), discard_event, NOW)
 
 
 @pytest.fixture
@@ -156,10 +156,9 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
     around.site_rules.write_text(text, encoding="utf-8")
     policies = live_policies.load(folder, NOW)
     assert around.maps
-    site = Site(policies, "", around.services, around.upstreams, around.maps.maps, configured=True)
+    site = TrialSite(policies, "", around.services, around.upstreams, around.maps.maps, configured=True)
     (written,) = policy_properties.load(around.site_rules)
-    here = sources.Site.of(around.services, around.upstreams, around.maps.maps)
-    breaches = hold_rule(written, policies, here, NOW).breaches
+    breaches = hold_rule(written, policies, around.site, NOW).breaches
     assert breaches
     for breach in breaches:
         # Whose borrower makes a difference has the one that the rule is about.
@@ -167,13 +166,13 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
         confirm(site, breach, folder)
 
 
-def confirm(site: Site, breach: Breach, folder: Path) -> None:
+def confirm(site: TrialSite, breach: Breach, folder: Path) -> None:
     """Try the person of a breach by a file, and see that what is tried does what was said."""
     described = folder / "login.txt"
     described.write_text(yaml.safe_dump(dict(example_login(breach.login))), encoding="utf-8")
-    given = trial_sites.facts_of_file(described)
+    given = of_login(read_login(described))
     there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
-    trial = policy_trials.try_login(site, replace(given, borrower=there), (breach.service,), NOW)
+    trial = try_login(site, replace(given, borrower=there), (breach.service,), NOW)
     (played,) = trial.played
     leaving = {each.name for each in played.leaving}
     verb, _, name = breach.what.partition(" ")

@@ -213,6 +213,20 @@ def _rules() -> st.SearchStrategy[BorrowerRule | None]:
 
 
 def _policy(at: int) -> st.SearchStrategy[Policy]:
+    exceptions = st.tuples(st.sampled_from(["", "", "au.dk", "via.dk"]), _REQUIREMENTS, st.sampled_from([6, 36]))
+    return st.tuples(_usual_policy(at), exceptions).map(_add_exception)
+
+
+def _add_exception(drawn: tuple[Policy, tuple[str, Requirement, int]]) -> Policy:
+    policy, (institution, require, months) = drawn
+    if not institution:
+        return policy
+    rule = replace(policy.borrower, expires=Expiry(months)) if policy.borrower else None
+    variant = replace(policy, require=require, borrower=rule, institution=institution, place=_place(9))
+    return replace(policy, exceptions={institution: variant})
+
+
+def _usual_policy(at: int) -> st.SearchStrategy[Policy]:
     alternatives = st.lists(_alternatives(), min_size=1, max_size=3).map(tuple)
     entries = st.lists(_releases(), max_size=3, unique_by=lambda entry: entry.service).map(tuple)
     return st.builds(

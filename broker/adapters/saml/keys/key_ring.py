@@ -1,4 +1,4 @@
-"""The broker's own keys: those of the roles in rotation slots, of the store, and of pseudonyms."""
+"""The broker's own keys: of the SAML roles, of the store, of pseudonyms and of the audit log."""
 
 import hashlib
 import os
@@ -22,21 +22,22 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from broker.configuration import key_folder_locks
+from broker.configuration.exposed_files import exposed
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.lookup_hmacs import LookupHmacs
 
 ROLES: Final = ("idp", "sp")
 USES: Final = ("signing", "encryption")
-# In a rotation next is published, becomes current, then previous.
+ROLE_TRACKS: Final = tuple(f"{role}-{use}" for role in ROLES for use in USES)
+# A rotation publishes the next key, makes it the current one, and keeps the previous for a while.
 SLOTS: Final = ("current", "next", "previous")
 SIZE: Final = 3072
 SMALLEST: Final = 2048  # docs/reference/saml-profiles.md#7
 SECRET: Final = 32
 AUDIT: Final = "audit.key"
-_MEND: Final = "bring it back from the backup; no other key will do"
-_REPLACE: Final = "replace the key and its certificate together"
-_ANOTHERS: Final = ("is not its .crt's key",)
+_RESTORE: Final = "bring it back from the backup; no other key will do"
+_REPLACE: Final = "replace the file: one key, then its certificate"
+_CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 # Peers ignore the expiry (SDP-MD05); they pin the key.
 VALID_FOR: Final = timedelta(days=3650)
 
@@ -105,11 +106,10 @@ def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
         raise ConfigurationFaults([fault])
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    for role in ROLES:
-        for use in USES:
-            path = folder / f"{role}-{use}" / "current.pem"
-            new_pair(path, f"{role} {use}", now, size)
-    key_id = new_id(now)
+    for track in ROLE_TRACKS:
+        pair = make_pair(track.replace("-", " "), now, size)
+        _write(folder / track / "current.pem", pair.private + pair.certificate)
+    key_id = new_sealing_id(now)
     _write(folder / "store" / f"{key_id}.key", secrets.token_bytes(SECRET))
     _write(folder / "store" / "current", key_id.encode())
     for name in ("index.key", "person.key", AUDIT):
@@ -132,22 +132,12 @@ def add_audit(folder: Path) -> None:
     _write(path, secrets.token_bytes(SECRET))
 
 
-def new_id(now: datetime) -> str:
+def new_sealing_id(now: datetime) -> str:
     """Return an id for a new sealing key."""
     return f"{now:%Y%m%d}-{secrets.token_hex(4)}"
 
 
-def new_pair(path: Path, subject: str, now: datetime, size: int = SIZE) -> None:
-    """Write an RSA key to ``path`` (.pem) and its self-signed certificate beside it (.crt).
-
-    Neither may exist.
-    """
-    made = pair(subject, now, size)
-    _write(path, made.private)
-    _write(path.with_suffix(".crt"), made.certificate)
-
-
-def pair(subject: str, now: datetime, size: int = SIZE) -> KeyPair:
+def make_pair(subject: str, now: datetime, size: int = SIZE) -> KeyPair:
     """Make an RSA key and its self-signed certificate."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=size)
     common_name = f"library identity broker {subject}"
@@ -174,27 +164,21 @@ def _write(path: Path, octets: bytes) -> None:
 
 
 def load(folder: Path) -> KeyRing:
-    """Read every key as it is between two steps of a rotation; errors as ``read``."""
-    with key_folder_locks.reading(folder):
-        return read(folder)
-
-
-def read(folder: Path) -> KeyRing:
     """Read every key.
 
     ``ConfigurationFaults`` with all that is missing, exposed, unreadable, short or mismatched.
     """
-    faults = list(key_folder_locks.exposed(folder))
+    faults = list(exposed(folder))
     if not folder.is_dir():
         raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
-    roles = {role: _role(folder, role, faults) for role in ROLES}
+    roles = {role: _read_role(folder, role, faults) for role in ROLES}
     store_keys = sorted((folder / "store").glob("*.key"))
     sealing = {path.stem: _secret(path, faults) for path in store_keys}
     sealing_id = _sealing_id(folder / "store" / "current", sealing, faults)
     index = _secret(folder / "index.key", faults)
     person = _secret(folder / "person.key", faults)
-    audit_mend = f"{_MEND}; where there never was one: broker keys generate --audit {folder}"
-    audit = _secret(folder / AUDIT, faults, audit_mend)
+    audit_fix = f"{_RESTORE}; where there never was one: broker keys generate --audit {folder}"
+    audit = _secret(folder / AUDIT, faults, audit_fix)
     idp = roles["idp"]
     sp = roles["sp"]
     if faults or idp is None or sp is None:
@@ -204,8 +188,8 @@ def read(folder: Path) -> KeyRing:
         sp=sp,
         sealing=sealing,
         sealing_id=sealing_id,
-        index=LookupHmacs(id_of(index), index),
-        person=LookupHmacs(id_of(person), person),
+        index=LookupHmacs(derive_key_id(index), index),
+        person=LookupHmacs(derive_key_id(person), person),
         audit=audit,
     )
 
@@ -221,25 +205,22 @@ def _sealing_id(path: Path, sealing: Mapping[str, bytes], faults: list[Fault]) -
     return sealing_id
 
 
-def slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, KeyPair]:
-    """Read the pairs of ``idp-signing`` or another track by slot.
-
-    What is wrong with any is put into ``faults``.
-    """
+def read_slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, KeyPair]:
+    """Return the pairs of a track (``idp-signing``) by slot; add what is wrong to ``faults``."""
     found = {}
     for slot in SLOTS:
         path = folder / track / f"{slot}.pem"
         if slot != "current" and not path.exists():
             continue
-        key_pair = _pair(path, faults)
+        key_pair = _read_pair(path, faults)
         if key_pair:
             found[slot] = key_pair
     return found
 
 
-def _role(folder: Path, role: str, faults: list[Fault]) -> RoleKeys | None:
-    signing = slots(folder, f"{role}-signing", faults)
-    encryption = slots(folder, f"{role}-encryption", faults)
+def _read_role(folder: Path, role: str, faults: list[Fault]) -> RoleKeys | None:
+    signing = read_slots(folder, f"{role}-signing", faults)
+    encryption = read_slots(folder, f"{role}-encryption", faults)
     if "current" not in signing or "current" not in encryption:
         return None
     published = [pair for slot, pair in signing.items() if slot != "previous"]
@@ -251,62 +232,48 @@ def _role(folder: Path, role: str, faults: list[Fault]) -> RoleKeys | None:
     )
 
 
-def _pair(path: Path, faults: list[Fault]) -> KeyPair | None:
+def _read_pair(path: Path, faults: list[Fault]) -> KeyPair | None:
     try:
-        private = path.read_bytes()
-        certificate = path.with_suffix(".crt").read_bytes()
+        octets = path.read_bytes()
     except OSError as error:
         fix = "broker keys generate, or bring it back from the backup"
-        faults.append(Fault(str(error.filename), f"cannot be read: {error.strerror}", fix))
+        faults.append(Fault(str(path), f"cannot be read: {error.strerror}", fix))
         return None
-    wrong = _wrong(private, certificate)
-    if not wrong:
-        return KeyPair(private, certificate)
-    if wrong == _ANOTHERS:
-        moved = _certificate_of_cut_switch(path)
-        if moved and not _wrong(private, moved):
-            return KeyPair(private, moved)
-    faults.extend(Fault(str(path), what, _REPLACE) for what in wrong)
+    private, begin, certificate = octets.partition(_CERTIFICATE)
+    pair = KeyPair(private, begin + certificate)
+    what = _find_pair_fault(pair.private, pair.certificate)
+    if what is None:
+        return pair
+    faults.append(Fault(str(path), what, _REPLACE))
     return None
 
 
-def _certificate_of_cut_switch(path: Path) -> bytes | None:
-    """Return the certificate of a switch that was cut short.
-
-    Its key has moved up already, by itself (``rotation``).
-    """
-    if path.stem != "current" or path.with_name("next.pem").exists():
-        return None
-    left = path.with_name("next.crt")
-    return left.read_bytes() if left.exists() else None
-
-
-# A rotation reads all of them at every step, and loading a key is slow (see ``xml.signature``).
+# The gauges list all keys at every scrape, and loading a private key takes long.
 @lru_cache(maxsize=16)
-def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
-    """Return what is wrong with a key and its certificate.
+def _find_pair_fault(private: bytes, certificate: bytes) -> str | None:
+    """Return what is wrong with a key and its certificate, without the library's words.
 
-    The library's own words could quote the key.
+    Those could quote the key.
     """
     try:
         key = load_pem_private_key(private, password=None)
     except (ValueError, TypeError):
-        return ("is no unencrypted PEM private key",)
+        return "holds no unencrypted PEM private key"
     if not isinstance(key, rsa.RSAPrivateKey):
-        return ("is no RSA key",)
+        return "holds no RSA key"
     if key.key_size < SMALLEST:
-        return (f"is an RSA key of {key.key_size} bits; at least {SMALLEST} are needed",)
+        return f"holds an RSA key of {key.key_size} bits; at least {SMALLEST} are needed"
     try:
         public = x509.load_pem_x509_certificate(certificate).public_key()
     except ValueError:
-        return ("has a .crt that is no PEM certificate",)
+        return "holds no PEM certificate after its key"
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if public.public_bytes(*form) != key.public_key().public_bytes(*form):
-        return _ANOTHERS
-    return ()
+        return "holds the certificate of another key"
+    return None
 
 
-def _secret(path: Path, faults: list[Fault], fix: str = _MEND) -> bytes:
+def _secret(path: Path, faults: list[Fault], fix: str = _RESTORE) -> bytes:
     octets = path.read_bytes() if path.is_file() else b""
     if not octets:
         faults.append(Fault(str(path), "is missing or empty", fix))
@@ -316,7 +283,7 @@ def _secret(path: Path, faults: list[Fault], fix: str = _MEND) -> bytes:
     return octets
 
 
-def id_of(key: bytes) -> str:
+def derive_key_id(key: bytes) -> str:
     """Derive a key's id from it one-way, so that the two cannot come apart."""
     return hashlib.sha256(b"key id\0" + key).hexdigest()[:8]
 
@@ -332,20 +299,18 @@ class ListedKey:
     until: datetime | None
 
 
-def listing(folder: Path) -> Iterator[ListedKey]:
-    """Yield every key of a sound folder, none of its secrets; errors as ``load``."""
+def list_keys(folder: Path) -> Iterator[ListedKey]:
+    """Yield every key of a sound folder without its secret; errors as ``load``."""
     ring = load(folder)
-    for role in ROLES:
-        for use in USES:
-            track = f"{role}-{use}"
-            for slot, key_pair in slots(folder, track, []).items():
-                yield _listed(track, slot, key_pair.certificate)
+    for track in ROLE_TRACKS:
+        for slot, key_pair in read_slots(folder, track, []).items():
+            yield _listed(track, slot, key_pair.certificate)
     for key_id in ring.sealing:
         slot = "current" if key_id == ring.sealing_id else "reads"
         yield _listed_secret("store", slot, key_id)
     yield _listed_secret("index", "current", ring.index.key_id)
     yield _listed_secret("person", "current", ring.person.key_id)
-    yield _listed_secret("audit", "current", id_of(ring.audit))
+    yield _listed_secret("audit", "current", derive_key_id(ring.audit))
 
 
 def _listed_secret(use: str, slot: str, key_id: str) -> ListedKey:

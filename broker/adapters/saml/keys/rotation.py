@@ -1,60 +1,66 @@
-"""Rotates keys, safe to cut short anywhere: make the next, switch to it, drop the previous.
+"""Rotates keys in three steps: make the next key, switch to it, drop the previous key.
 
-The slots on disk are the truth. Every step is one rename or one unlink of a private key; a
-certificate goes before its key or follows it, and ``key_ring.load`` accepts every state between.
-``rotation.json`` holds since when a phase lasts and no more: where it is lost, or the clock was
-set, the wait begins anew.
+The files of a track are its only state. A step takes effect by one rename or one removal, so after
+a crash the folder still loads, and the next call repeats or continues the step. The modification
+time of a slot says since when its phase lasts. If that time is lost, the wait is only longer.
 """
 
+import fcntl
+import os
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.saml.keys import key_ring, rotation_record
-from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR, Boot, PhaseStart
+from broker.adapters.saml.keys import key_ring
 from broker.configuration import durable_files as durable
-from broker.configuration import key_folder_locks
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.login.transaction import SKEW
 
+# Peers that refresh see a new key within hours. A copy that nobody refreshes expires while its keys
+# are still ours. mod_shib's example accepts at most 28 days: at 28 a service whose clock is behind
+# would refuse the metadata.
+VALID_FOR: Final = timedelta(days=27)
+CACHED_FOR: Final = timedelta(hours=6)
 STORE: Final = "store"
-TRACKS: Final = (*(f"{role}-{use}" for role in key_ring.ROLES for use in key_ring.USES), STORE)
-# Every machine has read the keys again by then, and no message of before is under way.
+TRACKS: Final = (*key_ring.ROLE_TRACKS, STORE)
+# By then every machine has reloaded its keys, and no message from before is still on its way.
 RELOADED: Final = timedelta(hours=1)
+_FINISHED: Final = "rotated"  # an empty file, written when a rotation ends
 
 
 class Phase(StrEnum):
-    """How far a track has come, by its slots."""
+    """How far the rotation of a track has come."""
 
     STEADY = "steady"
-    STARTED = "started"  # the next key is there
-    SWITCHED = "switched"  # the previous key is still there
+    STARTED = "started"  # the next key exists
+    SWITCHED = "switched"  # the previous key still exists
 
 
-_BEGUN: Final = "begun"  # wanted, and not yet made
 _STEPS: Final = {Phase.STEADY: "start", Phase.STARTED: "switch", Phase.SWITCHED: "finish"}
-# A copy of our metadata is good for VALID_FOR. Before a key signs, every copy must hold it; before
-# one that decrypts is dropped, no copy may hold it. The other steps need no peer: one decrypts
-# before it is published, and signs no more.
+# A copy of our metadata is valid for VALID_FOR. Before a key signs, every copy must contain it, and
+# before an encryption key is dropped, no copy may contain it. The other steps need no peer: a key
+# decrypts before it is published, and a previous key signs no more.
 _WAITS: Final = {
     "signing": {Phase.STARTED: VALID_FOR + RELOADED, Phase.SWITCHED: RELOADED},
     "encryption": {Phase.STARTED: RELOADED, Phase.SWITCHED: VALID_FOR + RELOADED},
     STORE: {Phase.STARTED: RELOADED},
 }
-# Between two rotations, so that a command typed once too often begins none.
+# Between two rotations, so that a command that is typed once too often starts none.
 _PAUSE: Final = VALID_FOR
 
 
 @dataclass(frozen=True, slots=True)
 class RotationStep:
-    """What became of one track.
+    """What a call did to one track.
 
-    ``did`` is the step taken, None where it is too early; ``next`` the following step, and
+    ``did`` is the step taken, None if it is too early; ``next`` is the following step, and
     ``earliest`` its time. ``refreshed`` is when peers that fetch our metadata as often as it asks
-    have the newest; None where none is needed.
+    have the newest version, None if no peer needs it.
     """
 
     track: str
@@ -72,40 +78,57 @@ def rotate(
     *,
     early: bool = False,
     size: int = key_ring.SIZE,
-    running: Boot | None = None,
 ) -> list[RotationStep]:
-    """Take the next step of all ``tracks`` whose time has come, or of all if ``early``.
+    """Take the next step of every track whose time has come, or of all ``tracks`` if ``early``.
 
-    A track begins only where none of ``tracks`` is under way. ``running`` shows whether the clock
-    was set since the last call. ``ConfigurationFaults`` where the folder is unsound, or another
-    rotation is at work in it. Sources: docs/reference/saml-profiles.md#8,
+    A rotation starts only if none of ``tracks`` is in one. ``ConfigurationFaults`` if the folder is
+    unsound, or another rotation is at work in it. Sources: docs/reference/saml-profiles.md#8,
     docs/reference/design.md#sealing.
     """
-    with key_folder_locks.alone(folder), key_folder_locks.writing(folder):
+    with _lock(folder):
         _refuse_unsound(folder)
-        since = rotation_record.read(folder, now, running)
-        for track in tracks:
-            _mend(folder, track)
-        rotation = _Rotation(folder, since, now, early, size)
-        if rotation.may_begin(tracks):
-            since |= {track: PhaseStart(_BEGUN, now) for track in tracks}
-            rotation_record.write(folder, since, running)
-        steps = []
-        for track in tracks:
-            before = dict(since)
-            steps.append(rotation.step(track))
-            if since != before:
-                rotation_record.write(folder, since, running)
-        _refuse_unsound(folder)
-        return steps
+        rotating = [_Track(folder / track, track, now) for track in tracks]
+        may_start = all(
+            track.phase is Phase.STEADY and (early or now >= track.due) for track in rotating
+        )
+        return [_take_step(track, size, early=early, may_start=may_start) for track in rotating]
+
+
+def refuse_clock_in_the_past(folder: Path, now: datetime) -> None:
+    """Raise ConfigurationFaults if a file of the folder is newer than ``now``.
+
+    A wait that starts in the past would be over as soon as the clock is set right.
+    """
+    newest = max(folder.rglob("*"), key=_changed, default=None)
+    if newest and _changed(newest) > now + SKEW:
+        what = f"is newer than the clock, which says {now:%Y-%m-%d %H:%M} UTC"
+        fix = "set the clock; or if the clock is right: touch the file"
+        raise ConfigurationFaults([Fault(str(newest), what, fix)])
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Refuse a second rotation until this one is done, or its process is dead."""
+    if not folder.is_dir():
+        fault = Fault(str(folder), "is no folder", "broker keys generate")
+        raise ConfigurationFaults([fault])
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        fault = Fault(str(folder), "is being rotated already", "wait until that is done")
+        raise ConfigurationFaults([fault]) from None
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_unsound(folder: Path) -> None:
-    """Ask that all keys load, and that the sealing key to come is one of them.
+    """Check that all keys load, and that the next sealing key is one of them.
 
-    What another had sealed could never be opened.
+    Otherwise no record that another key sealed could be opened.
     """
-    ring = key_ring.read(folder)
+    ring = key_ring.load(folder)
     following = folder / STORE / "next"
     if not following.exists():
         return
@@ -116,156 +139,93 @@ def _refuse_unsound(folder: Path) -> None:
         raise ConfigurationFaults([Fault(str(following), what, fix)])
 
 
+def _changed(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
 @dataclass(frozen=True, slots=True)
-class _Rotation:
-    """One call over the tracks of a folder; ``since`` is written to as steps are taken."""
+class _Track:
+    """The keys of one use: ``place`` is their folder."""
 
-    folder: Path
-    since: dict[str, PhaseStart]
+    place: Path
+    name: str
     now: datetime
-    early: bool
-    size: int
 
-    def may_begin(self, tracks: Collection[str]) -> bool:
-        """Return whether a rotation of these tracks begins now: none of them is under way."""
-        for track in tracks:
-            phase = _phase(self.folder, track)
-            if phase is not Phase.STEADY or self.unsettled(track):
-                return False
-        return self.early or all(self.now >= self.due(track, Phase.STEADY) for track in tracks)
+    @property
+    def phase(self) -> Phase:
+        if self.slot("next").exists():
+            return Phase.STARTED
+        return Phase.SWITCHED if self.slot("previous").exists() else Phase.STEADY
 
-    def step(self, track: str) -> RotationStep:
-        """Take the step of a track that is due, if any, and record since when its phase lasts."""
-        did = self._take(track)
-        phase = _phase(self.folder, track)
-        if did or (phase is not Phase.STEADY and not self._known(track, phase)):
-            self.since[track] = PhaseStart(phase, self.now)
-        earliest = self.due(track, phase)
-        refreshed = None
-        if _WAITS[_use(track)].get(phase, timedelta()) >= VALID_FOR:
-            refreshed = earliest - VALID_FOR + CACHED_FOR
-        return RotationStep(
-            track=track,
-            did=did,
-            phase=phase,
-            next=_STEPS[phase],
-            earliest=earliest,
-            refreshed=refreshed,
-        )
+    @property
+    def wait(self) -> timedelta:
+        """Return how long the phase lasts."""
+        use = self.name.rpartition("-")[2]
+        return _PAUSE if self.phase is Phase.STEADY else _WAITS[use][self.phase]
 
-    def _take(self, track: str) -> str | None:
-        """Take the step that is due, and return its name, None where it is too early."""
-        phase = _phase(self.folder, track)
-        if phase is Phase.STEADY:
-            if not self.unsettled(track):
-                return None
-            if self.since[track].phase == _BEGUN:
-                _start(self.folder, track, self.now, self.size)
-                return _STEPS[phase]
-            # The last step was taken and not recorded: a process died in between.
-            return _STEPS[Phase(self.since[track].phase)]
-        if not self.early and self.now < self.due(track, phase):
-            return None
-        if phase is Phase.STARTED:
-            _switch(self.folder, track)
+    @property
+    def due(self) -> datetime:
+        """Return when the next step may be taken."""
+        marks = {Phase.STARTED: self.slot("next"), Phase.SWITCHED: self.slot("previous")}
+        mark = marks.get(self.phase, self.place / _FINISHED)
+        if not mark.exists():
+            return self.now
+        if _changed(mark) > self.now:  # the clock was ahead: the wait starts now
+            self.stamp(mark)
+        return _changed(mark) + self.wait
+
+    def slot(self, name: str) -> Path:
+        return self.place / (name if self.name == STORE else f"{name}.pem")
+
+    def put(self, path: Path, octets: bytes) -> None:
+        """Write a file, whole or not at all, and stamp it with the time of this call."""
+        durable.put(path, octets)
+        self.stamp(path)
+
+    def stamp(self, path: Path) -> None:
+        os.utime(path, (self.now.timestamp(), self.now.timestamp()))
+
+    def start(self, size: int) -> None:
+        if self.name == STORE:
+            key_id = key_ring.new_sealing_id(self.now)
+            durable.put(self.place / f"{key_id}.key", secrets.token_bytes(key_ring.SECRET))
+            self.put(self.slot("next"), key_id.encode())
+            return
+        pair = key_ring.make_pair(self.name.replace("-", " "), self.now, size)
+        self.put(self.slot("next"), pair.private + pair.certificate)
+
+    def switch(self) -> None:
+        if self.name == STORE:
+            self.put(self.place / _FINISHED, b"")  # the old key opens its records for ever
         else:
-            _finish(self.folder, track)
-        return _STEPS[phase]
+            self.put(self.slot("previous"), self.slot("current").read_bytes())
+        durable.moved(self.slot("next"), self.slot("current"))
 
-    def due(self, track: str, phase: Phase) -> datetime:
-        """Return when the step out of ``phase`` may be taken.
-
-        A phase that is not recorded lasts since now.
-        """
-        start = self.since.get(track)
-        if phase is Phase.STEADY:
-            return start.at + _PAUSE if start else self.now
-        wait = _WAITS[_use(track)][phase]
-        if start and start.phase == phase:
-            return start.at + wait
-        return self.now + wait
-
-    def unsettled(self, track: str) -> bool:
-        """Return whether a track without a second key is in a rotation all the same.
-
-        It is wanted, or its end is not yet recorded.
-        """
-        return track in self.since and self.since[track].phase != Phase.STEADY
-
-    def _known(self, track: str, phase: Phase) -> bool:
-        start = self.since.get(track)
-        return start is not None and start.phase == phase
+    def finish(self) -> None:
+        self.put(self.place / _FINISHED, b"")
+        durable.gone(self.slot("previous"))
 
 
-def _use(track: str) -> str:
-    return track.rpartition("-")[2]
-
-
-def _phase(folder: Path, track: str) -> Phase:
-    if track == STORE:
-        return Phase.STARTED if (folder / STORE / "next").exists() else Phase.STEADY
-    if (folder / track / "previous.pem").exists():
-        return Phase.SWITCHED
-    return Phase.STARTED if (folder / track / "next.pem").exists() else Phase.STEADY
-
-
-def _start(folder: Path, track: str, now: datetime, size: int) -> None:
-    place = folder / track
-    if track == STORE:
-        name = key_ring.new_id(now)
-        secret = secrets.token_bytes(key_ring.SECRET)
-        durable.put(place / f"{name}.key", secret)
-        durable.put(place / "next", name.encode())
-        return
-    subject = track.replace("-", " ")
-    key_pair = key_ring.pair(subject, now, size)
-    durable.put(place / "next.crt", key_pair.certificate)
-    durable.put(place / "next.pem", key_pair.private)
-
-
-def _switch(folder: Path, track: str) -> None:
-    place = folder / track
-    if track == STORE:
-        durable.moved(place / "next", place / "current")
-        return
-    for suffix in (".crt", ".pem"):
-        current = place / f"current{suffix}"
-        durable.put(place / f"previous{suffix}", current.read_bytes())
-    durable.moved(place / "next.pem", place / "current.pem")
-    durable.moved(place / "next.crt", place / "current.crt")
-
-
-def _finish(folder: Path, track: str) -> None:
-    for suffix in (".pem", ".crt"):
-        durable.gone(folder / track / f"previous{suffix}")
-
-
-def _mend(folder: Path, track: str) -> None:
-    """Finish or undo a step that was cut short: a slot is a key and its certificate, or nothing."""
-    place = folder / track
-    for left in place.glob("*.new"):
+def _take_step(track: _Track, size: int, *, early: bool, may_start: bool) -> RotationStep:
+    for left in track.place.glob("*.new"):  # of a step that a crash interrupted
         durable.gone(left)
-    if track == STORE:
-        return
-    current, following, previous = (place / f"{slot}.pem" for slot in key_ring.SLOTS)
-    both = following.exists() and previous.exists()
-    if both and previous.read_bytes() == current.read_bytes():
-        durable.gone(previous)  # the switch has not been taken yet
-    if not following.exists():
-        _mend_next_certificate(folder, track)
-    if not previous.exists():
-        durable.gone(previous.with_suffix(".crt"))
-
-
-def _mend_next_certificate(folder: Path, track: str) -> None:
-    """Move or drop a certificate that was left without its key."""
-    left = folder / track / "next.crt"
-    if not left.exists():
-        return
-    faults: list[Fault] = []
-    sound = key_ring.slots(folder, track, faults).get("current")
-    if sound and sound.certificate == left.read_bytes():
-        # The switch has been taken: the certificate follows.
-        durable.moved(left, folder / track / "current.crt")
-    else:
-        durable.gone(left)
+    before = track.phase
+    taken = may_start if before is Phase.STEADY else early or track.now >= track.due
+    if taken and before is Phase.STEADY:
+        track.start(size)
+    elif taken and before is Phase.STARTED:
+        track.switch()
+    elif taken:
+        track.finish()
+    after = track.phase
+    refreshed = None
+    if after is not Phase.STEADY and track.wait > VALID_FOR:
+        refreshed = track.due - VALID_FOR + CACHED_FOR
+    return RotationStep(
+        track=track.name,
+        did=_STEPS[before] if taken else None,
+        phase=after,
+        next=_STEPS[after],
+        earliest=track.due,
+        refreshed=refreshed,
+    )

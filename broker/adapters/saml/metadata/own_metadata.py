@@ -14,7 +14,7 @@ from saml2 import element_to_extension_element, md, xmldsig
 from saml2.extension import algsupport, mdui, shibmd
 
 from broker.adapters.saml.keys.key_ring import RoleKeys
-from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR
+from broker.adapters.saml.keys.rotation import CACHED_FOR, VALID_FOR
 from broker.adapters.saml.messages import addresses
 from broker.adapters.saml.messages.upstream_profiles import traits_of
 from broker.adapters.saml.xml_security import (

@@ -108,4 +108,5 @@ def _account_label(
 
 
 def _makes(policy: Policy, category: str) -> bool:
-    return policy.borrower is not None and policy.borrower.category == category
+    rules = (each.borrower for each in policy.variants)
+    return any(rule is not None and rule.category == category for rule in rules)

@@ -10,10 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from broker.adapters.saml.keys.key_ring import SIZE, generate, listing, load, new_pair
+from broker.adapters.saml.keys.key_ring import SIZE, generate, list_keys, load, make_pair
 from broker.core.errors import ConfigurationFaults
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,18 @@ def faults(folder: Path) -> list[str]:
     with pytest.raises(ConfigurationFaults) as caught:
         load(folder)
     return [str(each) for each in caught.value.faults]
+
+
+def write_slot(path: Path) -> None:
+    """Write a new key and its certificate into a slot."""
+    pair = make_pair("slot", NOW, 2048)
+    path.write_bytes(pair.private + pair.certificate)
+    path.chmod(0o600)
+
+
+def _strip_certificate(folder: Path) -> None:
+    path = folder / "idp-signing" / "current.pem"
+    path.write_bytes(path.read_bytes().split(BEGIN)[0])
 
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
@@ -77,8 +90,6 @@ def test_nothing_is_ever_overwritten(keys: Path) -> None:
     before = {each: each.read_bytes() for each in keys.rglob("*") if each.is_file()}
     with pytest.raises(ConfigurationFaults, match="holds something already"):
         generate(keys, NOW, 2048)
-    with pytest.raises(FileExistsError):
-        new_pair(keys / "idp-signing" / "current.pem", "idp signing", NOW, 2048)
     assert {each: each.read_bytes() for each in keys.rglob("*") if each.is_file()} == before
 
 
@@ -101,20 +112,23 @@ def test_nothing_shows_a_key(keys: Path) -> None:
 def test_the_next_key_is_published_before_it_signs(keys: Path) -> None:
     """Current and next signing certificates are published, the previous is not; only the current signs."""
     for slot in ("next", "previous"):
-        new_pair(keys / "idp-signing" / f"{slot}.pem", f"idp signing {slot}", NOW, 2048)
-    certificates = [(keys / "idp-signing" / f"{slot}.crt").read_bytes() for slot in ("current", "next")]
+        write_slot(keys / "idp-signing" / f"{slot}.pem")
     ring = load(keys)
-    assert list(ring.idp.signing_certificates) == certificates
-    assert ring.idp.signing.certificate == certificates[0]
+    assert [
+        certificate in (keys / "idp-signing" / "current.pem").read_bytes()
+        for certificate in ring.idp.signing_certificates
+    ] == [True, False]
+    assert ring.idp.signing_certificates[1] in (keys / "idp-signing" / "next.pem").read_bytes()
+    assert ring.idp.signing.certificate == ring.idp.signing_certificates[0]
 
 
 def test_every_slot_decrypts_and_only_the_current_is_published(keys: Path) -> None:
     """A peer with older metadata encrypts to the previous key for a while, one with newer to the next."""
     for slot in ("next", "previous"):
-        new_pair(keys / "sp-encryption" / f"{slot}.pem", f"sp encryption {slot}", NOW, 2048)
+        write_slot(keys / "sp-encryption" / f"{slot}.pem")
     ring = load(keys)
     assert len(ring.sp.decryption) == 3
-    assert ring.sp.encryption_certificate == (keys / "sp-encryption" / "current.crt").read_bytes()
+    assert ring.sp.encryption_certificate in (keys / "sp-encryption" / "current.pem").read_bytes()
 
 
 def test_an_older_sealing_key_still_reads(keys: Path) -> None:
@@ -132,7 +146,9 @@ def test_the_ids_of_the_unchanging_keys_follow_from_them(keys: Path) -> None:
 
 
 def _swap(folder: Path) -> None:
-    (folder / "idp-signing" / "current.crt").write_bytes((folder / "sp-signing" / "current.crt").read_bytes())
+    own, other = (folder / f"{role}-signing" / "current.pem" for role in ("idp", "sp"))
+    key, certificate = own.read_bytes().split(BEGIN)[0], other.read_bytes().split(BEGIN)[1]
+    own.write_bytes(key + BEGIN + certificate)
 
 
 def _short(folder: Path) -> None:
@@ -148,15 +164,11 @@ def _elliptic(folder: Path) -> None:
     ("spoil", "fault"),
     [
         (lambda keys: (keys / "idp-signing" / "current.pem").unlink(), "current.pem: cannot be read: No such file"),
-        (lambda keys: (keys / "idp-signing" / "current.crt").unlink(), "current.crt: cannot be read: No such file"),
-        (lambda keys: (keys / "idp-signing" / "current.pem").write_bytes(b"x"), "is no unencrypted PEM private key"),
-        (
-            lambda keys: (keys / "idp-signing" / "current.crt").write_bytes(b"x"),
-            "has a .crt that is no PEM certificate",
-        ),
-        (_swap, "current.pem: is not its .crt's key"),
-        (_short, "is an RSA key of 1024 bits; at least 2048 are needed"),
-        (_elliptic, "is no RSA key"),
+        (lambda keys: (keys / "idp-signing" / "current.pem").write_bytes(b"x"), "holds no unencrypted PEM private key"),
+        (_strip_certificate, "holds no PEM certificate after its key"),
+        (_swap, "current.pem: holds the certificate of another key"),
+        (_short, "holds an RSA key of 1024 bits; at least 2048 are needed"),
+        (_elliptic, "holds no RSA key"),
         (
             lambda keys: (keys / "sp-encryption" / "current.pem").chmod(0o644),
             "current.pem: is open to its group or others",
@@ -192,8 +204,8 @@ def test_no_folder_is_a_fault_that_names_the_command(tmp_path: Path) -> None:
 
 def test_the_listing_shows_every_key_and_no_secret(keys: Path) -> None:
     """What ``broker keys list`` prints: use, slot, bits, fingerprint and end."""
-    new_pair(keys / "idp-signing" / "next.pem", "idp signing", NOW, 2048)
-    listed = list(listing(keys))
+    write_slot(keys / "idp-signing" / "next.pem")
+    listed = list(list_keys(keys))
     assert [(each.use, each.slot, each.bits) for each in listed] == [
         ("idp-signing", "current", 2048),
         ("idp-signing", "next", 2048),

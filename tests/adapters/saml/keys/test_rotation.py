@@ -1,13 +1,12 @@
 """Keys that roll: every step, what is published in between, peers that refresh or not, and being killed anywhere."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,49 +15,47 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
-from broker.adapters.saml.keys import key_ring, rotation_record
-from broker.adapters.saml.keys.rotation import RELOADED, STORE, TRACKS, rotate
-from broker.adapters.saml.keys.rotation_record import RECORD
+from broker.adapters.saml.keys import key_ring, rotation
+from broker.adapters.saml.keys.rotation import RELOADED, STORE, rotate
 from broker.adapters.saml.metadata import own_metadata
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.adapters.saml.xml_security.xml_names import MD
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
-from broker.configuration import key_folder_locks
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
 from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties, redirected
 
 DAY = timedelta(days=1)
-HELD = rotation_record.VALID_FOR
+HELD = rotation.VALID_FOR
 ROLE_DESCRIPTION = own_metadata.RoleDescription(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
-ROLES = TRACKS[:-1]
+ROLES = key_ring.ROLE_TRACKS
 
 
 @pytest.fixture(scope="module")
 def stock() -> list[key_ring.KeyPair]:
     """Make a few pairs once: these tests use many, and none cares which."""
-    return [key_ring.pair("stock", NOW, 2048) for _ in range(4)]
+    return [key_ring.make_pair("stock", NOW, 2048) for _ in range(4)]
 
 
 @pytest.fixture(scope="module")
-def judged() -> Callable[[bytes, bytes], tuple[str, ...]]:
+def judged() -> Callable[[bytes, bytes], str | None]:
     """Judge a pair once, however often it is read: the arithmetic takes long and depends on nothing else."""
-    return cache(key_ring._wrong)
+    return cache(key_ring._find_pair_fault)
 
 
 @pytest.fixture(autouse=True)
 def quick(stock: list[key_ring.KeyPair], judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let new keys come from the stock, each once a test."""
-    left, made = list(stock), key_ring.pair
+    left, made = list(stock), key_ring.make_pair
 
     def pair(subject: str, now: datetime, size: int) -> key_ring.KeyPair:
         return left.pop() if left else made(subject, now, min(size, 2048))
 
-    monkeypatch.setattr(key_ring, "pair", pair)
-    monkeypatch.setattr(key_ring, "_wrong", judged)
+    monkeypatch.setattr(key_ring, "make_pair", pair)
+    monkeypatch.setattr(key_ring, "_find_pair_fault", judged)
 
 
 @pytest.fixture
@@ -74,7 +71,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def certificates(folder: Path, track: str) -> dict[str, bytes]:
     """Give the certificate of each slot."""
-    return {slot: each.certificate for slot, each in key_ring.slots(folder, track, []).items()}
+    return {slot: each.certificate for slot, each in key_ring.read_slots(folder, track, []).items()}
 
 
 @pytest.mark.parametrize("track", ROLES)
@@ -92,7 +89,7 @@ def test_the_three_steps(folder: Path, track: str) -> None:
     assert (turn.did, turn.phase, turn.next) == ("finish", "steady", "start")
     assert certificates(folder, track) == {"current": new}
     after = files(folder)
-    own = {RECORD, f"{track}/current.pem", f"{track}/current.crt"}
+    own = {f"{track}/rotated", f"{track}/current.pem"}
     assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == own
 
 
@@ -185,12 +182,9 @@ def test_killed_anywhere_the_folder_is_sound_and_the_next_call_goes_on(
         assert held.sp.decryption[0].private in whole
         assert held.sealing.items() <= ring.sealing.items()
         moved = certificates(copy, "sp-encryption")["current"] != certificates(folder, "sp-encryption")["current"]
-        ended = steps == (1 if track == STORE else 2) and json.loads((copy / RECORD).read_bytes())[track]["phase"]
         first = _goes_on(copy, track)
         # What had not been taken is taken now, and not something else in its place.
         assert first == ("finish" if moved else "switch") or steps != 1 or track == STORE
-        # What was taken and not recorded is that step still, and no new rotation begins in its place.
-        assert not ended or ended == "steady" or first == ("switch" if track == STORE else "finish")
         deaths += 1
     assert deaths >= 2
 
@@ -225,7 +219,7 @@ def _goes_on(folder: Path, track: str) -> str | None:
     assert turn.phase == "steady"
     names = {each.name for each in (folder / track).iterdir()}
     assert not any(name.endswith(".new") for name in names)
-    assert names == {"current.pem", "current.crt"} or track == STORE
+    assert names == {"current.pem", "rotated"} or track == STORE
     assert len(key_ring.load(folder).sp.decryption) == 1
     return first
 
@@ -243,22 +237,20 @@ def test_everything_written_is_its_owners_alone(folder: Path) -> None:
 
 def test_two_do_not_rotate_at_once(folder: Path) -> None:
     """The second is told to wait, and the lock of a dead one is nobody's."""
-    with key_folder_locks.alone(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
+    with rotation._lock(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
         rotate(folder, NOW)
     assert rotate(folder, NOW)[0].did == "start"
 
 
-def test_a_lost_record_begins_the_wait_anew(folder: Path) -> None:
-    """Longer than needed and never shorter; one that cannot be read is told and not guessed at."""
+def test_a_lost_time_restarts_the_wait(folder: Path) -> None:
+    """A copy of the folder whose files have new times waits longer than needed and never shorter."""
     rotate(folder, NOW)
-    (folder / RECORD).unlink()
     late = NOW + HELD * 2
+    for path in folder.rglob("next*"):
+        os.utime(path, (late.timestamp(), late.timestamp()))
     assert {each.did for each in rotate(folder, late)} == {None}
     (turn,) = rotate(folder, late + HELD, ["idp-signing"])
     assert (turn.did, turn.earliest) == (None, late + HELD + RELOADED)
-    (folder / RECORD).write_text("{")
-    with pytest.raises(ConfigurationFaults, match="delete it"):
-        rotate(folder, late + HELD * 2)
 
 
 def test_an_unsound_folder_is_not_rotated(folder: Path) -> None:
@@ -358,7 +350,7 @@ def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_pat
     """
     broker, now = Running(parties, folder), NOW
     broker.reload(now - HELD)
-    ages = [rotation_record.CACHED_FOR, 14 * DAY, HELD]
+    ages = [rotation.CACHED_FOR, 14 * DAY, HELD]
     refused: dict[str, datetime] = {}
     taken: dict[tuple[str, str], datetime] = {}
     late = RELOADED - timedelta(seconds=1)
@@ -401,11 +393,3 @@ def test_a_dropped_key_is_never_accepted_again(parties: Parties, folder: Path) -
     sealed = encryption.encrypt(parties.response().find("{*}Assertion"), target)
     with pytest.raises(MessageRefused, match=r"xml\.decryption"):
         encryption.decrypt(sealed, broker.sp.decryption, allow_cbc=False)
-
-
-def test_the_record_holds_no_secret(folder: Path) -> None:
-    """Tracks, phases and times: it may be shown to anybody who asks how far a rotation is."""
-    rotate(folder, NOW)
-    found = json.loads((folder / RECORD).read_text())
-    assert found["idp-signing"] == {"phase": "started", "at": NOW.astimezone(UTC).isoformat()}
-    assert set(found) == set(TRACKS)

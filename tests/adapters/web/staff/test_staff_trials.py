@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from click.testing import CliRunner
 
-from broker.app import refusal_explanations, trial_sites
+from broker.app import policy_configuration
 from broker.cli.main import broker
 from tests.plugins.deployment import Deployment, Person, found, mark
 from tests.plugins.staff import ADMIN, audit_log, enter, send, told
@@ -50,7 +50,7 @@ def test_the_page_says_what_the_command_says(
     """Line for line in English, but for the set and where it is from, which stand apart on the page."""
     admin.get("/admin?lang=en")
     parts = admin.deployment.parts
-    monkeypatch.setattr(trial_sites, "open_site", lambda *_: refusal_explanations.of_parts(parts))
+    monkeypatch.setattr(policy_configuration, "open_trial_site", lambda *_: parts.trial_site())
     printed = CliRunner().invoke(broker, ("policy", "try", "--upstream", "wayf", *words)).stdout.splitlines()
     corner = f"set {parts.policies.current.digest[:12]}, in force"
     assert printed[-1] == corner

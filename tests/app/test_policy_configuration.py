@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.app import policy_surroundings
+from broker.app import policy_configuration
 from broker.app.assembly import assemble
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
@@ -40,9 +40,9 @@ def started(site: Path) -> tuple[str, ...]:
 
 def test_the_metadata_says_what_is_encrypted(site: Path) -> None:
     """No warning of a CPR number that goes out encrypted; one for each file where there is no key to encrypt to."""
-    assert policy_surroundings.load_checked(None, NOW).warnings == started(site) == ()
+    assert policy_configuration.load_checked(None, NOW).warnings == started(site) == ()
     edit(site / "metadata" / "my-loans.xml", ' use="encryption"', ' use="signing"')
-    warned = policy_surroundings.load_checked(None, NOW).warnings
+    warned = policy_configuration.load_checked(None, NOW).warnings
     assert warned == started(site)
     assert len([each for each in warned if "my-loans publishes no encryption key" in each]) == 4
 
@@ -52,9 +52,9 @@ def test_a_folder_is_checked_against_the_configuration(site: Path, tmp_path: Pat
     proposal = shutil.copytree(site / "policies", tmp_path / "proposal")
     edit(proposal / "student.yaml", "displayName, mail]", "displayName, {mial: {why: {en: a b, da: b a}}}]")
     with pytest.raises(ConfigurationFaults) as found:
-        policy_surroundings.load_checked(proposal, NOW)
+        policy_configuration.load_checked(proposal, NOW)
     assert "proposal/student.yaml:25: unknown attribute 'mial' (did you mean 'mail'?)" in map(str, found.value.faults)
-    assert policy_surroundings.load_checked(None, NOW).warnings == ()
+    assert policy_configuration.load_checked(None, NOW).warnings == ()
 
 
 def test_faults_of_maps_and_policies_come_at_once(site: Path) -> None:
@@ -62,7 +62,7 @@ def test_faults_of_maps_and_policies_come_at_once(site: Path) -> None:
     edit(site / "attribute_maps" / "wayf.yaml", "reads:", "raeds:")
     edit(site / "policies" / "student.yaml", "precedence", "precedense")
     with pytest.raises(ConfigurationFaults) as found:
-        policy_surroundings.load_checked(None, NOW)
+        policy_configuration.load_checked(None, NOW)
     assert {fault.where.partition("/")[0] for fault in found.value.faults} == {"attribute_maps", "policies"}
 
 
@@ -83,5 +83,5 @@ def test_a_start_refuses_a_folder_that_breaks_a_site_rule(site: Path) -> None:
 def test_without_a_configuration_names_are_not_checked_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong name would pass: silence would be taken for a yes."""
     monkeypatch.delenv("BROKER_CONFIG", raising=False)
-    checked = policy_surroundings.load_checked(ROOT / "policies", NOW)
+    checked = policy_configuration.load_checked(ROOT / "policies", NOW)
     assert checked.warnings == ("names are not checked: set BROKER_CONFIG",)

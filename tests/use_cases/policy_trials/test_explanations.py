@@ -10,20 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.configuration.policies import live_policies
-from broker.core.entities import Assurance
+from broker.core.entities import Assurance, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, Values, assume_ground
-from broker.core.login.described_login import DescribedLogin, IdealTerms
+from broker.core.login.described_login import DescribedLogin
 from broker.core.login.ideal_login import play
 from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, collect_refused_facts
-from broker.core.login.replayed_refusal import Replay, replayed
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet, Requirement, ideal_service
+from broker.use_cases.policy_trials.explanations import Replay, replay_refusal
+from broker.use_cases.policy_trials.login_trials import TrialSite
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
 AU: dict[str, Values] = {"schacHomeOrganization": ("au.dk",)}
 SECRET = "nobody-may-read-this"
 PLACE = PolicyLine("private.yaml", 99)
+UPSTREAMS = {name: Upstream(name, "wayf", name, name, name, Text(name, name), ()) for name in ("wayf", "nemid")}
 
 
 def login(
@@ -57,7 +59,8 @@ NOBODY = Person("p1")
 
 def again(facts: RefusedFacts, policies: PolicySet, service: str = "my-loans") -> Replay:
     """Play the login of these facts again."""
-    return replayed(facts, ideal_service(service), policies, NOW, IdealTerms())
+    site = TrialSite(policies, "", {service: ideal_service(service)}, UPSTREAMS, {}, configured=True)
+    return replay_refusal(site, facts, NOW)
 
 
 def test_the_facts_hold_kinds_and_names() -> None:

@@ -1,0 +1,421 @@
+"""Load policies with the configuration around them, for the policy commands and for a start."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+from broker.adapters.library_systems.library_settings import borrower_fields, open_library
+from broker.adapters.saml.idp import unsigned_response
+from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
+from broker.app import open_metadata
+from broker.app.named_configuration import configuration
+from broker.configuration import attribute_maps
+from broker.configuration.policies import git_revisions, live_policies
+from broker.configuration.policies.configured_names import ANY_NAMES, NameableInPolicies
+from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder
+from broker.configuration.settings import config
+from broker.configuration.settings.config import Config
+from broker.configuration.settings.tables import optional_text
+from broker.configuration.settings.toml_and_environment import CONFIG
+from broker.core.borrowers.library_system import ExpectedSetup
+from broker.core.entities import Service, Upstream
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.events.broker_events import EventPort, discard_event
+from broker.core.policy.model import PolicySet, ideal_service
+from broker.core.policy_analysis.plays import Progress, Trial
+from broker.core.policy_analysis.sources import Site
+from broker.core.policy_analysis.two_sites import join_sites
+from broker.core.report.missing_answers import LibraryAnswers
+from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
+from broker.core.report.what_leaves import what_leaves
+from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite, make_identity_map
+
+T = TypeVar("T")
+_TIMEOUT: Final = timedelta(seconds=10)  # of the library system, at a check of policies
+_UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
+# Without a configuration the commands read this folder below the working directory.
+_HERE: Final = Path("policies")
+_NAMES_UNCHECKED: Final = f"names are not checked: set {CONFIG}"
+_CONFIGURATION: Final = "broker.toml"
+# The environment's paths of things that a configuration folder has itself.
+_OF_FOLDER: Final = frozenset(
+    {CONFIG, "BROKER_POLICIES", "BROKER_ATTRIBUTE_MAPS", "BROKER_METADATA"}
+)
+_ACS: Final = "https://service.example/acs"
+_NOON: Final = time(12, tzinfo=UTC)
+_SQLITE: Final = "sqlite:"
+_SHOWN_DIGITS: Final = 12  # of a digest
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySurroundings:
+    """The parts of a configuration that policies are checked against, with their faults.
+
+    ``services`` and ``upstreams`` are as the current metadata completes them. A part that cannot
+    be loaded is None, and nothing is checked against it.
+    """
+
+    metadata: LiveMetadata | None
+    maps: attribute_maps.AttributeMaps | None
+    services: Mapping[str, Service]
+    upstreams: Mapping[str, Upstream]
+    names: NameableInPolicies
+    faults: tuple[Fault, ...]
+    site_rules: Path
+
+    @property
+    def proving(self) -> NameableInPolicies:
+        """Return the names with the site rules, for a set that is proposed."""
+        return replace(self.names, site_rules=self.site_rules)
+
+    @property
+    def site(self) -> Site:
+        """Return the sources and services as the metadata completes them."""
+        return Site.of(self.services, self.upstreams, self.maps.maps if self.maps else {})
+
+    def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
+        """Return the faults of metadata in sentences: less is known than is configured."""
+        return tuple(self.metadata.amiss(moment).values()) if self.metadata else ()
+
+
+def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:
+    """Return the surroundings of policies. All faults come at once; nothing is raised."""
+    faults: list[Fault] = []
+    metadata = collect_faults(faults, lambda: open_metadata.opened(settings, tell, moment))
+    maps = collect_faults(faults, lambda: _load_maps(settings))
+    services = open_metadata.services(settings)
+    upstreams: Mapping[str, Upstream]
+    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    if metadata:
+        services = LiveMapping(lambda: metadata.snapshot.services)
+        upstreams = LiveMapping(lambda: metadata.current.completed_upstreams)
+    names = NameableInPolicies(
+        services=services,
+        attributes=maps.attributes if maps else None,
+        configured=services,
+        maps=maps.maps if maps else None,
+        upstreams=upstreams,
+        borrower_fields=find_borrower_fields(settings),
+        desk_categories=settings.library.desk_categories,
+        person_register=settings.person_register is not None,
+    )
+    rules = settings.policy_properties
+    return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults), rules)
+
+
+def collect_faults(faults: list[Fault], opening: Callable[[], T]) -> T | None:
+    """Return the result of ``opening``, or None with its faults added to ``faults``."""
+    try:
+        return opening()
+    except ConfigurationFaults as found:
+        faults.extend(found.faults)
+    except BrokerError as error:
+        faults.append(Fault(error.reason, str(error)))
+    return None
+
+
+def _load_maps(settings: Config) -> attribute_maps.AttributeMaps:
+    maps = attribute_maps.load(settings.attribute_maps)
+    upstreams = [settings.upstream(name) for name in settings.upstreams]
+    faults = list(attribute_maps.map_faults(upstreams, maps))
+    if faults:
+        raise ConfigurationFaults(faults)
+    return maps
+
+
+def find_borrower_fields(settings: Config) -> frozenset[str] | None:
+    """Return the fields of the library system; None if the connector cannot be opened."""
+    table = settings.library
+    try:
+        return borrower_fields(table.system, table.connector_settings())
+    except ConfigurationFaults:
+        return None
+
+
+def _load_surroundings(moment: datetime) -> PolicySurroundings:
+    """Load the surroundings that are configured; ConfigurationFaults."""
+    found = load(configuration(), discard_event, moment)
+    if found.faults:
+        raise ConfigurationFaults(found.faults)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPolicies:
+    """A policy set without faults, and its warnings in sentences.
+
+    ``surroundings`` are what it was checked against, None without a configuration.
+    """
+
+    policies: PolicySet
+    warnings: tuple[str, ...]
+    surroundings: PolicySurroundings | None = None
+
+    @property
+    def site(self) -> Site:
+        """Return the site that is configured, else one where the policies find all they name."""
+        if self.surroundings is None:
+            return Site.of_policies((self.policies,))
+        return self.surroundings.site
+
+
+def default_folder() -> Path:
+    """Return the configured folder; ./policies where nothing is configured. ConfigurationFaults."""
+    return _HERE if CONFIG not in os.environ and _HERE.is_dir() else configuration().policies
+
+
+def load_checked(
+    folder: Path | None, moment: datetime, *, proving: bool = False
+) -> CheckedPolicies:
+    """Load the policies of ``folder``, or those configured, against all that is configured.
+
+    The set in force on this machine is part of it: no affiliation of it goes without a word.
+    ConfigurationFaults with all faults. Without a configuration names are not checked, which is a
+    warning. ``proving``: the policies are held against the site rules too.
+    """
+    if CONFIG not in os.environ and (folder is not None or _HERE.is_dir()):
+        loaded = live_policies.load(folder or _HERE, moment)
+        return CheckedPolicies(loaded, (_NAMES_UNCHECKED, *map(str, loaded.warnings)))
+    settings = configuration()
+    found = load(settings, discard_event, moment)
+    faults = list(found.faults)
+    read = folder or settings.policies
+    names = found.proving if proving else found.names
+    state = settings.state / "policies"
+    checked = collect_faults(faults, lambda: live_policies.load(read, moment, names, state))
+    if checked is None or faults:
+        raise ConfigurationFaults(faults)
+    warnings = (*map(str, checked.warnings), *found.metadata_warnings(moment))
+    return CheckedPolicies(checked, warnings, found)
+
+
+def check_categories(
+    settings: Config, policies: PolicySet, moment: datetime
+) -> tuple[tuple[str, ...], str]:
+    """Ask the library system whether it has every category of ``policies``.
+
+    Return the missing categories in sentences, and a note if it could not be asked.
+    """
+    table = settings.library
+    library = open_library(table.system, table.connector_settings(), lambda *_: None)
+    faults = library.prove(ExpectedSetup.of(policies), moment + _TIMEOUT)
+    if any(fault.setting == _UNAVAILABLE for fault in faults):
+        return (), f"categories were not checked: {table.url} does not answer"
+    return tuple(f"library: {fault}" for fault in faults), ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedSets:
+    """Two policy sets and the site that they are compared for.
+
+    ``failures`` are the failing examples and broken site rules of the second set. ``sites`` are
+    the two sites that ``site`` joins, where whole configurations are compared.
+    """
+
+    sets: tuple[PolicySet, ...]
+    site: Site
+    failures: tuple[Fault, ...] = ()
+    sites: tuple[Site, ...] = ()
+
+
+def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> ComparedSets:
+    """Load the sets of two folders, and the configured site; ConfigurationFaults.
+
+    Folders with a broker.toml are configurations, each with policies and a site of its own.
+    Without a configuration the site has all that the policies name.
+    """
+    if all((folder / _CONFIGURATION).is_file() for folder in folders):
+        return _load_configurations(folders, moment)
+    if CONFIG not in os.environ:
+        sets = tuple(_load_unbound(folders, moment, ANY_NAMES))
+        failures = _find_failures(folders[-1], moment, ANY_NAMES)
+        return ComparedSets(sets, Site.of_policies(sets), failures)
+    found = _load_surroundings(moment)
+    sets = tuple(_load_unbound(folders, moment, found.names))
+    failures = _find_failures(folders[-1], moment, found.proving)
+    return ComparedSets(sets, found.site.as_peers_may_become, failures)
+
+
+def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> ComparedSets:
+    """Load the policies, upstreams, services and attribute maps of two configuration folders.
+
+    Metadata is left out: it is the same for both.
+    """
+    environ = {name: of for name, of in os.environ.items() if name not in _OF_FOLDER}
+    settings = [config.load(folder / _CONFIGURATION, environ) for folder in folders]
+    policies = [each.policies for each in settings]
+    sites = tuple(map(_make_configured_site, settings))
+    sets = tuple(_load_unbound(policies, moment, ANY_NAMES))
+    failures = _find_failures(policies[-1], moment, ANY_NAMES)
+    return ComparedSets(sets, join_sites(*sites), failures, sites)
+
+
+def _make_configured_site(settings: Config) -> Site:
+    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    maps = attribute_maps.load(settings.attribute_maps).maps
+    return Site.of(open_metadata.services(settings), upstreams, maps).as_peers_may_become
+
+
+def _find_failures(folder: Path, moment: datetime, names: NameableInPolicies) -> tuple[Fault, ...]:
+    """Return the failing examples of a set, and the site rules that it breaks."""
+    try:
+        live_policies.load(folder, moment, names)
+    except ConfigurationFaults as faults:
+        return tuple(faults.faults)
+    return ()
+
+
+def _load_unbound(
+    folders: Iterable[Path], moment: datetime, names: NameableInPolicies
+) -> Iterator[PolicySet]:
+    """Yield the sets of folders, whether or not their examples hold."""
+    for folder in folders:
+        yield _load_without_examples(PolicyFolder(folder).files(), moment, names)
+
+
+def _load_without_examples(
+    found: FoundFiles, moment: datetime, names: NameableInPolicies = ANY_NAMES
+) -> PolicySet:
+    return live_policies.load_found(replace(found, binding=False), moment, names)
+
+
+def load_set_of_digest(folder: Path, digest: str, moment: datetime) -> tuple[PolicySet, str]:
+    """Load the policy set with a digest from the Git history of ``folder``, and name its commit.
+
+    ConfigurationFaults if no commit holds it.
+    """
+    commit = git_revisions.commit_with_digest(folder, digest)
+    if commit is None:
+        what = f"no commit of it holds set {digest[:_SHOWN_DIGITS]}"
+        raise ConfigurationFaults([Fault(str(folder), what)])
+    with git_revisions.folder_at(folder, commit.id) as extracted:
+        found = PolicyFolder(extracted).files()
+        return _load_without_examples(found, moment), str(commit)
+
+
+def open_trial_site(folder: Path | None, now: datetime) -> TrialSite:
+    """Return the configured site, with the policies of ``folder`` if one is named.
+
+    Without a configuration the policies of ``folder``, or of ./policies, with services that
+    withhold nothing. ConfigurationFaults with all faults.
+    """
+    if CONFIG not in os.environ and (folder or _HERE.is_dir()):
+        return _make_ideal_site(folder or _HERE, now)
+    settings = configuration()
+    found = load(settings, discard_event, now)
+    faults = list(found.faults)
+    read = folder or settings.policies
+    policies = collect_faults(faults, lambda: live_policies.load(read, now, found.names))
+    metadata, maps = found.metadata, found.maps
+    if faults or policies is None or metadata is None or maps is None:
+        raise ConfigurationFaults(faults)
+    return TrialSite(
+        policies=policies,
+        origin=str(folder) if folder else "as configured",
+        services=found.services,
+        upstreams=found.upstreams,
+        maps=maps.maps,
+        configured=True,
+        issuer=settings.idp_entity_id,
+        acs=dict(_find_acs(metadata, found.services.values(), now)),
+        signs_up_at=settings.sign_up.service,
+    )
+
+
+def _make_ideal_site(folder: Path, now: datetime) -> TrialSite:
+    policies = live_policies.load(folder, now)
+    releases = [release for policy in policies.policies for release in policy.releases]
+    making = (release.service for release in releases if release.borrower == "make")
+    return TrialSite(
+        policies=policies,
+        origin=str(folder),
+        services={each.service: ideal_service(each.service) for each in releases},
+        upstreams={},
+        maps={},
+        configured=False,
+        signs_up_at=next(making, None),
+    )
+
+
+def _find_acs(
+    metadata: LiveMetadata, services: Iterable[Service], now: datetime
+) -> Iterator[tuple[str, str]]:
+    """Yield the first ACS of each service that has metadata."""
+    for service in services:
+        descriptor = metadata.current.service(service.entity_id, now)
+        if descriptor and descriptor.acs:
+            yield service.name, descriptor.acs[0].location
+
+
+def write_unsigned_response(site: TrialSite, trial: LoginTrial, now: datetime) -> str | None:
+    """Return the unsigned Response of a trial at one service; None if nothing leaves."""
+    (played,) = trial.played
+    disclosure = played.disclosure
+    if disclosure is None:
+        return None
+    service = played.service
+    attribute_map = site.maps.get(service.attribute_map) or make_identity_map(
+        tuple(item.name for item in disclosure.items)
+    )
+    upstream = site.find_upstream(trial.login.upstream)
+    return unsigned_response.written(
+        unsigned_response.Addressee(site.issuer, service, site.acs.get(service.name, _ACS)),
+        disclosure,
+        (upstream.entity_id, trial.login.institution),
+        attribute_map,
+        now,
+    )
+
+
+def make_report(
+    folder: Path | None, day: date | None, show_progress: Callable[[int], Progress]
+) -> PolicyReport:
+    """Return the report for the data protection officer, as of ``day``.
+
+    It is about the policies of ``folder``, or those configured. ``show_progress`` returns the
+    callback for the progress of so many institutions. ConfigurationFaults with all faults.
+    """
+    settings = configuration()
+    moment = datetime.combine(day, _NOON) if day else datetime.now(UTC)
+    around = _load_surroundings(moment)
+    policies = live_policies.load(folder or settings.policies, moment, around.names)
+    progress = show_progress(len(around.site.sources))
+    trial = Trial((policies,), around.site, moment, report_progress=progress)
+    return PolicyReport(
+        day=moment.date(),
+        base_url=settings.base_url,
+        digest=policies.digest,
+        folder=str(folder) if folder else None,
+        leaves=what_leaves(trial),
+        services=tuple(around.services.values()),
+        upstreams=tuple(around.upstreams.values()),
+        answers=_find_answers(settings),
+        library=LibrarySystemUse(settings.library.system, settings.library.mode),
+        protection=Protection(
+            https=settings.secure,
+            message_log=settings.message_log is not None,
+            shared_store=not settings.store.url.startswith(_SQLITE),
+        ),
+        register=settings.person_register.system if settings.person_register else "",
+        labels=around.maps.labels if around.maps else {},
+    )
+
+
+def _find_answers(settings: Config) -> LibraryAnswers:
+    """Return what the configuration says for the record of processing."""
+    contact = settings.contact
+    record = settings.record
+    return LibraryAnswers(
+        name=contact.called(),
+        email=contact.email,
+        phone=contact.phone,
+        page=optional_text(contact.page),
+        officer=contact.dpo,
+        privacy_notice=optional_text(settings.privacy_notice),
+        joint_controllers=optional_text(record.joint_controllers),
+        security=optional_text(record.security),
+        receivers={name: wording.text() for name, wording in record.receivers.items()},
+    )

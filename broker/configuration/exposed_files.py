@@ -1,0 +1,23 @@
+"""Checks who may read the files of the keys folder."""
+
+from pathlib import Path
+from typing import Final
+
+from broker.core.errors import Fault
+
+_GROUP_AND_OTHERS: Final = 0o077  # mode bits that no file of ours may have
+
+
+def exposed(folder: Path) -> tuple[Fault, ...]:
+    """Return a fault for the folder, and for every file in it, that its group or others may use.
+
+    A folder that does not exist exposes nothing.
+    """
+    if not folder.is_dir():
+        return ()
+    paths = [folder, *sorted(folder.rglob("*"))]
+    return tuple(
+        Fault(str(path), "is open to its group or others", f"chmod go= {path}")
+        for path in paths
+        if path.stat().st_mode & _GROUP_AND_OTHERS
+    )

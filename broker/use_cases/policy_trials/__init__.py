@@ -1,0 +1,1 @@
+"""Try described logins, explain refusals and word both for administrators."""
