@@ -74,7 +74,7 @@ def test_a_user_that_is_wrong_in_every_field_is_changed_or_a_cause(user: dict[st
     before = repr(user)
     category = "STUDENT"
     with suppress(LibraryError):
-        draft = alma_changes.make_changed(user, CHANGE, KEYS)
+        draft = alma_changes.apply_change(user, CHANGE, KEYS)
         category = alma_users.read_borrower(draft, KEYS).category
     assert category == "STUDENT"
     assert repr(user) == before
