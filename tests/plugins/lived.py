@@ -203,10 +203,7 @@ def records_of(parts: Parts, who: Somebody) -> set[Key]:
     own = {each.key for each in parts.stored_data().list_records(person)}
     audit_log = parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    groups = {
-        *map(audit_log.person_keys.person_group, person.ids),
-        *map(audit_log.person_keys.borrower_group, (who.number,)),
-    }
+    groups = {*audit_log.person_keys.groups(person.ids, (who.number,))}
     return own | {key for key in keys(parts) if key.kind == "audit" and key.group in groups}
 
 

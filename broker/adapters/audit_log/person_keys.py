@@ -9,10 +9,11 @@ import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from broker.core.entities import Names
 from broker.core.errors import StoreUnavailable
 from broker.core.events.audit_events import AuditEvent
 from broker.core.lookup_hmacs import LookupHmacs
@@ -27,30 +28,20 @@ _PSEUDONYM_LENGTH: Final = 16
 _TAG_LENGTH: Final = 24
 
 
-class _CachedKey(NamedTuple):
-    key: bytes
-    since: datetime
-
-    def __repr__(self) -> str:
-        """Hide the key."""
-        return "_CachedKey(...)"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class PersonKeys:
-    """The keys in a store, grouped by person; each worker caches the keys of five minutes."""
+    """The keys in a store, grouped by person; each worker caches them for five minutes."""
 
     store: Store
     hmacs: LookupHmacs
-    cache: dict[Key, _CachedKey] = field(default_factory=dict, compare=False)
+    cache: dict[Key, bytes] = field(default_factory=dict)
+    cached_since: datetime | None = None
 
-    def person_group(self, person_id: str) -> str:
-        """Return the group of a person's keys."""
-        return self.hmacs.compute("audit-person", person_id)
-
-    def borrower_group(self, borrower_number: str) -> str:
-        """Return the group of the keys for events that name only a borrower number."""
-        return self.hmacs.compute("audit-borrower", borrower_number)
+    def groups(self, person_ids: Names, borrower_numbers: Names) -> Names:
+        """Return the groups of the keys for events that name these persons or borrowers."""
+        persons = (self.hmacs.compute("audit-person", each) for each in person_ids)
+        borrowers = (self.hmacs.compute("audit-borrower", each) for each in borrower_numbers)
+        return (*persons, *borrowers)
 
     def seal_facts(self, event: AuditEvent) -> dict[str, Any]:
         """Return the facts about the event's person, sealed if it has one.
@@ -83,18 +74,18 @@ class PersonKeys:
         return len(keys)
 
     def _group(self, event: AuditEvent) -> str | None:
-        if event.person is not None:
-            return self.person_group(event.person)
-        return None if event.borrower is None else self.borrower_group(event.borrower)
+        persons = (event.person,) if event.person else ()
+        borrowers = (event.borrower,) if event.borrower else ()
+        return next(iter(self.groups(persons, borrowers)), None)
 
     def _key(self, place: Key, now: datetime) -> bytes:
-        cached = self.cache.get(place)
-        if cached is not None and now - cached.since < _CACHED_FOR:
-            return cached.key
-        if len(self.cache) >= _MOST_CACHED:
+        since = self.cached_since
+        if not since or now - since >= _CACHED_FOR or len(self.cache) >= _MOST_CACHED:
             self.cache.clear()
-        key = self._load_or_create(place, now)
-        self.cache[place] = _CachedKey(key, now)
+            self.cached_since = now
+        key = self.cache.get(place)
+        if key is None:
+            key = self.cache[place] = self._load_or_create(place, now)
         return key
 
     def _load_or_create(self, place: Key, now: datetime) -> bytes:

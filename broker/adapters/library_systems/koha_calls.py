@@ -80,8 +80,8 @@ class Calls:
     ) -> HttpAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
-        CallNotMade if nothing was sent. ``also`` is another status that the operation handles. After
-        a 5xx it is unknown whether the call was carried out.
+        CallNotMade if nothing was sent. ``also`` is another status that the operation handles.
+        After a 5xx it is unknown whether the call was carried out.
         """
         began = time.monotonic()
         outcome = "unavailable"

@@ -124,7 +124,7 @@ class SetupProof:
         return send() if answer.status == 500 else answer
 
     def _undo(self, answer: HttpAnswer) -> LibraryRefused:
-        """Delete the patron, because this Koha accepts unknown attribute types; return the error."""
+        """Delete the patron that this Koha made despite its attributes, and return the error."""
         number = str(answer.fields().get("patron_id"))
         path = koha_calls.patron_path(number)
         self.calls.call(_OPERATION, "DELETE", path, self.deadline)

@@ -18,8 +18,8 @@ import pytest
 
 import broker
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
-from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.person_events import PersonEvents
 from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
@@ -41,6 +41,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.person_events import PersonEvents
 files = AuditFiles(Path(sys.argv[1]), b"a" * 32)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -167,34 +168,43 @@ def test_facts_are_masked_or_the_line_is_lost(audit_log: StoredAuditLog, logged:
     assert (verify(audit_log.files).lines, audit_log.count_lost(), len(logged)) == (1, 1, 1)
 
 
+MINE = ("p" * 32,)
+THEIRS = ("q" * 32,)
+
+
+def _released(events: PersonEvents, person_ids: tuple[str, ...]) -> list[str]:
+    return [str(each["event"]) for each in events.list_events(person_ids, (), NOW)]
+
+
+def _about(events: PersonEvents, reference: str) -> list[str]:
+    return [str(each["about"]) for each in events.list_by_reference(reference, NOW)]
+
+
 def test_erasure_makes_events_anonymous_and_keeps_the_chain(audit_log: StoredAuditLog) -> None:
     """Without the key nobody can read person, reference and ``about`` in the lines."""
-    reader = EventSearch(audit_log.files, audit_log.person_keys)
+    events = PersonEvents(audit_log)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
     for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
         audit_log.add(each)
-    mine, theirs = audit_log.person_keys.person_group("p" * 32), audit_log.person_keys.person_group("q" * 32)
-    assert [each["event"] for each in reader.find_by_groups((mine,), NOW)] == ["released", "decided"]
-    assert [each["about"] for each in reader.find_by_reference("bcdf ghjk", NOW)] == ["a-b"]
-    assert audit_log.person_keys.erase(mine, NOW) == 1
-    assert (list(reader.find_by_groups((mine,), NOW)), list(reader.find_by_reference("BCDFGHJK", NOW))) == ([], [])
-    assert len(list(reader.find_by_groups((theirs,), NOW))) == 1
+    assert (_released(events, MINE), _about(events, "bcdf ghjk")) == (["released", "decided"], ["a-b"])
+    (group,) = audit_log.person_keys.groups(MINE, ())
+    assert events.erase(MINE, (), None, NOW) == 1
+    assert (_released(events, MINE), _about(events, "BCDFGHJK"), _released(events, THEIRS)) == ([], [], ["released"])
     assert verify(audit_log.files).findings == []
     text = _text(audit_log.files)
-    assert not any(each in text for each in ("p" * 32, mine.partition(".")[2][:16], "BCDFGHJK", "ZZZZZZZZ", "a-b"))
-    marks = [json.loads(line).get("tag") for line in text.splitlines()]
-    assert len(set(marks)) == len(marks)  # the erased person's two logins have nothing in common
+    assert not any(each in text for each in ("p" * 32, group.partition(".")[2][:16], "BCDFGHJK", "ZZZZZZZZ", "a-b"))
+    # The two logins of the erased person have nothing in common.
+    tags = [json.loads(line).get("tag") for line in text.splitlines()]
+    assert len(set(tags)) == len(tags)
 
 
 def test_a_late_event_of_the_last_month_is_found(audit_log: StoredAuditLog) -> None:
     """It is written after another worker opened the next month, with the key of its own month."""
     audit_log.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
     audit_log.add(RELEASED)
-    reader, mine = (EventSearch(audit_log.files, audit_log.person_keys), audit_log.person_keys.person_group("p" * 32))
+    events = PersonEvents(audit_log)
     assert audit_log.files.months() == ["2026-11"]
-    assert [each["event"] for each in reader.find_by_groups((mine,), NOW)] == ["released"]
-    assert [each["about"] for each in reader.find_by_reference("BCDFGHJK", NOW)] == ["a-b", "a-b"]
-    assert set(reader.list_groups("BCDFGHJK", NOW)) == {mine, audit_log.person_keys.person_group("q" * 32)}
+    assert (_released(events, MINE), _about(events, "BCDFGHJK")) == (["released"], ["a-b", "a-b"])
 
 
 def test_each_person_has_one_key_a_month(audit_log: StoredAuditLog, store: Store) -> None:
