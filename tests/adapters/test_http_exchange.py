@@ -78,7 +78,7 @@ def test_an_answer_that_trickles_ends_with_the_deadline(raw: Raw, pieces: Callab
 
 @pytest.mark.parametrize("pieces", [_headers, _body, _chunks, _silence])
 def test_the_same_answers_are_taken_while_there_is_time(raw: Raw, pieces: Callable[[], Iterator[bytes]]) -> None:
-    """What ends those calls is the deadline and nothing else about them."""
+    """The control: without a deadline the same answers are accepted."""
     with raw(pieces) as url:
         assert _called(url, 20).status == 200
 
@@ -181,7 +181,7 @@ def test_no_one_listening_is_worth_another_try() -> None:
 
 
 def test_what_was_never_sent_is_told_apart(raw: Raw) -> None:
-    """By an error of its own where there is one: a call whose connection broke may have been carried out."""
+    """It has its own error, because a call whose connection broke may have been carried out."""
 
     def called(url: str) -> None:
         Exchange(url, unsent=CallNotMade).call("POST", "/", time.monotonic() + 20, headers={}, body=b"{}")

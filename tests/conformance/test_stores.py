@@ -125,7 +125,7 @@ def test_the_others_are_put_only_if_the_first_stands(
 
 @pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
 def test_another_that_does_not_stand_is_left(store: Store, others: list[Key]) -> None:
-    """What its own last writer wrote stays; the first and the rest stand all the same."""
+    """It keeps its present value; the first and the others are written."""
     store.put(others[0], kept(b"theirs", "9"), None, NOW)
     writes = [Write(key, kept(b"ours", "o"), None) for key in others]
     assert store.put_many(Write(Key("transaction", "g"), kept(), None), writes, NOW)
@@ -160,7 +160,7 @@ def test_what_is_read_behind_a_write_stands_after_it(store: Store, others: list[
 
 
 def test_nothing_is_read_behind_a_write_that_does_not_stand(store: Store) -> None:
-    """Whoever lost learns that, and nothing has changed; the same write again is one that stands."""
+    """The losing writer gets None and changes nothing; a repeated write is in force."""
     first, other = Key("transaction", "g"), Write(Key("session", "n"), kept(b"other", "o"), None)
     store.put(first, kept(b"theirs", "9"), None, NOW)
     lost = Write(first, kept(b"ours", "2"), "1")
@@ -187,7 +187,7 @@ def test_expired_is_absent(store: Store) -> None:
 
 
 def test_drop_removes(store: Store) -> None:
-    """A dropped record is absent everywhere, the queue too; a dropped counter starts anew; nothing can be dropped."""
+    """A dropped record is gone, from the queue too; a dropped counter restarts; a missing key may be dropped."""
     key = Key("mail", "g", "n")
     store.drop(key)
     store.put(key, kept(due=NOW), None, NOW)
@@ -214,7 +214,7 @@ def test_list_gives_group_or_kind(store: Store) -> None:
 
 
 def test_list_may_be_left_and_changed(store: Store) -> None:
-    """Whoever lists may write to what it lists, and stop in the middle."""
+    """A caller may write to listed records and stop early."""
     for number in range(5):
         store.put(Key("reference", f"g{number}"), kept(), None, NOW)
     for key, record in store.list("reference", None, NOW):
@@ -277,7 +277,7 @@ def test_a_lease_is_a_record_of_its_own(store: Store, group: str, name: str) -> 
 
 
 def test_a_lease_is_renewed_and_ended_by_its_token(store: Store) -> None:
-    """Who has the token prolongs the lease, or ends it at once; who has an old one does neither."""
+    """The current token prolongs or ends the lease; an old token does neither."""
     key = Key("mail", "g", "n")
     lease = lease_key(key)
     store.put(key, kept(due=NOW), None, NOW)
@@ -306,7 +306,7 @@ def test_a_lease_outlives_what_is_written_meanwhile(store: Store) -> None:
 
 
 def test_a_counter_is_read_without_a_write(store: Store) -> None:
-    """By nought it gives its sum, and one that is not there stays so: the next count begins it anew."""
+    """Adding 0 returns the sum and creates no counter."""
     key = Key("counter", "g", "n")
     assert store.count(key, 0, NOW + SECOND, NOW) == 0
     assert store.count(key, 2, LATER, NOW) == 2
@@ -377,14 +377,14 @@ def test_two_claimers_never_share(store: Store) -> None:
 
 
 def test_one_of_many_adds(store: Store) -> None:
-    """Of eight that add one absent record at once, one alone is told that it stands."""
+    """Eight threads add one record at the same time, and exactly one succeeds."""
     told = _together(lambda number: store.put(Key("arrival", "g"), kept(version=f"v{number}"), None, NOW))
     assert sorted(map(bool, told)) == [False] * 7 + [True]
 
 
 @pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
 def test_of_many_that_put_at_once_one_has_its_others(store: Store, others: list[Key]) -> None:
-    """Each of eight brings others of its own under the same keys: those that are there are the winner's."""
+    """Eight threads write other records under the same keys; those of the winner are stored."""
 
     def put(number: int) -> bool:
         mine = kept(b"%d" % number, f"v{number}")

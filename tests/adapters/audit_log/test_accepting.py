@@ -52,7 +52,7 @@ def test_a_later_change_is_found(two_months: AuditFiles, name: str, line: int) -
 
 @pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"no line\n"])
 def test_the_log_continues_without_a_head_after_acceptance(two_months: AuditFiles, rest: bytes) -> None:
-    """Whatever the last month's file holds."""
+    """The last month's file may be empty or damaged."""
     (two_months.folder / HEAD).unlink()
     (two_months.folder / NOVEMBER).write_bytes(rest)
     for _ in range(2):

@@ -199,7 +199,7 @@ def test_erasure_makes_events_anonymous_and_keeps_the_chain(audit_log: StoredAud
 
 
 def test_a_late_event_of_the_last_month_is_found(audit_log: StoredAuditLog) -> None:
-    """It is written after another worker opened the next month, with the key of its own month."""
+    """It is written after another worker opened the next month, with the key of the earlier month."""
     audit_log.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
     audit_log.add(RELEASED)
     events = PersonEvents(audit_log)

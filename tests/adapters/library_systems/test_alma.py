@@ -139,7 +139,7 @@ def test_a_change_keeps_whatever_else_the_user_has(alma: Simulation, library: Al
 
 @pytest.mark.usefixtures("made")
 def test_an_upgrade_overrides_the_group_alone(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """What staff have edited stays, but what the policy names; the roles follow the group."""
+    """Edits of staff stay, except fields that the policy names; the roles follow the group."""
     alma.users.edit(NUMBER, user_group="PRIVATE", pref_first_name="Asa", user_role=[])
     after = library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", date(2029, 1, 31)), soon())
     row = user(alma)
@@ -235,7 +235,7 @@ def test_users_with_cpr_numbers_as_primary_ids_have_numbers_beside_them(
 def test_no_call_but_a_look_for_a_person_has_a_cpr_in_its_address(
     alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon
 ) -> None:
-    """Who is known is asked for by the number; the library's own log of addresses shows it."""
+    """A known borrower is read by number, and the log of addresses shows no CPR number."""
     made = library.create(wanted, MARK, soon())
     assert made is not None
     library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", UNTIL), soon())
@@ -306,7 +306,7 @@ def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrow
 def test_a_card_that_staff_took_away_does_not_come_back(
     alma: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon, card: str
 ) -> None:
-    """A barcode of ours is another one then, for it was stolen; the health card has one number for ever."""
+    """A barcode that the broker made is replaced by another one; the number of a health card stays."""
     library = opened(card_number=card)
     made = library.create(wanted, MARK, soon())
     assert made is not None
@@ -348,7 +348,7 @@ def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, m
 
 
 def test_an_identifier_stays_one_part_of_the_address() -> None:
-    """Whatever sign is in it."""
+    """Its characters are escaped."""
     path = alma_calls.make_user_path("a/../b?c#d%e f", "BARCODE")
     assert path == "/almaws/v1/users/a%2F..%2Fb%3Fc%23d%25e%20f?user_id_type=BARCODE"
 

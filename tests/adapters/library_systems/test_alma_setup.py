@@ -1,4 +1,4 @@
-"""What is proved of an Alma's set-up, by reading alone."""
+"""The check of an Alma's set-up, by reads only."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime

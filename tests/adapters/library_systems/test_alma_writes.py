@@ -30,7 +30,7 @@ BLOCK |= {"segment_type": "Internal", "created_by": "", "created_date": ""}
 
 
 class Moments:
-    """What happens at a simulated Alma behind its answers: to the next look, or to the next write."""
+    """Changes that a simulated Alma makes after its next read or write."""
 
     def __init__(self, alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let nothing happen yet."""
@@ -65,7 +65,7 @@ def _moments(alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> Moments:
 
 
 class Heard:
-    """What is heard of each call, and what Alma had answered last by then."""
+    """Observed calls, with Alma's last answer at that time."""
 
     def __init__(self, alma: Simulation) -> None:
         """Have heard nothing."""
@@ -123,7 +123,7 @@ def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
 
 
 def test_a_look_that_no_write_follows_is_heard_of_at_once(library: Alma, heard: Heard, soon: Soon) -> None:
-    """None is missing from what is counted, for the next call of the thread may be days off."""
+    """It is counted at once, because the thread's next call may come days later."""
     heard.calls.clear()
     with pytest.raises(LibraryRefused, match="no such borrower"):
         library.set_pin("L-nobody", "4071", soon())

@@ -70,7 +70,7 @@ def test_the_number_goes_where_those_of_created_borrowers_lie(
 def test_a_change_cut_short_is_found_by_its_number_and_made_whole(
     *, koha: Simulation, library: Koha, soon: Soon, fault: str, lost: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever of the three writes fails or loses its answer, a repetition ends with one whole borrower."""
+    """Each of the three writes may fail or lose its answer; a repetition completes the borrower."""
     number, calls, call = _temporary(koha), iter(range(99)), library._calls.call
 
     def struck(asked: str, method: str, *given: Any, **more: Any) -> Any:

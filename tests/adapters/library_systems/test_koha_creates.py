@@ -76,7 +76,7 @@ def test_the_newest_koha_refuses_a_namesake_otherwise(koha: Simulation, url: str
 def test_a_value_that_koha_does_not_store_is_a_refusal(
     *, koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    """A plug-in or a rule of the library may drop a value; Koha answers with success all the same."""
+    """A plug-in or a rule of the library may drop a value, although Koha answers with success."""
     made = library.create(_wanted(), MARK, soon())
     assert made is not None
     change = koha.patrons.change

@@ -50,7 +50,7 @@ PATRON = st.fixed_dictionaries(
 
 @given(PATRON)
 def test_a_patron_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(patron: dict[str, object]) -> None:
-    """Nothing of another type goes on, and nothing unforeseen is raised."""
+    """A malformed field leads to a documented error or is ignored."""
     try:
         borrower = koha_patrons.read_borrower(patron, SETTINGS)
     except LibraryUnavailable:
@@ -85,7 +85,7 @@ def _outcome(call: Callable[[], object]) -> str:
     body=ANY_JSON | PATRON | st.lists(PATRON, max_size=2),
 )
 def test_any_answer_to_any_call_is_an_outcome(status: int, body: object) -> None:
-    """Whatever stands in a JSON answer, with whatever status: a result or an error with its cause, never a crash."""
+    """Any JSON with any status is a result or a documented error."""
     base = SETTINGS.url
     library = SETTINGS.open()
     by = datetime.now(UTC) + timedelta(seconds=20)

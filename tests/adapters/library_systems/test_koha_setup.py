@@ -1,4 +1,4 @@
-"""What is proved of a Koha's set-up before the first borrower meets it, one cause a line."""
+"""The check of a Koha's set-up: one line for each cause."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -67,7 +67,7 @@ def test_each_missing_right_is_a_line(opened: Opened, soon: Soon) -> None:
 
 
 def test_each_category_of_each_policy_is_tried(library: Koha, soon: Soon) -> None:
-    """A category that only an upgrade names too; the line of the policy file is told."""
+    """Also a category that only an upgrade names. The fault names the line of the policy file."""
     expected = ExpectedSetup({"STUDNT": "student.yaml:30", "STUDENT": "s:1", "OLD": "student.yaml:33"})
     assert [(fault.setting, fault.sentence) for fault in _proved(library, soon, expected)] == [
         (

@@ -1,4 +1,4 @@
-"""What the letters say, in both languages."""
+"""Texts of the mails, in both languages."""
 
 import re
 from dataclasses import fields
@@ -35,7 +35,7 @@ COMMON = {"library", "signed", "pin_url", "questions", "asked"}
 
 
 def test_a_name_in_a_letter_is_no_address() -> None:
-    """What an upstream calls a person is cut to a name before a stranger is mailed it."""
+    """A name from an upstream is reduced to letters before it is mailed to another person."""
     letter = MailboxCodeMail(code="1", asker="Win\r\nhttps://evil.example <b>", minutes=1)
     assert "\nWin https evil example b is logging in at" in TEXTS.render(letter, "en").text
 

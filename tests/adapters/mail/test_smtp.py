@@ -152,7 +152,7 @@ def test_neither_the_greeting_nor_a_header_names_this_machine(smtp: Smtp, server
     ("answer", "is_permanent"), [("550 <aase@example.org> unknown", True), ("450 later", False), ("252 ?", False)]
 )
 def test_a_refused_recipient_is_not_named(smtp: Smtp, server: Server, answer: str, is_permanent: bool) -> None:
-    """Only 250 and 251 accept. A permanent refusal has an error of its own."""
+    """Only 250 and 251 accept. A permanent refusal has its own error."""
     server.rcpt = answer
     with pytest.raises(MailUnavailable) as caught:
         send(smtp)

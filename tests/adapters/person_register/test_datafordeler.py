@@ -1,4 +1,4 @@
-"""What is Datafordeler's own: tokens, versions of its schema, fields that may not be there."""
+"""Datafordeler: tokens, versions of the schema, and missing fields."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What every register of persons keeps to, tried against each simulation over TLS."""
+"""Rules of every register of persons, tested with each simulation over TLS."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -63,7 +63,7 @@ def test_only_protection_of_name_and_address_protects(stage: Stage, soon: Soon, 
 def test_an_address_is_read_only_of_somebody_who_lives_there(
     stage: Stage, soon: Soon, cpr: str, residence: Residence
 ) -> None:
-    """Nobody writes to the dead; of a status that is not known no address is taken on trust."""
+    """A dead person and one with an unknown status have no address."""
     person = found(stage, cpr, soon())
     assert (person.residence, person.address) == (residence, None)
 
@@ -94,7 +94,7 @@ def test_a_register_that_shows_another_certificate_is_worth_another_try(stage: S
 
 
 def test_a_register_that_knows_nobody_answers(stage: Stage, soon: Soon) -> None:
-    """Whoever is asked for."""
+    """An empty register answers None to every number."""
     stage.simulated.faults.unknown = True
     assert stage.opened().look_up(CPR, soon()) is None
 
@@ -120,7 +120,7 @@ def test_the_certificate_of_another_authority_is_not_let_in(stage: Stage, soon: 
 def test_a_register_that_shows_the_certificate_of_another_is_told_nothing(
     stage: Stage, soon: Soon, tmp_path: Path
 ) -> None:
-    """A CPR number goes only where an authority of ours vouches for the other end."""
+    """A CPR number is sent only to a server with a trusted certificate."""
     stranger = certificates(tmp_path / "foreign").authority
     with pytest.raises(RegisterUnavailable, match="no answer: SSLError"):
         stage.opened(ca_file=stranger).look_up(CPR, soon())

@@ -86,7 +86,7 @@ def test_certificate_files_lie_beside_the_configuration() -> None:
     ],
 )
 def test_a_url_that_names_no_store_is_a_fault(url: str, tmp_path: Path) -> None:
-    """What cannot be opened, or would switch off a check, is a fault that says how to write it and quotes nothing."""
+    """The fault says how to write a URL and quotes nothing. Options that switch off a check are refused too."""
     with pytest.raises(ConfigurationFaults) as refused:
         open_store(url, tmp_path)
     (fault,) = refused.value.faults

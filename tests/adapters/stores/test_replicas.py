@@ -1,4 +1,4 @@
-"""What is left of an acknowledged write when a Redis dies, is replaced, or gives its slot away."""
+"""Acknowledged writes when a Redis dies, is replaced, or moves a slot."""
 
 import secrets
 import signal

@@ -1,4 +1,4 @@
-"""What the SQLite store promises beyond the laws of its port."""
+"""The SQLite store, beyond the conformance suite."""
 
 import gc
 import resource
@@ -223,7 +223,7 @@ def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_used_no_more_leaves_no_connection_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is opened is closed with its store, as Python from 3.13 on warns otherwise, and in its own process only."""
+    """Connections are closed with their store, in their own process only; Python 3.13 warns otherwise."""
     opened: list[sqlite3.Connection] = []
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 

@@ -1,4 +1,4 @@
-"""What is heard of a connector while the suite plays: its requests, and every error of its calls."""
+"""Recorded requests of a connector, and errors of its calls, during the suite."""
 
 import traceback
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class Observations(list[tuple[str, str, float]]):
 
 
 def overheard(library: LibrarySystem) -> LibrarySystem:
-    """Give the system, every error of which is searched for the values of persons, whoever catches it."""
+    """Return the system; each of its errors is searched for personal values."""
     return cast("LibrarySystem", _Overheard(library))
 
 

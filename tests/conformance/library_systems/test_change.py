@@ -75,7 +75,7 @@ def test_a_cpr_that_arrives_later_finds_the_borrower(stage: Stage) -> None:
 
 @pytest.mark.library("adoption")
 def test_a_cpr_that_is_anothers_by_now_changes_nothing(stage: Stage) -> None:
-    """Whoever looks again finds the borrower that has it; the temporary one stays as it was."""
+    """A new search finds the borrower that has it; the temporary one is unchanged."""
     before = temporary(stage)
     holder = made(stage)
     with pytest.raises(LibraryUnavailable):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.library("closed, merged")
 
 
 def test_a_closed_borrower_is_gone_or_found_alike(stage: Stage) -> None:
-    """Whichever of the two the system knows, it says the same by number and CPR."""
+    """A search by number and by CPR number gives the same answer."""
     number = made(stage).number
     stage.desk.close(number)
     read = stage.library.read(number, soon())

@@ -1,4 +1,4 @@
-"""What every library system makes: one borrower to a person, with a card, whoever meets at it."""
+"""Creates in every library system: one borrower for each person, with a card number."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -14,21 +14,21 @@ pytestmark = pytest.mark.library("create")
 
 
 def test_a_second_create_of_one_person_is_told_to_look_again(stage: Stage) -> None:
-    """Whatever the enrolment."""
+    """A repetition by the same enrolment and by another one."""
     made(stage)
     assert stage.library.create(wanted(), OTHER_MARK, soon()) is None
     assert stage.desk.count() == 1
 
 
 def test_a_create_without_a_cpr_is_refused(stage: Stage) -> None:
-    """Nothing of the person would be unique, nor be a card number."""
+    """Without it the borrower would have no unique field and no card number."""
     with pytest.raises(LibraryRefused):
         stage.library.create(wanted(cpr=None), MARK, soon())
     assert stage.desk.count() == 0
 
 
 def test_a_category_that_there_is_none_is_refused(stage: Stage) -> None:
-    """Something has to be mended, and no second try mends it."""
+    """Staff must correct it; a second try does not help."""
     with pytest.raises(LibraryRefused):
         stage.library.create(wanted(category="STUDNT"), MARK, soon())
     assert stage.desk.count() == 0
@@ -41,7 +41,7 @@ def test_no_borrower_is_made_without_a_card_number(stage: Stage) -> None:
 
 @pytest.mark.library("race", needs=LibraryCapability.UNIQUE_CPR)
 def test_sixty_creates_of_one_person_leave_one_borrower(stage: Stage) -> None:
-    """However many enrolments of one person meet, one creates; the others are told to look, or to try again."""
+    """One enrolment creates; the others must search again or retry."""
 
     def attempt(number: int) -> str:
         try:

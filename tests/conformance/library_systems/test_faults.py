@@ -124,7 +124,7 @@ def test_a_create_that_fails_is_made_once(stage: Stage, trouble: Trouble) -> Non
 
 @pytest.mark.parametrize("trouble", [Trouble.DOWN, Trouble.REFUSED])
 def test_a_create_that_fails_before_it_is_done_says_so(stage: Stage, trouble: Trouble) -> None:
-    """Not that somebody is there already: whoever looks again would find nobody."""
+    """It does not report an existing borrower, because a new search would find none."""
     for after in range(MOST_REQUESTS):
         with stage.desk.troubled(trouble, after) as strike:
             given = outcome(lambda: stage.library.create(wanted(), MARK, soon()))
@@ -251,7 +251,7 @@ def test_an_answer_that_trickles_is_read_until_the_deadline(stage: Stage) -> Non
 
 
 def test_a_silent_system_is_waited_for_until_the_deadline(stage: Stage) -> None:
-    """By every call: the silence ends later, and whoever still waits is answered."""
+    """Every call waits until its deadline; a later one gets its answer."""
     borrower = made(stage)
     other = wanted(OTHER_CPR)
     asked = {**CALLS, "create": lambda library, _, by: library.create(other, "c" * 32, by)}

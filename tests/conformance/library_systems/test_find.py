@@ -1,4 +1,4 @@
-"""What every library system finds: by CPR number and by its own number."""
+"""Searches in every library system: by CPR number and by borrower number."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.library("find")
 
 
 def test_a_created_borrower_is_found_by_cpr_and_number(stage: Stage) -> None:
-    """Both ways to a borrower give the same account, as the request had it."""
+    """Both searches return the same borrower with the requested values."""
     borrower = made(stage)
     assert borrower.category == "STUDENT"
     assert borrower.expires == UNTIL
@@ -26,7 +26,7 @@ def test_the_number_is_the_systems_own(stage: Stage) -> None:
 
 
 def test_what_is_not_there_is_not_found(stage: Stage) -> None:
-    """Nothing found is an answer, not an error."""
+    """A search without a result is no error."""
     made(stage)
     assert stage.library.find(OTHER_CPR, soon()) == ()
     assert stage.library.read("999999", soon()) is None

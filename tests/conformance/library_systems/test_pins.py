@@ -24,7 +24,7 @@ def test_the_last_pin_works(stage: Stage) -> None:
 
 
 def test_a_pin_outlives_a_change(stage: Stage) -> None:
-    """Whoever moves to another category keeps the PIN that was mailed."""
+    """A borrower in a new category keeps the PIN."""
     borrower = made(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     stage.library.change(Change(borrower.number, (("surname", "Ny"),), "EMPLOYEE"), soon())

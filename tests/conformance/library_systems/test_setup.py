@@ -1,4 +1,4 @@
-"""What is proved of a library system's set-up before the first borrower meets it."""
+"""The check of a library system's set-up."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_a_category_that_there_is_none_is_a_fault(stage: Stage) -> None:
 @pytest.mark.library(once=True)
 @pytest.mark.parametrize("trouble", [Trouble.DOWN, Trouble.REFUSED, Trouble.HALF])
 def test_a_system_in_trouble_is_a_fault_and_no_error(stage: Stage, trouble: Trouble) -> None:
-    """Nothing is raised: ``broker check`` has the rest to say, too; and nobody is quoted."""
+    """No error is raised, because ``broker check`` must go on, and no personal value is quoted."""
     expected = ExpectedSetup({"STUDENT": "student.yaml:1"})
     with stage.desk.troubled(trouble):
         faults = stage.library.prove(expected, soon())

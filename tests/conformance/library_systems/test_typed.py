@@ -1,4 +1,4 @@
-"""What a library system makes of a number as a person types it (docs/reference/design.md#4d)."""
+"""Searches for a number as a person types it (docs/reference/design.md#4d)."""
 
 import pytest
 
@@ -61,7 +61,7 @@ def test_the_internal_number_is_nobodys(stage: Stage) -> None:
 
 
 def test_a_card_that_is_anothers_internal_number_is_the_card(stage: Stage) -> None:
-    """Whoever holds the card is meant, never the account that the system counts by that number."""
+    """The card number counts, not an equal internal number of another borrower."""
     borrower = made(stage)
     assert numbers(stage, borrower.number) == set()
     holder = stage.desk.register(borrower.number, "PRIVATE")
@@ -95,7 +95,7 @@ def test_a_user_name_counts_only_where_it_is_nobodys_card(stage: Stage) -> None:
 
 
 def test_a_card_that_is_anothers_cpr_is_several(stage: Stage) -> None:
-    """Neither is chosen: a page names no account."""
+    """None of them is chosen."""
     borrower = made(stage)
     holder = stage.desk.register("010180-0000", "PRIVATE")
     assert numbers(stage, CPR) == {borrower.number, holder}

@@ -1,4 +1,4 @@
-"""What an administrator sets in Alma: code tables, roles, mandatory fields, API keys, limits."""
+"""Settings of a simulated Alma: code tables, roles, mandatory fields, API keys, limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

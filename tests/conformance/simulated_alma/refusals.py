@@ -23,7 +23,7 @@ _XML: Final = """\
 """
 
 
-class Refused(Exception):  # an answer of the simulated Alma, no error of ours
+class Refused(Exception):  # an answer of the simulated Alma, no error of the broker
     """An error: its code, which decides, its sentence, and the HTTP status, 400 for most."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:

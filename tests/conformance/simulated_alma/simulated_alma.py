@@ -1,6 +1,6 @@
 """A simulated Alma: a users API that answers as its published interface says.
 
-What it does not know it answers with an error. No byte of a real Alma was seen.
+It answers unknown requests with an error. It was written without access to a real Alma.
 Source: docs/alma.md#simulated.
 """
 

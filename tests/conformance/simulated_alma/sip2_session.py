@@ -1,4 +1,4 @@
-"""What Alma answers to a self-service machine over SIP2 (docs/alma.md#machines)."""
+"""Alma's answers to a self-service machine over SIP2 (docs/alma.md#machines)."""
 
 from collections.abc import Mapping
 from typing import Final

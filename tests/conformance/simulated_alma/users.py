@@ -22,7 +22,7 @@ from tests.conformance.simulated_alma.user_object import UserRow, read_user
 from tests.conformance.simulated_alma.user_rules import EXTERNAL, check, owned, with_defaults
 
 ALL_UNIQUE: Final = "all_unique"
-# What a change of an external user may leave alone, by its name in ``override``.
+# Fields of an external user that a change keeps unless ``override`` names them.
 PROTECTED: Final[Mapping[str, str]] = {
     "user_group": "user_group",
     "job_category": "job_category",
@@ -44,9 +44,9 @@ _BY_HAND: Final = "by_hand"  # of a row: the fields that staff have edited
 class Users:
     """The table of users by primary id, without regard to capitals; each call is a transaction.
 
-    ``administration`` is what the library has set; whoever plays its administrator replaces it.
-    Nothing locks a user between a read and a change: the last change wins. ``pin_letters`` are the
-    primary ids of those whom Alma itself has sent a letter with the PIN.
+    ``administration`` holds the library's settings, which a test may replace. A user is not locked
+    between a read and a change: the last change wins. ``pin_letters`` are the primary ids of users
+    to whom Alma has sent a letter with the PIN.
     """
 
     def __init__(self, administration: Administration) -> None:
