@@ -101,7 +101,7 @@ class UniversityLogin:
     @classmethod
     def at(cls, setting: Setting, *, fresh: bool = False) -> "UniversityLogin":
         """Return a login at the broker of ``setting``, as it stands in its metadata."""
-        key = signature.SigningKey.of(setting.hub.key.encode(), setting.hub.certificate.encode())
+        key = signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
         return cls(site_of(setting, "my-loans"), known_broker(setting), key, fresh)
 
     def __call__(self, wire: Wire) -> None:
@@ -111,7 +111,7 @@ class UniversityLogin:
         xml = wayf_hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
         # The hub's page posts across sites: a browser sends no Lax cookie with it.
         cookies, wire.cookies = wire.cookies, {}
-        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
         _, back, _ = wire.send("POST", asked.acs, fields)
         wire.cookies = cookies
         ended(*wire.send("GET", back))

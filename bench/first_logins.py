@@ -63,7 +63,7 @@ def log_in(demo: Running, key: signature.SigningKey, who: Persona, figures: Figu
     asked = find_request(browser, url)
     xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
     answer = browser.session.post(
-        asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state), allow_redirects=False
+        asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state), allow_redirects=False
     )
     browser.get(answer.headers["Location"])
     form = next(form for form in browser.forms() if ("answer", "yes") in form.buttons)
@@ -114,7 +114,7 @@ def _open_connections(setting: Setting) -> None:
 def rows() -> Iterator[Row]:
     """Let everybody come at once to a broker with two workers."""
     with broker_running(Setup(workers=2, prepare=_open_connections)) as demo:
-        key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
+        key = signature.SigningKey.load(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
         figures = Figures()
         calls, spent = len(demo.patrons.access.lines()), processes.cpu(demo.broker.pid)
         demo.patrons.faults.slow = _CALL_MS / 1000

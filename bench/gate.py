@@ -50,11 +50,11 @@ def response() -> tuple[bytes, tuple[signature.VerifyKey, ...]]:
     written = "".join(_ATTRIBUTE % (number, number, "a value of some length") for number in range(18))
     root = etree.fromstring(_RESPONSE % {"now": xml_times.write(datetime.now(UTC)), "attributes": written})
     pair = key_ring.make_pair("benchmark", datetime.now(UTC), 2048)
-    key = signature.SigningKey.of(pair.private, pair.certificate)
+    key = signature.SigningKey.load(pair.private, pair.certificate)
     signature.sign(next(root.iter(ASSERTION)), key)
     signature.sign(root, key)
     lines = [line for line in pair.certificate.decode().splitlines() if "CERTIFICATE" not in line]
-    return etree.tostring(root), (signature.VerifyKey.of(base64.b64decode("".join(lines))),)
+    return etree.tostring(root), (signature.VerifyKey.load(base64.b64decode("".join(lines))),)
 
 
 def milliseconds(work: Callable[[], object], rounds: int) -> float:

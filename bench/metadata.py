@@ -20,7 +20,7 @@ from typing import Final
 from lxml import etree
 
 from bench.figures import Figure, Row, row
-from broker.adapters.saml.metadata import aggregates
+from broker.adapters.saml.feeds import aggregates
 from broker.adapters.saml.xml_security import signature, xml_times
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, MD
 from broker.demo.saml.key_pair import KeyPair
@@ -56,14 +56,14 @@ def write(folder: Path, entities: int = _ENTITIES, others: str = "") -> None:
  xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui" ID="_f1" validUntil="{until}">{others}
 {listed}</md:EntitiesDescriptor>"""
     root = etree.fromstring(xml.encode())
-    signature.sign(root, signature.SigningKey.of(publisher.key.encode(), publisher.certificate.encode()))
+    signature.sign(root, signature.SigningKey.load(publisher.key.encode(), publisher.certificate.encode()))
     (folder / "feed.xml").write_bytes(etree.tostring(root, encoding="utf-8"))
     (folder / "publisher.pem").write_text(publisher.certificate, encoding="utf-8")
 
 
 def verified(folder: Path) -> int:
     """Verify and read the feed as the broker does."""
-    key = signature.VerifyKey.of((folder / "publisher.pem").read_bytes())
+    key = signature.VerifyKey.load((folder / "publisher.pem").read_bytes())
     trust = aggregates.Trust((key,), timedelta(days=14), 1 << 30)
     with (folder / "feed.xml").open("rb") as stream:
         feed = aggregates.read(stream, trust, [_WANTED], datetime.now(UTC))

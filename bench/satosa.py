@@ -162,12 +162,12 @@ class _Login:
     def __post_init__(self) -> None:
         title, _, entity_id = SERVICES["my-loans"]
         acs = f"{self.setting.ports.origin('library')}/my-loans/acs"
-        verifying = signature.VerifyKey.of(self.own.certificate.encode())
+        verifying = signature.VerifyKey.load(self.own.certificate.encode())
         self.site = services.Site(title, entity_id, acs)
         self.peer = services.BrokerAsIdp(
             f"{self.origin}/idp/proxy.xml", f"{self.origin}/hub/sso/redirect", (verifying,)
         )
-        self.key = signature.SigningKey.of(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
+        self.key = signature.SigningKey.load(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
 
     def __call__(self, wire: Wire) -> None:
         """Log asta in through ``wire``; SystemExit where it does not end with an assertion."""
@@ -177,7 +177,7 @@ class _Login:
             raise SystemExit(f"SATOSA did not send the browser to the hub but answered {status}: {_text(page)}")
         asked = wayf_hub.read(urlsplit(to_hub).query)
         xml = wayf_hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
-        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
         status, further, page = wire.send("POST", asked.acs, fields)
         for _ in range(_MOST_REDIRECTS):
             if not further.startswith((self.origin, "/")):

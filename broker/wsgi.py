@@ -2,7 +2,7 @@
 
 import sys
 
-from broker.app.reloading_application import ReloadingApplication
+from broker.app.server import ReloadingApplication
 from broker.core.errors import BrokerError, ConfigurationFaults
 
 _LOADING_FAILED = 4  # gunicorn stops on this code; on another one it would start workers for ever

@@ -38,9 +38,8 @@ from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts, staff_view
 from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
-from broker.app.metric_gauges import gauges
 from broker.app.named_configuration import configuration
-from broker.app.readiness import notes, readiness
+from broker.app.readiness import list_gauges, notes, readiness
 from broker.configuration.settings.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutRole, SpRole
@@ -202,18 +201,20 @@ def _network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
         return cookies.login_mark(request, now())
 
     table = parts.config.limits
-    campuses = [Campus(ip_network(row.network), row.beginnings) for row in table.campuses]
+    campuses = [Campus(ip_network(name), most) for name, most in table.campuses.items()]
     return NetworkLimits(table.beginnings, campuses, mark, now, parts.tell)
 
 
 def _metrics_endpoint(parts: Parts) -> Blueprint:
     token = parts.config.serve.metrics_token
     secret = token.get_secret_value() if token else None
-    return public_pages.metrics_endpoint(lambda: parts.metrics.page(list(gauges(parts))), secret)
+    return public_pages.metrics_endpoint(
+        lambda: parts.metrics.page(list(list_gauges(parts))), secret
+    )
 
 
 def _idp_role(parts: Parts) -> IdentityProvider:
-    return IdentityProvider.of(
+    return IdentityProvider.from_keys(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys.idp,
@@ -225,7 +226,7 @@ def _idp_role(parts: Parts) -> IdentityProvider:
 
 
 def _sp_role(parts: Parts) -> ServiceProvider:
-    return ServiceProvider.of(
+    return ServiceProvider.from_keys(
         parts.config.base_url,
         parts.keys.sp,
         parts.metadata,
@@ -235,7 +236,7 @@ def _sp_role(parts: Parts) -> ServiceProvider:
 
 
 def _logout_role(parts: Parts) -> LogoutRole:
-    role = SingleLogout.of(
+    role = SingleLogout.from_keys(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys,

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Semaphore
+from typing import Final
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
 from broker.adapters.library_systems.library_settings import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
-from broker.adapters.observability import application_log, loaded_policies
+from broker.adapters.observability import application_log
 from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
@@ -62,6 +63,8 @@ from broker.use_cases.staff.staff_search import StaffSearch
 from broker.use_cases.storage.mail_outbox import MailOutbox
 from broker.use_cases.storage.person_records import PersonRecords
 from broker.use_cases.transactions.person_resolution import PersonResolution
+
+DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and pages
 
 
 def now() -> datetime:
@@ -379,8 +382,8 @@ def _policies(
                 AuditEvent(
                     AuditEventKind.POLICIES_LOADED,
                     now(),
-                    digest=after[: loaded_policies.SHOWN],
-                    base=before[: loaded_policies.SHOWN] if before else None,
+                    digest=after[:DIGEST_LENGTH],
+                    base=before[:DIGEST_LENGTH] if before else None,
                 )
             )
 
@@ -400,7 +403,7 @@ def _messages(settings: config.Config) -> MessageLog | None:
     if log is None:
         return None
     tell = application_log.tell
-    return MessageLog(log.folder, log.public_key, tell=tell)
+    return MessageLog(settings.message_log_folder, log.public_key, tell=tell)
 
 
 def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
@@ -454,8 +457,8 @@ def _tell_policies(tell: EventPort, faults: tuple[Fault, ...]) -> None:
 def _tell_change(tell: EventPort, before: str, after: str) -> None:
     """Tell that this worker decides by other policies from now on."""
     facts: dict[str, str | int | None] = {
-        "digest": after[: loaded_policies.SHOWN],
-        "from": before[: loaded_policies.SHOWN],
+        "digest": after[:DIGEST_LENGTH],
+        "from": before[:DIGEST_LENGTH],
         "worker": os.getpid(),
     }
     tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))

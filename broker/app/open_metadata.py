@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.saml.metadata.aggregates import Trust
-from broker.adapters.saml.metadata.feed_fetch import Feed
-from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
+from broker.adapters.saml.feeds.aggregates import Trust
+from broker.adapters.saml.feeds.feed_fetch import Feed
+from broker.adapters.saml.feeds.feed_refresh import FetchOutcome
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChange, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import FolderContents, MetadataFolder
-from broker.adapters.saml.metadata.scope_record import ScopeRecord
+from broker.adapters.saml.metadata.published_scopes import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.xml_security.signature import VerifyKey
 from broker.configuration.settings.config import Config
@@ -85,7 +85,7 @@ def _feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
 def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
     """Load the key of a certificate, whose dates do not matter here, or a public key (SDP-MD06)."""
     try:
-        yield VerifyKey.pinned(path.read_bytes())
+        yield VerifyKey.load_pinned(path.read_bytes())
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         faults.append(Fault(where, f"{path.name} {what}", "name a PEM file"))

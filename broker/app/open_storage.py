@@ -1,7 +1,6 @@
 """Opens the store, the audit log and the sinks of events that the configuration names."""
 
 import platform
-from pathlib import Path
 
 from broker.adapters.audit_log import audit_log
 from broker.adapters.audit_log.hash_chain import Anchors
@@ -51,7 +50,7 @@ def open_configured_audit_log(
     if settings.store.url.startswith("sqlite:"):
         machine = ""
     return audit_log.open_audit_log(
-        Path(settings.audit.folder),
+        settings.audit_folder,
         ring.audit,
         PersonKeys(store, ring.index),
         Anchors(store, machine),

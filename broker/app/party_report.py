@@ -87,7 +87,7 @@ def _describe_encryption(service: Service, descriptor: ServiceDescriptor) -> str
     by = descriptor.encryption_algorithms
     why = "its descriptor lists it" if by.listed else "its descriptor lists no algorithm"
     if service.encryption is not None:
-        by = by.of_mode(service.encryption)
+        by = by.select_mode(service.encryption)
         why = f'broker.toml says encryption = "{service.encryption}"'
     content, transport = _short(by.content), _short(by.transport)
     return (

@@ -361,7 +361,7 @@ def write_unsigned_response(site: TrialSite, trial: LoginTrial, now: datetime) -
         tuple(item.name for item in disclosure.items)
     )
     upstream = site.find_upstream(trial.login.upstream)
-    return unsigned_response.written(
+    return unsigned_response.write_unsigned_response(
         unsigned_response.Addressee(site.issuer, service, site.acs.get(service.name, _ACS)),
         disclosure,
         (upstream.entity_id, trial.login.institution),

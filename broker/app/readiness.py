@@ -1,11 +1,13 @@
-"""Whether logins would succeed now, and what is amiss although they do."""
+"""Whether logins would succeed now, what needs attention although they do, and the gauges."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.adapters.observability import loaded_policies
-from broker.app.assembly import Parts, now
+from broker.adapters.observability.metrics import Gauge
+from broker.adapters.saml.keys import key_ring
+from broker.app.assembly import DIGEST_LENGTH, Parts, now
 from broker.app.work_lock import NOT_RUNNING, is_work_running
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
@@ -19,9 +21,9 @@ _MOST_SHOWN: Final = 20
 
 
 def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
-    """Return, by what is checked, why logins would fail now; nothing where they would not.
+    """Return why logins would fail now, by what was checked.
 
-    The store is written to: one that can only be read (a full disk, a replica) loses every login.
+    The store is written to: with a store that can only be read every login fails.
     """
     moment = now()
     faults: dict[str, Sequence[str]] = {
@@ -45,36 +47,25 @@ def _store(parts: Parts, moment: datetime) -> Sequence[str]:
 
 
 def notes(parts: Parts) -> Mapping[str, str]:
-    """Return what is amiss although logins work: stale policies, lost events, refused feeds.
-
-    And the policies that each web worker decides by, stale or not.
-    """
+    """Return what needs attention although logins work, and the digest of the policies."""
     moment = now()
     found = _library_notes(parts) | _enrolment_notes(parts)
     if not is_work_running(parts.config.state):
         found["work"] = NOT_RUNNING
     if parts.policies.stale:
         found["policies"] = "stale"
-    loaded = loaded_policies.list_by_worker(parts.policies.current.digest)
-    found["policy_sets"] = ", ".join(f"{digest} in {pid}" for pid, digest in loaded.items())
+    found["policy_set"] = parts.policies.current.digest[:DIGEST_LENGTH]
     if lost := parts.audit_log.count_lost():
         found["audit"] = f"{lost} events lost"
-    if amiss := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
-        found["metadata"] = _joined(amiss)
+    if sentences := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
+        found["metadata"] = "; ".join(sentences[:_MOST_SHOWN])
+        if (more := len(sentences) - _MOST_SHOWN) > 0:
+            found["metadata"] += f"; and {more} more: broker metadata check"
     return found
 
 
-def _joined(sentences: Sequence[str]) -> str:
-    """Return as many sentences as a monitor may show, and how many there are more."""
-    shown = "; ".join(sentences[:_MOST_SHOWN])
-    more = len(sentences) - _MOST_SHOWN
-    if more > 0:
-        return f"{shown}; and {more} more: broker metadata check"
-    return shown
-
-
 def _enrolment_notes(parts: Parts) -> dict[str, str]:
-    """Return that cases wait for staff, or that requests have failed for a while."""
+    """Return how many cases wait for staff, and how many enrolments have failed for a while."""
     try:
         listed = parts.enrolment_cases.list_open()
     except StoreUnavailable:
@@ -91,7 +82,7 @@ def _enrolment_notes(parts: Parts) -> dict[str, str]:
 
 
 def _library_notes(parts: Parts) -> dict[str, str]:
-    """Return the faults of the last proof: logins of people with an account go on."""
+    """Return the faults that the last check of the library system found."""
     try:
         faults = parts.library_proof.faults()
     except StoreUnavailable:
@@ -100,7 +91,7 @@ def _library_notes(parts: Parts) -> dict[str, str]:
 
 
 def key_faults(parts: Parts) -> list[Fault]:
-    """Return that the store belongs to other person keys; StoreUnavailable."""
+    """Return a fault if the store was first used with other person keys; StoreUnavailable."""
     if not has_other_keys(parts.store, parts.keys.person_fingerprint, now()):
         return []
     what = "index.key or person.key is not the one that this store was first used with"
@@ -109,11 +100,12 @@ def key_faults(parts: Parts) -> list[Fault]:
 
 
 def fit_to_serve(parts: Parts) -> None:
-    """Refuse to serve where the store may lose what it acknowledged, or nobody could log in.
+    """Raise ConfigurationFaults if the store may lose records or nobody could log in.
 
-    One party that cannot be used is left out and told; where not one upstream is left, and no feed
-    and no library account that could be, it is the folder that is wrong. ConfigurationFaults with
-    every reason. Source: docs/reference/design.md#4b and #parties.
+    A single party without usable metadata is no reason. If no upstream has any, and no feed and no
+    library account can replace them, the metadata folder is wrong.
+
+    Source: docs/reference/design.md#4b and #parties.
     """
     fix = "or set store.accept_loss = true"
     faults = [Fault("store", what, fix) for what in parts.store.faults()]
@@ -123,17 +115,15 @@ def fit_to_serve(parts: Parts) -> None:
 
 
 def _no_upstream(parts: Parts) -> list[Fault]:
-    fed = any("upstreams" in feed.speaks_for for feed in parts.config.feeds.values())
-    local = any(upstream.local for upstream in parts.upstreams.values())
+    has_feed = any("upstreams" in feed.speaks_for for feed in parts.config.feeds.values())
+    has_library_account = any(upstream.local for upstream in parts.upstreams.values())
     moment = now()
-    if fed or local or not parts.metadata.faults(moment):
+    if has_feed or has_library_account or not parts.metadata.faults(moment):
         return []
     fix = "put the descriptors of upstreams there"
     folder = parts.config.metadata.name
-    amiss = parts.metadata.amiss(moment).values()
-    return [Fault(folder, "holds no upstream that can be used", fix)] + [
-        Fault(folder, sentence) for sentence in amiss
-    ]
+    causes = [Fault(folder, sentence) for sentence in parts.metadata.amiss(moment).values()]
+    return [Fault(folder, "holds no upstream that can be used", fix), *causes]
 
 
 def describe_faults(kind: EventKind, error: BrokerError) -> Iterator[BrokerEvent]:
@@ -141,3 +131,104 @@ def describe_faults(kind: EventKind, error: BrokerError) -> Iterator[BrokerEvent
     faults = error.faults if isinstance(error, ConfigurationFaults) else [error]
     for fault in faults:
         yield BrokerEvent(kind, {"reason": error.reason, "fault": str(fault)})
+
+
+def list_gauges(parts: Parts) -> Iterator[Gauge]:
+    """Yield every gauge of ``/metrics``; labels are names of the configuration."""
+    moment = now()
+    yield from _feeds(parts, moment)
+    yield Gauge(
+        "broker_metadata_alarms",
+        "Feeds that are refused or late, parties without metadata, and broken files.",
+        {},
+        len(parts.metadata.alarms(moment)),
+    )
+    yield from _endings(parts, moment)
+    yield Gauge(
+        "broker_policies_stale",
+        "1 while the last good policies replace broken ones.",
+        {},
+        bool(parts.policies.stale),
+    )
+    yield Gauge(
+        "broker_policies_loaded",
+        "1 for the policies that are in force.",
+        {"digest": parts.policies.current.digest[:DIGEST_LENGTH]},
+        1,
+    )
+    yield Gauge(
+        "broker_work_running",
+        "1 while broker work runs on this machine.",
+        {},
+        is_work_running(parts.config.state),
+    )
+    yield from _certificates(parts, moment)
+    yield from _library_gauges(parts)
+    yield from _enrolment_gauges(parts)
+
+
+def _enrolment_gauges(parts: Parts) -> Iterator[Gauge]:
+    try:
+        listed = parts.enrolment_cases.list_open()
+    except StoreUnavailable:
+        return
+    for (state, reason), count in Counter(
+        (each.state.value, each.reason) for each in listed
+    ).items():
+        yield Gauge(
+            "broker_enrolments",
+            "Open cases, and enrolments that have failed for 15 minutes.",
+            {"state": state, "reason": reason or ""},
+            count,
+        )
+
+
+def _library_gauges(parts: Parts) -> Iterator[Gauge]:
+    try:
+        faults = parts.library_proof.faults()
+    except StoreUnavailable:
+        return
+    for fault in faults:
+        yield Gauge(
+            "broker_library_fault",
+            "1 for each faulty setting of the library system.",
+            {"setting": fault.setting},
+            1,
+        )
+
+
+def _feeds(parts: Parts, moment: datetime) -> Iterator[Gauge]:
+    for feed in parts.metadata.followed:
+        until = feed.until()
+        left = (until - moment).total_seconds() if until else 0.0
+        yield Gauge(
+            "broker_metadata_valid_until_seconds",
+            "Seconds until the copy of a feed expires; 0 if there is none.",
+            {"feed": feed.feed.name},
+            left,
+        )
+
+
+def _endings(parts: Parts, moment: datetime) -> Iterator[Gauge]:
+    for ending in parts.metadata.endings():
+        yield Gauge(
+            "broker_metadata_ends_seconds",
+            "Seconds until a descriptor or certificate in the metadata folder expires.",
+            {"kind": ending.kind, "name": ending.name, "what": ending.what},
+            (ending.at - moment).total_seconds(),
+        )
+
+
+def _certificates(parts: Parts, moment: datetime) -> Iterator[Gauge]:
+    try:
+        keys = key_ring.list_keys(parts.config.keys)
+    except ConfigurationFaults:
+        return  # the keys are being rotated: what the workers have loaded stays
+    for key in keys:
+        if key.until:
+            yield Gauge(
+                "broker_certificate_expiry_seconds",
+                "Seconds until our own certificates expire.",
+                {"use": key.use, "slot": key.slot},
+                (key.until - moment).total_seconds(),
+            )

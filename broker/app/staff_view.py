@@ -59,7 +59,7 @@ def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
 
 
 def _rules(parts: Parts) -> StaffRules | None:
-    return parts.config.admin.rules() if parts.config.admin else None
+    return parts.config.staff_rules()
 
 
 def borrower_url(parts: Parts, number: str) -> str:

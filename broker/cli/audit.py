@@ -97,9 +97,9 @@ def find_events(
     if borrower is not None:
         stored = parts.stored_data()
         return stored.list_events(stored.find_of_borrower(borrower))
-    if parts.config.admin is None:
+    rules = parts.config.staff_rules()
+    if rules is None:
         raise click.UsageError("there is no staff view: broker.toml has no table [admin]")
-    rules = parts.config.admin.rules()
     staff_id = staff_sessions.compute_staff_id(parts.keys.index, rules, staff or "")
     return list(events.list_events((staff_id,), (), now()))
 

@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
@@ -32,6 +31,7 @@ _DISTRIBUTION: Final = "library-identity-broker"
 _NOUNS: Final = {
     "audit": "audit:audit",
     "enrolments": "enrolments:enrolments",
+    "healthcheck": "health_check:health_check",
     "init": "init:init",
     "keys": "keys:keys",
     "library": "library:library",
@@ -97,9 +97,9 @@ def serve() -> None:
     SIGHUP reads everything again, if it is sound.
     """
     with uncollected():
-        from broker.app import gunicorn_server  # noqa: PLC0415 - no other command needs a web server
+        from broker.app import server  # noqa: PLC0415 - no other command needs a web server
 
-    gunicorn_server.serve(configuration)
+    server.serve(configuration)
 
 
 @broker.command(short_help="Do the work beside the logins: enrolments, letters, feeds.")
@@ -132,7 +132,7 @@ def check(party: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
     Exit 1 if something needs attention, 78 if the broker could not start.
     """
     with uncollected():
-        from broker.app import assembly, findings, party_report  # noqa: PLC0415 - they open the whole broker
+        from broker.app import assembly, checks, party_report  # noqa: PLC0415 - they open the whole broker
 
     parts = assembly.open_broker()
     if party is not None:
@@ -140,30 +140,10 @@ def check(party: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
         click.echo(json.dumps(lines, indent=2) if as_json else "\n".join(lines))
         return
     with waiting("checking the broker and the library system"):
-        found = findings.all_findings(parts)
+        found = checks.find_all(parts)
         if tries_borrowers:
-            found += findings.find_trial_faults(parts)
+            found += checks.find_trial_faults(parts)
     show_findings(found, as_json=as_json)
-
-
-@broker.command(short_help="Ask the running broker whether it is ready.")
-@as_json
-@printing_faults
-def healthcheck(*, as_json: bool) -> None:
-    """Ask the running broker on this machine whether it is ready.
-
-    Exit 1 if it is not, with the reasons.
-    """
-    with uncollected():
-        from broker.app import health_probe  # noqa: PLC0415 - no other command asks by HTTP
-
-    health = health_probe.health(configuration())
-    if as_json:
-        click.echo(json.dumps(asdict(health)))
-    else:
-        click.echo("\n".join((health.status, *health.faults)))
-    if health.status != "ready":
-        raise SystemExit(FINDINGS)
 
 
 @broker.command(short_help="Run the broker with everything around it simulated.")

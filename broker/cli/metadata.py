@@ -1,21 +1,21 @@
 """The commands over the metadata in force: show, refresh, check."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 import click
 
-from broker.app import assembly, metadata_report
-from broker.cli.output import FINDINGS, as_json, printing_faults, show, show_findings, waiting
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.app import assembly, checks
+from broker.cli.output import FINDINGS, Row, as_json, printing_faults, show, show_findings, waiting
 
-_SHOWN: Final = ("feed", "result", "cause", "entity_id")
 _FAILED: Final = frozenset({"refused", "older", "busy"})
 
 
 @click.group()
 def metadata() -> None:
-    """Show, renew and check the metadata of upstreams, institutions and services."""
+    """Show, fetch and check the metadata of upstreams, institutions and services."""
 
 
 @metadata.command("show", short_help="Show the feeds and each party's metadata in force.")
@@ -23,27 +23,91 @@ def metadata() -> None:
 @printing_faults
 def show_metadata(*, as_json: bool) -> None:
     """Show the feeds and what is wrong with them, and every party: source, end, keys, scopes."""
-    rows = metadata_report.entity_rows(assembly.open_broker())
-    if not as_json:
-        rows = [_joined(row) for row in rows]
-    show(rows, as_json=as_json)
+    parts = assembly.open_broker()
+    show([*_feed_rows(parts), *_upstream_rows(parts), *_service_rows(parts)], as_json=as_json)
+
+
+def _feed_rows(parts: assembly.Parts) -> Iterator[Row]:
+    for feed in parts.metadata.followed:
+        yield {
+            "kind": "feed",
+            "name": feed.feed.name,
+            "url": feed.feed.url,
+            "created": _format(feed.created()),
+            "until": _format(feed.until()),
+            "entities": feed.size(),
+            "alarms": tuple(feed.alarms(assembly.now())),
+        }
+
+
+def _upstream_rows(parts: assembly.Parts) -> Iterator[Row]:
+    descriptors = parts.metadata.current.upstreams
+    for name, upstream in parts.federated.items():
+        descriptor = descriptors.get(upstream.entity_id)
+        yield _row(parts, "upstream", name, upstream.entity_id, descriptor)
+        for institution in upstream.institutions:
+            key = ("institution", institution.entity_id)
+            yield {
+                "kind": "institution",
+                "name": name,
+                "entity_id": institution.entity_id,
+                "from": parts.metadata.snapshot.sources.get(key, "broker.toml"),
+                "aliases": institution.aliases,
+                "scopes": institution.scopes,
+            }
+
+
+def _service_rows(parts: assembly.Parts) -> Iterator[Row]:
+    descriptors = parts.metadata.current.services
+    for name, service in parts.services.items():
+        row = _row(parts, "service", name, service.entity_id, descriptors.get(service.entity_id))
+        yield {**row, "categories": service.categories}
+
+
+def _row(
+    parts: assembly.Parts,
+    kind: str,
+    name: str,
+    entity_id: str,
+    descriptor: UpstreamDescriptor | ServiceDescriptor | None,
+) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "name": name,
+        "entity_id": entity_id,
+        "from": parts.metadata.snapshot.sources.get((kind, entity_id), "nowhere"),
+        "until": _format(descriptor.until) if descriptor else None,
+        "keys": tuple(key.fingerprint for key in descriptor.keys) if descriptor else (),
+    }
+
+
+def _format(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 @metadata.command(short_help="Fetch every feed now.")
 @as_json
 @printing_faults
 def refresh(*, as_json: bool) -> None:
-    """Fetch every feed now, whether it is due or not; a running broker takes it up.
+    """Fetch every feed now, due or not. A running broker applies the result.
 
-    Exit 1 where one fails.
+    Exit 1 if a fetch fails.
     """
     parts = assembly.open_broker()
     with waiting("fetching every feed"):
-        outcomes = metadata_report.renewed(parts)
+        outcomes = parts.metadata.refresh(assembly.now(), force=True)
     if not outcomes:
         click.echo("no feeds are configured", err=True)
-    rows = [asdict(outcome) for outcome in outcomes]
-    show([{name: row[name] or None for name in _SHOWN} for row in rows], as_json=as_json)
+    rows = [
+        {
+            "feed": outcome.feed,
+            "result": outcome.result,
+            "cause": outcome.cause or None,
+            "entity_id": outcome.entity_id or None,
+        }
+        for outcome in outcomes
+    ]
+    show(rows, as_json=as_json)
     if any(outcome.result in _FAILED for outcome in outcomes):
         raise SystemExit(FINDINGS)
 
@@ -52,16 +116,7 @@ def refresh(*, as_json: bool) -> None:
 @as_json
 @printing_faults
 def check_metadata(*, as_json: bool) -> None:
-    """Check feeds, descriptors, scopes and ends; exit 1 with what is wrong."""
-    findings = metadata_report.findings(assembly.open_broker())
-    show_findings(findings, as_json=as_json)
-
-
-def _joined(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row whose lists are joined by spaces, without those that are empty."""
-    joined = {}
-    for name, value in row.items():
-        shown = " ".join(value) if isinstance(value, tuple) else value
-        if shown != "":
-            joined[name] = shown
-    return joined
+    """Check feeds, descriptors, scopes and dates of expiry. Exit 1 with what is wrong."""
+    parts = assembly.open_broker()
+    faults = parts.metadata.faults(assembly.now())
+    show_findings([*faults, *checks.find_metadata_faults(parts)], as_json=as_json)

@@ -1,10 +1,11 @@
-"""How every command prints and ends: faults one a line, rows for people, JSON for programs."""
+"""How every command prints and exits: one fault a line, rows for people, JSON for programs."""
 
 import json
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -12,18 +13,30 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
-from broker.app import fault_accounts
-from broker.core.errors import ConfigurationFaults
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault, NothingFound
+from broker.core.ports import RecordUnreadable
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-_WIDEST: Final = 10_000  # columns: wider than any row of ours
+_WIDEST: Final = 10_000  # columns: wider than any of our rows
 FINDINGS: Final = 1
 CHANGES: Final = 3
 CONFIGURATION: Final = 78
-INTERRUPTED: Final = 130  # as a shell tells of SIGINT
+INTERRUPTED: Final = 130  # the exit code of shells after SIGINT
+_FIXES: Final = {
+    "store_unavailable": (
+        "see [store] url: its folder must be there and be yours to write, or its Redis answer"
+    ),
+    "library_unavailable": "see [library] url, and whether the library system is up",
+}
+_UNREADABLE: Final = (
+    "it is damaged, or was written with another key or by a newer release: restore the key, or the"
+    " store from a backup"
+)
+
+_EMPTY: Final = (None, (), "")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,9 +49,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print for progra
 
 
 def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
-    """Print every fault, one a line on standard error; exit 78 for the configuration's, else 1.
+    """Print faults on standard error, one a line, and exit with 78 (configuration) or 1.
 
-    With ``--json`` they are printed for programs too, on standard output.
+    With ``--json`` print them on standard output too.
     """
 
     @wraps(command)
@@ -46,16 +59,16 @@ def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **options)
         except (click.ClickException, BrokenPipeError):
-            raise  # click ends quietly where nobody reads on
+            raise  # click handles them
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
-        except Exception as error:  # noqa: BLE001 - no traceback: it may quote anything, a CPR number too
-            faults = fault_accounts.account(error)
+        except Exception as error:  # noqa: BLE001 - a traceback could quote a CPR number
+            faults = describe_error(error)
             for fault in faults:
                 click.echo(str(fault), err=True)
             if options.get("as_json"):
                 click.echo(json.dumps({"faults": [asdict(fault) for fault in faults]}, indent=2))
-            # An OSError is about files that the administrator named.
+            # An OSError concerns a file that the administrator named.
             if isinstance(error, ConfigurationFaults | OSError):
                 raise SystemExit(CONFIGURATION) from None
             raise SystemExit(FINDINGS) from None
@@ -63,20 +76,45 @@ def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def describe_error(error: Exception) -> list[Fault]:
+    """Return what went wrong, where to look and how to fix it.
+
+    Of an unexpected error only the type is named: its text could quote a CPR number.
+    """
+    if isinstance(error, ConfigurationFaults):
+        return [_add_fix(fault) for fault in error.faults]
+    if isinstance(error, NothingFound):
+        return [Fault(error.about, str(error))]
+    if isinstance(error, RecordUnreadable):
+        return [Fault("a record of the store cannot be read", str(error), _UNREADABLE)]
+    if isinstance(error, BrokerError):
+        return [_add_fix(Fault(error.reason, str(error)))]
+    if isinstance(error, OSError) and error.filename:
+        return [Fault(str(error.filename), f"cannot be used: {error.strerror}")]
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    file = frame.filename.rpartition("/")[2]
+    what = f"{type(error).__name__} at {file}:{frame.lineno}"
+    return [Fault("unexpected", what, "please report this line")]
+
+
+def _add_fix(fault: Fault) -> Fault:
+    return fault if fault.fix else replace(fault, fix=_FIXES.get(fault.where, ""))
+
+
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Show on a terminal, on standard error, ``what`` is being waited for."""
+    """Show on a terminal what the command waits for."""
     if not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console  # noqa: PLC0415 - only a terminal is shown it
+    from rich.console import Console  # noqa: PLC0415 - only needed on a terminal
 
     with Console(stderr=True).status(what):
         yield
 
 
 def show_findings(findings: Sequence[str], *, as_json: bool) -> None:
-    """Print findings, one a line; "all well" without any; exit 1 with some."""
+    """Print findings, one a line, and exit 1; print "all well" if there is none."""
     if as_json:
         click.echo(json.dumps({"findings": findings}, indent=2))
     else:
@@ -86,14 +124,14 @@ def show_findings(findings: Sequence[str], *, as_json: bool) -> None:
 
 
 def show_done(sentence: str, *, as_json: bool, **facts: object) -> None:
-    """Print what a command did: a sentence, or for programs the facts of it."""
+    """Print what a command did: a sentence, or the facts as JSON."""
     click.echo(json.dumps(facts) if as_json else sentence)
 
 
 def show(rows: Sequence[Row], *, as_json: bool, alone: bool = False) -> None:
-    """Print rows: as JSON, as tables on a terminal, or each on a line of a pipe.
+    """Print rows as JSON, as tables on a terminal, or one a line into a pipe.
 
-    The one row that is ``alone`` is printed with a line for each of its facts.
+    ``alone``: print the only row with one fact a line.
     """
     if as_json:
         click.echo(json.dumps(rows[0] if alone else rows, indent=2, default=str))
@@ -102,13 +140,15 @@ def show(rows: Sequence[Row], *, as_json: bool, alone: bool = False) -> None:
     else:
         separator = "\n" if alone else "  "
         for row in rows:
-            facts = [f"{name}={_joined(value)}" for name, value in row.items() if value is not None]
+            facts = [
+                f"{name}={_joined(value)}" for name, value in row.items() if value not in _EMPTY
+            ]
             click.echo(separator.join(facts))
 
 
 def _show_tables(rows: Sequence[Row], *, alone: bool) -> None:
-    """Print a table for each kind of row; its rows one below the other where it would not fit."""
-    from rich.console import Console  # noqa: PLC0415 - only a terminal is shown tables
+    """Print one table for each kind of row. Print row by row if the table is too wide."""
+    from rich.console import Console  # noqa: PLC0415 - only needed on a terminal
 
     console = Console(highlight=False)
     unbounded = console.options.update_width(_WIDEST)
@@ -125,7 +165,7 @@ def _show_tables(rows: Sequence[Row], *, alone: bool) -> None:
 
 
 def _table(rows: Sequence[Row]) -> "Table":
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only a terminal is shown tables
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only needed on a terminal
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -134,20 +174,20 @@ def _table(rows: Sequence[Row]) -> "Table":
         names |= dict.fromkeys(row)
     table = Table(*names, box=SIMPLE_HEAD)
     for row in rows:
-        # Text is printed as it is: what stands in brackets is no markup.
+        # Text prints brackets as they are; a str would be read as markup.
         table.add_row(*(Text(_shown(row.get(name))) for name in names))
     return table
 
 
 def _record(row: Row) -> "Table":
-    from rich.table import Table  # noqa: PLC0415 - only a terminal is shown tables
+    from rich.table import Table  # noqa: PLC0415 - only needed on a terminal
     from rich.text import Text  # noqa: PLC0415
 
     record = Table.grid(padding=(0, 2, 0, 0))
     record.add_column(style="bold")
     record.add_column(overflow="fold")
     for name, value in row.items():
-        if value is not None:
+        if value not in _EMPTY:
             record.add_row(name, Text(_shown(value)))
     record.add_row()
     return record
@@ -162,21 +202,21 @@ def _shown(value: object) -> str:
 
 
 def _joined(value: object) -> object:
-    """Return the values of a tuple in one text; any other value as it is."""
+    """Return a tuple as one text, any other value as it is."""
     return ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
-_FEW: Final = 20  # sources are done before anybody wonders
+_FEW: Final = 20  # so many institutions are analysed within seconds
 
 
 def show_progress(sources: int) -> Callable[[int, int], None]:
-    """Return what tells each tenth of the sources that is done; nothing where they are few."""
-    told = set()
+    """Return a callback that prints each tenth of the analysed institutions."""
+    printed = set()
 
-    def tell(done: int, to_do: int) -> None:
+    def print_tenth(done: int, to_do: int) -> None:
         tenth = 10 * done // to_do
-        if tenth not in told:
-            told.add(tenth)
+        if tenth not in printed:
+            printed.add(tenth)
             click.echo(f"analysed {done} of {to_do} institutions", err=True)
 
-    return tell if sources > _FEW else lambda *_: None
+    return print_tenth if sources > _FEW else lambda *_: None

@@ -77,7 +77,7 @@ class SpRole(Protocol):
         """Return the URL, or the form, that carries our signed AuthnRequest."""
         ...
 
-    def in_response_to(
+    def parse_response(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
         """Return the message, past XML security, and the request it claims to answer.
@@ -96,7 +96,7 @@ class SpRole(Protocol):
         now: datetime,
         idp_list: tuple[str, ...] = (),
     ) -> Received:
-        """Verify the message of ``in_response_to`` in full.
+        """Verify the message of ``parse_response`` in full.
 
         MessageRefused names the check that failed.
         """

@@ -15,11 +15,11 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
-from broker.app import health_probe, readiness
+from broker.app import readiness
 from broker.app.assembly import Parts, assemble, now
-from broker.app.findings import all_findings
-from broker.app.health_probe import Health
-from broker.app.metric_gauges import gauges
+from broker.app.checks import find_all
+from broker.app.readiness import list_gauges
+from broker.cli.health_check import ask_health
 from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.errors import ConfigurationFaults
@@ -57,14 +57,14 @@ def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(par
     """Who needs no new account logs in all the same."""
     assert not any(readiness.readiness(parts).values())
     fix = f"({parts.config.library.url}: see library.url, and whether the library system is up)"
-    assert [each for each in all_findings(parts) if each.startswith("library: ")] == [
+    assert [each for each in find_all(parts) if each.startswith("library: ")] == [
         f"library: Koha: no answer: ConnectionError {fix}"
     ]
 
 
 def test_a_mail_server_that_is_down_is_a_finding(parts: Parts) -> None:
     """With its address and where to look: it was "all well" until the first PIN was owed."""
-    (finding,) = (each for each in all_findings(parts) if each.startswith("mail: "))
+    (finding,) = (each for each in find_all(parts) if each.startswith("mail: "))
     assert finding.startswith(f"mail: {parts.config.mail.url}: connecting: ConnectionRefusedError (see mail.url")
 
 
@@ -73,7 +73,7 @@ def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts
     assert "library" not in readiness.notes(parts)
     parts.library_proof.step()
     assert readiness.notes(parts)["library"] == "Koha: no answer: ConnectionError"
-    found = [gauge for gauge in gauges(parts) if gauge.name == "broker_library_fault"]
+    found = [gauge for gauge in list_gauges(parts) if gauge.name == "broker_library_fault"]
     assert [(gauge.labels, gauge.value) for gauge in found] == [({"setting": "unavailable"}, 1)]
     page = parts.metrics.page(found).decode()
     assert 'broker_library_calls_total{call="find",outcome="unavailable"} 1.0' in page
@@ -93,7 +93,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts) -> None:
         "1 cases wait for staff; 1 enrolments have failed for 15 minutes: broker enrolments list; "
         "enrolments wait for a correction in the library system: category_id STUD"
     )
-    page = parts.metrics.page(list(gauges(parts))).decode()
+    page = parts.metrics.page(list(list_gauges(parts))).decode()
     assert 'broker_enrolments{reason="several_borrowers",state="case"} 1.0' in page
     assert 'broker_enrolments{reason="library_setup",state="pending"} 1.0' in page
 
@@ -116,12 +116,12 @@ def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting
 
 def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_path: Path) -> None:
     """It keeps logins out and is found once."""
-    folder = tmp_path / "audit"
-    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__FOLDER": str(folder)}
+    folder = tmp_path / "state" / "audit"
+    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_STATE": str(folder.parent)}
     parts = assemble(load(unstaffed(setting, tmp_path).config, environ))
     shutil.rmtree(folder)
     assert readiness.readiness(parts)["audit"]
-    assert len([each for each in all_findings(parts) if each.startswith("audit: ")]) == 1
+    assert len([each for each in find_all(parts) if each.startswith("audit: ")]) == 1
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_broker_in_service_is_behind_a_proxy_and_has_a_statement(
     lines = setting.config.read_text().splitlines(keepends=True)
     file = folder / setting.config.name
     file.write_text("".join(line for line in lines if not line.startswith("accessibility_statement")))
-    findings = all_findings(assemble(load(file, environ)))
+    findings = find_all(assemble(load(file, environ)))
     begin = ("serve.proxies is 0", "accessibility_statement is not set")
     assert tuple(any(each.startswith(one) for each in findings) for one in begin) == found
 
@@ -218,10 +218,10 @@ def test_health_is_asked_where_gunicorn_binds(
         "BROKER_SERVE__BIND": written.format(port=port, file=file),
     }
     config = load(setting.config, environ)
-    assert health_probe.health(config) == Health("no answer")
+    assert ask_health(config) == ("no answer", [])
     host = f"unix://{file}" if "file" in written else "127.0.0.1"
     with _serving(host, port, 200, b"{}") as asked:
-        assert health_probe.health(config) == Health("ready")
+        assert ask_health(config) == ("ready", [])
     assert asked == ["/broker/readyz"]
 
 
@@ -229,14 +229,14 @@ def test_health_is_asked_where_gunicorn_binds(
 @pytest.mark.parametrize(
     ("status", "body", "health"),
     [
-        (503, json.dumps({"ready": False, "store": ["x"], "metadata": "ok"}), Health("not ready", ("store: x",))),
-        (404, "{}", Health("not ready")),
-        (200, "<html>", Health("no answer")),
+        (503, json.dumps({"ready": False, "store": ["x"], "metadata": "ok"}), ("not ready", ["store: x"])),
+        (404, "{}", ("not ready", [])),
+        (200, "<html>", ("no answer", [])),
     ],
 )
-def test_health_says_why_not(setting: Setting, status: int, body: str, health: Health) -> None:
+def test_health_says_why_not(setting: Setting, status: int, body: str, health: tuple[str, list[str]]) -> None:
     """The reasons that only this machine is told; an answer that is none of the broker's is none."""
     port = free_port()
     config = load(setting.config, {"BROKER_SERVE__BIND": f"127.0.0.1:{port}"})
     with _serving("127.0.0.1", port, status, body.encode()):
-        assert health_probe.health(config) == health
+        assert ask_health(config) == health

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.app.assembly import assemble
-from broker.app.findings import all_findings
+from broker.app.checks import find_all
 from broker.configuration.settings.config import load
 from broker.demo.register.simulated_datafordeler import TOKEN_PATH, SimulatedDatafordeler, create_app
 from broker.demo.run.demo_folder import Setting
@@ -40,6 +40,6 @@ ca_file = "../tls/authority.pem"
 """
         path.write_text(path.read_text() + table)
         parts = assemble(load(path, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
-        told = [line for line in all_findings(parts) if "person_register" in line]
+        told = [line for line in find_all(parts) if "person_register" in line]
     assert told == found
     assert register.looked_up == []

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from broker.app import checks
 from broker.app.assembly import Parts, assemble, now
-from broker.app.findings import all_findings
-from broker.app.findings import find_library_faults as findings
+from broker.app.checks import find_all
+from broker.app.checks import find_library_faults as findings
 from broker.app.policy_configuration import check_categories
 from broker.configuration.settings.config import load
 from broker.core.borrowers.library_system import ALL_CAPABILITIES, LibraryCapability, SetupFault
@@ -49,7 +50,7 @@ def test_without_mailed_codes_the_library_system_must_lock_accounts(parts: Parts
     """``mail_code = "never"`` leaves guesses of PINs to the library system."""
     account = parts.config.library_account.model_copy(update={"mail_code": "never"})
     config = parts.config.model_copy(update={"library_account": account})
-    (told,) = found(replace(parts, config=config), Library())
+    (told,) = checks._settings(replace(parts, config=config))
     assert told.startswith("library_account.mail_code: ")
     assert "FailedLoginAttempts" in told
 
@@ -64,7 +65,7 @@ def test_a_fault_of_the_set_up_is_told_with_where_the_system_is_sought(parts: Pa
 def test_a_system_that_keeps_no_number_unique_is_told(parts: Parts) -> None:
     """The guarantee of one borrower is the system's own (docs/reference/design.md#4c)."""
     (told,) = found(parts, Library(LibraryCapability.UNIQUE_CPR))
-    assert told.startswith("library.system: of two borrowers")
+    assert told.startswith("library.system: it may create two borrowers")
 
 
 def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> None:
@@ -79,7 +80,7 @@ def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> 
     ]
     assert offering
     assert places == offering
-    assert set(told) <= set(all_findings(replace(parts, library=library)))  # type: ignore[arg-type]  # likewise
+    assert set(told) <= set(find_all(replace(parts, library=library)))  # type: ignore[arg-type]  # likewise
 
 
 def test_a_check_of_policies_asks_whether_every_category_exists(old_deployment: Deployment) -> None:

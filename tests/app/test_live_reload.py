@@ -11,8 +11,8 @@ import pytest
 from broker.adapters.observability import application_log
 from broker.app import readiness
 from broker.app.assembly import Parts, assemble
-from broker.app.metric_gauges import gauges
-from broker.app.reloading_application import refresh
+from broker.app.readiness import list_gauges
+from broker.app.server import refresh
 from broker.configuration.settings.config import load
 from broker.demo.run.demo_folder import Setting
 
@@ -57,20 +57,10 @@ def test_policies_that_cannot_be_loaded_are_an_error_line(parts: Parts, capsys: 
     assert (line["event"], line["level"]) == ("policies_stale", "error")
 
 
-def test_a_worker_notes_its_policies_for_the_others(
-    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once a second, in the worker: what was loaded before the fork is noted too."""
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    refresh(parts)
-    noted = (tmp_path / f"policies-{os.getpid()}").read_text()
-    assert noted == parts.policies.current.digest[:12]
-
-
-def test_metrics_and_readyz_say_which_policies_a_worker_has(parts: Parts) -> None:
-    """Stale or not: whether an edit is live everywhere is one look."""
+def test_metrics_and_readyz_show_the_digest(parts: Parts) -> None:
+    """Machines that differ raise an alert."""
     edit(parts, "review_by: 2027-06-30", "review_by: 2027-07-30")
     digest = parts.policies.current.digest[:12]
-    found = [gauge.labels for gauge in gauges(parts) if gauge.name == "broker_policies_loaded"]
-    assert found == [{"worker": str(os.getpid()), "digest": digest}]
-    assert readiness.notes(parts)["policy_sets"] == f"{digest} in {os.getpid()}"
+    found = [gauge.labels for gauge in list_gauges(parts) if gauge.name == "broker_policies_loaded"]
+    assert found == [{"digest": digest}]
+    assert readiness.notes(parts)["policy_set"] == digest

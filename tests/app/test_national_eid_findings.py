@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from broker.app.assembly import assemble
-from broker.app.findings import all_findings
+from broker.app.checks import find_all
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import EID, Setting
@@ -31,7 +31,7 @@ def faults(folder: Path, **more: str) -> list[str]:
 def findings(folder: Path, **more: str) -> list[str]:
     """Give what a careful administrator would want to fix about the national eID."""
     environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}", **more}
-    said = all_findings(assemble(load(folder / "broker.toml", environ)))
+    said = find_all(assemble(load(folder / "broker.toml", environ)))
     return [each for each in said if each.startswith(("upstreams.", "message_log"))]
 
 
@@ -64,7 +64,7 @@ def test_metadata_without_a_key_is_found(folder: Path) -> None:
     path = folder / "metadata" / "nemlogin.xml"
     path.write_text(path.read_text().replace('use="signing"', 'use="encryption"'))
     environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
-    told = all_findings(assemble(load(folder / "broker.toml", environ)))
+    told = find_all(assemble(load(folder / "broker.toml", environ)))
     assert any(f"metadata/nemlogin.xml: {EID} has no signing key" in each for each in told)
 
 
@@ -74,10 +74,4 @@ def test_an_upstream_that_no_logout_reaches_is_a_finding(folder: Path, logout: s
     path = folder / "metadata" / "nemlogin.xml"
     path.write_text(re.sub(r"<[a-z0-9:]*SingleLogoutService[^>]*/>", "", path.read_text()))
     said = findings(folder, BROKER_UPSTREAMS__NEMID__LOGOUT=logout)
-    assert [each.startswith("upstreams.nemid: without a SingleLogoutService") for each in said] == [True] * told
-
-
-def test_its_minimum_is_no_other_profiles(folder: Path) -> None:
-    """A minimum that another profile would not keep must not look as if it did."""
-    (told,) = faults(folder, BROKER_UPSTREAMS__WAYF__MINIMUM="high")
-    assert "is for profile oiosaml3, not wayf" in told
+    assert [each.startswith("upstreams.nemid: it has no SingleLogoutService") for each in said] == [True] * told

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from broker.app import background_work, gunicorn_server
+from broker.app import background_work, server
 from broker.app.assembly import Parts, assemble
-from broker.app.findings import all_findings
+from broker.app.checks import find_all
 from broker.app.readiness import fit_to_serve
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
@@ -39,8 +39,8 @@ def test_a_process_with_another_key_does_not_start(parts: Parts, name: str, monk
         fit_to_serve(other)
     monkeypatch.setattr("broker.app.assembly.assemble", lambda _: other)
     with pytest.raises(ConfigurationFaults, match=SENTENCE):
-        gunicorn_server.read_checked(lambda: parts.config)
+        server.read_checked(lambda: parts.config)
     with pytest.raises(ConfigurationFaults, match=SENTENCE):
         background_work.work(lambda: parts.config)
-    assert any(SENTENCE in finding for finding in all_findings(other))
-    assert not any(SENTENCE in finding for finding in all_findings(parts))
+    assert any(SENTENCE in finding for finding in find_all(other))
+    assert not any(SENTENCE in finding for finding in find_all(parts))

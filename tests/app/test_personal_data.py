@@ -14,7 +14,7 @@ import pytest
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.person_events import ForgottenFile
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.app import findings
+from broker.app import checks
 from broker.app.assembly import Parts, assemble, now
 from broker.cli.audit import verify_configured
 from broker.configuration.settings.config import load
@@ -183,11 +183,7 @@ def test_a_deletion_takes_everything_of_the_person_and_nothing_of_another(lived_
 @pytest.mark.server
 def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str) -> None:
     """By the same way through the store; the other person keeps everything."""
-    environ = {
-        "BROKER_STORE__URL": redis_url,
-        "BROKER_AUDIT__FOLDER": f"{tmp_path / 'audit'}",
-        "BROKER_STATE": str(tmp_path / "state"),
-    }
+    environ = {"BROKER_STORE__URL": redis_url, "BROKER_STATE": str(tmp_path / "state")}
     parts = assemble(load(setting.config, environ))
     for who in (ASTA, KARLA):
         Life(parts, who).lived()
@@ -231,7 +227,7 @@ def test_a_deletion_beside_the_worker_is_not_complete(lived_parts: Parts) -> Non
     person = asta(lived_parts)
     with pytest.raises(PersonBusy):
         lived_parts.stored_data().forget(person)
-    assert list(findings.find_restored_persons(lived_parts)) == [
+    assert list(checks.find_restored_persons(lived_parts)) == [
         "person: 2 deleted person records are there again: broker person forget --replay"
     ]
     lived_parts.store.drop(place)
@@ -256,14 +252,14 @@ def test_a_replay_deletes_what_a_restored_backup_brings_back(lived_parts: Parts)
     backup = rows_of(lived_parts)
     mine, theirs = records_of(lived_parts, ASTA), records_of(lived_parts, KARLA)
     lived_parts.stored_data().forget(asta(lived_parts))
-    assert list(findings.find_restored_persons(lived_parts)) == []
+    assert list(checks.find_restored_persons(lived_parts)) == []
     put_back(lived_parts, backup)
     assert mine <= keys(lived_parts)
-    assert "--replay" in next(findings.find_restored_persons(lived_parts))
+    assert "--replay" in next(checks.find_restored_persons(lived_parts))
     assert lived_parts.stored_data().replay() > 0
     assert mine & keys(lived_parts) == set()
     assert records_of(lived_parts, KARLA) == theirs
-    assert list(findings.find_restored_persons(lived_parts)) == []
+    assert list(checks.find_restored_persons(lived_parts)) == []
     assert lived_parts.stored_data().replay() == 0
 
 

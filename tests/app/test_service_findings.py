@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from broker.app.assembly import assemble
-from broker.app.findings import all_findings, find_service_faults
+from broker.app.checks import find_all, find_service_faults
 from broker.configuration.settings.config import load
 from broker.demo.run.demo_folder import Setting
 
@@ -37,7 +37,7 @@ def findings(folder: Path, service: str = "myprint") -> list[str]:
     environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
     parts = assemble(load(folder / "broker.toml", environ))
     found = list(find_service_faults(parts))
-    assert set(found) <= set(all_findings(parts))
+    assert set(found) <= set(find_all(parts))
     return [each for each in found if each.startswith(f"services.{service}:")]
 
 
@@ -98,7 +98,7 @@ def test_a_service_that_no_policy_lets_anybody_into_is_told(folder: Path) -> Non
     table = '[services.catalogue]\nentity_id = "https://catalogue.demo.example"\nlabel = {en = "Books", da = "Bøger"}\n'
     with (folder / "broker.toml").open("a", encoding="utf-8") as file:
         file.write(f"\n{table}")
-    told = ["services.catalogue: no policy has a release for it, so that nobody gets in"]
+    told = ["services.catalogue: no policy has a release for it, so that nobody can log in"]
     assert findings(folder, "catalogue") == told
 
 

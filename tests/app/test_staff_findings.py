@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from broker.app.assembly import assemble
-from broker.app.staff_findings import findings
+from broker.app.checks import find_staff_faults
 from broker.configuration.settings.config import load
 from broker.demo.run.demo_folder import Setting
 
@@ -38,7 +38,6 @@ def test_whoever_could_never_come_in_is_told(folder: Path, roles: dict[str, list
     before, _, rest = text.partition("[admin]")
     _, _, after = rest.partition("[library]")
     table = f"""[admin]
-upstream = "wayf"
 institution = "https://idp.au.example"
 assurance = "low"
 [admin.roles]
@@ -46,7 +45,7 @@ assurance = "low"
 [library]"""
     path.write_text(before + table + after)
     parts = assemble(load(path, {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}))
-    told = list(findings(parts))
+    told = list(find_staff_faults(parts))
     assert len(told) == len(found)
     assert all(line.startswith(begins) for line, begins in zip(told, found, strict=True)), told
 
@@ -75,5 +74,5 @@ def test_an_institution_that_lets_nobody_in_is_found(folder: Path, before: str, 
     lines = attribute_map.read_text().splitlines(keepends=True)
     attribute_map.write_text("".join(line for line in lines if not line.endswith(": subject-id\n")))
     environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
-    findings_of_table = list(findings(assemble(load(config, environ))))
+    findings_of_table = list(find_staff_faults(assemble(load(config, environ))))
     assert [line for line in findings_of_table if found in line], findings_of_table

@@ -65,7 +65,7 @@ class Replays:
     def __init__(self, demo: Running) -> None:
         """Make the borrower and put the consent on file."""
         self.demo, self.peer = demo, demo.peer()
-        self.key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
+        self.key = signature.SigningKey.load(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
         persona_check.walk(Browser(), demo.setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
         title, _, entity_id = SERVICES["my-loans"]
         self.site = services.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")
@@ -100,7 +100,7 @@ class Replays:
             _, url, _ = browser.send("GET", url)
         asked = wayf_hub.read(urlsplit(url).query)
         xml = wayf_hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
-        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
         together = threading.Barrier(TIMES)
 
         def post(wire: Wire) -> tuple[int, str]:

@@ -43,7 +43,7 @@ def arrive(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Arrive:
         asked = wayf_hub.read(urlsplit(person.choose(person.ask(service))).query)
         who = replace(persona("asta"), attributes=attributes)
         xml = wayf_hub.response(HUB, asked, who, deployment.hub_key(), deployment.clock.now())
-        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
         return person, person.get(person.deliver(asked.acs, fields).location)
 
     return come

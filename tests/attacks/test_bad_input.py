@@ -116,7 +116,7 @@ def _odd(deployment: Deployment, asked_url: str, *codes: str) -> tuple[str, dict
         status.remove(each)
     for code in codes:
         status = etree.SubElement(status, f"{{{SAMLP}}}StatusCode", Value=code)
-    return asked.acs, http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
+    return asked.acs, http_bindings.build_post_fields(etree.tostring(root), "SAMLResponse", None)
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def _half_signed(scene: Scene) -> object:
 
 
 def _by(key: Any) -> Callable[[Scene], object]:
-    return lambda _scene: signature.VerifyKey.of(key.public_key())
+    return lambda _scene: signature.VerifyKey.load(key.public_key())
 
 
 def _late(**ago: float) -> Callable[[Scene], object]:
@@ -208,11 +208,11 @@ PREFIXES: Final = (
 )
 DEFENCES: Final[dict[str, Defence]] = {
     "signatures are verified": Defence(
-        5, _all(_set(signature, "_by", _always), _set(signature, "_has_digest", _always)), _forged
+        5, _all(_set(signature, "_is_signed_by", _always), _set(signature, "_has_digest", _always)), _forged
     ),
-    "something must be signed": Defence(5, _set(service_provider, "_verified", _believed), _unsigned),
-    "both signatures must hold": Defence(5, _set(service_provider, "_verified", _believed), _half_signed),
-    "NemLog-in signs the assertion itself": Defence(23, _set(service_provider, "_verified", _believed), _whole),
+    "something must be signed": Defence(5, _set(service_provider, "_verify_assertion", _believed), _unsigned),
+    "both signatures must hold": Defence(5, _set(service_provider, "_verify_assertion", _believed), _half_signed),
+    "NemLog-in signs the assertion itself": Defence(23, _set(service_provider, "_verify_assertion", _believed), _whole),
     "unsigned ciphertext is nothing": Defence(
         23, _set(signature, "verify", _nothing), _received(sealed_evil(""))
     ),
@@ -278,18 +278,18 @@ DEFENCES: Final[dict[str, Defence]] = {
     "short lists": Defence(13, _set(authn_requests, "_MOST_LISTED", 99), _asked(_listed(60))),
     "short names": Defence(13, _set(authn_requests, "_LONGEST_NAME", 999), _asked(_listed(1, 300))),
     "a parameter stands once": Defence(
-        14, _set(http_bindings, "_parameters", _lenient), _inflated(lambda query: f"{query}&RelayState=other")
+        14, _set(http_bindings, "_split_query", _lenient), _inflated(lambda query: f"{query}&RelayState=other")
     ),
     "a query is signed as a whole": Defence(
         24, _set(signature, "verify_bytes", _nothing), _query(lambda query: query.replace("state%2F1", "other"))
     ),
-    "inflating has a bound": Defence(13, _set(http_bindings, "_inflated", _inflate), _bomb),
+    "inflating has a bound": Defence(13, _set(http_bindings, "_inflate", _inflate), _bomb),
     "base64 is strict": Defence(
         14, _set(http_bindings, "_base64", base64.b64decode), lambda _scene: http_bindings.decode_post("PGE!+PC9hPg==")
     ),
     "no line break in a RelayState": Defence(
         27,
-        _set(http_bindings, "relay_state_of", lambda value, *_: value),
+        _set(http_bindings, "check_relay_state", lambda value, *_: value),
         _inflated(lambda query: query.replace("state%2F1", "a%0Db")),
     ),
     "an answer goes to a registered ACS": Defence(

@@ -77,7 +77,7 @@ def test_a_relay_state_that_no_header_could_carry_is_refused(
 ) -> None:
     """Line breaks divide answers and logs in two; nothing of it is written anywhere."""
     xml = etree.tostring(stage.guests.authn_request())
-    sent = {**http_bindings.post_fields(xml, "SAMLRequest", None), "RelayState": state}
+    sent = {**http_bindings.build_post_fields(xml, "SAMLRequest", None), "RelayState": state}
     page = stage.client.post("/saml/idp/sso", data=sent, base_url=BASE)
     (line,) = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
     assert (page.status_code, line["cause"]) == (400, "xml.relay_state")

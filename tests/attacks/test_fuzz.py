@@ -86,7 +86,7 @@ def received(parties: Parties, raw: bytes) -> Authentication | UpstreamRefusal |
     """Take a message as the ACS does; None where it is refused. An error of any other kind is the test's."""
     field = base64.b64encode(raw).decode()
     try:
-        message, request = parties.sp.in_response_to("wayf", [("SAMLResponse", field)])
+        message, request = parties.sp.parse_response("wayf", [("SAMLResponse", field)])
         expected = Outstanding("_q1", "wayf", NOW)
         return parties.sp.receive("wayf", message, expected, force_authn=False, now=NOW).answer if request else None
     except BrokerError:
@@ -219,7 +219,7 @@ def test_no_changed_message_breaks_an_endpoint(stage: Stage, steps: list[Step], 
         else:
             root = stage.guests.authn_request()
             signature.sign(root, stage.guests.service.key)
-            changed = http_bindings.post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
+            changed = http_bindings.build_post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
             response = stage.client.post("/saml/idp/sso", data=changed, base_url=BASE)
     assert response.status_code in {200, 303, 400, 403, 410, 413}
     if response.status_code == 303:

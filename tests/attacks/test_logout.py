@@ -208,7 +208,7 @@ def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
         own.partition("&SigAlg=")[0],
         asta.answering(asked, key=deployment.hub_key()),
         asta.answering(asked, issuer=other),
-        http_bindings.redirect_url(
+        http_bindings.build_redirect_url(
             deployment.peer.slo,
             "SAMLResponse",
             logout_messages.response(
@@ -222,7 +222,7 @@ def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
         assert mark(asta.get(each)) == ("error", "logout_refused")
         assert rows(asta.get(page.request.path))["Elektroniske ressourcer"] == "asked"
     gone = logout_messages.response(deployment.site("e-resources").entity_id, deployment.peer.slo, "_" + "0" * 64)
-    url = http_bindings.redirect_url(deployment.peer.slo, "SAMLResponse", gone, None, asta.key)
+    url = http_bindings.build_redirect_url(deployment.peer.slo, "SAMLResponse", gone, None, asta.key)
     assert mark(asta.get(url)) == ("error", "logout_gone")
     assert asta.read(asta.follow(asta.get(own))).status == "Success"
     assert asta.get(own).status_code == 400  # it was answered
@@ -235,7 +235,7 @@ def test_a_replay_leads_to_the_service_and_nowhere_else(deployment: Deployment) 
     asta, stranger = leaver(deployment), leaver(deployment)
     slo = deployment.peer.slo
     written = logout_messages.request(deployment.site("my-loans").entity_id, slo, asta.log_in())
-    url = http_bindings.redirect_url(slo, "SAMLRequest", written, "https://evil.example/", asta.key)
+    url = http_bindings.build_redirect_url(slo, "SAMLRequest", written, "https://evil.example/", asta.key)
     for each in (asta, stranger, asta):
         answered = each.follow(each.get(url))
         message = each.read(answered)
@@ -323,7 +323,7 @@ def test_a_posted_request_finds_the_browser_afterwards(deployment: Deployment) -
     slo = deployment.peer.slo
     root = etree.fromstring(logout_messages.request(deployment.site("my-loans").entity_id, slo, session))
     signature.sign(root, asta.key)
-    fields = http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "its state")
+    fields = http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", "its state")
     sent = deployment.app.test_client().post(
         "/saml/idp/slo", data=fields, base_url=asta.person.base, headers={"Sec-Fetch-Site": "cross-site"}
     )

@@ -45,7 +45,7 @@ def role(parties: Parties) -> SingleLogout:
         {name: replace(each, logout=endpoint) for name, each in parties.metadata.upstreams.items()},
         {name: replace(each, logout=endpoint) for name, each in parties.metadata.services.items()},
     )
-    return SingleLogout.of(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
+    return SingleLogout.from_keys(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
 
 
 def made(written: str, *changes: Change, issuer: str = LOANS, to: str = SLO) -> Any:
@@ -68,11 +68,13 @@ def sent(
     """Send a message, signed as its binding signs; ``after`` changes the query string after that."""
     kind: http_bindings.MessageField = "SAMLResponse" if root.tag.endswith("Response") else "SAMLRequest"
     if by == "redirect":
-        url = http_bindings.redirect_url(SLO, kind, etree.tostring(root), "state", key)
+        url = http_bindings.build_redirect_url(SLO, kind, etree.tostring(root), "state", key)
         return role.read_redirect(upstream, after(url.partition("?")[2]), NOW)
     if key:
         signature.sign(root, key)
-    return role.read_post(upstream, list(http_bindings.post_fields(etree.tostring(root), kind, "state").items()), NOW)
+    return role.read_post(
+        upstream, list(http_bindings.build_post_fields(etree.tostring(root), kind, "state").items()), NOW
+    )
 
 
 def sealed_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None:
@@ -234,7 +236,7 @@ def test_a_form_has_one_message(parties: Parties, role: SingleLogout, more: tupl
     """Which of two is verified and which is read would differ."""
     root = made(REQUEST)
     signature.sign(root, parties.service.key)
-    fields = [*http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "state").items(), more]
+    fields = [*http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", "state").items(), more]
     with pytest.raises(MessageRefused, match=r"logout\.fields"):
         role.read_post(None, fields, NOW)
 

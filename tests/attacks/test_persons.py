@@ -231,7 +231,7 @@ def sent(person: Person, url: str, who: Persona) -> TestResponse:
     """Let the hub answer the AuthnRequest in ``url``, and do not follow."""
     asked = wayf_hub.read(urlsplit(url).query)
     xml = wayf_hub.response(HUB, asked, who, person.deployment.hub_key(), person.deployment.clock.now())
-    return person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    return person.deliver(asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state))
 
 
 def kept(person: Person, who: Persona) -> str:

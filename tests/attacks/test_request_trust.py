@@ -122,7 +122,7 @@ def test_a_post_request_is_verified_too(parties: Parties) -> None:
     """By POST the signature is in the message; stripped, by a stranger, or twice the field, it is refused."""
 
     def post(root: Any, *more: tuple[str, str]) -> AuthnRequest:
-        fields = [*http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "s").items(), *more]
+        fields = [*http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", "s").items(), *more]
         return parties.idp.read_post(fields, NOW)
 
     def signed(key: signature.SigningKey) -> Any:
@@ -219,7 +219,7 @@ def _wrapped(parties: Parties, place: str, name: str) -> bytes:
 @pytest.mark.parametrize("place", ["Extensions", "Object", "KeyInfo"])
 def test_a_request_wraps_no_other(parties: Parties, place: str, name: str) -> None:
     """By POST the signature is in the message, and covers the request that is read or none."""
-    fields = [*http_bindings.post_fields(_wrapped(parties, place, name), "SAMLRequest", None).items()]
+    fields = [*http_bindings.build_post_fields(_wrapped(parties, place, name), "SAMLRequest", None).items()]
     with pytest.raises(MessageRefused, match=r"xml\.(duplicate_id|signature_place|object|reference)"):
         parties.idp.read_post(fields, NOW)
 
@@ -235,4 +235,6 @@ def test_an_upstreams_key_signs_no_request(parties: Parties, signer: str) -> Non
     assert cause(parties, parties.query(root, key=key)) == "xml.signature"
     signature.sign(root, key)
     with pytest.raises(MessageRefused, match=r"xml\.signature"):
-        parties.idp.read_post([*http_bindings.post_fields(etree.tostring(root), "SAMLRequest", None).items()], NOW)
+        parties.idp.read_post(
+            [*http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", None).items()], NOW
+        )

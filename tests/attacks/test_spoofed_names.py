@@ -40,7 +40,7 @@ def _answered(person: Person, spoil: Any) -> Any:
         each.getparent().remove(each)  # type: ignore[union-attr]
     spoil(root)
     signature.sign(root.find(ASSERTION), deployment.hub_key())  # type: ignore[arg-type]
-    arrived = person.deliver(asked.acs, http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None))
+    arrived = person.deliver(asked.acs, http_bindings.build_post_fields(etree.tostring(root), "SAMLResponse", None))
     assert arrived.status_code == 303
     return person.get(arrived.location)
 

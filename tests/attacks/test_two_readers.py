@@ -181,12 +181,12 @@ def test_octets_of_another_digest_are_not_read(parties: Parties, monkeypatch: py
     A reader that loses a value is imitated; without the comparison its reading would be believed.
     """
     xml = parties.signed(parties.response())
-    honest = canonical_form.canonical
+    honest = canonical_form.canonicalize
 
     def changed(element: Any, prefixes: Any = ()) -> bytes:
         return honest(element, prefixes).replace(b"au1@au.dk", b"chief@au.dk")
 
-    monkeypatch.setattr(signature, "canonical", changed)
+    monkeypatch.setattr(signature, "canonicalize", changed)
     with pytest.raises(MessageRefused) as refused:
         parties.receive(xml)
     assert refused.value.cause == "xml.digest"

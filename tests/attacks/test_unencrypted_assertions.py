@@ -16,7 +16,7 @@ CPR = "0101901234"
 def configure(parties: Parties, **changes: Any) -> Parties:
     """Return the parties with other settings for the service my-loans, which publishes a key."""
     service = replace(parties.services["my-loans"], **changes)
-    face = IdentityProvider.of(
+    face = IdentityProvider.from_keys(
         BASE, IDP, parties.ring.idp, parties.metadata,
         services={"my-loans": service}, maps={"library": OUTGOING}, sp_entity_ids=(),
     )  # fmt: skip

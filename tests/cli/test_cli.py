@@ -292,7 +292,7 @@ def test_an_error_nobody_foresaw_is_one_line_without_its_text(
     def broken(_: object) -> None:
         raise ValueError("1403044004")
 
-    monkeypatch.setattr("broker.app.findings.all_findings", broken)
+    monkeypatch.setattr("broker.app.checks.find_all", broken)
     result = run("check", **configured(folder))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("unexpected: ValueError at test_cli.py:")
@@ -393,7 +393,7 @@ label = {en = "WAYF"}
 [upstreams.Eid]
 profile = "oiosaml"
 entity_id = "https://eid.example"
-minimum = "highest"
+logout = "often"
 label = {en = "eID", da = "eID"}
 [services.my-loans]
 entity_id = "https://loans.example"

@@ -58,7 +58,7 @@ def test_each_party_is_shown_with_where_it_is_from(run: Run, fed: Fed) -> None:
     shown = rows(run("show", "--json"))
     hub = shown[("upstream", HUB)]
     assert (hub["from"], hub["until"] is not None) == ("wayf", True)
-    assert hub["keys"] == [VerifyKey.of(fed.setting.hub.certificate.encode()).fingerprint]
+    assert hub["keys"] == [VerifyKey.load(fed.setting.hub.certificate.encode()).fingerprint]
     assert (shown[("institution", AU)]["from"], shown[("institution", AU)]["scopes"]) == ("wayf", ["au.dk"])
     loans = shown[("service", SERVICES["my-loans"][2])]
     assert (loans["from"], loans["until"]) == ("folder", None)
@@ -79,7 +79,7 @@ def test_a_refresh_takes_up_what_is_new(run: Run, fed: Fed) -> None:
     fed.publish(keys=(fed.stranger,))
     refreshed = run("refresh", "--json")
     assert (refreshed.exit_code, json.loads(refreshed.stdout)[0]["result"]) == (0, "new")
-    key = VerifyKey.of(fed.stranger.certificate.encode()).fingerprint
+    key = VerifyKey.load(fed.stranger.certificate.encode()).fingerprint
     assert rows(run("show", "--json"))[("upstream", HUB)]["keys"] == [key]
 
 

@@ -67,7 +67,7 @@ def service(parties: Parties, folder: Path, after: str = "", extensions: str = "
     (folder / "loans.xml").write_text(entity)
     read = read_folder(folder, set(), {LOANS})
     services = {"my-loans": parties.services["my-loans"]}
-    role = IdentityProvider.of(
+    role = IdentityProvider.from_keys(
         "https://broker.example", IDP, parties.ring.idp, read,
         services=services, maps={"library": OUTGOING}, sp_entity_ids=(),
     )  # fmt: skip
@@ -159,12 +159,14 @@ def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Part
     (tmp_path / "hub.xml").write_text(entity)
     read = read_folder(tmp_path, {HUB}, set())
     upstreams = {"wayf": parties.upstreams["wayf"]}
-    role = ServiceProvider.of("https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
+    role = ServiceProvider.from_keys(
+        "https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP
+    )
     query = redirected(role.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     assert signed.sigalg == f"{MORE}rsa-sha512"
-    ours = [signature.VerifyKey.of(parties.ring.sp.signing.certificate)]
+    ours = [signature.VerifyKey.load(parties.ring.sp.signing.certificate)]
     signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, ours)
     with pytest.raises(MessageRefused):
         signature.verify_bytes(signed.octets, signed.signature, f"{MORE}rsa-sha256", ours)
@@ -178,4 +180,4 @@ def test_row_11_what_is_encrypted_for_one_opens_for_no_other(parties: Parties, t
     sealed = etree.fromstring(here.message(form)).find("{*}EncryptedAssertion")
     assert sealed is not None
     with pytest.raises(MessageRefused):
-        encryption.decrypt(sealed, encryption.DecryptionKeys.of([parties.stranger.private]), allow_cbc=False)
+        encryption.decrypt(sealed, encryption.DecryptionKeys.load([parties.stranger.private]), allow_cbc=False)

@@ -94,7 +94,7 @@ def _opened(fields: dict[str, str]) -> bytes:
 
 
 def _posted(root: etree._Element) -> dict[str, str]:
-    return http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
+    return http_bindings.build_post_fields(etree.tostring(root), "SAMLResponse", None)
 
 
 @pytest.mark.profile(33)

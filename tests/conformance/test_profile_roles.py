@@ -26,7 +26,7 @@ REQUESTERS = "".join(f"<samlp:RequesterID>https://{each}.example</samlp:Requeste
 def assertion(deployment: Deployment, page: Any) -> Any:
     """Give the Assertion that a self-posting page carries, opened as the service does."""
     root = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
-    keys = encryption.DecryptionKeys.of([deployment.setting.library.key.encode()])
+    keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     sealed: Any = root.find("{*}EncryptedAssertion")
     return encryption.decrypt(sealed, keys, allow_cbc=False)
 

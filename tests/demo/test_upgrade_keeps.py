@@ -19,7 +19,7 @@ def machine(client: FlaskClient, number: str, pin: str) -> str:
 def test_an_upgrade_keeps_number_loans_pin_and_mail(deployment: Deployment) -> None:
     """A private borrower edits the profile, takes the upgrade, and meets all of it again as a student."""
     jens, patrons = persona("jens"), deployment.koha.patrons
-    keys = encryption.DecryptionKeys.of([])
+    keys = encryption.DecryptionKeys.load([])
     origin = "https://broker.example"
     site = services.create_app(
         {}, lambda: deployment.peer, keys, deployment.circulation, origin, machine=deployment.machine

@@ -49,7 +49,7 @@ def authn_request(deployment: Deployment, service: str, *changes: Change) -> byt
 def ask(person: Person, *changes: Change, service: str = "e-resources") -> TestResponse:
     """Come from a service with an AuthnRequest of one's own, to the first page or the way to an upstream."""
     xml = authn_request(person.deployment, service, *changes)
-    url = http_bindings.redirect_url(person.deployment.peer.sso, "SAMLRequest", xml, service, None)
+    url = http_bindings.build_redirect_url(person.deployment.peer.sso, "SAMLRequest", xml, service, None)
     return person.get(url)
 
 
@@ -70,6 +70,6 @@ def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -
     for change in changes:
         change(root)
     signature.sign(assertion, deployment.hub_key())
-    fields = http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
+    fields = http_bindings.build_post_fields(etree.tostring(root), "SAMLResponse", None)
     arrived = person.deliver(asked.acs, fields)
     return person.get(arrived.location) if arrived.status_code == 303 else arrived

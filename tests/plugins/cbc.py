@@ -20,7 +20,7 @@ _TEMPLATE = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}">\
 def sealed(element: Any, certificate: bytes) -> Any:
     """Give an EncryptedAssertion of an element, by AES-256-CBC, for the key of a certificate."""
     keys = xmlsec.KeysManager()
-    keys.add_key(VerifyKey.of(certificate).xml)
+    keys.add_key(VerifyKey.load(certificate).xml)
     encryption = xmlsec.EncryptionContext(keys)
     encryption.key = xmlsec.Key.generate(xmlsec.constants.KeyDataAes, 256, xmlsec.constants.KeyDataTypeSession)
     box = etree.fromstring(_TEMPLATE)

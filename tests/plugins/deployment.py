@@ -106,7 +106,7 @@ class Deployment:
     def peer(self) -> services.BrokerAsIdp:
         """Give the broker as a service knows it."""
         base = self.setting.ports.origin("broker")
-        keys = tuple(signature.VerifyKey.of(each) for each in self.parts.keys.idp.signing_certificates)
+        keys = tuple(signature.VerifyKey.load(each) for each in self.parts.keys.idp.signing_certificates)
         return services.BrokerAsIdp(f"{base}/saml/idp/metadata", f"{base}/saml/idp/sso", keys, f"{base}/saml/idp/slo")
 
     def site(self, service: str) -> services.Site:
@@ -116,18 +116,18 @@ class Deployment:
 
     def hub_key(self) -> signature.SigningKey:
         """Give the key the hub signs with."""
-        return signature.SigningKey.of(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
+        return signature.SigningKey.load(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
 
     def answer(self, url: str, name: str | None, key: signature.SigningKey | None = None) -> tuple[str, dict[str, str]]:
         """Let the hub answer the AuthnRequest in ``url`` as this persona (None: cancelled); give ACS and fields."""
         asked = wayf_hub.read(urlsplit(url).query)
         xml = wayf_hub.response(HUB, asked, persona(name) if name else None, key or self.hub_key(), self.clock.now())
-        return asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        return asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
 
     def landing(self, response: TestResponse) -> services.Landing:
         """Read, as the service does, what a self-posting page carries."""
         fields = next(fields for _, fields in forms(response) if "SAMLResponse" in fields)
-        keys = encryption.DecryptionKeys.of([self.setting.library.key.encode()])
+        keys = encryption.DecryptionKeys.load([self.setting.library.key.encode()])
         return services.land(http_bindings.decode_post(fields["SAMLResponse"]), self.peer, keys)
 
     def borrower_calls(self) -> list[str]:
@@ -381,7 +381,7 @@ def standing(
     ``report`` hears what fails in the loop beside the requests.
     """
     # The last good policies of the broker before: a file that this one lacks would count as moved away.
-    shutil.rmtree(setting.folder / "state" / "policies", ignore_errors=True)
+    shutil.rmtree(folder / "state" / "policies", ignore_errors=True)
     smtp, page = free_port(), free_port()
     system = simulated_koha.create_app(
         seeds(), administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
@@ -401,7 +401,7 @@ def standing(
         environ = {
             "BROKER_LIBRARY__URL": url,
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
-            "BROKER_AUDIT__FOLDER": str(folder / "audit"),
+            "BROKER_STATE": str(folder / "state"),
             "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
             **environment,
         }

@@ -39,7 +39,7 @@ def switched(deployment: Deployment, more: Mapping[str, str] | None = None) -> D
 def peer(deployment: Deployment) -> BrokerAsSp:
     """Give the broker as NemLog-in knows it."""
     ring, base = deployment.parts.keys.sp, deployment.setting.ports.origin("broker")
-    keys = tuple(signature.VerifyKey.of(each) for each in ring.signing_certificates)
+    keys = tuple(signature.VerifyKey.load(each) for each in ring.signing_certificates)
     return BrokerAsSp(f"{base}/saml/sp/nemid/acs", keys, ring.encryption_certificate)
 
 
@@ -48,7 +48,7 @@ def answer(deployment: Deployment, url: str, choice: PersonaChoice | None) -> tu
     known = peer(deployment)
     asked = read(urlsplit(url).query, known)
     xml = NemLogin(EID, deployment.setting.nemlogin.signing).response(asked, choice, known, deployment.clock.now())
-    return asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+    return asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
 
 
 def log_in(

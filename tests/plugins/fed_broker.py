@@ -54,7 +54,7 @@ class Fed:
         entities = (hub, idp_entity(AU, SCOPE)) if university else (hub,)
         xml = feeds.collection(*entities, until=until)
         signer = by or self.pinned[0]
-        key = signature.SigningKey.of(signer.key.encode(), signer.certificate.encode())
+        key = signature.SigningKey.load(signer.key.encode(), signer.certificate.encode())
         octets = feeds.signed(xml, key) if sign else xml.encode()
         self.publisher.publish(octets)
         return octets

@@ -8,7 +8,7 @@ from typing import Any, Final
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.metadata import aggregates
+from broker.adapters.saml.feeds import aggregates
 from broker.adapters.saml.xml_security import signature, signature_profile, xml_times
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD
 from tests.plugins.saml_messages import MORE, NOW, SHA256
@@ -66,7 +66,7 @@ def forged(
 
 def trust(*keys: bytes | signature.VerifyKey, largest: int = LARGEST) -> aggregates.Trust:
     """Give the trust in a feed that one of these keys signs."""
-    loaded = tuple(each if isinstance(each, signature.VerifyKey) else signature.VerifyKey.of(each) for each in keys)
+    loaded = tuple(each if isinstance(each, signature.VerifyKey) else signature.VerifyKey.load(each) for each in keys)
     return aggregates.Trust(loaded, WINDOW, largest)
 
 

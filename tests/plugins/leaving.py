@@ -48,12 +48,12 @@ class Leaver:
         """Give the address by which a service sends its signed LogoutRequest."""
         slo = self.deployment.peer.slo
         written = logout_messages.request(self.deployment.site(service).entity_id, slo, session)
-        return http_bindings.redirect_url(slo, "SAMLRequest", written, "its state", key or self.key)
+        return http_bindings.build_redirect_url(slo, "SAMLRequest", written, "its state", key or self.key)
 
     def hub_request(self, session: KnownSession, upstream: str = "wayf") -> str:
         """Give the address by which the hub sends its signed LogoutRequest."""
         slo = f"{self.person.base}/saml/sp/{upstream}/slo"
-        return http_bindings.redirect_url(
+        return http_bindings.build_redirect_url(
             slo, "SAMLRequest", logout_messages.request(HUB, slo, session), None, self.deployment.hub_key()
         )
 
@@ -86,7 +86,7 @@ class Leaver:
         """Give the address by which whoever ``url`` leads to answers; ``key`` and ``issuer`` may be another's."""
         party, to, own = self._party(url)
         written = logout_messages.response(issuer or party, to, self.read(url).id, codes or (logout_messages.SUCCESS,))
-        return http_bindings.redirect_url(to, "SAMLResponse", written, None, key or own)
+        return http_bindings.build_redirect_url(to, "SAMLResponse", written, None, key or own)
 
     def _party(self, url: str) -> tuple[str, str, signature.SigningKey]:
         """Give who an address belongs to, where that one answers, and the key it signs with."""
@@ -107,14 +107,14 @@ class Leaver:
         url = response if isinstance(response, str) else response.location
         query = urlsplit(url).query
         kind: http_bindings.MessageField = "SAMLRequest" if "SAMLRequest" in parse_qs(query) else "SAMLResponse"
-        ours = [signature.VerifyKey.of(each) for each in self.deployment.parts.keys.sp.signing_certificates]
+        ours = [signature.VerifyKey.load(each) for each in self.deployment.parts.keys.sp.signing_certificates]
         return logout_messages.read(query, kind, ours if self.to_hub(url) else self.deployment.peer.keys)
 
     @property
     def key(self) -> signature.SigningKey:
         """Give the key of the library's services."""
         library = self.deployment.setting.library
-        return signature.SigningKey.of(library.key.encode(), library.certificate.encode())
+        return signature.SigningKey.load(library.key.encode(), library.certificate.encode())
 
 
 def to(response: TestResponse) -> str:

@@ -228,11 +228,7 @@ def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
 def opened_parts(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Parts:
     """Give a broker's parts over SQLite, once for all tests of a module."""
     folder = tmp_path_factory.mktemp("lived")
-    environ = {
-        "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
-        "BROKER_AUDIT__FOLDER": f"{folder / 'audit'}",
-        "BROKER_STATE": str(folder / "state"),
-    }
+    environ = {"BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}", "BROKER_STATE": str(folder / "state")}
     return assemble(load(setting.config, environ))
 
 

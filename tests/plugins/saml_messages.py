@@ -83,7 +83,7 @@ class Forge:
     @property
     def decryption(self) -> DecryptionKeys:
         """The broker's keys: the current and the one before."""
-        return DecryptionKeys.of([self.broker.private, self.older.private])
+        return DecryptionKeys.load([self.broker.private, self.older.private])
 
     def assertion(self, value: str = "nurse@au.dk", name: str = "a1") -> str:
         """Give an unsigned assertion with one attribute value, which is written as it stands."""
@@ -145,7 +145,7 @@ class Forge:
         """Encrypt octets to the broker in whatever way is asked, and give the EncryptedAssertion."""
         made = etree.fromstring(_SEALED % {"content": content, "transport": transport, "inner": inner, "type": kind})
         recipient = xmlsec.KeysManager()
-        recipient.add_key(signature.VerifyKey.of((to or self.broker).certificate).xml)
+        recipient.add_key(signature.VerifyKey.load((to or self.broker).certificate).xml)
         closing = xmlsec.EncryptionContext(recipient)
         triple = "tripledes" in content
         size = 192 if triple else int(content.rpartition("aes")[2][:3])
@@ -197,7 +197,7 @@ def _peer(folder: Path) -> Peer:
     private, certificate = made.private, made.certificate
     (folder / "key.pem").write_bytes(private)
     (folder / "key.crt").write_bytes(certificate)
-    return Peer(private, certificate, signature.SigningKey.of(private, certificate), folder)
+    return Peer(private, certificate, signature.SigningKey.load(private, certificate), folder)
 
 
 @pytest.fixture(scope="session")

@@ -247,7 +247,7 @@ class Parties:
 
     def query(self, root: Any, *, key: signature.SigningKey | None, relay_state: str | None = "state/1") -> str:
         """Give the query string that carries an AuthnRequest by Redirect, signed if a key is given."""
-        url = http_bindings.redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
+        url = http_bindings.build_redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
         return url.partition("?")[2]
 
     def ask(self, *changes: Change, service: str = LOANS, now: datetime = NOW) -> AuthnRequest:
@@ -286,11 +286,11 @@ class Parties:
     def opened(self, form: PostForm) -> tuple[Any, Any]:
         """Verify and open a Response as a service does: give it and its Assertion."""
         root = safe_parser.parse(self.message(form), RESPONSE)
-        keys_of_ours = [signature.VerifyKey.of(each) for each in self.ring.idp.signing_certificates]
+        keys_of_ours = [signature.VerifyKey.load(each) for each in self.ring.idp.signing_certificates]
         signature.verify(root, keys_of_ours)
         sealed, plain = root.find("{*}EncryptedAssertion"), root.find("{*}Assertion")
         if sealed is not None:
-            plain = encryption.decrypt(sealed, encryption.DecryptionKeys.of([self.service.private]), allow_cbc=True)
+            plain = encryption.decrypt(sealed, encryption.DecryptionKeys.load([self.service.private]), allow_cbc=True)
         if plain is not None:
             signature.verify(plain, keys_of_ours)
         return root, plain
@@ -303,7 +303,7 @@ def party(folder: Path, size: int = 2048) -> Party:
     private, certificate = made.private, made.certificate
     (folder / "key.pem").write_bytes(private)
     (folder / "key.crt").write_bytes(certificate)
-    return Party(private, certificate, signature.SigningKey.of(private, certificate))
+    return Party(private, certificate, signature.SigningKey.load(private, certificate))
 
 
 def _upstreams() -> dict[str, Upstream]:
@@ -376,7 +376,7 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     ids = {each.entity_id for each in upstreams.values()}
     read = read_folder(folder / "metadata", ids, {LOANS, OPEN, PRINT})
     own = tuple(each.sp_entity_id for each in upstreams.values())
-    role = ServiceProvider.of(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
+    role = ServiceProvider.from_keys(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
     maps = {"library": OUTGOING}
-    idp = IdentityProvider.of(BASE, IDP, ring.idp, read, services=services, maps=maps, sp_entity_ids=own)
+    idp = IdentityProvider.from_keys(BASE, IDP, ring.idp, read, services=services, maps=maps, sp_entity_ids=own)
     return Parties(folder, ring, hub, direct, service, stranger, upstreams, services, read, role, idp)

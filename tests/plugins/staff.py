@@ -57,7 +57,7 @@ def answer(
     inner.authn_statement[0].authn_instant = xml_times.write(now - ago)
     root = assertion_writer.response(HUB, request, inner, now)
     signature.sign(next(root.iter("{*}Assertion")), deployment.hub_key())
-    return request.acs, http_bindings.post_fields(etree.tostring(root), "SAMLResponse", request.relay_state)
+    return request.acs, http_bindings.build_post_fields(etree.tostring(root), "SAMLResponse", request.relay_state)
 
 
 def begin(staff: Person) -> str:
@@ -100,7 +100,7 @@ def unstaffed(setting: Setting, folder: Path) -> Setting:
 
 def audit_log(deployment: Deployment) -> list[dict[str, str]]:
     """Read the lines of the audit log."""
-    files = sorted(Path(deployment.parts.config.audit.folder).glob("audit-*.jsonl"))
+    files = sorted(deployment.parts.config.audit_folder.glob("audit-*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 

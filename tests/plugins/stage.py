@@ -105,7 +105,7 @@ class Stage:
 
     def post(self, xml: bytes, upstream: str = "wayf", **more: str) -> TestResponse:
         """Bring a Response to an ACS."""
-        sent = {**http_bindings.post_fields(xml, "SAMLResponse", None), **more}
+        sent = {**http_bindings.build_post_fields(xml, "SAMLResponse", None), **more}
         return self.client.post(f"/saml/sp/{upstream}/acs", data=sent, base_url=BASE)
 
     def ask(self, query: str) -> TestResponse:
@@ -116,7 +116,7 @@ class Stage:
         """Bring an AuthnRequest to it by POST, signed if a key is given."""
         if key:
             signature.sign(root, key)
-        sent = http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "state/1")
+        sent = http_bindings.build_post_fields(etree.tostring(root), "SAMLRequest", "state/1")
         return self.client.post("/saml/idp/sso", data=sent, base_url=BASE)
 
 

@@ -57,13 +57,13 @@ class Logins:
         RequestException where the worker dies meanwhile.
         """
         setting = self.demo.setting
-        key = signature.SigningKey.of(setting.hub.key.encode(), setting.hub.certificate.encode())
+        key = signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
         browser = Browser()
         site = site_of(setting, "my-loans")
         url = services.request_url(site, "my-loans", known_broker(setting), force=False, passive=False)
         asked = find_request(browser, url)
         xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
-        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
         browser.get(browser.session.post(asked.acs, fields, allow_redirects=False).headers["Location"])
         ends = time.monotonic() + _PATIENCE
         for form in browser.forms():

@@ -29,7 +29,7 @@ def by_wayf(deployment: Deployment, who: Persona | str = "eva", service: str = "
     person, someone = deployment.person(), persona(who) if isinstance(who, str) else who
     asked = wayf_hub.read(urlsplit(person.choose(person.ask(service), way)).query)
     xml = wayf_hub.response(HUB, asked, someone, deployment.hub_key(), deployment.clock.now())
-    arrived = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    arrived = person.deliver(asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state))
     return person, person.get(arrived.location)
 
 

@@ -148,3 +148,12 @@ def _cancelled(deployment: Deployment) -> TestResponse:
     person = deployment.person()
     arrived = person.deliver(*deployment.answer(person.choose(person.ask()), None))
     return person.get(arrived.location)
+
+
+def test_a_notice_is_shown_once_a_year(deployment: Deployment) -> None:
+    """A person who went on after a notice, without ticking anything, goes straight through at the next login."""
+    first = deployment.person()
+    page = first.log_in("ib", service="e-resources")
+    assert mark(page) == ("ask", "inform")
+    assert deployment.landing(first.agree(page)).status == "Success"
+    assert mark(deployment.person().log_in("ib", service="e-resources"))[0] == "issue"

@@ -26,10 +26,7 @@ def kept(deployment: Deployment, folder: Path) -> Deployment:
     """Give the broker with the log on, its key pair made the first time."""
     if not (folder / "public.pem").exists():
         make_pair(folder / "private.pem", folder / "public.pem")
-    log = {
-        "BROKER_MESSAGE_LOG__FOLDER": f"{folder / 'log'}",
-        "BROKER_MESSAGE_LOG__PUBLIC_KEY": f"{folder / 'public.pem'}",
-    }
+    log = {"BROKER_STATE": str(folder / "state"), "BROKER_MESSAGE_LOG__PUBLIC_KEY": f"{folder / 'public.pem'}"}
     return switched(deployment, {**DIRECT, **log})
 
 
@@ -42,7 +39,7 @@ def wayf_kept(old_deployment: Deployment, tmp_path: Path, monkeypatch: pytest.Mo
 
 def records(folder: Path) -> list[dict[str, Any]]:
     """Give what the holder of the private key reads."""
-    found = list(read(folder / "log", folder / "private.pem", date.min, date.max))
+    found = list(read(folder / "state" / "messages", folder / "private.pem", date.min, date.max))
     assert None not in found
     return [each for each in found if each]
 
@@ -64,13 +61,13 @@ def test_request_and_response_are_kept_with_their_proof(old_deployment: Deployme
     assert came["subject"].startswith("https://data.gov.dk/model/core/eid/person/uuid/")
     assert b64decode(came["wire"]).startswith(b"<")
     assertion = safe_parser.parse(came["assertion"].encode(), ASSERTION)
-    signature.verify(assertion, [signature.VerifyKey.of(deployment.setting.nemlogin.certificate.encode())])
+    signature.verify(assertion, [signature.VerifyKey.load(deployment.setting.nemlogin.certificate.encode())])
 
 
 def test_nothing_of_a_person_lies_open_anywhere(old_deployment: Deployment, tmp_path: Path) -> None:
     """Not in the log's folder, by any value asserted, as it is or in base64."""
     log_in(kept(old_deployment, tmp_path), "eva")
-    octets = b"".join(path.read_bytes() for path in (tmp_path / "log").rglob("*") if path.is_file())
+    octets = b"".join(path.read_bytes() for path in (tmp_path / "state" / "messages").rglob("*") if path.is_file())
     assert octets
     for values in persona("eva").attributes.values():
         for value in values:
@@ -78,7 +75,7 @@ def test_nothing_of_a_person_lies_open_anywhere(old_deployment: Deployment, tmp_
             assert len(value) < 6 or value.encode() not in octets
     assert b"3011681300" not in octets
     assert b"PD94bWw" not in octets  # how a document begins in base64
-    assert all("3011681300" not in f"{path}" for path in (tmp_path / "log").rglob("*"))
+    assert all("3011681300" not in f"{path}" for path in (tmp_path / "state" / "messages").rglob("*"))
 
 
 @pytest.mark.attack(31)
@@ -113,7 +110,7 @@ def test_nobody_is_let_in_unkept(old_deployment: Deployment, tmp_path: Path) -> 
     person = deployment.person()
     url = person.choose(person.ask(), "nemid")
     response = answer(deployment, url, PersonaChoice(persona("eva")))
-    day = next((tmp_path / "log").iterdir())
+    day = next((tmp_path / "state" / "messages").iterdir())
     day.unlink()
     day.mkdir()
     came = person.deliver(*response)
@@ -129,7 +126,7 @@ def test_who_holds_the_key_reads_it_by_command(old_deployment: Deployment, tmp_p
     deployment = kept(old_deployment, tmp_path)
     log_in(deployment, "eva")
     reference = records(tmp_path)[0]["reference"]
-    asked = ["messages", "read", f"{tmp_path / 'log'}", "--key", f"{tmp_path / 'private.pem'}"]
+    asked = ["messages", "read", f"{tmp_path / 'state' / 'messages'}", "--key", f"{tmp_path / 'private.pem'}"]
     shown = CliRunner().invoke(command, [*asked, "--reference", reference])
     assert [json.loads(line)["kind"] for line in shown.stdout.splitlines()] == ["AuthnRequest", "Response"]
     assert shown.exit_code == 0

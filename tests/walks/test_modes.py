@@ -83,6 +83,8 @@ def test_an_upstream_with_post_only_is_asked_by_a_page(posted_deployment: Deploy
     xml = http_bindings.decode_post(sent["SAMLRequest"])
     certificates = key_ring.load(posted_deployment.setting.folder / "keys").sp.signing_certificates
     signature.verify(safe_parser.parse(xml, AUTHN_REQUEST), certificates)
-    url = http_bindings.redirect_url(place, "SAMLRequest", xml, None, None)  # the simulated hub reads this binding only
+    url = http_bindings.build_redirect_url(
+        place, "SAMLRequest", xml, None, None
+    )  # the simulated hub reads this binding only
     arrived = person.deliver(*posted_deployment.answer(url, "asta"))
     assert mark(person.get(arrived.location)) == ("ask", "ask")

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.xml_security import encryption, http_bindings, safe_parser, signature
 from broker.adapters.saml.xml_security.xml_names import RESPONSE
-from broker.app.findings import all_findings
+from broker.app.checks import find_all
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back
@@ -43,7 +43,7 @@ def read_assertion(deployment: Deployment, page: TestResponse) -> tuple[Any, Any
     sealed = root.find("{*}EncryptedAssertion")
     if sealed is None:
         return root, root.find("{*}Assertion")
-    keys = encryption.DecryptionKeys.of([deployment.setting.library.key.encode()])
+    keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     return root, encryption.decrypt(sealed, keys, allow_cbc=True)
 
 
@@ -65,7 +65,7 @@ def test_a_service_gets_the_configured_encryption(
         names = {each.get("FriendlyName") for each in assertion.iter("{*}Attribute")}
         assert "uid" in names
         assert ("schacPersonalUniqueID" in names) is (mode != "none")
-        named = [each for each in all_findings(deployment.parts) if "assertions to my-loans are not encrypted" in each]
+        named = [each for each in find_all(deployment.parts) if "assertions to my-loans are not encrypted" in each]
         assert bool(named) is (mode == "none")
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.observability import loaded_policies
-from broker.app import metric_gauges
 from broker.app.application import create_app
+from broker.app.readiness import list_gauges
 from tests.cli.test_policy_diff import without_examples
 from tests.plugins.deployment import Deployment, form, mark
 
@@ -79,7 +78,7 @@ def environment(site: Path) -> dict[str, str]:
 
 def loads(deployment: Deployment) -> list[tuple[str | None, str]]:
     """Give the digests, before and after, of the audit entries that policies were loaded."""
-    lines = [line for path in Path(deployment.parts.config.audit.folder).glob("*") for line in _lines(path)]
+    lines = [line for path in deployment.parts.config.audit_folder.glob("*") for line in _lines(path)]
     return [(line.get("base"), line["digest"]) for line in lines if line.get("event") == "policies_loaded"]
 
 
@@ -104,7 +103,7 @@ def test_a_merge_request_is_reviewed_and_deployed(
     deploy(run, repository, "main", site)
     second = policies.refresh(deployment.clock.now()).digest
     assert (site / "current").resolve().name == newest
-    assert f"{second[:12]} in {os.getpid()}" in deployment.person().get("/readyz").get_data(as_text=True)
+    assert f'"policy_set":"{second[:12]}"' in deployment.person().get("/readyz").get_data(as_text=True)
     deploy(run, repository, "HEAD~1", site)  # a rollback
     assert policies.refresh(deployment.clock.now()).digest == first
     assert loads(deployment) == [(None, first[:12]), (first[:12], second[:12]), (second[:12], first[:12])]
@@ -137,23 +136,19 @@ def shared(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[Deplo
                 "policies": policies,
                 "state": tmp_path / name / "state",
                 "store": config.store.model_copy(update={"url": redis_url}),
-                "audit": config.audit.model_copy(update={"folder": tmp_path / name / "audit"}),
             }
         )
         found.append(replace(deployment, app=create_app(changed)))
     return found
 
 
-def test_two_machines_with_different_folders_share_one_store(
-    shared: list[Deployment], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_machines_with_different_folders_share_one_store(shared: list[Deployment]) -> None:
     """Each decides by its own, also a login that began at the other; the metric differs, and so an alert is raised."""
     one, other = shared
     digests = [each.parts.policies.current.digest[:12] for each in shared]
     assert digests[0] != digests[1]
-    monkeypatch.setattr(loaded_policies, "counting_folder", lambda: None)
     for each, digest in zip(shared, digests, strict=True):
-        gauges = [gauge for gauge in metric_gauges.gauges(each.parts) if gauge.name == "broker_policies_loaded"]
+        gauges = [gauge for gauge in list_gauges(each.parts) if gauge.name == "broker_policies_loaded"]
         assert [gauge.labels["digest"] for gauge in gauges] == [digest]
         assert loads(each) == [(None, digest)]
     assert mark(one.person().log_in("finn", "nemid")) == ("refuse", "too_young")

@@ -41,7 +41,7 @@ def explain(deployment: Deployment, tmp_path: Path, environment: dict[str, str])
         environ = {
             "BROKER_CONFIG": str(deployment.setting.config),
             "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
-            "BROKER_AUDIT__FOLDER": str(tmp_path / "audit"),
+            "BROKER_STATE": str(tmp_path / "state"),
             **environment,
         }
         result = CliRunner().invoke(broker, ("policy", "explain", *words), env=environ, prog_name="broker")

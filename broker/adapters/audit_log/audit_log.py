@@ -98,11 +98,11 @@ def open_audit_log(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         what = f"cannot be made: {error.strerror}"
-        fix = "name a folder that is yours to write"
-        raise ConfigurationFaults([Fault("audit.folder", what, fix)]) from None
+        fix = "let state be a folder that is yours to write"
+        raise ConfigurationFaults([Fault(str(folder), what, fix)]) from None
     if folder.stat().st_mode & _OTHERS:
         what = "is open for others to write"
-        raise ConfigurationFaults([Fault("audit.folder", what, f"chmod go-w {folder}")])
+        raise ConfigurationFaults([Fault(str(folder), what, f"chmod go-w {folder}")])
     return StoredAuditLog(AuditFiles(folder, key), person_keys, anchors, write_log)
 
 

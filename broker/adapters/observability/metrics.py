@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind
 
 _FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+_FILES_OF_WORKERS: Final = "*_[0-9]*.db"  # the library names them after process ids
 _WORK: Final = "work"  # takes the place of a process id in the files of ``broker work``
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
 _CALL_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -102,7 +103,7 @@ class Metrics:
         """Return all counters and these figures in Prometheus' text format."""
         self.count_dropped()
         counters = self._registry
-        if counting_folder() is not None:
+        if os.environ.get(_FOLDER_VARIABLE):
             counters = CollectorRegistry()
             MultiProcessCollector(counters)  # type: ignore[no-untyped-call]
         figures = CollectorRegistry()
@@ -138,12 +139,6 @@ def _reason(event: str, facts: Mapping[str, Any]) -> str:
     if _CAUSE.fullmatch(cause):
         return cause
     return str(facts.get("reason") or event)
-
-
-def counting_folder() -> Path | None:
-    """Return the folder that the processes share; None if this process counts alone."""
-    folder = os.environ.get(_FOLDER_VARIABLE)
-    return Path(folder) if folder else None
 
 
 @contextmanager
@@ -188,7 +183,7 @@ def keep_counts(folder: Path) -> Iterator[None]:
 
 def is_serving(folder: Path) -> bool:
     """Return whether a ``broker serve`` on this machine counts in ``folder``."""
-    return any(folder.glob("*_[0-9]*.db"))
+    return any(folder.glob(_FILES_OF_WORKERS))
 
 
 @contextmanager
@@ -203,9 +198,8 @@ def _count_in(folder: Path, process_name: Callable[[], object]) -> Iterator[None
 
 
 def _delete_files_of_workers(folder: Path) -> None:
-    for file in folder.iterdir():
-        if file.is_file() and not file.stem.endswith(f"_{_WORK}"):
-            file.unlink(missing_ok=True)
+    for file in folder.glob(_FILES_OF_WORKERS):
+        file.unlink(missing_ok=True)
 
 
 def _is_whole(file: Path) -> bool:

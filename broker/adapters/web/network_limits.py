@@ -74,7 +74,7 @@ class NetworkLimits:
         if came <= ceiling:
             return
         if came == ceiling + 1:
-            setting = "limits.campuses[].beginnings" if campus else "limits.campuses"
+            setting = "limits.campuses"
             if is_unaccounted(request) and not campus:
                 # A proxy that nobody has counted: everybody behind it is one network.
                 setting = "serve.proxies"

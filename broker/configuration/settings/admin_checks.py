@@ -1,6 +1,5 @@
-"""Checks of the staff view as written: its upstream and its institution."""
+"""Checks of the staff view as written: its institution."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from broker.configuration.checked_files import did_you_mean
@@ -9,48 +8,25 @@ from broker.configuration.settings.upstream_checks import institutions_of
 from broker.core.errors import Fault
 
 
-def _login(raw: RawSettings) -> Faults:
-    """Refuse an upstream or an institution by which nobody of the staff could log in."""
+def _check_institution(raw: RawSettings) -> Faults:
+    """Refuse an institution that no upstream has, or that its upstream never asks."""
     admin = raw.table("admin")
-    name = admin.text("upstream")
-    if name is None:
+    institution = admin.text("institution")
+    if institution is None:
         return
-    upstreams = {upstream.name: upstream for upstream in raw.tables("upstreams")}
-    if name not in upstreams:
-        known = ", ".join(upstreams) or "none"
-        fix = did_you_mean(name, upstreams) or f"upstreams are {known}"
-        yield Fault(admin.where("upstream"), f"no upstream {name}", fix)
-        return
-    upstream = upstreams[name]
-    if upstream.text("profile") == "library":
-        what = "is the library account, which forces no fresh login (ForceAuthn) and names no eppn"
-        fix = "name an upstream that staff log in to with their work account"
-        yield Fault(admin.where("upstream"), what, fix)
-        return
-    yield from _institution(admin, upstream)
-
-
-def _institution(admin: RawTable, upstream: RawTable) -> Faults:
-    named = admin.text("institution")
-    known = list(_entity_ids(upstream))
-    if named is None:
-        return
-    if named not in known:
-        fix = did_you_mean(named, known) or f"entity_ids there are {', '.join(known) or 'none'}"
-        what = f"{named} is none of the institutions of upstreams.{upstream.name}"
+    known: dict[str, RawTable] = {}
+    for upstream in raw.tables("upstreams"):
+        for table in institutions_of(upstream):
+            known[str(table.get("entity_id"))] = upstream
+    if institution not in known:
+        fix = did_you_mean(institution, known) or f"entity_ids there are {', '.join(known)}"
+        what = f"{institution} is an institution of no upstream"
         yield Fault(admin.where("institution"), what, fix)
         return
-    only = upstream.texts("only")
-    if only and named not in only:
-        what = f"{named} is left out by upstreams.{upstream.name}.only: nobody is sent there"
-        yield Fault(admin.where("institution"), what, "add it to only")
+    only = known[institution].texts("only")
+    if only and institution not in only:
+        where = f"upstreams.{known[institution].name}.only"
+        yield Fault(admin.where("institution"), f"{institution} is not in {where}", "add it there")
 
 
-def _entity_ids(upstream: RawTable) -> Iterator[str]:
-    for institution in institutions_of(upstream):
-        entity_id = institution.text("entity_id")
-        if entity_id is not None:
-            yield entity_id
-
-
-CHECKS: Final[tuple[Check, ...]] = (_login,)
+CHECKS: Final[tuple[Check, ...]] = (_check_institution,)

@@ -25,7 +25,6 @@ from broker.configuration.settings.relative_paths import resolve_paths
 from broker.configuration.settings.tables import (
     AddressPerLanguage,
     AdminTable,
-    AuditTable,
     Contact,
     IdpTable,
     LibraryAccountTable,
@@ -45,8 +44,9 @@ from broker.configuration.settings.tables import (
     optional_text,
 )
 from broker.configuration.settings.toml_and_environment import read
-from broker.core.entities import Assurance, Service, Upstream
+from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.staff.staff_rules import StaffRules
 
 
 class Config(SettingsTable):
@@ -75,7 +75,6 @@ class Config(SettingsTable):
     idp: IdpTable = IdpTable()
     store: StoreTable
     admin: AdminTable | None = None  # the staff view, off without it
-    audit: AuditTable
     feeds: dict[Name, FeedTable] = Field(default_factory=dict)
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
     services: dict[Name, ServiceTable] = Field(default_factory=dict)
@@ -91,6 +90,16 @@ class Config(SettingsTable):
     def policy_properties(self) -> Path:
         """Return the site rules: the rules that hold whatever the policies say, if it exists."""
         return self.policies.with_name("policy_properties.yaml")
+
+    @property
+    def audit_folder(self) -> Path:
+        """Return the folder of the audit log."""
+        return self.state / "audit"
+
+    @property
+    def message_log_folder(self) -> Path:
+        """Return the folder of the messages with NemLog-in."""
+        return self.state / "messages"
 
     @property
     def secure(self) -> bool:
@@ -120,8 +129,17 @@ class Config(SettingsTable):
             requester_id=table.sends_requester_id,
             subject_hint=table.subject_hint,
             meets=table.authn_contexts,
-            least=table.minimum or Assurance.SUBSTANTIAL,
         )
+
+    def staff_rules(self) -> StaffRules | None:
+        """Return who may use the staff view; None if there is none."""
+        if self.admin is None:
+            return None
+        for name, table in self.upstreams.items():
+            institutions = [each.entity_id for each in table.core_institutions()]
+            if self.admin.institution in institutions:
+                return self.admin.rules(name)
+        return None
 
     def message_log_upstreams(self) -> tuple[str, ...]:
         """Return the names of the upstreams whose messages are kept: those of NemLog-in."""
@@ -210,7 +228,7 @@ def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
         return Fault(where, "is missing", f"write it there, or set {variable(path)}")
     if misfit["type"] == "extra_forbidden":
         return Fault(where, "is no key of the configuration", _known_key(path))
-    if misfit["loc"][-1] == "[key]" and misfit["type"] != "enum":
+    if misfit["loc"][-1] == "[key]" and misfit["type"] == "string_pattern_mismatch":
         what = "is no name: a-z, 0-9 and single - between them, because it is part of a URL"
         return Fault(where, what, "rename it")
     what = sentence(misfit)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from broker.configuration.checked_files import KeyPath
 from broker.configuration.settings import admin_checks, upstream_checks
 from broker.configuration.settings.address_types import loopback
 from broker.configuration.settings.raw_settings import (
@@ -139,41 +140,21 @@ def _plain_mail(raw: RawSettings) -> Faults:
         yield Fault(mail.where("url"), what, fix)
 
 
-def _keys_apart(raw: RawSettings) -> Faults:
-    """Refuse a store or a audit log beside the keys: a backup of it would hold what opens it."""
-    yield from _beside_keys(raw, "store", "store", "url")
-    yield from _beside_keys(raw, "audit log", "audit", "folder")
-    yield from _beside_keys(raw, "message log", "message_log", "folder")
+def _check_keys_folder(raw: RawSettings) -> Faults:
+    """Refuse data in the folder of the keys: a backup of it would hold what opens it."""
+    store = raw.table("store").text("url") or ""
+    yield from _check_outside_keys(raw, ("state",), raw.tree.get("state"))
+    if store.startswith(_SQLITE):
+        yield from _check_outside_keys(raw, ("store", "url"), store.removeprefix(_SQLITE))
 
 
-def _beside_keys(raw: RawSettings, name: str, table: str, key: str) -> Faults:
+def _check_outside_keys(raw: RawSettings, key: KeyPath, path: object) -> Faults:
     keys = raw.tree.get("keys")
-    if not isinstance(keys, str):
+    if not isinstance(keys, str) or not isinstance(path, str):
         return
-    path = raw.table(table).text(key)
-    if path is None:
-        return
-    if table == "store":
-        if not path.startswith(_SQLITE):
-            return
-        path = path.removeprefix(_SQLITE)
     if Path(path).is_relative_to(keys):
-        where = raw.where((table, key))
-        what = f"puts the {name} into the folder of the keys that open it"
-        yield Fault(where, what, "put it into a folder of its own")
-
-
-def _messages_apart(raw: RawSettings) -> Faults:
-    message_log = raw.table("message_log")
-    messages = message_log.text("folder")
-    audit_log = raw.table("audit").text("folder")
-    if messages is None or audit_log is None:
-        return
-    same = Path(messages) == Path(audit_log)
-    if same:
-        where = message_log.where("folder")
-        what = "is the folder of the audit log: messages hold what the audit log must not"
-        yield Fault(where, what, "put them into a folder of their own")
+        what = "is in the folder of the keys that open it"
+        yield Fault(raw.where(key), what, "name a folder outside keys")
 
 
 def _shared_origin(raw: RawSettings) -> Faults:
@@ -201,7 +182,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     _library_accounts,
     _secrets,
     _plain_mail,
-    _keys_apart,
-    _messages_apart,
+    _check_keys_folder,
     _shared_origin,
 )

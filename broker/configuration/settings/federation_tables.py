@@ -125,7 +125,6 @@ class UpstreamTable(SettingsTable):
     subject_hint: bool = False
     logout: Literal["ask", "always", "never"] = "ask"
     authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)
-    minimum: Level | None = None
 
     @property
     def sends_requester_id(self) -> bool:

@@ -29,12 +29,8 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
     _resolve(raw.table("look").values, ("logo", "favicon"), base)
 
     message_log = raw.table("message_log").values
-    _resolve(message_log, ("folder", "public_key"), base)
+    _resolve(message_log, ("public_key",), base)
 
-    # An empty name of these is no path, but left for its type to refuse.
-    audit = raw.table("audit").values
-    if audit.get("folder"):
-        _resolve(audit, ("folder",), base)
     library = raw.table("library").values
     for key, value in library.items():
         if key.endswith("_file") and value:
@@ -47,10 +43,8 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
 def _write_defaults(raw: RawSettings) -> None:
     for name in FOLDERS:
         raw.tree.setdefault(name, name)
-    for name in ("audit", "store"):
-        raw.tree.setdefault(name, {})
+    raw.tree.setdefault("store", {})
     state = Path(str(raw.tree["state"]))
-    raw.table("audit").values.setdefault("folder", str(state / "audit"))
     raw.table("store").values.setdefault("url", f"{_SQLITE}{state / 'broker.db'}")
 
 

@@ -204,25 +204,18 @@ Eppn = Annotated[str, AfterValidator(_eppn)]
 class AdminTable(SettingsTable):
     """The staff view: where staff log in, who is listed, and which pages they see."""
 
-    upstream: Name
     institution: EntityId
     assurance: Literal["low", "substantial", "high"] = "substantial"
     roles: dict[StaffRole, tuple[Eppn, ...]]
 
-    def rules(self) -> StaffRules:
-        """Return the table as a value of the core."""
+    def rules(self, upstream: str) -> StaffRules:
+        """Return the table as a value of the core; ``upstream`` is that of the institution."""
         roles: dict[str, frozenset[StaffRole]] = {}
         for role, eppns in self.roles.items():
             for eppn in eppns:
                 roles[eppn] = roles.get(eppn, frozenset()) | {role}
         least = Assurance.parse(self.assurance)
-        return StaffRules(self.upstream, self.institution, roles, least)
-
-
-class AuditTable(SettingsTable):
-    """The audit log."""
-
-    folder: Filled
+        return StaffRules(upstream, self.institution, roles, least)
 
 
 class ConnectorTable(SettingsTable):
@@ -305,24 +298,20 @@ class MailTable(SettingsTable):
 
 
 class MessageLogTable(SettingsTable):
-    """Where messages with NemLog-in are kept for 180 days, sealed to a key held elsewhere."""
+    """Messages with NemLog-in are stored for 180 days, encrypted to a key held elsewhere."""
 
-    folder: Path
     public_key: Path
 
 
-class CampusTable(SettingsTable):
-    """A network of many people: counted as one, with a ceiling of its own."""
-
-    network: Network
-    beginnings: int = Field(ge=1, le=1_000_000)
+Beginnings = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class LimitsTable(SettingsTable):
     """How many logins may begin in a minute, in each worker."""
 
     beginnings: int = Field(default=600, ge=10, le=1_000_000)  # from one network
-    campuses: tuple[CampusTable, ...] = ()
+    # By the network of many people, which has a limit of its own.
+    campuses: dict[Network, Beginnings] = Field(default_factory=dict)
 
 
 class ServeTable(SettingsTable):

@@ -97,15 +97,6 @@ def _own_institution(upstream: RawTable) -> Faults:
         yield Fault(where, what, fix)
 
 
-def _oiosaml_keys(upstream: RawTable) -> Faults:
-    profile = upstream.text("profile")
-    if profile == "oiosaml3":
-        return
-    if "minimum" in upstream.values:
-        what = f"is for profile oiosaml3, not {profile}"
-        yield Fault(upstream.where("minimum"), what, "leave it out")
-
-
 def _check_encryption(upstream: RawTable) -> Faults:
     if upstream.text("profile") == "oiosaml3" and upstream.text("encryption") == "none":
         what = "leaves out the key that profile oiosaml3 must encrypt every assertion to"
@@ -147,7 +138,6 @@ _PROFILE_CHECKS: Final = (
     _entity_id,
     _hub,
     _own_institution,
-    _oiosaml_keys,
     _check_encryption,
     _check_assurance,
     _subject_hint,

@@ -1,4 +1,4 @@
-"""A login as it is described: the facts that decide, and of the person no name or number."""
+"""A described login: the facts that decide, without a name or number of the person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,19 +12,19 @@ from broker.core.identity.canonical_attributes import ReadingWithoutCpr
 from broker.core.login.transaction import Errand
 from broker.core.lookup_hmacs import LookupHmacs
 
-# Nobody's pseudonyms: they bind an answer to what was shown within one played login.
+# A key for simulations only: no real person has these pseudonyms.
 _IDEAL: Final = LookupHmacs("ideal", b"no person is behind it")
-# The number of whatever borrower a described person has or gets.
+# Stands for the borrower number in a simulation.
 BORROWER_STAND_IN: Final = "(a borrower number)"
 _ANOTHER: Final = "(another borrower number)"
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedBorrower:
-    """The borrower that the library system has of the person.
+    """The borrower that the library system has for the person.
 
-    ``linked``: an earlier login leads to it, though this one may bring no CPR number. ``twice``:
-    the desk has made another beside it. ``fields`` None: as the login would write them.
+    ``linked``: an earlier login found it, so this one needs no CPR number. ``twice``: there is a
+    second borrower with the same CPR number. ``fields`` None: as the login would write them.
     """
 
     category: str
@@ -33,29 +33,24 @@ class DescribedBorrower:
     expires: date | None = None
     fields: Mapping[str, str] | None = field(default=None, repr=False)
 
-    def held(self, wanted: WantedBorrower | None) -> Borrower:
-        """Return the borrower as it is before a login that asks for ``wanted``."""
+    def find_all(self, wanted: WantedBorrower | None) -> tuple[Borrower, ...]:
+        """Return the borrowers with the person's CPR number, before a login asks for ``wanted``."""
         fields = self.fields
         if fields is None:
             fields = {each.name: each.value for each in wanted.fields} if wanted else {}
         number = BORROWER_STAND_IN
-        return Borrower(number, self.category, self.expires, fields=fields, card=number)
-
-    def found(self, wanted: WantedBorrower | None) -> tuple[Borrower, ...]:
-        """Return the borrowers that the person's CPR number finds."""
-        held = self.held(wanted)
-        return (held, replace(held, number=_ANOTHER)) if self.twice else (held,)
+        first = Borrower(number, self.category, self.expires, fields=fields, card=number)
+        return (first, replace(first, number=_ANOTHER)) if self.twice else (first,)
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedLogin:
-    """What a person brings to a login, and what they do when they are asked.
+    """The facts of a login, and the answers that the person gives on the way.
 
-    ``reading`` is what the upstream asserted, read as a live login's is. ``fault`` is the reason
-    code, and the attribute, for which a reading is not trusted. ``addresses`` are the mailboxes
-    that the person shows when asked, by the name of the proof; without one they go on without, or
-    by a mailbox that is made up where an address must be given. ``upgrade`` is the answer where
-    another category is offered. To everything else the answer is yes.
+    ``reading`` holds the asserted attributes, read as in a real login. ``fault`` is the reason
+    code, with the attribute, for which the reading is not trusted. ``addresses`` are the
+    mailboxes that the person can prove, by the name of the proof. ``upgrade`` is the answer to the
+    offer of another category. The person answers yes to everything else.
     """
 
     upstream: str
@@ -70,11 +65,11 @@ class DescribedLogin:
 
 
 @dataclass(frozen=True, slots=True)
-class IdealTerms:
-    """What a played login goes by beside facts and policies: every port is there, and well.
+class SimulationTerms:
+    """The configuration of a simulated login.
 
-    ``giver`` is the institution that answers, ``local`` the upstreams where the library system
-    itself verifies the person.
+    ``giver`` is the institution that answers. ``local`` are the upstreams where the library system
+    verifies the person.
     """
 
     giver: Controller | None = None

@@ -1,4 +1,4 @@
-"""A login that was played to its end: the steps on the way, the line that decided, what leaves."""
+"""The result of a simulated login: its steps, the deciding line and the released attributes."""
 
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -16,11 +16,10 @@ _RELEASED: Final = frozenset({"released", "released_in_part"})
 
 @dataclass(frozen=True, slots=True)
 class PlannedBorrower:
-    """What the login makes of the borrower, and the line of the rule.
+    """The borrower after the login, and the line of the rule.
 
-    ``expiry`` is None where the account keeps its end.
-
-    ``before`` is the category until then, None where there was no borrower.
+    ``before`` is its category until then, None for a new borrower. ``expiry`` is None if the
+    expiry date does not move.
     """
 
     outcome: EnrolmentOutcome
@@ -45,10 +44,9 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class PlayedLogin:
-    """A login played to its end.
+    """A simulated login.
 
-    ``steps`` are all that were asked, the last of them the end; ``facts`` are those that the last
-    decision rests on.
+    ``steps`` are all steps, the end last. ``facts`` are those of the last decision.
     """
 
     service: Service
@@ -62,12 +60,12 @@ class PlayedLogin:
         """Return the last step."""
         last = self.steps[-1]
         if not isinstance(last, Issue | Done | Refuse):
-            msg = f"a login ends in no {type(last).__name__}"
+            msg = f"a login does not end with {type(last).__name__}"
             raise TypeError(msg)
         return last
 
     @property
-    def permitted(self) -> bool:
+    def is_permitted(self) -> bool:
         """Return whether the person is let in."""
         return not isinstance(self.end, Refuse)
 
@@ -81,7 +79,7 @@ class PlayedLogin:
     def place(self) -> PolicyLine | None:
         """Return the line that decided.
 
-        What no policy refuses, the account does, by the demand of the release entry.
+        If the account refused and not the policies, this is the line of the release entry.
         """
         first = self.decision.reasons[0]
         if first.code == self.reason:
@@ -91,22 +89,22 @@ class PlayedLogin:
 
     @property
     def disclosure(self) -> Disclosure | None:
-        """Return what leaves, or None where no assertion does."""
+        """Return the disclosure to the service; None if no assertion leaves."""
         end = self.end
         return end.disclosure if isinstance(end, Issue) else None
 
     @property
-    def asked(self) -> Ask | None:
-        """Return the question, or the notice, before anything leaves; None without one."""
+    def question(self) -> Ask | None:
+        """Return the consent question or the notice, if one was shown."""
         return next((step for step in self.steps if isinstance(step, Ask)), None)
 
     @property
     def register(self) -> RegisterRule | None:
-        """Return the rule by which the register is asked about the person; None where it is not.
+        """Return the rule of the look-up in the person register; None if there is no look-up.
 
-        It is where they have a borrower by the end, and a number to be looked up by.
+        There is one if the person has a borrower and a usable CPR number in the end.
         """
-        if not self.permitted or self.borrower is None:
+        if not self.is_permitted or self.borrower is None:
             return None
         if not has_usable_cpr(self.decision.ground):
             return None
@@ -138,12 +136,12 @@ class PlayedLogin:
 
     @property
     def staying(self) -> tuple[Fate, ...]:
-        """Return the attributes that stay here, with reason code and line."""
+        """Return the attributes that are not released, with reason code and line."""
         leaving = {each.name for each in self.leaving}
         staying = (fate for fate in self.decision.fates if fate.name not in leaving)
-        return tuple(_unmade(fate) for fate in staying)
+        return tuple(_mark_not_made(fate) for fate in staying)
 
 
-def _unmade(fate: Fate) -> Fate:
-    """Return the fate of what was to leave and does not: there is no such number to give."""
+def _mark_not_made(fate: Fate) -> Fate:
+    """Return the fate of an attribute that could not be made: there is no borrower number."""
     return replace(fate, code="not_made") if fate.code in _RELEASED else fate

@@ -62,7 +62,7 @@ def find_changes(play: Play, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
         topic, _name = key
         if play.source.local and topic in _OF_ACCOUNT:
             continue
-        if old.permitted != new.permitted and topic not in _AT_ADMISSION:
+        if old.is_permitted != new.is_permitted and topic not in _AT_ADMISSION:
             continue
         if key == (Topic.RECEIVES, play.without) and key not in before:
             continue
@@ -75,10 +75,10 @@ def affiliation_of(played: PlayedLogin) -> str:
 
 
 def _compare_admission(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
-    if new.permitted:
-        if not old.permitted:
+    if new.is_permitted:
+        if not old.is_permitted:
             yield Change(Direction.WIDER, f"let in, where it was {old.reason}", new.place)
-    elif old.permitted:
+    elif old.is_permitted:
         yield Change(Direction.REFUSED, new.reason, new.place)
     elif old.reason != new.reason:
         text = f"refused for {new.reason}, where it was {old.reason}"
@@ -107,11 +107,11 @@ def _compare_new(now: Effect, new: PlayedLogin) -> Iterator[Change]:
 
 def _compare_removed(was: Effect, old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:
     if was.topic in _GIVING:
-        place = was.place if new.permitted else new.place
+        place = was.place if new.is_permitted else new.place
         text = f"- {_words(was)}"
-        yield Change(Direction.NARROWER, text, place, was=new.permitted, topic=was.topic)
-    elif was.topic is Topic.ASKS and new.permitted:
-        is_proof = old.permitted and was.name.startswith("mailbox")
+        yield Change(Direction.NARROWER, text, place, was=new.is_permitted, topic=was.topic)
+    elif was.topic is Topic.ASKS and new.is_permitted:
+        is_proof = old.is_permitted and was.name.startswith("mailbox")
         direction = Direction.WIDER if is_proof else Direction.OTHER
         yield Change(direction, f"no longer asks {was.name}", new.place)
 

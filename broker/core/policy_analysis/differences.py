@@ -114,7 +114,7 @@ def _affiliation(play: Play) -> str:
 
 def _is_asked_again(play: Play, now: datetime) -> bool:
     """Return whether a person who answered before is asked or informed again."""
-    before, after = (played.asked for played in play.played)
+    before, after = (played.question for played in play.played)
     if before is None or after is None:
         return False
     items = before.question.disclosure.items

@@ -79,7 +79,7 @@ def find_effects(played: PlayedLogin, policies: PolicySet, day: date) -> Iterato
         if played.decision.release:
             yield from _terms(played, played.decision.release)
     rule = played.decision.policy.borrower if played.decision.policy else None
-    if not played.permitted:
+    if not played.is_permitted:
         return
     yield _borrower(played, rule, day)
     if rule:

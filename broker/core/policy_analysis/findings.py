@@ -104,7 +104,7 @@ def _note(seen: Findings, play: Play) -> None:
         else:
             seen.staying[line][fate.code] += 1
             seen.shown.setdefault((line, fate.code), play.login)
-    if release is not None and release.borrower == "make" and not played.permitted:
+    if release is not None and release.borrower == "make" and not played.is_permitted:
         _note_late_refusal(seen, play.login, played, release)
 
 

@@ -9,8 +9,8 @@ from typing import Final
 from broker.core.borrowers.library_system import list_categories
 from broker.core.entities import Names, Service
 from broker.core.identity.attribute_values import AFFILIATIONS
-from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
-from broker.core.login.ideal_login import play
+from broker.core.login.described_login import DescribedBorrower, DescribedLogin, SimulationTerms
+from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.decision import find_entry
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
@@ -234,7 +234,7 @@ class _Stage:
     def _play(self, logins: tuple[DescribedLogin, ...]) -> Play:
         trial, source, day = self.trial, self.crowd.source, self.crowd.day
         now = datetime.combine(day, time(12), trial.now.tzinfo)
-        terms = IdealTerms(giver=source.giver, local=trial.site.local)
+        terms = SimulationTerms(giver=source.giver, local=trial.site.local)
         services = [self.service] * len(logins)
         read = logins
         if trial.sites:
@@ -243,7 +243,7 @@ class _Stage:
             sources = [find_source(site, source) for site in trial.sites]
             read = tuple(map(read_login, logins, sources, found))
         played = tuple(
-            play(login, service, policies, now, terms)
+            simulate_login(login, service, policies, now, terms)
             for login, service, policies in zip(read, services, trial.sets, strict=True)
         )
         return Play(logins[-1], source, self.service, day, played)

@@ -123,9 +123,9 @@ def _find_breaches(rule: SiteRule, played: PlayedLogin) -> Iterator[_Found]:
 
 
 def _compare_decision(expect: Expectation, played: PlayedLogin) -> Iterator[_Found]:
-    effect, reason = ("permit", "ok") if played.permitted else ("deny", played.reason)
+    effect, reason = ("permit", "ok") if played.is_permitted else ("deny", played.reason)
     if expect.effect not in {"", effect}:
-        what = "lets in" if played.permitted else f"refuses for {reason}"
+        what = "lets in" if played.is_permitted else f"refuses for {reason}"
         yield what, played.place
     elif expect.reason not in {None, reason}:
         yield f"gives the reason {reason}, not {expect.reason}", played.place

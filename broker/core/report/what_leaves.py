@@ -164,7 +164,7 @@ def _note(seen: _Seen, play: Play, played: PlayedLogin) -> None:
         seen.shown.setdefault((*key, each.name), play.login)
     entry.proofs |= dict.fromkeys(_proofs(played))
     entry.account = entry.account or writes
-    question = played.asked
+    question = played.question
     entry.told.add(question.question.variant if question else _UNTOLD)
 
 

@@ -106,7 +106,7 @@ def request_url(
         scoping=scoping,
     )
     octets = etree.tostring(written_message.tree(message), encoding="utf-8")
-    return http_bindings.redirect_url(peer.sso, "SAMLRequest", octets, relay_state, None)
+    return http_bindings.build_redirect_url(peer.sso, "SAMLRequest", octets, relay_state, None)
 
 
 def land(message: bytes, peer: BrokerAsIdp, keys: encryption.DecryptionKeys) -> Landing:

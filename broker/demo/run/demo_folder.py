@@ -90,7 +90,6 @@ national_eid = "nemid"
 {links}
 
 [admin]
-upstream = "wayf"
 institution = "{au}"
 assurance = "low"  # the demo's university asserts no more
 

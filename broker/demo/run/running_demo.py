@@ -88,7 +88,7 @@ def _peer(setting: Setting) -> services.BrokerAsIdp:
     port = setting.ports.number("broker")
     answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=60)
     root = etree.fromstring(answer.content)
-    keys = tuple(map(signature.VerifyKey.of, _certificates(root, "signing")))
+    keys = tuple(map(signature.VerifyKey.load, _certificates(root, "signing")))
     sso = _redirect_location(root, "SingleSignOnService")
     slo = _redirect_location(root, "SingleLogoutService")
     return services.BrokerAsIdp(str(root.get("entityID")), sso, keys, slo)
@@ -111,7 +111,7 @@ def _eid_peer(setting: Setting) -> nemlogin.BrokerAsSp:
     port = setting.ports.number("broker")
     answer = requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=60)
     root = etree.fromstring(answer.content)
-    keys = tuple(map(signature.VerifyKey.of, _certificates(root, "signing")))
+    keys = tuple(map(signature.VerifyKey.load, _certificates(root, "signing")))
     acs = next(root.iter(f"{_MD}AssertionConsumerService")).get("Location")
     return nemlogin.BrokerAsSp(str(acs), keys, _certificates(root, "encryption")[0])
 
@@ -132,7 +132,7 @@ def _parties(
         name: services.Site(title, entity_id, f"{origin('library')}/{name}/acs", danish)
         for name, (title, danish, entity_id) in SERVICES.items()
     }
-    decryption_keys = encryption.DecryptionKeys.of([setting.library.key.encode()])
+    decryption_keys = encryption.DecryptionKeys.load([setting.library.key.encode()])
     eid = nemlogin.NemLogin(EID, setting.nemlogin.signing)
     parties = {
         "hub": wayf_hub.create_app(HUB, key, acs_addresses, people),

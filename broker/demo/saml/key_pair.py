@@ -23,7 +23,7 @@ class KeyPair:
     @property
     def signing(self) -> signature.SigningKey:
         """Return the key to sign with."""
-        return signature.SigningKey.of(self.key.encode(), self.certificate.encode())
+        return signature.SigningKey.load(self.key.encode(), self.certificate.encode())
 
     def keep(self, folder: Path, name: str) -> None:
         """Write the pair into ``folder``, for its owner only."""

@@ -124,7 +124,7 @@ def at_library(
                 del sessions.by_cookie[value]
                 slo = peer().slo
                 written = logout_messages.request(services[service].entity_id, slo, session)
-                url = http_bindings.redirect_url(slo, "SAMLRequest", written, service, key)
+                url = http_bindings.build_redirect_url(slo, "SAMLRequest", written, service, key)
                 return redirect(url)
         return redirect("/")
 
@@ -142,7 +142,7 @@ def at_library(
         codes = _codes(ended=sessions.end(service, asked.name_id, asked.indexes))
         issuer, to = services[service].entity_id, broker.slo
         written = logout_messages.response(issuer, to, asked.id, codes)
-        url = http_bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
+        url = http_bindings.build_redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
         return redirect(url)
 
     return sessions
@@ -160,7 +160,7 @@ def at_hub(
             del sessions.by_cookie[value]
             to = _beside(addresses[party])
             written = logout_messages.request(hub, to, session)
-            return redirect(http_bindings.redirect_url(to, "SAMLRequest", written, None, key))
+            return redirect(http_bindings.build_redirect_url(to, "SAMLRequest", written, None, key))
         return render_template("hub_logged_out.html", status="")
 
     @app.get("/slo")
@@ -175,7 +175,7 @@ def at_hub(
         codes = _codes(ended=sessions.end(issuer, asked.name_id, asked.indexes))
         to = _beside(addresses[issuer])
         written = logout_messages.response(hub, to, asked.id, codes)
-        url = http_bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
+        url = http_bindings.build_redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
         return redirect(url)
 
     return sessions
@@ -201,7 +201,7 @@ def at_nemlogin(
             del sessions.by_cookie[value]
             to = _beside(peer().acs)
             written = logout_messages.request(own, to, session)
-            return redirect(http_bindings.redirect_url(to, "SAMLRequest", written, None, key))
+            return redirect(http_bindings.build_redirect_url(to, "SAMLRequest", written, None, key))
         return render_template("hub_logged_out.html", party="Simulated NemLog-in", status="")
 
     @app.get("/slo")
@@ -214,7 +214,7 @@ def at_nemlogin(
         to, asked = verified("SAMLRequest")
         codes = _codes(ended=sessions.end(own, asked.name_id, asked.indexes))
         written = logout_messages.response(own, to, asked.id, codes)
-        url = http_bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
+        url = http_bindings.build_redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
         return redirect(url)
 
     return sessions

@@ -173,7 +173,7 @@ def create_app(
 
     def _answer(received: wayf_hub.ReceivedAuthnRequest, choice: PersonaChoice | None) -> Response:
         xml, session = own.answer(received, choice, peer(), datetime.now(UTC))
-        fields = http_bindings.post_fields(xml, "SAMLResponse", received.relay_state)
+        fields = http_bindings.build_post_fields(xml, "SAMLResponse", received.relay_state)
         page = render_template(
             "hub_post.html", party="Simulated NemLog-in", action=received.acs, fields=fields
         )

@@ -133,7 +133,7 @@ def create_app(
 
     def _answer(authn_request: ReceivedAuthnRequest, person: Persona | None) -> Response:
         xml = response(hub, authn_request, person, key, datetime.now(UTC))
-        fields = http_bindings.post_fields(xml, "SAMLResponse", authn_request.relay_state)
+        fields = http_bindings.build_post_fields(xml, "SAMLResponse", authn_request.relay_state)
         page = render_template("hub_post.html", action=authn_request.acs, fields=fields)
         answer = Response(page, mimetype="text/html")
         if person:

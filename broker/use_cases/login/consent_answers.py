@@ -91,7 +91,8 @@ class ConsentAnswers:
         That is a digest which the page's token binds; ``step`` is what comes next for ``held``. A
         yes to what would no longer be shown adds nothing: the next step asks again. A no counts
         whatever comes next by now, until something has left: the policies may have been narrowed
-        while the page was open, or the person has gone back to it after a yes.
+        while the page was open, or the person has gone back to it after a yes. A notice is always
+        remembered, so that it is shown once a year and when more is released.
         """
         asked = self._still_asked(step, shown)
         if asked is None and answer == "yes":
@@ -104,7 +105,9 @@ class ConsentAnswers:
             secrets.token_hex(16),
             asked,
             answer == "yes",
-            remembered_for=self._remembered_for(held, now) if remember else None,
+            remembered_for=self._remembered_for(held, now)
+            if remember or asked.variant == "inform"
+            else None,
             chosen=chosen,
             person=self.lookup.make_pseudonym(held.transaction),
             language=language,

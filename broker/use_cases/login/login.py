@@ -8,6 +8,7 @@ from datetime import datetime
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Claim
 from broker.core.borrowers.matching import AddressAnswer
+from broker.core.borrowers.wanted_borrower import derive_wanted_borrower
 from broker.core.errors import (
     REQUEST_UNSUPPORTED,
     BrowserUnmatched,
@@ -259,6 +260,16 @@ class LoginFlow:
         self.transactions.change(
             held, lambda each: each.drop_request(outstanding.id), now, of_person=False
         )
+
+    def find_account_address(self, held: Held, now: datetime) -> str | None:
+        """Return the mail address that a new borrower of this login would get, if any."""
+        evaluated = self.lookup.evaluate(held, now).evaluated
+        if evaluated is None:
+            return None
+        wanted = derive_wanted_borrower(
+            evaluated.decision, evaluated.reading.attributes, language="", today=now.date()
+        )
+        return wanted.email if wanted else None
 
     def answer_upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
         """Add the person's answer to the offer of another category."""

@@ -19,7 +19,7 @@ from broker.core.identity.canonical_attributes import (
 )
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
-from broker.core.login.ideal_login import play
+from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.transaction import Errand
@@ -152,14 +152,14 @@ def replay_refusal(site: TrialSite, facts: RefusedFacts, now: datetime) -> Repla
     replays = set()
     for chosen in product(*unknown.values()):
         login = _describe(facts, dict(zip(unknown, chosen, strict=True)))
-        replays.add(_summarize(play(login, service, site.policies, now, terms)))
+        replays.add(_summarize(simulate_login(login, service, site.policies, now, terms)))
     if len({(each.permitted, each.reason) for each in replays}) > 1:
         return Replay(depends_on=tuple(unknown))
     return next(iter(replays))
 
 
 def _summarize(played: PlayedLogin) -> Replay:
-    if played.permitted:
+    if played.is_permitted:
         return Replay(permitted=True, reason=played.reason)
     return Replay(reason=played.reason, place=played.place, rule=rule_words(played.decision))
 

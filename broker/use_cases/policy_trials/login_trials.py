@@ -8,10 +8,10 @@ from typing import Final
 
 from broker.core.entities import Controller, Institution, Names, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
-from broker.core.login.described_login import DescribedLogin, IdealTerms
+from broker.core.login.described_login import DescribedLogin, SimulationTerms
 from broker.core.login.given_facts import CompletedFacts, GivenFacts, completed, described
-from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import add_required_names
+from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet
 
@@ -63,11 +63,13 @@ class TrialSite:
             raise NoSuchNameError("upstream", name, named)
         return self.upstreams[name] if self.configured else _make_ideal_upstream(name)
 
-    def make_terms(self, upstream: Upstream, institution: Institution | None = None) -> IdealTerms:
+    def make_terms(
+        self, upstream: Upstream, institution: Institution | None = None
+    ) -> SimulationTerms:
         """Return the terms of a login through ``upstream``, by ``institution``."""
         label = institution.label if institution else None
         local = (name for name, each in self.upstreams.items() if each.local)
-        return IdealTerms(
+        return SimulationTerms(
             giver=Controller(label or upstream.label),
             local=frozenset(local if self.configured else (_LIBRARY,)),
         )
@@ -104,7 +106,7 @@ def try_login(site: TrialSite, given: GivenFacts, services: Names, now: datetime
     login = described(complete, upstream, maps, site.policies, now)
     terms = site.make_terms(upstream, complete.institution)
     played = (
-        play(login, site.find_service(name), site.policies, now, terms)
+        simulate_login(login, site.find_service(name), site.policies, now, terms)
         for name in services or tuple(site.services)
     )
     return LoginTrial(given, complete, login, tuple(played))

@@ -64,7 +64,7 @@ def trial_row(
     return {
         "service": played.service.name,
         "offered": is_offered(site, trial, played),
-        "effect": "permit" if played.permitted else "deny",
+        "effect": "permit" if played.is_permitted else "deny",
         "affiliation": played.decision.affiliation,
         "reason": played.reason,
         "line": line_text(played.place),
@@ -96,7 +96,7 @@ def _service_lines(
     site: TrialSite, trial: LoginTrial, played: PlayedLogin, now: datetime, words: Wording
 ) -> Iterator[str]:
     yield _title(site, trial, played, words)
-    if not played.permitted:
+    if not played.is_permitted:
         yield from _refusal_lines(site, played, now, words)
         return
     effects = [*find_effects(played, site.policies, now.date())]

@@ -141,7 +141,7 @@ def test_an_independent_service_logs_in(parties: Parties, client: "Saml2Client",
         form_of = {each.get("name", ""): each.get("value", "") for each in page.iter("{*}input")}
         xml = base64.b64decode(form_of["SAMLRequest"])
         request = parties.idp.read_post(
-            [*http_bindings.post_fields(xml, "SAMLRequest", form_of["RelayState"]).items()], now()
+            [*http_bindings.build_post_fields(xml, "SAMLRequest", form_of["RelayState"]).items()], now()
         )
     assert (request.id, request.service, request.relay_state) == (name, "my-loans", "there")
     form = answer(parties, request)
@@ -213,7 +213,7 @@ def test_an_independent_identity_provider_answers(parties: Parties, server: "Ser
         **{name: places[name] for name in ("in_response_to", "destination", "sp_entity_id", "name_id_policy")},
     )
     fields = [("SAMLResponse", base64.b64encode(str(message).encode()).decode())]
-    xml, answered = parties.sp.in_response_to("wayf", fields)
+    xml, answered = parties.sp.parse_response("wayf", fields)
     expected = Outstanding(answered, "wayf", now() - timedelta(seconds=1))
     received = parties.sp.receive("wayf", xml, expected, force_authn=True, now=now())
     assert isinstance(received.answer, Authentication)

@@ -18,10 +18,10 @@ from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.refusal_links import Action
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure, Item
-from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Service, Text
+from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Service, Text, Upstream
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import Ask
-from broker.core.login.transaction import AuthnRequest, Transaction
+from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
 from broker.core.policy.model import Decision, Effect, LegalBasis, Policy, PolicyLine, Reason, Release, Requirement
 from broker.core.saml_ports import PostForm
 
@@ -119,8 +119,12 @@ def asked(
 
 def screen(spoken: str, ask: Ask) -> consent_screen.ConsentScreen:
     """Give what the page shows of ``ask``."""
-    institutions = (Institution("https://idp.au.example", scopes=("au.dk",), label=UNIVERSITY),)
-    return consent_screen.consent(ask, SERVICE, LABELS, spoken, transaction(), NOW, institutions=institutions)
+    at = transaction().begun
+    university = Institution("https://idp.au.example", scopes=("au.dk",), label=UNIVERSITY)
+    wayf = Upstream("wayf", "wayf", "https://wayf.example", "", "", UNIVERSITY, (university,))
+    chain = Authentication("wayf", wayf.entity_id, university.entity_id, (university.entity_id,), (), at, None, at, at)
+    login = transaction(authentication=chain)
+    return consent_screen.describe_question(ask, SERVICE, LABELS, spoken, login, NOW, upstream=wayf)
 
 
 @cache

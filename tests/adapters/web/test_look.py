@@ -154,18 +154,29 @@ def test_a_page_of_ours_posts_nowhere_else(address: str, visit: Callable[..., Br
 
 
 def test_the_keyboard_reaches_everything_in_reading_order(address: str, visit: Callable[..., BrowserContext]) -> None:
-    """Tab goes skip link, language, table, details, boxes, the two answers; a problem takes the focus first."""
+    """Tab goes skip link, language, number, boxes, the two answers, details; a problem takes the focus first."""
     page = visit().new_page()
     page.goto(f"{address}/ask?lang=en")
     seen = []
     for _ in range(10):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("(document.activeElement.innerText || document.activeElement.name).trim()"))
-    assert seen == ["Skip to the content", "Dansk", "Show the whole number", "Who is responsible?",
-                    "Is something wrong?", "optional", "remember", "Yes, send the information", "No, do not send",
-                    "See and withdraw your choices"]  # fmt: skip
+    assert seen == ["Skip to the content", "Dansk", "Show the whole number", "optional", "remember", "Yes, send",
+                    "No, do not send", "Details: what is sent, and why", "Who is responsible?",
+                    "Is something wrong?"]  # fmt: skip
     page.goto(f"{address}/ask-problem?lang=en")
     page.wait_for_selector("[data-problem=token_refused]:focus")
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_the_answers_are_in_view_on_a_phone(address: str, visit: Callable[..., BrowserContext], language: str) -> None:
+    """Both buttons of the consent page stand within 360x740, with one choice beside what is always sent."""
+    page = visit(viewport={"width": 360, "height": 740}).new_page()
+    page.goto(f"{address}/ask?lang={language}")
+    for answer in ("yes", "no"):
+        box = page.locator(f"button[name=answer][value={answer}]").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 740
 
 
 def test_the_whole_number_is_asked_for_by_its_own_form(address: str, visit: Callable[..., BrowserContext]) -> None:

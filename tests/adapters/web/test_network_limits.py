@@ -90,7 +90,7 @@ def test_a_refused_network_is_told_once_a_minute_with_the_setting_that_lets_it_i
     assert {event.kind for event in world.told} == {EventKind.NETWORK_REFUSED}
     assert [(event.facts["network"], event.facts["setting"]) for event in world.told] == [
         ("198.51.100.0/24", "limits.campuses"),
-        ("130.225.0.0/16", "limits.campuses[].beginnings"),
+        ("130.225.0.0/16", "limits.campuses"),
         ("192.0.2.0/24", "serve.proxies"),
     ]
     world.now += timedelta(minutes=1)

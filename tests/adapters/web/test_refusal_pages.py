@@ -55,6 +55,15 @@ def test_nobody_is_sent_to_sign_up_who_cannot(app: Flask, code: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["da", "en"])
+@pytest.mark.parametrize("name", ["ask", "ask-shared", "inform", "inform-contract", "inform-law"])
+def test_a_consent_page_is_short(app: Flask, name: str, language: str) -> None:
+    """At most 120 words, and no links beside the answers, one to the whole number and one to another account."""
+    words, links = first_sight(app.test_client().get(f"/{name}?lang={language}").text)
+    assert len(words) <= 120
+    assert links <= 5
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
 def test_the_texts_of_all_reasons_are_easy_to_read(app: Flask, language: str) -> None:
     """LIX at most 35 in Danish, school grade at most 8 in English; names of services count as one word."""
     with app.test_request_context(f"/?lang={language}"):

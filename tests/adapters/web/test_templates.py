@@ -90,8 +90,8 @@ def test_a_notice_never_speaks_of_consent(app: Flask, specimen_name: str, langua
 @pytest.mark.parametrize(
     ("name", "language", "buttons"),
     [
-        ("ask", "en", ["Yes, send the information", "No, do not send"]),
-        ("ask", "da", ["Ja, send oplysningerne", "Nej, send ikke"]),
+        ("ask", "en", ["Yes, send", "No, do not send"]),
+        ("ask", "da", ["Ja, send", "Nej, send ikke"]),
         ("inform", "en", ["Continue to My loans", "Cancel"]),
         ("inform", "da", ["Fortsæt til Mine lån", "Annuller"]),
     ],
@@ -118,14 +118,14 @@ def test_the_question_says_who_what_and_why(app: Flask, language: str) -> None:
     }[language]  # fmt: skip
     assert [text for text in [*wanted, "dpo@library.example"] if text not in spoken(source)] == []
     names = re.findall(r'data-attribute="(\w+)"', source)
-    assert names == ["borrower_number", "cpr", "eduPersonScopedAffiliation", "NameID"]
+    assert names == ["borrower_number", "cpr", "eduPersonScopedAffiliation", "NameID", "AuthenticatingAuthority"]
     assert re.findall(r'name="(?:optional|remember)" value="(\w+)"', source) == ["mail", "yes"]
 
 
 def test_what_has_changed_and_what_went_wrong_is_said(app: Flask) -> None:
     """Asking again says so, a problem stands on top with the title marked, another affiliation is named."""
-    assert "Something has changed since you were last asked." in page(app, "inform")
-    assert "This is not what you chose" in page(app, "inform-contract")
+    assert "Something has changed since you last saw this page." in page(app, "inform")
+    assert "You chose something else" in page(app, "inform-contract")
     assert 'data-problem="token_refused"' in page(app, "ask-problem")
     assert "<title>Error: " in page(app, "ask-problem")
     assert "WAYF stops waiting after three minutes." in page(app, "choose-again")
@@ -174,14 +174,14 @@ def test_what_came_from_outside_is_escaped(
     Source: docs/reference/attacks.md#27 and #32.
     """
     app = site()
-    from broker.adapters.web.pages.consent_screen import consent
+    from broker.adapters.web.pages.consent_screen import describe_question
     from broker.core.entities import Service
 
     asked = question()
     items = tuple(replace(item, values=(HOSTILE,), mask=False) for item in asked.question.disclosure.items)
     asked = replace(asked, question=replace(asked.question, disclosure=replace(asked.question.disclosure, items=items)))
     service = Service("x", "x", Text(HOSTILE, HOSTILE), ("wayf",))
-    screen = consent(asked, service, {"mail": Text(HOSTILE, HOSTILE)}, "en", login, login.begun)
+    screen = describe_question(asked, service, {"mail": Text(HOSTILE, HOSTILE)}, "en", login, login.begun)
     with app.test_request_context("/"):
         values = {"screen": screen, "problem": HOSTILE, "token": HOSTILE, "logo": "", "shared": False}
         source = render_template("consent.html", step="ask", **values)

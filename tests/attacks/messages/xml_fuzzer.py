@@ -46,7 +46,7 @@ class Search:
 
     def __init__(self, certificate: bytes, seeds: list[bytes]) -> None:
         """Read the seeds."""
-        self.keys = [signature.VerifyKey.of(certificate)]
+        self.keys = [signature.VerifyKey.load(certificate)]
         self.seeds = seeds
         self.true: set[str] = set()
         for raw in seeds:

@@ -179,7 +179,7 @@ def confirm(site: TrialSite, breach: Breach, folder: Path) -> None:
     if verb == "releases":
         assert name in leaving
     else:
-        assert played.permitted == (breach.what == "lets in") or played.place == breach.place
+        assert played.is_permitted == (breach.what == "lets in") or played.place == breach.place
 
 
 def test_a_rule_of_the_cpr_number_holds_whatever_a_service_publishes(around: PolicySurroundings, folder: Path) -> None:

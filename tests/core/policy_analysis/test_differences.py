@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from broker.configuration.checked_files import key_patterns
 from broker.configuration.policies import live_policies
 from broker.configuration.policies.file_schema import PolicyShape
-from broker.core.login.described_login import DescribedLogin, IdealTerms
-from broker.core.login.ideal_login import play
+from broker.core.login.described_login import DescribedLogin, SimulationTerms
+from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.changes import Change, Direction, find_changes
@@ -131,8 +131,8 @@ def random_edits(number: int) -> Iterator[tuple[PolicySet, PolicySet]]:
 
 def played(login: DescribedLogin, at: int, source: int, policies: PolicySet) -> PlayedLogin:
     """Play a login to its end at one service."""
-    terms = IdealTerms(giver=SOURCES[source].giver, local=LOCAL)
-    return play(login, SERVICES[at], policies, NOW, terms)
+    terms = SimulationTerms(giver=SOURCES[source].giver, local=LOCAL)
+    return simulate_login(login, SERVICES[at], policies, NOW, terms)
 
 
 def shown_by_random_logins(sets: tuple[PolicySet, PolicySet], draw: Random, many: int) -> Iterator[tuple[str, Change]]:

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.core.entities import Assurance, Service
-from broker.core.login.described_login import DescribedLogin, IdealTerms
-from broker.core.login.ideal_login import play
+from broker.core.login.described_login import DescribedLogin, SimulationTerms
+from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import (
     Alternative,
@@ -129,7 +129,7 @@ def met(value: str, written: tuple[str, ...]) -> bool:
 def breaks(played: PlayedLogin, rule: SiteRule) -> Iterator[str]:
     """Give in what a played login is against a rule, as the messages begin."""
     expect = rule.expect
-    effect = "permit" if played.permitted else "deny"
+    effect = "permit" if played.is_permitted else "deny"
     reason = played.reason
     if expect.effect not in {"", effect}:
         yield "lets in" if effect == "permit" else f"refuses for {reason}"
@@ -144,7 +144,7 @@ def breaks(played: PlayedLogin, rule: SiteRule) -> Iterator[str]:
 
 def played(login: DescribedLogin, service: Service, policies: PolicySet, source: int) -> PlayedLogin:
     """Play a login to its end."""
-    return play(login, service, policies, NOW, IdealTerms(giver=SOURCES[source].giver, local=LOCAL))
+    return simulate_login(login, service, policies, NOW, SimulationTerms(giver=SOURCES[source].giver, local=LOCAL))
 
 
 def check(policies: PolicySet, rule: SiteRule, logins: Iterator[RandomLogin]) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.core.login.described_login import IdealTerms
-from broker.core.login.ideal_login import play
+from broker.core.login.described_login import SimulationTerms
+from broker.core.login.login_simulation import simulate_login
 from broker.core.policy.model import (
     Alternative,
     Condition,
@@ -39,8 +39,8 @@ def released(policies: PolicySet, seed: int, many: int) -> set[tuple[str, str, s
     found = set()
     for login in random_logins(Random(seed), many):
         for service in SERVICES:
-            terms = IdealTerms(giver=login.source.giver, local=LOCAL)
-            played = play(login.described, service, policies, NOW, terms)
+            terms = SimulationTerms(giver=login.source.giver, local=LOCAL)
+            played = simulate_login(login.described, service, policies, NOW, terms)
             affiliation = played.decision.affiliation or ""
             found |= {(service.name, affiliation, each.name) for each in played.leaving}
     return found
@@ -55,7 +55,7 @@ def check(policies: PolicySet, seed: int, many: int) -> None:
         login = found.shown[service, affiliation, name]
         giver = next(each.giver for each in SOURCES if each.upstream == login.upstream)
         at = next(each for each in SERVICES if each.name == service)
-        played = play(login, at, policies, NOW, IdealTerms(giver=giver, local=LOCAL))
+        played = simulate_login(login, at, policies, NOW, SimulationTerms(giver=giver, local=LOCAL))
         assert (played.decision.affiliation, name in {each.name for each in played.leaving}) == (affiliation, True)
 
 

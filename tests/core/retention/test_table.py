@@ -24,7 +24,7 @@ HANDED_ON: Final = frozenset({"until", "ends", "window"})
 # Modules that forward ends or store nothing.
 APART: Final = frozenset(
     {
-        "broker/core/login/ideal_login.py",  # simulates logins and stores nothing
+        "broker/core/login/login_simulation.py",  # simulates logins and stores nothing
         "broker/core/login/given_facts.py",  # describes logins and stores nothing
         "broker/adapters/stores/encrypted_store.py",
         "broker/adapters/stores/redis.py",

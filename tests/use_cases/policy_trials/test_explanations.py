@@ -13,7 +13,7 @@ from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, Values, assume_ground
 from broker.core.login.described_login import DescribedLogin
-from broker.core.login.ideal_login import play
+from broker.core.login.login_simulation import simulate_login
 from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, collect_refused_facts
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet, Requirement, ideal_service
@@ -39,7 +39,7 @@ def login(
 
 def refused(described: DescribedLogin, service: str, person: Person | None = None) -> RefusedFacts:
     """Give the facts that are kept of a login, as the flow of a live one keeps them."""
-    end = play(described, ideal_service(service), POLICIES, NOW)
+    end = simulate_login(described, ideal_service(service), POLICIES, NOW)
     authentication = Authentication(described.upstream, "", "idp", (), (), NOW, None, NOW, NOW)
     request = AuthnRequest("_1", service, service, "")
     transaction = Transaction("t", "BCDFGHJK", NOW, NOW, request, upstream=described.upstream)
@@ -156,7 +156,7 @@ LOGINS = st.builds(
 @given(LOGINS, st.sampled_from(["my-loans", "myprint", "e-resources"]))
 def test_by_the_same_policies_the_same_comes_of_it(described: DescribedLogin, service: str) -> None:
     """Or it is said on what it depends, and that is something of which no value was kept."""
-    end = play(described, ideal_service(service), POLICIES, NOW)
+    end = simulate_login(described, ideal_service(service), POLICIES, NOW)
     facts = refused(described, service, NOBODY)
     replay = again(facts, POLICIES, service)
 
@@ -164,4 +164,4 @@ def test_by_the_same_policies_the_same_comes_of_it(described: DescribedLogin, se
         assert set(replay.depends_on).isdisjoint(VALUES_KEPT)
         assert set(replay.depends_on) <= set(facts.present)
     else:
-        assert (replay.permitted, replay.reason) == (end.permitted, end.reason)
+        assert (replay.permitted, replay.reason) == (end.is_permitted, end.reason)

@@ -82,8 +82,8 @@ def r02(deployment: Deployment) -> None:
     assert creates(deployment) == 0
     assert borrower(deployment, pia)["patron_id"] == before
     assert any(urlsplit(each).path == "/pin" for each in links(page))
-    assert "the library's own number for your account" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
-    assert "account is made for you" not in words(asked)
+    assert "number for the library's own use" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
+    assert "created if you do not have one" not in words(asked)
 
 
 def r03(deployment: Deployment) -> None:
@@ -125,7 +125,7 @@ def r05(deployment: Deployment) -> None:
     assert borrower(deployment, rosa)["category_id"] == "PRIVATE"
     student = visitor(deployment)
     asked = sign_up(student, ASTA, "private", "wayf")
-    assert "This is not what you chose; we go by your login" in words(asked)
+    assert "You chose something else, but we use what your login says" in words(asked)
     done = settled(student, asked)
     assert found(done, "//main//@data-affiliation") == "student"
     assert borrower(deployment, ASTA)["category_id"] == "STUDENT"

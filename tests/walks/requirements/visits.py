@@ -77,7 +77,7 @@ def arrived(person: Person, url: str, who: Persona) -> TestResponse:
     """Let the hub say who this is, and follow to our next page; ``url`` holds the AuthnRequest."""
     asked = wayf_hub.read(urlsplit(url).query)
     xml = wayf_hub.response(HUB, asked, who, person.deployment.hub_key(), person.deployment.clock.now())
-    answer = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    answer = person.deliver(asked.acs, http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state))
     return person.get(answer.location) if answer.status_code == 303 else answer
 
 
@@ -211,7 +211,7 @@ def choose_pin(person: Person, address: str, pin: str) -> TestResponse:
 def hall(deployment: Deployment) -> tuple[FlaskClient, Circulation]:
     """Give a browser at the library's own pages, and what the library lends."""
     sites = {name: deployment.site(name) for name in SERVICES}
-    keys = encryption.DecryptionKeys.of([deployment.setting.library.key.encode()])
+    keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     site: Flask = services.create_app(
         sites,
         lambda: deployment.peer,

@@ -115,8 +115,8 @@ def r43(deployment: Deployment) -> None:
 def r44(deployment: Deployment) -> None:
     """Ask who comes by WAYF before anything goes to Det Kgl. Bibliotek; a no sends nothing and leads to the desk."""
     for language, receiver, free in (
-        ("en", "Royal Danish Library", "You may say no. Then nothing is sent"),
-        ("da", "Det Kgl. Bibliotek", "Du kan sige nej. Så bliver der ikke sendt noget"),
+        ("en", "Royal Danish Library", "If you say no, nothing is sent"),
+        ("da", "Det Kgl. Bibliotek", "Siger du nej, sendes intet"),
     ):
         person = visitor(deployment, language)
         page = log_in(person, ASTA)

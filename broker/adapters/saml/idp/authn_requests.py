@@ -1,4 +1,4 @@
-"""Reads a service's AuthnRequest once its sender is verified, and decides whether to answer it.
+"""Checks a service's AuthnRequest and decides whether to answer it; its sender is known.
 
 Sources: saml-core 3.4.1, saml-profiles 4.1.4.1, docs/reference/attacks.md#24 to #27,
 docs/reference/saml-profiles.md#24 to #28, #35 to #37, #40, #42.
@@ -32,9 +32,9 @@ from broker.core.errors import (
 )
 from broker.core.login.transaction import SKEW, AuthnRequest
 
-# A person may leave the service's page open with its form for a while; a bookmark of it is too old.
+# A person may leave the service's page with its form open for a while. A bookmark is too old.
 FRESH: Final = timedelta(minutes=5)
-# More than that is no federation but a loop.
+# A longer chain is a loop.
 _MOST_HOPS: Final = 10
 _MOST_DIGITS: Final = 6
 _MOST_LISTED: Final = 50
@@ -45,7 +45,7 @@ _FORMATS: Final = frozenset((EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED))
 
 @dataclass(frozen=True)
 class ReceivedAuthnRequest:
-    """An AuthnRequest with a known sender and verified signatures, and what it is held against."""
+    """An AuthnRequest of a known sender with verified signature, and what its checks need."""
 
     message: samlp.AuthnRequest
     service: str
@@ -57,28 +57,28 @@ class ReceivedAuthnRequest:
     relay_state: str | None = None
 
     @cached_property
-    def issued(self) -> datetime:
-        """Return when it was made."""
+    def issue_time(self) -> datetime:
+        """Return the IssueInstant."""
         return read_issue_time(self.message)
 
     @cached_property
     def scoping(self) -> samlp.Scoping:
-        """Return the Scoping, or an empty one where the request has none."""
+        """Return the Scoping, empty if the request has none."""
         return self.message.scoping or samlp.Scoping()
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Return the authentication classes that the service asks for."""
-        return tuple(read_text(each) for each in self.requested.authn_context_class_ref)
+        return tuple(read_text(each) for each in self.authn_context.authn_context_class_ref)
 
     @cached_property
-    def requested(self) -> samlp.RequestedAuthnContext:
-        """Return the RequestedAuthnContext, or an empty one where the request has none."""
+    def authn_context(self) -> samlp.RequestedAuthnContext:
+        """Return the RequestedAuthnContext, empty if the request has none."""
         return self.message.requested_authn_context or samlp.RequestedAuthnContext()
 
     @cached_property
     def name_id_policy(self) -> samlp.NameIDPolicy:
-        """Return the NameIDPolicy, or an empty one where the request has none."""
+        """Return the NameIDPolicy, empty if the request has none."""
         return self.message.name_id_policy or samlp.NameIDPolicy()
 
     @cached_property
@@ -90,35 +90,35 @@ class ReceivedAuthnRequest:
 
     @cached_property
     def requester_ids(self) -> tuple[str, ...]:
-        """Return the chain of those who asked before the service."""
+        """Return the chain of requesters before the service."""
         return tuple(read_text(requester) for requester in self.scoping.requester_id)
 
     @cached_property
     def proxy_count(self) -> int | None:
-        """Return the ProxyCount; the schema bounds it below only, so it may have many digits."""
+        """Return the ProxyCount, cut to six digits: the schema allows any number."""
         if self.scoping.proxy_count is None:
             return None
         digits = str(self.scoping.proxy_count).strip("+- ").lstrip("0") or "0"
         return int(digits[:_MOST_DIGITS])
 
 
-def _unsigned(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a request without signature where the service signs: somebody took it off.
+def _lacks_signature(received: ReceivedAuthnRequest) -> bool:
+    """Refuse an unsigned request of a service that signs: an attacker may have removed it.
 
     Source: docs/reference/attacks.md#24.
     """
     return received.descriptor.signs_requests and not received.signed
 
 
-def _version(received: ReceivedAuthnRequest) -> bool:
-    """Refuse another version of SAML, whose rules are others."""
+def _has_other_version(received: ReceivedAuthnRequest) -> bool:
+    """Refuse another version of SAML: its rules differ."""
     return bool(received.message.version != "2.0")
 
 
-def _destination(received: ReceivedAuthnRequest) -> bool:
+def _has_other_destination(received: ReceivedAuthnRequest) -> bool:
     """Refuse a request made for another identity provider.
 
-    A signed one must have a Destination (bindings 3.4.5.2).
+    A signed request must have a Destination (bindings 3.4.5.2).
     """
     destination = received.message.destination
     if destination is None:
@@ -126,55 +126,55 @@ def _destination(received: ReceivedAuthnRequest) -> bool:
     return bool(destination != received.sso)
 
 
-def _zone(received: ReceivedAuthnRequest) -> bool:
+def _has_time_without_zone(received: ReceivedAuthnRequest) -> bool:
     """Refuse a time without Z."""
-    return not xml_times.marked(received.message.issue_instant or "")
+    return not xml_times.is_utc(received.message.issue_instant or "")
 
 
-def _issued_later(received: ReceivedAuthnRequest) -> bool:
+def _is_from_future(received: ReceivedAuthnRequest) -> bool:
     """Refuse a request from the future."""
-    return received.issued > received.now + SKEW
+    return received.issue_time > received.now + SKEW
 
 
-def _issued_long_ago(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a request that lay somewhere: a bookmark, or one kept to attack with.
+def _is_too_old(received: ReceivedAuthnRequest) -> bool:
+    """Refuse an old request: a bookmark, or a request that an attacker kept.
 
     Source: docs/reference/attacks.md#26.
     """
-    return received.issued <= received.now - FRESH - SKEW
+    return received.issue_time <= received.now - FRESH - SKEW
 
 
-def _acs_twice(received: ReceivedAuthnRequest) -> bool:
-    """Refuse an ACS by index and by URL at once: they exclude each other (core 3.4.1)."""
+def _has_two_acs(received: ReceivedAuthnRequest) -> bool:
+    """Refuse an ACS by index and by URL: they exclude each other (core 3.4.1)."""
     by_url = received.message.assertion_consumer_service_url is not None
     by_index = received.message.assertion_consumer_service_index is not None
     return by_url and by_index
 
 
-def _acs(received: ReceivedAuthnRequest) -> bool:
-    """Refuse an ACS that is not in the service's metadata, to the letter.
+def _has_unknown_acs(received: ReceivedAuthnRequest) -> bool:
+    """Refuse an ACS that is not exactly in the service's metadata.
 
     Source: docs/reference/attacks.md#25.
     """
-    return acs(received) is None
+    return find_acs(received) is None
 
 
 REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
-    "unsigned": _unsigned,
-    "version": _version,
-    "destination": _destination,
-    "zone": _zone,
-    "issued_later": _issued_later,
-    "issued_long_ago": _issued_long_ago,
-    "acs_twice": _acs_twice,
-    "acs": _acs,
+    "unsigned": _lacks_signature,
+    "version": _has_other_version,
+    "destination": _has_other_destination,
+    "zone": _has_time_without_zone,
+    "issued_later": _is_from_future,
+    "issued_long_ago": _is_too_old,
+    "acs_twice": _has_two_acs,
+    "acs": _has_unknown_acs,
 }
 
 
-def acs(received: ReceivedAuthnRequest) -> str | None:
-    """Return the registered ACS that a request names by URL or index, or else the default.
+def find_acs(received: ReceivedAuthnRequest) -> str | None:
+    """Return the registered ACS that a request names by URL or index, else the default ACS.
 
-    None where it is not registered.
+    None if the named ACS is not registered.
     """
     url = received.message.assertion_consumer_service_url
     index = received.message.assertion_consumer_service_index
@@ -188,30 +188,30 @@ def acs(received: ReceivedAuthnRequest) -> str | None:
     return named[0].location if named else None
 
 
-def _binding(received: ReceivedAuthnRequest) -> Status | None:
-    """Answer by POST only."""
+def _check_binding(received: ReceivedAuthnRequest) -> Status | None:
+    """Refuse another binding for the answer than HTTP-POST."""
     if (received.message.protocol_binding or POST) != POST:
         return UNSUPPORTED_BINDING
     return None
 
 
-def _relay_state(received: ReceivedAuthnRequest) -> Status | None:
-    """Keep no RelayState beyond the bound: it is stored with the transaction."""
+def _check_relay_state(received: ReceivedAuthnRequest) -> Status | None:
+    """Refuse a RelayState that is too long: it is stored with the transaction."""
     state = received.relay_state
-    if state is not None and not http_bindings.keepable(state):
+    if state is not None and not http_bindings.is_keepable(state):
         return REQUEST_UNSUPPORTED
     return None
 
 
-def _subject(received: ReceivedAuthnRequest) -> Status | None:
-    """Promise no particular person: only that person could answer the request (core 3.4.1)."""
-    if subject_hints.demands_person(received.message):
+def _check_subject(received: ReceivedAuthnRequest) -> Status | None:
+    """Refuse a demand for a particular person: we cannot promise it (core 3.4.1)."""
+    if subject_hints.has_demanded_person(received.message):
         return REQUEST_UNSUPPORTED
     return None
 
 
-def _name_id(received: ReceivedAuthnRequest) -> Status | None:
-    """Issue pairwise and transient identifiers only, none of a group of services.
+def _check_name_id(received: ReceivedAuthnRequest) -> Status | None:
+    """Refuse NameIDs of other formats, and NameIDs of a group of services.
 
     Source: docs/reference/attacks.md#26.
     """
@@ -223,15 +223,15 @@ def _name_id(received: ReceivedAuthnRequest) -> Status | None:
     return None
 
 
-def _declarations(received: ReceivedAuthnRequest) -> Status | None:
-    """Know authentication by class only."""
-    if received.requested.authn_context_decl_ref:
+def _check_declarations(received: ReceivedAuthnRequest) -> Status | None:
+    """Refuse authentication context declarations: only classes are supported."""
+    if received.authn_context.authn_context_decl_ref:
         return NO_AUTHN_CONTEXT
     return None
 
 
-def _proxies(received: ReceivedAuthnRequest) -> Status | None:
-    """Obey a ProxyCount of nought: we cannot authenticate anybody ourselves.
+def _check_proxies(received: ReceivedAuthnRequest) -> Status | None:
+    """Refuse a ProxyCount of 0: we cannot authenticate a person ourselves.
 
     Source: docs/reference/saml-profiles.md#35.
     """
@@ -240,20 +240,17 @@ def _proxies(received: ReceivedAuthnRequest) -> Status | None:
     return None
 
 
-def _loop(received: ReceivedAuthnRequest) -> Status | None:
-    """Refuse a request that has come through ourselves (docs/reference/saml-profiles.md#42)."""
+def _check_loop(received: ReceivedAuthnRequest) -> Status | None:
+    """Refuse a request that went through this broker (docs/reference/saml-profiles.md#42)."""
     if not received.own.isdisjoint(received.requester_ids):
         return REQUEST_DENIED
     return None
 
 
-def _sizes(received: ReceivedAuthnRequest) -> Status | None:
-    """Keep little: a transaction is stored for anybody who writes a request.
-
-    The store is not theirs to fill.
-    """
+def _check_sizes(received: ReceivedAuthnRequest) -> Status | None:
+    """Refuse long lists and names: they are stored with the transaction of any visitor."""
     listed = received.idp_list
-    declared = [read_text(each) for each in received.requested.authn_context_decl_ref]
+    declared = [read_text(each) for each in received.authn_context.authn_context_decl_ref]
     classes = [*received.classes, *declared]
     if len(listed) > _MOST_LISTED or len(classes) > _MOST_LISTED:
         return REQUEST_UNSUPPORTED
@@ -264,85 +261,87 @@ def _sizes(received: ReceivedAuthnRequest) -> Status | None:
 
 
 LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], Status | None]]] = {
-    "binding": _binding,
-    "relay_state": _relay_state,
-    "sizes": _sizes,
-    "subject": _subject,
-    "name_id": _name_id,
-    "declarations": _declarations,
-    "proxies": _proxies,
-    "loop": _loop,
+    "binding": _check_binding,
+    "relay_state": _check_relay_state,
+    "sizes": _check_sizes,
+    "subject": _check_subject,
+    "name_id": _check_name_id,
+    "declarations": _check_declarations,
+    "proxies": _check_proxies,
+    "loop": _check_loop,
 }
 
 
-# What the log says beside the name, where the name alone leaves an administrator searching.
+# Explanations for the log that help an administrator.
 _DETAILS: Final[dict[str, Callable[[ReceivedAuthnRequest], str]]] = {
-    "destination": lambda received: refusal_details.destination(
+    "destination": lambda received: refusal_details.explain_destination(
         received.message.destination, received.sso
     ),
-    "zone": lambda received: refusal_details.zone([received.message.issue_instant or ""]),
-    "binding": lambda received: refusal_details.binding(received.message.protocol_binding or ""),
+    "zone": lambda received: refusal_details.explain_zone([received.message.issue_instant or ""]),
+    "binding": lambda received: refusal_details.explain_binding(
+        received.message.protocol_binding or ""
+    ),
     "relay_state": lambda _: f"RelayState has more than {http_bindings.LONGEST_RELAY_STATE} octets",
-    "subject": lambda _: "a Subject that is more than a hint names somebody whom none can promise",
+    "subject": lambda _: "the Subject demands a particular person, which nobody can promise",
 }
 
 
-def _detail(name: str, received: ReceivedAuthnRequest) -> str:
+def _explain(name: str, received: ReceivedAuthnRequest) -> str:
     explain = _DETAILS.get(name)
     return explain(received) if explain else ""
 
 
-def read(received: ReceivedAuthnRequest) -> AuthnRequest:
-    """Return the request in the core's words.
+def check_request(received: ReceivedAuthnRequest) -> AuthnRequest:
+    """Apply all checks and return the content of the request.
 
     ``MessageRefused`` ``request.<check>`` of REQUEST_CHECKS: there is no address to answer to.
-    ``RequestRefused`` of LIMITS, with the request in it: the service is answered at its ACS.
+    ``RequestRefused`` of LIMITS contains the request: the service is answered at its ACS.
     """
     for name, offends in REQUEST_CHECKS.items():
         if offends(received):
-            detail = _detail(name, received)
-            clock_off = _clock_off(name, received)
-            raise MessageRefused(f"request.{name}", detail, clock_off=clock_off)
-    request = _request(received)
+            detail = _explain(name, received)
+            offset = _find_clock_offset(name, received)
+            raise MessageRefused(f"request.{name}", detail, clock_off=offset)
+    request = _make_request(received)
     for name, limit in LIMITS.items():
         status = limit(received)
         if status:
-            detail = _detail(name, received)
+            detail = _explain(name, received)
             raise RequestRefused(status, f"request.{name}", detail=detail, request=request)
     return request
 
 
-def _clock_off(check: str, received: ReceivedAuthnRequest) -> int | None:
-    """Return by how many seconds the service's clock is ahead, where that is why it is refused."""
+def _find_clock_offset(check: str, received: ReceivedAuthnRequest) -> int | None:
+    """Return by how many seconds the service's clock is ahead, if the check found that."""
     if check != "issued_later":
         return None
-    return round((received.issued - received.now).total_seconds())
+    return round((received.issue_time - received.now).total_seconds())
 
 
-def _request(received: ReceivedAuthnRequest) -> AuthnRequest:
+def _make_request(received: ReceivedAuthnRequest) -> AuthnRequest:
     state = received.relay_state
-    if state is not None and not http_bindings.keepable(state):
+    if state is not None and not http_bindings.is_keepable(state):
         state = None
     return AuthnRequest(
         id=str(received.message.id or ""),
         service=received.service,
         entity_id=received.descriptor.entity_id,
-        acs=acs(received) or received.descriptor.default_acs.location,
+        acs=find_acs(received) or received.descriptor.default_acs.location,
         relay_state=state,
         force_authn=_is_true(received.message.force_authn),
         is_passive=_is_true(received.message.is_passive),
-        name_id_format=_name_id_format(received),
+        name_id_format=_read_name_id_format(received),
         authn_contexts=received.classes,
-        comparison=str(received.requested.comparison or "exact"),
+        comparison=str(received.authn_context.comparison or "exact"),
         idp_list=received.idp_list,
         requester_ids=received.requester_ids,
         proxy_count=received.proxy_count,
-        subject_hint=subject_hints.read(received.message),
+        subject_hint=subject_hints.read_hint(received.message),
     )
 
 
-def _name_id_format(received: ReceivedAuthnRequest) -> str | None:
-    """Return the NameID format asked for; None where any will do."""
+def _read_name_id_format(received: ReceivedAuthnRequest) -> str | None:
+    """Return the requested NameID format; None if the service accepts any."""
     wanted = received.name_id_policy.format
     if wanted in {None, UNSPECIFIED}:
         return None
@@ -350,7 +349,7 @@ def _name_id_format(received: ReceivedAuthnRequest) -> str | None:
 
 
 def _is_true(written: str | None) -> bool:
-    """Return a truth value; services write 1, true, 0 and false.
+    """Return the value of a flag; services write 1, true, 0 and false.
 
     Source: docs/reference/interop.md#booleans.
     """

@@ -1,4 +1,4 @@
-"""Our identity provider role, toward the services: reads AuthnRequests, answers at the ACS only."""
+"""Our IdP role toward services: reads AuthnRequests and answers at their ACS."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,17 +41,13 @@ from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID
 from broker.core.saml_ports import PostForm
 
-# A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is
-# known.
+# A real AuthnRequest has two kilobytes. It is stored before the visitor is authenticated.
 BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class IdentityProvider:
-    """The role over one key and the metadata of the moment.
-
-    ``services`` is by entityID, ``own`` are all our entityIDs.
-    """
+    """Our IdP role; ``services`` is by entityID, ``own`` is the entityIDs of all our roles."""
 
     base_url: str
     entity_id: str
@@ -62,7 +58,7 @@ class IdentityProvider:
     own: frozenset[str]
 
     @classmethod
-    def of(
+    def from_keys(
         cls,
         base_url: str,
         entity_id: str,
@@ -73,14 +69,11 @@ class IdentityProvider:
         maps: Mapping[str, AttributeMap],
         sp_entity_ids: Iterable[str],
     ) -> "IdentityProvider":
-        """Load the role's key.
-
-        ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other roles'.
-        """
+        """Load the key; ``services`` is by name, ``sp_entity_ids`` are those of our SP roles."""
         return cls(
             base_url=base_url,
             entity_id=entity_id,
-            key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
+            key=signature.SigningKey.load(keys.signing.private, keys.signing.certificate),
             metadata=metadata,
             services={service.entity_id: service for service in services.values()},
             maps=maps,
@@ -90,9 +83,9 @@ class IdentityProvider:
     def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused`` (``xml.*``, ``request.*``): a page of ours, since there is no address
-        to answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
-        saml-core 3.4.1.
+        ``MessageRefused`` (``xml.*``, ``request.*``): the person sees our error page, since there
+        is no address to answer to. ``RequestRefused``: the service is answered at its ACS.
+        Sources: saml-bindings 3.4, saml-core 3.4.1.
         """
         carried = http_bindings.inflate_redirect(
             query_string,
@@ -113,14 +106,14 @@ class IdentityProvider:
         Errors as ``read_redirect``.
         """
         names = [name for name, _ in fields]
-        # Which of two is verified and which is read would differ.
+        # With two, verification and reading could use different ones.
         if names.count("SAMLRequest") != 1 or len(set(names)) != len(names):
             raise MessageRefused("request.fields")
         form = dict(fields)
         relay_state = None
         if "RelayState" in form:
             longest = http_bindings.LONGEST_QUERY
-            relay_state = http_bindings.relay_state_of(form["RelayState"], longest)
+            relay_state = http_bindings.check_relay_state(form["RelayState"], longest)
         xml = http_bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
         return self._read(self._sender(xml, now), relay_state, now, signed=False)
 
@@ -159,14 +152,14 @@ class IdentityProvider:
         if certificate is not None:
             by = descriptor.encryption_algorithms
             if service.encryption in {"gcm", "cbc"}:
-                by = by.of_mode(service.encryption)
+                by = by.select_mode(service.encryption)
             assertion = encryption.encrypt(assertion, certificate, by)
         response = self._response(request, SUCCESS, issued.response, issued.at)
         response.append(assertion)
         return self._form(response, request, descriptor)
 
     def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
-        """Return the NameID under which the assertion of ``issued`` names the person."""
+        """Return the NameID of the person in the assertion of ``issued``."""
         return response_writer.subject(self.entity_id, request, disclosure, issued)
 
     def refuse(
@@ -174,7 +167,7 @@ class IdentityProvider:
     ) -> PostForm:
         """Write the signed error Response to the request's ACS.
 
-        ``BrokerError`` where that is no longer registered.
+        ``BrokerError`` if that is no longer registered.
         """
         _, descriptor = self._service(request, now)
         response = self._response(request, status, response_id, now)
@@ -190,7 +183,7 @@ class IdentityProvider:
     def _form(
         self, response: etree._Element, request: AuthnRequest, descriptor: ServiceDescriptor
     ) -> PostForm:
-        return outgoing_message.signed_form(
+        return outgoing_message.build_signed_form(
             response,
             "SAMLResponse",
             request.acs,
@@ -200,7 +193,7 @@ class IdentityProvider:
         )
 
     def _sender(self, xml: bytes, now: datetime) -> "_Sender":
-        """Parse a request, and find the service that is named as its issuer."""
+        """Parse a request and find the service that its Issuer names."""
         root = safe_parser.parse(xml, AUTHN_REQUEST, BOUNDS)
         message = message_model.read_unsigned(samlp.AuthnRequest, root)
         service = self.services.get(read_issuer(message.issuer) or "")
@@ -214,7 +207,7 @@ class IdentityProvider:
     def _read(
         self, sender: "_Sender", relay_state: str | None, now: datetime, *, signed: bool
     ) -> AuthnRequest:
-        """Verify a signature within the request, and read it; ``signed`` where its query is."""
+        """Verify a signature inside the request, and check it; ``signed``: its query was."""
         message = sender.message
         if sender.root.find(SIGNATURE) is not None:
             octets = signature.verify(sender.root, sender.descriptor.keys)
@@ -230,12 +223,12 @@ class IdentityProvider:
             now=now,
             relay_state=relay_state,
         )
-        return authn_requests.read(received)
+        return authn_requests.check_request(received)
 
     def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
-        """Find the service again (docs/reference/design.md#invariant-3).
+        """Find the service again: its metadata may have changed since the request.
 
-        Between request and answer, metadata may have lost the ACS.
+        Source: docs/reference/design.md#invariant-3.
         """
         service = self.services.get(request.entity_id)
         if service is None or service.name != request.service:
@@ -259,7 +252,7 @@ def _encryption_certificate(service: Service, descriptor: ServiceDescriptor) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """An AuthnRequest that passed XML security, and the service that is named as its issuer."""
+    """An AuthnRequest that passed XML security, and the service that its Issuer names."""
 
     root: etree._Element
     message: samlp.AuthnRequest  # not verified yet

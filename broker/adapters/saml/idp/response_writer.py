@@ -46,10 +46,7 @@ class AssertionContents:
 def response(
     issuer: str, request: AuthnRequest, response_id: str, at: datetime, status: Status
 ) -> samlp.Response:
-    """Return a Response to ``request`` without an assertion.
-
-    A status carries no message, least of all an upstream's.
-    """
+    """Return a Response to ``request`` without an assertion; its status has no message."""
     return samlp.Response(
         id=response_id,
         version="2.0",
@@ -62,10 +59,7 @@ def response(
 
 
 def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
-    """Return the NameID that the assertion of ``issued`` names the person by.
-
-    A persistent one is qualified by both entityIDs.
-    """
+    """Return the NameID of the person; a persistent one is qualified by both entityIDs."""
     if disclosure.name_id_format != PERSISTENT:
         return NameID(issued.name_id, disclosure.name_id_format)
     return NameID(issued.name_id, PERSISTENT, issuer, request.entity_id)
@@ -74,13 +68,13 @@ def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: 
 def assertion(
     contents: AssertionContents, attribute_map: AttributeMap, *, encrypted: bool
 ) -> saml.Assertion:
-    """Return the Assertion: the same for the same ``issued``.
+    """Return the Assertion; the same ``issued`` gives the same Assertion.
 
-    How and when the person was authenticated is what the upstream asserted, never stamped anew;
-    AuthenticatingAuthority is its chain in its order, then the upstream itself, as a hub writes it
-    (docs/reference/wayf.md#authenticating-authority). ``BrokerError`` for a CPR number where the
+    Class and time of the authentication are what the upstream asserted. AuthenticatingAuthority is
+    the upstream's chain in its order, then the upstream itself, as a hub writes it
+    (docs/reference/wayf.md#authenticating-authority). ``BrokerError`` for a CPR number if the
     assertion will not be ``encrypted``, and for an attribute that the service's map cannot name.
-    An AttributeStatement without attributes is left out: it is against the schema
+    An empty AttributeStatement is left out: the schema forbids it
     (docs/reference/interop.md#attribute-statement). Sources: saml-profiles 4.1.4.2,
     docs/reference/saml-profiles.md#26, #29 to #31, #38, #39 and #41.
     """

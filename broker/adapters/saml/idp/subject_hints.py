@@ -1,9 +1,9 @@
-"""The Subject of an AuthnRequest: whom the service expects, read and passed on as a hint only.
+"""Reads the Subject of an AuthnRequest, the person whom the service expects, as a hint.
 
-By saml-core 3.4.1 only the person whom it names could be asserted. A name that we issued is such a
-demand, and is refused, for nobody is promised. A name that the person has elsewhere (Entra ID, AD
-FS and Google write what was typed at the service) is a hint: it fills in a field of the upstream's
-page, and is no claim of anybody (docs/reference/interop.md#subject-hint).
+By saml-core 3.4.1 we may answer only for the person that the Subject names. A NameID that we issued
+is such a demand and is refused: we cannot promise a person. A name from elsewhere (Entra ID, AD FS
+and Google write what the person typed at the service) is a hint that fills in a field of the
+upstream's page (docs/reference/interop.md#subject-hint).
 """
 
 from typing import Final
@@ -19,8 +19,8 @@ from broker.core.login.transaction import SubjectHint
 _HINTS: Final = frozenset((UNSPECIFIED, EMAIL))
 
 
-def demands_person(request: samlp.AuthnRequest) -> bool:
-    """Return whether a request has a Subject that is more than a hint: it could not be met."""
+def has_demanded_person(request: samlp.AuthnRequest) -> bool:
+    """Return whether the Subject of a request is more than a hint."""
     subject = request.subject
     if subject is None:
         return False
@@ -29,13 +29,13 @@ def demands_person(request: samlp.AuthnRequest) -> bool:
     return (subject.name_id.format or UNSPECIFIED) not in _HINTS
 
 
-def read(request: samlp.AuthnRequest) -> SubjectHint | None:
+def read_hint(request: samlp.AuthnRequest) -> SubjectHint | None:
     """Return the hint of a request, or None.
 
-    One that holds a CPR number, or a constructed one, is dropped: an AuthnRequest by HTTP-Redirect
-    is an address, which browsers, proxies and logs keep (docs/reference/design.md#invariant-4).
+    Drop a hint that contains a CPR number or a constructed one: browsers, proxies and logs keep the
+    URL of an AuthnRequest by HTTP-Redirect (docs/reference/design.md#invariant-4).
     """
-    if request.subject is None or demands_person(request):
+    if request.subject is None or has_demanded_person(request):
         return None
     name_id = request.subject.name_id
     value = read_text(name_id).strip()

@@ -1,4 +1,4 @@
-"""Writes the Response of a login that was only tried: a live one, unsigned and unencrypted."""
+"""Writes the Response of a simulated login, unsigned and unencrypted."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,16 +26,16 @@ class Addressee:
     acs: str
 
 
-def written(
+def write_unsigned_response(
     to: Addressee,
     disclosure: Disclosure,
     upstream: tuple[str, str],
     attribute_map: AttributeMap,
     now: datetime,
 ) -> str:
-    """Return the Response with exactly what ``disclosure`` holds; every id and name is made up.
+    """Return the Response with exactly the content of ``disclosure``, and made-up ids and names.
 
-    ``upstream`` are the entityIDs of upstream and institution. BrokerError as
+    ``upstream`` is the entityIDs of upstream and institution. BrokerError as
     ``response_writer.assertion``.
     """
     issuer, institution = upstream

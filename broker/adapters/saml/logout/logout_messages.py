@@ -1,4 +1,4 @@
-"""Reads and writes LogoutRequests and LogoutResponses; sender and signature are verified before.
+"""Checks, reads and writes LogoutRequests and LogoutResponses with verified signatures.
 
 Sources: saml-core 3.7, saml-profiles 4.4, docs/reference/attacks.md#29,
 docs/reference/saml-profiles.md#1, #23 and #34.
@@ -27,14 +27,14 @@ from broker.adapters.saml.xml_security.xml_names import ASYNCHRONOUS
 from broker.core.errors import SUCCESS, MessageRefused, Status
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
-# A browser brings it at once; after that nobody waits for the logout any more.
+# A browser delivers the message at once.
 _FRESH: Final = timedelta(minutes=5)
 _BY_USER: Final = "urn:oasis:names:tc:SAML:2.0:logout:user"
 
 
 @dataclass(frozen=True)
 class ReceivedLogoutMessage:
-    """A logout message with a verified signature, and what it is held against."""
+    """A logout message with a verified signature, and the values that its checks need."""
 
     message: samlp.LogoutRequest | samlp.LogoutResponse
     address: str  # ours, where it came
@@ -42,71 +42,75 @@ class ReceivedLogoutMessage:
     skew: timedelta  # how far the peer's clock may differ
 
     @property
-    def issued(self) -> datetime:
-        """Return when it was made."""
+    def issue_time(self) -> datetime:
+        """Return the IssueInstant."""
         return read_issue_time(self.message)
 
     @property
     def expires(self) -> str | None:
-        """Return until when a request may be obeyed, as it is written; a response has no end."""
+        """Return NotOnOrAfter of a request as text; a response has none."""
         return getattr(self.message, "not_on_or_after", None)
 
 
-def _version(received: ReceivedLogoutMessage) -> bool:
-    """Refuse another version of SAML, whose rules are others."""
+def _has_other_version(received: ReceivedLogoutMessage) -> bool:
+    """Refuse another version of SAML: its rules differ."""
     return bool(received.message.version != "2.0")
 
 
-def _destination(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a message made for another address and brought here (bindings 3.4.5.2)."""
+def _has_other_destination(received: ReceivedLogoutMessage) -> bool:
+    """Refuse a message made for another address (bindings 3.4.5.2)."""
     return bool(received.message.destination != received.address)
 
 
-def _zone(received: ReceivedLogoutMessage) -> bool:
+def _has_time_without_zone(received: ReceivedLogoutMessage) -> bool:
     """Refuse a time without Z."""
     return lacks_zone([received.message.issue_instant, received.expires])
 
 
-def _issued_later(received: ReceivedLogoutMessage) -> bool:
+def _is_from_future(received: ReceivedLogoutMessage) -> bool:
     """Refuse a message from the future."""
-    return received.issued > received.now + received.skew
+    return received.issue_time > received.now + received.skew
 
 
-def _issued_long_ago(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a message that lay somewhere: one kept to be used on somebody."""
-    return received.issued <= received.now - _FRESH - received.skew
+def _is_too_old(received: ReceivedLogoutMessage) -> bool:
+    """Refuse a message that was delivered late: an attacker may have kept it."""
+    return received.issue_time <= received.now - _FRESH - received.skew
 
 
-def _expired(received: ReceivedLogoutMessage) -> bool:
-    """Refuse a LogoutRequest that has run out (core 3.7.1)."""
+def _is_expired(received: ReceivedLogoutMessage) -> bool:
+    """Refuse a LogoutRequest that has expired (core 3.7.1)."""
     end = read_time(received.expires)
     if end is None:
         return False
     return end <= received.now - received.skew
 
 
-def _identifier(received: ReceivedLogoutMessage) -> bool:
-    """Refuse any identifier but one NameID, plain or encrypted."""
+def _has_doubtful_identifier(received: ReceivedLogoutMessage) -> bool:
+    """Refuse a request that does not have exactly one NameID, plain or encrypted."""
     message = received.message
     return message.base_id is not None or (message.name_id is None) == (
         message.encrypted_id is None
     )
 
 
-def _unsolicited(received: ReceivedLogoutMessage) -> bool:
-    """Refuse an answer that nobody asked for."""
+def _is_unsolicited(received: ReceivedLogoutMessage) -> bool:
+    """Refuse a response without InResponseTo."""
     return not received.message.in_response_to
 
 
 _BOTH: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
-    "version": _version,
-    "destination": _destination,
-    "zone": _zone,
-    "issued_later": _issued_later,
-    "issued_long_ago": _issued_long_ago,
+    "version": _has_other_version,
+    "destination": _has_other_destination,
+    "zone": _has_time_without_zone,
+    "issued_later": _is_from_future,
+    "issued_long_ago": _is_too_old,
 }
-LOGOUT_REQUEST_CHECKS: Final = {**_BOTH, "expired": _expired, "identifier": _identifier}
-LOGOUT_RESPONSE_CHECKS: Final = {**_BOTH, "unsolicited": _unsolicited}
+LOGOUT_REQUEST_CHECKS: Final = {
+    **_BOTH,
+    "expired": _is_expired,
+    "identifier": _has_doubtful_identifier,
+}
+LOGOUT_RESPONSE_CHECKS: Final = {**_BOTH, "unsolicited": _is_unsolicited}
 
 
 def read_request(
@@ -115,12 +119,12 @@ def read_request(
     relay_state: str | None,
     decrypt_name_id: Callable[[], saml.NameID],
 ) -> LogoutRequest:
-    """Return the request in the core's words.
+    """Check a LogoutRequest and return its content.
 
-    ``MessageRefused`` ``logout.<check>``, or that of ``decrypt_name_id``, which is called for an
-    EncryptedID.
+    ``decrypt_name_id`` is called for an EncryptedID. ``MessageRefused``: ``logout.<check>``, and
+    errors of ``decrypt_name_id``.
     """
-    _refuse(LOGOUT_REQUEST_CHECKS, received)
+    _apply_checks(LOGOUT_REQUEST_CHECKS, received)
     message = received.message
     extensions = message.extensions.extension_elements if message.extensions else []
     return LogoutRequest(
@@ -130,22 +134,22 @@ def read_request(
         indexes=tuple(read_text(index) for index in message.session_index),
         relay_state=relay_state,
         asynchronous=any(f"{{{each.namespace}}}{each.tag}" == ASYNCHRONOUS for each in extensions),
-        issued_by=received.issued + received.skew,
+        issued_by=received.issue_time + received.skew,
     )
 
 
 def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutResponse:
-    """Return the response in the core's words.
+    """Check a LogoutResponse and return its content. ``MessageRefused``: ``logout.<check>``.
 
-    A session is ended only by one status code, Success. ``MessageRefused`` ``logout.<check>``.
+    Only the single status code Success says that the session has ended.
     """
-    _refuse(LOGOUT_RESPONSE_CHECKS, received)
+    _apply_checks(LOGOUT_RESPONSE_CHECKS, received)
     message = received.message
     ended = read_status_codes(message.status) == (SUCCESS.top,)
     return LogoutResponse(peer, str(message.in_response_to), ended=ended)
 
 
-def _refuse(
+def _apply_checks(
     table: dict[str, Callable[[ReceivedLogoutMessage], bool]], received: ReceivedLogoutMessage
 ) -> None:
     for name, offends in table.items():
@@ -153,12 +157,12 @@ def _refuse(
             raise MessageRefused(f"logout.{name}")
 
 
-def request(
+def write_request(
     issuer: str, destination: str, participant: Participant, name: str, now: datetime
 ) -> etree._Element:
     """Write the LogoutRequest to a participant.
 
-    The NameID and every SessionIndex are exactly as they were (docs/reference/saml-profiles.md#23).
+    Repeat the NameID and every SessionIndex exactly (docs/reference/saml-profiles.md#23).
     """
     message = samlp.LogoutRequest(
         id=name,
@@ -174,7 +178,7 @@ def request(
     return written_message.tree(message)
 
 
-def response(
+def write_response(
     issuer: str, destination: str, answered: str, name: str, *, status: Status, now: datetime
 ) -> etree._Element:
     """Write the LogoutResponse to the request of id ``answered``."""

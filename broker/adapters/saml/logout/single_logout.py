@@ -37,7 +37,7 @@ from broker.core.login.transaction import SKEW
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.saml_ports import PostForm
 
-# A real one has two kilobytes, and an encrypted NameID four.
+# A real message has two kilobytes, with an encrypted NameID four.
 BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 _ROOTS: Final[Mapping[http_bindings.MessageField, str]] = {
     "SAMLRequest": LOGOUT_REQUEST,
@@ -61,19 +61,16 @@ class _OwnRole:
     decryption: encryption.DecryptionKeys
 
     @classmethod
-    def of(cls, entity_id: str, keys: RoleKeys) -> "_OwnRole":
+    def from_keys(cls, entity_id: str, keys: RoleKeys) -> "_OwnRole":
         """Load the keys of a role."""
-        signing = signature.SigningKey.of(keys.signing.private, keys.signing.certificate)
-        decryption = encryption.DecryptionKeys.of(pair.private for pair in keys.decryption)
+        signing = signature.SigningKey.load(keys.signing.private, keys.signing.certificate)
+        decryption = encryption.DecryptionKeys.load(pair.private for pair in keys.decryption)
         return cls(entity_id, signing, decryption)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SingleLogout:
-    """The role over both key sets and the metadata of the moment.
-
-    ``upstream`` None means the services' side.
-    """
+    """Our single logout service. ``upstream`` None means the endpoint for services."""
 
     base_url: str
     idp: _OwnRole
@@ -83,7 +80,7 @@ class SingleLogout:
     upstreams: Mapping[str, Upstream]
 
     @classmethod
-    def of(
+    def from_keys(
         cls,
         base_url: str,
         idp_entity_id: str,
@@ -93,12 +90,12 @@ class SingleLogout:
         services: Mapping[str, Service],
         upstreams: Mapping[str, Upstream],
     ) -> "SingleLogout":
-        """Load the keys of both roles; services and upstreams are named as in broker.toml."""
+        """Load the keys of both roles; services and upstreams are by their name in broker.toml."""
         return cls(
             base_url=base_url,
-            idp=_OwnRole.of(idp_entity_id, ring.idp),
+            idp=_OwnRole.from_keys(idp_entity_id, ring.idp),
             sps={
-                name: _OwnRole.of(upstream.sp_entity_id, ring.sp)
+                name: _OwnRole.from_keys(upstream.sp_entity_id, ring.sp)
                 for name, upstream in upstreams.items()
             },
             metadata=metadata,
@@ -112,9 +109,8 @@ class SingleLogout:
         """Verify a message by HTTP-Redirect, from the query string exactly as it came.
 
         ``MessageRefused``: ``xml.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks
-        of ``logout_messages``. The signature is the query's, always: one within the message is not
-        looked at, and does not stand in for it (saml-bindings 3.4.4.1,
-        docs/reference/attacks.md#29).
+        of ``logout_messages``. Only the signature of the query counts; a signature inside the
+        message does not replace it (saml-bindings 3.4.4.1, docs/reference/attacks.md#29).
         """
         kind: http_bindings.MessageField = "SAMLRequest"
         if "&SAMLResponse=" in f"&{query}":
@@ -139,14 +135,14 @@ class SingleLogout:
         """
         names = [name for name, _ in fields]
         kinds: list[http_bindings.MessageField] = [kind for kind in _ROOTS if kind in names]
-        # Which of two is verified and which is read would differ.
+        # With two, verification and reading could use different ones.
         if len(kinds) != 1 or len(set(names)) != len(names):
             raise MessageRefused("logout.fields")
         (kind,) = kinds
         form = dict(fields)
         relay_state = None
         if "RelayState" in form:
-            relay_state = http_bindings.relay_state_of(form["RelayState"])
+            relay_state = http_bindings.check_relay_state(form["RelayState"])
         xml = http_bindings.decode_post(form[kind], longest=BOUNDS.octets)
         root = safe_parser.parse(xml, _ROOTS[kind], BOUNDS)
         sender = message_model.read_unsigned(_KINDS[kind], root).issuer
@@ -158,37 +154,37 @@ class SingleLogout:
         return self._read(root, message, peer, relay_state, now)
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
-        """Return the URL or the form that carries our signed LogoutRequest to a participant.
+        """Return the URL or the form with our signed LogoutRequest to a participant.
 
-        ``MessageRefused`` where the participant cannot be reached.
+        ``MessageRefused`` if the participant has no endpoint or no valid metadata.
         """
         descriptor = self._descriptor(participant.peer, now)
         endpoint = descriptor.logout
         if endpoint is None:
-            raise MessageRefused("logout.no_endpoint")  # metadata has lost it since
+            raise MessageRefused("logout.no_endpoint")  # its metadata has changed
         own = self._own_role(participant.peer)
-        message = logout_messages.request(
+        message = logout_messages.write_request(
             own.entity_id, endpoint.location, participant, request_id, now
         )
-        return _sent(message, "SAMLRequest", endpoint.location, own.key, descriptor)
+        return _sign_and_address(message, "SAMLRequest", endpoint.location, own.key, descriptor)
 
     def respond(
         self, request: LogoutRequest, response_id: str, status: Status, now: datetime
     ) -> str | PostForm | None:
-        """Return the URL or the form that carries our signed LogoutResponse to the sender.
+        """Return the URL or the form with our signed LogoutResponse to the sender.
 
-        It goes to the one address that is the sender's own; None where its metadata names none.
-        RelayState goes back verbatim, and nowhere else.
+        It goes to the address in the sender's metadata (None if there is none), with the RelayState
+        of the request.
         """
         descriptor = self._descriptor(request.peer, now)
         endpoint = descriptor.logout
         if endpoint is None:
             return None
         own = self._own_role(request.peer)
-        message = logout_messages.response(
+        message = logout_messages.write_response(
             own.entity_id, endpoint.response, request.id, response_id, status=status, now=now
         )
-        return _sent(
+        return _sign_and_address(
             message,
             "SAMLResponse",
             endpoint.response,
@@ -198,7 +194,7 @@ class SingleLogout:
         )
 
     def can_reach(self, peer: LogoutPeer, now: datetime) -> bool:
-        """Return whether a peer has an endpoint, and keys by which its answer could be verified."""
+        """Return whether a peer has a logout endpoint, and keys to verify its answer."""
         try:
             descriptor = self._descriptor(peer, now)
         except MessageRefused:
@@ -206,9 +202,9 @@ class SingleLogout:
         return descriptor.logout is not None and bool(descriptor.keys)
 
     def _peer(self, upstream: str | None, issuer: saml.Issuer | None) -> LogoutPeer:
-        """Find the peer that is named as the Issuer.
+        """Find the peer that the Issuer names.
 
-        At an upstream's address that upstream and nobody else (cross-IdP).
+        At an upstream's address only that upstream is accepted.
         """
         entity_id = read_issuer(issuer)
         if upstream is None:
@@ -248,7 +244,7 @@ class SingleLogout:
         return logout_messages.read_request(received, peer, relay_state, decrypt_name_id)
 
     def _own_role(self, peer: LogoutPeer) -> _OwnRole:
-        """Return the role of ours that the peer knows."""
+        """Return our role toward the peer."""
         if peer.side == "service":
             return self.idp
         return self.sps[peer.name]
@@ -260,12 +256,12 @@ class SingleLogout:
             found = current.service(self.services[peer.name].entity_id, now)
         elif peer.side == "upstream" and peer.name in self.upstreams:
             found = current.upstream(self.upstreams[peer.name].entity_id, now)
-        if found is None:  # its metadata has run out, or it stands in broker.toml no more
+        if found is None:  # its metadata has expired, or broker.toml does not list it any more
             raise MessageRefused("logout.unknown_peer")
         return found
 
 
-def _sent(
+def _sign_and_address(
     root: etree._Element,
     kind: http_bindings.MessageField,
     to: str,
@@ -276,7 +272,7 @@ def _sent(
 ) -> str | PostForm:
     """Sign a message, and return the URL or the form that carries it, by the peer's binding."""
     by = descriptor.signing_algorithms
-    send: Callable[..., str | PostForm] = outgoing_message.signed_form
+    send: Callable[..., str | PostForm] = outgoing_message.build_signed_form
     if descriptor.logout and descriptor.logout.binding == "redirect":
-        send = outgoing_message.signed_url
+        send = outgoing_message.build_signed_url
     return send(root, kind, to, key, by, relay_state=relay_state)

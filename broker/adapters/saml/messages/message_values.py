@@ -41,7 +41,7 @@ def read_issue_time(message: IssuedMessage) -> datetime:
 
 def lacks_zone(times: Iterable[str | None]) -> bool:
     """Return whether one of the times lacks its Z: read in another zone it is an hour off."""
-    return not all(xml_times.marked(time) for time in times if time is not None)
+    return not all(xml_times.is_utc(time) for time in times if time is not None)
 
 
 def read_issuer(issuer: saml.Issuer | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What the log says of a refused message beside the check's name: nothing that stands in it."""
+"""Explains in the log why a message was refused, without quoting the message."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -11,27 +11,27 @@ _KNOWN_BINDINGS: Final = frozenset(("HTTP-Redirect", "HTTP-Artifact", "SOAP", "P
 _UTC_OFFSETS: Final = ("+00:00", "-00:00")
 
 
-def destination(written: str | None, own: str) -> str:
-    """Return in what a Destination differs from the address ``own``, where the message came."""
+def explain_destination(written: str | None, own: str) -> str:
+    """Return how a Destination differs from ``own``, the address that received the message."""
     if written is None:
         return "a signed message must have a Destination (saml-bindings 3.4.5.2)"
-    return f"the Destination differs from {own} in {_difference(written, own)}"
+    return f"the Destination differs from {own} in {_find_difference(written, own)}"
 
 
-def _difference(written: str, own: str) -> str:
+def _find_difference(written: str, own: str) -> str:
     if written.rstrip("/") == own:
-        return "a slash too many at its end"
+        return "an extra slash at its end"
     if written.strip() == own:
-        return "the blanks around it"
+        return "the spaces around it"
     if written.casefold() == own.casefold():
         return "upper and lower case"
     try:
-        return _different_part(urlsplit(written), urlsplit(own))
+        return _find_different_part(urlsplit(written), urlsplit(own))
     except ValueError:
-        return "all: it is no address"
+        return "every part: it is no address"
 
 
-def _different_part(written: SplitResult, own: SplitResult) -> str:
+def _find_different_part(written: SplitResult, own: SplitResult) -> str:
     if written.netloc != own.netloc:
         return "host or port"
     if written.scheme != own.scheme:
@@ -41,17 +41,17 @@ def _different_part(written: SplitResult, own: SplitResult) -> str:
     return "the query"
 
 
-def zone(times: Iterable[str]) -> str:
-    """Return why times of a message are refused: SAML's are UTC and end in Z."""
+def explain_zone(times: Iterable[str]) -> str:
+    """Return why the times of a message are refused."""
     demand = "a time must be UTC and end in Z (saml-core 1.3.3)"
-    unmarked = [time.strip() for time in times if not xml_times.marked(time)]
+    unmarked = [time.strip() for time in times if not xml_times.is_utc(time)]
     if any(time.endswith(_UTC_OFFSETS) for time in unmarked):
-        return f"{demand}: +00:00 is no Z"
-    return f"{demand}: this one has no zone, or another"
+        return f"{demand}: +00:00 is not accepted"
+    return f"{demand}: this time has no zone, or another one"
 
 
-def binding(written: str) -> str:
-    """Return which ProtocolBinding a service asked for in vain."""
+def explain_binding(written: str) -> str:
+    """Return which unsupported ProtocolBinding a service asked for."""
     name = written.removeprefix(_BINDINGS)
     if name not in _KNOWN_BINDINGS:
         name = "an unknown binding"

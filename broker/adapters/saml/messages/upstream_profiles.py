@@ -1,4 +1,4 @@
-"""What is particular to a profile of upstream, in its messages and in ours to it."""
+"""How the messages of the upstream profiles (WAYF, plain SAML, OIOSAML 3) differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from broker.core.login.transaction import SKEW
 
 @dataclass(frozen=True, slots=True)
 class ProfileTraits:
-    """What is particular to one profile.
+    """The rules of one profile.
 
-    ``skew`` is how far clocks may differ, ``fresh`` how long beyond that a Response may lie before
-    it comes. ``hub``: institutions stand behind it. ``nsis``: it is asked for NSIS levels and for a
-    person, and the level comes in an attribute. ``strict``: one encrypted Assertion, signed itself,
-    with one AttributeStatement and a NameID.
+    ``skew`` is how far clocks may differ, ``fresh`` how much older a Response may be.
+    ``hub``: the upstream is a hub for several institutions. ``nsis``: requests name an NSIS level
+    and a person, and the level comes in an attribute. ``strict``: one encrypted and signed
+    Assertion with one AttributeStatement and a NameID.
     """
 
     skew: timedelta = SKEW
@@ -27,13 +27,13 @@ class ProfileTraits:
 
     @property
     def longer(self) -> timedelta:
-        """Return how much longer than SKEW, added to all, a message must be remembered as spent."""
+        """Return how much longer than with SKEW a replay of a message must be refused."""
         return self.skew - SKEW
 
 
 _PLAIN: Final = ProfileTraits()
 # OIO-GE-01 allows three to five minutes; the reference implementation of the profile takes five,
-# and a Response that is older for none (docs/reference/nemlog-in.md#clock).
+# and accepts no older Response (docs/reference/nemlog-in.md#clock).
 _TRAITS: Final[Mapping[Profile, ProfileTraits]] = {
     "wayf": ProfileTraits(hub=True),
     "saml": _PLAIN,

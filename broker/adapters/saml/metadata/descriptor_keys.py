@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
-from broker.adapters.saml.metadata.descriptor_remarks import Remarks
+from broker.adapters.saml.xml_security.algorithm_selection import DescriptorFaults
 from broker.adapters.saml.xml_security.signature import VerifyKey
 from broker.adapters.saml.xml_security.xml_names import DS, MD
 from broker.core.errors import MessageRefused
@@ -24,6 +24,36 @@ _UNSOUND: Final = {
     "xml.weak_key": "holds a key below RSA 2048 or EC 256 bits",
     _CHAIN: "has a KeyDescriptor of several certificates",
 }
+_MOST: Final = 20  # of one descriptor: a peer may write thousands, and all are somebody's to read
+
+
+@dataclass(slots=True)
+class Remarks:
+    """The remarks on one descriptor.
+
+    ``faults`` keep it from use; ``notices`` tell what was passed over beside something good.
+    """
+
+    faults: DescriptorFaults = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    def fault(self, element: etree._Element, what: str, fix: str) -> None:
+        """Add, once, what keeps the descriptor from use, with the place of ``element``."""
+        fault = (f"{what} ({placed(element)})", fix)
+        if len(self.faults) < _MOST and fault not in self.faults:
+            self.faults.append(fault)
+
+    def passed_over(self, element: etree._Element, what: str) -> None:
+        """Add, once, what was passed over at ``element``."""
+        notice = f"{what} ({placed(element)}), which is passed over"
+        if len(self.notices) < _MOST and notice not in self.notices:
+            self.notices.append(notice)
+
+
+def placed(element: etree._Element) -> str:
+    """Return the name of an element and its line in the file: ``KeyDescriptor, line 12``."""
+    name = str(element.tag).rpartition("}")[2]
+    return f"{name}, line {element.sourceline}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +121,7 @@ def _key(descriptor: etree._Element) -> DescriptorKey:
     if len(listed) != 1:
         raise MessageRefused(_CHAIN)
     certificate = listed.pop()
-    key = VerifyKey.of(certificate)
+    key = VerifyKey.load(certificate)
     return DescriptorKey(descriptor, certificate, key, _end(certificate))
 
 

@@ -15,7 +15,7 @@ from broker.adapters.saml.metadata.entity_attributes import ATTRIBUTES
 from broker.adapters.saml.metadata.role_descriptors import IDP_ROLE, MDUI, SP_ROLE
 from broker.adapters.saml.xml_security import safe_parser, xml_structure_checks
 from broker.adapters.saml.xml_security.algorithm_selection import ALGORITHM_SUPPORT
-from broker.adapters.saml.xml_security.canonical_form import canonical
+from broker.adapters.saml.xml_security.canonical_form import canonicalize
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITY, EXTENSIONS, MD, SAML, SAMLP
 from broker.adapters.saml.xml_security.xml_structure_checks import Bounds
 from broker.core.errors import MessageRefused
@@ -87,13 +87,15 @@ def _rewritten(entity: etree._Element) -> etree._Element:
     kept = deepcopy(entity)
     kept.tail = None
     _prune(kept)
-    octets = canonical(kept)
+    octets = canonicalize(kept)
     try:
         found = safe_parser.parse(octets, ENTITY, KEPT)
     except MessageRefused as refused:
         if refused.cause != "xml.schema":
             raise
-        raise MessageRefused(refused.cause, xml_structure_checks.first_offence(kept)) from None
+        raise MessageRefused(
+            refused.cause, xml_structure_checks.find_first_violation(kept)
+        ) from None
     for before, after in zip(kept.iter(), found.iter(), strict=True):
         after.sourceline = before.sourceline or entity.sourceline or 1
     return found

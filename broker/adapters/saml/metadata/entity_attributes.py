@@ -10,27 +10,13 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, MD, SAML
+from broker.adapters.saml.xml_security.xml_names import MD, SAML
 from broker.core.identity.person_id import PAIRWISE, SUBJECT
 
 ATTRIBUTES: Final = "urn:oasis:names:tc:SAML:metadata:attribute"
 _EXTENSIONS: Final = f"{{{MD}}}Extensions/{{{ATTRIBUTES}}}EntityAttributes/{{{SAML}}}Attribute"
 REQ: Final = "urn:oasis:names:tc:SAML:profiles:subject-id:req"
 _KNOWN: Final = frozenset({SUBJECT, PAIRWISE, "any", "none"})
-
-
-def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
-    """Yield the EntityDescriptors of a document, or of a part of it, outside of Extensions.
-
-    Only collections may be around them. Extensions hold what their owner likes, and a federation
-    may copy them unread: an EntityDescriptor in there is written by a member, who would speak for
-    another (docs/reference/attacks.md#33).
-    """
-    if element.tag == ENTITY:
-        yield element
-    elif element.tag == ENTITIES:
-        for child in element:
-            yield from entity_descriptors(child)
 
 
 def entity_attribute_values(role: etree._Element, name: str) -> Iterator[str]:

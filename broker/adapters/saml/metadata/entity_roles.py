@@ -1,14 +1,16 @@
 """Reads the descriptors of the entities in use from their metadata, of a file or of a feed."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from lxml import etree
 
-from broker.adapters.saml.metadata.descriptor_remarks import Remarks
-from broker.adapters.saml.metadata.descriptor_rewriting import SHIBMD
+from broker.adapters.saml.feeds.aggregates import Entity
+from broker.adapters.saml.metadata.descriptor_keys import Remarks
+from broker.adapters.saml.metadata.descriptor_rewriting import BOUNDS, SHIBMD, rewritten
+from broker.adapters.saml.metadata.entity_attributes import ATTRIBUTES
 from broker.adapters.saml.metadata.role_descriptors import (
     IDP_ROLE,
     SP_ROLE,
@@ -18,13 +20,20 @@ from broker.adapters.saml.metadata.role_descriptors import (
     upstream,
 )
 from broker.adapters.saml.xml_security import xml_times
-from broker.adapters.saml.xml_security.xml_names import MD
-from broker.core.errors import Fault
+from broker.adapters.saml.xml_security.xml_names import MD, SAML
+from broker.core.errors import Fault, MessageRefused
 
 _SCOPES: Final = etree.XPath(
     "(md:Extensions | md:IDPSSODescriptor/md:Extensions)/shibmd:Scope"
     "[not(@regexp) or normalize-space(@regexp) = 'false' or normalize-space(@regexp) = '0']",
     namespaces={"md": MD, "shibmd": SHIBMD},
+)
+_MOST_FAULTS: Final = 20
+_FEED: Final = "feed"
+_CATEGORIES: Final = etree.XPath(
+    "md:Extensions/attr:EntityAttributes"
+    "/saml:Attribute[@Name='http://macedir.org/entity-category']/saml:AttributeValue",
+    namespaces={"md": MD, "saml": SAML, "attr": ATTRIBUTES},
 )
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _Descriptor = TypeVar("_Descriptor")
@@ -96,7 +105,7 @@ def _roles(
         yield FoundRole(where, descriptor, tuple(faults), tuple(notices))
 
 
-def scopes(entity: etree._Element) -> tuple[str, ...] | None:
+def read_scopes(entity: etree._Element) -> tuple[str, ...] | None:
     """Return the scopes that a rewritten entity publishes for itself as an identity provider.
 
     None where it is none, or two. Expressions (``regexp="true"``) are left out: the values that
@@ -121,3 +130,79 @@ def ends(elements: Sequence[etree._Element]) -> Iterator[datetime]:
     for element in elements:
         if "validUntil" in element.attrib:
             yield xml_times.read(element.get("validUntil", "")) or _LONG_AGO
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDescriptors:
+    """The descriptors of a feed by entityID, and what keeps others from use or was passed over."""
+
+    upstreams: Mapping[str, UpstreamDescriptor]
+    services: Mapping[str, ServiceDescriptor]
+    notices: Sequence[str]
+
+
+def descriptors(
+    kept: Mapping[str, Entity], upstreams: Collection[str], services: Collection[str]
+) -> FeedDescriptors:
+    """Return the descriptors of the entities named.
+
+    ``kept`` is by entityID. A service has the entity categories that the feed's publisher has
+    vouched for (docs/reference/saml-profiles.md#48), in the one entity that its role is read from.
+    """
+    notices: list[str] = []
+    idps: dict[str, UpstreamDescriptor] = {}
+    sps: dict[str, ServiceDescriptor] = {}
+    wanted = [name for name in kept if name in upstreams or name in services]
+    for name in wanted:
+        entity = kept[name]
+        try:
+            element = gated(entity)
+        except MessageRefused as refused:
+            notices.append(str(Fault(name, f"is no sound metadata: {refused}")))
+            continue
+        if name in upstreams:
+            idp = _only(upstream_roles(_FEED, element, [entity.until]), notices)
+            idps |= {name: idp} if idp else {}
+        if name in services:
+            sp = _only(service_roles(_FEED, element, [entity.until]), notices)
+            sps |= {name: _vouched(sp, element)} if sp else {}
+    return FeedDescriptors(idps, sps, notices[:_MOST_FAULTS])
+
+
+def _only(roles: Iterator[FoundRole[_Descriptor]], notices: list[str]) -> _Descriptor | None:
+    """Return the descriptor of the one role, if it can be used; ``notices`` say why not."""
+    role = next(roles, None)
+    if role is None:
+        return None
+    notices += (*map(str, role.faults), *role.notices)
+    return role.descriptor
+
+
+def _vouched(descriptor: ServiceDescriptor, entity: etree._Element) -> ServiceDescriptor:
+    categories = frozenset(texts(entity, _CATEGORIES))
+    return replace(descriptor, categories=categories)
+
+
+def feed_scopes(entity: Entity) -> Sequence[str] | None:
+    """Return the scopes that a verified feed allows an identity provider.
+
+    None where the entity is none, or cannot be used.
+    """
+    try:
+        return read_scopes(gated(entity))
+    except MessageRefused:
+        return None
+
+
+def gated(entity: Entity) -> etree._Element:
+    """Return an entity as it was rewritten; ``MessageRefused`` where it cannot be used."""
+    if len(entity.octets) > BOUNDS.octets:
+        raise MessageRefused("xml.size")
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    return rewritten(etree.fromstring(entity.octets, parser))

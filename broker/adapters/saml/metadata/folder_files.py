@@ -11,9 +11,9 @@ from xml.sax.saxutils import unescape
 
 from lxml import etree
 
+from broker.adapters.saml.feeds.aggregates import entity_descriptors
 from broker.adapters.saml.metadata import entity_roles
 from broker.adapters.saml.metadata.descriptor_rewriting import rewritten
-from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
 from broker.adapters.saml.metadata.entity_roles import FoundRole
 from broker.adapters.saml.metadata.role_descriptors import (
     IDP_ROLE,
@@ -178,7 +178,7 @@ class _Reading:
             self._add_scopes(name, element, until)
 
     def _add_scopes(self, name: str, element: etree._Element, until: Sequence[datetime]) -> None:
-        scopes = entity_roles.scopes(element)
+        scopes = entity_roles.read_scopes(element)
         sole = scopes is not None and name not in self.scopes
         self.scopes[name] = FoundScopes(scopes or (), min(until, default=None), sole)
 

@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from broker.adapters.saml.metadata.feed_copies import Copies
-from broker.adapters.saml.metadata.feed_fetch import Feed
-from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
+from broker.adapters.saml.feeds.feed_copies import Copies
+from broker.adapters.saml.feeds.feed_fetch import Feed
+from broker.adapters.saml.feeds.feed_refresh import FeedRefresh, FetchOutcome
 from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata, MetadataFolder
-from broker.adapters.saml.metadata.published_scopes import spellings
+from broker.adapters.saml.metadata.published_scopes import ScopeRecord, spellings
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
-from broker.adapters.saml.metadata.scope_record import ScopeRecord
 from broker.adapters.saml.metadata.snapshots import Snapshot, lacking, snapshot
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.xml_security import xml_times

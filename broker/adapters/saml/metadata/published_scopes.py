@@ -6,11 +6,14 @@ broker.toml says. What cannot be a scope of one institution alone (``dk``) takes
 anybody, and of two that claim the same the one keeps it that had it while nobody else claimed it.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
+from broker.configuration import durable_files
 from broker.core.entities import Institution, Upstream
 from broker.core.identity.attribute_values import lower_scope
 
@@ -22,6 +25,7 @@ _SECOND_LEVEL: Final = re.compile(
     r"(?:ac|co|com|edu|gov|gob|gouv|mil|net|nom|or|org|sch)\.[a-z]{2}"
 )
 _MOST: Final = 200  # scopes of one institution; each is held against each of all others
+_LARGEST: Final = 1024 * 1024  # octets of the record
 _SCHEME: Final = re.compile("https?://")
 
 
@@ -250,3 +254,32 @@ def _names(institutions: Sequence[Institution], published: Published) -> Iterato
         feed = published.get(institution.entity_id)
         if feed is not None:
             yield from feed.names
+
+
+class ScopeRecord:
+    """The record, one file for all workers of a machine."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file, which is made when there is something to remember."""
+        self._path = path
+
+    def read(self) -> Undisputed:
+        """Return what is remembered; nothing where the file is none of ours."""
+        try:
+            with self._path.open("rb") as file:
+                found = json.loads(file.read(_LARGEST))
+            return {str(name): frozenset(map(str, scopes)) for name, scopes in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def keep(self, undisputed: Undisputed) -> None:
+        """Remember, if it is news; a disk that is full costs the memory only."""
+        known = {name: scopes for name, scopes in undisputed.items() if scopes}
+        if known == self.read():
+            return
+        written = {name: sorted(scopes) for name, scopes in sorted(known.items())}
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            durable_files.put(self._path, json.dumps(written).encode())
+        except OSError:
+            return

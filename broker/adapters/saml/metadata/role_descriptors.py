@@ -11,11 +11,11 @@ from lxml import etree
 
 from broker.adapters.saml.metadata.descriptor_keys import (
     DescriptorKey,
+    Remarks,
     encryption_key,
     last_end,
     sound_keys,
 )
-from broker.adapters.saml.metadata.descriptor_remarks import Remarks
 from broker.adapters.saml.metadata.entity_attributes import required, subject_id_req
 from broker.adapters.saml.xml_security import algorithm_selection
 from broker.adapters.saml.xml_security.algorithm_selection import (

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from broker.adapters.saml.metadata import feed_descriptors
-from broker.adapters.saml.metadata.aggregates import Entity
-from broker.adapters.saml.metadata.feed_refresh import FeedRefresh
+from broker.adapters.saml.feeds.aggregates import Entity
+from broker.adapters.saml.feeds.feed_refresh import FeedRefresh
+from broker.adapters.saml.metadata import entity_roles
 from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata, in_force
 from broker.adapters.saml.metadata.published_scopes import (
     PublishedInstitution,
@@ -85,7 +85,7 @@ class _Gathered:
         written = {*self.upstreams, *self.in_vain}
         upstream_ids = lacking(self.wanted.upstreams_of(feed, self.feeds), written)
         service_ids = lacking(self.wanted.services_of(feed, self.feeds), self.services)
-        found = feed_descriptors.descriptors(kept, upstream_ids, service_ids)
+        found = entity_roles.descriptors(kept, upstream_ids, service_ids)
         for notice in (*found.notices, *followed.notices()):
             self.notices.append(f"{feed.name}: {notice}")
         self.upstreams |= found.upstreams
@@ -156,7 +156,7 @@ def _of_feed(
     """Yield what a feed publishes of the institutions, by entityID; ``birk`` as ``spellings``."""
     for institution in institutions:
         names = spellings(institution, birk)
-        listed = [feed_descriptors.scopes(kept[name]) for name in names if name in kept]
+        listed = [entity_roles.feed_scopes(kept[name]) for name in names if name in kept]
         found = [scopes for scopes in listed if scopes is not None]
         if found:
             yield institution.entity_id, PublishedInstitution(names, _every(found))

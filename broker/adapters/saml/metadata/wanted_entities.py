@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from broker.adapters.saml.metadata.feed_fetch import Feed
+from broker.adapters.saml.feeds.feed_fetch import Feed
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.published_scopes import spellings
 from broker.core.entities import Institution, Service, Upstream

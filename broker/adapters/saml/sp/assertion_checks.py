@@ -1,4 +1,4 @@
-"""The checks of the Assertion in an upstream's Response: a function for every check.
+"""Checks the Assertion in an upstream's Response. Each check is a function that finds one fault.
 
 Sources: saml-core 2.3-2.7, saml-profiles 4.1.4, docs/reference/attacks.md#15 to #20,
 docs/reference/saml-profiles.md#18, #26 and #42.
@@ -15,8 +15,8 @@ from broker.adapters.saml.messages.message_values import lacks_zone, read_text, 
 from broker.adapters.saml.sp.received_response import (
     ReceivedAssertion,
     confirmation_data,
-    foreign,
-    scoped,
+    is_other_issuer,
+    scoped_institutions,
 )
 from broker.adapters.saml.xml_security.xml_names import BEARER
 from broker.core.entities import PERSISTENT, TRANSIENT
@@ -28,103 +28,109 @@ _EID_NAME: Final = re.compile(
 )
 
 
-def _zone(received: ReceivedAssertion) -> bool:
+def _has_time_without_zone(received: ReceivedAssertion) -> bool:
     """Refuse a time without Z."""
-    return lacks_zone(received.written_times())
+    return lacks_zone(received.list_times())
 
 
-def _version(received: ReceivedAssertion) -> bool:
-    """Refuse another version of SAML, whose rules are others."""
+def _has_other_version(received: ReceivedAssertion) -> bool:
+    """Refuse another version of SAML: its rules differ."""
     return bool(received.assertion.version != "2.0")
 
 
-def _issuer(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion by anybody but the upstream that was asked.
+def _has_other_issuer(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion that the upstream of this login did not issue.
 
-    The issuer of the Response around it does not matter.
+    The issuer of the Response does not matter.
 
     Source: docs/reference/attacks.md#18.
     """
-    return foreign(received.assertion.issuer, received.response.upstream)
+    return is_other_issuer(received.assertion.issuer, received.response.upstream)
 
 
-def _issued_later(received: ReceivedAssertion) -> bool:
+def _is_from_future(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion from the future."""
-    return received.response.issued_later(received.assertion)
+    return received.response.is_from_future(received.assertion)
 
 
-def _issued_long_ago(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion older than the request: made for another login, and wrapped anew."""
-    return received.response.issued_long_ago(received.assertion)
+def _is_too_old(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion older than the request: it was made for another login."""
+    return received.response.is_too_old(received.assertion)
 
 
-def _confirmations(received: ReceivedAssertion) -> bool:
-    """Refuse none, and several where the profile has one."""
+def _has_wrong_confirmation_count(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion without SubjectConfirmation; a strict profile allows only one."""
     count = len(received.confirmations)
     return count == 0 or (received.traits.strict and count > 1)
 
 
-# The checks of a SubjectConfirmation. Of several all look at the one that counts, so that no two
-# make up one between them (docs/reference/attacks.md#20).
+# The checks of a SubjectConfirmation. If there are several, all checks look at the same one:
+# two incomplete confirmations do not make up a complete one (docs/reference/attacks.md#20).
 
 
-def _bearer(_received: ReceivedAssertion, confirmation: saml.SubjectConfirmation) -> bool:
-    """Refuse sender-vouches and holder-of-key, whose conditions nothing here looks at."""
+def _is_not_bearer(_received: ReceivedAssertion, confirmation: saml.SubjectConfirmation) -> bool:
+    """Refuse sender-vouches and holder-of-key: their conditions are not checked here."""
     return bool(confirmation.method != BEARER)
 
 
-def _recipient(received: ReceivedAssertion, confirmation: saml.SubjectConfirmation) -> bool:
-    """Refuse an Assertion made for another ACS: a service's that replays it here.
+def _has_other_recipient(
+    received: ReceivedAssertion, confirmation: saml.SubjectConfirmation
+) -> bool:
+    """Refuse an Assertion made for another ACS: another service may replay it here.
 
     Source: docs/reference/attacks.md#17.
     """
     return bool(confirmation_data(confirmation).recipient != received.response.acs)
 
 
-def _confirms_request(received: ReceivedAssertion, confirmation: saml.SubjectConfirmation) -> bool:
+def _confirms_other_request(
+    received: ReceivedAssertion, confirmation: saml.SubjectConfirmation
+) -> bool:
     """Refuse an Assertion that answers another request (docs/reference/attacks.md#16).
 
-    It is a genuine one in a Response that an attacker wrote.
+    An attacker may put a genuine Assertion into a forged Response.
     """
     expected = received.response.expected.id
     return bool(confirmation_data(confirmation).in_response_to != expected)
 
 
-def _confirmation_end(_received: ReceivedAssertion, confirmation: saml.SubjectConfirmation) -> bool:
-    """Refuse a confirmation without an end: it could be used for ever."""
+def _has_no_confirmation_end(
+    _received: ReceivedAssertion, confirmation: saml.SubjectConfirmation
+) -> bool:
+    """Refuse a confirmation without an end: it could be used forever."""
     return confirmation_data(confirmation).not_on_or_after is None
 
 
-def _confirmation_expired(
+def _has_expired_confirmation(
     received: ReceivedAssertion, confirmation: saml.SubjectConfirmation
 ) -> bool:
-    """Refuse a confirmation that has run out (docs/reference/attacks.md#19)."""
-    return received.response.over(read_time(confirmation_data(confirmation).not_on_or_after))
+    """Refuse a confirmation that has expired (docs/reference/attacks.md#19)."""
+    return received.response.has_passed(read_time(confirmation_data(confirmation).not_on_or_after))
 
 
-def _confirmation_start(
+def _has_confirmation_start(
     _received: ReceivedAssertion, confirmation: saml.SubjectConfirmation
 ) -> bool:
-    """Refuse a bearer confirmation that starts later, which the profile forbids (4.1.4.2)."""
+    """Refuse a bearer confirmation with NotBefore: the profile forbids it (4.1.4.2)."""
     return confirmation_data(confirmation).not_before is not None
 
 
 _CONFIRMATION_CHECKS: Final[
     dict[str, Callable[[ReceivedAssertion, saml.SubjectConfirmation], bool]]
 ] = {
-    "bearer": _bearer,
-    "recipient": _recipient,
-    "confirms_request": _confirms_request,
-    "confirmation_end": _confirmation_end,
-    "confirmation_expired": _confirmation_expired,
-    "confirmation_start": _confirmation_start,
+    "bearer": _is_not_bearer,
+    "recipient": _has_other_recipient,
+    "confirms_request": _confirms_other_request,
+    "confirmation_end": _has_no_confirmation_end,
+    "confirmation_expired": _has_expired_confirmation,
+    "confirmation_start": _has_confirmation_start,
 }
 
 
-def _counting(received: ReceivedAssertion) -> saml.SubjectConfirmation:
-    """Return the SubjectConfirmation that counts: the first that no check refuses, else the first.
+def _choose_confirmation(received: ReceivedAssertion) -> saml.SubjectConfirmation:
+    """Return the first SubjectConfirmation that passes all checks, else the first of all.
 
-    Any one that holds suffices (core 2.4.1.1). Without one, an element without content.
+    One valid confirmation suffices (core 2.4.1.1). Without any, return an empty element.
     """
     confirmations = received.confirmations or [saml.SubjectConfirmation()]
     if len(confirmations) > 1:
@@ -135,55 +141,52 @@ def _counting(received: ReceivedAssertion) -> saml.SubjectConfirmation:
     return confirmations[0]
 
 
-def _of_counting(name: str) -> Callable[[ReceivedAssertion], bool]:
-    """Return a check of the confirmation that counts as a check of the Assertion."""
+def _check_confirmation(name: str) -> Callable[[ReceivedAssertion], bool]:
+    """Turn a check of the chosen SubjectConfirmation into a check of the Assertion."""
     offends = _CONFIRMATION_CHECKS[name]
-    return lambda received: offends(received, _counting(received))
+    return lambda received: offends(received, _choose_confirmation(received))
 
 
-def _identifiers(received: ReceivedAssertion) -> bool:
+def _has_doubtful_identifier(received: ReceivedAssertion) -> bool:
     """Refuse two identifiers, and any that is no plain NameID (docs/reference/attacks.md#20).
 
-    One of the two may stand in the confirmation.
+    The second may be in the SubjectConfirmation.
     """
     found = received.identifiers
     return len(found) > 1 or not all(isinstance(each, saml.NameID) for each in found)
 
 
-def _bounds(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion without the beginning or the end of its validity.
+def _lacks_validity(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion without NotBefore or NotOnOrAfter.
 
     Source: docs/reference/attacks.md#19.
     """
     return received.begins is None or received.ends is None
 
 
-def _not_yet_valid(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion before it holds."""
-    return received.response.ahead(received.begins)
+def _is_not_yet_valid(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion before its NotBefore."""
+    return received.response.is_ahead(received.begins)
 
 
-def _expired(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion after it has run out."""
-    return received.response.over(received.ends)
+def _is_expired(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion after its NotOnOrAfter."""
+    return received.response.has_passed(received.ends)
 
 
-def _interval(received: ReceivedAssertion) -> bool:
-    """Refuse a validity that ends before it begins: within the skew both bounds would hold."""
+def _has_inverted_validity(received: ReceivedAssertion) -> bool:
+    """Refuse a validity that ends before it starts: the skew could satisfy both bounds."""
     start, end = received.begins, received.ends
     return start is not None and end is not None and end <= start
 
 
-def _audience_missing(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion for anybody."""
+def _lacks_audience(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion without AudienceRestriction."""
     return not received.conditions.audience_restriction
 
 
-def _audience(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion one of whose restrictions leaves us out (core 2.5.1.4).
-
-    All restrictions must hold at once.
-    """
+def _has_other_audience(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion if one AudienceRestriction does not name us (core 2.5.1.4)."""
     own = received.response.upstream.sp_entity_id
     for restriction in received.conditions.audience_restriction:
         audiences = [read_text(audience) for audience in restriction.audience]
@@ -192,37 +195,34 @@ def _audience(received: ReceivedAssertion) -> bool:
     return False
 
 
-def _unknown_condition(received: ReceivedAssertion) -> bool:
-    """Refuse a condition not understood here: its validity cannot be established (core 2.5.1.1)."""
+def _has_unknown_condition(received: ReceivedAssertion) -> bool:
+    """Refuse an unknown condition: the validity cannot be established (core 2.5.1.1)."""
     return bool(received.conditions.condition or received.conditions.extension_elements)
 
 
-def _proxying_forbidden(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion that we may not pass on, or to listed services only (core 2.5.1.6)."""
+def _forbids_proxying(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion that must not be passed on, or only to some services (core 2.5.1.6)."""
     for restriction in received.conditions.proxy_restriction:
-        nought = not (restriction.count or "1").strip("+-0 ")
-        if nought or restriction.audience:
+        is_zero = not (restriction.count or "1").strip("+-0 ")
+        if is_zero or restriction.audience:
             return True
     return False
 
 
-def _statements(received: ReceivedAssertion) -> bool:
-    """Refuse none and several AuthnStatements: which of them is meant would be a guess."""
+def _has_wrong_statement_count(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion without exactly one AuthnStatement: a choice would be a guess."""
     return len(received.statements) != 1
 
 
-def _attribute_statements(received: ReceivedAssertion) -> bool:
-    """Refuse none and several AttributeStatements where the profile has one.
-
-    Then no attribute can stand in two places.
-    """
+def _has_wrong_attribute_statement_count(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion of a strict profile without exactly one AttributeStatement."""
     return received.traits.strict and len(received.assertion.attribute_statement) != 1
 
 
-def _eid_name(received: ReceivedAssertion) -> bool:
-    """Refuse a subject that is no UUID of the national eID's, persistent or transient.
+def _has_wrong_eid_name(received: ReceivedAssertion) -> bool:
+    """Refuse a subject that is no persistent or transient UUID of the national eID.
 
-    So does the profile's own validator.
+    The validator of the profile does the same.
     """
     if not received.traits.strict:
         return False
@@ -234,13 +234,13 @@ def _eid_name(received: ReceivedAssertion) -> bool:
     return not _EID_NAME.fullmatch(read_text(name_id))
 
 
-def _authenticated_later(received: ReceivedAssertion) -> bool:
+def _is_authenticated_in_future(received: ReceivedAssertion) -> bool:
     """Refuse an authentication in the future."""
-    return any(received.response.ahead(instant) for instant in received.instants)
+    return any(received.response.is_ahead(instant) for instant in received.instants)
 
 
-def _authenticated_before(received: ReceivedAssertion) -> bool:
-    """Refuse an older authentication where a new one was demanded.
+def _is_authenticated_too_early(received: ReceivedAssertion) -> bool:
+    """Refuse an older authentication if a new one was demanded (ForceAuthn).
 
     Source: docs/reference/saml-profiles.md#26.
     """
@@ -250,27 +250,24 @@ def _authenticated_before(received: ReceivedAssertion) -> bool:
     return any(instant < earliest for instant in received.instants)
 
 
-def _session_ended(received: ReceivedAssertion) -> bool:
-    """Refuse a session that is over (docs/reference/attacks.md#19)."""
+def _has_ended_session(received: ReceivedAssertion) -> bool:
+    """Refuse a session that has ended (docs/reference/attacks.md#19)."""
     ends = [read_time(statement.session_not_on_or_after) for statement in received.statements]
-    return any(received.response.over(end) for end in ends)
+    return any(received.response.has_passed(end) for end in ends)
 
 
-def _loop(received: ReceivedAssertion) -> bool:
-    """Refuse an authentication that came through ourselves (docs/reference/saml-profiles.md#42)."""
+def _is_loop(received: ReceivedAssertion) -> bool:
+    """Refuse an authentication through this broker (docs/reference/saml-profiles.md#42)."""
     return not received.own.isdisjoint(received.authorities)
 
 
-def _authority_missing(received: ReceivedAssertion) -> bool:
-    """Refuse a hub that does not name the institution that answered.
-
-    Scopes could not be held against any.
-    """
+def _lacks_authority(received: ReceivedAssertion) -> bool:
+    """Refuse a hub's Assertion without institution: its scopes could not be checked."""
     return received.traits.hub and not received.authorities
 
 
-def _institution_unknown(received: ReceivedAssertion) -> bool:
-    """Refuse an institution that is none of this upstream's.
+def _has_unknown_institution(received: ReceivedAssertion) -> bool:
+    """Refuse an institution that is not configured for this upstream.
 
     Only the last authority counts.
 
@@ -279,50 +276,50 @@ def _institution_unknown(received: ReceivedAssertion) -> bool:
     return bool(received.authorities) and received.institution is None
 
 
-def _institution_not_asked(received: ReceivedAssertion) -> bool:
-    """Refuse an institution that was not scoped (docs/reference/wayf.md#choosing).
+def _has_institution_not_asked(received: ReceivedAssertion) -> bool:
+    """Refuse an institution that our IDPList did not name (docs/reference/wayf.md#choosing).
 
-    The hub's chooser obeys the browser.
+    The browser can change what the hub's chooser returns.
     """
     institution = received.institution
     if institution is None:
         return False
-    asked = scoped(received.response.upstream, received.idp_list)
-    return not any(institution.is_known_as(name) for name in asked)
+    allowed = scoped_institutions(received.response.upstream, received.idp_list)
+    return not any(institution.is_known_as(name) for name in allowed)
 
 
 ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {
-    "assertion_zone": _zone,
-    "assertion_version": _version,
-    "assertion_issuer": _issuer,
-    "assertion_issued_later": _issued_later,
-    "assertion_issued_long_ago": _issued_long_ago,
-    "confirmations": _confirmations,
-    "bearer": _of_counting("bearer"),
-    "recipient": _of_counting("recipient"),
-    "confirms_request": _of_counting("confirms_request"),
-    "confirmation_end": _of_counting("confirmation_end"),
-    "confirmation_expired": _of_counting("confirmation_expired"),
-    "confirmation_start": _of_counting("confirmation_start"),
-    "identifiers": _identifiers,
-    "bounds": _bounds,
-    "not_yet_valid": _not_yet_valid,
-    "expired": _expired,
-    "interval": _interval,
-    "audience_missing": _audience_missing,
-    "audience": _audience,
-    "unknown_condition": _unknown_condition,
-    "proxying_forbidden": _proxying_forbidden,
-    "statements": _statements,
-    "attribute_statements": _attribute_statements,
-    "eid_name": _eid_name,
-    "authenticated_later": _authenticated_later,
-    "authenticated_before": _authenticated_before,
-    "session_ended": _session_ended,
-    "loop": _loop,
-    "authority_missing": _authority_missing,
-    "institution_unknown": _institution_unknown,
-    "institution_not_asked": _institution_not_asked,
+    "assertion_zone": _has_time_without_zone,
+    "assertion_version": _has_other_version,
+    "assertion_issuer": _has_other_issuer,
+    "assertion_issued_later": _is_from_future,
+    "assertion_issued_long_ago": _is_too_old,
+    "confirmations": _has_wrong_confirmation_count,
+    "bearer": _check_confirmation("bearer"),
+    "recipient": _check_confirmation("recipient"),
+    "confirms_request": _check_confirmation("confirms_request"),
+    "confirmation_end": _check_confirmation("confirmation_end"),
+    "confirmation_expired": _check_confirmation("confirmation_expired"),
+    "confirmation_start": _check_confirmation("confirmation_start"),
+    "identifiers": _has_doubtful_identifier,
+    "bounds": _lacks_validity,
+    "not_yet_valid": _is_not_yet_valid,
+    "expired": _is_expired,
+    "interval": _has_inverted_validity,
+    "audience_missing": _lacks_audience,
+    "audience": _has_other_audience,
+    "unknown_condition": _has_unknown_condition,
+    "proxying_forbidden": _forbids_proxying,
+    "statements": _has_wrong_statement_count,
+    "attribute_statements": _has_wrong_attribute_statement_count,
+    "eid_name": _has_wrong_eid_name,
+    "authenticated_later": _is_authenticated_in_future,
+    "authenticated_before": _is_authenticated_too_early,
+    "session_ended": _has_ended_session,
+    "loop": _is_loop,
+    "authority_missing": _lacks_authority,
+    "institution_unknown": _has_unknown_institution,
+    "institution_not_asked": _has_institution_not_asked,
 }
 
 
@@ -330,8 +327,8 @@ def check_assertion(received: ReceivedAssertion) -> None:
     """Raise MessageRefused ``response.<name>`` for the first check that refuses the Assertion."""
     for name, offends in ASSERTION_CHECKS.items():
         if offends(received):
-            clock_off = received.response.clock_off(received.assertion)
+            offset = received.response.find_clock_offset(received.assertion)
             detail = ""
             if name == "assertion_zone":
-                detail = refusal_details.zone(received.written_times())
-            raise MessageRefused(f"response.{name}", detail, clock_off=clock_off)
+                detail = refusal_details.explain_zone(received.list_times())
+            raise MessageRefused(f"response.{name}", detail, clock_off=offset)

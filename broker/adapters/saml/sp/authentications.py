@@ -1,4 +1,4 @@
-"""Turns a checked Assertion into an Authentication; the attributes stay exactly as they stood."""
+"""Turns a checked Assertion into an Authentication; the attributes are not changed."""
 
 from dataclasses import astuple
 from datetime import datetime
@@ -18,11 +18,11 @@ from broker.core.logout.sessions import NameID
 _NO_NAME_ID: Final = NameID("", UNSPECIFIED)
 
 
-def authentication(received: ReceivedAssertion) -> Authentication:
+def make_authentication(received: ReceivedAssertion) -> Authentication:
     """Return the Authentication of an Assertion that has passed every check.
 
-    ``institution`` is the real entityID, aliases resolved. What a service or a logout would be told
-    and is not accepted is left out, and stands in ``withheld`` with the reason.
+    ``institution`` is the real entityID, aliases resolved. ``withheld`` lists the values that were
+    not accepted, with the reason: no service and no logout gets them.
     """
     statement = received.statements[0]
     upstream = received.response.upstream
@@ -33,7 +33,7 @@ def authentication(received: ReceivedAssertion) -> Authentication:
         upstream=upstream.name,
         issuer=upstream.entity_id,
         institution=institution.entity_id if institution else "",
-        authorities=_known_authorities(received, withheld),
+        authorities=_list_known_authorities(received, withheld),
         attributes=attributes(received.assertion),
         authn_instant=received.instants[0],
         authn_context=_authn_context(received, withheld),
@@ -51,7 +51,7 @@ def authentication(received: ReceivedAssertion) -> Authentication:
 
 
 def _name_id(element: saml.NameID | None, withheld: Withheld) -> NameID:
-    """Return the NameID as it was received, all of it or nothing: a logout must name it so."""
+    """Return the NameID unchanged or not at all: a logout must repeat it exactly."""
     if element is None:
         return _NO_NAME_ID
     name_id = read_name_id(element)
@@ -74,10 +74,10 @@ def _session_index(statement: saml.AuthnStatement, withheld: Withheld) -> str | 
     return written
 
 
-def _known_authorities(received: ReceivedAssertion, withheld: Withheld) -> tuple[str, ...]:
-    """Return the chain without the names that neither configuration nor metadata has.
+def _list_known_authorities(received: ReceivedAssertion, withheld: Withheld) -> tuple[str, ...]:
+    """Return the chain without names that neither configuration nor metadata contains.
 
-    Services get it as our word. The last one has been found among the institutions already.
+    Services rely on us for it. The last name has been checked already.
     """
     upstream = received.response.upstream
     known = {upstream.entity_id}
@@ -90,21 +90,21 @@ def _known_authorities(received: ReceivedAssertion, withheld: Withheld) -> tuple
 
 
 def _assertion_until(received: ReceivedAssertion) -> datetime:
-    """Return the end of the assertion: whatever is written, it is not accepted after that."""
+    """Return the time after which the assertion is not accepted."""
     traits = received.traits
     issued = read_time(received.assertion.issue_instant) or received.response.now
     ends = [issued + traits.fresh, received.ends]
     data = [confirmation_data(confirmation) for confirmation in received.confirmations]
     confirmed = [read_time(each.not_on_or_after) for each in data]
-    # Until the last of them it could be brought again.
+    # A replay would pass the checks until the last confirmation ends.
     ends.append(max((end for end in confirmed if end), default=None))
     return min(end for end in ends if end) + traits.longer
 
 
 def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | None:
-    """Return the class, or unspecified for one that nobody knows or that is above the cap.
+    """Return the class; unspecified if it is unknown or above the institution's maximum.
 
-    We would vouch for it. None where there is no class, or the profile has the level in an
+    We would vouch for it. None if there is no class, or the profile states the level in an
     attribute.
     """
     if received.traits.nsis:
@@ -125,7 +125,7 @@ def _authn_context(received: ReceivedAssertion, withheld: Withheld) -> str | Non
 
 
 def attributes(assertion: saml.Assertion) -> tuple[WireAttribute, ...]:
-    """Return the attributes by Name; one that stands several times is one.
+    """Return the attributes by Name; values of the same Name are joined.
 
     Source: docs/reference/attacks.md#22.
     """

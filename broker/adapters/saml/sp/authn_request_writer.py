@@ -6,7 +6,7 @@ from typing import Final
 from saml2 import saml, samlp
 
 from broker.adapters.saml.messages.upstream_profiles import traits_of
-from broker.adapters.saml.sp.received_response import scoped
+from broker.adapters.saml.sp.received_response import scoped_institutions
 from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import POST
 from broker.core.entities import Upstream
@@ -38,7 +38,7 @@ def authn_request(
 ) -> samlp.AuthnRequest:
     """Return our AuthnRequest to the upstream ``asked``, as the service's ``request`` demands.
 
-    ``RequestRefused`` where the service's IDPList leaves no institution, or its ProxyCount no
+    ``RequestRefused`` if the service's IDPList leaves no institution, or its ProxyCount no
     proxy. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and #35 to #37.
     """
     return samlp.AuthnRequest(
@@ -60,20 +60,20 @@ def authn_request(
 
 def _subject(asked: Upstream, request: AuthnRequest) -> saml.Subject | None:
     hint = request.subject_hint
-    if hint is None or not asked.subject_hint:  # an upstream that is not asked for it may refuse
+    if hint is None or not asked.subject_hint:  # it might refuse the request
         return None
     return saml.Subject(name_id=saml.NameID(text=hint.name, format=hint.format))
 
 
 def _optional_flag(*, wanted: bool) -> str | None:
-    """Write a truth value; one that is false is left out."""
+    """Write a flag; leave out a false one."""
     return "true" if wanted else None
 
 
 def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
     """Return the classes that the service asks for.
 
-    An upstream that knows NSIS levels is asked for a level and a person
+    Ask an upstream that knows NSIS levels for a level and for a person
     (docs/reference/nemlog-in.md#request).
     """
     classes: tuple[str, ...]
@@ -96,14 +96,14 @@ def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAut
 
 
 def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
-    """Name the institutions, ourselves one proxy fewer, and the chain of services that asked.
+    """Return the institutions, the ProxyCount less one, and the chain of requesting services.
 
-    The service that asks is the last of the chain. The national eID is not told of it unless that
+    The service of this login is the last of the chain. The national eID gets no chain unless that
     is configured (docs/reference/saml-profiles.md#36).
     """
     if request.proxy_count == 0:
         raise RequestRefused(PROXY_COUNT_EXCEEDED, request=request)
-    institutions = scoped(asked, request.idp_list)
+    institutions = scoped_institutions(asked, request.idp_list)
     if not institutions:
         raise RequestRefused(NO_SUPPORTED_IDP, request=request)
     traits = traits_of(asked)
@@ -123,7 +123,7 @@ def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
 
 
 def _requesters(asked: Upstream, request: AuthnRequest) -> list[samlp.RequesterID]:
-    """Return the chain of services that asked; none at a sign-up, which is an errand of our own."""
+    """Return the chain of requesting services; empty for a sign-up, which no service requests."""
     if not asked.requester_id or not request.entity_id:
         return []
     chain = (*request.requester_ids, request.entity_id)

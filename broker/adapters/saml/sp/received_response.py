@@ -1,4 +1,4 @@
-"""An upstream's Response and the Assertion in it, beside everything they are held against."""
+"""An upstream's Response and its Assertion, with all values that the checks compare them to."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ _IDENTIFIERS: Final = frozenset(("BaseID", "NameID", "EncryptedID"))
 
 @dataclass(frozen=True)
 class ReceivedResponse:
-    """A Response that passed XML security, and everything it is held against.
+    """A Response that passed XML security, and the values that its checks need.
 
-    Of a Response that is not ``signed`` itself ``message`` is the envelope: without assertions.
+    If the Response is not ``signed``, ``message`` is its envelope without assertions.
     """
 
     message: samlp.Response
@@ -54,7 +54,7 @@ class ReceivedResponse:
         expected: Outstanding,
         now: datetime,
     ) -> "ReceivedResponse":
-        """Read a Response from the octets that its signature covers, None for an unsigned one."""
+        """Read a Response from the octets that its signature covers (None: it is unsigned)."""
         if signed_octets is None:
             message = message_model.read_unsigned(samlp.Response, root)
         else:
@@ -80,30 +80,30 @@ class ReceivedResponse:
         """Return how far the upstream's clock may differ from ours."""
         return self.traits.skew
 
-    def over(self, end: datetime | None) -> bool:
-        """Return whether an end that is written has passed, as far as clocks may differ."""
+    def has_passed(self, end: datetime | None) -> bool:
+        """Return whether an end has passed, allowing for clock skew."""
         return end is not None and end <= self.now - self.skew
 
-    def ahead(self, start: datetime | None) -> bool:
-        """Return whether a moment that is written is yet to come, as far as clocks may differ."""
+    def is_ahead(self, start: datetime | None) -> bool:
+        """Return whether a time lies in the future, allowing for clock skew."""
         return start is not None and start > self.now + self.skew
 
-    def issued_later(self, message: IssuedMessage) -> bool:
-        """Return whether a message was issued after now, as far as clocks may differ."""
-        return self.ahead(read_issue_time(message))
+    def is_from_future(self, message: IssuedMessage) -> bool:
+        """Return whether a message was issued in the future, allowing for clock skew."""
+        return self.is_ahead(read_issue_time(message))
 
-    def issued_long_ago(self, message: IssuedMessage) -> bool:
-        """Return whether a message was issued before we asked, or lay somewhere for long."""
+    def is_too_old(self, message: IssuedMessage) -> bool:
+        """Return whether a message was issued before our request, or delivered too late."""
         issued = read_issue_time(message)
         if issued < self.expected.sent - self.skew:
             return True
         return issued <= self.now - self.traits.fresh - self.skew
 
-    def clock_off(self, message: IssuedMessage) -> int | None:
+    def find_clock_offset(self, message: IssuedMessage) -> int | None:
         """Return by how many seconds the upstream's clock is off, for the log.
 
-        None where it is by no more than is allowed. A true answer is made after our request and
-        before now: an IssueInstant outside that time is another clock's.
+        None if the difference is allowed. A genuine answer is issued after our request and before
+        now, so an IssueInstant outside that interval shows a wrong clock.
         """
         issued = read_time(message.issue_instant) or self.now
         ahead = max(issued - self.now, timedelta())
@@ -119,23 +119,20 @@ class ReceivedResponse:
         return read_status_codes(self.message.status)
 
     @property
-    def succeeded(self) -> bool:
-        """Return whether the upstream answers that it authenticated the person."""
+    def is_success(self) -> bool:
+        """Return whether the upstream states that it authenticated the person."""
         return self.codes[:1] == (SUCCESS.top,)
 
 
 @dataclass(frozen=True)
 class ReceivedAssertion:
-    """An Assertion whose signature, or the one around it, has been verified.
-
-    Beside it is everything it is held against.
-    """
+    """An Assertion with verified signature (its own or the Response's), and what checks need."""
 
     assertion: saml.Assertion
     response: ReceivedResponse
     own: frozenset[str]  # our entityIDs
     force_authn: bool
-    idp_list: tuple[str, ...]  # what the service's request allows; empty means all
+    idp_list: tuple[str, ...]  # of the service's request; empty allows all
 
     @cached_property
     def traits(self) -> ProfileTraits:
@@ -154,16 +151,18 @@ class ReceivedAssertion:
 
     @cached_property
     def identifiers(self) -> list[object]:
-        """Return everything that names a person in the Subject, its confirmations and their data.
+        """Return all identifiers in the Subject, its confirmations and their data.
 
-        An ExtensionElement stands for one in a place that the standard leaves open.
+        In the data of a confirmation, pysaml2 represents them as ExtensionElements.
         """
         found: list[object] = []
         for holder in (self.subject, *self.confirmations):
             found += [holder.base_id, holder.name_id, holder.encrypted_id]
         for confirmation in self.confirmations:
             data = confirmation_data(confirmation)
-            found += [each for each in _nested(data.extension_elements) if _is_identifier(each)]
+            found += [
+                each for each in _list_nested(data.extension_elements) if _is_identifier(each)
+            ]
         return [each for each in found if each is not None]
 
     @cached_property
@@ -194,7 +193,7 @@ class ReceivedAssertion:
 
     @cached_property
     def authorities(self) -> tuple[str, ...]:
-        """Return the AuthenticatingAuthority chain; the last met the person.
+        """Return the AuthenticatingAuthority chain; the last one authenticated the person.
 
         Source: docs/reference/wayf.md#authenticating-authority.
         """
@@ -203,9 +202,9 @@ class ReceivedAssertion:
 
     @cached_property
     def institution(self) -> Institution | None:
-        """Return the institution that answered.
+        """Return the institution that authenticated the person, if it is configured.
 
-        Only the last authority counts; an upstream that is no hub is its own.
+        Only the last authority counts. An upstream that is no hub is its own institution.
         """
         upstream = self.response.upstream
         if self.authorities:
@@ -214,8 +213,8 @@ class ReceivedAssertion:
             return None
         return upstream.institution(upstream.entity_id)
 
-    def written_times(self) -> Iterator[str]:
-        """Yield the times of the Assertion as they are written."""
+    def list_times(self) -> Iterator[str]:
+        """Yield all times of the Assertion as text."""
         written = [
             self.assertion.issue_instant,
             self.conditions.not_before,
@@ -228,10 +227,10 @@ class ReceivedAssertion:
         yield from (str(time) for time in written if time is not None)
 
 
-def _nested(elements: Iterable[ExtensionElement]) -> Iterator[ExtensionElement]:
+def _list_nested(elements: Iterable[ExtensionElement]) -> Iterator[ExtensionElement]:
     for element in elements:
         yield element
-        yield from _nested(element.children)
+        yield from _list_nested(element.children)
 
 
 def _is_identifier(element: ExtensionElement) -> bool:
@@ -243,25 +242,26 @@ def confirmation_data(confirmation: saml.SubjectConfirmation) -> saml.SubjectCon
     return confirmation.subject_confirmation_data or saml.SubjectConfirmationData()
 
 
-def scoped(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
+def scoped_institutions(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
     """Return the entityIDs for our IDPList: those configured, narrowed by the service's list.
 
-    An entry that is not configured narrows and never widens (docs/reference/saml-profiles.md#37).
+    The service's list never adds an institution (docs/reference/saml-profiles.md#37).
     """
     configured = upstream.idp_list()
     if not idp_list or upstream.entity_id in idp_list:
         return configured
     listed = [upstream.institution(name) for name in idp_list]
     wanted = {institution.entity_id for institution in listed if institution}
-    return tuple(name for name in configured if _named_in(wanted, upstream.institution(name)))
+    narrowed = []
+    for name in configured:
+        institution = upstream.institution(name)
+        if institution and institution.entity_id in wanted:
+            narrowed.append(name)
+    return tuple(narrowed)
 
 
-def _named_in(wanted: set[str], institution: Institution | None) -> bool:
-    return institution is not None and institution.entity_id in wanted
-
-
-def foreign(issuer: saml.Issuer | None, upstream: Upstream) -> bool:
-    """Return whether an Issuer that is there is anybody but this upstream."""
+def is_other_issuer(issuer: saml.Issuer | None, upstream: Upstream) -> bool:
+    """Return whether an Issuer is present and names anybody but this upstream."""
     if issuer is None:
         return False
     return read_issuer(issuer) != upstream.entity_id

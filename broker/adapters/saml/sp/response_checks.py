@@ -1,4 +1,4 @@
-"""The checks of an upstream's Response after XML security: a function for every check.
+"""Checks an upstream's Response. Each check is a function that finds one fault.
 
 Sources: saml-core 3.2, saml-profiles 4.1.4, docs/reference/attacks.md#15 to #19,
 docs/reference/saml-profiles.md#17 and #18.
@@ -9,33 +9,33 @@ from typing import Final
 
 from broker.adapters.saml.messages import refusal_details
 from broker.adapters.saml.messages.message_values import lacks_zone
-from broker.adapters.saml.sp.received_response import ReceivedResponse, foreign
+from broker.adapters.saml.sp.received_response import ReceivedResponse, is_other_issuer
 from broker.core.errors import MessageRefused
 
 
-def _other_upstream(received: ReceivedResponse) -> bool:
-    """Refuse an answer at the ACS of another upstream than the one that was asked.
+def _is_of_other_upstream(received: ReceivedResponse) -> bool:
+    """Refuse an answer at the ACS of an upstream that was not asked.
 
     Source: docs/reference/attacks.md#18.
     """
     return received.expected.upstream != received.upstream.name
 
 
-def _zone(received: ReceivedResponse) -> bool:
+def _has_time_without_zone(received: ReceivedResponse) -> bool:
     """Refuse a time without Z."""
     return lacks_zone([received.message.issue_instant])
 
 
-def _version(received: ReceivedResponse) -> bool:
-    """Refuse another version of SAML, whose rules are others."""
+def _has_other_version(received: ReceivedResponse) -> bool:
+    """Refuse another version of SAML: its rules differ."""
     return bool(received.message.version != "2.0")
 
 
-def _destination(received: ReceivedResponse) -> bool:
-    """Refuse a Response made for another address: somebody else's, brought here.
+def _has_other_destination(received: ReceivedResponse) -> bool:
+    """Refuse a Response made for another address: an attacker may replay it here.
 
-    Only a signed one must have a Destination (bindings 3.5.5.2); in another the Recipient of the
-    signed Assertion says it (docs/reference/attacks.md#17).
+    Only a signed Response must have a Destination (bindings 3.5.5.2). For an unsigned one, the
+    Recipient in the signed Assertion counts (docs/reference/attacks.md#17).
     """
     destination = received.message.destination
     if destination is None:
@@ -43,24 +43,24 @@ def _destination(received: ReceivedResponse) -> bool:
     return bool(destination != received.acs)
 
 
-def _in_response_to(received: ReceivedResponse) -> bool:
-    """Refuse an answer to another request than the outstanding one: login CSRF.
+def _answers_other_request(received: ReceivedResponse) -> bool:
+    """Refuse an answer to a request that is not outstanding: login CSRF.
 
     Source: docs/reference/attacks.md#16.
     """
     return bool(received.message.in_response_to != received.expected.id)
 
 
-def _issuer(received: ReceivedResponse) -> bool:
-    """Refuse a Response by anybody but the upstream that was asked.
+def _has_other_issuer(received: ReceivedResponse) -> bool:
+    """Refuse a Response that the upstream of this login did not issue.
 
     Source: docs/reference/attacks.md#18.
     """
-    return foreign(received.message.issuer, received.upstream)
+    return is_other_issuer(received.message.issuer, received.upstream)
 
 
-def _issuer_missing(received: ReceivedResponse) -> bool:
-    """Refuse a Response without Issuer that is signed, or has an encrypted assertion.
+def _lacks_issuer(received: ReceivedResponse) -> bool:
+    """Refuse a missing Issuer if the Response is signed or its assertion is encrypted.
 
     Source: saml-profiles 4.1.4.2.
     """
@@ -69,25 +69,25 @@ def _issuer_missing(received: ReceivedResponse) -> bool:
     return received.signed or received.has_encrypted_assertion
 
 
-def _issued_later(received: ReceivedResponse) -> bool:
-    """Refuse a Response from the future: a clock that wrong cannot say when anything ends."""
-    return received.issued_later(received.message)
+def _is_from_future(received: ReceivedResponse) -> bool:
+    """Refuse a Response from the future: times by such a clock prove nothing."""
+    return received.is_from_future(received.message)
 
 
-def _issued_long_ago(received: ReceivedResponse) -> bool:
-    """Refuse a Response older than its request, or one that lay somewhere before it came."""
-    return received.issued_long_ago(received.message)
+def _is_too_old(received: ReceivedResponse) -> bool:
+    """Refuse a Response older than its request, or delivered late."""
+    return received.is_too_old(received.message)
 
 
-def _assertion_of_refusal(received: ReceivedResponse) -> bool:
-    """Refuse an error status that brings an assertion: one of the two is not the upstream's."""
-    if received.succeeded:
+def _has_assertion_and_error(received: ReceivedResponse) -> bool:
+    """Refuse an error status with an assertion: they contradict each other."""
+    if received.is_success:
         return False
     return received.has_plain_assertion or received.has_encrypted_assertion
 
 
-def _plain(received: ReceivedResponse) -> bool:
-    """Refuse a plain assertion from NemLog-in, whose profile has encrypted ones only.
+def _has_plain_assertion(received: ReceivedResponse) -> bool:
+    """Refuse a plain assertion from NemLog-in: its profile demands encryption.
 
     Source: docs/reference/nemlog-in.md#response.
     """
@@ -95,17 +95,17 @@ def _plain(received: ReceivedResponse) -> bool:
 
 
 RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedResponse], bool]]] = {
-    "other_upstream": _other_upstream,
-    "zone": _zone,
-    "version": _version,
-    "destination": _destination,
-    "in_response_to": _in_response_to,
-    "issuer": _issuer,
-    "issuer_missing": _issuer_missing,
-    "issued_later": _issued_later,
-    "issued_long_ago": _issued_long_ago,
-    "assertion_of_refusal": _assertion_of_refusal,
-    "plain": _plain,
+    "other_upstream": _is_of_other_upstream,
+    "zone": _has_time_without_zone,
+    "version": _has_other_version,
+    "destination": _has_other_destination,
+    "in_response_to": _answers_other_request,
+    "issuer": _has_other_issuer,
+    "issuer_missing": _lacks_issuer,
+    "issued_later": _is_from_future,
+    "issued_long_ago": _is_too_old,
+    "assertion_of_refusal": _has_assertion_and_error,
+    "plain": _has_plain_assertion,
 }
 
 
@@ -113,14 +113,14 @@ def check_response(received: ReceivedResponse) -> None:
     """Raise MessageRefused ``response.<name>`` for the first check that refuses the Response."""
     for name, offends in RESPONSE_CHECKS.items():
         if offends(received):
-            clock_off = received.clock_off(received.message)
-            raise MessageRefused(f"response.{name}", _detail(name, received), clock_off=clock_off)
+            offset = received.find_clock_offset(received.message)
+            raise MessageRefused(f"response.{name}", _explain(name, received), clock_off=offset)
 
 
-def _detail(name: str, received: ReceivedResponse) -> str:
-    """Return what the log says beside the name, where that leaves an administrator searching."""
+def _explain(name: str, received: ReceivedResponse) -> str:
+    """Return what the log adds to the check's name for the administrator."""
     if name == "destination":
-        return refusal_details.destination(received.message.destination, received.acs)
+        return refusal_details.explain_destination(received.message.destination, received.acs)
     if name == "zone":
-        return refusal_details.zone([received.message.issue_instant])
+        return refusal_details.explain_zone([received.message.issue_instant])
     return ""

@@ -1,4 +1,4 @@
-"""Our service provider role, toward the upstreams: sends AuthnRequests and verifies Responses."""
+"""Our SP role toward the upstreams: sends AuthnRequests and verifies Responses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from broker.adapters.saml.messages.message_values import read_time
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.sp import authn_request_writer
 from broker.adapters.saml.sp.assertion_checks import check_assertion
-from broker.adapters.saml.sp.authentications import authentication
+from broker.adapters.saml.sp.authentications import make_authentication
 from broker.adapters.saml.sp.received_response import ReceivedAssertion, ReceivedResponse
 from broker.adapters.saml.sp.response_checks import check_response
 from broker.adapters.saml.xml_security import (
@@ -27,7 +27,7 @@ from broker.adapters.saml.xml_security import (
     signature,
     written_message,
 )
-from broker.adapters.saml.xml_security.canonical_form import canonical, separate
+from broker.adapters.saml.xml_security.canonical_form import canonicalize, separate
 from broker.adapters.saml.xml_security.xml_names import (
     ASSERTION,
     ENCRYPTED_ASSERTION,
@@ -53,10 +53,7 @@ _TOPS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ServiceProvider:
-    """The role over one key ring and the metadata of the moment.
-
-    ``own`` holds the entityIDs of all our roles.
-    """
+    """Our SP role. ``own`` contains the entityIDs of all our roles."""
 
     base_url: str
     key: signature.SigningKey
@@ -66,7 +63,7 @@ class ServiceProvider:
     own: frozenset[str]
 
     @classmethod
-    def of(
+    def from_keys(
         cls,
         base_url: str,
         keys: RoleKeys,
@@ -75,12 +72,12 @@ class ServiceProvider:
         upstreams: Mapping[str, Upstream],
         idp_entity_id: str,
     ) -> "ServiceProvider":
-        """Load the role's keys; ``idp_entity_id`` is our other role's, by which a loop is known."""
+        """Load the keys; ``idp_entity_id`` is that of our IdP role, which reveals a loop."""
         sp_entity_ids = [upstream.sp_entity_id for upstream in upstreams.values()]
         return cls(
             base_url=base_url,
-            key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
-            decryption=encryption.DecryptionKeys.of(pair.private for pair in keys.decryption),
+            key=signature.SigningKey.load(keys.signing.private, keys.signing.certificate),
+            decryption=encryption.DecryptionKeys.load(pair.private for pair in keys.decryption),
             metadata=metadata,
             upstreams=upstreams,
             own=frozenset((idp_entity_id, *sp_entity_ids)),
@@ -89,12 +86,12 @@ class ServiceProvider:
     def ask(
         self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
     ) -> str | PostForm:
-        """Return what carries our signed AuthnRequest, as the service's request demands.
+        """Return the URL or form with our signed AuthnRequest, as the service's request demands.
 
-        It is a URL, or a form for an upstream that has no SingleSignOnService for HTTP-Redirect.
-        No RelayState: the answer finds its transaction by ``request_id``. ``RequestRefused`` where
-        the service's IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no
-        metadata in force. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and
+        An upstream without SingleSignOnService for HTTP-Redirect gets a form. There is no
+        RelayState: ``request_id`` finds the transaction of the answer. ``RequestRefused`` if the
+        service's IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no
+        valid metadata. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and
         #35 to #37.
         """
         metadata = self.metadata.current
@@ -115,15 +112,15 @@ class ServiceProvider:
         root = written_message.tree(message)
         by = descriptor.signing_algorithms
         if descriptor.sso_by_post:
-            return outgoing_message.signed_form(root, "SAMLRequest", descriptor.sso, self.key, by)
-        return outgoing_message.signed_url(root, "SAMLRequest", descriptor.sso, self.key, by)
+            return outgoing_message.build_signed_form(
+                root, "SAMLRequest", descriptor.sso, self.key, by
+            )
+        return outgoing_message.build_signed_url(root, "SAMLRequest", descriptor.sso, self.key, by)
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime
     ) -> str | None:
-        """Return the page where an upstream helps its own people, filled in.
-
-        None where its metadata names none.
+        """Return the upstream's help page with its placeholders replaced; None if it has none.
 
         Source: docs/reference/saml-profiles.md#50.
         """
@@ -134,18 +131,18 @@ class ServiceProvider:
         values = {"CODE": code, "RP": configured.sp_entity_id, "TID": reference, "CTX": names}
         return fill_error_url(descriptor.error_url, {**values, "TS": str(int(now.timestamp()))})
 
-    def in_response_to(
+    def parse_response(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
-        """Return the Response, past XML security, and the id of the request that it names.
+        """Parse the Response and return it with the id of the request that it answers.
 
-        Nothing of it is trusted yet. ``MessageRefused``: ``response.unknown_upstream``,
-        ``response.fields``, ``response.unsolicited``, or XML security's.
+        Its signature is not verified yet. ``MessageRefused``: ``response.unknown_upstream``,
+        ``response.fields``, ``response.unsolicited``, ``xml.*``.
         """
         if upstream not in self.upstreams:
             raise MessageRefused("response.unknown_upstream")
         names = [name for name, _ in fields]
-        # Which of two is looked up and which is read would differ.
+        # With two, this method and the later verification could use different ones.
         if names.count("SAMLResponse") != 1 or len(set(names)) != len(names):
             raise MessageRefused("response.fields")
         xml = http_bindings.decode_post(dict(fields)["SAMLResponse"])
@@ -165,15 +162,15 @@ class ServiceProvider:
         now: datetime,
         idp_list: tuple[str, ...] = (),
     ) -> Received:
-        """Verify a Response in full, by this upstream's keys only, and every check of both tables.
+        """Verify a Response with this upstream's keys, and apply every check of both tables.
 
-        ``message`` is what ``in_response_to`` returned, or octets. ``idp_list`` is the service's
-        own (an answer by an institution it left out is refused). ``MessageRefused`` names the check
-        that failed. An error status is an UpstreamRefusal, signed or not: some sign none
+        ``message`` is the result of ``parse_response``, or octets. ``idp_list`` is the list of the
+        service's request: other institutions are refused. ``MessageRefused`` names the check that
+        failed. An error status is an UpstreamRefusal, signed or not: some upstreams sign none
         (docs/reference/interop.md#status).
         """
-        asked, keys = self._asked(upstream, now)
-        root = _parsed(message)
+        asked, keys = self._find_upstream(upstream, now)
+        root = _ensure_parsed(message)
         signed_octets = None
         if root.find(SIGNATURE) is not None:
             signed_octets = signature.verify(root, keys)
@@ -181,11 +178,13 @@ class ServiceProvider:
             root, signed_octets, asked, acs_url(self.base_url, upstream), expected=expected, now=now
         )
         check_response(response)
-        if not response.succeeded:
+        if not response.is_success:
             return _upstream_refusal(response)
-        # CBC can be changed unnoticed, but not within what is signed (docs/reference/attacks.md#23)
-        element = self._assertion(root, allow_cbc=asked.encryption == "cbc" and response.signed)
-        assertion = _verified(element, keys, response)
+        # AES-CBC is safe only inside a signed Response (docs/reference/attacks.md#23)
+        element = self._find_assertion(
+            root, allow_cbc=asked.encryption == "cbc" and response.signed
+        )
+        assertion = _verify_assertion(element, keys, response)
         received = ReceivedAssertion(
             assertion=assertion,
             response=response,
@@ -194,22 +193,22 @@ class ServiceProvider:
             idp_list=idp_list,
         )
         check_assertion(received)
-        found = authentication(received)
-        return Received(found, str(assertion.id), found.assertion_until, _decrypted(element))
+        found = make_authentication(received)
+        return Received(found, str(assertion.id), found.assertion_until, _dump_decrypted(element))
 
-    def _asked(
+    def _find_upstream(
         self, upstream: str, now: datetime
     ) -> tuple[Upstream, tuple[signature.VerifyKey, ...]]:
-        """Return the upstream that was asked, and the only keys by which its answer is believed."""
+        """Return the upstream, and the keys that may sign its answer."""
         metadata = self.metadata.current
         asked = metadata.completed(self.upstreams[upstream])
         descriptor = metadata.upstream(asked.entity_id, now)
-        if descriptor is None:  # it ran out, or its federation withdrew it
+        if descriptor is None:  # it expired, or the federation withdrew it
             raise MessageRefused("response.no_metadata")
         return asked, descriptor.keys
 
-    def _assertion(self, root: etree._Element, *, allow_cbc: bool) -> etree._Element:
-        """Return the one assertion, decrypted if need be; XML security has refused a second."""
+    def _find_assertion(self, root: etree._Element, *, allow_cbc: bool) -> etree._Element:
+        """Return the only assertion, decrypted if necessary; XML security refuses a second one."""
         plain = root.find(ASSERTION)
         if plain is not None:
             return plain
@@ -229,11 +228,8 @@ def fill_error_url(template: str, values: Mapping[str, str]) -> str:
     return template
 
 
-def _parsed(message: object) -> etree._Element:
-    """Return the root of a message in octets, or of one that ``in_response_to`` has parsed.
-
-    That one passed XML security then: parsed once, it is read from the same tree.
-    """
+def _ensure_parsed(message: object) -> etree._Element:
+    """Return the tree of a message: octets are parsed, a tree was parsed by ``parse_response``."""
     if isinstance(message, bytes):
         return safe_parser.parse(message, RESPONSE)
     if not etree.iselement(message):
@@ -242,43 +238,42 @@ def _parsed(message: object) -> etree._Element:
 
 
 def _upstream_refusal(response: ReceivedResponse) -> Received:
-    """Return an error status, and until when its Response must be remembered as spent."""
+    """Return an error status, and until when a replay of its Response must be refused."""
     issued = read_time(response.message.issue_instant) or response.now
     until = issued + response.traits.fresh + response.traits.longer
-    refusal = UpstreamRefusal(response.upstream.name, _refusal(response.codes))
+    refusal = UpstreamRefusal(response.upstream.name, _map_status(response.codes))
     return Received(refusal, str(response.message.id or ""), until)
 
 
-def _decrypted(assertion: etree._Element) -> bytes:
-    """Return the octets of an assertion that came encrypted; none for one in its Response."""
+def _dump_decrypted(assertion: etree._Element) -> bytes:
+    """Return the octets of an assertion that was encrypted, else no octets."""
     if assertion.getparent() is not None:
         return b""
     return etree.tostring(assertion)
 
 
-def _verified(
+def _verify_assertion(
     element: etree._Element, keys: tuple[signature.VerifyKey, ...], response: ReceivedResponse
 ) -> saml.Assertion:
-    """Return the Assertion, read from the very octets that a signature covers.
+    """Return the Assertion, read from the octets that its signature or the Response's covers.
 
-    That is its own, or the one of the Response around it. NemLog-in signs the Assertion itself
-    (docs/reference/nemlog-in.md#response).
+    NemLog-in must sign the Assertion itself (docs/reference/nemlog-in.md#response).
     """
     if element.find(SIGNATURE) is not None:
         octets = signature.verify(element, keys)
     elif response.signed and not response.traits.strict:
         for assertion in response.message.assertion:
             return assertion
-        octets = canonical(separate(element))
+        octets = canonicalize(separate(element))
     else:
         raise MessageRefused("response.unsigned")
     return message_model.read_message(saml.Assertion, element, octets)
 
 
-def _refusal(codes: tuple[str, ...]) -> Status:
-    """Return an upstream's status as SAML has it.
+def _map_status(codes: tuple[str, ...]) -> Status:
+    """Return an upstream's status in standard codes.
 
-    Some write the detail first, and codes of their own are not passed on.
+    Some upstreams write the second-level code first, or codes of their own.
     """
     top, *rest = codes  # the schema demands one
     if top not in _TOPS:

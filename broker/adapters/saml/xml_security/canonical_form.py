@@ -10,11 +10,11 @@ from broker.adapters.saml.xml_security.xml_names import EXCLUSIVE, SIGNATURE
 _INCLUSIVE: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
 
 
-def canonical(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes:
-    """Return an element in exclusive canonical form (xml-exc-c14n 3).
+def canonicalize(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes:
+    """Return an element in exclusive canonical form (xml-exc-c14n 3), without comments.
 
-    Comments, and the text that follows the element, are left out. Of an element within a document
-    ``prefixes`` are those that the element itself declares: use ``separate`` before.
+    ``prefixes`` is the PrefixList; the element must declare them itself, so call ``separate`` first
+    for an element inside a document.
     """
     written = etree.tostring(
         element,
@@ -30,8 +30,8 @@ def canonical(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes:
 def inclusive_prefixes(element: etree._Element | None) -> list[str]:
     """Return the prefixes that a canonicalisation treats as inclusive.
 
-    Their number is bounded by ``signature_profile``. libxml2 does not know ``#default`` among them:
-    such a message is refused where it makes a difference.
+    ``signature_profile`` limits their number. libxml2 does not know ``#default``; where it makes a
+    difference, the digests differ and the message is refused.
     """
     prefixes: list[str] = []
     if element is None:
@@ -42,10 +42,10 @@ def inclusive_prefixes(element: etree._Element | None) -> list[str]:
 
 
 def separate(element: etree._Element, left_out: Iterable[str] = (SIGNATURE,)) -> etree._Element:
-    """Return an element as a document of its own, without its children of the names ``left_out``.
+    """Return a copy of an element as a separate document, without the children ``left_out``.
 
-    lxml declares the namespaces in scope at the new root. The text behind a child that is left out
-    stays, as the enveloped transform leaves it (xmldsig-core 6.6.4).
+    lxml declares the namespaces in scope at the new root. The text after a removed child stays, as
+    the enveloped transform requires (xmldsig-core 6.6.4).
     """
     parser = etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=False)
     copy = etree.fromstring(etree.tostring(element, encoding="utf-8", with_tail=False), parser)

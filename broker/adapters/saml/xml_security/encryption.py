@@ -1,9 +1,9 @@
 """Decrypts assertions meant for us, with python-xmlsec in process, and encrypts those we send.
 
-Every algorithm is checked before anything is decrypted, since xmlsec decrypts RSA 1.5 unasked; the
-session key and the content are decrypted in two steps, each with one key that is set, so that
-KeyInfo never chooses. Whatever fails after that is one cause, ``xml.decryption``: a difference
-would answer an oracle (Jager and Somorovsky 2011).
+Every algorithm is checked before decryption begins, because xmlsec would also decrypt RSA 1.5. The
+session key and the content are decrypted in two steps with a given key, so that KeyInfo never
+chooses one. Every later failure has the same reason code, ``xml.decryption``: different codes would
+be an oracle (Jager and Somorovsky 2011).
 """
 
 import base64
@@ -69,7 +69,7 @@ class DecryptionKeys:
     private: tuple[xmlsec.Key, ...]
 
     @classmethod
-    def of(cls, pems: Iterable[bytes]) -> "DecryptionKeys":
+    def load(cls, pems: Iterable[bytes]) -> "DecryptionKeys":
         """Load PEM private keys, the current one first."""
         pem_format = xmlsec.constants.KeyDataFormatPem
         return cls(tuple(xmlsec.Key.from_memory(pem, pem_format) for pem in pems))
@@ -77,7 +77,7 @@ class DecryptionKeys:
 
 @dataclass(frozen=True, slots=True)
 class EncryptedAssertion:
-    """An EncryptedAssertion taken apart, as the checks see it."""
+    """The parts of an EncryptedAssertion that the checks read."""
 
     whole: etree._Element
     content: list[etree._Element]  # EncryptedData, of which there must be one
@@ -85,7 +85,7 @@ class EncryptedAssertion:
     allow_cbc: bool
 
     @classmethod
-    def of(cls, element: etree._Element, *, allow_cbc: bool) -> "EncryptedAssertion":
+    def parse(cls, element: etree._Element, *, allow_cbc: bool) -> "EncryptedAssertion":
         """Take apart an element that holds EncryptedData.
 
         ``allow_cbc``: its sender needs it, and a verified signature covers it.
@@ -108,10 +108,10 @@ class EncryptedAssertion:
         return [method for key in self.keys for method in key.findall(_METHOD)]
 
 
-def _encrypted_data(encrypted: EncryptedAssertion) -> bool:
+def _is_not_one_element(encrypted: EncryptedAssertion) -> bool:
     """Refuse anything but one EncryptedData, of an element.
 
-    Content would be spliced into what stands around it.
+    Encrypted content without its element would become part of the surrounding element.
     """
     if len(encrypted.content) != 1:
         return True
@@ -119,15 +119,15 @@ def _encrypted_data(encrypted: EncryptedAssertion) -> bool:
     return encrypted.content[0].get("Type", element_type) != element_type
 
 
-def _encrypted_keys(encrypted: EncryptedAssertion) -> bool:
-    """Refuse no key, and so many that trying them is work done for an attacker."""
+def _has_wrong_key_count(encrypted: EncryptedAssertion) -> bool:
+    """Refuse a message without a key, or with so many that trying them costs too much."""
     return not 1 <= len(encrypted.keys) <= _MOST_KEYS
 
 
-def _content_method(encrypted: EncryptedAssertion) -> bool:
+def _has_weak_content_method(encrypted: EncryptedAssertion) -> bool:
     """Refuse CBC outside a verified message of a peer that needs it, and 3DES from all.
 
-    CBC can be changed unnoticed, and how it then fails tells of the content.
+    CBC does not detect changes, and the kind of failure reveals the content.
     """
     allowed = _GCM
     if encrypted.allow_cbc:
@@ -136,7 +136,7 @@ def _content_method(encrypted: EncryptedAssertion) -> bool:
     return len(methods) != 1 or methods[0].get("Algorithm") not in allowed
 
 
-def _key_method(encrypted: EncryptedAssertion) -> bool:
+def _has_weak_key_method(encrypted: EncryptedAssertion) -> bool:
     """Refuse everything but OAEP: the padding of RSA 1.5 is an oracle (Bleichenbacher)."""
     methods = encrypted.key_methods
     if len(methods) != len(encrypted.keys):
@@ -144,7 +144,7 @@ def _key_method(encrypted: EncryptedAssertion) -> bool:
     return any(method.get("Algorithm") not in _OAEP for method in methods)
 
 
-def _key_digest(encrypted: EncryptedAssertion) -> bool:
+def _has_unknown_key_parameter(encrypted: EncryptedAssertion) -> bool:
     """Refuse digests and mask functions of OAEP that nobody publishes, and any other parameter."""
     allowed = {_DIGEST_METHOD: _DIGESTS, _MGF: _MASKS}
     parameters = [parameter for method in encrypted.key_methods for parameter in method]
@@ -153,16 +153,16 @@ def _key_digest(encrypted: EncryptedAssertion) -> bool:
     )
 
 
-def _cipher_reference(encrypted: EncryptedAssertion) -> bool:
-    """Refuse ciphertext that lies elsewhere: fetching it is a request an attacker chooses."""
+def _has_cipher_reference(encrypted: EncryptedAssertion) -> bool:
+    """Refuse ciphertext at another address: the attacker would choose what we fetch."""
     return encrypted.whole.find(f".//{{{XENC}}}CipherReference") is not None
 
 
-def _retrieval_method(encrypted: EncryptedAssertion) -> bool:
-    """Refuse a key that lies elsewhere, for the same reason.
+def _has_foreign_key_reference(encrypted: EncryptedAssertion) -> bool:
+    """Refuse a key at another address.
 
-    One that points to an EncryptedKey of this very element, as Shibboleth and .NET write it, is
-    followed nowhere: each such key is tried by its place.
+    Shibboleth and .NET point to an EncryptedKey in the same element. The broker allows it,
+    because it tries all keys in the element anyway.
     """
     beside = {f"#{key.get('Id')}" for key in encrypted.keys if key.get("Id")}
     for pointer in encrypted.whole.iter(f"{{{DS}}}RetrievalMethod"):
@@ -172,57 +172,57 @@ def _retrieval_method(encrypted: EncryptedAssertion) -> bool:
 
 
 METHODS: Final[dict[str, Callable[[EncryptedAssertion], bool]]] = {
-    "encrypted_data": _encrypted_data,
-    "cipher_reference": _cipher_reference,
-    "retrieval_method": _retrieval_method,
-    "encrypted_keys": _encrypted_keys,
-    "content_method": _content_method,
-    "key_method": _key_method,
-    "key_digest": _key_digest,
+    "encrypted_data": _is_not_one_element,
+    "cipher_reference": _has_cipher_reference,
+    "retrieval_method": _has_foreign_key_reference,
+    "encrypted_keys": _has_wrong_key_count,
+    "content_method": _has_weak_content_method,
+    "key_method": _has_weak_key_method,
+    "key_digest": _has_unknown_key_parameter,
 }
 
 
 def decrypt(
     element: etree._Element, keys: DecryptionKeys, *, allow_cbc: bool, within: str = ASSERTION
 ) -> etree._Element:
-    """Decrypt an Assertion, or another element, and return it as the root of its own tree.
+    """Decrypt an Assertion, or another element, and return it as the root of a new tree.
 
-    It has passed XML security; ``within`` is the Clark name of the root that must come out.
+    The message has passed XML security; ``within`` is the Clark name of the expected root.
     ``MessageRefused``: one of ``METHODS`` before decryption begins, ``xml.decryption`` for
     everything after it. The encryption proves nothing about its sender: verify a signature over it
     or within it. Source: xmlenc-core1.
     """
-    encrypted = EncryptedAssertion.of(element, allow_cbc=allow_cbc)
+    encrypted = EncryptedAssertion.parse(element, allow_cbc=allow_cbc)
     for name, offends in METHODS.items():
         if offends(encrypted):
             raise MessageRefused(f"xml.{name}")
     try:
-        plain = _plaintext(encrypted, keys)
-        return safe_parser.parse(_with_namespaces(plain, element), within)
+        plain = _decrypt_with_any_key(encrypted, keys)
+        return safe_parser.parse(_declare_namespaces(plain, element), within)
     except Exception:  # noqa: BLE001 - one cause, whatever failed
         raise MessageRefused("xml.decryption") from None
 
 
-def _plaintext(encrypted: EncryptedAssertion, keys: DecryptionKeys) -> bytes:
+def _decrypt_with_any_key(encrypted: EncryptedAssertion, keys: DecryptionKeys) -> bytes:
     """Return the content, by the first EncryptedKey that one of our keys opens."""
     for wrapped in encrypted.keys:
         for private in keys.private:
             try:
-                return _content(encrypted.content[0], _decrypted(wrapped, private))
-            except xmlsec.Error:  # another recipient's, or another slot's
+                return _decrypt_content(encrypted.content[0], _decrypt_element(wrapped, private))
+            except xmlsec.Error:  # the key of another recipient
                 continue
     raise MessageRefused("xml.decryption")
 
 
-def _content(encrypted_data: etree._Element, session_key: bytes) -> bytes:
+def _decrypt_content(encrypted_data: etree._Element, session_key: bytes) -> bytes:
     key = xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataAes, session_key)
-    return _decrypted(encrypted_data, key)
+    return _decrypt_element(encrypted_data, key)
 
 
-def _decrypted(element: etree._Element, key: xmlsec.Key) -> bytes:
-    """Decrypt with this key, which keeps xmlsec from KeyInfo.
+def _decrypt_element(element: etree._Element, key: xmlsec.Key) -> bytes:
+    """Decrypt a copy of ``element`` with ``key``, so that xmlsec does not read KeyInfo.
 
-    A copy without Type is decrypted, so that xmlsec parses nothing itself.
+    The copy has no Type: otherwise xmlsec would parse the plaintext itself.
     """
     alone = deepcopy(element)
     alone.attrib.pop("Type", "")
@@ -231,17 +231,17 @@ def _decrypted(element: etree._Element, key: xmlsec.Key) -> bytes:
     return cast("bytes", encryption.decrypt(alone))
 
 
-def _with_namespaces(plain: bytes, element: etree._Element) -> bytes:
-    """Declare the namespaces in scope that the plaintext does not.
+def _declare_namespaces(plain: bytes, element: etree._Element) -> bytes:
+    """Add the namespace declarations in scope that the plaintext lacks.
 
-    Many encrypt a subtree without them.
+    Many products encrypt a subtree without them.
     """
     start = _START.match(plain)
     if not start:
         raise MessageRefused("xml.decryption")
     declared = {prefix.decode() or None for prefix in _DECLARED.findall(start[1])}
     missing: Any = {name: uri for name, uri in element.nsmap.items() if name not in declared}
-    # Written by lxml as the declarations of an empty element, which are cut out.
+    # lxml writes them as the declarations of an empty element.
     declarations = etree.tostring(etree.Element("x", nsmap=missing))[2:-2]
     end = start.start(1)
     return plain[:end] + declarations + plain[end:]
@@ -267,18 +267,20 @@ def encrypt(
         encryption_method=xmlenc.EncryptionMethod(
             algorithm=by.transport, extension_elements=[digest]
         ),
-        cipher_data=_cipher_data(_recipient(certificate).encrypt(session_key, _OAEP_SHA1)),
+        cipher_data=_build_cipher_data(
+            _load_recipient_key(certificate).encrypt(session_key, _OAEP_SHA1)
+        ),
     )
     encrypted_data = xmlenc.EncryptedData(
         type=f"{XENC}Element",
         encryption_method=xmlenc.EncryptionMethod(algorithm=by.content),
         key_info=xmldsig.KeyInfo(extension_elements=[element_to_extension_element(wrapped)]),
-        cipher_data=_cipher_data(_encrypted(plain, session_key, by.content)),
+        cipher_data=_build_cipher_data(_encrypt_octets(plain, session_key, by.content)),
     )
     return written_message.tree(saml.EncryptedAssertion(encrypted_data=encrypted_data))
 
 
-def _encrypted(plain: bytes, session_key: bytes, algorithm: str) -> bytes:
+def _encrypt_octets(plain: bytes, session_key: bytes, algorithm: str) -> bytes:
     """Return the ciphertext behind its nonce or initialisation vector (xmlenc-core1 5.2)."""
     if algorithm in _GCM:
         nonce = secrets.token_bytes(_NONCE_OCTETS)
@@ -290,14 +292,14 @@ def _encrypted(plain: bytes, session_key: bytes, algorithm: str) -> bytes:
     return vector + encryptor.update(padded) + encryptor.finalize()
 
 
-def _cipher_data(octets: bytes) -> xmlenc.CipherData:
+def _build_cipher_data(octets: bytes) -> xmlenc.CipherData:
     value = xmlenc.CipherValue(text=base64.b64encode(octets).decode())
     return xmlenc.CipherData(cipher_value=value)
 
 
 @lru_cache(maxsize=256)
-def _recipient(certificate: bytes) -> rsa.RSAPublicKey:
-    key = VerifyKey.of(certificate)
+def _load_recipient_key(certificate: bytes) -> rsa.RSAPublicKey:
+    key = VerifyKey.load(certificate)
     if not isinstance(key.public, rsa.RSAPublicKey):
         raise MessageRefused("xml.key")
     return key.public

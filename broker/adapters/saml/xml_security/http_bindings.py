@@ -64,23 +64,23 @@ def inflate_redirect(
     ``xml.parameter_unexpected``, ``xml.query_signature``, ``xml.base64``, ``xml.deflate``,
     ``xml.relay_state``. Source: saml-bindings 3.4.4.1.
     """
-    raw = _parameters(query_string)
+    raw = _split_query(query_string)
     other = "SAMLResponse" if message == "SAMLRequest" else "SAMLRequest"
     if message not in raw:
         raise MessageRefused("xml.parameter_missing")
     if other in raw:
         raise MessageRefused("xml.parameter_unexpected")
-    if _text(raw.get("SAMLEncoding", quote(DEFLATE))) != DEFLATE:
+    if _decode_text(raw.get("SAMLEncoding", quote(DEFLATE))) != DEFLATE:
         raise MessageRefused("xml.parameter_unexpected")
     relay_state = None
     if "RelayState" in raw:
-        relay_state = relay_state_of(_text(raw["RelayState"]), longest_relay_state)
-    packed = _base64(_text(raw[message]))
-    xml = _inflated(packed, longest)
-    return RedirectMessage(xml, relay_state, _signed(raw, message))
+        relay_state = check_relay_state(_decode_text(raw["RelayState"]), longest_relay_state)
+    packed = _decode_base64(_decode_text(raw[message]))
+    xml = _inflate(packed, longest)
+    return RedirectMessage(xml, relay_state, _find_signature(raw, message))
 
 
-def _parameters(query: str) -> dict[str, str]:
+def _split_query(query: str) -> dict[str, str]:
     """Return the parameters with their values still encoded."""
     if len(query) > LONGEST_QUERY or not query.isascii() or _ESCAPE.search(query):
         raise MessageRefused("xml.query")
@@ -89,7 +89,7 @@ def _parameters(query: str) -> dict[str, str]:
         return raw
     for part in query.split("&"):
         written, _, value = part.partition("=")
-        name = _text(written)
+        name = _decode_text(written)
         if name in raw:  # which of two is verified and which is read would differ (CVE-2025-27773)
             raise MessageRefused("xml.parameter_twice")
         if name in _KNOWN and name != written:  # the signed octets name it literally
@@ -98,7 +98,7 @@ def _parameters(query: str) -> dict[str, str]:
     return raw
 
 
-def _signed(raw: dict[str, str], message: MessageField) -> SignedQuery | None:
+def _find_signature(raw: dict[str, str], message: MessageField) -> SignedQuery | None:
     """Return the signature and the octets that it must be over, or None where there is none."""
     given = [name for name in ("Signature", "SigAlg") if name in raw]
     if not given:
@@ -107,12 +107,12 @@ def _signed(raw: dict[str, str], message: MessageField) -> SignedQuery | None:
         raise MessageRefused("xml.query_signature")
     signed_names = [name for name in (message, "RelayState", "SigAlg") if name in raw]
     octets = "&".join(f"{name}={raw[name]}" for name in signed_names)
-    algorithm = _text(raw["SigAlg"])
-    signature = _base64(_text(raw["Signature"]))
+    algorithm = _decode_text(raw["SigAlg"])
+    signature = _decode_base64(_decode_text(raw["Signature"]))
     return SignedQuery(octets.encode("ascii"), algorithm, signature)
 
 
-def _text(value: str) -> str:
+def _decode_text(value: str) -> str:
     try:
         return unquote_to_bytes(value.replace("+", " ")).decode("utf-8")
     except UnicodeDecodeError:
@@ -129,16 +129,16 @@ def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -
     """
     if len(value) > longest * 3 // 2:
         raise MessageRefused("xml.size")
-    octets = _base64(value.translate(_WHITESPACE))
+    octets = _decode_base64(value.translate(_WHITESPACE))
     if not deflated:
         return octets
     begins = octets.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
     if begins == b"<":
         return octets
-    return _inflated(octets, longest)
+    return _inflate(octets, longest)
 
 
-def _base64(value: str) -> bytes:
+def _decode_base64(value: str) -> bytes:
     """Decode strictly: what one decoder skips and another reads makes two messages of one."""
     try:
         written = value.encode("ascii")
@@ -150,7 +150,7 @@ def _base64(value: str) -> bytes:
     return octets
 
 
-def _inflated(octets: bytes, longest: int) -> bytes:
+def _inflate(octets: bytes, longest: int) -> bytes:
     """Inflate at most ``longest`` octets, all of the input and no more (CVE-2025-25293)."""
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
@@ -164,23 +164,23 @@ def _inflated(octets: bytes, longest: int) -> bytes:
     return xml
 
 
-def relay_state_of(value: str, longest: int = LONGEST_RELAY_STATE) -> str:
+def check_relay_state(value: str, longest: int = LONGEST_RELAY_STATE) -> str:
     """Return a RelayState verbatim, opaque as it is.
 
     ``MessageRefused`` (``xml.relay_state``) beyond ``longest`` octets, and where no header or form
     could carry it.
     """
-    if not keepable(value, longest) or _UNKEPT.search(value):
+    if not is_keepable(value, longest) or _UNKEPT.search(value):
         raise MessageRefused("xml.relay_state")
     return value
 
 
-def keepable(relay_state: str, longest: int = LONGEST_RELAY_STATE) -> bool:
+def is_keepable(relay_state: str, longest: int = LONGEST_RELAY_STATE) -> bool:
     """Return whether a RelayState is within a bound in octets."""
     return len(relay_state.encode("utf-8", "surrogatepass")) <= longest
 
 
-def redirect_url(
+def build_redirect_url(
     destination: str,
     message: MessageField,
     xml: bytes,
@@ -195,29 +195,29 @@ def redirect_url(
     """
     stream = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
     deflated = stream.compress(xml) + stream.flush()
-    query = f"{message}={_escaped_base64(deflated)}"
+    query = f"{message}={_escape_base64(deflated)}"
     if relay_state is not None:
-        query += f"&RelayState={_escaped(relay_state_of(relay_state))}"
+        query += f"&RelayState={_escape(check_relay_state(relay_state))}"
     if key is not None:
-        query += f"&SigAlg={_escaped(by)}"
+        query += f"&SigAlg={_escape(by)}"
         signature = sign_bytes(query.encode("ascii"), key, by)
-        query += f"&Signature={_escaped_base64(signature)}"
+        query += f"&Signature={_escape_base64(signature)}"
     separator = "&" if "?" in destination else "?"
     return f"{destination}{separator}{query}"
 
 
-def _escaped(value: str) -> str:
+def _escape(value: str) -> str:
     return quote(value, safe="")
 
 
-def _escaped_base64(octets: bytes) -> str:
+def _escape_base64(octets: bytes) -> str:
     """Encode octets for a query; base64 has three characters that are escaped there."""
     return base64.b64encode(octets).decode().translate(_BASE64_ESCAPES)
 
 
-def post_fields(xml: bytes, message: MessageField, relay_state: str | None) -> dict[str, str]:
+def build_post_fields(xml: bytes, message: MessageField, relay_state: str | None) -> dict[str, str]:
     """Return the fields of the self-posting form (saml-bindings 3.5.4); the page escapes them."""
     fields: dict[str, str] = {message: base64.b64encode(xml).decode()}
     if relay_state is not None:
-        fields["RelayState"] = relay_state_of(relay_state)
+        fields["RelayState"] = check_relay_state(relay_state)
     return fields

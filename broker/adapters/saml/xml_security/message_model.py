@@ -1,7 +1,7 @@
-"""Reads messages with pysaml2's classes, from canonical octets alone.
+"""Reads messages with pysaml2's classes from canonical octets.
 
-pysaml2 changes some values and drops parts of others, silently. What it would change is refused
-here before it parses anything.
+pysaml2 silently changes some values and drops parts of others. Such values are refused before it
+parses the message.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from lxml import etree
 from saml2 import SamlBase, create_class_from_element_tree
 
-from broker.adapters.saml.xml_security.canonical_form import canonical, separate
+from broker.adapters.saml.xml_security.canonical_form import canonicalize, separate
 from broker.adapters.saml.xml_security.xml_names import (
     ASSERTION,
     ATTRIBUTE_VALUE,
@@ -31,10 +31,10 @@ _TEXT_TYPES: Final = frozenset((f"{{{XS}}}string", f"{{{XS}}}anyType"))
 _ENVELOPE: Final = (SIGNATURE, ASSERTION, ENCRYPTED_ASSERTION)
 
 
-def _value_structure(value: etree._Element) -> bool:
-    """Refuse a value with elements, of which pysaml2 would keep some text and lose other.
+def _has_child_elements(value: etree._Element) -> bool:
+    """Refuse a value with child elements: pysaml2 would keep only a part of its text.
 
-    The NameID of an eduPersonTargetedID stands alone, without text around it.
+    Allow a single NameID (eduPersonTargetedID) without text around it.
     """
     if len(value) == 0:
         return False
@@ -43,8 +43,8 @@ def _value_structure(value: etree._Element) -> bool:
     return bool(((value.text or "") + (value[0].tail or "")).strip())
 
 
-def _value_type(value: etree._Element) -> bool:
-    """Refuse a value of another type than text, by the namespace of its type and not its prefix."""
+def _has_foreign_type(value: etree._Element) -> bool:
+    """Refuse an xsi:type other than text; compare the namespace of the type, not its prefix."""
     written = value.get(_TYPE)
     if written is None:
         return False
@@ -53,8 +53,8 @@ def _value_type(value: etree._Element) -> bool:
 
 
 VALUES: Final[dict[str, Callable[[etree._Element], bool]]] = {
-    "value_structure": _value_structure,
-    "value_type": _value_type,
+    "value_structure": _has_child_elements,
+    "value_type": _has_foreign_type,
 }
 
 
@@ -78,10 +78,10 @@ def read_message(kind: type[_Message], element: etree._Element, octets: bytes) -
 
 
 def read_unsigned(kind: type[_Message], element: etree._Element) -> _Message:
-    """Return a message that no signature within it covers.
+    """Return an unsigned message.
 
-    Of a Response that is its envelope: the assertions in it are left out, since only what can lead
-    to a refusal may be read there.
+    Leave out the assertions of a Response: from its unsigned envelope the caller may read only the
+    parts that can lead to a refusal.
     """
     envelope = separate(element, _ENVELOPE)
-    return read_message(kind, envelope, canonical(envelope))
+    return read_message(kind, envelope, canonicalize(envelope))

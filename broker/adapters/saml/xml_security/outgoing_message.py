@@ -1,4 +1,4 @@
-"""Signs a message of ours and puts it into the URL or form that carries it."""
+"""Signs an outgoing message and puts it into a Redirect URL or a POST form."""
 
 from lxml import etree
 
@@ -7,7 +7,7 @@ from broker.adapters.saml.xml_security.algorithm_selection import SigningAlgorit
 from broker.core.saml_ports import PostForm
 
 
-def signed_url(
+def build_signed_url(
     root: etree._Element,
     field: http_bindings.MessageField,
     destination: str,
@@ -16,12 +16,12 @@ def signed_url(
     *,
     relay_state: str | None = None,
 ) -> str:
-    """Return the URL of HTTP-Redirect: the signature is over the query, not in the message."""
+    """Return the HTTP-Redirect URL; the signature covers the query and is not in the message."""
     xml = etree.tostring(root, encoding="utf-8")
-    return http_bindings.redirect_url(destination, field, xml, relay_state, key, by=by.method)
+    return http_bindings.build_redirect_url(destination, field, xml, relay_state, key, by=by.method)
 
 
-def signed_form(
+def build_signed_form(
     root: etree._Element,
     field: http_bindings.MessageField,
     destination: str,
@@ -30,7 +30,7 @@ def signed_form(
     *,
     relay_state: str | None = None,
 ) -> PostForm:
-    """Sign a message, and return the form of HTTP-POST that carries it."""
+    """Sign a message and return its HTTP-POST form."""
     signature.sign(root, key, by)
     xml = etree.tostring(root, encoding="utf-8")
-    return PostForm(destination, http_bindings.post_fields(xml, field, relay_state))
+    return PostForm(destination, http_bindings.build_post_fields(xml, field, relay_state))

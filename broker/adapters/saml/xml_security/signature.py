@@ -26,7 +26,11 @@ from saml2 import xmldsig
 
 from broker.adapters.saml.xml_security import signature_profile, written_message
 from broker.adapters.saml.xml_security.algorithm_selection import DEFAULT_SIGNING, SigningAlgorithms
-from broker.adapters.saml.xml_security.canonical_form import canonical, inclusive_prefixes, separate
+from broker.adapters.saml.xml_security.canonical_form import (
+    canonicalize,
+    inclusive_prefixes,
+    separate,
+)
 from broker.adapters.saml.xml_security.xml_names import (
     DS,
     EXCLUSIVE,
@@ -58,23 +62,23 @@ class VerifyKey:
     xml: xmlsec.Key
 
     @classmethod
-    def of(cls, certificate: bytes | PublicKey) -> "VerifyKey":
+    def load(cls, certificate: bytes | PublicKey) -> "VerifyKey":
         """Load a certificate (PEM or DER), or a public key that is loaded already.
 
         Validity and issuer are ignored (SDP-MD06). ``MessageRefused``: ``xml.key`` where it is
         none, ``xml.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
         """
         if isinstance(certificate, bytes):
-            return _loaded(certificate)
-        return _checked(certificate)
+            return _load_certificate(certificate)
+        return _check_key(certificate)
 
     @classmethod
-    def pinned(cls, pem: bytes) -> "VerifyKey":
-        """Load a certificate or a public key, PEM, as it was published; errors as ``of``."""
+    def load_pinned(cls, pem: bytes) -> "VerifyKey":
+        """Load a pinned PEM certificate or public key; errors as ``load``."""
         if b"PUBLIC KEY-----" not in pem:
-            return cls.of(pem)
+            return cls.load(pem)
         try:
-            return _checked(load_pem_public_key(pem))
+            return _check_key(load_pem_public_key(pem))
         except ValueError:
             raise MessageRefused("xml.key") from None
 
@@ -94,15 +98,14 @@ class SigningKey:
     certificate: str  # base64 of the DER form, for KeyInfo
 
     @classmethod
-    def of(cls, private: bytes, certificate: bytes) -> "SigningKey":
+    def load(cls, private: bytes, certificate: bytes) -> "SigningKey":
         """Load a PEM private key and its PEM certificate, as ``keys.key_ring`` has checked them."""
-        return _signing(private, certificate)
+        return _load_signing_key(private, certificate)
 
 
-# OpenSSL proves that an RSA key is one whenever it loads it, which takes as long as seventy
-# signatures (measured).
+# OpenSSL checks an RSA key each time it loads it, which takes as long as 70 signatures (measured).
 @lru_cache(maxsize=8)
-def _signing(private: bytes, certificate: bytes) -> SigningKey:
+def _load_signing_key(private: bytes, certificate: bytes) -> SigningKey:
     key = load_pem_private_key(private, password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("a signing key is an RSA key")
@@ -112,7 +115,7 @@ def _signing(private: bytes, certificate: bytes) -> SigningKey:
 
 
 @lru_cache(maxsize=256)
-def _loaded(certificate: bytes) -> VerifyKey:
+def _load_certificate(certificate: bytes) -> VerifyKey:
     read = x509.load_der_x509_certificate
     if certificate.lstrip().startswith(b"-----"):
         read = x509.load_pem_x509_certificate
@@ -120,10 +123,10 @@ def _loaded(certificate: bytes) -> VerifyKey:
         public = read(certificate).public_key()
     except Exception:  # noqa: BLE001 - a peer's certificate may be anything
         raise MessageRefused("xml.key") from None
-    return _checked(public)
+    return _check_key(public)
 
 
-def _checked(public: object) -> VerifyKey:
+def _check_key(public: object) -> VerifyKey:
     if isinstance(public, rsa.RSAPublicKey):
         smallest = SMALLEST_RSA
     elif isinstance(public, ec.EllipticCurvePublicKey):
@@ -138,16 +141,16 @@ def _checked(public: object) -> VerifyKey:
 
 
 def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | VerifyKey]) -> bytes:
-    """Return the octets that the signature at ``element`` covers: ``element`` without it.
+    """Verify the signature of ``element`` and return the octets that it covers.
 
-    It is by one of these keys, and its DigestValue is that of the octets returned: they are all
-    that a reader may believe. The keys are those of the one peer that is expected; KeyInfo is not
-    read. ``MessageRefused``: ``xml.unsigned``, ``xml.signatures``, ``xml.signature``,
-    ``xml.signed_node``, ``xml.digest``, those of ``signature_profile.SHAPE`` and of
-    ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2,
+    The octets are ``element`` without its signature, in canonical form; their digest is the
+    verified DigestValue. A reader may trust nothing else. ``certificates`` are the keys of the
+    expected peer; KeyInfo is not read. ``MessageRefused``: ``xml.unsigned``, ``xml.signatures``,
+    ``xml.signature``, ``xml.signed_node``, ``xml.digest``, the codes of ``signature_profile.SHAPE``
+    and of ``VerifyKey.load``. Sources: saml-core 5.4, xmldsig-core 3.2,
     docs/reference/design.md#verify-keys.
     """
-    keys = _verify_keys(certificates)
+    keys = _load_keys(certificates)
     signatures = element.findall(SIGNATURE)
     if not signatures:
         raise MessageRefused("xml.unsigned")
@@ -156,22 +159,22 @@ def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | V
     fault = signature_profile.signature_fault(signatures[0])
     if fault:
         raise MessageRefused(f"xml.{fault}")
-    if not any(_by(element, signatures[0], key) for key in keys):
+    if not any(_is_signed_by(element, signatures[0], key) for key in keys):
         raise MessageRefused("xml.signature")
     found = _ELEMENT(element, name=element.get("ID", ""))
     if found != [element]:
         raise MessageRefused("xml.signed_node")
-    return _signed_octets(element, signatures[0])
+    return _read_signed_octets(element, signatures[0])
 
 
-def _signed_octets(element: etree._Element, signature: etree._Element) -> bytes:
+def _read_signed_octets(element: etree._Element, signature: etree._Element) -> bytes:
     """Write ``element`` as its one Reference says, and compare the digest with the verified one.
 
-    xmlsec has computed the same from its own tree: a difference means that we would read something
-    else than what was signed.
+    xmlsec has computed the digest from its own tree. If ours differs, we would read something that
+    was not signed.
     """
     reference = signature.find(f"{SIGNED_INFO}/{{{DS}}}Reference")
-    octets = canonical(separate(element), inclusive_prefixes(reference))
+    octets = canonicalize(separate(element), inclusive_prefixes(reference))
     if reference is None or not _has_digest(reference, octets):
         raise MessageRefused("xml.digest")
     return octets
@@ -182,18 +185,18 @@ def _has_digest(reference: etree._Element, octets: bytes) -> bool:
     method = reference.find(f"{{{DS}}}DigestMethod")
     if method is None:
         return False
-    digest = hashes.Hash(hash_of(method.get("Algorithm", "")))
+    digest = hashes.Hash(find_hash(method.get("Algorithm", "")))
     digest.update(octets)
     written = "".join((reference.findtext(f"{{{DS}}}DigestValue") or "").split())
     return base64.b64encode(digest.finalize()).decode() == written
 
 
-def _verify_keys(keys: Sequence[bytes | PublicKey | VerifyKey]) -> list[VerifyKey]:
-    return [key if isinstance(key, VerifyKey) else VerifyKey.of(key) for key in keys]
+def _load_keys(keys: Sequence[bytes | PublicKey | VerifyKey]) -> list[VerifyKey]:
+    return [key if isinstance(key, VerifyKey) else VerifyKey.load(key) for key in keys]
 
 
-def _by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> bool:
-    """Return whether the signature is by this key: without a keys manager xmlsec has no other."""
+def _is_signed_by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> bool:
+    """Return whether this key made the signature; xmlsec gets no other key."""
     try:
         verification = xmlsec.SignatureContext()
         verification.key = key.xml
@@ -207,10 +210,10 @@ def _by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> b
 def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = DEFAULT_SIGNING) -> None:
     """Sign ``element`` by its ID, enveloped, exclusive c14n (saml-core 5.4).
 
-    The place is the schema's: after Issuer, or first in metadata. Sign last: any later change
-    breaks it.
+    The schema sets the place: after Issuer, or first in metadata. Sign last, because any later
+    change breaks the signature.
     """
-    signature = deepcopy(_signature_to_fill(by))
+    signature = deepcopy(_build_signature(by))
     for reference in signature.iter(f"{{{DS}}}Reference"):
         reference.set("URI", f"#{element.get('ID')}")
     has_issuer = len(element) > 0 and element[0].tag == ISSUER
@@ -219,7 +222,7 @@ def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = DEFAU
     signing.key = key.xml
     signing.register_id(element, "ID")
     signing.sign(signature)
-    # Only now: xmlsec would write what it knows of the key into a KeyInfo that is there.
+    # Add KeyInfo last: xmlsec would write into a KeyInfo that is already there.
     signature.append(deepcopy(_key_info(key.certificate)))
 
 
@@ -232,8 +235,8 @@ def _key_info(certificate: str) -> etree._Element:
 
 
 @lru_cache(maxsize=8)
-def _signature_to_fill(by: SigningAlgorithms) -> etree._Element:
-    """Return the ds:Signature whose URI we fill in, and xmlsec DigestValue and SignatureValue."""
+def _build_signature(by: SigningAlgorithms) -> etree._Element:
+    """Return the ds:Signature template; the URI and the two values are still empty."""
     transforms = [
         xmldsig.Transform(algorithm=name) for name in (signature_profile.ENVELOPED, EXCLUSIVE)
     ]
@@ -259,7 +262,7 @@ def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
     """
     if sigalg not in signature_profile.SIGNATURE_METHODS or "#rsa-" not in sigalg:
         raise ValueError("an RSA key signs with rsa-sha256, rsa-sha384 or rsa-sha512")
-    return key.private.sign(raw, padding.PKCS1v15(), hash_of(sigalg))
+    return key.private.sign(raw, padding.PKCS1v15(), find_hash(sigalg))
 
 
 def verify_bytes(
@@ -271,34 +274,36 @@ def verify_bytes(
     """
     if sigalg not in signature_profile.SIGNATURE_METHODS:
         raise MessageRefused("xml.signature_method")
-    loaded = _verify_keys(keys)
-    if not any(_octets_by(raw, signature, sigalg, key.public) for key in loaded):
+    loaded = _load_keys(keys)
+    if not any(_are_octets_signed_by(raw, signature, sigalg, key.public) for key in loaded):
         raise MessageRefused("xml.signature")
 
 
-def _octets_by(raw: bytes, signature: bytes, sigalg: str, public: PublicKey) -> bool:
-    """Return whether the signature over these octets is by this key, which is of the kind named."""
+def _are_octets_signed_by(raw: bytes, signature: bytes, sigalg: str, public: PublicKey) -> bool:
+    """Return whether this key, of the kind that ``sigalg`` names, signed the octets."""
     try:
         if isinstance(public, rsa.RSAPublicKey) and "#rsa-" in sigalg:
-            public.verify(signature, raw, padding.PKCS1v15(), hash_of(sigalg))
+            public.verify(signature, raw, padding.PKCS1v15(), find_hash(sigalg))
             return True
         if isinstance(public, ec.EllipticCurvePublicKey) and "#ecdsa-" in sigalg:
-            return _ecdsa_by(raw, signature, sigalg, public)
+            return _is_ecdsa_signature_by(raw, signature, sigalg, public)
     except (InvalidSignature, ValueError):
         return False
     return False
 
 
-def _ecdsa_by(raw: bytes, signature: bytes, sigalg: str, public: ec.EllipticCurvePublicKey) -> bool:
-    """Verify r and s side by side (xmldsig-core1 6.4.3); the library raises where it fails."""
+def _is_ecdsa_signature_by(
+    raw: bytes, signature: bytes, sigalg: str, public: ec.EllipticCurvePublicKey
+) -> bool:
+    """Verify concatenated r and s (xmldsig-core1 6.4.3); raise ``InvalidSignature`` on failure."""
     half = (public.key_size + 7) // 8
     r = int.from_bytes(signature[:half], "big")
     s = int.from_bytes(signature[half:], "big")
-    public.verify(encode_dss_signature(r, s), raw, ec.ECDSA(hash_of(sigalg)))
+    public.verify(encode_dss_signature(r, s), raw, ec.ECDSA(find_hash(sigalg)))
     return len(signature) == 2 * half
 
 
-def hash_of(algorithm: str) -> hashes.HashAlgorithm:
+def find_hash(algorithm: str) -> hashes.HashAlgorithm:
     """Return the hash of a signature or digest method of the allow-list (by its last part)."""
     name = _LAST_PART.split(algorithm)[-1]
     return _HASHES[name]

@@ -32,9 +32,8 @@ _ENTRIES: Final = (
 # A compiled schema has one error log, so threads take turns (0.03 ms each).
 _turn = threading.Lock()
 _ENCODING: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
-# Possessive, and only behind the white space that XML demands: else ``xmlns:xmlns:...`` takes
-# quadratic time. That stands behind the name, since fixed characters at the beginning are what a
-# search looks for first.
+# Possessive quantifiers, and only after white space, so that ``xmlns:xmlns:...`` does not take
+# quadratic time. The white space is a look-behind, because a search for fixed characters is fast.
 _NAMESPACE: Final = re.compile(
     rb"""xmlns(?<=\sxmlns)(?::[^\s=<>"']++)?\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')"""
 )
@@ -45,18 +44,18 @@ _OFFENDER: Final = re.compile(r"Element '(?:\{[^}]*\})?([A-Za-z0-9_.-]{1,60})'")
 _NUMBERED: Final = frozenset({ENCRYPTED_DATA, ENCRYPTED_KEY, SIGNATURE})
 
 
-def _path(expression: str) -> Callable[[etree._Element], Any]:
+def _compile_path(expression: str) -> Callable[[etree._Element], Any]:
     return etree.XPath(expression, namespaces=PREFIXES)
 
 
 # By their length first, which leaves little to translate.
-_IDS: Final = _path(
+_IDS: Final = _compile_path(
     "//@*[string-length(local-name()) = 2][translate(local-name(), 'ID', 'id') = 'id']"
 )
-_SIGNATURES: Final = _path("//*[local-name() = 'Signature']")
-_ASSERTIONS: Final = _path("//saml:Assertion | //saml:EncryptedAssertion")
-_NODES: Final = _path("count(//node())")
-_ATTRIBUTES: Final = _path("count(//@*)")
+_SIGNATURES: Final = _compile_path("//*[local-name() = 'Signature']")
+_ASSERTIONS: Final = _compile_path("//saml:Assertion | //saml:EncryptedAssertion")
+_NODES: Final = _compile_path("count(//node())")
+_ATTRIBUTES: Final = _compile_path("count(//@*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +101,17 @@ class MessageTree:
         return list(_ASSERTIONS(self.root))
 
 
-def _size(message: Octets) -> bool:
+def _is_too_large(message: Octets) -> bool:
     """Refuse a message too large to be one, before any work is done on it."""
     return len(message.raw) > message.bounds.octets
 
 
-def _nul(message: Octets) -> bool:
+def _has_nul(message: Octets) -> bool:
     """Refuse a NUL: what follows it is read by some and not by others."""
     return b"\0" in message.raw
 
 
-def _encoding(message: Octets) -> bool:
+def _has_foreign_encoding(message: Octets) -> bool:
     """Refuse bytes that mean one thing here and another to the next reader.
 
     They are UTF-7, UTF-16, or mislabelled Latin.
@@ -127,7 +126,7 @@ def _encoding(message: Octets) -> bool:
     return False
 
 
-def _doctype(message: Octets) -> bool:
+def _has_doctype(message: Octets) -> bool:
     """Refuse a DOCTYPE (CVE-2016-10149).
 
     External entities, entity expansion and defaulted attributes need it.
@@ -135,7 +134,7 @@ def _doctype(message: Octets) -> bool:
     return b"<!DOCTYPE" in message.raw
 
 
-def _namespaces(message: Octets) -> bool:
+def _has_too_many_namespaces(message: Octets) -> bool:
     """Refuse thousands of declarations.
 
     They cost quadratic time wherever namespaces in scope are walked.
@@ -143,7 +142,7 @@ def _namespaces(message: Octets) -> bool:
     return message.raw.count(b"xmlns") > message.bounds.namespaces
 
 
-def _relative_namespace(message: Octets) -> bool:
+def _has_relative_namespace(message: Octets) -> bool:
     """Refuse a relative namespace URI: canonicalisation fails, and some then sign nothing.
 
     Whitespace, quotes and angle brackets are refused within, so that no declaration can hide behind
@@ -157,36 +156,36 @@ def _relative_namespace(message: Octets) -> bool:
 
 
 @cache
-def _deeper(depth: int) -> etree.XPath:
+def _deeper_than(depth: int) -> etree.XPath:
     return etree.XPath("boolean(/" + "/".join("*" * (depth + 1)) + ")")
 
 
-def _has(path: str) -> Callable[[MessageTree], Any]:
-    compiled = _path(f"boolean({path})")
+def _build_path_check(path: str) -> Callable[[MessageTree], Any]:
+    compiled = _compile_path(f"boolean({path})")
     return lambda message: compiled(message.root)
 
 
-def _root(message: MessageTree) -> bool:
+def _has_other_root(message: MessageTree) -> bool:
     """Refuse a message of another kind than this endpoint takes (CVE-2026-49283)."""
     return message.root.tag != message.expected
 
 
-def _nodes(message: MessageTree) -> bool:
+def _has_too_many_nodes(message: MessageTree) -> bool:
     """Refuse more nodes than a real message has; the walks below are linear in them."""
     return bool(_NODES(message.root) > message.bounds.nodes)
 
 
-def _attributes(message: MessageTree) -> bool:
+def _has_too_many_attributes(message: MessageTree) -> bool:
     """Refuse more attributes than a real message has."""
     return bool(_ATTRIBUTES(message.root) > message.bounds.attributes)
 
 
-def _depth(message: MessageTree) -> bool:
+def _is_too_deep(message: MessageTree) -> bool:
     """Refuse nesting deep enough to exhaust whatever recurses over it."""
-    return bool(_deeper(message.bounds.depth)(message.root))
+    return bool(_deeper_than(message.bounds.depth)(message.root))
 
 
-def _scope(message: MessageTree) -> bool:
+def _has_too_large_scope(message: MessageTree) -> bool:
     """Refuse hundreds of declarations in scope at once.
 
     Canonicalisation goes through all of them at every element.
@@ -199,32 +198,32 @@ def _scope(message: MessageTree) -> bool:
     return False
 
 
-def _id_attribute(message: MessageTree) -> bool:
+def _has_foreign_id_attribute(message: MessageTree) -> bool:
     """Refuse ``id``, ``Id`` or ``xml:id`` beside ``ID`` (CVE-2025-66567).
 
     Readers differ in which of them a Reference finds.
     """
-    return not all(_id_of_the_standard(found) for found in message.ids)
+    return not all(_is_standard_id(found) for found in message.ids)
 
 
-def _id_of_the_standard(found: Any) -> bool:
+def _is_standard_id(found: Any) -> bool:
     if found.attrname == "ID":
         return True
     return found.attrname == "Id" and found.getparent().tag in _NUMBERED
 
 
-def _duplicate_id(message: MessageTree) -> bool:
+def _has_duplicate_id(message: MessageTree) -> bool:
     """Refuse two elements of one ID: the signature covers the first, a reader reads the second."""
     found = message.ids
     return len(set(found)) != len(found)
 
 
-def _assertions(message: MessageTree) -> bool:
+def _has_second_assertion(message: MessageTree) -> bool:
     """Refuse a second assertion, plain or encrypted: a reader may read it instead of the first."""
     return len(message.assertions) > 1
 
 
-def _assertion_place(message: MessageTree) -> bool:
+def _has_misplaced_assertion(message: MessageTree) -> bool:
     """Refuse an assertion in Advice, Extensions, StatusDetail or elsewhere.
 
     It is there to be found by mistake.
@@ -236,12 +235,12 @@ def _assertion_place(message: MessageTree) -> bool:
     return False
 
 
-def _signature_namespace(message: MessageTree) -> bool:
+def _has_foreign_signature(message: MessageTree) -> bool:
     """Refuse a Signature of a foreign namespace: some readers look for the local name."""
     return any(found.tag != SIGNATURE for found in message.signatures)
 
 
-def _signature_place(message: MessageTree) -> bool:
+def _has_misplaced_signature(message: MessageTree) -> bool:
     """Refuse a signature but at the root or its assertion.
 
     Elsewhere another element borrows it (signature wrapping). The schemas decide which roots may
@@ -256,7 +255,7 @@ def _signature_place(message: MessageTree) -> bool:
     return False
 
 
-def _signatures(message: MessageTree) -> bool:
+def _has_doubled_signature(message: MessageTree) -> bool:
     """Refuse two signatures at one element: verifying one says nothing about the other."""
     signed = [found.getparent() for found in message.signatures]
     return len(set(signed)) != len(signed)
@@ -274,7 +273,7 @@ class _ShippedSchemas(etree.Resolver):
 
 
 @cache
-def _compiled() -> etree.XMLSchema:
+def _compile_schema() -> etree.XMLSchema:
     parser = etree.XMLParser(no_network=True, load_dtd=False)
     parser.resolvers.add(_ShippedSchemas())
     # A single schema imports all others: lxml resolves the locations while it parses the source.
@@ -284,66 +283,68 @@ def _compiled() -> etree.XMLSchema:
     return etree.XMLSchema(etree.fromstring(etree.tostring(source), parser))
 
 
-def valid(root: etree._Element) -> bool:
+def is_valid(root: etree._Element) -> bool:
     """Return whether the document of ``root`` obeys the XML schemas of SAML 2.0, without a network.
 
-    Nothing is added to the tree. libxml2 would follow an xsi:schemaLocation, so an earlier check
+    The tree stays unchanged. libxml2 would follow an xsi:schemaLocation, so an earlier check
     refuses it. Sources: the schemas of saml-core, saml-metadata, xmldsig, xenc, xenc11.
     """
     with _turn:
-        return bool(_compiled().validate(root.getroottree()))
+        return bool(_compile_schema().validate(root.getroottree()))
 
 
-def first_offence(root: etree._Element) -> str:
+def find_first_violation(root: etree._Element) -> str:
     """Name the first element that the schemas do not allow, and its line: ``Organization, line 3``.
 
-    Empty where the document is valid. No value of it is quoted: a file of the administrator's own
-    is told of by this, a message that came never is.
+    Return an empty string for a valid document. Use it only for files of the administrator. The
+    text quotes no value.
     """
     with _turn:
-        schema = _compiled()
+        schema = _compile_schema()
         if schema.validate(root.getroottree()):
             return ""
-        log: Any = schema.error_log  # the stubs know no more of it
+        log: Any = schema.error_log  # the stubs do not declare it
         offence = log[0]
         found = _OFFENDER.match(offence.message)
         name = found[1] if found else "an element"
         return f"{name}, line {offence.line}"
 
 
-def _schema(message: MessageTree) -> bool:
+def _violates_schema(message: MessageTree) -> bool:
     """Refuse what the schemas do not allow, in the tree as received and not as written again."""
-    return not valid(message.root)
+    return not is_valid(message.root)
 
 
 OCTETS: Final[dict[str, Callable[[Octets], bool]]] = {
-    "size": _size,
-    "nul": _nul,
-    "encoding": _encoding,
-    "doctype": _doctype,
-    "namespaces": _namespaces,
-    "relative_namespace": _relative_namespace,
+    "size": _is_too_large,
+    "nul": _has_nul,
+    "encoding": _has_foreign_encoding,
+    "doctype": _has_doctype,
+    "namespaces": _has_too_many_namespaces,
+    "relative_namespace": _has_relative_namespace,
 }
 TREE: Final[dict[str, Callable[[MessageTree], Any]]] = {
-    "root": _root,
-    "nodes": _nodes,
-    "attributes": _attributes,
-    "depth": _depth,
-    "scope": _scope,
+    "root": _has_other_root,
+    "nodes": _has_too_many_nodes,
+    "attributes": _has_too_many_attributes,
+    "depth": _is_too_deep,
+    "scope": _has_too_large_scope,
     # It cuts a text in two: user@x<!---->.evil (CVE-2017-11427).
-    "comment": _has("//comment()"),
+    "comment": _build_path_check("//comment()"),
     # It cuts as a comment does, and can start a stylesheet.
-    "instruction": _has("//processing-instruction()"),
-    "xinclude": _has("//xi:*"),
+    "instruction": _build_path_check("//processing-instruction()"),
+    "xinclude": _build_path_check("//xi:*"),
     # libxml2 follows it.
-    "schema_location": _has("//@xsi:*[local-name() != 'type' and local-name() != 'nil']"),
-    "id_attribute": _id_attribute,
-    "duplicate_id": _duplicate_id,
-    "assertions": _assertions,
-    "assertion_place": _assertion_place,
-    "signature_namespace": _signature_namespace,
-    "signature_place": _signature_place,
-    "signatures": _signatures,
-    "signed_info_place": _has("//ds:SignedInfo[not(parent::ds:Signature)]"),
+    "schema_location": _build_path_check(
+        "//@xsi:*[local-name() != 'type' and local-name() != 'nil']"
+    ),
+    "id_attribute": _has_foreign_id_attribute,
+    "duplicate_id": _has_duplicate_id,
+    "assertions": _has_second_assertion,
+    "assertion_place": _has_misplaced_assertion,
+    "signature_namespace": _has_foreign_signature,
+    "signature_place": _has_misplaced_signature,
+    "signatures": _has_doubled_signature,
+    "signed_info_place": _build_path_check("//ds:SignedInfo[not(parent::ds:Signature)]"),
 }
-LAST: Final[dict[str, Callable[[MessageTree], Any]]] = {"schema": _schema}
+LAST: Final[dict[str, Callable[[MessageTree], Any]]] = {"schema": _violates_schema}

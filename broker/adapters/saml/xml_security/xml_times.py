@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 
 def read(written: str) -> datetime | None:
-    """Return an xs:dateTime as an aware UTC datetime, or None where no calendar has it.
+    """Return an xs:dateTime as an aware UTC datetime, or None if it is not a valid time.
 
-    A time without a zone is read as UTC: whether it may stand so is decided by ``marked``.
+    A time without a zone is read as UTC; ``is_utc`` decides whether it is accepted.
     """
     try:
         moment = datetime.fromisoformat(written.strip())
@@ -17,8 +17,8 @@ def read(written: str) -> datetime | None:
         return None
 
 
-def marked(written: str) -> bool:
-    """Return whether a calendar has this time, and it is marked as UTC.
+def is_utc(written: str) -> bool:
+    """Return whether this is a valid time with the zone Z (UTC).
 
     Source: docs/reference/attacks.md#19.
     """
@@ -26,5 +26,5 @@ def marked(written: str) -> bool:
 
 
 def write(moment: datetime) -> str:
-    """Return an aware datetime as SAML writes it, cut to whole seconds."""
+    """Return an aware datetime in SAML's format, in whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

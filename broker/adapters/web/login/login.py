@@ -115,7 +115,7 @@ class LoginEndpoints:
         now = ports.now()
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
-        message, request_id = ports.sp_role.in_response_to(upstream, pairs(request))
+        message, request_id = ports.sp_role.parse_response(upstream, pairs(request))
         if self.staff is not None and self.staff.logins.is_staff_request(request_id):
             return self.staff.acs(upstream, message, request_id)
         held, outstanding = ports.broker.find_awaited_request(request_id, upstream, now)

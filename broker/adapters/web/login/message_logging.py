@@ -52,14 +52,14 @@ class LoggedSpRole:
             self._keep(message, now)
         return leaving
 
-    def in_response_to(
+    def parse_response(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
         """Return the message and the request it claims to answer.
 
         What answers nothing of ours is not kept.
         """
-        return self.role.in_response_to(upstream, fields)
+        return self.role.parse_response(upstream, fields)
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime

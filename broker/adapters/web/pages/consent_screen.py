@@ -1,16 +1,17 @@
-"""The consent and notice screen of a step: labels and masked values, nothing else of the person."""
+"""The values of the consent and notice page: labels, masked values and names, in three groups."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure, Item
-from broker.core.entities import PERSISTENT, Institution, Service, Text
+from broker.core.entities import PERSISTENT, Institution, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Transaction
@@ -22,6 +23,32 @@ _DOTS: Final = "••••"
 _NUMBER_IN_DOTS: Final = "••••••-••••"
 _DIGITS_OF_A_CPR: Final = 10
 _DIGITS_OF_A_DATE: Final = 6
+
+# The groups of the page: who you are, how to reach you, what you are.
+Group = Literal["who", "reach", "role"]
+_TO_REACH: Final = frozenset(
+    {"mail", "mobile", "street", "postalAddress", "postalCode", "localityName", NAME_ID}
+)
+_OF_ROLE: Final = frozenset(
+    {
+        "eduPersonPrimaryAffiliation",
+        "eduPersonAffiliation",
+        "eduPersonScopedAffiliation",
+        "eduPersonAssurance",
+        "eduPersonEntitlement",
+        "organizationName",
+        "schacHomeOrganization",
+        "schacHomeOrganizationType",
+        "schacPersonalUniqueCode",
+        "isMemberOf",
+        "ou",
+        "kaldemail_domain",
+        "borrower_category",
+        "oioCvrNumberIdentifier",
+        "cvr",
+    }
+)
+_PLAIN: Final = frozenset({"gn", "sn", "cn", "displayName", "mail", "eduPersonScopedAffiliation"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,7 +65,7 @@ class ShownValue:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DisclosureRow:
-    """A line of the table: ``pending`` is a value that is made when the person goes on.
+    """A row of the page: ``pending`` is a value that is made when the person goes on.
 
     ``hidden`` is the library system's own number: nobody types it, and no page shows it.
     """
@@ -51,13 +78,25 @@ class DisclosureRow:
     hidden: bool = False
     revealable: bool = False
 
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the values speak for themselves, so that the groups need no label."""
+        return bool(self.values) and self.name in _PLAIN
+
+    @property
+    def group(self) -> Group:
+        """Return the group of the page in which the row stands."""
+        if self.name in _TO_REACH:
+            return "reach"
+        return "role" if self.name in _OF_ROLE else "who"
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ConsentScreen:
     """Everything on the page that asks or informs (docs/reference/consent.md#screen).
 
-    ``rows`` leave in any case, ``choices`` where they are ticked; ``authorities`` are the
-    AuthenticatingAuthority of the assertion, in its order.
+    ``rows`` leave in any case, ``choices`` where they are ticked. ``authorities`` are the names of
+    the AuthenticatingAuthority of the assertion, in its order, and ``origin`` that of the login.
     """
 
     question: Question
@@ -66,6 +105,7 @@ class ConsentScreen:
     rows: tuple[DisclosureRow, ...]
     choices: tuple[DisclosureRow, ...]
     authorities: tuple[str, ...]
+    origin: str
     makes_account: bool
 
     @property
@@ -88,6 +128,11 @@ class ConsentScreen:
     def by_address(self) -> bool:
         """Return whether the NameID is the mail address of a row, and no number that is made."""
         return any(row.name == NAME_ID for row in self.rows)
+
+    def is_other_address(self, address: str | None) -> bool:
+        """Return whether a new account gets an ``address`` that no row shows."""
+        shown = {value.text for row in (*self.rows, *self.choices) for value in row.values}
+        return bool(address) and address not in shown
 
     @property
     def revealable(self) -> bool:
@@ -147,7 +192,7 @@ class _RowMaker:
         return self.labels[name][self.language]
 
 
-def consent(  # noqa: PLR0917 - six values make the page, and each is what it is called
+def describe_question(  # noqa: PLR0917 - six values make the page, and each is what it is called
     asked: Ask,
     service: Service,
     labels: Mapping[str, Text],
@@ -155,14 +200,18 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     transaction: Transaction,
     now: datetime,
     *,
-    institutions: tuple[Institution, ...] = (),
+    upstream: Upstream | None = None,
 ) -> ConsentScreen:
     """Return what the page shows of ``asked``: the disclosure's items, in order, and no others.
 
-    What has no label is shown by its own name. Roles may be at the upstream's ``institutions``.
+    An attribute without a label is shown by its own name. ``upstream`` names where the person
+    logged in.
     """
     number = transaction.account.number if transaction.account else None
+    institutions = upstream.institutions if upstream else ()
     rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
+    chain = transaction.authentication.chain if transaction.authentication else ()
+    names = [_name_authority(entity_id, upstream, language) for entity_id in chain]
     required, optional = rows.divided(asked.question.disclosure.items)
     release = asked.decision.release
     return ConsentScreen(
@@ -171,9 +220,27 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         service=service,
         rows=required,
         choices=optional,
-        authorities=transaction.authentication.chain if transaction.authentication else (),
+        authorities=tuple(dict.fromkeys(names)),
+        origin=_name_origin(asked.question.disclosure, upstream, language),
         makes_account=number is None and release is not None and release.borrower == "make",
     )
+
+
+def _name_authority(entity_id: str, upstream: Upstream | None, language: str) -> str:
+    """Return the name of an identity provider: as configured, else the host of its entity ID."""
+    if upstream:
+        institution = upstream.institution(entity_id)
+        if institution and institution.label:
+            return institution.label[language]
+        if entity_id == upstream.entity_id:
+            return upstream.label[language]
+    return urlsplit(entity_id).hostname or str(_("another login service"))
+
+
+def _name_origin(disclosure: Disclosure, upstream: Upstream | None, language: str) -> str:
+    if upstream and upstream.local:
+        return str(_("library account"))
+    return disclosure.giver.name[language] if disclosure.giver else ""
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:

@@ -195,15 +195,14 @@ class StepPages:
         now = ports.now()
         shown = step.question.disclosure.shown_digest(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
-        upstream = ports.upstreams.get(transaction.upstream or "")
-        screen = consent_screen.consent(
+        screen = consent_screen.describe_question(
             step,
             service,
             ports.labels,
             language(),
             transaction,
             now,
-            institutions=upstream.institutions if upstream else (),
+            upstream=ports.upstreams.get(transaction.upstream or ""),
         )
         return self.page(
             "consent.html",
@@ -213,6 +212,7 @@ class StepPages:
             screen=screen,
             choices=f"{ports.base_url}/my-choices",
             claim=self.url(transaction, "claim") if step.can_claim else "",
+            account_address=ports.broker.find_account_address(held, now),
             is_claimed=transaction.claim is not None,
             logo=ports.logo(service.name),
         )

@@ -7,6 +7,7 @@ from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
+from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
 from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER, Question, Topic
 from broker.core.report.what_leaves import Given
@@ -79,6 +80,8 @@ _UPSTREAM: Final = _("People are informed on the page where they log in.")
 _MADE: Final = _("The login makes or changes a library account where there is need.")
 _UNCHANGED: Final = _("A library account is needed, and is left as it is.")
 _NO_ACCOUNT: Final = _("No library account is looked for.")
+_AFTER_MONTHS: Final = _("%(months)s months after the last login that renews it")
+_DAY_OF_YEAR: Final = _("on day %(day)s of month %(month)s, if no login renews it")
 _UNTIL: Final = _("%(domain)s (up to and including %(day)s)")
 
 
@@ -109,6 +112,13 @@ class ReleaseTerms:
             return translate(_MADE, self.language)
         found = _NO_ACCOUNT if given.release.borrower == "none" else _UNCHANGED
         return translate(found, self.language)
+
+    def expiry(self, expires: Expiry) -> str:
+        """Return when an account expires."""
+        if expires.day_of_year is None:
+            return translate(_AFTER_MONTHS, self.language) % {"months": expires.months}
+        month, day = expires.day_of_year
+        return translate(_DAY_OF_YEAR, self.language) % {"day": day, "month": month}
 
     def mailboxes(self, given: Given, day: date) -> str:
         """Return the mailboxes that some people show, with the domains that prove something.

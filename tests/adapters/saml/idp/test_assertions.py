@@ -224,7 +224,7 @@ def test_a_service_without_a_key_gets_it_signed(parties: Parties) -> None:
     root, assertion = respond(parties, disclosure, request=at_open(parties))
     assert assertion.getparent() is root
     assert [each.find(SIGNATURE) is not None for each in (root, assertion)] == [True, True]
-    assert xml_structure_checks.valid(root)
+    assert xml_structure_checks.is_valid(root)
 
 
 @pytest.mark.profile(29)

@@ -59,7 +59,7 @@ def authn_request(parties: Parties) -> Any:
 def logout_request(_parties: Parties) -> Any:
     """Give our LogoutRequest to a service."""
     participant = Participant(LogoutPeer("service", "open"), NameID("x"), ("_i1",))
-    return logout_messages.request(IDP, f"{OPEN}/slo", participant, "_l1", NOW)
+    return logout_messages.write_request(IDP, f"{OPEN}/slo", participant, "_l1", NOW)
 
 
 WRITTEN: Final[dict[str, Callable[[Parties], Any]]] = {
@@ -73,7 +73,9 @@ WRITTEN: Final[dict[str, Callable[[Parties], Any]]] = {
     ),
     "AuthnRequest": authn_request,
     "LogoutRequest": logout_request,
-    "LogoutResponse": lambda _: logout_messages.response(IDP, f"{OPEN}/slo", "_l1", "_l2", status=SUCCESS, now=NOW),
+    "LogoutResponse": lambda _: logout_messages.write_response(
+        IDP, f"{OPEN}/slo", "_l1", "_l2", status=SUCCESS, now=NOW
+    ),
     "descriptor toward services": lambda parties: etree.fromstring(
         own_metadata.idp(DESCRIPTION, parties.ring.idp, ["au.dk"], NOW)
     ),
@@ -96,7 +98,7 @@ def test_a_moved_assertion_is_still_signed(parties: Parties, service: str) -> No
     root = response(parties, service)
     sealed = root.find("{*}EncryptedAssertion")
     if sealed is not None:
-        keys = encryption.DecryptionKeys.of([parties.service.private])
+        keys = encryption.DecryptionKeys.load([parties.service.private])
         root.replace(sealed, encryption.decrypt(sealed, keys, allow_cbc=False))
     moved = etree.fromstring(etree.tostring(root.find("{*}Assertion")))
     root.append(moved)

@@ -164,7 +164,7 @@ def test_an_encrypted_assertion_opens_for_its_recipient(parties: Parties, conten
     plain = written(of_items(parties, Item("cn", ("Æ",), WORDS)))
     element = encryption.encrypt(plain, parties.service.certificate, by)
     assert element.tag == ENCRYPTED_ASSERTION
-    keys = encryption.DecryptionKeys.of([parties.service.private])
+    keys = encryption.DecryptionKeys.load([parties.service.private])
     opened = encryption.decrypt(element, keys, allow_cbc="cbc" in content)
     assert etree.tostring(opened, method="c14n", exclusive=True) == etree.tostring(plain, method="c14n", exclusive=True)
     again = encryption.encrypt(plain, parties.service.certificate, by)
@@ -201,4 +201,4 @@ def test_white_space_stays_as_it_is(parties: Parties) -> None:
 def test_the_response_is_valid_against_the_schema(parties: Parties) -> None:
     """Plain as it is: xsi:type names a namespace that is declared."""
     octets = sent(parties, of_items(parties, Item("cn", ("Asta",), WORDS)))
-    assert xml_structure_checks.valid(safe_parser.parse(octets, RESPONSE))
+    assert xml_structure_checks.is_valid(safe_parser.parse(octets, RESPONSE))

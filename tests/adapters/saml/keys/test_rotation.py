@@ -291,7 +291,7 @@ class Running:
         )
         self.published.append((now, idp, sp))
         peers: dict[str, Any] = {"upstreams": self.parties.upstreams, "idp_entity_id": IDP}
-        self.sp = ServiceProvider.of(BASE, self.ring.sp, self.parties.metadata, **peers)
+        self.sp = ServiceProvider.from_keys(BASE, self.ring.sp, self.parties.metadata, **peers)
         self.response = self._signed_response()
 
     def copy(self, fetched: datetime) -> tuple[bytes, bytes]:
@@ -302,7 +302,7 @@ class Running:
         """Write a signed Response."""
         old, of = self.parties.idp, self.parties
         configured: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
-        role = IdentityProvider.of(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
+        role = IdentityProvider.from_keys(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
         return of.message(role.respond(of.request, of.disclosure(), of.authentication(), of.issued()))
 
 
@@ -314,7 +314,7 @@ def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[s
     query = redirected(broker.sp.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
-    known = tuple(signature.VerifyKey.of(each) for each in certificates_in(sp, "signing"))
+    known = tuple(signature.VerifyKey.load(each) for each in certificates_in(sp, "signing"))
     try:
         signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, known)
     except MessageRefused:

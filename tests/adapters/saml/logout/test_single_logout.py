@@ -34,13 +34,13 @@ def facing(parties: Parties, endpoint: LogoutEndpoint | None, **more: Any) -> Si
         {name: replace(each, logout=endpoint, **more) for name, each in parties.metadata.upstreams.items()},
         {name: replace(each, logout=endpoint, **more) for name, each in parties.metadata.services.items()},
     )
-    return SingleLogout.of(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
+    return SingleLogout.from_keys(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
 
 
 def heard(parties: Parties, leaving: str | PostForm | None, kind: Any, peer: LogoutPeer) -> tuple[Any, str, str | None]:
     """Read a message as the peer does, its signature verified: its root, where it went, and RelayState."""
     ring = parties.ring.idp if peer.side == "service" else parties.ring.sp
-    keys = [signature.VerifyKey.of(each) for each in ring.signing_certificates]
+    keys = [signature.VerifyKey.load(each) for each in ring.signing_certificates]
     tag = f"{{{SAMLP}}}Logout{kind.removeprefix('SAML')}"
     if isinstance(leaving, str):
         message = http_bindings.inflate_redirect(urlsplit(leaving).query, kind)

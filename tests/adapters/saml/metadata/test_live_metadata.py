@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.saml.feeds.feed_fetch import Feed
+from broker.adapters.saml.feeds.feed_refresh import FetchOutcome
 from broker.adapters.saml.idp.identity_provider import IdentityProvider
 from broker.adapters.saml.metadata import metadata_folder
-from broker.adapters.saml.metadata.feed_fetch import Feed
-from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
 from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata, PartyChange, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
-from broker.adapters.saml.metadata.scope_record import ScopeRecord
+from broker.adapters.saml.metadata.published_scopes import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.adapters.saml.sp.service_provider import ServiceProvider
 from broker.core.entities import Institution, Service, Upstream
@@ -276,11 +276,11 @@ def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
     (station.folder / "metadata" / "loans.xml").write_text(sp_entity(LOANS))
     station.publish(hub(everyone.hub))
     live = station.live(wayf(), loans())
-    role = ServiceProvider.of(BASE, everyone.ring.sp, live, upstreams=wayf(), idp_entity_id=IDP)
-    idp = IdentityProvider.of(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
+    role = ServiceProvider.from_keys(BASE, everyone.ring.sp, live, upstreams=wayf(), idp_entity_id=IDP)
+    idp = IdentityProvider.from_keys(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
     asked = idp.read_redirect(everyone.query(everyone.authn_request(), key=None), NOW)
     assert redirected(role.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
-    message = role.in_response_to("wayf", [("SAMLResponse", _posted(everyone))])[0]
+    message = role.parse_response("wayf", [("SAMLResponse", _posted(everyone))])[0]
     station.publish(idp_entity("https://other.example"), days=8)
     live.refresh(LATER)
     with pytest.raises(RequestRefused) as refused:
@@ -305,7 +305,9 @@ def test_a_service_is_believed_until_its_end(station: Station, seconds: int, goo
     """With the three minutes that clocks may differ by, and no loop need have come by."""
     station.publish(hub(station.everyone.hub), sp_entity(LOANS), days=1)
     live = station.live(wayf(), loans())
-    idp = IdentityProvider.of(BASE, IDP, station.everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
+    idp = IdentityProvider.from_keys(
+        BASE, IDP, station.everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=()
+    )
     asked = idp.read_redirect(station.everyone.query(station.everyone.authn_request(), key=None), NOW)
     moment = NOW + timedelta(days=1, seconds=seconds)
     if good:

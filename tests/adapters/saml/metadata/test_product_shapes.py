@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from broker.adapters.saml.metadata import feed_descriptors, metadata_folder
+from broker.adapters.saml.metadata import entity_roles, metadata_folder
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from tests.plugins import feeds
@@ -235,7 +235,7 @@ def test_a_products_metadata_is_read_from_a_feed(product: str, certificates: Cer
     entity = entity[entity.index("<EntityDescriptor" if product != "Okta" else "<md:EntityDescriptor") :]
     octets = feeds.signed(feeds.collection(entity), forge.upstream.key)
     kept = feeds.read(octets, feeds.trust(forge.upstream.certificate), IDP, SP).entities
-    found = feed_descriptors.descriptors(kept, [IDP], [SP])
+    found = entity_roles.descriptors(kept, [IDP], [SP])
     assert found.notices == []
     assert _sound(found.upstreams.get(IDP), found.services.get(SP))
 

@@ -143,7 +143,7 @@ def test_a_carriage_return_stays_one(parties: Parties) -> None:
 def test_the_request_is_valid_against_the_schema(parties: Parties, changed: dict[str, Any]) -> None:
     """Unsigned as in a query."""
     octets = etree.tostring(written(parties, changed))
-    assert xml_structure_checks.valid(safe_parser.parse(octets, AUTHN_REQUEST))
+    assert xml_structure_checks.is_valid(safe_parser.parse(octets, AUTHN_REQUEST))
 
 
 @pytest.mark.parametrize("size", ["sha256", "sha384", "sha512"])
@@ -152,7 +152,9 @@ def test_the_signature_of_a_form_verifies(parties: Parties, size: str) -> None:
     more = "http://www.w3.org/2001/04/xmldsig-more#"
     digest = f"{more}sha384" if size == "sha384" else f"http://www.w3.org/2001/04/xmlenc#{size}"
     by = SigningAlgorithms(f"{more}rsa-{size}", digest)
-    form = outgoing_message.signed_form(written(parties, EVERYTHING), "SAMLRequest", f"{HUB}/sso", parties.sp.key, by)
+    form = outgoing_message.build_signed_form(
+        written(parties, EVERYTHING), "SAMLRequest", f"{HUB}/sso", parties.sp.key, by
+    )
     sent = http_bindings.decode_post(form.fields["SAMLRequest"]).decode()
     root = safe_parser.parse(sent.encode(), AUTHN_REQUEST)
     signature.verify(root, parties.ring.sp.signing_certificates)

@@ -62,7 +62,7 @@ def asked(parties: Parties, **request: Any) -> Any:
     url = redirected(parties.sp.ask("eid", "_q9", replace(parties.request, **request), NOW))
     sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert sent.signed is not None
-    keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
+    keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]
     signature.verify_bytes(sent.signed.octets, sent.signed.signature, sent.signed.sigalg, keys)
     return safe_parser.parse(sent.xml, AUTHN_REQUEST)
 
@@ -274,7 +274,7 @@ def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) 
     (tmp_path / "eid.xml").write_text(idp_entity(EID, key_descriptor(certificate, "signing")))
     read = read_folder(tmp_path, {EID}, ())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    signing = signature.SigningKey.of(private, certificate)
+    signing = signature.SigningKey.load(private, certificate)
     role = replace(
         parties.sp, metadata=replace(parties.metadata, upstreams={**parties.metadata.upstreams, **read.upstreams})
     )

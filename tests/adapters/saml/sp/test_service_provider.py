@@ -55,7 +55,7 @@ def asked(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
     url = redirected(parties.sp.ask(upstream, "_q9", replace(parties.request, **request), NOW))
     message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
-    keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
+    keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]
     signature.verify_bytes(message.signed.octets, message.signed.signature, message.signed.sigalg, keys)
     assert message.relay_state is None
     return safe_parser.parse(message.xml, AUTHN_REQUEST)
@@ -368,7 +368,7 @@ def form(*pairs: tuple[str, bytes]) -> list[tuple[str, str]]:
 def test_the_request_is_found_before_anything_is_trusted(parties: Parties) -> None:
     """InResponseTo, and the very tree that will be verified."""
     xml = etree.tostring(parties.response())
-    message, answered = parties.sp.in_response_to("wayf", form(("SAMLResponse", xml)))
+    message, answered = parties.sp.parse_response("wayf", form(("SAMLResponse", xml)))
     assert isinstance(message, etree._Element)
     assert (etree.tostring(message), answered) == (xml, "_q1")
 
@@ -392,7 +392,7 @@ def test_a_form_says_one_thing(parties: Parties, upstream: str, names: list[str]
     """No field twice: what is looked up must be what is read (docs/reference/attacks.md#14)."""
     fields = form(*((name, etree.tostring(parties.response())) for name in names))
     with pytest.raises(MessageRefused) as caught:
-        parties.sp.in_response_to(upstream, fields)
+        parties.sp.parse_response(upstream, fields)
     assert caught.value.cause == cause
 
 
@@ -404,7 +404,7 @@ def test_an_unsolicited_response_is_refused(parties: Parties, named: str | None)
     """
     change = edit(".", InResponseTo=named)
     with pytest.raises(MessageRefused) as caught:
-        parties.sp.in_response_to("wayf", form(("SAMLResponse", etree.tostring(parties.response(change)))))
+        parties.sp.parse_response("wayf", form(("SAMLResponse", etree.tostring(parties.response(change)))))
     assert caught.value.cause in {"response.unsolicited", "xml.schema"}
 
 

@@ -301,7 +301,7 @@ def test_we_decrypt_what_we_encrypt(forge: Forge) -> None:
     alone = encryption.decrypt(deepcopy(sealed), forge.decryption, allow_cbc=False)
     assert alone.nsmap["xs"] == "http://www.w3.org/2001/XMLSchema"  # which only a value's xsi:type names
     root = forge.enclosed(sealed)
-    assert xml_structure_checks.valid(root)
+    assert xml_structure_checks.is_valid(root)
     methods = [each.get("Algorithm") for each in root.iter(f"{{{XENC}}}EncryptionMethod")]
     assert methods == [XENC11 + "aes128-gcm", XENC + "rsa-oaep-mgf1p"]
     assert forge.receive(octets(root)).get("ID") == "a1"

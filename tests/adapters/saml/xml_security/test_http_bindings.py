@@ -35,7 +35,7 @@ GOOD = f"SAMLRequest={packed(deflated(REQUEST))}"
 def test_what_is_sent_by_redirect_arrives(state: str | None, forge: Forge) -> None:
     """Message, RelayState and a good signature arrive exactly as they were sent, whatever the RelayState."""
     for key in (None, forge.upstream.key):
-        url = http_bindings.redirect_url("https://hub.example/sso", "SAMLRequest", REQUEST, state, key)
+        url = http_bindings.build_redirect_url("https://hub.example/sso", "SAMLRequest", REQUEST, state, key)
         found = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
         assert (found.xml, found.relay_state, found.signed is None) == (REQUEST, state, key is None)
         if found.signed:
@@ -47,14 +47,14 @@ def test_what_is_sent_by_redirect_arrives(state: str | None, forge: Forge) -> No
 @given(xml=st.binary(min_size=1, max_size=300), state=st.none() | ANY_STATE)
 def test_what_is_sent_by_post_arrives(xml: bytes, state: str | None) -> None:
     """The form's fields hold the message and the RelayState verbatim, and no more."""
-    fields = http_bindings.post_fields(xml, "SAMLResponse", state)
+    fields = http_bindings.build_post_fields(xml, "SAMLResponse", state)
     assert http_bindings.decode_post(fields.pop("SAMLResponse")) == xml
     assert fields == ({} if state is None else {"RelayState": state})
 
 
 def test_a_destination_with_a_query_keeps_it() -> None:
     """Some identity providers have a parameter in their address."""
-    url = http_bindings.redirect_url("https://hub.example/sso?x=1", "SAMLRequest", REQUEST, "r", None)
+    url = http_bindings.build_redirect_url("https://hub.example/sso?x=1", "SAMLRequest", REQUEST, "r", None)
     assert url.startswith("https://hub.example/sso?x=1&SAMLRequest=")
     assert parse_qs(urlsplit(url).query)["RelayState"] == ["r"]
 
@@ -62,7 +62,7 @@ def test_a_destination_with_a_query_keeps_it() -> None:
 @pytest.mark.attack(27)
 def test_no_header_can_be_split() -> None:
     """A RelayState appears in a URL percent-encoded only."""
-    url = http_bindings.redirect_url("https://hub.example/", "SAMLRequest", REQUEST, "a b&c=d#e\u2028\t", None)
+    url = http_bindings.build_redirect_url("https://hub.example/", "SAMLRequest", REQUEST, "a b&c=d#e\u2028\t", None)
     assert url.endswith("RelayState=a%20b%26c%3Dd%23e%E2%80%A8%09")
 
 

@@ -16,7 +16,7 @@ from broker.core.errors import MessageRefused
 from broker.adapters.saml.xml_security import safe_parser, xml_structure_checks
 from broker.adapters.saml.xml_security.xml_names import RESPONSE
 raw = sys.stdin.buffer.read()
-xml_structure_checks._compiled()
+xml_structure_checks._compile_schema()
 used = resource.getrusage(resource.RUSAGE_SELF)
 spent = int(used.ru_utime + used.ru_stime)
 resource.setrlimit(resource.RLIMIT_CPU, (spent + 2, spent + 2))

@@ -80,7 +80,7 @@ def test_any_of_the_keys_will_do(forge: Forge) -> None:
     """A peer that rolls over signs with either of the keys it publishes, PEM, DER, loaded or public."""
     der = ssl.PEM_cert_to_DER_cert(forge.upstream.certificate.decode())
     public = forge.upstream.key.private.public_key()
-    for key in (forge.upstream.certificate, der, public, signature.VerifyKey.of(der)):
+    for key in (forge.upstream.certificate, der, public, signature.VerifyKey.load(der)):
         found = safe_parser.parse(octets(forge.signed()), RESPONSE).find(ASSERTION)
         assert found is not None
         signature.verify(found, [forge.stranger.certificate, key])
@@ -156,7 +156,7 @@ def test_every_allowed_method_verifies(method: str, forge: Forge) -> None:
 def test_weak_and_foreign_keys_are_refused(public: Callable[[], Any], cause: str) -> None:
     """A key below RSA 2048 or EC 256, of another kind, or none at all never verifies anything."""
     with pytest.raises(MessageRefused) as refusal:
-        signature.VerifyKey.of(public())
+        signature.VerifyKey.load(public())
     assert refusal.value.cause == cause
 
 
@@ -172,7 +172,7 @@ def test_the_node_found_by_its_id_is_the_one_that_was_asked_about(
     decoy.insert(1, genuine)
     xmlsec.tree.add_ids(genuine, ["ID"])
     if fooled:
-        monkeypatch.setattr(signature, "_by", lambda *_: True)
+        monkeypatch.setattr(signature, "_is_signed_by", lambda *_: True)
     with pytest.raises(MessageRefused) as refusal:
         signature.verify(assertion, [forge.upstream.certificate])
     assert refusal.value.cause == cause
@@ -268,7 +268,7 @@ def test_a_signing_key_is_an_rsa_key(forge: Forge) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(TypeError, match="RSA"):
-        signature.SigningKey.of(pem, forge.upstream.certificate)
+        signature.SigningKey.load(pem, forge.upstream.certificate)
 
 
 def test_keys_are_not_shown(forge: Forge) -> None:

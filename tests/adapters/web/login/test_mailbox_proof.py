@@ -105,7 +105,7 @@ def test_without_a_proof_that_must_be_there_nobody_goes_on(
         found = step(self, *given)  # type: ignore[arg-type]
         return replace(found, optional=False) if found else None
 
-    monkeypatch.setattr(PersonAtLogin, "lacking", needed)
+    monkeypatch.setattr(PersonAtLogin, "find_missing_proof", needed)
     person, page = arrived(deployment)
     assert "without" not in page.text
     assert do(person, page, "without").status_code == 422

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from broker.adapters.web.pages.consent_screen import (
     ConsentScreen,
     ShownValue,
-    consent,
+    describe_question,
     masked,
     may_reveal,
     whole_number,
 )
 from broker.core.consent.disclosure import Item, disclose
-from broker.core.entities import Service, Text
+from broker.core.entities import Institution, Service, Text, Upstream
 from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Account, AccountState, Authentication, Transaction
@@ -42,7 +42,7 @@ Question = Callable[..., Ask]
 
 def show(asked: Ask, transaction: Transaction, language: str = "en") -> ConsentScreen:
     """Give what the page shows on the very moment of arrival."""
-    return consent(asked, SERVICE, LABELS, language, transaction, transaction.begun)
+    return describe_question(asked, SERVICE, LABELS, language, transaction, transaction.begun)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_number_is_shown_for_five_minutes(
     """Who comes to a screen left open finds no button for the whole number."""
     later = login.begun + timedelta(minutes=minutes)
     assert may_reveal(login, later) is expected
-    assert consent(question(), SERVICE, LABELS, "en", login, later).revealable is expected
+    assert describe_question(question(), SERVICE, LABELS, "en", login, later).revealable is expected
 
 
 def test_a_number_is_shown_once_a_login(question: Question, login: Transaction) -> None:
@@ -157,14 +157,35 @@ def test_a_number_is_never_shown_on_a_shared_computer(question: Question, login:
     assert show(question(), shared).revealable is False
 
 
-def test_who_has_verified_the_person_is_shown_as_it_leaves(question: Question, login: Transaction) -> None:
-    """Every AuthenticatingAuthority of the assertion, in its order, and nobody for the library's own PIN."""
+def test_authorities_are_shown_by_name(question: Question, login: Transaction) -> None:
+    """The page names each AuthenticatingAuthority in its order: as configured, else by its host; a PIN has none."""
     at = login.begun
-    hub = Authentication("wayf", "https://hub", "https://au", ("https://inner", "https://au"), (), at, None, at, at)
-    shown = show(question(), replace(login, authentication=hub)).authorities
-    assert shown == ("https://inner", "https://au", "https://hub")
+    chain = ("https://inner.example/saml", "https://au")
+    hub = Authentication("wayf", "https://hub", "https://au", chain, (), at, None, at, at)
+    university = Institution("https://au", label=Text("Aarhus University", "Aarhus Universitet"))
+    upstream = Upstream("wayf", "wayf", "https://hub", "", "", Text("WAYF", "WAYF"), (university,))
+    login = replace(login, authentication=hub)
+    shown = describe_question(question(), SERVICE, LABELS, "en", login, at, upstream=upstream)
+    assert shown.authorities == ("inner.example", "Aarhus University", "WAYF")
     by_pin = replace(hub, authorities=(), issuer="")
     assert show(question(), replace(login, authentication=by_pin)).authorities == ()
+
+
+@pytest.mark.parametrize(("profile", "origin"), [("library", "library account"), ("wayf", "Aarhus University")])
+def test_the_origin_is_true_for_every_upstream(
+    question: Question, login: Transaction, profile: Any, origin: str
+) -> None:
+    """A login by PIN comes from the library account, whatever the label of that way to log in says."""
+    upstream = Upstream("x", profile, "", "", "", Text("Library account (card number and PIN)", ""))
+    asked = question()
+    assert describe_question(asked, SERVICE, LABELS, "en", login, login.begun, upstream=upstream).origin == origin
+
+
+def test_the_address_of_the_account_is_shown_where_it_differs(question: Question, login: Transaction) -> None:
+    """An address that is sent to the service anyway stands there already."""
+    screen = show(question(items=(Item("mail", ("kim@post.example",), WHY),)), login)
+    addresses = ("kim@post.example", "kim@auh.rm.dk", None)
+    assert [screen.is_other_address(each) for each in addresses] == [False, True, False]
 
 
 def test_nobody_who_has_not_arrived_sees_a_number(login: Transaction) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.saml.metadata import feed_fetch
-from broker.adapters.saml.metadata.aggregates import Trust
-from broker.adapters.saml.metadata.feed_fetch import Document, Feed, Marks
+from broker.adapters.saml.feeds import feed_fetch
+from broker.adapters.saml.feeds.aggregates import Trust
+from broker.adapters.saml.feeds.feed_fetch import Document, Feed, Marks
 from broker.core.errors import MessageRefused
 from tests.plugins.feed_server import Publisher, authority, publishing
 

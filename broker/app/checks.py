@@ -1,27 +1,30 @@
-"""What `broker check` finds: everything a careful administrator would want to fix."""
+"""The checks of `broker check`: everything that an administrator would want to correct."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from broker.adapters.observability import metrics
 from broker.adapters.web.sign_up import sign_up_pages
-from broker.app import configured_texts, metadata_report, staff_findings
+from broker.app import configured_texts
 from broker.app.assembly import Parts, now, smtp
 from broker.app.party_report import find_releases
 from broker.app.readiness import key_faults, readiness
 from broker.app.work_lock import NOT_RUNNING, is_work_running
+from broker.configuration.checked_files import did_you_mean
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
-from broker.core.entities import UNSPECIFIED, Assurance, Service, Upstream
+from broker.core.entities import UNSPECIFIED, Institution, Service
 from broker.core.errors import StoreUnavailable
+from broker.core.identity.attribute_values import is_in_scope
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
 from broker.core.policy.model import Release
+from broker.core.staff.staff_rules import SUBJECT_ID, StaffRules
 from broker.use_cases.library_system.setup_proof import PROOF
 
-_MAIL: Final = timedelta(seconds=15)
+_MAIL_TIMEOUT: Final = timedelta(seconds=15)
 _STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"
-_STORE_UNUSABLE: Final = "store: cannot be used"
 _FEED_FIXES: Final = {
     "feed.unreachable": "see its url and ca_file, and whether this machine reaches it",
     "feed.status": "see its url",
@@ -31,44 +34,70 @@ _FEED_FIXES: Final = {
     "feed.window": "see its window_days",
     "feed.disk": "see state, and whether that disk is full",
 }
-_NO_METADATA: Final = re.compile("^metadata: no metadata of (.+) is in force$")
-# Up to the last "@": a password may hold one, or a "?", and a journal must hold no part of it.
+# Up to the last "@": a password may contain "@" or "?", and no part of it may be printed.
 _CREDENTIALS: Final = re.compile("//.*@")
 
 
-def all_findings(parts: Parts) -> list[str]:
-    """Return everything that a careful administrator would want to fix, in sentences."""
-    unready: list[str] = []
+def find_all(parts: Parts) -> list[str]:
+    """Return sentences about everything that an administrator would want to correct."""
+    found: list[str] = []
     for name, faults in readiness(parts).items():
-        unready.extend(f"{name}: {fault}" for fault in faults)
-    unready = [_with_store(parts, fault) for fault in unready]
-    found = [f"metadata: {_with_feed(fault)}" for fault in metadata_report.findings(parts)]
-    told = {*unready, *map(_as_alarm, unready)}
-    found = unready + [finding for finding in found if finding not in told]
-    for of_one_kind in _FINDINGS:
-        found.extend(of_one_kind(parts))
-    return found
+        if name != "metadata":  # the metadata check says more
+            found.extend(f"{name}: {fault}" for fault in faults)
+    for check in _CHECKS:
+        found.extend(check(parts))
+    return [_add_store_fix(parts, finding) for finding in found]
 
 
-def _as_alarm(unready: str) -> str:
-    """Return the alarm that says no more than why logins fail: one cause is told once."""
-    return _NO_METADATA.sub(r"metadata: \1 has no metadata in force", unready)
-
-
-def _with_store(parts: Parts, finding: str) -> str:
-    """Return a finding about a store that cannot be used with its address and what to look at."""
-    if not finding.startswith(_STORE_UNUSABLE):
+def _add_store_fix(parts: Parts, finding: str) -> str:
+    """Add the address of a store that cannot be used, and what to look at."""
+    if not finding.startswith("store: cannot be used"):
         return finding
     address, _, _ = _CREDENTIALS.sub("//", parts.config.store.url).partition("?")
     return f"{finding} ({address}: {_STORE_DOWN})"
 
 
-def _with_feed(finding: str) -> str:
-    """Return a finding about a feed that is refused with what to look at."""
-    for cause, fix in _FEED_FIXES.items():
-        if f"({cause})" in finding:
-            return f"{finding} ({fix})"
-    return finding
+def find_metadata_faults(parts: Parts) -> Iterator[str]:
+    """Yield what is wrong with feeds, descriptors, scopes and dates of expiry."""
+    moment = now()
+    metadata = parts.metadata
+    # The key of an expired certificate still counts, but the party may have a new one.
+    expired = [
+        ending.sentence()
+        for ending in metadata.endings()
+        if ending.what == "certificate" and ending.at <= moment
+    ]
+    found = [*metadata.alarms(moment), *metadata.warnings(moment), *expired]
+    for sentence in dict.fromkeys([*found, *metadata.snapshot.notices]):
+        fixes = [fix for cause, fix in _FEED_FIXES.items() if f"({cause})" in sentence]
+        yield f"{sentence} ({fixes[0]})" if fixes else sentence
+    yield from _misspelt_entity_ids(parts, moment)
+    yield from _institutions_without_scope(parts)
+
+
+def _misspelt_entity_ids(parts: Parts, moment: datetime) -> Iterator[str]:
+    """Yield the files that hold nearly the entity ID of a party without metadata."""
+    contents = parts.metadata.folder.contents
+    missing = [name for name in parts.metadata.amiss(moment) if name not in contents.places]
+    for path, file in contents.files.items():
+        for name in missing:
+            meant = did_you_mean(name, sorted(file.others))
+            if meant:
+                yield f"{path.parent.name}/{path.name}: does not hold {name} ({meant})"
+
+
+def _institutions_without_scope(parts: Parts) -> Iterator[str]:
+    """Yield the institutions that get their scopes from metadata, which has none."""
+    for upstream in parts.federated.values():
+        for institution in upstream.institutions:
+            from_metadata = parts.config.feeds or institution.folder_scopes
+            if from_metadata and "scopes" in institution.unwritten and not institution.scopes:
+                what = "has no scope, from broker.toml or its metadata"
+                yield f"{institution.entity_id} {what}: no eppn of it is believed"
+
+
+def _metadata(parts: Parts) -> Iterator[str]:
+    yield from (f"metadata: {finding}" for finding in find_metadata_faults(parts))
 
 
 def _work(parts: Parts) -> Iterator[str]:
@@ -90,10 +119,24 @@ def _register(parts: Parts) -> Iterator[str]:
         yield f"{fault.setting}: {fault}"
 
 
-def _proxies(parts: Parts) -> Iterator[str]:
-    if parts.config.secure and not parts.config.serve.proxies:
-        what = "behind a TLS proxy every caller counts as one, and one can lock out all"
+def _settings(parts: Parts) -> Iterator[str]:
+    """Yield the settings of broker.toml that are sound and probably not what was wanted."""
+    config = parts.config
+    if config.secure and not config.serve.proxies:
+        what = "behind a TLS proxy all callers look like one, and one of them can lock out all"
         yield f"serve.proxies is 0: {what}"
+    if config.secure and not config.accessibility_statement:
+        what = "every page of a public body must link to one"
+        yield f"accessibility_statement is not set: {what}"
+    if config.message_log and not config.message_log_upstreams():
+        yield "message_log stores nothing: no upstream has profile oiosaml3"
+    if not config.contact.name:
+        yield 'contact.name is not set: pages and mails say only "the library"'
+    if not (config.contact.email or config.contact.phone):
+        what = "pages name nobody whom people can ask for help"
+        yield f"neither contact.email nor contact.phone is set: {what}"
+    if config.library_account.mail_code == "never":
+        yield f"library_account.mail_code: {_NEVER}"
 
 
 def _sign_up(parts: Parts) -> Iterator[str]:
@@ -109,60 +152,32 @@ def _sign_up(parts: Parts) -> Iterator[str]:
             yield f"content: {fault}"
 
 
-def _accessibility(parts: Parts) -> Iterator[str]:
-    if parts.config.secure and not parts.config.accessibility_statement:
-        what = "every page of a public body must link to one"
-        yield f"accessibility_statement is not set: {what}"
-
-
 def _national_eid(parts: Parts) -> Iterator[str]:
-    """Yield what makes a national eID of little use, or less sure than it looks."""
+    """Yield the settings that make a national eID useless or less secure than it looks."""
     for name, upstream in parts.upstreams.items():
-        where = f"upstreams.{name}"
-        if upstream.profile == "oiosaml3":
-            for what in _direct_eid(upstream):
-                yield f"{where}: {what}"
-
-
-def _direct_eid(upstream: Upstream) -> Iterator[str]:
-    """Yield what is amiss at an upstream that is NemLog-in itself."""
-    if not any("cpr" in each.may_assert for each in upstream.institutions):
-        yield 'without may_assert = ["cpr"] its CPR numbers count as not sent'
-    if upstream.least < Assurance.SUBSTANTIAL:
-        yield 'minimum = "low" lets in who has shown no more than a password'
-    if upstream.encryption == "cbc":
-        yield 'encryption = "cbc" has no effect: its Responses are not signed'
-
-
-def _message_log(parts: Parts) -> Iterator[str]:
-    if parts.messages and not parts.config.message_log_upstreams():
-        what = "no upstream has profile oiosaml3"
-        yield f"message_log keeps nothing: {what}"
+        if upstream.profile != "oiosaml3":
+            continue
+        if not any("cpr" in each.may_assert for each in upstream.institutions):
+            what = 'without may_assert = ["cpr"] its CPR numbers are ignored'
+            yield f"upstreams.{name}: {what}"
+        if upstream.encryption == "cbc":
+            what = 'encryption = "cbc" has no effect: its Responses are not signed'
+            yield f"upstreams.{name}: {what}"
 
 
 def _logout(parts: Parts) -> Iterator[str]:
-    """Yield the upstreams that a logout is to reach and cannot: they stay logged in."""
+    """Yield the upstreams that stay logged in because no logout reaches them."""
     for name, upstream in parts.federated.items():
         descriptor = parts.metadata.current.upstream(upstream.entity_id, now())
         if descriptor is None or descriptor.logout is not None:
             continue
         if upstream.logout != "never":
-            what = "without a SingleLogoutService no logout is a whole one"
+            what = "it has no SingleLogoutService, so that every logout is partial"
             yield f'upstreams.{name}: {what}, unless logout = "never"'
 
 
-def _contact(parts: Parts) -> Iterator[str]:
-    contact = parts.config.contact
-    if not contact.name:
-        what = 'pages and mails call the library "the library" and no more'
-        yield f"contact.name is not set: {what}"
-    if not (contact.email or contact.phone):
-        what = "who needs help is told of nobody to ask"
-        yield f"neither contact.email nor contact.phone is set: {what}"
-
-
 def _mail(parts: Parts) -> Iterator[str]:
-    for fault in smtp(parts.config).probe(now() + _MAIL):
+    for fault in smtp(parts.config).probe(now() + _MAIL_TIMEOUT):
         yield f"mail: {fault}"
 
 
@@ -172,16 +187,16 @@ def _keys(parts: Parts) -> Iterator[str]:
 
 
 _DOWN: Final = "see library.url, and whether the library system is up"
-_UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
+_UNAVAILABLE: Final = "unavailable"  # the setting of a fault if the library system is down
 _NEVER: Final = (
     'with "never" the library system must lock an account after some wrong PINs, because nothing '
     "else stops guesses (Koha: FailedLoginAttempts)"
 )
-_UNPROVED: Final = "the library system does not say whether a PIN is right"
+_PIN_UNCHECKED: Final = "the library system does not say whether a PIN is right"
 
 
 def find_library_faults(parts: Parts) -> Iterator[str]:
-    """Yield what the set-up lacks, then what rests on something that the system cannot do."""
+    """Yield the faults of the library system's set-up, and features that it does not support."""
     expected = ExpectedSetup.of(parts.policies.current)
     for fault in parts.library.prove(expected, now() + PROOF):
         fix = ""
@@ -190,25 +205,23 @@ def find_library_faults(parts: Parts) -> Iterator[str]:
         yield f"library: {fault}{fix}"
     capabilities = parts.library.capabilities
     if LibraryCapability.UNIQUE_CPR not in capabilities:
-        what = "of two borrowers made for one person at one time it refuses none"
+        what = "it may create two borrowers for one person"
         yield f"library.system: {what}; they become a case (broker enrolments list)"
     if LibraryCapability.PIN_CHECKED not in capabilities:
-        yield from _pins(parts)
-    if parts.config.library_account.mail_code == "never":
-        yield f"library_account.mail_code: {_NEVER}"
+        yield from _library_account_methods(parts)
 
 
-def _pins(parts: Parts) -> Iterator[str]:
-    """Yield what rests on a PIN that nobody can check."""
+def _library_account_methods(parts: Parts) -> Iterator[str]:
+    """Yield the services that offer the library account although no PIN can be checked."""
     for service in parts.services.values():
         for name in service.methods:
             if parts.upstreams[name].local:
-                what = f"{_UNPROVED}, and nobody logs in by {name}"
+                what = f"{_PIN_UNCHECKED}, so that nobody can log in with {name}"
                 yield f"services.{service.name}: {what}; take it out of methods"
 
 
 def find_trial_faults(parts: Parts) -> Iterator[str]:
-    """Yield what trial borrowers show, then what they could not show."""
+    """Yield the faults that trial borrowers show, and what they could not prove."""
     expected = ExpectedSetup.of(parts.policies.current)
     trial = parts.library.try_setup(expected, now() + PROOF)
     yield from (f"library: {fault}" for fault in trial.faults)
@@ -219,9 +232,7 @@ _FORMATS_PREFIX = "nameid-format:"
 
 
 def find_service_faults(parts: Parts) -> Iterator[str]:
-    """Yield, for each service, NameID formats and required attributes that it does not get.
-
-    One that no policy has a release for gets nothing at all.
+    """Yield NameID formats and required attributes that a service does not get.
 
     A descriptor that lists encryption algorithms, but none of ours, is not in force and is reported
     with the metadata.
@@ -231,7 +242,8 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
             yield f"services.{service.name}: {finding}"
         releases = list(find_releases(parts, service))
         if not releases:
-            yield f"services.{service.name}: no policy has a release for it, so that nobody gets in"
+            what = "no policy has a release for it, so that nobody can log in"
+            yield f"services.{service.name}: {what}"
             continue
         for finding in (*_name_ids(parts, service, releases), *_required(parts, service, releases)):
             yield f"services.{service.name}: {finding}"
@@ -298,21 +310,55 @@ def find_restored_persons(parts: Parts) -> Iterator[str]:
         yield f"person: {count} {what}: broker person forget --replay"
 
 
-_FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
+def find_staff_faults(parts: Parts) -> Iterator[str]:
+    """Yield which settings keep members of staff out of the staff view, and what to do."""
+    rules = parts.config.staff_rules()
+    if rules is None:
+        return
+    if not rules.roles:
+        yield "admin.roles is empty: the staff view lets nobody in; list them, or leave [admin] out"
+    upstream = parts.upstreams[rules.upstream]
+    attribute_map = parts.maps.maps[upstream.attribute_map]
+    names = {row.name for row in attribute_map.rows}
+    institution = upstream.institution(rules.institution)
+    if institution is not None and CPR_ATTRIBUTE not in institution.may_assert:
+        names.discard(CPR_ATTRIBUTE)
+    nobody = "nobody of the staff can log in"
+    if EPPN not in names:
+        what = f"attribute map {upstream.attribute_map} reads no eppn: {nobody}"
+        yield f"admin.institution: {what}; add a row for {EPPN}"
+    if not names & {SUBJECT_ID, CPR_ATTRIBUTE}:
+        what = f"the login carries neither {SUBJECT_ID} nor a CPR number: {nobody}"
+        yield f'admin.institution: {what}; add a row for {SUBJECT_ID} or may_assert = ["cpr"]'
+    if institution is not None:
+        if institution.max_assurance < rules.assurance:
+            what = f"is above max_assurance of {institution.entity_id}: {nobody}"
+            yield f"admin.assurance: {what}; lower it, or raise max_assurance"
+        yield from _scopes_of_staff(rules, institution)
+
+
+def _scopes_of_staff(rules: StaffRules, institution: Institution) -> Iterator[str]:
+    """Yield the listed names that their institution may not assert."""
+    known = ", ".join(institution.scopes) or "none"
+    for eppn in rules.roles:
+        if not is_in_scope(eppn, "exact", institution.scopes):
+            what = f"{institution.entity_id} may not assert its scope (those are {known})"
+            yield f"admin.roles: {eppn}: {what}; correct it, or the institution's scopes"
+
+
+_CHECKS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _keys,
+    _metadata,
     _work,
     _policies,
     find_library_faults,
     _register,
     _mail,
-    _proxies,
+    _settings,
     _sign_up,
-    _accessibility,
     _national_eid,
-    _message_log,
     _logout,
-    _contact,
     find_service_faults,
     find_restored_persons,
-    staff_findings.findings,
+    find_staff_faults,
 )

@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 
-from broker.adapters.saml.metadata import aggregates
-from broker.adapters.saml.metadata.feed_copies import Copies
-from broker.adapters.saml.metadata.feed_fetch import Feed
-from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
+from broker.adapters.saml.feeds import aggregates
+from broker.adapters.saml.feeds.feed_copies import Copies
+from broker.adapters.saml.feeds.feed_fetch import Feed
+from broker.adapters.saml.feeds.feed_refresh import FeedRefresh, FetchOutcome
 from tests.plugins import feeds
 from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import NOW, Forge

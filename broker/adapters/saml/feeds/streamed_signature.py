@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final
 from lxml import etree
 
 from broker.adapters.saml.xml_security import signature, signature_profile
-from broker.adapters.saml.xml_security.canonical_form import canonical, inclusive_prefixes
+from broker.adapters.saml.xml_security.canonical_form import canonicalize, inclusive_prefixes
 from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, SIGNATURE, SIGNED_INFO
 from broker.core.errors import MessageRefused
 
@@ -148,7 +148,7 @@ class PiecewiseC14n:
         self._prefixes = prefixes
         parser = etree.XMLParser(encoding="utf-8", resolve_entities=False)
         alone = etree.fromstring(found[1] + b"/>", parser)
-        written = canonical(alone, prefixes)
+        written = canonicalize(alone, prefixes)
         self.end = written[written.rindex(b"</") :]
         self.start = written[: -len(self.end)]
 
@@ -170,7 +170,7 @@ class PiecewiseC14n:
 
     def _written(self) -> bytes:
         """Write the rest of the root's content, with its end tag; the start tag never changes."""
-        written = canonical(self._root, self._prefixes)
+        written = canonicalize(self._root, self._prefixes)
         whole = written.startswith(self.start) and written.endswith(self.end)
         if not whole:
             raise MessageRefused("feed.root")
@@ -221,7 +221,7 @@ def _verify(element: etree._Element, keys: Sequence[signature.VerifyKey]) -> Non
     signed_info = element.find(SIGNED_INFO)
     if signed_info is None:
         raise MessageRefused("feed.unsigned")
-    octets = canonical(signed_info, inclusive_prefixes(element.find(_C14N)))
+    octets = canonicalize(signed_info, inclusive_prefixes(element.find(_C14N)))
     value = _decoded(element, f"{{{DS}}}SignatureValue")
     method = _uri(element, _METHOD)
     try:

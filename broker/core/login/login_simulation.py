@@ -1,4 +1,7 @@
-"""Plays a described login to its end: the steps are those of ``next_step``, the ports are ideal."""
+"""Simulate a described login to its end, with ``next_step`` and the engine of real logins.
+
+Every port answers and nothing fails: the person proves and confirms what they are asked for.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,11 +15,11 @@ from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWitho
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.person_id import MINTED
 from broker.core.login.authentication_reading import add_proofs
-from broker.core.login.described_login import BORROWER_STAND_IN, DescribedLogin, IdealTerms
-from broker.core.login.ideal_account import IdealAccount
+from broker.core.login.described_login import BORROWER_STAND_IN, DescribedLogin, SimulationTerms
 from broker.core.login.login_decision import deny, login_facts, proof_step
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
+from broker.core.login.simulated_account import SimulatedAccount
 from broker.core.login.steps import (
     Ask,
     Done,
@@ -40,19 +43,21 @@ _MOST_STEPS: Final = 12
 _NOBODY: Final = Decision(Effect.DENY, ())
 
 
-def play(
+def simulate_login(
     login: DescribedLogin,
     service: Service,
     policies: PolicySet,
     now: datetime,
-    terms: IdealTerms = IdealTerms(),  # noqa: B008 - frozen
+    terms: SimulationTerms = SimulationTerms(),  # noqa: B008 - frozen
 ) -> PlayedLogin:
-    """Play ``login`` at ``service`` to its end, by the decisions of a live login.
+    """Simulate ``login`` at ``service`` to its end, with the decisions of a real login.
 
-    ``service`` carries the attributes that its metadata requires in our names
-    (``login_decision.with_required_names``). Whether it offers the upstream is not looked at.
+    ``service`` has the attributes that its metadata requires, by our names
+    (``login_decision.add_required_names``). It need not offer the upstream.
     """
-    scene = _arrived(_Scene(login, service, policies, terms, _begun(login, service, now), now))
+    scene = _decide_arrival(
+        _Scene(login, service, policies, terms, _begin_transaction(login, service, now), now)
+    )
     steps: list[Step] = []
     for _ in range(_MOST_STEPS):
         step = next_step(scene.transaction, scene.terms, now)
@@ -60,19 +65,19 @@ def play(
         if isinstance(step, Issue | Done | Refuse):
             borrower = None if isinstance(step, Refuse) else scene.borrower
             return PlayedLogin(service, tuple(steps), scene.decision, scene.facts, borrower)
-        scene = _answered(scene, step)
-    msg = "a step was asked again and again"
+        scene = _answer(scene, step)
+    msg = "the same step was asked repeatedly"
     raise RuntimeError(msg)
 
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """A login under way, as the flow of a live one holds it between two steps."""
+    """A login between two steps."""
 
     login: DescribedLogin
     service: Service
     policies: PolicySet
-    ideal: IdealTerms
+    ideal: SimulationTerms
     transaction: Transaction
     now: datetime
     decision: Decision = _NOBODY
@@ -80,7 +85,7 @@ class _Scene:
 
     @property
     def reading(self) -> ReadingWithoutCpr:
-        """Return what was asserted, with what the person has proved."""
+        """Return the asserted attributes, with the mailboxes that the person has proved."""
         proofs = self.transaction.proofs
         if not proofs:
             return self.login.reading
@@ -89,29 +94,29 @@ class _Scene:
     @property
     def facts(self) -> LoginFacts:
         """Return the facts that a decision rests on now."""
-        person = self.transaction.person
         return login_facts(
             self.reading,
             upstream=self.login.upstream,
             intent=self.login.intent,
-            borrower=person is not None and person.number is not None,
+            borrower=self.number_is_known,
         )
 
     @property
-    def account(self) -> IdealAccount:
-        """Return what answers for enrolments and library system."""
-        return IdealAccount(
+    def account(self) -> SimulatedAccount:
+        """Return the account of the person, in place of enrolments and library system."""
+        return SimulatedAccount(
             decision=self.decision,
             reading=self.reading,
             borrower=self.login.borrower,
             errand=self.login.errand,
             today=self.now.date(),
+            number_is_known=self.number_is_known,
             upgrade=self.transaction.upgrade,
         )
 
     @property
-    def verified(self) -> bool:
-        """Return whether the number of the person's borrower is known."""
+    def number_is_known(self) -> bool:
+        """Return whether the person's borrower number is known."""
         person = self.transaction.person
         return person is not None and person.number is not None
 
@@ -125,20 +130,20 @@ class _Scene:
             giver=self.ideal.giver,
             hmacs=self.ideal.hmacs,
             decide=lambda *_: self.decision,
-            lacking=lambda *_: self._lacking(),
+            lacking=lambda *_: self._find_missing_proof(),
             ways=self.service.methods,
             local=self.ideal.local,
             ids=made,
             cpr=CPR_STAND_IN[0],
         )
 
-    def _lacking(self) -> ProveMailbox | None:
+    def _find_missing_proof(self) -> ProveMailbox | None:
         if self.login.intent is None or self.login.fault:
             return None
         return proof_step(self.facts, self.policies, self.now)
 
 
-def _begun(login: DescribedLogin, service: Service, now: datetime) -> Transaction:
+def _begin_transaction(login: DescribedLogin, service: Service, now: datetime) -> Transaction:
     authentication = Authentication(
         upstream=login.upstream,
         issuer="",
@@ -165,9 +170,9 @@ def _begun(login: DescribedLogin, service: Service, now: datetime) -> Transactio
     )
 
 
-def _arrived(scene: _Scene) -> _Scene:
-    """Decide, and look the person up where the policies let them in or a borrower would."""
-    scene = _decided(replace(scene, transaction=scene.transaction.clear_look_up()))
+def _decide_arrival(scene: _Scene) -> _Scene:
+    """Decide, and look up the person if the policies admit them or would with a borrower."""
+    scene = _decide(replace(scene, transaction=scene.transaction.clear_look_up()))
     code = scene.decision.reasons[0].code
     permitted = scene.decision.effect is Effect.PERMIT
     if scene.login.fault or not (permitted or code in UNMET_REQUIREMENTS):
@@ -175,21 +180,23 @@ def _arrived(scene: _Scene) -> _Scene:
     local = scene.login.upstream in scene.ideal.local
     number = BORROWER_STAND_IN if local else None
     if not permitted and number is None:
-        number = scene.account.number()
-    scene = _with_person(scene, Person(_PERSON, number))
+        number = scene.account.find_number()
+    scene = _set_person(scene, Person(_PERSON, number))
     if not permitted:
-        scene = _decided(scene)
+        scene = _decide(scene)
     if scene.decision.effect is not Effect.PERMIT:
         return scene
-    account = scene.account.found(verified=scene.verified)
-    return _kept(replace(scene, transaction=replace(scene.transaction, account=account)))
+    account = scene.account.find()
+    return _note_unchanged_borrower(
+        replace(scene, transaction=replace(scene.transaction, account=account))
+    )
 
 
-def _with_person(scene: _Scene, person: Person) -> _Scene:
+def _set_person(scene: _Scene, person: Person) -> _Scene:
     return replace(scene, transaction=replace(scene.transaction, person=person))
 
 
-def _decided(scene: _Scene) -> _Scene:
+def _decide(scene: _Scene) -> _Scene:
     fault = scene.login.fault
     if fault:
         return replace(scene, decision=deny(fault[0], scene.policies, fault[1]))
@@ -197,16 +204,16 @@ def _decided(scene: _Scene) -> _Scene:
     return replace(scene, decision=decision)
 
 
-def _answered(scene: _Scene, step: Step) -> _Scene:
-    """Add what the person, or the enrolment, answers to ``step``."""
+def _answer(scene: _Scene, step: Step) -> _Scene:
+    """Answer ``step`` as the person, or the enrolment, does."""
     transaction = scene.transaction
     match step:
         case ProveMailbox():
-            return _proved(scene, step)
+            return _answer_proof(scene, step)
         case OfferUpgrade() if scene.login.upgrade:
             return replace(scene, transaction=replace(transaction, upgrade=True))
         case OfferUpgrade():
-            return _arrived(replace(scene, transaction=replace(transaction, upgrade=False)))
+            return _decide_arrival(replace(scene, transaction=replace(transaction, upgrade=False)))
         case Ask(question):
             optional = tuple(item.name for item in question.disclosure.items if item.optional)
             own = make_receipt(
@@ -222,7 +229,7 @@ def _answered(scene: _Scene, step: Step) -> _Scene:
             )
             return replace(scene, transaction=replace(transaction, receipt=own))
         case Enrol():
-            return _enrolled(scene)
+            return _enrol(scene)
         case TellChange():
             return replace(scene, transaction=replace(transaction, told=True))
         case _:
@@ -230,33 +237,33 @@ def _answered(scene: _Scene, step: Step) -> _Scene:
             raise TypeError(msg)
 
 
-def _proved(scene: _Scene, step: ProveMailbox) -> _Scene:
-    """Show the mailbox that is described, or go on without where the page lets one."""
+def _answer_proof(scene: _Scene, step: ProveMailbox) -> _Scene:
+    """Prove the described mailbox, or continue without it if the page allows that."""
     address = scene.login.addresses.get(step.name)
     if address is None and step.name == MAIL_PROOF:
         address = _MAILBOX
     transaction = scene.transaction
-    if address is None or not _accepted(address, step.domains):
+    if address is None or not _is_accepted(address, step.domains):
         return replace(scene, transaction=replace(transaction, unproved=True))
     proved = Proved(step.name, address, scene.now, scene.now + _LASTS)
     proofs = (*transaction.proofs, proved)
-    return _arrived(replace(scene, transaction=replace(transaction, proofs=proofs)))
+    return _decide_arrival(replace(scene, transaction=replace(transaction, proofs=proofs)))
 
 
-def _accepted(address: str, domains: Iterable[str]) -> bool:
+def _is_accepted(address: str, domains: Iterable[str]) -> bool:
     listed = tuple(domains)
     return not listed or address.rpartition("@")[2].lower() in listed
 
 
-def _kept(scene: _Scene) -> _Scene:
-    """Note a borrower that is there and stays as it is, or none."""
+def _note_unchanged_borrower(scene: _Scene) -> _Scene:
+    """Note the borrower as unchanged, or that there is none."""
     account = scene.transaction.account
     there = scene.login.borrower
     if account is None or account.number is None:
         return replace(scene, borrower=None)
     policy = scene.decision.policy
     rule = policy.borrower if policy else None
-    category = there.category if there else _verified_category(scene)
+    category = there.category if there else _find_category(scene)
     release = scene.decision.release
     entry = release.place if release else None
     place = rule.place if rule else entry
@@ -264,26 +271,12 @@ def _kept(scene: _Scene) -> _Scene:
     return replace(scene, borrower=kept)
 
 
-def _verified_category(scene: _Scene) -> str:
-    """Return the category that the library system told of the account whose PIN it verified."""
+def _find_category(scene: _Scene) -> str:
+    """Return the category of the library account that the person logged in with."""
     return scene.login.reading.attributes.one("borrower_category") or ""
 
 
-def _enrolled(scene: _Scene) -> _Scene:
-    answers = scene.account
-    account = answers.enrolled(verified=scene.verified)
-    scene = replace(scene, transaction=replace(scene.transaction, account=account))
-    policy = scene.decision.policy
-    rule = policy.borrower if policy else None
-    if rule is None or account.outcome is None:
-        return scene
-    there = scene.login.borrower
-    is_new = account.outcome is EnrolmentOutcome.CREATED
-    made = PlannedBorrower(
-        outcome=account.outcome,
-        category=account.category or rule.category,
-        before=there.category if there and not is_new else None,
-        expiry=rule.expires if answers.renews() else None,
-        place=rule.place,
-    )
-    return replace(scene, borrower=made)
+def _enrol(scene: _Scene) -> _Scene:
+    account, planned = scene.account.enrol()
+    transaction = replace(scene.transaction, account=account)
+    return replace(scene, transaction=transaction, borrower=planned or scene.borrower)

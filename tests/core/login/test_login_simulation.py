@@ -15,7 +15,7 @@ from broker.core.errors import REQUEST_DENIED
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, assume_ground
 from broker.core.identity.rights import Ground
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
-from broker.core.login.ideal_login import play
+from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand
@@ -52,7 +52,7 @@ def eid(**more: object) -> DescribedLogin:
 
 def played(described: DescribedLogin, service: Service = MY_LOANS) -> PlayedLogin:
     """Play a login by the shipped policies."""
-    return play(described, service, POLICIES, NOW)
+    return simulate_login(described, service, POLICIES, NOW)
 
 
 def asked(end: PlayedLogin) -> list[str]:
@@ -143,7 +143,7 @@ def test_a_refusal_has_its_reason_and_plans_nothing(described: DescribedLogin, s
     """What policies or account refuse ends the login, and no borrower is spoken of."""
     end = played(described, ideal_service(service))
 
-    assert (end.permitted, end.reason, end.borrower, end.leaving) == (False, reason, None, ())
+    assert (end.is_permitted, end.reason, end.borrower, end.leaving) == (False, reason, None, ())
 
 
 def test_a_borrower_that_an_earlier_login_led_to_stands_for_what_is_lacking() -> None:
@@ -152,7 +152,7 @@ def test_a_borrower_that_an_earlier_login_led_to_stands_for_what_is_lacking() ->
     by_link = played(replace(login("student@au.dk", cpr="replacement"), borrower=there))
     unlinked = played(replace(login("student@au.dk", cpr="replacement"), borrower=replace(there, linked=False)))
 
-    assert (by_link.permitted, unlinked.reason) == (True, "replacement_number")
+    assert (by_link.is_permitted, unlinked.reason) == (True, "replacement_number")
 
 
 def test_what_leaves_and_what_stays_have_their_lines() -> None:
@@ -186,8 +186,8 @@ def test_every_example_ends_as_it_expects(example: Example) -> None:
     """Played to the end, an example has the effect and the attributes that its file expects."""
     end = played(described(example), ideal_service(example.service))
 
-    assert end.permitted == (example.expect.effect == "permit")
-    if example.expect.reason and not end.permitted:
+    assert end.is_permitted == (example.expect.effect == "permit")
+    if example.expect.reason and not end.is_permitted:
         assert end.reason == example.expect.reason
     if example.expect.releases is not None:
         proved = {"mail"} if "ProveMailbox" in asked(end) else set()  # an account needs an address
@@ -231,7 +231,7 @@ def test_a_mailbox_is_asked_for_only_where_showing_one_ends_that(
     sources: list[str], addresses: list[str], steps: list[str]
 ) -> None:
     """Else the person showed one after another for ever: staff have to look at the account."""
-    end = play(mailed(*addresses), MY_LOANS, with_email(*sources), NOW)
+    end = simulate_login(mailed(*addresses), MY_LOANS, with_email(*sources), NOW)
 
     assert asked(end) == steps
     assert steps != ["Refuse"] or end.reason == "account_case"
@@ -275,10 +275,10 @@ def test_every_login_has_an_end_and_no_step_comes_twice(
     if addresses is not None:
         attributes = Attributes({**described.reading.attributes, "mail": addresses})
         described = replace(described, reading=replace(described.reading, attributes=attributes))
-    end = play(described, ideal_service(service), policies, NOW)
+    end = simulate_login(described, ideal_service(service), policies, NOW)
 
     assert len(asked(end)) == len(set(asked(end)))
-    assert end.permitted or not end.leaving
+    assert end.is_permitted or not end.leaving
     assert {each.name for each in end.leaving}.isdisjoint(fate.name for fate in end.staying)
 
 
@@ -296,14 +296,14 @@ def with_register(affiliation: str) -> PolicySet:
 def test_the_register_is_asked_by_a_number_that_leads_to_a_borrower() -> None:
     """Of whom is known in person, and let in with a borrower at the end: of nobody else."""
     students = with_register("student")
-    found = play(STUDENT, MY_LOANS, students, NOW)
+    found = simulate_login(STUDENT, MY_LOANS, students, NOW)
     assert found.register == RegisterRule("always")
     assert replace(found, decision=replace(found.decision, ground=Ground.IDENTIFIER)).register is None
     assert replace(found, borrower=None).register is None
     assert replace(found, steps=(Refuse("a reason", REQUEST_DENIED),)).register is None
-    assert play(STUDENT, ideal_service("e-resources"), students, NOW).register is None
+    assert simulate_login(STUDENT, ideal_service("e-resources"), students, NOW).register is None
     assert played(STUDENT).register == RegisterRule("set_if_empty")
     left = replace(login("alum@au.dk"), borrower=DescribedBorrower("STUDENT"))
-    lowered = play(left, MY_LOANS, with_register("private"), NOW)
+    lowered = simulate_login(left, MY_LOANS, with_register("private"), NOW)
     assert lowered.borrower is not None
     assert lowered.register is None

@@ -1,28 +1,37 @@
-"""``broker serve``: gunicorn's threaded worker over the broker's configuration."""
+"""``broker serve``: gunicorn over an application that applies changed policies and metadata."""
 
 import gc
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from threading import Event, Lock, Thread
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.util import parse_address
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from broker.adapters.observability import application_log, loaded_policies, metrics
+from broker.adapters.observability import application_log, metrics
 from broker.adapters.observability.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness
-from broker.app.reloading_application import ReloadingApplication
+from broker.app.application import create_app
 from broker.configuration import durable_files
 from broker.configuration.settings.config import Config
+from broker.configuration.uncollected import uncollected
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import BrokerEvent, EventKind, Sink
+from broker.use_cases.storage.worker_loop import run_worker_loop
 
+_REFRESH_EVERY_S: Final = 1.0
 _RETRY_AFTER_S: Final = 5.0  # a worker that could not start is replaced after this time
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat files have random names
 _WITHOUT_PROXY: Final = (
@@ -86,7 +95,6 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
             "limit_request_line": 8190,
             "limit_request_field_size": 16380,
             "when_ready": self._print_address,
-            "child_exit": _drop_metrics,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -143,13 +151,6 @@ class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
             application_log.log_unexpected(error, "server")
 
 
-def _drop_metrics(_: Any, worker: Any) -> None:
-    try:
-        loaded_policies.drop_dead(worker.pid)
-    except OSError as error:  # a full disk must not stop the process that replaces workers
-        application_log.log_unexpected(error, "metrics")
-
-
 def read_checked(read: Callable[[], Config]) -> Config:
     """Read a configuration and open everything that it names once.
 
@@ -169,3 +170,62 @@ def read_checked(read: Callable[[], Config]) -> Config:
 def _log_faults(kind: EventKind, error: BrokerError) -> None:
     for event in readiness.describe_faults(kind, error):
         _log_event(event)
+
+
+class ReloadingApplication:
+    """The broker below the path of base_url, with a thread that calls ``refresh`` every second.
+
+    The first request starts the thread: threads do not survive the fork of a server that loads the
+    application before it forks.
+    """
+
+    def __init__(self, application: WSGIApplication, parts: assembly.Parts) -> None:
+        """Take the application of ``create_app`` and the parts that it is made of."""
+        self._application = application
+        path = urlsplit(parts.config.base_url).path
+        if path:
+            self._application = DispatcherMiddleware(NotFound(), {path: application})
+        steps = [partial(refresh, parts)]
+        never = Event()
+        arguments = (steps, never, never.is_set, _REFRESH_EVERY_S, _report)
+        self._reloading = Thread(target=run_worker_loop, args=arguments, name="reload", daemon=True)
+        self._first_request = Lock()  # taken once, never released
+
+    @classmethod
+    def from_config(cls, config: Config | None = None) -> Self:
+        """Make the application; BrokerError if the configuration cannot be served.
+
+        ``config`` is read from the environment if None.
+        """
+        application = create_app(config)
+        parts: assembly.Parts = application.extensions["broker"]
+        readiness.fit_to_serve(parts)
+        gc.collect()
+        gc.freeze()
+        return cls(application, parts)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Respond to a request."""
+        if self._first_request.acquire(blocking=False):
+            self._reloading.start()
+        return self._application(environ, start_response)
+
+
+def _report(error: Exception) -> None:
+    application_log.log_unexpected(error, "reload")
+
+
+def refresh(parts: assembly.Parts) -> None:
+    """Apply changed policies and metadata from disk; called by one thread at a time.
+
+    Nothing is fetched: ``broker work`` writes the copies that are read here.
+    """
+    now = assembly.now()
+    before = parts.policies.current, parts.metadata.snapshot
+    with uncollected():
+        parts.policies.refresh(now)
+        parts.metadata.look(now)
+        parts.metrics.count_dropped()
+    if (parts.policies.current, parts.metadata.snapshot) != before:
+        # Policies and metadata stay for long: keep the garbage collector from visiting them.
+        gc.freeze()

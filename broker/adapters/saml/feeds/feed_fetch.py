@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from broker.adapters.deadline_sockets import end_by, seconds_left, time_out
-from broker.adapters.saml.metadata.aggregates import Trust
+from broker.adapters.saml.feeds.aggregates import Trust
 from broker.core.errors import MessageRefused
 
 _WITHIN: Final = 60.0  # seconds for all of a fetch, however slowly it trickles

@@ -6,17 +6,16 @@ memory that the file does.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
-from broker.adapters.saml.metadata.streamed_signature import BoundedParse, EnvelopedSignature
+from broker.adapters.saml.feeds.streamed_signature import BoundedParse, EnvelopedSignature
 from broker.adapters.saml.xml_security import signature, xml_times
-from broker.adapters.saml.xml_security.canonical_form import canonical
+from broker.adapters.saml.xml_security.canonical_form import canonicalize
 from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
@@ -110,6 +109,20 @@ def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime)
         raise MessageRefused("feed.unreadable") from None
 
 
+def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
+    """Yield the EntityDescriptors of a document, or of a part of it, outside of Extensions.
+
+    Only collections may be around them. Extensions hold what their owner likes, and a federation
+    may copy them unread: an EntityDescriptor in there is written by a member, who would speak for
+    another (docs/reference/attacks.md#33).
+    """
+    if element.tag == ENTITY:
+        yield element
+    elif element.tag == ENTITIES:
+        for child in element:
+            yield from entity_descriptors(child)
+
+
 class _Pass:
     """One pass over one feed."""
 
@@ -160,7 +173,7 @@ class _Pass:
                 self.twice.add(name)
             elif name in self.wanted:
                 around = [entity, *entity.iterancestors(ENTITIES)]
-                self._keep(name, canonical(entity), around)
+                self._keep(name, canonicalize(entity), around)
 
     def _keep(self, name: str, octets: bytes, around: list[etree._Element]) -> None:
         written = [element.get("validUntil", "") for element in around]
@@ -205,7 +218,7 @@ def valid_until(root: etree._Element, window: timedelta, now: datetime) -> datet
     """
     written = root.get("validUntil", "")
     end = xml_times.read(written)
-    if end is None or not xml_times.marked(written):
+    if end is None or not xml_times.is_utc(written):
         raise MessageRefused("feed.unbounded")
     if end <= now - SKEW:
         raise MessageRefused("feed.expired")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.saml.metadata.feed_copies import Copies, Note
-from broker.adapters.saml.metadata.feed_fetch import Document
+from broker.adapters.saml.feeds.feed_copies import Copies, Note
+from broker.adapters.saml.feeds.feed_fetch import Document
 from tests.plugins.saml_messages import NOW
 
 DOCUMENT = Document("f", "https://feed.example", "feed")

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from broker.adapters.saml.metadata.aggregates import FeedPublication
-from broker.adapters.saml.metadata.feed_fetch import Document, Marks
+from broker.adapters.saml.feeds.aggregates import FeedPublication
+from broker.adapters.saml.feeds.feed_fetch import Document, Marks
 from broker.adapters.saml.xml_security import xml_times
 from broker.configuration import durable_files as durable
 

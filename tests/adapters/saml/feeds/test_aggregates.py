@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
-from broker.adapters.saml.metadata import aggregates, streamed_signature
+from broker.adapters.saml.feeds import aggregates, streamed_signature
 from broker.adapters.saml.xml_security import safe_parser, signature, signature_profile, xml_times
 from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY, EXCLUSIVE, MD
 from broker.core.errors import MessageRefused
@@ -156,7 +156,7 @@ def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
     octets = feeds.forged(feeds.collection(entity()), key, method=MORE + "ecdsa-sha256")
-    assert feeds.read(octets, feeds.trust(signature.VerifyKey.of(private.public_key())), ONE).entities[ONE]
+    assert feeds.read(octets, feeds.trust(signature.VerifyKey.load(private.public_key())), ONE).entities[ONE]
     with pytest.raises(MessageRefused, match=r"feed\.signature"):
         _read(octets, forge, ONE)
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final, Literal
 
-from broker.adapters.saml.metadata import aggregates, feed_fetch
-from broker.adapters.saml.metadata.aggregates import Aggregate, Entity, FeedPublication
-from broker.adapters.saml.metadata.feed_copies import Copies, Note, Stamp
-from broker.adapters.saml.metadata.feed_fetch import Document, Feed, Marks
+from broker.adapters.saml.feeds import aggregates, feed_fetch
+from broker.adapters.saml.feeds.aggregates import Aggregate, Entity, FeedPublication
+from broker.adapters.saml.feeds.feed_copies import Copies, Note, Stamp
+from broker.adapters.saml.feeds.feed_fetch import Document, Feed, Marks
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 

@@ -1,0 +1,1 @@
+"""Signed metadata feeds: fetches, verifies and stores them."""
