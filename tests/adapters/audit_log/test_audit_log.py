@@ -146,33 +146,33 @@ def test_a_full_disk_leaves_nothing_of_a_line(files: AuditFiles) -> None:
     ],
 )
 def test_required_events_fail_without_their_line(
-    audit_log: StoredAuditLog, logged: Logged, kind: AuditEventKind, stopped: bool
+    audit_log: StoredAuditLog, log_lines: Logged, kind: AuditEventKind, stopped: bool
 ) -> None:
-    """A refusal, a withdrawal and a logout continue without it; every loss is counted and logged."""
+    """A refusal, a withdrawal and a logout continue without it; every loss is counted and log_lines."""
     shutil.rmtree(audit_log.files.folder)
     try:
         audit_log.add(AuditEvent(kind, NOW))
         raised = False
     except AuditUnavailable:
         raised = True
-    assert (raised, audit_log.count_lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
+    assert (raised, audit_log.count_lost(), [each["event"] for each in log_lines]) == (stopped, 1, ["audit_lost"])
     assert audit_log.faults()
 
 
-def test_facts_are_masked_or_the_line_is_lost(audit_log: StoredAuditLog, logged: Logged) -> None:
-    """A fact may quote a number by mistake. The lost line is counted and logged."""
+def test_facts_are_masked_or_the_line_is_lost(audit_log: StoredAuditLog, log_lines: Logged) -> None:
+    """A fact may quote a number by mistake. The lost line is counted and log_lines."""
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
     assert '"reason":"of ******-****"' in _text(audit_log.files)
     assert "-4004" not in _text(audit_log.files)
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
-    assert (verify(audit_log.files).lines, audit_log.count_lost(), len(logged)) == (1, 1, 1)
+    assert (verify(audit_log.files).lines, audit_log.count_lost(), len(log_lines)) == (1, 1, 1)
 
 
 MINE = ("p" * 32,)
 THEIRS = ("q" * 32,)
 
 
-def _released(events: PersonEvents, person_ids: tuple[str, ...]) -> list[str]:
+def _list_events(events: PersonEvents, person_ids: tuple[str, ...]) -> list[str]:
     return [str(each["event"]) for each in events.list_events(person_ids, (), NOW)]
 
 
@@ -186,10 +186,14 @@ def test_erasure_makes_events_anonymous_and_keeps_the_chain(audit_log: StoredAud
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
     for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
         audit_log.add(each)
-    assert (_released(events, MINE), _about(events, "bcdf ghjk")) == (["released", "decided"], ["a-b"])
+    assert (_list_events(events, MINE), _about(events, "bcdf ghjk")) == (["released", "decided"], ["a-b"])
     (group,) = audit_log.person_keys.groups(MINE, ())
     assert events.erase(MINE, (), None, NOW) == 1
-    assert (_released(events, MINE), _about(events, "BCDFGHJK"), _released(events, THEIRS)) == ([], [], ["released"])
+    assert (_list_events(events, MINE), _about(events, "BCDFGHJK"), _list_events(events, THEIRS)) == (
+        [],
+        [],
+        ["released"],
+    )
     assert verify(audit_log.files).findings == []
     text = _text(audit_log.files)
     assert not any(each in text for each in ("p" * 32, group.partition(".")[2][:16], "BCDFGHJK", "ZZZZZZZZ", "a-b"))
@@ -204,7 +208,7 @@ def test_a_late_event_of_the_last_month_is_found(audit_log: StoredAuditLog) -> N
     audit_log.add(RELEASED)
     events = PersonEvents(audit_log)
     assert audit_log.files.months() == ["2026-11"]
-    assert (_released(events, MINE), _about(events, "BCDFGHJK")) == (["released"], ["a-b", "a-b"])
+    assert (_list_events(events, MINE), _about(events, "BCDFGHJK")) == (["released"], ["a-b", "a-b"])
 
 
 def test_each_person_has_one_key_a_month(audit_log: StoredAuditLog, store: Store) -> None:
@@ -263,11 +267,11 @@ def test_the_key_of_a_person_is_stored_durably(
     asked: list[tuple[str, bool]] = []
     put = type(store).put
 
-    def noted(self: Store, key: Key, *rest: Any, durable: bool = False) -> bool:
+    def record_put(self: Store, key: Key, *rest: Any, durable: bool = False) -> bool:
         asked.append((key.kind, durable))
         return put(self, key, *rest, durable=durable)
 
-    monkeypatch.setattr(type(store), "put", noted)
+    monkeypatch.setattr(type(store), "put", record_put)
     audit_log.add(RELEASED)
     assert ("audit", True) in asked
     assert ("audit", False) not in asked

@@ -30,16 +30,16 @@ def _app() -> Flask:
 
 
 @pytest.fixture(name="proved")
-def _proved(app: Flask, soon: Soon) -> Iterator[Proved]:
+def _make_prover(app: Flask, soon: Soon) -> Iterator[Proved]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
     keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
 
-        def proved(expected: ExpectedSetup = EXPECTED, **more: object) -> dict[str, str]:
+        def prove(expected: ExpectedSetup = EXPECTED, **more: object) -> dict[str, str]:
             faults = AlmaSettings.read({"url": url} | keys | more).open().prove(expected, soon())
             return {fault.setting: fault.sentence for fault in faults}
 
-        yield proved
+        yield prove
 
 
 def test_a_sound_alma_has_no_faults(proved: Proved, app: Flask) -> None:

@@ -36,16 +36,16 @@ class Moments:
         """Let nothing happen yet."""
         self.after: dict[str, Callable[[], object]] = {}
         for name in ("read", "change"):
-            monkeypatch.setattr(alma.users, name, self._followed(name, getattr(alma.users, name)))
+            monkeypatch.setattr(alma.users, name, self._call_then_change(name, getattr(alma.users, name)))
 
-    def _followed(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
-        def called(*given: object, **options: object) -> object:
+    def _call_then_change(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def call_then_change(*given: object, **options: object) -> object:
             happens = self.after.pop(name, lambda: None)
             answer = call(*given, **options)
             happens()
             return answer
 
-        return called
+        return call_then_change
 
 
 @pytest.fixture(name="app")
@@ -79,7 +79,7 @@ class Heard:
 
 
 @pytest.fixture(name="heard")
-def _heard(alma: Simulation) -> Heard:
+def _make_heard(alma: Simulation) -> Heard:
     return Heard(alma)
 
 
@@ -92,7 +92,7 @@ def _library(app: Flask, heard: Heard) -> Iterator[Alma]:
 
 
 @pytest.fixture(name="made", autouse=True)
-def _made(library: Alma, wanted: WantedBorrower, soon: Soon) -> Borrower:
+def _make_borrower(library: Alma, wanted: WantedBorrower, soon: Soon) -> Borrower:
     borrower = library.create(wanted, MARK, soon())
     assert borrower is not None
     return borrower
@@ -109,7 +109,7 @@ def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
     alma: Simulation, library: Alma, moments: Moments, soon: Soon, *, write: str, fault: str
 ) -> None:
     """The day's calls used up, the key withdrawn behind the look: nothing was written, nobody waits for it."""
-    nobody = alma.users.administration.changed(keys={})
+    nobody = alma.users.administration.replace_settings(keys={})
     faults: dict[str, Callable[[], object]] = {
         "quota": lambda: setattr(alma.faults, "quota_gone", True),
         "key": lambda: setattr(alma.users, "administration", nobody),

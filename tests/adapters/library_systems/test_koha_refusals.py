@@ -177,11 +177,11 @@ def test_a_token_is_renewed_before_it_expires(app: Flask, library: Koha, soon: S
     assert tokens._renew_at < time.monotonic() + 3541
     tokens._renew_at = time.monotonic()
     library.find(CPR, soon())
-    assert len(_granted(app)) == 2
+    assert len(_list_grants(app)) == 2
     assert not [line for line in app.extensions["koha"].access.lines() if line.endswith("401")]
 
 
-def _granted(app: Flask) -> list[str]:
+def _list_grants(app: Flask) -> list[str]:
     return [line for line in app.extensions["koha"].access.lines() if "oauth/token" in line]
 
 

@@ -99,7 +99,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def offered(certificate: Path) -> ssl.SSLContext:
+def server_tls(certificate: Path) -> ssl.SSLContext:
     """Return the server's side of TLS."""
     served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     served.load_cert_chain(certificate)
@@ -253,11 +253,11 @@ def test_a_subject_cannot_add_a_header(smtp: Smtp, server: Server) -> None:
 @pytest.mark.server
 @pytest.mark.parametrize(("scheme", "option"), [("smtp+starttls", "tls_context"), ("smtps", "ssl_context")])
 def test_tls_is_used_and_its_certificate_checked(
-    server: Server, offered: ssl.SSLContext, certificate: Path, scheme: str, option: str
+    server: Server, server_tls: ssl.SSLContext, certificate: Path, scheme: str, option: str
 ) -> None:
     """Mail is sent only to a server with a trusted certificate."""
     trust = ssl.create_default_context(cafile=certificate)
-    with serving(server, **{option: offered}) as port:
+    with serving(server, **{option: server_tls}) as port:
         url = f"{scheme}://localhost:{port}"
         send(Smtp(url, "library@au.example", trust=trust))
         with pytest.raises(MailUnavailable):

@@ -19,7 +19,7 @@ SPELT = (
 
 
 @pytest.fixture(autouse=True)
-def _configured() -> None:
+def _configure_log() -> None:
     application_log.configure()
 
 

@@ -22,7 +22,7 @@ Soon = Callable[..., datetime]
 CPR = "0101800000"
 
 
-def found(stage: Stage, cpr: str, by: datetime) -> RegisteredPerson:
+def look_up(stage: Stage, cpr: str, by: datetime) -> RegisteredPerson:
     """Return the person of a number that the register knows."""
     person = stage.opened().look_up(cpr, by)
     assert person is not None
@@ -31,7 +31,7 @@ def found(stage: Stage, cpr: str, by: datetime) -> RegisteredPerson:
 
 def test_name_and_address_in_force_are_read(stage: Stage, soon: Soon) -> None:
     """The former ones are not, and noughts before deployment and floor are gone."""
-    person = found(stage, CPR, soon())
+    person = look_up(stage, CPR, soon())
     assert person.residence is Residence.IN_DENMARK
     street = "Prøvevej 12B, 2. th"
     assert person.address == RegisteredAddress("", street, "Nørre Prøve", "8000", "Aarhus C")
@@ -48,7 +48,7 @@ def test_a_number_that_the_register_does_not_know_is_none(stage: Stage, soon: So
 )
 def test_only_protection_of_name_and_address_protects(stage: Stage, soon: Soon, cpr: str, protected: object) -> None:
     """Marketing protection leaves the address readable; a kind that nobody knows hides it."""
-    assert found(stage, cpr, soon()).protected is protected
+    assert look_up(stage, cpr, soon()).protected is protected
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_address_is_read_only_of_somebody_who_lives_there(
     stage: Stage, soon: Soon, cpr: str, residence: Residence
 ) -> None:
     """A dead person and one with an unknown status have no address."""
-    person = found(stage, cpr, soon())
+    person = look_up(stage, cpr, soon())
     assert (person.residence, person.address) == (residence, None)
 
 
@@ -143,4 +143,4 @@ def test_an_answer_of_another_shape_is_refused_without_its_values(stage: Stage, 
 
 def test_nothing_of_a_person_is_shown_by_its_name(stage: Stage, soon: Soon) -> None:
     """A log line that prints the object prints where the person is: no name, number or address."""
-    assert repr(found(stage, "0202800000", soon())) == "RegisteredPerson('in_denmark')"
+    assert repr(look_up(stage, "0202800000", soon())) == "RegisteredPerson('in_denmark')"

@@ -22,7 +22,7 @@ def overheard(library: LibrarySystem) -> LibrarySystem:
     return cast("LibrarySystem", _Overheard(library))
 
 
-def quoted(error: BaseException) -> list[str]:
+def find_quoted_values(error: BaseException) -> list[str]:
     """Give the personal values that stand in an error or in what it came from, shown by Python or hidden."""
     told = traceback.format_exception(error)
     for each in _chain(error):
@@ -31,7 +31,7 @@ def quoted(error: BaseException) -> list[str]:
 
 
 def _demand_nobody(error: LibraryError) -> None:
-    assert quoted(error) == [], "an error quotes a person"
+    assert find_quoted_values(error) == [], "an error quotes a person"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

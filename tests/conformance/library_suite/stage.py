@@ -63,7 +63,7 @@ class Desk(Protocol):
         """Try a card number and a PIN as a machine does."""
         ...
 
-    def troubled(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
+    def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
         """Let ``times`` requests fail while the block runs, after ``after`` others.
 
         Requests without an answer are carried out when the block ends, or never.

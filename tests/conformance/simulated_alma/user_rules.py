@@ -46,14 +46,14 @@ def check(row: UserRow, administration: Administration, general: str) -> None:
         raise general_error(general)
 
 
-def with_defaults(row: UserRow) -> UserRow:
+def add_defaults(row: UserRow) -> UserRow:
     """Return the row with Alma's own values of what it leaves open."""
     defaults = {"status": "ACTIVE", "preferred_language": "en"}
     filled = {name: row[name] or value for name, value in defaults.items()}
     return {**row, **filled}
 
 
-def owned(row: UserRow) -> UserRow:
+def set_segments(row: UserRow) -> UserRow:
     """Return the row with its segments owned as its account type has them, and its password.
 
     An internal user's are all internal; an external user's without a legal segment type external.
