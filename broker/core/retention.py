@@ -1,6 +1,6 @@
 """Kinds of records, what they hold, how long they are kept and why.
 
-All ends of records and the table of docs/privacy.md come from here. A new kind of record needs a
+This table sets the end of every record and generates the table of docs/privacy.md. A new kind of record needs a
 name and a row in this module, and the module that writes it.
 """
 

@@ -21,7 +21,7 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def shown() -> str:
+def read_document() -> str:
     """Return the table in the document."""
     return DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
 
@@ -29,7 +29,7 @@ def shown() -> str:
 def main() -> None:
     """Write the table into the document."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    DOCUMENT.write_text(text.replace(BEGIN + shown(), BEGIN + table()), encoding="utf-8")
+    DOCUMENT.write_text(text.replace(BEGIN + read_document(), BEGIN + table()), encoding="utf-8")
 
 
 if __name__ == "__main__":

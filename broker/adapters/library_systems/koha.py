@@ -53,7 +53,7 @@ class Koha:
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
-        """All capabilities."""
+        """Return all capabilities: Koha has every one."""
         return ALL_CAPABILITIES
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:

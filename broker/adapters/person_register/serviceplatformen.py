@@ -193,7 +193,7 @@ def _below(element: etree._Element | None, name: str) -> etree._Element | None:
 def _row(element: etree._Element | None) -> Row:
     """Return the texts of the children by name; RegisterRefused if a name is repeated.
 
-    A child with children of its own is no text.
+    A child that has children is no text.
     """
     row: dict[str, Any] = {}
     for each in element.iterchildren("{*}*") if element is not None else ():

@@ -1,4 +1,4 @@
-"""What a library system must offer to be tested by the suite (docs/library-systems.md#stage)."""
+"""Ports that a library system must offer to be tested by the suite (docs/library-systems.md#stage)."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager

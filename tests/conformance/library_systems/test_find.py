@@ -9,7 +9,7 @@ pytestmark = pytest.mark.library("find")
 
 
 def test_a_created_borrower_is_found_by_cpr_and_number(stage: Stage) -> None:
-    """Both searches return the same borrower with the requested values."""
+    """Each search returns the same borrower with the requested values."""
     borrower = make_borrower(stage)
     assert borrower.category == "STUDENT"
     assert borrower.expires == UNTIL

@@ -143,7 +143,7 @@ def test_an_end_from_elsewhere_is_found(line: str, *, found: bool) -> None:
 
 def test_the_document_shows_the_table() -> None:
     """``python -m tests.plugins.privacy_table`` writes the table of docs/privacy.md."""
-    assert privacy_table.shown() == privacy_table.table()
+    assert privacy_table.read_document() == privacy_table.table()
 
 
 def test_every_kind_of_record_has_a_row() -> None:
@@ -156,7 +156,7 @@ SHARED: Final = frozenset({"counter", "index", "lease", "mail", "session", "tran
 
 
 def test_a_kind_of_record_touches_two_places() -> None:
-    """The table names it, and one module writes it. Nothing else of the program or the documents lists the kinds."""
+    """The table names it, and one module writes it. No other part of the program or the documents lists the kinds."""
     places: dict[str, set[str]] = {kind: set() for kind in get_args(RecordKind)}
     for path in sorted((ROOT / "broker").rglob("*.py")):
         for node in ast.walk(parsed(path)):
