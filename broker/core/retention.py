@@ -1,7 +1,7 @@
 """Kinds of records, what they hold, how long they are kept and why.
 
-This table sets the end of every record and generates the table of docs/privacy.md. A new kind of record needs a
-name and a row in this module, and the module that writes it.
+This table sets the end of every record and generates the table of docs/privacy.md. A new kind of
+record needs a name and a row in this module, and the module that writes it.
 """
 
 from dataclasses import dataclass
