@@ -49,12 +49,6 @@ def test_what_only_the_library_knows_has_no_default(key: str) -> None:
         AlmaSettings.read({name: value for name, value in KEYS.items() if name != key})
 
 
-def test_the_key_is_not_shown() -> None:
-    """Neither by the settings nor by the library system."""
-    settings = AlmaSettings.read(KEYS)
-    assert "l8xx" not in f"{settings!r}{settings.open()!r}"
-
-
 @pytest.mark.parametrize(
     ("more", "can"),
     [

@@ -78,13 +78,6 @@ def test_what_a_key_lacks_is_told_once(proved: Proved, key: str, setting: str, s
     assert says in faults[setting]
 
 
-def test_an_alma_that_is_down_is_one_fault(proved: Proved, app: Flask) -> None:
-    """Its page is not quoted."""
-    app.extensions["alma"].faults.down = True
-    assert proved() == {"unavailable": proved()["unavailable"]}
-    assert "Service Unavailable" not in proved()["unavailable"]
-
-
 @pytest.mark.parametrize(
     ("answers", "settings"),
     [

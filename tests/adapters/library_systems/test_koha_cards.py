@@ -1,7 +1,6 @@
 """Card numbers of new borrowers, and of borrowers that get one later."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -77,12 +76,3 @@ def test_no_other_card_number_is_written(
 ) -> None:
     """A card that is there stays, and a record without a CPR number has none to give."""
     assert library.change(Change(_desk(koha, **more), RENAMED), soon()).card == card
-
-
-def test_a_request_without_a_cpr_makes_nobody(
-    koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """Without a CPR number there is no card number to give."""
-    with pytest.raises(LibraryRefused, match="no CPR number"):
-        library.create(replace(wanted, cpr=None), MARK, soon())
-    assert koha.access.lines() == []

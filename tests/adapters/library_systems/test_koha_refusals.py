@@ -78,13 +78,6 @@ def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wante
     assert sum("oauth/token" in line for line in koha.access.lines()) == 2
 
 
-def test_the_token_is_kept_between_calls(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """One token serves all calls until it is about to expire."""
-    for _ in range(3):
-        library.read("1", soon())
-    assert sum("oauth/token" in line for line in koha.access.lines()) == 1
-
-
 def test_credentials_that_are_refused_are_a_fault_of_the_setup(
     opened: Opened, wanted: WantedBorrower, soon: Soon
 ) -> None:
