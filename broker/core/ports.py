@@ -38,20 +38,15 @@ def lease_key(key: Key) -> Key:
 
 
 class RecordUnreadable(StoreUnavailable):
-    """A record that is there and does not open: damaged, or of a key or release unknown here.
+    """A record that does not open: damaged, or of a key or release that is unknown here.
 
-    ``key`` is its key, where that is known: whoever can make the record anew drops it. Of a list
-    ``others`` are keys of further ones, and ``unnamed`` how many more there are.
+    ``key`` is its key, if that is known: a caller who can make the record again drops it.
     """
 
-    def __init__(
-        self, what: str, key: Key | None = None, others: tuple[Key, ...] = (), unnamed: int = 0
-    ) -> None:
-        """Store the sentence for the log, which holds no name of a record, and the keys."""
+    def __init__(self, what: str, key: Key | None = None) -> None:
+        """Store the sentence for the log, which holds no name of a record, and the key."""
         super().__init__(what)
         self.key = key
-        self.others = others
-        self.unnamed = unnamed
 
 
 class Kept(NamedTuple):

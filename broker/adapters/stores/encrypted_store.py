@@ -16,8 +16,6 @@ SCHEMA: Final = 1
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _LONGEST_ID: Final = 255
-# With a wrong key no record opens; do not list all of them.
-_MOST_NAMED: Final = 20
 _ID_AT: Final = 2  # after the octet of the schema and that of the id's length
 
 
@@ -98,23 +96,19 @@ class EncryptedStore(Store):
     ) -> Iterator[tuple[Key, Kept]]:
         """Yield the unexpired records, decrypted.
 
-        Raise RecordUnreadable, with the first that do not open, after all others were yielded: a
-        caller may continue without them.
+        Raise RecordUnreadable for the first that does not open after all others were yielded: a
+        caller may continue without it.
         """
-        first: RecordUnreadable | None = None
-        unread: list[Key] = []
-        unnamed = 0
+        unreadable: RecordUnreadable | None = None
         for key, kept in self._store.list(kind, group, now):
             try:
                 opened = self._open(key, kept)
             except RecordUnreadable as error:
-                first = first or error
-                unnamed += len(unread) == _MOST_NAMED
-                unread += [key][: _MOST_NAMED - len(unread)]
+                unreadable = unreadable or error
             else:
                 yield key, opened
-        if first is not None:
-            raise RecordUnreadable(str(first), first.key, tuple(unread[1:]), unnamed)
+        if unreadable is not None:
+            raise unreadable
 
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
