@@ -1,8 +1,7 @@
-"""The one driver: measures every case, prints its figures beside their budgets, and writes them as JSON.
+"""Runs the benchmark: measures the cases, prints their figures with the budgets, and writes them as JSON.
 
 make bench
 make bench ARGS="--only layers satosa"
-make bench ARGS="--publish"          # and writes the table and the picture of docs/performance.md
 """
 
 import argparse
@@ -17,30 +16,26 @@ from typing import Any, Final
 
 from bench import (
     first_logins,
-    gate,
     large_installations,
     layer_figures,
     logins,
     metadata,
-    performance_page,
     policy,
     reload,
     satosa,
+    xml_security,
 )
 from bench.figures import Row
 from broker.core.errors import BrokerError
 
-_ROOT: Final = Path(__file__).resolve().parent.parent
 _WRITTEN: Final = ".bench"
 
 Case = Callable[[argparse.Namespace], Iterable[Row]]
 
 
 def _layers(arguments: argparse.Namespace) -> Iterator[Row]:
-    found = layer_figures.measured()
-    performance_page.draw(found, arguments.folder / performance_page.PICTURE)
-    if arguments.publish:
-        performance_page.draw(found, _ROOT / "docs" / performance_page.PICTURE)
+    found = layer_figures.measure_layers()
+    layer_figures.draw_layers(found, arguments.folder / "login-layers.svg")
     yield from layer_figures.rows(found)
 
 
@@ -57,17 +52,20 @@ CASES: Final[dict[str, tuple[str, Case]]] = {
     "satosa": ("the same login at SATOSA, series in turn", _satosa),
     "stores": ("stores, workers, and people at once", lambda _: logins.matrix()),
     "browsers": ("kinds of browsers, one worker, one at a time", lambda _: logins.kinds_of_browsers()),
-    "sixteen": ("the longest wait, and memory", lambda _: logins.at_sixteen()),
+    "sixteen": ("the longest wait, and memory", lambda _: logins.measure_sixteen()),
     "first": ("first logins, two workers", lambda _: first_logins.rows()),
     "large": ("a login in a large installation, one worker, one at a time", lambda _: large_installations.rows()),
     "reload": ("requests while policies and metadata are loaded beside them", lambda _: reload.rows()),
     "policy": ("policies", lambda _: policy.rows()),
     "metadata": ("a signed feed", lambda _: metadata.rows()),
-    "gate": ("what the gate adds to reading, and the largest messages anybody may post", lambda _: gate.rows()),
+    "xml_security": (
+        "the checks of XML security, and the largest messages that a visitor can post",
+        lambda _: xml_security.rows(),
+    ),
 }
 
 
-def measured(names: Iterable[str], arguments: argparse.Namespace) -> dict[str, Any]:
+def measure_cases(names: Iterable[str], arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure the cases, print them, and return them as JSON has them."""
     cases = []
     for name in names:
@@ -107,16 +105,13 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, default=Path(_WRITTEN), help="where figures and picture are written")
     parser.add_argument("--satosa", default=".satosa/bin/python", help="an interpreter that has SATOSA installed")
-    parser.add_argument("--publish", action="store_true", help="write docs/performance.md and its picture")
     arguments = parser.parse_args()
     arguments.folder.mkdir(exist_ok=True)
-    found = measured(arguments.only, arguments)
+    found = measure_cases(arguments.only, arguments)
     print("\n" + "  ".join(f"{name} {value}" for name, value in found["machine"].items()))
     target = arguments.folder / "figures.json"
     target.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     print(f"written: {target}")
-    if arguments.publish:
-        performance_page.publish(found, _ROOT / "docs" / "performance.md")
     over = [row["name"] for case in found["cases"] for row in case["rows"] if _is_over(row)]
     print(f"over budget: {', '.join(over) or 'nothing'}")
     if any(case["failure"] for case in found["cases"]):

@@ -24,7 +24,7 @@ SQLITE: Final = "sqlite:state/broker.db"
 _FIRST_PORT: Final = 18_080
 _LAST_PORT: Final = 28_000
 _WARM_UP: Final = 30
-# All logins come from one network, and no ceiling on beginnings is measured.
+# All logins come from one network, so the limit on login starts must not apply.
 _LIMITS: Final = "\n[limits]\nbeginnings = 1000000\n"
 
 
@@ -42,7 +42,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a number of logins have cost: CPU over the process tree, wall time, memory."""
+    """The cost of a number of logins: CPU of the process tree, wall time, memory."""
 
     cpu_ms: float
     logins_a_second: float
@@ -57,7 +57,7 @@ class Measured:
 @contextmanager
 def broker_running(setup: Setup) -> Iterator[Running]:
     """Run a broker in a throw-away folder, with asta's consent on file and her borrower made."""
-    memory = "/dev/shm" if setup.memory_disk and Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of its own
+    memory = "/dev/shm" if setup.memory_disk and Path("/dev/shm").is_dir() else None  # noqa: S108 - a private folder below it
     with tempfile.TemporaryDirectory(prefix="bench-", dir=memory) as folder:
         setting = demo_folder.write(Path(folder) / "demo", free_ports(), datetime.now(UTC), store=setup.store)
         setting.keep_parties()
@@ -106,7 +106,7 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def measured(pid: int, origin: str, login: browsers.Login, logins: int, concurrency: int = 1) -> Measured:
+def measure(pid: int, origin: str, login: browsers.Login, logins: int, concurrency: int = 1) -> Measured:
     """Measure logins at a server whose process tree has its root at ``pid``; it is warm already."""
     before, kept = processes.cpu(pid), processes.memory(pid)
     began = datetime.now(UTC)
@@ -117,17 +117,17 @@ def measured(pid: int, origin: str, login: browsers.Login, logins: int, concurre
     return Measured(spent, logins / seconds, tuple(sorted(times)), grown)
 
 
-def of_broker(
+def measure_broker(
     demo: Running, login: browsers.Login, logins: int, concurrency: int = 1, *, warm_up: int = _WARM_UP
 ) -> Measured:
     """Warm a broker up and measure logins at it."""
     origin = demo.setting.ports.origin("broker")
     if warm_up:
         browsers.load(origin, login, warm_up * concurrency // 2 + warm_up, concurrency)
-    return measured(demo.broker.pid, origin, login, logins, concurrency)
+    return measure(demo.broker.pid, origin, login, logins, concurrency)
 
 
-def as_row(name: str, found: Measured, *, most_cpu: float | None = None, most_p99: float | None = None) -> Row:
+def make_row(name: str, found: Measured, *, most_cpu: float | None = None, most_p99: float | None = None) -> Row:
     """Return the row of a measurement, with its budgets."""
     return row(
         name,

@@ -68,10 +68,10 @@ def form_encoded(fields: dict[str, str]) -> bytes:
 
     ``urlencode`` looks at each octet of a Response by itself, for a millisecond that the broker does not get.
     """
-    return b"&".join(_encoded(name) + b"=" + _encoded(value) for name, value in fields.items())
+    return b"&".join(_encode(name) + b"=" + _encode(value) for name, value in fields.items())
 
 
-def _encoded(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return _RESERVED.sub(lambda found: b"%%%02X" % ord(found[0]), text.encode())
 
 
@@ -99,24 +99,24 @@ class UniversityLogin:
     fresh: bool = False
 
     @classmethod
-    def at(cls, setting: Setting, *, fresh: bool = False) -> "UniversityLogin":
+    def for_setting(cls, setting: Setting, *, fresh: bool = False) -> "UniversityLogin":
         """Return a login at the broker of ``setting``, as it stands in its metadata."""
         key = signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
-        return cls(site_of(setting, "my-loans"), known_broker(setting), key, fresh)
+        return cls(site_of(setting, "my-loans"), read_broker(setting), key, fresh)
 
     def __call__(self, wire: Wire) -> None:
         """Log asta in; SystemExit where it does not end with a Response."""
         wire.cookies = {} if self.fresh else bound(wire.cookies)
-        asked = self._asked(wire)
+        asked = self._ask_hub(wire)
         xml = wayf_hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
         # The hub's page posts across sites: a browser sends no Lax cookie with it.
         cookies, wire.cookies = wire.cookies, {}
         fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)
         _, back, _ = wire.send("POST", asked.acs, fields)
         wire.cookies = cookies
-        ended(*wire.send("GET", back))
+        check_issued(*wire.send("GET", back))
 
-    def _asked(self, wire: Wire) -> wayf_hub.ReceivedAuthnRequest:
+    def _ask_hub(self, wire: Wire) -> wayf_hub.ReceivedAuthnRequest:
         """Ask for a login, follow the broker's own redirects, and read its AuthnRequest to the hub."""
         url = services.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
         for _ in range(_MOST_REDIRECTS):
@@ -134,23 +134,23 @@ class PinLogin:
     peer: services.BrokerAsIdp
 
     @classmethod
-    def at(cls, setting: Setting) -> "PinLogin":
+    def for_setting(cls, setting: Setting) -> "PinLogin":
         """Return a login at the broker of ``setting``, which names the loopback address as a terminal."""
-        return cls(site_of(setting, "myprint"), known_broker(setting))
+        return cls(site_of(setting, "myprint"), read_broker(setting))
 
     def __call__(self, wire: Wire) -> None:
         """Log vera in, who sees each time on a shared computer what leaves; SystemExit where it does not end."""
         wire.cookies = bound(wire.cookies)
         wire.headers = {}
         url = services.request_url(self.site, "myprint", self.peer, force=False, passive=False)
-        url, page = self._followed(wire, url)
+        url, page = self._follow(wire, url)
         person = persona("vera")
         fields = {"do": "login", "identifier": person.registered[0]["userid"], "pin": person.pin or ""}
-        _, further, _ = self._answered(wire, url, page, fields)
-        url, page = self._followed(wire, further)
-        ended(*self._answered(wire, url, page, {"answer": "yes"}))
+        _, further, _ = self._send_form(wire, url, page, fields)
+        url, page = self._follow(wire, further)
+        check_issued(*self._send_form(wire, url, page, {"answer": "yes"}))
 
-    def _followed(self, wire: Wire, url: str) -> tuple[str, bytes]:
+    def _follow(self, wire: Wire, url: str) -> tuple[str, bytes]:
         """Follow the broker's own redirects, and return the address and the page that they end at."""
         for _ in range(_MOST_REDIRECTS):
             _, further, page = wire.send("GET", url)
@@ -159,7 +159,7 @@ class PinLogin:
             url = further
         raise SystemExit(f"no page, only redirects; the last address was {urlsplit(url).path}")
 
-    def _answered(self, wire: Wire, url: str, page: bytes, fields: dict[str, str]) -> tuple[int, str, bytes]:
+    def _send_form(self, wire: Wire, url: str, page: bytes, fields: dict[str, str]) -> tuple[int, str, bytes]:
         """Post the form of a page to its own address."""
         token = _TOKEN.search(page)
         if token is None:
@@ -176,7 +176,7 @@ def site_of(setting: Setting, name: str) -> services.Site:
     return services.Site(title, entity_id, f"{setting.ports.origin('library')}/{name}/acs")
 
 
-def known_broker(setting: Setting) -> services.BrokerAsIdp:
+def read_broker(setting: Setting) -> services.BrokerAsIdp:
     """Return the broker as the service asks it; no answer is verified here."""
     origin = setting.ports.origin("broker")
     return services.BrokerAsIdp(f"{origin}/saml/idp/metadata", f"{origin}/saml/idp/sso", ())
@@ -187,7 +187,7 @@ def bound(cookies: dict[str, str]) -> dict[str, str]:
     return KNOWN | {name: value for name, value in cookies.items() if name.startswith(_KEPT_COOKIES)}
 
 
-def ended(status: int, location: str, page: bytes) -> None:
+def check_issued(status: int, location: str, page: bytes) -> None:
     """Refuse a login that did not end with a Response to the service."""
     if status != 200 or b"SAMLResponse" not in page:
         raise SystemExit(f"a login ended with {status} {urlsplit(location).path}: {text_of(page)}")

@@ -35,7 +35,7 @@ class Figure:
         return ""
 
     def __str__(self) -> str:
-        text = f"{rounded(self.value)} {self.unit}"
+        text = f"{round_figure(self.value)} {self.unit}"
         if not self.verdict:
             return text
         return f"{text} ({self.budget}: {self.verdict})"
@@ -65,7 +65,7 @@ def row(name: str, *figures: Figure) -> Row:
     return Row(name, figures)
 
 
-def rounded(value: float) -> str:
+def round_figure(value: float) -> str:
     """Return a value with as many digits as a measurement is worth."""
     if abs(value) >= 100:
         return f"{value:.0f}"

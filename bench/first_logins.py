@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bench import processes
 from bench.brokers import Setup, broker_running
-from bench.browsers import known_broker, site_of
+from bench.browsers import read_broker, site_of
 from bench.figures import Figure, Row, part, row
 from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.check.http_browser import Browser
@@ -46,7 +46,7 @@ def person(number: int) -> Persona:
 
 @dataclass
 class Figures:
-    """What the people saw, in seconds."""
+    """The waiting times of the people, in seconds."""
 
     answers: list[float] = field(default_factory=list)
     through: list[float] = field(default_factory=list)
@@ -59,7 +59,7 @@ def log_in(demo: Running, key: signature.SigningKey, who: Persona, figures: Figu
     setting = demo.setting
     site = site_of(setting, "my-loans")
     browser = Browser()
-    url = services.request_url(site, "my-loans", known_broker(setting), force=False, passive=False)
+    url = services.request_url(site, "my-loans", read_broker(setting), force=False, passive=False)
     asked = find_request(browser, url)
     xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
     answer = browser.session.post(

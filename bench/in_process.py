@@ -26,7 +26,7 @@ from urllib.parse import urlencode, urlsplit
 from wsgiref.types import WSGIApplication
 
 from bench.browsers import UniversityLogin, cookie_header, keep_cookie
-from bench.layers import Rooms
+from bench.layers import LayerFinder
 from broker.adapters.audit_log.hash_chain import KIND
 from broker.adapters.audit_log.monthly_files import AuditFiles
 from broker.adapters.observability import metrics
@@ -47,13 +47,13 @@ _ANCHOR: Final = "anchor"
 
 @dataclass(slots=True)
 class Meter:
-    """What the requests under way are charged with."""
+    """The CPU time, samples and calls of the current requests."""
 
     request: str = ""
     cpu: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     samples: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     turns: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    rooms: Rooms = field(default_factory=Rooms)
+    layers: LayerFinder = field(default_factory=LayerFinder)
     depth: int = 0
 
     def sample(self, _: int, frame: FrameType | None) -> None:
@@ -62,16 +62,16 @@ class Meter:
         A signal of a moment before the request is not its own, though it is handled in it.
         """
         if self.request and frame is not None and frame.f_code is not InProcessWire.send.__code__:
-            self.samples[self.request][self.rooms.layer(frame)] += 1
+            self.samples[self.request][self.layers.layer(frame)] += 1
 
-    def counted(self, word: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def count_calls(self, word: str, call: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``call``, counted under ``word`` unless a counted call makes it."""
 
         @wraps(call)
         def counting(*arguments: Any, **named: Any) -> Any:
             if self.depth == 0 and self.request:
-                counted = _ANCHOR if _is_of_an_anchor(arguments) else word
-                self.turns[self.request][counted] += 1
+                count_calls = _ANCHOR if _is_of_an_anchor(arguments) else word
+                self.turns[self.request][count_calls] += 1
             self.depth += 1
             try:
                 return call(*arguments, **named)
@@ -178,7 +178,7 @@ class Bench:
     def turns(self, logins: int) -> dict[str, dict[str, float]]:
         """Return the calls of each request to store and audit log, and the syncs, a login."""
         self.meter.turns.clear()
-        with self._counted():
+        with self._count_all_calls():
             self._run(logins)
         return {
             request: {word: count / logins for word, count in found.items()}
@@ -186,18 +186,18 @@ class Bench:
         }
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count every method of the store's port, the trail's appends, and the syncs of the disk."""
+    def _count_all_calls(self) -> Iterator[None]:
+        """Count every method of the store's port, the appends to the audit log, and the syncs of the disk."""
         opened = config.load(self.setting.config, {})
         store = type(open_store(opened.store.url, self.setting.folder, accept_loss=True))
         methods = [name for name in vars(Store) if not name.startswith("_") and name != "faults"]
-        counted: list[tuple[type, str, str]] = [
+        count_calls: list[tuple[type, str, str]] = [
             (store, name, f"{'read' if name in _READS else 'write'} {name}") for name in methods
         ]
-        counted.append((AuditFiles, "append", "trail"))
-        replaced = [(owner, name, getattr(owner, name)) for owner, name, _ in counted]
-        for owner, name, word in counted:
-            setattr(owner, name, self.meter.counted(word, getattr(owner, name)))
+        count_calls.append((AuditFiles, "append", "trail"))
+        replaced = [(owner, name, getattr(owner, name)) for owner, name, _ in count_calls]
+        for owner, name, word in count_calls:
+            setattr(owner, name, self.meter.count_calls(word, getattr(owner, name)))
         try:
             yield
         finally:
@@ -218,7 +218,7 @@ def main() -> None:
         os.dup2(log, 1)  # the application's log goes where a file would be: its lines are no answers
         meter = Meter()
         wire = InProcessWire(create_app(), setting.ports.origin("broker"), meter)
-        bench = Bench(UniversityLogin.at(setting), wire, meter, setting)
+        bench = Bench(UniversityLogin.for_setting(setting), wire, meter, setting)
         with os.fdopen(answers, "w") as out:
             for line in sys.stdin:
                 command, logins = json.loads(line)

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Final
 
 from bench import metadata, policy
-from bench.brokers import SQLITE, Setup, as_row, broker_running, of_broker
+from bench.brokers import SQLITE, Setup, broker_running, make_row, measure_broker
 from bench.browsers import UniversityLogin
 from bench.figures import Row
 from broker.adapters.saml.keys import key_ring
@@ -33,18 +33,18 @@ _MORE: Final = 1.1  # times the CPU of a login in a small installation that one 
 def rows() -> Iterator[Row]:
     """Measure a login in a small installation, and then in each that is large in one way."""
     with broker_running(Setup()) as demo:
-        login = UniversityLogin.at(demo.setting)
-        small = of_broker(demo, login, _LOGINS)
-        yield as_row("a small installation", small)
+        login = UniversityLogin.for_setting(demo.setting)
+        small = measure_broker(demo, login, _LOGINS)
+        yield make_row("a small installation", small)
         written = fill(demo.setting)
-        found = of_broker(demo, login, _LOGINS)
-        yield as_row(f"with {written:,} persons and index entries", found, most_cpu=_MORE * small.cpu_ms)
+        found = measure_broker(demo, login, _LOGINS)
+        yield make_row(f"with {written:,} persons and index entries", found, most_cpu=_MORE * small.cpu_ms)
     with feed_served() as feed, broker_running(Setup(prepare=feed)) as demo:
-        found = of_broker(demo, UniversityLogin.at(demo.setting), _LOGINS)
-        yield as_row("with a live feed of 10,000 entities", found, most_cpu=_MORE * small.cpu_ms)
+        found = measure_broker(demo, UniversityLogin.for_setting(demo.setting), _LOGINS)
+        yield make_row("with a live feed of 10,000 entities", found, most_cpu=_MORE * small.cpu_ms)
     with broker_running(Setup(prepare=_many_policies)) as demo:
-        found = of_broker(demo, UniversityLogin.at(demo.setting), _LOGINS)
-        yield as_row("with 1,000 policy files", found, most_cpu=_MORE * small.cpu_ms)
+        found = measure_broker(demo, UniversityLogin.for_setting(demo.setting), _LOGINS)
+        yield make_row("with 1,000 policy files", found, most_cpu=_MORE * small.cpu_ms)
 
 
 def fill(setting: Setting) -> int:
@@ -66,7 +66,7 @@ def fill(setting: Setting) -> int:
 
 
 def _other(group: str) -> str:
-    """Return a group of the same shape that is nobody's: its hexadecimal digits are drawn anew."""
+    """Return a random group of the same shape, which belongs to no person."""
     return re.sub(r"[0-9a-f]{8,}", lambda found: secrets.token_hex(len(found[0]))[: len(found[0])], group)
 
 

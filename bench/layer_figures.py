@@ -15,10 +15,11 @@ from statistics import median
 from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
-from bench.brokers import Setup, broker_running, environment, of_broker, on_path
+from bench.brokers import Setup, broker_running, environment, measure_broker, on_path
 from bench.browsers import UniversityLogin
 from bench.figures import Figure, Row, row
 from bench.layers import LAYERS, SERVER
+from bench.picture import Bar, draw_picture
 from broker.demo.run.demo_folder import Setting
 
 REQUESTS: Final = ("SSO GET", "ACS POST", "GET")
@@ -27,7 +28,7 @@ _LOGINS: Final = 100
 _SAMPLED: Final = 1_500
 _COUNTED: Final = 64  # of so many logins the audit log has one anchor
 _TURNS: Final = 9
-# What a request may ask of store and audit log (docs/reference/design.md#8).
+# The most calls to store and audit log that a request may make (docs/reference/design.md#8).
 _MOST: Final = {
     "SSO GET": {"read": 0, "write": 1, "trail": 0},
     "ACS POST": {"read": 1, "write": 1, "trail": 0},
@@ -43,7 +44,7 @@ class Layers:
     server: float
     turns: dict[str, dict[str, float]]
 
-    def of(self, layer: str) -> float:
+    def milliseconds(self, layer: str) -> float:
         """Return the milliseconds of a layer in a login."""
         if layer == SERVER:
             return self.server
@@ -56,7 +57,7 @@ class Layers:
 
 
 class InProcess:
-    """The application in a process of its own, which carries out commands."""
+    """The application in a separate process that carries out commands."""
 
     def __init__(self, running: "subprocess.Popen[str]") -> None:
         self._running = running
@@ -74,8 +75,8 @@ class InProcess:
 
 
 @contextmanager
-def in_process(setting: Setting) -> Iterator[InProcess]:
-    """Start the application of ``setting`` in a process of its own."""
+def start_in_process(setting: Setting) -> Iterator[InProcess]:
+    """Start the application of ``setting`` in a separate process."""
     command = (sys.executable, "-m", "bench.in_process", str(setting.folder))
     untimed = {name: value for name, value in os.environ.items() if name != "TIMED_FILE"}
     with subprocess.Popen(command, env=untimed, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
@@ -98,7 +99,7 @@ class TimedApplication:
 
 
 @contextmanager
-def timed_application() -> Iterator[TimedApplication]:
+def time_application() -> Iterator[TimedApplication]:
     """Let every server that is started meanwhile time its application."""
     folder = Path(__file__).parent / "timed_application"
     with NamedTemporaryFile() as file:
@@ -108,26 +109,26 @@ def timed_application() -> Iterator[TimedApplication]:
             yield TimedApplication(Path(file.name))
 
 
-def measured() -> Layers:
+def measure_layers() -> Layers:
     """Measure a known browser's logins, one at a time, with SQLite.
 
-    What the application takes is measured inside the server, where other programs have the processor's caches between
-    two requests; a process of its own says which request and layer it goes to. State lies in memory, so that no sample
-    falls into a wait for the disk.
+    The time of the application is measured inside the server, because other programs use the processor's caches
+    between two requests. A separate process divides it by request and layer. The state lies in memory, so no sample
+    waits for the disk.
     """
     whole: list[float] = []
     within: list[float] = []
     requests: dict[str, list[float]] = {name: [] for name in REQUESTS}
     with ExitStack() as running:
-        timed = running.enter_context(timed_application())
+        timed = running.enter_context(time_application())
         demo = running.enter_context(broker_running(Setup(memory_disk=True)))
-        application = running.enter_context(in_process(demo.setting))
-        login = UniversityLogin.at(demo.setting)
+        application = running.enter_context(start_in_process(demo.setting))
+        login = UniversityLogin.for_setting(demo.setting)
         application.ask("cpu", _LOGINS)
-        of_broker(demo, login, _LOGINS)
+        measure_broker(demo, login, _LOGINS)
         for _ in range(_SERIES):
             before = timed.milliseconds()
-            whole.append(of_broker(demo, login, _LOGINS, warm_up=0).cpu_ms)
+            whole.append(measure_broker(demo, login, _LOGINS, warm_up=0).cpu_ms)
             within.append((timed.milliseconds() - before) / _LOGINS)
             for name, spent in application.ask("cpu", _LOGINS).items():
                 requests[name].append(spent)
@@ -135,12 +136,12 @@ def measured() -> Layers:
         turns = application.ask("turns", _COUNTED)
     alone = {name: median(found) for name, found in requests.items()}
     factor = median(within) / sum(alone.values())
-    shares = {name: _shared(factor * alone[name], Counter(samples[name])) for name in REQUESTS}
+    shares = {name: _share_by_layer(factor * alone[name], Counter(samples[name])) for name in REQUESTS}
     server = median(total - part for total, part in zip(whole, within, strict=True))
     return Layers(shares, server, turns)
 
 
-def _shared(spent: float, samples: Counter[str]) -> dict[str, float]:
+def _share_by_layer(spent: float, samples: Counter[str]) -> dict[str, float]:
     """Return a request's milliseconds by layer, in proportion to the samples."""
     total = samples.total()
     return {layer: spent * samples[layer] / total for layer in LAYERS if samples[layer]}
@@ -150,10 +151,18 @@ def rows(found: Layers) -> Iterator[Row]:
     """Yield the layers, the requests, and the turns of store and audit log."""
     for layer in LAYERS:
         of_requests = [Figure(f"in {name}", found.of_requests[name].get(layer, 0.0)) for name in REQUESTS]
-        yield row(layer, Figure("ms", found.of(layer)), *(of_requests if layer != SERVER else ()))
+        yield row(layer, Figure("ms", found.milliseconds(layer)), *(of_requests if layer != SERVER else ()))
     sums = [Figure(f"in {name}", sum(found.of_requests[name].values())) for name in REQUESTS]
     yield row("a login", Figure("ms", found.total), *sums)
     yield from _turns(found.turns)
+
+
+def draw_layers(found: Layers, path: Path) -> None:
+    """Draw the layers of a login as SVG: a bar for each request and one for the server."""
+    bars = [Bar(name, found.of_requests[name]) for name in REQUESTS]
+    bars.append(Bar(SERVER, {SERVER: found.server}))
+    title = f"A login: {found.total:.1f} ms of CPU, by request and layer"
+    path.write_text(draw_picture(title, LAYERS, tuple(bars)), encoding="utf-8")
 
 
 def _turns(turns: dict[str, dict[str, float]]) -> Iterator[Row]:

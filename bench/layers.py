@@ -1,8 +1,8 @@
-"""Where the CPU time of a login goes: the rooms of the broker by layer, and the table that says which is which.
+"""Assigns the CPU time of a login to layers, which are parts of the source tree.
 
-A layer is a part of the source tree: the innermost frame of a sample that lies in a room of the table says whose the
-moment is. What a library spends (lxml, xmlsec, sqlite3) is so the room's that called it, and what no room called is
-the framework's. The longest match wins; ``room.py:name`` is one function or class of a room.
+The innermost frame of a sample that lies in the table decides the layer. The time of a library (lxml, xmlsec, sqlite3)
+therefore counts for its caller, and time without such a frame for the framework. The longest match wins;
+``file.py:name`` is one function or class.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ WRITING: Final = "writing"
 SIGNATURES: Final = "signatures"
 ENCRYPTION: Final = "encryption"
 VERIFICATION: Final = "verification"
-GATE: Final = "gate and schema"
+XML_SECURITY: Final = "XML security and schema"
 CHECKS: Final = "checks and reading"
 ENCODING: Final = "encoding"
 STORE: Final = "store"
 RECORDS: Final = "sealing and records"
-AUDIT_LOG: Final = "trail"
+AUDIT_LOG: Final = "audit log"
 POLICY: Final = "attributes and policy"
 FLOW: Final = "flow"
 HMACS: Final = "HMACs"
@@ -28,11 +28,11 @@ LEAVING: Final = "cookies and leaving"
 LOG: Final = "log and metrics"
 SERVER: Final = "server"
 
-# The layers in the order in which a login passes them, and the rooms of each.
-ROOMS: Final[dict[str, tuple[str, ...]]] = {
+# The layers in the order of a login, and the source files of each.
+PLACES: Final[dict[str, tuple[str, ...]]] = {
     FRAMEWORK: ("broker/adapters/web/", "broker/app/"),
     ENCODING: ("broker/adapters/saml/xml_security/http_bindings.py",),
-    GATE: ("broker/adapters/saml/xml_security/",),
+    XML_SECURITY: ("broker/adapters/saml/xml_security/",),
     VERIFICATION: (
         "broker/adapters/saml/xml_security/signature.py",
         "broker/adapters/saml/xml_security/signature_profile.py",
@@ -71,40 +71,40 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     ),
     LOG: ("broker/adapters/observability/", "broker/core/events/broker_events.py"),
 }
-LAYERS: Final = (*ROOMS, SERVER)
+LAYERS: Final = (*PLACES, SERVER)
 
 
 def prefixes() -> Iterator[tuple[str, str]]:
     """Yield every place of the table and its layer."""
-    for layer, places in ROOMS.items():
+    for layer, places in PLACES.items():
         for place in places:
             yield place, layer
 
 
-class Rooms:
-    """The table, asked by frame; each code object is looked up once."""
+class LayerFinder:
+    """Finds the layer of a frame; looks each code object up once."""
 
     def __init__(self) -> None:
-        """Begin with nothing looked up."""
+        """Sort the table, the longest place first."""
         self._longest_first = sorted(prefixes(), key=lambda entry: len(entry[0]), reverse=True)
         self._known: dict[CodeType, str | None] = {}
 
     def layer(self, frame: FrameType | None) -> str:
-        """Return the layer of the innermost frame that lies in a room; where none does, the framework's."""
+        """Return the layer of the innermost frame in the table, or else the framework."""
         while frame is not None:
             code = frame.f_code
             if code not in self._known:
-                self._known[code] = self._of(code.co_filename, code.co_qualname)
+                self._known[code] = self._find_layer(code.co_filename, code.co_qualname)
             layer = self._known[code]
             if layer:
                 return layer
             frame = frame.f_back
         return FRAMEWORK
 
-    def _of(self, file: str, name: str) -> str | None:
+    def _find_layer(self, file: str, name: str) -> str | None:
         for place, layer in self._longest_first:
-            room, _, function = place.partition(":")
+            file_part, _, function = place.partition(":")
             is_it = not function or f"{name}.".startswith(f"{function}.")
-            if is_it and f"/{room}" in file:
+            if is_it and f"/{file_part}" in file:
                 return layer
         return None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from bench import stores
-from bench.brokers import Measured, Setup, as_row, broker_running, of_broker
+from bench.brokers import Measured, Setup, broker_running, make_row, measure_broker
 from bench.browsers import PinLogin, UniversityLogin
 from bench.figures import Figure, Row, row
 
@@ -21,19 +21,19 @@ def matrix() -> Iterator[Row]:
     for store, opened in stores.STORES.items():
         for workers in (1, 2):
             with opened() as url, broker_running(Setup(store=url, workers=workers)) as demo:
-                login = UniversityLogin.at(demo.setting)
+                login = UniversityLogin.for_setting(demo.setting)
                 for people in AT_ONCE:
-                    found = of_broker(demo, login, _LOGINS, people)
+                    found = measure_broker(demo, login, _LOGINS, people)
                     cells[store, workers, people] = found
-                    yield as_row(_name(store, workers, people), found)
-    yield from _compared(cells)
+                    yield make_row(_name(store, workers, people), found)
+    yield from _compare(cells)
 
 
 def _name(store: str, workers: int, people: int) -> str:
     return f"{store}; {workers} worker{'s' if workers > 1 else ''}, {people} at once"
 
 
-def _compared(cells: dict[tuple[str, int, int], Measured]) -> Iterator[Row]:
+def _compare(cells: dict[tuple[str, int, int], Measured]) -> Iterator[Row]:
     sqlite, redis, slow = stores.STORES
     alone = cells[sqlite, 1, 1].cpu_ms
     yield row("Redis, of SQLite", Figure("times the CPU", cells[redis, 1, 1].cpu_ms / alone, most=1.25))
@@ -46,18 +46,20 @@ def _compared(cells: dict[tuple[str, int, int], Measured]) -> Iterator[Row]:
 def kinds_of_browsers() -> Iterator[Row]:
     """Measure a known browser, a fresh one, and a login by PIN."""
     with broker_running(Setup()) as demo:
-        known = of_broker(demo, UniversityLogin.at(demo.setting), _LOGINS)
-        fresh = of_broker(demo, UniversityLogin.at(demo.setting, fresh=True), _LOGINS)
-    yield as_row("known browser, three requests", known)
-    yield as_row("fresh browser, five requests", fresh)
+        known = measure_broker(demo, UniversityLogin.for_setting(demo.setting), _LOGINS)
+        fresh = measure_broker(demo, UniversityLogin.for_setting(demo.setting, fresh=True), _LOGINS)
+    yield make_row("known browser, three requests", known)
+    yield make_row("fresh browser, five requests", fresh)
     yield row("fresh, of known", Figure("times the CPU", fresh.cpu_ms / known.cpu_ms, most=1.25))
     with broker_running(Setup(methods='["library"]', toml=_TERMINAL)) as demo:
-        yield as_row("number and PIN at a terminal", of_broker(demo, PinLogin.at(demo.setting), _LOGINS // 2))
+        yield make_row(
+            "number and PIN at a terminal", measure_broker(demo, PinLogin.for_setting(demo.setting), _LOGINS // 2)
+        )
 
 
-def at_sixteen() -> Iterator[Row]:
+def measure_sixteen() -> Iterator[Row]:
     """Measure 2,000 logins at 16 at once with two workers: the longest wait, and what memory keeps."""
     with broker_running(Setup(workers=2)) as demo:
-        found = of_broker(demo, UniversityLogin.at(demo.setting), 2_000, 16, warm_up=100)
-    yield as_row("2,000 logins, 16 at once, two workers", found, most_p99=_P99)
+        found = measure_broker(demo, UniversityLogin.for_setting(demo.setting), 2_000, 16, warm_up=100)
+    yield make_row("2,000 logins, 16 at once, two workers", found, most_p99=_P99)
     yield row("memory of a login", Figure("kB kept", found.kept_kb, most=_KB_KEPT))

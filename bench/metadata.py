@@ -2,8 +2,8 @@
 
     python -m bench.metadata ROW FOLDER
 
-Each row is a run of its own, so that none inherits memory; the yardstick is lxml's iterparse of the same file, which
-verifies and keeps nothing.
+Each row runs in a separate process, so that memory is not inherited; the yardstick is lxml's iterparse of the
+same file, which verifies and keeps nothing.
 """
 
 import json
@@ -61,7 +61,7 @@ def write(folder: Path, entities: int = _ENTITIES, others: str = "") -> None:
     (folder / "publisher.pem").write_text(publisher.certificate, encoding="utf-8")
 
 
-def verified(folder: Path) -> int:
+def verify_feed(folder: Path) -> int:
     """Verify and read the feed as the broker does."""
     key = signature.VerifyKey.load((folder / "publisher.pem").read_bytes())
     trust = aggregates.Trust((key,), timedelta(days=14), 1 << 30)
@@ -71,7 +71,7 @@ def verified(folder: Path) -> int:
     return feed.size
 
 
-def parsed(folder: Path) -> int:
+def parse_feed(folder: Path) -> int:
     """Parse the feed and keep nothing: the least that reading can cost."""
     count = 0
     for _, element in etree.iterparse(str(folder / "feed.xml"), tag=ENTITY):
@@ -82,7 +82,7 @@ def parsed(folder: Path) -> int:
     return count
 
 
-RUNS: Final = {"lxml iterparse": parsed, "verified and read": verified}
+RUNS: Final = {"lxml iterparse": parse_feed, "verified and read": verify_feed}
 
 
 def peak() -> int:
@@ -102,13 +102,13 @@ def run(name: str, folder: Path) -> dict[str, float]:
 
 
 def rows() -> Iterator[Row]:
-    """Write the feed, and run every row in a Python of its own."""
+    """Write the feed, and run every row in a separate Python process."""
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder))
         for name in RUNS:
             command = (sys.executable, "-m", "bench.metadata", name, folder)
             found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-            is_ours = RUNS[name] is verified
+            is_ours = RUNS[name] is verify_feed
             yield row(
                 f"{_ENTITIES:,} entities, {name}",
                 Figure("s CPU", found["cpu"], most=1.5 if is_ours else None),

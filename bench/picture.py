@@ -34,7 +34,7 @@ class Bar:
         return sum(self.layers.values())
 
 
-def drawn(title: str, layers: tuple[str, ...], bars: tuple[Bar, ...]) -> str:
+def draw_picture(title: str, layers: tuple[str, ...], bars: tuple[Bar, ...]) -> str:
     """Return the SVG of the bars, whose blocks stand in the order of ``layers``."""
     per_ms = (_WIDTH - _LEFT - 90) / max(bar.total for bar in bars)
     bottom = _TOP + len(bars) * (_BAR + _BETWEEN)

@@ -134,12 +134,13 @@ def rows() -> Iterator[Row]:
 
 
 def write(folder: Path) -> None:
-    """Write the shipped files and copies of that for students, each for a university of its own, ``_FILES`` in all."""
+    """Write the shipped files and copies of that for students, each for another university, ``_FILES`` in all."""
     shipped = sorted(_SHIPPED.glob("*.yaml"))
+    affiliations = len(shipped) - 1  # without services.yaml
     for path in shipped:
         (folder / path.name).write_text(path.read_text())
     text = (_SHIPPED / "student.yaml").read_text()
-    for number in range(_FILES - len(shipped)):
+    for number in range(_FILES - affiliations):
         (folder / f"student-{number}.yaml").write_text(_for_another_university(text, number))
 
 

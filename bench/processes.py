@@ -1,4 +1,4 @@
-"""What a process tree has spent and holds, as the kernel tells it: CPU seconds and proportional memory."""
+"""Reads the CPU seconds and the proportional memory of a process tree from the kernel."""
 
 import os
 from pathlib import Path

@@ -80,10 +80,10 @@ def rows() -> Iterator[Row]:
             feed(setting)
 
         with broker_running(Setup(prepare=prepare)) as demo:
-            yield from _measured(demo).rows()
+            yield from _measure_reload(demo).rows()
 
 
-def _measured(demo: Running) -> Turns:
+def _measure_reload(demo: Running) -> Turns:
     setting, turns = demo.setting, Turns()
     student = setting.folder / "policies" / "student.yaml"
     copy = setting.folder / "state" / "metadata" / "large" / "feed.xml"
@@ -103,7 +103,7 @@ def _measured(demo: Running) -> Turns:
         "1,000 policy files are loaded": (policies_change, _SETTLED),
         "a feed of 10,000 entities is loaded": (copy_changes, _SETTLED),
     }
-    login = UniversityLogin.at(setting)
+    login = UniversityLogin.for_setting(setting)
     for _ in range(_TURNS):
         for name, (change, every) in changes.items():
             with _browsing(setting.ports.origin("broker"), login) as times:

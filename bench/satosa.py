@@ -30,10 +30,10 @@ from urllib.parse import urlsplit
 import xmlsec
 from lxml import etree, html
 
-from bench.brokers import Setup, broker_running, measured, of_broker
+from bench.brokers import Setup, broker_running, measure, measure_broker
 from bench.browsers import Login, UniversityLogin, Wire
 from bench.figures import Figure, Row, row
-from bench.satosa_files import ATTRIBUTES, written
+from bench.satosa_files import ATTRIBUTES, write_files
 from broker.adapters.saml.xml_security import http_bindings, signature, xml_names
 from broker.demo.library import services
 from broker.demo.people.personas import persona
@@ -62,11 +62,11 @@ def rows(python: str) -> Iterator[Row]:
     spent: dict[str, list[float]] = {name: [] for name in ("broker", *_BUDGETS)}
     with ExitStack() as stack:
         demo = stack.enter_context(broker_running(Setup()))
-        login = UniversityLogin.at(demo.setting)
+        login = UniversityLogin.for_setting(demo.setting)
         others = {name: stack.enter_context(satosa_running(python, encrypts="encrypted" in name)) for name in _BUDGETS}
         for number in range(_SERIES + 1):
-            found = of_broker(demo, login, 5 * _LOGINS, warm_up=0).cpu_ms
-            series = {"broker": found} | {name: _spent(other) for name, other in others.items()}
+            found = measure_broker(demo, login, 5 * _LOGINS, warm_up=0).cpu_ms
+            series = {"broker": found} | {name: _measure_cpu(other) for name, other in others.items()}
             if number:  # the first warms all of them up
                 for name, value in series.items():
                     spent[name].append(value)
@@ -78,8 +78,8 @@ def rows(python: str) -> Iterator[Row]:
         yield row(f"SATOSA, {name}, median of {_SERIES}", Figure("ms CPU/login", theirs), ratio)
 
 
-def _spent(other: SatosaRun) -> float:
-    return measured(other.pid, other.origin, other.once, _LOGINS).cpu_ms
+def _measure_cpu(other: SatosaRun) -> float:
+    return measure(other.pid, other.origin, other.once, _LOGINS).cpu_ms
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def satosa_running(python: str, *, encrypts: bool) -> Iterator[SatosaRun]:
         probe.close()
         now = datetime.now(UTC)
         setting, own = write(Path(folder) / "demo", Ports(), now), KeyPair.made("satosa", now)
-        proxy = written(Path(folder), origin, own, setting.folder / "metadata", encrypts=encrypts)
+        proxy = write_files(Path(folder), origin, own, setting.folder / "metadata", encrypts=encrypts)
         served = _gunicorn(python, proxy, origin)
         try:
             _await(served, origin, Path(folder) / "log")
@@ -193,20 +193,20 @@ class _Login:
             self.proved = True
 
     def _prove(self, asked: str, message: bytes) -> None:
-        """Check, once, that it does the work it is measured for; without the gate, which refuses Triple-DES."""
+        """Check that SATOSA does the measured work; our parser would refuse its Triple-DES."""
         signed = http_bindings.inflate_redirect(asked, "SAMLRequest").signed
         if signed is None:
             raise SystemExit("SATOSA did not sign its AuthnRequest")
         root = etree.fromstring(message)
         signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, self.peer.keys)
         signature.verify(root, self.peer.keys)
-        assertion = self._opened(root)
+        assertion = self._decrypt(root)
         signature.verify(assertion, self.peer.keys)
         released = sorted(node.get("FriendlyName", "") for node in assertion.iter(f"{{{xml_names.SAML}}}Attribute"))
         if released != sorted(ATTRIBUTES.values()):
             raise SystemExit(f"SATOSA released {released} and not {sorted(ATTRIBUTES.values())}")
 
-    def _opened(self, root: etree._Element) -> etree._Element:
+    def _decrypt(self, root: etree._Element) -> etree._Element:
         """Return the assertion of a Response, which must be encrypted where that is measured."""
         sealed = root.find(f"{xml_names.ENCRYPTED_ASSERTION}/{xml_names.ENCRYPTED_DATA}")
         plain = root.find(xml_names.ASSERTION)

@@ -23,7 +23,7 @@ ATTRIBUTES: Final = {
 }
 
 
-def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, encrypts: bool) -> Path:
+def write_files(folder: Path, origin: str, own: KeyPair, metadata: Path, *, encrypts: bool) -> Path:
     """Write keys and configuration (JSON, which its YAML reader takes) and return the path of the latter."""
     (folder / "own.key").write_text(own.key)
     (folder / "own.crt").write_text(own.certificate)

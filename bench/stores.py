@@ -1,4 +1,4 @@
-"""The stores of the benchmark: SQLite, a Redis of its own that syncs each write, and the same with slow answers."""
+"""The stores of the benchmark: SQLite, a Redis that syncs each write, and the same with slow answers."""
 
 import socket
 import subprocess
@@ -31,7 +31,7 @@ def loopback_redis() -> Iterator[str]:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-redis-") as folder:
         place = ("--bind", "127.0.0.1", "--port", str(port), "--dir", folder, "--logfile", "log")
-        with _started(("redis-server", *place, *_KEEPING)):
+        with _run_program(("redis-server", *place, *_KEEPING)):
             _await(port)
             yield f"redis://127.0.0.1:{port}/0"
 
@@ -41,7 +41,7 @@ def slow_redis() -> Iterator[str]:
     """Run the same, each of whose answers comes a millisecond later, and give its URL."""
     with loopback_redis() as url:
         server, port = url.rpartition(":")[2].partition("/")[0], free_port()
-        with _started((sys.executable, "-m", "bench.slow_answers", str(port), server, _SLOW_MS)):
+        with _run_program((sys.executable, "-m", "bench.slow_answers", str(port), server, _SLOW_MS)):
             _await(port)
             yield f"redis://127.0.0.1:{port}/0"
 
@@ -61,7 +61,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _started(command: Sequence[str]) -> Iterator[None]:
+def _run_program(command: Sequence[str]) -> Iterator[None]:
     try:
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     except FileNotFoundError:

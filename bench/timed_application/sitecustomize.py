@@ -22,7 +22,7 @@ if "TIMED_FILE" in os.environ:
         total = mmap.mmap(file.fileno(), SIZE)
     answer = flask.Flask.__call__
 
-    def timed(self: flask.Flask, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def answer_and_time(self: flask.Flask, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, and add the CPU time of the thread that did."""
         began = time.thread_time()
         try:
@@ -31,4 +31,4 @@ if "TIMED_FILE" in os.environ:
             (before,) = SECONDS.unpack_from(total)
             SECONDS.pack_into(total, 0, before + time.thread_time() - began)
 
-    flask.Flask.__call__ = timed  # type: ignore[method-assign]
+    flask.Flask.__call__ = answer_and_time  # type: ignore[method-assign]

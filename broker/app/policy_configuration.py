@@ -14,8 +14,8 @@ from broker.app import open_metadata
 from broker.app.named_configuration import configuration
 from broker.configuration import attribute_maps
 from broker.configuration.policies import git_revisions, live_policies
-from broker.configuration.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder
+from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
 from broker.configuration.settings import config
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.tables import optional_text
@@ -25,7 +25,7 @@ from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import EventPort, discard_event
 from broker.core.policy.model import PolicySet, ideal_service
-from broker.core.policy_analysis.plays import Progress, Trial
+from broker.core.policy_analysis.plays import Analysis, Progress
 from broker.core.policy_analysis.sources import Site
 from broker.core.policy_analysis.two_sites import join_sites
 from broker.core.report.missing_answers import LibraryAnswers
@@ -41,9 +41,7 @@ _HERE: Final = Path("policies")
 _NAMES_UNCHECKED: Final = f"names are not checked: set {CONFIG}"
 _CONFIGURATION: Final = "broker.toml"
 # The environment's paths of things that a configuration folder has itself.
-_OF_FOLDER: Final = frozenset(
-    {CONFIG, "BROKER_POLICIES", "BROKER_ATTRIBUTE_MAPS", "BROKER_METADATA"}
-)
+_OF_FOLDER: Final = frozenset({CONFIG, "BROKER_SITE"})
 _ACS: Final = "https://service.example/acs"
 _NOON: Final = time(12, tzinfo=UTC)
 _SQLITE: Final = "sqlite:"
@@ -74,7 +72,9 @@ class PolicySurroundings:
     @property
     def site(self) -> Site:
         """Return the sources and services as the metadata completes them."""
-        return Site.of(self.services, self.upstreams, self.maps.maps if self.maps else {})
+        return Site.from_configuration(
+            self.services, self.upstreams, self.maps.maps if self.maps else {}
+        )
 
     def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
         """Return the faults of metadata in sentences: less is known than is configured."""
@@ -82,7 +82,7 @@ class PolicySurroundings:
 
 
 def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:
-    """Return the surroundings of policies. All faults come at once; nothing is raised."""
+    """Return the surroundings of policies with all their faults; raise nothing."""
     faults: list[Fault] = []
     metadata = collect_faults(faults, lambda: open_metadata.opened(settings, tell, moment))
     maps = collect_faults(faults, lambda: _load_maps(settings))
@@ -158,7 +158,7 @@ class CheckedPolicies:
     def site(self) -> Site:
         """Return the site that is configured, else one where the policies find all they name."""
         if self.surroundings is None:
-            return Site.of_policies((self.policies,))
+            return Site.from_policies((self.policies,))
         return self.surroundings.site
 
 
@@ -224,7 +224,7 @@ class ComparedSets:
 def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> ComparedSets:
     """Load the sets of two folders, and the configured site; ConfigurationFaults.
 
-    Folders with a broker.toml are configurations, each with policies and a site of its own.
+    Folders with a broker.toml are configurations, each with its policies and its site.
     Without a configuration the site has all that the policies name.
     """
     if all((folder / _CONFIGURATION).is_file() for folder in folders):
@@ -232,11 +232,11 @@ def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> Compared
     if CONFIG not in os.environ:
         sets = tuple(_load_unbound(folders, moment, ANY_NAMES))
         failures = _find_failures(folders[-1], moment, ANY_NAMES)
-        return ComparedSets(sets, Site.of_policies(sets), failures)
+        return ComparedSets(sets, Site.from_policies(sets), failures)
     found = _load_surroundings(moment)
     sets = tuple(_load_unbound(folders, moment, found.names))
     failures = _find_failures(folders[-1], moment, found.proving)
-    return ComparedSets(sets, found.site.as_peers_may_become, failures)
+    return ComparedSets(sets, found.site.unlimited_by_metadata, failures)
 
 
 def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> ComparedSets:
@@ -256,7 +256,9 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
 def _make_configured_site(settings: Config) -> Site:
     upstreams = {name: settings.upstream(name) for name in settings.upstreams}
     maps = attribute_maps.load(settings.attribute_maps).maps
-    return Site.of(open_metadata.services(settings), upstreams, maps).as_peers_may_become
+    return Site.from_configuration(
+        open_metadata.services(settings), upstreams, maps
+    ).unlimited_by_metadata
 
 
 def _find_failures(folder: Path, moment: datetime, names: NameableInPolicies) -> tuple[Fault, ...]:
@@ -383,7 +385,7 @@ def make_report(
     around = _load_surroundings(moment)
     policies = live_policies.load(folder or settings.policies, moment, around.names)
     progress = show_progress(len(around.site.sources))
-    trial = Trial((policies,), around.site, moment, report_progress=progress)
+    trial = Analysis((policies,), around.site, moment, report_progress=progress)
     return PolicyReport(
         day=moment.date(),
         base_url=settings.base_url,

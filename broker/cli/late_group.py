@@ -1,20 +1,17 @@
-"""A group of commands that are imported when they are asked for."""
+"""A group whose commands are imported when they are called, so that each starts fast."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from typing import cast
 
 import click
-
-from broker.configuration.uncollected import uncollected
+from click.exceptions import NoSuchCommand
 
 
 class LateGroup(click.Group):
-    """The commands that stand beside the group, and those of other modules.
+    """A click group with commands of its own and late ones.
 
-    ``late`` has by the name of a command the module and the attribute that it is. A check of the
-    policies imports no web server and no store.
+    ``late`` maps the name of a command to its module and attribute, as "keys:keys".
     """
 
     def __init__(self, *arguments: object, late: Mapping[str, str], **settings: object) -> None:
@@ -26,21 +23,18 @@ class LateGroup(click.Group):
         return sorted({*super().list_commands(ctx), *self._late})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of this name; None where there is none."""
+        """Return the command of this name, or None."""
         place = self._late.get(cmd_name)
         if place is None:
             return super().get_command(ctx, cmd_name)
         module, _, name = place.partition(":")
-        with uncollected():
-            found = import_module(f"broker.cli.{module}")
-        return cast("click.Command", getattr(found, name))
+        return cast("click.Command", getattr(import_module(f"broker.cli.{module}"), name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the arguments name; of a typo what was meant, if late too."""
-        near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-        typo = args[0] not in self.list_commands(ctx)
-        if near and typo and not args[0].startswith("-"):
-            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        """Return the command that the arguments name; suggest also late commands for a typo."""
+        names = self.list_commands(ctx)
+        if args[0] not in names and not args[0].startswith("-"):
+            raise NoSuchCommand(args[0], possibilities=names, ctx=ctx)
         return super().resolve_command(ctx, args)

@@ -1,4 +1,4 @@
-"""The commands over the library system: survey."""
+"""The command that surveys the borrowers of the library system."""
 
 import json
 
@@ -11,10 +11,10 @@ from broker.core.borrowers.library_system import ExpectedSetup
 
 _MEANINGS = {
     "borrowers": "borrowers in the library system",
-    "without_cpr": "have no CPR number; their owners are asked for a mailed code or a card number",
-    "doubled_cpr": "have a CPR number that an earlier borrower has; staff must merge them",
-    "contradicting_birth_date": "have another birth date than their CPR number says",
-    "without_email": "have no mail address, so no code and no PIN mail reaches them",
+    "without_cpr": "have no CPR number; these people need a mailed code or their card number once",
+    "doubled_cpr": "share a CPR number with another borrower; staff must merge them",
+    "contradicting_birth_date": "have a birth date that differs from their CPR number",
+    "without_email": "have no mail address, so that no code or PIN mail can be sent",
 }
 
 
@@ -23,13 +23,13 @@ def library() -> None:
     """Look at the borrowers of the library system."""
 
 
-@library.command("survey", short_help="Count what going live will meet.")
+@library.command("survey", short_help="Count the borrowers that need attention before going live.")
 @as_json
 @printing_faults
 def survey_library(*, as_json: bool) -> None:
-    """Read every borrower once, and count what going live will meet (docs/going-live.md).
+    """Read every borrower once and print counts (docs/going-live.md).
 
-    Nothing is written, and nothing about a single borrower is shown.
+    The command writes nothing and shows nothing about a single borrower.
     """
     parts = assembly.open_broker()
     expected = ExpectedSetup.of(parts.policies.current)

@@ -1,4 +1,4 @@
-"""The command line ``broker``: its own commands, and a group of commands a noun."""
+"""The command line ``broker``: its single commands and its groups of commands."""
 
 import json
 import os
@@ -22,13 +22,12 @@ from broker.cli.output import (
     waiting,
 )
 from broker.configuration.settings.toml_and_environment import CONFIG
-from broker.configuration.uncollected import uncollected
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEMO_EXTRA: Final = 'the demo needs the extra "demo", which "make demo" installs'
 _DISTRIBUTION: Final = "library-identity-broker"
-# The groups of commands, and init: where each stands under broker/cli.
-_NOUNS: Final = {
+# Module and attribute of the commands and groups in other modules of broker/cli.
+_LATE_COMMANDS: Final = {
     "audit": "audit:audit",
     "enrolments": "enrolments:enrolments",
     "healthcheck": "health_check:health_check",
@@ -44,7 +43,7 @@ _BASES: Final = click.IntRange(1, 65535 - 9)  # the demo takes ten ports
 
 
 def main() -> None:
-    """Run the command line; exit 78 under ``python -O``: checks vanish.
+    """Run the command line. Exit with 78 under ``python -O``, which removes checks.
 
     Source: docs/reference/attacks.md#34.
     """
@@ -57,7 +56,7 @@ def main() -> None:
 
 @contextmanager
 def _naming(config: Path) -> Iterator[None]:
-    """Name ``config`` to the command and what it starts, and to nobody after it."""
+    """Set BROKER_CONFIG for the command and the processes that it starts."""
     before = os.environ.get(CONFIG)
     os.environ[CONFIG] = str(config)
     try:
@@ -69,60 +68,64 @@ def _naming(config: Path) -> Iterator[None]:
             os.environ[CONFIG] = before
 
 
-@click.group(cls=LateGroup, late=_NOUNS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LateGroup, late=_LATE_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(
     package_name=_DISTRIBUTION, prog_name="broker", message="%(prog)s %(version)s"
 )
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="The broker.toml to read, in place of the one that BROKER_CONFIG names.",
+    help="The broker.toml to read, instead of the one in BROKER_CONFIG.",
 )
 @click.pass_context
 def broker(call: click.Context, config: Path | None) -> None:
-    """Broker logins between WAYF, NemID and a library's services.
+    """Let people log in to a library's services with WAYF, MitID or their library account.
 
-    The configuration is the file of --config, or that BROKER_CONFIG names; broker init writes one.
-    Exit codes: 0 well, 1 findings, 2 usage, 78 configuration.
+    The configuration is the file in --config or in BROKER_CONFIG. "broker init" writes one.
+
+    Exit codes: 0 done, 1 something needs attention, 2 wrong usage, 78 wrong configuration.
     """
     if config is not None:
         call.with_resource(_naming(config))
 
 
-@broker.command(short_help="Serve the broker under gunicorn.")
+@broker.command(short_help="Run the web server.")
 @printing_faults
 def serve() -> None:
-    """Serve the broker under gunicorn until SIGTERM.
+    """Run the web server (gunicorn) until SIGTERM.
 
-    SIGHUP reads everything again, if it is sound.
+    On SIGHUP it reads the configuration again and applies it if it has no errors. Changed policies
+    and metadata are applied without a signal.
     """
-    with uncollected():
-        from broker.app import server  # noqa: PLC0415 - no other command needs a web server
+    from broker.app import server  # noqa: PLC0415 - no other command needs a web server
 
     server.serve(configuration)
 
 
-@broker.command(short_help="Do the work beside the logins: enrolments, letters, feeds.")
+@broker.command(short_help="Run the background worker: enrolments, mails, metadata feeds.")
 @printing_faults
 def work() -> None:
-    """Carry out enrolments and letters, and fetch feeds, until SIGTERM.
+    """Carry out enrolments, send mails and fetch metadata feeds until SIGTERM.
 
-    Run one on each machine, beside broker serve; a second one exits with 78. SIGHUP reads
-    everything again, if it is sound.
+    Run one on each machine that runs "broker serve". A second one exits with 78. On SIGHUP it reads
+    the configuration again and applies it if it has no errors.
     """
-    with uncollected():
-        from broker.app import background_work  # noqa: PLC0415 - no other command works beside logins
+    from broker.app import background_work  # noqa: PLC0415 - no other command needs the worker
 
     background_work.work(configuration)
 
 
-@broker.command(short_help="Check everything that the broker is made of.")
-@click.option("--party", help="Describe a service or an upstream: what it gets and must send.")
+@broker.command(short_help="Check the configuration and everything that it names.")
+@click.option(
+    "--party", metavar="NAME", help="Describe one service or upstream: what it gets and must send."
+)
 @click.option(
     "--with-a-borrower",
     "tries_borrowers",
     is_flag=True,
-    help="Make a trial borrower in each category, try its PIN and delete it.",
+    help="Also create a trial borrower in each category, set its PIN and delete it.",
 )
 @as_json
 @printing_faults
@@ -131,8 +134,7 @@ def check(party: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
 
     Exit 1 if something needs attention, 78 if the broker could not start.
     """
-    with uncollected():
-        from broker.app import assembly, checks, party_report  # noqa: PLC0415 - they open the whole broker
+    from broker.app import assembly, checks, party_report  # noqa: PLC0415 - other commands start faster
 
     parts = assembly.open_broker()
     if party is not None:
@@ -146,50 +148,46 @@ def check(party: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
     show_findings(found, as_json=as_json)
 
 
-@broker.command(short_help="Run the broker with everything around it simulated.")
+@broker.command(short_help="Run the broker with simulated surroundings.")
 @click.option(
     "--port-base",
     type=_BASES,
     default=8080,
     show_default=True,
-    help="First of ten ports: the broker's.",
+    help="The broker's port; the demo also takes the nine ports after it.",
 )
 @click.option(
     "--national-eid",
     type=click.Choice(["wayf", "direct"]),
     default="wayf",
     show_default=True,
-    help="The way to NemID: by WAYF, or direct to NemLog-in.",
+    help="How MitID is reached: through WAYF, or directly at NemLog-in.",
 )
 @click.option(
-    "--check",
-    "checks",
-    is_flag=True,
-    help="Drive every persona over HTTP, print the report and end.",
+    "--check", "checks", is_flag=True, help="Log in as every persona, print a report and exit."
 )
 @click.option(
     "--around",
     metavar="DIR",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Run all but the broker, which is served from DIR (broker init DIR --for demo).",
+    help="Run everything except the broker, for a broker in DIR (broker init DIR --for demo).",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --check: print for programs.")
 @printing_faults
 def demo(
     port_base: int, national_eid: str, around: Path | None, *, checks: bool, as_json: bool
 ) -> None:
-    """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
+    """Run the broker with simulated WAYF, NemLog-in, library system, services and mail server."""
     if as_json and not checks:
-        raise click.UsageError("--json goes with --check")
+        raise click.UsageError("--json needs --check")
     if around is not None and checks:
-        raise click.UsageError("--check goes without --around")
+        raise click.UsageError("--check and --around exclude each other")
     try:
-        with uncollected():
-            from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
+        from broker.demo import command  # noqa: PLC0415 - needs the extra "demo"
     except ModuleNotFoundError as missing:
         package, _, _ = str(missing.name).partition(".")
         raise click.ClickException(f"{package} is not installed: {_DEMO_EXTRA}") from None
-    _forget_settings_in_service()
+    _drop_settings()
     code = FINDINGS if checks else 0
     for end in _ENDS:
         signal.signal(end, partial(_end_demo, code))
@@ -202,15 +200,15 @@ def demo(
     )
 
 
-def _forget_settings_in_service() -> None:
-    """Drop what is set for a broker in service: its store and library system are not the demo's."""
+def _drop_settings() -> None:
+    """Drop the BROKER_ variables: the demo must not use the real store or library system."""
     for name in tuple(os.environ):
         if name.startswith("BROKER_"):
             del os.environ[name]
 
 
 def _end_demo(code: int, _: int, __: object) -> NoReturn:
-    """End the demo in order, folder and gunicorn too; a second Ctrl-C must not break into that."""
+    """Stop the demo and clean up, undisturbed by a second Ctrl-C."""
     for end in _ENDS:
         signal.signal(end, signal.SIG_IGN)
     raise SystemExit(code)

@@ -1,4 +1,4 @@
-"""The commands around the message log: its key pair, and reading it where the private key is."""
+"""The commands over the message log: make its key pair, and read it with the private key."""
 
 import json
 from datetime import date
@@ -18,12 +18,12 @@ def _day(_: click.Context, __: click.Parameter, written: str | None) -> date | N
     try:
         return date.fromisoformat(written)
     except ValueError:
-        raise click.BadParameter("write a day as 2026-11-25") from None
+        raise click.BadParameter("write a day as in 2026-11-25") from None
 
 
 @click.group()
 def messages() -> None:
-    """Make the key pair of the message log, and read the log where its private key is."""
+    """Make the key pair of the message log, and read the log."""
 
 
 @messages.command(short_help="Make the key pair of the message log.")
@@ -33,26 +33,26 @@ def messages() -> None:
 def keys(private: Path, public: Path) -> None:
     """Write a new key pair.
 
-    PUBLIC is for message_log.public_key, PRIVATE belongs on no machine of the broker's.
+    PUBLIC is for message_log.public_key. Never store PRIVATE on a machine of the broker.
     """
     sealed_message_log.make_pair(private, public)
-    what = f"keep {private} elsewhere, and a copy: without it the log is unreadable"
-    click.echo(f"{public} goes to the broker; {what}")
+    what = f"move {private} elsewhere and keep a copy: without it nobody can read the log"
+    click.echo(f"{public} is for the broker; {what}")
 
 
-@messages.command(short_help="Print messages, opened with the private key.")
+@messages.command(short_help="Print messages with the private key.")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--key", "private", type=_FILE, required=True, help="The private key.")
 @click.option("--from", "first", callback=_day, help="First day.")
 @click.option("--to", "last", callback=_day, help="Last day.")
-@click.option("--reference", help="Only of the login with this reference.")
+@click.option("--reference", help="Only the login with this help code.")
 @printing_faults
 def read(
     folder: Path, private: Path, first: date | None, last: date | None, reference: str | None
 ) -> None:
-    """Print the messages of FOLDER as lines of JSON; exit 1 where a line cannot be opened.
+    """Print the messages of FOLDER as lines of JSON. Exit 1 if a line cannot be opened.
 
-    They hold CPR numbers: where they are printed to is yours to guard.
+    The messages hold CPR numbers: protect what you print.
     """
     unread = 0
     for record in sealed_message_log.read(folder, private, first or date.min, last or date.max):
@@ -61,6 +61,6 @@ def read(
         elif reference in {None, record["reference"]}:
             click.echo(json.dumps(record, ensure_ascii=False))
     if unread:
-        what = "torn, changed, moved to another day or sealed to another key"
-        click.echo(f"{unread} lines are {what}", err=True)
+        what = "cut short, changed, moved to another day or sealed for another key"
+        click.echo(f"{unread} lines cannot be opened: {what}", err=True)
         raise SystemExit(FINDINGS)

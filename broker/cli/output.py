@@ -140,9 +140,7 @@ def show(rows: Sequence[Row], *, as_json: bool, alone: bool = False) -> None:
     else:
         separator = "\n" if alone else "  "
         for row in rows:
-            facts = [
-                f"{name}={_joined(value)}" for name, value in row.items() if value not in _EMPTY
-            ]
+            facts = [f"{name}={_join(value)}" for name, value in row.items() if value not in _EMPTY]
             click.echo(separator.join(facts))
 
 
@@ -175,7 +173,7 @@ def _table(rows: Sequence[Row]) -> "Table":
     table = Table(*names, box=SIMPLE_HEAD)
     for row in rows:
         # Text prints brackets as they are; a str would be read as markup.
-        table.add_row(*(Text(_shown(row.get(name))) for name in names))
+        table.add_row(*(Text(_format(row.get(name))) for name in names))
     return table
 
 
@@ -188,20 +186,20 @@ def _record(row: Row) -> "Table":
     record.add_column(overflow="fold")
     for name, value in row.items():
         if value not in _EMPTY:
-            record.add_row(name, Text(_shown(value)))
+            record.add_row(name, Text(_format(value)))
     record.add_row()
     return record
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return str(_joined(value))
+    return str(_join(value))
 
 
-def _joined(value: object) -> object:
+def _join(value: object) -> object:
     """Return a tuple as one text, any other value as it is."""
     return ", ".join(map(str, value)) if isinstance(value, tuple) else value
 

@@ -32,7 +32,7 @@ def person() -> None:
     """
 
 
-def _named(command: Callable[P, R]) -> Callable[P, R]:
+def _add_name_options(command: Callable[P, R]) -> Callable[P, R]:
     """Add the options that name a person."""
     options = (
         click.option("--borrower", help="The borrower number of the library system."),
@@ -50,7 +50,7 @@ def _named(command: Callable[P, R]) -> Callable[P, R]:
 
 @person.command("show", short_help="Show a person as the staff view does.")
 @click.argument("name", nargs=-1, metavar="[CODE|NUMBER|ID]")
-@_named
+@_add_name_options
 @as_json
 @printing_faults
 def show_person(
@@ -71,7 +71,7 @@ def show_person(
 def find_person(parts: Parts, typed: str) -> FoundPerson:
     """Return the person of a help code, borrower number or person id; NoPerson.
 
-    What was typed is not quoted: it may be a CPR number.
+    The error does not quote what was typed: it may be a CPR number.
     """
     if looks_like_cpr(typed, apart=True):
         raise NoPerson("a CPR number is no argument: type it on standard input")
@@ -82,7 +82,7 @@ def find_person(parts: Parts, typed: str) -> FoundPerson:
 
 
 @person.command(short_help="Print everything that is stored about a person (GDPR article 15).")
-@_named
+@_add_name_options
 @printing_faults
 def export(borrower: str | None, login: Login | None) -> None:
     """Print what is stored about a person as JSON, and which services received data.
@@ -95,7 +95,7 @@ def export(borrower: str | None, login: Login | None) -> None:
 
 
 @person.command(short_help="Delete what is stored about a person (GDPR article 17).")
-@_named
+@_add_name_options
 @click.option("--yes", is_flag=True, help="Delete. Without it the command shows what would go.")
 @click.option(
     "--replay",

@@ -18,7 +18,7 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Example, PolicySet
 from broker.core.policy_analysis.findings import Findings, find_faults
 from broker.core.policy_analysis.personas import INCOMPLETE
-from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.plays import Analysis
 from broker.core.policy_analysis.untried_examples import write_untried_examples
 
 _BESIDE: Final = {
@@ -94,7 +94,7 @@ def _analyse(checked: CheckedPolicies, moment: datetime) -> tuple[Findings, tupl
     """Return the findings of the analysis, and an example for each kind of untried decision."""
     policies = checked.policies
     progress = show_progress(len(checked.site.sources))
-    trial = Trial((policies,), checked.site, moment, report_progress=progress)
+    trial = Analysis((policies,), checked.site, moment, report_progress=progress)
     found = find_faults(trial)
     tried = set()
     for result in run_examples(policies, None, moment):

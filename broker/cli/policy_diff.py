@@ -24,8 +24,8 @@ from broker.cli.output import (
 from broker.configuration.policies.git_revisions import folder_at
 from broker.core.policy_analysis.differences import find_differences
 from broker.core.policy_analysis.personas import INCOMPLETE
-from broker.core.policy_analysis.plays import Trial
-from broker.core.policy_analysis.sources import named_services
+from broker.core.policy_analysis.plays import Analysis
+from broker.core.policy_analysis.sources import find_named_services
 from broker.use_cases.policy_trials.change_text import change_facts, change_sentences, every_change
 
 _SETS: Final = 2  # that are compared
@@ -63,7 +63,7 @@ def diff_policies(
     with _compared_folders(folders, revisions) as both:
         opened = policy_configuration.load_compared_sets(both, now)
     progress = show_progress(len(opened.site.sources))
-    trial = Trial(opened.sets, opened.site, now, report_progress=progress, sites=opened.sites)
+    trial = Analysis(opened.sets, opened.site, now, report_progress=progress, sites=opened.sites)
     found = find_differences(trial)
     if as_json:
         facts = change_facts(found, opened.sets)
@@ -93,7 +93,7 @@ def diff_policies(
 def _unconfigured(opened: ComparedSets) -> list[str]:
     """Return the services that entries name and that are not configured."""
     there = {name for each in opened.site.services for name in (each.name, *each.categories)}
-    named = named_services(opened.sets)
+    named = find_named_services(opened.sets)
     return sorted(name for name in named - there if _CATEGORY not in name)
 
 

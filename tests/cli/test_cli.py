@@ -205,7 +205,7 @@ def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
         ("store", "start", "switch"),
     ]
     again = run("keys", "rotate", "--only", "store", **configured(folder))
-    assert (again.exit_code, again.stderr.startswith("too early; next comes 20")) == (1, True)
+    assert (again.exit_code, again.stderr.startswith("too early; the next step is due 20")) == (1, True)
     assert [each["slot"] for each in json.loads(run("keys", "list", keys, "--json").stdout)].count("next") == 1
     hurried = run("keys", "rotate", keys, "--json", "--now", "--only", "store")
     assert [each["did"] for each in json.loads(hurried.stdout)] == ["switch"]

@@ -9,8 +9,8 @@ from typing import Final
 from broker.configuration import attribute_maps
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
-from broker.core.policy_analysis.plays import Trial
-from broker.core.policy_analysis.sources import Site, sources_of
+from broker.core.policy_analysis.plays import Analysis
+from broker.core.policy_analysis.sources import Site, list_sources
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
 from broker.core.report.what_leaves import what_leaves
@@ -51,13 +51,13 @@ ANSWERS: Final = LibraryAnswers(
 def reported() -> PolicyReport:
     """Give the report, made once."""
     policies = live_policies.load(ROOT / "policies", NOW)
-    sources = tuple(source for upstream in UPSTREAMS for source in sources_of(upstream, MAPS.maps))
+    sources = tuple(source for upstream in UPSTREAMS for source in list_sources(upstream, MAPS.maps))
     return PolicyReport(
         day=NOW.date(),
         base_url="https://login.library.example",
         digest=policies.digest,
         folder=None,
-        leaves=what_leaves(Trial((policies,), Site(sources, SERVICES), NOW)),
+        leaves=what_leaves(Analysis((policies,), Site(sources, SERVICES), NOW)),
         services=SERVICES,
         upstreams=UPSTREAMS,
         answers=ANSWERS,

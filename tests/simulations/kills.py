@@ -22,7 +22,7 @@ import requests
 
 from bench import stores
 from bench.brokers import Setup, broker_running
-from bench.browsers import known_broker, site_of
+from bench.browsers import read_broker, site_of
 from bench.first_logins import cpr_of, find_request, person
 from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.demo.check.http_browser import Browser
@@ -60,7 +60,7 @@ class Logins:
         key = signature.SigningKey.load(setting.hub.key.encode(), setting.hub.certificate.encode())
         browser = Browser()
         site = site_of(setting, "my-loans")
-        url = services.request_url(site, "my-loans", known_broker(setting), force=False, passive=False)
+        url = services.request_url(site, "my-loans", read_broker(setting), force=False, passive=False)
         asked = find_request(browser, url)
         xml = wayf_hub.response(HUB, asked, who, key, datetime.now(UTC))
         fields = http_bindings.build_post_fields(xml, "SAMLResponse", asked.relay_state)

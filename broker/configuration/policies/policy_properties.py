@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from broker.configuration.checked_files import did_you_mean, validated
-from broker.configuration.policies.configured_names import NameableInPolicies
-from broker.configuration.policies.consistency_checks import cpr_literals
+from broker.configuration.policies.file_checks import find_cpr_literals
 from broker.configuration.policies.property_schema import SiteRuleShape
+from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.configuration.strict_yaml import LARGEST, YamlNode, YamlSequence, read
 from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault
@@ -18,7 +18,7 @@ from broker.core.identity.person_id import MINTED
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, PolicyLine, PolicySet
-from broker.core.policy_analysis.site_rules import Breach, RuleProof, SiteRule, hold_rule
+from broker.core.policy_analysis.site_rules import Breach, RuleResult, SiteRule, check_rule
 from broker.core.policy_analysis.sources import Site
 
 # What a login may release beside what an upstream asserts.
@@ -49,7 +49,7 @@ def load(path: Path) -> tuple[SiteRule, ...]:
         raise ConfigurationFaults([unreadable]) from None
     faults = [
         Fault(str(place), what, "a rule says cpr: real")
-        for place, what, _ in cpr_literals(octets, path.name)
+        for place, what, _ in find_cpr_literals(octets, path.name)
     ]
     rules = []
     for node in _listed(read(octets, path.name), path.name):
@@ -80,7 +80,9 @@ def judged(
         rules = load(names.site_rules)
     except ConfigurationFaults as found:
         return Judgement(found.faults)
-    site = Site.of(names.configured, _upstreams(names), names.maps).as_peers_may_become
+    site = Site.from_configuration(
+        names.configured, _upstreams(names), names.maps
+    ).unlimited_by_metadata
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
@@ -90,7 +92,7 @@ def judged(
         if not unguarded:
             warnings += _unconfigured(rule, names.configured)
         if not unknown and any(map(rule.concerns, site.services)):
-            proof = hold_rule(rule, policies, site, now, let_others_run)
+            proof = check_rule(rule, policies, site, now, let_others_run)
             faults += _broken(proof, now)
             warnings += _unproved(proof)
     return Judgement(tuple(faults), tuple(warnings))
@@ -188,7 +190,7 @@ def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
         yield Fault(str(rule.place), f"{what}: it guards nothing", fix)
 
 
-def _broken(proof: RuleProof, now: datetime) -> Iterator[Fault]:
+def _broken(proof: RuleResult, now: datetime) -> Iterator[Fault]:
     rule = proof.rule
     if not proof.met:
         what = f"{rule.name!r}: no login at a service that it names is as it says"
@@ -206,7 +208,7 @@ def _later(breach: Breach, now: datetime) -> str:
     return "" if breach.day == now.date() else f", on {breach.day}"
 
 
-def _unproved(proof: RuleProof) -> Iterator[Fault]:
+def _unproved(proof: RuleResult) -> Iterator[Fault]:
     for name in proof.incomplete:
         what = f"{proof.rule.name!r} is not proved whole"
         yield Fault(str(proof.rule.place), what, f"too many alternatives come together at {name}")

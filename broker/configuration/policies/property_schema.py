@@ -17,7 +17,7 @@ from broker.configuration.policies.value_syntax import (
 )
 from broker.core.entities import Assurance
 from broker.core.policy.model import Condition, Expectation, PolicyLine
-from broker.core.policy_analysis.personas import Given
+from broker.core.policy_analysis.personas import LoginFilter
 from broker.core.policy_analysis.site_rules import SiteRule
 
 _RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
@@ -58,11 +58,11 @@ class WhenShape(Shape, extra="allow"):
             raise ValueError("nobody has such an age: under must be more than from")
         return self
 
-    def given(self, place: PolicyLine) -> Given:
+    def given(self, place: PolicyLine) -> LoginFilter:
         """Return the facts that are given; conditions stand at ``place``."""
         named = self.__pydantic_extra__ or {}
         ages = self._ages()
-        return Given(
+        return LoginFilter(
             upstreams=self.upstream,
             levels=tuple(map(Assurance.parse, self.assurance)),
             cpr=self.cpr,

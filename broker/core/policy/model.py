@@ -254,8 +254,8 @@ class Policy:
     """One affiliation's file.
 
     ``exceptions`` are the policies of single institutions, by the home organisation that a login
-    asserts. Each is this policy with a few keys replaced, and has the ``institution`` and the
-    ``place`` of its entry.
+    asserts. An exception is this policy with a few keys replaced, and has the ``institution`` and
+    the ``place`` of its entry.
     """
 
     file: str

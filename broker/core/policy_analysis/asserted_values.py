@@ -1,4 +1,4 @@
-"""One value of each kind that a source may assert, by the values that policies name."""
+"""Choose one attribute value of each kind that a source may assert and policies tell apart."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -19,7 +19,7 @@ from broker.core.identity.rights import ALUMNI_ROLE, IDENTIFIED_ROLES
 from broker.core.policy_analysis.sources import Source
 
 _OTHER: Final = "*"  # the pattern of every value that no policy names
-# Labels and endings that policies hardly name; several, so that one is free.
+# Labels and endings that policies are unlikely to name. Several, so that one is unused.
 _LABELS: Final = ("dept", "other", "x7q")
 _ENDINGS: Final = (
     "",
@@ -36,8 +36,8 @@ _ANYWHERE: Final = "other.example"
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
-def rank_of(name: str, value: str) -> int:
-    """Return how much a value says of the person: 3 identified, 2 alumni, 1 another affiliation."""
+def find_rank(name: str, value: str) -> int:
+    """Return the rank of a value: 3 identified, 2 alumni, 1 another affiliation, 0 none."""
     if name not in AFFILIATIONS:
         return 0
     word = read_role(value)
@@ -55,14 +55,14 @@ class NamedPatterns:
     beginnings: Names  # the longest first
 
     @classmethod
-    def of(cls, name: str, written: Iterable[str]) -> "NamedPatterns":
+    def from_values(cls, name: str, written: Iterable[str]) -> "NamedPatterns":
         """Return the patterns of all values ``written`` for the attribute ``name``."""
         every = set(written)
         exact = frozenset(value for value in every if not value.endswith("*"))
         beginnings = (value[:-1] for value in every - exact)
         return cls(name, exact, tuple(sorted(beginnings, key=lambda text: (-len(text), text))))
 
-    def pattern_of(self, value: str) -> str:
+    def find_pattern(self, value: str) -> str:
         """Return the exact value, or the longest beginning, that a policy names; else ``*``."""
         if value in self.exact:
             return value
@@ -70,12 +70,12 @@ class NamedPatterns:
         return f"{longest}*"
 
 
-def values_from(source: Source, named: NamedPatterns, known: Collection[str]) -> Names:
+def choose_values(source: Source, named: NamedPatterns, known: Collection[str]) -> Names:
     """Return a value of each kind that ``source`` may assert.
 
-    Values of one kind have the same pattern and say the same of the person. ``known`` are the
-    affiliations that policies name besides eduPerson's own words. A pattern whose syntax no
-    candidate fits is kept all the same.
+    Values of one kind have the same pattern and the same rank. ``known`` are the affiliations that
+    policies name in addition to the words of eduPerson. A pattern whose syntax fits no candidate
+    gets a made-up value.
     """
     shape = source.shape(named.name)
     if shape is None:
@@ -84,11 +84,11 @@ def values_from(source: Source, named: NamedPatterns, known: Collection[str]) ->
     patterns = (*sorted(named.exact), *(f"{each}*" for each in sorted(named.beginnings)), _OTHER)
     for pattern in patterns:
         fitted = False
-        for value in _candidates(pattern, named, shape, source):
-            if not value or named.pattern_of(value) != pattern:
+        for value in _iter_candidates(pattern, named, shape, source):
+            if not value or named.find_pattern(value) != pattern:
                 continue
             if _may_assert(named.name, value, shape, source, known):
-                found.setdefault((pattern, rank_of(named.name, value)), value)
+                found.setdefault((pattern, find_rank(named.name, value)), value)
                 fitted = True
         if not fitted and _is_undecided(pattern, named.name, shape):
             found[pattern, 0] = f"{pattern[:-1]}x7q"
@@ -96,7 +96,7 @@ def values_from(source: Source, named: NamedPatterns, known: Collection[str]) ->
 
 
 def _is_undecided(pattern: str, name: str, shape: AttributeProperties) -> bool:
-    """Return whether only a syntax excluded every candidate: other values may fit it."""
+    """Return whether only the syntax excluded all candidates, so that other values may fit."""
     if shape.scope is not None or name in AFFILIATIONS:
         return False
     return shape.pattern is not None and pattern.endswith("*")
@@ -114,29 +114,29 @@ def _may_assert(
     return is_in_scope(value, shape.scope, source.scopes)
 
 
-def _candidates(
+def _iter_candidates(
     pattern: str, named: NamedPatterns, shape: AttributeProperties, source: Source
 ) -> Iterator[str]:
     if not pattern.endswith("*"):
         yield pattern
         return
     beginning = pattern[:-1]
-    domains = _domains(named, source)
+    domains = _list_domains(named, source)
     if named.name in AFFILIATIONS:
-        yield from _affiliations(beginning, domains)
+        yield from _iter_affiliations(beginning, domains)
     local, at, fragment = beginning.rpartition("@")
     if at or shape.scope is not None:
-        yield from (f"{local}{at}{domain}" for domain in _continued(fragment, domains))
+        yield from (f"{local}{at}{domain}" for domain in _continue_domain(fragment, domains))
     yield from (f"{beginning}{ending}" for ending in _ENDINGS)
     if not at:
         yield from (f"{beginning}someone@{domain}" for domain in domains)
 
 
-def _affiliations(beginning: str, domains: Names) -> Iterator[str]:
-    """Yield every word, in small and capital letters, bare and in each domain."""
+def _iter_affiliations(beginning: str, domains: Names) -> Iterator[str]:
+    """Yield every affiliation word in lower and upper case, without scope and in each domain."""
     local, at, fragment = beginning.partition("@")
     if at:
-        yield from (f"{local}@{domain}" for domain in _continued(fragment, domains))
+        yield from (f"{local}@{domain}" for domain in _continue_domain(fragment, domains))
         return
     for word in sorted(VOCABULARY):
         if not word.startswith(beginning.lower()):
@@ -147,8 +147,8 @@ def _affiliations(beginning: str, domains: Names) -> Iterator[str]:
             yield text
 
 
-def _domains(named: NamedPatterns, source: Source) -> Names:
-    """Return the scopes of the source, and domains below each; where any may come, those named."""
+def _list_domains(named: NamedPatterns, source: Source) -> Names:
+    """Return the scopes of the source with subdomains; for any scope, the domains named."""
     scopes: Iterable[str] = source.scopes or ()
     if source.scopes is None:
         written = (value.rpartition("@")[2] for value in sorted(named.exact))
@@ -158,7 +158,7 @@ def _domains(named: NamedPatterns, source: Source) -> Names:
     return (*scopes, *below)
 
 
-def _continued(fragment: str, domains: Names) -> Iterator[str]:
+def _continue_domain(fragment: str, domains: Names) -> Iterator[str]:
     """Yield domains that begin with ``fragment``, made from ``domains``."""
     for domain in domains:
         for cut in range(len(fragment) + 1):

@@ -1,4 +1,4 @@
-"""What is different for one persona under two policy sets: wider, refused, other or narrower."""
+"""Find the changes for one persona under two policy sets: wider, refused, other or narrower."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MOVES: Final = " -> "  # between the affiliations before and after
 
 
 class Direction(StrEnum):
-    """Which way a change goes; in the order in which people should read them."""
+    """The direction of a change, in the order in which people should read them."""
 
     WIDER = "WIDER"
     REFUSED = "refused"
@@ -33,10 +33,10 @@ _AT_ADMISSION: Final = (Topic.RECEIVES, Topic.BORROWER, Topic.ASKS)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change for one persona: its direction, in words, and the line that makes it so.
+    """One change for one persona: its direction, its text, and the line that causes it.
 
-    ``value`` is the value of an attribute that leaves, or no longer does. ``was``: the line is one
-    of the set before.
+    ``value`` is an attribute value that is released, or no longer is. ``was``: the line is in the
+    set before.
     """
 
     direction: Direction
@@ -117,7 +117,7 @@ def _compare_removed(was: Effect, old: PlayedLogin, new: PlayedLogin) -> Iterato
 
 
 def _words(effect: Effect) -> str:
-    """Return an effect as it comes or goes; of an attribute its name."""
+    """Return the name of an effect that is added or removed."""
     if effect.topic is Topic.BORROWER:
         return "borrower:"
     return f"register: {effect.name}" if effect.topic is Topic.REGISTER else effect.name
@@ -126,7 +126,7 @@ def _words(effect: Effect) -> str:
 def _compare_both(was: Effect, now: Effect) -> Iterator[Change]:
     topic, name = now.topic, _words(now)
     if topic is Topic.TEXTS and was.text == now.text:
-        return  # another source is no change where the value is the same
+        return  # another source with the same value is no change
     values = tuple(_compare_values(name, was, now))
     yield from values
     if was.kind == now.kind and was.rank != now.rank:

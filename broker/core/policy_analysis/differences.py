@@ -16,17 +16,17 @@ from broker.core.policy_analysis.changes import (
     affiliation_of,
     find_changes,
 )
-from broker.core.policy_analysis.plays import Play, Trial
+from broker.core.policy_analysis.plays import Analysis, Play
 
 _HMACS: Final = LookupHmacs("analysis", b"no person is behind it")
 
 
 @dataclass(slots=True)
 class Row:
-    """One change at one service for the people of one affiliation, with a login that shows it.
+    """One change at one service for one affiliation, with a login that shows it.
 
-    ``values`` are those of an attribute that leave, or no longer do. ``day`` is the first on which
-    the change shows: a mail domain may end later.
+    ``values`` are the attribute values that are released, or no longer are. ``day`` is the first
+    day on which the change shows, because a mail domain may end later.
     """
 
     change: Change
@@ -39,10 +39,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """The rows, the widest first, and the number of logins that were compared.
+    """The changes between two sets, the widest first, and the number of compared logins.
 
-    ``asked_again`` are the services where an answer to the set before does not cover what the set
-    after asks. ``incomplete`` are the upstreams and institutions where not everything was compared.
+    ``asked_again`` are the services where people must answer again. ``incomplete`` are the
+    upstreams and institutions where not everything was compared.
     """
 
     rows: tuple[Row, ...]
@@ -52,7 +52,7 @@ class Differences:
     incomplete: Names = ()
 
 
-def find_differences(trial: Trial) -> Differences:
+def find_differences(trial: Analysis) -> Differences:
     """Compare the two sets of ``trial``."""
     rows: dict[tuple[object, ...], Row] = {}
     logins = 0
@@ -92,7 +92,7 @@ def find_differences(trial: Trial) -> Differences:
 
 
 def _effort(login: DescribedLogin) -> tuple[bool, ...]:
-    """Return how hard a login is to describe to ``broker policy try``: the least is shown."""
+    """Return how hard a login is to describe to ``try``; the easiest login is shown."""
     reading = login.reading
     is_remembered = login.borrower is not None and reading.cpr != "real"
     return (
@@ -113,7 +113,7 @@ def _affiliation(play: Play) -> str:
 
 
 def _is_asked_again(play: Play, now: datetime) -> bool:
-    """Return whether a person who answered before is asked or informed again."""
+    """Return whether a person who answered before must be asked or informed again."""
     before, after = (played.question for played in play.played)
     if before is None or after is None:
         return False

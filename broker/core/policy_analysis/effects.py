@@ -1,4 +1,7 @@
-"""The effects of a played login: ``try`` and the staff view list them, ``diff`` compares them."""
+"""List the effects of a simulated login, which ``try`` and the staff view show.
+
+``diff`` compares the effects under two sets.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,7 +29,7 @@ from broker.core.policy.model import (
 )
 
 _CONSENT: Final = "consent"
-# From the one that writes, or says, least to the one that does most.
+# Each from the narrowest to the widest.
 _WRITING: Final[Names] = get_args(FieldWriting)
 _ADDRESS_WRITING: Final[Names] = get_args(AddressWriting)
 _NAME_IDS: Final[tuple[NameIDKind, ...]] = ("transient", "persistent", "email")
@@ -34,7 +37,7 @@ _IF_TICKED: Final = _("if the person ticks it")
 
 
 class Topic(StrEnum):
-    """What an effect is about, as the label of a line, in the order of the lines."""
+    """The topic of an effect: the label of its line, in the order of the lines."""
 
     SHOWS = _("shows")
     ASKS = _("asks")
@@ -49,11 +52,11 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One effect of a login, and the line that has it.
+    """One effect of a login, and the line that causes it.
 
-    Two sets are compared by ``topic`` and ``name``. Of two effects of the same ``kind`` the one
-    with the higher ``rank`` is the wider. ``is_wider_if_changed``: any other text widens.
-    ``remarks`` are shown only.
+    Effects of two sets are compared by ``topic`` and ``name``. Of two effects of the same ``kind``
+    the one with the higher ``rank`` is wider. ``is_wider_if_changed``: any other text is wider.
+    ``remarks`` are only shown.
     """
 
     topic: Topic

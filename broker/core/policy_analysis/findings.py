@@ -1,4 +1,4 @@
-"""Findings about one policy set: rules without effect, and refusals that come late."""
+"""Find rules of one policy set that have no effect, and logins that are refused too late."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from broker.core.login.described_login import DescribedLogin
 from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
-from broker.core.policy_analysis.persona_words import words
-from broker.core.policy_analysis.plays import Play, Trial
+from broker.core.policy_analysis.persona_words import write_options
+from broker.core.policy_analysis.plays import Analysis, Play
 
 # The reasons that each key of a requirement refuses for.
 _REFUSES: Final = {
@@ -22,13 +22,13 @@ _REFUSES: Final = {
 }
 _NEVER_MADE: Final = ": no entry says borrower: make"
 _CHANGING_CATEGORY: Final = ("upgrades", "lowers")
-# Fates of what leaves, and of what no line lists.
+# The fates of attributes that leave, and of those that no line lists.
 _PASSED: Final = frozenset({"released", "released_in_part", "not_listed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with a line, in a sentence, and a login that shows it, if one does."""
+    """A fault of a line in a sentence, and a login that shows it, if one does."""
 
     place: PolicyLine
     what: str
@@ -48,7 +48,7 @@ _Line = tuple[PolicyLine, str]
 
 @dataclass(slots=True)
 class Findings:
-    """Everything that the personas have shown; ``reached`` holds a login for each decision."""
+    """The observations about all personas; ``reached`` holds a login for each kind of decision."""
 
     found: tuple[Finding, ...] = ()
     logins: int = 0
@@ -62,7 +62,7 @@ class Findings:
     late: dict[tuple[PolicyLine, str], DescribedLogin] = field(default_factory=dict)
 
 
-def find_faults(trial: Trial) -> Findings:
+def find_faults(trial: Analysis) -> Findings:
     """Play every persona under the one set of ``trial`` and return what is wrong with its lines."""
     (policies,) = trial.sets
     seen = Findings(incomplete=trial.incomplete())
@@ -70,12 +70,12 @@ def find_faults(trial: Trial) -> Findings:
         seen.logins += 1
         _note(seen, play)
     seen.found = (
-        *_dead_alternatives(trial, policies),
-        *_dead_entries(policies, seen, trial.site.services),
-        *_dead_requirements(policies, seen),
-        *_idle_categories(policies),
-        *_refused_late(policies, seen),
-        *_ties(policies, trial.site.services),
+        *_find_dead_alternatives(trial, policies),
+        *_find_dead_entries(policies, seen, trial.site.services),
+        *_find_dead_requirements(policies, seen),
+        *_find_idle_categories(policies),
+        *_find_late_refusals(policies, seen),
+        *_find_ties(policies, trial.site.services),
     )
     return seen
 
@@ -111,7 +111,7 @@ def _note(seen: Findings, play: Play) -> None:
 def _note_late_refusal(
     seen: Findings, login: DescribedLogin, played: PlayedLogin, release: Release
 ) -> None:
-    """Note a login that is let in, and refused when the account is to be made."""
+    """Note a login that the policies admit, and that is refused when the account is made."""
     rule = played.decision.policy.borrower if played.decision.policy else None
     if played.reason == NO_ADDRESS and rule:
         seen.late.setdefault((rule.place, NO_ADDRESS), login)
@@ -119,10 +119,10 @@ def _note_late_refusal(
         seen.late.setdefault((release.place, played.reason), login)
 
 
-def _dead_alternatives(trial: Trial, policies: PolicySet) -> Iterator[Finding]:
-    crowds = [each for each in trial.crowds() if each.day == trial.now.date()]
+def _find_dead_alternatives(trial: Analysis, policies: PolicySet) -> Iterator[Finding]:
+    choosers = [each for each in trial.choosers() if each.day == trial.now.date()]
     deciding = [
-        each for crowd in crowds for persona in crowd.personas() for each in persona.deciding
+        each for chooser in choosers for persona in chooser.personas() for each in persona.deciding
     ]
     living = {each.alternative for each in deciding}
     reached = {
@@ -135,7 +135,7 @@ def _dead_alternatives(trial: Trial, policies: PolicySet) -> Iterator[Finding]:
     for alternative in (each for policy in policies.policies for each in policy.match):
         if alternative in living:
             continue
-        first = next(filter(None, (each.find_deciding(alternative) for each in crowds)), None)
+        first = next(filter(None, (each.find_deciding(alternative) for each in choosers)), None)
         what = "nobody can match this alternative"
         if first is not None:
             what = f"this alternative is never reached: {first.place} decides before it"
@@ -146,7 +146,7 @@ def _is_served_at(service: Service, release: Release) -> bool:
     return release.service == service.name or release.service in service.categories
 
 
-def _dead_entries(
+def _find_dead_entries(
     policies: PolicySet, seen: Findings, services: tuple[Service, ...]
 ) -> Iterator[Finding]:
     """Find entries that no login reaches, and attributes that leave for nobody."""
@@ -156,7 +156,7 @@ def _dead_entries(
             if not serving:
                 continue  # reported where the names are checked
             if release.place not in seen.entries:
-                why = _unoffered(policy, serving)
+                why = _explain_missing_upstream(policy, serving)
                 yield Finding(release.place, f"no login reaches this entry{why}")
                 continue
             for listed in release.attributes:
@@ -164,11 +164,13 @@ def _dead_entries(
                 if line not in seen.leaving and line in seen.staying:
                     ((code, _),) = seen.staying[line].most_common(1)
                     what = f"{listed.name} leaves for nobody: {code}"
-                    yield Finding(listed.place, what, words(seen.shown[line, code], (policies,)))
+                    yield Finding(
+                        listed.place, what, write_options(seen.shown[line, code], (policies,))
+                    )
 
 
-def _unoffered(policy: Policy, serving: list[Service]) -> str:
-    """Return that the services offer none of the ways by which the people come, or nothing."""
+def _explain_missing_upstream(policy: Policy, serving: list[Service]) -> str:
+    """Explain that the services offer no upstream of the policy; "" if they do."""
     offered = {method for service in serving for method in service.methods}
     for alternative in policy.match:
         ways = [each.values for each in alternative.conditions if each.name == "upstream"]
@@ -181,7 +183,7 @@ def _makes(policy: Policy) -> bool:
     return any(release.borrower == "make" for release in policy.releases)
 
 
-def _dead_requirements(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
+def _find_dead_requirements(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
     """Find keys of a requirement that refuse nobody."""
     for policy in policies.policies:
         require = policy.require
@@ -194,7 +196,7 @@ def _dead_requirements(policies: PolicySet, seen: Findings) -> Iterator[Finding]
                 yield Finding(place, f"require {key} refuses nobody{why}")
 
 
-def _idle_categories(policies: PolicySet) -> Iterator[Finding]:
+def _find_idle_categories(policies: PolicySet) -> Iterator[Finding]:
     """Find keys that change the category of an account, where no login does."""
     for policy in policies.policies:
         rule = policy.borrower
@@ -204,7 +206,7 @@ def _idle_categories(policies: PolicySet) -> Iterator[Finding]:
                 yield Finding(rule.line_of(key), what)
 
 
-def _refused_late(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
+def _find_late_refusals(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
     rules = [policy.borrower for policy in policies.policies if policy.borrower]
     written = {rule.place for rule in rules if any(each.name == "email" for each in rule.fields)}
     for (place, code), login in seen.late.items():
@@ -215,11 +217,11 @@ def _refused_late(policies: PolicySet, seen: Findings) -> Iterator[Finding]:
         else:
             what = f"lets in logins that are refused for {code} when the account is made"
             what += "; write require: {cpr: real}"
-        yield Finding(place, what, words(login, (policies,)))
+        yield Finding(place, what, write_options(login, (policies,)))
 
 
-def _ties(policies: PolicySet, services: tuple[Service, ...]) -> Iterator[Finding]:
-    """Find two entries of categories of one service that are equally long."""
+def _find_ties(policies: PolicySet, services: tuple[Service, ...]) -> Iterator[Finding]:
+    """Find two category entries of one service with equally many attributes."""
     for policy in policies.policies:
         for service in services:
             if any(release.service == service.name for release in policy.releases):

@@ -1,4 +1,4 @@
-"""A persona as options of ``broker policy try``, and as the login of an example."""
+"""Write a persona as options of ``broker policy try``, and as the login of an example."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,23 +11,24 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import Condition, PolicySet
-from broker.core.policy_analysis.personas import conditions_of
+from broker.core.policy_analysis.personas import iter_conditions
 from broker.core.policy_analysis.sources import CATEGORY
 
 Value = str | int | bool | list[str] | dict[str, str]
 
 
-def words(
+def write_options(
     login: DescribedLogin,
     sets: tuple[PolicySet, ...],
     conditions: tuple[Condition, ...] = (),
     day: date | None = None,
 ) -> str:
-    """Return ``--upstream wayf --as student@au.dk --cpr real --age 22``: the facts that decide.
+    """Return the facts that decide, as ``--upstream wayf --as student@au.dk --cpr real --age 22``.
 
-    Values are written that the sets or ``conditions`` name. ``day`` is added if it is not today.
+    Only values that the sets or ``conditions`` name are written. ``day`` is written if it is not
+    None.
     """
-    looking = (*conditions, *chain.from_iterable(map(conditions_of, sets)))
+    looking = (*conditions, *chain.from_iterable(map(iter_conditions, sets)))
     reading = login.reading
     options = [("--upstream", login.upstream)]
     named = dict.fromkeys(_find_named_values(reading.attributes, looking))
@@ -67,8 +68,8 @@ def _find_named_values(
         yield from ((name, value) for value in attributes.get(name, ()))
 
 
-def example_login(login: DescribedLogin) -> Mapping[str, Value]:
-    """Return the login as an example of a policy file writes it: a kind of CPR, never a number."""
+def write_example_login(login: DescribedLogin) -> Mapping[str, Value]:
+    """Return the login as an example has it, with the kind of CPR number and never a number."""
     reading = login.reading
     proofs = dict(_proofs(login))
     written: dict[str, Value | None] = {

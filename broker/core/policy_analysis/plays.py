@@ -1,4 +1,4 @@
-"""Plays every persona of a site at every service, under one policy set or two that are compared."""
+"""Simulate every persona of a site at every service, under one policy set or two."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,12 @@ from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import Policy, PolicySet, Release, ReleasedAttribute
 from broker.core.policy_analysis.personas import (
     ANY_LOGIN,
-    Compared,
-    Crowd,
-    Given,
+    ComparedPolicies,
+    LoginFilter,
     Persona,
+    PersonaChooser,
     can_lower,
-    field_sources,
+    find_field_sources,
 )
 from broker.core.policy_analysis.sources import Site, Source
 from broker.core.policy_analysis.two_sites import find_service, find_source, read_login
@@ -36,9 +36,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One persona at one service, and what came of it under each set.
+    """One persona at one service, with its result under each set.
 
-    ``without`` is an attribute that the persona lacks on purpose.
+    ``without`` is an attribute that was removed from the persona on purpose.
     """
 
     login: DescribedLogin
@@ -50,41 +50,44 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """All personas of a site, under ``sets``; with ``given`` those that are as given.
+class Analysis:
+    """The personas of a site under one policy set, or under two that are compared.
 
-    ``sites`` are the two that ``site`` joins, where configurations are compared too.
+    ``given`` selects logins. ``sites`` are the two sites that ``site`` joins, if configurations
+    are compared too.
     """
 
     sets: tuple[PolicySet, ...]
     site: Site
     now: datetime
-    given: Given = ANY_LOGIN
+    given: LoginFilter = ANY_LOGIN
     report_progress: Progress = field(default=lambda *_: None, compare=False)
     sites: tuple[Site, ...] = ()
 
     def plays(self) -> Iterator[Play]:
-        """Yield every persona at every service that offers its way to log in."""
-        for crowd in self.crowds():
-            upstream = crowd.source.upstream
+        """Yield every persona at every service that offers its upstream."""
+        for chooser in self.choosers():
+            upstream = chooser.source.upstream
             services = [each for each in self.site.services if upstream in each.methods]
-            for persona in crowd.personas() if services else ():
+            for persona in chooser.personas() if services else ():
                 policies = [each.policy for each in persona.deciding]
                 for service in services:
                     entries = [find_entry(each, service) if each else None for each in policies]
-                    yield from _Stage(self, crowd, persona, service, policies, entries).plays()
+                    yield from _ServicePlays(
+                        self, chooser, persona, service, policies, entries
+                    ).plays()
 
-    def crowds(self) -> Iterator[Crowd]:
-        """Yield the personas of each source, on each day that makes a difference."""
-        compared = Compared(self.sets, self.given)
-        whole = Compared(self.sets, self.given, whole=True) if self.sites else compared
-        days = days_of(self.sets, self.now.date())
+    def choosers(self) -> Iterator[PersonaChooser]:
+        """Yield the choosers of each source, on each day that makes a difference."""
+        compared = ComparedPolicies(self.sets, self.given)
+        whole = ComparedPolicies(self.sets, self.given, whole=True) if self.sites else compared
+        days = find_days(self.sets, self.now.date())
         many = len(self.site.sources)
         for position, source in enumerate(self.site.sources):
             self.report_progress(position, many)
             if not self.given.upstreams or source.upstream in self.given.upstreams:
                 chosen = whole if self._is_changed(source) else compared
-                yield from (Crowd(source, chosen, day) for day in days)
+                yield from (PersonaChooser(source, chosen, day) for day in days)
         self.report_progress(many, many)
 
     def _is_changed(self, source: Source) -> bool:
@@ -95,18 +98,18 @@ class Trial:
         return old.services != new.services or find_source(old, source) != find_source(new, source)
 
     def incomplete(self) -> tuple[str, ...]:
-        """Return the upstreams and institutions where not each two alternatives were tried."""
-        crowds = replace(self, report_progress=lambda *_: None).crowds()
+        """Return the upstreams and institutions where not all pairs of alternatives were tried."""
+        choosers = replace(self, report_progress=lambda *_: None).choosers()
         names = (
             f"{each.source.upstream} {each.source.institution}".strip()
-            for each in crowds
+            for each in choosers
             if each.is_incomplete
         )
         return tuple(dict.fromkeys(names))
 
 
-def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
-    """Return the days that are tried: today, and each after the last day of a mail domain."""
+def find_days(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
+    """Return the days to try: today, and the day after each last day of a mail domain."""
     ends = {
         domain.until
         for policies in sets
@@ -119,40 +122,40 @@ def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stage:
-    """One persona at one service; ``policies`` and ``entries`` are those that decide, by set."""
+class _ServicePlays:
+    """One persona at one service, with the deciding policy and release entry of each set."""
 
-    trial: Trial
-    crowd: Crowd
+    trial: Analysis
+    chooser: PersonaChooser
     persona: Persona
     service: Service
     policies: Sequence[Policy | None]
     entries: Sequence[Release | None]
 
     def plays(self) -> Iterator[Play]:
-        """Yield the persona with each number, each borrower, and each attribute varied."""
-        numbers = () if self._is_same() else tuple(self.crowd.numbers(self.persona))
+        """Yield the persona with each CPR number, borrower and variation of values."""
+        numbers = () if self._is_same() else tuple(self.chooser.numbers(self.persona))
         if not numbers:
             return
         usual, *others = numbers
-        logins = self.crowd.logins(self.persona, usual)
+        logins = self.chooser.logins(self.persona, usual)
         makers = self._makers
-        yield from self._with_borrowers(logins, makers)
-        yield from self._without_fields(usual)
-        for varied in self._varied(usual, logins):
-            yield from self._with_borrowers(varied)
+        yield from self._vary_borrowers(logins, makers)
+        yield from self._drop_field_attributes(usual)
+        for varied in self._vary_values(usual, logins):
+            yield from self._vary_borrowers(varied)
         if can_lower(makers):
             withheld = ((AFFILIATIONS[0], _WITHHELD),)
-            unread = tuple(_with_reading(each, withheld=withheld) for each in logins)
-            yield from self._with_borrowers(unread, makers)
+            unread = tuple(_change_reading(each, withheld=withheld) for each in logins)
+            yield from self._vary_borrowers(unread, makers)
         if self._demands <= {"none"} and self.trial.given is ANY_LOGIN:
             others = others[-1:]
         for number in others:
-            yield from self._with_borrowers(self.crowd.logins(self.persona, number))
+            yield from self._vary_borrowers(self.chooser.logins(self.persona, number))
 
     @property
     def _demands(self) -> set[str]:
-        """Return what the entries say of the borrower: ``make``, ``need`` or ``none``."""
+        """Return the access of the entries: ``make``, ``need`` or ``none``."""
         return {entry.borrower for entry in self.entries if entry}
 
     @property
@@ -162,8 +165,8 @@ class _Stage:
         return makers if "make" in self._demands else []
 
     def _is_same(self) -> bool:
-        """Return whether both sets decide the persona by equal rules: then nothing changes."""
-        if len(self.policies) == 1 or self.crowd.compared.changed is None:
+        """Return whether both sets decide the persona by equal rules, so that nothing changes."""
+        if len(self.policies) == 1 or self.chooser.compared.changed is None:
             return False
         before, after = self.persona.deciding
         if before.key != after.key or before.proof:
@@ -176,32 +179,32 @@ class _Stage:
 
     @property
     def _filling(self) -> set[str]:
-        """Return the attributes, and proofs, that fill fields."""
-        return set().union(*(field_sources(each.borrower) for each in self.policies if each))
+        """Return the attributes and proofs that fill borrower fields."""
+        return set().union(*(find_field_sources(each.borrower) for each in self.policies if each))
 
-    def _without_fields(self, number: tuple[str, int | None]) -> Iterator[Play]:
-        """Yield the persona without each attribute that fills a field and decides nothing."""
+    def _drop_field_attributes(self, number: tuple[str, int | None]) -> Iterator[Play]:
+        """Yield the persona without each attribute that only fills a field."""
         for name in sorted(self._filling):
             shown = {key: of for key, of in self.persona.shown.items() if key != name}
             proved = f"{name}{PROOF_DOMAIN}" in shown
-            if not proved and self.crowd.decides_alike(self.persona, shown):
-                lacking = self.crowd.logins(self.persona, number, without=name)
-                plays = self._with_borrowers(lacking)
+            if not proved and self.chooser.decides_alike(self.persona, shown):
+                lacking = self.chooser.logins(self.persona, number, without=name)
+                plays = self._vary_borrowers(lacking)
                 yield from (replace(each, without=name) for each in plays)
 
-    def _varied(
+    def _vary_values(
         self, number: tuple[str, int | None], logins: tuple[DescribedLogin, ...]
     ) -> Iterator[tuple[DescribedLogin, ...]]:
-        """Yield the login with more values, and with an address that is shown to be theirs."""
+        """Yield the login with other values, and with a verified mail address."""
         for name, values in self._more_values():
             shown = {**self.persona.shown, name: values}
-            if self.crowd.decides_alike(self.persona, shown):
-                yield self.crowd.logins(replace(self.persona, shown=shown), number)
+            if self.chooser.decides_alike(self.persona, shown):
+                yield self.chooser.logins(replace(self.persona, shown=shown), number)
         if any(entry and entry.subject for entry in self.entries):
-            yield tuple(_with_reading(each, verified_address=_ADDRESS) for each in logins)
+            yield tuple(_change_reading(each, verified_address=_ADDRESS) for each in logins)
 
     def _more_values(self) -> Iterator[tuple[str, Names]]:
-        """Yield values that one entry releases and another does not, and those that fill fields."""
+        """Yield values that only one entry releases, and values that fill fields."""
         listed = [*map(_list_attributes, self.entries)]
         names = dict.fromkeys(chain.from_iterable(listed))
         filling = self._filling
@@ -209,30 +212,30 @@ class _Stage:
             own = self.persona.shown.get(name, ())
             rules = [of_entry.get(name) for of_entry in listed]
             is_lacking = name in filling and not own
-            for value in self.crowd.values.get(name, ()):
+            for value in self.chooser.values.get(name, ()):
                 if value not in own and (is_lacking or _adds_release(value, own, rules)):
-                    kept = () if self.crowd.is_single(name) else own
+                    kept = () if self.chooser.is_single(name) else own
                     yield name, tuple(sorted({*kept, value}))
 
-    def _with_borrowers(
+    def _vary_borrowers(
         self, logins: tuple[DescribedLogin, ...], makers: Iterable[Policy] = ()
     ) -> Iterator[Play]:
         given = self.trial.given
         if not all(map(given.holds, logins)):
             return
-        if self.crowd.source.local:
+        if self.chooser.source.local:
             if given.borrower is not False:
-                yield self._play(logins)
+                yield self._simulate(logins)
             return
         is_looked_up = not self._demands <= {"none"}
         if not is_looked_up or given.borrower is not True:
-            yield self._play(logins)
+            yield self._simulate(logins)
         if is_looked_up and given.borrower is not False:
-            for borrower in _borrowers(makers):
-                yield self._play(tuple(replace(each, borrower=borrower) for each in logins))
+            for borrower in _iter_borrowers(makers):
+                yield self._simulate(tuple(replace(each, borrower=borrower) for each in logins))
 
-    def _play(self, logins: tuple[DescribedLogin, ...]) -> Play:
-        trial, source, day = self.trial, self.crowd.source, self.crowd.day
+    def _simulate(self, logins: tuple[DescribedLogin, ...]) -> Play:
+        trial, source, day = self.trial, self.chooser.source, self.chooser.day
         now = datetime.combine(day, time(12), trial.now.tzinfo)
         terms = SimulationTerms(giver=source.giver, local=trial.site.local)
         services = [self.service] * len(logins)
@@ -254,7 +257,7 @@ def _list_attributes(entry: Release | None) -> dict[str, ReleasedAttribute]:
 
 
 def _adds_release(value: str, own: Names, rules: Sequence[ReleasedAttribute | None]) -> bool:
-    """Return whether only some of ``rules`` release a value, or all do and no value of ``own``."""
+    """Return whether only some rules release a value, or all do and release none of ``own``."""
     allowed = {_is_allowed(value, rule) for rule in rules}
     if len(allowed) > 1:
         return True
@@ -265,13 +268,13 @@ def _is_allowed(value: str, rule: ReleasedAttribute | None) -> bool:
     return rule is not None and (not rule.values or value_allowed(value, rule.values))
 
 
-def _with_reading(login: DescribedLogin, **changes: object) -> DescribedLogin:
+def _change_reading(login: DescribedLogin, **changes: object) -> DescribedLogin:
     reading = replace(login.reading, **changes)  # type: ignore[arg-type]
     return replace(login, reading=reading)
 
 
-def _borrowers(makers: Iterable[Policy]) -> Iterator[DescribedBorrower]:
-    """Yield a borrower of each category that the policies name, and of another."""
+def _iter_borrowers(makers: Iterable[Policy]) -> Iterator[DescribedBorrower]:
+    """Yield a borrower of each category that the policies name, and of one other category."""
     categories: dict[str, None] = {}
     for policy in makers:
         if policy.borrower:

@@ -1,4 +1,4 @@
-"""Rules that hold for every login whatever the policies say, held against every persona."""
+"""Check site rules, which must hold for every login, against every persona."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -9,22 +9,22 @@ from broker.core.entities import Names, Service
 from broker.core.login.described_login import DescribedLogin
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import Expectation, PolicyLine, PolicySet
-from broker.core.policy_analysis.persona_words import words
-from broker.core.policy_analysis.personas import Given
-from broker.core.policy_analysis.plays import Play, Trial
+from broker.core.policy_analysis.persona_words import write_options
+from broker.core.policy_analysis.personas import LoginFilter
+from broker.core.policy_analysis.plays import Analysis, Play
 from broker.core.policy_analysis.sources import Site
 
 
 @dataclass(frozen=True, slots=True)
 class SiteRule:
-    """What must come of every login that is as ``when`` says.
+    """The result that every login selected by ``when`` must have.
 
-    ``services`` empty: at every service; never at those of ``excepted``. Of ``expect`` a None, and
-    an empty ``effect``, is not checked. ``never_releases`` leaves for no login.
+    The rule holds at ``services`` (empty: all), except at those of ``excepted``. A None in
+    ``expect``, and an empty ``effect``, is not checked. ``never_releases`` must leave for no login.
     """
 
     name: str
-    when: Given
+    when: LoginFilter
     expect: Expectation
     place: PolicyLine
     services: Names = ()
@@ -32,7 +32,7 @@ class SiteRule:
     never_releases: Names = ()
 
     def concerns(self, service: Service) -> bool:
-        """Return whether the rule says something of a service."""
+        """Return whether the rule holds at a service."""
         if service.name in self.excepted:
             return False
         return not self.services or service.name in self.services
@@ -40,10 +40,10 @@ class SiteRule:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One way in which a rule does not hold: the line that decides so, and a login that shows it.
+    """A broken rule: the line that decides against it, and a login that shows it.
 
-    ``place`` is None where no line decides. ``day`` is not today where a date in the policies must
-    come first.
+    ``place`` is None if no line decides. ``day`` is later than today if a date in the policies
+    must come first.
     """
 
     what: str
@@ -54,13 +54,13 @@ class Breach:
     persona: str
 
 
-# What breaks a rule, and the line that decides so.
+# A sentence on how a rule is broken, and the line that decides.
 _Found = tuple[str, PolicyLine | None]
 
 
 @dataclass(frozen=True, slots=True)
-class RuleProof:
-    """What all personas show of one rule: ``met`` is whether any is as the rule says."""
+class RuleResult:
+    """The result of checking one rule; ``met``: at least one persona is selected by it."""
 
     rule: SiteRule
     breaches: tuple[Breach, ...]
@@ -68,16 +68,16 @@ class RuleProof:
     incomplete: Names = ()
 
 
-def hold_rule(
+def check_rule(
     rule: SiteRule,
     policies: PolicySet,
     site: Site,
     now: datetime,
     let_others_run: Callable[[], None] = lambda: None,
-) -> RuleProof:
-    """Return what every persona shows of ``rule``; ``let_others_run`` is called at each login."""
+) -> RuleResult:
+    """Check ``rule`` with every persona; ``let_others_run`` is called before each."""
     here = replace(site, services=tuple(filter(rule.concerns, site.services)))
-    trial = Trial((policies,), here, now, rule.when)
+    trial = Analysis((policies,), here, now, rule.when)
     found: dict[object, Breach] = {}
     met = False
     can_break = _can_break(rule, policies)
@@ -91,16 +91,16 @@ def hold_rule(
             # A login with a withheld affiliation cannot be described to `try`: prefer another.
             if key not in found or found[key].login.reading.withheld:
                 found[key] = _breach(what, place, play, trial)
-    return RuleProof(rule, tuple(found.values()), met, trial.incomplete())
+    return RuleResult(rule, tuple(found.values()), met, trial.incomplete())
 
 
-def _breach(what: str, place: PolicyLine | None, play: Play, trial: Trial) -> Breach:
-    persona = words(play.login, trial.sets, trial.given.conditions)
+def _breach(what: str, place: PolicyLine | None, play: Play, trial: Analysis) -> Breach:
+    persona = write_options(play.login, trial.sets, trial.given.conditions)
     return Breach(what, place, play.service.name, play.login, play.day, persona)
 
 
 def _can_break(rule: SiteRule, policies: PolicySet) -> bool:
-    """Return whether any login could break the rule: not where no entry lists what never leaves."""
+    """Return whether a login could break the rule: some entry lists a forbidden attribute."""
     if rule.expect != Expectation(""):
         return True
     listed = {

@@ -1,4 +1,4 @@
-"""Where logins come from: an institution behind an upstream, and what it may assert of a person."""
+"""The sources of logins: institutions behind upstreams, with what each may assert."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,9 +13,9 @@ from broker.core.login.login_decision import add_required_names
 from broker.core.policy.model import PolicySet, ideal_service
 
 CATEGORY: Final = "borrower_category"
-# What the readers of a complete map make of the other names; as ``national_eid`` does.
+# The reader of a complete map derives these names, as ``national_eid`` does.
 _COMPLETED: Final = ("cn", "gn", "sn", "displayName")
-# The likely levels first: whoever stands for a class should be a usual person.
+# The likely levels first, so that a persona is a usual person.
 _LEVELS: Final = (
     Assurance.LOW,
     Assurance.SUBSTANTIAL,
@@ -57,9 +57,9 @@ class Source:
         return shape is None or shape.single
 
     def shape(self, name: str) -> AttributeProperties | None:
-        """Return the shape of the attribute ``name``, None where no login from here has it.
+        """Return the shape of an attribute; None if no login from this source has it.
 
-        Whoever comes without a mail address may have proved one, in whatever domain.
+        A person without an asserted mail address may have proved one, in any domain.
         """
         if self.shapes is None:
             return AttributeProperties()
@@ -71,29 +71,29 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything besides policies that decides: where logins come from, and where they go."""
+    """The sources and services that policies are analysed for."""
 
     sources: tuple[Source, ...]
     services: tuple[Service, ...]
 
     @classmethod
-    def of(
+    def from_configuration(
         cls,
         services: Mapping[str, Service],
         upstreams: Mapping[str, Upstream],
         maps: Mapping[str, AttributeMap],
     ) -> "Site":
-        """Return the site of services and upstreams as their metadata completes them."""
+        """Return the site of the configured services and upstreams."""
         every = upstreams.values()
-        sources = (source for upstream in every for source in sources_of(upstream, maps))
+        sources = (source for upstream in every for source in list_sources(upstream, maps))
         known = (add_required_names(service, maps) for service in services.values())
         return cls(tuple(sources), tuple(known))
 
     @classmethod
-    def of_policies(cls, sets: Iterable[PolicySet]) -> "Site":
-        """Return a site as the policies hope: all that they name is there, and may assert all.
+    def from_policies(cls, sets: Iterable[PolicySet]) -> "Site":
+        """Return a site with all that the policies name, where every upstream asserts everything.
 
-        An upstream that an alternative names beside a borrower's category is the library system.
+        An upstream that an alternative names with a borrower's category is the library system.
         """
         upstreams: dict[str, bool] = {}
         for alternative in (match for each in sets for of in each.policies for match in of.match):
@@ -108,14 +108,14 @@ class Site:
             else Source(name)
             for name in methods
         )
-        services = (ideal_service(name, methods) for name in sorted(named_services(sets)))
+        services = (ideal_service(name, methods) for name in sorted(find_named_services(sets)))
         return cls(tuple(sources), tuple(services))
 
     @property
-    def as_peers_may_become(self) -> "Site":
-        """Return the site with no service's metadata holding anything back.
+    def unlimited_by_metadata(self) -> "Site":
+        """Return the site with services whose metadata withholds nothing.
 
-        A service may publish other metadata at any time; the policies stay in force.
+        A service may publish other metadata at any time, so policies must hold for all metadata.
         """
         services = (
             replace(each, encrypts=True, required=None, subject_id_req=None)
@@ -129,35 +129,35 @@ class Site:
         return frozenset(source.upstream for source in self.sources if source.local)
 
 
-def sources_of(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator[Source]:
+def list_sources(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator[Source]:
     """Yield the sources behind an upstream, a source for each of its institutions."""
     if upstream.local:
         shapes = {CATEGORY: AttributeProperties(single=True)}
         yield Source(upstream.name, "", shapes, (), (None,), asserts_cpr=False, local=True)
         return
     attribute_map = maps[upstream.attribute_map]
-    shapes = _shapes(attribute_map)
+    shapes = _list_shapes(attribute_map)
     for institution in upstream.institutions:
         yield Source(
             upstream=upstream.name,
             institution=institution.entity_id,
             shapes=shapes,
-            scopes=_scopes(institution),
-            levels=tuple(_levels(upstream, institution)),
+            scopes=_find_scopes(institution),
+            levels=tuple(_iter_levels(upstream, institution)),
             issuer=institution,
             asserts_cpr=CPR_ATTRIBUTE in shapes and CPR_ATTRIBUTE in institution.may_assert,
             giver=Controller(institution.label or upstream.label),
         )
 
 
-def _scopes(institution: Institution) -> Names | None:
-    """Return the scopes of an institution; None, any, where its metadata says them and is away."""
+def _find_scopes(institution: Institution) -> Names | None:
+    """Return the scopes of an institution; None (any) if its metadata has them and is missing."""
     if not institution.scopes and "scopes" in institution.unwritten:
         return None
     return institution.scopes
 
 
-def named_services(sets: Iterable[PolicySet]) -> set[str]:
+def find_named_services(sets: Iterable[PolicySet]) -> set[str]:
     """Return the services and categories that have an entry."""
     return {
         release.service
@@ -167,7 +167,7 @@ def named_services(sets: Iterable[PolicySet]) -> set[str]:
     }
 
 
-def _shapes(attribute_map: AttributeMap) -> dict[str, AttributeProperties]:
+def _list_shapes(attribute_map: AttributeMap) -> dict[str, AttributeProperties]:
     """Return the properties of the attributes of a map, by our names."""
     shapes = {row.name: row.properties for row in attribute_map.rows}
     if attribute_map.complete:
@@ -176,7 +176,7 @@ def _shapes(attribute_map: AttributeMap) -> dict[str, AttributeProperties]:
     return shapes
 
 
-def _levels(upstream: Upstream, institution: Institution) -> Iterator[Assurance | None]:
+def _iter_levels(upstream: Upstream, institution: Institution) -> Iterator[Assurance | None]:
     """Yield the levels that a login by ``institution`` may have, as they are read."""
     eid = upstream.profile == "oiosaml3"
     for level in _LEVELS:

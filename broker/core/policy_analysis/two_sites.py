@@ -1,10 +1,11 @@
-"""One site made of two that are compared, and a login as each of the two would read it."""
+"""Join two sites that are compared, and read a login as each of the two does."""
 
 from dataclasses import replace
 
-from broker.core.entities import Institution, Service
+from broker.core.entities import Institution, Names, Service
+from broker.core.identity.attribute_properties import AttributeProperties
 from broker.core.identity.attribute_values import AFFILIATIONS, is_in_scope
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes, ReadingWithoutCpr
 from broker.core.identity.rights import find_ground_without_cpr
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.matching import PROOF_DOMAIN
@@ -66,27 +67,43 @@ def find_service(site: Site, name: str) -> Service | None:
 def read_login(
     login: DescribedLogin, source: Source | None, service: Service | None
 ) -> DescribedLogin:
-    """Return a login as it is read where it comes from ``source`` to ``service``.
+    """Return a login as it is read if it comes from ``source`` and goes to ``service``.
 
-    A missing institution or service, and a scope that it may not assert, are the login's fault.
+    A missing institution or service, and a scope that the source may not assert, become the fault
+    of the login.
     """
     if service is None or login.upstream not in service.methods:
         return replace(login, fault=("not_offered", ""))
     if source is None:
         return replace(login, fault=("unknown_institution", ""))
-    reading = login.reading
-    attributes = dict(reading.attributes)
-    for name, values in reading.attributes.items():
-        is_ours = name == CPR_ATTRIBUTE or name.endswith(PROOF_DOMAIN)
-        if is_ours or f"{name}{PROOF_DOMAIN}" in attributes:
-            continue
-        shape = source.shape(name) if source.shapes is None else source.shapes.get(name)
+    attributes: dict[str, Names] = {}
+    for name, values in login.reading.attributes.items():
+        shape = _find_shape(source, name, login.reading.attributes)
         if shape is None:
-            del attributes[name]
-        elif source.scopes is not None and not all(
+            continue
+        if source.scopes is not None and not all(
             is_in_scope(value, shape.scope, source.scopes) for value in values
         ):
             return replace(login, fault=("scope_mismatch", name))
+        attributes[name] = values
+    return replace(login, reading=_cap_reading(login.reading, source, attributes))
+
+
+def _find_shape(source: Source, name: str, attributes: Attributes) -> AttributeProperties | None:
+    """Return the properties of an attribute at ``source``; None if it does not assert it.
+
+    The broker itself adds proofs and the stand-in for a CPR number.
+    """
+    is_ours = name == CPR_ATTRIBUTE or name.endswith(PROOF_DOMAIN)
+    if is_ours or f"{name}{PROOF_DOMAIN}" in attributes:
+        return AttributeProperties()
+    return source.shape(name) if source.shapes is None else source.shapes.get(name)
+
+
+def _cap_reading(
+    reading: ReadingWithoutCpr, source: Source, attributes: dict[str, Names]
+) -> ReadingWithoutCpr:
+    """Return the reading with the assurance and the CPR number that ``source`` may assert."""
     asserted = reading.assurance
     lower = [each for each in source.levels if each is not None and asserted and each <= asserted]
     level = max(lower, default=None)
@@ -94,12 +111,11 @@ def read_login(
     changed = replace(reading, attributes=Attributes(attributes), assurance=level)
     ground = source.find_ground(affiliations, level)
     if reading.cpr == "real" and ground is not None:
-        changed = replace(changed, ground=ground)
-    elif reading.cpr == "real" or not source.asserts_cpr:
-        attributes.pop(CPR_ATTRIBUTE, None)
-        ground = find_ground_without_cpr(
-            attributes, is_library_account=source.local, has_persistent_name_id=False
-        )
-        kept = Attributes(attributes)
-        changed = replace(changed, attributes=kept, cpr="none", age=None, ground=ground)
-    return replace(login, reading=changed)
+        return replace(changed, ground=ground)
+    if reading.cpr != "real" and source.asserts_cpr:
+        return changed
+    attributes.pop(CPR_ATTRIBUTE, None)
+    ground = find_ground_without_cpr(
+        attributes, is_library_account=source.local, has_persistent_name_id=False
+    )
+    return replace(changed, attributes=Attributes(attributes), cpr="none", age=None, ground=ground)

@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.findings import Decided, Findings
-from broker.core.policy_analysis.persona_words import Value, example_login
+from broker.core.policy_analysis.persona_words import Value, write_example_login
 
 _NO_BORROWER: Final = "no_library_account"
 
@@ -24,7 +24,7 @@ def write_untried_examples(
 
 def _write_example(found: Findings, decided: Decided, file: str) -> str:
     affiliation, service, effect, reason = decided
-    login: dict[str, Value] = dict(example_login(_find_login(found, decided)))
+    login: dict[str, Value] = dict(write_example_login(_find_login(found, decided)))
     if reason == _NO_BORROWER:
         login["borrower"] = False
     is_denied = effect == "deny"

@@ -8,7 +8,7 @@ from broker.core.entities import Service, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.policy.model import Policy
 from broker.core.report.missing_answers import LibraryAnswers, Question, missing
-from broker.core.report.what_leaves import Given, WhatLeaves
+from broker.core.report.what_leaves import ServiceDisclosure, WhatLeaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class PolicyReport:
                 names |= {_attribute(source): None for source in sources}
         return tuple(dict.fromkeys(self.called(name)[language] for name in names))
 
-    def given_to(self, service: Service) -> tuple[Given, ...]:
+    def given_to(self, service: Service) -> tuple[ServiceDisclosure, ...]:
         """Return what a service gets, an entry for each affiliation."""
         return self.leaves.to(service.name)
 

@@ -20,14 +20,14 @@ from broker.core.policy.model import (
     Release,
     ReleasedAttribute,
 )
-from broker.core.policy_analysis.plays import Play, Trial
+from broker.core.policy_analysis.plays import Analysis, Play
 
 _SOURCE: Final = "proof."
 _UNTOLD: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ServiceDisclosure:
     """What one service gets of the people of one affiliation, and on which terms.
 
     ``attributes`` are those that leave for somebody, in the order of the file; ``upstreams`` the
@@ -87,14 +87,14 @@ class WhatLeaves:
     affiliation and attribute.
     """
 
-    given: tuple[Given, ...]
+    given: tuple[ServiceDisclosure, ...]
     borrowers: tuple[WrittenBorrower, ...]
     unused: tuple[UnusedLine, ...]
     logins: int
     incomplete: Names
     shown: Mapping[tuple[str, str, str], DescribedLogin] = field(repr=False, compare=False)
 
-    def to(self, service: str) -> tuple[Given, ...]:
+    def to(self, service: str) -> tuple[ServiceDisclosure, ...]:
         """Return what one service gets, the affiliation of highest precedence first."""
         return tuple(each for each in self.given if each.service == service)
 
@@ -126,7 +126,7 @@ class _Seen:
     accounts: dict[tuple[str, str], _Account] = field(default_factory=dict)
 
 
-def what_leaves(trial: Trial) -> WhatLeaves:
+def what_leaves(trial: Analysis) -> WhatLeaves:
     """Return what leaves by the one set of ``trial``, on its day or after it."""
     (policies,) = trial.sets
     seen = _Seen()
@@ -190,12 +190,12 @@ def _note_account(
         account.makes = True
 
 
-def _given(policies: PolicySet, services: Names, seen: _Seen) -> Iterator[Given]:
+def _given(policies: PolicySet, services: Names, seen: _Seen) -> Iterator[ServiceDisclosure]:
     for service in services:
         for policy in policies.policies:
             entry = seen.entries.get((service, policy.affiliation))
             if entry is not None:
-                yield Given(
+                yield ServiceDisclosure(
                     service=service,
                     policy=policy,
                     release=entry.release,
@@ -233,7 +233,7 @@ def _filled(written: Field, account: _Account) -> bool:
     return any(source.removeprefix(_SOURCE) in account.filled for source in sources)
 
 
-def _unused(policies: PolicySet, given: tuple[Given, ...]) -> Iterator[UnusedLine]:
+def _unused(policies: PolicySet, given: tuple[ServiceDisclosure, ...]) -> Iterator[UnusedLine]:
     """Yield the lines that no configured service, whatever its name, is given anything by."""
     names: dict[PolicyLine, set[str]] = {}
     for each in given:

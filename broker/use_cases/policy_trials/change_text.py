@@ -9,8 +9,7 @@ from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.changes import AT, MOVES, Direction
 from broker.core.policy_analysis.differences import Differences, Row
 from broker.core.policy_analysis.effects import Topic
-from broker.core.policy_analysis.persona_words import example_login
-from broker.core.policy_analysis.persona_words import words as try_options
+from broker.core.policy_analysis.persona_words import write_example_login, write_options
 from broker.use_cases.policy_trials.trial_text import line_text
 from broker.use_cases.policy_trials.wording import WIDTH, list_some, wrap_labelled
 
@@ -49,7 +48,7 @@ def every_change(found: Differences, sets: Sets) -> Iterator[str]:
     """Yield a line for each change, with the line of the file and a login to try."""
     for row in found.rows:
         change = row.change
-        text = _with_values(row)
+        text = _add_values(row)
         was = "was " if change.was else ""
         place = f"  ({was}{change.place})" if change.place else ""
         head = f"{change.direction:<8} {row.service} {row.affiliation}: {text}"
@@ -71,7 +70,7 @@ def change_facts(found: Differences, sets: Sets) -> dict[str, Any]:
             "was": row.change.was,
             "from": row.day.isoformat() if row.day > found.today else None,
             "persona": _persona(row, found, sets),
-            "login": example_login(row.login),
+            "login": write_example_login(row.login),
         }
         for row in found.rows
     ]
@@ -92,7 +91,7 @@ def _sentence(
     first = rows[0]
     received, lost, parts = [], [], []
     for row in rows:
-        text = _with_values(row)
+        text = _add_values(row)
         if row.change.topic is not Topic.RECEIVES:
             parts += [text] if not _is_move(row) else []
         elif text.startswith("+ "):
@@ -116,14 +115,14 @@ def _is_move(row: Row) -> bool:
 
 
 def _persona(row: Row, found: Differences, sets: Sets) -> str:
-    return try_options(row.login, sets, day=row.day if row.day > found.today else None)
+    return write_options(row.login, sets, day=row.day if row.day > found.today else None)
 
 
 def _since(row: Row, found: Differences) -> str:
     return f", from {row.day} on" if row.day > found.today else ""
 
 
-def _with_values(row: Row) -> str:
+def _add_values(row: Row) -> str:
     text = row.change.text
     return f"{text} ({list_some(row.values, _MOST_PARTS)})" if row.values else text
 

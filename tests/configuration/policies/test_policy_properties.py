@@ -17,8 +17,8 @@ from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.core.events.broker_events import discard_event
 from broker.core.login.given_facts import of_login
-from broker.core.policy_analysis.persona_words import example_login
-from broker.core.policy_analysis.site_rules import Breach, hold_rule
+from broker.core.policy_analysis.persona_words import write_example_login
+from broker.core.policy_analysis.site_rules import Breach, check_rule
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.policy_trials.login_trials import TrialSite, try_login
 from tests.plugins.policies_document import JOBS, SITE_RULES, do, sections
@@ -158,7 +158,7 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
     assert around.maps
     site = TrialSite(policies, "", around.services, around.upstreams, around.maps.maps, configured=True)
     (written,) = policy_properties.load(around.site_rules)
-    breaches = hold_rule(written, policies, around.site, NOW).breaches
+    breaches = check_rule(written, policies, around.site, NOW).breaches
     assert breaches
     for breach in breaches:
         # Whose borrower makes a difference has the one that the rule is about.
@@ -169,7 +169,7 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
 def confirm(site: TrialSite, breach: Breach, folder: Path) -> None:
     """Try the person of a breach by a file, and see that what is tried does what was said."""
     described = folder / "login.txt"
-    described.write_text(yaml.safe_dump(dict(example_login(breach.login))), encoding="utf-8")
+    described.write_text(yaml.safe_dump(dict(write_example_login(breach.login))), encoding="utf-8")
     given = of_login(read_login(described))
     there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
     trial = try_login(site, replace(given, borrower=there), (breach.service,), NOW)

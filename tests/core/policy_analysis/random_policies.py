@@ -36,7 +36,7 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.policy_analysis.sources import Source, sources_of
+from broker.core.policy_analysis.sources import Source, list_sources
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 TODAY: Final = NOW.date()
@@ -53,7 +53,7 @@ UPSTREAMS: Final = {
     "nemid": Upstream("nemid", "oiosaml3", "n", "s", "oiosaml3", WORDS, (EID,), least=Assurance.LOW),
     "library": Upstream("library", "library", "", "", "", WORDS),
 }
-SOURCES: Final = tuple(source for upstream in UPSTREAMS.values() for source in sources_of(upstream, MAPS))
+SOURCES: Final = tuple(source for upstream in UPSTREAMS.values() for source in list_sources(upstream, MAPS))
 CATEGORY: Final = "https://category.example/library"
 SERVICES: Final = (
     Service("my-loans", "l", WORDS, tuple(UPSTREAMS), Controller(WORDS), encrypts=True),

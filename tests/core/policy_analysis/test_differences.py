@@ -16,7 +16,7 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet
 from broker.core.policy_analysis.changes import Change, Direction, find_changes
 from broker.core.policy_analysis.differences import Row, find_differences
-from broker.core.policy_analysis.plays import Play, Trial
+from broker.core.policy_analysis.plays import Analysis, Play
 from broker.core.policy_analysis.sources import Site
 from tests.core.policy_analysis.key_changes import CHANGES, DECIDES_NOTHING, EXAMPLE, FILES, GUEST, STUDENT
 from tests.core.policy_analysis.random_edits import edited
@@ -57,7 +57,7 @@ def written(row: Row) -> str:
 def compared(folder: Path, before: dict[str, str], after: dict[str, str]) -> list[str]:
     """Give the rows of two sets of files."""
     sets = (loaded(folder / "before", before), loaded(folder / "after", after))
-    return list(map(written, find_differences(Trial(sets, Site((WAYF, NEMID), SERVICES), NOW)).rows))
+    return list(map(written, find_differences(Analysis(sets, Site((WAYF, NEMID), SERVICES), NOW)).rows))
 
 
 def edited_rows(folder: Path, edits: list[tuple[str, str, str, str, str]]) -> list[str]:
@@ -149,7 +149,7 @@ def test_random_logins_show_no_wider_change_without_a_row(number: int) -> None:
     """Each WIDER that a login shows has a row at its service with the same text. The seeds are fixed."""
     seen = 0
     for sets in random_edits(number):
-        rows = find_differences(Trial(sets, SITE, NOW)).rows
+        rows = find_differences(Analysis(sets, SITE, NOW)).rows
         found = {(row.service, row.change.text) for row in rows if row.change.direction is Direction.WIDER}
         for service, change in shown_by_random_logins(sets, Random(number), 200):
             if change.direction is Direction.WIDER:
@@ -162,4 +162,4 @@ def test_random_logins_show_no_wider_change_without_a_row(number: int) -> None:
 @given(POLICY_SETS)
 def test_a_set_differs_in_nothing_from_itself(policies: PolicySet) -> None:
     """No row, whatever the set."""
-    assert find_differences(Trial((policies, PolicySet(policies.policies, "d")), SITE, NOW)).rows == ()
+    assert find_differences(Analysis((policies, PolicySet(policies.policies, "d")), SITE, NOW)).rows == ()

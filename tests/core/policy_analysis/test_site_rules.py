@@ -23,8 +23,8 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.policy_analysis.personas import Given
-from broker.core.policy_analysis.site_rules import Breach, SiteRule, hold_rule
+from broker.core.policy_analysis.personas import LoginFilter
+from broker.core.policy_analysis.site_rules import Breach, SiteRule, check_rule
 from broker.core.policy_analysis.sources import Site
 from tests.core.policy_analysis.random_policies import (
     LOCAL,
@@ -67,7 +67,7 @@ def conditions() -> st.SearchStrategy[tuple[Condition, ...]]:
 
 
 PARTIAL_LOGINS = st.builds(
-    Given,
+    LoginFilter,
     upstreams=st.sampled_from([(), (), ("wayf",), ("nemid", "library")]),
     levels=st.sampled_from([(), (), (Assurance.LOW,), (Assurance.SELF_ASSERTED, Assurance.HIGH)]),
     cpr=st.sampled_from([(), (), ("real",), ("none", "replacement")]),
@@ -96,7 +96,7 @@ RULES = st.builds(
 )
 
 
-def is_so(login: DescribedLogin, when: Given, *, local: bool) -> bool:
+def is_so(login: DescribedLogin, when: LoginFilter, *, local: bool) -> bool:
     """Say, by itself, whether a login is as a rule says: the attributes have one of the values, and so on."""
     reading = login.reading
     has = local or login.borrower is not None
@@ -149,7 +149,7 @@ def played(login: DescribedLogin, service: Service, policies: PolicySet, source:
 
 def check(policies: PolicySet, rule: SiteRule, logins: Iterator[RandomLogin]) -> None:
     """Compare what a proof says with what logins show, and its own logins with what it says."""
-    proof = hold_rule(rule, policies, SITE, NOW)
+    proof = check_rule(rule, policies, SITE, NOW)
     found = {(each.service, each.what) for each in proof.breaches}
     for login in logins:
         mine, at = login.described, SOURCES.index(login.source)
@@ -190,7 +190,7 @@ def released(*values: str, name: str = "mail", ways: tuple[tuple[str, str], ...]
 
 def never(name: str, *conditions: Condition) -> SiteRule:
     """Give the rule that an attribute leaves for none of the logins that meet the demands."""
-    return SiteRule("a rule", Given(conditions=conditions), NOTHING, RULE, never_releases=(name,))
+    return SiteRule("a rule", LoginFilter(conditions=conditions), NOTHING, RULE, never_releases=(name,))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def never(name: str, *conditions: Condition) -> SiteRule:
 )
 def test_a_value_that_few_have_leaves_all_the_same(policies: PolicySet, rule: SiteRule, *, leaves: bool) -> None:
     """The login that shows it has that value beside its others; where nobody can be so, nobody is made up."""
-    proof = hold_rule(rule, policies, SITE, NOW)
+    proof = check_rule(rule, policies, SITE, NOW)
     assert bool(proof.breaches) == leaves
     (name,) = rule.never_releases
     allowed = policies.policies[0].releases[0].attributes[0].values
@@ -224,7 +224,7 @@ def test_where_nothing_could_leave_no_login_is_played() -> None:
     """A thousand files that list no CPR number are proved at once; the rule is about somebody all the same."""
     played_logins: list[str] = []
     for name, some in (("gn", False), ("mail", True)):
-        proof = hold_rule(never(name), released("a@*"), SITE, NOW, let_others_run=lambda: played_logins.append("one"))
+        proof = check_rule(never(name), released("a@*"), SITE, NOW, let_others_run=lambda: played_logins.append("one"))
         assert (proof.met, bool(proof.breaches), bool(played_logins)) == (True, some, some)
 
 

@@ -16,8 +16,8 @@ from broker.core.policy.model import (
     Requirement,
 )
 from broker.core.policy_analysis.differences import find_differences
-from broker.core.policy_analysis.plays import Trial
-from broker.core.policy_analysis.sources import Site, sources_of
+from broker.core.policy_analysis.plays import Analysis
+from broker.core.policy_analysis.sources import Site, list_sources
 from tests.core.policy_analysis.random_policies import LOCAL, MAPS, NOW, SERVICES, UNIVERSITY, UPSTREAMS, WORDS
 
 LEFT = frozenset({"scopes"})
@@ -31,7 +31,7 @@ PLACE = PolicyLine("a.yaml", 1)
 def test_scopes_that_are_not_at_hand_may_be_any(scopes: Names, unwritten: frozenset[str], found: Names | None) -> None:
     """A feed that is away must not make what it lets through invisible; written as none they are none."""
     institution = replace(UNIVERSITY, scopes=scopes, unwritten=unwritten)
-    (source,) = sources_of(replace(UPSTREAMS["wayf"], institutions=(institution,)), MAPS)
+    (source,) = list_sources(replace(UPSTREAMS["wayf"], institutions=(institution,)), MAPS)
     assert source.scopes == found
 
 
@@ -49,15 +49,15 @@ def test_an_address_that_only_a_proof_gives_is_seen() -> None:
     """Where an institution names none, people prove one: what that lets through is wider."""
     kept = tuple(row for row in MAPS["wayf"].rows if row.name != "mail")
     maps = {**MAPS, "wayf": replace(MAPS["wayf"], rows=kept)}
-    site = Site(tuple(sources_of(UPSTREAMS["wayf"], maps)), SERVICES)
+    site = Site(tuple(list_sources(UPSTREAMS["wayf"], maps)), SERVICES)
     before = PolicySet((policy(0, "sn"),), "before")
     after = PolicySet((policy(0, "sn"), policy(1, "sn", "gn", mail="b@post.*")), "after")
-    rows_found = find_differences(Trial((before, after), site, NOW)).rows
+    rows_found = find_differences(Analysis((before, after), site, NOW)).rows
     assert "WIDER + gn" in {f"{row.change.direction} {row.change.text}" for row in rows_found}
 
 
 def test_a_login_by_the_account_has_no_address() -> None:
     """The library system tells of a category alone."""
     (local,) = LOCAL
-    (source,) = sources_of(UPSTREAMS[local], MAPS)
+    (source,) = list_sources(UPSTREAMS[local], MAPS)
     assert source.shape("mail") is None

@@ -18,7 +18,7 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.policy_analysis.plays import Trial
+from broker.core.policy_analysis.plays import Analysis
 from broker.core.policy_analysis.sources import Site
 from broker.core.report.what_leaves import UnusedLine, WhatLeaves, what_leaves
 from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, WORDS, random_logins
@@ -48,7 +48,7 @@ def released(policies: PolicySet, seed: int, many: int) -> set[tuple[str, str, s
 
 def check(policies: PolicySet, seed: int, many: int) -> None:
     """Compare what is listed with what is released."""
-    found = what_leaves(Trial((policies,), SITE, NOW))
+    found = what_leaves(Analysis((policies,), SITE, NOW))
     listed = triples(found)
     assert released(policies, seed, many) - listed == set()
     for service, affiliation, name in listed:
@@ -98,6 +98,6 @@ def test_a_value_that_the_people_cannot_have_is_not_given() -> None:
         borrower=None,
         releases=(release,),
     )
-    found = what_leaves(Trial((PolicySet((policy,), "d"),), SITE, NOW))
+    found = what_leaves(Analysis((PolicySet((policy,), "d"),), SITE, NOW))
     assert triples(found) == {("e-resources", "student", "borrower_number")}
     assert found.unused == (UnusedLine(place, "student", "e-resources", "borrower_category"),)

@@ -116,22 +116,6 @@ def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
         _write(folder / name, secrets.token_bytes(SECRET))
 
 
-def add_audit(folder: Path) -> None:
-    """Write the key of the audit log into a folder that was made before there was a audit log.
-
-    ``ConfigurationFaults`` where it has one. It is never made in passing: with a new key in the
-    place of a lost one every line of the audit log would look forged.
-    """
-    path = folder / AUDIT
-    fix = "bring a lost one back from the backup"
-    if not folder.is_dir():
-        what = "cannot be made: there is no such folder"
-        raise ConfigurationFaults([Fault(str(path), what, fix)])
-    if path.exists():
-        raise ConfigurationFaults([Fault(str(path), "is there already", fix)])
-    _write(path, secrets.token_bytes(SECRET))
-
-
 def new_sealing_id(now: datetime) -> str:
     """Return an id for a new sealing key."""
     return f"{now:%Y%m%d}-{secrets.token_hex(4)}"
@@ -177,8 +161,7 @@ def load(folder: Path) -> KeyRing:
     sealing_id = _sealing_id(folder / "store" / "current", sealing, faults)
     index = _secret(folder / "index.key", faults)
     person = _secret(folder / "person.key", faults)
-    audit_fix = f"{_RESTORE}; where there never was one: broker keys generate --audit {folder}"
-    audit = _secret(folder / AUDIT, faults, audit_fix)
+    audit = _secret(folder / AUDIT, faults)
     idp = roles["idp"]
     sp = roles["sp"]
     if faults or idp is None or sp is None:

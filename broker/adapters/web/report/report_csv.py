@@ -12,7 +12,7 @@ from broker.core.entities import Service
 from broker.core.policy.model import ReleasedAttribute
 from broker.core.report.missing_answers import LIBRARY_SYSTEM
 from broker.core.report.policy_report import PolicyReport
-from broker.core.report.what_leaves import Given, WrittenBorrower
+from broker.core.report.what_leaves import ServiceDisclosure, WrittenBorrower
 
 # A spreadsheet takes what begins so for a formula (CWE-1236).
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -85,7 +85,7 @@ def _of_service(report: PolicyReport, service: Service, language: str) -> Row:
     }
 
 
-def _of(report: PolicyReport, given: Given, language: str) -> Row:
+def _of(report: PolicyReport, given: ServiceDisclosure, language: str) -> Row:
     terms = ReleaseTerms(language)
     ways = (report.upstream_label(name)[language] for name in given.upstreams)
     return {

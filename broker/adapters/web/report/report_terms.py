@@ -10,7 +10,7 @@ from broker.adapters.translations.catalogue import translate
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
 from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER, Question, Topic
-from broker.core.report.what_leaves import Given
+from broker.core.report.what_leaves import ServiceDisclosure
 from broker.core.retention import Retention
 
 _QUESTIONS: Final[Mapping[Topic, str]] = {
@@ -91,22 +91,22 @@ class ReleaseTerms:
 
     language: str
 
-    def basis(self, given: Given) -> str:
+    def basis(self, given: ServiceDisclosure) -> str:
         """Return the legal basis."""
         return translate(_BASES[given.release.legal_basis], self.language)
 
-    def name_id(self, given: Given) -> str:
+    def name_id(self, given: ServiceDisclosure) -> str:
         """Return what the service knows the person by."""
         return translate(_NAME_IDS[given.release.name_id], self.language)
 
-    def told(self, given: Given) -> str:
+    def told(self, given: ServiceDisclosure) -> str:
         """Return whether people are asked or informed, and by whom."""
         said = [text for kind, text in _TOLD.items() if kind in given.told]
         if "none" in given.told and given.release.notice == "upstream":
             said.append(_UPSTREAM)
         return " ".join(translate(text, self.language) for text in said)
 
-    def account(self, given: Given) -> str:
+    def account(self, given: ServiceDisclosure) -> str:
         """Return what becomes of the person's library account."""
         if given.account:
             return translate(_MADE, self.language)
@@ -120,7 +120,7 @@ class ReleaseTerms:
         month, day = expires.day_of_year
         return translate(_DAY_OF_YEAR, self.language) % {"day": day, "month": month}
 
-    def mailboxes(self, given: Given, day: date) -> str:
+    def mailboxes(self, given: ServiceDisclosure, day: date) -> str:
         """Return the mailboxes that some people show, with the domains that prove something.
 
         Those that prove nothing on ``day`` any more are left out; of one that ends, with its last

@@ -175,7 +175,7 @@ def _elliptic(folder: Path) -> None:
         ),
         (lambda keys: keys.chmod(0o750), "keys: is open to its group or others"),
         (lambda keys: (keys / "index.key").unlink(), "index.key: is missing or empty"),
-        (lambda keys: (keys / "audit.key").unlink(), "where there never was one: broker keys generate --audit "),
+        (lambda keys: (keys / "audit.key").unlink(), "audit.key: is missing or empty"),
         (lambda keys: (keys / "person.key").write_bytes(b"short"), "person.key: holds 5 octets where 32 are a key"),
         (lambda keys: (keys / "store" / "current").write_text("other"), "current: names no key of this folder"),
         (lambda keys: (keys / "store" / "current").unlink(), "current: names no key of this folder"),

@@ -1,4 +1,4 @@
-"""Measures what the gate adds to a login, and what the largest messages cost that anybody may post.
+"""Measures the checks of XML security, and the cost of the largest messages that a visitor can post.
 
 The baseline is lxml reading the same bytes with its defaults, in the same run. The login's Response is of the size that
 a university sends (9 kB, Response and assertion signed, RSA-2048).
@@ -68,8 +68,8 @@ def milliseconds(work: Callable[[], object], rounds: int) -> float:
     return min(series) / max(1, rounds // _REPEATS) * 1e3
 
 
-def outcome(raw: bytes) -> str:
-    """Return the cause for which the gate refuses ``raw``, or ``read``."""
+def parse_outcome(raw: bytes) -> str:
+    """Return the reason code for which ``raw`` is refused, or ``read``."""
     try:
         safe_parser.parse(raw, RESPONSE)
     except MessageRefused as refused:
@@ -77,7 +77,7 @@ def outcome(raw: bytes) -> str:
     return "read"
 
 
-def filled(unit: bytes, length: int) -> bytes:
+def fill(unit: bytes, length: int) -> bytes:
     """Return an element of about ``length`` octets that holds ``unit`` again and again."""
     return b"<a>" + unit * ((length - 7) // len(unit)) + b"</a>"
 
@@ -87,9 +87,9 @@ def messages(genuine: bytes) -> dict[str, bytes]:
     most = safe_parser.Bounds().octets
     long_value = b"v" * (most - len(genuine) - 100)
     return {
-        "400 kB": filled(b"<b/>", _LARGE),
-        "256 kB of elements": filled(b"<b/>", most),
-        "256 kB of text": filled(b"&#65;", most),
+        "400 kB": fill(b"<b/>", _LARGE),
+        "256 kB of elements": fill(b"<b/>", most),
+        "256 kB of text": fill(b"&#65;", most),
         "256 kB of attributes": b"<a " + b"".join(b'a%x="" ' % number for number in range(26_000)) + b"/>",
         "256 kB of declarations": b"<a b='" + b' xmlns="' * 999 + b" " * (most - 8_100) + b"'/>",
         "elements that offend": _OFFENDING % (b"<samlp:x/>" * (safe_parser.Bounds().nodes - 10)),
@@ -102,7 +102,7 @@ def messages(genuine: bytes) -> dict[str, bytes]:
 def rows() -> Iterator[Row]:
     """Measure a login's Response, and the largest messages."""
     genuine, trusted = response()
-    assert outcome(genuine) == "read"
+    assert parse_outcome(genuine) == "read"
     plain = milliseconds(lambda: etree.fromstring(genuine), _ROUNDS)
     gated = milliseconds(lambda: safe_parser.parse(genuine, RESPONSE), _ROUNDS)
     root = safe_parser.parse(genuine, RESPONSE)
@@ -110,9 +110,9 @@ def rows() -> Iterator[Row]:
     yield row(
         f"a Response of {len(genuine):,} octets",
         Figure("ms by lxml alone", plain),
-        Figure("ms more by the gate", gated - plain, most=1),
+        Figure("ms more for the checks", gated - plain, most=1),
         Figure("ms a signature", verified),
     )
     for name, raw in messages(genuine).items():
-        spent = milliseconds(lambda raw=raw: outcome(raw), _LARGE_ROUNDS)  # type: ignore[misc]
-        yield row(f"{name}: {outcome(raw)}", Figure("ms CPU", spent, most=_LARGE_MS))
+        spent = milliseconds(lambda raw=raw: parse_outcome(raw), _LARGE_ROUNDS)  # type: ignore[misc]
+        yield row(f"{name}: {parse_outcome(raw)}", Figure("ms CPU", spent, most=_LARGE_MS))
