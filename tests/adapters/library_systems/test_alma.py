@@ -212,7 +212,7 @@ def test_a_number_that_stands_elsewhere_alone_is_a_case(
     library = opened(card_number=card)
     primary_id, barcode = numbers
     desk_user(alma, primary_id, user_identifier=make_identifiers(BARCODE=barcode))
-    with pytest.raises(LibraryRefused, match="only a user.s primary id or barcode") as raised:
+    with pytest.raises(LibraryRefused, match="only a user's primary id or barcode") as raised:
         library.find(CPR, soon())
     assert CPR not in str(raised.value)
     alma.users.drop(primary_id)
