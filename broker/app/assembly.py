@@ -12,7 +12,7 @@ from typing import Final
 from broker.adapters.audit_log.audit_log import StoredAuditLog
 from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
 from broker.adapters.library_systems.library_settings import open_library
-from broker.adapters.mail.letter_texts import LetterTexts
+from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.observability import application_log
 from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog
@@ -335,7 +335,7 @@ def _pins(
     store, index = opened.store, opened.keys.index
     codes = MailedCodes(store, index, now)
     outbox = MailOutbox(store, index, smtp(settings), now, wake, tell)
-    letters = _letter_texts(settings)
+    letters = _mail_texts(settings)
     browsers = KnownBrowsers(PersonRecords(store, index), index, now)
     live = settings.library.mode == "live"
 
@@ -434,9 +434,11 @@ def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryPro
     return LibraryProof(opened.library, store, expected, tell, now)
 
 
-def _letter_texts(settings: config.Config) -> LetterTexts:
+def _mail_texts(settings: config.Config) -> LibraryMailTexts:
     contact = settings.contact
-    return LetterTexts(contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone)
+    return LibraryMailTexts(
+        contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone
+    )
 
 
 def smtp(settings: config.Config) -> Smtp:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.adapters.mail.letter_texts import LetterTexts
+from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
@@ -237,7 +237,7 @@ class World:
         self.store = self.kept_in or HookedStore(self.path, self.hooks)
         clock = lambda: self.now  # noqa: E731
         hmacs = LookupHmacs("i1", b"k" * 32)
-        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         self.letters = letters
         self.persons = PersonRecords(self.store, hmacs)
         codes = MailedCodes(self.store, hmacs, clock)

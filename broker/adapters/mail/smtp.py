@@ -42,8 +42,8 @@ def encode_address(text: str) -> str:
 class Smtp:
     """A mail server at ``url``: ``smtp://`` (for loopback), ``smtp+starttls://`` or ``smtps://``.
 
-    ``sender`` is an address with or without a display name. ConfigurationFaults if url or sender
-    cannot be used.
+    ``sender`` is an address with or without a display name. ConfigurationFaults if it cannot be
+    used.
     """
 
     url: str
@@ -53,17 +53,11 @@ class Smtp:
     trust: ssl.SSLContext | None = None  # None: the authorities of the system
 
     def __post_init__(self) -> None:
-        """Check url and sender."""
-        faults = []
-        if not self._is_url_usable():
-            what = "is not smtp://, smtp+starttls:// or smtps:// and a host"
-            faults.append(Fault("mail.url", what))
+        """Check the sender; the settings check the URL."""
         try:
             self._address()
         except (MailUnavailable, ValueError):
-            faults.append(Fault("mail.sender", "is not a mail address"))
-        if faults:
-            raise ConfigurationFaults(faults)
+            raise ConfigurationFaults([Fault("mail.sender", "is not a mail address")]) from None
 
     def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
         """Send one mail; MailUnavailable unless the server accepted it, begun before ``deadline``.
@@ -90,14 +84,6 @@ class Smtp:
             fix = next(fix for part, fix in _FIXES.items() if part in str(error))
             return (f"{parts.scheme}://{parts.hostname}:{port}: {error} ({fix})",)
         return ()
-
-    def _is_url_usable(self) -> bool:
-        try:
-            parts = urlsplit(self.url)
-            port = parts.port
-        except ValueError:
-            return False
-        return bool(parts.scheme in _PORTS and parts.hostname and port != 0 and not parts.username)
 
     def _address(self) -> Address:
         name, address = parseaddr(self.sender)
