@@ -78,7 +78,7 @@ def find_metadata_faults(parts: Parts) -> Iterator[str]:
 def _misspelt_entity_ids(parts: Parts, moment: datetime) -> Iterator[str]:
     """Yield the files that hold nearly the entity ID of a party without metadata."""
     contents = parts.metadata.folder.contents
-    missing = [name for name in parts.metadata.amiss(moment) if name not in contents.places]
+    missing = [name for name in parts.metadata.party_faults(moment) if name not in contents.places]
     for path, file in contents.files.items():
         for name in missing:
             meant = did_you_mean(name, sorted(file.others))
@@ -140,7 +140,7 @@ def _settings(parts: Parts) -> Iterator[str]:
 
 
 def _sign_up(parts: Parts) -> Iterator[str]:
-    settings = configured_texts.sign_up(parts.config, parts.services)
+    settings = configured_texts.make_sign_up(parts.config, parts.services)
     if not parts.config.sign_up.service:
         what = "nobody can sign up, change a PIN or see their choices"
         yield f"sign_up.service is not set: {what}"

@@ -78,13 +78,13 @@ class PolicySurroundings:
 
     def metadata_warnings(self, moment: datetime) -> tuple[str, ...]:
         """Return the faults of metadata in sentences: less is known than is configured."""
-        return tuple(self.metadata.amiss(moment).values()) if self.metadata else ()
+        return tuple(self.metadata.party_faults(moment).values()) if self.metadata else ()
 
 
 def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:
     """Return the surroundings of policies with all their faults; raise nothing."""
     faults: list[Fault] = []
-    metadata = collect_faults(faults, lambda: open_metadata.opened(settings, tell, moment))
+    metadata = collect_faults(faults, lambda: open_metadata.open_metadata(settings, tell, moment))
     maps = collect_faults(faults, lambda: _load_maps(settings))
     services = open_metadata.services(settings)
     upstreams: Mapping[str, Upstream]

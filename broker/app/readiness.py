@@ -122,7 +122,7 @@ def _no_upstream(parts: Parts) -> list[Fault]:
         return []
     fix = "put the descriptors of upstreams there"
     folder = parts.config.metadata.name
-    causes = [Fault(folder, sentence) for sentence in parts.metadata.amiss(moment).values()]
+    causes = [Fault(folder, sentence) for sentence in parts.metadata.party_faults(moment).values()]
     return [Fault(folder, "holds no upstream that can be used", fix), *causes]
 
 

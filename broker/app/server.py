@@ -25,8 +25,8 @@ from broker.adapters.observability.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness
 from broker.app.application import create_app
 from broker.configuration import durable_files
+from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.settings.config import Config
-from broker.configuration.uncollected import uncollected
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import BrokerEvent, EventKind, Sink
 from broker.use_cases.storage.worker_loop import run_worker_loop
@@ -222,9 +222,9 @@ def refresh(parts: assembly.Parts) -> None:
     """
     now = assembly.now()
     before = parts.policies.current, parts.metadata.snapshot
-    with uncollected():
+    with pause_garbage_collection():
         parts.policies.refresh(now)
-        parts.metadata.look(now)
+        parts.metadata.read_changes(now)
         parts.metrics.count_dropped()
     if (parts.policies.current, parts.metadata.snapshot) != before:
         # Policies and metadata stay for long: keep the garbage collector from visiting them.

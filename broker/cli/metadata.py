@@ -33,7 +33,7 @@ def _feed_rows(parts: assembly.Parts) -> Iterator[Row]:
             "kind": "feed",
             "name": feed.feed.name,
             "url": feed.feed.url,
-            "created": _format(feed.created()),
+            "created": _format(feed.creation_time()),
             "until": _format(feed.until()),
             "entities": feed.size(),
             "alarms": tuple(feed.alarms(assembly.now())),

@@ -12,7 +12,7 @@ from broker.app.named_configuration import configuration
 from broker.app.policy_configuration import CheckedPolicies
 from broker.cli.late_group import LateGroup
 from broker.cli.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
-from broker.configuration.policies.example_failures import failures
+from broker.configuration.policies.example_failures import find_failures
 from broker.configuration.policies.examples import noon, run_examples
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Example, PolicySet
@@ -136,7 +136,7 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
 def _holding(policies: PolicySet, day: date) -> list[Example]:
     """Return the examples, which all hold on a day; ConfigurationFaults with those that do not."""
     results = run_examples(policies, None, noon(day))
-    problems = failures(policies, results, day)
+    problems = find_failures(policies, results, day)
     failed = [Fault(str(place), what, fix) for place, what, fix in problems]
     if failed:
         raise ConfigurationFaults(failed)

@@ -104,7 +104,7 @@ def _any_browser(match: Any) -> Any:
 DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Callable[[Deployment], TestResponse], int]]] = {
     "an assertion serves once": (15, _wrapped(Arrivals, "add", _careless), _replay, 303),
     "a refused answer ends its request": (
-        15, _wrapped(LoginFlow, "spoil", lambda _: lambda *_: None), _second_try, 303
+        15, _wrapped(LoginFlow, "consume_request", lambda _: lambda *_: None), _second_try, 303
     ),
     "a request is answered once": (
         16, _wrapped(Transaction, "_without", lambda _: lambda asked, _: asked.outstanding), _answered_again, 303

@@ -202,7 +202,7 @@ def test_an_entity_that_poisons_is_left_out(case: str, forge: Forge) -> None:
     xml = feeds.collection(idp_entity(HUB, inside), sp_entity(LOANS))
     held = feeds.trust(forge.upstream.certificate, largest=32 * MB)
     found = feeds.read(feeds.signed(xml, forge.upstream.key), held, HUB, LOANS)
-    read = entity_roles.descriptors(found.entities, [HUB], [LOANS])
+    read = entity_roles.read_feed_descriptors(found.entities, [HUB], [LOANS])
     assert (set(read.upstreams), set(read.services)) == (set(), {LOANS})
     assert read.notices == [f"{HUB}: is no sound metadata: {cause}"]
 
@@ -215,7 +215,7 @@ def test_little_is_told_of_many_faults(forge: Forge) -> None:
     many = "".join(wrong[start:end].replace("/sso", f"/sso{n}") for n in range(1000))
     xml = feeds.collection(wrong[:start] + many + wrong[end:])
     found = feeds.read(feeds.signed(xml, forge.upstream.key), feeds.trust(forge.upstream.certificate), HUB)
-    assert len(entity_roles.descriptors(found.entities, [HUB], []).notices) == 20
+    assert len(entity_roles.read_feed_descriptors(found.entities, [HUB], []).notices) == 20
 
 
 @pytest.mark.attack(33)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import required
+from broker.adapters.saml.metadata.entity_attributes import read_required
 from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Service, Text
 from broker.core.errors import ConfigurationFaults
@@ -149,7 +149,7 @@ def test_row_47_what_is_required_is_read_from_the_metadata() -> None:
         '<md:SPSSODescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"><md:AttributeConsumingService>'
         f"{written}</md:AttributeConsumingService></md:SPSSODescriptor>"
     )
-    assert required(role) == {"urn:a", "urn:b"}
+    assert read_required(role) == {"urn:a", "urn:b"}
 
 
 OID = {"mail": "urn:oid:0.9.2342.19200300.100.1.3", "gn": "urn:oid:2.5.4.42"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import REQ, subject_id_req
+from broker.adapters.saml.metadata.entity_attributes import REQ, read_subject_id_req
 from broker.configuration.settings.config import load
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
@@ -92,9 +92,9 @@ def test_row_30_a_request_is_read_from_the_metadata(values: list[str], wanted: s
         f"{said}</saml:Attribute></x:EntityAttributes></md:Extensions><md:SPSSODescriptor/></md:EntityDescriptor>"
     )
     role = root[1]
-    assert subject_id_req(role) == wanted
+    assert read_subject_id_req(role) == wanted
     root.remove(root[0])
-    assert subject_id_req(role) is None
+    assert read_subject_id_req(role) is None
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ class AuditFiles:
         facts = {"event": AuditEventKind.MONTH_DELETED, "month": month, "ended": ended}
         self.append(at, facts, sync=True)
         self.path(month).unlink()
-        durable_files.synced(self.folder)
+        durable_files.sync_folder(self.folder)
 
     def accept(self, at: datetime, marks: Sequence[str]) -> None:
         """Write that staff have accepted findings, at most 400 at a time.
@@ -216,7 +216,7 @@ class AuditFiles:
         file = os.open(path, _FOR_APPENDING, 0o600)
         try:
             if is_new:
-                durable_files.synced(self.folder)
+                durable_files.sync_folder(self.folder)
             yield file
         finally:
             os.close(file)

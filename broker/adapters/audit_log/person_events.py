@@ -96,7 +96,7 @@ class ForgottenFile:
             file.write(lines.encode("ascii"))
             file.flush()
             os.fsync(file.fileno())
-        durable_files.synced(self.state)
+        durable_files.sync_folder(self.state)
 
     def read(self) -> Iterator[tuple[str, datetime]]:
         """Yield person id and time of each line.

@@ -49,7 +49,7 @@ def prepare(path: Path) -> None:
             pass
         finally:
             draft.unlink()
-        durable_files.synced(path.parent)
+        durable_files.sync_folder(path.parent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def find_problems(
     for what, _absent, name, place, known in _find_unknown_names(policies, names):
         if fix := did_you_mean(name, known):
             yield place, f"unknown {what} {name!r}", fix
-    for release, service in _served(policies, names):
+    for release, service in _pair_with_services(policies, names):
         yield from _check_wire_names(release, service, names)
 
 
@@ -139,7 +139,7 @@ def find_warnings(
     yield from _find_unreached_categories(policies, names)
     if names.desk_categories is not None:
         yield from _find_unmade_categories(policies, names.desk_categories)
-    for release, service in _served(policies, names):
+    for release, service in _pair_with_services(policies, names):
         yield from _find_withheld_attributes(release, service)
 
 
@@ -170,7 +170,7 @@ def _find_unknown_names(
                 yield "upstream", fix, name, place, upstreams
 
 
-def _served(
+def _pair_with_services(
     policies: Iterable[Policy], names: NameableInPolicies
 ) -> Iterator[tuple[Release, Service]]:
     """Yield each entry with each configured service that it is about."""
@@ -188,7 +188,7 @@ def _check_wire_names(
     first: dict[str, str] = {}
     for listed in release.attributes if attribute_map else ():
         if names.attributes is not None and listed.name not in names.attributes:
-            continue  # a fault of its own
+            continue  # reported as an unknown attribute
         row = find_outgoing_row(attribute_map, listed.name) if attribute_map else None
         if row is None:
             what = f"{service.name} has no wire name for {listed.name}"

@@ -12,11 +12,11 @@ from broker.configuration.checked_files import (
     KeyPath,
     did_you_mean,
     key_patterns,
-    known_keys,
+    list_known_keys,
     once,
     sentence,
 )
-from broker.configuration.exposed_files import exposed
+from broker.configuration.exposed_files import find_exposed_files
 from broker.configuration.settings.address_types import BaseUrl, Network, Url
 from broker.configuration.settings.crosschecks import crosschecks
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
@@ -219,7 +219,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     raw = read(Config, path, environ)
     blanks = unfilled(raw)
     resolve_paths(raw, base.resolve())
-    faults = [*raw.faults, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
+    faults = [*raw.faults, *crosschecks(raw), *find_exposed_files(Path(str(raw.tree["keys"])))]
     faults.extend(find_picture_faults(Path(str(raw.tree["site"])), raw.table("services").values))
     config = None
     try:
@@ -255,7 +255,7 @@ def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
 def _known_key(path: KeyPath) -> str:
     """Name the key that may have been meant, of the same table or else of any."""
     key = str(path[-1])
-    beside = known_keys(Config, path[:-1])
+    beside = list_known_keys(Config, path[:-1])
     near = did_you_mean(key, beside, spelt=str)
     if near:
         return near

@@ -65,7 +65,7 @@ def write(
     if rules:
         _write_new(folder / RULES, (SHIPPED / RULES).read_text(encoding="utf-8"))
     _write_new(folder / CONFIGURATION, configuration)
-    durable_files.synced(folder)
+    durable_files.sync_folder(folder)
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, Literal, assert_never
 
 from broker.core.borrowers.change_plan import Change, plan_change
-from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import EMAIL, WantedBorrower, derive_wanted_borrower
@@ -50,38 +50,39 @@ class BorrowerAtLogin:
     mode: Mode = "live"
 
     def find_number(
-        self, transaction: Transaction, arrived: EvaluatedLogin, record: PersonRead
+        self, transaction: Transaction, login: EvaluatedLogin, record: PersonRead
     ) -> str | None:
         """Return the number of the borrower that the person has already, or None.
 
-        A login that the policies deny for what it lacks alone is let in with a borrower.
+        A login that the policies deny only because something is missing is permitted with a
+        borrower.
         """
-        if transaction.person is None or not _needs_borrower(arrived):
+        if transaction.person is None or not _needs_borrower(login):
             return None
-        return transaction.person.number or self._find(transaction, arrived, record).number
+        return transaction.person.number or self._find(transaction, login, record).number
 
     def find_account(
-        self, transaction: Transaction, arrived: EvaluatedLogin, record: PersonRead
+        self, transaction: Transaction, login: EvaluatedLogin, record: PersonRead
     ) -> Account | None:
-        """Return the account before anything is asked of the person.
+        """Return the account before the person is asked anything.
 
-        None where the service asks for no borrower.
+        None if the service needs no borrower.
         """
-        release = arrived.decision.release
-        if release is None or transaction.person is None or not _needs_borrower(arrived):
+        release = login.decision.release
+        if release is None or transaction.person is None or not _needs_borrower(login):
             return None
         wanted = None
         if release.borrower == "make" and transaction.errand is not Errand.PIN:
-            wanted = self._wanted_before_answer(transaction, arrived, record)
-        account = self._describe(transaction, arrived, record, wanted)
-        return replace(account, look_up=self._look_up_reason(record, account, arrived))
+            wanted = self._derive_wanted_before_answer(transaction, login, record)
+        account = self._describe(transaction, login, record, wanted)
+        return replace(account, look_up=self._look_up_reason(record, account, login))
 
-    def request_look_up(self, transaction: Transaction, arrived: EvaluatedLogin) -> None:
-        """Request the look-up of a person who has read that the register is asked about them."""
+    def request_look_up(self, transaction: Transaction, login: EvaluatedLogin) -> None:
+        """Request the look-up of a person who has read that the register is asked."""
         account, person = transaction.account, transaction.person
-        policy = arrived.decision.policy
+        policy = login.decision.policy
         rule = policy.borrower.register if policy and policy.borrower else None
-        ports, number, cpr = self.ports, account and account.number, usable_cpr(arrived)
+        ports, number, cpr = self.ports, account and account.number, usable_cpr(login)
         if ports.asks_register and person and account and account.look_up and number and cpr:
             now = ports.now()
             ports.persons.change(
@@ -89,11 +90,11 @@ class BorrowerAtLogin:
             )
 
     def enrol(
-        self, transaction: Transaction, arrived: EvaluatedLogin, *, language: str, patience: float
+        self, transaction: Transaction, login: EvaluatedLogin, *, language: str, patience: float
     ) -> Account:
-        """Request the borrower, wait ``patience`` seconds, and return the account as it then is.
+        """Request the borrower, wait ``patience`` seconds, and return the account as it is then.
 
-        A silent library system is no error: the request is stored.
+        A library system that does not answer is no error: the request is stored.
         """
         person = transaction.person
         if person is None:
@@ -101,22 +102,22 @@ class BorrowerAtLogin:
         record = self._read(person.id)
         # Only a person who was offered another category, and agreed, gets it.
         upgrade = transaction.upgrade is True
-        wanted = _wanted(arrived, language, self.ports.now(), upgrade=upgrade)
+        wanted = _derive_wanted(login, language, self.ports.now(), upgrade=upgrade)
         if wanted is None or self.mode == "frozen":
             # A borrower that is there is used as it is; none is made, and none changed.
-            account = self._describe(transaction, arrived, record)
+            account = self._describe(transaction, login, record)
             if account.state is AccountState.NONE:
                 return Account(None, AccountState.CLOSED)
-            return _closed_if_silent(account)
+            return _close_if_silent(account)
         if wanted.email is None:
             # The request cannot be stored where a borrower would have to be made.
-            account = _closed_if_silent(self._describe(transaction, arrived, record, wanted))
+            account = _close_if_silent(self._describe(transaction, login, record, wanted))
             if account.state in _ENDS_WITHOUT_MAIL:
                 return account
         account = self._enrol(transaction, person.id, wanted, patience)
         if account.state is AccountState.DONE and account.number is None:
             # A first match that the worker met: the person is asked about it.
-            return self._describe(transaction, arrived, self._read(person.id))
+            return self._describe(transaction, login, self._read(person.id))
         return account
 
     def keep_category(self, transaction: Transaction) -> None:
@@ -135,38 +136,51 @@ class BorrowerAtLogin:
     ) -> Account:
         """Store the request, unless it is stored or carried out already, and wait for its end."""
         record = self._read(person_id)
-        present = record.value if record else None
-        enrolment = present.enrolment if present else None
-        is_done = enrolment is None or enrolment.state is EnrolmentState.DONE
-        is_waiting = _is_waiting(transaction)
-        if present and is_done and self.finder.is_known_as(present, wanted):
-            # Another window of this login, or another login, has made it so.
-            has_waited = is_waiting and enrolment and enrolment.requested_at >= transaction.begun
-            made = enrolment.outcome if has_waited and enrolment else None
-            return _account_of(present, made or EnrolmentOutcome.UNCHANGED, wanted)
-        if present and is_waiting and present.has_open_case:
-            return _account_of(present, None, wanted)  # this login has waited for it
-        if not (is_under_way(enrolment) and is_waiting):
+        account = self._find_ended(transaction, record.value, wanted) if record else None
+        if account is not None:
+            return account
+        enrolment = record.value.enrolment if record else None
+        if not (is_under_way(enrolment) and _is_waiting(transaction)):
             self.requests.request(person_id, wanted, transaction.claim)
         self.requests.wait(person_id, patience)
         record = self._read(person_id)
         if record is None or record.value.enrolment is None:
-            return _case_account("national_eid_required")
-        return _account_of(record.value, record.value.enrolment.outcome, wanted)
+            return _make_case_account("national_eid_required")
+        return _make_account(record.value, record.value.enrolment.outcome, wanted)
+
+    def _find_ended(
+        self, transaction: Transaction, record: PersonRecord, wanted: WantedBorrower
+    ) -> Account | None:
+        """Return the account if nothing is left to request, else None.
+
+        Another window or another login may have made the borrower as wanted. A case that this login
+        has waited for is not requested again.
+        """
+        enrolment = record.enrolment
+        is_waiting = _is_waiting(transaction)
+        if is_waiting and record.has_open_case:
+            return _make_account(record, None, wanted)
+        is_done = enrolment is None or enrolment.state is EnrolmentState.DONE
+        if not (is_done and self.finder.is_known_as(record, wanted)):
+            return None
+        made = None
+        if enrolment and is_waiting and enrolment.requested_at >= transaction.begun:
+            made = enrolment.outcome
+        return _make_account(record, made or EnrolmentOutcome.UNCHANGED, wanted)
 
     def _find(
         self,
         transaction: Transaction,
-        arrived: EvaluatedLogin,
+        login: EvaluatedLogin,
         record: PersonRead,
         wanted: WantedBorrower | None = None,
     ) -> FoundBorrower:
         """Return the borrower that the login leads to, and open or end the case that it shows."""
         person_id = transaction.person.id if transaction.person else ""
-        cpr = usable_cpr(arrived)
+        cpr = usable_cpr(login)
         if cpr is None:
-            return FoundBorrower(Finding.CASE, reason=missing_cpr_reason(arrived.reading.cpr))
-        attributes = arrived.reading.attributes
+            return FoundBorrower(Finding.CASE, reason=missing_cpr_reason(login.reading.cpr))
+        attributes = login.reading.attributes
         facts = read_person_facts(attributes)
         if not facts.has_name:
             return FoundBorrower(Finding.CASE, reason="name_required")
@@ -175,7 +189,7 @@ class BorrowerAtLogin:
         email = attributes.one(MAIL_PROOF)
         find = self.finder.find_borrower
         found = find(person_id, cpr, facts, record, wanted, email=email, confirmed=confirmed)
-        address = _find_replacement(transaction, arrived, found)
+        address = _find_replacement(transaction, login, found)
         if address and found.number and self.mode == "live":
             try:
                 self._replace_address(found.number, address)
@@ -187,9 +201,10 @@ class BorrowerAtLogin:
         return found
 
     def _replace_address(self, borrower_number: str, address: str) -> None:
-        """Replace the address, and end what reached the holder of the other one.
+        """Replace the address, and end the access of everybody who reads the old one.
 
-        That is ended before too: the change may be carried out although its answer is lost.
+        The access ends before the call too, because the change may be carried out although its
+        answer is lost.
         """
         change = Change(borrower_number, ((EMAIL, address),))
         self.ports.end_mailed_access(borrower_number)
@@ -204,68 +219,89 @@ class BorrowerAtLogin:
         wanted: WantedBorrower | None,
     ) -> None:
         """Open a case that a search shows, or end one that staff have corrected meanwhile."""
-        ports, now = self.ports, self.ports.now()
         enrolment = record.value.enrolment if record else None
         is_open = enrolment is not None and enrolment.state is EnrolmentState.CASE
         reason = enrolment.reason if enrolment and is_open else None
         if found.finding is Finding.CASE and reason != found.reason:
-            before = enrolment or new_enrolment(ports, wanted)
-            shown = CaseReason(found.reason or "")
-
-            def open_case(each: PersonRecord) -> PersonRecord:
-                case = (each.enrolment or before).open_case(shown, found.borrowers)
-                return each.set_enrolment(case)
-
-            ports.persons.change(person_id, open_case, now)
-            ports.record_event(AuditEventKind.ENROLMENT_CASE, person_id, before, found.reason)
+            before = enrolment or new_enrolment(self.ports, wanted)
+            self._open_case(person_id, found, before)
         elif found.finding is Finding.FOUND and enrolment and reason in _SHOWN_BY_SEARCH:
-            after = enrolment.retry(now) if enrolment.wanted else None
+            self._end_case(person_id, enrolment)
 
-            def end_case(each: PersonRecord) -> PersonRecord:
-                # Another login may have ended it, and asked for something.
-                return each.set_enrolment(after) if each.enrolment == enrolment else each
+    def _open_case(self, person_id: str, found: FoundBorrower, before: Enrolment) -> None:
+        ports = self.ports
+        reason = CaseReason(found.reason or "")
 
-            ports.persons.change(person_id, end_case, now)
-            self.requests.wake.set()
+        def open_case(record: PersonRecord) -> PersonRecord:
+            case = (record.enrolment or before).open_case(reason, found.borrowers)
+            return record.set_enrolment(case)
+
+        ports.persons.change(person_id, open_case, ports.now())
+        ports.record_event(AuditEventKind.ENROLMENT_CASE, person_id, before, found.reason)
+
+    def _end_case(self, person_id: str, enrolment: Enrolment) -> None:
+        now = self.ports.now()
+        after = enrolment.retry(now) if enrolment.wanted else None
+
+        def end_case(record: PersonRecord) -> PersonRecord:
+            # Leave the record alone if another login has ended the case and made a request.
+            return record.set_enrolment(after) if record.enrolment == enrolment else record
+
+        self.ports.persons.change(person_id, end_case, now)
+        self.requests.wake.set()
 
     def _describe(
         self,
         transaction: Transaction,
-        arrived: EvaluatedLogin,
+        login: EvaluatedLogin,
         record: PersonRead,
         wanted: WantedBorrower | None = None,
     ) -> Account:
-        """Return the account as ``wanted`` would change it; None changes nothing."""
+        """Return the account as ``wanted`` would change it.
+
+        ``wanted`` is None if the borrower is not changed.
+        """
         person = transaction.person
         if person is None:
             return _NO_ACCOUNT
-        if person.number and not usable_cpr(arrived):
+        if person.number and not usable_cpr(login):
             # Number and PIN were verified a moment ago.
             return Account(person.number, AccountState.KNOWN)
-        found = self._find(transaction, arrived, record, wanted)
+        found = self._find(transaction, login, record, wanted)
         match found.finding:
             case Finding.FOUND:
                 account = self._describe_found(found, wanted)
                 return replace(account, address_question=found.question)
             case Finding.NONE:
-                account = _describe_none(wanted, arrived) if wanted else _NO_ACCOUNT
-                can_claim = bool(wanted) and account.state is AccountState.NONE
-                return replace(account, can_claim=can_claim and self.mode == "live")
+                return self._describe_none(wanted, login)
             case Finding.SILENT:
                 return Account(None, AccountState.UNAVAILABLE)
             case Finding.CASE:
-                record = self._read(person.id)
-                case = record.value.enrolment if record and record.value.has_open_case else None
-                return _case_account(found.reason, case.id if case else None)
+                return self._describe_case(person.id, found.reason)
             case _:
                 assert_never(found.finding)
+
+    def _describe_case(self, person_id: str, reason: str | None) -> Account:
+        record = self._read(person_id)
+        case = record.value.enrolment if record and record.value.has_open_case else None
+        return _make_case_account(reason, case.id if case else None)
+
+    def _describe_none(self, wanted: WantedBorrower | None, login: EvaluatedLogin) -> Account:
+        """Return the account of a person without a borrower."""
+        if wanted is None:
+            return _NO_ACCOUNT
+        if not wanted.creates:
+            return _make_case_account("national_eid_required")
+        if wanted.email is None:
+            return describe_missing_address(login.decision, login.reading.attributes)
+        return replace(_NO_ACCOUNT, can_claim=self.mode == "live")
 
     def _describe_found(self, found: FoundBorrower, wanted: WantedBorrower | None) -> Account:
         if wanted is None:
             return Account(found.number, AccountState.KNOWN)
         if found.borrower is None:
             if found.stored and self.finder.is_as_wanted(found.stored, wanted):
-                return _account_of(found.stored, EnrolmentOutcome.UNCHANGED, wanted)
+                return _make_account(found.stored, EnrolmentOutcome.UNCHANGED, wanted)
             return Account(found.number, AccountState.NONE)
         category = found.borrower.category
         if plan_change(found.borrower, wanted, self.ports.now().date()) is None:
@@ -275,12 +311,12 @@ class BorrowerAtLogin:
         upgrade_from = category if wanted.upgrades_from(category) else None
         return Account(found.number, AccountState.NONE, upgrade_from=upgrade_from)
 
-    def _wanted_before_answer(
-        self, transaction: Transaction, arrived: EvaluatedLogin, record: PersonRead
+    def _derive_wanted_before_answer(
+        self, transaction: Transaction, login: EvaluatedLogin, record: PersonRead
     ) -> WantedBorrower | None:
         """Return the wanted borrower before the person is asked about another category."""
         now = self.ports.now()
-        wanted = _wanted(arrived, "da", now, upgrade=transaction.upgrade is not False)
+        wanted = _derive_wanted(login, "da", now, upgrade=transaction.upgrade is not False)
         if wanted is None or not wanted.upgrade or not wanted.upgrades:
             return wanted
         # A person who signs up is asked again.
@@ -289,44 +325,35 @@ class BorrowerAtLogin:
         return replace(wanted, upgrade=not is_kept)
 
     def _look_up_reason(
-        self, record: PersonRead, account: Account, arrived: EvaluatedLogin
+        self, record: PersonRead, account: Account, login: EvaluatedLogin
     ) -> LookUpReason | None:
-        """Return why the register would be asked about the person; they may say no."""
+        """Return why the register would be asked about the person, or None."""
         if not self.ports.asks_register or self.mode != "live" or account.number is None:
             return None
-        if not find_look_up_purpose(arrived.decision) or not usable_cpr(arrived):
+        if not find_look_up_purpose(login.decision) or not usable_cpr(login):
             return None
         if record is None:
             return LookUpReason.ENROLMENT
         return record.value.find_look_up_reason(self.ports.now())
 
 
-def _needs_borrower(arrived: EvaluatedLogin) -> bool:
-    release = arrived.decision.release
+def _needs_borrower(login: EvaluatedLogin) -> bool:
+    release = login.decision.release
     return release is not None and release.borrower != "none"
 
 
-def _describe_none(wanted: WantedBorrower, arrived: EvaluatedLogin) -> Account:
-    """Return the account of a person without a borrower."""
-    if not wanted.creates:
-        return _case_account("national_eid_required")
-    if wanted.email is None:
-        return describe_missing_address(arrived.decision, arrived.reading.attributes)
-    return _NO_ACCOUNT
-
-
-def _case_account(reason: str | None, enrolment_id: str | None = None) -> Account:
+def _make_case_account(reason: str | None, enrolment_id: str | None = None) -> Account:
     """Return the account of a person whom another login, or staff, must help first."""
     return Account(None, AccountState.CASE, reason=reason, enrolment=enrolment_id)
 
 
-def _closed_if_silent(account: Account) -> Account:
+def _close_if_silent(account: Account) -> Account:
     if account.state is AccountState.UNAVAILABLE:
         return Account(None, AccountState.CLOSED, reason="library_unavailable")
     return account
 
 
-def _account_of(
+def _make_account(
     record: PersonRecord, made: EnrolmentOutcome | None, wanted: WantedBorrower
 ) -> Account:
     """Return the account after an enrolment, or while it is under way."""
@@ -342,18 +369,18 @@ def _account_of(
         )
     if enrolment.state is EnrolmentState.CASE:
         is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE.value
-        return replace(_case_account(enrolment.reason, enrolment.id), can_claim=is_duplicate)
+        return replace(_make_case_account(enrolment.reason, enrolment.id), can_claim=is_duplicate)
     return Account(number, AccountState.WANTED, reason=enrolment.reason, enrolment=enrolment.id)
 
 
 def _find_replacement(
-    transaction: Transaction, arrived: EvaluatedLogin, found: FoundBorrower
+    transaction: Transaction, login: EvaluatedLogin, found: FoundBorrower
 ) -> str | None:
-    """Return the address that takes the place of one that the person said is not their own."""
+    """Return the proved address that replaces one that the person said is not their own."""
     answer, question = transaction.address_answer, found.question
     if answer is None or answer.is_own or question is None:
         return None
-    if answer.match_hash != question.match_hash or not arrived.decision.has(Right.WRITE_BORROWER):
+    if answer.match_hash != question.match_hash or not login.decision.has(Right.WRITE_BORROWER):
         return None
     return transaction.find_new_address()
 
@@ -363,11 +390,11 @@ def _is_waiting(transaction: Transaction) -> bool:
     return account is not None and account.state is AccountState.WANTED
 
 
-def _wanted(
-    arrived: EvaluatedLogin, language: str, now: datetime, *, upgrade: bool
+def _derive_wanted(
+    login: EvaluatedLogin, language: str, now: datetime, *, upgrade: bool
 ) -> WantedBorrower | None:
     wanted = derive_wanted_borrower(
-        arrived.decision, arrived.reading.attributes, language=language, today=now.date()
+        login.decision, login.reading.attributes, language=language, today=now.date()
     )
     if wanted is None or not wanted.person.has_name:
         # Without a name a borrower of a mistyped CPR number looks like the person's.

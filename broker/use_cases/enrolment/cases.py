@@ -1,4 +1,4 @@
-"""The enrolments that staff see, and what they decide about them."""
+"""The enrolments and cases that staff see, and their decisions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,11 +22,12 @@ TRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
 
 @dataclass(frozen=True, slots=True)
 class StaffEnrolment:
-    """The enrolment or case of one person.
+    """The enrolment or case of one person, as staff see it.
 
     ``library_answer`` is the sentence of the library system behind the last error. ``number`` is
     the person's own borrower, ``borrower_numbers`` all that the enrolment concerns, and
-    ``case_borrowers`` those of its case. ``setting`` is what is at fault in the library system.
+    ``case_borrowers`` those of its case. ``setting`` is the setting of the library system that must
+    be corrected.
     """
 
     person_id: str
@@ -41,7 +42,7 @@ class StaffEnrolment:
 
     @property
     def sentence(self) -> StaffSentence:
-        """Return what is the matter, and what staff do."""
+        """Return what is wrong, and what staff do about it."""
         return sentence_for(self.state.value, self.reason)
 
     @property
@@ -90,30 +91,30 @@ class EnrolmentCases:
         return tuple(sorted(listed, key=attrgetter("since")))
 
     def find(self, person_id: str) -> StaffEnrolment | None:
-        """Return the enrolment of a person, or None where nothing is stored about them."""
+        """Return the enrolment of a person; None if nothing is stored about them."""
         record = self.ports.persons.read(person_id, self.ports.now())
         return describe_enrolment(person_id, record.value) if record else None
 
     def find_by_borrower(self, number: str) -> StaffEnrolment | None:
-        """Return the enrolment of the borrower's person, or else a case that concerns it."""
+        """Return the enrolment of the borrower's person, or else a case about the borrower."""
         person_id = self.ports.persons.find_by_borrower(number, self.ports.now())
         if person_id is not None:
             return self.find(person_id)
         return next((each for each in self.list_open() if number in each.borrower_numbers), None)
 
     def try_again(self, person_id: str) -> bool:
-        """Let the worker try an enrolment now; False where none is pending or a case.
+        """Let the worker try an enrolment now; False if none is pending or a case.
 
-        TooMany after six an hour for one person: each asks the library system.
+        Raises TooMany after six an hour for one person, because each asks the library system.
         """
         self._limits.take(TRIES, person_id)
         return self._retry(person_id)
 
     def rule_out(self, person_id: str, borrowers: Names) -> bool:
-        """Say that the borrowers of a possible duplicate are other people's, and try again.
+        """Record that the borrowers of a possible duplicate are other people's, and try again.
 
-        ``borrowers`` are those that staff have seen. False where the person has no such case, or
-        one of other borrowers by now: nothing else can be ruled out.
+        ``borrowers`` are those that staff have seen. False if the person has no such case, or one
+        about other borrowers now: only what staff have seen can be ruled out.
         """
         self._limits.take(TRIES, person_id)
         now = self.ports.now()

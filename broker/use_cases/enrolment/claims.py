@@ -1,4 +1,4 @@
-"""Claims: a person shows that a borrower without CPR number, which the library has, is theirs."""
+"""Claims: a person shows that an older borrower without CPR number is theirs."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +20,7 @@ _MOST_READ: Final = 3
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Claimant:
-    """The person who claims: their login's facts, and the browser that a code belongs to."""
+    """The person who claims: the facts of the login, and the browser to which a code belongs."""
 
     person_id: str
     facts: PersonFacts
@@ -31,9 +31,9 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class BorrowerClaims:
-    """Checks claims. Nothing is stored of one that fails but the count of tries.
+    """Checks claims. A claim that fails leaves only a count of tries behind.
 
-    Every method that asks the library system raises ``LibraryUnavailable``.
+    Every method that asks the library system may raise LibraryUnavailable.
     """
 
     finder: BorrowerFinder
@@ -55,7 +55,7 @@ class BorrowerClaims:
     def mail_code(self, claimant: Claimant) -> None:
         """Mail a code to the possible duplicate that was found.
 
-        ClaimRefused where there is none by now; TooMany after three mails within a day.
+        Raises ClaimRefused if there is none now, and TooMany after three mails within a day.
         """
         borrower = self.find_offered(claimant)
         if borrower is None:
@@ -63,10 +63,10 @@ class BorrowerClaims:
         self._mail(borrower, claimant)
 
     def mail_code_for_card(self, claimant: Claimant, card_number: str) -> None:
-        """Mail a code to the address of the borrower with a card number, if it can be claimed.
+        """Mail a code to the borrower with a card number, if it can be claimed.
 
-        Otherwise a decoy takes the place of the code, so that nothing tells whether the card
-        exists. TooMany after five card numbers within a day.
+        Otherwise a decoy takes the place of the code, so that the answer does not tell whether the
+        card exists. Raises TooMany after five card numbers within a day.
         """
         borrower = self._find_card(claimant, card_number)
         if borrower is None or not borrower.email or not self._fits(borrower, claimant):
@@ -78,11 +78,10 @@ class BorrowerClaims:
             self._make_decoy(claimant)
 
     def claim_by_card(self, claimant: Claimant, card_number: str) -> Claim:
-        """Return the claim of the borrower with a card number, of whom the whole name agrees.
+        """Return the claim of the borrower with a card number, if the whole name agrees.
 
-        A user name, which others can guess, does not do.
-
-        ClaimRefused, the same for every reason; TooMany after five card numbers within a day.
+        A user name is not accepted, because others can guess it. Raises ClaimRefused, the same for
+        every reason, and TooMany after five card numbers within a day.
         """
         borrower = self._find_card(claimant, card_number)
         is_card = borrower and (borrower.card or "").casefold() == card_number.casefold()
@@ -91,9 +90,10 @@ class BorrowerClaims:
         return Claim(borrower.number, is_by_card=True)
 
     def claim_by_code(self, claimant: Claimant, typed_code: str) -> Claim:
-        """Return the claim of the borrower that a typed code was mailed to.
+        """Return the claim of the borrower to whom a typed code was mailed.
 
-        CodeRefused with its cause; ClaimRefused where the record has changed since the mail.
+        Raises CodeRefused with its cause, and ClaimRefused if the record has changed since the
+        mail.
         """
         subject = self.codes.try_code(
             "claim", typed_code, browser=claimant.browser, person_id=claimant.person_id

@@ -24,7 +24,7 @@ _TRUST_WHILE_SILENT: Final = timedelta(days=1)
 
 
 class Finding(StrEnum):
-    """The answer to the question which borrower is a person's."""
+    """The answer to the question which borrower belongs to a person."""
 
     FOUND = "found"
     NONE = "none"
@@ -36,9 +36,9 @@ class Finding(StrEnum):
 class FoundBorrower:
     """The borrower that was found.
 
-    ``borrower`` is None where the stored number was used without an answer of the library system;
-    ``stored`` is the record that it stands in.
-    ``borrowers`` are the numbers that a case is about.
+    ``borrower`` is None if the stored number was used without asking the library system; then
+    ``stored`` is the record that names it. ``borrowers`` are the numbers of the borrowers of a
+    case.
     """
 
     finding: Finding
@@ -52,9 +52,9 @@ class FoundBorrower:
 
 @dataclass(frozen=True, slots=True)
 class BorrowerFinder:
-    """Asks the library system, and keeps the number that it confirmed in the person record.
+    """Asks the library system, and stores the number that it confirmed in the person record.
 
-    ``slots`` bounds the requests that wait for the library system; None sets no bound.
+    ``slots`` limits the requests that wait for the library system; with None there is no limit.
     """
 
     ports: EnrolmentPorts
@@ -73,49 +73,63 @@ class BorrowerFinder:
     ) -> FoundBorrower:
         """Return the borrower with the CPR number, if it is this person's.
 
-        ``email`` is the address that the login brings, ``confirmed`` the hash of the first match
-        whose address the person has said to be their own. Without either a first match comes with
-        a question, and the record does not name the borrower.
+        ``email`` is the address that the login brings, and ``confirmed`` the hash of the first
+        match whose address the person has confirmed. Without one of them a first match comes with a
+        question, and the record does not name the borrower.
 
-        The library system is not asked within ``trust_for`` of its last answer, unless the
-        borrower would have to be changed to be as ``wanted``. The stored number counts only for
-        the name and birth date that agreed with the borrower.
+        The library system is not asked within ``trust_for`` of its last answer, unless the borrower
+        must be changed to be as ``wanted``. The stored number counts only for the name and birth
+        date that agreed with the borrower.
         """
         ports = self.ports
         stored = record.value if record else None
-        number = self._read_number(stored, person)
+        known = self._find_stored(stored, person)
         age = self._age_of(stored)
-        if number and age < ports.trust_for and self.is_as_wanted(stored, wanted):
-            return FoundBorrower(Finding.FOUND, number, stored=stored)
+        if known and age < ports.trust_for and self.is_as_wanted(stored, wanted):
+            return known
         try:
             found = self.call(lambda deadline: ports.library.find(cpr_number, deadline))
         except LibraryError:
-            if number and age < _TRUST_WHILE_SILENT:
-                return FoundBorrower(Finding.FOUND, number, stored=stored)
+            if known and age < _TRUST_WHILE_SILENT:
+                return known
             return FoundBorrower(Finding.SILENT)
         reason = find_case_reason(found, person, cpr_number)
         if reason or not found:
-            if stored and stored.borrower_number:
-                # It was deleted, merged, or is another person's by now.
-                ports.persons.change(person_id, PersonRecord.forget_borrower, ports.now())
+            self._forget_stored(person_id, stored)
             finding = Finding.CASE if reason else Finding.NONE
             return FoundBorrower(finding, reason=reason, borrowers=list_numbers(found))
-        question = ports.ask_about_match(stored, found[0], email)
-        if question and question.match_hash == confirmed:
-            question = None
-        note = self._draft_note(found, person, wanted, question)
-        language = wanted.language if wanted else "da"
-        notice = ports.draft_notice_of_match(stored, found[0], language)
-        ports.persons.change(person_id, note, ports.now(), read=record, others=notice)
-        if notice:
-            ports.wake_mails()
+        question = self._find_question(stored, found[0], email, confirmed)
+        self._note_found(
+            person_id, record, found[0], person=person, wanted=wanted, question=question
+        )
         return FoundBorrower(Finding.FOUND, found[0].number, found[0], question=question)
 
-    def _read_number(self, stored: PersonRecord | None, person: PersonFacts) -> str | None:
-        """Return the stored number, if the facts that agreed with the borrower are the login's."""
-        if stored is None or stored.borrower_facts_hash != self.ports.hash_facts(person):
+    def _find_question(
+        self,
+        stored: PersonRecord | None,
+        borrower: Borrower,
+        email: str | None,
+        confirmed: str | None,
+    ) -> AddressQuestion | None:
+        """Return the question of a first match, unless the person has confirmed its address."""
+        question = self.ports.ask_about_match(stored, borrower, email)
+        return None if question and question.match_hash == confirmed else question
+
+    def _find_stored(
+        self, stored: PersonRecord | None, person: PersonFacts
+    ) -> FoundBorrower | None:
+        """Return the stored borrower, if the facts that agreed with it are the login's."""
+        if stored is None or stored.borrower_number is None:
             return None
-        return stored.borrower_number
+        if stored.borrower_facts_hash != self.ports.hash_facts(person):
+            return None
+        return FoundBorrower(Finding.FOUND, stored.borrower_number, stored=stored)
+
+    def _forget_stored(self, person_id: str, stored: PersonRecord | None) -> None:
+        """Remove the stored borrower: it was deleted or merged, or it is another person's now."""
+        if stored and stored.borrower_number:
+            ports = self.ports
+            ports.persons.change(person_id, PersonRecord.forget_borrower, ports.now())
 
     def has_borrower(self, person_id: str, borrower_number: str) -> bool:
         """Return whether the record of a person names this borrower.
@@ -126,7 +140,7 @@ class BorrowerFinder:
         return record is not None and record.value.borrower_number == borrower_number
 
     def is_as_wanted(self, stored: PersonRecord | None, wanted: WantedBorrower | None) -> bool:
-        """Return whether the stored borrower met ``wanted`` when confirmed, and still does."""
+        """Return whether the stored borrower was as ``wanted`` when confirmed, and still is."""
         if wanted is None:
             return True
         if stored is None or stored.borrower_wanted_hash != self.ports.hash_wanted(wanted):
@@ -139,9 +153,9 @@ class BorrowerFinder:
         return is_trusted and self.is_as_wanted(stored, wanted)
 
     def call(self, call: Callable[[datetime], T]) -> T:
-        """Return what ``call`` is answered within 3 s.
+        """Return the answer to ``call``, which has 3 s.
 
-        LibraryError; LibraryUnavailable at once where too many requests wait already.
+        Raises LibraryError; LibraryUnavailable at once if too many requests wait already.
         """
         with waiting_slot(self.slots):
             return call(self.ports.now() + REQUEST_CALL)
@@ -150,21 +164,30 @@ class BorrowerFinder:
         confirmed_at = stored.borrower_confirmed_at if stored else None
         return self.ports.now() - confirmed_at if confirmed_at else timedelta.max
 
-    def _draft_note(
+    def _note_found(
         self,
-        found: tuple[Borrower, ...],
+        person_id: str,
+        record: Record[PersonRecord] | None,
+        borrower: Borrower,
+        *,
         person: PersonFacts,
         wanted: WantedBorrower | None,
         question: AddressQuestion | None,
-    ) -> Callable[[PersonRecord], PersonRecord]:
-        """Return the change that notes the borrower as the person's, or that they are asked."""
+    ) -> None:
+        """Write the borrower into the person record, or the open question, and mail the notice."""
         ports, now = self.ports, self.ports.now()
-        if question:
-            match_hash = question.match_hash
-            return lambda each: each.note_match(match_hash)
         facts_hash, wanted_hash = ports.hash_facts(person), None
-        if wanted and plan_change(found[0], wanted, now.date()) is None:
+        if wanted and plan_change(borrower, wanted, now.date()) is None:
             wanted_hash = ports.hash_wanted(wanted)
-        return lambda each: each.mark_seen(now).confirm_borrower(
-            found[0], now, facts_hash, wanted_hash
-        )
+
+        def note(each: PersonRecord) -> PersonRecord:
+            if question:
+                return each.note_match(question.match_hash)
+            return each.mark_seen(now).confirm_borrower(borrower, now, facts_hash, wanted_hash)
+
+        stored = record.value if record else None
+        language = wanted.language if wanted else "da"
+        notice = ports.draft_notice_of_match(stored, borrower, language)
+        ports.persons.change(person_id, note, now, read=record, others=notice)
+        if notice:
+            ports.wake_mails()

@@ -1,4 +1,4 @@
-"""The ports of enrolments, and what all of them share: deadlines, hashes and audit events."""
+"""The ports of enrolments, with the deadlines, hashes and audit events that all parts use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ REQUEST_CALL: Final = timedelta(seconds=3)
 class EnrolmentPorts:
     """Library system, person records and audit log.
 
-    ``asks_register``: a register of persons is configured. ``trust_for`` is how long an answer of
-    the library system counts. ``draft_welcome_mail`` returns the writes that queue the welcome mail
-    of a created borrower: number, address and language. ``draft_match_notice`` does so for the
-    notice to a borrower that a login was led to. ``end_mailed_access`` ends the PIN links, login
-    codes and known browsers of a borrower.
+    ``asks_register`` says whether a register of persons is configured. ``trust_for`` is how long an
+    answer of the library system counts. ``draft_welcome_mail`` returns the writes that queue the
+    welcome mail of a created borrower, from number, address and language. ``draft_match_notice``
+    does so for the notice to a borrower that a login was led to. ``end_mailed_access`` ends the PIN
+    links, login codes and known browsers of a borrower.
     """
 
     library: LibrarySystem
@@ -47,7 +47,7 @@ class EnrolmentPorts:
     end_mailed_access: Callable[[str], object] = lambda _: None
 
     def hash_facts(self, person: PersonFacts) -> str:
-        """Return the keyed hash of the facts that a borrower was compared with."""
+        """Return the keyed hash of the facts that were compared with a borrower."""
         return self.hmacs.compute("person-facts", *person.folded())
 
     def hash_wanted(self, wanted: WantedBorrower) -> str:
@@ -63,8 +63,8 @@ class EnrolmentPorts:
     ) -> AddressQuestion | None:
         """Return the question whether the address in a borrower is the person's own.
 
-        None where ``record``, of the person, names the borrower, where the record has no address,
-        and where ``email``, of the login, is the same.
+        None if the person's ``record`` names the borrower already, if the borrower has no address,
+        or if the login brings the same address (``email``).
         """
         if borrower.email is None or (record and record.borrower_number == borrower.number):
             return None
@@ -73,17 +73,17 @@ class EnrolmentPorts:
         return AddressQuestion(mask_address(borrower.email), self.hash_match(borrower))
 
     def hash_match(self, borrower: Borrower) -> str:
-        """Return the keyed hash of a borrower and the address in it."""
+        """Return the keyed hash of a borrower and its address."""
         return self.hmacs.compute("first match", borrower.number, fold_address(borrower.email))
 
     def draft_notice_of_match(
         self, record: PersonRecord | None, borrower: Borrower, language: str
     ) -> tuple[Write, ...]:
-        """Return the writes that tell a borrower about its first match with this person.
+        """Return the writes that queue the notice of a first match with this person.
 
-        ``record`` is the person's. The notice goes to the address in the library system: a record
-        may carry the CPR number of another person, and its owner must hear of it. It is mailed
-        once, although the question about the address may return.
+        ``record`` is the person's. The notice goes to the address in the library system. That
+        record may carry the CPR number of another person, and its owner must learn of it. It is
+        mailed once, although the question about the address may return.
         """
         if borrower.email is None:
             return ()

@@ -1,4 +1,4 @@
-"""Asks the register of persons for addresses, in the background, and writes them to borrowers."""
+"""Asks the register of persons for addresses in the background, and writes them to borrowers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,14 +29,14 @@ _LONGEST_REST: Final = timedelta(minutes=10)
 
 
 class LeaseLost(Exception):
-    """Another worker may be at the same person by now: stop before the next call."""
+    """Another worker may have this person now: stop before the next call."""
 
 
 @dataclass(slots=True)
 class RegisterLookUps:
     """Carries out the look-ups that are due.
 
-    While the register does not answer, all look-ups rest, for ten minutes at most.
+    While the register does not answer, all look-ups pause, for ten minutes at most.
     """
 
     persons: PersonRecords
@@ -49,7 +49,7 @@ class RegisterLookUps:
     _rests_until: datetime | None = field(default=None, init=False)
 
     def carry_out(self, claimed: Claimed[PersonRecord]) -> None:
-        """Carry out the look-up of a claimed person, or postpone it while the register rests."""
+        """Carry out the look-up of a claimed person, or postpone it while the register pauses."""
         try:
             if self._rests_until and self.now() < self._rests_until:
                 self._postpone(claimed)

@@ -1,4 +1,4 @@
-"""Stores what a login asks for, and waits until the worker has carried it out."""
+"""Stores what a login requests, and waits until the worker has carried it out."""
 
 import secrets
 from collections.abc import Callable
@@ -22,9 +22,10 @@ _LONGEST_PAUSE: Final = 0.075
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRequests:
-    """Stores requests. ``sleep`` pauses for some seconds; ``slots`` bounds the requests that wait.
+    """Stores requests for the worker.
 
-    ``wake`` tells the worker of this machine that an enrolment is due.
+    ``sleep`` pauses for some seconds. ``slots`` limits the requests that wait. ``wake`` tells the
+    worker of this machine that an enrolment is due.
     """
 
     ports: EnrolmentPorts
@@ -35,11 +36,10 @@ class EnrolmentRequests:
     def request(
         self, person_id: str, wanted: WantedBorrower, claim: Claim | None = None
     ) -> Enrolment:
-        """Store that a login asks for ``wanted``, and return the pending enrolment.
+        """Store that a login requests ``wanted``, and return the pending enrolment.
 
-        ``claim`` is the borrower that the person has shown to be theirs.
-
-        AuditUnavailable, with nothing stored, where the audit log cannot record it.
+        ``claim`` is the borrower that the person has shown to be theirs. Raises AuditUnavailable,
+        with nothing stored, if the audit log cannot record the request.
         """
         ports = self.ports
         now = ports.now()
@@ -62,9 +62,9 @@ class EnrolmentRequests:
         return requested or new_enrolment(ports, wanted)
 
     def wait(self, person_id: str, seconds: float) -> Enrolment | None:
-        """Return the enrolment once it is no longer under way, or as it is after ``seconds``.
+        """Return the enrolment when it is no longer in progress, or as it is after ``seconds``.
 
-        It is returned at once where half of the threads wait already, or where it has failed.
+        It returns at once if half of the threads wait already, or if the enrolment has failed.
         """
         enrolment = self.read(person_id)
         with suppress(LibraryUnavailable), waiting_slot(self.slots):
@@ -88,7 +88,7 @@ def _asks_the_same(before: Enrolment, requested: Enrolment) -> bool:
 
 
 def is_under_way(enrolment: Enrolment | None) -> bool:
-    """Return whether an enrolment is about to be carried out, and has not failed."""
+    """Return whether an enrolment is pending and has not failed."""
     if enrolment is None or enrolment.state is not EnrolmentState.PENDING:
         return False
     return not enrolment.has_failed

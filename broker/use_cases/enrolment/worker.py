@@ -1,6 +1,6 @@
 """Carries out what is due for persons: enrolments, and look-ups in the register.
 
-A process may die between any two lines. The next attempt looks again before it writes anything.
+The process may die between any two lines. So every attempt looks again before it writes anything.
 """
 
 from collections.abc import Callable
@@ -48,13 +48,13 @@ class _Superseded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PersonWorker:
-    """The work on person records; ``look_ups`` is None where no register is configured."""
+    """Works on person records. ``look_ups`` is None if no register is configured."""
 
     ports: EnrolmentPorts
     look_ups: RegisterLookUps | None = None
 
     def step(self) -> bool:
-        """Do what has been due longest for one person; False if nothing is due."""
+        """Do the work of one person that has been due longest; False if nothing is due."""
         persons, now = self.ports.persons, self.ports.now()
         claimed = persons.claim_due(now + CALL, now)
         if claimed is None:
@@ -107,7 +107,7 @@ class _Attempt:
             self._postpone(enrolment, error)
 
     def _carry_out(self, wanted: WantedBorrower) -> None:
-        """Do the three steps; a create that a unique field rejected leads to the first one once."""
+        """Do the three steps. If a unique field rejects a create, start again once."""
         while True:
             found = self._find(wanted)
             if found:
@@ -178,7 +178,7 @@ class _Attempt:
     def _draft_mails(
         self, borrower: Borrower, made: EnrolmentOutcome, wanted: WantedBorrower
     ) -> tuple[Write, ...]:
-        """Return the welcome mail, or the notice to the address before the borrower is changed."""
+        """Return the welcome mail, or the notice of a first match to the present address."""
         if made is not EnrolmentOutcome.CREATED:
             return self.ports.draft_notice_of_match(self.person, borrower, wanted.language)
         if wanted.pin_to is None:
@@ -190,9 +190,10 @@ class _Attempt:
         return enrolment.creates > 0 and borrower.mark == enrolment.id
 
     def _read_claimed(self, wanted: WantedBorrower) -> Borrower | None:
-        """Return the borrower that the person has shown to be theirs; None for none, or one gone.
+        """Return the borrower that the person has claimed; None if there is none.
 
-        It is not found by the CPR number yet: LibraryUnavailable if the number is in it.
+        It is not found by the CPR number yet. Raises LibraryUnavailable if the number is in it
+        already.
         """
         claim = self._current.claimed
         if claim is None:
@@ -203,9 +204,9 @@ class _Attempt:
         return borrower
 
     def _write_number(self, borrower: Borrower, wanted: WantedBorrower) -> bool:
-        """Write the CPR number into a claimed borrower; False where it no longer fits.
+        """Write the CPR number into a claimed borrower; False if it no longer fits.
 
-        The library system refuses the change where another person has claimed it meanwhile.
+        The library system refuses the change if another person has claimed it meanwhile.
         """
         claim = self._current.claimed
         is_by_card = claim is None or claim.is_by_card
@@ -230,7 +231,7 @@ class _Attempt:
         )
 
     def _create(self, wanted: WantedBorrower) -> bool:
-        """Create the borrower; False where a unique field rejected it."""
+        """Create the borrower; False if a unique field rejected it."""
         before = self._current
         self._write(before.count_create())
         made = self.ports.library.create(wanted, before.id, self._hold_lease())
@@ -277,7 +278,7 @@ class _Attempt:
         ports.record_event(_EVENTS[made], self.person_id, done)
 
     def _end_without_borrower(self) -> None:
-        """End a request that may not create; the next login is told so."""
+        """End a request that may not create a borrower; the next login says so."""
         self._change(lambda person: person.set_enrolment(None), None)
 
     def _open_case(
@@ -320,7 +321,7 @@ class _Attempt:
     ) -> None:
         """Write unless a login has changed the enrolment since it was read.
 
-        Such a request is due now, and is carried out after this lease has ended.
+        The login's request is due now, and is carried out when this lease has ended.
         """
         before = self._current
         is_superseded = False

@@ -38,11 +38,11 @@ _NOBODY: Final = "4294967295"
 
 @dataclass(frozen=True, slots=True)
 class BorrowerLeases:
-    """Leases of borrowers: while one is held, no other change is sent.
+    """Leases of borrowers: while one is held, no other change of the borrower is sent.
 
-    A library system may take a borrower only whole: of two changes that read it and write it back,
-    the second would undo the first. The lease of an enrolment is that of a person; this one is of
-    the borrower.
+    Some library systems accept only a whole borrower. If two changes read and write it at the same
+    time, the second undoes the first. The lease of an enrolment is for a person; this one is for a
+    borrower.
     """
 
     store: Store
@@ -63,8 +63,8 @@ class GuardedLibrary:
 
     Only silence opens the circuit breaker: no connection, no answer in time, or 502 to 504 from a
     gateway. Any other answer closes it. While it is open, one caller in ten seconds makes a status
-    request. Each change of a borrower takes a lease. A create or change that meets a setting at
-    fault makes the proof of the set-up due.
+    request. Each change of a borrower takes a lease. If a create or change fails because of a
+    setting, the proof of the set-up becomes due.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class GuardedLibrary:
         return self._library.capabilities
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Change the borrower; CallNotMade while another change of it is under way.
+        """Change the borrower; raises CallNotMade while another change of it is in progress.
 
-        The lease ends with an answer. A change without one may be carried out ten minutes later,
-        so its lease stays until then.
+        The lease ends with an answer. A change without an answer may be carried out ten minutes
+        later, so its lease stays until then.
         """
         lease = self._leases.hold(change.number, deadline + LATE)
         if lease is None:
@@ -120,7 +120,7 @@ class GuardedLibrary:
         return after
 
     def _notice_settings(self, call: Callable[P, T]) -> Callable[P, T]:
-        def notice(*args: P.args, **kwargs: P.kwargs) -> T:
+        def call_noticing(*args: P.args, **kwargs: P.kwargs) -> T:
             try:
                 return call(*args, **kwargs)
             except LibraryError as error:
@@ -129,17 +129,17 @@ class GuardedLibrary:
                         make_proof_due(self._store, self._now())
                 raise
 
-        return notice
+        return call_noticing
 
     def _guard(self, call: Callable[P, T]) -> Callable[P, T]:
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        def call_guarded(*args: P.args, **kwargs: P.kwargs) -> T:
             self._admit()
             return self._observe(lambda: call(*args, **kwargs))
 
-        return guarded
+        return call_guarded
 
     def _admit(self) -> None:
-        """Let a call through, after a status request where the library system was silent."""
+        """Let a call through, after a status request if the library system was silent."""
         if self._next_trial is None:
             return
         now = self._now()
@@ -186,9 +186,9 @@ class WaitingSlots(Protocol):
 
 @contextmanager
 def waiting_slot(slots: WaitingSlots | None) -> Iterator[None]:
-    """Hold a slot while the library system is asked; LibraryUnavailable at once where none is free.
+    """Hold a slot while the library system is called; raises LibraryUnavailable if none is free.
 
-    A slow library system must not hold every thread. ``slots`` None sets no bound.
+    A slow library system must not occupy every thread. With ``slots`` None there is no limit.
     """
     if slots is None:
         yield

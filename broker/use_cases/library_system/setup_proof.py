@@ -1,7 +1,7 @@
-"""The proof of the library system's set-up, by one worker for all of them.
+"""The proof of the library system's set-up, made by one worker for all.
 
-It runs after a start and after policies that name other categories, then every hour, and every ten
-minutes while something is at fault.
+It runs after a start, after a change of the categories in the policies, then every hour, and every
+ten minutes while something is wrong.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,21 +26,21 @@ _TURN: Final = Key("counter", "library setup")
 
 @dataclass(frozen=True, slots=True)
 class ProvedSetup:
-    """The faults that a proof found, and when; ``categories`` are those that it was about."""
+    """The faults that a proof found, its time, and the categories that it checked."""
 
     at: datetime
     faults: tuple[SetupFault, ...]
     categories: Names = ()
 
     def is_fresh(self, categories: Names, began: datetime, now: datetime) -> bool:
-        """Return whether the proof still counts: none of an earlier start, or of other policies."""
+        """Return whether the proof still counts: not from an earlier start or other policies."""
         if self.at < began or self.categories != categories:
             return False
         return now - self.at < (_FAULTY_FOR if self.faults else _SOUND_FOR)
 
 
 def make_proof_due(store: Store, now: datetime) -> None:
-    """Let the next step prove at once: a call has met a setting that is at fault.
+    """Make the next step prove at once, because a call has failed for a setting.
 
     The faults of the last proof stay known until then.
     """
@@ -53,7 +53,7 @@ def make_proof_due(store: Store, now: datetime) -> None:
 
 @dataclass(slots=True)
 class LibraryProof:
-    """The proof of the library system of one worker; ``expected`` is what the policies name now."""
+    """Proves the set-up in one worker; ``expected`` returns what the policies name now."""
 
     library: LibrarySystem
     store: Store
@@ -67,12 +67,12 @@ class LibraryProof:
         self._began = self.now()
 
     def faults(self) -> Sequence[SetupFault]:
-        """Return the faults of the last proof that this worker knows of; StoreUnavailable."""
+        """Return the faults of the last proof; raises StoreUnavailable."""
         record = self._records.get(_KEY, self.now())
         return record.value.faults if record else ()
 
     def step(self) -> None:
-        """Prove if it is time and no other worker does; StoreUnavailable."""
+        """Prove if it is time and no other worker does; raises StoreUnavailable."""
         now = self.now()
         if self._looked and now - self._looked < _LOOK_EVERY:
             return

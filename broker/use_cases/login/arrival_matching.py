@@ -1,4 +1,4 @@
-"""An arrival meets its transaction: in one turn read, matched once, and joined in one write."""
+"""Joins the answer of an upstream to the transaction of the browser that brings it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from broker.use_cases.transactions.transactions import Held, Transactions
 
 @dataclass(frozen=True, slots=True)
 class TransactionAndArrival:
-    """A transaction and the arrival that a browser brings to it; None where there is none.
+    """A transaction and the arrival that a browser brings; None if there is no such arrival.
 
-    ``mark`` is the pseudonym of the arrival token.
+    ``mark`` is the keyed hash of the arrival token.
     """
 
     held: Held
@@ -36,9 +36,9 @@ class ArrivalMatching:
     lookup: PersonAtLogin
 
     def read_both(self, name: str, arrival_token: str, now: datetime) -> TransactionAndArrival:
-        """Return the transaction ``name`` and the arrival, read in one turn of the store.
+        """Return the transaction ``name`` and the arrival, read in one call of the store.
 
-        TransactionGone where there is no such transaction.
+        Raises TransactionGone if there is no such transaction.
         """
         key = self.arrivals.key(arrival_token)
         reads = read_together(self.arrivals.store, [self.transactions.key(name), key], now)
@@ -49,11 +49,12 @@ class ArrivalMatching:
     def match(
         self, brought: TransactionAndArrival, browsers: Sequence[str], now: datetime
     ) -> Held | None:
-        """Join an arrival to its transaction, for the browser that asked; nothing is written yet.
+        """Join an arrival to its transaction for the browser that asked, without writing yet.
 
-        None where the arrival is used, late, another transaction's or answers a request that is not
-        outstanding; BrowserUnmatched, with the arrival destroyed, where the browser is not the
-        transaction's. One that has joined already is returned as it stands.
+        Return None if the arrival was used, is too old, belongs to another transaction or answers a
+        request that is not outstanding. Return a transaction that has this arrival already as it
+        is. Raises BrowserUnmatched, and destroys the arrival, if another browser began the
+        transaction.
         """
         held = brought.held
         transaction = held.transaction
@@ -70,14 +71,14 @@ class ArrivalMatching:
         if answer is None:
             return None
         authenticated = transaction.add_answer(answer, arrival.request, brought.mark, now)
-        # What the ports know of the person stands with the answer, or neither does.
+        # The answer and the look-up of the person are written together.
         learned = self.lookup.look_up(replace(held, transaction=authenticated), now)
         return replace(learned, others=(self.arrivals.draft_spent(brought.arrival),))
 
     def join(self, held: Held, now: datetime) -> Held | None:
-        """Write what ``match`` has joined, if that is to be done still.
+        """Write what ``match`` joined, unless it is written already.
 
-        None where another request wrote first: it holds the answer by now, or this is tried again.
+        Return None if another request wrote first. The caller then reads again.
         """
         if not held.others:
             return held

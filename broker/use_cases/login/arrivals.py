@@ -1,4 +1,4 @@
-"""An upstream's answer between ACS and browser: used once, then the record that it was spent."""
+"""Answers of upstreams between the ACS and the browser, each of which can be used once."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from broker.use_cases.storage.records import Content, Reads, Record, Records
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """The arrivals in a store, each under a token that a browser learns.
+    """The arrivals in the store. A browser gets the token of its arrival.
 
     Source: docs/reference/design.md#4a-2.
     """
@@ -37,9 +37,9 @@ class Arrivals:
     ) -> str:
         """Store the answer that a message brought, and return the arrival token.
 
-        ``message`` is the assertion's id and its end. MessageRefused if that assertion has been
-        here before, whoever brings it: a replay, also in parallel or on another worker, finds the
-        record and loses (attacks 15).
+        ``message`` is the id and the end of the assertion. Raises MessageRefused if an assertion
+        with this id was stored before. A replay, also one at the same time on another worker, finds
+        the record and is refused (attacks 15).
         """
         message_id, message_until = message
         arrival_token = self._token(answer, message_id, request)
@@ -54,22 +54,22 @@ class Arrivals:
         return Key("arrival", self.hmacs.compute("arrival-key", arrival_token))
 
     def get_from(self, key: Key, reads: Reads) -> Record[Arrival] | None:
-        """Return the arrival as ``reads`` has it, used or not; None where there is none."""
+        """Return the arrival that was read into ``reads``, used or not; None if there is none."""
         return self._records.get_from(key, reads)
 
     def spend(self, record: Record[Arrival], now: datetime) -> None:
-        """Take the answer out and leave the record that it was spent."""
+        """Remove the answer and keep the record that it was used."""
         self.store.put(*self.draft_spent(record), now)
 
     def draft_spent(self, record: Record[Arrival]) -> Write:
-        """Return the write that takes the answer out: what remains is the spent record."""
+        """Return the write that removes the answer. The record stays to detect replays."""
         spent = replace(record.value, answer=None)
         return self._records.draft(record.key, Content(spent, record.until), record.version)
 
     def compute_mark(self, arrival_token: str) -> str:
-        """Return the pseudonym of the arrival token that a transaction keeps.
+        """Return the keyed hash of the arrival token, which the transaction keeps.
 
-        The login cookie holds the token: it is good if its mark is the transaction's.
+        The login cookie holds the token. It is valid if its hash is the one in the transaction.
         """
         return self.hmacs.compute("arrival-mark", arrival_token)
 

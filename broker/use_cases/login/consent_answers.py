@@ -1,4 +1,4 @@
-"""The person's answer to a question: on file first, then a fact of the transaction."""
+"""Stores the answers to consent questions: in the person record, then in the login."""
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -34,43 +34,42 @@ _KINDS: Final = {
     ReceiptEvent.INFORMED: AuditEventKind.NOTICE_SEEN,
 }
 _GOES_ON: Final = Ask | Done | Enrol | Issue | OfferUpgrade | TellChange
-# A login that goes straight through reads what is on file once.
+# A login that is faster than this reads the stored answers once.
 _FRESH: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentAnswers:
-    """Records answers in the person record."""
+    """Stores answers in the person record and in the transaction."""
 
     hmacs: LookupHmacs
     lookup: PersonAtLogin
     transactions: Transactions
 
     def reread(self, held: Held, now: datetime) -> Held:
-        """Read again what is on file where a while has passed since this login began.
+        """Read the stored answers again if the login began more than five seconds ago.
 
-        What was taken back meanwhile, at another screen, must not let anything leave: neither an
-        answer of before nor the one that was given in this very login, which may have waited for
-        the library system since. A no in another login may be the word after that: of later answers
-        elsewhere, only those that are a yes leave this one's own in force.
+        The person may have withdrawn a consent on another screen meanwhile. Then neither an earlier
+        answer nor the one given in this login counts, which may have waited for the library system.
+        The answer of this login stays valid only if every later answer is a yes.
         """
         transaction = held.transaction
         authenticated = transaction.authenticated
         if transaction.issued or authenticated is None:
             return held
-        # A negative age is of a machine whose clock is ahead: nobody knows how long it is.
+        # The age is negative if the clock of the other machine is ahead: read again then.
         if timedelta(0) <= now - authenticated < _FRESH:
             return held
         answers = self._list_answers(transaction, now)
         on_file = select_on_file(answers)
-        if on_file == transaction.receipts or _in_force(transaction.receipt, answers):
+        if on_file == transaction.receipts or _is_in_force(transaction.receipt, answers):
             return held
 
         def reread(each: Transaction) -> Transaction:
             return replace(each, receipts=on_file, receipt=None)
 
         if held.others:
-            # Not written yet: the caller begins again, and all of it stands by one write.
+            # Not written yet: the caller starts again and writes everything at once.
             return replace(held, transaction=reread(transaction))
         return self.transactions.change(held, reread, now)
 
@@ -86,46 +85,49 @@ class ConsentAnswers:
         chosen: tuple[str, ...],
         language: str,
     ) -> Held:
-        """Add the receipt of the person's answer to what was ``shown``.
+        """Store the receipt of the person's answer to the page ``shown``.
 
-        That is a digest which the page's token binds; ``step`` is what comes next for ``held``. A
-        yes to what would no longer be shown adds nothing: the next step asks again. A no counts
-        whatever comes next by now, until something has left: the policies may have been narrowed
-        while the page was open, or the person has gone back to it after a yes. A notice is always
-        remembered, so that it is shown once a year and when more is released.
+        ``shown`` is the digest in the token of the page, and ``step`` is the next step of ``held``.
+        Ignore a yes if the question has changed since: the next step asks again. Store a no
+        whatever the next step is, until an assertion has left: the policies may have been narrowed
+        while the page was open, or the person went back to it after a yes. A notice is always
+        remembered: it is shown once a year, and when more is released.
         """
-        asked = self._still_asked(step, shown)
+        asked = self._find_shown_question(step, shown)
         if asked is None and answer == "yes":
             return held
         history = self._list_answers(held.transaction, now)
         if asked is None:
-            refusal = self._refusal(held.transaction, step, history, shown, now, language=language)
-            return self._answered(held, refusal, now) if refusal else held
+            refusal = self._make_refusal(
+                held.transaction, step, history, shown, now, language=language
+            )
+            return self._store_answer(held, refusal, now) if refusal else held
         made = make_receipt(
             secrets.token_hex(16),
             asked,
             answer == "yes",
-            remembered_for=self._remembered_for(held, now)
+            remembered_for=self._find_lifetime(held, now)
             if remember or asked.variant == "inform"
             else None,
             chosen=chosen,
             person=self.lookup.make_pseudonym(held.transaction),
             language=language,
             hmacs=self.hmacs,
-            # What was answered meanwhile on a machine whose clock is ahead comes before.
+            # An answer from a machine whose clock is ahead must stay the earlier one.
             now=compute_answer_time(history, now),
         )
-        return self._answered(held, made, now)
+        return self._store_answer(held, made, now)
 
-    def _remembered_for(self, held: Held, now: datetime) -> timedelta | None:
+    def _find_lifetime(self, held: Held, now: datetime) -> timedelta | None:
+        """Return how long a yes counts; None for this login only."""
         if held.transaction.shared:
             return None
-        arrived = self.lookup.evaluate(held, now).evaluated
-        has_cpr = arrived is not None and has_usable_cpr(arrived.decision.ground)
+        login = self.lookup.evaluate(held, now).evaluated
+        has_cpr = login is not None and has_usable_cpr(login.decision.ground)
         return REMEMBERED_FOR if has_cpr else REMEMBERED_WITHOUT_CPR_FOR
 
     def undo_refusal(self, held: Held, now: datetime) -> Held:
-        """Take a refusal back, so that the person is asked again."""
+        """Remove the refusal from the login, so that the person is asked again."""
         return self.transactions.change(
             held, lambda transaction: replace(transaction, receipt=None), now
         )
@@ -135,13 +137,13 @@ class ConsentAnswers:
         record = self.lookup.records.read(person_id, now) if person_id else None
         return record.value.list_receipts(transaction.request.service) if record else ()
 
-    def _still_asked(self, step: Step, shown: str) -> Question | None:
-        """Return the question of ``step`` where it is the one that was ``shown``."""
+    def _find_shown_question(self, step: Step, shown: str) -> Question | None:
+        """Return the question of ``step`` if it is the one that was shown, else None."""
         if isinstance(step, Ask) and step.question.disclosure.shown_digest(self.hmacs) == shown:
             return step.question
         return None
 
-    def _refusal(
+    def _make_refusal(
         self,
         transaction: Transaction,
         step: Step,
@@ -151,11 +153,11 @@ class ConsentAnswers:
         *,
         language: str,
     ) -> Receipt | None:
-        """Return the receipt of a no on a page whose question is not the one of now.
+        """Return the receipt of a no on a page that is no longer the current question.
 
-        It is over this login's own yes or the last one that counts; where there is none, over what
-        would leave. None where something has left, where a no has been said to all of it already,
-        and where nothing would leave.
+        It refuses the yes of this login, or else the last one that counts, or else what would leave
+        now. None if something has left already, if everything was refused before, or if nothing
+        would leave.
         """
         if transaction.issued:
             return None
@@ -176,24 +178,24 @@ class ConsentAnswers:
             now=compute_answer_time(history, now),
         )
 
-    def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
-        # On file first: nothing may leave on an answer that no record holds.
+    def _store_answer(self, held: Held, made: Receipt, now: datetime) -> Held:
+        # The person record comes first: nothing may leave on an answer that is not stored.
         service = held.transaction.request.service
         self._change(held, lambda each: each.mark_seen(now).add_receipt(service, made, now), now)
 
-        def added(each: Transaction) -> Transaction:
+        def add_receipt_to(each: Transaction) -> Transaction:
             if each.issued:
                 return each
             return replace(each, receipt=made)
 
         taken = False
         try:
-            done = self.transactions.change(held, added, now)
+            done = self.transactions.change(held, add_receipt_to, now)
             taken = done.transaction.receipt == made
         finally:
             if not taken:
-                # The answer came too late, or belongs to nobody: what was sent before it stays on
-                # its own receipt.
+                # The answer came too late, or another person has joined: the receipt of what was
+                # sent before stays as it is.
                 self._change(held, lambda each: each.drop_receipt(service, made.record_id), now)
         if taken:
             self._record(done.transaction, made, now)
@@ -219,8 +221,8 @@ class ConsentAnswers:
         )
 
 
-def _in_force(own: Receipt | None, answers: Iterable[Receipt]) -> bool:
-    """Return whether this login's own answer still counts beside all that are on file."""
+def _is_in_force(own: Receipt | None, answers: Iterable[Receipt]) -> bool:
+    """Return whether the answer of this login still counts, given all stored answers."""
     if own is None:
         return False
     return not any(

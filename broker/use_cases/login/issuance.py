@@ -1,4 +1,4 @@
-"""The last look before an assertion leaves: its ids, its class, and the record that it has left."""
+"""The last checks before an assertion leaves, its ids, and the record that it has left."""
 
 import secrets
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from broker.use_cases.transactions.transactions import Held, Transactions
 
 @dataclass(frozen=True, slots=True)
 class Issuance:
-    """Decides about ids and records that they are used."""
+    """Makes the ids of assertions and records their release."""
 
     hmacs: LookupHmacs
     lookup: PersonAtLogin
@@ -29,25 +29,25 @@ class Issuance:
     sessions: Sessions
 
     def authentication_for_service(self, held: Held, now: datetime) -> Authentication | None:
-        """Return the authentication with the class that the service is told.
+        """Return the authentication with the class that the service gets.
 
-        None where the service did not ask for that class.
+        None if the class is not one that the service asked for.
         """
-        arrived = self.lookup.evaluate(held, now).evaluated
-        if arrived is None:
+        login = self.lookup.evaluate(held, now).evaluated
+        if login is None:
             return None
-        return self.lookup.rules.authentication_for_service(held.transaction, arrived.reading)
+        return self.lookup.rules.authentication_for_service(held.transaction, login.reading)
 
     def make_ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
-        """Return the ids under which the assertion of ``step`` leaves: those recorded, or new ones.
+        """Return the ids of the assertion of ``step``: the recorded ones, or new ones.
 
-        None where another assertion has left under the recorded ids: they are good for that one
-        only. None too for an errand that no service asked for: no assertion is anybody's then
+        None if an assertion with another content has left under the recorded ids. None too for an
+        errand that no service asked for: nobody may get an assertion then
         (docs/reference/design.md#invariant-3).
         """
         if held.transaction.errand is not Errand.LOGIN:
             return None
-        content = self._content(step)
+        content = self._hash_content(step)
         before = held.transaction.issued
         if before is not None and before.content != content:
             return None
@@ -67,11 +67,11 @@ class Issuance:
     def record_release(
         self, held: Held, step: Issue, issued: Issued, name_id: NameID, now: datetime
     ) -> bool:
-        """Record that the assertion leaves, and its session; False where another wrote first.
+        """Record that the assertion leaves, with its session; False if another request wrote first.
 
-        Transaction, arrival and session stand in one write. TransactionGone where the person has
-        logged out meanwhile: a session is written before the marks of logouts are read, a logout
-        writes its mark before it lists sessions, so that one of them sees the other.
+        Transaction, arrival and session are written together. Raises TransactionGone if the person
+        has logged out meanwhile. A login writes its session before it reads the marks of logouts. A
+        logout writes its mark before it lists sessions. So one of the two always sees the other.
         """
         transaction = held.transaction
         session = self._session(transaction, issued, name_id)
@@ -83,20 +83,24 @@ class Issuance:
             has_logged_out = self.sessions.is_over(transaction, now)
         else:
             self._request_look_up(held, step, now)
-            recorded = self._recorded(held, step, issued, session, now)
+            recorded = self._record(held, step, issued, session, now)
             if recorded is None:
                 return False
             has_logged_out = recorded
         if has_logged_out:
             self.sessions.end([session], now)
-            self._take_back(transaction, session, issued, now)
+            self._log_not_released(transaction, session, issued, now)
             raise TransactionGone("its person has logged out")
         return True
 
-    def _take_back(
+    def _log_not_released(
         self, transaction: Transaction, session: Session, issued: Issued, now: datetime
     ) -> bool:
-        """Tell that an assertion has not left; False, and untold, where another request gave it."""
+        """Log that an assertion did not leave; return False if another request has sent it.
+
+        That request recorded its session before it looked for a logout. So a logout finds the
+        session, and an assertion that left is never logged as not released.
+        """
         if transaction.issued is None and not self.sessions.is_given_again(session, now):
             # Another request that gave it before what came between had said so before it looked:
             # what left is never told as not released, and a logout finds its session.
@@ -109,21 +113,19 @@ class Issuance:
         return False
 
     def _request_look_up(self, held: Held, step: Issue, now: datetime) -> None:
-        """Request the look-up in the register: the person has read of it and has not said no."""
-        arrived = self.lookup.evaluate(held, now).evaluated
-        if arrived and step.disclosure.looked_up:
-            self.lookup.borrowers.request_look_up(held.transaction, arrived)
+        """Request the look-up in the register, which the page named and the person accepted."""
+        login = self.lookup.evaluate(held, now).evaluated
+        if login and step.disclosure.looked_up:
+            self.lookup.borrowers.request_look_up(held.transaction, login)
 
-    def _recorded(
+    def _record(
         self, held: Held, step: Issue, issued: Issued, session: Session, now: datetime
     ) -> bool | None:
         """Write that the assertion leaves, and return whether its person has logged out since.
 
-        None where the transaction has changed meanwhile.
-
-        On the audit log first: AuditUnavailable, with nothing recorded, where it cannot be
-        written down there. What dies in between is recorded as having left and has not, never the
-        other way.
+        None if the transaction has changed meanwhile. The audit log comes first: raises
+        AuditUnavailable, with nothing recorded, if it cannot be written. If the process dies in
+        between, the log has a release that did not happen, never the other way round.
         """
         transaction = held.transaction
         audit_log = self.lookup.audit_log
@@ -142,19 +144,19 @@ class Issuance:
         reads = self.transactions.put_then_read(left, held.version, now, others, marks)
         if reads is not None:
             return self.sessions.is_over_by(transaction, marks, reads)
-        if not self._stands(transaction, issued, now):
+        if not self._is_recorded(transaction, issued, now):
             audit_log.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return None
 
     def _draft_seen(self, held: Held, now: datetime) -> Sequence[Write]:
-        """Return the write that the person was seen, once a day."""
+        """Return the write that the person was seen, at most once a day."""
         return self.lookup.records.draft_seen(held.person, now) if held.person else ()
 
-    def _stands(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
-        """Return whether a write that seemed to lose is the one that another wrote upon.
+    def _is_recorded(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
+        """Return whether the release was recorded although the write seemed to fail.
 
-        A store that lost its first answer and was asked again finds another's version by then. The
-        assertion leaves under these ids when all is read again, and its release has been told.
+        A store that lost its first answer and was asked again finds another version. The assertion
+        leaves when the transaction is read again, and its release is in the audit log already.
         """
         try:
             stored = self.transactions.read(transaction.id, now)
@@ -163,9 +165,9 @@ class Issuance:
         return stored.transaction.issued == issued
 
     def check_not_logged_out(self, held: Held, now: datetime) -> Held:
-        """Return the transaction that its person goes on with.
+        """Return the transaction with which the person continues.
 
-        TransactionGone, and the transaction is dropped, if they have logged out since.
+        Drop it and raise TransactionGone if the person has logged out since.
         """
         if self.sessions.is_over(held.transaction, now):
             self.transactions.end(held)
@@ -194,6 +196,6 @@ class Issuance:
             issuer=authentication.issuer,
         )
 
-    def _content(self, step: Issue) -> str:
+    def _hash_content(self, step: Issue) -> str:
         shown = step.disclosure.shown_digest(self.hmacs)
         return self.hmacs.compute("content", shown, step.number or "")

@@ -1,4 +1,4 @@
-"""One login from request to assertion: each method adds a fact to the transaction."""
+"""One login, from the request to the assertion. Each method adds a fact to the transaction."""
 
 import secrets
 from collections.abc import Collection
@@ -34,19 +34,22 @@ from broker.core.login.transaction import (
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store
-from broker.use_cases.login import beginnings
+from broker.core.retention import TRANSACTION_BEGUN
 from broker.use_cases.login.arrival_matching import ArrivalMatching
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.consent_answers import ConsentAnswers
 from broker.use_cases.login.issuance import Issuance
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
-from broker.use_cases.transactions.transactions import Held, Transactions
+from broker.use_cases.transactions.transactions import Held, Transactions, draw_reference
 
 
 @dataclass(frozen=True, slots=True)
 class LoginFlow:
-    """The flow over its ports; ``now`` is passed to every method, aware UTC."""
+    """A login over its ports. Every method takes ``now``, an aware UTC time.
+
+    ``sign_up_service`` is the service whose policies count when somebody signs up.
+    """
 
     store: Store
     hmacs: LookupHmacs
@@ -56,28 +59,28 @@ class LoginFlow:
 
     @property
     def answers(self) -> ConsentAnswers:
-        """Return what records the answers to questions."""
+        """Return the part that stores answers to questions."""
         return ConsentAnswers(self.hmacs, self.lookup, self.transactions)
 
     @property
     def issuance(self) -> Issuance:
-        """Return what lets an assertion leave."""
+        """Return the part that lets an assertion leave."""
         sessions = Sessions(self.store, self.hmacs)
         return Issuance(self.hmacs, self.lookup, self.transactions, sessions)
 
     @property
     def arrivals(self) -> Arrivals:
-        """Return the answers between ACS and browser."""
+        """Return the answers of upstreams that wait for their browser."""
         return Arrivals(self.store, self.hmacs)
 
     @property
     def matching(self) -> ArrivalMatching:
-        """Return what joins an arrival to its transaction."""
+        """Return the part that joins an arrival to its transaction."""
         return ArrivalMatching(self.arrivals, self.transactions, self.lookup)
 
     @property
     def transactions(self) -> Transactions:
-        """Return the transactions."""
+        """Return the stored transactions."""
         return Transactions(self.store)
 
     def begin(
@@ -90,11 +93,10 @@ class LoginFlow:
     ) -> tuple[Held, Outstanding | None]:
         """Store a new transaction for a verified AuthnRequest.
 
-        RequestRefused where its IDPList leaves no way, where no policy gives the NameID format, and
-        where it is longer than is kept of whoever has shown no authentication
-        (docs/reference/design.md#4e). Where the browser is known already and there is but one way
-        to log in, the AuthnRequest to it is recorded in the same put, and returned
-        (docs/reference/design.md#4a-1).
+        Raises RequestRefused if its IDPList leaves no way to log in, if no policy gives the NameID
+        format, or if it is longer than what is stored for a visitor (docs/reference/design.md#4e).
+        If the browser is known and there is only one way to log in, the AuthnRequest to it is
+        recorded in the same write, and returned (docs/reference/design.md#4a-1).
         """
         if request.octets > MOST_OCTETS:
             what = f"more than {MOST_OCTETS} octets of names and classes"
@@ -102,11 +104,11 @@ class LoginFlow:
         self.rules.check_name_id(request)
         ways = self.rules.ways(request)
         only = ways[0] if len(ways) == 1 else None
-        begun = beginnings.make_transaction(request, now, shared=shared, upstream=only)
+        begun = _make_transaction(request, now, shared=shared, upstream=only)
         if browser is None:
             return self.transactions.add(begun, now), None
         bound = begun.bind(browser)
-        sent = self._asked_at_once(bound, ways, now)
+        sent = self._make_request_at_once(bound, ways, now)
         asked = bound.add_request(sent) if sent else bound
         return self.transactions.add(asked, now), sent
 
@@ -122,9 +124,9 @@ class LoginFlow:
     ) -> Held:
         """Store a transaction that no service asked for.
 
-        FormRefused where ``upstream`` is no way to log in for it. A person who signs up, makes a
-        new PIN, or sees or deletes what is kept, logs in afresh (ForceAuthn): a screen left open is
-        somebody else's chance.
+        Raises FormRefused if ``upstream`` is no way to log in for it. A person who signs up,
+        chooses a PIN, or sees or deletes stored data must log in again (ForceAuthn), because
+        somebody else may sit at an open screen.
         """
         if self.sign_up_service is None:
             raise FormRefused("no service by whose policy people sign up")
@@ -140,7 +142,7 @@ class LoginFlow:
         if back not in self.rules.services:
             back = None
         transaction = replace(
-            beginnings.make_transaction(request, now, shared=shared, upstream=upstream),
+            _make_transaction(request, now, shared=shared, upstream=upstream),
             errand=errand,
             back=back,
             intent=intent,
@@ -148,56 +150,53 @@ class LoginFlow:
         return self.transactions.add(transaction, now)
 
     def read(self, name: str, now: datetime) -> Held:
-        """Return the transaction; TransactionGone if there is none that lives."""
+        """Return the transaction; raises TransactionGone if there is none."""
         return self.transactions.read(name, now)
 
     def resume(self, held: Held, now: datetime) -> Held:
-        """Return the transaction that its person goes on with, as ``PersonAtLogin.looked_up``.
+        """Return the transaction with which the person continues, looked up if necessary.
 
-        TransactionGone where the person has logged out since.
+        Raises TransactionGone if the person has logged out since.
         """
         held = self.issuance.check_not_logged_out(held, now)
         return self.lookup.look_up_and_store(self.transactions.mark_attended(held, now), now)
 
     def reveal_cpr(self, held: Held, now: datetime) -> Held | None:
-        """Record that the person sees the whole CPR number; None where this login has shown it.
+        """Record that the page shows the whole CPR number; None if this login has shown it before.
 
-        Of two who ask at once one sees it: a page that was left open shows it to nobody else.
+        Of two requests at the same time only one succeeds: a page that was left open shows the
+        number to nobody else.
         """
         first = False
 
-        def shown(each: Transaction) -> Transaction:
+        def mark_shown(each: Transaction) -> Transaction:
             nonlocal first
             first = not each.number_shown
             return replace(each, number_shown=True)
 
-        held = self.transactions.change(held, shown, now)
+        held = self.transactions.change(held, mark_shown, now)
         return held if first else None
 
     def policies(self, held: Held) -> PolicySet:
-        """Return the policy set that this request goes by."""
+        """Return the policy set that counts for this request."""
         return self.lookup.policies(held)
 
     def next_step(self, held: Held, now: datetime) -> Step:
-        """Return what comes next."""
+        """Return the next step."""
         held = self.lookup.evaluate(held, now)
-        return next_step(held.transaction, self._terms(held), now)
+        return next_step(held.transaction, self._collect_terms(held), now)
 
     def collect_refused_facts(self, held: Held, step: Refuse, now: datetime) -> RefusedFacts | None:
-        """Return the facts on which a refusal rests; None where nothing was decided over."""
-        arrived = self.lookup.evaluate(held, now).evaluated
-        if arrived is None or step.decision is None:
+        """Return the facts that led to a refusal; None if nothing was decided."""
+        login = self.lookup.evaluate(held, now).evaluated
+        if login is None or step.decision is None:
             return None
         return collect_refused_facts(
-            held.transaction,
-            arrived.reading,
-            step.decision,
-            arrived.policies,
-            trusted=arrived.trusted,
+            held.transaction, login.reading, step.decision, login.policies, trusted=login.trusted
         )
 
     def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
-        """Bind the transaction to a browser, by the pseudonym of its browser cookie."""
+        """Bind the transaction to a browser, by the keyed hash of its cookie."""
         if held.transaction.bind(browser, shared=shared) == held.transaction:
             return held
         return self.transactions.change(
@@ -207,35 +206,35 @@ class LoginFlow:
     def bind_and_ask(
         self, held: Held, browser: str, now: datetime, *, shared: bool = False
     ) -> tuple[Held, Outstanding | None]:
-        """Bind a transaction, and record in the same put the AuthnRequest to the one way there is.
+        """Bind a transaction, and record the AuthnRequest to the only way to log in.
 
-        None beside it where there is another step before that, or another request has bound it
-        meanwhile: it may have been asked for already.
+        The request is None if another step comes first, or if another request has bound the
+        transaction meanwhile: that one may have sent the AuthnRequest.
         """
         ways = self.rules.ways(held.transaction.request, held.transaction.errand)
-        sent = self._asked_at_once(held.transaction, ways, now)
+        sent = self._make_request_at_once(held.transaction, ways, now)
 
-        def changed(each: Transaction) -> Transaction:
+        def bind_and_add_request(each: Transaction) -> Transaction:
             bound = each.bind(browser, shared=shared)
             first = each.browser is None
             return bound.add_request(sent) if sent and first else bound
 
-        bound = self.transactions.change(held, changed, now)
+        bound = self.transactions.change(held, bind_and_add_request, now)
         stands = sent is not None and bound.transaction.find_request(sent.id)
         return bound, sent if stands else None
 
     def ask_upstream(self, held: Held, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
         """Record a new AuthnRequest to ``upstream`` before it is sent.
 
-        Nothing else changes before it is answered. BrowserUnmatched for a transaction that is not
-        bound, FormRefused for a way that this request may not take.
+        The transaction stays as it is until the answer comes. Raises BrowserUnmatched if the
+        transaction is not bound, and FormRefused if this request may not use the upstream.
         """
         if held.transaction.browser is None:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
         ways = self.rules.ways(held.transaction.request, held.transaction.errand)
         if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
-        sent = beginnings.make_authn_request(held.transaction, upstream, now)
+        sent = _make_authn_request(held.transaction, upstream, now)
         asked = self.transactions.change(
             held, lambda transaction: transaction.add_request(sent), now, of_person=False
         )
@@ -244,10 +243,10 @@ class LoginFlow:
     def find_awaited_request(
         self, in_response_to: str, upstream: str, now: datetime
     ) -> tuple[Held, Outstanding]:
-        """Find the request of ours that an answer names, still open and sent to this very upstream.
+        """Return the transaction and the AuthnRequest that an answer names.
 
-        TransactionGone where there is none: unsolicited, answered already, another upstream's
-        (attacks 15, 16, 18).
+        The request must be open and sent to this upstream. Raises TransactionGone for an
+        unsolicited answer, a second answer, and an answer of another upstream (attacks 15, 16, 18).
         """
         held = self.read(in_response_to[1:33], now)
         outstanding = held.transaction.find_request(in_response_to)
@@ -256,7 +255,7 @@ class LoginFlow:
         return held, outstanding
 
     def consume_request(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
-        """Consume a request that a refused message named: nothing can be tried against it again."""
+        """Remove a request that a refused message named, so that it cannot be tried again."""
         self.transactions.change(
             held, lambda each: each.drop_request(outstanding.id), now, of_person=False
         )
@@ -276,7 +275,7 @@ class LoginFlow:
         if not isinstance(self.next_step(held, now), OfferUpgrade):
             return held
         if wanted:
-            return self.transactions.change(held, _upgraded, now)
+            return self.transactions.change(held, _accept_upgrade, now)
         self.lookup.borrowers.keep_category(held.transaction)
         kept = self.transactions.change(
             held, lambda each: replace(each.clear_look_up(), upgrade=False), now
@@ -299,7 +298,7 @@ class LoginFlow:
         return self.transactions.change(held, lambda each: each.add_claim(claim), now)
 
     def mark_told(self, held: Held, now: datetime) -> Held:
-        """Add that the person has been told of another category."""
+        """Add that the page about another category was shown."""
         if not isinstance(self.next_step(held, now), TellChange):
             return held
         return self.transactions.change(held, lambda each: replace(each, told=True), now)
@@ -307,17 +306,16 @@ class LoginFlow:
     def join_verified_pin(
         self, held: Held, upstream: str, borrower: Borrower, now: datetime
     ) -> tuple[Held, str]:
-        """Join that the library system has verified the PIN of ``borrower``.
+        """Add the authentication by a borrower's PIN; return the login cookie's token with it.
 
-        Returns the token of the login cookie, too. FormRefused for a way that this request may not
-        take.
+        Raises FormRefused if this request may not use the library account.
         """
         transaction = held.transaction
         ways = self.rules.ways(transaction.request, transaction.errand)
         local = upstream in ways and upstream in self.rules.local
         if transaction.browser is None or not local:
             raise FormRefused("not a way to log in to this service")
-        # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
+        # A new token, as after an assertion: the login cookie from before becomes worthless
         # (docs/reference/design.md#4a-4).
         arrival_token = secrets.token_hex(32)
         mark = self.arrivals.compute_mark(arrival_token)
@@ -329,9 +327,9 @@ class LoginFlow:
         return self.lookup.look_up_and_store(joined, now), arrival_token
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
-        """Store the request, wait for it at most ``patience`` seconds and record the account.
+        """Store the request, wait for it at most ``patience`` seconds, and record the account.
 
-        What was decided before the wait is decided anew after it.
+        The policies decide again after the wait.
         """
         held = self.lookup.evaluate(held, now)
         if not isinstance(self.next_step(held, now), Enrol):
@@ -344,18 +342,21 @@ class LoginFlow:
         recorded = self.issuance.check_not_logged_out(recorded, now)
         return self.lookup.evaluate(replace(recorded, evaluated=None), now)
 
-    def _asked_at_once(
+    def _make_request_at_once(
         self, transaction: Transaction, ways: Collection[str], now: datetime
     ) -> Outstanding | None:
-        """Return the AuthnRequest to the one way to log in, which leads elsewhere; else None."""
+        """Return the AuthnRequest to the only way to log in; None if there are several.
+
+        None too for the library account, which needs no request.
+        """
         upstream = transaction.upstream
         if upstream is None or upstream not in ways or upstream in self.rules.local:
             return None
-        return beginnings.make_authn_request(transaction, upstream, now)
+        return _make_authn_request(transaction, upstream, now)
 
-    def _terms(self, held: Held) -> Terms:
+    def _collect_terms(self, held: Held) -> Terms:
         transaction = held.transaction
-        arrived = held.evaluated
+        login = held.evaluated
         terms = Terms(
             service=self.rules.service(transaction.request.service),
             giver=self.rules.giver(transaction.authentication),
@@ -367,19 +368,43 @@ class LoginFlow:
             meets=self.rules.meets(transaction.authentication),
             ids=self.lookup.compute_service_ids(transaction),
         )
-        if arrived is None:
-            # Before anybody is authenticated nothing is decided, read or lacking.
+        if login is None:
+            # Before the authentication there is nothing to decide.
             return terms
         return replace(
             terms,
-            decide=lambda *_: arrived.decision,
-            lacking=lambda each, now: self.lookup.find_missing_proof(each, arrived, now),
+            decide=lambda *_: login.decision,
+            lacking=lambda each, now: self.lookup.find_missing_proof(each, login, now),
             authn_context=lambda authentication, _: self.rules.authn_context(
-                authentication, arrived.reading
+                authentication, login.reading
             ),
-            cpr=arrived.reading.attributes.one(CPR_ATTRIBUTE),
+            cpr=login.reading.attributes.one(CPR_ATTRIBUTE),
         )
 
 
-def _upgraded(transaction: Transaction) -> Transaction:
+def _accept_upgrade(transaction: Transaction) -> Transaction:
     return replace(transaction, upgrade=True)
+
+
+def _make_transaction(
+    request: AuthnRequest, now: datetime, *, shared: bool, upstream: str | None = None
+) -> Transaction:
+    """Return a new transaction, which has no browser yet."""
+    return Transaction(
+        secrets.token_hex(16),
+        draw_reference(),
+        now,
+        TRANSACTION_BEGUN.until(now),
+        request,
+        shared=shared,
+        upstream=upstream,
+    )
+
+
+def _make_authn_request(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
+    """Return a new AuthnRequest to ``upstream``, not recorded yet.
+
+    Its id begins with the id of the transaction, so that no RelayState is necessary, which could be
+    exchanged (attacks 16).
+    """
+    return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)

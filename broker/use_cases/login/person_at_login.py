@@ -1,4 +1,4 @@
-"""The look-up of a person who has just logged in: person id, proofs, receipts and the borrower."""
+"""Looks up a person who has just logged in: person id, proofs, receipts and borrower."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -38,7 +38,10 @@ _MAIL_REMEMBERED: Final = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class PersonAtLogin:
-    """Asks the ports; ``naming`` holds the key of persistent NameIDs, which is never rotated."""
+    """Looks persons up over the ports.
+
+    ``naming`` holds the key of persistent NameIDs, which is never rotated.
+    """
 
     records: PersonRecords
     hmacs: LookupHmacs
@@ -49,31 +52,34 @@ class PersonAtLogin:
     audit_log: AuditLog = NO_AUDIT_LOG
 
     def evaluate(self, held: Held, now: datetime) -> Held:
-        """Return the transaction with attributes and decision, made once while its facts hold."""
+        """Return the transaction with attributes and decision.
+
+        They are computed again only if the facts that they depend on have changed.
+        """
         made = evaluate_login(self.rules, held.transaction, now, held.evaluated)
         if made is held.evaluated:
             return held
         return replace(held, evaluated=made)
 
     def policies(self, held: Held) -> PolicySet:
-        """Return the policy set that this request goes by."""
+        """Return the policy set that counts for this request."""
         return held.evaluated.policies if held.evaluated else self.rules.policies()
 
     def look_up(self, held: Held, now: datetime) -> Held:
-        """Return the transaction with what the ports know of the person, not yet written or told.
+        """Return the transaction with what is known about the person, neither written nor logged.
 
-        Nothing is asked before the policies let the person in. A login that they denied before is
-        looked up when they permit it.
+        The ports are called only after the policies permit the login. A login that was denied
+        before is looked up when the policies permit it.
         """
         transaction = held.transaction
         before = evaluate_login(self.rules, transaction, now, held.evaluated)
         if before is None or transaction.person is not None:
             return replace(held, evaluated=before)
-        known, arrived, record = self._known(transaction, before, now)
-        return replace(held, transaction=known, evaluated=arrived, person=record)
+        known, login, record = self._look_up_permitted(transaction, before, now)
+        return replace(held, transaction=known, evaluated=login, person=record)
 
     def look_up_and_store(self, held: Held, now: datetime) -> Held:
-        """Add what the ports know of the person to the transaction, as ``learned``."""
+        """Add what is known about the person to the stored transaction, as ``look_up`` finds it."""
         transaction = held.transaction
         learned = self.look_up(held, now)
         known = learned.transaction
@@ -81,10 +87,9 @@ class PersonAtLogin:
             return learned
         self.log_permitted(learned, now)
 
-        def added(each: Transaction) -> Transaction:
-            if _told(each) != _told(transaction):
-                # looked up before something was told beside it: of no use, and what was told is
-                # not lost
+        def add_to(each: Transaction) -> Transaction:
+            if _list_answers(each) != _list_answers(transaction):
+                # The person has given an answer since the look-up: keep it, drop the look-up.
                 return each
             return replace(
                 each,
@@ -95,59 +100,60 @@ class PersonAtLogin:
             )
 
         undecided = replace(held, evaluated=learned.evaluated)
-        changed = Transactions(self.records.store).change(undecided, added, now)
+        changed = Transactions(self.records.store).change(undecided, add_to, now)
         return self.evaluate(changed, now)
 
     def log_permitted(self, held: Held, now: datetime) -> None:
-        """Tell the audit log that the policies permit a login whose person has just been looked up.
+        """Write to the audit log that the policies permit a login that was just looked up.
 
-        One that goes straight through is told by its release alone, which says the same and more.
+        A login that goes straight through is logged by its release only, which says the same and
+        more.
         """
         transaction = held.transaction
-        arrived = held.evaluated
-        if arrived is None or not arrived.is_permitted or transaction.person is None:
+        login = held.evaluated
+        if login is None or not login.is_permitted or transaction.person is None:
             return
         if transaction.errand not in OWN_ERRANDS:
             self.audit_log.add(
-                make_login_event(AuditEventKind.DECIDED, now, transaction.names, arrived.decision)
+                make_login_event(AuditEventKind.DECIDED, now, transaction.names, login.decision)
             )
 
-    def _known(
-        self, transaction: Transaction, arrived: EvaluatedLogin, now: datetime
+    def _look_up_permitted(
+        self, transaction: Transaction, login: EvaluatedLogin, now: datetime
     ) -> tuple[Transaction, EvaluatedLogin, Record[PersonRecord] | None]:
-        """Return the transaction with proofs, person, receipts on file and account.
+        """Return the transaction with proofs, person, stored receipts and account.
 
-        With it comes what has arrived with those facts, and the person record, which is read once.
-        A login that the policies deny leaves nothing behind.
+        The evaluated login and the person record, which is read once, are returned with it. A login
+        that the policies deny leaves no trace.
         """
-        if not arrived.trusted:
-            return transaction, arrived, None
-        found = self._find_if_named(arrived)
+        if not login.trusted:
+            return transaction, login, None
+        found = self._find_if_named(login)
         if transaction.errand in OWN_ERRANDS:
-            return replace(transaction, person=found), arrived, None
+            return replace(transaction, person=found), login, None
         record = self.records.read(found.id, now) if found else None
-        proofs = self._proofs(transaction, arrived, record, now)
+        proofs = self._list_proofs(transaction, login, record, now)
         known = transaction
         if proofs != transaction.proofs:
             known = replace(transaction, proofs=proofs)
-            arrived = self._again(known, arrived, now)
-        if not arrived.is_permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
-            return known, arrived, record
-        person = found or self.persons.find(arrived)
+            login = self._evaluate_again(known, login, now)
+        if not login.is_permitted and login.decision.reasons[0].code not in UNMET_REQUIREMENTS:
+            return known, login, record
+        person = found or self.persons.find(login)
         known = replace(known, person=person)
-        if not arrived.is_permitted:
-            # What self-service lacks is no matter to a person who has a borrower already.
-            number = self.borrowers.find_number(known, arrived, record)
+        if not login.is_permitted:
+            # A person who has a borrower already needs nothing that self-service requires.
+            number = self.borrowers.find_number(known, login, record)
             known = replace(known, person=replace(person, number=number))
-            arrived = self._again(known, arrived, now)
+            login = self._evaluate_again(known, login, now)
             # The search may have written it.
             record = self.records.read(person.id, now)
-        if not arrived.is_permitted:
-            return known, arrived, record
+        if not login.is_permitted:
+            return known, login, record
         receipts = record.value.list_receipts(known.request.service) if record else ()
-        account = self.borrowers.find_account(known, arrived, record)
+        account = self.borrowers.find_account(known, login, record)
         known = replace(known, receipts=select_on_file(receipts), account=account)
-        return known, arrived, record
+        return known, login, record
 
     def make_pseudonym(self, transaction: Transaction) -> str:
         """Return the pseudonym of person and service that receipts carry."""
@@ -155,9 +161,9 @@ class PersonAtLogin:
         return self.hmacs.compute("receipts", person, transaction.request.service)
 
     def enrol(self, held: Held, *, language: str, patience: float) -> Account:
-        """Store the request, wait ``patience`` seconds, and return the account as it then is.
+        """Store the request, wait ``patience`` seconds, and return the account as it is then.
 
-        A silent library is no error.
+        A library system that does not answer is no error.
         """
         if held.evaluated is None:
             return Account(None, AccountState.NONE)
@@ -166,33 +172,33 @@ class PersonAtLogin:
         )
 
     def find_missing_proof(
-        self, transaction: Transaction, arrived: EvaluatedLogin, now: datetime
+        self, transaction: Transaction, login: EvaluatedLogin, now: datetime
     ) -> ProveMailbox | None:
-        """Return the step in which the person proves what their intent needs.
+        """Return the step in which the person proves what their intent needs, or None.
 
-        None where nothing names the person. A proof of nobody would keep the address from its
-        holder for as long as it is remembered.
+        None if the login carries no identifier: such a proof would block the address for its
+        holder.
         """
-        if not arrived.trusted or transaction.intent is None:
+        if not login.trusted or transaction.intent is None:
             return None
-        step = proof_step(arrived.facts, arrived.policies, now)
-        if step is None or not self.persons.is_named(arrived):
+        step = proof_step(login.facts, login.policies, now)
+        if step is None or not self.persons.is_named(login):
             return None
         return step
 
     def proof_owner(self, held: Held, now: datetime) -> str:
-        """Return the person id that the person's proofs are kept under.
+        """Return the person id under which the person's proofs are stored.
 
-        One of this login alone where nothing names the person.
+        For a login without an identifier it is an id of this login only.
         """
-        arrived = self.evaluate(held, now).evaluated
-        if arrived and self.persons.is_named(arrived):
-            person = held.transaction.person or self.persons.find(arrived)
+        login = self.evaluate(held, now).evaluated
+        if login and self.persons.is_named(login):
+            person = held.transaction.person or self.persons.find(login)
             return person.id
         return self.hmacs.compute("nobody", held.transaction.id)
 
     def person_name(self, held: Held, now: datetime) -> str:
-        """Return the person's name; "" where the upstream asserted none."""
+        """Return the person's name; "" if the upstream sent none."""
         if held.evaluated:
             return display_name(held.evaluated.reading)
         authentication = held.transaction.authentication
@@ -201,56 +207,52 @@ class PersonAtLogin:
         return display_name(read_login(self.rules, authentication, self.policies(held), now))
 
     def proof_lifetime(self, held: Held, name: str, now: datetime) -> timedelta:
-        """Return how long a proof of this name is good, by the policies of the request.
+        """Return how long a proof of this name is valid, by the policies of the request.
 
-        Nobody meets a person again whom nothing names: their proof is good for this login.
+        For a login without an identifier it is valid in this login only: the next one is another
+        person.
         """
-        arrived = self.evaluate(held, now).evaluated
-        if arrived is None or not self.persons.is_named(arrived):
+        login = self.evaluate(held, now).evaluated
+        if login is None or not self.persons.is_named(login):
             return LIFETIME
         proof = remembering_proof(self.policies(held), name)
         return proof.remembered_for if proof else _MAIL_REMEMBERED
 
     def compute_service_ids(self, transaction: Transaction) -> dict[str, str]:
-        """Return the identifiers that we make for this person at this service.
-
-        None before the person is known.
-        """
+        """Return the identifiers of this person at this service; none if it is unknown."""
         if transaction.person is None:
             return {}
         service = self.rules.service(transaction.request.service)
         return compute_service_ids(self.naming, transaction.person.id, service)
 
     def make_name_id(self, transaction: Transaction, *, persistent: bool) -> str:
-        """Return the NameID for the service: the same for this person there for ever, or random."""
+        """Return the NameID for the service: always the same one, or a random one."""
         if not persistent or transaction.person is None:
             return f"_{secrets.token_hex(20)}"
         entity_id = self.rules.service(transaction.request.service).entity_id
         name_id = self.naming.compute("name-id", transaction.person.id, entity_id)
         return name_id.partition(".")[2]
 
-    def _find_if_named(self, arrived: EvaluatedLogin) -> Person | None:
-        return self.persons.find(arrived) if self.persons.is_named(arrived) else None
+    def _find_if_named(self, login: EvaluatedLogin) -> Person | None:
+        return self.persons.find(login) if self.persons.is_named(login) else None
 
-    def _again(
-        self, transaction: Transaction, arrived: EvaluatedLogin, now: datetime
+    def _evaluate_again(
+        self, transaction: Transaction, login: EvaluatedLogin, now: datetime
     ) -> EvaluatedLogin:
-        return evaluate_login(self.rules, transaction, now, arrived) or arrived
+        return evaluate_login(self.rules, transaction, now, login) or login
 
-    def _proofs(
+    def _list_proofs(
         self,
         transaction: Transaction,
-        arrived: EvaluatedLogin,
+        login: EvaluatedLogin,
         record: Record[PersonRecord] | None,
         now: datetime,
     ) -> tuple[Proved, ...]:
-        """Return what was proved in this login, and before it where that could matter now."""
-        upstream = arrived.authentication.upstream
+        """Return the proofs of this login, and earlier ones if they can matter now."""
+        upstream = login.authentication.upstream
         if upstream in self.rules.local:
             return transaction.proofs
-        if upstream not in arrived.policies.provable and self._asserts_mail(
-            transaction, arrived, now
-        ):
+        if upstream not in login.policies.provable and self._asserts_mail(transaction, login, now):
             return transaction.proofs
         if record is None:
             return transaction.proofs
@@ -259,16 +261,14 @@ class PersonAtLogin:
         own = [proof for proof in remembered if proof.name not in fresh]
         return (*transaction.proofs, *own)
 
-    def _asserts_mail(
-        self, transaction: Transaction, arrived: EvaluatedLogin, now: datetime
-    ) -> bool:
-        """Return whether the upstream itself named an address to write to."""
-        reading = arrived.reading
+    def _asserts_mail(self, transaction: Transaction, login: EvaluatedLogin, now: datetime) -> bool:
+        """Return whether the upstream itself sent a mail address."""
+        reading = login.reading
         if transaction.proofs:
-            reading = read_login(self.rules, arrived.authentication, arrived.policies, now)
+            reading = read_login(self.rules, login.authentication, login.policies, now)
         return reading.attributes.one(MAIL_PROOF) is not None
 
 
-def _told(transaction: Transaction) -> tuple[object, ...]:
-    """Return what a person has told beside their login, by which what is looked up of them goes."""
+def _list_answers(transaction: Transaction) -> tuple[object, ...]:
+    """Return the person's answers that change what is looked up."""
     return transaction.proofs, transaction.upgrade, transaction.address_answer

@@ -18,14 +18,15 @@ _COUNTED_FOR: Final = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True)
 class SupportTraces:
-    """The traces in a store."""
+    """The traces in the store."""
 
     store: Store
 
     def add_trace(self, trace: TraceFacts) -> None:
         """Store a trace under its reference.
 
-        Nothing is stored, and nothing raised, where the store is down or the hour has had its most.
+        A store that is down, and more than 3,600 traces in an hour, are no errors: the trace is
+        left out.
         """
         try:
             if self._count(trace.at):
@@ -34,12 +35,12 @@ class SupportTraces:
             return
 
     def find(self, reference: str, now: datetime) -> TraceFacts | None:
-        """Return the trace of a reference as it was read out, in any case and spacing, or None."""
+        """Return the trace of a help code, in any case and spacing, or None."""
         record = self._records.get(_key(normalize_code(reference)), now)
         return record.value if record else None
 
     def _count(self, now: datetime) -> bool:
-        """Count one trace of this hour, and return whether there is room for it."""
+        """Count one trace of this hour, and return whether it is within the limit."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         key = Key("counter", "traces", hour.isoformat())
         return self.store.count(key, 1, TURN.ends(hour + _COUNTED_FOR), now) <= _MOST_AN_HOUR

@@ -1,4 +1,4 @@
-"""The sessions that a logout is about: what it ends, what it asks for, and what it leaves open.
+"""Finds the sessions that a logout ends, those it asks about, and those that stay open.
 
 Source: docs/reference/design.md#4a-logout.
 """
@@ -19,7 +19,7 @@ Group = tuple[str, str]  # browser and person
 
 @dataclass(frozen=True, slots=True)
 class AffectedSessions:
-    """Finds and ends them in the store."""
+    """Finds and ends sessions in the store."""
 
     sessions: Sessions
     services: Mapping[str, Service]
@@ -29,7 +29,7 @@ class AffectedSessions:
     def find_named(self, request: LogoutRequest, now: datetime) -> tuple[Session, ...]:
         """Return the sessions that a service's request names.
 
-        Those that an upstream's names are found once a browser is joined.
+        Those that an upstream's request names are found once a browser is joined.
         """
         if request.peer.side == "upstream":
             return ()
@@ -37,7 +37,7 @@ class AffectedSessions:
         return self.sessions.find_named(asker.entity_id, request, now)
 
     def end_named(self, logout: Logout, named: Iterable[Session], now: datetime) -> None:
-        """End the sessions that the request names, and the pages of their people that wait."""
+        """End the named sessions, and the waiting pages of their people."""
         request = logout.request
         until = request.find_cutoff(now)
         if request.peer.side == "upstream":
@@ -47,40 +47,38 @@ class AffectedSessions:
         self.sessions.end(named, now)
 
     def join(self, logout: Logout, now: datetime) -> Logout:
-        """Return the logout with what belongs to it in its browser.
+        """Return the logout with the participants that it has in its browser.
 
-        Only a session that was named and is this browser's opens the rest of it, and only its own
-        person's: who brings another browser's LogoutRequest touches nothing here
-        (docs/reference/attacks.md#29).
+        Only a named session of this browser opens the others, and only those of the same person. So
+        the LogoutRequest of another browser changes nothing here (docs/reference/attacks.md#29).
         """
         if logout.request.peer.side == "upstream":
-            return self._of_upstream(logout, now)
-        return self._of_service(logout, now)
+            return self._find_by_upstream(logout, now)
+        return self._find_by_service(logout, now)
 
     def end_answered(self, logout: Logout, response: LogoutResponse, now: datetime) -> None:
-        """End what a participant has answered to have ended.
+        """End the sessions that a participant's answer says are ended.
 
-        What stands on an upstream's session ends with it: consent pages that wait, too. An answer
-        that was held back does not tell of a session that the upstream has begun since it was
-        asked.
+        An upstream's session ends with all sessions and consent pages that depend on it. A session
+        that the upstream began after the request was sent stays: the answer may be old.
         """
         peer = response.peer
         if peer.side == "service":
-            asked = self._asked_by(logout, response.in_response_to, now)
+            asked = self._list_requested(logout, response.in_response_to, now)
             self.sessions.end(asked, now)
             return
         upstream = self.upstreams[peer.name]
-        self._close(logout, now, upstream.name)
-        reached = self._reached(logout, now)
-        given = _given_by(upstream, reached)
-        sent = _sent(logout, response.in_response_to) or now
-        self.sessions.end_upstream(_begun_by(sent, given), now)
+        self._mark_over(logout, now, upstream.name)
+        reached = self._list_reached(logout, now)
+        given = _select_from(upstream, reached)
+        sent = _find_send_time(logout, response.in_response_to) or now
+        self.sessions.end_upstream(_select_begun_by(sent, given), now)
 
     def refresh(self, logout: Logout, now: datetime) -> Logout:
-        """Return the logout with the note whether its people have other sessions open by now.
+        """Return the logout with a note whether its people have other open sessions now.
 
-        In the browser that brings it, too: where that is not the one of the sessions named, nothing
-        of it is ended, and a login there must not be passed over in a Success.
+        The browser that brings the logout is searched too. It may not be the browser of the named
+        sessions. Then nothing of it is ended, and a Success would hide a login there.
         """
         left = False
         people = {person for _, person in logout.groups}
@@ -93,9 +91,9 @@ class AffectedSessions:
         return replace(logout, leaves_others=left)
 
     def _is_left(self, session: Session, logout: Logout) -> bool:
-        """Return whether a session is open beside the logout's participants.
+        """Return whether a session stays open apart from the logout's participants.
 
-        In a browser that is out of reach the upstream's own session behind it counts too.
+        In a browser out of reach the upstream's own session behind it counts too.
         """
         peer = logout.request.peer
         if peer.side == "upstream":
@@ -108,71 +106,72 @@ class AffectedSessions:
             return False
         return self.participants.is_upstream_asked(session)
 
-    def _of_service(self, logout: Logout, now: datetime) -> Logout:
+    def _find_by_service(self, logout: Logout, now: datetime) -> Logout:
         """Find the other sessions in this browser of the people whose sessions a service named."""
         request = logout.request
         asker = request.peer.name
         until = request.find_cutoff(now)
-        self._close(logout, until)
-        reached = self._reached(logout, now)
+        self._mark_over(logout, until)
+        reached = self._list_reached(logout, now)
         named = self.find_named(request, now)
-        last = _last((each for each in named if each in reached), until)
+        last = _find_latest((each for each in named if each in reached), until)
         at_asker = [each for each in reached if each.service == asker]
-        # The asker's sessions of before are gone with its cookie; a later one has its cookie now.
-        gone = _begun_by(last, at_asker)
+        # A newer login at the asking service has replaced the cookie of its older sessions.
+        gone = _select_begun_by(last, at_asker)
         self.sessions.end(gone, now)
         latest = max(until, last)
-        meant = _begun_by(latest, reached)
+        meant = _select_begun_by(latest, reached)
         elsewhere = [each for each in meant if each.service != asker]
-        services = self.participants.list_services(_open(elsewhere), now)
+        services = self.participants.list_services(_select_open(elsewhere), now)
         upstreams = self.participants.list_upstreams(meant, now)
         participants = (*services, *upstreams)
         found = replace(logout, participants=participants)
         return found.skip_question()
 
-    def _of_upstream(self, logout: Logout, now: datetime) -> Logout:
-        """Find the sessions that the upstream's own one gave in this browser.
+    def _find_by_upstream(self, logout: Logout, now: datetime) -> Logout:
+        """Find the sessions that depend on the upstream's session in this browser.
 
-        Those are the named ones, and their person's others: it keeps one session for us and names
-        it by what it asserted last, a transient NameID and the index of that assertion (Lasso,
-        pysaml2: docs/interop.md); by the letter, every service but the last would stay open.
+        They are the named ones, and other ones of the same person. An upstream keeps one session
+        for us and names it by what it asserted last: a transient NameID and the index of that
+        assertion (Lasso, pysaml2: docs/interop.md). Taken literally, every service but the last
+        would stay open.
         """
         request = logout.request
         upstream = self.upstreams[request.peer.name]
         until = request.find_cutoff(now)
         known = self.sessions.list_in_browsers(logout.reached_browsers, now)
-        given = _given_by(upstream, known)
-        named = [each for each in given if _names(request, each, until)]
+        given = _select_from(upstream, known)
+        named = [each for each in given if _is_named_by(request, each, until)]
         logout = replace(logout, names_session=bool(named), groups=list_groups(named))
-        self._close(logout, until, upstream.name)
-        reached = self._reached(logout, now)
-        own = _given_by(upstream, reached)
-        latest = max(until, _last(named, until))
-        meant = _begun_by(latest, own)
+        self._mark_over(logout, until, upstream.name)
+        reached = self._list_reached(logout, now)
+        own = _select_from(upstream, reached)
+        latest = max(until, _find_latest(named, until))
+        meant = _select_begun_by(latest, own)
         self.sessions.end_upstream(meant, now)
-        services = self.participants.list_services(_open(meant), now)
+        services = self.participants.list_services(_select_open(meant), now)
         found = replace(logout, participants=tuple(services))
         return found.skip_question()
 
-    def _close(self, logout: Logout, until: datetime, upstream: str = "") -> None:
-        """Mark that what the logout's people authenticated in its browser until then is over."""
-        for browser, person in _reached_groups(logout):
+    def _mark_over(self, logout: Logout, until: datetime, upstream: str = "") -> None:
+        """Mark that logins of the logout's people in its browser until then are over."""
+        for browser, person in _list_reached_groups(logout):
             self.sessions.close(browser, person, until, upstream)
 
-    def _reached(self, logout: Logout, now: datetime) -> list[Session]:
-        """Return the sessions of the logout's people in its browser, ended ones too."""
+    def _list_reached(self, logout: Logout, now: datetime) -> list[Session]:
+        """Return the sessions of the logout's people in its browser, ended ones included."""
         own = []
-        groups = _reached_groups(logout)
+        groups = _list_reached_groups(logout)
         for session in self.sessions.list_in_browsers(logout.reached_browsers, now):
             group = (session.browser, session.person)
             if group in groups:
                 own.append(session)
         return own
 
-    def _asked_by(self, logout: Logout, request: str, now: datetime) -> Iterator[Session]:
-        """Yield the sessions that a LogoutRequest of ours named by SessionIndex.
+    def _list_requested(self, logout: Logout, request: str, now: datetime) -> Iterator[Session]:
+        """Yield the sessions that our LogoutRequest named by SessionIndex.
 
-        One begun since is no part of it.
+        A session that began later is not among them.
         """
         indexes: set[str] = set()
         for participant in logout.participants:
@@ -184,12 +183,12 @@ class AffectedSessions:
 
 
 def list_groups(sessions: Iterable[Session]) -> tuple[Group, ...]:
-    """Return browser and person of each session, once."""
+    """Return browser and person of each session, each pair once."""
     groups = [(session.browser, session.person) for session in sessions]
     return tuple(dict.fromkeys(groups))
 
 
-def _reached_groups(logout: Logout) -> set[Group]:
+def _list_reached_groups(logout: Logout) -> set[Group]:
     """Return browser cookies and people of the logout, as far as its browser reaches."""
     people = set()
     for browser, person in logout.groups:
@@ -198,33 +197,33 @@ def _reached_groups(logout: Logout) -> set[Group]:
     return set(product(logout.reached_browsers, people))
 
 
-def _sent(logout: Logout, request: str) -> datetime | None:
-    """Return when a LogoutRequest of ours was written; None where an older release wrote it."""
+def _find_send_time(logout: Logout, request: str) -> datetime | None:
+    """Return when our LogoutRequest was written; None for an unknown request."""
     for participant in logout.participants:
         if participant.request == request:
             return participant.sent
     return None
 
 
-def _given_by(upstream: Upstream, sessions: Iterable[Session]) -> list[Session]:
+def _select_from(upstream: Upstream, sessions: Iterable[Session]) -> list[Session]:
     return [session for session in sessions if session.is_from(upstream)]
 
 
-def _begun_by(last: datetime, sessions: Iterable[Session]) -> list[Session]:
+def _select_begun_by(last: datetime, sessions: Iterable[Session]) -> list[Session]:
     return [session for session in sessions if session.at <= last]
 
 
-def _open(sessions: Iterable[Session]) -> list[Session]:
+def _select_open(sessions: Iterable[Session]) -> list[Session]:
     return [session for session in sessions if not session.ended]
 
 
-def _last(sessions: Iterable[Session], default: datetime) -> datetime:
+def _find_latest(sessions: Iterable[Session], default: datetime) -> datetime:
     """Return when the newest of some sessions began."""
     begun = [session.at for session in sessions]
     return max(begun, default=default)
 
 
-def _names(request: LogoutRequest, session: Session, until: datetime) -> bool:
+def _is_named_by(request: LogoutRequest, session: Session, until: datetime) -> bool:
     """Return whether an upstream's LogoutRequest names this session."""
     name_id = session.upstream_name_id
     if name_id is None or not request.name_id.is_same_as(name_id):

@@ -1,4 +1,4 @@
-"""The session participants of a logout: services and upstreams by the names that they know."""
+"""The participants of a logout: services and upstreams, with the names that they know."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,9 +12,9 @@ from broker.core.logout.single_logout import MOST_ASKED, LogoutPeer, Participant
 
 @dataclass(frozen=True, slots=True)
 class Participants:
-    """Makes participants of sessions.
+    """Makes participants from sessions.
 
-    ``reaches`` says whether a peer's metadata lets it be asked.
+    ``can_reach`` says whether the metadata of a peer has an address for a LogoutRequest.
     """
 
     services: Mapping[str, Service]
@@ -22,14 +22,14 @@ class Participants:
     can_reach: Callable[[LogoutPeer, datetime], bool]
 
     def is_upstream_asked(self, session: Session) -> bool:
-        """Return whether the upstream of a session would be logged out, or asked about."""
+        """Return whether a logout of this session may reach its upstream."""
         upstream = self.upstreams.get(session.upstream)
         return upstream is not None and not upstream.local and upstream.logout != "never"
 
     def list_services(self, sessions: Iterable[Session], now: datetime) -> Iterator[Participant]:
         """Yield a participant for each NameID at each service, with its SessionIndexes.
 
-        Beyond the most that are asked, the rest are not to be reached.
+        At most 20 are asked. The others count as unreachable.
         """
         groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
         for session in sessions:
@@ -46,15 +46,15 @@ class Participants:
 
     def _reaches_service(self, session: Session, now: datetime) -> bool:
         service = self.services.get(session.service)
-        # A service that has the name by now is told nothing of a person of the one before.
+        # Another service may have the name now. It must not learn about this person.
         if service is None or service.entity_id != session.entity_id:
             return False
         return self.can_reach(LogoutPeer("service", session.service), now)
 
     def list_upstreams(self, sessions: Sequence[Session], now: datetime) -> Iterator[Participant]:
-        """Yield each upstream once, by the NameID it gave last.
+        """Yield each upstream once, with the NameID that it sent last.
 
-        Its own session is one, however often it was asked.
+        An upstream has one session, however many logins used it.
         """
         still_open = [session for session in sessions if not session.upstream_ended]
         for name in dict.fromkeys(session.upstream for session in still_open):
@@ -67,8 +67,7 @@ class Participants:
         self, upstream: Upstream, given: Sequence[Session], now: datetime
     ) -> Participant:
         newest = given[-1]
-        # Where a route was switched, the upstream that has the name by now never gave this NameID,
-        # and must not get it.
+        # Another upstream may have the name now. It must not get this NameID.
         name_id = newest.upstream_name_id if newest.is_from(upstream) else None
         indexes = [each.upstream_index for each in given if each.upstream_name_id == name_id]
         return Participant(
@@ -84,7 +83,7 @@ class Participants:
     ) -> ParticipantState:
         if upstream.logout == "never":
             return ParticipantState.KEPT
-        # Without a name it could be told of nobody.
+        # Without a NameID the request would name nobody.
         peer = LogoutPeer("upstream", upstream.name)
         if name_id is None or not self.can_reach(peer, now):
             return ParticipantState.UNREACHABLE

@@ -1,8 +1,8 @@
-"""The sessions in a store: added when an assertion leaves, found by NameID or browser, and ended.
+"""The sessions in the store: added when an assertion leaves, found by NameID or browser, and ended.
 
-Two writes a login: the session itself, listed by browser, and a pointer by which its service names
-it. An upstream's LogoutRequest comes through the browser too, so that its sessions are found there
-and no third index is kept.
+A login writes two records: the session itself, listed by browser, and a pointer by which its
+service names it. An upstream's LogoutRequest comes through the browser, so that its sessions are
+found there and no third index is necessary.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,13 +18,13 @@ from broker.core.ports import Key, Store, Write
 from broker.core.retention import ENDED
 from broker.use_cases.storage.records import Content, Reads, Record, Records, read_together
 
-# Until it is amended: who begins it again finds its own write.
+# The version of a session that was not changed yet: a repeated write finds itself.
 _BEGUN: Final = "begun"
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """The place of the session that a service names, and whose it is."""
+    """The place of a session that a service names, and its person."""
 
     browser: str
     id: str
@@ -33,38 +33,38 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The mark that a person, or an upstream, has ended what was authenticated until then."""
+    """The mark that a person, or an upstream, has ended every login until then."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The sessions of everybody, under pseudonyms."""
+    """The sessions of all persons, under pseudonyms."""
 
     store: Store
     hmacs: LookupHmacs
 
     def add(self, session: Session, now: datetime) -> None:
-        """Store a session before its assertion is given again, and that it may have been.
+        """Store a session before its assertion is sent again, and that it may have been sent.
 
-        The same again changes nothing, and a session that was ended stays so.
+        The same call again changes nothing. A session that was ended stays ended.
         """
         begun, pointed = self.draft(session)
         pointer = Content(Pointer(session.browser, session.id, session.person), session.until)
-        again = self._pointers.draft(self._again(session), pointer, None, _BEGUN)
+        again = self._pointers.draft(self._reissue_key(session), pointer, None, _BEGUN)
         self.store.put_many(begun, [pointed, again], now)
 
     def is_given_again(self, session: Session, now: datetime) -> bool:
-        """Return whether another request may have let the assertion of this session leave."""
-        return self._pointers.get(self._again(session), now) is not None
+        """Return whether another request may have sent the assertion of this session."""
+        return self._pointers.get(self._reissue_key(session), now) is not None
 
     def draft(self, session: Session) -> tuple[Write, Write]:
         """Return the writes of a session and of its pointer, for ``Store.put_many``."""
         key = self._key(session.browser, session.id)
         content = Content(session, session.until)
         begun = self._records.draft(key, content, None, _BEGUN)
-        named = self._named(session.entity_id, session.name_id.value)
+        named = self._name_id_group(session.entity_id, session.name_id.value)
         pointer = Content(Pointer(session.browser, session.id, session.person), session.until)
         pointing = Key("session", named, session.id)
         return begun, self._pointers.draft(pointing, pointer, None, _BEGUN)
@@ -72,15 +72,16 @@ class Sessions:
     def find_named(
         self, entity_id: str, request: LogoutRequest, now: datetime
     ) -> tuple[Session, ...]:
-        """Return the sessions of this very service that its LogoutRequest names, ended ones too.
+        """Return the sessions of this service that its LogoutRequest names, ended ones included.
 
-        Without indexes: all of this principal with this service (saml-core 3.7.1) that lived when
-        it was issued. An index is known only of a session that had begun: no clock is asked then.
+        A request without indexes names all sessions of the principal (saml-core 3.7.1) that existed
+        when it was issued. An index is known only of a session that existed, so that no clock is
+        compared.
         """
         named = []
         name_id = request.name_id
         latest = request.find_cutoff(now)
-        group = self._named(entity_id, name_id.value)
+        group = self._name_id_group(entity_id, name_id.value)
         for found in self._pointers.list("session", group, now):
             pointer = found.value
             record = self._records.get(self._key(pointer.browser, pointer.id), now)
@@ -95,15 +96,15 @@ class Sessions:
         return tuple(named)
 
     def list_in_browsers(self, browsers: Iterable[str], now: datetime) -> tuple[Session, ...]:
-        """Return the sessions of everybody in some browsers, oldest first, ended ones too."""
+        """Return the sessions of everybody in some browsers, oldest first, ended ones included."""
         sessions: list[Session] = []
         for browser in browsers:
-            records = self._records.list("session", self._browser(browser), now)
+            records = self._records.list("session", self._browser_group(browser), now)
             sessions += [record.value for record in records]
-        return tuple(sorted(sessions, key=_age))
+        return tuple(sorted(sessions, key=_began_at))
 
     def end(self, sessions: Iterable[Session], now: datetime) -> None:
-        """Mark sessions as ended and drop their transactions: Back delivers nothing.
+        """Mark sessions as ended and drop their transactions, so that Back sends nothing.
 
         Source: docs/reference/design.md#4a-logout.
         """
@@ -117,63 +118,64 @@ class Sessions:
             self._amend(session, lambda each: replace(each, upstream_ended=now), now)
 
     def close(self, browser: str, person: str, until: datetime, upstream: str = "") -> None:
-        """Mark that all this person has authenticated in this browser until then is over.
+        """Mark that every login of this person in this browser until then is over.
 
-        With ``upstream``: by that one only.
+        With ``upstream``: only the logins by that upstream.
         """
-        self._mark(self._closed(browser, person)._replace(name=upstream), until)
+        self._mark(self._person_mark_key(browser, person)._replace(name=upstream), until)
 
     def close_upstream(self, request: LogoutRequest, now: datetime) -> None:
         """Mark that an upstream has ended its session of a NameID, or of some indexes only."""
         until = request.find_cutoff(now)
-        of_subject = self._gone(request.peer.name, request.name_id.value)
-        names = [self._index(index) for index in request.indexes]
+        of_subject = self._subject_mark_key(request.peer.name, request.name_id.value)
+        names = [self._index_name(index) for index in request.indexes]
         for name in names or [of_subject.name]:
             self._mark(of_subject._replace(name=name), until)
 
     def mark_ended(self, session: Session, now: datetime) -> None:
-        """Mark as ended a session that no service has heard of; its transaction goes on."""
+        """Mark a session as ended; its transaction stays."""
         self._amend(session, lambda each: replace(each, ended=each.ended or now), now)
 
     def is_over(self, transaction: Transaction, now: datetime) -> bool:
-        """Return whether what this transaction's person authenticated has been ended since.
+        """Return whether a logout has ended this transaction's login since the answer came.
 
-        Since the answer came, not since it met its browser: between the two lies an address that
-        somebody may open later. A transaction writes its session before it looks, a logout its mark
-        before it lists: one of them sees the other, so that no login leaves half-ended.
+        The answer counts from its arrival, not from when it met its browser: somebody may open the
+        address in between later. A transaction writes its session before it looks, and a logout
+        writes its mark before it lists sessions. So one of the two sees the other, and no login
+        stays half-ended.
         """
         marks = self.list_marks(transaction)
         return self.is_over_by(transaction, marks, read_together(self.store, marks, now))
 
     def is_over_by(self, transaction: Transaction, marks: Iterable[Key], reads: Reads) -> bool:
-        """Return whether the login is ``over`` by its ``marks`` as ``reads`` has them."""
+        """Return whether the login is over by its ``marks`` as they were read into ``reads``."""
         answer = transaction.authentication
         if answer is None:
             return False
         for key in marks:
-            mark = self._ended.get_from(key, reads)
+            mark = self._end_marks.get_from(key, reads)
             if mark and mark.value.at >= answer.received:
                 return True
         return False
 
     def list_marks(self, transaction: Transaction) -> list[Key]:
-        """Return the keys of the marks by which this transaction's login is over."""
+        """Return the keys of the marks that can end this transaction's login."""
         answer = transaction.authentication
-        return list(self._marks(transaction, answer)) if answer else []
+        return list(self._iterate_marks(transaction, answer)) if answer else []
 
-    def _marks(self, transaction: Transaction, answer: Authentication) -> Iterator[Key]:
+    def _iterate_marks(self, transaction: Transaction, answer: Authentication) -> Iterator[Key]:
         if transaction.browser:
-            of_person = self._closed(transaction.browser, session_group(transaction))
+            of_person = self._person_mark_key(transaction.browser, session_group(transaction))
             yield of_person
             yield of_person._replace(name=answer.upstream)
         if answer.name_id:
-            of_subject = self._gone(answer.upstream, answer.name_id)
+            of_subject = self._subject_mark_key(answer.upstream, answer.name_id)
             yield of_subject
             if answer.session_index:
-                yield of_subject._replace(name=self._index(answer.session_index))
+                yield of_subject._replace(name=self._index_name(answer.session_index))
 
     def _amend(self, session: Session, change: Callable[[Session], Session], now: datetime) -> None:
-        def changed(record: Record[Session] | None) -> Content[Session] | None:
+        def change_record(record: Record[Session] | None) -> Content[Session] | None:
             if record is None:
                 return None
             after = change(record.value)
@@ -181,42 +183,42 @@ class Sessions:
                 return None
             return Content(after, record.until)
 
-        self._records.amend(self._key(session.browser, session.id), changed, now)
+        self._records.amend(self._key(session.browser, session.id), change_record, now)
 
     def _mark(self, key: Key, until: datetime) -> None:
-        """Mark what was authenticated until then as ended; a later mark stands."""
+        """Mark every login until then as ended; a later mark stays."""
 
-        def later(record: Record[Ended] | None) -> Content[Ended] | None:
+        def keep_latest(record: Record[Ended] | None) -> Content[Ended] | None:
             if record is not None and record.value.at >= until:
                 return None
             return Content(Ended(until), ENDED.until(until))
 
-        self._ended.amend(key, later, until)
+        self._end_marks.amend(key, keep_latest, until)
 
     def _key(self, browser: str, session_id: str) -> Key:
-        return Key("session", self._browser(browser), session_id)
+        return Key("session", self._browser_group(browser), session_id)
 
-    def _again(self, session: Session) -> Key:
+    def _reissue_key(self, session: Session) -> Key:
         return Key("session", self.hmacs.compute("session-again", session.id))
 
-    def _browser(self, browser: str) -> str:
+    def _browser_group(self, browser: str) -> str:
         return self.hmacs.compute("session-browser", browser)
 
-    def _named(self, entity_id: str, value: str) -> str:
+    def _name_id_group(self, entity_id: str, value: str) -> str:
         return self.hmacs.compute("session-named", entity_id, value)
 
-    def _closed(self, browser: str, person: str) -> Key:
-        """Return the key of what ended in a browser; its name is the upstream, if it is one's."""
+    def _person_mark_key(self, browser: str, person: str) -> Key:
+        """Return the key of a person's mark in a browser; its name is the upstream, or ""."""
         return Key("session", self.hmacs.compute("ended-person", browser, person))
 
-    def _gone(self, upstream: str, value: str) -> Key:
-        """Return the key of a subject whose upstream sessions ended, all of them."""
+    def _subject_mark_key(self, upstream: str, value: str) -> Key:
+        """Return the key of the mark that ends all upstream sessions of a subject."""
         return Key(
-            "session", self.hmacs.compute("ended-upstream", upstream, value), self._index("")
+            "session", self.hmacs.compute("ended-upstream", upstream, value), self._index_name("")
         )
 
-    def _index(self, index: str) -> str:
-        """Return the name of a mark for the upstream's session ``index``, "" for all."""
+    def _index_name(self, index: str) -> str:
+        """Return the name of the mark for the upstream's session ``index``, "" for all."""
         return self.hmacs.compute("index", index)
 
     @property
@@ -228,14 +230,14 @@ class Sessions:
         return Records(self.store, Pointer)
 
     @property
-    def _ended(self) -> Records[Ended]:
+    def _end_marks(self) -> Records[Ended]:
         return Records(self.store, Ended)
 
 
-def _age(session: Session) -> datetime:
+def _began_at(session: Session) -> datetime:
     return session.at
 
 
 def session_group(transaction: Transaction) -> str:
-    """Return whose sessions a transaction's are: its person's id, or its own without a person."""
+    """Return the group of a transaction's sessions: the person id, or the transaction's own id."""
     return transaction.person.id if transaction.person else transaction.id

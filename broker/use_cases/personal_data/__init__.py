@@ -1,1 +1,5 @@
-"""What is stored about one person: found, exported and deleted."""
+"""Personal data: what is stored about one person is found, exported and deleted.
+
+Read ``stored_data.py`` first. ``given_consents.py`` lists a person's answers and withdraws
+consents.
+"""

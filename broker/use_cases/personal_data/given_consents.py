@@ -1,4 +1,4 @@
-"""The answers that a person has given to services: listed, and taken back."""
+"""The answers that a person has given to services, and their withdrawal."""
 
 import secrets
 from collections.abc import Mapping
@@ -24,23 +24,23 @@ _FOR: Final = f"P{RECEIPT.span.days}D"
 
 @dataclass(frozen=True, slots=True)
 class GivenConsent:
-    """A person's answers for one service, newest first; there is at least one."""
+    """A person's answers to one service, newest first, at least one."""
 
     service: str
     receipts: tuple[Receipt, ...]
 
     @property
     def latest(self) -> Receipt:
-        """Return the last answer."""
+        """Return the newest answer."""
         return self.receipts[0]
 
     def find_remembered(self, now: datetime) -> Receipt | None:
-        """Return the answer that the next login goes by where it asks for no more than that."""
+        """Return the answer that the next login uses if it asks for no more than that, or None."""
         found = (made for made in select_standing(self.receipts) if made.is_remembered(now))
         return next(found, None)
 
     def find_action(self, now: datetime) -> str | None:
-        """Return "withdraw" for a consent, "forget" for a notice that is remembered, or None."""
+        """Return "withdraw" for a consent, "forget" for a remembered notice, or None."""
         ending = self.find_to_end
         if ending and ending.event is ReceiptEvent.GIVEN:
             return "withdraw"
@@ -48,10 +48,10 @@ class GivenConsent:
 
     @property
     def find_to_end(self) -> Receipt | None:
-        """Return the yes that the person takes back, and with it every older one, or None.
+        """Return the yes that a withdrawal ends, with every older one, or None.
 
-        A consent before a notice, and one that was good for one login too: the receiver still
-        relies on it (GDPR 7(3)).
+        A consent comes before a notice. A consent for one login can be withdrawn too, because the
+        receiver still relies on it (GDPR 7(3)).
         """
         yes = select_standing(self.receipts)
         given = (made for made in yes if made.event is ReceiptEvent.GIVEN)
@@ -60,7 +60,7 @@ class GivenConsent:
 
 @dataclass(frozen=True, slots=True)
 class CurrentQuestion:
-    """A disclosure by the policies of today: its purpose, and the giver of the information."""
+    """The purpose and the giver of the information by the policies of today."""
 
     purpose: Text | None = None
     giver: Controller | None = None
@@ -68,7 +68,7 @@ class CurrentQuestion:
 
 @dataclass(frozen=True, slots=True)
 class GivenConsents:
-    """The answers in the person record; ``person_id`` is always that of the logged-in person."""
+    """The answers in the person record. ``person_id`` is always the logged-in person."""
 
     persons: PersonRecords
     hmacs: LookupHmacs
@@ -77,7 +77,7 @@ class GivenConsents:
     def list_all(self, person_id: str, now: datetime) -> tuple[GivenConsent, ...]:
         """Return the person's answers by service, in the configured order.
 
-        Services that were never answered, or are no longer configured, are left out.
+        Services without an answer, and services that are no longer configured, are left out.
         """
         record = self.persons.read(person_id, now) if person_id else None
         if record is None:
@@ -88,7 +88,7 @@ class GivenConsents:
     def find_receipt(
         self, person_id: str, record_id: str, now: datetime
     ) -> tuple[str, Receipt] | None:
-        """Return one of the person's own receipts and its service; None for anybody else's."""
+        """Return one of the person's own receipts and its service; None for another person's."""
         for given in self.list_all(person_id, now):
             for receipt in given.receipts:
                 if receipt.record_id == record_id:
@@ -100,8 +100,8 @@ class GivenConsents:
     ) -> Receipt | None:
         """Withdraw the consent, or forget the notice, that counts for a service.
 
-        Returns the receipt of that; None where there is nothing to take back, as after the first of
-        two submits. Nothing is overwritten: a receipt is added, and the next login asks again.
+        Return the receipt of it; None if there is nothing to withdraw, for example at a second
+        submit. The answer stays: a receipt is added, and the next login asks again.
         """
         made: Receipt | None = None
 
@@ -125,10 +125,9 @@ class GivenConsents:
     ) -> dict[str, Any]:
         """Return the receipt in the fields of ISO/IEC TS 27560 (docs/reference/consent.md#record).
 
-        It holds names and no value of the person. Both references are good for this person and this
-        service only: a receipt that is shown to two receivers gives them nothing to compare (the
-        record's person is needlessly exposed elsewhere,
-        docs/reference/consent.md#person-in-the-record).
+        It holds names and no value of the person. Its two references are made for this person and
+        this service only, so that two receivers of receipts cannot compare them
+        (docs/reference/consent.md#person-in-the-record).
         """
         return {
             "record_id": made.record_id,
@@ -145,38 +144,38 @@ class GivenConsents:
             "optional_not_chosen": [name for name in made.names if name not in made.agreed_names],
             "set_hash": self.hmacs.compute("receipt-set", made.terms, *made.parts),
             "retention": _FOR,
-            "valid_until": _iso(made.valid_until),
+            "valid_until": _format_time(made.valid_until),
             "withdraw_url": withdraw_url,
             "method": "web-form",
-            "as_configured_now": _as_configured(service, today or CurrentQuestion()),
+            "as_configured_now": _describe_configuration(service, today or CurrentQuestion()),
         }
 
 
-def _as_configured(service: Service, today: CurrentQuestion) -> dict[str, Any]:
+def _describe_configuration(service: Service, today: CurrentQuestion) -> dict[str, Any]:
     # The receipt binds these by its digest, and a change of them asks again.
-    recipients = _named(service.controller)
+    recipients = _list_controllers(service.controller)
     return {
-        "service": _both(service.label),
-        "purpose": _both(today.purpose),
-        "controllers": _named(today.giver) + recipients,
+        "service": _translations(service.label),
+        "purpose": _translations(today.purpose),
+        "controllers": _list_controllers(today.giver) + recipients,
         "recipients": recipients,
-        "privacy_notice_url": _both(service.privacy_notice),
+        "privacy_notice_url": _translations(service.privacy_notice),
     }
 
 
-def _both(text: Text | None) -> dict[str, str] | None:
+def _translations(text: Text | None) -> dict[str, str] | None:
     if text is None:
         return None
     return {"en": text.en, "da": text.da}
 
 
-def _named(controller: Controller | None) -> list[dict[str, Any]]:
+def _list_controllers(controller: Controller | None) -> list[dict[str, Any]]:
     if controller is None:
         return []
-    return [{"name": _both(controller.name), "contact": controller.contact}]
+    return [{"name": _translations(controller.name), "contact": controller.contact}]
 
 
-def _iso(moment: datetime | None) -> str | None:
+def _format_time(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.isoformat()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -28,7 +28,7 @@ from broker.use_cases.storage.person_records import PersonRecords, person_key
 from broker.use_cases.storage.rate_limits import Limit, Limits
 from broker.use_cases.storage.records import Lease, Records, dump, load
 
-# A look through everything costs the store much, and its person learns nothing new by it.
+# An export reads much of the store, and a second one shows the person nothing new.
 OWN_LOOKS: Final = Limit("own records", 10, timedelta(hours=1))
 # Records that no index leads to.
 _SCANNED: Final[Mapping[RecordKind, tuple[type, ...]]] = {
@@ -39,27 +39,27 @@ _SCANNED: Final[Mapping[RecordKind, tuple[type, ...]]] = {
 # Parts of the person record that the export shows on their own.
 _PARTS: Final = ("receipts", "proofs", "browsers")
 _MASK: Final = "******-****"
-# A stranger who reads over the person's shoulder must not be let in by it.
+# Secrets that would let somebody log in who looks at the screen.
 _SECRET: Final = frozenset({"text", "secret_hash"})
 _NOT_SHOWN: Final = "kept, not shown"
 Row = Mapping[str, Any]
 
 
 class NoPerson(NothingFound):
-    """Nothing is stored about the named person. The name is not quoted: it may be a CPR number."""
+    """No record belongs to the named person. The name is not quoted: it may be a CPR number."""
 
     about = "person"
 
 
 class PersonBusy(NothingFound):
-    """The background worker changes something for the person at the moment."""
+    """The background worker changes something for this person now."""
 
     about = "person"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonIds:
-    """What leads to the records of one person: person ids and borrower numbers."""
+    """The person ids and borrower numbers that lead to the records of one person."""
 
     ids: Names
     borrower_numbers: Names = ()
@@ -91,7 +91,7 @@ class PersonAuditLog(Protocol):
     ) -> int:
         """Delete the person's keys that were made until ``before``, and return how many.
 
-        None deletes all.
+        With ``before`` None all keys are deleted.
         """
         ...
 
@@ -105,8 +105,8 @@ class StoredRecord:
     fact: Any
 
     @property
-    def written_at(self) -> datetime:
-        """Return when it was written."""
+    def write_time(self) -> datetime:
+        """Return when the record was written."""
         match self.fact:
             case Session() | TraceFacts():
                 return self.fact.at
@@ -119,9 +119,9 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredData:
-    """The records of persons over all kinds; ``services`` are those that are told things.
+    """The records of persons, of all kinds. ``services`` are the configured ones.
 
-    A record that cannot be read is left out: of these kinds it ends by itself.
+    A record that cannot be read is left out: records of these kinds expire by themselves.
     """
 
     persons: PersonRecords
@@ -157,7 +157,7 @@ class StoredData:
     def find_of_person(self, person_id: str) -> PersonIds:
         """Return what leads to a person's records: the id, and the library id of their borrower.
 
-        Not of a borrower that the library system has since confirmed as another person's.
+        The borrower is left out if the library system has since confirmed it as another person's.
         """
         number = None
         with suppress(RecordUnreadable):
@@ -165,12 +165,12 @@ class StoredData:
             number = record.value.borrower_number if record else None
         if number and self.persons.find_by_borrower(number, self.now()) not in {None, person_id}:
             number = None
-        return self._with_library_ids((person_id,), number)
+        return self._add_library_ids((person_id,), number)
 
     def find_of_borrower(self, borrower_number: str) -> PersonIds:
         """Return what leads to the records of the person whose record names the borrower."""
         person_id = self.persons.find_by_borrower(borrower_number, self.now())
-        return self._with_library_ids((person_id,) if person_id else (), borrower_number)
+        return self._add_library_ids((person_id,) if person_id else (), borrower_number)
 
     def list_records(self, person: PersonIds) -> tuple[StoredRecord, ...]:
         """Return every record of the person."""
@@ -182,12 +182,12 @@ class StoredData:
         return list(events)
 
     def export(self, person: PersonIds) -> dict[str, Any]:
-        """Return everything that is stored about a person, and the services that were told things.
+        """Return everything that is stored about a person, and the services that received data.
 
         CPR numbers are masked. Mail texts and secrets are left out.
         """
         records = self.list_records(person)
-        events = [_masked(each) for each in self.list_events(person)]
+        events = [_mask(each) for each in self.list_events(person)]
         return {
             "made": self.now().isoformat(timespec="seconds"),
             "kept": [row for record in records for row in _describe(record)],
@@ -209,9 +209,9 @@ class StoredData:
         self._delete(person, None)
 
     def replay(self) -> int:
-        """Delete again what a restored backup brought back, and return of how many person ids.
+        """Delete again what a restored backup brought back; return of how many person ids.
 
-        What was written after a line's time stays: the person has come again.
+        Records that were written after the time of the deletion stay: the person has come again.
         """
         latest = dict(self.forgotten_log.read())
         return sum(
@@ -236,39 +236,52 @@ class StoredData:
             found += record is not None and record.value.keep_after(at) != record.value
         return found
 
-    def _with_library_ids(self, ids: Names, number: str | None) -> PersonIds:
+    def _add_library_ids(self, ids: Names, number: str | None) -> PersonIds:
         if number is None:
             return PersonIds(ids)
         library_id = compute_person_id_of_borrower(self.persons.hmacs, number)
         return PersonIds(tuple(dict.fromkeys((*ids, library_id))), (number,))
 
     def _delete(self, person: PersonIds, before: datetime | None) -> bool:
-        """Delete what was written until ``before``; None: everything. Return whether there was any.
+        """Delete what was written until ``before``, or everything; return whether there was any.
 
-        Logins are marked as over first: a request under way sends nothing. The record that leads to
-        the others goes last: a deletion that was killed finds them again.
+        Logins are marked as over first, so that a request in progress sends nothing. The person
+        record, which leads to the others, goes last: if the process dies, the next deletion finds
+        them again.
         """
-        store, now = self.persons.store, self.now()
+        now = self.now()
         records = [
             record
             for record in self.list_records(person)
-            if record.key.kind != "person" and (before is None or record.written_at <= before)
+            if record.key.kind != "person" and (before is None or record.write_time <= before)
         ]
-        sessions = Sessions(store, self.persons.hmacs)
+        self._end_logins(records, now)
         for record in records:
-            if isinstance(record.fact, Session | Transaction) and record.fact.browser:
-                sessions.close(record.fact.browser, str(_person_of(record.fact)), now)
-        for record in records:
-            store.drop(record.key)
-        with ExitStack() as leases:
-            for person_id in person.ids:
-                lease = Lease.take(store, lease_key(person_key(person_id)), now, now)
-                if lease is None:
-                    raise PersonBusy("the background worker is at it: try again in a minute")
-                leases.callback(lease.end, now)
+            self.persons.store.drop(record.key)
+        with self._hold_leases(person.ids, now):
             erased = self.audit_log.erase(person.ids, person.borrower_numbers, before, now)
             deleted = [self.persons.delete(each, before, now) for each in reversed(person.ids)]
         return bool(records or erased or any(deleted))
+
+    def _end_logins(self, records: Iterable[StoredRecord], now: datetime) -> None:
+        sessions = Sessions(self.persons.store, self.persons.hmacs)
+        for record in records:
+            if isinstance(record.fact, Session | Transaction) and record.fact.browser:
+                sessions.close(record.fact.browser, str(_person_of(record.fact)), now)
+
+    @contextmanager
+    def _hold_leases(self, person_ids: Names, now: datetime) -> Iterator[None]:
+        """Hold the leases of person records; PersonBusy if the background worker has one."""
+        with ExitStack() as leases:
+            for person_id in person_ids:
+                key = lease_key(person_key(person_id))
+                lease = Lease.take(self.persons.store, key, now, now)
+                if lease is None:
+                    raise PersonBusy(
+                        "the background worker changes this person: try again in a minute"
+                    )
+                leases.callback(lease.end, now)
+            yield
 
     def _scan(self, person: PersonIds) -> Iterator[StoredRecord]:
         """Yield the person's records of the kinds that no index leads to."""
@@ -284,7 +297,7 @@ class StoredData:
             with suppress(RecordUnreadable):
                 record = self.persons.read(person_id, self.now())
                 if record:
-                    own = _without_others(record.value, person)
+                    own = _drop_other_borrowers(record.value, person)
                     yield StoredRecord(record.key, record.until, own)
 
     def _mails(self, person: PersonIds) -> Iterator[StoredRecord]:
@@ -296,7 +309,7 @@ class StoredData:
     def _list_recipients(
         self, records: Iterable[StoredRecord], events: Iterable[Row]
     ) -> Iterator[Row]:
-        """Yield each service that was sent something; they are told of a deletion (article 19)."""
+        """Yield each service that received something; a deletion is reported to it (article 19)."""
         sent = {
             record.fact.service: record.fact.at.isoformat(timespec="seconds")
             for record in records
@@ -329,7 +342,7 @@ def _read_as(shapes: Iterable[type], octets: bytes) -> Any:
     return None
 
 
-def _without_others(record: PersonRecord, person: PersonIds) -> PersonRecord:
+def _drop_other_borrowers(record: PersonRecord, person: PersonIds) -> PersonRecord:
     """Return a record without the borrower numbers of other people that a case names."""
     enrolment = record.enrolment
     if enrolment is None:
@@ -347,16 +360,16 @@ def _describe(record: StoredRecord) -> Iterator[Row]:
     for kind, content in parts.items():
         if content:
             until = record.until.isoformat(timespec="seconds")
-            yield {"kind": kind, "until": until, "value": _masked(content)}
+            yield {"kind": kind, "until": until, "value": _mask(content)}
 
 
-def _masked(value: Any) -> Any:
+def _mask(value: Any) -> Any:
     """Return a value without CPR numbers, and without what lets somebody in."""
     if isinstance(value, str):
         return mask_numbers(value, _MASK)
     if isinstance(value, Mapping):
         shown = ((name, each) for name, each in value.items() if each not in (None, [], {}, ""))
-        return {name: _NOT_SHOWN if name in _SECRET else _masked(each) for name, each in shown}
+        return {name: _NOT_SHOWN if name in _SECRET else _mask(each) for name, each in shown}
     if isinstance(value, Sequence):
-        return [_masked(each) for each in value]
+        return [_mask(each) for each in value]
     return value

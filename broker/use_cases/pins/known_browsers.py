@@ -1,4 +1,4 @@
-"""The browsers in which a borrower logs in with number and PIN alone, without a mailed code."""
+"""Known browsers, in which number and PIN are enough for a login, without a mailed code."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from broker.use_cases.storage.person_records import PersonRecords
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BrowserToken:
-    """The content of the cookie: the record that knows the browser, and the secret."""
+    """The content of the cookie: the person id whose record knows the browser, and a secret."""
 
     person_id: str
     secret: str
@@ -22,7 +22,7 @@ class BrowserToken:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KnownBrowser:
-    """A browser whose cookie a borrower's record knows."""
+    """A browser whose cookie the record of a borrower knows."""
 
     token: BrowserToken
     borrower_number: str
@@ -37,7 +37,7 @@ class KnownBrowsers:
     now: Callable[[], datetime]
 
     def remember(self, borrower_number: str) -> BrowserToken:
-        """Make a browser known for 90 days; its secret is drawn anew at each tick."""
+        """Make a browser known for 90 days, with a new secret."""
         now = self.now()
         secret = secrets.token_hex(32)
         person_id = compute_person_id_of_borrower(self.hmacs, borrower_number)
@@ -48,7 +48,7 @@ class KnownBrowsers:
         return BrowserToken(person_id, secret)
 
     def find(self, brought: Sequence[BrowserToken]) -> tuple[KnownBrowser, ...]:
-        """Return the known browsers among the cookies that came."""
+        """Return the known browsers among the cookies of a request."""
         found = []
         now = self.now()
         for token in brought:
@@ -60,15 +60,15 @@ class KnownBrowsers:
         return tuple(found)
 
     def count_wrong_pin(self, known: KnownBrowser) -> None:
-        """Count a wrong PIN; the browser becomes unknown with the tenth."""
+        """Count a wrong PIN; the tenth makes the browser unknown."""
         self._change(known, PersonRecord.count_wrong_pin)
 
     def clear_wrong_pins(self, known: KnownBrowser) -> None:
-        """Begin the count again after a right PIN."""
+        """Reset the count after a right PIN."""
         self._change(known, PersonRecord.clear_wrong_pins)
 
     def end_all(self, borrower_number: str) -> None:
-        """Make every browser of a borrower unknown: their PIN has changed."""
+        """Make every browser of a borrower unknown, because the PIN has changed."""
         now = self.now()
         person_id = compute_person_id_of_borrower(self.hmacs, borrower_number)
         if self.persons.read(person_id, now) is not None:

@@ -22,9 +22,9 @@ MailCode = Literal["unknown_browsers", "always", "never"]
 
 _CALL: Final = timedelta(seconds=8)
 _CODE_MAIL_LASTS: Final = timedelta(minutes=30)
-_PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # the desk may set longer ones than we do
+_PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # staff may set longer PINs than we do
 
-# Problems that a known browser is told; an unknown browser is told nothing.
+# Problems that the page shows in a known browser; in an unknown browser it shows none.
 _PROBLEMS: Final = {
     PinAnswer.EXPIRED: "pin_expired",
     PinAnswer.NO_CARD_NUMBER: "pin_no_card_number",
@@ -33,7 +33,7 @@ _PROBLEMS: Final = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LoginAttempt:
-    """A number and PIN as typed in a browser, and when and from where, for the mail.
+    """A number and PIN as typed in a browser, with the time and place for the mail.
 
     ``decoy_hash`` is what ``make_decoy`` returned before the page was answered.
     """
@@ -49,7 +49,7 @@ class LoginAttempt:
 
 @dataclass(frozen=True, slots=True)
 class LibraryLogins:
-    """Checks of number and PIN over the library system."""
+    """Checks number and PIN with the library system."""
 
     library: LibrarySystem
     codes: MailedCodes
@@ -67,8 +67,9 @@ class LibraryLogins:
     def log_in_known(
         self, known: Sequence[KnownBrowser], typed: str, pin: str
     ) -> Borrower | str | None:
-        """Check a PIN in a known browser: the borrower, a reason, or None for another's number.
+        """Check a PIN in a known browser.
 
+        Return the borrower, or a reason code, or None if the number is another borrower's. Raises
         LibraryUnavailable.
         """
         with waiting_slot(self.waiting_slots):
@@ -85,7 +86,7 @@ class LibraryLogins:
         return _PROBLEMS.get(answer, "pin_wrong")
 
     def log_in_without_code(self, typed: str, pin: str) -> Borrower | str:
-        """Check number and PIN where no code is mailed (``mail_code = "never"``)."""
+        """Check number and PIN if no code is mailed (``mail_code = "never"``)."""
         with waiting_slot(self.waiting_slots):
             borrower = self._find(typed)
             answer = self._check(borrower, pin)
@@ -94,7 +95,10 @@ class LibraryLogins:
         return "pin_wrong"
 
     def make_decoy(self, browser: str) -> str:
-        """Store a decoy before the page is answered: typed codes do not tell when a check ends."""
+        """Store a decoy before the page is answered.
+
+        With it, typed codes do not tell when a check ends.
+        """
         return self.codes.make_decoy("library_account", browser=browser)
 
     def check_and_mail(self, attempt: LoginAttempt) -> None:
@@ -109,7 +113,7 @@ class LibraryLogins:
                 self._mail_code(borrower, borrower.email, attempt)
 
     def try_code(self, typed_code: str, browser: str) -> Borrower:
-        """Return the borrower of a typed code; CodeRefused, LibraryUnavailable."""
+        """Return the borrower of a typed code; raises CodeRefused or LibraryUnavailable."""
         number = self.codes.try_code("library_account", typed_code, browser=browser)
         borrower = self.library.read(number, self.now() + _CALL)
         if borrower is None:

@@ -1,4 +1,4 @@
-"""Proof of a mailbox: a code mailed to the address and typed in the login that asked."""
+"""Proof of a mailbox: a code is mailed to the address and typed in the login that asked for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,11 +20,11 @@ from broker.use_cases.transactions.transactions import Held, Transactions
 
 @dataclass(frozen=True, slots=True)
 class MailboxProof:
-    """The proofs over person records and mail.
+    """Proves mailboxes with mailed codes, and stores the proofs in person records.
 
-    ``owner`` is a person id, ``held`` the transaction of that person's browser. Every
-    change of a transaction is of the person: if another authentication has joined it meanwhile,
-    nothing changes and BrowserUnmatched is raised (docs/reference/design.md#4a-3).
+    ``owner`` is a person id, and ``held`` the transaction of that person's browser. If another
+    authentication has joined the transaction meanwhile, nothing changes and BrowserUnmatched is
+    raised (docs/reference/design.md#4a-3).
     """
 
     persons: PersonRecords
@@ -44,12 +44,12 @@ class MailboxProof:
         lasts: timedelta,
         now: datetime,
     ) -> Held:
-        """Queue a mail with a new code for ``address`` (of ``mail_addresses.typed``).
+        """Queue a mail with a new code to ``address``, which ``check_typed_address`` returned.
 
-        TooMany if the person or the mailbox has had three codes within a day.
+        Raises TooMany if the person or the mailbox has had three codes within a day.
         """
         self.codes.count_mail(person_id=owner, address=address)
-        # Nothing outlives its login: the mail promises no more than is true.
+        # A code ends with its login, and the mail must not promise more.
         until = min(now + min(lasts, CODE_LASTS), held.transaction.until)
         mailing = Mailing(proof_name, address, until)
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
@@ -79,9 +79,9 @@ class MailboxProof:
     ) -> Held:
         """Prove the mailbox by a typed code.
 
-        ``domains`` are those that count today (none: any). CodeRefused with its cause;
-        AddressRefused if the address's domain counts no more; AddressTaken if the address proves
-        another person.
+        ``domains`` are the domains that count now; if there are none, every domain counts. Raises
+        CodeRefused with its cause, AddressRefused if the domain no longer counts, and AddressTaken
+        if the address proves another person.
         """
         subject = self.codes.try_code("mailbox", code, browser=_browser(held), person_id=owner)
         name, _, address = subject.partition(" ")
@@ -92,17 +92,17 @@ class MailboxProof:
         if name != MAIL_PROOF and not self.persons.claim_mailbox(owner, proved, now):
             raise AddressTaken("the address proves another person")
 
-        def added(each: Transaction) -> Transaction:
+        def add_proof_to(each: Transaction) -> Transaction:
             others = tuple(proof for proof in each.proofs if proof.name != name)
             return replace(each.clear_look_up(), proofs=(*others, proved), mailing=None)
 
-        done = self._change(held, added, now)
+        done = self._change(held, add_proof_to, now)
         if remembered_for > LIFETIME:
             self.persons.change(owner, lambda each: each.mark_seen(now).add_proof(proved), now)
         return done
 
     def skip(self, held: Held, now: datetime) -> Held:
-        """Let the person go on without the proof."""
+        """Let the person continue without the proof."""
         return self._change(held, lambda each: replace(each, unproved=True, mailing=None), now)
 
     def _change(
@@ -116,7 +116,7 @@ def _subject(proof_name: str, address: str) -> str:
 
 
 def _browser(held: Held) -> str:
-    """Return the browser of the transaction: the code belongs to it."""
+    """Return the browser of the transaction, to which the code belongs."""
     if held.transaction.browser is None:
         raise BrowserUnmatched("a login that no browser has come for")
     return held.transaction.browser

@@ -1,7 +1,7 @@
-"""Mailed codes: the one implementation for mailbox proofs, claims, library accounts and PIN mails.
+"""Mailed codes: one implementation for mailbox proofs, claims, library accounts and PIN mails.
 
-A typed code has eight digits, lives 30 minutes, has five tries and belongs to the browser that
-asked. The code of a PIN mail is a random token in a link and belongs to no browser.
+A typed code has eight digits, is valid for 30 minutes, has five tries and belongs to the browser
+that asked for it. The code of a PIN mail is a random token in a link and belongs to no browser.
 """
 
 import secrets
@@ -38,10 +38,10 @@ _HANDLE: Final = 16  # hex digits by which the links of a borrower are found
 
 @dataclass(frozen=True, slots=True)
 class MailedCodes:
-    """The codes and links in a store.
+    """The codes and links in the store.
 
     ``browser`` is the keyed hash of the browser cookie (``Transaction.browser``). ``person_id`` is
-    the logged-in person, or "" before any login: a code of one person is wrong for another person
+    the logged-in person, or "" before a login. The code of one person is wrong for another person
     in the same browser.
     """
 
@@ -54,8 +54,8 @@ class MailedCodes:
     ) -> None:
         """Count one mailed code; call this before the mail is queued.
 
-        TooMany, with nothing counted, if the person, the borrower or the mailbox has had three
-        codes within a day.
+        Raises TooMany, with nothing counted, if the person, the borrower or the mailbox has had
+        three codes within a day.
         """
         names = {
             "person": person_id,
@@ -74,13 +74,13 @@ class MailedCodes:
     def count_card(self, person_id: str) -> None:
         """Count one card number that a person types to claim a borrower.
 
-        TooMany if the person has tried five within a day.
+        Raises TooMany if the person has tried five within a day.
         """
         if self._count("claimed cards", person_id) > CARDS_A_DAY:
             raise TooMany("card numbers typed within a day")
 
     def _count(self, label: str, *name: str, by: int = 1) -> int:
-        """Count within a day, and return how many there are."""
+        """Count within a day, and return the new count."""
         now = self.now()
         key = Key("counter", self.hmacs.compute(label, *name))
         return self.store.count(key, by, LIMIT.ends(now + _DAY), now)
@@ -94,16 +94,16 @@ class MailedCodes:
         person_id: str = "",
         lasts: timedelta = CODE_LASTS,
     ) -> str:
-        """Store a new code for ``subject`` and return its eight digits, to be mailed."""
+        """Store a new code for ``subject`` and return its eight digits for the mail."""
         digits = draw_code()
         code_hash = self._code_hash(purpose, browser, person_id, digits)
         self._add(self._key(purpose, browser, person_id), subject, code_hash, lasts)
         return digits
 
     def make_decoy(self, purpose: CodePurpose, *, browser: str, person_id: str = "") -> str:
-        """Store a code that is mailed to nobody, and return its hash for ``turn_into_code``.
+        """Store a code that nobody gets, and return its hash for ``turn_into_code``.
 
-        Wrong tries count down in the same way, whether and when a code takes its place.
+        Wrong tries count down in the same way, whether or not a real code replaces it.
         """
         unguessable = self._code_hash(purpose, browser, person_id, secrets.token_hex(16))
         self._add(self._key(purpose, browser, person_id), "", unguessable, CODE_LASTS)
@@ -112,18 +112,18 @@ class MailedCodes:
     def turn_into_code(
         self, purpose: CodePurpose, decoy_hash: str, subject: str, *, browser: str
     ) -> str:
-        """Turn a decoy into a code for ``subject`` and return its eight digits, to be mailed."""
+        """Turn a decoy into a code for ``subject`` and return its eight digits for the mail."""
         digits = draw_code()
         code_hash = self._code_hash(purpose, browser, "", digits)
         now = self.now()
 
-        def turned(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
+        def replace_decoy_in(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
             if record is None:
                 return None
             held = record.value.replace_decoy(decoy_hash, subject, code_hash)
             return Content(held, record.until)
 
-        self._held.amend(self._key(purpose, browser, ""), turned, now)
+        self._stored_codes.amend(self._key(purpose, browser, ""), replace_decoy_in, now)
         return digits
 
     def try_code(
@@ -131,31 +131,31 @@ class MailedCodes:
     ) -> str:
         """Return the subject of a typed code and use the code up.
 
-        Any live code of the browser counts; a wrong one costs each of them a try. CodeRefused:
-        code_malformed (costs no try), code_none, code_used_up or code_wrong.
+        Any valid code of the browser counts. A wrong one costs each of them a try. Raises
+        CodeRefused: code_malformed (costs no try), code_none, code_used_up or code_wrong.
         """
         code_hash = self._code_hash(purpose, browser, person_id, read_code(typed))
         now = self.now()
         found: Code | None = None
 
-        def tried(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
+        def try_in(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
             nonlocal found
             held = (record.value if record else StoredCodes()).drop_expired(now)
             found = held.find(code_hash)
             after = held.drop_code(code_hash) if found else held.count_wrong_try()
             return Content(after, record.until if record else now)
 
-        self._held.amend(self._key(purpose, browser, person_id), tried, now)
+        self._stored_codes.amend(self._key(purpose, browser, person_id), try_in, now)
         if found is None or (purpose == "library_account" and self._is_ended(found)):
             raise CodeRefused("code_wrong")
         return found.subject
 
     def end_codes(self, borrower_number: str) -> None:
-        """End all login codes and PIN links of a borrower: their PIN has changed."""
+        """End all login codes and PIN links of a borrower, because the PIN has changed."""
         now = self.now()
         self.store.drop(self._links_key(borrower_number))
         Records(self.store, CodesEnded).put(
-            self._ended_key(borrower_number), CodesEnded(now), CODES_ENDED.until(now), now
+            self._end_mark_key(borrower_number), CodesEnded(now), CODES_ENDED.until(now), now
         )
 
     def make_link(
@@ -163,12 +163,12 @@ class MailedCodes:
     ) -> str | None:
         """Store a new PIN link and return its token; None if three links are valid.
 
-        Staff's requests and welcome mails ``always`` get a link.
+        ``always`` ignores the limit, for requests by staff.
         """
         now = self.now()
         token, code = self._draw_link(borrower_number, lasts)
 
-        def added(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
+        def add_to(record: Record[StoredCodes] | None) -> Content[StoredCodes] | None:
             held = (record.value if record else StoredCodes()).drop_expired(now)
             if len(held.codes) >= MOST_LINKS and not always:
                 return None
@@ -176,19 +176,19 @@ class MailedCodes:
             ends = max(each.expires_at for each in after.codes)
             return Content(after, PIN_LINK.ends(ends))
 
-        amended = self._held.amend(self._links_key(borrower_number), added, now)
+        amended = self._stored_codes.amend(self._links_key(borrower_number), add_to, now)
         return token if amended.written else None
 
     def draft_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, Write]:
-        """Return a link's token and its write, for a new borrower and ``Store.put_many``."""
+        """Return the token of a link and its write, for a new borrower and ``Store.put_many``."""
         token, code = self._draw_link(borrower_number, lasts)
         held = Content(StoredCodes((code,)), PIN_LINK.ends(code.expires_at))
-        return token, self._held.draft(self._links_key(borrower_number), held, None)
+        return token, self._stored_codes.draft(self._links_key(borrower_number), held, None)
 
     def find_link(self, token: str) -> str:
-        """Return the borrower number of a PIN link; nothing is used up. LinkGone if invalid."""
+        """Return the borrower number of a PIN link without using it up; raises LinkGone."""
         now = self.now()
-        record = self._held.get(self._handle_key(token[:_HANDLE]), now)
+        record = self._stored_codes.get(self._handle_key(token[:_HANDLE]), now)
         for code in record.value.drop_expired(now).codes if record else ():
             if code.code_hash == self._token_hash(token):
                 return code.subject
@@ -198,24 +198,27 @@ class MailedCodes:
         now = self.now()
         code = Code(subject, code_hash, now, now + lasts)
 
-        def added(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
+        def add_to(record: Record[StoredCodes] | None) -> Content[StoredCodes]:
             held = (record.value if record else StoredCodes()).drop_expired(now)
             return Content(held.add_code(code), CODE.until(now))
 
-        self._held.amend(key, added, now)
+        self._stored_codes.amend(key, add_to, now)
 
     def _is_ended(self, code: Code) -> bool:
-        ended = Records(self.store, CodesEnded).get(self._ended_key(code.subject), self.now())
+        ended = Records(self.store, CodesEnded).get(self._end_mark_key(code.subject), self.now())
         return ended is not None and code.made_at <= ended.value.ended_at
 
     def _draw_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, Code]:
-        """Return a new token and its code; it begins with the handle of the borrower's links."""
+        """Return a new token and its code.
+
+        The token begins with the handle of the borrower's links.
+        """
         now = self.now()
         token = self._handle(borrower_number) + secrets.token_hex(16)
         return token, Code(borrower_number, self._token_hash(token), now, now + lasts)
 
     @property
-    def _held(self) -> Records[StoredCodes]:
+    def _stored_codes(self) -> Records[StoredCodes]:
         return Records(self.store, StoredCodes)
 
     def _code_hash(self, purpose: str, browser: str, person_id: str, digits: str) -> str:
@@ -227,7 +230,7 @@ class MailedCodes:
     def _key(self, purpose: str, browser: str, person_id: str) -> Key:
         return Key("code", self.hmacs.compute("codes", purpose, browser, person_id))
 
-    def _ended_key(self, subject: str) -> Key:
+    def _end_mark_key(self, subject: str) -> Key:
         return Key("code", self.hmacs.compute("codes ended", subject))
 
     def _links_key(self, borrower_number: str) -> Key:

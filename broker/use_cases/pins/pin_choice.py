@@ -1,4 +1,4 @@
-"""A borrower chooses a PIN: it is set once, verified, and neither stored nor mailed."""
+"""A borrower chooses a PIN. It is set once and verified, and neither stored nor mailed."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,8 +37,8 @@ _CALL: Final = timedelta(seconds=15)
 class PinChoice:
     """The result of a choice.
 
-    ``set``: the new PIN was verified. ``refused``: the PIN is as it was, ``reason`` says why.
-    ``unknown``: nobody knows whether the new PIN works; another can be chosen at ``again_at``.
+    ``set``: the new PIN was verified. ``refused``: the PIN is unchanged, and ``reason`` says why.
+    ``unknown``: the new PIN may or may not work, and another one can be chosen at ``again_at``.
     """
 
     result: Literal["set", "refused", "unknown"]
@@ -48,10 +48,10 @@ class PinChoice:
 
 @dataclass(frozen=True, slots=True)
 class PinChoices:
-    """Choices of PINs over the library system.
+    """Sets PINs in the library system.
 
-    ``pin_categories`` returns the borrower categories that may get a PIN here: staff accounts are
-    in none of them.
+    ``pin_categories`` returns the borrower categories that may get a PIN here. Accounts of staff
+    are in none of them.
     """
 
     library: LibrarySystem
@@ -62,7 +62,7 @@ class PinChoices:
     letters: MailTexts
     pin_categories: Callable[[], frozenset[str]]
     now: Callable[[], datetime]
-    live: bool = True  # False: the library is only observed, or frozen
+    live: bool = True  # False: library.mode is not live
     waiting_slots: WaitingSlots | None = None
 
     def choose(
@@ -70,9 +70,10 @@ class PinChoices:
     ) -> PinChoice:
         """Set the PIN that a borrower chose, and verify it.
 
-        With ``link_token`` the choice is made behind a PIN mail, whose link must still be valid
-        under the lease: LinkGone. PinUnderWay while another change of the borrower may still be
-        carried out; LibraryUnavailable if the library system was not asked to set the PIN.
+        With ``link_token`` the person came by a PIN mail. The link must still be valid under the
+        lease, otherwise LinkGone is raised. Raises PinUnderWay while another change of the borrower
+        may still be carried out, and LibraryUnavailable if the library system was not asked to set
+        the PIN.
         """
         fault = find_pin_fault(pin, ())
         if fault:
@@ -116,7 +117,7 @@ class PinChoices:
             notice = self._queue_notice(borrower, language, again_at)
             self.library.set_pin(borrower.number, pin, self.now() + _CALL)
         except (LinkGone, LibraryRefused, CallNotMade, StoreUnavailable) as error:
-            # Nothing was sent, or the library system refused: the PIN is as it was.
+            # The call was not sent, or the library system refused: the PIN is unchanged.
             self._cancel(notice)
             lease.end(self.now())
             if isinstance(error, LibraryRefused):
@@ -135,7 +136,7 @@ class PinChoices:
         return PinChoice("set")
 
     def _is_verified(self, borrower: Borrower, pin: str) -> bool:
-        """Return whether the new PIN works; without a check the answer of the call counts."""
+        """Return whether the new PIN works; if it cannot be checked, the answer counts."""
         if LibraryCapability.PIN_CHECKED not in self.library.capabilities:
             return True
         try:
@@ -152,7 +153,7 @@ class PinChoices:
 
     def _release(self, notice: Key | None) -> None:
         if notice is not None:
-            with suppress(StoreUnavailable):  # it is due by itself later
+            with suppress(StoreUnavailable):  # it becomes due by itself later
                 self.outbox.release_mail(notice)
 
     def _cancel(self, notice: Key | None) -> None:
@@ -162,6 +163,6 @@ class PinChoices:
 
 
 def _unknown(lease_ends: datetime) -> PinChoice:
-    """Return the result with the full minute after which the lease has ended for certain."""
+    """Return the result with the full minute after which the lease has certainly ended."""
     next_minute = lease_ends.replace(second=0, microsecond=0) + timedelta(minutes=1)
     return PinChoice("unknown", again_at=next_minute)

@@ -1,4 +1,4 @@
-"""Mails with a link behind which a borrower chooses a PIN."""
+"""PIN mails: a link behind which a borrower chooses a PIN."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _CALL: Final = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True)
 class PinMails:
-    """PIN mails over the library system and the queue of mails."""
+    """Queues PIN mails and notices to borrowers."""
 
     library: LibrarySystem
     codes: MailedCodes
@@ -30,8 +30,8 @@ class PinMails:
     def request(self, typed: str, language: str, asked_at: str) -> None:
         """Mail a link to the borrower whose number was typed, unless three links are valid.
 
-        Nothing happens if the number belongs to nobody or to several borrowers, or the library
-        system has no address: the page before it says the same in every case.
+        No mail is sent if the number belongs to nobody or to several borrowers, or if the library
+        system has no address. The page before it says the same in every case.
         """
         if not self.live:
             return
@@ -40,9 +40,10 @@ class PinMails:
             self._mail(found[0], language, asked_at, always=False)
 
     def request_by_staff(self, borrower_number: str, language: str, asked_at: str) -> None:
-        """Mail a link whatever was mailed before.
+        """Mail a link, whatever was mailed before.
 
-        LibraryUnavailable; PinNoAddress if the borrower has no mail address or gets no PIN here.
+        Raises LibraryUnavailable, and PinNoAddress if the borrower has no mail address or gets no
+        PIN here.
         """
         if not self.live:
             raise LibraryUnavailable("library.mode is not live: no PIN is set")

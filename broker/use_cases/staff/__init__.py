@@ -1,1 +1,4 @@
-"""The staff view: the logins of staff, who of them is logged in, and what they look up."""
+"""The staff view: logins and sessions of staff, and the search for a person.
+
+Read ``staff_sessions.py`` first: it says who is logged in and with which roles.
+"""

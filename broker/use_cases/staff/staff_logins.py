@@ -1,4 +1,4 @@
-"""Logins to the staff view. They have requests of their own, and policies have no part in them."""
+"""Logins to the staff view. They have their own requests, and no policy decides about them."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -32,15 +32,15 @@ from broker.use_cases.staff.staff_sessions import staff_key
 from broker.use_cases.storage.records import Record, Records, read_together
 from broker.use_cases.transactions.transactions import draw_reference
 
-# Hex alone follows in the ids of all other requests: an answer to one of theirs is never looked up
-# among these, nor an answer to one of these among theirs.
+# The ids of all other requests have a hex digit here. So an answer to a request of staff is never
+# looked up among other logins, or the other way round.
 _MARK: Final = "_s"
 _ID_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class StaffLogin:
-    """A login under way: the browser that began it, and our request that may be answered once."""
+    """A login in progress: the browser that began it, and our request, not yet answered."""
 
     id: str
     reference: str
@@ -50,9 +50,10 @@ class StaffLogin:
 
 @dataclass(frozen=True, slots=True)
 class StaffLogins:
-    """The logins in a store, with the answers that all logins share: no assertion counts twice.
+    """The logins of staff in the store.
 
-    ``upstream`` returns the one that logs staff in as the metadata of the moment completes it.
+    They share the arrivals of all logins, so that no assertion counts twice. ``upstream`` returns
+    the upstream of staff with its present metadata.
     """
 
     arrivals: Arrivals
@@ -62,11 +63,11 @@ class StaffLogins:
 
     @staticmethod
     def is_staff_request(request_id: str) -> bool:
-        """Return whether an answer's InResponseTo names a request of a login here."""
+        """Return whether an InResponseTo names a request of a staff login."""
         return request_id.startswith(_MARK)
 
     def authn_request(self) -> AuthnRequest:
-        """Return what the upstream is asked: a fresh login at the one institution, for nobody."""
+        """Return the request to the upstream: a new login at the one institution."""
         return AuthnRequest(
             id="",
             service="",
@@ -77,7 +78,7 @@ class StaffLogins:
         )
 
     def begin(self, browser: str, now: datetime) -> StaffLogin:
-        """Store a login of the browser of this pseudonym, with the request that is to be sent."""
+        """Store a login of this browser, with the request that is to be sent."""
         login_id = secrets.token_hex(_ID_DIGITS // 2)
         request_id = f"{_MARK}{login_id}{secrets.token_hex(16)}"
         request = Outstanding(request_id, self.rules.upstream, now)
@@ -87,9 +88,9 @@ class StaffLogins:
         return login
 
     def find_awaited_login(self, request_id: str, upstream: str, now: datetime) -> StaffLogin:
-        """Return the login whose request an answer names, open still and sent to this upstream.
+        """Return the login whose request an answer names, if it is open and sent to this upstream.
 
-        TransactionGone where there is none (docs/reference/attacks.md#16 and #18).
+        Otherwise TransactionGone is raised (docs/reference/attacks.md#16 and #18).
         """
         begins = len(_MARK)
         login = self._read(request_id[begins : begins + _ID_DIGITS], now)
@@ -98,11 +99,11 @@ class StaffLogins:
         return login
 
     def find_reference(self, request_id: str, now: datetime) -> str:
-        """Return the reference of the login whose request this is; TransactionGone."""
+        """Return the help code of the login of this request; raises TransactionGone."""
         return self.find_awaited_login(request_id, self.rules.upstream, now).reference
 
     def end(self, login: StaffLogin) -> None:
-        """End a login whose answer was refused: nothing can be tried against it again."""
+        """End a login whose answer was refused, so that it cannot be tried again."""
         self._records.drop(_key(login.id))
 
     def join_arrival(
@@ -110,11 +111,10 @@ class StaffLogins:
     ) -> tuple[Authentication, str]:
         """Return what an arrival brings to its login, and the browser that began it.
 
-        Both are spent by it.
-
-        TransactionGone where one of them is, late or of another login; BrowserUnmatched, with the
-        arrival destroyed, in another browser (docs/reference/design.md#4a-3). StaffRefused where
-        the upstream has logged nobody in.
+        The login and the arrival are used up. Raises TransactionGone if one of them was used, is
+        too old or belongs to another login; BrowserUnmatched, with the arrival destroyed, in
+        another browser (docs/reference/design.md#4a-3); StaffRefused if the upstream logged nobody
+        in.
         """
         key = self.arrivals.key(arrival_token)
         reads = read_together(self.arrivals.store, [_key(login_id), key], now)
@@ -137,7 +137,7 @@ class StaffLogins:
         return answer, login.value.browser
 
     def identify(self, answer: Authentication, now: datetime) -> StaffIdentity:
-        """Return whose login an authentication is; StaffRefused with the code of the reason."""
+        """Return who has logged in; raises StaffRefused with the code of the reason."""
         upstream = self.upstream()
         institution = upstream.institution(answer.institution)
         if institution is None or institution.entity_id != self.rules.institution:

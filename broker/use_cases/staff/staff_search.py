@@ -18,8 +18,8 @@ from broker.use_cases.storage.mail_outbox import MailOutbox, QueuedMail
 from broker.use_cases.storage.rate_limits import Limit, Limits
 from broker.use_cases.transactions.transactions import find_by_reference, is_reference
 
-# Staff mishear one or two; of the codes that there may be, one in a hundred thousand leads anywhere
-# (eight characters of 27, and 3,600 an hour at most for thirty days).
+# Staff may mishear a code once or twice. One code in a hundred thousand leads to a page: eight
+# characters of 27, and at most 3,600 pages an hour for thirty days.
 UNKNOWN_CODES: Final = Limit("staff-unknown-references", 10, timedelta(minutes=10))
 _MOST_MAILS: Final = 10
 _PERSON_ID: Final = re.compile(r"[^.]{1,40}\.[0-9a-f]{64}")
@@ -28,9 +28,10 @@ _BORROWER_NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class ShownPage:
-    """The page that a help code stands for: when, in which step, and the reason shown there.
+    """The page of a help code: when it was shown, and the reason on it.
 
-    ``reason`` is "" for a page that shows no error. ``is_visitor``: nobody had authenticated.
+    ``reason`` is "" for a page without an error. ``is_visitor`` means that nobody had
+    authenticated.
     """
 
     at: datetime
@@ -43,8 +44,8 @@ class ShownPage:
 class FoundPerson:
     """The person that staff help.
 
-    ``pin_mail_number`` is the borrower to which a PIN mail may go. It is None for a case: the
-    borrower may be another person's. ``register_note`` is a key of ``REGISTER_NOTES``.
+    ``pin_mail_number`` is the borrower to which a PIN mail may go. It is None for a case, because
+    the borrower may be another person's. ``register_note`` is a key of ``REGISTER_NOTES``.
     """
 
     person_id: str | None
@@ -81,7 +82,7 @@ class FoundPerson:
 
 @dataclass(frozen=True, slots=True)
 class StaffSearch:
-    """The search over the store. Neither a CPR number nor a name finds anybody."""
+    """Searches the store. Neither a CPR number nor a name finds anybody."""
 
     cases: EnrolmentCases
     outbox: MailOutbox
@@ -92,7 +93,7 @@ class StaffSearch:
     def find(self, typed: str, staff_id: str) -> FoundPerson | None:
         """Return the person of a help code, a borrower number or a person id, or None.
 
-        TooMany for a member of staff who has typed ten unknown codes within ten minutes.
+        Raises TooMany for a member of staff who has typed ten unknown codes within ten minutes.
         """
         if _PERSON_ID.fullmatch(typed):
             return self._show(None, typed)
@@ -132,7 +133,7 @@ class StaffSearch:
             return None
         enrolment = self.cases.find_by_borrower(number)
         if enrolment is None:
-            # Letters in the shape of a help code are a help code that was misheard.
+            # Text in the shape of a help code is a help code that was misheard.
             is_code = (is_reference(number) or is_stateless(number)) and not number.isdigit()
             return None if is_code else self._unknown_borrower(number)
         return self._show(None, enrolment.person_id)
@@ -157,8 +158,8 @@ class StaffSearch:
     def _list_mails(self, *about: str | None) -> tuple[QueuedMail, ...]:
         """Return the newest mails to a borrower or person."""
         mails = [mail for each in about if each for mail in self.outbox.list_mails(each)]
-        return tuple(sorted(mails, key=_queued_at, reverse=True)[:_MOST_MAILS])
+        return tuple(sorted(mails, key=_queue_time, reverse=True)[:_MOST_MAILS])
 
 
-def _queued_at(mail: QueuedMail) -> datetime:
+def _queue_time(mail: QueuedMail) -> datetime:
     return mail.queued_at

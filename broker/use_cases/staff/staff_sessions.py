@@ -1,4 +1,4 @@
-"""Sessions of the staff view, and the binding of each listed eppn to one person."""
+"""Sessions of the staff view, and the binding of each listed user name (eppn) to one person."""
 
 import secrets
 from collections.abc import Sequence
@@ -44,9 +44,9 @@ class StaffBinding:
 
 @dataclass(frozen=True, slots=True)
 class StaffMember:
-    """A member of staff as one request sees them: session, present roles, and end of the session.
+    """A member of staff in one request: session, present roles, and end of the session.
 
-    ``until`` is the end after idle minutes, ``until_at_most`` the end of a busy session.
+    ``until`` is the end of an idle session, ``until_at_most`` the end of a busy one.
     """
 
     id: str
@@ -59,33 +59,33 @@ class StaffMember:
 
     @property
     def pages(self) -> tuple[StaffPage, ...]:
-        """Return the pages that they may see."""
+        """Return the pages that the member may see."""
         return list_pages(self.roles)
 
     @property
     def role_words(self) -> str:
-        """Return their roles as the audit log has them."""
+        """Return the roles as the audit log writes them."""
         return ", ".join(sorted(self.roles))
 
     def check(self, page: StaffPage) -> None:
-        """Raise StaffRoleMissing where none of their roles may see ``page``."""
+        """Raise StaffRoleMissing if none of the roles may see ``page``."""
         if page not in self.pages:
             raise StaffRoleMissing(page.value)
 
 
 @dataclass(frozen=True, slots=True)
 class StaffSessions:
-    """Opens, finds and ends sessions. ``rules`` give the present roles."""
+    """Opens, finds and ends sessions. ``rules`` gives the present roles."""
 
     store: Store
     hmacs: LookupHmacs
     rules: StaffRules
 
     def open(self, identity: StaffIdentity, browser: str, now: datetime) -> tuple[StaffMember, str]:
-        """Open a session in the browser of this pseudonym; return the member and the token.
+        """Open a session in this browser; return the member and the token.
 
-        The first login of a listed eppn binds it to the person. StaffRefused where it is bound to
-        another person.
+        The first login of a listed eppn binds it to the person. Raises StaffRefused if it is bound
+        to another person.
         """
         self.drop_unlisted(now)
         staff_id = compute_staff_id(self.hmacs, self.rules, identity.eppn)
@@ -100,7 +100,8 @@ class StaffSessions:
     def find(self, token: str, browsers: Sequence[str], now: datetime) -> StaffMember:
         """Return the member whose session ``token`` opens, and renew the session.
 
-        StaffLoginNeeded where there is none in this browser, or the person is no longer listed.
+        Raises StaffLoginNeeded if this browser has no such session, or if the person is no longer
+        listed.
         """
         key = self._key(token)
         record = self._sessions.get(key, now)
@@ -114,13 +115,13 @@ class StaffSessions:
         return self._member(renewed or record)
 
     def end(self, member: StaffMember) -> None:
-        """End a session: a copy of its cookie opens nothing."""
+        """End a session, so that a copy of its cookie opens nothing."""
         self._sessions.drop(staff_key(_SESSION, member.id))
 
     def drop_unlisted(self, now: datetime) -> None:
         """Drop the bindings and sessions of people who are no longer listed.
 
-        An eppn that is listed again later binds to the person of its next login.
+        An eppn that is listed again later is bound to the person of its next login.
         """
         listed = {compute_staff_id(self.hmacs, self.rules, eppn) for eppn in self.rules.roles}
         for key, _ in list(self.store.list("session", _STAFF, now)):
@@ -171,7 +172,7 @@ class StaffSessions:
 
 
 def staff_key(what: str, name: str) -> Key:
-    """Return the key of a session, login or binding of staff, all of which are one group."""
+    """Return the key of a session, login or binding of staff. All of them are one group."""
     return Key("session", _STAFF, f"{what} {name}")
 
 

@@ -40,7 +40,7 @@ class QueuedMail:
         return "waiting" if self.refused_at is None else "refused"
 
     @property
-    def shown_recipient(self) -> str:
+    def masked_recipient(self) -> str:
         """Return the address as staff may see it."""
         return mask_address(self.recipient) if self.state == "waiting" else self.recipient
 
@@ -48,14 +48,15 @@ class QueuedMail:
     def description(self) -> str:
         """Return state, time, subject and masked address in one line."""
         at = self.sent_at or self.refused_at or self.queued_at
-        return f"{self.state} {at:%Y-%m-%d %H:%M}: {self.subject}, to {self.shown_recipient}"
+        return f"{self.state} {at:%Y-%m-%d %H:%M}: {self.subject}, to {self.masked_recipient}"
 
 
 @dataclass(frozen=True, slots=True)
 class MailOutbox:
-    """The queued mails in a store, and the step of the worker that sends them.
+    """The queue of mails, and the step of the worker that sends them.
 
-    ``about`` is the borrower number or person id that a mail concerns: its mails are found by it.
+    ``about`` is the borrower number or person id that a mail concerns. The mails of a person are
+    found by it.
     """
 
     store: Store
@@ -76,7 +77,7 @@ class MailOutbox:
     ) -> Key:
         """Queue a mail and return its key; it is given up after ``lasts``.
 
-        A mail with a later ``due`` waits for ``release_mail`` until then.
+        A mail with a later ``due`` waits until then, or until ``release_mail``.
         """
         draft = self.draft_mail(recipient, mail_text, about=about, lasts=lasts, due=due)
         self.store.put(*draft, self.now())
@@ -108,12 +109,12 @@ class MailOutbox:
         """Make a waiting mail due now."""
         now = self.now()
 
-        def released(record: Record[QueuedMail] | None) -> Content[QueuedMail] | None:
+        def release(record: Record[QueuedMail] | None) -> Content[QueuedMail] | None:
             if record is None or record.due is None:
                 return None
             return Content(record.value, record.until, now)
 
-        self._mails.amend(key, released, now)
+        self._mails.amend(key, release, now)
         self.wake_worker()
 
     def cancel_mail(self, key: Key) -> None:
@@ -151,7 +152,7 @@ class MailOutbox:
         return True
 
     def _end(self, record: Record[QueuedMail], mail: QueuedMail) -> None:
-        """Keep what staff may see of a mail that has left the queue."""
+        """Keep what staff may see of a mail that was sent or refused."""
         now = self.now()
         shown = replace(mail, recipient=mask_address(mail.recipient), text="")
         content = Content(shown, MAIL_SENT.until(now))

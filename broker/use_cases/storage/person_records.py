@@ -20,7 +20,7 @@ _MAILBOX: Final = "proved mailbox"
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """The person that a borrower number, a proved mailbox or the list of staff leads to."""
+    """The person to whom a borrower number, a proved mailbox or the staff list leads."""
 
     person_id: str
 
@@ -48,12 +48,11 @@ class PersonRecords:
         read: Record[PersonRecord] | None = None,
         others: Sequence[Write] = (),
     ) -> Record[PersonRecord] | None:
-        """Write what ``change`` makes of the record, and return the record as it stands then.
+        """Write the changed record, and return the record as it is then.
 
-        ``change`` is given an empty record where there is none, and is called again where another
-        writer came first. Nothing is written where it changes nothing. ``read`` is the record where
-        the caller has read it already. ``others`` are written in the
-        same turn, only with the record.
+        ``change`` gets an empty record if there is none, and is called again if another writer came
+        first. If it changes nothing, nothing is written. ``read`` is the record if the caller has
+        read it already. ``others`` are written together with the record.
         """
         before: PersonRecord | None = None
 
@@ -77,9 +76,9 @@ class PersonRecords:
         return (self._records.draft(record.key, _content(seen), record.version),)
 
     def claim_mailbox(self, person_id: str, proof: Proved, now: datetime) -> bool:
-        """Return whether the mailbox of ``proof`` proves this person, and nobody else, from now on.
+        """Give the mailbox of ``proof`` to this person; return False if it proves another person.
 
-        False while it proves another person, whose borrower has not expired.
+        It can be taken from a person whose borrower has expired.
         """
 
         def claim(entry: Record[IndexEntry] | None) -> Content[IndexEntry] | None:
@@ -91,7 +90,7 @@ class PersonRecords:
         return self._index.amend(self._mailbox_key(proof), claim, now).written
 
     def list_proofs(self, record: Record[PersonRecord], now: datetime) -> tuple[Proved, ...]:
-        """Return the proofs that count: not ended, and no mailbox that proves somebody else by now.
+        """Return the valid proofs: not ended, and no mailbox that proves another person now.
 
         The index says whom a mailbox proves. A contact address may be shared.
         """
@@ -108,7 +107,7 @@ class PersonRecords:
         )
 
     def drop_proof(self, person_id: str, proof_name: str, now: datetime) -> None:
-        """Remove a proof: the mailbox may prove another person."""
+        """Remove a proof, so that the mailbox may prove another person."""
         record = self.read(person_id, now)
         if record is None:
             return
@@ -116,7 +115,7 @@ class PersonRecords:
         self.change(person_id, lambda each: each.drop_proof(proof_name), now, read=record)
 
     def claim_due(self, deadline: datetime, now: datetime) -> Claimed[PersonRecord] | None:
-        """Lease the person whose work has been due longest; None where none is due."""
+        """Lease the person whose work has been due longest; None if nothing is due."""
         return self._records.claim("person", deadline, now)
 
     def list_all(self, now: datetime) -> Iterator[Record[PersonRecord]]:
@@ -141,9 +140,10 @@ class PersonRecords:
                 yield entry.value.person_id, record
 
     def delete(self, person_id: str, before: datetime | None, now: datetime) -> bool:
-        """Remove what was written until ``before``, None for everything, with what leads to it.
+        """Remove everything that was written until ``before``, with its index entries.
 
-        Return whether there was anything. A record that cannot be read is removed whole.
+        ``before`` None removes all. Return whether there was anything. A record that cannot be read
+        is removed as a whole.
         """
         try:
             record = self.read(person_id, now)
@@ -176,9 +176,9 @@ class PersonRecords:
     def _write_indexes(
         self, person_id: str, before: PersonRecord | None, after: PersonRecord, now: datetime
     ) -> None:
-        """Write after the record: an entry that leads nowhere is ignored by its readers.
+        """Write the index after the record. Readers ignore an entry that leads nowhere.
 
-        A borrower leads to the person whom the library system has confirmed last.
+        A borrower leads to the person whom the library system confirmed last.
         """
         entry = IndexEntry(person_id)
         until = INDEX.until(after.last_seen)
@@ -196,7 +196,7 @@ class PersonRecords:
             self._index.drop(_staff_key(person_id))
 
     def _has_ended(self, person_id: str, proof: Proved, now: datetime) -> bool:
-        """Return whether the mailbox proves a person no more because their borrower has expired."""
+        """Return whether a proof of this mailbox ended because the borrower has expired."""
         record = self.read(person_id, now)
         mailbox = self._mailbox_key(proof)
         return record is not None and any(
@@ -213,7 +213,7 @@ class PersonRecords:
             self._drop_entry(self._mailbox_key(proof), record.key.group, now)
 
     def _drop_entry(self, key: Key, person_id: str, now: datetime) -> None:
-        """Remove an index entry, if it leads to this person."""
+        """Remove an index entry if it leads to this person."""
         entry = self._index.get(key, now)
         if entry and entry.value.person_id == person_id:
             self._index.drop(key)

@@ -1,4 +1,4 @@
-"""Limits on tries: each takes a place before it is made, by one atomic count over all workers."""
+"""Limits on tries. A try takes a place first, by one atomic count for all workers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from broker.core.retention import LIMIT
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``most`` tries in every span of the length ``within``."""
+    """At most ``most`` tries within a span of the length ``within``."""
 
     name: str
     most: int
@@ -21,17 +21,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits over a store; the person that they are for is kept as a keyed hash."""
+    """The limits in the store. The name that is limited is stored as a keyed hash."""
 
     store: Store
     hmacs: LookupHmacs
     now: Callable[[], datetime]
 
     def take(self, limit: Limit, name: str) -> Key:
-        """Take a place in a limit and return it; TooMany where all are taken.
+        """Take a place in a limit and return it; raises TooMany if all are taken.
 
-        The try that counts a place from nought to one has it until it expires, so that no span
-        ever holds more than there are.
+        The try that counts a place from 0 to 1 has it until it expires. So no span of this length
+        has more tries than places.
         """
         now = self.now()
         group = self.hmacs.compute("limit", limit.name, name)
@@ -42,5 +42,5 @@ class Limits:
         raise TooMany(limit.name)
 
     def give_back(self, place: Key) -> None:
-        """Let a try count no longer."""
+        """Free the place of a try that does not count."""
         self.store.drop(place)

@@ -1,7 +1,6 @@
-"""Facts of one type as a store keeps them: read, added, replaced and amended by compare-and-set.
+"""Typed records over the store: read, added, replaced and amended by compare-and-set.
 
-A fact is a frozen dataclass; its bytes are one octet for the record number of the release, then
-JSON.
+A record holds one frozen dataclass. Its bytes are one octet for the record version, then JSON.
 """
 
 import secrets
@@ -20,18 +19,18 @@ from broker.core.retention import LEASE, RecordKind
 
 T = TypeVar("T")
 
-# What a request has read of records of several types, in one turn of the store.
+# Records of several types that one call of the store has read.
 Reads = Mapping[Key, Kept | None]
 
 # The record number of this release (docs/reference/design.md#versions).
 WRITES: Final = 2
-# Beyond this a compare-and-set that keeps losing is a fault, not a race.
+# A compare-and-set that loses more often than this is a fault, not a race.
 MOST_TRIES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Content(Generic[T]):
-    """A fact to be written: when its record expires, and when it is due if it is queued."""
+    """A value to be written, when its record expires, and when it is due if it is queued."""
 
     value: T
     until: datetime
@@ -40,7 +39,7 @@ class Content(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Record(Generic[T]):
-    """A fact as it was read or written: its key, its version, its end, and when it is due."""
+    """A value as it was read or written, with its key, version, expiry and due time."""
 
     key: Key
     value: T
@@ -51,7 +50,7 @@ class Record(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Amended(Generic[T]):
-    """The record after ``Records.amend``, None where there is none, and whether that wrote it."""
+    """The record after ``Records.amend``, None if there is none, and whether it was written."""
 
     record: Record[T] | None
     written: bool
@@ -59,9 +58,9 @@ class Amended(Generic[T]):
 
 @dataclass(slots=True)
 class Lease:
-    """The right to carry out one queued record: of one worker, and of nobody once it has ended.
+    """The right to carry out one queued record. One worker has it until it ends.
 
-    A lease saves work; that work done twice does no harm is the business of the work
+    A lease avoids double work. The work itself must be safe if it is done twice
     (docs/reference/design.md#4c).
     """
 
@@ -70,22 +69,22 @@ class Lease:
     token: str
 
     def renew(self, deadline: datetime, now: datetime) -> bool:
-        """Hold the lease to 5 s past the deadline of the next call; False where it is not ours."""
-        return self._put(LEASE.until(deadline), now)
+        """Hold the lease until 5 s after the deadline of the next call; False if another has it."""
+        return self._write_lease(LEASE.until(deadline), now)
 
     @classmethod
     def take(cls, store: Store, key: Key, deadline: datetime, now: datetime) -> "Lease | None":
-        """Take the lease of this key, as ``Records.claim`` does; None where another has it."""
+        """Take the lease of this key, as ``Records.claim`` does; None if another worker has it."""
         lease = cls(store, key, _new_version())
         kept = Kept(b"", lease.token, LEASE.until(deadline))
         return lease if store.put(key, kept, None, now) else None
 
     def end(self, now: datetime) -> None:
-        """End the lease if it is ours; where the store does not answer it ends by itself."""
+        """End the lease if it is ours. It expires by itself if the store does not answer."""
         with suppress(StoreUnavailable):
-            self._put(now, now)
+            self._write_lease(now, now)
 
-    def _put(self, until: datetime, now: datetime) -> bool:
+    def _write_lease(self, until: datetime, now: datetime) -> bool:
         token = _new_version()
         held = self.store.put(self.key, Kept(b"", token, until), self.token, now)
         if held:
@@ -95,7 +94,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Claimed(Generic[T]):
-    """A record that was due, and the lease on it."""
+    """A record that was due, with its lease."""
 
     record: Record[T]
     lease: Lease
@@ -103,11 +102,10 @@ class Claimed(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Records(Generic[T]):
-    """The records of one type of fact, a frozen dataclass, in a store.
+    """The records of one type, a frozen dataclass, in the store.
 
-    ``durable`` records are written so that a power cut cannot undo it. Every method raises
-    StoreUnavailable where the store does not answer, and RecordUnreadable for a record that is
-    damaged or that another release wrote.
+    A write of ``durable`` records survives a power cut. Every method raises StoreUnavailable if the
+    store does not answer, and RecordUnreadable for a record that is damaged or has another version.
 
     Source: docs/reference/design.md#4b.
     """
@@ -117,26 +115,27 @@ class Records(Generic[T]):
     durable: bool = False
 
     def get(self, key: Key, now: datetime) -> Record[T] | None:
-        """Return the record of ``key``, or None where there is none or it has expired."""
+        """Return the record of ``key``; None if there is none or it has expired."""
         kept = self.store.get(key, now)
         if kept is None:
             return None
         return self._read(key, kept)
 
     def get_from(self, key: Key, reads: Reads) -> Record[T] | None:
-        """Return the record of ``key`` as ``reads`` has it; KeyError where that was not read."""
+        """Return the record of ``key`` in ``reads``; KeyError if it was not read."""
         kept = reads[key]
         return self._read(key, kept) if kept else None
 
     def list(self, kind: RecordKind, group: str | None, now: datetime) -> Iterator[Record[T]]:
-        """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
+        """Return the unexpired records of a group, or of the whole kind if ``group`` is None."""
         for key, kept in self.store.list(kind, group, now):
             yield self._read(key, kept)
 
     def claim(self, kind: RecordKind, deadline: datetime, now: datetime) -> Claimed[T] | None:
-        """Lease the record of a kind that has been due longest; None where none is due.
+        """Lease the record of a kind that has been due longest; None if none is due.
 
-        The lease holds to 5 s past ``deadline``, that of the first call that is made under it.
+        The lease holds until 5 s after ``deadline``, the deadline of the first call that is made
+        under it.
         """
         token = _new_version()
         claimed = self.store.claim(kind, None, token, LEASE.until(deadline), now)
@@ -146,7 +145,7 @@ class Records(Generic[T]):
         try:
             record = self._read(*claimed)
         except StoreUnavailable:
-            # A newer release wrote it, which carries it out: it must not wait for this lease.
+            # Another release wrote the record and carries it out: do not make it wait.
             lease.end(now)
             raise
         return Claimed(record, lease)
@@ -154,7 +153,7 @@ class Records(Generic[T]):
     def add(
         self, key: Key, value: T, until: datetime, now: datetime, *, due: datetime | None = None
     ) -> Record[T] | None:
-        """Write a new record; None, with nothing written, where there is one already."""
+        """Write a new record; None, with nothing written, if there is one already."""
         return self.write(key, Content(value, until, due), None, now)
 
     def put(self, key: Key, value: T, until: datetime, now: datetime) -> Record[T] | None:
@@ -170,9 +169,9 @@ class Records(Generic[T]):
         now: datetime,
         others: Sequence[Write] = (),
     ) -> Record[T] | None:
-        """Write if the present version is ``was``, None for no record; else return None.
+        """Write if the present version is ``was`` (None: no record); otherwise return None.
 
-        ``others`` are written in the same turn of the store, only if this record is.
+        ``others`` are written in the same call of the store, only if this record is.
         """
         draft = self.draft(key, content, was)
         if not self.store.put_many(draft, others, now, durable=self.durable):
@@ -182,9 +181,10 @@ class Records(Generic[T]):
     def draft(
         self, key: Key, content: Content[T], was: str | None, version: str | None = None
     ) -> Write:
-        """Return the write for ``Store.put_many``; a ``version`` that is not random finds itself.
+        """Return the write for ``Store.put_many``.
 
-        So whoever repeats a write that died half-way is told that it stands.
+        With a ``version`` that is not random, a write that is repeated after a crash finds its own
+        version and counts as written.
         """
         octets = dump(content.value)
         kept = Kept(octets, version or _new_version(), content.until, content.due)
@@ -199,12 +199,12 @@ class Records(Generic[T]):
         read: Record[T] | None = None,
         others: Sequence[Write] = (),
     ) -> Amended[T]:
-        """Write what ``change`` makes of the record as it stands.
+        """Write what ``change`` makes of the present record.
 
-        ``change`` is called with None where there is no record, and returns None to leave things as
-        they are. Where another writes first it is called again on what was written, ``MOST_TRIES``
-        times in all; StoreUnavailable then. ``read`` is the record where the caller has read it
-        already. ``others`` as in ``write``.
+        ``change`` is called with None if there is no record, and returns None to write nothing. If
+        another writes first, it is called again, ``MOST_TRIES`` times in all. Then StoreUnavailable
+        is raised. ``read`` is the record if the caller has read it already. ``others`` as in
+        ``write``.
         """
         record = read or self.get(key, now)
         for attempt in range(MOST_TRIES):
@@ -228,7 +228,7 @@ class Records(Generic[T]):
 
 
 def read_together(store: Store, keys: Sequence[Key], now: datetime) -> Reads:
-    """Return the records of ``keys``, of whatever types, in one turn of the store."""
+    """Return the records of ``keys``, of any types, in one call of the store."""
     return dict(zip(keys, store.get_many(keys, now), strict=True))
 
 
@@ -239,9 +239,9 @@ def dump(fact: object) -> bytes:
 
 
 def load(kind: type[T], octets: bytes) -> T:
-    """Return the ``kind`` that ``dump`` wrote.
+    """Return the value that ``dump`` wrote.
 
-    RecordUnreadable for a record of another release or a broken one.
+    Raises RecordUnreadable for a record of another version or a damaged one.
     """
     if octets[:1] != bytes([WRITES]):
         raise RecordUnreadable(f"{kind.__name__} record of an unknown release")
@@ -249,7 +249,7 @@ def load(kind: type[T], octets: bytes) -> T:
     try:
         fact: T = _adapter(of_kind).validate_json(octets[1:])
     except ValidationError:
-        # The validator's text quotes the value, which may be personal: the chain is cut.
+        # The validator's text quotes the value, which may be personal: do not chain it.
         raise RecordUnreadable(f"{kind.__name__} record does not read") from None
     return fact
 

@@ -1,4 +1,4 @@
-"""The background worker: its loop, the pause after a failure, and the sweep of the store."""
+"""The loop of the background worker, the delay after a failure, and the sweep of the store."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ _LONGEST_PAUSE: Final = 2400.0
 
 
 def retry_delay(attempts: int) -> timedelta:
-    """Return how long to wait after the failure number ``attempts`` + 1.
+    """Return the delay after failure number ``attempts`` + 1.
 
-    5 s, then three times as long each time, at most 40 minutes; give or take half of it. The jitter
-    keeps a thousand enrolments from meeting a recovered library system in the same second.
+    5 s, then three times as long each time, at most 40 minutes, plus or minus half of it. The
+    jitter keeps a thousand enrolments from calling a recovered library system in the same second.
     """
     seconds = min(_LONGEST_PAUSE, 5.0 * 3.0 ** min(attempts, 10))
     thousandths = 500 + secrets.randbelow(1001)
@@ -43,22 +43,22 @@ def run_worker_loop(
     idle: float,
     report: Callable[[Exception], None],
 ) -> None:
-    """Do what is due until ``stop``; sleep ``idle`` seconds, or until woken, when all is idle.
+    """Run the steps until ``stop``; sleep ``idle`` seconds, or until woken, if nothing is due.
 
-    A step does one thing that is due and returns something true, or returns nothing. Where one did,
-    the loops that share ``wake`` look too: more may be due. ``report`` is called with an error that
-    nobody planned for; what was under way is due again when its lease ends.
+    A step does one thing that is due and returns something true, or returns nothing. After one that
+    did something, the loops that share ``wake`` run too: more may be due. ``report`` gets every
+    unexpected error. The work that it interrupted is due again when its lease ends.
     """
     while not stop():
         wake.clear()
-        done = [_tried(step, report) for step in steps]
+        done = [_try_step(step, report) for step in steps]
         if any(done):
             wake.set()
         else:
             wake.wait(idle)
 
 
-def _tried(step: Callable[[], object], report: Callable[[Exception], None]) -> bool:
+def _try_step(step: Callable[[], object], report: Callable[[Exception], None]) -> bool:
     try:
         return bool(step())
     except Exception as error:  # noqa: BLE001 - one broken record must not end the loop for all others
@@ -73,9 +73,9 @@ _TURN: Final = Key("counter", "store sweep")
 
 @dataclass(slots=True)
 class StoreSweep:
-    """The sweeping of one ``broker work``.
+    """Removes expired records from the store, for one ``broker work``.
 
-    Writes remove a little by themselves, so that a store without it does not grow for ever.
+    Writes remove a few expired records too, so that a store without a sweep stays small.
     """
 
     store: Store
@@ -83,12 +83,12 @@ class StoreSweep:
     _next: datetime | None = None
 
     def step(self) -> None:
-        """Sweep if it is time and no other does; StoreUnavailable."""
+        """Sweep if it is time and no other worker does; raises StoreUnavailable."""
         now = self.now()
         if self._next is not None and now < self._next:
             return
         self._next = now + _EVERY
-        # A lease without a holder's token: it ends by itself, and two sweeps at once do no harm.
+        # A counter is enough as a lock: it expires, and two sweeps at once do no harm.
         if self.store.count(_TURN, 1, TURN.ends(now + _EVERY), now) > 1:
             return
         for _ in range(_MOST_BATCHES):

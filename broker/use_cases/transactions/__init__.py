@@ -1,1 +1,5 @@
-"""The transaction of a login as stored, and the login evaluated by the policies."""
+"""The transaction of a login in the store, and its evaluation.
+
+Read ``transactions.py`` first. ``evaluated_login.py`` reads attributes and lets the policies
+decide. ``person_resolution.py`` computes the person id.
+"""

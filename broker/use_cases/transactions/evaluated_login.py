@@ -1,4 +1,4 @@
-"""A login as one request sees it: authentication, attributes and decision, made once."""
+"""The evaluation of a login: its attributes and the decision of the policies."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +19,7 @@ _NOTHING_READ: Final = AttributeReading(Attributes(), None, "none", None)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LoginBasis:
-    """The facts of a transaction that attributes and decision are made from."""
+    """The facts of a transaction on which attributes and decision depend."""
 
     authentication: Authentication
     proofs: tuple[Proved, ...]
@@ -31,11 +31,11 @@ class LoginBasis:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EvaluatedLogin:
-    """The authentication of a transaction, its attributes as they were read, and the decision.
+    """The attributes of an authentication, and the decision about it.
 
-    Good for ``basis`` and nothing else. ``policies`` is the set of the moment when the request
-    began: all that it decides goes by that one. Attributes that are not ``trusted`` are not there,
-    and the decision denies.
+    It is valid for ``basis`` only. ``policies`` is the set at the beginning of the request, which
+    counts for all of it. If ``trusted`` is False, the attributes are left out and the decision
+    denies.
     """
 
     authentication: Authentication
@@ -47,13 +47,13 @@ class EvaluatedLogin:
 
     @property
     def is_permitted(self) -> bool:
-        """Return whether the policies let the person in."""
+        """Return whether the policies permit the login."""
         return self.decision.effect is Effect.PERMIT
 
     @property
     def facts(self) -> LoginFacts:
-        """Return the facts that the decision rests on."""
-        return _facts(self.reading, self.basis)
+        """Return the facts on which the decision rests."""
+        return _collect_facts(self.reading, self.basis)
 
 
 def evaluate_login(
@@ -62,23 +62,23 @@ def evaluate_login(
     now: datetime,
     before: EvaluatedLogin | None = None,
 ) -> EvaluatedLogin | None:
-    """Read the attributes of a transaction and decide; None for one that nobody has authenticated.
+    """Read the attributes of a transaction and decide; None before the authentication.
 
-    ``before`` is what this request has made already: it is returned where it holds for the facts of
-    ``transaction`` too, and what still holds of it is not made again.
+    ``before`` is an earlier evaluation in this request. It is returned if the facts are the same.
+    Otherwise only what depends on a changed fact is computed again.
     """
     if transaction.authentication is None:
         return None
-    basis = _basis(transaction, transaction.authentication)
+    basis = _find_basis(transaction, transaction.authentication)
     if before is None:
-        return _made(rules, rules.policies(), basis, now)
+        return _evaluate(rules, rules.policies(), basis, now)
     if before.basis == basis:
         return before
     is_read = (before.authentication, before.basis.proofs) == (basis.authentication, basis.proofs)
     if before.trusted and is_read:
-        decision = _decided(rules, before.policies, before.reading, basis, now)
+        decision = _decide(rules, before.policies, before.reading, basis, now)
         return replace(before, decision=decision, basis=basis)
-    return _made(rules, before.policies, basis, now)
+    return _evaluate(rules, before.policies, basis, now)
 
 
 def read_login(
@@ -88,9 +88,10 @@ def read_login(
     now: datetime,
     proofs: tuple[Proved, ...] = (),
 ) -> AttributeReading:
-    """Read a verified authentication by the entities as configured.
+    """Read a verified authentication with the configured upstreams and maps.
 
-    ``policies`` may name affiliations. AttributesRefused where its attributes cannot be trusted.
+    ``policies`` may name affiliations. Raises AttributesRefused if the attributes cannot be
+    trusted.
     """
     upstream = rules.upstreams[authentication.upstream]
     return read_authentication(
@@ -104,7 +105,7 @@ def read_login(
     )
 
 
-def _made(
+def _evaluate(
     rules: ConfiguredEntities, policies: PolicySet, basis: LoginBasis, now: datetime
 ) -> EvaluatedLogin:
     authentication = basis.authentication
@@ -115,11 +116,11 @@ def _made(
         return EvaluatedLogin(
             authentication, _NOTHING_READ, decision, policies, basis, trusted=False
         )
-    decision = _decided(rules, policies, reading, basis, now)
+    decision = _decide(rules, policies, reading, basis, now)
     return EvaluatedLogin(authentication, reading, decision, policies, basis)
 
 
-def _decided(
+def _decide(
     rules: ConfiguredEntities,
     policies: PolicySet,
     reading: AttributeReading,
@@ -127,16 +128,16 @@ def _decided(
     now: datetime,
 ) -> Decision:
     service = add_required_names(rules.service(basis.service), rules.maps)
-    return evaluate(policies, _facts(reading, basis), service, now)
+    return evaluate(policies, _collect_facts(reading, basis), service, now)
 
 
-def _facts(reading: AttributeReading, basis: LoginBasis) -> LoginFacts:
+def _collect_facts(reading: AttributeReading, basis: LoginBasis) -> LoginFacts:
     return login_facts(
         reading.mask_cpr(), upstream=basis.upstream, intent=basis.intent, borrower=basis.borrower
     )
 
 
-def _basis(transaction: Transaction, authentication: Authentication) -> LoginBasis:
+def _find_basis(transaction: Transaction, authentication: Authentication) -> LoginBasis:
     return LoginBasis(
         authentication=authentication,
         proofs=transaction.proofs,

@@ -1,4 +1,4 @@
-"""The person of a login, computed from what the login carries, and the fingerprint of the keys."""
+"""Computes the person of a login, and keeps the fingerprint of the keys that do it."""
 
 import secrets
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _PLACE: Final = Key("index", "person keys")
 
 @dataclass(frozen=True, slots=True)
 class KeyFingerprint:
-    """The keyed hashes of a fixed text: another key makes another hash."""
+    """The keyed hashes of a fixed text: another key gives another hash."""
 
     value: str
 
@@ -37,8 +37,8 @@ class KeyFingerprint:
 def has_other_keys(store: Store, fingerprint: str, now: datetime) -> bool:
     """Return whether the store belongs to other keys; a store without a fingerprint gets this one.
 
-    With another key every person would be somebody new, or somebody else's id would be made.
-    StoreUnavailable where the store does not answer.
+    Other keys would give everybody another person id. Raises StoreUnavailable if the store does not
+    answer.
     """
     records = Records(store, KeyFingerprint, durable=True)
     own = KeyFingerprint(fingerprint)
@@ -61,22 +61,25 @@ class PersonResolution:
     hmacs: LookupHmacs
     has_borrower: Callable[[str, str], bool]
 
-    def find(self, arrived: EvaluatedLogin) -> Person:
-        """Return the person; an id that nobody meets again where the login carries no identifier.
+    def find(self, login: EvaluatedLogin) -> Person:
+        """Return the person; a random id if the login carries no identifier.
 
-        A library account is the person of the CPR number in its borrower's record only if that
-        person has come with the number themselves and was led to this borrower.
+        A login with the library account is the person of the CPR number in its borrower's record
+        only if that person has logged in with the number and was led to this borrower.
         """
-        authentication = arrived.authentication
-        if arrived.decision.ground is not Ground.LIBRARY_ACCOUNT:
-            return Person(self._compute(arrived) or secrets.token_hex(16))
+        authentication = login.authentication
+        if login.decision.ground is not Ground.LIBRARY_ACCOUNT:
+            return Person(self._compute(login) or secrets.token_hex(16))
         number, holder = authentication.name_id, authentication.cpr_person_id
         if number and holder and self.has_borrower(holder, number):
             return Person(holder, number)
-        return Person(self._compute(arrived) or secrets.token_hex(16), number)
+        return Person(self._compute(login) or secrets.token_hex(16), number)
 
     def find_cpr_person_of(self, borrower: Borrower, now: datetime) -> str | None:
-        """Return the person id of the CPR number in a borrower's record; None unless it is real."""
+        """Return the person id of the CPR number in a borrower's record, or None.
+
+        The number must be real and agree with the birth date in the record.
+        """
         cpr = borrower.cpr
         if (
             cpr is None
@@ -86,13 +89,13 @@ class PersonResolution:
             return None
         return compute_person_id_of_cpr(self.hmacs, cpr)
 
-    def is_named(self, arrived: EvaluatedLogin) -> bool:
-        """Return whether the login carries anything by which the person is met again."""
-        return self._compute(arrived) is not None
+    def is_named(self, login: EvaluatedLogin) -> bool:
+        """Return whether the login carries an identifier that the next login can carry too."""
+        return self._compute(login) is not None
 
-    def _compute(self, arrived: EvaluatedLogin) -> str | None:
-        ground = arrived.decision.ground
-        return compute_id(self.hmacs, arrived.authentication, arrived.reading, ground)
+    def _compute(self, login: EvaluatedLogin) -> str | None:
+        ground = login.decision.ground
+        return compute_id(self.hmacs, login.authentication, login.reading, ground)
 
 
 def compute_id(
@@ -112,9 +115,9 @@ def compute_id(
 
 
 def display_name(reading: AttributeReading) -> str:
-    """Return the person's name for a mail that says at whose request it comes.
+    """Return the person's name, for a mail that says who asked for it.
 
-    "" where the upstream named none, or one that is no name.
+    "" if the upstream sent no name, or a text that cannot be one.
     """
     attributes = reading.attributes
     parts = [attributes.one("gn"), attributes.one("sn")]
@@ -126,8 +129,8 @@ def display_name(reading: AttributeReading) -> str:
     return name
 
 
-def usable_cpr(arrived: EvaluatedLogin) -> str | None:
+def usable_cpr(login: EvaluatedLogin) -> str | None:
     """Return the usable CPR number of the login, or None."""
-    if not has_usable_cpr(arrived.decision.ground):
+    if not has_usable_cpr(login.decision.ground):
         return None
-    return arrived.reading.attributes.one(CPR_ATTRIBUTE)
+    return login.reading.attributes.one(CPR_ATTRIBUTE)

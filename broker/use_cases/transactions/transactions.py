@@ -1,4 +1,4 @@
-"""Transactions as the store keeps them: begun, read, and changed by compare-and-set."""
+"""Transactions in the store: added, read, and changed by compare-and-set."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -15,33 +15,34 @@ from broker.use_cases.storage.records import Content, Reads, Record, Records
 from broker.use_cases.transactions.evaluated_login import EvaluatedLogin
 
 _LENGTH: Final = 8
-_MOVES_BY: Final = timedelta(seconds=5)  # a lesser move of an end is not worth a write
+_MOVES_BY: Final = timedelta(seconds=5)  # a smaller change of the end is not written
 
 
 class TransactionAbsent(TransactionGone):
-    """The store has been asked for this transaction, and has none that lives."""
+    """The store has no transaction of this id."""
 
     def __init__(self, name: str) -> None:
-        """Store the name that was asked for, which stands in no text."""
+        """Keep the id that was asked for, which no text shows."""
         super().__init__("no such transaction")
         self.name = name
 
 
 class TransactionOfAnotherBrowser(BrowserUnmatched):
-    """The store has been asked for this transaction, and it is bound to another browser."""
+    """The transaction is bound to another browser."""
 
     def __init__(self, name: str) -> None:
-        """Store the name that was asked for, which stands in no text."""
+        """Keep the id that was asked for, which no text shows."""
         super().__init__("not the browser of this transaction")
         self.name = name
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A transaction, the version it was read at, and what this request has decided on it so far.
+    """A transaction as one request has read it, with its version and its evaluation.
 
-    Where ``others`` is not empty the transaction is not written yet: those writes go with its next
-    one, and stand only if that does. ``person`` is the person record that this request has read.
+    If ``others`` is not empty, the transaction is not written yet. These writes belong to its next
+    write and count only together with it. ``person`` is the person record that this request has
+    read.
     """
 
     transaction: Transaction
@@ -52,21 +53,21 @@ class Held:
 
 
 def draw_reference() -> str:
-    """Return eight speakable characters that name a page to the service desk."""
-    # One draw of all the letters: the system is asked once.
+    """Return eight speakable characters, the help code of a page."""
+    # One draw for all letters: one call of the operating system.
     return spell_number(secrets.randbelow(len(SPEAKABLE) ** _LENGTH), _LENGTH)
 
 
 def is_reference(spoken: str) -> bool:
-    """Return whether a text, in any case and spacing, has the shape of a reference."""
+    """Return whether a text has the shape of a help code, in any case and spacing."""
     written = normalize_code(spoken)
     return len(written) == _LENGTH and set(written) <= set(SPEAKABLE)
 
 
 def find_by_reference(store: Store, spoken: str, now: datetime) -> Transaction | None:
-    """Return the living transaction of an authenticated person that has a reference, or None.
+    """Return the transaction of an authenticated person that has this help code, or None.
 
-    It reads every transaction: for staff, who ask rarely, and not for requests of visitors.
+    It reads every transaction. Only staff call it, and rarely.
     """
     written = normalize_code(spoken)
     for record in Records(store, Transaction).list("transaction", None, now):
@@ -78,7 +79,7 @@ def find_by_reference(store: Store, spoken: str, now: datetime) -> Transaction |
 
 @dataclass(frozen=True, slots=True)
 class Transactions:
-    """The transactions in a store."""
+    """The transactions in the store."""
 
     store: Store
 
@@ -91,27 +92,28 @@ class Transactions:
 
     @staticmethod
     def key(name: str) -> Key:
-        """Return the key of the transaction of this id."""
+        """Return the key of a transaction."""
         return Key("transaction", name)
 
     def read(self, name: str, now: datetime) -> Held:
-        """Return the transaction of this id; TransactionAbsent where there is none that lives."""
-        return _held(name, self._records.get(self.key(name), now))
+        """Return the transaction of this id; raises TransactionAbsent."""
+        return _require(name, self._records.get(self.key(name), now))
 
     def get_from(self, name: str, reads: Reads) -> Held:
-        """Return the transaction as ``reads`` has it; TransactionAbsent as ``read`` says."""
-        return _held(name, self._records.get_from(self.key(name), reads))
+        """Return the transaction that was read into ``reads``; raises TransactionAbsent."""
+        return _require(name, self._records.get_from(self.key(name), reads))
 
     def end(self, held: Held) -> None:
-        """Drop the transaction: nothing can be done by it any more."""
+        """Delete the transaction."""
         self._records.drop(self.key(held.transaction.id))
 
     def put(
         self, transaction: Transaction, was: str | None, now: datetime, others: Sequence[Write] = ()
     ) -> Held | None:
-        """Write the transaction in the place of version ``was``; None where another wrote first.
+        """Write the transaction if the present version is ``was``.
 
-        ``others`` are written with it, and only if it is.
+        Return None if another request wrote first. ``others`` are written with the transaction, and
+        only if it is.
         """
         content = Content(transaction, transaction.until)
         draft = self._records.draft(self.key(transaction.id), content, was)
@@ -127,7 +129,7 @@ class Transactions:
         others: Sequence[Write],
         keys: Sequence[Key],
     ) -> Reads | None:
-        """Write as ``put``, then read ``keys``, in one turn; None where another wrote first."""
+        """Write as ``put``, then read ``keys``, in one call; None if another wrote first."""
         content = Content(transaction, transaction.until)
         draft = self._records.draft(self.key(transaction.id), content, was)
         read = self.store.put_many_then_get(draft, others, keys, now)
@@ -136,21 +138,21 @@ class Transactions:
     def reread(self, held: Held, now: datetime) -> Held:
         """Read a transaction again.
 
-        BrowserUnmatched where another authentication has joined it since ``held``.
+        Raises BrowserUnmatched if another authentication has joined it since ``held`` was read.
         """
         read = self.read(held.transaction.id, now)
         _check_same_person(held.transaction, read.transaction)
         return read
 
     def mark_attended(self, held: Held, now: datetime) -> Held:
-        """Record that its person has come for the transaction, where its end moves by that."""
+        """Record a request of the person, if that moves the end of the transaction."""
         until = held.transaction.mark_attended(now).until
         if abs(until - held.transaction.until) < _MOVES_BY:
             return held
         return self.change(held, lambda transaction: transaction.mark_attended(now), now)
 
     def mark_finished(self, held: Held, now: datetime) -> Held:
-        """Record that the transaction's work is done, where its end moves by that."""
+        """Record that the login is finished, if that moves the end of the transaction."""
         if held.transaction.mark_finished(now) == held.transaction:
             return held
         return self.change(held, lambda transaction: transaction.mark_finished(now), now)
@@ -163,11 +165,12 @@ class Transactions:
         *,
         of_person: bool = True,
     ) -> Held:
-        """Write what ``change`` makes of the transaction, again on what others wrote meanwhile.
+        """Write the changed transaction; apply ``change`` again if another request wrote first.
 
-        A fact ``of_person`` belongs to one authentication: where another has joined the transaction
-        since the caller read it, and checked its cookies, the fact is nobody's, and what it led to
-        must not be shown (docs/reference/design.md#4a-3): BrowserUnmatched.
+        A change ``of_person`` belongs to one authentication. If another one has joined the
+        transaction since the caller read it and checked its cookies, the change belongs to nobody,
+        and no page may show its result (docs/reference/design.md#4a-3). Then BrowserUnmatched is
+        raised.
         """
         before = held.transaction
         if held.others:
@@ -175,8 +178,8 @@ class Transactions:
             if written:
                 return replace(written, evaluated=held.evaluated)
 
-        def changed(record: Record[Transaction] | None) -> Content[Transaction]:
-            present = _held(before.id, record).transaction
+        def change_record(record: Record[Transaction] | None) -> Content[Transaction]:
+            present = _require(before.id, record).transaction
             if of_person:
                 _check_same_person(before, present)
             after = change(present)
@@ -184,21 +187,21 @@ class Transactions:
 
         key = self.key(before.id)
         read = Record(key, before, held.version, before.until)
-        amended = self._records.amend(key, changed, now, read=None if held.others else read)
-        return replace(_held(before.id, amended.record), evaluated=held.evaluated)
+        amended = self._records.amend(key, change_record, now, read=None if held.others else read)
+        return replace(_require(before.id, amended.record), evaluated=held.evaluated)
 
     @property
     def _records(self) -> Records[Transaction]:
         return Records(self.store, Transaction)
 
 
-def _held(name: str, record: Record[Transaction] | None) -> Held:
+def _require(name: str, record: Record[Transaction] | None) -> Held:
     if record is None:
         raise TransactionAbsent(name)
     return Held(record.value, record.version)
 
 
 def _check_same_person(before: Transaction, present: Transaction) -> None:
-    """Raise BrowserUnmatched where another authentication has joined than the one of ``before``."""
+    """Raise BrowserUnmatched if another authentication has joined since ``before`` was read."""
     if (present.arrival, present.authenticated) != (before.arrival, before.authenticated):
         raise BrowserUnmatched("another authentication has joined the transaction")

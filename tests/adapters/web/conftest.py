@@ -150,6 +150,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "tells": True,
         "rememberable": True,
         "remembered": False,
+        "shared": False,
         "eid": "NemID",
         "sign_up": "/sign-up?service=my-loans",
     }
@@ -165,7 +166,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     done: dict[str, Any] = {
         "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",
         "mismatch": False, "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
-        "account": labelled, "declined": False, "mailed": True, "cpr_cards": True,
+        "account": labelled, "declined": False, "mailed": True, "cpr_cards": True, "address": "kim@post.example",
         "choose_token": "t~t", "choose_action": "/pin?login=0",
     }  # fmt: skip
     kept = {**done, "outcome": "unchanged", "mailed": False, "here": replace(SERVICE, url=None)}

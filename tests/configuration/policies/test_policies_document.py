@@ -107,11 +107,6 @@ TURNS: Final = [
     ("student.yaml", "  - name: no CPR number yet", "    name: no CPR number yet"),
     ("hospital.yaml", "ps.rm.dk]}\n\nreq", "rm.dk]}\n\nreq"),
     ("student.yaml", "precedence: 20", "precedence: 10"),
-    (
-        "services.yaml",
-        "legal_basis: consent",
-        "legal_basis: 'FILL IN: consent, public_task, legal_obligation or contract'",
-    ),
     ("student.yaml", "# Scoped values decide", "# 010190-" + "1234"),
 ]
 

@@ -274,7 +274,7 @@ class OneWriteMachine(RuleBasedStateMachine):
         assert left.looked > left.marked or not left.marked, "it left after a logout"
         session = self._sessions().get(session_index(left.assertion))
         assert session, "it left without a session"
-        named = self.flow.issuance.sessions._named(session.entity_id, session.name_id.value)
+        named = self.flow.issuance.sessions._name_id_group(session.entity_id, session.name_id.value)
         assert Key("session", named, session.id) in self.store.kept, "its service cannot name the session"
         for until in self.logouts:
             assert session.ended or session.at > until, "a logout left it open"
@@ -346,7 +346,7 @@ class OneWriteMachine(RuleBasedStateMachine):
                 return
             if matched.transaction.issued:
                 self.given_again.add(issued.assertion.removeprefix("_"))
-            content = issuance._content(step)
+            content = issuance._hash_content(step)
             if issuance.record_release(matched, step, issued, NameID(issued.name_id), self.world.now):
                 self._leaves(matched.transaction, issued.assertion, content)
                 return
@@ -568,7 +568,9 @@ CLAUSES: Final = {
     "taken back after a logout": Clause(
         logout_before_the_write, "            self.lookup.audit_log.add(event)\n", "            pass\n"
     ),
-    "not taken back where it stands": Clause(asked_twice, "if not self._stands(transaction, issued, now):", "if True:"),
+    "not taken back where it stands": Clause(
+        asked_twice, "if not self._is_recorded(transaction, issued, now):", "if True:"
+    ),
     "not taken back where another gave it": Clause(
         left_by_another_tab, " and not self.sessions.is_given_again(session, now)", ""
     ),

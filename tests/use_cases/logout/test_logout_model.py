@@ -559,11 +559,11 @@ CLAUSES: Final = {
         sessions_room,
     ),
     "of the asker's sessions of before": Clause(
-        late_with_an_index, "gone = _begun_by(last, at_asker)", "gone = at_asker"
+        late_with_an_index, "gone = _select_begun_by(last, at_asker)", "gone = at_asker"
     ),
     "what is open now": Clause(login_meanwhile, "                left = True\n", "                pass\n"),
     "pages that stand on an upstream's session": Clause(
-        page_meanwhile, "        self._close(logout, now, upstream.name)\n", ""
+        page_meanwhile, "        self._mark_over(logout, now, upstream.name)\n", ""
     ),
     "pages that wait, from any browser": Clause(
         page_of_before,

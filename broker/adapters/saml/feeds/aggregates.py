@@ -1,8 +1,8 @@
-"""Reads a signed feed of metadata as a stream: verified whole, kept in parts.
+"""Reads a signed metadata feed as a stream: verifies all of it and keeps the wanted entities.
 
-What is kept counts only after the digest over every octet has been compared with the one that the
-pinned key signed. A tree of the whole, with its many thousand entities, would take four times the
-memory that the file does.
+The kept entities are returned only if the digest over the whole document equals the digest that the
+pinned key signed. A tree of the whole document, with many thousand entities, would take four times
+the memory of the file.
 """
 
 import re
@@ -31,9 +31,8 @@ _LONGEST_NAME: Final = 500  # characters of a feed's name that are remembered
 class FeedPublication:
     """One publication of a feed.
 
-    ``created`` is when its publisher made it, None where it is not written; ``until`` when it ends;
-    ``digest`` what was signed. ``name`` is which of its publisher's feeds it is, empty where it is
-    not written (saml-metadata 2.3.1).
+    ``created`` is its creationInstant (or None), ``until`` its validUntil, ``digest`` the signed
+    digest. ``name`` distinguishes the feeds of a publisher, and may be empty (saml-metadata 2.3.1).
     """
 
     created: datetime | None
@@ -41,11 +40,11 @@ class FeedPublication:
     digest: str
     name: str = ""
 
-    def before(self, other: "FeedPublication") -> bool:
-        """Return whether this was published before another.
+    def is_before(self, other: "FeedPublication") -> bool:
+        """Return whether this was published before another publication.
 
-        By creationInstant where both have one, else by the end. The end alone would let a
-        short-lived feed, which takes something back, lose to the one before it.
+        Compare creationInstant if both have one, else validUntil. By validUntil alone, a
+        short-lived feed that withdraws an entity would lose to the feed before it.
         """
         if self.created and other.created and self.created != other.created:
             return self.created < other.created
@@ -54,7 +53,7 @@ class FeedPublication:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a feed is held against: its keys, its largest size in octets, its longest validity."""
+    """The keys that may sign a feed, its longest validity, and its largest size in octets."""
 
     keys: tuple[signature.VerifyKey, ...]
     window: timedelta
@@ -63,7 +62,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One EntityDescriptor in canonical octets, and until when it and all around it may be used."""
+    """One EntityDescriptor in canonical octets; ``until`` is the end of its validity."""
 
     entity_id: str
     octets: bytes
@@ -72,10 +71,9 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """A verified feed: its publication, how long it may be cached, and the entities wanted of it.
+    """A verified feed: its publication, its cacheDuration, and the wanted entities.
 
-    ``twice`` are the entityIDs wanted that stand there more than once: none of them can be
-    believed.
+    ``twice`` is the wanted entityIDs that the feed contains more than once: none of them is used.
     """
 
     edition: FeedPublication
@@ -86,14 +84,14 @@ class Aggregate:
 
     @property
     def until(self) -> datetime:
-        """Return until when it may be used."""
+        """Return the end of its validity."""
         return self.edition.until
 
 
 def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime) -> Aggregate:
-    """Verify a feed, or the document of one entity, and return what is ``wanted`` of it.
+    """Verify a feed, or the document of one entity, and return the entities of ``wanted`` IDs.
 
-    ``wanted`` are entityIDs. The root is the signed element, KeyInfo is not read.
+    The root must be the signed element; KeyInfo is not read.
     ``MessageRefused``: ``feed.size``, ``feed.unreadable``, ``feed.doctype``, ``feed.root``,
     ``feed.unsigned``, ``feed.signatures``, ``feed.signature``, ``feed.digest``, ``feed.unbounded``,
     ``feed.expired``, ``feed.window``, ``feed.created``, ``feed.unbroken``, ``feed.namespaces``,
@@ -102,19 +100,18 @@ def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime)
     docs/reference/attacks.md#33.
     """
     try:
-        return _Pass(trust, frozenset(wanted), now).over(stream)
+        return _Pass(trust, frozenset(wanted), now).read_stream(stream)
     except MessageRefused:
         raise
-    except Exception:  # noqa: BLE001 - whatever it breaks is refused, and its text quoted nowhere
+    except Exception:  # noqa: BLE001 - refuse the feed, and do not quote it
         raise MessageRefused("feed.unreadable") from None
 
 
 def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
-    """Yield the EntityDescriptors of a document, or of a part of it, outside of Extensions.
+    """Yield the EntityDescriptors of a document, or of a part of it, outside Extensions.
 
-    Only collections may be around them. Extensions hold what their owner likes, and a federation
-    may copy them unread: an EntityDescriptor in there is written by a member, who would speak for
-    another (docs/reference/attacks.md#33).
+    A federation may copy the Extensions of a member unread. An EntityDescriptor in there would let
+    one member speak for another (docs/reference/attacks.md#33).
     """
     if element.tag == ENTITY:
         yield element
@@ -124,7 +121,7 @@ def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
 
 
 class _Pass:
-    """One pass over one feed."""
+    """Reads one feed from its start to its end."""
 
     def __init__(self, trust: Trust, wanted: frozenset[str], now: datetime) -> None:
         self.trust = trust
@@ -136,22 +133,22 @@ class _Pass:
         self.size = 0
         self.whole: list[bytes] = []  # of a document that is one entity
 
-    def over(self, stream: BinaryIO) -> Aggregate:
+    def read_stream(self, stream: BinaryIO) -> Aggregate:
         parse = BoundedParse(stream, self.trust.largest)
-        root = parse.begin()
+        root = parse.read_start()
         signed = EnvelopedSignature(root, parse.begun, self.trust.keys)
-        self._read(signed, root, signed.pieces.complete())
-        for _ in parse.rest(root):
-            self._read(signed, root, signed.pieces.complete())
+        self._read(signed, root, signed.pieces.list_complete())
+        for _ in parse.read_rest(root):
+            self._read(signed, root, signed.pieces.list_complete())
         self._read(signed, root, list(root))
-        if not signed.holds():
+        if not signed.is_valid():
             raise MessageRefused("feed.digest")
         return self._aggregate(signed, root)
 
     def _read(
         self, signed: EnvelopedSignature, root: etree._Element, ended: list[etree._Element]
     ) -> None:
-        """Keep what is wanted of the children that have ended, and forget them."""
+        """Keep the wanted entities among the complete children, and remove the children."""
         if any(child.tag == SIGNATURE for child in ended):
             raise MessageRefused("feed.signatures")
         if not ended:
@@ -165,7 +162,7 @@ class _Pass:
             self.whole.append(octets)
 
     def _look(self, child: etree._Element) -> None:
-        """Keep what is wanted of a child, which may be a collection itself."""
+        """Keep the wanted entities of a child, which may be a collection itself."""
         for entity in entity_descriptors(child):
             self.size += 1
             name = entity.get("entityID", "")
@@ -178,14 +175,14 @@ class _Pass:
     def _keep(self, name: str, octets: bytes, around: list[etree._Element]) -> None:
         written = [element.get("validUntil", "") for element in around]
         ends = [xml_times.read(end) for end in written if end]
-        # One that no calendar has does not make the rest endless.
+        # An unreadable validUntil counts as expired.
         until = min((end or self.now for end in ends), default=self.now)
         self.found[name] = Entity(name, octets, until)
 
     def _aggregate(self, signed: EnvelopedSignature, root: etree._Element) -> Aggregate:
-        until = valid_until(root, self.trust.window, self.now)
+        until = check_valid_until(root, self.trust.window, self.now)
         edition = FeedPublication(
-            created=publication_of(self.extensions, self.now),
+            created=read_creation_instant(self.extensions, self.now),
             until=until,
             digest=signed.expected.hex(),
             name=root.get("Name", "")[:_LONGEST_NAME],
@@ -195,14 +192,14 @@ class _Pass:
         once = {name: entity for name, entity in self.found.items() if name not in self.twice}
         return Aggregate(
             edition=edition,
-            cached_for=duration(root.get("cacheDuration", "")),
+            cached_for=read_duration(root.get("cacheDuration", "")),
             entities=once,
             twice=frozenset(self.twice),
             size=self.size,
         )
 
     def _keep_root(self, signed: EnvelopedSignature, root: etree._Element) -> None:
-        """Keep a document that is one entity, if it is wanted."""
+        """Keep a document of one entity, if it is wanted."""
         self.size = 1
         name = root.get("entityID", "")
         if name in self.wanted:
@@ -210,11 +207,11 @@ class _Pass:
             self._keep(name, octets, [root])
 
 
-def valid_until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
-    """Return the end of a feed, and refuse one without (docs/reference/saml-profiles.md#6).
+def check_valid_until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
+    """Return the end of a feed; refuse a feed without (docs/reference/saml-profiles.md#6).
 
-    An old copy could be brought for ever. ``MessageRefused``: ``feed.unbounded``, ``feed.expired``,
-    ``feed.window``.
+    An attacker could replay an old copy forever. ``MessageRefused``: ``feed.unbounded``,
+    ``feed.expired``, ``feed.window``.
     """
     written = root.get("validUntil", "")
     end = xml_times.read(written)
@@ -227,11 +224,11 @@ def valid_until(root: etree._Element, window: timedelta, now: datetime) -> datet
     return end
 
 
-def publication_of(extensions: Sequence[etree._Element], now: datetime) -> datetime | None:
+def read_creation_instant(extensions: Sequence[etree._Element], now: datetime) -> datetime | None:
     """Return the creationInstant of a feed (mdrpi 2.2) from the Extensions of its root, or None.
 
-    ``MessageRefused`` (``feed.created``) where there are two, it is in no calendar, or yet to come:
-    after that publication, all others would be older.
+    ``MessageRefused`` (``feed.created``) if there are two, or it is unreadable or in the future:
+    after that, all other publications would be older.
     """
     listed: list[etree._Element] = []
     for element in extensions:
@@ -247,11 +244,8 @@ def publication_of(extensions: Sequence[etree._Element], now: datetime) -> datet
     return instant
 
 
-def duration(written: str) -> timedelta | None:
-    """Read the days, hours, minutes and seconds of an xs:duration.
-
-    None for any other, years and months among them.
-    """
+def read_duration(written: str) -> timedelta | None:
+    """Return an xs:duration of days, hours, minutes and seconds; None for any other."""
     found = _DURATION.fullmatch(written.strip())
     if not found or not any(found.groups()):
         return None

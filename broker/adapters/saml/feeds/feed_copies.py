@@ -1,8 +1,8 @@
-"""The last good copies of feeds on this machine's disk, each with a note of its fetches.
+"""Stores the last good copies of feeds on disk, each with a note about its fetches.
 
-An attacker who can write here can bring back an older copy or none; every copy is verified again
-when it is read. The workers of one machine take turns by flock, which ends with the worker that
-held it; other machines have disks of their own.
+Every copy is verified again when it is read, so an attacker who can write here can only restore an
+older copy or remove it. The workers of a machine lock the folder with flock while they fetch. Other
+machines have their own disks.
 """
 
 import fcntl
@@ -29,17 +29,17 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is remembered of one document, for the worker that comes next."""
+    """The stored facts about one document, for the next worker."""
 
     due: datetime = _NEVER
     marks: Marks = field(default_factory=Marks)
     failed: int = 0  # times in a row
     cause: str = ""  # of the last failure, while it lasts
-    good: datetime | None = None  # when the server last answered what it has
-    kept: bool = False  # there is a copy, or should be
-    # The last publication that was kept, which outlives its end and its copy.
+    good: datetime | None = None  # when the server last answered
+    kept: bool = False  # a copy exists, or should exist
+    # The last publication that was kept; it stays after the copy has expired or is gone.
     edition: FeedPublication | None = None
-    # Digests of those that nothing but their order of arrival distinguishes from it.
+    # Digests of publications that only the order of arrival distinguishes from ``edition``.
     replaced: tuple[str, ...] = ()
 
 
@@ -47,14 +47,14 @@ class Copies:
     """The folder with the copies of one feed."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder, which is made when something is first kept."""
+        """Take the folder, which is created when needed."""
         self.folder = folder
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
-        """Yield whether it is this worker's turn to fetch: nobody else's until this ends.
+    def lock(self) -> Iterator[bool]:
+        """Lock the folder; yield False if another worker holds the lock.
 
-        ``OSError`` where the folder cannot be made or locked.
+        ``OSError`` if the folder cannot be created or locked.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.folder, os.O_RDONLY)
@@ -70,8 +70,8 @@ class Copies:
             os.close(lock)
 
     @contextmanager
-    def making(self) -> Iterator[tuple[BinaryIO, Path]]:
-        """Yield a new file and its path for ``keep``; a file not kept is gone afterwards."""
+    def create_file(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """Yield a new file and its path for ``keep``; a file that is not kept is removed."""
         path = self.folder / f".{secrets.token_hex(8)}"
         try:
             with path.open("x+b") as file:
@@ -81,15 +81,15 @@ class Copies:
             path.unlink(missing_ok=True)
 
     def keep(self, made: BinaryIO, path: Path, document: Document) -> None:
-        """Make a verified file the copy; a crash at any point leaves the old copy or this."""
+        """Make a verified file the copy; after a crash the old or the new copy exists."""
         made.flush()
         os.fsync(made.fileno())
         path.rename(self._path(document))
-        durable.synced(self.folder)
+        durable.sync_folder(self.folder)
 
     @contextmanager
-    def opened(self, document: Document) -> Iterator[BinaryIO | None]:
-        """Yield the copy to read, or None where there is none."""
+    def open_copy(self, document: Document) -> Iterator[BinaryIO | None]:
+        """Yield the copy for reading, or None if there is none."""
         try:
             file = self._path(document).open("rb")
         except OSError:
@@ -99,30 +99,30 @@ class Copies:
             yield file
 
     def stamp(self, document: Document) -> Stamp | None:
-        """Return what changes when the copy does: cheap enough to read every two seconds."""
+        """Return a value that changes with the copy; it is cheap to read."""
         try:
             found = self._path(document).stat()
         except OSError:
             return None
         return (found.st_mtime_ns, found.st_size, found.st_ino)
 
-    def note(self, document: Document) -> Note:
-        """Return what is remembered; a note that cannot be read is as nothing remembered."""
+    def read_note(self, document: Document) -> Note:
+        """Return the note about a document; an empty one if it cannot be read."""
         try:
             with self._path(document, ".json").open("rb") as file:
-                return _read(json.loads(file.read(_LARGEST_NOTE)))
+                return _parse_note(json.loads(file.read(_LARGEST_NOTE)))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return Note()
 
-    def remember(self, document: Document, note: Note) -> None:
-        """Write what is to be remembered."""
-        with self.making() as (file, path):
+    def write_note(self, document: Document, note: Note) -> None:
+        """Write the note about a document."""
+        with self.create_file() as (file, path):
             file.write(json.dumps(asdict(note), default=xml_times.write).encode())
             file.flush()
             path.rename(self._path(document, ".json"))
 
-    def sweep(self) -> None:
-        """Remove what a crash left half written; only within ``turn``."""
+    def remove_leftovers(self) -> None:
+        """Remove files that a crash left; call it only within ``lock``."""
         for path in self.folder.glob(".*"):
             with suppress(OSError):
                 path.unlink()
@@ -131,25 +131,25 @@ class Copies:
         return self.folder / f"{document.name}{ending}"
 
 
-def _read(tree: Any) -> Note:
+def _parse_note(tree: Any) -> Note:
     marks = Marks(str(tree["marks"]["etag"]), str(tree["marks"]["modified"]))
     return Note(
         due=xml_times.read(tree["due"]) or _NEVER,
         marks=marks,
         failed=int(tree["failed"]),
         cause=str(tree["cause"]),
-        good=_optional_moment(tree["good"]),
+        good=_read_optional_time(tree["good"]),
         kept=bool(tree["kept"]),
-        edition=_edition(tree["edition"]),
+        edition=_parse_publication(tree["edition"]),
         replaced=tuple(str(digest) for digest in tree["replaced"]),
     )
 
 
-def _edition(tree: Any) -> FeedPublication | None:
+def _parse_publication(tree: Any) -> FeedPublication | None:
     if not tree:
         return None
     until = xml_times.read(tree["until"])
-    created = _optional_moment(tree["created"])
+    created = _read_optional_time(tree["created"])
     if until is None:
         return None
     return FeedPublication(
@@ -157,5 +157,5 @@ def _edition(tree: Any) -> FeedPublication | None:
     )
 
 
-def _optional_moment(written: Any) -> datetime | None:
+def _read_optional_time(written: Any) -> datetime | None:
     return xml_times.read(written) if written else None

@@ -1,4 +1,4 @@
-"""Fetches feeds of metadata over HTTPS: bounded in time and size, and never redirected."""
+"""Fetches metadata feeds over HTTPS with bounds on time and size, and without redirects."""
 
 import hashlib
 import time
@@ -19,16 +19,16 @@ from broker.adapters.deadline_sockets import end_by, seconds_left, time_out
 from broker.adapters.saml.feeds.aggregates import Trust
 from broker.core.errors import MessageRefused
 
-_WITHIN: Final = 60.0  # seconds for all of a fetch, however slowly it trickles
+_WITHIN: Final = 60.0  # seconds for a whole fetch
 _PIECE: Final = 65_536
 _LONGEST: Final = 200  # of an ETag or a date that is sent back
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One signed document of a feed: where it is fetched, and under which name its copy is kept.
+    """One signed document of a feed: its URL, and the file name of its copy.
 
-    ``entity_id`` is the one entity it must be about, None where it is a whole feed.
+    ``entity_id`` is the only entity that it may contain, None for a whole feed.
     """
 
     feed: str
@@ -39,10 +39,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed as configured.
-
-    ``speaks_for`` is what it is believed about: upstreams, institutions, services.
-    """
+    """A configured feed. ``speaks_for`` is the kinds of parties whose metadata it may publish."""
 
     name: str
     url: str
@@ -53,8 +50,8 @@ class Feed:
     ca_file: Path | None = None
     birk: str = ""
 
-    def documents(self, wanted: Iterator[str]) -> Iterator[Document]:
-        """Yield the feed itself, or with MDQ a document for every entity wanted.
+    def list_documents(self, wanted: Iterator[str]) -> Iterator[Document]:
+        """Yield the feed itself, or with MDQ a document for every wanted entity.
 
         Source: draft-young-md-query 3.
         """
@@ -69,27 +66,27 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """By what a server knows whether a document has changed since; empty where it sent none."""
+    """ETag and Last-Modified of a document, for conditional requests; empty if not sent."""
 
     etag: str = ""
     modified: str = ""
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that ask for it only if it has."""
+        """Return the headers of a conditional request."""
         named = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
         return {name: value for name, value in named.items() if value}
 
 
 def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks | None:
-    """Write what the server has into ``into``; return its new marks, None where nothing changed.
+    """Write the document into ``into``; return its new marks, None if it has not changed.
 
-    Nothing of it is verified. ``MessageRefused``: ``feed.unreachable``, ``feed.status`` (a redirect
-    among them: where it leads, somebody else would decide), ``feed.absent`` of an entity that is
-    asked for by name, ``feed.size``.
+    The document is not verified here. ``MessageRefused``: ``feed.unreachable``, ``feed.status``
+    (also for a redirect: its target is not configured), ``feed.absent`` if the MDQ server does not
+    know the entity, ``feed.size``.
     """
     end_by(time.monotonic() + _WITHIN, feed.trust.largest)
     try:
-        with _answer(feed, document, marks) as answer:
+        with _send(feed, document, marks) as answer:
             if answer.status_code == requests.codes.not_modified and marks.headers():
                 return None
             if answer.status_code == requests.codes.not_found and document.entity_id:
@@ -99,20 +96,20 @@ def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks
                 raise MessageRefused("feed.status")
             _copy(answer, into, feed.trust.largest)
             return Marks(
-                etag=_mark(answer.headers.get("ETag", "")),
-                modified=_mark(answer.headers.get("Last-Modified", "")),
+                etag=_clean_mark(answer.headers.get("ETag", "")),
+                modified=_clean_mark(answer.headers.get("Last-Modified", "")),
             )
     except (requests.RequestException, HTTPError, HTTPException, OSError):
         raise MessageRefused("feed.unreachable") from None
 
 
 @contextmanager
-def _answer(feed: Feed, document: Document, marks: Marks) -> Iterator[requests.Response]:
-    """Ask without a session.
+def _send(feed: Feed, document: Document, marks: Marks) -> Iterator[requests.Response]:
+    """Send the request without a session.
 
     A session would follow redirects, keep cookies and use the proxies of the environment.
     """
-    # A compressed answer could grow a thousandfold between the bound and the disk.
+    # A compressed answer could become a thousand times larger than the bound.
     headers = {
         "Accept": "application/samlmetadata+xml",
         "Accept-Encoding": "identity",
@@ -141,8 +138,8 @@ def _copy(answer: requests.Response, into: BinaryIO, largest: int) -> None:
         seconds_left()
 
 
-def _mark(value: str) -> str:
-    """Keep a mark only if it can be sent back as it is."""
+def _clean_mark(value: str) -> str:
+    """Return a header value if it can be sent back unchanged, else an empty one."""
     if len(value) > _LONGEST:
         return ""
     if not value.isascii() or not value.isprintable():

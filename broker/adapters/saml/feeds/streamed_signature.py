@@ -1,12 +1,12 @@
-"""Parses a large document piece by piece, canonicalises it, and verifies the signature over it.
+"""Parses a large document piece by piece, canonicalises it, and verifies its signature.
 
-An attacker on the way may send anything behind the genuine beginning of a feed: that it is not what
-was signed shows at its end only. So the parse stops where it would cost more memory or time than
-any real document does.
+An attacker on the network may append anything to the genuine start of a feed, and the digest shows
+that only at the end. The parser therefore stops when a document costs more memory or time than any
+real one.
 
-Exclusive canonicalisation of an element is that of its start tag, of its children in order, and of
-its end tag, where a child depends on nothing but the start tags around it. So a child may be
-forgotten once it has been written, and a large document is never in memory whole.
+The exclusive canonical form of an element consists of its start tag, its children in order, and its
+end tag; a child depends only on the start tags around it. So a child can be removed after it was
+written, and a large document is never in memory as a whole.
 """
 
 import base64
@@ -23,14 +23,13 @@ from broker.adapters.saml.xml_security.xml_names import DS, ENTITIES, ENTITY, SI
 from broker.core.errors import MessageRefused
 
 _PIECE: Final = 1024 * 1024
-# In so much the root's tag, the signature, and the tag of what follows it must stand.
+# The root's tag, the signature, and the next start tag must be within these octets.
 _BEFORE: Final = 64 * 1024
-_BETWEEN: Final = 16 * 1024 * 1024  # read at most without a child of the root that has ended
-_MARKS: Final = 1_000_000  # of "<" and "=" in that: each is less than a node of 200 octets
-_NAMESPACES: Final = 100  # in scope at once: an element's own are looked for among them
+_BETWEEN: Final = 16 * 1024 * 1024  # read at most before a child of the root is complete
+_MARKS: Final = 1_000_000  # of "<" and "=" within _BETWEEN: each costs at most a node of 200 octets
+_NAMESPACES: Final = 100  # in scope at once: libxml2 searches them for each element
 _ROOTS: Final = (ENTITIES, ENTITY)
-# A canonicalisation sorts the attributes of an element one into the others: 30,000 of them take 18
-# seconds.
+# Canonicalisation sorts the attributes by insertion: 30,000 of them take 18 seconds.
 _WIDE: Final = etree.XPath("boolean(descendant-or-self::*[@*[101]])")
 _DEEP: Final = etree.XPath("boolean(/" + "/".join("*" * 41) + ")")
 _TAG: Final = re.compile(
@@ -43,13 +42,13 @@ _C14N: Final = f"{SIGNED_INFO}/{{{DS}}}CanonicalizationMethod"
 
 
 class BoundedParse:
-    """One document while it is parsed; the root lacks what the reader has taken out of it."""
+    """A document that is being parsed; the reader removes children from its root."""
 
     def __init__(self, stream: BinaryIO, largest: int) -> None:
-        """Take the document, and how many octets of it are read at most."""
+        """Take the document, and the maximum number of octets to read."""
         self._stream = stream
         self._left = largest
-        # Another encoding than the one told here would hide a DOCTYPE from the search.
+        # Another encoding could hide a DOCTYPE from the check.
         self._parser = etree.XMLPullParser(
             ("start", "start-ns", "end-ns"),
             tag=_ROOTS,
@@ -62,11 +61,11 @@ class BoundedParse:
         self._scope = 0
         self.begun = b""
 
-    def begin(self) -> etree._Element:
-        """Read until the root's first child has ended and another has begun; return the root.
+    def read_start(self) -> etree._Element:
+        """Read until the root's first child is complete and another has begun; return the root.
 
-        ``begun`` are the octets up to there. ``MessageRefused``: ``feed.root``, ``feed.doctype``,
-        ``feed.unsigned`` where that takes more than 64 kB or never comes, and as ``rest``.
+        ``begun`` is the octets up to there. ``MessageRefused``: ``feed.root``, ``feed.doctype``,
+        ``feed.unsigned`` if that takes more than 64 kB or never happens, and as ``read_rest``.
         """
         while piece := self._stream.read(min(_PIECE, _BEFORE - len(self.begun))):
             self.begun += piece
@@ -77,12 +76,12 @@ class BoundedParse:
             self._parser.close()
         raise MessageRefused("feed.root" if self._root is None else "feed.unsigned")
 
-    def rest(self, root: etree._Element) -> Iterator[None]:
-        """Read on, and pause after each piece, so that what has ended can be taken out of the root.
+    def read_rest(self, root: etree._Element) -> Iterator[None]:
+        """Read the rest; yield after each piece, so that complete children can be removed.
 
-        ``MessageRefused``: ``feed.size``, ``feed.unbroken`` where nothing ends for 16 MB,
+        ``MessageRefused``: ``feed.size``, ``feed.unbroken`` if no child is complete after 16 MB,
         ``feed.namespaces``, ``feed.attributes`` and ``feed.depth`` above 100, 100 and 40. Errors of
-        lxml where it is cut short, or goes on behind the root.
+        lxml if the document is cut short, or continues after the root.
         """
         octets = 0
         marks = 0
@@ -92,7 +91,7 @@ class BoundedParse:
             if octets > _BETWEEN or marks > _MARKS:
                 raise MessageRefused("feed.unbroken")
             self._feed(piece)
-            if len(root) > 1 and root.tag == ENTITIES:  # of one entity all is kept
+            if len(root) > 1 and root.tag == ENTITIES:  # a document of one entity is kept whole
                 octets = 0
                 marks = 0
             yield
@@ -112,19 +111,19 @@ class BoundedParse:
             raise MessageRefused("feed.depth")
 
     def _read_events(self) -> None:
-        """Read all of them each time, or the queue keeps every entity alive."""
+        """Read all events each time: the queue would keep every entity in memory."""
         for event, element in self._parser.read_events():
             if event == "start":
                 if self._root is None:
-                    self._root = _checked(element)
+                    self._root = _check_root(element)
                 continue
             self._scope += 1 if event == "start-ns" else -1
             if self._scope > _NAMESPACES:
                 raise MessageRefused("feed.namespaces")
 
 
-def _checked(root: Any) -> etree._Element:
-    """Check the root as soon as there is one, before anything else is read."""
+def _check_root(root: Any) -> etree._Element:
+    """Check the root before anything else is read."""
     if root.getroottree().docinfo.internalDTD is not None:
         raise MessageRefused("feed.doctype")
     if root.getparent() is not None:
@@ -134,12 +133,12 @@ def _checked(root: Any) -> etree._Element:
 
 
 class PiecewiseC14n:
-    """The canonical form of a root that is still being parsed, written as its children end."""
+    """Writes the canonical form of a root that is still being parsed."""
 
     def __init__(self, root: etree._Element, begun: bytes, prefixes: Sequence[str]) -> None:
-        """Take the root, the document's octets as far as behind the root's tag, and the prefixes.
+        """Take the root, the document's first octets, and the PrefixList.
 
-        ``MessageRefused`` (``feed.root``) where the tag does not stand in those octets.
+        ``MessageRefused`` (``feed.root``) if the octets do not contain the root's start tag.
         """
         found = _TAG.match(begun)
         if not found:
@@ -152,24 +151,21 @@ class PiecewiseC14n:
         self.end = written[written.rindex(b"</") :]
         self.start = written[: -len(self.end)]
 
-    def complete(self) -> list[etree._Element]:
-        """Return the children that have ended, and the text behind them: all but the last."""
+    def list_complete(self) -> list[etree._Element]:
+        """Return the children that are complete, with the text after them: all but the last."""
         return list(self._root)[:-1]
 
     def cut(self, children: Sequence[etree._Element]) -> bytes:
-        """Return the canonical octets of the root's content as far as these children, its first.
-
-        The children are forgotten.
-        """
-        whole = self._written()
+        """Remove these first children of the root, and return their canonical octets."""
+        whole = self._write()
         self._root.text = None
         for child in children:
             self._root.remove(child)
-        rest = self._written()
+        rest = self._write()
         return whole[: len(whole) - len(rest)]
 
-    def _written(self) -> bytes:
-        """Write the rest of the root's content, with its end tag; the start tag never changes."""
+    def _write(self) -> bytes:
+        """Write the remaining content of the root and its end tag."""
         written = canonicalize(self._root, self._prefixes)
         whole = written.startswith(self.start) and written.endswith(self.end)
         if not whole:
@@ -178,14 +174,14 @@ class PiecewiseC14n:
 
 
 class EnvelopedSignature:
-    """A verified signature and its document; ``holds`` decides whether it is over this document."""
+    """A verified signature; ``is_valid`` says whether it covers the document that was read."""
 
     def __init__(
         self, root: etree._Element, begun: bytes, keys: Sequence[signature.VerifyKey]
     ) -> None:
-        """Take a root whose first child is whole, the document's octets up to there, and the keys.
+        """Take a root with complete first child, the document's octets up to there, and the keys.
 
-        ``keys`` are those that may have signed it. ``MessageRefused``: ``feed.unsigned``,
+        ``MessageRefused``: ``feed.unsigned``,
         ``feed.signature``, ``feed.root``, ``xml.*`` of the signature's shape.
         """
         first = root[0]
@@ -196,33 +192,33 @@ class EnvelopedSignature:
             raise MessageRefused(f"xml.{fault}")
         _verify(first, keys)
         reference = first.find(_REFERENCE)
-        self.expected = _decoded(reference, f"{{{DS}}}DigestValue")
+        self.expected = _decode(reference, f"{{{DS}}}DigestValue")
         self._digest = hashlib.new(_algorithm(reference, f"{{{DS}}}DigestMethod"))
         self.pieces = PiecewiseC14n(root, begun, inclusive_prefixes(reference))
         self._digest.update(self.pieces.start)
-        # The enveloped transform takes the element out and leaves the text around it.
+        # The enveloped transform removes the element and leaves the text around it.
         root.text = (root.text or "") + (first.tail or "")
         root.remove(first)
 
     def cut(self, children: Sequence[etree._Element]) -> bytes:
-        """Return the canonical octets of children that have ended, hashed and forgotten."""
+        """Hash and remove complete children, and return their canonical octets."""
         octets = self.pieces.cut(children)
         self._digest.update(octets)
         return octets
 
-    def holds(self) -> bool:
-        """Return whether the octets hashed are those that were signed; call it after the last."""
+    def is_valid(self) -> bool:
+        """Return whether the hashed octets are those that were signed; call it at the end."""
         self._digest.update(self.pieces.end)
         return self._digest.digest() == self.expected
 
 
 def _verify(element: etree._Element, keys: Sequence[signature.VerifyKey]) -> None:
-    """Return only if one of the keys signed this SignedInfo; anybody can write a KeyInfo."""
+    """Raise unless one of the keys signed this SignedInfo; KeyInfo proves nothing."""
     signed_info = element.find(SIGNED_INFO)
     if signed_info is None:
         raise MessageRefused("feed.unsigned")
     octets = canonicalize(signed_info, inclusive_prefixes(element.find(_C14N)))
-    value = _decoded(element, f"{{{DS}}}SignatureValue")
+    value = _decode(element, f"{{{DS}}}SignatureValue")
     method = _uri(element, _METHOD)
     try:
         signature.verify_bytes(octets, value, method, keys)
@@ -240,11 +236,11 @@ def _uri(element: etree._Element | None, path: str) -> str:
 
 
 def _algorithm(element: etree._Element | None, path: str) -> str:
-    """Return the name by which hashlib knows a digest of ``signature_profile.DIGEST_METHODS``."""
+    """Return hashlib's name of a digest of ``signature_profile.DIGEST_METHODS``."""
     return _uri(element, path).rpartition("#")[2]
 
 
-def _decoded(element: etree._Element | None, path: str) -> bytes:
+def _decode(element: etree._Element | None, path: str) -> bytes:
     written = ""
     if element is not None:
         written = element.findtext(path) or ""

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from broker.configuration.exposed_files import exposed
+from broker.configuration.exposed_files import find_exposed_files
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.lookup_hmacs import LookupHmacs
 
@@ -152,7 +152,7 @@ def load(folder: Path) -> KeyRing:
 
     ``ConfigurationFaults`` with all that is missing, exposed, unreadable, short or mismatched.
     """
-    faults = list(exposed(folder))
+    faults = list(find_exposed_files(folder))
     if not folder.is_dir():
         raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
     roles = {role: _read_role(folder, role, faults) for role in ROLES}
@@ -287,20 +287,20 @@ def list_keys(folder: Path) -> Iterator[ListedKey]:
     ring = load(folder)
     for track in ROLE_TRACKS:
         for slot, key_pair in read_slots(folder, track, []).items():
-            yield _listed(track, slot, key_pair.certificate)
+            yield _describe_certificate(track, slot, key_pair.certificate)
     for key_id in ring.sealing:
         slot = "current" if key_id == ring.sealing_id else "reads"
-        yield _listed_secret("store", slot, key_id)
-    yield _listed_secret("index", "current", ring.index.key_id)
-    yield _listed_secret("person", "current", ring.person.key_id)
-    yield _listed_secret("audit", "current", derive_key_id(ring.audit))
+        yield _describe_secret("store", slot, key_id)
+    yield _describe_secret("index", "current", ring.index.key_id)
+    yield _describe_secret("person", "current", ring.person.key_id)
+    yield _describe_secret("audit", "current", derive_key_id(ring.audit))
 
 
-def _listed_secret(use: str, slot: str, key_id: str) -> ListedKey:
+def _describe_secret(use: str, slot: str, key_id: str) -> ListedKey:
     return ListedKey(use, slot, SECRET * 8, key_id, until=None)
 
 
-def _listed(use: str, slot: str, pem: bytes) -> ListedKey:
+def _describe_certificate(use: str, slot: str, pem: bytes) -> ListedKey:
     certificate = x509.load_pem_x509_certificate(pem)
     public = certificate.public_key()
     return ListedKey(

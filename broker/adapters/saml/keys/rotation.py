@@ -43,8 +43,8 @@ class Phase(StrEnum):
 
 _STEPS: Final = {Phase.STEADY: "start", Phase.STARTED: "switch", Phase.SWITCHED: "finish"}
 # A copy of our metadata is valid for VALID_FOR. Before a key signs, every copy must contain it, and
-# before an encryption key is dropped, no copy may contain it. The other steps need no peer: a key
-# decrypts before it is published, and a previous key signs no more.
+# before an encryption key is dropped, no copy may contain it. Neither other step depends on
+# peers: a key decrypts before it is published, and a previous key does not sign.
 _WAITS: Final = {
     "signing": {Phase.STARTED: VALID_FOR + RELOADED, Phase.SWITCHED: RELOADED},
     "encryption": {Phase.STARTED: RELOADED, Phase.SWITCHED: VALID_FOR + RELOADED},
@@ -56,7 +56,7 @@ _PAUSE: Final = VALID_FOR
 
 @dataclass(frozen=True, slots=True)
 class RotationStep:
-    """What a call did to one track.
+    """The result of a call for one track.
 
     ``did`` is the step taken, None if it is too early; ``next`` is the following step, and
     ``earliest`` its time. ``refreshed`` is when peers that fetch our metadata as often as it asks
@@ -99,8 +99,8 @@ def refuse_clock_in_the_past(folder: Path, now: datetime) -> None:
 
     A wait that starts in the past would be over as soon as the clock is set right.
     """
-    newest = max(folder.rglob("*"), key=_changed, default=None)
-    if newest and _changed(newest) > now + SKEW:
+    newest = max(folder.rglob("*"), key=_read_mtime, default=None)
+    if newest and _read_mtime(newest) > now + SKEW:
         what = f"is newer than the clock, which says {now:%Y-%m-%d %H:%M} UTC"
         fix = "set the clock; or if the clock is right: touch the file"
         raise ConfigurationFaults([Fault(str(newest), what, fix)])
@@ -139,7 +139,7 @@ def _refuse_unsound(folder: Path) -> None:
         raise ConfigurationFaults([Fault(str(following), what, fix)])
 
 
-def _changed(path: Path) -> datetime:
+def _read_mtime(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
@@ -170,16 +170,16 @@ class _Track:
         mark = marks.get(self.phase, self.place / _FINISHED)
         if not mark.exists():
             return self.now
-        if _changed(mark) > self.now:  # the clock was ahead: the wait starts now
+        if _read_mtime(mark) > self.now:  # the clock was ahead: the wait starts now
             self.stamp(mark)
-        return _changed(mark) + self.wait
+        return _read_mtime(mark) + self.wait
 
     def slot(self, name: str) -> Path:
         return self.place / (name if self.name == STORE else f"{name}.pem")
 
-    def put(self, path: Path, octets: bytes) -> None:
+    def write_file(self, path: Path, octets: bytes) -> None:
         """Write a file, whole or not at all, and stamp it with the time of this call."""
-        durable.put(path, octets)
+        durable.replace_file(path, octets)
         self.stamp(path)
 
     def stamp(self, path: Path) -> None:
@@ -188,27 +188,27 @@ class _Track:
     def start(self, size: int) -> None:
         if self.name == STORE:
             key_id = key_ring.new_sealing_id(self.now)
-            durable.put(self.place / f"{key_id}.key", secrets.token_bytes(key_ring.SECRET))
-            self.put(self.slot("next"), key_id.encode())
+            durable.replace_file(self.place / f"{key_id}.key", secrets.token_bytes(key_ring.SECRET))
+            self.write_file(self.slot("next"), key_id.encode())
             return
         pair = key_ring.make_pair(self.name.replace("-", " "), self.now, size)
-        self.put(self.slot("next"), pair.private + pair.certificate)
+        self.write_file(self.slot("next"), pair.private + pair.certificate)
 
     def switch(self) -> None:
         if self.name == STORE:
-            self.put(self.place / _FINISHED, b"")  # the old key opens its records for ever
+            self.write_file(self.place / _FINISHED, b"")  # the old key opens its records for ever
         else:
-            self.put(self.slot("previous"), self.slot("current").read_bytes())
-        durable.moved(self.slot("next"), self.slot("current"))
+            self.write_file(self.slot("previous"), self.slot("current").read_bytes())
+        durable.rename_file(self.slot("next"), self.slot("current"))
 
     def finish(self) -> None:
-        self.put(self.place / _FINISHED, b"")
-        durable.gone(self.slot("previous"))
+        self.write_file(self.place / _FINISHED, b"")
+        durable.remove_file(self.slot("previous"))
 
 
 def _take_step(track: _Track, size: int, *, early: bool, may_start: bool) -> RotationStep:
     for left in track.place.glob("*.new"):  # of a step that a crash interrupted
-        durable.gone(left)
+        durable.remove_file(left)
     before = track.phase
     taken = may_start if before is Phase.STEADY else early or track.now >= track.due
     if taken and before is Phase.STEADY:

@@ -1,4 +1,4 @@
-"""Reads the keys of a role descriptor; unsound ones are passed over beside good ones."""
+"""Reads the keys of a role descriptor; collects remarks about its faults."""
 
 import base64
 from collections.abc import Sequence
@@ -18,39 +18,36 @@ from broker.core.errors import MessageRefused
 _KEY: Final = f"{{{MD}}}KeyDescriptor"
 _CERTIFICATE: Final = f".//{{{DS}}}X509Certificate"
 _CHAIN: Final = "metadata.chain"
-# What is wrong with a KeyDescriptor, by why it was refused. Of a chain the others are not its key.
+# The faults of a KeyDescriptor, by cause. In a chain, only one certificate holds the key.
 _UNSOUND: Final = {
-    "xml.key": "holds a certificate that is none",
+    "xml.key": "contains no readable certificate",
     "xml.weak_key": "holds a key below RSA 2048 or EC 256 bits",
     _CHAIN: "has a KeyDescriptor of several certificates",
 }
-_MOST: Final = 20  # of one descriptor: a peer may write thousands, and all are somebody's to read
+_MOST: Final = 20  # remarks on one descriptor: a peer may cause thousands
 
 
 @dataclass(slots=True)
 class Remarks:
-    """The remarks on one descriptor.
-
-    ``faults`` keep it from use; ``notices`` tell what was passed over beside something good.
-    """
+    """The remarks on one descriptor: ``faults`` prevent its use, ``notices`` do not."""
 
     faults: DescriptorFaults = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
-    def fault(self, element: etree._Element, what: str, fix: str) -> None:
-        """Add, once, what keeps the descriptor from use, with the place of ``element``."""
-        fault = (f"{what} ({placed(element)})", fix)
+    def add_fault(self, element: etree._Element, what: str, fix: str) -> None:
+        """Add a fault at ``element`` that prevents the use of the descriptor."""
+        fault = (f"{what} ({describe_place(element)})", fix)
         if len(self.faults) < _MOST and fault not in self.faults:
             self.faults.append(fault)
 
-    def passed_over(self, element: etree._Element, what: str) -> None:
-        """Add, once, what was passed over at ``element``."""
-        notice = f"{what} ({placed(element)}), which is passed over"
+    def add_ignored(self, element: etree._Element, what: str) -> None:
+        """Add a notice that a part of ``element`` is ignored."""
+        notice = f"{what} ({describe_place(element)}), which is ignored"
         if len(self.notices) < _MOST and notice not in self.notices:
             self.notices.append(notice)
 
 
-def placed(element: etree._Element) -> str:
+def describe_place(element: etree._Element) -> str:
     """Return the name of an element and its line in the file: ``KeyDescriptor, line 12``."""
     name = str(element.tag).rpartition("}")[2]
     return f"{name}, line {element.sourceline}"
@@ -58,7 +55,7 @@ def placed(element: etree._Element) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DescriptorKey:
-    """A sound key, the KeyDescriptor that it stands in, and when its certificate ends."""
+    """A usable key, its KeyDescriptor, and when its certificate expires."""
 
     descriptor: etree._Element
     certificate: bytes  # DER
@@ -66,11 +63,11 @@ class DescriptorKey:
     until: datetime | None
 
 
-def sound_keys(role: etree._Element, use: str, remarks: Remarks) -> list[DescriptorKey]:
-    """Return the sound keys of a role for ``use``, "signing" or "encryption".
+def read_keys(role: etree._Element, use: str, remarks: Remarks) -> list[DescriptorKey]:
+    """Return the usable keys of a role for ``use``, "signing" or "encryption".
 
-    A KeyDescriptor without use is for both (saml-metadata 2.4.1.1). Where some are listed and none
-    is sound the party is left out: a service would get in clear what it wants encrypted.
+    A KeyDescriptor without use is for both (saml-metadata 2.4.1.1). If no listed key is usable, the
+    descriptor is faulty: a service would get in clear what it wants encrypted.
     """
     sound: list[DescriptorKey] = []
     unsound: list[tuple[etree._Element, str]] = []
@@ -78,36 +75,33 @@ def sound_keys(role: etree._Element, use: str, remarks: Remarks) -> list[Descrip
         if descriptor.get("use", use) != use:
             continue
         try:
-            sound.append(_key(descriptor))
+            sound.append(_read_key(descriptor))
         except MessageRefused as refused:
             unsound.append((descriptor, _UNSOUND[refused.cause]))
     for descriptor, what in unsound:
         if sound:
-            remarks.passed_over(descriptor, what)
+            remarks.add_ignored(descriptor, what)
         else:
-            remarks.fault(descriptor, what, "ask for metadata with a sound key")
+            remarks.add_fault(descriptor, what, "ask for metadata with a sound key")
     return sound
 
 
-def encryption_key(role: etree._Element, remarks: Remarks) -> DescriptorKey | None:
-    """Return the first RSA key to encrypt to: we write AES-GCM and RSA-OAEP.
-
-    None where the service lists no key.
-    """
-    listed = sound_keys(role, "encryption", remarks)
+def read_encryption_key(role: etree._Element, remarks: Remarks) -> DescriptorKey | None:
+    """Return the first RSA key for encryption (we use RSA-OAEP); None if no key is listed."""
+    listed = read_keys(role, "encryption", remarks)
     for found in listed:
         if isinstance(found.key.public, rsa.RSAPublicKey):
             return found
     if listed:
         descriptor = listed[0].descriptor
-        remarks.fault(descriptor, "has an encryption key that is not RSA", "ask for an RSA key")
+        remarks.add_fault(descriptor, "has an encryption key that is not RSA", "ask for an RSA key")
     return None
 
 
-def last_end(keys: Sequence[DescriptorKey]) -> datetime | None:
-    """Return when the last of the certificates ends; None where there is none, or one has no end.
+def find_last_end(keys: Sequence[DescriptorKey]) -> datetime | None:
+    """Return when the last certificate expires; None if there is none, or one is unreadable.
 
-    Of two that roll over the older may end.
+    During a key rotation the older certificate may expire.
     """
     ends = [key.until for key in keys if key.until]
     if not ends or len(ends) < len(keys):
@@ -115,26 +109,26 @@ def last_end(keys: Sequence[DescriptorKey]) -> datetime | None:
     return max(ends)
 
 
-def _key(descriptor: etree._Element) -> DescriptorKey:
+def _read_key(descriptor: etree._Element) -> DescriptorKey:
     """Read the key of a KeyDescriptor; ``MessageRefused`` by the causes in ``_UNSOUND``."""
-    listed = {_octets(written) for written in descriptor.iterfind(_CERTIFICATE)}
+    listed = {_decode(written) for written in descriptor.iterfind(_CERTIFICATE)}
     if len(listed) != 1:
         raise MessageRefused(_CHAIN)
     certificate = listed.pop()
     key = VerifyKey.load(certificate)
-    return DescriptorKey(descriptor, certificate, key, _end(certificate))
+    return DescriptorKey(descriptor, certificate, key, _read_end(certificate))
 
 
-def _end(certificate: bytes) -> datetime | None:
-    """Return when a certificate ends, None where that cannot be read: it decides nothing."""
+def _read_end(certificate: bytes) -> datetime | None:
+    """Return when a certificate expires, None if unreadable; this only leads to warnings."""
     try:
         return x509.load_der_x509_certificate(certificate).not_valid_after_utc
     except (ValueError, OverflowError):
         return None
 
 
-def _octets(certificate: etree._Element) -> bytes:
-    """Return the DER of an X509Certificate; empty where it is no base64."""
+def _decode(certificate: etree._Element) -> bytes:
+    """Return the DER of an X509Certificate; empty if it is not base64."""
     try:
         return base64.b64decode("".join((certificate.text or "").split()), validate=True)
     except ValueError:

@@ -1,8 +1,8 @@
 """Rewrites an EntityDescriptor to canonical form, without what we do not read, and checks its XML.
 
-Products write much more into their metadata than SAML 2.0 knows: roles of WS-Federation, comments,
-extensions of their own, contacts. The schemas refuse the half of it, so all that nobody here reads
-is dropped before they are applied; what is dropped can grant nothing.
+Products write much more into their metadata than SAML 2.0 defines: WS-Federation roles, comments,
+their own extensions, contacts. The schemas would refuse half of it, so everything that the broker
+does not read is removed before the schemas are applied. Removed parts cannot grant anything.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,17 +21,17 @@ from broker.adapters.saml.xml_security.xml_structure_checks import Bounds
 from broker.core.errors import MessageRefused
 
 SHIBMD: Final = "urn:mace:shibboleth:metadata:1.0"
-# Ten times what the largest real entity has.
+# Ten times the largest real entity.
 BOUNDS: Final = Bounds(octets=2 * 1024 * 1024, nodes=20_000)
-# Of what is kept of it. Each fault against the schemas costs more than the one before, and no
-# message is checked meanwhile: twenty thousand of them take ten seconds, at each start and renewal.
+# Bounds after the removal. The schema check takes longer for each further fault, and no message is
+# checked meanwhile: twenty thousand faults take ten seconds, at each start and refresh.
 KEPT: Final = Bounds(octets=BOUNDS.octets, nodes=5_000, attributes=5_000, namespaces=5_000)
 _NODES: Final[Callable[[etree._Element], Any]] = etree.XPath("count(descendant::node())")
 _KEY_INFO: Final = f"{{{DS}}}KeyInfo"
 _X509: Final = f"{{{DS}}}X509Data"
 _CERTIFICATE: Final = f"{{{DS}}}X509Certificate"
 _LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
-_IDS: Final = frozenset({"id"})  # no signature of the entity's own is read, so nothing refers to it
+_IDS: Final = frozenset({"id"})  # no signature of the entity is read, so nothing refers to it
 _BASE64: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
 )
@@ -43,7 +43,7 @@ def _names(space: str, *names: str) -> frozenset[str]:
 
 _OF_ROLES: Final = _names(MD, "Extensions", "KeyDescriptor", "SingleLogoutService", "NameIDFormat")
 _TEXTS: Final = ("DisplayName", "Description", "PrivacyStatementURL", "InformationURL", "Logo")
-# What is kept below each element; of every other, its text.
+# The children that are kept of each element. Of every other element, only the text is kept.
 _KEPT: Final[Mapping[str, frozenset[str]]] = {
     ENTITY: frozenset({EXTENSIONS, IDP_ROLE, SP_ROLE}),
     IDP_ROLE: _OF_ROLES | _names(MD, "SingleSignOnService"),
@@ -62,26 +62,25 @@ _KEPT: Final[Mapping[str, frozenset[str]]] = {
     _KEY_INFO: frozenset({_X509}),
     _X509: frozenset({_CERTIFICATE}),
 }
-# The schemas demand content of these.
+# The schemas do not allow these to be empty.
 _NEVER_EMPTY: Final = frozenset({EXTENSIONS, f"{{{ATTRIBUTES}}}EntityAttributes"})
 
 
-def rewritten(entity: etree._Element) -> etree._Element:
-    """Return the EntityDescriptor anew, as far as it is read, with the lines of the original.
+def rewrite(entity: etree._Element) -> etree._Element:
+    """Return a copy of the EntityDescriptor with the parts that we read and the original lines.
 
-    Its own signature is dropped: the feed's covers it, and the folder is trusted as the
-    configuration is. ``MessageRefused`` (``xml.*``) with the element and the line that offend
-    against the schemas, where it cannot be used.
+    Its own signature is removed: the feed's signature covers it, and the folder is trusted like the
+    configuration. ``MessageRefused`` (``xml.*``) names the element and line of a schema fault.
     """
     try:
-        return _rewritten(entity)
+        return _rewrite(entity)
     except MessageRefused:
         raise
-    except Exception:  # noqa: BLE001 - whatever it breaks takes no other party along
+    except Exception:  # noqa: BLE001 - must not affect other parties
         raise MessageRefused("xml.unreadable") from None
 
 
-def _rewritten(entity: etree._Element) -> etree._Element:
+def _rewrite(entity: etree._Element) -> etree._Element:
     if _NODES(entity) > BOUNDS.nodes:
         raise MessageRefused("xml.nodes")
     kept = deepcopy(entity)
@@ -102,36 +101,36 @@ def _rewritten(entity: etree._Element) -> etree._Element:
 
 
 def _prune(element: etree._Element) -> None:
-    """Drop what is not read from an element and all below it."""
+    """Remove from an element and its descendants what we do not read."""
     for name in element.attrib:
-        if not _kept_attribute(str(name)):
+        if not _is_kept_attribute(str(name)):
             del element.attrib[name]
     allowed = _KEPT.get(str(element.tag))
     if allowed is None:
         _leave_text(element)
         return
     for child in list(element):
-        if child.tag in allowed and _speaks_saml2(child):
+        if child.tag in allowed and _is_saml2(child):
             _prune(child)
         else:
             _drop(element, child)
     if element.tag == _KEY_INFO:
-        _mend_certificates(element)
+        _fix_certificates(element)
     else:
         _drop_empty(element)
 
 
 def _drop_empty(element: etree._Element) -> None:
-    """Drop the children that the schemas demand content of, and that have none left."""
+    """Remove empty children that the schemas do not allow to be empty."""
     for child in list(element):
         if child.tag in _NEVER_EMPTY and not len(child):
             _drop(element, child)
 
 
 def _leave_text(element: etree._Element) -> None:
-    """Leave nothing but text in an element, and none where others stand within it.
+    """Leave only text in an element; remove the text if it contains other elements.
 
-    Put together, the parts of such a text would be a value that nobody has vouched for.
+    Its joined parts would be a value that nobody wrote.
     """
     whole = element.find("*") is None
     for child in list(element):
@@ -140,21 +139,21 @@ def _leave_text(element: etree._Element) -> None:
         element.text = ""
 
 
-def _kept_attribute(name: str) -> bool:
-    """Keep SAML's own attributes: those without a namespace, no ID among them, and the language."""
+def _is_kept_attribute(name: str) -> bool:
+    """Keep xml:lang, and attributes without namespace except IDs."""
     if name.startswith("{"):
         return name == _LANGUAGE
     return name.lower() not in _IDS
 
 
-def _speaks_saml2(element: etree._Element) -> bool:
-    """Return whether an element is no role of another protocol than SAML 2.0."""
+def _is_saml2(element: etree._Element) -> bool:
+    """Return whether an element is not a role of another protocol."""
     spoken = element.get("protocolSupportEnumeration")
     return spoken is None or SAMLP in spoken.split()
 
 
 def _drop(parent: etree._Element, child: etree._Element) -> None:
-    """Drop a child, and not the text behind it: a value that a comment cut in two is whole."""
+    """Remove a child but keep the text after it: a comment may split a value."""
     tail = child.tail or ""
     before = child.getprevious()
     if before is None:
@@ -164,11 +163,11 @@ def _drop(parent: etree._Element, child: etree._Element) -> None:
     parent.remove(child)
 
 
-def _mend_certificates(key_info: etree._Element) -> None:
-    """Leave one empty certificate in place of none, and of what is no base64.
+def _fix_certificates(key_info: etree._Element) -> None:
+    """Replace a missing or unreadable certificate by an empty one.
 
-    The schemas would refuse the whole entity for it; an empty one is a key that cannot be read,
-    which is passed over beside good ones.
+    The schemas would refuse the whole entity. An empty certificate is an unreadable key, which is
+    ignored if there are usable ones.
     """
     if key_info.find(f"{_X509}/{_CERTIFICATE}") is None:
         for empty in list(key_info):
@@ -179,10 +178,10 @@ def _mend_certificates(key_info: etree._Element) -> None:
         if not len(x509):
             key_info.remove(x509)
         for certificate in x509:
-            if not _base64(certificate.text or ""):
+            if not _is_base64(certificate.text or ""):
                 certificate.text = ""
 
 
-def _base64(text: str) -> bool:
+def _is_base64(text: str) -> bool:
     digits = "".join(text.split())
     return len(digits) % 4 == 0 and _BASE64.issuperset(text) and "=" not in digits.rstrip("=")

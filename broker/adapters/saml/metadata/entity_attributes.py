@@ -1,8 +1,8 @@
-"""Finds the entities of a metadata document, and reads the entity attributes they publish.
+"""Reads the entity attributes and required attributes in a service's metadata.
 
 A service writes its own metadata, so nothing here grants it anything: a request for subject
-identifiers only takes away (core/identity/person_id.py), and categories count as the
-configuration or a registrar's feed has them (docs/reference/saml-profiles.md#48).
+identifiers only restricts (core/identity/person_id.py), and categories come from the configuration
+or a registrar's feed (docs/reference/saml-profiles.md#48).
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ REQ: Final = "urn:oasis:names:tc:SAML:profiles:subject-id:req"
 _KNOWN: Final = frozenset({SUBJECT, PAIRWISE, "any", "none"})
 
 
-def entity_attribute_values(role: etree._Element, name: str) -> Iterator[str]:
+def read_entity_attributes(role: etree._Element, name: str) -> Iterator[str]:
     """Yield the values of the entity attribute ``name``, of the role or of the entity around it."""
     for element in (role, role.getparent()):
         if element is None:
@@ -30,7 +30,7 @@ def entity_attribute_values(role: etree._Element, name: str) -> Iterator[str]:
                     yield "".join(str(part) for part in value.itertext()).strip()
 
 
-def required(role: etree._Element) -> frozenset[str]:
+def read_required(role: etree._Element) -> frozenset[str]:
     """Return the Names of the attributes that a service marks as required."""
     asked = role.iterfind(f"{{{MD}}}AttributeConsumingService/{{{MD}}}RequestedAttribute")
     return frozenset(
@@ -40,12 +40,12 @@ def required(role: etree._Element) -> frozenset[str]:
     )
 
 
-def subject_id_req(role: etree._Element) -> str | None:
-    """Return which subject identifier a service wants, None where it publishes no request.
+def read_subject_id_req(role: etree._Element) -> str | None:
+    """Return which subject identifier a service requests, None without request.
 
-    It is "none" where there are two requests, or one that is not in the standard.
+    Two requests, or one that is not in the standard, count as "none".
     """
-    requested = set(entity_attribute_values(role, REQ))
+    requested = set(read_entity_attributes(role, REQ))
     if not requested:
         return None
     if len(requested) > 1 or not requested <= _KNOWN:

@@ -1,4 +1,4 @@
-"""Reads the descriptors of the entities in use from their metadata, of a file or of a feed."""
+"""Reads descriptors, entity categories and scopes of an entity from a file or a feed."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,15 +9,15 @@ from lxml import etree
 
 from broker.adapters.saml.feeds.aggregates import Entity
 from broker.adapters.saml.metadata.descriptor_keys import Remarks
-from broker.adapters.saml.metadata.descriptor_rewriting import BOUNDS, SHIBMD, rewritten
+from broker.adapters.saml.metadata.descriptor_rewriting import BOUNDS, SHIBMD, rewrite
 from broker.adapters.saml.metadata.entity_attributes import ATTRIBUTES
 from broker.adapters.saml.metadata.role_descriptors import (
     IDP_ROLE,
     SP_ROLE,
     ServiceDescriptor,
     UpstreamDescriptor,
-    service,
-    upstream,
+    read_service,
+    read_upstream,
 )
 from broker.adapters.saml.xml_security import xml_times
 from broker.adapters.saml.xml_security.xml_names import MD, SAML
@@ -41,21 +41,18 @@ _DescriptorRead_co = TypeVar("_DescriptorRead_co", covariant=True)
 
 
 class RoleReader(Protocol[_DescriptorRead_co]):
-    """Reads the descriptor of an entity from a role; None where it cannot be used."""
+    """Reads the descriptor of an entity from a role; None if it cannot be used."""
 
     def __call__(
         self, entity_id: str, element: etree._Element, until: datetime | None, remarks: Remarks, /
     ) -> _DescriptorRead_co | None:
-        """Put all that keeps it from use into ``remarks``."""
+        """Add the reasons to ``remarks``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FoundRole(Generic[_Descriptor]):
-    """An entity's descriptor in a role, or why there is none that can be used.
-
-    ``where`` names the file or the feed that holds it.
-    """
+    """An entity's descriptor in a role, or why it cannot be used; ``where`` is its file or feed."""
 
     where: str
     descriptor: _Descriptor | None
@@ -63,30 +60,30 @@ class FoundRole(Generic[_Descriptor]):
     notices: tuple[str, ...] = ()
 
 
-def upstream_roles(
+def read_upstream_roles(
     where: str, entity: etree._Element, until: Sequence[datetime]
 ) -> Iterator[FoundRole[UpstreamDescriptor]]:
-    """Yield what a rewritten entity publishes of itself as an identity provider, if it is one.
+    """Yield the IdP role of a rewritten entity, if it has one.
 
-    ``until`` are the ends of the entity and of all around it.
+    ``until`` is the expiry dates of the entity and of the collections around it.
     """
-    return _roles(where, entity, until, (IDP_ROLE, upstream))
+    return _read_roles(where, entity, until, (IDP_ROLE, read_upstream))
 
 
-def service_roles(
+def read_service_roles(
     where: str, entity: etree._Element, until: Sequence[datetime]
 ) -> Iterator[FoundRole[ServiceDescriptor]]:
-    """Yield what a rewritten entity publishes of itself as a service provider, if it is one."""
-    return _roles(where, entity, until, (SP_ROLE, service))
+    """Yield the SP role of a rewritten entity, if it has one."""
+    return _read_roles(where, entity, until, (SP_ROLE, read_service))
 
 
-def _roles(
+def _read_roles(
     where: str,
     entity: etree._Element,
     until: Sequence[datetime],
     kind: tuple[str, RoleReader[_Descriptor]],
 ) -> Iterator[FoundRole[_Descriptor]]:
-    """Yield one result for an entity that has the role; two roles of a kind are its fault."""
+    """Yield one result for an entity that has the role; two roles of a kind are a fault."""
     role, read = kind
     elements = entity.findall(role)
     entity_id = entity.get("entityID", "")
@@ -98,7 +95,7 @@ def _roles(
         return
     for element in elements:
         remarks = Remarks()
-        end = min((*until, *ends([element])), default=None)
+        end = min((*until, *read_ends([element])), default=None)
         descriptor = read(entity_id, element, end, remarks)
         faults = [Fault(where, f"{entity_id} {what}", fix) for what, fix in remarks.faults]
         notices = [f"{where}: {entity_id} {notice}" for notice in remarks.notices]
@@ -106,27 +103,24 @@ def _roles(
 
 
 def read_scopes(entity: etree._Element) -> tuple[str, ...] | None:
-    """Return the scopes that a rewritten entity publishes for itself as an identity provider.
+    """Return the published scopes of a rewritten entity, or None if it has not one IdP role.
 
-    None where it is none, or two. Expressions (``regexp="true"``) are left out: the values that
-    they match cannot be compared with another institution's (shibmd).
+    Expressions (``regexp="true"``, shibmd) are ignored: overlaps with the scopes of other
+    institutions could not be found.
     """
     if len(entity.findall(IDP_ROLE)) != 1:
         return None
-    return tuple(texts(entity, _SCOPES))
+    return tuple(read_texts(entity, _SCOPES))
 
 
-def texts(element: etree._Element, path: etree.XPath) -> list[str]:
+def read_texts(element: etree._Element, path: etree.XPath) -> list[str]:
     """Return the texts of the elements at a path."""
     found: Any = path(element)
     return [(value.text or "").strip() for value in found]
 
 
-def ends(elements: Sequence[etree._Element]) -> Iterator[datetime]:
-    """Yield the validUntil of the elements that have one; of one that no calendar has, long ago.
-
-    Nobody can say when that is, and passed over it would never come.
-    """
+def read_ends(elements: Sequence[etree._Element]) -> Iterator[datetime]:
+    """Yield the validUntil of the elements that have one; an unreadable one has expired."""
     for element in elements:
         if "validUntil" in element.attrib:
             yield xml_times.read(element.get("validUntil", "")) or _LONG_AGO
@@ -134,20 +128,20 @@ def ends(elements: Sequence[etree._Element]) -> Iterator[datetime]:
 
 @dataclass(frozen=True, slots=True)
 class FeedDescriptors:
-    """The descriptors of a feed by entityID, and what keeps others from use or was passed over."""
+    """The descriptors of a feed by entityID, and notices about what is not used."""
 
     upstreams: Mapping[str, UpstreamDescriptor]
     services: Mapping[str, ServiceDescriptor]
     notices: Sequence[str]
 
 
-def descriptors(
+def read_feed_descriptors(
     kept: Mapping[str, Entity], upstreams: Collection[str], services: Collection[str]
 ) -> FeedDescriptors:
-    """Return the descriptors of the entities named.
+    """Return the descriptors of the named entities; ``kept`` is by entityID.
 
-    ``kept`` is by entityID. A service has the entity categories that the feed's publisher has
-    vouched for (docs/reference/saml-profiles.md#48), in the one entity that its role is read from.
+    A service gets the entity categories that the feed's publisher vouches for
+    (docs/reference/saml-profiles.md#48).
     """
     notices: list[str] = []
     idps: dict[str, UpstreamDescriptor] = {}
@@ -156,21 +150,21 @@ def descriptors(
     for name in wanted:
         entity = kept[name]
         try:
-            element = gated(entity)
+            element = parse_entity(entity)
         except MessageRefused as refused:
             notices.append(str(Fault(name, f"is no sound metadata: {refused}")))
             continue
         if name in upstreams:
-            idp = _only(upstream_roles(_FEED, element, [entity.until]), notices)
+            idp = _take_only(read_upstream_roles(_FEED, element, [entity.until]), notices)
             idps |= {name: idp} if idp else {}
         if name in services:
-            sp = _only(service_roles(_FEED, element, [entity.until]), notices)
-            sps |= {name: _vouched(sp, element)} if sp else {}
+            sp = _take_only(read_service_roles(_FEED, element, [entity.until]), notices)
+            sps |= {name: _add_categories(sp, element)} if sp else {}
     return FeedDescriptors(idps, sps, notices[:_MOST_FAULTS])
 
 
-def _only(roles: Iterator[FoundRole[_Descriptor]], notices: list[str]) -> _Descriptor | None:
-    """Return the descriptor of the one role, if it can be used; ``notices`` say why not."""
+def _take_only(roles: Iterator[FoundRole[_Descriptor]], notices: list[str]) -> _Descriptor | None:
+    """Return the descriptor of the only role, if it can be used; add to ``notices`` why not."""
     role = next(roles, None)
     if role is None:
         return None
@@ -178,24 +172,21 @@ def _only(roles: Iterator[FoundRole[_Descriptor]], notices: list[str]) -> _Descr
     return role.descriptor
 
 
-def _vouched(descriptor: ServiceDescriptor, entity: etree._Element) -> ServiceDescriptor:
-    categories = frozenset(texts(entity, _CATEGORIES))
+def _add_categories(descriptor: ServiceDescriptor, entity: etree._Element) -> ServiceDescriptor:
+    categories = frozenset(read_texts(entity, _CATEGORIES))
     return replace(descriptor, categories=categories)
 
 
-def feed_scopes(entity: Entity) -> Sequence[str] | None:
-    """Return the scopes that a verified feed allows an identity provider.
-
-    None where the entity is none, or cannot be used.
-    """
+def read_feed_scopes(entity: Entity) -> Sequence[str] | None:
+    """Return the scopes of an identity provider in a verified feed; None if it is unusable."""
     try:
-        return read_scopes(gated(entity))
+        return read_scopes(parse_entity(entity))
     except MessageRefused:
         return None
 
 
-def gated(entity: Entity) -> etree._Element:
-    """Return an entity as it was rewritten; ``MessageRefused`` where it cannot be used."""
+def parse_entity(entity: Entity) -> etree._Element:
+    """Return a rewritten entity of a feed; ``MessageRefused`` if it cannot be used."""
     if len(entity.octets) > BOUNDS.octets:
         raise MessageRefused("xml.size")
     parser = etree.XMLParser(
@@ -205,4 +196,4 @@ def gated(entity: Entity) -> etree._Element:
         remove_comments=True,
         remove_pis=True,
     )
-    return rewritten(etree.fromstring(entity.octets, parser))
+    return rewrite(etree.fromstring(entity.octets, parser))

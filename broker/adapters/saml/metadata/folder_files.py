@@ -13,7 +13,7 @@ from lxml import etree
 
 from broker.adapters.saml.feeds.aggregates import entity_descriptors
 from broker.adapters.saml.metadata import entity_roles
-from broker.adapters.saml.metadata.descriptor_rewriting import rewritten
+from broker.adapters.saml.metadata.descriptor_rewriting import rewrite
 from broker.adapters.saml.metadata.entity_roles import FoundRole
 from broker.adapters.saml.metadata.role_descriptors import (
     IDP_ROLE,
@@ -25,8 +25,7 @@ from broker.adapters.saml.xml_security.xml_names import ENTITIES, ENTITY
 from broker.adapters.saml.xml_security.xml_structure_checks import Bounds, MessageTree, Octets
 from broker.core.errors import Fault, MessageRefused
 
-# A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read
-# elsewhere.
+# A hub's own metadata lists hundreds of scopes and logos. A larger file should be a feed.
 BOUNDS: Final = Bounds(
     octets=16 * 1024 * 1024, depth=40, nodes=1_000_000, attributes=1_000_000, namespaces=100_000
 )
@@ -34,7 +33,7 @@ _ENTITY_ID: Final = re.compile(rb"""\sentityID\s*=\s*["']([^"'<]*)""")
 _BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _OCTETS: Final = ("size", "nul", "doctype", "namespaces")
 _TREE: Final = ("nodes", "attributes", "depth", "scope")
-_MENDS: Final = {
+_FIXES: Final = {
     "xml.doctype": "take the DOCTYPE out",
     "xml.schema": "validate it against saml-schema-metadata-2.0.xsd",
     "xml.size": "keep only the entities you need",
@@ -48,9 +47,9 @@ _Descriptor = TypeVar("_Descriptor")
 
 @dataclass(frozen=True, slots=True)
 class WantedIds:
-    """The entityIDs that are read: of upstreams, of services, and of institutions for scopes.
+    """The entityIDs to read: of upstreams, of services, and of institutions (for scopes).
 
-    ``fed`` are the upstreams that a feed speaks for.
+    ``fed`` is the upstreams whose metadata a feed publishes.
     """
 
     upstreams: frozenset[str] = frozenset()
@@ -60,15 +59,15 @@ class WantedIds:
 
     @property
     def parties(self) -> frozenset[str]:
-        """Return those of upstreams and services."""
+        """Return the entityIDs of upstreams and services."""
         return self.upstreams | self.services
 
 
 @dataclass(frozen=True, slots=True)
 class FoundScopes:
-    """What an identity provider publishes as its scopes, and until when.
+    """The published scopes of an identity provider, and when they expire.
 
-    ``sole`` is False where its file says it twice, or the entity cannot be used.
+    ``sole`` is False if the file has the entity twice, or it cannot be used.
     """
 
     scopes: tuple[str, ...]
@@ -78,10 +77,10 @@ class FoundScopes:
 
 @dataclass(frozen=True, slots=True)
 class FolderFile:
-    """One version of a file: the descriptors in it of the entities wanted, by entityID.
+    """One version of a file: the descriptors of wanted entities in it, by entityID.
 
-    ``fault`` says why it is no metadata; ``mentioned`` are then the entities that its text names,
-    or that the version before held. ``others`` are the entities in it that nobody wants.
+    ``fault`` says why the file is unreadable; ``mentioned`` is then the entities that its text
+    describes, or that its earlier version contained. ``others`` is the entities not wanted.
     """
 
     stamp: Stamp | None = None
@@ -94,21 +93,23 @@ class FolderFile:
 
     @property
     def names(self) -> frozenset[str]:
-        """Return the entityIDs of all that it holds, or held before it broke."""
+        """Return all entityIDs in the file, or in its earlier version if it broke."""
         parties = self.upstreams.keys() | self.services.keys()
         return self.mentioned | parties | self.scopes.keys()
 
-    def brought_along(self, fed: frozenset[str]) -> Mapping[str, Fault]:
-        """Return the faults of upstreams that a feed speaks for, and that stand beside a service.
+    def find_smuggled(self, fed: frozenset[str]) -> Mapping[str, Fault]:
+        """Return a fault for each upstream of a feed that is in one file with a service.
 
-        Whoever sends us the metadata of a service would say by it who the hub is.
+        Otherwise the sender of a service's metadata could replace the keys of the hub.
         """
         services = sorted(self.services.keys() - self.upstreams.keys())
         found = {}
         for name, role in self.upstreams.items() if services else ():
             if name in fed:
-                what = f"holds {name}, of which a feed speaks, beside the service {services[0]}"
-                fix = "it is not read there: keep it in a file of its own"
+                what = (
+                    f"holds {name}, which a feed publishes, together with the service {services[0]}"
+                )
+                fix = "it is not used: put it into a file of its own"
                 found[name] = Fault(role.where, what, fix)
         return found
 
@@ -116,21 +117,21 @@ class FolderFile:
 def read_file(
     path: Path, where: str, stamp: Stamp, wanted: WantedIds, before: frozenset[str] = frozenset()
 ) -> FolderFile:
-    """Read a file that is told of as ``where``, and whose last version held ``before``.
+    """Read a file; messages call it ``where``, and its last version contained ``before``.
 
-    Nothing in it raises.
+    Faults of the file are in the result.
     """
     raw = b""
     try:
         with path.open("rb") as file:
             raw = file.read(BOUNDS.octets + 1)
-        root = _parsed(_utf8(raw))
+        root = _parse(_decode_utf8(raw))
     except OSError as error:
         fault = Fault(where, f"cannot be read: {error.strerror}")
         return FolderFile(stamp, fault=fault, mentioned=before)
     except MessageRefused as refused:
-        named = _described(raw) & (wanted.parties | wanted.institutions)
-        return FolderFile(stamp, fault=_unsound(where, refused), mentioned=before | named)
+        named = _list_described(raw) & (wanted.parties | wanted.institutions)
+        return FolderFile(stamp, fault=_make_fault(where, refused), mentioned=before | named)
     reading = _Reading(where, wanted)
     for entity in entity_descriptors(root):
         reading.add(entity)
@@ -140,7 +141,7 @@ def read_file(
 
 
 class _Reading:
-    """What is found in one file."""
+    """The findings in one file while it is read."""
 
     def __init__(self, where: str, wanted: WantedIds) -> None:
         self.where = where
@@ -159,21 +160,21 @@ class _Reading:
         if name not in self.known:
             self.others.add(name)
             return
-        if self.met[name] > 1:  # the fault of all of them by now; more would be work for nothing
+        if self.met[name] > 1:  # a duplicate is reported already
             return
         self.met[name] += 1
         try:
-            element = rewritten(entity)
+            element = rewrite(entity)
         except MessageRefused as refused:
-            self._refuse(name, _unsound(self.where, refused, name))
+            self._refuse(name, _make_fault(self.where, refused, name))
             return
-        until = list(_ends(entity))
+        until = list(_list_ends(entity))
         if name in wanted.upstreams:
-            for idp in entity_roles.upstream_roles(self.where, element, until):
-                self.upstreams[name] = self._once(self.upstreams.get(name), idp, name)
+            for idp in entity_roles.read_upstream_roles(self.where, element, until):
+                self.upstreams[name] = self._merge(self.upstreams.get(name), idp, name)
         if name in wanted.services:
-            for sp in entity_roles.service_roles(self.where, element, until):
-                self.services[name] = self._once(self.services.get(name), sp, name)
+            for sp in entity_roles.read_service_roles(self.where, element, until):
+                self.services[name] = self._merge(self.services.get(name), sp, name)
         if name in wanted.institutions and element.find(IDP_ROLE) is not None:
             self._add_scopes(name, element, until)
 
@@ -190,40 +191,40 @@ class _Reading:
         if name in self.wanted.institutions:
             self.scopes[name] = FoundScopes((), sole=False)
 
-    def _once(
+    def _merge(
         self, before: FoundRole[_Descriptor] | None, found: FoundRole[_Descriptor], name: str
     ) -> FoundRole[_Descriptor]:
-        """Return what was found of an entity; a second one in the file is the fault of both."""
+        """Return the role of an entity; a second one in the file makes both faulty."""
         if before is None:
             return found
         fault = Fault(self.where, f"{name} has several descriptors", "keep one")
         return FoundRole(self.where, None, (fault,))
 
 
-def _ends(entity: etree._Element) -> Iterator[datetime]:
+def _list_ends(entity: etree._Element) -> Iterator[datetime]:
     """Yield the ends of an entity and of all collections around it."""
-    return entity_roles.ends([entity, *entity.iterancestors(ENTITIES)])
+    return entity_roles.read_ends([entity, *entity.iterancestors(ENTITIES)])
 
 
-def _described(raw: bytes) -> frozenset[str]:
-    """Return the entityIDs that a file which cannot be read is about, in whatever encoding.
+def _list_described(raw: bytes) -> frozenset[str]:
+    """Return the entityIDs that an unreadable file describes, in any encoding.
 
-    Not those that merely stand in it: a service's file may name the hub, which is not lost by it.
+    Other names in it do not count: a service's file may mention the hub.
     """
     found = _ENTITY_ID.findall(raw.replace(b"\0", b""))
     return frozenset(unescape(name.decode("utf-8", "replace")) for name in found)
 
 
-def _unsound(where: str, refused: MessageRefused, entity_id: str = "") -> Fault:
+def _make_fault(where: str, refused: MessageRefused, entity_id: str = "") -> Fault:
     of_what = f"{entity_id} " if entity_id else ""
-    fix = _MENDS.get(refused.cause, "")
+    fix = _FIXES.get(refused.cause, "")
     return Fault(where, f"{of_what}is no sound metadata: {refused}", fix)
 
 
-def _utf8(raw: bytes) -> bytes:
-    """Return the octets in UTF-8, without a byte order mark; products of .NET write UTF-16.
+def _decode_utf8(raw: bytes) -> bytes:
+    """Return the octets in UTF-8, without byte order mark; .NET products write UTF-16.
 
-    ``MessageRefused``: ``xml.size``, ``xml.encoding`` of what is neither.
+    ``MessageRefused``: ``xml.size``, ``xml.encoding`` for other encodings.
     """
     if len(raw) > BOUNDS.octets:
         raise MessageRefused("xml.size")
@@ -238,17 +239,17 @@ def _utf8(raw: bytes) -> bytes:
         raise MessageRefused("xml.encoding") from None
 
 
-def _parsed(octets: bytes) -> etree._Element:
+def _parse(octets: bytes) -> etree._Element:
     """Parse a file without comments and processing instructions; ``MessageRefused`` (``xml.*``).
 
-    What is left of each entity passes all XML checks afterwards.
+    ``rewrite`` applies all XML checks to each entity afterwards.
     """
     message = Octets(octets, BOUNDS)
     for name in _OCTETS:
         if xml_structure_checks.OCTETS[name](message):
             raise MessageRefused(f"xml.{name}")
     parser = etree.XMLParser(
-        encoding="utf-8",  # whatever it declares: it has been decoded
+        encoding="utf-8",  # overrides the declaration: the file is decoded already
         no_network=True,
         load_dtd=False,
         resolve_entities=False,

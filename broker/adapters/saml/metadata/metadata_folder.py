@@ -1,6 +1,6 @@
-"""The only reader of metadata/: each file by itself, so that a broken one takes nobody else along.
+"""Reads the metadata folder. A broken file affects only the parties in it.
 
-Whoever writes the folder also writes broker.toml, so that signatures in it are not verified.
+Signatures are not verified: the administrator who writes the folder also writes broker.toml.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,11 +24,11 @@ from broker.core.login.transaction import SKEW
 
 
 class Lasting(Protocol):
-    """Anything that may be used until some time, or for ever."""
+    """Anything with an optional expiry date."""
 
     @property
     def until(self) -> datetime | None:
-        """Return the end, if there is one."""
+        """Return the expiry date, if there is one."""
         ...
 
 
@@ -38,10 +38,10 @@ _Descriptor = TypeVar("_Descriptor")
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the peers publish about themselves, by entityID.
+    """The metadata of peers, by entityID.
 
-    ``completed_upstreams`` are the configured upstreams, by name, completed by what their
-    institutions publish.
+    ``completed_upstreams`` is the configured upstreams by name, with the published scopes and names
+    of their institutions.
     """
 
     upstreams: Mapping[str, UpstreamDescriptor]
@@ -50,20 +50,20 @@ class Metadata:
 
     @property
     def current(self) -> "Metadata":
-        """Return itself: metadata that does not change is read as ``LiveMetadata`` is."""
+        """Return itself, so that fixed metadata can replace ``LiveMetadata``."""
         return self
 
-    def completed(self, upstream: Upstream) -> Upstream:
-        """Return an upstream with its institutions as they are now."""
+    def complete(self, upstream: Upstream) -> Upstream:
+        """Return an upstream with the published scopes and names of its institutions."""
         return self.completed_upstreams.get(upstream.name, upstream)
 
     def upstream(self, entity_id: str, now: datetime) -> UpstreamDescriptor | None:
-        """Return an upstream's descriptor, or None where there is none, or it has run out."""
-        return in_force(self.upstreams.get(entity_id), now)
+        """Return an upstream's descriptor, None if there is none or it has expired."""
+        return drop_expired(self.upstreams.get(entity_id), now)
 
     def service(self, entity_id: str, now: datetime) -> ServiceDescriptor | None:
-        """Return a service's descriptor, or None where there is none, or it has run out."""
-        return in_force(self.services.get(entity_id), now)
+        """Return a service's descriptor, None if there is none or it has expired."""
+        return drop_expired(self.services.get(entity_id), now)
 
     def encrypts(self, entity_id: str) -> bool:
         """Return whether this service publishes an encryption key.
@@ -75,7 +75,7 @@ class Metadata:
 
 
 class Source(Protocol):
-    """Where a role reads metadata: once for a message, which is held against one state of it."""
+    """The source of metadata; a role reads ``current`` once for each message."""
 
     @property
     def current(self) -> Metadata:
@@ -83,11 +83,8 @@ class Source(Protocol):
         ...
 
 
-def in_force(found: _Lasting | None, now: datetime) -> _Lasting | None:
-    """Refuse a descriptor that has run out (saml-metadata 2.3.1).
-
-    Its keys may have been revoked since.
-    """
+def drop_expired(found: _Lasting | None, now: datetime) -> _Lasting | None:
+    """Return None for expired metadata (saml-metadata 2.3.1): its keys may be revoked."""
     if found is None:
         return None
     if found.until and found.until <= now - SKEW:
@@ -97,11 +94,11 @@ def in_force(found: _Lasting | None, now: datetime) -> _Lasting | None:
 
 @dataclass(frozen=True, slots=True)
 class FolderContents:
-    """What a metadata folder holds at one moment of the entities in use.
+    """The content of a metadata folder, as far as it concerns the configured entities.
 
-    ``faults`` are by entityID: of a party without a descriptor that can be used, or whose last good
-    one stands in. ``broken`` are the files that are no metadata. ``places`` has the file of each
-    descriptor, ``scopes`` what identity providers publish for themselves.
+    ``faults`` is by entityID: of parties without usable descriptor, or with an earlier one in
+    force. ``broken`` is the faults of unreadable files. ``places`` is the file of each descriptor,
+    ``scopes`` the published scopes of identity providers.
     """
 
     metadata: Metadata = field(default_factory=lambda: Metadata({}, {}))
@@ -115,27 +112,27 @@ class FolderContents:
 
 
 def read(folder: Path, wanted: WantedIds, before: FolderContents | None = None) -> FolderContents:
-    """Read every ``*.xml`` of ``folder`` for the entities wanted; others are left alone.
+    """Read the wanted entities in every ``*.xml`` of ``folder``.
 
-    Nothing raises: what cannot be used is told in the result, with file, element and line. Files
-    that have not changed since ``before`` are not read again, and where an edit broke a party that
-    was good in ``before`` that last good descriptor stands, until its own end. Sources:
-    saml-metadata 2.3-2.4, docs/reference/saml-profiles.md#4 to #10.
+    Faults are in the result, with file, element and line. Files that have not changed since
+    ``before`` are not read again. If an edit broke the metadata of a party, its descriptor in
+    ``before`` stays in force until it expires. Sources: saml-metadata 2.3-2.4,
+    docs/reference/saml-profiles.md#4 to #10.
     """
     known = before or FolderContents()
     files: dict[Path, FolderFile] = {}
-    for path, stamp in stamps(folder).items():
+    for path, stamp in read_stamps(folder).items():
         old = known.files.get(path, FolderFile())
         if old.stamp == stamp and known.wanted == wanted:
             files[path] = old
         else:
             where = f"{folder.name}/{path.name}"
             files[path] = read_file(path, where, stamp, wanted, old.names)
-    return _joined(files, wanted, known)
+    return _join_files(files, wanted, known)
 
 
-def stamps(folder: Path) -> dict[Path, Stamp]:
-    """Return the files of the folder by name, each with what tells one version from another."""
+def read_stamps(folder: Path) -> dict[Path, Stamp]:
+    """Return the files of the folder, each with a stamp that changes with the file."""
     found: dict[Path, Stamp] = {}
     if not folder.is_dir():
         return found
@@ -143,47 +140,47 @@ def stamps(folder: Path) -> dict[Path, Stamp]:
         try:
             stat = path.stat()
         except OSError:
-            continue  # it went while we looked
+            continue  # it was removed meanwhile
         found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
     return found
 
 
-def _joined(
+def _join_files(
     files: Mapping[Path, FolderFile], wanted: WantedIds, before: FolderContents
 ) -> FolderContents:
     read = list(files.values())
     good = before.metadata
     faults: dict[str, tuple[Fault, ...]] = {}
     broken = [file.fault for file in read if file.fault]
-    mentioned = _mentioned(read)
+    mentioned = _find_mentioned(read)
     found = []
     for file in read:
-        along = file.brought_along(wanted.fed)
-        broken += along.values()
-        found.append({name: idp for name, idp in file.upstreams.items() if name not in along})
+        smuggled = file.find_smuggled(wanted.fed)
+        broken += smuggled.values()
+        found.append({name: idp for name, idp in file.upstreams.items() if name not in smuggled})
     idps = _Parties(found, wanted.upstreams)
-    upstreams = idps.in_use(mentioned, good.upstreams, faults)
+    upstreams = idps.choose_descriptors(mentioned, good.upstreams, faults)
     sps = _Parties([file.services for file in read], wanted.services)
-    services = sps.in_use(mentioned, good.services, faults)
+    services = sps.choose_descriptors(mentioned, good.services, faults)
     return FolderContents(
         metadata=Metadata(upstreams, services),
         faults=faults,
         broken=tuple(broken),
-        notices=(*idps.notices(), *sps.notices(), *_disputed_scopes(files.values())),
+        notices=(*idps.notices(), *sps.notices(), *_describe_disputed_scopes(files.values())),
         places={**idps.places(), **sps.places()},
-        scopes=dict(_scopes(files.values(), mentioned, before.scopes)),
+        scopes=dict(_join_scopes(files.values(), mentioned, before.scopes)),
         files=files,
         wanted=wanted,
     )
 
 
-def _scopes(
+def _join_scopes(
     files: Collection[FolderFile], mentioned: Collection[str], before: Mapping[str, FoundScopes]
 ) -> Iterator[tuple[str, FoundScopes]]:
-    """Yield the scopes of the identity providers that have them from one place.
+    """Yield the scopes of the identity providers that are in exactly one file.
 
-    Of two files neither is believed: the second may be of anybody who sends metadata. Then, and
-    where the file broke, those before stand.
+    With two files neither is used, since one may come from a stranger. Then, and if a file broke,
+    the earlier scopes stay in force.
     """
     for name in sorted({*mentioned, *(name for file in files for name in file.scopes)}):
         found = [file.scopes[name] for file in files if name in file.scopes]
@@ -193,8 +190,8 @@ def _scopes(
             yield name, before[name]
 
 
-def _disputed_scopes(files: Collection[FolderFile]) -> Iterator[str]:
-    """Name the identity providers whose scopes are not taken as the folder has them now."""
+def _describe_disputed_scopes(files: Collection[FolderFile]) -> Iterator[str]:
+    """Yield why scopes of identity providers in the folder are not used."""
     for name in sorted({name for file in files for name in file.scopes}):
         found = [file.scopes[name] for file in files if name in file.scopes]
         if len(found) > 1 or not found[0].sole:
@@ -202,8 +199,8 @@ def _disputed_scopes(files: Collection[FolderFile]) -> Iterator[str]:
             yield f"{name} {several}: keep one sound entity of it in the folder"
 
 
-def _mentioned(files: Collection[FolderFile]) -> Mapping[str, Fault]:
-    """Return the fault of the broken file that mentions an entity, by entityID."""
+def _find_mentioned(files: Collection[FolderFile]) -> Mapping[str, Fault]:
+    """Return, by entityID, the fault of the broken file that mentions the entity."""
     mentioned: dict[str, Fault] = {}
     for file in files:
         if file.fault:
@@ -212,7 +209,7 @@ def _mentioned(files: Collection[FolderFile]) -> Mapping[str, Fault]:
 
 
 class _Parties(Generic[_Descriptor]):
-    """What all files hold of the parties of one kind."""
+    """The descriptors of the parties of one kind in all files."""
 
     def __init__(
         self, found: Sequence[Mapping[str, FoundRole[_Descriptor]]], ids: Collection[str]
@@ -221,16 +218,16 @@ class _Parties(Generic[_Descriptor]):
         for name in sorted(ids):
             self._found[name] = [each[name] for each in found if name in each]
 
-    def in_use(
+    def choose_descriptors(
         self,
         mentioned: Mapping[str, Fault],
         before: Mapping[str, _Descriptor],
         faults: dict[str, tuple[Fault, ...]],
     ) -> dict[str, _Descriptor]:
-        """Return the one descriptor of each party that has one; why others have none is added."""
+        """Return the only descriptor of each party; add to ``faults`` why a party has none."""
         descriptors: dict[str, _Descriptor] = {}
         for name, roles in self._found.items():
-            wrong = _wrong(name, roles, mentioned)
+            wrong = _find_faults(name, roles, mentioned)
             if wrong:
                 earlier = faults.get(name, ())
                 faults[name] = earlier + wrong
@@ -243,13 +240,13 @@ class _Parties(Generic[_Descriptor]):
         return descriptors
 
     def notices(self) -> Iterator[str]:
-        """Yield what was passed over beside something good."""
+        """Yield notices about ignored parts of usable metadata."""
         for roles in self._found.values():
             for role in roles:
                 yield from role.notices
 
     def places(self) -> Mapping[str, str]:
-        """Return the file of each party that is in one."""
+        """Return the file of each party."""
         places = {}
         for name, roles in self._found.items():
             for role in roles:
@@ -257,10 +254,10 @@ class _Parties(Generic[_Descriptor]):
         return places
 
 
-def _wrong(
+def _find_faults(
     name: str, roles: Sequence[FoundRole[_Descriptor]], mentioned: Mapping[str, Fault]
 ) -> tuple[Fault, ...]:
-    """Return why an entity has no descriptor that can be used; nothing where none is here."""
+    """Return why an entity has no usable descriptor; nothing if no file contains it."""
     if len(roles) > 1:
         places = ", ".join(sorted(role.where for role in roles))
         return (Fault(places, f"{name} has several descriptors", "keep one"),)
@@ -272,22 +269,22 @@ def _wrong(
 
 
 class MetadataFolder:
-    """A metadata folder and what it held when it was last looked at."""
+    """A metadata folder and its content when it was last read."""
 
     def __init__(self, path: Path, wanted: WantedIds, before: FolderContents | None) -> None:
-        """Read the folder; ``before`` is what this process has read of it already."""
+        """Read the folder; ``before`` is the content that this process read earlier."""
         self._path = path
         self._wanted = wanted
         self._seen: Mapping[Path, Stamp] | None = None
         self.contents = read(path, wanted, before)
 
-    def look(self) -> bool:
+    def read_changes(self) -> bool:
         """Read the files that have changed; return whether one has.
 
-        A file is read once it has been the same for two looks: one that is being copied is not cut
-        short.
+        A changed file is read when it is unchanged at the next call, so that a file that is still
+        being copied is not read.
         """
-        found = stamps(self._path)
+        found = read_stamps(self._path)
         held = {path: file.stamp for path, file in self.contents.files.items()}
         settled = found == self._seen
         self._seen = found

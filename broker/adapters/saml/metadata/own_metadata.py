@@ -34,10 +34,9 @@ _LANGUAGES: Final = ("en", "da")
 
 @dataclass(frozen=True, slots=True)
 class RoleDescription:
-    """What a descriptor tells people about a role: names, addresses, and a contact.
+    """The texts and addresses in the descriptor of a role.
 
-    ``error_url`` is a page of ours that helps a person whom a service could not let in (REFEDS
-    errorURL), if any.
+    ``error_url`` is our help page for persons whom a service refused (REFEDS errorURL), if any.
     """
 
     base_url: str
@@ -51,10 +50,12 @@ class RoleDescription:
     error_url: str | None = None
 
 
-def idp(role: RoleDescription, keys: RoleKeys, scopes: Iterable[str], now: datetime) -> bytes:
+def write_idp_descriptor(
+    role: RoleDescription, keys: RoleKeys, scopes: Iterable[str], now: datetime
+) -> bytes:
     """Return the signed descriptor of the IdP role.
 
-    ``scopes`` are those of every upstream institution: services drop values of a scope that is not
+    ``scopes`` is those of all institutions: services drop values with a scope that is not
     published (docs/reference/interop.md#scopes). Sources: saml-metadata 2.4,
     docs/reference/saml-profiles.md#7 to #10.
     """
@@ -71,10 +72,12 @@ def idp(role: RoleDescription, keys: RoleKeys, scopes: Iterable[str], now: datet
             md.SingleSignOnService(binding=each, location=sso) for each in (REDIRECT, POST)
         ],
     )
-    return _signed(_entity(role, now, idpsso_descriptor=role_descriptor), keys)
+    return _sign(_entity(role, now, idpsso_descriptor=role_descriptor), keys)
 
 
-def sp(upstream: Upstream, role: RoleDescription, keys: RoleKeys, now: datetime) -> bytes:
+def write_sp_descriptor(
+    upstream: Upstream, role: RoleDescription, keys: RoleKeys, now: datetime
+) -> bytes:
     """Return the signed descriptor of our SP role toward one upstream.
 
     AES-CBC is listed only for an upstream that needs it, and no encryption key for one that is
@@ -99,7 +102,7 @@ def sp(upstream: Upstream, role: RoleDescription, keys: RoleKeys, now: datetime)
         ],
     )
     entity = _entity(role, now, entity_id=upstream.sp_entity_id, spsso_descriptor=role_descriptor)
-    return _signed(entity, keys)
+    return _sign(entity, keys)
 
 
 def _content_algorithms(upstream: Upstream) -> tuple[str, ...]:
@@ -194,7 +197,7 @@ def _key_info(certificate: bytes) -> xmldsig.KeyInfo:
     return xmldsig.KeyInfo(x509_data=xmldsig.X509Data(x509_certificate=written))
 
 
-def _signed(entity: md.EntityDescriptor, keys: RoleKeys) -> bytes:
+def _sign(entity: md.EntityDescriptor, keys: RoleKeys) -> bytes:
     root = written_message.tree(entity)
     signature.sign(root, signature.SigningKey.load(keys.signing.private, keys.signing.certificate))
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)

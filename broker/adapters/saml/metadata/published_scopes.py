@@ -1,9 +1,9 @@
-"""Which scopes and names an institution has, where broker.toml leaves them to its metadata.
+"""Decides which scopes and names an institution takes from its metadata.
 
-What is written there is in force whole, and no metadata widens it. What is not is taken from the
-metadata, but for what another institution has, or a part of it, or more than it: ``au.dk`` is whose
-broker.toml says. What cannot be a scope of one institution alone (``dk``) takes nothing from
-anybody, and of two that claim the same the one keeps it that had it while nobody else claimed it.
+Scopes in broker.toml are final; metadata never adds to them. Otherwise the scopes come from
+metadata, except those that overlap a scope of another institution: the administrator decides who
+owns ``au.dk``. A scope that no single institution can own (``dk``) is ignored. If two institutions
+claim the same scope, the institution keeps it that had it before the other one claimed it.
 """
 
 import json
@@ -17,37 +17,37 @@ from broker.configuration import durable_files
 from broker.core.entities import Institution, Upstream
 from broker.core.identity.attribute_values import lower_scope
 
-# Domain names of two labels or more; real feeds hold ``adm.aau.dk@aau.dk`` too, which no
-# value can match.
+# Domain names of two labels or more. Real feeds contain ``adm.aau.dk@aau.dk``, which matches no
+# value.
 _SCOPE: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
-# ``ac.uk``, ``edu.au``: what a country's registry hands out names below.
+# ``ac.uk``, ``edu.au``: second-level domains under which registries assign names.
 _SECOND_LEVEL: Final = re.compile(
     r"(?:ac|co|com|edu|gov|gob|gouv|mil|net|nom|or|org|sch)\.[a-z]{2}"
 )
-_MOST: Final = 200  # scopes of one institution; each is held against each of all others
+_MOST: Final = 200  # scopes of one institution; each is compared with all others
 _LARGEST: Final = 1024 * 1024  # octets of the record
 _SCHEME: Final = re.compile("https?://")
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedInstitution:
-    """What metadata publishes of an institution: the names it was found under, and its scopes."""
+    """The names under which an institution is in metadata, and its published scopes."""
 
     names: tuple[str, ...]
     scopes: tuple[str, ...]
 
 
 Published = Mapping[str, PublishedInstitution]
-"""What metadata publishes of institutions, by entityID."""
+"""The published names and scopes of institutions, by entityID."""
 Undisputed = Mapping[str, frozenset[str]]
-"""The scopes that were had while nobody else claimed them, by upstream and institution."""
+"""Scopes that an institution had before another claimed them, by upstream and institution."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedUpstreams:
     """The upstreams by name, with the scopes and names of their institutions.
 
-    ``notices`` are for the administrator. ``undisputed`` is to be remembered.
+    ``notices`` is for the administrator, ``undisputed`` for the scope record.
     """
 
     upstreams: Mapping[str, Upstream]
@@ -55,10 +55,10 @@ class CompletedUpstreams:
     undisputed: Undisputed
 
 
-def spellings(institution: Institution, prefix: str) -> tuple[str, ...]:
-    """Return the entityIDs under which a feed may hold an institution.
+def list_spellings(institution: Institution, prefix: str) -> tuple[str, ...]:
+    """Return the entityIDs under which a feed may list an institution.
 
-    They are its own, and the hub's proxy of it and back: WAYF's BIRK entity of ``https://X`` is
+    These are its own, and those of the hub's proxy for it: WAYF's BIRK entity of ``https://X`` is
     ``prefix`` and ``X`` (docs/reference/wayf.md#birk).
     """
     written = (institution.entity_id, *institution.aliases)
@@ -69,27 +69,27 @@ def spellings(institution: Institution, prefix: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*written, *proxied, *real)))
 
 
-def with_published_scopes(
+def complete_upstreams(
     upstreams: Mapping[str, Upstream], published: Published, undisputed: Undisputed
 ) -> CompletedUpstreams:
-    """Complete the upstreams by what metadata publishes of their institutions.
+    """Add published names and scopes to the institutions of the upstreams.
 
-    ``undisputed`` is what was remembered. Two institutions never share a scope that only metadata
-    gave them, nor a name.
+    ``undisputed`` is the content of the scope record. Two institutions never share a name, or a
+    scope that comes from metadata.
     """
     notices: list[str] = []
-    claims = dict(_claims(published, notices))
+    claims = dict(_list_claims(published, notices))
     completed: dict[str, list[Institution]] = {name: [] for name in upstreams}
-    listed = _institutions(upstreams)
+    listed = _list_institutions(upstreams)
     remembered: dict[str, frozenset[str]] = {}
     for key, institution in listed.items():
         others = {other_key: other for other_key, other in listed.items() if other_key != key}
-        aliases = _aliases(institution, tuple(others.values()), claims, notices)
-        own = undisputed.get(_row(key), frozenset())
-        rivals = _Rivals.of(others, claims, undisputed, own)
-        scopes = _scopes(institution, rivals, claims, notices)
+        aliases = _choose_aliases(institution, tuple(others.values()), claims, notices)
+        own = undisputed.get(_row_name(key), frozenset())
+        rivals = _Rivals.collect(others, claims, undisputed, own)
+        scopes = _choose_scopes(institution, rivals, claims, notices)
         if "scopes" in institution.unwritten:
-            remembered[_row(key)] = own.union(scopes)
+            remembered[_row_name(key)] = own.union(scopes)
         upstream_name, _ = key
         completed[upstream_name].append(replace(institution, aliases=aliases, scopes=scopes))
     whole = {
@@ -102,17 +102,13 @@ def with_published_scopes(
 _RowKey = tuple[str, str]
 
 
-def _row(key: _RowKey) -> str:
-    """Return the name under which a row of broker.toml is remembered."""
+def _row_name(key: _RowKey) -> str:
+    """Return the name of a row of broker.toml in the scope record."""
     return " ".join(key)
 
 
-def _institutions(upstreams: Mapping[str, Upstream]) -> Mapping[_RowKey, Institution]:
-    """Return the institutions by upstream and entityID.
-
-    By upstream too: the scopes of one upstream's institution are not those of another's of that
-    name.
-    """
+def _list_institutions(upstreams: Mapping[str, Upstream]) -> Mapping[_RowKey, Institution]:
+    """Return the institutions by upstream and entityID: two upstreams may list the same one."""
     listed = {}
     for name, upstream in upstreams.items():
         for institution in upstream.institutions:
@@ -120,16 +116,18 @@ def _institutions(upstreams: Mapping[str, Upstream]) -> Mapping[_RowKey, Institu
     return listed
 
 
-def _claims(published: Published, notices: list[str]) -> Iterator[tuple[str, PublishedInstitution]]:
-    """Yield what is published without what can be nobody's scope, before anything is compared.
+def _list_claims(
+    published: Published, notices: list[str]
+) -> Iterator[tuple[str, PublishedInstitution]]:
+    """Yield the published names and scopes without those that no institution can own.
 
-    ``test`` or ``dk`` of one would else take from another what it has below
+    Otherwise a claim on ``dk`` would block the scopes of all others below it
     (docs/reference/attacks.md#21).
     """
     for name, institution in published.items():
         count = len(institution.scopes)
         if count > _MOST:
-            notices.append(f"{name} claims {count} scopes in its metadata: it has none")
+            notices.append(f"{name} claims {count} scopes in its metadata: all are ignored")
             yield name, replace(institution, scopes=())
             continue
         possible = []
@@ -146,8 +144,8 @@ def _claims(published: Published, notices: list[str]) -> Iterator[tuple[str, Pub
 class _Rivals:
     """The scopes of all other institutions, each with the entityID of its institution.
 
-    ``written`` are those of broker.toml, ``had`` those had undisputed, ``claimed`` the claims of
-    the moment. ``own`` are the scopes that this institution itself had undisputed.
+    ``written`` is from broker.toml, ``had`` from the scope record, ``claimed`` from metadata now.
+    ``own`` is the scopes of this institution in the scope record.
     """
 
     written: Mapping[str, str]
@@ -156,7 +154,7 @@ class _Rivals:
     own: frozenset[str]
 
     @classmethod
-    def of(
+    def collect(
         cls,
         others: Mapping[_RowKey, Institution],
         claims: Published,
@@ -171,38 +169,38 @@ class _Rivals:
             written |= dict.fromkeys(other.scopes, name)
             if "scopes" not in other.unwritten:
                 continue
-            had |= dict.fromkeys(undisputed.get(_row(key), ()), name)
+            had |= dict.fromkeys(undisputed.get(_row_name(key), ()), name)
             if name in claims:
                 claimed |= dict.fromkeys(claims[name].scopes, name)
         return cls(written, had, claimed, own)
 
-    def fault(self, name: str, scope: str) -> str | None:
+    def find_fault(self, name: str, scope: str) -> str | None:
         """Return why an institution does not get a scope of its metadata, or None."""
         settle = "write who has it into broker.toml"
         for owners in (self.written, self.had):
             for other_scope, owner in owners.items():
-                if _overlap(scope, other_scope):
+                if _has_overlap(scope, other_scope):
                     return f"{name} claims {scope}, and {owner} has it or a part of it: {settle}"
         for other_scope, owner in self.claimed.items():
-            if _overlap(scope, other_scope) and scope not in self.own:
+            if _has_overlap(scope, other_scope) and scope not in self.own:
                 return f"{name} and {owner} both claim {scope} or a part of it: {settle}"
         return None
 
 
-def _scopes(
+def _choose_scopes(
     institution: Institution, rivals: _Rivals, claims: Published, notices: list[str]
 ) -> tuple[str, ...]:
-    """Return the scopes that broker.toml lists, or else those of its metadata that are its own."""
+    """Return the scopes of broker.toml, else the undisputed ones of the metadata."""
     name = institution.entity_id
     found = claims.get(name)
     if "scopes" not in institution.unwritten:
-        notices += _not_published(institution, found)
+        notices += _describe_unpublished(institution, found)
         return institution.scopes
     if found is None:
         return ()
     kept = []
     for scope in found.scopes:
-        fault = rivals.fault(name, scope)
+        fault = rivals.find_fault(name, scope)
         if fault:
             notices.append(fault)
         else:
@@ -210,7 +208,9 @@ def _scopes(
     return tuple(kept)
 
 
-def _not_published(institution: Institution, found: PublishedInstitution | None) -> Iterator[str]:
+def _describe_unpublished(
+    institution: Institution, found: PublishedInstitution | None
+) -> Iterator[str]:
     if found is None:
         return
     for scope in institution.scopes:
@@ -219,23 +219,23 @@ def _not_published(institution: Institution, found: PublishedInstitution | None)
             yield f"{name} has the scope {scope} in broker.toml and not in its metadata"
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Return whether a value may be in both: affiliations may have any domain below a scope."""
+def _has_overlap(one: str, other: str) -> bool:
+    """Return whether one scope contains the other: values may have any domain below a scope."""
     return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
 
 
-def _aliases(
+def _choose_aliases(
     institution: Institution,
     others: Sequence[Institution],
     published: Published,
     notices: list[str],
 ) -> tuple[str, ...]:
-    """Return the aliases that broker.toml lists, or else the names published that are its own."""
+    """Return the aliases of broker.toml, else the published names that no other has."""
     name = institution.entity_id
     feed = published.get(name)
     if "aliases" not in institution.unwritten or feed is None:
         return institution.aliases
-    names_of_others = set(_names(others, published))
+    names_of_others = set(_list_names(others, published))
     kept = []
     for alias in feed.names:
         if alias in names_of_others:
@@ -246,8 +246,8 @@ def _aliases(
     return tuple(kept)
 
 
-def _names(institutions: Sequence[Institution], published: Published) -> Iterator[str]:
-    """Yield every name of the institutions, in broker.toml or a feed."""
+def _list_names(institutions: Sequence[Institution], published: Published) -> Iterator[str]:
+    """Yield every name of the institutions in broker.toml and metadata."""
     for institution in institutions:
         yield institution.entity_id
         yield from institution.aliases
@@ -257,14 +257,18 @@ def _names(institutions: Sequence[Institution], published: Published) -> Iterato
 
 
 class ScopeRecord:
-    """The record, one file for all workers of a machine."""
+    """The scope record: which scopes institutions had before another claimed them.
+
+    The workers of a machine share the file. An attacker who can write it can only choose between
+    institutions that both claim a scope; ``broker metadata check`` lists every such dispute.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Take the file, which is made when there is something to remember."""
+        """Take the file, which is created when needed."""
         self._path = path
 
     def read(self) -> Undisputed:
-        """Return what is remembered; nothing where the file is none of ours."""
+        """Return the content of the record, empty if the file cannot be read."""
         try:
             with self._path.open("rb") as file:
                 found = json.loads(file.read(_LARGEST))
@@ -273,13 +277,13 @@ class ScopeRecord:
             return {}
 
     def keep(self, undisputed: Undisputed) -> None:
-        """Remember, if it is news; a disk that is full costs the memory only."""
+        """Write the record if it changed; ignore a full disk."""
         known = {name: scopes for name, scopes in undisputed.items() if scopes}
         if known == self.read():
             return
         written = {name: sorted(scopes) for name, scopes in sorted(known.items())}
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            durable_files.put(self._path, json.dumps(written).encode())
+            durable_files.replace_file(self._path, json.dumps(written).encode())
         except OSError:
             return

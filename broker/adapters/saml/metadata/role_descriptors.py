@@ -12,11 +12,11 @@ from lxml import etree
 from broker.adapters.saml.metadata.descriptor_keys import (
     DescriptorKey,
     Remarks,
-    encryption_key,
-    last_end,
-    sound_keys,
+    find_last_end,
+    read_encryption_key,
+    read_keys,
 )
-from broker.adapters.saml.metadata.entity_attributes import required, subject_id_req
+from broker.adapters.saml.metadata.entity_attributes import read_required, read_subject_id_req
 from broker.adapters.saml.xml_security import algorithm_selection
 from broker.adapters.saml.xml_security.algorithm_selection import (
     DEFAULT_ENCRYPTION,
@@ -47,7 +47,7 @@ _LOGOUT_BINDINGS: Final[tuple[tuple[LogoutBinding, str], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class LogoutEndpoint:
-    """The endpoint used of a peer: requests go to ``location``, responses to ``response``."""
+    """A peer's logout endpoint: requests go to ``location``, responses to ``response``."""
 
     binding: LogoutBinding
     location: str
@@ -56,7 +56,7 @@ class LogoutEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an assertion may be posted; ``default`` is isDefault, None where it is absent."""
+    """An AssertionConsumerService; ``default`` is isDefault, None if it is absent."""
 
     location: str
     index: int
@@ -65,7 +65,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamDescriptor:
-    """An upstream as identity provider: where AuthnRequests go, and every key it may sign with."""
+    """The IdP role of an upstream: where AuthnRequests go, and the keys it may sign with."""
 
     entity_id: str
     sso: str
@@ -74,16 +74,16 @@ class UpstreamDescriptor:
     wants_signed: bool = False
     signing_algorithms: SigningAlgorithms = DEFAULT_SIGNING
     until: datetime | None = None
-    # Where it helps a person whom we could not let in; may hold placeholders.
+    # A help page for persons whom we refused; may contain placeholders.
     error_url: str | None = None
     logout: LogoutEndpoint | None = None
-    # When the last certificate of its keys ends, which is no end of its keys (SDP-MD06).
+    # When the last certificate expires; its keys stay valid (SDP-MD06).
     certificates_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceDescriptor:
-    """A service: its POST ACSs in metadata order, keys, and how it presents itself to people."""
+    """The SP role of a service: its POST ACSs in metadata order, keys, and texts for people."""
 
     entity_id: str
     acs: tuple[Endpoint, ...]
@@ -97,21 +97,21 @@ class ServiceDescriptor:
     description: Text | None = None
     privacy_statement: Text | None = None
     until: datetime | None = None
-    # As a pinned feed has them, never as a file says.
+    # From a pinned feed, never from a file.
     categories: frozenset[str] = frozenset()
-    # Names of the attributes that it marks as required, and all that it asks for.
+    # Names of the attributes that it marks as required.
     required: frozenset[str] = frozenset()
     # subject-id, pairwise-id, any or none; None where it does not say.
     subject_id_req: str | None = None
     logout: LogoutEndpoint | None = None
-    # As of an upstream's; of the signing keys or the encryption key, whichever is first.
+    # As for an upstream; of signing keys or encryption key, whichever is first.
     certificates_until: datetime | None = None
 
     @property
     def default_acs(self) -> Endpoint:
         """Return the ACS for a request that names none (saml-metadata 2.2.3).
 
-        It is the one marked isDefault, else the first that is not marked false.
+        This is the ACS with isDefault true, else the first without isDefault, else the first.
         """
         marked = [endpoint for endpoint in self.acs if endpoint.default]
         unmarked = [endpoint for endpoint in self.acs if endpoint.default is None]
@@ -119,24 +119,26 @@ class ServiceDescriptor:
         return candidates[0]
 
 
-def upstream(
+def read_upstream(
     entity_id: str, element: etree._Element, until: datetime | None, remarks: Remarks
 ) -> UpstreamDescriptor | None:
-    """Read an IDPSSODescriptor, until when it may be used beside it.
+    """Read an IDPSSODescriptor that expires at ``until``.
 
-    None where it cannot be used; why is put into ``remarks``.
+    Return None if it cannot be used; ``remarks`` says why.
     """
     role = _RoleReader(element, remarks)
-    locations = [location for _, location in role.locations(_SSO, REDIRECT)]
+    locations = [location for _, location in role.list_locations(_SSO, REDIRECT)]
     by_post = not locations
     if by_post:
-        locations = [location for _, location in role.locations(_SSO, POST)]
-    signing = sound_keys(element, "signing", remarks)
+        locations = [location for _, location in role.list_locations(_SSO, POST)]
+    signing = read_keys(element, "signing", remarks)
     if not locations:
         what = "has no SingleSignOnService for HTTP-Redirect or HTTP-POST"
-        remarks.fault(element, what, "that is how we ask")
+        remarks.add_fault(element, what, "that is how we ask")
     if not signing:
-        remarks.fault(element, "has no signing key", "without one nothing it says can be believed")
+        remarks.add_fault(
+            element, "has no signing key", "without one nothing it says can be believed"
+        )
     signing_algorithms = algorithm_selection.signing_algorithms(element, remarks.faults)
     if remarks.faults:
         return None
@@ -145,66 +147,68 @@ def upstream(
         sso=locations[0],
         sso_by_post=by_post,
         keys=tuple(found.key for found in signing),
-        wants_signed=role.flag("WantAuthnRequestsSigned"),
+        wants_signed=role.read_flag("WantAuthnRequestsSigned"),
         signing_algorithms=signing_algorithms,
         until=until,
-        error_url=_error_url(element),
-        logout=single_logout(element),
-        certificates_until=last_end(signing),
+        error_url=_read_error_url(element),
+        logout=read_logout_endpoint(element),
+        certificates_until=find_last_end(signing),
     )
 
 
-def service(
+def read_service(
     entity_id: str, element: etree._Element, until: datetime | None, remarks: Remarks
 ) -> ServiceDescriptor | None:
-    """Read an SPSSODescriptor, until when it may be used beside it.
+    """Read an SPSSODescriptor that expires at ``until``.
 
-    None where it cannot be used; why is put into ``remarks``.
+    Return None if it cannot be used; ``remarks`` says why.
     """
     role = _RoleReader(element, remarks)
-    acs = tuple(role.acs_endpoints())
-    signs = role.flag("AuthnRequestsSigned")
-    signing = sound_keys(element, "signing", remarks)
-    sealing = encryption_key(element, remarks)
-    for what, fix in _acs_faults(acs):
-        remarks.fault(element, what, fix)
+    acs = tuple(role.list_acs())
+    signs = role.read_flag("AuthnRequestsSigned")
+    signing = read_keys(element, "signing", remarks)
+    sealing = read_encryption_key(element, remarks)
+    for what, fix in _find_acs_faults(acs):
+        remarks.add_fault(element, what, fix)
     if signs and not signing:
-        remarks.fault(element, "signs its requests but has no signing key", "add its certificate")
+        remarks.add_fault(
+            element, "signs its requests but has no signing key", "add its certificate"
+        )
     descriptor = ServiceDescriptor(
         entity_id=entity_id,
         acs=acs,
         keys=tuple(found.key for found in signing),
         encryption_certificate=sealing.certificate if sealing else None,
-        encryption_algorithms=_encryption(sealing, remarks),
+        encryption_algorithms=_read_encryption(sealing, remarks),
         signing_algorithms=algorithm_selection.signing_algorithms(element, remarks.faults),
         signs_requests=signs,
-        name_id_formats=_name_id_formats(element),
-        display_name=role.text("DisplayName"),
-        description=role.text("Description"),
-        privacy_statement=role.text("PrivacyStatementURL", address=True),
+        name_id_formats=_read_name_id_formats(element),
+        display_name=role.read_text("DisplayName"),
+        description=role.read_text("Description"),
+        privacy_statement=role.read_text("PrivacyStatementURL", address=True),
         until=until,
-        subject_id_req=subject_id_req(element),
-        logout=single_logout(element),
-        required=required(element),
-        certificates_until=_service_end(signing, sealing),
+        subject_id_req=read_subject_id_req(element),
+        logout=read_logout_endpoint(element),
+        required=read_required(element),
+        certificates_until=_find_service_end(signing, sealing),
     )
     return None if remarks.faults else descriptor
 
 
-def _encryption(sealing: DescriptorKey | None, remarks: Remarks) -> EncryptionAlgorithms:
+def _read_encryption(sealing: DescriptorKey | None, remarks: Remarks) -> EncryptionAlgorithms:
     if sealing is None:
         return DEFAULT_ENCRYPTION
     return algorithm_selection.encryption_algorithms(sealing.descriptor, remarks.faults)
 
 
-def _service_end(
+def _find_service_end(
     signing: Sequence[DescriptorKey], sealing: DescriptorKey | None
 ) -> datetime | None:
-    ends = [last_end(signing), sealing.until if sealing else None]
+    ends = [find_last_end(signing), sealing.until if sealing else None]
     return min((end for end in ends if end), default=None)
 
 
-def _acs_faults(acs: tuple[Endpoint, ...]) -> Iterator[tuple[str, str]]:
+def _find_acs_faults(acs: tuple[Endpoint, ...]) -> Iterator[tuple[str, str]]:
     if not acs:
         yield "has no AssertionConsumerService for HTTP-POST", "that is how we answer"
     indexes = {endpoint.index for endpoint in acs}
@@ -212,25 +216,21 @@ def _acs_faults(acs: tuple[Endpoint, ...]) -> Iterator[tuple[str, str]]:
         yield "has two AssertionConsumerServices of one index", "a request names them by it"
 
 
-def _error_url(element: etree._Element) -> str | None:
-    """Return the errorURL, for a link on a page of ours.
-
-    One that would run as script, or is read in clear on the way, is left out.
-    """
+def _read_error_url(element: etree._Element) -> str | None:
+    """Return the errorURL for a link on our pages; an unsafe address is ignored."""
     address = element.get("errorURL", "").strip()
-    return address if web_address(address, secure=True) else None
+    return address if is_web_address(address, secure=True) else None
 
 
-def _name_id_formats(element: etree._Element) -> tuple[str, ...]:
+def _read_name_id_formats(element: etree._Element) -> tuple[str, ...]:
     written = element.findall(_NAME_ID_FORMAT)
     return tuple((name_id_format.text or "").strip() for name_id_format in written)
 
 
-def single_logout(element: etree._Element) -> LogoutEndpoint | None:
-    """Return the first SingleLogoutService by HTTP-Redirect, or else by HTTP-POST.
+def read_logout_endpoint(element: etree._Element) -> LogoutEndpoint | None:
+    """Return the first usable SingleLogoutService by HTTP-Redirect, else by HTTP-POST.
 
-    None where there is no sound one. One that could run as script or be read on the way is passed
-    over: a peer is worth having without logout too.
+    None if there is none. An unsafe address is ignored: the peer can be used without logout.
     """
     endpoints = element.findall(_SLO)
     for name, binding in _LOGOUT_BINDINGS:
@@ -239,52 +239,49 @@ def single_logout(element: etree._Element) -> LogoutEndpoint | None:
                 continue
             location = endpoint.get("Location", "")
             response = endpoint.get("ResponseLocation", location)
-            if web_address(location, secure=True) and web_address(response, secure=True):
+            if is_web_address(location, secure=True) and is_web_address(response, secure=True):
                 return LogoutEndpoint(name, location, response)
     return None
 
 
 class _RoleReader:
-    """A role descriptor while it is read; faults are gathered, so that all are shown at once."""
+    """Reads the parts of a role descriptor; collects faults, so that all are shown at once."""
 
     def __init__(self, element: etree._Element, remarks: Remarks) -> None:
         self.element = element
         self.remarks = remarks
 
-    def flag(self, name: str) -> bool:
+    def read_flag(self, name: str) -> bool:
         return self.element.get(name, "").strip() in _TRUE
 
-    def locations(self, kind: str, binding: str) -> Iterator[tuple[etree._Element, str]]:
-        """Yield the endpoints of a binding with their sound Locations.
-
-        Another Location would run as script, and plain http be read on the way.
-        """
+    def list_locations(self, kind: str, binding: str) -> Iterator[tuple[etree._Element, str]]:
+        """Yield the endpoints of a binding with their Locations; add a fault for an unsafe one."""
         for endpoint in self.element.findall(kind):
             if endpoint.get("Binding") != binding:
                 continue
             location = endpoint.get("Location", "")
-            if web_address(location, secure=True):
+            if is_web_address(location, secure=True):
                 yield endpoint, location
             else:
                 what = f"has the Location {location[:200]!r}"
-                self.remarks.fault(endpoint, what, "an endpoint is an https address")
+                self.remarks.add_fault(endpoint, what, "an endpoint is an https address")
 
-    def acs_endpoints(self) -> Iterator[Endpoint]:
-        for endpoint, location in self.locations(_ACS, POST):
+    def list_acs(self) -> Iterator[Endpoint]:
+        for endpoint, location in self.list_locations(_ACS, POST):
             index = int(endpoint.get("index", "0"))
-            yield Endpoint(location, index, _optional_flag(endpoint.get("isDefault")))
+            yield Endpoint(location, index, _read_optional_flag(endpoint.get("isDefault")))
 
-    def text(self, name: str, *, address: bool = False) -> Text | None:
-        """Return an element of mdui:UIInfo in our two languages, one in place of a missing other.
+    def read_text(self, name: str, *, address: bool = False) -> Text | None:
+        """Return an element of mdui:UIInfo in two languages; one replaces the other if missing.
 
-        With ``address`` a text that is no web address is a fault.
+        With ``address``, a text that is no web address is a fault.
         """
         texts: dict[str, str] = {}
         for element in self.element.iterfind(f"{_UIINFO}/{{{MDUI}}}{name}"):
             written = (element.text or "").strip()
-            if address and not web_address(written):
+            if address and not is_web_address(written):
                 what = f"has the {name} {written[:200]!r}"
-                self.remarks.fault(element, what, "it is a web address")
+                self.remarks.add_fault(element, what, "it is a web address")
             texts.setdefault(element.get(_LANGUAGE, ""), written)
         either = texts.get("en") or texts.get("da")
         if not either:
@@ -292,10 +289,10 @@ class _RoleReader:
         return Text(en=texts.get("en") or either, da=texts.get("da") or either)
 
 
-def web_address(location: str, *, secure: bool = False) -> bool:
-    """Return whether this is an absolute http or https address without credentials or white space.
+def is_web_address(location: str, *, secure: bool = False) -> bool:
+    """Return whether this is an absolute http or https address without credentials or spaces.
 
-    A ``secure`` one is https, or never leaves the machine: assertions and person data go there.
+    A ``secure`` address is https or on this machine: assertions and person data go there.
     """
     try:
         parts = urlsplit(location)
@@ -306,18 +303,18 @@ def web_address(location: str, *, secure: bool = False) -> bool:
     if any(character.isspace() for character in location):
         return False
     if parts.scheme == "http":
-        return not secure or _loopback(parts.hostname)
+        return not secure or _is_loopback(parts.hostname)
     return parts.scheme == "https"
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _optional_flag(written: str | None) -> bool | None:
+def _read_optional_flag(written: str | None) -> bool | None:
     if written is None:
         return None
     return written.strip() in _TRUE

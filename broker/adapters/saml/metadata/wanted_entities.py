@@ -1,4 +1,4 @@
-"""The upstreams and services of the configuration, and which feed may speak for each."""
+"""The configured upstreams and services, and which feed may publish metadata of each."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from broker.adapters.saml.feeds.feed_fetch import Feed
 from broker.adapters.saml.metadata.folder_files import WantedIds
-from broker.adapters.saml.metadata.published_scopes import spellings
+from broker.adapters.saml.metadata.published_scopes import list_spellings
 from broker.core.entities import Institution, Service, Upstream
 
 UPSTREAMS: Final = "upstreams"
@@ -16,10 +16,10 @@ SERVICES: Final = "services"
 
 @dataclass(frozen=True, slots=True)
 class WantedEntities:
-    """The upstreams and services as broker.toml describes them, by name.
+    """The upstreams and services of broker.toml, by name.
 
-    ``named_feeds`` are the feeds that an upstream names, by its name, and ``service_feeds`` those
-    that a service names: no other speaks for it.
+    ``named_feeds`` is the feeds that an upstream names, ``service_feeds`` those of a service: no
+    other feed may publish its metadata.
     """
 
     upstreams: Mapping[str, Upstream]
@@ -43,52 +43,52 @@ class WantedEntities:
         for upstream in self.upstreams.values():
             yield from upstream.institutions
 
-    def in_folder(self, feeds: Sequence[Feed]) -> WantedIds:
-        """Return what is read of the metadata folder beside these feeds."""
+    def list_folder_ids(self, feeds: Sequence[Feed]) -> WantedIds:
+        """Return the entityIDs to read from the metadata folder."""
         names: set[str] = set()
         for institution in self.institutions:
-            names.update(spellings(institution, ""))
+            names.update(list_spellings(institution, ""))
         upstreams, services = frozenset(self.upstream_ids), frozenset(self.service_ids)
         fed = frozenset(name for feed in feeds for name in self.upstreams_of(feed, feeds))
         return WantedIds(upstreams, services, frozenset(names), fed)
 
     def upstreams_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
-        """Return the entityIDs of the upstreams that a feed speaks for, of all ``feeds``."""
-        found = self._spoken_for(feed, feeds, UPSTREAMS)
+        """Return the entityIDs of the upstreams that ``feed`` may publish."""
+        found = self._list_upstreams(feed, feeds, UPSTREAMS)
         return [upstream.entity_id for upstream in found if not upstream.local]
 
     def services_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
-        """Return the entityIDs of the services that a feed speaks for, of all ``feeds``.
+        """Return the entityIDs of the services that ``feed`` may publish.
 
-        A feed that loses one leaves it without: another's publisher would give it an ACS and an
-        encryption key of their own.
+        If that feed loses a service, no other feed replaces it: its publisher could set another
+        ACS and encryption key.
         """
-        speakers = [each.name for each in feeds if SERVICES in each.speaks_for]
+        feed_names = [each.name for each in feeds if SERVICES in each.speaks_for]
         found = []
         for name, service in self.services.items():
-            if _speaker(speakers, self.service_feeds.get(name, ())) == feed.name:
+            if _choose_feed(feed_names, self.service_feeds.get(name, ())) == feed.name:
                 found.append(service.entity_id)
         return found
 
     def institutions_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[Institution]:
-        """Return the institutions that a feed speaks for, of all ``feeds``."""
-        found = self._spoken_for(feed, feeds, INSTITUTIONS)
+        """Return the institutions that ``feed`` may publish."""
+        found = self._list_upstreams(feed, feeds, INSTITUTIONS)
         return [institution for upstream in found for institution in upstream.institutions]
 
-    def _spoken_for(
+    def _list_upstreams(
         self, feed: Feed, feeds: Sequence[Feed], kind: Literal["upstreams", "institutions"]
     ) -> Iterator[Upstream]:
-        """Yield the upstreams whose one speaker of a kind is this feed.
+        """Yield the upstreams that only this feed may publish.
 
-        There is one for each, whatever it holds at the moment: once it loses an upstream, the
-        publisher of another would give that a key of their own (docs/reference/attacks.md#33).
+        If that feed loses an upstream, no other feed replaces it: its publisher could set another
+        key (docs/reference/attacks.md#33).
         """
-        speakers = [each.name for each in feeds if kind in each.speaks_for]
+        feed_names = [each.name for each in feeds if kind in each.speaks_for]
         for name, upstream in self.upstreams.items():
-            if _speaker(speakers, self.named_feeds.get(name, ())) == feed.name:
+            if _choose_feed(feed_names, self.named_feeds.get(name, ())) == feed.name:
                 yield upstream
 
 
-def _speaker(speakers: Sequence[str], named: Collection[str]) -> str | None:
-    """Return the one that speaks: the first of those named, or of all where none is named."""
-    return next((each for each in speakers if not named or each in named), None)
+def _choose_feed(feed_names: Sequence[str], named: Collection[str]) -> str | None:
+    """Return the first of the named feeds, or of all feeds if none is named."""
+    return next((each for each in feed_names if not named or each in named), None)

@@ -16,7 +16,7 @@ from broker.adapters.saml.sp.received_response import (
     ReceivedAssertion,
     confirmation_data,
     is_other_issuer,
-    scoped_institutions,
+    list_scoped_institutions,
 )
 from broker.adapters.saml.xml_security.xml_names import BEARER
 from broker.core.entities import PERSISTENT, TRANSIENT
@@ -284,7 +284,7 @@ def _has_institution_not_asked(received: ReceivedAssertion) -> bool:
     institution = received.institution
     if institution is None:
         return False
-    allowed = scoped_institutions(received.response.upstream, received.idp_list)
+    allowed = list_scoped_institutions(received.response.upstream, received.idp_list)
     return not any(institution.is_known_as(name) for name in allowed)
 
 

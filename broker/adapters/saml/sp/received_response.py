@@ -242,7 +242,7 @@ def confirmation_data(confirmation: saml.SubjectConfirmation) -> saml.SubjectCon
     return confirmation.subject_confirmation_data or saml.SubjectConfirmationData()
 
 
-def scoped_institutions(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
+def list_scoped_institutions(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
     """Return the entityIDs for our IDPList: those configured, narrowed by the service's list.
 
     The service's list never adds an institution (docs/reference/saml-profiles.md#37).

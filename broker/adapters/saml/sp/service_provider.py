@@ -95,7 +95,7 @@ class ServiceProvider:
         #35 to #37.
         """
         metadata = self.metadata.current
-        asked = metadata.completed(self.upstreams[upstream])
+        asked = metadata.complete(self.upstreams[upstream])
         descriptor = metadata.upstream(asked.entity_id, now)
         if descriptor is None:
             raise RequestRefused(
@@ -201,7 +201,7 @@ class ServiceProvider:
     ) -> tuple[Upstream, tuple[signature.VerifyKey, ...]]:
         """Return the upstream, and the keys that may sign its answer."""
         metadata = self.metadata.current
-        asked = metadata.completed(self.upstreams[upstream])
+        asked = metadata.complete(self.upstreams[upstream])
         descriptor = metadata.upstream(asked.entity_id, now)
         if descriptor is None:  # it expired, or the federation withdrew it
             raise MessageRefused("response.no_metadata")

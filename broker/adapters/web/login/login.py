@@ -384,14 +384,21 @@ class LoginEndpoints:
         return redirect(self.pages.url(joined.transaction), 303)
 
     def _chosen(self, held: Held, form: SubmittedForm) -> Response:
-        """Lead on to the chosen upstream, and remember it where the person ticked that."""
+        """Lead on to the chosen upstream, and remember it where the person ticked that.
+
+        A tick at "shared computer" binds the transaction as one from ``shared_networks``.
+        """
         ports = self.ports
+        browser = held.transaction.browser
+        if form.value("shared", "") and browser:
+            held = ports.broker.bind(held, browser, ports.now(), shared=True)
         transaction = held.transaction
         upstream = form.value("upstream")
         response = self.pages.onward(held, self.url_to(transaction, upstream))
         known = upstream in ports.broker.rules.ways(transaction.request, transaction.errand)
-        if known and not transaction.shared:
-            remembered = upstream if form.value("remember", "") else None
+        if known:
+            is_remembered = form.value("remember", "") and not transaction.shared
+            remembered = upstream if is_remembered else None
             ports.cookies.remember_upstream(request, response, remembered)
         return response
 

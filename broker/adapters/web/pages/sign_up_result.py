@@ -37,6 +37,7 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
         "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,
+        "address": ports.broker.find_account_address(held, ports.now()),
         "here": here,
         "pin": pin_url(ports, transaction.back),
         "choose_action": f"{ports.base_url}/pin?login={transaction.id}",

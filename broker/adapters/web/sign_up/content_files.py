@@ -13,9 +13,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from broker.adapters.web.sign_up import sign_up_questions
 from broker.adapters.web.sign_up.link_markup import targets, unreadable
-from broker.configuration.checked_files import Shape, Version, did_you_mean, line, validated
+from broker.configuration.checked_files import Shape, Version, did_you_mean, line, validate_node
 from broker.configuration.editor_schemas import JsonSchema, schema_of
-from broker.configuration.strict_yaml import YamlNode, quoted, read_file
+from broker.configuration.strict_yaml import YamlNode, quote, read_file
 from broker.core.errors import ConfigurationFaults, Fault
 
 
@@ -35,7 +35,7 @@ def _phrase(text: str) -> str:
     for target in targets(text):
         if not sign_up_questions.known(target):
             fix = did_you_mean(target, sign_up_questions.targets())
-            raise ValueError(f"unknown link {quoted(target)} {fix}".rstrip())
+            raise ValueError(f"unknown link {quote(target)} {fix}".rstrip())
     return text
 
 
@@ -170,7 +170,7 @@ class Texts:
             where = _where(path)
             try:
                 node = read_file(path, where)
-                files[name] = validated(FaqShape if name == _FAQ else PageShape, node, where)
+                files[name] = validate_node(FaqShape if name == _FAQ else PageShape, node, where)
             except ConfigurationFaults as error:
                 faults += error.faults
             else:
@@ -202,7 +202,7 @@ def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[s
     for name in sorted(found.keys() - set(_FILES)):
         where = f"{_where(found[name])}:1"
         fix = did_you_mean(name, _FILES) or "the name of a file is the name of its page"
-        faults.append(Fault(where, f"unknown page {quoted(name)}", fix))
+        faults.append(Fault(where, f"unknown page {quote(name)}", fix))
     for name in _FILES:
         if name not in found:
             where = f"{shipped.name}/{name}.yaml:1"
@@ -253,4 +253,4 @@ def _differences(
     for name in sorted(set(written) - set(wanted)):
         place = f"{where}:{line(node, (key, name))}"
         fix = did_you_mean(name, wanted) or ", ".join(wanted)
-        yield Fault(place, f"unknown name {quoted(name)} in {key}", fix)
+        yield Fault(place, f"unknown name {quote(name)} in {key}", fix)

@@ -77,17 +77,17 @@ WRITTEN: Final[dict[str, Callable[[Parties], Any]]] = {
         IDP, f"{OPEN}/slo", "_l1", "_l2", status=SUCCESS, now=NOW
     ),
     "descriptor toward services": lambda parties: etree.fromstring(
-        own_metadata.idp(DESCRIPTION, parties.ring.idp, ["au.dk"], NOW)
+        own_metadata.write_idp_descriptor(DESCRIPTION, parties.ring.idp, ["au.dk"], NOW)
     ),
     "descriptor toward an upstream": lambda parties: etree.fromstring(
-        own_metadata.sp(parties.upstreams["wayf"], DESCRIPTION, parties.ring.sp, NOW)
+        own_metadata.write_sp_descriptor(parties.upstreams["wayf"], DESCRIPTION, parties.ring.sp, NOW)
     ),
 }
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_every_namespace_has_its_conventional_prefix(parties: Parties, name: str) -> None:
-    """No message and no descriptor of ours has a prefix that somebody else's serialiser made up."""
+    """Our messages and descriptors contain no generated prefixes (ns0, ns1)."""
     declared = {pair for element in WRITTEN[name](parties).iter() for pair in element.nsmap.items()}
     assert declared <= set(CONVENTIONAL.items())
 

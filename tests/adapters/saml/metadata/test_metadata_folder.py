@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from broker.adapters.saml.metadata import folder_files, metadata_folder
-from broker.adapters.saml.metadata.descriptor_rewriting import rewritten
+from broker.adapters.saml.metadata.descriptor_rewriting import rewrite
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.metadata_folder import FolderContents
 from broker.adapters.saml.metadata.role_descriptors import Endpoint
@@ -193,7 +193,7 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
         lambda xml: xml.replace("https://hub.example/sso", "javascript://hub.example/%0aalert(1)"),
         "has the Location 'javascript://hub.example/%0aalert(1)' (SingleSignOnService, line 3)",
     ),
-    ("hub", lambda xml: xml.replace("Certificate>MII", "Certificate>MIJ"), "holds a certificate that is none"),
+    ("hub", lambda xml: xml.replace("Certificate>MII", "Certificate>MIJ"), "contains no readable certificate"),
     ("loans", lambda xml: xml.replace("/acs", "/a b"), "has the Location"),
     ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://my-loans.example/acs"), "https address"),
     ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://localhost.example/"), "https address"),
@@ -257,7 +257,7 @@ def test_a_chain_of_certificates_is_a_fault(parties: Parties, folder: Path) -> N
 
 @pytest.mark.profile(7)
 def test_a_short_key_is_a_fault(folder: Path, tmp_path: Path) -> None:
-    """RSA below 2048 bits signs for whoever has factored it (SDP-MD07)."""
+    """RSA keys below 2048 bits are refused: they can be factored (SDP-MD07)."""
     (tmp_path / "weak").mkdir()
     weak = party(tmp_path / "weak", 1024)
     (folder / "hub.xml").write_text(idp_entity(HUB, key_descriptor(weak.certificate)))
@@ -265,7 +265,7 @@ def test_a_short_key_is_a_fault(folder: Path, tmp_path: Path) -> None:
 
 
 def test_everything_is_told_at_once(folder: Path) -> None:
-    """Two descriptors of one, a broken file and an unreadable one, in one run; whoever is not concerned is read."""
+    """One run reports a duplicate, a broken and an unreadable file, and reads all other parties."""
     shutil.copy(folder / "hub.xml", folder / "again.xml")
     (folder / "open.xml").write_text("nonsense")
     (folder / "print.xml").unlink()
@@ -287,7 +287,7 @@ def test_an_empty_folder_holds_nothing(tmp_path: Path, place: str) -> None:
 
 
 def test_an_encryption_key_must_be_rsa(parties: Parties, folder: Path) -> None:
-    """RSA-OAEP is how we encrypt, so another key would fail at the first login; it is told before."""
+    """An encryption key that is not RSA is reported when metadata is read, not at the first login."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=1)).sign(key, SHA256())
     descriptor = key_descriptor(made.public_bytes(Encoding.PEM), "encryption")
@@ -326,7 +326,7 @@ def test_an_edit_that_breaks_a_party_leaves_it_as_it_was(folder: Path, how: str,
 
 
 def test_what_is_taken_out_is_out(folder: Path) -> None:
-    """Whoever removes a file, or a party from a file, means it: nothing stands in for that."""
+    """A party that is removed from the folder is not kept from the earlier content."""
     before = contents(folder)
     (folder / "hub.xml").unlink()
     (folder / "loans.xml").write_text((folder / "loans.xml").read_text().replace(LOANS, "https://other.example"))
@@ -353,7 +353,7 @@ def test_a_file_that_is_unchanged_is_read_once(folder: Path, monkeypatch: pytest
 
 @pytest.mark.attack(33)
 def test_little_of_a_wrong_value_is_told(folder: Path) -> None:
-    """What a party wrote at length fills no log, no alarm and no page of ours."""
+    """Long values of a party are cut in logs, alarms and pages."""
     address = f"<mdui:PrivacyStatementURL xml:lang='en'>{'x' * 100_000}</mdui:PrivacyStatementURL>"
     extensions = f"<md:Extensions><mdui:UIInfo>{address}</mdui:UIInfo></md:Extensions>"
     (folder / "loans.xml").write_text(sp_entity(LOANS, before=extensions))
@@ -366,11 +366,11 @@ def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkey
     entity = idp_entity(HUB)
     read: list[Any] = []
 
-    def counted(each: Any) -> Any:
+    def count(each: Any) -> Any:
         read.append(each.get("entityID"))
-        return rewritten(each)
+        return rewrite(each)
 
-    monkeypatch.setattr(f"{folder_files.__name__}.rewritten", counted)
+    monkeypatch.setattr(f"{folder_files.__name__}.rewrite", count)
     space = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
     (folder / "hub.xml").write_text(f"<md:EntitiesDescriptor {space}>{entity * 1000}</md:EntitiesDescriptor>")
     assert faults(folder) == [f"metadata/hub.xml: {HUB} has several descriptors (keep one)"]
@@ -380,20 +380,20 @@ def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkey
 def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     """A file that is still being copied is not read in the middle."""
     watched = metadata_folder.MetadataFolder(folder, WANTED, None)
-    assert [watched.look(), watched.look()] == [False, False]
+    assert [watched.read_changes(), watched.read_changes()] == [False, False]
     whole = (folder / "hub.xml").read_text()
     (folder / "hub.xml").write_text(whole[:50])
-    assert not watched.look()
+    assert not watched.read_changes()
     (folder / "hub.xml").write_text(whole.replace("/sso", "/sso2"))
-    assert not watched.look()
-    assert watched.look()
+    assert not watched.read_changes()
+    assert watched.read_changes()
     assert watched.contents.metadata.upstreams[HUB].sso == f"{HUB}/sso2"
     assert watched.contents.faults == {}
 
 
 @pytest.mark.long("reads two thousand files")
 def test_two_thousand_files_of_which_fifty_are_broken(parties: Parties, tmp_path: Path) -> None:
-    """All others are read, each of the fifty is named with what is wrong, and the next look reads none again."""
+    """All other files are read, each of the fifty faults is reported, and the next call reads no file again."""
     key = key_descriptor(parties.service.certificate)
     ids = [f"https://service{number}.example" for number in range(2000)]
     (tmp_path / "metadata").mkdir()

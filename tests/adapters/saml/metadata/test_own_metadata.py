@@ -36,12 +36,14 @@ WAYF_ID = f"{BASE}/saml/sp/wayf/metadata"
 
 def idp(parties: Parties, **changes: Any) -> bytes:
     """Give the descriptor that services see."""
-    return own_metadata.idp(replace(ROLE_DESCRIPTION, **changes), parties.ring.idp, ["ku.dk", "au.dk", "au.dk"], NOW)
+    return own_metadata.write_idp_descriptor(
+        replace(ROLE_DESCRIPTION, **changes), parties.ring.idp, ["ku.dk", "au.dk", "au.dk"], NOW
+    )
 
 
 def sp(parties: Parties, name: str = "wayf") -> bytes:
     """Give the descriptor toward an upstream."""
-    return own_metadata.sp(parties.upstreams[name], ROLE_DESCRIPTION, parties.ring.sp, NOW)
+    return own_metadata.write_sp_descriptor(parties.upstreams[name], ROLE_DESCRIPTION, parties.ring.sp, NOW)
 
 
 def read(xml: bytes, path: str) -> list[str]:
@@ -75,7 +77,7 @@ def test_services_learn_where_to_ask(parties: Parties) -> None:
 
 
 def test_an_error_page_that_is_not_there_is_not_named(parties: Parties) -> None:
-    """Nothing is advertised that is not served (SDP-MD04)."""
+    """Every advertised endpoint is served (SDP-MD04)."""
     assert read(idp(parties, error_url=None), "//@errorURL") == []
     assert read(idp(parties, privacy_statement=None), "//mdui:PrivacyStatementURL") == []
 
@@ -163,7 +165,7 @@ def test_the_next_key_is_published_before_it_signs(parties: Parties) -> None:
     keys = replace(
         parties.ring.idp, signing_certificates=(parties.ring.idp.signing.certificate, parties.stranger.certificate)
     )
-    xml = own_metadata.idp(ROLE_DESCRIPTION, keys, [], NOW)
+    xml = own_metadata.write_idp_descriptor(ROLE_DESCRIPTION, keys, [], NOW)
     assert read(xml, "//md:KeyDescriptor/@use") == ["signing", "signing", "encryption"]
 
 

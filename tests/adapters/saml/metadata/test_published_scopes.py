@@ -1,4 +1,4 @@
-"""What an institution may say, where broker.toml leaves it to a feed: never another's, never more than is written."""
+"""Scopes and names that an institution takes from metadata: never those of another institution."""
 
 from dataclasses import replace
 from typing import Final
@@ -8,8 +8,8 @@ import pytest
 from broker.adapters.saml.metadata.published_scopes import (
     PublishedInstitution,
     Undisputed,
-    spellings,
-    with_published_scopes,
+    complete_upstreams,
+    list_spellings,
 )
 from broker.core.entities import Assurance, Institution, Upstream
 from tests.plugins.saml_parties import AU, HUB, KU, WORDS
@@ -34,7 +34,7 @@ def scopes(
 ) -> object:
     """Give the scopes both have in force, and how many notices there are."""
     published = {name: PublishedInstitution((name,), given) for name, given in ((AU, au_says), (KU, ku_says)) if given}
-    completed = with_published_scopes(upstreams(au, ku), published, had or {})
+    completed = complete_upstreams(upstreams(au, ku), published, had or {})
     found = [each.scopes for party in completed.upstreams.values() for each in party.institutions]
     return (*found, len(completed.notices))
 
@@ -83,7 +83,7 @@ CASES: Final[dict[str, tuple[tuple[Institution, Institution], dict[str, tuple[st
 
 @pytest.mark.parametrize("case", CASES)
 def test_whose_a_scope_is(case: str) -> None:
-    """What is written is in force whole; a feed fills gaps, but never with what is another's or overlaps it."""
+    """Scopes in broker.toml are final; a feed adds to empty ones, but never scopes that overlap another's."""
     (au, ku), says, expected = CASES[case]
     assert scopes(au, ku, au_says=says.get("au_says", ()), ku_says=says.get("ku_says", ())) == expected
 
@@ -107,22 +107,22 @@ def test_what_is_had_undisputed_is_remembered() -> None:
     """Of an institution that is configured, and whose scopes are left to its metadata."""
     published = {AU: PublishedInstitution((AU,), ("au.dk",)), KU: PublishedInstitution((KU,), ("ku.dk",))}
     had = {f"wayf {AU}": frozenset(("old.au.dk",)), "wayf https://gone.example": frozenset(("gone.dk",))}
-    completed = with_published_scopes(upstreams(FED[0], replace(FED[1], unwritten=frozenset())), published, had)
+    completed = complete_upstreams(upstreams(FED[0], replace(FED[1], unwritten=frozenset())), published, had)
     assert completed.undisputed == {f"wayf {AU}": frozenset(("au.dk", "old.au.dk"))}
 
 
 def test_a_hubs_proxy_and_what_it_stands_for_are_one() -> None:
     """WAYF's BIRK name of an institution and its own are looked for, whichever of the two is written."""
     own, proxy = "https://idp.au.example/x", f"{BIRK}idp.au.example/x"
-    assert spellings(Institution(own), BIRK) == (own, proxy)
-    assert spellings(Institution(proxy), BIRK) == (proxy, own)
-    assert spellings(Institution(proxy), "") == (proxy,)
+    assert list_spellings(Institution(own), BIRK) == (own, proxy)
+    assert list_spellings(Institution(proxy), BIRK) == (proxy, own)
+    assert list_spellings(Institution(proxy), "") == (proxy,)
 
 
 def test_a_feed_names_aliases() -> None:
     """Once it holds the institution, every spelling of it is the institution's."""
     published = {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
-    completed = with_published_scopes(upstreams(*FED), published, {})
+    completed = complete_upstreams(upstreams(*FED), published, {})
     assert [each.aliases for each in completed.upstreams["wayf"].institutions] == [("https://birk.example/au",)]
     assert not completed.notices
 
@@ -134,7 +134,7 @@ def test_no_alias_names_two(theirs: Institution) -> None:
         AU: PublishedInstitution((AU, "https://both.example", KU), ()),
         KU: PublishedInstitution((KU, "https://both.example"), ()),
     }
-    completed = with_published_scopes(upstreams(FED[0], theirs), published, {})
+    completed = complete_upstreams(upstreams(FED[0], theirs), published, {})
     assert [each.aliases for each in completed.upstreams["wayf"].institutions] == [()]
     assert len(completed.notices) >= 2
 
@@ -143,7 +143,7 @@ def test_aliases_that_are_written_are_all() -> None:
     """An empty list too."""
     written = Institution(AU, unwritten=frozenset(("scopes",)))
     published = {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
-    completed = with_published_scopes(upstreams(written, FED[1]), published, {})
+    completed = complete_upstreams(upstreams(written, FED[1]), published, {})
     assert [each.aliases for each in completed.upstreams["wayf"].institutions] == [()]
 
 
@@ -152,5 +152,5 @@ def test_what_one_upstream_may_read_another_may_not(published: dict[str, Publish
     """An entityID behind two upstreams has two rows of broker.toml, and neither takes the other's rights or scopes."""
     first = Institution(AU, scopes=("au.dk",), max_assurance=Assurance.LOW, unwritten=frozenset(("aliases",)))
     second = Institution(AU, may_assert=frozenset(("cpr",)), unwritten=OPEN)
-    completed = with_published_scopes(upstreams(first, second), published, {})
+    completed = complete_upstreams(upstreams(first, second), published, {})
     assert [each.institutions for each in completed.upstreams.values()] == [(first,), (second,)]

@@ -11,7 +11,7 @@ from tests.plugins.deployment import Deployment, Person, found, mark
 from tests.plugins.policing import copy_site
 from tests.plugins.signup_pages import words
 
-PIN_MAIL = "We send you a mail with a link to choose a PIN later"
+PIN_MAIL = "with a link to choose a PIN. The link works"
 
 
 def signed_up(deployment: Deployment, name: str, affiliation: str = "student") -> tuple[Person, TestResponse]:
@@ -49,9 +49,9 @@ def test_who_declines_another_category_is_told_that_it_stays(deployment: Deploym
     assert rows(deployment, "2405014087")[0]["category_id"] == "PRIVATE"
     assert told(page) == ("unchanged", "Private user")
     said = words(page.get_data(as_text=True))
-    assert "You said no to the change: your account stays as it is" in said
+    assert "You said no to the change, so your account stays as it was" in said
     assert "Student" not in said
-    assert "brought up to date" not in said
+    assert "has been updated" not in said
 
 
 def test_who_declines_is_told_that_nobody_was_signed_up(deployment: Deployment) -> None:
@@ -92,7 +92,7 @@ def test_a_lowered_account_is_called_what_it_has_become(deployment: Deployment) 
     signed_up(deployment, "otto")
     _, page = signed_up(deployment, "otto-left")
     assert told(page) == ("lowered", "Private user")
-    assert "so it has other loan terms now" in words(page.get_data(as_text=True))
+    assert "so your account has other loan terms now" in words(page.get_data(as_text=True))
 
 
 @pytest.mark.parametrize(
