@@ -477,7 +477,7 @@ def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryPro
 def _mail_texts(settings: config.Config) -> LibraryMailTexts:
     contact = settings.contact
     return LibraryMailTexts(
-        contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone
+        contact.library_name(), f"{settings.base_url}/pin", contact.email or contact.phone
     )
 
 
