@@ -481,7 +481,9 @@ def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryPro
 
 def _letter_texts(settings: config.Config) -> LetterTexts:
     contact = settings.contact
-    return LetterTexts(contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone)
+    return LetterTexts(
+        contact.library_name(), f"{settings.base_url}/pin", contact.email or contact.phone
+    )
 
 
 def smtp(settings: config.Config) -> Smtp:

@@ -123,4 +123,4 @@ def _repeat(text: str | None) -> Text | None:
 
 
 def _find_name(settings: Config, otherwise: str) -> Text:
-    return settings.contact.called() or in_both(otherwise)
+    return settings.contact.library_name() or in_both(otherwise)
