@@ -140,7 +140,7 @@ def _settings(parts: Parts) -> Iterator[str]:
 
 
 def _sign_up(parts: Parts) -> Iterator[str]:
-    settings = configured_texts.sign_up(parts.config, parts.services)
+    settings = configured_texts.make_sign_up(parts.config, parts.services)
     if not parts.config.sign_up.service:
         what = "nobody can sign up, change a PIN or see their choices"
         yield f"sign_up.service is not set: {what}"

@@ -231,6 +231,15 @@ def test_two_configurations_are_compared(configured: Path, file: str, pattern: s
     assert diff(configured, configured).exit_code == 0
 
 
+def test_other_site_rules_are_one_line(configured: Path) -> None:
+    """Only where two configurations are compared: a folder of policies has no site rules."""
+    after = Path(shutil.copytree(configured, configured.parent / "changed"))
+    (after / "policy_properties.yaml").write_text("- {name: x, expect: {never_releases: [cpr]}}\n")
+    line = "the site rules (policy_properties.yaml) are not the same"
+    assert diff(configured, after).stdout.splitlines()[-1] == line
+    assert line not in diff(configured, configured).stdout
+
+
 def test_what_is_not_complete_is_no_all_well(setting: Setting, tmp_path: Path) -> None:
     """Where nothing was found and not everything compared, a script must not read that all is the same."""
     before, after = tmp_path / "before", tmp_path / "after"

@@ -16,7 +16,7 @@ from broker.configuration.policies.compiled_files import read_login
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.core.events.broker_events import discard_event
-from broker.core.login.given_facts import of_login
+from broker.core.login.given_facts import facts_of_login
 from broker.core.policy_analysis.persona_words import write_example_login
 from broker.core.policy_analysis.site_rules import Breach, check_rule
 from broker.demo.run.demo_folder import Setting
@@ -170,7 +170,7 @@ def confirm(site: TrialSite, breach: Breach, folder: Path) -> None:
     """Try the person of a breach by a file, and see that what is tried does what was said."""
     described = folder / "login.txt"
     described.write_text(yaml.safe_dump(dict(write_example_login(breach.login))), encoding="utf-8")
-    given = of_login(read_login(described))
+    given = facts_of_login(read_login(described))
     there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
     trial = try_login(site, replace(given, borrower=there), (breach.service,), NOW)
     (played,) = trial.played

@@ -10,7 +10,7 @@ from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import GivenFacts, answering, completed, described
+from broker.core.login.given_facts import GivenFacts, complete_facts, describe_login, find_institution
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,8 +24,8 @@ NAMES = frozenset(row.name for row in MAPS["wayf"].rows)
 
 def read(given: GivenFacts) -> tuple[DescribedLogin, tuple[str, ...]]:
     """Complete and read a login by WAYF."""
-    complete = completed(given, WAYF, NAMES, POLICIES)
-    return described(complete, WAYF, MAPS, POLICIES, NOW), complete.made_up
+    complete = complete_facts(given, WAYF, NAMES, POLICIES)
+    return describe_login(complete, WAYF, MAPS, POLICIES, NOW), complete.made_up
 
 
 def test_what_is_made_up_is_named() -> None:
@@ -42,7 +42,7 @@ def test_what_is_made_up_is_named() -> None:
 @pytest.mark.parametrize(("scope", "institution"), [("au.dk", AU), ("clin.au.dk", AU), ("ku.dk", KU), ("sdu.dk", AU)])
 def test_the_institution_that_may_say_so_answers(scope: str, institution: Institution) -> None:
     """By its scope or one below it; where none may, the first one says it in vain."""
-    assert answering(GivenFacts("wayf", (f"student@{scope}",)), WAYF) == institution
+    assert find_institution(GivenFacts("wayf", (f"student@{scope}",)), WAYF) == institution
 
 
 def test_an_institution_says_no_more_than_it_may() -> None:

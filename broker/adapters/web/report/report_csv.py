@@ -10,9 +10,9 @@ from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report.report_terms import ReleaseTerms
 from broker.core.entities import Service
 from broker.core.policy.model import ReleasedAttribute
+from broker.core.report.disclosures import ServiceDisclosure, WrittenBorrower
 from broker.core.report.missing_answers import LIBRARY_SYSTEM
 from broker.core.report.policy_report import PolicyReport
-from broker.core.report.what_leaves import ServiceDisclosure, WrittenBorrower
 
 # A spreadsheet takes what begins so for a formula (CWE-1236).
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -63,7 +63,7 @@ def _cell(value: str) -> str:
 
 def _rows(report: PolicyReport, language: str) -> Iterator[Row]:
     for service in report.services:
-        for given in report.given_to(service):
+        for given in report.disclosures_to(service):
             shared = {**_of_service(report, service, language), **_of(report, given, language)}
             for listed in given.attributes:
                 yield {**shared, **_listed(report, listed, language)}
@@ -105,7 +105,7 @@ def _of(report: PolicyReport, given: ServiceDisclosure, language: str) -> Row:
 def _listed(report: PolicyReport, listed: ReleasedAttribute, language: str) -> Row:
     return {
         "attribute": listed.name,
-        "attribute_name": report.called(listed.name)[language],
+        "attribute_name": report.attribute_label(listed.name)[language],
         "values": ", ".join(listed.states or listed.values),
         "why": listed.why[language],
         "masked": _yes(language, said=listed.mask or listed.name == "cpr"),
@@ -125,7 +125,7 @@ def _written(report: PolicyReport, written: WrittenBorrower, language: str) -> I
         "account": written.rule.category,
         "line": str(written.rule.place),
     }
-    yield {**shared, "attribute": "cpr", "attribute_name": report.called("cpr")[language]}
+    yield {**shared, "attribute": "cpr", "attribute_name": report.attribute_label("cpr")[language]}
     for each in written.fields:
         yield {**shared, "attribute": each.name, "line": str(each.place)}
 

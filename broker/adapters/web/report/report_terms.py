@@ -9,8 +9,8 @@ from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
+from broker.core.report.disclosures import ServiceDisclosure
 from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER, Question, Topic
-from broker.core.report.what_leaves import ServiceDisclosure
 from broker.core.retention import Retention
 
 _QUESTIONS: Final[Mapping[Topic, str]] = {
@@ -127,7 +127,7 @@ class ReleaseTerms:
         day.
         """
         rules = {proof.name: proof for proof in given.policy.proofs}
-        shown = (self._mailbox(name, rules.get(name), day) for name in given.proofs)
+        shown = (self._mailbox(name, rules.get(name), day) for name in sorted(given.proofs))
         return "; ".join(shown)
 
     def _mailbox(self, name: str, rule: ProofRule | None, day: date) -> str:

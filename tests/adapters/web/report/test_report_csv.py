@@ -47,7 +47,7 @@ def test_mailboxes_are_told_with_their_domains() -> None:
     (rule,) = given.policy.proofs
     domains = (rule.domains[0], MailDomain("ps.rm.dk", date(2027, 12, 31)))
     policy = replace(given.policy, proofs=(replace(rule, domains=domains),))
-    given = replace(given, policy=policy, proofs=(rule.name, "mail"))
+    given = replace(given, policy=policy, proofs={rule.name, "mail"})
     ending = replace(report, leaves=replace(report.leaves, given=(given,)))
     for day, language, said in (
         (date(2027, 12, 31), "en", "kaldemail: auh.rm.dk, ps.rm.dk (up to and including 2027-12-31); mail"),

@@ -20,7 +20,7 @@ from broker.core.policy.model import (
 )
 from broker.core.policy_analysis.plays import Analysis
 from broker.core.policy_analysis.sources import Site
-from broker.core.report.what_leaves import UnusedLine, WhatLeaves, what_leaves
+from broker.core.report.disclosures import Disclosures, find_disclosures
 from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, WORDS, random_logins
 from tests.plugins.drawn import drawn
 
@@ -29,7 +29,7 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 SEEDS = st.integers(0, 2**32)
 
 
-def triples(found: WhatLeaves) -> set[tuple[str, str, str]]:
+def triples(found: Disclosures) -> set[tuple[str, str, str]]:
     """Give what is listed: service, affiliation, attribute."""
     return {(each.service, each.affiliation, listed.name) for each in found.given for listed in each.attributes}
 
@@ -48,11 +48,12 @@ def released(policies: PolicySet, seed: int, many: int) -> set[tuple[str, str, s
 
 def check(policies: PolicySet, seed: int, many: int) -> None:
     """Compare what is listed with what is released."""
-    found = what_leaves(Analysis((policies,), SITE, NOW))
+    found = find_disclosures(Analysis((policies,), SITE, NOW))
     listed = triples(found)
     assert released(policies, seed, many) - listed == set()
     for service, affiliation, name in listed:
-        login = found.shown[service, affiliation, name]
+        (entry,) = (each for each in found.to(service) if each.affiliation == affiliation)
+        login = entry.released[name]
         giver = next(each.giver for each in SOURCES if each.upstream == login.upstream)
         at = next(each for each in SERVICES if each.name == service)
         played = simulate_login(login, at, policies, NOW, SimulationTerms(giver=giver, local=LOCAL))
@@ -75,7 +76,7 @@ def test_of_many_logins_all_that_leaves_is_listed(policies: PolicySet, seed: int
 
 
 def test_a_value_that_the_people_cannot_have_is_not_given() -> None:
-    """Of people who match by one category, who have one only, no other leaves: the line is told to give nothing."""
+    """A person has one category: a line that lists another category is not in the report."""
     place = PolicyLine("student.yaml", 9)
     conditions = (Condition("upstream", ("library",), place), Condition("borrower_category", ("STUDENT",), place))
     attributes = tuple(
@@ -98,6 +99,5 @@ def test_a_value_that_the_people_cannot_have_is_not_given() -> None:
         borrower=None,
         releases=(release,),
     )
-    found = what_leaves(Analysis((PolicySet((policy,), "d"),), SITE, NOW))
+    found = find_disclosures(Analysis((PolicySet((policy,), "d"),), SITE, NOW))
     assert triples(found) == {("e-resources", "student", "borrower_number")}
-    assert found.unused == (UnusedLine(place, "student", "e-resources", "borrower_category"),)
