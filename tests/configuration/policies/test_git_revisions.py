@@ -39,7 +39,7 @@ def policies(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("revision", "text"), [("HEAD~2", b"a"), ("HEAD~1", b"b")])
 def test_a_revision_has_its_own_files(policies: Path, revision: str, text: bytes) -> None:
-    """All its files are extracted and removed afterwards, and faults name the revision."""
+    """The command extracts all its files and removes them afterwards; faults name the revision."""
     with folder_at(policies, revision) as extracted:
         found = PolicyFolder(extracted).files()
     assert (found.files, found.place) == ({"student.yaml": text}, f"policies@{revision}")
