@@ -78,7 +78,7 @@ DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and 
 
 
 def now() -> datetime:
-    """Return the present time in UTC. Nothing else asks the clock."""
+    """Return the present time in UTC, from the only clock of the broker."""
     return datetime.now(UTC)
 
 
@@ -117,7 +117,7 @@ class Parts:
     messages: MessageLog | None = None
 
     @property
-    def federated(self) -> Mapping[str, Upstream]:
+    def saml_upstreams(self) -> Mapping[str, Upstream]:
         """The upstreams that speak SAML, by name."""
         return {name: upstream for name, upstream in self.upstreams.items() if not upstream.local}
 
@@ -135,7 +135,7 @@ class Parts:
         """Return the search for the person that staff help."""
         return StaffSearch(self.enrolment_cases, self.outbox, self.store, self.keys.index, clock)
 
-    def configured(self) -> ConfiguredEntities:
+    def make_configured_entities(self) -> ConfiguredEntities:
         """Return the configured services and upstreams, under the policy set of the moment."""
         return ConfiguredEntities(
             services=self.services,
@@ -165,7 +165,7 @@ class Parts:
 
     def person_lookup(self) -> PersonAtLogin:
         """Return the look-up of a person through the ports."""
-        configured = self.configured()
+        configured = self.make_configured_entities()
         index = self.keys.index
         persons = PersonResolution(index, self.borrower_finder.has_borrower)
         borrowers = BorrowerAtLogin(

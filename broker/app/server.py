@@ -218,7 +218,7 @@ def _report(error: Exception) -> None:
 def refresh(parts: assembly.Parts) -> None:
     """Apply changed policies and metadata from disk; called by one thread at a time.
 
-    Nothing is fetched: ``broker work`` writes the copies that are read here.
+    ``broker work`` fetches feeds and writes the copies that are read here.
     """
     now = assembly.now()
     before = parts.policies.current, parts.metadata.snapshot
