@@ -176,9 +176,7 @@ class SqliteStore(Store):
     def sweep(self, now: datetime) -> bool:
         """Delete some expired rows; True if there may be more."""
         with self._writing() as connection:
-            expired = (micros(now), _SWEEP_ROWS)
-            deleted = [connection.execute(statement, expired).rowcount for statement in sql.SWEEP]
-        return max(deleted) >= _SWEEP_ROWS
+            return _delete_expired(connection, now) >= _SWEEP_ROWS
 
     def _total(self, key: Key, now: datetime) -> int:
         with self._reading() as connection:
@@ -265,8 +263,7 @@ class SqliteStore(Store):
     def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
         self._writes += 1
         if self._writes % _SWEEP_EVERY == 0:
-            for statement in sql.SWEEP:
-                connection.execute(statement, (micros(now), _SWEEP_ROWS))
+            _delete_expired(connection, now)
 
 
 def _close(connections: _WorkerConnections) -> None:
@@ -274,6 +271,12 @@ def _close(connections: _WorkerConnections) -> None:
     if connections.pid == os.getpid():
         for connection in connections.idle:
             connection.close()
+
+
+def _delete_expired(connection: sqlite3.Connection, now: datetime) -> int:
+    """Delete some expired rows of each table; return the larger number."""
+    expired = (micros(now), _SWEEP_ROWS)
+    return max(connection.execute(statement, expired).rowcount for statement in sql.SWEEP)
 
 
 def _write_record(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
