@@ -212,13 +212,15 @@ class ComparedSets:
     """Two policy sets and the site that they are compared for.
 
     ``failures`` are the failing examples and broken site rules of the second set. ``sites`` are
-    the two sites that ``site`` joins, where whole configurations are compared.
+    the two sites that ``site`` joins, where whole configurations are compared. Then
+    ``rules_differ`` says whether their site rules are not the same text.
     """
 
     sets: tuple[PolicySet, ...]
     site: Site
     failures: tuple[Fault, ...] = ()
     sites: tuple[Site, ...] = ()
+    rules_differ: bool = False
 
 
 def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> ComparedSets:
@@ -250,7 +252,9 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
     sites = tuple(map(_make_configured_site, settings))
     sets = tuple(_load_unbound(policies, moment, ANY_NAMES))
     failures = _find_failures(policies[-1], moment, ANY_NAMES)
-    return ComparedSets(sets, join_sites(*sites), failures, sites)
+    rules = [each.policy_properties for each in settings]
+    texts = {path.read_bytes() if path.is_file() else b"" for path in rules}
+    return ComparedSets(sets, join_sites(*sites), failures, sites, rules_differ=len(texts) > 1)
 
 
 def _make_configured_site(settings: Config) -> Site:

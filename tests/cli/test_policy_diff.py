@@ -231,6 +231,15 @@ def test_two_configurations_are_compared(configured: Path, file: str, pattern: s
     assert diff(configured, configured).exit_code == 0
 
 
+def test_other_site_rules_are_one_line(configured: Path) -> None:
+    """Only where two configurations are compared: a folder of policies has no site rules."""
+    after = Path(shutil.copytree(configured, configured.parent / "changed"))
+    (after / "policy_properties.yaml").write_text("- {name: x, expect: {never_releases: [cpr]}}\n")
+    line = "the site rules (policy_properties.yaml) are not the same"
+    assert diff(configured, after).stdout.splitlines()[-1] == line
+    assert line not in diff(configured, configured).stdout
+
+
 def test_an_incomplete_comparison_does_not_exit_with_0(setting: Setting, tmp_path: Path) -> None:
     """A script must not take an incomplete comparison for equal sets."""
     before, after = tmp_path / "before", tmp_path / "after"

@@ -1,13 +1,15 @@
 """Makes the paths of the settings absolute: relative ones begin at the folder of broker.toml."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
-from broker.configuration.settings.raw_settings import RawSettings, SettingsTree
+from broker.configuration.settings.raw_settings import RawSettings
 
 # The folders, with the paths that they have if the file does not name them.
 _FOLDERS: Final = {"site": ".", "keys": "keys", "state": "state"}
-# Keys of tables that hold a path or a list of paths; ``..._file`` is one too.
+# Keys of our tables that hold a path or a list of paths. In the table of a library system, whose
+# connector chooses the keys, only ``..._file`` is a path.
 _PATHS: Final = frozenset({"pins", "public_key", "certificate", "key", "ca_file"})
 _SQLITE: Final = "sqlite:"
 
@@ -20,7 +22,8 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
     tree = raw.tree
     for name, path in _FOLDERS.items():
         tree[name] = _absolute(tree.get(name, path), base)
-    _resolve_tables(tree, base)
+    for name, table in tree.items():
+        _resolve_table(table, () if name == "library" else _PATHS, base)
     store = tree.setdefault("store", {})
     if isinstance(store, dict):
         url = store.setdefault("url", f"{_SQLITE}{Path(str(tree['state'])) / 'broker.db'}")
@@ -28,14 +31,13 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
             store["url"] = f"{_SQLITE}{base / url.removeprefix(_SQLITE)}"
 
 
-def _resolve_tables(tree: SettingsTree, base: Path) -> None:
-    for table in tree.values():
-        if not isinstance(table, dict):
-            continue
-        for key, value in table.items():
-            if key in _PATHS or key.endswith("_file"):
-                table[key] = _absolute(value, base)
-        _resolve_tables(table, base)
+def _resolve_table(table: Any, paths: Collection[str], base: Path) -> None:
+    if not isinstance(table, dict):
+        return
+    for key, value in table.items():
+        _resolve_table(value, paths, base)
+        if key in paths or key.endswith("_file"):
+            table[key] = _absolute(value, base)
 
 
 def _absolute(value: Any, base: Path) -> Any:

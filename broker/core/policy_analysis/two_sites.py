@@ -5,7 +5,12 @@ from dataclasses import replace
 from broker.core.entities import Institution, Names, Service
 from broker.core.identity.attribute_properties import AttributeProperties
 from broker.core.identity.attribute_values import AFFILIATIONS, is_in_scope
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes, ReadingWithoutCpr
+from broker.core.identity.canonical_attributes import (
+    CPR_ATTRIBUTE,
+    Attributes,
+    ReadingWithoutCpr,
+    find_stated_assurance,
+)
 from broker.core.identity.rights import find_ground_without_cpr
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.matching import PROOF_DOMAIN
@@ -107,6 +112,8 @@ def _cap_reading(
     asserted = reading.assurance
     lower = [each for each in source.levels if each is not None and asserted and each <= asserted]
     level = max(lower, default=None)
+    if asserted is None and source.issuer is not None:
+        level = find_stated_assurance(source.issuer)
     affiliations = [value for name in AFFILIATIONS for value in attributes.get(name, ())]
     changed = replace(reading, attributes=Attributes(attributes), assurance=level)
     ground = source.find_ground(affiliations, level)
