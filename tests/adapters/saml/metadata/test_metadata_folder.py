@@ -82,7 +82,7 @@ def test_an_upstream_is_read(parties: Parties, folder: Path) -> None:
     read = load(folder).upstreams[HUB]
     publics = [each.public.public_numbers() for each in read.keys]
     owners = [each.key.private.public_key().public_numbers() for each in (parties.hub, parties.stranger)]
-    assert (read.sso, publics, read.wants_signed) == (f"{HUB}/sso", owners, False)
+    assert (read.sso, publics) == (f"{HUB}/sso", owners)
 
 
 def test_an_upstream_without_redirect_is_asked_by_post(parties: Parties, folder: Path) -> None:
@@ -122,7 +122,11 @@ def test_a_service_is_read(parties: Parties, folder: Path) -> None:
 
 def test_who_encrypts_is_known(parties: Parties) -> None:
     """A service without an encryption key gets no CPR, so the rest of the deployment must know."""
-    assert [parties.metadata.encrypts(each) for each in (LOANS, OPEN, PRINT)] == [True, False, False]
+    assert [bool(parties.metadata.services[each].encryption_certificate) for each in (LOANS, OPEN, PRINT)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +247,7 @@ def test_a_list_with_gcm_is_no_fault(folder: Path) -> None:
     """Older algorithms beside it are the service's own affair."""
     path = folder / "loans.xml"
     path.write_text(path.read_text().replace("</md:KeyDescriptor>", CBC + GCM + "</md:KeyDescriptor>"))
-    assert load(folder).encrypts(LOANS)
+    assert load(folder).services[LOANS].encryption_certificate
 
 
 def test_a_chain_of_certificates_is_a_fault(parties: Parties, folder: Path) -> None:
