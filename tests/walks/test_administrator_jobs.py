@@ -176,7 +176,7 @@ def block_university(folder: Path) -> None:
 
 
 def read_by_new_map(folder: Path) -> None:
-    """Let the upstream go by a map of its own, which reads no CPR number."""
+    """Give the upstream a new map, which reads no CPR number."""
     text = (folder / "attribute_maps/wayf.yaml").read_text()
     (folder / "attribute_maps/idp.yaml").write_text(re.sub(r"(?m)^ .*: cpr\n", "", text))
     path = folder / "broker.toml"
