@@ -126,7 +126,7 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         upstreams=parts.upstreams,
         labels=parts.maps.labels,
         base_url=base_url,
-        unexpected=application_log.unexpected,
+        unexpected=application_log.log_unexpected,
         shared=addresses.shared,
         network=addresses.network,
         limits=_make_network_limits(parts, cookies),
@@ -175,7 +175,9 @@ def _make_pin_blueprints(
 
 def _make_single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:
     sessions = Sessions(parts.store, parts.keys.index)
-    return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, role.can_reach)
+    return SingleLogoutFlow(
+        parts.store, sessions, parts.services, parts.saml_upstreams, role.can_reach
+    )
 
 
 def _make_metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
@@ -185,7 +187,7 @@ def _make_metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Bluepr
 
     return public_pages.metadata_and_health(
         partial(_write_idp_descriptor, parts),
-        {name: partial(_write_sp_descriptor, parts, name) for name in parts.federated},
+        {name: partial(_write_sp_descriptor, parts, name) for name in parts.saml_upstreams},
         partial(readiness, parts),
         list_notes,
     )
@@ -216,7 +218,7 @@ def _make_idp_role(parts: Parts) -> IdentityProvider:
         parts.metadata,
         services=parts.services,
         maps=parts.maps.maps,
-        sp_entity_ids=[each.sp_entity_id for each in parts.federated.values()],
+        sp_entity_ids=[each.sp_entity_id for each in parts.saml_upstreams.values()],
     )
 
 
@@ -227,7 +229,7 @@ def _make_logout_role(parts: Parts) -> LogoutRole:
         parts.keys,
         parts.metadata,
         services=parts.services,
-        upstreams=parts.federated,
+        upstreams=parts.saml_upstreams,
     )
     if parts.messages is None:
         return role
@@ -241,7 +243,7 @@ def _make_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
         parts.config.base_url,
         parts.keys.sp,
         parts.metadata,
-        upstreams=parts.federated,
+        upstreams=parts.saml_upstreams,
         idp_entity_id=parts.config.idp_entity_id,
     )
     if parts.messages is None:
@@ -313,5 +315,5 @@ class AccountChecks:
             try:
                 check()
             except Exception as error:  # noqa: BLE001 - one check must not end the others
-                application_log.unexpected(error, "account check")
+                application_log.log_unexpected(error, "account check")
             time.sleep(max(0.0, began + self.every - time.monotonic()))

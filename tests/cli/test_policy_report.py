@@ -91,4 +91,4 @@ def test_an_answer_about_no_service_is_a_fault(report: Report, folder: Path) -> 
         file.write('\n[record.receivers]\nmy-lones = {en = "a", da = "b"}\n')
     result = report("--csv")
     assert result.exit_code == 78
-    assert "no receiver my-lones (receivers are " in result.stderr
+    assert "no receiver my-lones (did you mean " in result.stderr

@@ -27,7 +27,7 @@ from broker.core.consent.consent import REMEMBERED_FOR
 from broker.core.help_codes import REASONS as NUMBERED
 from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
-from broker.core.retention import RECEIPT, TRAIL_KEY
+from broker.core.retention import AUDIT_KEY, RECEIPT
 from tests.plugins.code_load import nodes_of, text_of
 
 ROOM = Path(broker.adapters.web.__path__[0])
@@ -209,7 +209,7 @@ def test_every_template_asks_the_catalogue_for_its_texts(app: Flask, templates: 
         ("consent.html", "12 months", REMEMBERED_FOR),
         ("consent_responsible.html", "two years", RECEIPT.span),
         ("choices.html", "two years", RECEIPT.span),
-        ("kept.html", "It stays for two years", TRAIL_KEY.span),
+        ("kept.html", "It stays for two years", AUDIT_KEY.span),
     ],
 )
 def test_a_page_promises_the_time_that_the_code_keeps(page: str, words: str, lasts: timedelta) -> None:
