@@ -108,7 +108,7 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
-    addresses = ClientAddresses.of(config.shared_networks)
+    addresses = ClientAddresses.from_networks(config.shared_networks)
     broker = LoginFlow(
         parts.store, index, person_lookup.rules, person_lookup, config.sign_up.service
     )
@@ -126,8 +126,8 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         upstreams=parts.upstreams,
         labels=parts.maps.labels,
         base_url=base_url,
-        unexpected=application_log.unexpected,
-        shared=addresses.shared,
+        unexpected=application_log.log_unexpected,
+        shared=addresses.is_shared,
         network=addresses.network,
         limits=_make_network_limits(parts, cookies),
         submit=AccountChecks().submit,
@@ -315,5 +315,5 @@ class AccountChecks:
             try:
                 check()
             except Exception as error:  # noqa: BLE001 - one check must not end the others
-                application_log.unexpected(error, "account check")
+                application_log.log_unexpected(error, "account check")
             time.sleep(max(0.0, began + self.every - time.monotonic()))

@@ -15,15 +15,15 @@ from broker.adapters.audit_log.hash_chain import Anchors
 from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
 from broker.adapters.audit_log.person_keys import PersonKeys
 from broker.adapters.library_systems.library_settings import open_library
-from broker.adapters.mail.letter_texts import LetterTexts
+from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.observability import application_log
 from broker.adapters.observability.event_sinks import (
     EventSinks,
     RoutedAuditLog,
+    to_audit_log,
     to_log,
     to_traces,
-    to_trail,
 )
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
@@ -113,7 +113,6 @@ class Parts:
     library_logins: LibraryLogins
     texts: Texts
     metrics: Metrics
-    log_budget: LogBudget
     wake: Event
     messages: MessageLog | None = None
 
@@ -172,7 +171,7 @@ class Parts:
         borrowers = BorrowerAtLogin(
             self.enrolment_ports, self.enrolments, self.borrower_finder, self.config.library.mode
         )
-        audit_log = RoutedAuditLog(self.tell, self.audit_log)
+        audit_log = RoutedAuditLog(self.tell)
         return PersonAtLogin(
             self.enrolment_ports.persons,
             index,
@@ -231,7 +230,6 @@ def assemble(settings: config.Config) -> Parts:
         library_logins=pins.logins,
         texts=opened.texts,
         metrics=opened.metrics,
-        log_budget=opened.log_budget,
         wake=wake,
         messages=opened.messages,
     )
@@ -242,7 +240,6 @@ class _Opened:
     """The parts that were opened from the configuration and checked one by one."""
 
     metrics: Metrics
-    log_budget: LogBudget
     sinks: EventSinks
     keys: key_ring.KeyRing
     metadata: LiveMetadata
@@ -260,9 +257,8 @@ class _Opened:
 
 def _open(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
-    metrics = Metrics(lambda: application_log.dropped, settings.state / "metrics")
-    log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
-    log = to_log(log_budget.write, log_budget.tell)
+    metrics = Metrics(lambda: application_log.dropped)
+    log = to_log(application_log.tell, LogBudget(application_log.tell, now).write_limited)
     sinks = EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
     surroundings = policy_configuration.load(settings, sinks.tell, now())
@@ -285,7 +281,6 @@ def _open(settings: config.Config) -> _Opened:
         raise ConfigurationFaults(faults)
     return _Opened(
         metrics=metrics,
-        log_budget=log_budget,
         sinks=sinks,
         keys=keys,
         metadata=metadata,
@@ -344,7 +339,7 @@ def _make_pins(
     store, index = opened.store, opened.keys.index
     codes = MailedCodes(store, index, now)
     outbox = MailOutbox(store, index, smtp(settings), now, wake, tell)
-    letters = _letter_texts(settings)
+    letters = _mail_texts(settings)
     browsers = KnownBrowsers(PersonRecords(store, index), index, now)
     live = settings.library.mode == "live"
     # At most half of the threads wait for the library system: the others keep serving logins.
@@ -408,10 +403,10 @@ def _route_audit_log(
     """Return the audit log whose events reach every sink that ``ROUTES`` names for them."""
     sinks = {
         **startup.sinks,
-        Sink.AUDIT_LOG: to_trail(audit_log),
+        Sink.AUDIT_LOG: to_audit_log(audit_log),
         Sink.TRACE: to_traces(SupportTraces(store)),
     }
-    return RoutedAuditLog(EventSinks(sinks).tell, audit_log)
+    return RoutedAuditLog(EventSinks(sinks).tell)
 
 
 def _load_policies(
@@ -479,9 +474,9 @@ def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryPro
     return LibraryProof(opened.library, store, find_expected_setup, tell, now)
 
 
-def _letter_texts(settings: config.Config) -> LetterTexts:
+def _mail_texts(settings: config.Config) -> LibraryMailTexts:
     contact = settings.contact
-    return LetterTexts(
+    return LibraryMailTexts(
         contact.library_name(), f"{settings.base_url}/pin", contact.email or contact.phone
     )
 

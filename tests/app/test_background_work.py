@@ -71,7 +71,8 @@ def test_check_misses_the_worker_only_beside_a_server(parts: Parts, monkeypatch:
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     state = parts.config.state
     assert list(checks._work(parts)) == []
-    with metrics.shared(state / "metrics"):
+    with metrics.share_counts(state / "metrics"):
+        (state / "metrics" / "counter_1.db").touch()
         assert list(checks._work(parts)) == [f"work: {NOT_RUNNING}"]
         with hold_work_lock(state):
             assert list(checks._work(parts)) == []

@@ -41,7 +41,7 @@ NOBODYS: Final = frozenset(
         retention.LEASE,
         retention.TURN,
         retention.SETUP,
-        retention.TRAIL_ANCHOR,
+        retention.AUDIT_ANCHOR,
         retention.PERSON_KEYS,
         retention.STAFF_LOGIN,
         retention.STAFF_SESSION,
@@ -73,7 +73,7 @@ WITH_OTHERS: Final = frozenset(
         retention.MAIL_SENT,
         retention.INDEX,
         retention.MAILBOX_INDEX,
-        retention.TRAIL_KEY,
+        retention.AUDIT_KEY,
     }
 )
 KINDS: Final = {"person", "receipts", "proofs", "browsers", "mail", "session", "transaction", "reference"}

@@ -91,7 +91,12 @@ def _store_url(value: str) -> str:
 
 def _mail_url(value: str) -> str:
     """Refuse an address that names no mail server."""
-    if not value.startswith(MAILS) or not urlsplit(value).hostname:
+    try:
+        parts = urlsplit(value)
+        is_usable = bool(parts.hostname) and parts.port != 0 and not parts.username
+    except ValueError:  # its text would quote the port
+        is_usable = False
+    if not value.startswith(MAILS) or not is_usable:
         known = ", ".join(f"{scheme}HOST:PORT" for scheme in MAILS)
         raise ValueError(f"is no mail server address: {known}")
     return value

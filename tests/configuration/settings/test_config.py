@@ -214,7 +214,8 @@ def test_nothing_shows_a_secret(write: Write) -> None:
     """Neither the repr of a Config nor the text of a fault holds a password, wherever it was written."""
     mail = 'username = "broker"\npassword = "hunter2 and then some"\n'
     text = GOOD.replace("smtp://127.0.0.1:25", "smtp+starttls://u:hunter2-in-url@mail.example") + mail
-    config = load(write(text), {"BROKER_STORE__URL": "rediss://:hunter2-redis@redis.example"})
+    assert "hunter2" not in "\n".join(faults(write(text)))
+    config = load(write(GOOD + mail), {"BROKER_STORE__URL": "rediss://:hunter2-redis@redis.example"})
     assert "hunter2" not in repr(config)
     assert "correct horse" not in repr(config)
     bad = text.replace("smtp+starttls://u", "smpt://u").replace("correct horse battery staple", "hunter2 short")
@@ -351,6 +352,9 @@ BAD = [
     ("correct horse battery staple", "", "library.client_secret: is empty or a default"),
     ("correct horse battery staple", "Tr0ub4dor&3", "library.client_secret: is shorter than 16"),
     ("smtp://127.0.0.1:25", "127.0.0.1:25", "mail.url: is no mail server address"),
+    ("smtp://127.0.0.1:25", "smtp://127.0.0.1:secret", "mail.url: is no mail server address"),
+    ("smtp://127.0.0.1:25", "smtp://user:secret@127.0.0.1", "mail.url: is no mail server address"),
+    ("smtp://127.0.0.1:25", "smtp://", "mail.url: is no mail server address"),
     ("[mail]", "[mail]\nusername = 'u'", "broker.toml:mail: username and password are given together"),
     ("[library]", "[store]\nurl = 'postgres://x'\n[library]", "store.url: begins with none of sqlite:"),
     ("[library]", "[store]\nurl = 'redis://redis.example'\n[library]", "store.url: reaches Redis on another machine"),
