@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from broker.cli.main import broker
 from broker.demo.run.demo_folder import Setting
-from tests.cli.test_policy_diff import without_examples
+from tests.cli.test_policy_diff import remove_examples
 
 HOME = "[schacHomeOrganization, "
 Report = Callable[..., Result]
@@ -66,7 +66,7 @@ def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_pa
     shutil.copytree(folder / "policies", proposal)
     path = proposal / "student.yaml"
     text = path.read_text().replace(HOME, "[schacHomeOrganization: nowhere.dk, ")
-    path.write_text(without_examples(text))
+    path.write_text(remove_examples(text))
     service = "service-e-resources-en.html"
     assert report("--html", str(tmp_path / "before"), "--lang", "en").exit_code == 0
     assert report("--html", str(tmp_path / "out"), "--from", str(proposal), "--lang", "en").exit_code == 0

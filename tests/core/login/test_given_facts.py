@@ -1,4 +1,4 @@
-"""What is not given of a login is made up, and named; what is given is read as a live login's is."""
+"""Facts that are not given are made up and named; given facts are read as in a real login."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ def read(given: GivenFacts) -> tuple[DescribedLogin, tuple[str, ...]]:
     return describe_login(complete, WAYF, MAPS, POLICIES, NOW), complete.made_up
 
 
-def test_what_is_made_up_is_named() -> None:
+def test_made_up_facts_are_named() -> None:
     """Level, kind of number, age and the usual attributes; nothing that was given or left out."""
     login, made_up = read(GivenFacts("wayf", ("student@au.dk",), {"gn": ("Asta",)}, without=("mail",)))
 
@@ -40,12 +40,12 @@ def test_what_is_made_up_is_named() -> None:
 
 
 @pytest.mark.parametrize(("scope", "institution"), [("au.dk", AU), ("clin.au.dk", AU), ("ku.dk", KU), ("sdu.dk", AU)])
-def test_the_institution_that_may_say_so_answers(scope: str, institution: Institution) -> None:
+def test_the_institution_with_the_scope_is_chosen(scope: str, institution: Institution) -> None:
     """By its scope or one below it; where none may, the first one says it in vain."""
     assert find_institution(GivenFacts("wayf", (f"student@{scope}",)), WAYF) == institution
 
 
-def test_an_institution_says_no_more_than_it_may() -> None:
+def test_an_institution_asserts_only_what_it_may() -> None:
     """A number and a level above its cap are withheld, as at a live login."""
     login, _ = read(GivenFacts("wayf", ("student@ku.dk",), assurance=Assurance.HIGH, cpr="real", age=22))
 
@@ -54,7 +54,7 @@ def test_an_institution_says_no_more_than_it_may() -> None:
     assert login.reading.assurance is None or login.reading.assurance <= Assurance.LOW
 
 
-def test_what_cannot_be_trusted_is_no_reading() -> None:
+def test_a_foreign_scope_refuses_the_login() -> None:
     """A home organisation of somebody else refuses the whole login."""
     login, _ = read(GivenFacts("wayf", attributes={"schacHomeOrganization": ("sdu.dk",)}))
 
