@@ -344,7 +344,7 @@ def _pins(
     live = settings.library.mode == "live"
 
     def pin_categories() -> frozenset[str]:
-        named = ExpectedSetup.of(opened.policies.current).categories
+        named = ExpectedSetup.from_policies(opened.policies.current).categories
         return frozenset(named) | frozenset(settings.library.pin_categories)
 
     return _Pins(
@@ -433,7 +433,7 @@ def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> Registe
 def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryProof:
     def expected() -> ExpectedSetup:
         # Asked for by a proof, which only ``broker work`` makes: it has no other use for policies.
-        return ExpectedSetup.of(opened.policies.refresh(now()))
+        return ExpectedSetup.from_policies(opened.policies.refresh(now()))
 
     return LibraryProof(opened.library, store, expected, tell, now)
 

@@ -101,7 +101,7 @@ def collect_site_names(settings: Config) -> tuple[SiteNames, tuple[Fault, ...]]:
 
 
 def _categories(settings: Config, policies: PolicySet) -> Iterator[str]:
-    yield from ExpectedSetup.of(policies).categories
+    yield from ExpectedSetup.from_policies(policies).categories
     yield from settings.library.desk_categories
 
 

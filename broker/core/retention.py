@@ -1,19 +1,19 @@
-"""How long each record is kept and why: all ends and docs/privacy.md come from this table."""
+"""How long each record is kept and why. This table sets the expiries and docs/privacy.md."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
     """One row of the table.
 
-    ``kind`` is a ``RecordKind``, ``holds`` what such a record has in it, ``keyed`` what its name is
-    made of (values are sealed, whatever the name is), ``lasts`` how long at most it is kept,
-    ``since`` from when, ``why`` what for. Where ``lasts`` is None, ``long`` says what else ends it.
+    ``kind`` is a ``RecordKind``, ``holds`` says what such a record contains, ``keyed`` what its
+    name is made of (values are always encrypted), ``lasts`` how long at most it is kept, ``since``
+    from when, and ``why`` for what purpose. If ``lasts`` is None, ``long`` says what else ends it.
     """
 
     kind: str
@@ -26,17 +26,20 @@ class Retention:
 
     @property
     def span(self) -> timedelta:
-        """Return how long at most it is kept; ValueError where something else ends it."""
+        """Return how long at most it is kept; raises ValueError if something else ends it."""
         if self.lasts is None:
             raise ValueError(f"how long a {self.kind} of this row is kept: {self.long}")
         return self.lasts
 
     def until(self, since: datetime) -> datetime:
-        """Return the end of a record that begins at ``since``; ValueError where it has its own."""
+        """Return the expiry of a record that begins at ``since``.
+
+        Raises ValueError if something else ends the record.
+        """
         return since + self.span
 
     def ends(self, end: datetime) -> datetime:
-        """Return ``end``, as something else than this table has set it; ``long`` says what."""
+        """Return ``end``, which something else than this table has set, as ``long`` says."""
         if not self.long:
             raise ValueError(f"a {self.kind} of this row ends by the table alone")
         return end
@@ -57,7 +60,7 @@ _UNITS: Final = (
 
 
 def spell_span(span: timedelta) -> str:
-    """Return a span in the largest unit that it is a whole number of: ``30 days``."""
+    """Return a span in the largest unit that divides it: ``30 days``."""
     for unit, length in _UNITS:
         count, rest = divmod(span, length)
         if count and not rest:

@@ -119,7 +119,7 @@ def strangers() -> list[str]:
 
 @pytest.mark.long("reads the code of five folders")
 def test_every_end_comes_from_the_table() -> None:
-    """A record that is put with an end of its own making would be kept for a time that no document tells."""
+    """A record with another expiry would be kept for an undocumented time."""
     assert strangers() == []
 
 
@@ -143,12 +143,12 @@ def test_an_end_that_no_row_gives_is_seen(line: str, *, found: bool) -> None:
 
 
 def test_the_document_shows_the_table() -> None:
-    """docs/privacy.md is made from the rows; python -m tests.plugins.privacy_table writes it anew."""
+    """docs/privacy.md is generated: python -m tests.plugins.privacy_table."""
     assert privacy_table.shown() == privacy_table.table()
 
 
 def test_every_kind_of_record_has_a_row() -> None:
-    """In the order of the kinds: a new kind is told before it is kept."""
+    """The rows are in the order of the kinds."""
     assert list(dict.fromkeys(row.kind for row in TABLE)) == sorted(
         get_args(RecordKind), key=[row.kind for row in TABLE].index
     )
