@@ -213,7 +213,7 @@ def main() -> None:
     """Carry out the commands that come, until there are no more."""
     setting = demo_folder.read(Path(sys.argv[1]))
     os.environ["BROKER_CONFIG"] = str(setting.config)
-    with tempfile.TemporaryDirectory() as folder, metrics.shared(Path(folder) / "metrics"):
+    with tempfile.TemporaryDirectory() as folder, metrics.share_counts(Path(folder) / "metrics"):
         answers, log = os.dup(1), os.open(setting.folder / "in_process.log", os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(log, 1)  # the application's log goes where a file would be: its lines are no answers
         meter = Meter()

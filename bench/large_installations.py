@@ -19,7 +19,8 @@ from bench.figures import Row
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
-from broker.core.ports import Key, RecordKind, Write
+from broker.core.ports import Key, Write
+from broker.core.retention import RecordKind
 from broker.demo.run.demo_folder import Setting
 
 _LOGINS: Final = 160

@@ -1,4 +1,4 @@
-"""Connectors of systems outside: found by their entry points, and the settings of every one."""
+"""Connectors of external systems: entry points, and settings that all of them have."""
 
 import sys
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class ConnectorKeys(BaseModel):
-    """The keys that the settings of every connector have.
+    """The settings of all connectors.
 
-    ``timeout`` bounds one call, in seconds; ``ca_file`` is for a private authority.
+    ``timeout`` limits a call, in seconds; ``ca_file`` is for a private authority.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -27,7 +27,7 @@ class ConnectorKeys(BaseModel):
     section: ClassVar[str]
     # The models of the tables below ``section``.
     tables: ClassVar[Mapping[str, type[BaseModel]]] = {}
-    # The fix that is named for a missing key without a default, in place of the list of keys.
+    # The fix for a missing key without a default, instead of the list of keys.
     no_default: ClassVar[Mapping[str, str]] = {}
 
     timeout: float = Field(10.0, gt=0, le=60)
@@ -35,16 +35,13 @@ class ConnectorKeys(BaseModel):
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
-        """Return the settings from the keys of ``section``.
-
-        ConfigurationFaults with all faults, none of which quotes a value.
-        """
+        """Return the settings; ConfigurationFaults with all faults, which quote no value."""
         misfits: list[ErrorDetails] = []
         try:
             return cls.model_validate(dict(settings))
         except ValidationError as error:
             misfits.extend(error.errors(include_input=False))
-        # Raised out here: the error of the checks holds the values, the secret among them.
+        # Raise outside ``except``: the error of pydantic holds the values, also secrets.
         raise ConfigurationFaults([cls._describe(misfit) for misfit in misfits])
 
     @classmethod
@@ -59,9 +56,9 @@ class ConnectorKeys(BaseModel):
 
 
 def check_address(url: str, *, loopback: bool = False) -> str:
-    """Return an https address without its last slash; ValueError for any other text.
+    """Return an https address without its last slash; ValueError for another text.
 
-    Plain http is taken too where ``loopback`` says so and the host is one of this machine.
+    With ``loopback``, http is accepted too if the host is this machine.
     """
     parts = urlsplit(url)
     is_local = loopback and parts.scheme == "http" and parts.hostname in LOOPBACK
@@ -73,11 +70,11 @@ def check_address(url: str, *, loopback: bool = False) -> str:
 
 
 def settings_type(group: str, setting: str, system: str) -> object:
-    """Return what the entry point ``system`` of ``group`` names.
+    """Return the object that the entry point ``system`` of ``group`` names.
 
-    ConfigurationFaults at ``setting`` where none or several are installed under the name.
+    ConfigurationFaults at ``setting`` if no or several entry points have the name.
     """
-    installed = _installed(group, tuple(sys.path))
+    installed = _list_installed(group, tuple(sys.path))
     named = [entry for entry in installed if entry.name == system]
     if len({entry.value for entry in named}) != 1:
         what = f"no connector for {system!r}"
@@ -91,9 +88,9 @@ def settings_type(group: str, setting: str, system: str) -> object:
 
 
 @cache
-def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001
-    """Return the entry points of ``group`` in the packages on ``path``, which is ``sys.path``.
+def _list_installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001
+    """Return the entry points of ``group`` in the packages on ``path``.
 
-    Each reading goes through every package; none is installed beside a process that runs.
+    The result is cached, because reading them is slow.
     """
     return tuple(entry_points(group=group))

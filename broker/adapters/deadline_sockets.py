@@ -1,4 +1,4 @@
-"""Connections whose every connect, send and read ends by one moment, and at one size."""
+"""HTTP connections with one deadline and one size limit for a whole call."""
 
 import io
 import threading
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-# Of a whole answer: 2 MB of body, and as much again of headers and of what chunks are framed in.
+# Limits of an answer: its body, and its headers with the framing of chunks.
 _MOST_BODY: Final = 2 * 1024 * 1024
 _MOST_FRAMING: Final = 2 * 1024 * 1024
 
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Call(threading.local):
-    """The moment (of ``time.monotonic``) by which this thread's present call has ended.
-
-    Beside it what has been read in that call, and what may be.
-    """
+    """Deadline (of ``time.monotonic``) of this thread's call, and octets read and allowed."""
 
     until: float = 0.0
     octets: int = 0
@@ -34,17 +31,17 @@ _call = _Call()
 
 
 def end_by(until: float, most: int = _MOST_BODY) -> None:
-    """Let the calls of this thread end by ``until``, a moment of ``time.monotonic``.
+    """Set the deadline of this thread's next call, a moment of ``time.monotonic``.
 
-    ``most`` are the octets that the body of an answer may have.
+    ``most`` is the largest size of an answer's body.
     """
     _call.until = until
     _call.octets = 0
     _call.most = most + _MOST_FRAMING
 
 
-def left() -> float:
-    """Return the seconds that this thread's call has left; ``TimeoutError`` where none are."""
+def seconds_left() -> float:
+    """Return the seconds left for this thread's call; ``TimeoutError`` if none are."""
     seconds = _call.until - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("the deadline has passed")
@@ -52,10 +49,10 @@ def left() -> float:
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads a socket by the deadline of the call, and no further than any answer reaches.
+    """Reads a socket until the deadline of the call and the largest size of an answer.
 
-    A timeout of the socket counts from every byte, this one from the start of the call. What is
-    counted above this has been read already: a chunk of length -1 is read to its end at once.
+    A socket's own timeout starts again with every byte. Count the octets here, because the layers
+    above read a chunk of length -1 to its end before they count it.
     """
 
     def __init__(self, sock: "socket.socket", raw: io.RawIOBase) -> None:
@@ -66,7 +63,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
-        self._sock.settimeout(left())
+        self._sock.settimeout(seconds_left())
         count = self._raw.readinto(buffer)
         _call.octets += count or 0
         if _call.octets > _call.most:
@@ -79,7 +76,7 @@ class _TimedReader(io.RawIOBase):
 
 
 class _TimedAnswer(HTTPResponse):
-    """An answer whose status line and headers are read by the deadline too, not its body alone."""
+    """An answer whose status line and headers have the deadline too."""
 
     def __init__(self, sock: "socket.socket", *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
@@ -105,7 +102,7 @@ class _TimedTlsConnection(HTTPSConnection):
 def _send_timed(connection: HTTPConnection) -> None:
     if connection.sock is None:
         connection.connect()
-    connection.sock.settimeout(left())
+    connection.sock.settimeout(seconds_left())
 
 
 class _TimedPool(HTTPConnectionPool):
@@ -117,8 +114,8 @@ class _TimedTlsPool(HTTPSConnectionPool):
 
 
 def time_out(pools: PoolManager) -> None:
-    """Let the pools of ``pools`` be of timed connections.
+    """Use timed connections in ``pools``.
 
-    They are for one thread, which calls ``end_by`` before every call.
+    Their thread must call ``end_by`` before every call.
     """
     pools.pool_classes_by_scheme = {"http": _TimedPool, "https": _TimedTlsPool}

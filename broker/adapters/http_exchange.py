@@ -1,4 +1,4 @@
-"""One HTTP exchange with a peer: bounded in time and size, without redirect or proxy."""
+"""HTTP client for external systems: limited in time and size, without redirects and proxies."""
 
 import json
 import os
@@ -15,14 +15,14 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from broker.adapters.deadline_sockets import end_by, left, time_out
+from broker.adapters.deadline_sockets import end_by, seconds_left, time_out
 from broker.core.errors import BrokerError, LibraryUnavailable
 
 _LARGEST_ANSWER: Final = 2 * 1024 * 1024
 _PIECE: Final = 65_536
 _IDLE_S: Final = 0.5  # after which an unused connection is closed
-# Of what a hostile peer writes, lengths that are no lengths among it, the libraries under us let
-# errors of numbers and of text through as they are.
+# Malformed answers, for example with wrong lengths, also raise errors of numbers and texts in the
+# libraries.
 _NO_ANSWER: Final = (
     requests.RequestException,
     HTTPError,
@@ -34,21 +34,21 @@ _NO_ANSWER: Final = (
 
 
 class HttpAnswer(NamedTuple):
-    """The status, body and headers of a peer's answer; names of headers in any case."""
+    """Status, body and headers of an answer; names of headers in any case."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = MappingProxyType({})
 
     def json(self) -> Any:
-        """Return the body read as JSON, None where it is none."""
+        """Return the body as JSON, None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 
     def fields(self) -> Mapping[str, Any]:
-        """Return the body read as a JSON object; empty where it is none."""
+        """Return the body as a JSON object, empty if it is not one."""
         body = self.json()
         if isinstance(body, Mapping):
             return body
@@ -58,28 +58,28 @@ class HttpAnswer(NamedTuple):
 def moment(deadline: datetime, timeout: float) -> float:
     """Return the moment of ``time.monotonic`` at which a call ends.
 
-    It is that of ``deadline`` (aware UTC), or ``timeout`` seconds from now if that is earlier.
+    This is ``deadline`` (aware UTC), or ``timeout`` seconds from now if that is earlier.
     """
     left_s = (deadline - datetime.now(UTC)).total_seconds()
     return time.monotonic() + min(left_s, timeout)
 
 
 class _Unreadable(HTTPException):
-    """An answer that is not read to its end; its text is ours."""
+    """An answer that is not read to its end."""
 
 
 class _Session(requests.Session):
-    """A session without redirects: the library's would read such an answer whole for its target."""
+    """A session without redirects; the library would read the whole answer for the target."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # the library's signature
         return None
 
 
 class _Connections:
-    """At most ``most`` connections of one process; an idle connection is closed.
+    """At most ``most`` connections of a process; idle connections are closed.
 
-    A Koha under Starman serves one connection per worker at a time and keeps an idle one open for a
-    second, so connections that nobody uses would block other clients.
+    Koha under Starman serves one connection per worker and keeps an idle one open for a second, so
+    idle connections would block other clients.
     """
 
     def __init__(self, most: int) -> None:
@@ -90,11 +90,11 @@ class _Connections:
 
     @contextmanager
     def borrow(self) -> Iterator[requests.Session]:
-        """Lend a session to one thread for one call; ``TimeoutError`` where none is free in time.
+        """Yield a session for one call; ``TimeoutError`` if none is free in time.
 
-        A session whose call failed is closed.
+        Close a session whose call failed.
         """
-        if not self._free.acquire(timeout=left()):
+        if not self._free.acquire(timeout=seconds_left()):
             raise _NoneFreeError
         try:
             with self._lock:
@@ -133,16 +133,15 @@ class _Connections:
 
 
 class _NoneFreeError(TimeoutError):
-    """All connections were in use until the call had to end."""
+    """Raised if no connection became free before the deadline."""
 
 
 class Exchange:
-    """Sends requests below one base URL over at most ``connections`` connections per process.
+    """Sends requests to a base URL over at most ``connections`` connections per process.
 
-    ``ca_file`` names the authorities to trust in place of the public ones, ``client`` the files of
-    our certificate and its key where the peer asks for them. ``unavailable`` is the error of a peer
-    that gives no answer, ``unsent`` that of one to which no connection was made, and ``busy`` that
-    of a call for which none of our connections was free, if these are others.
+    ``ca_file`` replaces the public authorities, ``client`` names the files of the certificate and
+    its key. ``unavailable`` is the error for a missing answer, ``unsent`` for a missing
+    connection, and ``busy`` if no connection of the process was free.
     """
 
     def __init__(
@@ -163,7 +162,7 @@ class Exchange:
         self._unsent = unsent or unavailable
         self._busy = busy or self._unsent
         self._most = connections
-        # By process: after a fork two processes on one connection would mix their answers.
+        # By process: processes must not share a connection after a fork.
         self._pools: dict[int, _Connections] = {}
 
     def call(
@@ -177,9 +176,9 @@ class Exchange:
     ) -> HttpAnswer:
         """Return the answer to one request.
 
-        ``until`` is a moment of ``time.monotonic``. ``unavailable`` where there is no answer by
-        then, or it is over 2 MB or compressed. A redirect is an answer like another: following it
-        would carry the token and the CPR wherever the answer points.
+        ``until`` is a moment of ``time.monotonic``. Raise ``unavailable`` if there is no answer by
+        then, or it is over 2 MB or compressed. A redirect is returned and not followed, because it
+        would carry the token and the CPR number to another host.
         """
         end_by(until)
         failed = self._unavailable
@@ -193,8 +192,7 @@ class Exchange:
                 failed = self._busy
             elif _was_never_sent(error):
                 failed = self._unsent
-        # Raised out here, so that no traceback reaches the failed request, whose headers and body
-        # hold the CPR.
+        # Raise outside ``except``, so that no traceback shows the request with the CPR number.
         raise failed(f"no answer: {cause}")
 
     def _exchange(
@@ -206,12 +204,12 @@ class Exchange:
             session.request(
                 method,
                 self._base + path,
-                # A compressed answer could grow a thousandfold between the bound and the memory.
+                # A compressed answer could grow a thousandfold after the size was checked.
                 headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
                 data=body,
-                # A name may stand for two addresses, tried in turn: each gets half of the time.
-                timeout=(left() / 2, left()),
-                # Beside ``_Session``, which finds no redirect: neither may be lost in an upgrade.
+                # A name may have two addresses, which are tried in turn.
+                timeout=(seconds_left() / 2, seconds_left()),
+                # A second protection beside ``_Session``.
                 allow_redirects=False,
                 stream=True,
                 verify=self._verify,
@@ -220,12 +218,12 @@ class Exchange:
         ):
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise _Unreadable("it is compressed")
-            return HttpAnswer(response.status_code, _bounded(response), response.headers)
+            return HttpAnswer(response.status_code, _read_bounded(response), response.headers)
 
 
 def _new_session() -> requests.Session:
     session = _Session()
-    session.trust_env = False  # neither proxies nor .netrc of the account we run under
+    session.trust_env = False  # ignore proxies and .netrc of the user
     for scheme in ("http://", "https://"):
         adapter = HTTPAdapter()
         time_out(adapter.poolmanager)
@@ -234,16 +232,16 @@ def _new_session() -> requests.Session:
 
 
 def _was_never_sent(error: Exception) -> bool:
-    """Return whether no connection was made; one that broke may have carried the request."""
+    """Return whether no connection was made; a broken one may have carried the request."""
     cause = error.args[0] if error.args else None
     return isinstance(getattr(cause, "reason", None), NewConnectionError)
 
 
-def _bounded(response: requests.Response) -> bytes:
+def _read_bounded(response: requests.Response) -> bytes:
     body = bytearray()
     for piece in response.raw.stream(_PIECE, decode_content=False):
         body += piece
         if len(body) > _LARGEST_ANSWER:
             raise _Unreadable("it is over 2 MB")
-        left()
+        seconds_left()
     return bytes(body)

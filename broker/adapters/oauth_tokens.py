@@ -1,4 +1,4 @@
-"""The OAuth 2 client credentials grant (RFC 6749 4.4): one token for all threads."""
+"""OAuth 2 client credentials grant (RFC 6749 4.4): one token for all threads."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ _LONGEST_S: Final = 86_400
 
 
 class Cause(NamedTuple):
-    """Why no token is granted, and the setting that is at fault."""
+    """Why no token is granted, and the setting at fault."""
 
     sentence: str
     setting: str
@@ -26,18 +26,18 @@ Causes = Mapping[tuple[int, str], Cause]
 
 
 class NoToken(Protocol):
-    """The error of a peer that grants no token."""
+    """The error for a refused token."""
 
     def __call__(self, cause: str, setting: str | None = None) -> BrokerError:
-        """Return the error; ``setting`` is the one at fault, None where it is not known."""
+        """Return the error; ``setting`` is the one at fault, None if it is not known."""
         ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OauthClient:
-    """A client of one token endpoint; without a secret it is known by its certificate (RFC 8705).
+    """A client of a token endpoint; without a secret its certificate identifies it (RFC 8705).
 
-    ``causes`` are the refusals that the endpoint tells apart, by status and error code.
+    ``causes`` are the refusals that the endpoint distinguishes, by status and error code.
     """
 
     id: str
@@ -47,7 +47,7 @@ class OauthClient:
 
 
 class AccessTokens:
-    """Fetches the bearer token of one client at one token endpoint."""
+    """Fetches and caches the bearer token of a client."""
 
     def __init__(self, exchange: Exchange, path: str, client: OauthClient) -> None:
         self._exchange = exchange
@@ -59,15 +59,14 @@ class AccessTokens:
         self._renew_at = 0.0
 
     def __repr__(self) -> str:
-        """Show the endpoint, neither secret nor token."""
+        """Show the endpoint, but no secret or token."""
         return f"AccessTokens({self._path!r})"
 
     def current(self, until: float, refused: str = "") -> str:
-        """Return a token that is good for now and is not the ``refused`` one.
+        """Return a valid token other than the ``refused`` one.
 
-        ``until`` is a moment of ``time.monotonic``. ``unavailable`` where there is none by then:
-        credentials that are refused are a fault of the set-up, not of anyone's enrolment, and worth
-        another try.
+        ``until`` is a moment of ``time.monotonic``. Raise ``unavailable`` if there is none by then.
+        Refused credentials are a fault of the set-up, which another try may not meet.
         """
         seconds = max(0.0, until - time.monotonic())
         if not self._lock.acquire(timeout=seconds):
@@ -90,25 +89,25 @@ class AccessTokens:
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urlencode(form).encode(),
         )
-        token, lifetime = self._granted(answer)
+        token, lifetime = self._read_grant(answer)
         self._token = token
         self._renew_at = time.monotonic() + max(lifetime - _MARGIN_S, lifetime / 2)
 
-    def _granted(self, answer: HttpAnswer) -> tuple[str, float]:
+    def _read_grant(self, answer: HttpAnswer) -> tuple[str, float]:
         """Return the token and its lifetime in seconds."""
         grant: Any = answer.json()
         if answer.status != 200 or not isinstance(grant, dict):
-            raise self._not_granted(answer.status, grant)
+            raise self._make_refusal(answer.status, grant)
         token = grant.get("access_token")
         if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
             raise self._unavailable("no token: 200 without a token that can be sent")
         seconds = grant.get("expires_in")
-        # A number of 400 digits is no float, and infinity no moment.
+        # Huge numbers and infinity cannot be added to a time.
         if isinstance(seconds, int | float) and 0 < seconds <= _LONGEST_S:
             return token, float(seconds)
         return token, _UNSTATED_S
 
-    def _not_granted(self, status: int, grant: Any) -> BrokerError:
+    def _make_refusal(self, status: int, grant: Any) -> BrokerError:
         error = grant.get("error") if isinstance(grant, dict) else None
         cause = self._client.causes.get((status, str(error)))
         if cause is None:

@@ -1,6 +1,10 @@
-"""The WSGI application, composed from its parts; the only module that imports all others."""
+"""The WSGI application: Flask with the blueprints of all pages."""
 
+import queue
+import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from ipaddress import ip_network
@@ -36,7 +40,6 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.public_pages import Pictures
 from broker.adapters.web.sign_up import sign_up_pages
 from broker.app import configured_texts, staff_view
-from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
 from broker.app.named_configuration import configuration
 from broker.app.readiness import list_gauges, notes, readiness
@@ -49,12 +52,15 @@ from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
 from broker.use_cases.personal_data.given_consents import GivenConsents
 
-# One megabyte is far above any message or form of ours.
-LARGEST_BODY: Final = 1024 * 1024
+LARGEST_BODY: Final = 1024 * 1024  # far above any SAML message or form
+MOST_WAITING: Final = 20
+# One check a second: the moment of a check then reveals nothing about its result.
+CHECK_EVERY_S: Final = 1.0
+Check = Callable[[], None]
 
 
 class _Application(Flask):
-    """Flask as ours is: no endpoint is a coroutine, and none is looked at for that at each call."""
+    """Flask without its check, at each call, whether an endpoint is a coroutine: none is."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function as it is."""
@@ -64,9 +70,8 @@ class _Application(Flask):
 def create_app(settings: Config | None = None) -> Flask:
     """Return the broker as a WSGI application; it starts no thread.
 
-    ``settings`` are read from the environment if None. ConfigurationFaults with all their faults,
-    and under ``python -O``, whatever server brought it there: it takes out the assertions that are
-    checks in pysaml2 (docs/reference/attacks.md#34).
+    ``settings`` are read from the environment if None. Raise ConfigurationFaults with all faults,
+    also under ``python -O``, which removes checks of pysaml2 (docs/reference/attacks.md#34).
 
     Source: docs/reference/design.md#waiting.
     """
@@ -78,40 +83,41 @@ def create_app(settings: Config | None = None) -> Flask:
     config = parts.config
     app = _Application("broker.adapters.web", static_url_path="/static")
     if config.serve.proxies:
-        # Only what the proxies we count have added is believed: whoever asks may write the rest of
-        # the header.
+        # Believe only what the counted proxies added: a client can write the rest of the header.
         behind_proxies = ProxyFix(app.wsgi_app, x_for=config.serve.proxies, x_proto=0)
         app.wsgi_app = behind_proxies  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["broker"] = parts
     pictures = Pictures.read(config.base_url, config.pictures())
-    imprint = configured_texts.imprint(config, pictures)
+    imprint = configured_texts.make_imprint(config, pictures)
     page_layout.install(app, imprint, config.base_url, config.language)
     person_lookup = parts.person_lookup()
     proxies = UncountedProxies(now, parts.tell)
     app.before_request(proxies.look)
-    ports = _web_ports(parts, person_lookup, pictures)
+    ports = _make_web_ports(parts, person_lookup, pictures)
     pages = StepPages(ports)
     app.register_blueprint(public_pages.picture_pages(pictures))
-    for blueprint in _blueprints(parts, ports, pages, person_lookup):
+    for blueprint in _make_blueprints(parts, ports, pages, person_lookup):
         app.register_blueprint(blueprint)
-    app.register_blueprint(_metadata_and_health(parts, proxies))
+    app.register_blueprint(_make_metadata_and_health(parts, proxies))
     error_pages.install(app, ports, pages)
     return app
 
 
-def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -> WebPorts:
+def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -> WebPorts:
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
-    addresses = ClientAddresses.of(config.shared_networks)
-    broker = _login_flow(parts, person_lookup)
+    addresses = ClientAddresses.from_networks(config.shared_networks)
+    broker = LoginFlow(
+        parts.store, index, person_lookup.rules, person_lookup, config.sign_up.service
+    )
     cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
     local_upstreams = [name for name, upstream in parts.upstreams.items() if upstream.local]
     return WebPorts(
         broker=broker,
-        idp_role=_idp_role(parts),
-        sp_role=_logged_sp_role(parts, broker),
+        idp_role=_make_idp_role(parts),
+        sp_role=_make_sp_role(parts, broker),
         cookies=cookies,
         forms=FormTokens(index, base_url),
         now=now,
@@ -120,37 +126,27 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -
         upstreams=parts.upstreams,
         labels=parts.maps.labels,
         base_url=base_url,
-        unexpected=application_log.unexpected,
-        shared=addresses.shared,
+        unexpected=application_log.log_unexpected,
+        shared=addresses.is_shared,
         network=addresses.network,
-        limits=_network_limits(parts, cookies),
+        limits=_make_network_limits(parts, cookies),
         submit=AccountChecks().submit,
-        library=configured_texts.called(config),
+        library=configured_texts.library_name_in_sentence(config),
         cpr_cards=config.library.settings.get("card_number") != "system",
-        sign_up=configured_texts.sign_up_url(config),
+        sign_up=configured_texts.find_sign_up_url(config),
         logo=lambda service: pictures.url(f"service-{service}"),
         local=next(iter(local_upstreams), None),
     )
 
 
-def _login_flow(parts: Parts, person_lookup: PersonAtLogin) -> LoginFlow:
-    return LoginFlow(
-        parts.store,
-        parts.keys.index,
-        person_lookup.rules,
-        person_lookup,
-        parts.config.sign_up.service,
-    )
-
-
-def _blueprints(
+def _make_blueprints(
     parts: Parts, ports: WebPorts, pages: StepPages, person_lookup: PersonAtLogin
 ) -> Iterator[Blueprint]:
-    """Yield the endpoints: of a login, of the account, of the sign-up pages, and for machines."""
-    staff_door = staff_view.door(parts, ports)
+    """Yield the blueprints of logins, account pages, sign-up pages and metrics."""
+    staff_door = staff_view.make_door(parts, ports)
     entry = login.LoginEndpoints(ports, pages, staff_door)
     if staff_door is not None:
-        yield staff_view.blueprint(parts, staff_door)
+        yield staff_view.make_blueprint(parts, staff_door)
     given_consents = GivenConsents(parts.enrolment_ports.persons, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield step_answers.blueprint(ports, pages, entry)
@@ -159,16 +155,16 @@ def _blueprints(
     yield claim.blueprint(claim.ClaimPages(ports, pages, entry, parts.claims))
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
     yield my_choices.blueprint(ports, pages, entry, given_consents, parts.stored_data())
-    yield from _pins(parts, ports, pages, entry)
-    role = _logout_role(parts)
-    yield logout.blueprint(ports, role, _single_logout(parts, role))
-    sign_up = configured_texts.sign_up(parts.config, parts.services)
+    yield from _make_pin_blueprints(parts, ports, pages, entry)
+    role = _make_logout_role(parts)
+    yield logout.blueprint(ports, role, _make_single_logout(parts, role))
+    sign_up = configured_texts.make_sign_up(parts.config, parts.services)
     if sign_up:
         yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
-    yield _metrics_endpoint(parts)
+    yield _make_metrics_endpoint(parts)
 
 
-def _pins(
+def _make_pin_blueprints(
     parts: Parts, ports: WebPorts, pages: StepPages, entry: login.LoginEndpoints
 ) -> Iterator[Blueprint]:
     logins = parts.library_logins
@@ -177,26 +173,27 @@ def _pins(
     yield pin.blueprint(pin.PinPages(ports, pages, entry, choices, pin_mails))
 
 
-def _single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:
+def _make_single_logout(parts: Parts, role: LogoutRole) -> SingleLogoutFlow:
     sessions = Sessions(parts.store, parts.keys.index)
-    return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, role.can_reach)
-
-
-def _metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
-    def told() -> dict[str, str]:
-        note = proxies.note()
-        own = {"proxies": note} if note else {}
-        return {**notes(parts), **own}
-
-    return public_pages.metadata_and_health(
-        partial(_idp_descriptor, parts),
-        {name: partial(_sp_descriptor, parts, name) for name in parts.federated},
-        partial(readiness, parts),
-        told,
+    return SingleLogoutFlow(
+        parts.store, sessions, parts.services, parts.saml_upstreams, role.can_reach
     )
 
 
-def _network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
+def _make_metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
+    def list_notes() -> dict[str, str]:
+        note = proxies.note()
+        return {**notes(parts), **({"proxies": note} if note else {})}
+
+    return public_pages.metadata_and_health(
+        partial(_write_idp_descriptor, parts),
+        {name: partial(_write_sp_descriptor, parts, name) for name in parts.saml_upstreams},
+        partial(readiness, parts),
+        list_notes,
+    )
+
+
+def _make_network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
     def mark(request: Request) -> str | None:
         return cookies.login_mark(request, now())
 
@@ -205,7 +202,7 @@ def _network_limits(parts: Parts, cookies: BrowserCookies) -> NetworkLimits:
     return NetworkLimits(table.beginnings, campuses, mark, now, parts.tell)
 
 
-def _metrics_endpoint(parts: Parts) -> Blueprint:
+def _make_metrics_endpoint(parts: Parts) -> Blueprint:
     token = parts.config.serve.metrics_token
     secret = token.get_secret_value() if token else None
     return public_pages.metrics_endpoint(
@@ -213,7 +210,7 @@ def _metrics_endpoint(parts: Parts) -> Blueprint:
     )
 
 
-def _idp_role(parts: Parts) -> IdentityProvider:
+def _make_idp_role(parts: Parts) -> IdentityProvider:
     return IdentityProvider.from_keys(
         parts.config.base_url,
         parts.config.idp_entity_id,
@@ -221,28 +218,18 @@ def _idp_role(parts: Parts) -> IdentityProvider:
         parts.metadata,
         services=parts.services,
         maps=parts.maps.maps,
-        sp_entity_ids=[each.sp_entity_id for each in parts.federated.values()],
+        sp_entity_ids=[each.sp_entity_id for each in parts.saml_upstreams.values()],
     )
 
 
-def _sp_role(parts: Parts) -> ServiceProvider:
-    return ServiceProvider.from_keys(
-        parts.config.base_url,
-        parts.keys.sp,
-        parts.metadata,
-        upstreams=parts.federated,
-        idp_entity_id=parts.config.idp_entity_id,
-    )
-
-
-def _logout_role(parts: Parts) -> LogoutRole:
+def _make_logout_role(parts: Parts) -> LogoutRole:
     role = SingleLogout.from_keys(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys,
         parts.metadata,
         services=parts.services,
-        upstreams=parts.federated,
+        upstreams=parts.saml_upstreams,
     )
     if parts.messages is None:
         return role
@@ -250,15 +237,21 @@ def _logout_role(parts: Parts) -> LogoutRole:
     return LoggedLogoutRole(role, parts.messages, logged, ClientAddresses.address)
 
 
-def _logged_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
-    """Return the SP role, with the message log beside it where there is one."""
-    role = _sp_role(parts)
+def _make_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
+    """Return the SP role, which writes the message log if there is one."""
+    role = ServiceProvider.from_keys(
+        parts.config.base_url,
+        parts.keys.sp,
+        parts.metadata,
+        upstreams=parts.saml_upstreams,
+        idp_entity_id=parts.config.idp_entity_id,
+    )
     if parts.messages is None:
         return role
 
-    staff = staff_view.logins(parts)
+    staff = staff_view.make_logins(parts)
 
-    def reference(request_id: str, moment: datetime) -> str:
+    def find_reference(request_id: str, moment: datetime) -> str:
         if staff is not None and staff.is_staff_request(request_id):
             return staff.find_reference(request_id, moment)
         transaction_id = request_id[1:33]
@@ -268,22 +261,59 @@ def _logged_sp_role(parts: Parts, broker: LoginFlow) -> SpRole:
         role,
         parts.messages,
         parts.config.message_log_upstreams(),
-        reference,
+        find_reference,
         ClientAddresses.address,
     )
 
 
-def _idp_descriptor(parts: Parts) -> bytes:
+def _write_idp_descriptor(parts: Parts) -> bytes:
     config = parts.config
     scopes = [config.idp.scope] if config.idp.scope else []
     for upstream in parts.upstreams.values():
         for institution in upstream.institutions:
             scopes.extend(institution.scopes)
-    texts = configured_texts.own_descriptor_texts(config, config.idp_entity_id)
+    texts = configured_texts.describe_role(config, config.idp_entity_id)
     return own_metadata.write_idp_descriptor(texts, parts.keys.idp, scopes, now())
 
 
-def _sp_descriptor(parts: Parts, name: str) -> bytes:
+def _write_sp_descriptor(parts: Parts, name: str) -> bytes:
     upstream = parts.upstreams[name]
-    texts = configured_texts.own_descriptor_texts(parts.config, upstream.sp_entity_id)
+    texts = configured_texts.describe_role(parts.config, upstream.sp_entity_id)
     return own_metadata.write_sp_descriptor(upstream, texts, parts.keys.sp, now())
+
+
+@dataclass(slots=True)
+class AccountChecks:
+    """Checks of library accounts after the page was answered: in order, one a second.
+
+    The thread starts with the first check.
+    """
+
+    every: float = field(default_factory=lambda: CHECK_EVERY_S)
+    _waiting: "queue.Queue[Check]" = field(default_factory=lambda: queue.Queue(MOST_WAITING))
+    _thread: threading.Thread | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def submit(self, check: Check) -> bool:
+        """Queue a check; False if twenty checks wait."""
+        try:
+            self._waiting.put_nowait(check)
+        except queue.Full:
+            return False
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="account checks", daemon=True
+                )
+                self._thread.start()
+        return True
+
+    def _run(self) -> None:
+        while True:
+            check = self._waiting.get()
+            began = time.monotonic()
+            try:
+                check()
+            except Exception as error:  # noqa: BLE001 - one check must not end the others
+                application_log.log_unexpected(error, "account check")
+            time.sleep(max(0.0, began + self.every - time.monotonic()))

@@ -1,21 +1,30 @@
-"""Opens and checks every part of a broker from its configuration; all faults come at once."""
+"""Opens every part of the broker from its configuration and connects the parts."""
 
 import os
+import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Semaphore
 from typing import Final
 
-from broker.adapters.audit_log.audit_log import StoredAuditLog
+from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
+from broker.adapters.audit_log.hash_chain import Anchors
 from broker.adapters.audit_log.person_events import ForgottenFile, PersonEvents
+from broker.adapters.audit_log.person_keys import PersonKeys
 from broker.adapters.library_systems.library_settings import open_library
-from broker.adapters.mail.letter_texts import LetterTexts
+from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.observability import application_log
-from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog
+from broker.adapters.observability.event_sinks import (
+    EventSinks,
+    RoutedAuditLog,
+    to_audit_log,
+    to_log,
+    to_traces,
+)
 from broker.adapters.observability.log_budget import LogBudget
 from broker.adapters.observability.metrics import Metrics
 from broker.adapters.observability.sealed_message_log import MessageLog
@@ -23,18 +32,19 @@ from broker.adapters.person_register.open_register import open_register
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
+from broker.adapters.stores.open_store import open_store
 from broker.adapters.web.sign_up.content_files import Texts
-from broker.app import open_storage, policy_configuration
+from broker.app import policy_configuration
 from broker.app.named_configuration import configuration
 from broker.app.policy_configuration import PolicySurroundings, collect_faults
-from broker.configuration import attribute_maps
+from broker.configuration import attribute_maps, durable_files
 from broker.configuration.policies import live_policies
 from broker.configuration.settings import config
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
-from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
+from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Sink
 from broker.core.help_codes import StatelessReferences
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import AuditLog, LibrarySystem, PersonRegister, Store
@@ -68,13 +78,13 @@ DIGEST_LENGTH: Final = 12  # characters of a policy digest in logs, metrics and 
 
 
 def now() -> datetime:
-    """Return the time of the one clock, in UTC."""
+    """Return the present time in UTC, from the only clock of the broker."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that the endpoints, the command line and the background work are made of."""
+    """Everything that endpoints, commands and the background worker use."""
 
     config: config.Config
     keys: key_ring.KeyRing
@@ -103,12 +113,11 @@ class Parts:
     library_logins: LibraryLogins
     texts: Texts
     metrics: Metrics
-    log_budget: LogBudget
     wake: Event
     messages: MessageLog | None = None
 
     @property
-    def federated(self) -> Mapping[str, Upstream]:
+    def saml_upstreams(self) -> Mapping[str, Upstream]:
         """The upstreams that speak SAML, by name."""
         return {name: upstream for name, upstream in self.upstreams.items() if not upstream.local}
 
@@ -126,7 +135,7 @@ class Parts:
         """Return the search for the person that staff help."""
         return StaffSearch(self.enrolment_cases, self.outbox, self.store, self.keys.index, clock)
 
-    def configured(self) -> ConfiguredEntities:
+    def make_configured_entities(self) -> ConfiguredEntities:
         """Return the configured services and upstreams, under the policy set of the moment."""
         return ConfiguredEntities(
             services=self.services,
@@ -156,13 +165,13 @@ class Parts:
 
     def person_lookup(self) -> PersonAtLogin:
         """Return the look-up of a person through the ports."""
-        configured = self.configured()
+        configured = self.make_configured_entities()
         index = self.keys.index
         persons = PersonResolution(index, self.borrower_finder.has_borrower)
         borrowers = BorrowerAtLogin(
             self.enrolment_ports, self.enrolments, self.borrower_finder, self.config.library.mode
         )
-        audit_log = RoutedAuditLog(self.tell, self.audit_log)
+        audit_log = RoutedAuditLog(self.tell)
         return PersonAtLogin(
             self.enrolment_ports.persons,
             index,
@@ -181,19 +190,18 @@ def open_broker() -> Parts:
 
 
 def assemble(settings: config.Config) -> Parts:
-    """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
-    opened = _opened(settings)
+    """Open and check every part; ConfigurationFaults with the faults of all parts."""
+    opened = _open(settings)
     ring, store = opened.keys, opened.store
-    audit_log = open_storage.route_audit_log(opened.audit_log, store, opened.sinks)
+    audit_log = _route_audit_log(opened.audit_log, store, opened.sinks)
     wake = Event()
-    waiting = _waiting(settings)
     library = GuardedLibrary(opened.library, store, ring.index, now)
-    pins = _pins(settings, opened, library, wake, audit_log.tell)
+    pins = _make_pins(settings, opened, library, wake, audit_log.tell)
     pin_mails = pins.pin_mails
     ports = _enrolment_ports(settings, ring, library, audit_log, pins)
     look_ups = _look_ups(ports, opened.register)
     codes, outbox = pin_mails.codes, pin_mails.outbox
-    finder = BorrowerFinder(ports, waiting)
+    finder = BorrowerFinder(ports, pins.waiting_slots)
     return Parts(
         config=settings,
         keys=ring,
@@ -209,7 +217,7 @@ def assemble(settings: config.Config) -> Parts:
         register=opened.register,
         library_proof=_library_proof(opened, store, audit_log.tell),
         enrolment_ports=ports,
-        enrolments=EnrolmentRequests(ports, wake, time.sleep, waiting),
+        enrolments=EnrolmentRequests(ports, wake, time.sleep, pins.waiting_slots),
         borrower_finder=finder,
         enrolment_cases=EnrolmentCases(ports, wake),
         person_worker=PersonWorker(ports, look_ups),
@@ -217,29 +225,21 @@ def assemble(settings: config.Config) -> Parts:
         outbox=outbox,
         mailbox_proof=MailboxProof(ports.persons, codes, outbox, pin_mails.letters),
         claims=BorrowerClaims(finder, codes, outbox, pin_mails.letters),
-        pin_choices=replace(pins.choices, waiting_slots=waiting),
+        pin_choices=pins.choices,
         pin_mails=pin_mails,
-        library_logins=replace(pins.logins, waiting_slots=waiting),
+        library_logins=pins.logins,
         texts=opened.texts,
         metrics=opened.metrics,
-        log_budget=opened.log_budget,
         wake=wake,
         messages=opened.messages,
     )
 
 
-def _waiting(settings: config.Config) -> Semaphore:
-    # So many threads may wait for the library system at once: the others keep serving logins.
-    most = settings.serve.threads // 2
-    return Semaphore(max(1, most))
-
-
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What was opened from the configuration, each part checked by itself."""
+    """The parts that were opened from the configuration and checked one by one."""
 
     metrics: Metrics
-    log_budget: LogBudget
     sinks: EventSinks
     keys: key_ring.KeyRing
     metadata: LiveMetadata
@@ -255,25 +255,25 @@ class _Opened:
     policies: live_policies.LivePolicies
 
 
-def _opened(settings: config.Config) -> _Opened:
+def _open(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
-    metrics = Metrics(lambda: application_log.dropped, settings.state / "metrics")
-    log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
-    sinks = open_storage.open_startup_sinks(metrics, log_budget)
+    metrics = Metrics(lambda: application_log.dropped)
+    log = to_log(application_log.tell, LogBudget(application_log.tell, now).write_limited)
+    sinks = EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
     keys = collect_faults(faults, lambda: key_ring.load(settings.keys))
     surroundings = policy_configuration.load(settings, sinks.tell, now())
     metadata = surroundings.metadata
     maps = surroundings.maps
     faults += surroundings.faults
-    store = collect_faults(faults, lambda: open_storage.open_bare_store(settings))
+    store = collect_faults(faults, lambda: _open_store(settings))
     sealed = EncryptedStore(store, keys.sealing, keys.sealing_id) if store and keys else None
-    library = collect_faults(faults, lambda: _library(settings, metrics))
-    register = collect_faults(faults, lambda: _register(settings, metrics))
+    library = collect_faults(faults, lambda: _open_library(settings, metrics))
+    register = collect_faults(faults, lambda: _open_register(settings, metrics))
     texts = collect_faults(faults, lambda: Texts.load(settings.content))
-    messages = collect_faults(faults, lambda: _messages(settings))
-    audit_log = collect_faults(faults, lambda: _trail(settings, keys, sealed))
+    messages = collect_faults(faults, lambda: _open_message_log(settings))
+    audit_log = collect_faults(faults, lambda: _open_audit_log(settings, keys, sealed))
     policies = collect_faults(
-        faults, lambda: _policies(settings, surroundings, sinks.tell, audit_log)
+        faults, lambda: _load_policies(settings, surroundings, sinks.tell, audit_log)
     )
     if faults or not (
         keys and metadata and maps and sealed and audit_log and library and texts and policies
@@ -281,7 +281,6 @@ def _opened(settings: config.Config) -> _Opened:
         raise ConfigurationFaults(faults)
     return _Opened(
         metrics=metrics,
-        log_budget=log_budget,
         sinks=sinks,
         keys=keys,
         metadata=metadata,
@@ -326,28 +325,32 @@ def _enrolment_ports(
 
 @dataclass(frozen=True, slots=True)
 class _Pins:
-    """The use cases around PINs and the library account."""
+    """The use cases around PINs and the library account, and the slots that limit waiting."""
 
+    waiting_slots: Semaphore
     choices: PinChoices
     pin_mails: PinMails
     logins: LibraryLogins
 
 
-def _pins(
+def _make_pins(
     settings: config.Config, opened: _Opened, library: GuardedLibrary, wake: Event, tell: EventPort
 ) -> _Pins:
     store, index = opened.store, opened.keys.index
     codes = MailedCodes(store, index, now)
     outbox = MailOutbox(store, index, smtp(settings), now, wake, tell)
-    letters = _letter_texts(settings)
+    letters = _mail_texts(settings)
     browsers = KnownBrowsers(PersonRecords(store, index), index, now)
     live = settings.library.mode == "live"
+    # At most half of the threads wait for the library system: the others keep serving logins.
+    waiting = Semaphore(max(1, settings.serve.threads // 2))
 
     def pin_categories() -> frozenset[str]:
         named = ExpectedSetup.from_policies(opened.policies.current).categories
         return frozenset(named) | frozenset(settings.library.pin_categories)
 
     return _Pins(
+        waiting,
         PinChoices(
             library,
             BorrowerLeases(store, index, now),
@@ -358,27 +361,61 @@ def _pins(
             pin_categories,
             now,
             live,
+            waiting_slots=waiting,
         ),
         PinMails(library, codes, outbox, letters, pin_categories, now, live),
         LibraryLogins(
-            library, codes, browsers, outbox, letters, now, settings.library_account.mail_code
+            library,
+            codes,
+            browsers,
+            outbox,
+            letters,
+            now,
+            settings.library_account.mail_code,
+            waiting_slots=waiting,
         ),
     )
 
 
-def _trail(
+def _open_store(settings: config.Config) -> Store:
+    durable_files.make_state(settings.state)
+    table = settings.store
+    return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
+
+
+def _open_audit_log(
     settings: config.Config, keys: key_ring.KeyRing | None, store: Store | None
 ) -> StoredAuditLog | None:
-    return open_storage.open_configured_audit_log(settings, keys, store) if keys and store else None
+    if keys is None or store is None:
+        return None
+    # Several machines can share a Redis, and each has its own audit log. An SQLite file belongs to
+    # one machine.
+    machine = "" if settings.store.url.startswith("sqlite:") else platform.node()
+    person_keys, anchors = PersonKeys(store, keys.index), Anchors(store, machine)
+    return open_audit_log(
+        settings.audit_folder, keys.audit, person_keys, anchors, application_log.tell
+    )
 
 
-def _policies(
+def _route_audit_log(
+    audit_log: StoredAuditLog, store: Store, startup: EventSinks
+) -> RoutedAuditLog:
+    """Return the audit log whose events reach every sink that ``ROUTES`` names for them."""
+    sinks = {
+        **startup.sinks,
+        Sink.AUDIT_LOG: to_audit_log(audit_log),
+        Sink.TRACE: to_traces(SupportTraces(store)),
+    }
+    return RoutedAuditLog(EventSinks(sinks).tell)
+
+
+def _load_policies(
     settings: config.Config,
     surroundings: PolicySurroundings,
     tell: EventPort,
     audit_log: AuditLog | None,
 ) -> live_policies.LivePolicies:
-    """Load the policies; without an audit log they are only checked, for the start fails."""
+    """Load the policies. Without an audit log only check them: the start fails anyway."""
 
     def record(before: str | None, after: str) -> None:
         if audit_log is not None:
@@ -396,26 +433,25 @@ def _policies(
         surroundings.proving,
         now(),
         state=settings.state / "policies" if audit_log is not None else None,
-        tell=partial(_tell_policies, tell),
-        changed=partial(_tell_change, tell),
+        tell=partial(_log_policy_faults, tell),
+        changed=partial(_log_policy_change, tell),
         record=record,
     )
 
 
-def _messages(settings: config.Config) -> MessageLog | None:
+def _open_message_log(settings: config.Config) -> MessageLog | None:
     log = settings.message_log
     if log is None:
         return None
-    tell = application_log.tell
-    return MessageLog(settings.message_log_folder, log.public_key, tell=tell)
+    return MessageLog(settings.message_log_folder, log.public_key, tell=application_log.tell)
 
 
-def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
+def _open_library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
     table = settings.library
     return open_library(table.system, table.connector_settings(), metrics.library_call)
 
 
-def _register(settings: config.Config, metrics: Metrics) -> PersonRegister | None:
+def _open_register(settings: config.Config, metrics: Metrics) -> PersonRegister | None:
     table = settings.person_register
     if table is None:
         return None
@@ -431,35 +467,37 @@ def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> Registe
 
 
 def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryProof:
-    def expected() -> ExpectedSetup:
-        # Asked for by a proof, which only ``broker work`` makes: it has no other use for policies.
+    def find_expected_setup() -> ExpectedSetup:
+        # Only ``broker work`` checks the set-up, and nothing else reloads its policies.
         return ExpectedSetup.from_policies(opened.policies.refresh(now()))
 
-    return LibraryProof(opened.library, store, expected, tell, now)
+    return LibraryProof(opened.library, store, find_expected_setup, tell, now)
 
 
-def _letter_texts(settings: config.Config) -> LetterTexts:
+def _mail_texts(settings: config.Config) -> LibraryMailTexts:
     contact = settings.contact
-    return LetterTexts(contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone)
+    return LibraryMailTexts(
+        contact.library_name(), f"{settings.base_url}/pin", contact.email or contact.phone
+    )
 
 
 def smtp(settings: config.Config) -> Smtp:
-    """Return the mail server that is configured."""
+    """Return the configured mail server."""
     mail = settings.mail
     password = mail.password.get_secret_value() if mail.password else None
     return Smtp(mail.url, mail.sender, mail.username, password)
 
 
-def _tell_policies(tell: EventPort, faults: tuple[Fault, ...]) -> None:
-    """Tell that broken policy files leave the last good set in force, or that they are mended."""
+def _log_policy_faults(tell: EventPort, faults: tuple[Fault, ...]) -> None:
+    """Log that faulty policy files leave the last good set in force, or that they are corrected."""
     for fault in faults:
         tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
     if not faults:
         tell(BrokerEvent(EventKind.POLICIES_MENDED))
 
 
-def _tell_change(tell: EventPort, before: str, after: str) -> None:
-    """Tell that this worker decides by other policies from now on."""
+def _log_policy_change(tell: EventPort, before: str, after: str) -> None:
+    """Log that this worker decides by other policies from now on."""
     facts: dict[str, str | int | None] = {
         "digest": after[:DIGEST_LENGTH],
         "from": before[:DIGEST_LENGTH],

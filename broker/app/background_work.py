@@ -33,7 +33,11 @@ def work(read: Callable[[], Config]) -> None:
     parts: assembly.Parts | None = None
     settings = read()
     durable_files.make_state(settings.state)
-    with hold_work_lock(settings.state), _block_signals(), metrics.kept(settings.state / "metrics"):
+    with (
+        hold_work_lock(settings.state),
+        _block_signals(),
+        metrics.keep_counts(settings.state / "metrics"),
+    ):
         parts = assembly.assemble(settings)
         while parts is not None:
             if faults := readiness.key_faults(parts):
@@ -114,11 +118,10 @@ def _upkeep_steps(parts: assembly.Parts) -> Iterator[Step]:
     yield lambda: parts.metadata.fetch(assembly.now())
     yield parts.library_proof.step
     yield StoreSweep(parts.store, assembly.now).step
-    yield parts.log_budget.step
     yield parts.metrics.count_dropped
     if (messages := parts.messages) is not None:
         yield lambda: messages.step(assembly.now())  # deletes old messages
 
 
 def _report(error: Exception) -> None:
-    application_log.unexpected(error, "work")
+    application_log.log_unexpected(error, "work")

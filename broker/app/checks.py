@@ -88,7 +88,7 @@ def _misspelt_entity_ids(parts: Parts, moment: datetime) -> Iterator[str]:
 
 def _institutions_without_scope(parts: Parts) -> Iterator[str]:
     """Yield the institutions that get their scopes from metadata, which has none."""
-    for upstream in parts.federated.values():
+    for upstream in parts.saml_upstreams.values():
         for institution in upstream.institutions:
             from_metadata = parts.config.feeds or institution.folder_scopes
             if from_metadata and "scopes" in institution.unwritten and not institution.scopes:
@@ -140,7 +140,7 @@ def _settings(parts: Parts) -> Iterator[str]:
 
 
 def _sign_up(parts: Parts) -> Iterator[str]:
-    settings = configured_texts.sign_up(parts.config, parts.services)
+    settings = configured_texts.make_sign_up(parts.config, parts.services)
     if not parts.config.sign_up.service:
         what = "nobody can sign up, change a PIN or see their choices"
         yield f"sign_up.service is not set: {what}"
@@ -167,7 +167,7 @@ def _national_eid(parts: Parts) -> Iterator[str]:
 
 def _logout(parts: Parts) -> Iterator[str]:
     """Yield the upstreams that stay logged in because no logout reaches them."""
-    for name, upstream in parts.federated.items():
+    for name, upstream in parts.saml_upstreams.items():
         descriptor = parts.metadata.current.upstream(upstream.entity_id, now())
         if descriptor is None or descriptor.logout is not None:
             continue
@@ -234,8 +234,8 @@ _FORMATS_PREFIX = "nameid-format:"
 def find_service_faults(parts: Parts) -> Iterator[str]:
     """Yield NameID formats and required attributes that a service does not get.
 
-    A descriptor that lists encryption algorithms, but none of ours, is not in force and is reported
-    with the metadata.
+    A descriptor that lists only unsupported encryption algorithms is not in force. The metadata
+    check reports it.
     """
     for service in parts.services.values():
         for finding in _service_encryption(parts, service):
@@ -245,7 +245,10 @@ def find_service_faults(parts: Parts) -> Iterator[str]:
             what = "no policy has a release for it, so that nobody can log in"
             yield f"services.{service.name}: {what}"
             continue
-        for finding in (*_name_ids(parts, service, releases), *_required(parts, service, releases)):
+        for finding in (
+            *_name_ids(parts, service, releases),
+            *_unreleased_attributes(parts, service, releases),
+        ):
             yield f"services.{service.name}: {finding}"
 
 
@@ -277,7 +280,9 @@ def _name_ids(parts: Parts, service: Service, releases: list[Release]) -> Iterat
             yield f"{what} {release.place} gives {_short(release.name_id_format)}"
 
 
-def _required(parts: Parts, service: Service, releases: list[Release]) -> Iterator[str]:
+def _unreleased_attributes(
+    parts: Parts, service: Service, releases: list[Release]
+) -> Iterator[str]:
     """Yield the attributes that its metadata marks as required and that no policy releases."""
     attribute_map = parts.maps.maps.get(service.attribute_map)
     if attribute_map is None:

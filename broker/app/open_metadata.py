@@ -1,4 +1,4 @@
-"""Opens the metadata that the configuration names: the folder, the feeds and their pinned keys."""
+"""Opens the configured metadata: the folder, the feeds and the keys that sign them."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -20,10 +20,10 @@ from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 
-_LARGEST_FEED: Final = 256 * 1024 * 1024  # octets; eduGAIN has some 100 MB
+_LARGEST_FEED: Final = 256 * 1024 * 1024  # bytes; eduGAIN has about 100 MB
 _BIRK: Final = "https://birk.wayf.dk/birk.php/"  # docs/reference/wayf.md#birk
-# What this process has read of each folder. A worker inherits it at the fork, so that a reload does
-# not lose a party whose file an edit has just broken.
+# The contents that this process read from each folder. Workers inherit them at the fork: a reload
+# then keeps a party whose file an edit has just broken.
 _folders: Final[dict[Path, FolderContents]] = {}
 
 
@@ -32,15 +32,14 @@ def services(settings: Config) -> Mapping[str, Service]:
     return {name: settings.service(name) for name in settings.services}
 
 
-def opened(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
-    """Return the metadata of the moment; a feed without a copy on this machine is fetched.
+def open_metadata(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
+    """Return the present metadata. A feed without a copy on this machine is fetched.
 
-    ConfigurationFaults where a pin cannot be used. A party or a feed that cannot be used is none:
-    it is told by ``LiveMetadata.alarms``, its last good copy is in force, or it is left out until
-    there is a good one.
+    ConfigurationFaults if the key of a feed cannot be used. A party or a feed that cannot be used
+    is no such fault: ``LiveMetadata.alarms`` names it, and its last good copy stays in force.
     """
     faults: list[Fault] = []
-    feeds = [_feed(name, table, faults) for name, table in settings.feeds.items()]
+    feeds = [_read_feed(name, table, faults) for name, table in settings.feeds.items()]
     if faults:
         raise ConfigurationFaults(faults)
     upstreams = {name: settings.upstream(name) for name in settings.upstreams}
@@ -55,7 +54,7 @@ def opened(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
         folder,
         wanted,
         list(feed_refreshes(feeds, folder.contents, wanted, state)),
-        partial(_tell, tell),
+        partial(_log_news, tell),
         now,
         record=ScopeRecord(state / "scopes.json"),
     )
@@ -64,10 +63,10 @@ def opened(settings: Config, tell: EventPort, now: datetime) -> LiveMetadata:
     return live
 
 
-def _feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
+def _read_feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
     keys: list[VerifyKey] = []
     for path in table.pins:
-        keys.extend(_pinned(path, f"feeds.{name}.pins", faults))
+        keys.extend(_load_pinned_keys(path, f"feeds.{name}.pins", faults))
     if table.ca_file and not table.ca_file.is_file():
         what = f"{table.ca_file.name} is no file"
         faults.append(Fault(f"feeds.{name}.ca_file", what, "name a file of certificates"))
@@ -82,8 +81,8 @@ def _feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
     )
 
 
-def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
-    """Load the key of a certificate, whose dates do not matter here, or a public key (SDP-MD06)."""
+def _load_pinned_keys(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
+    """Load a public key, or the key of a certificate whatever its dates (SDP-MD06)."""
     try:
         yield VerifyKey.load_pinned(path.read_bytes())
     except OSError as error:
@@ -97,10 +96,10 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
         faults.append(Fault(where, f"{path.name} {what}", fix))
 
 
-def _tell(tell: EventPort, news: FetchOutcome | PartyChange) -> None:
-    """Tell the outcome of a fetch, or that a party was lost or came back."""
+def _log_news(tell: EventPort, news: FetchOutcome | PartyChange) -> None:
+    """Log the outcome of a fetch, or that a party was lost or came back."""
     if isinstance(news, FetchOutcome):
-        _tell_fetched(tell, news)
+        _log_fetch(tell, news)
     elif news.fault is None:
         tell(BrokerEvent(EventKind.METADATA_RECOVERED, {"party": news.name}))
     else:
@@ -108,8 +107,8 @@ def _tell(tell: EventPort, news: FetchOutcome | PartyChange) -> None:
         tell(BrokerEvent(EventKind.METADATA_LOST, lost))
 
 
-def _tell_fetched(tell: EventPort, outcome: FetchOutcome) -> None:
-    """Tell the outcome of a fetch, and apart from it what is news."""
+def _log_fetch(tell: EventPort, outcome: FetchOutcome) -> None:
+    """Log the outcome of a fetch, and separately what is new."""
     feed = outcome.feed
     tell(BrokerEvent(EventKind.METADATA_FETCHED, {"feed": feed, "result": outcome.result}))
     facts = {"feed": feed, "entity": outcome.entity_id}

@@ -28,9 +28,9 @@ from broker.core.policy.model import PolicySet, ideal_service
 from broker.core.policy_analysis.plays import Analysis, Progress
 from broker.core.policy_analysis.sources import Site
 from broker.core.policy_analysis.two_sites import join_sites
+from broker.core.report.disclosures import find_disclosures
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
-from broker.core.report.what_leaves import what_leaves
 from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite, make_identity_map
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class PolicySurroundings:
 def load(settings: Config, tell: EventPort, moment: datetime) -> PolicySurroundings:
     """Return the surroundings of policies with all their faults; raise nothing."""
     faults: list[Fault] = []
-    metadata = collect_faults(faults, lambda: open_metadata.opened(settings, tell, moment))
+    metadata = collect_faults(faults, lambda: open_metadata.open_metadata(settings, tell, moment))
     maps = collect_faults(faults, lambda: _load_maps(settings))
     services = open_metadata.services(settings)
     upstreams: Mapping[str, Upstream]
@@ -212,13 +212,15 @@ class ComparedSets:
     """Two policy sets and the site that they are compared for.
 
     ``failures`` are the failing examples and broken site rules of the second set. ``sites`` are
-    the two sites that ``site`` joins, where whole configurations are compared.
+    the two sites that ``site`` joins, where whole configurations are compared. Then
+    ``rules_differ`` says whether their site rules are not the same text.
     """
 
     sets: tuple[PolicySet, ...]
     site: Site
     failures: tuple[Fault, ...] = ()
     sites: tuple[Site, ...] = ()
+    rules_differ: bool = False
 
 
 def load_compared_sets(folders: tuple[Path, Path], moment: datetime) -> ComparedSets:
@@ -250,7 +252,9 @@ def _load_configurations(folders: tuple[Path, ...], moment: datetime) -> Compare
     sites = tuple(map(_make_configured_site, settings))
     sets = tuple(_load_unbound(policies, moment, ANY_NAMES))
     failures = _find_failures(policies[-1], moment, ANY_NAMES)
-    return ComparedSets(sets, join_sites(*sites), failures, sites)
+    rules = [each.policy_properties for each in settings]
+    texts = {path.read_bytes() if path.is_file() else b"" for path in rules}
+    return ComparedSets(sets, join_sites(*sites), failures, sites, rules_differ=len(texts) > 1)
 
 
 def _make_configured_site(settings: Config) -> Site:
@@ -391,7 +395,7 @@ def make_report(
         base_url=settings.base_url,
         digest=policies.digest,
         folder=str(folder) if folder else None,
-        leaves=what_leaves(trial),
+        leaves=find_disclosures(trial),
         services=tuple(around.services.values()),
         upstreams=tuple(around.upstreams.values()),
         answers=_find_answers(settings),
@@ -411,7 +415,7 @@ def _find_answers(settings: Config) -> LibraryAnswers:
     contact = settings.contact
     record = settings.record
     return LibraryAnswers(
-        name=contact.called(),
+        name=contact.library_name(),
         email=contact.email,
         phone=contact.phone,
         page=optional_text(contact.page),

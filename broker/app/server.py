@@ -25,8 +25,8 @@ from broker.adapters.observability.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness
 from broker.app.application import create_app
 from broker.configuration import durable_files
+from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.settings.config import Config
-from broker.configuration.uncollected import uncollected
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events.broker_events import BrokerEvent, EventKind, Sink
 from broker.use_cases.storage.worker_loop import run_worker_loop
@@ -50,7 +50,7 @@ def serve(read: Callable[[], Config]) -> None:
     application_log.configure()
     with suppress(ConfigurationFaults):  # raised below, together with every other fault
         durable_files.make_state(read().state)
-    with metrics.shared(read().state / "metrics"):
+    with metrics.share_counts(read().state / "metrics"):
         application = _GunicornApplication(read)
         gc.freeze()  # workers share this memory
         _ReloadingArbiter(application).run()
@@ -95,7 +95,6 @@ class _GunicornApplication(BaseApplication):  # type: ignore[misc]  # gunicorn h
             "limit_request_line": 8190,
             "limit_request_field_size": 16380,
             "when_ready": self._print_address,
-            "child_exit": _drop_metrics,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -149,14 +148,7 @@ class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         """Log the type of an exception and where it was raised."""
         error = sys.exc_info()[1]
         if error is not None:
-            application_log.unexpected(error, "server")
-
-
-def _drop_metrics(_: Any, worker: Any) -> None:
-    try:
-        metrics.drop_dead(worker.pid)
-    except OSError as error:  # a full disk must not stop the process that replaces workers
-        application_log.unexpected(error, "metrics")
+            application_log.log_unexpected(error, "server")
 
 
 def read_checked(read: Callable[[], Config]) -> Config:
@@ -220,20 +212,20 @@ class ReloadingApplication:
 
 
 def _report(error: Exception) -> None:
-    application_log.unexpected(error, "reload")
+    application_log.log_unexpected(error, "reload")
 
 
 def refresh(parts: assembly.Parts) -> None:
     """Apply changed policies and metadata from disk; called by one thread at a time.
 
-    Nothing is fetched: ``broker work`` writes the copies that are read here.
+    ``broker work`` fetches feeds and writes the copies that are read here.
     """
     now = assembly.now()
     before = parts.policies.current, parts.metadata.snapshot
-    with uncollected():
+    with pause_garbage_collection():
         parts.policies.refresh(now)
         parts.metadata.read_changes(now)
-        parts.log_budget.step()
+        parts.metrics.count_dropped()
     if (parts.policies.current, parts.metadata.snapshot) != before:
         # Policies and metadata stay for long: keep the garbage collector from visiting them.
         gc.freeze()

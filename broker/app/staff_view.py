@@ -1,4 +1,4 @@
-"""The staff view joined from its parts; there is none where broker.toml has no [admin]."""
+"""The staff view over the parts; it exists only if broker.toml has a table [admin]."""
 
 from contextlib import suppress
 from functools import partial
@@ -26,18 +26,18 @@ from broker.use_cases.staff.staff_sessions import StaffSessions
 from broker.use_cases.storage.rate_limits import Limits
 
 
-def logins(parts: Parts) -> StaffLogins | None:
-    """Return the logins of staff; None where the staff view is off."""
-    rules = _rules(parts)
+def make_logins(parts: Parts) -> StaffLogins | None:
+    """Return the logins of staff, or None without a staff view."""
+    rules = _find_rules(parts)
     if rules is None:
         return None
     arrivals = Arrivals(parts.store, parts.keys.index)
     return StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
 
 
-def door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
-    """Return the way in to the staff view; None where it is off."""
-    found = logins(parts)
+def make_door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
+    """Return the entrance of the staff view, or None without one."""
+    found = make_logins(parts)
     if found is None:
         return None
     sessions = StaffSessions(parts.store, parts.keys.index, found.rules)
@@ -46,7 +46,7 @@ def door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
     return StaffDoor(ports, found, sessions)
 
 
-def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
+def make_blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     """Return everything below ``/admin``."""
     routes = entrance.routes()
     limits = Limits(parts.store, parts.keys.index, now)
@@ -58,18 +58,18 @@ def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     return routes
 
 
-def _rules(parts: Parts) -> StaffRules | None:
+def _find_rules(parts: Parts) -> StaffRules | None:
     return parts.config.staff_rules()
 
 
 def borrower_url(parts: Parts, number: str) -> str:
-    """Return the address of a borrower in the library system; "" where none is configured."""
+    """Return the address of a borrower in the library system, or "" if none is configured."""
     template = parts.config.library.staff_url
     return template.replace(NUMBER_PLACE, quote(number, safe="")) if template else ""
 
 
 def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -> TriedLogin:
-    """Play a login by the policies in force, as ``broker policy try`` does; nothing is stored."""
+    """Decide a login by the policies in force, as ``broker policy try``; store nothing."""
     site = parts.trial_site()
     trial = try_login(site, given, (service,) if service else (), now())
     lines = trial_lines(site, trial, now(), Wording(language, translate))
@@ -77,7 +77,7 @@ def try_policies(parts: Parts, given: GivenFacts, service: str, language: str) -
 
 
 def explain_refusal(parts: Parts, reference: str, language: str) -> ExplainedRefusal | None:
-    """Return what a reference stands for; None for one that no page of thirty days had."""
+    """Return what a help code stands for; None if no page of the last thirty days has it."""
     found = parts.explainer().explain(reference, now())
     if found is None:
         return None

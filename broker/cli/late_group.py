@@ -9,7 +9,7 @@ from click.exceptions import NoSuchCommand
 
 
 class LateGroup(click.Group):
-    """A click group with commands of its own and late ones.
+    """A click group with normal commands and late ones.
 
     ``late`` maps the name of a command to its module and attribute, as "keys:keys".
     """

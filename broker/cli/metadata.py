@@ -42,7 +42,7 @@ def _feed_rows(parts: assembly.Parts) -> Iterator[Row]:
 
 def _upstream_rows(parts: assembly.Parts) -> Iterator[Row]:
     descriptors = parts.metadata.current.upstreams
-    for name, upstream in parts.federated.items():
+    for name, upstream in parts.saml_upstreams.items():
         descriptor = descriptors.get(upstream.entity_id)
         yield _row(parts, "upstream", name, upstream.entity_id, descriptor)
         for institution in upstream.institutions:

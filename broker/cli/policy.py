@@ -12,7 +12,7 @@ from broker.app.named_configuration import configuration
 from broker.app.policy_configuration import CheckedPolicies
 from broker.cli.late_group import LateGroup
 from broker.cli.output import DAY, FINDINGS, as_json, folder, printing_faults, show_progress
-from broker.configuration.policies.example_failures import failures
+from broker.configuration.policies.example_failures import find_failures
 from broker.configuration.policies.examples import noon, run_examples
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Example, PolicySet
@@ -39,7 +39,7 @@ def policy() -> None:
 @policy.command("check", short_help="Check the policy files.")
 @folder
 @click.option("--strict", is_flag=True, help="Exit 1 with warnings too.")
-@click.option("--no-analysis", is_flag=True, help="Do not play personas.")
+@click.option("--no-analysis", is_flag=True, help="Simulate no logins.")
 @click.option("--untried", is_flag=True, help="Print examples for what no example tries.")
 @as_json
 @printing_faults
@@ -48,9 +48,9 @@ def check_policies(
 ) -> None:
     """Check the policy files of FOLDER: form, names, texts, examples, and what they decide.
 
-    Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set. Names are checked
-    against the configuration, and the library system is asked for the categories. Personas stand
-    for all logins: rules without effect are found, each with a login that shows it.
+    FOLDER is by default the configured one, or ./policies without BROKER_CONFIG. Names are checked
+    against the configuration, and the library system is asked for the categories. Every kind of
+    login is simulated to find rules without effect.
     """
     if untried and no_analysis:
         raise click.UsageError(_UNTRIED)
@@ -79,15 +79,21 @@ def check_policies(
                 configuration(), policies, datetime.now(UTC)
             )
             warnings += lacking
-            closing += [note] if note else []
-    if as_json:
-        click.echo(json.dumps(found | {"warnings": warnings}))
-    else:
-        for warning in warnings:
-            click.echo(f"warning: {warning}", err=True)
-        click.echo("\n".join(closing))
+            closing += filter(None, [note])
+    _print_check(found, warnings, closing, as_json=as_json)
     if strict and warnings:
         raise SystemExit(FINDINGS)
+
+
+def _print_check(
+    found: dict[str, object], warnings: tuple[str, ...], closing: list[str], *, as_json: bool
+) -> None:
+    if as_json:
+        click.echo(json.dumps(found | {"warnings": warnings}))
+        return
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo("\n".join(closing))
 
 
 def _analyse(checked: CheckedPolicies, moment: datetime) -> tuple[Findings, tuple[str, ...]]:
@@ -112,9 +118,8 @@ def _analyse(checked: CheckedPolicies, moment: datetime) -> tuple[Findings, tupl
 def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -> None:
     """Run the examples of the policy files and print those that hold.
 
-    They hold today, or nothing is tried; with --date those that say no day of their own are tried
-    once more, as on that one. Exit 78 with all that do not hold, 1 where there is none. A DAY is
-    written 2026-01-31.
+    Every example must hold today. With --date the examples without a day are run again as on that
+    day. Exit 78 with all failing examples, 1 if there are no examples. A DAY is written 2026-01-31.
     """
     moment = datetime.now(UTC)
     checked = policy_configuration.load_checked(folder, moment)
@@ -134,9 +139,9 @@ def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -
 
 
 def _holding(policies: PolicySet, day: date) -> list[Example]:
-    """Return the examples, which all hold on a day; ConfigurationFaults with those that do not."""
+    """Return the examples if all hold on a day; ConfigurationFaults with the failing ones."""
     results = run_examples(policies, None, noon(day))
-    problems = failures(policies, results, day)
+    problems = find_failures(policies, results, day)
     failed = [Fault(str(place), what, fix) for place, what, fix in problems]
     if failed:
         raise ConfigurationFaults(failed)

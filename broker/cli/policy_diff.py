@@ -50,17 +50,17 @@ all_rows: Final = click.option(
 def diff_policies(
     folders: tuple[Path, ...], revisions: tuple[str, ...], *, all_rows: bool, as_json: bool
 ) -> None:
-    """Show who gets what else by the policies of NEW than by those of OLD, two folders.
+    """Show what changes for whom from the policies of folder OLD to those of folder NEW.
 
     Two folders with a broker.toml are compared with their institutions, methods and attribute maps.
-    With --git REV the old set is NEW as of that revision; without NEW it is the configured folder,
-    or ./policies where BROKER_CONFIG is not set. Personas stand for all logins: each is tried at
-    every service by both sets. WIDER is an attribute, a value, a service or a receiver more, a
-    longer memory, or a proof or requirement less. Exit 0 without a change, 3 with changes, 78 where
-    an example or a site rule fails, 1 where none changed and not everything could be compared.
+    With --git REV the old set is NEW as of that revision. NEW is by default the configured folder,
+    or ./policies without BROKER_CONFIG. Every kind of login is tried at every service by both sets.
+    WIDER means one more attribute, value, service or receiver, a longer memory, or one proof or
+    requirement less. Exit 0 without a change, 3 with changes, 78 if an example or a site rule
+    fails, 1 if nothing changed but not everything could be compared.
     """
     now = datetime.now(UTC)
-    with _compared_folders(folders, revisions) as both:
+    with _open_folders(folders, revisions) as both:
         opened = policy_configuration.load_compared_sets(both, now)
     progress = show_progress(len(opened.site.sources))
     trial = Analysis(opened.sets, opened.site, now, report_progress=progress, sites=opened.sites)
@@ -68,7 +68,7 @@ def diff_policies(
     if as_json:
         facts = change_facts(found, opened.sets)
         failures = [asdict(each) for each in opened.failures]
-        left_out = {"unconfigured": _unconfigured(opened), "failures": failures}
+        left_out = {"unconfigured": _find_unconfigured(opened), "failures": failures}
         click.echo(json.dumps(facts | left_out, indent=2))
     else:
         labels = {each.name: each.label for each in opened.site.services}
@@ -76,7 +76,9 @@ def diff_policies(
         if all_rows:
             lines = every_change(found, opened.sets)
         click.echo("\n".join(lines))
-    for name in _unconfigured(opened):
+        if opened.rules_differ:
+            click.echo("the site rules (policy_properties.yaml) are not the same")
+    for name in _find_unconfigured(opened):
         click.echo(f"not compared: no service {name!r} is configured", err=True)
     for name in found.incomplete:
         click.echo(INCOMPLETE.format(name), err=True)
@@ -90,7 +92,7 @@ def diff_policies(
         raise SystemExit(FINDINGS)
 
 
-def _unconfigured(opened: ComparedSets) -> list[str]:
+def _find_unconfigured(opened: ComparedSets) -> list[str]:
     """Return the services that entries name and that are not configured."""
     there = {name for each in opened.site.services for name in (each.name, *each.categories)}
     named = find_named_services(opened.sets)
@@ -98,7 +100,7 @@ def _unconfigured(opened: ComparedSets) -> list[str]:
 
 
 @contextmanager
-def _compared_folders(
+def _open_folders(
     folders: tuple[Path, ...], revisions: tuple[str, ...]
 ) -> Iterator[tuple[Path, Path]]:
     """Yield the folders of the old and the new set; usage errors and ConfigurationFaults."""

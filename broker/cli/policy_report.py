@@ -45,11 +45,11 @@ _OURS: Final = re.compile(r"(report|service-[a-z0-9-]+)-(da|en)\.html")
 def report(
     into: Path | None, lang: str | None, folder: Path | None, day: datetime | None, *, as_rows: bool
 ) -> None:
-    """Write who gets what, why and on which terms, by what can really leave.
+    """Write which service receives what, why and on which terms.
 
-    And what the library system and the ways of logging in are told, a record of processing
-    activities (GDPR article 30(1)), how long what is kept, and as questions what nobody has
-    written. A DAY is written 2026-01-31.
+    The report also covers the library system and the upstreams, the record of processing activities
+    (GDPR article 30(1)), the retention of data, and the questions that the configuration does not
+    answer. A DAY is written 2026-01-31.
     """
     if (into is None) is not as_rows:
         raise click.UsageError(_ONE_OF_TWO)

@@ -1,4 +1,4 @@
-"""The command that plays a described login against the policies."""
+"""The command that tries a described login against the policies."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from broker.core.entities import Assurance, Names
 from broker.core.identity.canonical_attributes import Values
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.described_login import DescribedBorrower
-from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts, of_login
+from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts, facts_of_login
 from broker.core.login.transaction import Errand
 from broker.core.policy.missing_proof import provable_domains
 from broker.core.policy.model import Example, PolicySet
@@ -34,19 +34,19 @@ _DESCRIBING: Final = ("upstream", "affiliations", "cpr", "age", "assurance", "at
 
 
 class _Written(click.ParamType[str]):
-    """A text of the command line: never a CPR number, which is not quoted either."""
+    """A text of the command line. A CPR number is rejected and not quoted."""
 
     name = "text"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text; UsageError for a CPR number, of any spelling."""
+        """Return the text; UsageError for a CPR number in any spelling."""
         if looks_like_cpr(value):
             self.fail("holds what looks like a CPR number: give its kind, --cpr real", param, ctx)
         return value
 
 
 class _OneOf(_Written):
-    """One of some words; what was typed instead is not quoted."""
+    """One of some words. Any other text is rejected and not quoted."""
 
     def __init__(self, words: tuple[str, ...]) -> None:
         """Take the words."""
@@ -98,23 +98,24 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 @as_json
 @printing_faults
 def try_login(*, as_json: bool, **options: Any) -> None:
-    """Play a login to its end, as a live one would go: what is asked, made, sent and withheld.
+    """Try a login: print what is asked, which account is made, what is released and withheld.
 
-    Facts that are not given are made up, and said so. The policies are those configured, or
-    ./policies with ideal services where BROKER_CONFIG is not set. Nothing is stored or sent.
+    Facts that are not given are made up and named. The policies are those configured; without
+    BROKER_CONFIG those of ./policies, with services that withhold nothing. The command stores and
+    sends nothing.
     """
     now = datetime.now(UTC)
-    _check(options)
+    _check_options(options)
     site = policy_configuration.open_trial_site(options["folder"], now)
-    now = _moment(options, site.policies, now)
-    given = _facts(options, site.policies, now.date())
+    now = _find_moment(options, site.policies, now)
+    given = _read_facts(options, site.policies, now.date())
     services = options["service"]
     if given.errand is Errand.SIGN_UP and not services and site.signs_up_at:
         services = (site.signs_up_at,)
     try:
         trial = try_at_site(site, given, services, now)
     except NoSuchNameError as unknown:
-        raise _unknown(unknown) from None
+        raise _explain_unknown(unknown) from None
     if options["as_assertion"]:
         _print_assertion(site, trial, now)
         return
@@ -124,7 +125,7 @@ def try_login(*, as_json: bool, **options: Any) -> None:
         _print_lines(site, trial, now)
 
 
-def _check(options: Mapping[str, Any]) -> None:
+def _check_options(options: Mapping[str, Any]) -> None:
     """Raise UsageError for options that do not go together."""
     whole = [name for name in _WHOLE if options[name]]
     more = [name for name in _DESCRIBING if options[name] not in (None, ())]
@@ -139,7 +140,7 @@ def _check(options: Mapping[str, Any]) -> None:
 
 
 def _check_shapes(options: Mapping[str, Any]) -> None:
-    """Raise UsageError for options of which one has not the shape, or the number, that it needs."""
+    """Raise UsageError for an option with the wrong form or number of values."""
     for affiliation in options["affiliations"]:
         if affiliation.count("@") != 1:
             raise click.UsageError(
@@ -149,50 +150,50 @@ def _check_shapes(options: Mapping[str, Any]) -> None:
         raise click.UsageError("--as-assertion goes with one --service")
 
 
-def _moment(options: Mapping[str, Any], policies: PolicySet, now: datetime) -> datetime:
-    """Return the time of the login: that of its day, if there is one."""
+def _find_moment(options: Mapping[str, Any], policies: PolicySet, now: datetime) -> datetime:
+    """Return the time of the login: noon of its day, if one is given, else now."""
     day: datetime | None = options["day"]
     if day is not None:
         return noon(day.date())
     if options["example"]:
-        example = _example(options["example"], policies)
+        example = _read_example(options["example"], policies)
         return noon(example.day) if example.day else now
     return now
 
 
-def _facts(options: Mapping[str, Any], policies: PolicySet, today: date) -> GivenFacts:
+def _read_facts(options: Mapping[str, Any], policies: PolicySet, today: date) -> GivenFacts:
     if options["persona"]:
-        facts = _of_persona(options["persona"], today)
+        facts = _load_persona(options["persona"], today)
         if options["service"]:
-            # At a service of their choice they log in: a sign-up is for the one that it is at.
+            # At a named service the persona logs in; only the sign-up service takes sign-ups.
             facts = replace(facts, errand=Errand.LOGIN, intent=None)
     elif options["example"]:
-        facts = _of_example(options["example"], policies)
+        facts = _load_example(options["example"], policies)
     elif options["login"]:
-        facts = of_login(read_login(options["login"]))
+        facts = facts_of_login(read_login(options["login"]))
     else:
-        facts = _described(options)
-    return _more(facts, options, policies, today)
+        facts = _read_described(options)
+    return _add_common_facts(facts, options, policies, today)
 
 
-def _of_persona(name: str, today: date) -> GivenFacts:
+def _load_persona(name: str, today: date) -> GivenFacts:
     try:
         from broker.demo.people import persona_facts, personas  # noqa: PLC0415 - people of the demo alone
     except ModuleNotFoundError as missing:
         raise click.ClickException(f"{missing.name} is not installed: it is of the demo") from None
     known = {person.name: person for person in personas.PERSONAS}
     if name not in known:
-        raise _unknown(NoSuchNameError("persona", name, known))
+        raise _explain_unknown(NoSuchNameError("persona", name, known))
     return persona_facts.persona_facts(known[name], today)
 
 
-def _of_example(place: str, policies: PolicySet) -> GivenFacts:
-    example = _example(place, policies)
+def _load_example(place: str, policies: PolicySet) -> GivenFacts:
+    example = _read_example(place, policies)
     click.echo(f"example {example.place}: {example.name}, at {example.service}", err=True)
-    return of_login(example.login)
+    return facts_of_login(example.login)
 
 
-def _example(place: str, policies: PolicySet) -> Example:
+def _read_example(place: str, policies: PolicySet) -> Example:
     file, _, line = place.rpartition(":")
     if not line.isdecimal():
         raise click.UsageError("--example names a file and a line of it: student.yaml:61")
@@ -212,12 +213,12 @@ def _find_example(policies: PolicySet, file: str, line: int) -> Example | None:
     return found
 
 
-def _described(options: Mapping[str, Any]) -> GivenFacts:
+def _read_described(options: Mapping[str, Any]) -> GivenFacts:
     level = options["assurance"]
     return GivenFacts(
         upstream=options["upstream"],
         affiliations=options["affiliations"],
-        attributes=_attributes(options["attribute"]),
+        attributes=_read_attributes(options["attribute"]),
         without=options["without"],
         assurance=Assurance.parse(level) if level else None,
         cpr=options["cpr"],
@@ -225,7 +226,7 @@ def _described(options: Mapping[str, Any]) -> GivenFacts:
     )
 
 
-def _attributes(written: Names) -> dict[str, Values]:
+def _read_attributes(written: Names) -> dict[str, Values]:
     attributes: dict[str, Values] = {}
     for pair in written:
         name, _, value = pair.partition("=")
@@ -235,14 +236,14 @@ def _attributes(written: Names) -> dict[str, Values]:
     return attributes
 
 
-def _more(
+def _add_common_facts(
     facts: GivenFacts, options: Mapping[str, Any], policies: PolicySet, today: date
 ) -> GivenFacts:
-    """Return the facts with what may be said of any login."""
+    """Return the facts with the options that go with any description."""
     if options["intent"]:
         facts = replace(facts, intent=options["intent"])
-    addresses = _addresses(options["proof"], policies, today)
-    # Nobody is asked for a proof but by what they chose at the sign-up.
+    addresses = _read_addresses(options["proof"], policies, today)
+    # Only a person who chose an affiliation at the sign-up is asked for a proof.
     if facts.intent is None:
         facts = replace(facts, proved={**facts.proved, **addresses})
     else:
@@ -252,30 +253,30 @@ def _more(
     if options["keep_category"]:
         facts = replace(facts, upgrade=False)
     if options["borrower"]:
-        facts = replace(facts, borrower=_borrower(options["borrower"]))
+        facts = replace(facts, borrower=_read_borrower(options["borrower"]))
     return facts
 
 
-def _unknown(error: NoSuchNameError) -> click.UsageError:
-    """Return the usage error of an unknown name, with the one that may have been meant."""
+def _explain_unknown(error: NoSuchNameError) -> click.UsageError:
+    """Return the usage error for an unknown name, with the most similar known name."""
     fix = did_you_mean(error.name, error.known) or f"one of {', '.join(error.known)}"
     return click.UsageError(f"{error}: {fix}")
 
 
-def _addresses(written: Names, policies: PolicySet, today: date) -> dict[str, str]:
+def _read_addresses(written: Names, policies: PolicySet, today: date) -> dict[str, str]:
     proofs = {proof.name: proof for policy in policies.policies for proof in policy.proofs}
     addresses = {}
     for proof in written:
         name, _, address = proof.partition("=")
         if name not in proofs and name != "mail":
-            raise _unknown(NoSuchNameError("proof", name, ("mail", *proofs)))
+            raise _explain_unknown(NoSuchNameError("proof", name, ("mail", *proofs)))
         domains = provable_domains(proofs[name], today) if name in proofs else ()
         made_up = f"someone@{domains[0] if domains else 'mailbox.example'}"
         addresses[name] = address or made_up
     return addresses
 
 
-def _borrower(written: str) -> DescribedBorrower | None:
+def _read_borrower(written: str) -> DescribedBorrower | None:
     if written == "none":
         return None
     if written == "other":

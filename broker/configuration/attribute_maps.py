@@ -1,4 +1,4 @@
-"""Reads attribute_maps/: the map of every wire vocabulary, and the labels that people are shown."""
+"""Read attribute_maps/: one map per vocabulary on the wire, and the labels of attributes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from broker.configuration.checked_files import Flag, Shape, line, validated
+from broker.configuration.checked_files import Flag, Shape, line, validate_node
 from broker.configuration.editor_schemas import JsonSchema, schema_of
 from broker.configuration.strict_yaml import YamlNode, read_file
 from broker.core.entities import Text, Upstream
@@ -16,10 +16,11 @@ from broker.core.identity.canonical_attributes import OURS, AttributeMap, MapRow
 from broker.core.login.authn_context import LOA
 
 LABELS: Final = "labels.yaml"
-# What editors show about the two kinds of files.
+# Editors show these sentences about the two kinds of files.
 _MAP: Final = "The names of attributes on the wire and our names for them, one pair a line."
 _LABELS: Final = "What people are shown each attribute called."
-# Without one of them everybody is refused: always, or once it comes and cannot be read
+# A map of the national eID needs all of these: without one, every login is refused, or those that
+# carry it
 # (core/identity/national_eid.py).
 _NATIONAL_EID_ATTRIBUTES: Final = frozenset(
     {"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"}
@@ -44,7 +45,7 @@ class MapShape(Shape):
 
 
 class LabelShape(Shape):
-    """What one attribute is called."""
+    """The name of one attribute in both languages."""
 
     en: _Filled
     da: _Filled
@@ -95,7 +96,7 @@ def labels_schema() -> JsonSchema:
 def load(folder: Path) -> AttributeMaps:
     """Read every map in ``folder``, and their labels.
 
-    ConfigurationFaults with everything wrong in any of the files.
+    Raise ConfigurationFaults with all faults of all files.
     """
     paths = _map_files(folder)
     faults: list[Fault] = []
@@ -130,7 +131,7 @@ def _map_files(folder: Path) -> list[Path]:
 
 def _map(path: Path, where: str) -> AttributeMap:
     node = read_file(path, where)
-    wire_map = validated(MapShape, node, where)
+    wire_map = validate_node(MapShape, node, where)
     faults = list(_map_faults(wire_map, node, where))
     if faults:
         raise ConfigurationFaults(faults)
@@ -140,7 +141,7 @@ def _map(path: Path, where: str) -> AttributeMap:
 
 
 def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Fault]:
-    """Yield what a map of its direction cannot hold."""
+    """Yield the faults of one map: its direction, and rows that no map may have."""
     if bool(wire_map.reads) == bool(wire_map.writes):
         what = "must have either reads or writes"
         fix = "reads is for what an upstream sends, writes for what a service gets"
@@ -154,14 +155,14 @@ def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Faul
             what = f"an upstream cannot assert {name}"
             fix = "it comes from a proof or from the library system, never from an upstream"
             yield Fault(place, what, fix)
-        yield from _swapped(place, name, f"{name}: our name")
+        yield from _check_swapped_names(place, name, f"{name}: our name")
     for name, wire in wire_map.writes.items():
         place = f"{where}:{line(node, ('writes', name))}"
-        yield from _swapped(place, name, f"{wire}: {name}")
+        yield from _check_swapped_names(place, name, f"{wire}: {name}")
 
 
-def _swapped(place: str, name: str, right: str) -> Iterator[Fault]:
-    """Find a name on the wire where ours belongs: none of ours has a colon."""
+def _check_swapped_names(place: str, name: str, right: str) -> Iterator[Fault]:
+    """Find a name on the wire in place of our name: only names on the wire have a colon."""
     if ":" in name:
         yield Fault(place, f"{name} is a name on the wire, not one of ours", f"write {right}")
 
@@ -169,7 +170,7 @@ def _swapped(place: str, name: str, right: str) -> Iterator[Fault]:
 def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
     where = f"{folder.name}/{LABELS}"
     node = read_file(folder / LABELS, where)
-    written = validated(LabelsShape, node, where).labels
+    written = validate_node(LabelsShape, node, where).labels
     named = {row.name for wire_map in maps for row in wire_map.rows}
     missing = sorted(named - written.keys())
     if missing:
@@ -186,10 +187,9 @@ def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
 
 
 def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:
-    """Yield a fault for every upstream without a map, or with a map that its profile cannot use.
+    """Yield a fault for each upstream without a map, or with a map that its profile cannot use.
 
-    A map for ``oiosaml3`` reads what the national eID is judged by; no other profile reads its
-    levels.
+    Only profile ``oiosaml3`` reads the levels of the national eID.
     """
     for upstream in upstreams:
         if not upstream.local:
@@ -211,7 +211,6 @@ def _upstream_faults(upstream: Upstream, maps: AttributeMaps) -> Iterator[Fault]
             what = f"{file} has no row for {missing}: everybody would be refused"
             yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
     elif wire_map.find_row(LOA):
-        # What such a map reads is looked at by that profile only: level, version, and no identity
-        # of a company.
+        # Only profile oiosaml3 checks level and version, and that nobody logs in for a company.
         what = f"{file} reads NSIS levels, which profile {upstream.profile} would hold nobody to"
         yield Fault(where, what, 'set profile = "oiosaml3", or name another map')

@@ -1,4 +1,4 @@
-"""Checks a file against its type: every misfit becomes a fault with its line and its fix."""
+"""Validate a YAML file against its pydantic type: each error becomes a fault with line and fix."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,27 +23,27 @@ from broker.configuration.strict_yaml import (
     YamlNode,
     YamlScalar,
     YamlSequence,
-    quoted,
+    quote,
 )
 from broker.core.errors import ConfigurationFaults, Fault
 
 KeyPath = tuple[str | int, ...]
 KeyPattern = tuple[str, ...]  # a path with ANY_NAME and ANY_ITEM for what the file chooses
 
-# Steps of a key's path that the file chooses: the name of an entry, the position in a list.
+# Placeholders in a key's path: the name of an entry, the position in a list.
 ANY_NAME: Final = "NAME"
 ANY_ITEM: Final = "[]"
 _CHOSEN_STEPS: Final[dict[object, str]] = {dict: ANY_NAME, tuple: ANY_ITEM}
 
-FILL_IN: Final = "FILL IN"  # begins what is left open, by `broker init` and in drafts
+FILL_IN: Final = "FILL IN"  # begins each value that `broker init` leaves to the administrator
 _WHOLE: Final = re.compile("0|[1-9][0-9]{0,8}")
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-# What pydantic names the alternatives of a union by: a text, or a class of ours.
+# In the path of an error, pydantic names the alternative of a union: a text, or a Shape.
 _TEXT_MARKERS: Final = frozenset({"str", "constrained-str"})
 _SHAPE: Final = "Shape"
 
-# In words of a file, not of a program.
+# Pydantic's kinds of errors in the words of a person who writes the file.
 _WORDS: Final = {
     "bool_type": "must be true or false",
     "tuple_type": "must be a list",
@@ -56,7 +56,7 @@ _WORDS: Final = {
 }
 _FEW_KEYS: Final = 2
 _COMMA: Final = "a comma? put the text in quotes"
-# How a beginner writes what is wanted in its place.
+# How to write the value that is expected.
 _WRITTEN: Final = {
     "tuple_type": "write [one, another]",
     "model_type": "write key: value",
@@ -68,7 +68,7 @@ _WRITTEN: Final = {
 class Shape(BaseModel):
     """The type of a mapping in a checked file; policy.schema.json is made of its subclasses.
 
-    ``asides`` is what else is said of a key that stands in the wrong place.
+    ``asides`` add a sentence to the fault of a key that stands in the wrong place.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -76,7 +76,7 @@ class Shape(BaseModel):
 
 
 def _flag(text: object) -> object:
-    """Read the one spelling YAML 1.2 has; "yes" and "on" stay texts, and are refused."""
+    """Read true and false, the spellings of YAML 1.2; "yes" and "on" stay texts and are refused."""
     match text:
         case "true":
             return True
@@ -118,10 +118,10 @@ Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 S = TypeVar("S", bound=Shape)
 
 
-def validated(shape: type[S], node: YamlNode, name: str) -> S:
+def validate_node(shape: type[S], node: YamlNode, name: str) -> S:
     """Return ``node`` as a value of the type ``shape``; ``name`` is what faults call the file.
 
-    ConfigurationFaults with line and fix for every misfit.
+    Raise ConfigurationFaults with line and fix of each error.
     """
     try:
         return shape.model_validate(plain(node))
@@ -134,17 +134,17 @@ def validated(shape: type[S], node: YamlNode, name: str) -> S:
 
 
 def once(model: type[BaseModel], misfits: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
-    """Yield the misfits but for those that only follow from another.
+    """Yield the errors without those that follow from another one.
 
-    A key is missing because it stands there misspelt; a list is too short because what it holds is
-    wrong.
+    A misspelt key is also missing under its right name. A list whose items are wrong is also too
+    short.
     """
     misspelt: set[KeyPath] = set()
     wrong_inside = {misfit["loc"][:at] for misfit in misfits for at in range(len(misfit["loc"]))}
     for misfit in misfits:
         if misfit["type"] == "extra_forbidden":
             *above, key = misfit["loc"]
-            near = get_close_matches(str(key), known_keys(model, tuple(above)), n=1)
+            near = get_close_matches(str(key), list_known_keys(model, tuple(above)), n=1)
             misspelt.update((*above, meant) for meant in near)
     for misfit in misfits:
         follows = misfit["type"] == "missing" and misfit["loc"] in misspelt
@@ -154,7 +154,7 @@ def once(model: type[BaseModel], misfits: Sequence[ErrorDetails]) -> Iterator[Er
 
 
 def plain(node: YamlNode) -> Any:
-    """Return ``node`` as text, lists and dicts, for a validator; ``line`` finds the lines again."""
+    """Return ``node`` as str, list and dict for a validator; ``line`` finds the line of a path."""
     if isinstance(node, YamlScalar):
         return node.text
     if isinstance(node, YamlSequence):
@@ -163,7 +163,7 @@ def plain(node: YamlNode) -> Any:
 
 
 def line(node: YamlNode, path: KeyPath) -> int:
-    """Return the line of the key or item at ``path``, or of the nearest thing above that exists."""
+    """Return the line of the key or item at ``path``, or of the nearest existing parent."""
     line_number = node.line
     for step in path:
         entry = entry_at(node, step)
@@ -183,11 +183,13 @@ def entry_at(node: YamlNode | None, step: str | int) -> YamlEntry | None:
         item = node.nodes[step]
         return YamlEntry(str(step), item.line, item)
     elif isinstance(node, YamlSequence):
-        return next((entry for entry in map(_named_item, node.nodes) if entry.key == step), None)
+        return next(
+            (entry for entry in map(_find_item_name, node.nodes) if entry.key == step), None
+        )
     return None
 
 
-def _named_item(item: YamlNode) -> YamlEntry:
+def _find_item_name(item: YamlNode) -> YamlEntry:
     """Return an item of a list by its name: a word alone, or the one key of a mapping."""
     if isinstance(item, YamlMapping) and len(item.entries) == 1:
         return item.entries[0]
@@ -203,17 +205,17 @@ def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) 
     if path:
         key = str(path[-1])
     if kind == "extra_forbidden":
-        what = f"unknown key {quoted(key)}"
-        return Fault(where, what, _mend_of_unknown(shape, node, path))
+        what = f"unknown key {quote(key)}"
+        return Fault(where, what, _fix_unknown_key(shape, node, path))
     spelt = ".".join(_steps(path)) or key
     if kind == "missing":
         return Fault(where, f"{spelt} is missing")
     what = _WORDS.get(kind) or sentence(misfit)
-    return Fault(where, f"{spelt}: {what}", _needed_keys(misfit) or _WRITTEN.get(kind, ""))
+    return Fault(where, f"{spelt}: {what}", _list_needed_keys(misfit) or _WRITTEN.get(kind, ""))
 
 
-def _needed_keys(misfit: ErrorDetails) -> str:
-    """Return the mapping that belongs where a bare word stands, if it needs few keys."""
+def _list_needed_keys(misfit: ErrorDetails) -> str:
+    """Return how to write the mapping that is expected in place of a word, if it needs few keys."""
     name = misfit.get("ctx", {}).get("class_name")
     for shape in _all_below(Shape):
         if shape.__name__ != name:
@@ -230,9 +232,9 @@ def _all_below(shape: type[Shape]) -> Iterator[type[Shape]]:
         yield from _all_below(below)
 
 
-def _mend_of_unknown(shape: type[Shape], node: YamlNode, path: KeyPath) -> str:
+def _fix_unknown_key(shape: type[Shape], node: YamlNode, path: KeyPath) -> str:
     key = str(path[-1])
-    known = known_keys(shape, tuple(step for step in path[:-1] if not _is_marker(step)))
+    known = list_known_keys(shape, tuple(step for step in path[:-1] if not _is_marker(step)))
     fix = _elsewhere(shape, path) or did_you_mean(key, known)
     if fix:
         return fix
@@ -242,7 +244,7 @@ def _mend_of_unknown(shape: type[Shape], node: YamlNode, path: KeyPath) -> str:
 
 
 def _has_no_value(node: YamlNode, path: KeyPath) -> bool:
-    """Return whether nothing stands behind a key, as behind the rest of a text with a comma."""
+    """Return whether a key has no value, like the rest of an unquoted text behind a comma."""
     found = node
     for step in path:
         entry = entry_at(found, step)
@@ -252,7 +254,7 @@ def _has_no_value(node: YamlNode, path: KeyPath) -> bool:
 
 
 def _elsewhere(shape: type[Shape], path: KeyPath) -> str:
-    """Return where a key belongs that is known in one other place only: its indent is wrong."""
+    """Return the only place where a key is known, if it stands in another one."""
     key = str(path[-1])
     above = {pattern[:-1] for pattern in key_patterns(shape) if pattern[-1] == key}
     if len(above) != 1:
@@ -284,9 +286,9 @@ def _is_marker(step: str | int) -> bool:
 
 
 def _likeliest(misfits: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the misfits, of a union those of the one alternative that the file came nearest to.
+    """Return the errors; of a union only those of the alternative that fits the file best.
 
-    That is the one inside which something was found wrong: the others are wrong as a whole.
+    The best alternative is the one with the deepest error: the others fail as a whole.
     """
     nearest: dict[KeyPath, tuple[int, KeyPath]] = {}
     for misfit in misfits:
@@ -302,7 +304,7 @@ def _likeliest(misfits: Sequence[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def _alternative(misfit: ErrorDetails) -> tuple[KeyPath, KeyPath]:
-    """Return the path of the union that a misfit lies in, and that of its alternative there."""
+    """Return the path of the union that an error lies in, and the path of the alternative."""
     path = misfit["loc"]
     for at, step in enumerate(path):
         if _is_marker(step):
@@ -311,7 +313,7 @@ def _alternative(misfit: ErrorDetails) -> tuple[KeyPath, KeyPath]:
 
 
 def sentence(misfit: ErrorDetails) -> str:
-    """Return what the validator says of a misfit, to stand after the name of its place."""
+    """Return the validator's message as the end of a sentence that begins with the key."""
     message = misfit["msg"].removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
@@ -319,7 +321,7 @@ def sentence(misfit: ErrorDetails) -> str:
 def did_you_mean(word: str, words: Iterable[str], spelt: Callable[[str], str] = repr) -> str:
     """Return "did you mean 'word'?" for the nearest of ``words``, or "" where none is near."""
     known = tuple(words)
-    # Letters in another order, or of another case, are the commonest slip, and likened least.
+    # Swapped letters and another case are the commonest typos; difflib rates them as unlike.
     near = [other for other in known if _letters(other) == _letters(word)]
     near += get_close_matches(word, known, n=1)
     if not near:
@@ -332,8 +334,8 @@ def _letters(word: str) -> list[str]:
     return sorted(word.casefold())
 
 
-def known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:
-    """Return the keys that the mapping at the path ``table`` may have, if there can be one."""
+def list_known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:
+    """Return the keys that the mapping at the path ``table`` may have."""
     keys = []
     for pattern in key_patterns(model):
         *above, key = pattern

@@ -1,4 +1,4 @@
-"""Writes, renames and removes files in whole steps, each on the disk before the next begins."""
+"""Write, rename and remove files so that each step is on the disk before the next one begins."""
 
 import os
 import tempfile
@@ -14,7 +14,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY
 def make_state(folder: Path) -> None:
     """Make the folder of the broker's state for its owner only, unless it is there.
 
-    ConfigurationFaults where no file can be made in it.
+    Raise ConfigurationFaults if no file can be made in it.
     """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -26,31 +26,31 @@ def make_state(folder: Path) -> None:
         raise ConfigurationFaults([Fault("state", what, fix)]) from None
 
 
-def put(path: Path, octets: bytes) -> None:
-    """Replace or create a file, whole or not at all, readable by its owner only."""
+def replace_file(path: Path, octets: bytes) -> None:
+    """Replace or create a file atomically, readable by its owner only."""
     new = path.with_name(f"{path.name}.new")
     descriptor = os.open(new, _REPLACE, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())
-    moved(new, path)
+    rename_file(new, path)
 
 
-def moved(old: Path, new: Path) -> None:
+def rename_file(old: Path, new: Path) -> None:
     """Rename a file; an existing file at ``new`` is replaced."""
     old.replace(new)
-    synced(new.parent)
+    sync_folder(new.parent)
 
 
-def gone(path: Path) -> None:
-    """Remove a file; one that does not exist is no error."""
+def remove_file(path: Path) -> None:
+    """Remove a file if it exists."""
     path.unlink(missing_ok=True)
-    synced(path.parent)
+    sync_folder(path.parent)
 
 
-def synced(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk: a power cut would lose an unsynced name."""
+def sync_folder(folder: Path) -> None:
+    """Sync a folder: a power cut would lose a new name that is not synced."""
     descriptor = os.open(folder, _FOLDER)
     try:
         os.fsync(descriptor)

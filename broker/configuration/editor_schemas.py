@@ -1,4 +1,4 @@
-"""The JSON Schemas by which editors complete, explain and check the files that people write."""
+"""JSON Schemas for editors: they complete, explain and check the files of administrators."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from broker.configuration.strict_yaml import read_file
 
 JsonSchema = dict[str, Any]
 
-# The key of what stands under names that the file chooses itself, beside the keys that are known.
+# The key of the description of names that the file chooses itself.
 ANY_ATTRIBUTE: Final = "ATTRIBUTE"
 _ANY_NAME: Final = ": NAME"
 _TEXTS: Final = Path(__file__).with_name("key_descriptions.yaml")
@@ -21,13 +21,13 @@ _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 @dataclass(frozen=True, slots=True)
 class KeyDescription:
-    """What a key means: one sentence, and an example as a file would have it."""
+    """The meaning of a key in one sentence, and an example as a file has it."""
 
     means: str
     example: str
 
-    def described(self, schema: JsonSchema) -> JsonSchema:
-        """Return a key's schema with the sentence, and for editors that can show it the example."""
+    def describe(self, schema: JsonSchema) -> JsonSchema:
+        """Return a key's schema with the sentence, and in Markdown also the example."""
         shown = f"{self.means}\n\nExample: `{self.example}`"
         return {**schema, "description": self.means, "markdownDescription": shown}
 
@@ -45,8 +45,8 @@ def descriptions() -> Mapping[str, Mapping[str, KeyDescription]]:
 def schema_of(shape: type[Shape], what: str) -> JsonSchema:
     """Return the JSON Schema of the files that ``shape`` reads, every key with its description.
 
-    ``what`` is said of the whole file. It has no title: editors would show that above each
-    description. KeyError for a key that has none.
+    ``what`` describes the whole file. The schema has no title, because editors would show it above
+    each description. Raise KeyError for a key without a description.
     """
     schema = _plain(shape.model_json_schema(by_alias=True))
     texts = descriptions()
@@ -66,21 +66,20 @@ def mappings(schema: JsonSchema, shape: type[Shape]) -> Iterator[tuple[str, Json
 def _describe(mapping: JsonSchema, texts: Mapping[str, KeyDescription]) -> None:
     properties = mapping["properties"]
     for key, schema in properties.items():
-        properties[key] = texts[key].described(schema)
+        properties[key] = texts[key].describe(schema)
         chosen = schema.get("additionalProperties")
         if isinstance(chosen, dict):
-            named = texts[key + _ANY_NAME].described(chosen)
+            named = texts[key + _ANY_NAME].describe(chosen)
             properties[key]["additionalProperties"] = named
     chosen = mapping.get("additionalProperties")
     if isinstance(chosen, dict):
-        mapping["additionalProperties"] = texts[ANY_ATTRIBUTE].described(chosen)
+        mapping["additionalProperties"] = texts[ANY_ATTRIBUTE].describe(chosen)
 
 
 def _plain(schema: Any) -> Any:
     """Return a schema without what pydantic adds for programs.
 
-    Titles made of names, which editors show first; defaults; and null, which is no value in a file:
-    a key with nothing behind it is a fault.
+    Remove titles, which editors show first, defaults, and null, which is no value in a file.
     """
     if isinstance(schema, list):
         return [_plain(part) for part in schema]

@@ -1,14 +1,14 @@
-"""Checks who may read the files of the keys folder."""
+"""Check who may read the files of the keys folder."""
 
 from pathlib import Path
 from typing import Final
 
 from broker.core.errors import Fault
 
-_GROUP_AND_OTHERS: Final = 0o077  # mode bits that no file of ours may have
+_GROUP_AND_OTHERS: Final = 0o077  # mode bits that no file of the broker may have
 
 
-def exposed(folder: Path) -> tuple[Fault, ...]:
+def find_exposed_files(folder: Path) -> tuple[Fault, ...]:
     """Return a fault for the folder, and for every file in it, that its group or others may use.
 
     A folder that does not exist exposes nothing.

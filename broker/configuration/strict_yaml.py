@@ -1,8 +1,7 @@
-"""Reads strict YAML: plain scalars are text, nodes know their lines, surprises are refused."""
+"""Read strict YAML: plain scalars stay text, nodes know their lines, other features are refused."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,24 +17,21 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from broker.configuration.yaml_slips import TYPE_ANEW, TYPOGRAPHIC, UNSEEN, slip
+from broker.configuration.yaml_slips import TYPE_ANEW, TYPOGRAPHIC, UNSEEN, find_slip
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
 
 LARGEST: Final = 256 * 1024
-STEP: Final = 2  # blanks by which a file is indented for each level, as people mostly write it
-_BLOCK_TEXT: Final = frozenset("|>")
 _DEEPEST: Final = 16
-# Line breaks to the parser, and nothing in most editors: what stands behind one is not seen.
+# Line breaks to the parser that most editors do not show.
 _UNSEEN_BREAKS: Final = re.compile("[\u0085\u2028\u2029]")
 _Take = Callable[[], Any]  # gives the parser's next event, None after the last
 _NODE_STARTS: Final = AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent
 
 
-# Named tuples, for a thousand files have a million of them: a frozen dataclass takes half as long
-# again to make.
+# Named tuples: a thousand files have a million nodes, and a frozen dataclass takes 50 % longer.
 class YamlScalar(NamedTuple):
-    """A text, whatever it looks like: ``no``, ``12:30`` and ``0101`` stay letters and digits."""
+    """A text: ``no``, ``12:30`` and ``0101`` are not converted."""
 
     text: str
     line: int
@@ -69,7 +65,7 @@ YamlNode = YamlScalar | YamlSequence | YamlMapping
 def read_file(path: Path, name: str) -> YamlNode:
     """Read the one document of a file; ``name`` is what faults call the file.
 
-    ConfigurationFaults if the file cannot be read, and for whatever ``read`` refuses.
+    Raise ConfigurationFaults if the file cannot be read, or ``read`` refuses it.
     """
     try:
         octets = path.read_bytes()
@@ -82,11 +78,11 @@ def read_file(path: Path, name: str) -> YamlNode:
 def read(octets: bytes, name: str) -> YamlNode:
     """Read one document; ``name`` is what faults call the file.
 
-    ConfigurationFaults for anything but UTF-8 up to 256 KB, a line break that is not seen, a second
-    document, a directive, anchor, alias, tag, merge key, doubled key, key that is no text, and
-    nesting deeper than sixteen (docs/reference/policies.md#format).
+    Raise ConfigurationFaults for anything but UTF-8 up to 256 KB, for an invisible line break, a
+    second document, a directive, anchor, alias, tag, merge key, doubled key, key that is no text,
+    and nesting deeper than sixteen (docs/reference/policies.md#format).
     """
-    text = _decoded(octets, name)
+    text = _decode(octets, name)
     reader = _Reader(name)
     try:
         node = reader.document(CSafeLoader(text).get_event)
@@ -101,7 +97,7 @@ def read(octets: bytes, name: str) -> YamlNode:
     return node
 
 
-def _decoded(octets: bytes, name: str) -> str:
+def _decode(octets: bytes, name: str) -> str:
     if len(octets) > LARGEST:
         fault = Fault(f"{name}:1", "is larger than 256 KB", "split it")
         raise ConfigurationFaults([fault])
@@ -126,23 +122,23 @@ def _syntax_fault(error: YAMLError, name: str, text: str) -> Fault:
         return Fault(f"{name}:1", "is not YAML: a forbidden character")
     begun = error.context_mark.line + 1 if error.context_mark else None
     at = error.problem_mark.line + 1 if error.problem_mark else begun or 1
-    found = slip(text, error.problem or "", at, begun)
+    found = find_slip(text, error.problem or "", at, begun)
     return Fault(f"{name}:{found.line}", f"is not YAML: {found.what}", found.fix)
 
 
-def quoted(word: object) -> str:
-    """Quote a word of the file, unless it could be a CPR number: faults are logged."""
+def quote(word: object) -> str:
+    """Quote a word of the file, unless it could be a CPR number, because faults are logged."""
     if looks_like_cpr(str(word)):
         return "(not shown)"
     return repr(word)
 
 
 class _Unreadable(Exception):
-    """A fault after which the rest of the file would only give follow-up faults."""
+    """Raised after a fault that would cause only follow-up faults in the rest of the file."""
 
 
 class _Reader:
-    """Turns the parser's events into nodes or faults; nothing is ever constructed from a tag."""
+    """Turns the parser's events into nodes or faults; it never constructs an object from a tag."""
 
     def __init__(self, name: str) -> None:
         self.faults: list[Fault] = []
@@ -174,7 +170,7 @@ class _Reader:
             self._fault(event, "uses an alias", "write the value out")
             return YamlScalar("", line)
         if event.anchor is not None or event.tag is not None:
-            self._marked(event)
+            self._refuse_marks(event)
         if isinstance(event, ScalarEvent):
             text = event.value
             if not text.isascii():
@@ -187,14 +183,14 @@ class _Reader:
             return YamlSequence(self._items(take, depth), line)
         return YamlMapping(self._entries(take, depth), line)
 
-    def _marked(self, event: Any) -> None:
+    def _refuse_marks(self, event: Any) -> None:
         if event.anchor is not None:
             self._fault(event, "sets an anchor", "remove the word that begins with &")
         if event.tag is not None:
             self._fault(event, "sets a tag", "remove the word that begins with !")
 
     def _scalar(self, event: Any) -> None:
-        """Find what looks like another text than it is: a slip of the keyboard or of a copy."""
+        """Refuse typographic quotes and invisible characters at the ends of a text."""
         text = event.value
         ends = text[:1] + text[-1:]
         if ends.isascii():
@@ -225,7 +221,7 @@ class _Reader:
             elif key.text == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
             elif key.text in entries:
-                what = f"has {quoted(key.text)} twice"
+                what = f"has {quote(key.text)} twice"
                 fix = f"the first is in line {entries[key.text].line}"
                 self._fault(event, what, fix)
             else:
@@ -236,55 +232,3 @@ class _Reader:
         line = event.start_mark.line + 1
         fault = Fault(f"{self._name}:{line}", what, fix)
         self.faults.append(fault)
-
-
-@dataclass(frozen=True, slots=True)
-class YamlWord:
-    """One scalar: where it stands, and the column that it has if it begins a line as usual."""
-
-    start: int
-    end: int
-    column: int
-
-
-@dataclass(slots=True)
-class _Open:
-    """A collection that is open: the column of its lines, and what comes next in it."""
-
-    column: int
-    flow: bool
-    mapping: bool
-    at_key: bool = True
-
-    @property
-    def next_column(self) -> int:
-        """Return the column of what comes next, if it begins a line."""
-        stays = self.flow or (self.mapping and self.at_key)
-        return self.column if stays else self.column + STEP
-
-
-def words(text: str) -> Iterator[YamlWord]:
-    """Yield the scalars of a document that ``read`` takes, in their order."""
-    above: list[_Open] = []
-    for event in iter(CSafeLoader(text).get_event, None):
-        column = above[-1].next_column if above else 0
-        if isinstance(event, MappingStartEvent | SequenceStartEvent):
-            flow = bool(event.flow_style)
-            above.append(_Open(column, flow, isinstance(event, MappingStartEvent)))
-            continue
-        if isinstance(event, MappingEndEvent | SequenceEndEvent):
-            above.pop()
-        elif isinstance(event, ScalarEvent):
-            yield YamlWord(event.start_mark.index, _end(event, text), column)
-        else:
-            continue
-        if above:
-            above[-1].at_key = not above[-1].at_key
-
-
-def _end(event: ScalarEvent, text: str) -> int:
-    """Return the end of a scalar, of a block of text without the lines behind it."""
-    end = int(event.end_mark.index)
-    if event.style in _BLOCK_TEXT:
-        return len(text[:end].rstrip())
-    return end

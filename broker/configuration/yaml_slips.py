@@ -1,4 +1,4 @@
-"""What is wrong where a file is no YAML, in words of whoever wrote it, not of the parser."""
+"""Explain YAML syntax errors in the words of the author of the file, not of the parser."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.core.identity.cpr import looks_like_cpr
 
-# Spaces that look like a blank, or like nothing, and are none to the parser.
+# Characters that look like a blank or are invisible, and are no blanks to the parser.
 UNSEEN: Final = re.compile("[\u00a0\u2007\u202f\u3000\u200b\u200c\u200d\u2060\ufeff]")
 # Typographic quotes, with which word processors replace those of a keyboard.
 TYPOGRAPHIC: Final = tuple("\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")
@@ -18,7 +18,7 @@ _UNSEEN_INDENT: Final = re.compile(rf"\s*(- |[\w.-]+:|-)?{UNSEEN.pattern}")
 _OPENING: Final = re.compile(r"""(?:^|[:,\[{-] *)(['"])""")
 _LIST_ITEM: Final = re.compile(r" *-[^ -]")
 _QUOTES: Final = "put the text between quotes, as in 'this: one'"
-# The first of a parser's words that fits, what it means, and how to fix it.
+# A part of the parser's message, what it means, and how to fix it; the first that fits counts.
 _PROBLEMS: Final = (
     (
         "could not find expected ':'",
@@ -48,36 +48,36 @@ _PROBLEMS: Final = (
         "indent it by as many blanks as those, and close each quote and bracket before it",
     ),
 )
-# Problems that show far below the line that is to be mended: where something was begun.
+# The parser notices these far below the line to fix, which is where a quote or bracket began.
 _BEGUN: Final = ("could not find expected ':'", "unexpected end of stream", "',' or ")
 
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What is wrong in a line, and how to fix it."""
+    """The error of one line, and its fix."""
 
     line: int
     what: str
     fix: str
 
 
-def slip(text: str, problem: str, at: int, begun: int | None) -> Slip:
-    """Return what is wrong with a text that the parser refused, at the line that is to be mended.
+def find_slip(text: str, problem: str, at: int, begun: int | None) -> Slip:
+    """Return the error of a text that the parser refused, at the line to fix.
 
-    ``problem`` are the parser's words, ``at`` is the line where it gave up, ``begun`` the one of
-    what it was reading. No word of the text is quoted: it may be a CPR number.
+    ``problem`` is the parser's message. ``at`` is the line where it stopped, ``begun`` the line
+    where the construct began. No word of the text is quoted, because it may be a CPR number.
     """
     lines = text.split("\n")
     where = at
     if begun and any(words in problem for words in _BEGUN):
         where = begun
-    # The end of a file lies a line below its last to the parser.
+    # The parser counts the end of a file as one line more.
     where = min(where, len(lines))
-    return _seen(lines, where) or _explained(problem, where)
+    return _find_visible_slip(lines, where) or _explain_problem(problem, where)
 
 
-def _seen(lines: Sequence[str], at: int) -> Slip | None:
-    """Return what can be seen in the lines up to ``at``, where the parser lost its way."""
+def _find_visible_slip(lines: Sequence[str], at: int) -> Slip | None:
+    """Return the first known mistake in the lines up to ``at``, where the parser stopped."""
     for number, text in enumerate(lines, 1):
         if _MERGE.match(text):
             what = "a mark of an unfinished merge"
@@ -90,10 +90,10 @@ def _seen(lines: Sequence[str], at: int) -> Slip | None:
         if _leaves_quote_open(text):
             fix = "end it in the same line; in a text between '...' a single ' is written ''"
             return Slip(number, "a quote that does not end in its line", fix)
-    return _seen_in(lines[at - 1], at)
+    return _find_slip_in_line(lines[at - 1], at)
 
 
-def _seen_in(text: str, at: int) -> Slip | None:
+def _find_slip_in_line(text: str, at: int) -> Slip | None:
     if _LIST_ITEM.match(text):
         return Slip(at, "a - without a blank after it", "write a blank between the two")
     for opened, closed in ("{}", "[]"):
@@ -118,7 +118,7 @@ def _leaves_quote_open(text: str) -> bool:
     return False
 
 
-def _explained(problem: str, at: int) -> Slip:
+def _explain_problem(problem: str, at: int) -> Slip:
     for words, what, fix in _PROBLEMS:
         if words in problem:
             return Slip(at, what, fix)

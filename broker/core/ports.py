@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
@@ -18,24 +18,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import StoreUnavailable
 from broker.core.events.audit_events import AuditEvent
 from broker.core.mail.mail_contents import MailContent, MailText
-
-# How long records of each kind are kept: docs/reference/design.md#kinds.
-RecordKind = Literal[
-    "transaction",
-    "arrival",
-    "person",
-    "index",
-    "lease",
-    "code",
-    "mail",
-    "session",
-    "logout",
-    "counter",
-    "reference",
-    "figures",
-    "audit",
-    "machine",
-]
+from broker.core.retention import RecordKind
 
 
 class Key(NamedTuple):
@@ -55,20 +38,15 @@ def lease_key(key: Key) -> Key:
 
 
 class RecordUnreadable(StoreUnavailable):
-    """A record that cannot be opened: damaged, or with an unknown key or version.
+    """A record that does not open: damaged, or of a key or release that is unknown here.
 
-    ``key`` is its key, if known: a caller that can make the record again drops it. ``others`` are
-    the keys of further ones in a list, and ``unnamed`` says how many more there are.
+    ``key`` is its key, if that is known: a caller who can make the record again drops it.
     """
 
-    def __init__(
-        self, what: str, key: Key | None = None, others: tuple[Key, ...] = (), unnamed: int = 0
-    ) -> None:
-        """Store the sentence for the log, which holds no name of a record, and the keys."""
+    def __init__(self, what: str, key: Key | None = None) -> None:
+        """Store the sentence for the log, which holds no name of a record, and the key."""
         super().__init__(what)
         self.key = key
-        self.others = others
-        self.unnamed = unnamed
 
 
 class Kept(NamedTuple):
@@ -291,23 +269,14 @@ class PersonRegister(Protocol):
         ...
 
 
-class Letter(Protocol):
-    """A message whose recipient the mail server has accepted, and whose text is still to come."""
-
-    def send(self, subject: str, text: str) -> None:
-        """Send the text; ``MailUnavailable`` unless the server answered 250."""
-        ...
-
-    def close(self) -> None:
-        """End the conversation; nothing is sent if ``send`` was not called."""
-        ...
-
-
 class Mail(Protocol):
     """A mail server."""
 
-    def address(self, recipient: str, deadline: datetime) -> Letter:
-        """Open a conversation up to an accepted RCPT."""
+    def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
+        """Send one mail; ``MailUnavailable`` unless the server accepted it.
+
+        ``RecipientRefused``, which is one, if another try would not help.
+        """
         ...
 
 
@@ -334,12 +303,4 @@ class AuditLog(Protocol):
         written: then it must not happen. The loss of another event is counted and reported, so that
         a logout or a refusal goes on.
         """
-        ...
-
-    def faults(self) -> Sequence[str]:
-        """Return in sentences why no event can be written now; empty if it can."""
-        ...
-
-    def count_lost(self) -> int:
-        """Count the events that this worker could not write."""
         ...

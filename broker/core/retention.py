@@ -1,22 +1,43 @@
-"""How long each record is kept and why. This table sets the expiries and docs/privacy.md."""
+"""Kinds of records, what they hold, how long they are kept and why.
+
+This table sets the end of every record and generates the table of docs/privacy.md. A new kind of
+record needs a name and a row in this module, and the module that writes it.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from broker.core.marked_text import mark as _
+
+RecordKind = Literal[
+    "transaction",
+    "arrival",
+    "person",
+    "index",
+    "lease",
+    "code",
+    "mail",
+    "session",
+    "logout",
+    "counter",
+    "reference",
+    "figures",
+    "audit",
+    "machine",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """One row of the table.
+    """A row of the table.
 
-    ``kind`` is a ``RecordKind``, ``holds`` says what such a record contains, ``keyed`` what its
-    name is made of (values are always encrypted), ``lasts`` how long at most it is kept, ``since``
-    from when, and ``why`` for what purpose. If ``lasts`` is None, ``long`` says what else ends it.
+    ``holds`` is the content of such a record, ``keyed`` what its name is made of, ``lasts`` the
+    longest time that it is kept, ``since`` the beginning of that time, ``why`` the purpose. If
+    ``lasts`` is None, ``long`` says what ends it.
     """
 
-    kind: str
+    kind: RecordKind
     holds: str
     keyed: str
     lasts: timedelta | None
@@ -26,27 +47,24 @@ class Retention:
 
     @property
     def span(self) -> timedelta:
-        """Return how long at most it is kept; raises ValueError if something else ends it."""
+        """Return the longest time that it is kept; ValueError if something else ends it."""
         if self.lasts is None:
             raise ValueError(f"how long a {self.kind} of this row is kept: {self.long}")
         return self.lasts
 
     def until(self, since: datetime) -> datetime:
-        """Return the expiry of a record that begins at ``since``.
-
-        Raises ValueError if something else ends the record.
-        """
+        """Return the end of a record that begins at ``since``; ValueError if it has its own."""
         return since + self.span
 
     def ends(self, end: datetime) -> datetime:
-        """Return ``end``, which something else than this table has set, as ``long`` says."""
+        """Return ``end``, which was set by what ``long`` names; ValueError for other rows."""
         if not self.long:
             raise ValueError(f"a {self.kind} of this row ends by the table alone")
         return end
 
     @property
     def for_long(self) -> str:
-        """Return how long it is kept, in words."""
+        """Retention time in words."""
         return self.long or spell_span(self.lasts or timedelta())
 
 
@@ -60,7 +78,7 @@ _UNITS: Final = (
 
 
 def spell_span(span: timedelta) -> str:
-    """Return a span in the largest unit that divides it: ``30 days``."""
+    """Return a span as a whole number of the largest unit that fits: ``30 days``."""
     for unit, length in _UNITS:
         count, rest = divmod(span, length)
         if count and not rest:
@@ -296,7 +314,7 @@ SETUP: Final = Retention(
     _("the proof"),
     _("to share the findings between workers"),
 )
-TRAIL_KEY: Final = Retention(
+AUDIT_KEY: Final = Retention(
     "audit",
     _("the key to a person's events in the audit log, one for each month"),
     "a keyed hash of the person id or the borrower number",
@@ -304,7 +322,7 @@ TRAIL_KEY: Final = Retention(
     _("the first event of the month"),
     _("as for receipts; after that the events are anonymous"),
 )
-TRAIL_ANCHOR: Final = Retention(
+AUDIT_ANCHOR: Final = Retention(
     "machine",
     _("the last line of the audit log; no person"),
     "machine and line",

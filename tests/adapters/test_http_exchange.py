@@ -58,7 +58,7 @@ def _silence() -> Iterator[bytes]:
     yield from _slowly([_OK, b"[", b"]"])
 
 
-def _called(url: str, seconds: float) -> HttpAnswer:
+def _call(url: str, seconds: float) -> HttpAnswer:
     return Exchange(url).call("GET", "/", time.monotonic() + seconds, headers={})
 
 
@@ -67,20 +67,20 @@ def test_an_answer_that_trickles_ends_with_the_deadline(raw: Raw, pieces: Callab
     """Each byte is in time, the whole is not: we hang up, be it among headers, body or chunks."""
     whole: list[bool] = []
 
-    def watched() -> Iterator[bytes]:
+    def yield_pieces() -> Iterator[bytes]:
         yield from pieces()
         whole.append(True)
 
-    with raw(watched) as url, pytest.raises(LibraryUnavailable, match="no answer"):
-        _called(url, 0.3)
+    with raw(yield_pieces) as url, pytest.raises(LibraryUnavailable, match="no answer"):
+        _call(url, 0.3)
     assert whole == []
 
 
 @pytest.mark.parametrize("pieces", [_headers, _body, _chunks, _silence])
 def test_the_same_answers_are_taken_while_there_is_time(raw: Raw, pieces: Callable[[], Iterator[bytes]]) -> None:
-    """What ends those calls is the deadline and nothing else about them."""
+    """The control: without a deadline the same answers are accepted."""
     with raw(pieces) as url:
-        assert _called(url, 20).status == 200
+        assert _call(url, 20).status == 200
 
 
 def _huge() -> Iterator[bytes]:
@@ -90,7 +90,7 @@ def _huge() -> Iterator[bytes]:
     yield b"0\r\n\r\n"
 
 
-def _coded() -> Iterator[bytes]:
+def _answer_compressed() -> Iterator[bytes]:
     yield b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]"
 
 
@@ -110,11 +110,11 @@ def _chunk_of_less_than_nothing() -> Iterator[bytes]:
     yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n-5\r\nabc"
 
 
-@pytest.mark.parametrize("pieces", [_huge, _coded, _cut, _noise, _nothing, _chunk_of_less_than_nothing])
+@pytest.mark.parametrize("pieces", [_huge, _answer_compressed, _cut, _noise, _nothing, _chunk_of_less_than_nothing])
 def test_an_answer_out_of_bounds_is_none(raw: Raw, pieces: Callable[[], Iterator[bytes]]) -> None:
     """Over 2 MB, compressed though not asked for, cut short, not HTTP, or closed at once: worth another try."""
     with raw(pieces) as url, pytest.raises(LibraryUnavailable, match="no answer") as caught:
-        _called(url, 20)
+        _call(url, 20)
     assert caught.value.__context__ is None
 
 
@@ -129,7 +129,7 @@ def test_a_chunk_to_the_end_of_everything_is_not_read_there(raw: Raw) -> None:
             sent.append(1)
 
     with raw(endless) as url, pytest.raises(LibraryUnavailable, match="no answer"):
-        _called(url, 20)
+        _call(url, 20)
     assert len(sent) < 24
 
 
@@ -143,23 +143,23 @@ def test_a_redirect_is_not_followed(raw: Raw) -> None:
 
     with raw(elsewhere) as target:
 
-        def moved() -> Iterator[bytes]:
+        def answer_redirect() -> Iterator[bytes]:
             yield f"HTTP/1.1 307 x\r\nLocation: {target}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
-        with raw(moved) as url:
-            assert _called(url, 20).status == 307
+        with raw(answer_redirect) as url:
+            assert _call(url, 20).status == 307
         assert asked == []
 
 
 def test_a_redirects_body_is_bounded_too(raw: Raw) -> None:
     """The library under us would read it whole, to find where it leads."""
 
-    def moved() -> Iterator[bytes]:
+    def answer_redirect() -> Iterator[bytes]:
         yield b"HTTP/1.1 302 x\r\nLocation: /x\r\nTransfer-Encoding: chunked\r\n\r\n"
         yield from list(_huge())[1:]
 
-    with raw(moved) as url, pytest.raises(LibraryUnavailable):
-        _called(url, 20)
+    with raw(answer_redirect) as url, pytest.raises(LibraryUnavailable):
+        _call(url, 20)
 
 
 def test_the_accounts_proxy_is_not_used(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,32 +171,32 @@ def test_the_accounts_proxy_is_not_used(raw: Raw, monkeypatch: pytest.MonkeyPatc
         yield _OK + b"[]"
 
     with raw(fine) as url:
-        assert _called(url, 20).json() == []
+        assert _call(url, 20).json() == []
 
 
 def test_no_one_listening_is_worth_another_try() -> None:
     """A refused connection is the library system being down."""
     with pytest.raises(LibraryUnavailable, match="no answer: ConnectionError"):
-        _called("http://127.0.0.1:9", 20)
+        _call("http://127.0.0.1:9", 20)
 
 
 def test_what_was_never_sent_is_told_apart(raw: Raw) -> None:
-    """By an error of its own where there is one: a call whose connection broke may have been carried out."""
+    """It has its own error, because a call whose connection broke may have been carried out."""
 
-    def called(url: str) -> None:
+    def call_unsent(url: str) -> None:
         Exchange(url, unsent=CallNotMade).call("POST", "/", time.monotonic() + 20, headers={}, body=b"{}")
 
     with pytest.raises(CallNotMade, match="no answer: ConnectionError"):
-        called("http://127.0.0.1:9")
+        call_unsent("http://127.0.0.1:9")
     with raw(lambda: iter([b""])) as url, pytest.raises(LibraryUnavailable) as broken:
-        called(url)
+        call_unsent(url)
     assert type(broken.value) is LibraryUnavailable
 
 
 def test_an_error_carries_no_trace_of_the_request() -> None:
     """The failed request holds the CPR in headers and body: no exception may lead a crash reporter to it."""
     with pytest.raises(LibraryUnavailable) as caught:
-        _called("http://127.0.0.1:9", 20)
+        _call("http://127.0.0.1:9", 20)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 
@@ -341,7 +341,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
     url = f"https://127.0.0.1:{server.server_port}"
     try:
         with pytest.raises(LibraryUnavailable, match="no answer: SSLError"):
-            _called(url, 20)
+            _call(url, 20)
         assert Exchange(url, certificate).call("GET", "/", time.monotonic() + 20, headers={}).status == 404
     finally:
         server.shutdown()

@@ -12,7 +12,7 @@ from broker.core.errors import LibraryUnavailable
 
 
 class Endpoint:
-    """An exchange that grants a token for as long as it is told to."""
+    """An exchange that grants a token for a configured time."""
 
     def __init__(self, seconds: str) -> None:
         """Grant tokens of this lifetime."""

@@ -71,7 +71,8 @@ def test_check_misses_the_worker_only_beside_a_server(parts: Parts, monkeypatch:
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     state = parts.config.state
     assert list(checks._work(parts)) == []
-    with metrics.shared(state / "metrics"):
+    with metrics.share_counts(state / "metrics"):
+        (state / "metrics" / "counter_1.db").touch()
         assert list(checks._work(parts)) == [f"work: {NOT_RUNNING}"]
         with hold_work_lock(state):
             assert list(checks._work(parts)) == []
@@ -107,7 +108,7 @@ def mailbox(smtp: int) -> Iterator[Mailbox]:
 
 @pytest.fixture
 def environ(setting: Setting, tmp_path: Path, koha: tuple[Any, str], smtp: int, mailbox: Mailbox) -> dict[str, str]:
-    """Give the environment of a broker with a state of its own."""
+    """Give the environment of a broker with a new state folder."""
     del mailbox  # it is there
     return {
         "BROKER_CONFIG": str(setting.config),
@@ -206,25 +207,25 @@ def test_a_second_one_on_a_machine_does_not_start(parts: Parts, environ: dict[st
 def test_a_reload_is_taken_if_it_is_sound(
     setting: Setting, parts: Parts, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """By SIGHUP, in the process that runs; with a fault nothing changes, and the log says so."""
+    """SIGHUP applies a sound configuration; a fault is logged and changes nothing."""
     copied = tmp_path / "broker.toml"
     text = setting.config.read_text()
-    for name in ("metadata", "policies", "attribute_maps", "keys"):
-        text = text.replace(f'{name} = "{name}"', f'{name} = "{setting.folder / name}"')
     copied.write_text(text)
+    environ |= {"BROKER_CONFIG": str(copied)}
+    environ |= {"BROKER_SITE": str(setting.folder), "BROKER_KEYS": str(setting.folder / "keys")}
     log = tmp_path / "log"
 
-    def told(line: str) -> int:
+    def count_events(line: str) -> int:
         return log.read_text().count(f'"event": "{line}"')
 
-    with working(environ | {"BROKER_CONFIG": str(copied)}, log) as running:
-        until(lambda: told("work_started") == 1)
+    with working(environ, log) as running:
+        until(lambda: count_events("work_started") == 1)
         copied.write_text(text.replace("[library]", "[library"))
         running.send_signal(signal.SIGHUP)
-        until(lambda: told("reload_refused"))
+        until(lambda: count_events("reload_refused"))
         copied.write_text(text)
         running.send_signal(signal.SIGHUP)
-        until(lambda: told("work_started") == 2)
+        until(lambda: count_events("work_started") == 2)
         assert runs(parts, running)
         parts.enrolments.request(ASTA, wanted())
         until(lambda: is_made(parts, ASTA))
@@ -256,7 +257,7 @@ def folder(setting: Setting, tmp_path: Path) -> Path:
 
 
 def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing starts it before, because a thread does not survive a fork."""
+    """The thread starts late because a thread does not survive a fork."""
     started: list[threading.Thread] = []
     start = threading.Thread.start
 
@@ -282,7 +283,7 @@ def test_the_first_request_starts_the_one_thread_that_reloads(folder: Path, monk
 
 
 def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:
-    """What is changed on disk is in force once the thread has called ``refresh``."""
+    """A change on disk takes effect when the thread has called ``refresh``."""
     app = create_app(load(folder / "broker.toml", {}))
     parts: Parts = app.extensions["broker"]
     policies, metadata = parts.policies.current, parts.metadata.current

@@ -1,4 +1,4 @@
-"""What a worker tells when its policies change, and when they cannot."""
+"""Log, metric and ``/readyz`` when the policies of a worker change or cannot be loaded."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from broker.demo.run.demo_folder import Setting
 
 @pytest.fixture
 def parts(setting: Setting, tmp_path: Path) -> Parts:
-    """Give a broker's parts over a folder of its own, to edit."""
+    """Give a broker's parts over a new folder that tests may edit."""
     folder = tmp_path / "site"
     shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "last-good"))
     application_log.configure()
@@ -33,7 +33,7 @@ def edit(parts: Parts, old: str, new: str) -> None:
     refresh(parts)
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+def list_policy_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """Give the lines of the log about policies since it was last asked."""
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return [line for line in lines if line["event"].startswith("policies_")]
@@ -43,7 +43,7 @@ def test_a_change_of_policies_is_a_line_of_the_log(parts: Parts, capsys: pytest.
     """With the digest, the one before and the worker; each worker tells its own."""
     before = parts.policies.current.digest[:12]
     edit(parts, "review_by: 2027-06-30", "review_by: 2027-07-30")
-    (line,) = told(capsys)
+    (line,) = list_policy_lines(capsys)
     after = parts.policies.current.digest[:12]
     facts = ("policies_changed", "info", after, before, os.getpid())
     assert tuple(line[name] for name in ("event", "level", "digest", "from", "worker")) == facts
@@ -51,9 +51,9 @@ def test_a_change_of_policies_is_a_line_of_the_log(parts: Parts, capsys: pytest.
 
 
 def test_policies_that_cannot_be_loaded_are_an_error_line(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
-    """People are woken by the level: an edit that everybody believes in force is not."""
+    """The line has the level that alerts people."""
     edit(parts, "precedence", "precedense")
-    (line,) = told(capsys)
+    (line,) = list_policy_lines(capsys)
     assert (line["event"], line["level"]) == ("policies_stale", "error")
 
 

@@ -34,14 +34,14 @@ from tests.plugins.lived import ASTA, AU, GONE_SERVICE, KARLA, Life, keys, put_b
 from tests.plugins.stored_receipts import file_receipt
 
 _ROWS: Final = "SELECT kind, grp, name, value FROM record"
-# Nothing of a person stands in these rows.
+# These rows hold no data of a person.
 NOBODYS: Final = frozenset(
     {
         retention.TRANSACTION_BEGUN,
         retention.LEASE,
         retention.TURN,
         retention.SETUP,
-        retention.TRAIL_ANCHOR,
+        retention.AUDIT_ANCHOR,
         retention.PERSON_KEYS,
         retention.STAFF_LOGIN,
         retention.STAFF_SESSION,
@@ -73,7 +73,7 @@ WITH_OTHERS: Final = frozenset(
         retention.MAIL_SENT,
         retention.INDEX,
         retention.MAILBOX_INDEX,
-        retention.TRAIL_KEY,
+        retention.AUDIT_KEY,
     }
 )
 KINDS: Final = {"person", "receipts", "proofs", "browsers", "mail", "session", "transaction", "reference"}
@@ -304,7 +304,7 @@ def test_a_replay_after_a_login_keeps_the_new_parts_of_the_old_record(lived_part
 def test_a_deletion_that_was_killed_is_complete_when_it_is_repeated(
     lived_parts: Parts, after: int, is_replayed: bool
 ) -> None:
-    """At any change of the store, found anew; the replay ends it too, because the line was written first."""
+    """Killed at any change of the store; a replay completes it too, because its line came first."""
     mine, theirs = records_of(lived_parts, ASTA), records_of(lived_parts, KARLA)
     with pytest.MonkeyPatch.context() as patch:
         dying(patch, after)
@@ -322,7 +322,7 @@ def test_a_deletion_that_was_killed_is_complete_when_it_is_repeated(
 
 
 def test_a_line_that_was_cut_short_is_none(tmp_path: Path) -> None:
-    """The next line is read all the same."""
+    """The next line is still read."""
     log = ForgottenFile(tmp_path)
     assert list(log.read()) == []
     log.add(("p1",), now())

@@ -1,4 +1,4 @@
-"""What ``broker policy check`` loads: all that a start does, so that both find the same."""
+"""The policy commands load everything that a start loads, and find the same faults."""
 
 import shutil
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1))
 
 
-def started(site: Path) -> tuple[str, ...]:
+def find_start_warnings(site: Path) -> tuple[str, ...]:
     """Give the warnings of a start."""
     parts = assemble(load(site / "broker.toml", {"BROKER_STORE__URL": f"sqlite:{site / 'broker.db'}"}))
     return tuple(map(str, parts.policies.current.warnings))
@@ -40,10 +40,10 @@ def started(site: Path) -> tuple[str, ...]:
 
 def test_the_metadata_says_what_is_encrypted(site: Path) -> None:
     """No warning of a CPR number that goes out encrypted; one for each file where there is no key to encrypt to."""
-    assert policy_configuration.load_checked(None, NOW).warnings == started(site) == ()
+    assert policy_configuration.load_checked(None, NOW).warnings == find_start_warnings(site) == ()
     edit(site / "metadata" / "my-loans.xml", ' use="encryption"', ' use="signing"')
     warned = policy_configuration.load_checked(None, NOW).warnings
-    assert warned == started(site)
+    assert warned == find_start_warnings(site)
     assert len([each for each in warned if "my-loans publishes no encryption key" in each]) == 4
 
 
@@ -58,7 +58,7 @@ def test_a_folder_is_checked_against_the_configuration(site: Path, tmp_path: Pat
 
 
 def test_faults_of_maps_and_policies_come_at_once(site: Path) -> None:
-    """As at a start: an administrator mends all in one go."""
+    """An administrator sees all faults at once, as at a start."""
     edit(site / "attribute_maps" / "wayf.yaml", "reads:", "raeds:")
     edit(site / "policies" / "student.yaml", "precedence", "precedense")
     with pytest.raises(ConfigurationFaults) as found:
@@ -69,7 +69,7 @@ def test_faults_of_maps_and_policies_come_at_once(site: Path) -> None:
 def test_a_start_refuses_a_folder_that_breaks_a_site_rule(site: Path) -> None:
     """As one whose example fails; the last good set of the machine stays in force, whatever a new rule finds in it."""
     rules = site / "policy_properties.yaml"
-    assert started(site) == ()
+    assert find_start_warnings(site) == ()
     rules.write_text("- {name: nobody prints, service: myprint, when: {upstream: library}, expect: {effect: deny}}\n")
     environ = {"BROKER_STORE__URL": f"sqlite:{site / 'broker.db'}"}
     policies = assemble(load(site / "broker.toml", environ)).policies

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from saml2 import saml
 
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import SHARED_IDLE_FOR, Errand
 from broker.demo.people.persona import Persona
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.deployment import Deployment, Person, form, found, mark
@@ -170,6 +170,20 @@ def test_a_shared_computer_remembers_nothing(deployment: Deployment) -> None:
     assert [each.key for each in person.cookies("way")] == []
     again = deployment.person()
     assert mark(again.log_in("asta")) == ("ask", "ask")
+
+
+def test_a_tick_makes_the_computer_a_shared_one(deployment: Deployment) -> None:
+    """The IdP is asked for a fresh login, all cookies end with the session, and the login idles out."""
+    person = deployment.person()
+    action, fields = form(person.ask())
+    onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes", "shared": "yes"})
+    url = person.get(found(onward, "//main//a/@href")).location
+    assert asked_forced(url)
+    page = person.get(person.deliver(*deployment.answer(url, "asta")).location)
+    assert mark(page)[0] == "ask"
+    assert [each.key for each in person.cookies("") if each.max_age or each.expires] == []
+    deployment.clock.ahead = SHARED_IDLE_FOR + timedelta(seconds=1)
+    assert mark(person.get(page.request.path)) == ("error", "transaction_gone")
 
 
 @pytest.mark.usefixtures("an_hour_old")

@@ -1,4 +1,4 @@
-"""The command line as a newcomer and a program meet it: what is said where, and the exit codes."""
+"""Messages, output and exit codes of the commands, for newcomers and programs."""
 
 import json
 import os
@@ -163,7 +163,7 @@ def test_check_of_a_running_broker_finds_nothing(run: Run, demo: Running) -> Non
 
 
 def test_a_health_check_without_a_server(run: Run, folder: Path) -> None:
-    """Nobody listens: "no answer", exit code 1."""
+    """The command prints "no answer" and exits with 1."""
     result = run("healthcheck", BROKER_SERVE__BIND="127.0.0.1:1", **configured(folder))
     assert (result.stdout, result.exit_code) == ("no answer\n", 1)
 
@@ -194,7 +194,7 @@ def test_new_keys_are_listed_without_any_configuration(run: Run) -> None:
 
 
 def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
-    """What was done, what comes next and when; too early is exit 1 and changes nothing; --now does not wait."""
+    """Each step prints what it did and what comes next; a step too early exits with 1 and changes nothing."""
     keys = str(folder / "keys")
     begun = run("keys", "rotate", keys, "--json", "--only", "idp-encryption", "--only", "store")
     assert begun.exit_code == 0, begun.stderr
@@ -214,7 +214,7 @@ def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
 
 @pytest.mark.long("analyses the shipped policies")
 def test_a_strict_check_is_well_only_without_a_warning(run: Run, folder: Path) -> None:
-    """What runs before a release stops at what somebody should look at; exit 1, and 0 without."""
+    """``--strict`` exits with 1 if there is a warning."""
     strict = run("policy", "check", "--strict", **configured(folder))
     assert (strict.exit_code, strict.stderr) == (0, "")
     toml = folder / "broker.toml"
@@ -249,7 +249,7 @@ def test_examples_are_tried_as_on_another_day(run: Run, folder: Path) -> None:
 
 
 def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
-    """Nothing to show is said, and a help code that no page had is a finding."""
+    """The list is empty, and an unknown help code exits with 1."""
     environ = configured(folder)
     listed = run("enrolments", "list", "--json", **environ)
     assert (listed.exit_code, json.loads(listed.stdout), listed.stderr) == (0, [], "0 open\n")
@@ -277,7 +277,7 @@ def test_a_borrower_without_a_login_is_said(run: Run, folder: Path) -> None:
 
 @pytest.mark.parametrize("command", OF_ONE)
 def test_a_cpr_number_finds_no_enrolment(run: Run, folder: Path, command: tuple[str, ...]) -> None:
-    """What somebody types for want of better is refused before it is looked for, and is not quoted."""
+    """A CPR number is refused before any search and is not quoted."""
     refused = run(*command, "010190-0000", **configured(folder))
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "a CPR number is no argument" in refused.stderr

@@ -17,7 +17,7 @@ from broker.demo.run.demo_folder import Setting
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "policies.md"
 CONSOLE: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# A command of ours, and what it prints; "..." stands for anything.
+# A command of the broker, and its output; "..." stands for anything.
 SHOWN: Final = re.compile(r"^\$ broker (policy .+)\n((?:[^$\n].*\n)*)", re.MULTILINE)
 
 

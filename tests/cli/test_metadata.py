@@ -98,7 +98,7 @@ def test_a_refresh_that_is_refused_is_told(run: Run, fed: Fed) -> None:
 
 
 def test_what_only_a_feed_knows_is_missing_until_it_answers(run: Run, fed: Fed) -> None:
-    """The broker starts all the same, and says what it has not got."""
+    """The broker starts, and says what is missing."""
     fed.publisher.status = "503 Down"
     assert rows(run("show", "--json"))[("upstream", HUB)]["from"] == "nowhere"
     found = run("check").stdout

@@ -23,7 +23,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_pipe_gets_a_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
-    """What scripts cut apart stays as it is: name=value, two spaces between, nothing for nothing."""
+    """A pipe gets name=value pairs with two spaces between them, and no empty values."""
     output.show(KEYS, as_json=False)
     assert capsys.readouterr().out == (
         "use=idp-signing  bits=3072  until=2031-05-01 12:30:00+00:00\nuse=store [red]  bits=256\n"

@@ -13,7 +13,7 @@ POLICIES = Path(__file__).resolve().parents[2] / "policies"
 
 
 @pytest.fixture(autouse=True)
-def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
+def _unset_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BROKER_CONFIG", raising=False)
 
 
@@ -22,7 +22,7 @@ def check(folder: Path, *options: str) -> Result:
     return CliRunner().invoke(broker, ["policy", "check", str(folder), *options])
 
 
-def pasted(folder: Path, examples: list[str]) -> None:
+def paste_examples(folder: Path, examples: list[str]) -> None:
     """Put each example below those of the file that its first line names."""
     for example in examples:
         first, _, rest = example.partition("\n")
@@ -32,13 +32,13 @@ def pasted(folder: Path, examples: list[str]) -> None:
 
 @pytest.mark.slow
 def test_examples_can_be_pasted_until_none_is_missing(tmp_path: Path) -> None:
-    """Each holds, and tries what it was printed for: then nothing is left untried."""
+    """The printed examples hold, and with them no kind of decision is untried."""
     copy = tmp_path / "policies"
     shutil.copytree(POLICIES, copy)
     found = json.loads(check(copy, "--json").stdout)
     assert found["complete"]
     assert found["untried"]
-    pasted(copy, found["untried"])
+    paste_examples(copy, found["untried"])
     result = check(copy)
     assert result.exit_code == 0, result.output
     assert "tried by no example" not in result.stdout

@@ -79,17 +79,17 @@ def diff(before: Path | str, after: Path | str, *options: str) -> Result:
     return CliRunner().invoke(broker, ["policy", "diff", str(before), str(after), *options])
 
 
-def changed(folder: Path, file: str, old: str, new: str) -> Path:
+def copy_with_edit(folder: Path, file: str, old: str, new: str) -> Path:
     """Give a copy of the shipped policies with one edit, its examples as far as they still hold."""
     copy = folder / "policies"
     shutil.copytree(POLICIES, copy)
     text = (copy / file).read_text()
     assert text.count(old) == 1
-    (copy / file).write_text(without_examples(text.replace(old, new)))
+    (copy / file).write_text(remove_examples(text.replace(old, new)))
     return copy
 
 
-def without_examples(text: str) -> str:
+def remove_examples(text: str) -> str:
     """Give the file with the first of its examples only, which all edits leave true."""
     head, _, examples = text.partition("examples:\n")
     first = examples.partition("\n  - name:")[0]
@@ -105,14 +105,14 @@ ASKED_AGAIN = {
 
 
 @pytest.fixture(autouse=True)
-def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
+def _unset_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BROKER_CONFIG", raising=False)
 
 
 @pytest.mark.parametrize(("file", "old", "new", "row"), EDITS)
 def test_an_edit_has_its_row(tmp_path: Path, file: str, old: str, new: str, row: str) -> None:
     """Direction, service, affiliation, what changes, the line, and a login that shows it; exit 3."""
-    result = diff(POLICIES, changed(tmp_path, file, old, new), "--all")
+    result = diff(POLICIES, copy_with_edit(tmp_path, file, old, new), "--all")
     assert result.exit_code == 3, result.output
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert any(line.startswith(row) and " e.g. " in line for line in lines), result.stdout
@@ -121,7 +121,7 @@ def test_an_edit_has_its_row(tmp_path: Path, file: str, old: str, new: str, row:
         assert f"People who answered before are asked again at {again}." in lines
 
 
-def test_people_read_a_sentence_for_each_service_the_widest_first(tmp_path: Path) -> None:
+def test_sentences_come_by_service_the_widest_first(tmp_path: Path) -> None:
     """Ten lines at most, each with a login to try; --all has the rest."""
     after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
     for block in JOBS["add-affiliation"]:
@@ -136,7 +136,7 @@ def test_people_read_a_sentence_for_each_service_the_widest_first(tmp_path: Path
 
 
 def test_a_failing_example_hides_no_change(tmp_path: Path) -> None:
-    """Both are printed: who gets in now, and the example that says otherwise; exit 78."""
+    """The output has the change and the failing example; exit 78."""
     after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
     path = after / "private.yaml"
     path.write_text(path.read_text().replace("age: 18, ", "age: 17, ", 1))
@@ -157,7 +157,7 @@ def test_the_same_folder_has_no_difference() -> None:
 def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     """A login in JSON is one that an example of a policy file can describe."""
     file, old, new, _ = EDITS[0]
-    found = json.loads(diff(POLICIES, changed(tmp_path, file, old, new), "--json").stdout)
+    found = json.loads(diff(POLICIES, copy_with_edit(tmp_path, file, old, new), "--json").stdout)
     assert found["wider"]
     (row,) = found["rows"]
     assert (row["direction"], row["service"], row["line"]) == ("WIDER", "e-resources", "student.yaml:26")
@@ -172,9 +172,9 @@ def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     assert "polices" in result.output
 
 
-def test_a_broken_set_is_told_with_its_faults(tmp_path: Path) -> None:
-    """What cannot be loaded cannot be compared: exit 78, with file and line."""
-    copy = changed(tmp_path, "student.yaml", "precedence: 20", "precedense: 20")
+def test_the_faults_of_a_broken_set_are_printed(tmp_path: Path) -> None:
+    """A set that cannot be loaded is not compared: exit 78, with file and line."""
+    copy = copy_with_edit(tmp_path, "student.yaml", "precedence: 20", "precedense: 20")
     result = diff(POLICIES, copy)
     assert result.exit_code == 78
     assert "student.yaml" in result.output
@@ -189,8 +189,8 @@ def configured(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return tmp_path / "demo"
 
 
-def test_a_service_that_is_not_configured_is_said_to_be_left_out(configured: Path, tmp_path: Path) -> None:
-    """Its entry changes nothing yet: silence would read as if it had no effect."""
+def test_an_unconfigured_service_is_named(configured: Path, tmp_path: Path) -> None:
+    """Its entry has no effect yet, which the output must say."""
     after = Path(shutil.copytree(configured / "policies", tmp_path / "after"))
     for block in JOBS["add-service"]:
         do(after, block)
@@ -231,8 +231,17 @@ def test_two_configurations_are_compared(configured: Path, file: str, pattern: s
     assert diff(configured, configured).exit_code == 0
 
 
-def test_what_is_not_complete_is_no_all_well(setting: Setting, tmp_path: Path) -> None:
-    """Where nothing was found and not everything compared, a script must not read that all is the same."""
+def test_other_site_rules_are_one_line(configured: Path) -> None:
+    """Only where two configurations are compared: a folder of policies has no site rules."""
+    after = Path(shutil.copytree(configured, configured.parent / "changed"))
+    (after / "policy_properties.yaml").write_text("- {name: x, expect: {never_releases: [cpr]}}\n")
+    line = "the site rules (policy_properties.yaml) are not the same"
+    assert diff(configured, after).stdout.splitlines()[-1] == line
+    assert line not in diff(configured, configured).stdout
+
+
+def test_an_incomplete_comparison_does_not_exit_with_0(setting: Setting, tmp_path: Path) -> None:
+    """A script must not take an incomplete comparison for equal sets."""
     before, after = tmp_path / "before", tmp_path / "after"
     for folder, pair in ((before, "'urn:x:{0}', 'urn:y:{0}'"), (after, "'urn:y:{0}', 'urn:x:{0}'")):
         shutil.copytree(setting.folder / "policies", folder)
@@ -252,7 +261,7 @@ def test_the_example_persona_shows_the_change_when_it_is_tried(
     tmp_path: Path, file: str, old: str, new: str, row: str
 ) -> None:
     """The options that a change ends with, given to ``policy try``, print something else by the other set."""
-    after = changed(tmp_path, file, old, new)
+    after = copy_with_edit(tmp_path, file, old, new)
     rows = json.loads(diff(POLICIES, after, "--json").stdout)["rows"]
     shown = next(
         each for each in rows if row.startswith(f"{each['direction']} {each['service']} {each['affiliation']}:")

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from broker.cli.main import broker
 from broker.demo.run.demo_folder import Setting
-from tests.cli.test_policy_diff import without_examples
+from tests.cli.test_policy_diff import remove_examples
 
 HOME = "[schacHomeOrganization, "
 Report = Callable[..., Result]
@@ -61,16 +61,20 @@ def test_rows_come_in_the_language_of_the_configuration(report: Report) -> None:
 
 @pytest.mark.long("analyses the shipped policies several times")
 def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_path: Path) -> None:
-    """By its own rules, and with what of them gives nothing."""
+    """The report is about its rules, and names the folder."""
     proposal = tmp_path / "proposal"
     shutil.copytree(folder / "policies", proposal)
     path = proposal / "student.yaml"
     text = path.read_text().replace(HOME, "[schacHomeOrganization: nowhere.dk, ")
-    path.write_text(without_examples(text))
+    path.write_text(remove_examples(text))
+    service = "service-e-resources-en.html"
+    assert report("--html", str(tmp_path / "before"), "--lang", "en").exit_code == 0
     assert report("--html", str(tmp_path / "out"), "--from", str(proposal), "--lang", "en").exit_code == 0
     text = (tmp_path / "out" / "report-en.html").read_text()
     assert f"the folder {proposal}" in " ".join(text.split())
-    assert "e-resources: Domain of your institution" in " ".join(text.split())
+    before = (tmp_path / "before" / service).read_text()
+    after = (tmp_path / "out" / service).read_text()
+    assert before.count("Domain of your institution") > after.count("Domain of your institution")
 
 
 def test_without_a_configuration_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,4 +91,4 @@ def test_an_answer_about_no_service_is_a_fault(report: Report, folder: Path) -> 
         file.write('\n[record.receivers]\nmy-lones = {en = "a", da = "b"}\n')
     result = report("--csv")
     assert result.exit_code == 78
-    assert "no receiver my-lones (receivers are " in result.stderr
+    assert "no receiver my-lones (did you mean " in result.stderr

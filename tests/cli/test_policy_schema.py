@@ -67,7 +67,7 @@ def test_the_names_of_the_site_are_written_in(run: Run) -> None:
 
 
 def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Path) -> None:
-    """Whole, over those that lie there; those of the sign-up pages where the library has texts of its own."""
+    """Existing files are replaced; the sign-up pages have schemas if the library has its own texts."""
     (folder / "content").mkdir()
     printed = run("--write")
     assert printed.exit_code == 0

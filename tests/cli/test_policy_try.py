@@ -55,7 +55,7 @@ def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
     return ran
 
 
-def test_a_login_is_told_in_some_lines(tried: Try) -> None:
+def test_the_result_is_printed_in_lines(tried: Try) -> None:
     """The affiliation, what is asked, the borrower, what leaves and stays, each with its line; what was made up."""
     result = tried(*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans", "--without", "mail")
     lines = result.stdout.splitlines()
@@ -104,8 +104,8 @@ def test_a_number_that_does_not_count_is_not_said_to_be_missing(tried: Try) -> N
     assert said in " ".join(result.stdout.split())
 
 
-def test_an_account_that_nothing_leads_to_is_said_to_be_there_in_vain(tried: Try) -> None:
-    """An affiliate's number finds no account; whoever is told that it is missing would look in the wrong place."""
+def test_an_account_that_the_login_does_not_find_is_explained(tried: Try) -> None:
+    """An affiliate's number finds no account: the output says so instead of "no account"."""
     said = "note: this login does not lead to the account: no CPR number came that finds one"
     person = ("--cpr", "real", "--service", "my-loans", "--borrower", "PRIVATE")
     assert said in tried(*AFFILIATE, *person).stdout
@@ -114,13 +114,13 @@ def test_an_account_that_nothing_leads_to_is_said_to_be_there_in_vain(tried: Try
 
 
 def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(tried: Try) -> None:
-    """``require`` is about making an account: whoever comes without a number to one that is needed misses that."""
+    """``require`` is about making an account: at an entry with ``need`` the missing account is the reason."""
     told = tried(*STUDENT, "--cpr", "none", "--service", "myprint").stdout
     assert re.search(r"refused: cpr_required, student.yaml:\d+ \(service: myprint, borrower: need\)\n", told)
     assert "does not count" not in told  # none came
 
 
-def test_a_number_that_its_institution_may_not_assert_is_told(tried: Try, setting: Setting) -> None:
+def test_a_number_that_its_institution_may_not_assert_is_explained(tried: Try, setting: Setting) -> None:
     """It counts as not sent, and the cause stands in the configuration, where no policy file shows it."""
     by_pin = "{upstream: library, borrower_category: [WALKER]}"
     by_wayf = "{upstream: wayf, schacHomeOrganization: [ku.dk], eduPersonScopedAffiliation: [faculty@ku.dk]}"
@@ -159,8 +159,8 @@ def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> No
     assert "note: no rule names the category 'WALKR'" in tried(*person, "--borrower", "WALKR").stdout
 
 
-def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:
-    """What is written of its answer, with the line; not of whom it is never asked."""
+def test_a_look_up_in_the_register_is_printed(tried: Try) -> None:
+    """The output has the rule with its line, and nothing for logins without a look-up."""
     path = Path("policies/student.yaml")
     rule = "  register: set_if_empty"
     words = (*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans")
@@ -214,7 +214,7 @@ def test_every_way_to_describe_a_login_is_played(
 
 
 def test_a_sign_up_is_played_at_the_service_that_makes_borrowers(tried: Try) -> None:
-    """Nothing leaves for a service; with a service named, the same person logs in there."""
+    """A sign-up releases nothing; with a service named, the same person logs in there."""
     assert "the sign-up is done; nothing leaves" in tried("--persona", "dorte").stdout
     assert "as private" in tried("--persona", "dorte", "--service", "my-loans").stdout
 
@@ -260,7 +260,7 @@ def test_the_assertion_is_printed_unsigned(tried: Try) -> None:
         ((*STUDENT, "--intent", "\u202estudent"), r"there is no affiliation '\u202estudent'"),
     ],
 )
-def test_a_slip_is_a_sentence(tried: Try, words: tuple[str, ...], said: str) -> None:
+def test_a_typing_error_gets_one_sentence(tried: Try, words: tuple[str, ...], said: str) -> None:
     """Exit 2, one sentence that says what to write; what a terminal would act on is shown escaped."""
     result = tried(*words)
 
@@ -271,7 +271,7 @@ def test_a_slip_is_a_sentence(tried: Try, words: tuple[str, ...], said: str) -> 
 @pytest.mark.parametrize("option", ["--cpr", "--as", "--persona", "--attribute", "--proof", "--borrower", "--upstream"])
 @pytest.mark.parametrize("number", [NUMBER, f"{NUMBER[:6]}-{NUMBER[6:]}", f"cpr={NUMBER}"])
 def test_a_number_is_refused_and_not_repeated(tried: Try, option: str, number: str) -> None:
-    """Whatever option it is written to; the kind is what decides."""
+    """Each option rejects a CPR number: the kind of number is enough."""
     result = tried(option, number)
 
     assert result.exit_code == 2

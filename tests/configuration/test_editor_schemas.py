@@ -75,7 +75,7 @@ def test_a_description_is_one_sentence_with_an_example_of_its_key() -> None:
 
 @pytest.mark.parametrize("path", SCHEMAS)
 def test_the_schemas_beside_the_files_are_those_that_validate(path: str) -> None:
-    """Each is made of the types that read the files."""
+    """The types that read the files make each schema."""
     assert json.loads((ROOT / path).read_text()) == SCHEMAS[path][1]()
 
 

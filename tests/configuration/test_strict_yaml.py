@@ -17,7 +17,7 @@ def faults(octets: bytes) -> list[str]:
 
 
 def test_every_plain_scalar_is_text() -> None:
-    """Nothing becomes a boolean, a time, a number or nothing.
+    """No scalar becomes a boolean, a time, a number or null.
 
     Source: docs/reference/policies.md#format.
     """
@@ -103,7 +103,7 @@ def test_nesting_ends_at_sixteen(depth: int, good: bool) -> None:
 
 
 def test_all_refusals_come_at_once() -> None:
-    """An administrator mends a file in one go."""
+    """An administrator sees all faults of a file at once."""
     assert len(faults(b"a: &x 1\nb: *x\nb: !!int 2\n<<: {}\n")) == 5
 
 

@@ -37,7 +37,7 @@ def test_row_3_the_longest_and_the_plainest_are_taken(setting: Setting, name: st
 def test_row_9_every_address_that_we_publish_answers(deployment: Deployment) -> None:
     """Each Location of each descriptor is a route of ours that does not say 404 (SDP-MD04)."""
     client, base = deployment.app.test_client(), deployment.person().base
-    published = [f"/saml/sp/{name}/metadata" for name in deployment.parts.federated]
+    published = [f"/saml/sp/{name}/metadata" for name in deployment.parts.saml_upstreams]
     for path in ["/saml/idp/metadata", *published]:
         root: Any = etree.fromstring(client.get(path).get_data())
         assert root.get("entityID") == base + path

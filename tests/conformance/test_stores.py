@@ -5,11 +5,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_key
+from broker.core.ports import Kept, Key, Store, Write, lease_key
 
 # Nowhere near the clocks of the servers: a store may go by the caller's ``now`` only.
 NOW = datetime(2031, 3, 30, 1, 59, 59, 123456, tzinfo=UTC)
@@ -19,7 +19,9 @@ LEASE = timedelta(seconds=20)
 AWKWARD = ("g", "a/b", "a", "{a}", "}{", "æøå:*?[x]", "a b", "%2F", "1.0123456789abcdef")
 
 
-def kept(value: bytes = b"value", version: str = "1", until: datetime = LATER, due: datetime | None = None) -> Kept:
+def make_kept(
+    value: bytes = b"value", version: str = "1", until: datetime = LATER, due: datetime | None = None
+) -> Kept:
     """Give a record to keep."""
     return Kept(value, version, until, due)
 
@@ -28,13 +30,13 @@ def kept(value: bytes = b"value", version: str = "1", until: datetime = LATER, d
 @pytest.mark.parametrize(
     "record",
     [
-        kept(),
-        kept(b""),
-        kept(bytes(range(256)) * 40),
-        kept(version="v 1/{}="),
-        kept(until=datetime.max.replace(tzinfo=UTC)),
-        kept(due=NOW),
-        kept(due=LATER + timedelta(microseconds=1)),
+        make_kept(),
+        make_kept(b""),
+        make_kept(bytes(range(256)) * 40),
+        make_kept(version="v 1/{}="),
+        make_kept(until=datetime.max.replace(tzinfo=UTC)),
+        make_kept(due=NOW),
+        make_kept(due=LATER + timedelta(microseconds=1)),
     ],
 )
 def test_what_was_put_is_got(store: Store, record: Kept, *, durable: bool) -> None:
@@ -49,9 +51,9 @@ def test_every_key_is_its_own(store: Store, group: str) -> None:
     """Keys whose parts only look alike when joined, or that hold a store's own marks, never meet."""
     keys = [Key("reference", other, name) for other in AWKWARD for name in ("", group)]
     for key in keys:
-        assert store.put(key, kept(repr(key).encode()), None, NOW)
+        assert store.put(key, make_kept(repr(key).encode()), None, NOW)
     for key in keys:
-        assert store.get(key, NOW) == kept(repr(key).encode())
+        assert store.get(key, NOW) == make_kept(repr(key).encode())
     assert {key for key, _ in store.list("reference", group, NOW)} == {key for key in keys if key.group == group}
 
 
@@ -75,8 +77,8 @@ def test_put_compares_and_sets(
     """A put stands where the version is the expected one, or is already its own, and changes nothing otherwise."""
     key = Key("transaction", "g")
     if present is not None:
-        store.put(key, kept(b"old", present), None, NOW)
-    assert store.put(key, kept(b"new", version), was, NOW, durable=durable) is stands
+        store.put(key, make_kept(b"old", present), None, NOW)
+    assert store.put(key, make_kept(b"new", version), was, NOW, durable=durable) is stands
     found = store.get(key, NOW)
     expected = version if stands else present
     assert (found and found.version) == expected
@@ -88,8 +90,8 @@ def test_get_many_is_get_of_each(store: Store) -> None:
     """Records come in the order of their keys, absent and expired ones as None, one twice where asked twice."""
     keys = [Key("reference", group, name) for group in AWKWARD for name in ("", "n")]
     for key in keys[::2]:
-        store.put(key, kept(repr(key).encode()), None, NOW)
-    store.put(keys[1], kept(until=NOW + SECOND), None, NOW)
+        store.put(key, make_kept(repr(key).encode()), None, NOW)
+    store.put(keys[1], make_kept(until=NOW + SECOND), None, NOW)
     asked = [*keys, keys[0], Key("session", "g")]
     assert store.get_many(asked, NOW + SECOND) == [store.get(key, NOW + SECOND) for key in asked]
     assert store.get_many([], NOW) == []
@@ -110,13 +112,13 @@ def test_the_others_are_put_only_if_the_first_stands(
     """Of one hash tag and of several: all are there with what is queued and listed, or none has changed."""
     first = Key("transaction", "g")
     if present is not None:
-        store.put(first, kept(b"old", present), None, NOW)
-    writes = [Write(key, kept(b"other", "o", due=NOW), None) for key in others]
-    told = store.put_many(Write(first, kept(b"new", "2"), was), writes, NOW, durable=durable)
+        store.put(first, make_kept(b"old", present), None, NOW)
+    writes = [Write(key, make_kept(b"other", "o", due=NOW), None) for key in others]
+    told = store.put_many(Write(first, make_kept(b"new", "2"), was), writes, NOW, durable=durable)
     assert told is stands
     found = store.get(first, NOW)
     assert (found and found.value) == (b"new" if stands else present and b"old")
-    expected = kept(b"other", "o", due=NOW) if stands else None
+    expected = make_kept(b"other", "o", due=NOW) if stands else None
     assert store.get_many(others, NOW) == [expected] * len(others)
     for key in others:
         assert (key in dict(store.list(key.kind, key.group, NOW))) is stands
@@ -125,10 +127,10 @@ def test_the_others_are_put_only_if_the_first_stands(
 
 @pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
 def test_another_that_does_not_stand_is_left(store: Store, others: list[Key]) -> None:
-    """What its own last writer wrote stays; the first and the rest stand all the same."""
-    store.put(others[0], kept(b"theirs", "9"), None, NOW)
-    writes = [Write(key, kept(b"ours", "o"), None) for key in others]
-    assert store.put_many(Write(Key("transaction", "g"), kept(), None), writes, NOW)
+    """It keeps its present value; the first and the others are written."""
+    store.put(others[0], make_kept(b"theirs", "9"), None, NOW)
+    writes = [Write(key, make_kept(b"ours", "o"), None) for key in others]
+    assert store.put_many(Write(Key("transaction", "g"), make_kept(), None), writes, NOW)
     assert [found and found.value for found in store.get_many(others, NOW)] == [
         b"theirs",
         *[b"ours"] * (len(others) - 1),
@@ -138,34 +140,34 @@ def test_another_that_does_not_stand_is_left(store: Store, others: list[Key]) ->
 @pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
 def test_the_same_call_again_writes_what_was_lost(store: Store, others: list[Key]) -> None:
     """Where the writer died between first and others, its second try finds the first standing and ends the work."""
-    first = Write(Key("transaction", "g"), kept(b"new", "2"), "1")
-    store.put(first.key, kept(b"old", "1"), None, NOW)
+    first = Write(Key("transaction", "g"), make_kept(b"new", "2"), "1")
+    store.put(first.key, make_kept(b"old", "1"), None, NOW)
     assert store.put(first.key, first.kept, first.was, NOW)
-    writes = [Write(key, kept(b"other", "o"), None) for key in others]
+    writes = [Write(key, make_kept(b"other", "o"), None) for key in others]
     for _ in range(2):
         assert store.put_many(first, writes, NOW)
-        assert store.get_many(others, NOW) == [kept(b"other", "o")] * len(others)
+        assert store.get_many(others, NOW) == [make_kept(b"other", "o")] * len(others)
 
 
 @pytest.mark.parametrize("others", [[], WITH_IT, ELSEWHERE])
 def test_what_is_read_behind_a_write_stands_after_it(store: Store, others: list[Key]) -> None:
     """The first, the others and what another wrote, as ``get_many`` gives them then; an absent one is None."""
     first, theirs = Key("transaction", "g"), Key("mail", "h")
-    store.put(theirs, kept(b"theirs", "9"), None, NOW)
-    writes = [Write(key, kept(b"other", "o"), None) for key in others]
+    store.put(theirs, make_kept(b"theirs", "9"), None, NOW)
+    writes = [Write(key, make_kept(b"other", "o"), None) for key in others]
     keys = [first, *others, theirs, Key("mail", "nobody")]
-    read = store.put_many_then_get(Write(first, kept(b"new", "2"), None), writes, keys, NOW)
-    assert read == [kept(b"new", "2"), *[kept(b"other", "o")] * len(others), kept(b"theirs", "9"), None]
+    read = store.put_many_then_get(Write(first, make_kept(b"new", "2"), None), writes, keys, NOW)
+    assert read == [make_kept(b"new", "2"), *[make_kept(b"other", "o")] * len(others), make_kept(b"theirs", "9"), None]
     assert store.get_many(keys, NOW) == read
 
 
 def test_nothing_is_read_behind_a_write_that_does_not_stand(store: Store) -> None:
-    """Whoever lost learns that, and nothing has changed; the same write again is one that stands."""
-    first, other = Key("transaction", "g"), Write(Key("session", "n"), kept(b"other", "o"), None)
-    store.put(first, kept(b"theirs", "9"), None, NOW)
-    lost = Write(first, kept(b"ours", "2"), "1")
+    """The losing writer gets None and changes nothing; a repeated write is in force."""
+    first, other = Key("transaction", "g"), Write(Key("session", "n"), make_kept(b"other", "o"), None)
+    store.put(first, make_kept(b"theirs", "9"), None, NOW)
+    lost = Write(first, make_kept(b"ours", "2"), "1")
     assert store.put_many_then_get(lost, [other], [first], NOW) is None
-    assert store.get_many([first, other.key], NOW) == [kept(b"theirs", "9"), None]
+    assert store.get_many([first, other.key], NOW) == [make_kept(b"theirs", "9"), None]
     again = lost._replace(was="9")
     for _ in range(2):
         assert store.put_many_then_get(again, [other], [other.key], NOW) == [other.kept]
@@ -173,7 +175,7 @@ def test_nothing_is_read_behind_a_write_that_does_not_stand(store: Store) -> Non
 
 def test_expired_is_absent(store: Store) -> None:
     """At ``until`` a record is gone for get, list, claim and compare; before it, by a microsecond, it is there."""
-    key, record = Key("mail", "g", "n"), kept(until=NOW + SECOND, due=NOW)
+    key, record = Key("mail", "g", "n"), make_kept(until=NOW + SECOND, due=NOW)
     store.put(key, record, None, NOW)
     before = NOW + SECOND - timedelta(microseconds=1)
     assert store.get(key, before) == record
@@ -182,15 +184,15 @@ def test_expired_is_absent(store: Store) -> None:
     assert list(store.list("mail", None, NOW + SECOND)) == []
     assert store.claim("mail", None, "c", LATER, NOW + SECOND) is None
     assert store.claim("mail", "g", "c", LATER, NOW + SECOND) is None
-    assert not store.put(key, kept(version="2"), "1", NOW + SECOND)
-    assert store.put(key, kept(version="2"), None, NOW + SECOND)
+    assert not store.put(key, make_kept(version="2"), "1", NOW + SECOND)
+    assert store.put(key, make_kept(version="2"), None, NOW + SECOND)
 
 
 def test_drop_removes(store: Store) -> None:
-    """A dropped record is absent everywhere, the queue too; a dropped counter starts anew; nothing can be dropped."""
+    """A dropped record is gone, from the queue too; a dropped counter restarts; a missing key may be dropped."""
     key = Key("mail", "g", "n")
     store.drop(key)
-    store.put(key, kept(due=NOW), None, NOW)
+    store.put(key, make_kept(due=NOW), None, NOW)
     store.count(key, 3, LATER, NOW)
     store.drop(key)
     assert store.get(key, NOW) is None
@@ -203,22 +205,22 @@ def test_list_gives_group_or_kind(store: Store) -> None:
     """A list holds every unexpired record of its group, or of its kind, once, and no other kind's."""
     keys = {Key("code", f"g{number % 7}", str(number)) for number in range(450)}
     for key in keys:
-        store.put(key, kept(key.name.encode()), None, NOW)
-    longer = cast("RecordKind", "receipts")  # a kind that begins as another does
-    store.put(Key(longer, "g1", "x"), kept(), None, NOW)
-    store.put(Key("code", "g1", "gone"), kept(until=NOW + SECOND), None, NOW)
+        store.put(key, make_kept(key.name.encode()), None, NOW)
+    longer = cast("Any", "receipts")  # a kind that begins as another does
+    store.put(Key(longer, "g1", "x"), make_kept(), None, NOW)
+    store.put(Key("code", "g1", "gone"), make_kept(until=NOW + SECOND), None, NOW)
     listed = list(store.list("code", None, NOW + SECOND))
-    assert sorted(listed) == sorted((key, kept(key.name.encode())) for key in keys)
+    assert sorted(listed) == sorted((key, make_kept(key.name.encode())) for key in keys)
     assert {key for key, _ in store.list("code", "g1", NOW + SECOND)} == {key for key in keys if key.group == "g1"}
     assert len(list(store.list("code", "g1", NOW + SECOND))) == sum(key.group == "g1" for key in keys)
 
 
 def test_list_may_be_left_and_changed(store: Store) -> None:
-    """Whoever lists may write to what it lists, and stop in the middle."""
+    """A caller may write to listed records and stop early."""
     for number in range(5):
-        store.put(Key("reference", f"g{number}"), kept(), None, NOW)
+        store.put(Key("reference", f"g{number}"), make_kept(), None, NOW)
     for key, record in store.list("reference", None, NOW):
-        assert store.put(key, kept(b"seen", "2"), record.version, NOW)
+        assert store.put(key, make_kept(b"seen", "2"), record.version, NOW)
         break
     assert sum(record.value == b"seen" for _, record in store.list("reference", None, NOW)) == 1
 
@@ -226,13 +228,13 @@ def test_list_may_be_left_and_changed(store: Store) -> None:
 def test_claim_takes_the_earliest_due(store: Store) -> None:
     """Claims come in the order of due, never early; the record stays as it is, and one whose lease ran out is free."""
     for number in (4, 1, 3, 2, 9):
-        store.put(Key("mail", f"g{number}", "n"), kept(b"%d" % number, due=NOW + number * SECOND), None, NOW)
-    store.put(Key("mail", "idle"), kept(), None, NOW)
-    store.put(Key("session", "g0"), kept(due=NOW), None, NOW)
+        store.put(Key("mail", f"g{number}", "n"), make_kept(b"%d" % number, due=NOW + number * SECOND), None, NOW)
+    store.put(Key("mail", "idle"), make_kept(), None, NOW)
+    store.put(Key("session", "g0"), make_kept(due=NOW), None, NOW)
     at = NOW + 4 * SECOND
     for number in (1, 2, 3, 4):
         claimed = store.claim("mail", None, f"c{number}", at + LEASE, at)
-        assert claimed == (Key("mail", f"g{number}", "n"), kept(b"%d" % number, due=NOW + number * SECOND))
+        assert claimed == (Key("mail", f"g{number}", "n"), make_kept(b"%d" % number, due=NOW + number * SECOND))
         assert store.get(claimed[0], at) == claimed[1]
     assert store.claim("mail", None, "c5", at + LEASE, at) is None
     later = at + LEASE
@@ -243,7 +245,7 @@ def test_claim_takes_the_earliest_due(store: Store) -> None:
 def test_claim_of_a_group_keeps_to_it(store: Store) -> None:
     """A claim of one group takes its earliest and leaves what other groups have due earlier."""
     for group, number in (("g", 2), ("g", 1), ("gg", 0), ("", 0)):
-        store.put(Key("mail", group, str(number)), kept(due=NOW - 9 * SECOND + number * SECOND), None, NOW)
+        store.put(Key("mail", group, str(number)), make_kept(due=NOW - 9 * SECOND + number * SECOND), None, NOW)
     claims = [store.claim("mail", "g", "c", NOW + LEASE, NOW) for _ in range(3)]
     assert [claim and claim[0].name for claim in claims] == ["1", "2", None]
 
@@ -251,7 +253,7 @@ def test_claim_of_a_group_keeps_to_it(store: Store) -> None:
 def test_many_that_are_leased_hide_none_that_is_not(store: Store) -> None:
     """However many earlier ones are being carried out, the next is found, the earliest of all first."""
     for number in range(240):
-        store.put(Key("mail", f"g{number}"), kept(due=NOW + number * SECOND), None, NOW)
+        store.put(Key("mail", f"g{number}"), make_kept(due=NOW + number * SECOND), None, NOW)
     at = NOW + 240 * SECOND
     claims = [store.claim("mail", None, "c", at + LEASE, at) for _ in range(240)]
     assert [claim and claim[0].group for claim in claims] == [f"g{number}" for number in range(240)]
@@ -263,7 +265,7 @@ def test_many_that_are_leased_hide_none_that_is_not(store: Store) -> None:
 def test_a_lease_is_a_record_of_its_own(store: Store, group: str, name: str) -> None:
     """It is read, listed and dropped as any record, and is none of the kind or the group that it leases."""
     key = Key("mail", group, name)
-    store.put(key, kept(due=NOW), None, NOW)
+    store.put(key, make_kept(due=NOW), None, NOW)
     assert store.claim("mail", None, "c", NOW + LEASE, NOW)
     lease = lease_key(key)
     assert store.get(lease, NOW) == Kept(b"", "c", NOW + LEASE)
@@ -277,10 +279,10 @@ def test_a_lease_is_a_record_of_its_own(store: Store, group: str, name: str) -> 
 
 
 def test_a_lease_is_renewed_and_ended_by_its_token(store: Store) -> None:
-    """Who has the token prolongs the lease, or ends it at once; who has an old one does neither."""
+    """The current token prolongs or ends the lease; an old token does neither."""
     key = Key("mail", "g", "n")
     lease = lease_key(key)
-    store.put(key, kept(due=NOW), None, NOW)
+    store.put(key, make_kept(due=NOW), None, NOW)
     assert store.claim("mail", None, "c", NOW + LEASE, NOW)
     at = NOW + LEASE - SECOND
     assert store.put(lease, Kept(b"", "d", at + LEASE), "c", at)
@@ -295,18 +297,18 @@ def test_a_lease_is_renewed_and_ended_by_its_token(store: Store) -> None:
 def test_a_lease_outlives_what_is_written_meanwhile(store: Store) -> None:
     """A later request is written at any time and claimed when the lease ends; one without due is out of the queue."""
     key = Key("mail", "g")
-    store.put(key, kept(due=NOW), None, NOW)
+    store.put(key, make_kept(due=NOW), None, NOW)
     store.claim("mail", None, "c", NOW + LEASE, NOW)
-    assert store.put(key, kept(b"later", "2", due=NOW), "1", NOW)
+    assert store.put(key, make_kept(b"later", "2", due=NOW), "1", NOW)
     assert store.claim("mail", None, "d", LATER, NOW) is None
     assert store.put(lease_key(key), Kept(b"", "e", NOW), "c", NOW)
-    assert store.claim("mail", None, "d", NOW + LEASE, NOW) == (key, kept(b"later", "2", due=NOW))
-    assert store.put(key, kept(b"done", "3"), "2", NOW)
+    assert store.claim("mail", None, "d", NOW + LEASE, NOW) == (key, make_kept(b"later", "2", due=NOW))
+    assert store.put(key, make_kept(b"done", "3"), "2", NOW)
     assert store.claim("mail", None, "f", LATER, NOW + LEASE) is None
 
 
 def test_a_counter_is_read_without_a_write(store: Store) -> None:
-    """By nought it gives its sum, and one that is not there stays so: the next count begins it anew."""
+    """Adding 0 returns the sum and creates no counter."""
     key = Key("counter", "g", "n")
     assert store.count(key, 0, NOW + SECOND, NOW) == 0
     assert store.count(key, 2, LATER, NOW) == 2
@@ -341,7 +343,7 @@ def _together(work: Callable[[int], object], threads: int = 8) -> list[object]:
 def test_threads_lose_no_change(store: Store) -> None:
     """Eight threads that add one to one record by compare-and-set, and to one counter, lose none of it."""
     key = Key("transaction", "g")
-    store.put(key, kept(b"0", "start"), None, NOW)
+    store.put(key, make_kept(b"0", "start"), None, NOW)
 
     def add(_: int) -> None:
         for _ in range(12):
@@ -350,7 +352,7 @@ def test_threads_lose_no_change(store: Store) -> None:
             while not stands:
                 found = store.get(key, NOW)
                 assert found is not None
-                more = kept(b"%d" % (int(found.value) + 1), secrets.token_hex(8))
+                more = make_kept(b"%d" % (int(found.value) + 1), secrets.token_hex(8))
                 stands = store.put(key, more, found.version, NOW)
 
     _together(add)
@@ -364,7 +366,7 @@ def test_two_claimers_never_share(store: Store) -> None:
     """Within the lease no record is given to two claimers, and every due one is given to somebody."""
     keys = {Key("mail", f"g{number}") for number in range(40)}
     for key in keys:
-        store.put(key, kept(due=NOW), None, NOW)
+        store.put(key, make_kept(due=NOW), None, NOW)
 
     def take(_: int) -> list[Key]:
         taken = []
@@ -377,24 +379,24 @@ def test_two_claimers_never_share(store: Store) -> None:
 
 
 def test_one_of_many_adds(store: Store) -> None:
-    """Of eight that add one absent record at once, one alone is told that it stands."""
-    told = _together(lambda number: store.put(Key("arrival", "g"), kept(version=f"v{number}"), None, NOW))
+    """Eight threads add one record at the same time, and exactly one succeeds."""
+    told = _together(lambda number: store.put(Key("arrival", "g"), make_kept(version=f"v{number}"), None, NOW))
     assert sorted(map(bool, told)) == [False] * 7 + [True]
 
 
 @pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
 def test_of_many_that_put_at_once_one_has_its_others(store: Store, others: list[Key]) -> None:
-    """Each of eight brings others of its own under the same keys: those that are there are the winner's."""
+    """Eight threads write other records under the same keys; those of the winner are stored."""
 
     def put(number: int) -> bool:
-        mine = kept(b"%d" % number, f"v{number}")
+        mine = make_kept(b"%d" % number, f"v{number}")
         return store.put_many(
             Write(Key("transaction", "g"), mine, None), [Write(key, mine, None) for key in others], NOW
         )
 
     told = _together(put)
     assert sum(map(bool, told)) == 1
-    winner = kept(b"%d" % told.index(True), f"v{told.index(True)}")
+    winner = make_kept(b"%d" % told.index(True), f"v{told.index(True)}")
     assert store.get_many([Key("transaction", "g"), *others], NOW) == [winner] * (len(others) + 1)
 
 

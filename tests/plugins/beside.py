@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from broker.core.ports import RecordKind
+from broker.core.retention import RecordKind
 from broker.use_cases.storage.worker_loop import WakeSignal, run_worker_loop
 
 # What the loop does, each kind by a step of its own.

@@ -18,7 +18,7 @@ from werkzeug.test import Cookie, TestResponse
 
 from broker.adapters.saml.xml_security import encryption, http_bindings, signature
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.app import account_checks, assembly
+from broker.app import application, assembly
 from broker.app.application import create_app
 from broker.configuration.settings.config import load
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -394,7 +394,7 @@ def standing(
         mailbox.start()
         stack.callback(mailbox.stop)
         # One check a second would only make the tests wait.
-        patch.setattr(account_checks, "_EVERY", 0.0)
+        patch.setattr(application, "CHECK_EVERY_S", 0.0)
         # Nor does a look, or a check, end before its answer because the machine is busy.
         for room, lasts in ((find_borrower, "REQUEST_CALL"), (library_login, "_CALL")):
             patch.setattr(room, lasts, timedelta(seconds=PATIENCE))

@@ -29,7 +29,8 @@ from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
 from broker.core.mail.mail_contents import MailText
 from broker.core.person_record import RememberedBrowser
 from broker.core.policy.model import RegisterRule
-from broker.core.ports import Key, RecordKind
+from broker.core.ports import Key
+from broker.core.retention import RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces
@@ -202,10 +203,7 @@ def records_of(parts: Parts, who: Somebody) -> set[Key]:
     own = {each.key for each in parts.stored_data().list_records(person)}
     audit_log = parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
-    groups = {
-        *map(audit_log.person_keys.person_group, person.ids),
-        *map(audit_log.person_keys.borrower_group, (who.number,)),
-    }
+    groups = {*audit_log.person_keys.groups(person.ids, (who.number,))}
     return own | {key for key in keys(parts) if key.kind == "audit" and key.group in groups}
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from broker.adapters.mail.letter_texts import LetterTexts
+from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.library_system import ALL_CAPABILITIES
@@ -119,7 +119,7 @@ class Desk:
         self.codes = MailedCodes(self.store, HMACS, self.clock)
         self.outbox = MailOutbox(self.store, HMACS, None, self.clock)
         self.browsers = KnownBrowsers(PersonRecords(self.store, HMACS), HMACS, self.clock)
-        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         library: Any = self.library
         leases = BorrowerLeases(self.store, HMACS, self.clock)
         shared = (self.codes, self.browsers, self.outbox, letters)

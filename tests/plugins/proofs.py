@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.adapters.mail.letter_texts import LetterTexts
+from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
@@ -44,7 +44,7 @@ class Bench:
     def proving(self) -> MailboxProof:
         """Give the proofs as one more worker has them, with a store of its own on the same file."""
         store = SqliteStore(self.path)
-        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         codes = MailedCodes(store, self.hmacs, lambda: self.now)
         return MailboxProof(PersonRecords(store, self.hmacs), codes, self.outbox(), letters)
 
@@ -56,7 +56,7 @@ class Bench:
 
     def outbox(self) -> MailOutbox:
         """Give the queue of mails to the real mail server."""
-        smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=60)
+        smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example")
         return MailOutbox(SqliteStore(self.path), self.hmacs, smtp, lambda: self.now)
 
     @property

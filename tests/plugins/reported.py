@@ -11,9 +11,9 @@ from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.policy_analysis.plays import Analysis
 from broker.core.policy_analysis.sources import Site, list_sources
+from broker.core.report.disclosures import find_disclosures
 from broker.core.report.missing_answers import LibraryAnswers
 from broker.core.report.policy_report import LibrarySystemUse, PolicyReport, Protection
-from broker.core.report.what_leaves import what_leaves
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -57,7 +57,7 @@ def reported() -> PolicyReport:
         base_url="https://login.library.example",
         digest=policies.digest,
         folder=None,
-        leaves=what_leaves(Analysis((policies,), Site(sources, SERVICES), NOW)),
+        leaves=find_disclosures(Analysis((policies,), Site(sources, SERVICES), NOW)),
         services=SERVICES,
         upstreams=UPSTREAMS,
         answers=ANSWERS,

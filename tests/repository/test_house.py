@@ -7,11 +7,9 @@ import tomllib
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from broker.core.ports import RecordKind
 from tests.plugins.code_load import nodes_of, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,10 +133,3 @@ def test_paths_that_documents_name_are_there() -> None:
         if path.name != "CHANGELOG.md" and not (ROOT / each).exists()
     ]
     assert found == []
-
-
-def test_the_kinds_of_records_are_documented() -> None:
-    """What the store may hold, and for how long, stands in one table for the data protection officer."""
-    section = (ROOT / "docs" / "reference" / "design.md").read_text().partition('<a id="kinds"></a>')[2]
-    table = section.partition('<a id="')[0]
-    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(get_args(RecordKind))

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from broker.adapters.audit_log.person_keys import _CachedKey
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.configuration.settings.raw_settings import RawSettings
 from broker.core.mail.mail_contents import MailText
@@ -26,7 +25,6 @@ SECRET = "f1e2d3c4"
         BrowserToken(SECRET, SECRET),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),
-        _CachedKey(SECRET.encode(), datetime(2026, 1, 1, tzinfo=UTC)),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.adapters.mail.letter_texts import LetterTexts
+from broker.adapters.mail.mail_texts import LibraryMailTexts
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
@@ -188,27 +188,12 @@ class Post:
         self.sent: list[Sent] = []
         self.down = False
 
-    def address(self, recipient: str, deadline: datetime) -> "Sheet":
-        """Accept the recipient."""
+    def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
+        """Accept a mail."""
         del deadline
         if self.down:
             raise MailUnavailable("down")
-        return self.hooks.around("RCPT", lambda: Sheet(self, recipient))
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A letter under way."""
-
-    post: Post
-    to: str
-
-    def send(self, subject: str, text: str) -> None:
-        """Take the text."""
-        self.post.hooks.around("DATA", lambda: self.post.sent.append(Sent(self.to, subject, text)))
-
-    def close(self) -> None:
-        """End."""
+        self.hooks.around("DATA", lambda: self.sent.append(Sent(recipient, subject, text)))
 
 
 class HookedStore(SqliteStore):
@@ -252,7 +237,7 @@ class World:
         self.store = self.kept_in or HookedStore(self.path, self.hooks)
         clock = lambda: self.now  # noqa: E731
         hmacs = LookupHmacs("i1", b"k" * 32)
-        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         self.letters = letters
         self.persons = PersonRecords(self.store, hmacs)
         codes = MailedCodes(self.store, hmacs, clock)

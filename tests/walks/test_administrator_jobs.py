@@ -17,8 +17,9 @@ from broker.demo.koha.administration import Category
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Ports, Setting, write
 from broker.demo.upstreams import assertion_writer
-from tests.plugins.deployment import Deployment, mark
+from tests.plugins.deployment import Clock, Deployment, mark, standing
 from tests.plugins.policies_document import JOBS, do
+from tests.plugins.policing import copy_site
 
 MOST_LINES: Final = 25
 WIDTH: Final = 120
@@ -40,15 +41,15 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
 
 
 @pytest.fixture
-def policies(tmp_path: Path) -> Path:
+def policies(setting: Setting, tmp_path: Path) -> Path:
     """Give a copy of the shipped policies, to edit."""
-    return Path(shutil.copytree(Path(__file__).resolve().parents[2] / "policies", tmp_path / "policies"))
+    return copy_site(setting, tmp_path) / "policies"
 
 
 @pytest.fixture
 def environment(policies: Path) -> dict[str, str]:
     """Let the broker of the deployment decide by the copy."""
-    return {"BROKER_POLICIES": str(policies)}
+    return {"BROKER_SITE": str(policies.parent)}
 
 
 def follow_document(*anchors: str) -> Callable[[Path], None]:
@@ -165,6 +166,39 @@ DONE: Final[Mapping[str, tuple[Callable[[Path], None], Callable[[Deployment], No
     "a service is retired": (retire_e_resources, verify_retired),
     "another category for the hospital": (rename_hospital_category, verify_hospital),
 }
+
+
+def block_university(folder: Path) -> None:
+    """Remove the institution, also as that of the staff."""
+    path = folder / "broker.toml"
+    text = re.sub(r'\n .*scopes = \["au\.dk"\].*', "", path.read_text())
+    path.write_text(text.replace("https://idp.au.example", "https://idp.ku.example"))
+
+
+def read_by_new_map(folder: Path) -> None:
+    """Give the upstream a new map, which reads no CPR number."""
+    text = (folder / "attribute_maps/wayf.yaml").read_text()
+    (folder / "attribute_maps/idp.yaml").write_text(re.sub(r"(?m)^ .*: cpr\n", "", text))
+    path = folder / "broker.toml"
+    path.write_text(path.read_text().replace('attribute_map = "wayf"', 'attribute_map = "idp"', 1))
+
+
+@pytest.mark.parametrize(("edit", "reason"), [(block_university, "message_refused"), (read_by_new_map, "cpr_required")])
+def test_a_job_in_the_configuration_is_done(
+    setting: Setting, tmp_path: Path, clock: Clock, edit: Callable[[Path], None], reason: str
+) -> None:
+    """Two configuration folders are compared in few lines, and the broker of the new one goes by it."""
+    after = Path(shutil.copytree(setting.folder, tmp_path / "after"))
+    edit(after)
+    result = CliRunner().invoke(broker, ("policy", "diff", str(setting.folder), str(after)), prog_name="broker")
+    assert result.exit_code == 3, result.output
+    lines = result.stdout.splitlines()
+    assert (len(lines) <= MOST_LINES, max(map(len, lines)) <= WIDTH) == (True, True)
+    with standing(replace(setting, folder=after), tmp_path, clock, {}) as deployment:
+        person = deployment.person()
+        arrived = person.deliver(*deployment.answer(person.choose(person.ask()), "asta"))
+        page = person.get(arrived.location) if arrived.location else arrived
+        assert mark(page)[1] == reason
 
 
 @pytest.mark.parametrize("job", DONE)

@@ -14,7 +14,7 @@ import pytest
 from broker.app.application import create_app
 from broker.app.readiness import list_gauges
 from broker.demo.run.demo_folder import Setting
-from tests.cli.test_policy_diff import without_examples
+from tests.cli.test_policy_diff import remove_examples
 from tests.plugins.deployment import Deployment, form, mark
 from tests.plugins.policing import copy_site
 
@@ -47,7 +47,7 @@ def repository(setting: Setting, tmp_path: Path, run: Run) -> Path:
     made = tmp_path / "repository"
     (made / "policies").mkdir(parents=True)
     text = (ROOT / "policies" / "student.yaml").read_text()
-    (made / "policies" / "student.yaml").write_text(without_examples(text))
+    (made / "policies" / "student.yaml").write_text(remove_examples(text))
     shutil.copy(ROOT / "policies" / "services.yaml", made / "policies")
     for name in ("attribute_maps", "metadata"):
         shutil.copytree(setting.folder / name, made / name)
@@ -133,7 +133,7 @@ def shared(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[Deplo
         site = copy_site(deployment.setting, tmp_path / name)
         if name == "b":
             path = site / "policies" / "private.yaml"
-            path.write_text(without_examples(path.read_text().replace("age: 18", "age: 10")))
+            path.write_text(remove_examples(path.read_text().replace("age: 18", "age: 10")))
         config = deployment.parts.config
         changed = config.model_copy(
             update={

@@ -52,7 +52,7 @@ def explain(deployment: Deployment, tmp_path: Path, environment: dict[str, str])
     return ran
 
 
-def refused(deployment: Deployment, name: str, service: str = "my-loans") -> str:
+def refuse_login(deployment: Deployment, name: str, service: str = "my-loans") -> str:
     """Let a person of the demo be refused, and give the reference that they read out."""
     page = deployment.person().log_in(name, persona(name).way, service)
     assert mark(page)[0] == "refuse"
@@ -75,7 +75,7 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
     deployment: Deployment, policies: Path, explain: Explain, clock: Clock
 ) -> None:
     """The rule as it was written then, and what the policies in force would make of the login now."""
-    reference = refused(deployment, "finn")
+    reference = refuse_login(deployment, "finn")
     then = deployment.parts.policies.current.digest[:12]
     first = explain(reference).stdout
     assert f"private.yaml:16 (age: 18) of set {then}, in force" in first
@@ -109,7 +109,7 @@ def test_the_set_that_refused_is_read_from_git(
     git(policies, "init", "-q")
     git(policies, "add", "-A")
     git(policies, "commit", "-q", "-m", "Begin")
-    reference = refused(deployment, "finn")
+    reference = refuse_login(deployment, "finn")
     assert "by the set that decided" not in explain(reference, "--git").stdout
     edit(policies, "private.yaml", "identity@", "other@")
     git(policies, "commit", "-q", "-a", "-m", "Another address")
@@ -130,7 +130,7 @@ def test_the_set_that_refused_is_read_from_git(
 
 def test_a_refusal_says_its_facts_and_no_value(deployment: Deployment, explain: Explain) -> None:
     """Kinds, names, age, affiliations: for programs too; of the person's own values none is stored or printed."""
-    reference = refused(deployment, "gry")
+    reference = refuse_login(deployment, "gry")
     printed = explain(reference)
     row: dict[str, Any] = json.loads(explain(reference, "--json").stdout)
     trace = SupportTraces(deployment.parts.store).find(reference, deployment.clock.now())
@@ -157,7 +157,7 @@ def test_each_kind_of_refusal_is_told_apart(
     deployment: Deployment, explain: Explain, name: str, service: str, said: str
 ) -> None:
     """No file matched, nothing was trusted, the account was missing, a rule refused."""
-    printed = explain(refused(deployment, name, service)).stdout
+    printed = explain(refuse_login(deployment, name, service)).stdout
 
     assert said in printed
     assert "in force now: refused: " in printed

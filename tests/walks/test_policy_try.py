@@ -26,7 +26,7 @@ from tests.plugins.deployment import Deployment, Person, form, mark
 from tests.plugins.pin_pages import pin_page
 
 SERVICES: Final = ("e-resources", "myprint", "my-loans")
-# What a page of ours is called, and the step that it belongs to.
+# The step of each page of the broker, by the name of the page.
 STEPS: Final = {"ask": "Ask", "upgrade": "OfferUpgrade", "proof": "ProveMailbox", "changed": "TellChange"}
 CODE: Final = re.compile(r"(?:The code is|Koden er): *(\S.*)")
 MADE_UP: Final = re.compile(r"^\(.*\)$")
@@ -52,7 +52,7 @@ class Walk:
     person: Person
     who: Persona
 
-    def at(self, service: str) -> TestResponse:
+    def log_in_at(self, service: str) -> TestResponse:
         """Log in at a service, up to the first page after it."""
         if self.who.way == "library":
             registered = self.who.registered[0]
@@ -60,7 +60,7 @@ class Walk:
             return self.person.press(page, do="login", identifier=registered["cardnumber"], pin=self.who.pin or "")
         return self.person.log_in(self.who.name, self.who.way, service)
 
-    def walked(self, page: TestResponse) -> Walked:
+    def walk_to_end(self, page: TestResponse) -> Walked:
         """Go on from a page to the end."""
         walked = Walked()
         for _ in range(12):
@@ -72,35 +72,35 @@ class Walk:
                 if step == "issue":
                     walked.attributes = self.deployment.landing(page).attributes
                 return walked
-            page = self.answered(step, page)
+            page = self.answer_page(step, page)
         raise AssertionError(f"{self.who.name} goes in circles at {mark(page)}")
 
-    def answered(self, step: str, page: TestResponse) -> TestResponse:
+    def answer_page(self, step: str, page: TestResponse) -> TestResponse:
         """Answer one page."""
         match step:
             case "ask" | "address":
-                return self.pressed(page, "answer", "yes")
+                return self.press_button(page, "answer", "yes")
             case "upgrade":
-                return self.pressed(page, "answer", "no" if self.who.upgrade is False else "yes")
+                return self.press_button(page, "answer", "no" if self.who.upgrade is False else "yes")
             case "proof":
-                return self.proved(page)
+                return self.prove_mailbox(page)
             case "enrol":
                 time.sleep(0.2)
                 return self.person.get(page.request.path)
             case _:
                 return self.person.press(page)
 
-    def proved(self, page: TestResponse) -> TestResponse:
+    def prove_mailbox(self, page: TestResponse) -> TestResponse:
         """Show the mailbox, or go on without."""
         if self.who.mailbox is None:
-            return self.pressed(page, "do", "without")
+            return self.press_button(page, "do", "without")
         before = len(self.deployment.mailbox.mails())
-        page = self.pressed(page, "do", "mail", address=self.who.mailbox)
+        page = self.press_button(page, "do", "mail", address=self.who.mailbox)
         code = CODE.search(self.deployment.mailed(before + 1).text)
         assert code
-        return self.pressed(page, "do", "code", code=code[1])
+        return self.press_button(page, "do", "code", code=code[1])
 
-    def pressed(self, page: TestResponse, name: str, value: str, **fields: str) -> TestResponse:
+    def press_button(self, page: TestResponse, name: str, value: str, **fields: str) -> TestResponse:
         """Press the button of this name and value."""
         tree = html.fromstring(page.get_data())
         forms = list(tree.iter("form"))
@@ -124,7 +124,7 @@ def facts(deployment: Deployment, who: Persona) -> GivenFacts:
     return replace(described, borrower=None)
 
 
-def compared(deployment: Deployment, played: PlayedLogin, walked: Walked) -> None:
+def compare(deployment: Deployment, played: PlayedLogin, walked: Walked) -> None:
     """Hold a tried login to the real one: end, reason, pages, and every value that left."""
     ends = {Issue: "issue", Done: "done"}
     assert ends.get(type(played.end), "refuse") == walked.end
@@ -163,7 +163,7 @@ def test_a_tried_login_is_the_real_one(old_deployment: Deployment, who: Persona)
         described = replace(facts(deployment, who), errand=Errand.LOGIN, intent=None)
         (played,) = try_login(deployment.parts.trial_site(), described, (service,), deployment.clock.now()).played
         walk = Walk(deployment, deployment.person_without_code(), who)
-        compared(deployment, played, walk.walked(walk.at(service)))
+        compare(deployment, played, walk.walk_to_end(walk.log_in_at(service)))
         borrower_after(deployment, who, played)
 
 
@@ -178,5 +178,5 @@ def test_a_tried_sign_up_is_the_real_one(deployment: Deployment) -> None:
         ).played
         walk = Walk(deployment, deployment.person_without_code(), who)
 
-        compared(deployment, played, walk.walked(walk.person.sign_up(who.name, who.sign_up, who.way)))
+        compare(deployment, played, walk.walk_to_end(walk.person.sign_up(who.name, who.sign_up, who.way)))
         borrower_after(deployment, who, played)

@@ -1,7 +1,7 @@
 """Hash chain of the audit log: linked lines, the head that names the last one, and anchors.
 
-An anchor is the link of a line, copied to the store for every 64th line. Somebody who can cut the
-files of the audit log cannot change it.
+The link of every 64th line is copied to the store. An attacker who can cut the files of the audit
+log cannot change these anchors.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from broker.core.errors import BrokerError
 from broker.core.ports import Kept, Key, Store
-from broker.core.retention import TRAIL_ANCHOR
+from broker.core.retention import AUDIT_ANCHOR
 
 GENESIS: Final = "0" * 64
 HEAD_SIZE: Final = 256  # a fixed size, so that the head is overwritten in place
@@ -109,7 +109,7 @@ class Anchors:
         """
         if head.number % _ANCHOR_EVERY != _FIRST_ANCHOR:
             return None
-        kept = Kept(head.link.encode(), secrets.token_hex(8), TRAIL_ANCHOR.until(now))
+        kept = Kept(head.link.encode(), secrets.token_hex(8), AUDIT_ANCHOR.until(now))
         try:
             if self.store.put(self._key(head.number), kept, None, now):
                 return None

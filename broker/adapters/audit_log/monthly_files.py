@@ -55,7 +55,7 @@ class AuditFiles:
         """
         try:
             with ExitStack() as opened:
-                with self.locked() as lock:
+                with self.hold_lock() as lock:
                     head = self._recover(self._head(lock) or self._write_head(lock, _begin(at)))
                     # A clock that was set back does not open an earlier month again.
                     if (month := f"{at:%Y-%m}") > head.month:
@@ -71,7 +71,7 @@ class AuditFiles:
         return head
 
     @contextmanager
-    def locked(self) -> Iterator[int]:
+    def hold_lock(self) -> Iterator[int]:
         """Hold the lock of all writers, the head file, and yield its descriptor.
 
         Raise AuditUnavailable after 5 s.
@@ -97,14 +97,14 @@ class AuditFiles:
         facts = {"event": AuditEventKind.MONTH_DELETED, "month": month, "ended": ended}
         self.append(at, facts, sync=True)
         self.path(month).unlink()
-        durable_files.synced(self.folder)
+        durable_files.sync_folder(self.folder)
 
     def accept(self, at: datetime, marks: Sequence[str]) -> None:
         """Write that staff have accepted findings, at most 400 at a time.
 
         If the head is missing, the chain continues after the last line.
         """
-        with self.locked() as lock:
+        with self.hold_lock() as lock:
             if parse_head(self.key, os.pread(lock, HEAD_SIZE, 0)) is None:
                 found = map(self._find_last_line, reversed(self.months()))
                 self._write_head(lock, next(filter(None, found), None) or _begin(at))
@@ -115,7 +115,7 @@ class AuditFiles:
     def faults(self) -> list[str]:
         """Return sentences that say why no line can be written; empty if one can."""
         try:
-            with self.locked() as lock:
+            with self.hold_lock() as lock:
                 self._head(lock)
             disk = os.statvfs(self.folder)
         except AuditUnavailable as error:
@@ -216,7 +216,7 @@ class AuditFiles:
         file = os.open(path, _FOR_APPENDING, 0o600)
         try:
             if is_new:
-                durable_files.synced(self.folder)
+                durable_files.sync_folder(self.folder)
             yield file
         finally:
             os.close(file)

@@ -1,55 +1,84 @@
-"""The audit log of this machine by person, and ``forgotten.log``: which persons were deleted."""
+"""Events of a person in this machine's audit log, and ``forgotten.log`` with deleted persons."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from broker.adapters.audit_log.audit_log import StoredAuditLog
-from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.audit_log.hash_chain import Facts
+from broker.adapters.audit_log.person_keys import KIND, compute_tag, open_facts
 from broker.configuration import durable_files
 from broker.core.entities import Names
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
+from broker.core.help_codes import normalize_code
+from broker.core.ports import Kept, Key
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 
 
+_SEALED: Final = frozenset({"who", "tag"})
+_StoredKeys = Sequence[tuple[Key, Kept]]
+
+
 @dataclass(frozen=True, slots=True)
 class PersonEvents:
-    """The events of persons, who are named by person ids and borrower numbers."""
+    """The events of persons, who are named by person ids and borrower numbers.
+
+    They can be read while the keys of the person and month are in the store.
+    """
 
     audit_log: StoredAuditLog
 
     def list_by_reference(self, reference: str, now: datetime) -> Iterator[Facts]:
         """Yield the events of the page that has this help code, oldest first."""
-        return self._search().find_by_reference(reference, now)
+        reference = normalize_code(reference)
+        tags = {facts.get("tag") for facts in self._lines()}
+        stored = self.audit_log.person_keys.store.list(KIND, None, now)
+        keys = [(key, kept) for key, kept in stored if compute_tag(kept.value, reference) in tags]
+        for facts, _ in self._open_lines(keys):
+            if facts.get("reference") == reference:
+                yield facts
 
     def list_events(
         self, person_ids: Names, borrower_numbers: Names, now: datetime
     ) -> Iterator[Facts]:
         """Yield the events that the keys of a person open, oldest first."""
-        return self._search().find_by_groups(self._groups(person_ids, borrower_numbers), now)
+        keys = self.audit_log.person_keys
+        groups = keys.groups(person_ids, borrower_numbers)
+        stored = [pair for group in groups for pair in keys.store.list(KIND, group, now)]
+        return (facts for facts, is_opened in self._open_lines(stored) if is_opened)
 
     def erase(
         self, person_ids: Names, borrower_numbers: Names, before: datetime | None, now: datetime
     ) -> int:
         """Delete the keys of a person that were made until ``before``, and log how many."""
         keys = self.audit_log.person_keys
-        groups = self._groups(person_ids, borrower_numbers)
+        groups = keys.groups(person_ids, borrower_numbers)
         count = sum(keys.erase(group, now, before) for group in groups)
         if count:
             self.audit_log.add(AuditEvent(AuditEventKind.PERSON_ERASED, now, count=count))
         return count
 
-    def _search(self) -> EventSearch:
-        return EventSearch(self.audit_log.files, self.audit_log.person_keys)
+    def _open_lines(self, keys: _StoredKeys) -> Iterator[tuple[Facts, bool]]:
+        """Yield the facts of every line, opened if one of ``keys`` fits, and whether one does."""
+        for facts in self._lines():
+            # The key is that of the line's own month; the file may be that of the next month.
+            month = str(facts.get("at"))[:7]
+            values = [kept.value for key, kept in keys if key.name == month]
+            opened = (open_facts(value, facts.get("who", "")) for value in values)
+            person = next(filter(None, opened), None)
+            plain = {name: value for name, value in facts.items() if name not in _SEALED}
+            yield plain | (person or {}), person is not None
 
-    def _groups(self, person_ids: Names, borrower_numbers: Names) -> Names:
-        keys = self.audit_log.person_keys
-        return (*map(keys.person_group, person_ids), *map(keys.borrower_group, borrower_numbers))
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        files = self.audit_log.files
+        for month in files.months():
+            for _, line in files.read_lines(month):
+                if line is not None:
+                    yield {"n": line.number, **line.facts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +96,7 @@ class ForgottenFile:
             file.write(lines.encode("ascii"))
             file.flush()
             os.fsync(file.fileno())
-        durable_files.synced(self.state)
+        durable_files.sync_folder(self.state)
 
     def read(self) -> Iterator[tuple[str, datetime]]:
         """Yield person id and time of each line.

@@ -9,15 +9,16 @@ import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from broker.core.entities import Names
 from broker.core.errors import StoreUnavailable
 from broker.core.events.audit_events import AuditEvent
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, Store
-from broker.core.retention import TRAIL_KEY
+from broker.core.retention import AUDIT_KEY
 
 KIND: Final = "audit"
 _TRIES: Final = 5
@@ -27,30 +28,20 @@ _PSEUDONYM_LENGTH: Final = 16
 _TAG_LENGTH: Final = 24
 
 
-class _CachedKey(NamedTuple):
-    key: bytes
-    since: datetime
-
-    def __repr__(self) -> str:
-        """Hide the key."""
-        return "_CachedKey(...)"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class PersonKeys:
-    """The keys in a store, grouped by person; each worker caches the keys of five minutes."""
+    """The keys in a store, grouped by person; each worker caches them for five minutes."""
 
     store: Store
     hmacs: LookupHmacs
-    cache: dict[Key, _CachedKey] = field(default_factory=dict, compare=False)
+    cache: dict[Key, bytes] = field(default_factory=dict)
+    cached_since: datetime | None = None
 
-    def person_group(self, person_id: str) -> str:
-        """Return the group of a person's keys."""
-        return self.hmacs.compute("audit-person", person_id)
-
-    def borrower_group(self, borrower_number: str) -> str:
-        """Return the group of the keys for events that name only a borrower number."""
-        return self.hmacs.compute("audit-borrower", borrower_number)
+    def groups(self, person_ids: Names, borrower_numbers: Names) -> Names:
+        """Return the groups of the keys for events that name these persons or borrowers."""
+        persons = (self.hmacs.compute("audit-person", each) for each in person_ids)
+        borrowers = (self.hmacs.compute("audit-borrower", each) for each in borrower_numbers)
+        return (*persons, *borrowers)
 
     def seal_facts(self, event: AuditEvent) -> dict[str, Any]:
         """Return the facts about the event's person, sealed if it has one.
@@ -73,9 +64,9 @@ class PersonKeys:
     def erase(self, group: str, now: datetime, before: datetime | None = None) -> int:
         """Delete the keys of a person that were made until ``before``; return their number.
 
-        None deletes all. A later key stays, because the person has come again.
+        Without ``before`` delete all. A later key stays, because the person has come again.
         """
-        latest = TRAIL_KEY.until(before) if before else datetime.max.replace(tzinfo=now.tzinfo)
+        latest = AUDIT_KEY.until(before) if before else datetime.max.replace(tzinfo=now.tzinfo)
         keys = [key for key, kept in self.store.list(KIND, group, now) if kept.until <= latest]
         for key in keys:
             self.store.drop(key)
@@ -83,18 +74,18 @@ class PersonKeys:
         return len(keys)
 
     def _group(self, event: AuditEvent) -> str | None:
-        if event.person is not None:
-            return self.person_group(event.person)
-        return None if event.borrower is None else self.borrower_group(event.borrower)
+        persons = (event.person,) if event.person else ()
+        borrowers = (event.borrower,) if event.borrower else ()
+        return next(iter(self.groups(persons, borrowers)), None)
 
     def _key(self, place: Key, now: datetime) -> bytes:
-        cached = self.cache.get(place)
-        if cached is not None and now - cached.since < _CACHED_FOR:
-            return cached.key
-        if len(self.cache) >= _MOST_CACHED:
+        since = self.cached_since
+        if not since or now - since >= _CACHED_FOR or len(self.cache) >= _MOST_CACHED:
             self.cache.clear()
-        key = self._load_or_create(place, now)
-        self.cache[place] = _CachedKey(key, now)
+            self.cached_since = now
+        key = self.cache.get(place)
+        if key is None:
+            key = self.cache[place] = self._load_or_create(place, now)
         return key
 
     def _load_or_create(self, place: Key, now: datetime) -> bytes:
@@ -102,7 +93,7 @@ class PersonKeys:
             if (kept := self.store.get(place, now)) is not None:
                 return kept.value
             key = Fernet.generate_key()
-            made = Kept(key, secrets.token_hex(8), TRAIL_KEY.until(now))
+            made = Kept(key, secrets.token_hex(8), AUDIT_KEY.until(now))
             # Durable: without the key a synced line would be anonymous after a power cut.
             if self.store.put(place, made, None, now, durable=True):
                 return key

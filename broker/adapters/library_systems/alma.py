@@ -40,12 +40,12 @@ class AlmaSettings(AlmaKeys):
     """The settings type that the entry point ``alma`` names."""
 
     def open(self, observe: LibraryCallObserver = ignore_call) -> "Alma":
-        """Return the library system; nothing is called yet. ``observe`` hears of every call."""
+        """Return the library system; ``observe`` gets its calls."""
         return Alma(self, observe)
 
 
 class Alma:
-    """One Alma behind the port ``LibrarySystem`` (core/ports.py); safe to share between threads."""
+    """An Alma as the port ``LibrarySystem`` (core/ports.py); threads may share it."""
 
     def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver = ignore_call) -> None:
         self._settings = settings
@@ -55,7 +55,7 @@ class Alma:
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
-        """Return what Alma can do: a PIN is checked by a machine only, names are of their type."""
+        """Return what Alma can do. Only a self-service machine checks PINs."""
         can = {LibraryCapability.UNIQUE_CPR, LibraryCapability.SETUP_TRIED}
         if self._machine is not None:
             can.add(LibraryCapability.PIN_CHECKED)
@@ -64,11 +64,11 @@ class Alma:
         return frozenset(can)
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the users with this CPR as an identifier, in any spelling that staff use.
+        """Return the users with this CPR number as an identifier, in any spelling that staff use.
 
-        LibraryRefused where it stands only as somebody's primary id or barcode.
+        LibraryRefused if it is only a primary id or barcode.
         """
-        return self._borrowers(self._searches.by_cpr(cpr, deadline))
+        return self._borrowers(self._searches.find_by_cpr(cpr, deadline))
 
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
@@ -77,7 +77,7 @@ class Alma:
         del birth_date
         if email is None:
             return ()
-        return self._borrowers(self._searches.by_email(email, deadline))
+        return self._borrowers(self._searches.find_by_email(email, deadline))
 
     def list_borrowers(self) -> Iterator[Borrower]:
         """Refuse: each user would cost one of the calls of the day."""
@@ -85,38 +85,38 @@ class Alma:
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the user with this number, or None."""
-        user = self._searches.numbered(number, deadline)
+        user = self._searches.find_by_number(number, deadline)
         if user is None:
             return None
         return alma_users.read_borrower(user, self._settings)
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the users of a CPR number or barcode; of a user name where it is nobody's card."""
+        """Return the users of a CPR number or barcode, or else of a user name."""
         return self._borrowers(self._searches.find_typed(text, deadline))
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
-        """Make the user; None where one of its identifiers is taken.
+        """Make the user; None if one of its identifiers is taken.
 
-        Which one Alma does not say: our own, where an answer was lost, or another's.
+        Alma does not say which one: ours, if an answer was lost, or another user's.
         """
         body = alma_changes.make_creation(wanted, mark, self._settings)
         answer = self._calls.call("create", "POST", USERS, deadline, body=body)
         if answer.code == alma_calls.TAKEN:
             return None
-        made = self._demanded(answer, "create", wanted.category)
+        made = self._read_accepted(answer, "create", wanted.category)
         if made.mark != mark:
             raise LibraryUnavailable("create: an answer about another user")
         return made
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Write the whole user back with fields, group, expiry and CPR of ``change`` in it.
+        """Write the whole user back with fields, group, expiry and CPR number of ``change``.
 
-        What staff write between the two calls is lost (docs/alma.md#writes). LibraryRefused if the
-        answer lacks something that was sent.
+        Changes of staff between the two calls are lost (docs/alma.md#writes). LibraryRefused if the
+        answer lacks a value that was sent.
         """
 
         def draft(user: User) -> Draft:
-            return alma_changes.make_changed(user, change, self._settings)
+            return alma_changes.apply_change(user, change, self._settings)
 
         query: dict[str, str | Sequence[str]] = {"override": alma_changes.list_overridden(change)}
         if change.category is not None:
@@ -124,16 +124,16 @@ class Alma:
         sent, answer = self._write(change.number, "change", draft, query, deadline)
         if answer.code == alma_calls.TAKEN:
             raise LibraryUnavailable("change: the number is another user's by now")
-        after = self._demanded(answer, "change", change.category or "")
+        after = self._read_accepted(answer, "change", change.category or "")
         _demand_number(after, change.number, "change")
-        if lost := _lost(change, after) or _lost_by_staff(sent, answer.body):
+        if lost := _describe_loss(change, after) or _describe_staff_loss(sent, answer.body):
             raise LibraryRefused(f"change: Alma took it and has not stored {lost}")
         return after
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Make ``pin`` the user's PIN at the machines; Alma is told to send no letter of its own.
+        """Set the user's PIN for self-service machines; Alma must send no letter about it.
 
-        That Alma took it proves nothing: nobody can ask for it by the same way.
+        Alma cannot confirm that the PIN works.
         """
 
         def draft(user: User) -> Draft:
@@ -141,13 +141,13 @@ class Alma:
 
         query = {"override": "pin_number", "send_pin_number_letter": "false"}
         _, answer = self._write(number, "set_pin", draft, query, deadline)
-        _demand_number(self._demanded(answer, "set_pin"), number, "set_pin")
+        _demand_number(self._read_accepted(answer, "set_pin"), number, "set_pin")
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
-        """Return what a machine says of barcode and PIN; UNKNOWN where there is none to ask.
+        """Ask a self-service machine about barcode and PIN; UNKNOWN if none is configured.
 
-        The machine does not say whose barcode it is, so that the user is read again: the barcode
-        may be another's by now. LibraryUnavailable where the machine takes any PIN.
+        Read the user again first, because the barcode may belong to another user by now.
+        LibraryUnavailable if the machine accepts any PIN.
         """
         if self._machine is None:
             return PinAnswer.UNKNOWN
@@ -159,12 +159,12 @@ class Alma:
         return PinAnswer.RIGHT if accepted else PinAnswer.WRONG
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
-        """Return what in Alma's set-up breaks a promise of ours; nothing is written."""
+        """Return the faults of Alma's set-up; nothing is written."""
         proof = SetupProof(self._calls, self._settings, expected, deadline, self._machine)
         return proof.faults()
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
-        """Try nothing: what no call without a user shows is named."""
+        """Try nothing; name what only a user would show."""
         del expected, deadline
         return SetupTrial((), (_NOT_TRIED,))
 
@@ -176,12 +176,12 @@ class Alma:
         query: Query,
         deadline: datetime,
     ) -> tuple[Draft, AlmaAnswer]:
-        """Write back what ``draft`` makes of the user of a number.
+        """Write back what ``draft`` makes of the user with this number.
 
-        LibraryRefused where there is no such user; ChangeUnanswered where nobody knows whether the
-        user was written.
+        LibraryRefused if there is no such user; ChangeUnanswered if it is unknown whether the user
+        was written.
         """
-        user = self._searches.numbered(number, deadline, operation)
+        user = self._searches.find_by_number(number, deadline, operation)
         if user is None:
             raise LibraryRefused(f"{operation}: no such borrower")
         sent = draft(user)
@@ -194,13 +194,13 @@ class Alma:
         except LibraryUnavailable as error:
             raise ChangeUnanswered(str(error), error.setting) from error
 
-    def _demanded(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
+    def _read_accepted(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
         if answer.code is not None:
             raise alma_calls.make_refusal(answer.raw, operation, group)
         return alma_users.read_borrower(answer.body, self._settings)
 
     def _borrowers(self, users: Iterable[User]) -> tuple[Borrower, ...]:
-        # One user may be found by several types and spellings.
+        # A user may be found by several types and spellings.
         borrowers = {}
         for user in users:
             borrower = alma_users.read_borrower(user, self._settings)
@@ -213,8 +213,8 @@ def _demand_number(borrower: Borrower, number: str, operation: str) -> None:
         raise LibraryUnavailable(f"{operation}: an answer about another user")
 
 
-def _lost(change: Change, after: Borrower) -> str:
-    """Return what of a change a borrower has not got, "" where it has all."""
+def _describe_loss(change: Change, after: Borrower) -> str:
+    """Return the parts of a change that the borrower lacks, in words, or ""."""
     lost = []
     if change.category not in {None, after.category}:
         lost.append("user_group")
@@ -225,8 +225,8 @@ def _lost(change: Change, after: Borrower) -> str:
     return ", ".join(lost)
 
 
-def _lost_by_staff(sent: User, after: User) -> str:
-    """Return which blocks and notes of staff were sent and are gone, "" where none is."""
+def _describe_staff_loss(sent: User, after: User) -> str:
+    """Return how many blocks and notes of staff are missing after a write, or ""."""
     gone = []
     for listed, name in _OF_STAFF.items():
         count = len(alma_users.list_entries(sent.get(listed))) - len(

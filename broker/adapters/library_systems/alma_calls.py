@@ -1,9 +1,8 @@
-"""Calls of Alma's REST API with the key, addresses of users, and what Alma says of a failure.
+"""Calls of Alma's REST API, addresses of users, and the error codes of Alma.
 
-An identifier stands in the address: Alma knows no other way to ask for a user by the CPR number. So
-no address is ever logged, told or raised here. The HTTP status of an error decides nothing:
-whatever is wrong with a user is a 400. The texts quote identifiers, CPR numbers among them, so that
-only the codes are kept of them (docs/alma.md).
+Addresses hold identifiers, because Alma has no other way to ask for a user by CPR number. So no
+address may be logged or raised. The HTTP status of an error says little (any fault of a user is a
+400), and the texts quote CPR numbers; only the codes are used (docs/alma.md).
 """
 
 import json
@@ -31,11 +30,11 @@ NOT_FOUND: Final = frozenset({"401861", "401890"})
 TAKEN: Final = "401851"
 
 _CODE: Final = re.compile(r"[A-Z0-9_]{1,40}")
-# The gateway before Alma answers in XML whatever was asked for.
+# The gateway before Alma always answers in XML.
 _IN_XML: Final = re.compile(rb"<errorCode>\s*([A-Z0-9_]{1,40})\s*</errorCode>")
 _FIELD: Final = re.compile(rb'Mandatory field is missing: *([A-Za-z_]{1,40})\.?"')
 _BEFORE_XML: Final = b"\xef\xbb\xbf \t\r\n"
-# Codes of calls that Alma has not carried out: the words, and the setting at fault.
+# Codes of calls that Alma has not carried out, with the sentence and the setting at fault.
 _KEY_REFUSED: Final = (
     "the API key is not taken here, or lacks the right (Users: read/write)",
     "library.api_key",
@@ -46,13 +45,13 @@ _NOT_CARRIED_OUT: Final = {
     "INVALID_REQUEST": _KEY_REFUSED,
     "PER_SECOND_THRESHOLD": ("Alma takes no more calls this second", None),
     "DAILY_THRESHOLD": (
-        "the calls of the day are used up; Alma counts anew at midnight",
+        "the calls of the day are used up; Alma counts from 0 again at midnight",
         "calls of the day",
     ),
 }
-# Failures of Alma's own, of which nothing says that they would come again.
+# Failures inside Alma, which another try may not meet.
 _NOT_NOW: Final = frozenset({"401658", "402119", "GENERAL_ERROR", "INTERNAL_SERVER_ERROR"})
-# The words for a code, and the setting at fault; ``{group}`` is the user group that was sent,
+# Codes with the sentence and the setting at fault. ``{group}`` is the user group that was sent,
 # ``{name}`` the field that Alma names.
 _KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
     "401664": ("a field is mandatory: {name}", "mandatory field {name}"),
@@ -70,13 +69,13 @@ _KNOWN: Final[Mapping[str, tuple[str, str | None]]] = {
 
 
 def read_code(answer: HttpAnswer) -> str | None:
-    """Return the code of the first error in an answer; None where it tells of none."""
+    """Return the code of the first error in an answer; None if it has none."""
     errors = answer.fields().get("errorList")
     listed = errors.get("error") if isinstance(errors, Mapping) else None
     if isinstance(listed, list) and listed and isinstance(listed[0], Mapping):
         code = str(listed[0].get("errorCode"))
         return code if _CODE.fullmatch(code) else "unnamed"
-    # In a user of Alma's the same words are a name that somebody chose.
+    # Do not read it from a user, where the same words could be a name.
     if not answer.body.lstrip(_BEFORE_XML).startswith(b"<"):
         return None
     in_xml = _IN_XML.search(answer.body[:4096])
@@ -98,15 +97,15 @@ def make_refusal(answer: HttpAnswer, operation: str, group: str = "") -> Library
 def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
     """Return the code of a refusal, None for a success.
 
-    LibraryUnavailable for what is neither: a failure of Alma's, an answer that is not Alma's;
-    CallNotMade for a key that is not taken and for a quota that is used up.
+    LibraryUnavailable for a failure inside Alma and for answers of another server; CallNotMade for
+    a refused key and a used-up quota.
     """
     code = read_code(answer)
     if code is None:
         if answer.status == 200 and answer.fields():
             return None
         error = LibrarySilent if answer.status in GATEWAY_ERRORS else LibraryUnavailable
-        raise error(f"{operation}: {answer.status}: no answer of Alma's")
+        raise error(f"{operation}: {answer.status}: not an answer of Alma")
     if code in _NOT_CARRIED_OUT:
         words, setting = _NOT_CARRIED_OUT[code]
         raise CallNotMade(f"{operation}: {words} ({code})", setting)
@@ -122,7 +121,7 @@ _POSSIBLE: Final = re.compile(r"[\w@+-][\w.@+-]{0,99}")
 
 
 class AlmaAnswer(NamedTuple):
-    """An answer to a call: the object that it brings, or the code of a refusal."""
+    """The answer to a call: its object, or the code of a refusal."""
 
     code: str | None
     body: Mapping[str, Any]
@@ -130,7 +129,7 @@ class AlmaAnswer(NamedTuple):
 
 
 class Calls:
-    """Calls one Alma with one API key; safe to share between threads."""
+    """Calls an Alma with its API key; threads may share it."""
 
     def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver) -> None:
         self._exchange = Exchange(
@@ -156,8 +155,8 @@ class Calls:
     ) -> AlmaAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
-        CallNotMade where nothing was sent, or Alma has done nothing. Any other failure does not
-        reveal whether it was done: the enrolment looks again.
+        CallNotMade if nothing was sent or Alma did nothing. After any other failure it is unknown
+        whether the call was carried out.
         """
         began = time.monotonic()
         outcome = "unavailable"
@@ -182,12 +181,12 @@ class Calls:
 
 
 def is_possible_number(number: str) -> bool:
-    """Return whether a text can be the number of a borrower: none that holds a CPR number is."""
+    """Return whether a text can be a borrower number; a text with a CPR number cannot."""
     return bool(_POSSIBLE.fullmatch(number)) and not alma_users.holds_cpr(number)
 
 
 def make_numbered_path(number: str, **query: str | Sequence[str]) -> str:
-    """Return the address of the user of a borrower number; LibraryRefused where it can be none."""
+    """Return the address of a user by borrower number; LibraryRefused if it cannot be one."""
     if not is_possible_number(number):
         raise LibraryRefused("no user has such a number")
     return make_user_path(number, ALL_TYPES, **query)

@@ -1,6 +1,6 @@
-"""The whole user that is sent to Alma: a new one, or the one that was read with its changes.
+"""User objects that are sent to Alma: a new one, or the one that was read, with changes.
 
-A PUT swaps everything: what is left out of a list is gone (docs/alma.md).
+A PUT replaces the whole user: entries that it lacks are deleted (docs/alma.md).
 """
 
 import copy
@@ -20,13 +20,13 @@ from broker.core.policy.expiry import add_months
 Draft = dict[str, Any]
 
 _EXTERNAL: Final = "EXTERNAL"
-_OF_THE_DESK: Final = "INTERNAL"
+_INTERNAL: Final = "INTERNAL"
 _PIN: Final = "pin_number"
-# What Alma keeps for an external user once staff have edited it, unless it is named.
+# Fields of an external user that Alma keeps after staff edited them, unless the call names them.
 _KEPT_UNLESS_NAMED: Final = frozenset({"pref_first_name", "pref_last_name"})
-# Not sent back: what only an answer has, a PIN that nobody asked for, and the roles, which Alma
-# keeps where none come, while old ones may lack what it demands of them by now.
-_NOT_ECHOED: Final = (
+# Fields that are not sent back: those that only answers have, the PIN, and the roles. Alma keeps
+# roles that are not sent, and may refuse old ones.
+_NOT_SENT_BACK: Final = (
     "full_name",
     "link",
     "loans",
@@ -36,8 +36,8 @@ _NOT_ECHOED: Final = (
     _PIN,
     "user_role",
 )
-# What belongs to the place that a new first line replaces, and that no policy writes.
-_OF_THE_PLACE: Final = (
+# Parts of the old address that no policy writes; they go when a new first line comes.
+_ADDRESS_REST: Final = (
     "line3",
     "line4",
     "line5",
@@ -51,7 +51,7 @@ _CARD_DIGITS: Final = 13
 
 
 def make_creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
-    """Return the user that makes a borrower; LibraryRefused where the request lacks something."""
+    """Return the user object of a new borrower; LibraryRefused if a required value is missing."""
     if wanted.cpr is None:
         raise LibraryRefused("create: the request has no CPR number")
     number = spell_cpr(wanted.cpr)[0]
@@ -70,22 +70,19 @@ def make_creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
         raise LibraryRefused("create: the request has no surname")
     _set_identifier(draft, keys.cpr_identifier_type, number)
     _set_identifier(draft, BARCODE, _card_number(number, mark, keys))
-    return _whole(draft)
+    return _drop_incomplete(draft)
 
 
 def copy_user(user: User) -> Draft:
-    """Return the user as it goes back, with what Alma writes itself left out."""
+    """Return the user without the fields that are not sent back."""
     draft = copy.deepcopy(dict(user))
-    for name in _NOT_ECHOED:
+    for name in _NOT_SENT_BACK:
         draft.pop(name, None)
     return draft
 
 
-def make_changed(user: User, change: Change, keys: AlmaKeys) -> Draft:
-    """Return the user that was read with a change made to it.
-
-    LibraryRefused where it carries another CPR number than the one of the change.
-    """
+def apply_change(user: User, change: Change, keys: AlmaKeys) -> Draft:
+    """Return the user with a change applied; LibraryRefused if it has another CPR number."""
     draft = copy_user(user)
     _keep_pin(draft, user, keys)
     if dict(change.fields).get("address"):
@@ -99,14 +96,11 @@ def make_changed(user: User, change: Change, keys: AlmaKeys) -> Draft:
     if change.cpr is not None:
         _identify(draft, change.cpr, keys)
     _give_card(draft, keys)
-    return _whole(draft)
+    return _drop_incomplete(draft)
 
 
 def list_overridden(change: Change) -> list[str]:
-    """Return the fields that a change writes over what staff have edited.
-
-    Only those that the change names: its policy says so.
-    """
+    """Return the fields of a change that replace edits of staff, as its policy says."""
     names = {name for name, _ in change.fields} & _KEPT_UNLESS_NAMED
     if change.category is not None:
         names.add("user_group")
@@ -114,7 +108,7 @@ def list_overridden(change: Change) -> list[str]:
 
 
 def make_series_number(mark: str, keys: AlmaKeys) -> str:
-    """Return the number of our series under which an enrolment makes its borrower."""
+    """Return the primary id of the borrower that an enrolment makes."""
     return f"{keys.series_prefix}{mark}"
 
 
@@ -130,11 +124,11 @@ def _own_card(seed: int, keys: AlmaKeys) -> str:
 
 
 def _keep_pin(draft: Draft, user: User, keys: AlmaKeys) -> None:
-    """Send an internal user's PIN back, or make the user external: Alma clears it otherwise.
+    """Send an internal user's PIN back, or make the user external: otherwise Alma deletes it.
 
-    Of an external user Alma keeps a PIN that no body has (docs/alma.md).
+    Alma keeps the PIN of an external user if none is sent (docs/alma.md).
     """
-    if alma_users.read_code(user, "account_type") != _OF_THE_DESK:
+    if alma_users.read_code(user, "account_type") != _INTERNAL:
         return
     pin = alma_users.read_text(user, _PIN)
     if pin is not None:
@@ -145,15 +139,15 @@ def _keep_pin(draft: Draft, user: User, keys: AlmaKeys) -> None:
 
 
 def _clear_address(draft: Draft) -> None:
-    """Take from the address that is written anew what would stand under another's street."""
+    """Remove the rest of the old address, of which a new street would be a part."""
     entry = alma_users.choose_entry(alma_users.list_contacts(draft, "address"))
     if isinstance(entry, dict):
-        for name in _OF_THE_PLACE:
+        for name in _ADDRESS_REST:
             entry.pop(name, None)
 
 
 def _set_expiry(draft: Draft, expires: date, keys: AlmaKeys) -> None:
-    """Set the last day, and have the user kept for a while after; staff may keep it longer."""
+    """Set the last day and a later purge date; keep a later purge date of staff."""
     draft["expiry_date"] = alma_users.write_day(expires)
     kept = read_day(draft.get("purge_date"))
     purge = add_months(expires, keys.purge_after_months)
@@ -180,7 +174,7 @@ def _set_field(draft: Draft, name: str, value: str, keys: AlmaKeys) -> None:
 
 
 def _contact(draft: Draft, listed: str, types: str, kind: str, *, same: bool = False) -> Draft:
-    """Return the preferred entry of a list, made where there is none; ``same``: of this type."""
+    """Return the preferred entry of a list, and add one if none exists; ``same``: of this type."""
     contact = draft.get("contact_info")
     if not isinstance(contact, dict):
         contact = draft["contact_info"] = {}
@@ -202,8 +196,8 @@ def _contact(draft: Draft, listed: str, types: str, kind: str, *, same: bool = F
     return made
 
 
-def _whole(draft: Draft) -> Draft:
-    """Return the draft without entries that Alma refuses whole: without a line, a number, ..."""
+def _drop_incomplete(draft: Draft) -> Draft:
+    """Drop entries that Alma refuses, such as an address without a line."""
     contact = draft.get("contact_info")
     if isinstance(contact, dict):
         demanded = {"address": "line1", "email": "email_address", "phone": "phone_number"}
@@ -215,7 +209,7 @@ def _whole(draft: Draft) -> Draft:
 
 
 def _identify(draft: Draft, cpr: str, keys: AlmaKeys) -> None:
-    """Write the CPR of a user that has no real number; done twice, it is done once."""
+    """Write the CPR number of a user that has no real one; LibraryRefused if it has another."""
     written = spell_cpr(cpr)
     carried = [value.strip() for value in alma_users.list_cpr_values(draft, keys)]
     if any(find_real_cpr([value]) and value not in written for value in carried):
@@ -226,10 +220,7 @@ def _identify(draft: Draft, cpr: str, keys: AlmaKeys) -> None:
 
 
 def _give_card(draft: Draft, keys: AlmaKeys) -> None:
-    """Give a user without a barcode one.
-
-    Never one that the user had before: a stolen card would be good again.
-    """
+    """Give a user without a barcode a new one: a stolen card must not be valid again."""
     if alma_users.list_identifiers(draft, BARCODE):
         return
     number = find_real_cpr(alma_users.list_cpr_values(draft, keys))
@@ -241,9 +232,9 @@ def _give_card(draft: Draft, keys: AlmaKeys) -> None:
 
 
 def _set_identifier(draft: Draft, kind: str, value: str) -> None:
-    """Give the user one identifier of a type, in the place of the one that it has.
+    """Set the user's identifier of a type, and replace the present one.
 
-    A barcode comes beside the others, as the first: a card in somebody's hand stays good.
+    A barcode is added as the first one, so that existing cards stay valid.
     """
     present = draft.get("user_identifier")
     if not isinstance(present, list):
@@ -268,6 +259,6 @@ def _set_identifier(draft: Draft, kind: str, value: str) -> None:
 
 
 def _segment(draft: Draft) -> str:
-    """Return the segment of what we write: only an external user has one of its own for it."""
+    """Return the segment of new entries: external users have one for the broker's entries."""
     external = alma_users.read_code(draft, "account_type") == _EXTERNAL
     return "External" if external else "Internal"

@@ -1,8 +1,9 @@
-"""How borrowers are found in Alma: by CPR number, number, or what somebody typed."""
+"""Searches of Alma users: by CPR number, borrower number, mail address or typed text."""
 
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import product
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,31 +16,31 @@ from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import remove_invisible, remove_spaces
 
 _ELSEWHERE: Final = (
-    "find: the CPR number is a user's primary id or barcode alone: where it is this person's, "
+    "find: the CPR number is only a user's primary id or barcode: if it is this person's, "
     "write it as library.cpr_identifier_type says, and give the user another primary id"
 )
-# A sign of an address, of a search or of a path is in nobody's card number or user name.
+# A card number or user name has no character of an address, a search or a path.
 _TYPABLE: Final = re.compile(r"[\w@+$-][\w.@+$-]{0,74}")
 
-# A sign of Alma's query language is in no mail address that is searched for.
+# Search only for mail addresses without characters of Alma's query language.
 _MAIL_ADDRESS: Final = re.compile(r"[\w.+-]+@[\w.-]+", re.ASCII)
 _MOST_SIMILAR: Final = 20  # each costs a call, and calls are limited for the whole library
 
 
 class UserSearches:
-    """Look-ups in one Alma, each by one identifier of one type; what comes back is compared."""
+    """Look-ups by an identifier and its type; each answer is compared with the question."""
 
     def __init__(self, calls: Calls, settings: AlmaKeys) -> None:
         self._calls = calls
         self._settings = settings
 
-    def by_cpr(self, cpr: str, deadline: datetime) -> list[User]:
-        """Return the users with this CPR under a type of the settings, in any spelling.
+    def find_by_cpr(self, cpr: str, deadline: datetime) -> list[User]:
+        """Return the users with this CPR number under a configured type, in any spelling.
 
-        LibraryRefused where nobody has it there, but as primary id or barcode: the same person, or
-        a number that happens to be alike. A second borrower is not made before staff have looked.
+        LibraryRefused if it is only a primary id or barcode, of this person or by coincidence:
+        staff must look before a second borrower is made.
         """
-        found = self._of_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
+        found = self._find_by_types(spell_cpr(cpr), self._settings.cpr_types, "find", deadline)
         if not found and self._stands_elsewhere(cpr, deadline):
             raise LibraryRefused(_ELSEWHERE)
         return found
@@ -47,28 +48,27 @@ class UserSearches:
     def find_typed(self, text: str, deadline: datetime) -> list[User]:
         """Return the users that ``text`` may mean, as ``LibrarySystem.find_typed`` says.
 
-        Alma tells capitals from small letters in an identifier: a card is tried as it was typed and
-        in each way that cards are printed.
+        Identifiers in Alma are case sensitive: try a card as typed and as cards are printed.
         """
         number = remove_spaces(text)
         if is_shaped_as_cpr(number):
             types = dict.fromkeys((*self._settings.cpr_types, BARCODE))
-            return self._of_types(spell_cpr(number), types, "typed", deadline)
+            return self._find_by_types(spell_cpr(number), types, "typed", deadline)
         name = remove_invisible(text)
         if not _TYPABLE.fullmatch(name):
             return []
         cases = dict.fromkeys((name, name.upper(), name.lower(), name.capitalize()))
-        # Other digits and letters than the plain ones are on no card.
-        if name.isascii() and (found := self._of_types(cases, (BARCODE,), "typed", deadline)):
+        # Cards have ASCII digits and letters only.
+        if name.isascii() and (found := self._find_by_types(cases, (BARCODE,), "typed", deadline)):
             return found
         if kind := self._settings.user_name_identifier_type:
-            return self._of_types(cases, (kind,), "typed", deadline)
+            return self._find_by_types(cases, (kind,), "typed", deadline)
         return []
 
-    def by_email(self, email: str, deadline: datetime) -> list[User]:
+    def find_by_email(self, email: str, deadline: datetime) -> list[User]:
         """Return the first users with this mail address.
 
-        The search answers with names and primary ids only, so that each user costs a call.
+        The search returns names and primary ids only; each user costs another call.
         """
         if not _MAIL_ADDRESS.fullmatch(email):
             return []
@@ -86,7 +86,9 @@ class UserSearches:
                 found.append(user)
         return found
 
-    def numbered(self, number: str, deadline: datetime, operation: str = "read") -> User | None:
+    def find_by_number(
+        self, number: str, deadline: datetime, operation: str = "read"
+    ) -> User | None:
         """Return the user of this borrower number, or None."""
         path = alma_calls.make_numbered_path(number)
         user = self._user(path, operation, deadline)
@@ -95,24 +97,24 @@ class UserSearches:
         wanted = number.casefold()
         if wanted == alma_users.find_number(user, self._settings).casefold():
             return user
-        # Somebody else's barcode or user name, which is no number; but another's record, as a
-        # cache on the way may give it, would be believed, changed, and mailed a PIN.
+        # The number may be another user's barcode or user name. Any other user, for example from a
+        # cache on the way, is an error: the broker would change it or mail it a PIN.
         listed = alma_users.list_entries(user.get("user_identifier"))
         values = [alma_users.read_text(each, "value") or "" for each in listed]
         if wanted in map(str.casefold, values):
             return None
         raise LibraryUnavailable(f"{operation}: an answer about another user")
 
-    def _of_types(
+    def _find_by_types(
         self, values: Iterable[str], types: Iterable[str], operation: str, deadline: datetime
     ) -> list[User]:
-        kinds = tuple(types)
-        looked = [
-            self._identified(value, kind, operation, deadline) for value in values for kind in kinds
-        ]
+        pairs = product(values, types)
+        looked = [self._find_identified(*pair, operation, deadline) for pair in pairs]
         return [user for user in looked if user is not None]
 
-    def _identified(self, value: str, kind: str, operation: str, deadline: datetime) -> User | None:
+    def _find_identified(
+        self, value: str, kind: str, operation: str, deadline: datetime
+    ) -> User | None:
         user = self._user(alma_calls.make_user_path(value, kind), operation, deadline)
         if user is not None and value not in alma_users.list_identifiers(user, kind):
             raise LibraryUnavailable(f"{operation}: Alma gave a user that was not asked for")
@@ -121,11 +123,11 @@ class UserSearches:
     def _stands_elsewhere(self, cpr: str, deadline: datetime) -> bool:
         is_barcode = False
         if BARCODE not in self._settings.cpr_types:
-            is_barcode = bool(self._of_types(spell_cpr(cpr), (BARCODE,), "find", deadline))
-        return is_barcode or bool(self._by_primary_id(spell_cpr(cpr), deadline))
+            is_barcode = bool(self._find_by_types(spell_cpr(cpr), (BARCODE,), "find", deadline))
+        return is_barcode or bool(self._find_by_primary_id(spell_cpr(cpr), deadline))
 
-    def _by_primary_id(self, values: Iterable[str], deadline: datetime) -> list[User]:
-        """Return the users whose primary id is one of ``values``: it is of no type of its own."""
+    def _find_by_primary_id(self, values: Iterable[str], deadline: datetime) -> list[User]:
+        """Return the users whose primary id is one of ``values``; it has no identifier type."""
         found = []
         for value in values:
             user = self._user(alma_calls.make_user_path(value, ALL_TYPES), "find", deadline)

@@ -1,4 +1,4 @@
-"""The keys of ``[library]`` for an Alma; no secret is ever shown."""
+"""The keys of ``[library]`` for an Alma."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Final, Literal, Self
@@ -8,8 +8,8 @@ from pydantic import Field, SecretStr, model_validator
 from broker.adapters.library_systems.library_settings import ConnectionKeys
 
 BARCODE: Final = "BARCODE"
-# The fields that a policy may write, by the names that they have for every library system, and
-# beyond these the ones that only Alma has. None of them can hold the person's key or the rights.
+# Fields that a policy may write: those of all library systems, and those of Alma only. None of
+# them can hold the person's CPR number or rights.
 FIELDS: Final = frozenset(
     {
         "surname",
@@ -40,12 +40,12 @@ _NO_DEFAULT: Final = {
 class AlmaKeys(ConnectionKeys):
     """The keys of ``[library]`` for an Alma.
 
-    ``url`` is the region's gateway. ``external_id`` is the SIS profile of the users that are made
-    here. ``cpr_identifier_type`` is the type of the identifier with the CPR; with ``card_number``
-    "cpr" the barcode is the CPR too, with "system" one of ours. The
-    primary id is ``series_prefix`` and the enrolment id; ``number_identifier_type`` holds the
-    number of users whose primary id holds a CPR number. ``user_name_identifier_type`` is the type
-    of the names that people type, where they have any.
+    ``url`` is the region's gateway. ``external_id`` is the SIS profile of new users.
+    ``cpr_identifier_type`` is the identifier type of the CPR number. With ``card_number`` "cpr" the
+    barcode is the CPR number too, with "system" the broker makes one. The primary id is
+    ``series_prefix`` and the enrolment id. ``number_identifier_type`` has the borrower number of
+    users whose primary id holds a CPR number, ``user_name_identifier_type`` the names that people
+    type.
     """
 
     api_path = "/almaws/v1"

@@ -1,4 +1,4 @@
-"""Proves Alma's set-up by reading alone: types, groups, calls of the day, the machine."""
+"""Checks Alma's set-up by reads: identifier types, user groups, self-service machine."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from broker.core.errors import LibraryUnavailable
 
 _OPERATION: Final = "prove"
 _TABLES: Final = "/almaws/v1/conf/code-tables"
-# Ten digits that are no date: asked for to see how a look-up answers.
+# Ten digits without a date, which no user has.
 _NOBODY: Final = "0000000000"
 _CONFIGURATION: Final = "library.api_key (Configuration: read)"
 
 
 @dataclass(frozen=True, slots=True)
 class SetupProof:
-    """One proof of what the policies expect of one Alma; every call ends by ``deadline``."""
+    """A check of what the policies expect of an Alma; every call ends by ``deadline``."""
 
     calls: Calls
     settings: AlmaKeys
@@ -33,12 +33,12 @@ class SetupProof:
     machine: PinMachine | None
 
     def faults(self) -> tuple[SetupFault, ...]:
-        """Return every fault, once for each setting; the proof ends where Alma is unavailable."""
+        """Return every fault, once for each setting; stop if Alma is unavailable."""
         steps = (self._searching, self._types, self._groups, self._pins)
         return run_steps("Alma", steps, goes_on=(_CONFIGURATION,))
 
     def _searching(self) -> Iterator[SetupFault]:
-        """Look nobody up: the key may read users, or this says why not."""
+        """Check that the key may read users, with a number that no user has."""
         path = alma_calls.make_user_path(_NOBODY, ALL_TYPES)
         answer = self.calls.call(_OPERATION, "GET", path, self.deadline)
         if answer.code is not None and answer.code not in alma_calls.NOT_FOUND:
@@ -47,14 +47,14 @@ class SetupProof:
 
     def _types(self) -> Iterator[SetupFault]:
         types = self._code_table("UserIdentifierTypes")
-        for kind, setting in self._named_types().items():
+        for kind, setting in self._list_named_types().items():
             if kind not in types:
                 words = f"Alma has no user identifier type {kind} that is enabled"
                 fix = did_you_mean(kind, types) or "types: " + ", ".join(sorted(types))
                 yield SetupFault(f"library.{setting}", f"library.{setting}: {words} ({fix})")
 
-    def _named_types(self) -> dict[str, str]:
-        """Return the identifier types that are used, each with the setting that names it."""
+    def _list_named_types(self) -> dict[str, str]:
+        """Return the configured identifier types, with the setting that names each."""
         settings = self.settings
         named = dict.fromkeys(settings.cpr_types, "card_number")
         named[settings.cpr_identifier_type] = "cpr_identifier_type"
@@ -75,10 +75,7 @@ class SetupProof:
                 yield SetupFault(f"user_group {category}", sentence)
 
     def _code_table(self, name: str) -> frozenset[str]:
-        """Return the codes of a table that are in use.
-
-        LibraryUnavailable, as a fault of the key, where it may not read them.
-        """
+        """Return the enabled codes of a table; LibraryUnavailable if the key may not read it."""
         try:
             answer = self.calls.call(_OPERATION, "GET", f"{_TABLES}/{name}", self.deadline)
         except LibraryUnavailable as error:

@@ -1,4 +1,4 @@
-"""The users in Alma's answers, read into borrowers; a value of another type is no user's."""
+"""Reads the users in Alma's answers as borrowers."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ from broker.core.identity.cpr import looks_like_cpr
 User = Mapping[str, Any]  # a user object of the REST API
 Entry = Mapping[str, Any]  # one of its addresses, mail addresses, telephone numbers, ...
 
-# Where a borrower field stands in the user object itself, and in its address.
+# Borrower fields in the user object and in its address.
 TEXTS: Final = {
     "surname": "last_name",
     "firstname": "first_name",
@@ -37,14 +37,14 @@ _MARK: Final = re.compile("[0-9a-f]{32}")
 
 
 def write_day(moment: date) -> str:
-    """Return a date as Alma reads it: the Z is part of it."""
+    """Return a date in Alma's format, with a Z."""
     return f"{moment.isoformat()}Z"
 
 
 def read_borrower(user: User, keys: AlmaKeys) -> Borrower:
     """Read a user object.
 
-    LibraryUnavailable where it is none, LibraryRefused where a CPR number is in all its numbers.
+    LibraryUnavailable if it is malformed, LibraryRefused if all its numbers hold a CPR number.
     """
     number = find_number(user, keys)
     fields = _fields(user)
@@ -62,9 +62,9 @@ def read_borrower(user: User, keys: AlmaKeys) -> Borrower:
 
 
 def find_number(user: User, keys: AlmaKeys) -> str:
-    """Return the borrower number: the primary id, or where that holds a CPR number another one.
+    """Return the borrower number: the primary id, or another one if that holds a CPR number.
 
-    LibraryRefused where there is no other: services and staff would see the CPR number.
+    LibraryRefused if there is no other: services and staff would see the CPR number.
     """
     numbers = [read_text(user, "primary_id")]
     if keys.number_identifier_type:
@@ -82,12 +82,12 @@ def find_number(user: User, keys: AlmaKeys) -> str:
 
 
 def holds_cpr(number: str) -> bool:
-    """Return whether a CPR number stands in a number, as one is read by people or programs."""
+    """Return whether a number holds a CPR number, as people or programs read it."""
     return is_shaped_as_cpr(number.strip()) or looks_like_cpr(number, apart=True)
 
 
 def _cpr_digits(user: User, keys: AlmaKeys) -> list[str]:
-    """Return the CPR numbers of a user, digits only: run into letters they are found by these."""
+    """Return the CPR numbers of a user as digits, to find them between letters too."""
     values = [*list_cpr_values(user, keys), *list_identifiers(user, BARCODE)]
     return [_digits(value) for value in values if is_shaped_as_cpr(value.strip())]
 
@@ -98,7 +98,7 @@ def _digits(text: str) -> str:
 
 
 def find_mark(number: str, keys: AlmaKeys) -> str | None:
-    """Return the enrolment id in a number of our series, None in any other number."""
+    """Return the enrolment id in a number of the broker's series, None for other numbers."""
     prefix = keys.series_prefix.casefold()
     folded = number.casefold()
     if not folded.startswith(prefix):
@@ -108,7 +108,7 @@ def find_mark(number: str, keys: AlmaKeys) -> str | None:
 
 
 def list_cpr_values(user: User, keys: AlmaKeys) -> list[str]:
-    """Return every value that stands where the CPR number of a user stands."""
+    """Return the values of all identifiers that may hold a CPR number."""
     return [value for kind in keys.cpr_types for value in list_identifiers(user, kind)]
 
 
@@ -120,7 +120,7 @@ def list_identifiers(user: User, kind: str) -> list[str]:
 
 
 def list_entries(listed: object) -> list[Entry]:
-    """Return the objects of a list, none where it is no list; anything else in it is left out."""
+    """Return the objects in a list; skip other values, and anything that is no list."""
     if not isinstance(listed, list):
         return []
     return [each for each in listed if isinstance(each, Mapping)]
@@ -135,7 +135,7 @@ def list_contacts(user: User, kind: str) -> list[Entry]:
 
 
 def choose_entry(listed: Sequence[Entry]) -> Entry | None:
-    """Return the entry that is the preferred one, else the first."""
+    """Return the preferred entry, or else the first."""
     preferred = [each for each in listed if each.get("preferred") is True]
     return next(iter([*preferred, *listed]), None)
 
@@ -146,7 +146,7 @@ def select_type(listed: Sequence[Entry], name: str, code: str) -> list[Entry]:
 
 
 def read_text(entry: Entry, name: str) -> str | None:
-    """Return the text under a name, None where it is empty; LibraryUnavailable where it is none."""
+    """Return a text, None if it is empty; LibraryUnavailable for another type."""
     value = entry.get(name)
     if value is None or value == "":
         return None
@@ -156,7 +156,7 @@ def read_text(entry: Entry, name: str) -> str | None:
 
 
 def read_code(entry: Entry, name: str) -> str:
-    """Return the code under a name: Alma writes it as an object with a description."""
+    """Return a code, which Alma writes as an object with a description."""
     value = entry.get(name)
     if not isinstance(value, Mapping):
         return ""
@@ -184,7 +184,7 @@ def _fields(user: User) -> dict[str, str]:
 
 
 def _card(user: User) -> str | None:
-    """Return the barcode, of several the first that is in use."""
+    """Return the barcode, the first active one of several."""
     found = list_entries(user.get("user_identifier"))
     barcodes = [each for each in found if read_code(each, "id_type") == BARCODE]
     in_use = [each for each in barcodes if (read_text(each, "status") or _ACTIVE) == _ACTIVE]

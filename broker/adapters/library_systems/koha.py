@@ -38,12 +38,12 @@ class KohaSettings(KohaKeys):
     """The settings type that the entry point ``koha`` names."""
 
     def open(self, observe: LibraryCallObserver = ignore_call) -> "Koha":
-        """Return the library system; nothing is called yet. ``observe`` hears of every call."""
+        """Return the library system; ``observe`` gets its calls."""
         return Koha(self, observe)
 
 
 class Koha:
-    """One Koha behind the port ``LibrarySystem`` (core/ports.py); safe to share between threads."""
+    """A Koha as the port ``LibrarySystem`` (core/ports.py); threads may share it."""
 
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver = ignore_call) -> None:
         self._settings = settings
@@ -53,32 +53,32 @@ class Koha:
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
-        """Return that Koha can do everything."""
+        """Return all capabilities: Koha has every one."""
         return ALL_CAPABILITIES
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the borrowers with this CPR as card number, user name or attribute.
+        """Return the borrowers with this CPR number as card number, user name or attribute.
 
-        Any spelling that staff use is found. LibraryUnavailable where the answer holds others.
+        Search for every spelling that staff use. LibraryUnavailable if the answer holds others.
         """
-        return self._borrowers(self._searches.by_cpr(cpr, deadline))
+        return self._borrowers(self._searches.find_by_cpr(cpr, deadline))
 
     def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
     ) -> tuple[Borrower, ...]:
         """Return the borrowers with this mail address or this birth date, at most 200."""
-        return self._borrowers(self._searches.similar(birth_date, email, deadline))
+        return self._borrowers(self._searches.find_similar(birth_date, email, deadline))
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the borrowers of a CPR number or card; of a user name where it is nobody's card.
+        """Return the borrowers of a CPR number or card number, or else of a user name.
 
-        What comes back is compared again: Koha's database takes more for equal than we do.
+        Compare the answer again, because Koha's database finds similar texts too.
         """
         return self._borrowers(self._searches.find_typed(text, deadline))
 
     def list_borrowers(self) -> Iterator[Borrower]:
         """Yield every borrower in the order of their numbers."""
-        return map(self._borrower, self._searches.everybody())
+        return map(self._borrower, self._searches.list_all())
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the borrower with this ``patron_id``, or None."""
@@ -86,10 +86,9 @@ class Koha:
         return self._borrower(patron) if patron is not None else None
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
-        """Make the borrower; None where its card number, user name or attribute is taken.
+        """Make the borrower; None if its card number, user name or attribute is taken.
 
-        LibraryRefused too where Koha made it without the card number that it was to give: the
-        borrower gets one by its next change.
+        LibraryRefused also if Koha did not give it a card number; its next change will.
         """
         body = koha_patrons.make_creation(wanted, mark, self._settings)
         headers = koha_calls.CREATE_HEADERS
@@ -104,14 +103,14 @@ class Koha:
         if made.card is None:
             sentence = "create: Koha gave the borrower no card number: autoMemberNum is off"
             raise LibraryRefused(sentence, "autoMemberNum")
-        koha_refusals.demand_kept(answer.fields(), body, "create")
+        koha_refusals.check_stored(answer.fields(), body, "create")
         return made
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Write the CPR number of ``change`` first, then fields, category and expiry in one PUT.
 
-        A borrower without a card number gets one by the same PUT: the CPR number, or the number
-        that Koha gives to every patron that is written without one while autoMemberNum is on.
+        The PUT also gives a card number to a borrower without one: the CPR number, or the number
+        that Koha adds while autoMemberNum is on.
         """
         patron = self._searches.patron(change.number, deadline)
         if patron is None:
@@ -126,11 +125,11 @@ class Koha:
         after = self._borrower(self._put(patron, body, deadline))
         if after.number != change.number:
             raise LibraryUnavailable("change: an answer about another patron")
-        # The answer to a change brings no attributes; what was read before it did.
+        # The answer to a change has no attributes.
         return replace(after, cpr=cpr)
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Make ``pin`` the password, which is the PIN; Koha's 200 does not prove it.
+        """Set the password, which is the PIN; Koha's 200 does not prove that it works.
 
         Source: docs/reference/koha.md#pin-lies.
         """
@@ -141,16 +140,16 @@ class Koha:
             raise koha_refusals.make_refusal(answer, "set_pin", body)
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
-        """Return what Koha, and with ``[library.sip2]`` a machine too, says of a PIN.
+        """Ask Koha about a PIN, and a self-service machine if ``[library.sip2]`` is configured.
 
-        Koha counts no try at a locked account and answers like to a wrong PIN.
+        For a locked account Koha answers as for a wrong PIN.
         """
         card = borrower.card
         if card is None:
             return PinAnswer.NO_CARD_NUMBER
         answer = self._validate(card, pin, deadline)
         if answer.status == 201 and answer.fields():
-            # A card number may be another patron's user name: that PIN is the other's.
+            # The card number may be another patron's user name, whose PIN this is.
             if str(answer.fields().get("patron_id")) != borrower.number:
                 return PinAnswer.WRONG
             return self._ask_machine(card, pin, deadline)
@@ -165,7 +164,7 @@ class Koha:
         raise koha_refusals.make_unavailable(answer, "check_pin", sent)
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
-        """Return what in Koha's set-up breaks a promise of ours; nothing is written."""
+        """Return the faults of Koha's set-up; nothing is written."""
         calls, searches, settings = self._calls, self._searches, self._settings
         return SetupProof(calls, searches, settings, expected, deadline, self._machine).faults()
 
@@ -175,7 +174,7 @@ class Koha:
         return trial.trial(expected)
 
     def _borrowers(self, patrons: Sequence[Patron]) -> tuple[Borrower, ...]:
-        # A search by field and one by attribute may find the same borrower.
+        # Searches by field and by attribute may find the same borrower.
         borrowers = map(self._borrower, patrons)
         return tuple({borrower.number: borrower for borrower in borrowers}.values())
 
@@ -183,11 +182,11 @@ class Koha:
         return koha_patrons.read_borrower(patron, self._settings)
 
     def _identify(self, patron: Patron, cpr: str, deadline: datetime) -> None:
-        """Write the CPR of a patron that has no real number.
+        """Write the CPR number of a patron that has no real one.
 
-        The database's unique field goes first, so that of two patrons only one can get the number.
-        A card number of another kind stays. LibraryUnavailable where another patron has the number
-        (look again, and find that one), LibraryRefused where this one carries another real number.
+        Write the unique field first, so that only one patron can get the number. A card number of
+        another kind stays. LibraryUnavailable if another patron has the number (a new search finds
+        that one), LibraryRefused if this one has another real number.
         """
         settings = self._settings
         written = spell_cpr(cpr)
@@ -198,7 +197,7 @@ class Koha:
         names |= {name for name in settings.cpr_fields if _holds_number(patron, name)}
         lacking = [name for name in sorted(names) if patron.get(name) != written[0]]
         if lacking:
-            body = koha_patrons.keep_demanded(patron) | dict.fromkeys(lacking, written[0])
+            body = koha_patrons.select_required(patron) | dict.fromkeys(lacking, written[0])
             self._put(patron, body, deadline, identifying=True)
         if settings.cpr_attribute:
             self._set_attribute(patron, settings.cpr_attribute, written, deadline)
@@ -206,7 +205,7 @@ class Koha:
     def _set_attribute(
         self, patron: Patron, kind: str, written: Sequence[str], deadline: datetime
     ) -> None:
-        """Give the patron one attribute with the number, in the place of any other value."""
+        """Replace the attribute's values with the number."""
         path = koha_calls.patron_path(str(patron.get("patron_id"))) + "/extended_attributes"
         has_number = False
         for attribute in koha_patrons.list_attributes(patron, kind):
@@ -240,7 +239,7 @@ class Koha:
             raise LibraryUnavailable("change: the number is another patron's by now")
         if answer.status != 200:
             raise koha_refusals.make_refusal(answer, "change", body)
-        koha_refusals.demand_kept(answer.fields(), body, "change")
+        koha_refusals.check_stored(answer.fields(), body, "change")
         return answer.json()
 
     def _validate(self, card: str, pin: str, deadline: datetime) -> HttpAnswer:
@@ -248,17 +247,17 @@ class Koha:
         return self._calls.call("check_pin", "POST", _VALIDATION, deadline, body=body, also=500)
 
     def _ask_machine(self, card: str, pin: str, deadline: datetime) -> PinAnswer:
-        """Return what a machine says of a PIN that Koha finds right; RIGHT where there is none."""
+        """Ask the machine about a PIN that Koha accepted; RIGHT if there is no machine."""
         if self._machine is None:
             return PinAnswer.RIGHT
         until = moment(deadline, self._settings.timeout)
         return PinAnswer.RIGHT if self._machine.accepts(card, pin, until) else PinAnswer.WRONG
 
     def _is_expired(self, card: str, answer: HttpAnswer, deadline: datetime) -> bool:
-        """Return whether a 500 is Koha's answer to the right PIN after that has expired.
+        """Return whether a 500 is Koha's answer to the right PIN after the PIN expired.
 
-        Koha then finds no patron, or one whose card number is null. It refuses a PIN that cannot be
-        right in order, if it is well.
+        Koha then finds no patron, or one without card number. A healthy Koha answers 400 to a PIN
+        that cannot be right.
 
         Source: docs/reference/koha.md#right-pins.
         """
@@ -269,5 +268,5 @@ class Koha:
 
 
 def _holds_number(patron: Patron, field: str) -> bool:
-    """Return whether a field holds a number that is written as a CPR number is."""
+    """Return whether a field holds a number in the form of a CPR number."""
     return is_shaped_as_cpr(koha_patrons.read_text(patron, field) or "")

@@ -22,7 +22,7 @@ from broker.core.errors import (
 
 PATRONS: Final = "/api/v1/patrons"
 _TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address
-# Those that Koha tells apart: docs/reference/koha.md#credentials.
+# Refusals that Koha distinguishes: docs/reference/koha.md#credentials.
 _NO_TOKEN: Final = {
     (403, "unauthorized_client"): Cause("no API key has the id {client_id}", "library.client_id"),
     (403, "access_denied"): Cause(
@@ -36,21 +36,21 @@ _NO_TOKEN: Final = {
 _NOT_NOW: Final = frozenset({401, 408, 429})
 _VERDICTS: Final = frozenset({2, 4})  # the first digits of "done" and "refused"
 _NOT_FOUND: Final = 404
-_OWN_WORDS: Final = frozenset({"error", "errors"})  # of Koha's refusals; a proxy's 404 has none
+_OWN_WORDS: Final = frozenset({"error", "errors"})  # fields of Koha's refusals, not of a proxy's
 _PATRON_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
-# For every create: a namesake is another person, because possible duplicates were searched before,
-# and the broker sends the welcome mail. Releases that know neither header ignore them.
+# For every create: accept namesakes, because possible duplicates were searched before, and send no
+# welcome mail. Older releases ignore unknown headers.
 CREATE_HEADERS: Final = {
     "x-confirm-not-duplicate": "1",
     "x-koha-override": "welcome_no,opac_reg_no",
 }
 _EMBED_ATTRIBUTES: Final = {"x-koha-embed": "extended_attributes"}
 
-Query = Mapping[str, Any]  # of Koha's REST API, an object: a list is refused in a body
+Query = Mapping[str, Any]  # of Koha's REST API; it refuses a list as a body
 
 
 class Calls:
-    """Calls one Koha as one of its API clients; safe to share between threads."""
+    """Calls a Koha as one of its API clients; threads may share it."""
 
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
         secret = settings.client_secret.get_secret_value()
@@ -80,9 +80,8 @@ class Calls:
     ) -> HttpAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
-        CallNotMade where nothing was sent. ``also`` is one more status that the operation reads
-        itself. A 5xx does not reveal whether it was done: the enrolment looks again, by mark and
-        by CPR.
+        CallNotMade if nothing was sent. ``also`` is another status that the operation handles.
+        After a 5xx it is unknown whether the call was carried out.
         """
         began = time.monotonic()
         outcome = "unavailable"
@@ -104,7 +103,7 @@ class Calls:
         headers: Mapping[str, str],
         body: Mapping[str, Any] | None,
     ) -> HttpAnswer:
-        """Send with a token, and with a new one where Koha refuses the first before any work."""
+        """Send with a token, and again with a new one if Koha refuses it before any work."""
         sent = dict(headers)
         content = None
         if body is not None:
@@ -120,7 +119,7 @@ class Calls:
         return self._exchange.call(method, path, until, headers=sent, body=content)
 
     def _token(self, until: float, refused: str = "") -> str:
-        """Return a token that is not the ``refused`` one; CallNotMade where there is none."""
+        """Return a token other than the ``refused`` one; CallNotMade if Koha grants none."""
         try:
             return self._tokens.current(until, refused)
         except LibraryUnavailable as error:
@@ -144,14 +143,14 @@ def is_possible_number(number: str) -> bool:
 
 
 def patron_path(number: str) -> str:
-    """Return the path of one patron; LibraryRefused where the number cannot be a ``patron_id``."""
-    if not is_possible_number(number):  # a CPR taken for a number could otherwise stand in a URL
+    """Return the path of a patron; LibraryRefused if the number cannot be a ``patron_id``."""
+    if not is_possible_number(number):  # no CPR number may get into a URL
         raise LibraryRefused("no patron has such a number")
     return f"{PATRONS}/{number}"
 
 
 def query_fields(fields: Sequence[str], values: Sequence[str]) -> Query:
-    """Return the query for one of ``values`` in any of ``fields``: a list is "or".
+    """Return the query for one of ``values`` in any of ``fields``; a list means "or".
 
     Source: docs/reference/koha.md#search.
     """
@@ -162,13 +161,13 @@ def query_fields(fields: Sequence[str], values: Sequence[str]) -> Query:
 
 
 def query_attribute(kind: str, spelled: Sequence[str]) -> Query:
-    """Return the query for a CPR in the extended attribute ``kind``.
+    """Return the query for a CPR number in the extended attribute ``kind``.
 
-    It needs the embed header, or Koha answers 500.
+    Without the embed header Koha answers it with 500.
     """
     return {"extended_attributes.code": kind, "extended_attributes.value": list(spelled)}
 
 
 def make_embed_header(kind: str) -> dict[str, str]:
-    """Return the header by which an answer brings extended attributes; none without a ``kind``."""
+    """Return the header that asks for extended attributes; none without a ``kind``."""
     return dict(_EMBED_ATTRIBUTES) if kind else {}

@@ -1,4 +1,4 @@
-"""Koha's patron objects: read into borrowers, and written for creates and changes."""
+"""Koha's patron objects: reading borrowers, and bodies of creates and changes."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
@@ -14,16 +14,16 @@ from broker.core.errors import LibraryRefused, LibraryUnavailable
 
 Patron = Mapping[str, Any]  # a patron object of the REST API
 
-# The user name is taken, or a unique attribute (docs/reference/koha.md#refusals).
+# A taken user name or unique attribute (docs/reference/koha.md#refusals).
 _TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
 _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
 
 
 def read_borrower(patron: Any, settings: KohaKeys) -> Borrower:
-    """Read a patron object; LibraryUnavailable where it is none.
+    """Read a patron object; LibraryUnavailable if it is malformed.
 
-    The CPR number is the first real one. The attribute is made for it and goes first: ten digits of
-    a card may be a stranger's number.
+    The CPR number is the first real one, in the attribute first: ten digits of a card may be
+    another person's number.
     """
     if not _is_patron(patron):
         raise LibraryUnavailable("an answer that is no patron")
@@ -42,19 +42,19 @@ def read_borrower(patron: Any, settings: KohaKeys) -> Borrower:
 
 
 def read_text(patron: Patron, field: str) -> str | None:
-    """Return the text of a field, None where it is empty; LibraryUnavailable where it is none."""
+    """Return a text, None if it is empty; LibraryUnavailable for another type."""
     value = patron.get(field)
     if value is None or value == "":
         return None
     if isinstance(value, str):
         return value
     if type(value) is int:
-        return str(value)  # a card number that Koha has just counted up
+        return str(value)  # a card number that Koha has just made
     raise LibraryUnavailable(f"a patron whose {field} is no text")
 
 
 def list_attributes(patron: Patron, kind: str) -> list[Mapping[str, Any]]:
-    """Return the extended attributes of the type ``kind``, as far as the answer brought any."""
+    """Return the extended attributes of a type that the answer has."""
     brought = patron.get("extended_attributes") or []
     if not isinstance(brought, list):
         raise LibraryUnavailable("a patron whose extended_attributes are no list")
@@ -63,14 +63,14 @@ def list_attributes(patron: Patron, kind: str) -> list[Mapping[str, Any]]:
 
 
 def list_number_values(patron: Patron, settings: KohaKeys) -> list[str]:
-    """Return the values that stand where the CPR number of a patron stands."""
+    """Return the values of all fields and attributes that may hold the CPR number."""
     found = list_attributes(patron, settings.cpr_attribute)
     fields = [str(patron.get(field) or "") for field in settings.cpr_fields]
     return [str(attribute.get("value")) for attribute in found] + fields
 
 
 def read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
-    """Return the patron objects of a search; LibraryUnavailable where it is no list of them."""
+    """Return the patron objects of a search; LibraryUnavailable for another answer."""
     body = answer.json()
     if answer.status == 200 and _are_objects(body):
         return body
@@ -80,8 +80,7 @@ def read_patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
 def is_taken(answer: HttpAnswer) -> bool:
     """Return whether Koha refused because a unique value is taken.
 
-    The 409 for namesakes (newer Koha) names no ``conflict`` and is not meant: a namesake is another
-    person.
+    The 409 of newer releases for namesakes has no ``conflict`` and does not count.
 
     Source: docs/reference/koha.md#refusals.
     """
@@ -108,9 +107,9 @@ def _are_objects(body: object) -> TypeGuard[list[Patron]]:
 
 
 def make_creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str, Any]:
-    """Return the body of the POST that makes a borrower; LibraryRefused if something lacks.
+    """Return the body that makes a borrower; LibraryRefused if a required value is missing.
 
-    The CPR is the unique field, and with ``card_number`` "cpr" the card number.
+    The CPR number is the unique field, and with ``card_number`` "cpr" the card number.
     """
     if wanted.cpr is None:
         raise LibraryRefused("create: the request has no CPR number")
@@ -125,7 +124,7 @@ def make_creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict
     if settings.cpr_attribute:
         attribute = {"type": settings.cpr_attribute, "value": number}
         body["extended_attributes"] = [attribute]
-    # A user name that Koha makes up may be somebody's card number.
+    # A user name that Koha makes may be another patron's card number.
     body.setdefault("userid", mark)
     body[settings.mark_field] = mark
     body["library_id"] = settings.library_id
@@ -135,7 +134,7 @@ def make_creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict
 
 
 def list_number_fields(settings: KohaKeys) -> list[str]:
-    """Return the fields of our borrowers that hold the CPR."""
+    """Return the fields in which new borrowers get the CPR number."""
     fields = {settings.unique_field}
     if settings.card_number == "cpr":
         fields.add("cardnumber")
@@ -145,22 +144,22 @@ def list_number_fields(settings: KohaKeys) -> list[str]:
 def make_changes(patron: Patron, change: Change) -> dict[str, Any]:
     """Return the body of a PUT.
 
-    Koha merges, but demands three fields each time; they go back as they are. Nothing else of the
-    object does: read-only fields are refused, attributes are a 500, an old ``updated_on`` would be
-    stored.
+    Koha merges it, but needs three fields each time, which are sent as they are. Other fields are
+    not sent: Koha refuses read-only ones, fails at attributes, and would store an old
+    ``updated_on``.
     """
-    body = keep_demanded(patron)
+    body = select_required(patron)
     for name, value in change.fields:
         body[_field(name)] = value
     if change.category is not None:
         body["category_id"] = change.category
-    if change.expires is not None:  # a new category does not move the expiry by itself
+    if change.expires is not None:  # a new category does not change it
         body["expiry_date"] = change.expires.isoformat()
     return body
 
 
-def keep_demanded(patron: Patron) -> dict[str, Any]:
-    """Return the fields of a patron without which Koha takes no PUT."""
+def select_required(patron: Patron) -> dict[str, Any]:
+    """Return the fields that every PUT needs."""
     return {name: patron.get(name) for name in ("surname", "library_id", "category_id")}
 
 

@@ -1,8 +1,7 @@
-"""What Koha says when it refuses or fails, in its own words, without a value that a person has.
+"""Koha's refusals and failures in its own words, without personal values.
 
-Its texts quote card numbers, user names and attributes, CPR numbers among them
-(docs/reference/koha.md#refusals). Only plain English words of a text are kept, and the name of the
-setting that it is about.
+Koha's texts quote card numbers, user names and attributes, also CPR numbers
+(docs/reference/koha.md#refusals). Keep only plain English words and the name of the setting.
 """
 
 import json
@@ -18,7 +17,7 @@ from broker.core.identity import cpr
 _LEFT_OUT: Final = "…"
 _MOST_WORDS: Final = 30
 _MOST_ERRORS: Final = 5
-# Fields of a patron whose names may stand in an error's path, beside those that a policy writes.
+# Further fields whose names may be in the path of an error.
 _NAMED_FIELDS: Final = FIELDS | {
     "category_id",
     "library_id",
@@ -33,7 +32,7 @@ _NAMED_FIELDS: Final = FIELDS | {
 }
 _RIGHT: Final = re.compile(r'"borrowers": "([a-z_]{2,40})"')
 _TIME_OF_DAY: Final = re.compile(r"(?<=^\d{4}-\d\d-\d\d)t.*")
-# A word that is nobody's name or number: lower case, or one that Koha's sentences begin with.
+# A word that is no name or number: in lower case, or one that begins Koha's sentences.
 _WORD: Final = re.compile(r"\[?\(?([A-Za-z][a-z]*(?:[A-Z][a-z]+)*)(?:'t|'s)?[.,:;!?)\]]*")
 _BEGINNING: Final = re.compile(
     "Cannot|Day|Does|Duplicate|Expected|Given|Internal|Invalid|Koha|Missing|Month|No|Not"
@@ -41,7 +40,7 @@ _BEGINNING: Final = re.compile(
     "|Your"
 )
 _CODE: Final = r"type=(\w{1,10})"
-# The beginnings of Koha's texts that mean a setting: ``{0}`` is the name in the text, ``{sent}``
+# Beginnings of Koha's texts, and the setting at fault. ``{0}`` is the name in the text, ``{sent}``
 # the category or branch that was sent.
 _SETTINGS: Final = (
     (r"Given (category_id|library_id) does not exist", "{0} {sent}"),
@@ -50,14 +49,14 @@ _SETTINGS: Final = (
     (r"\[?Password length", "minPasswordLength"),
     (r"\[?Password is too weak", "RequireStrongPassword"),
     (r"The password was rejected by a plugin", "password plugin"),
-    # The schema refused the field and not its value. No name of a value is plain.
+    # The schema refused the field, not its value.
     (r"Properties not allowed: ([a-z_, ]{1,200})\.", "field {0}"),
 )
 _OF_THE_FIELD: Final = frozenset({"Missing property.", "Read-only."})
 
 
-class Said(NamedTuple):
-    """The words of an answer that are kept, and the setting that they name, if they name one."""
+class Described(NamedTuple):
+    """The kept words of an answer, and the setting that they name."""
 
     words: str
     setting: str | None = None
@@ -74,42 +73,42 @@ def make_refusal(
 def make_unavailable(
     answer: HttpAnswer, operation: str, sent: Mapping[str, Any] | None = None
 ) -> LibraryUnavailable:
-    """Return the error for an answer that says neither yes nor no."""
+    """Return the error for an answer that is neither a success nor a refusal."""
     words, setting = describe_answer(answer, sent or {})
     error = LibrarySilent if answer.status in GATEWAY_ERRORS else LibraryUnavailable
     return error(f"{operation}: {answer.status}: {words}", setting)
 
 
-def demand_kept(patron: Mapping[str, Any], sent: Mapping[str, Any], operation: str) -> None:
-    """Raise LibraryRefused where Koha's answer to a write shows another value than was sent."""
+def check_stored(patron: Mapping[str, Any], sent: Mapping[str, Any], operation: str) -> None:
+    """Raise LibraryRefused if Koha's answer to a write has another value than was sent."""
     lost = [
         name
         for name, value in sent.items()
-        if isinstance(value, str) and _compared(patron.get(name)) != _compared(value)
+        if isinstance(value, str) and _normalize(patron.get(name)) != _normalize(value)
     ]
     if lost:
         raise LibraryRefused(f"{operation}: Koha did not store what was sent as {', '.join(lost)}")
 
 
-def _compared(value: object) -> str:
-    """Return a value as it is compared: Koha may trim it, write it in capitals, or add a time."""
+def _normalize(value: object) -> str:
+    """Normalize a value for comparison: Koha may trim it, change its case, or add a time."""
     text = "" if value is None else str(value)
     return _TIME_OF_DAY.sub("", text.strip().casefold())
 
 
 def make_missing_right(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
-    """Return the error for a 403: nobody's enrolment is at fault, so it is worth another try."""
+    """Return the error for a 403, which is a fault of the set-up: another try may succeed."""
     parts = _RIGHT.findall(json.dumps(answer.fields().get("required_permissions")))
     rights = ", ".join(f"borrowers: {part}" for part in sorted(set(parts))) or "borrowers"
     sentence = f"{operation}: 403: the API user lacks a permission: {rights}"
     return LibraryUnavailable(sentence, f"permission {rights}")
 
 
-def describe_answer(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
-    """Return what Koha says in an answer, as far as it may be kept."""
+def describe_answer(answer: HttpAnswer, sent: Mapping[str, Any]) -> Described:
+    """Describe Koha's answer in words that may be kept."""
     fields = answer.fields()
     if not fields:
-        return Said("no answer of Koha's")
+        return Described("not an answer of Koha")
     errors = fields.get("errors")
     if not isinstance(errors, list):
         return _describe(str(fields.get("error", "")), "", sent)
@@ -119,45 +118,45 @@ def describe_answer(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
         if isinstance(error, Mapping)
     ]
     setting = next((part.setting for part in parts if part.setting), None)
-    return Said("; ".join(part.words for part in parts), setting)
+    return Described("; ".join(part.words for part in parts), setting)
 
 
-def _describe(text: str, path: str, sent: Mapping[str, Any]) -> Said:
-    """Return what is kept of one text; ``path`` is that of the field that it is about, or ""."""
+def _describe(text: str, path: str, sent: Mapping[str, Any]) -> Described:
+    """Describe one text; ``path`` names the field that it is about, or is ""."""
     words = keep_plain_words(text, sent)
     field = path.removeprefix("/body/").partition("/")[0]
     is_named = field in _NAMED_FIELDS
     if is_named:
         words = f"{field}: {words}"
     if text in _OF_THE_FIELD and is_named:
-        return Said(words, f"field {field}")
+        return Described(words, f"field {field}")
     for pattern, setting in _SETTINGS:
         if match := re.match(pattern, text):
-            # Category and branch come from the configuration: naming them names no person.
-            of_ours = str(sent.get(match[1])) if match.groups() else ""
-            filled = _blotted(setting.format(*match.groups(), sent=of_ours))
-            return Said(f"{filled}: {words}", filled)
-    return Said(words)
+            # Category and branch come from the configuration, not from a person.
+            configured = str(sent.get(match[1])) if match.groups() else ""
+            filled = _blot(setting.format(*match.groups(), sent=configured))
+            return Described(f"{filled}: {words}", filled)
+    return Described(words)
 
 
 def keep_plain_words(text: str, sent: Mapping[str, Any]) -> str:
     """Return the plain English words of a text, with "…" for everything else.
 
-    Whatever was ``sent`` is left out, in any case, and so is every capitalised word that is none of
-    Koha's own: another person's name has stood in no request of ours.
+    Omit every value that was ``sent``, and every capitalised word that Koha itself does not use: it
+    may be another person's name.
     """
     kept = text
     for value in sorted(_texts(sent), key=len, reverse=True):
         kept = re.sub(re.escape(value), _LEFT_OUT, kept, flags=re.IGNORECASE)
     words = []
-    for word in _blotted(kept).split()[:_MOST_WORDS]:
+    for word in _blot(kept).split()[:_MOST_WORDS]:
         match = _WORD.fullmatch(word)
         is_plain = match and (match[1][0].islower() or _BEGINNING.fullmatch(match[1]))
         words.append(word if is_plain or word in _NAMED_FIELDS else _LEFT_OUT)
     return " ".join(words)
 
 
-def _blotted(text: str) -> str:
+def _blot(text: str) -> str:
     return cpr.mask_numbers(text, _LEFT_OUT)
 
 

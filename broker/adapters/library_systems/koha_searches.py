@@ -1,4 +1,4 @@
-"""How borrowers are found in Koha: by CPR number, internal number, or what somebody typed."""
+"""Searches of Koha patrons: by CPR number, ``patron_id``, similarity or typed text."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -16,33 +16,32 @@ from broker.core.input_normalization import remove_invisible, remove_spaces
 _A_PAGE: Final = 200
 _MOST_SIMILAR: Final = 200
 _LONGEST_NAME: Final = 75  # characters of a user name; a card number has fewer
-_MOST_NAMED: Final = 2  # one by its card number, one by its user name: both are unique
-# A proxy that drops the query turns a search into "everyone", and the first of everyone would be
-# taken for the person.
+_MOST_NAMED: Final = 2  # by card number and by user name, which are unique
+# If a proxy drops the query, the answer holds all patrons, and none of them is the person.
 _EVERYONE: Final = "Koha gave borrowers that were not asked for; does a proxy drop the query?"
 
 
 class PatronSearches:
-    """Searches of one Koha; everything that comes back is compared again."""
+    """Searches of a Koha; each answer is compared with the question."""
 
     def __init__(self, calls: Calls, settings: KohaKeys) -> None:
         self._calls = calls
         self._settings = settings
 
-    def by_cpr(self, cpr: str, deadline: datetime) -> list[Patron]:
-        """Return the patrons with this CPR in the fields of the settings, in any spelling."""
-        return self._carrying(cpr, self._settings.cpr_fields, "find", deadline)
+    def find_by_cpr(self, cpr: str, deadline: datetime) -> list[Patron]:
+        """Return the patrons with this CPR number in a configured field, in any spelling."""
+        return self._find_carriers(cpr, self._settings.cpr_fields, "find", deadline)
 
     def find_typed(self, text: str, deadline: datetime) -> list[Patron]:
         """Return the patrons that ``text`` may mean, as ``LibrarySystem.find_typed`` says."""
         number = remove_spaces(text)
         if is_shaped_as_cpr(number):
             fields = sorted({*self._settings.cpr_fields, "cardnumber"})
-            return self._carrying(number, fields, "typed", deadline)
+            return self._find_carriers(number, fields, "typed", deadline)
         name = remove_invisible(text)
         if not name or len(name) > _LONGEST_NAME:
             return []
-        # Koha's database takes other digits and letters for the plain ones; no card is printed so.
+        # Koha's database folds other digits and letters. Cards have ASCII ones only.
         fields = ["cardnumber", "userid"] if name.isascii() else ["userid"]
         query = koha_calls.query_fields(fields, [name])
         found = self.search("typed", query, deadline)
@@ -54,13 +53,13 @@ class PatronSearches:
                 return same
         return []
 
-    def similar(
+    def find_similar(
         self, birth_date: date | None, email: str | None, deadline: datetime
     ) -> list[Patron]:
         """Return the patrons with this mail address, then others with this birth date.
 
-        A birth date that stands for "unknown" may be in more records than one page holds. The mail
-        address is then searched on its own, so that its patrons are not cut off.
+        A birth date that means "unknown" may fill the page. Then search for the mail address
+        separately, so that its patrons are not lost.
         """
         by_date = [{"date_of_birth": birth_date.isoformat()}] if birth_date else []
         by_mail = [{"email": email}] if email else []
@@ -70,13 +69,13 @@ class PatronSearches:
         found = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
         if len(found) == _MOST_SIMILAR and by_mail:
             found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
-        return _by_likeness(found, birth_date, email)[:_MOST_SIMILAR]
+        return _search_like(found, birth_date, email)[:_MOST_SIMILAR]
 
-    def everybody(self) -> Iterator[Patron]:
-        """Yield every patron in the order of ``patron_id``; LibraryUnavailable out of order.
+    def list_all(self) -> Iterator[Patron]:
+        """Yield every patron in the order of ``patron_id``; LibraryUnavailable for another order.
 
-        A page begins behind the last patron of the page before, so that patrons that are deleted
-        meanwhile let nobody be left out.
+        A page begins after the last patron of the page before, so that a deletion meanwhile skips
+        no patron.
         """
         last = 0
         while True:
@@ -94,17 +93,16 @@ class PatronSearches:
                 return
 
     def patron(self, number: str, deadline: datetime) -> Patron | None:
-        """Return the patron of this ``patron_id``, or None."""
+        """Return the patron with this ``patron_id``, or None."""
         path = koha_calls.patron_path(number)
         headers = koha_calls.make_embed_header(self._settings.cpr_attribute)
         answer = self._calls.call("read", "GET", path, deadline, headers=headers)
         patron = answer.fields()
-        if answer.status == 404 and "error" in patron:  # Koha's own, not some proxy's
+        if answer.status == 404 and "error" in patron:  # from Koha, not from a proxy
             return None
         if answer.status != 200 or not patron:
             raise koha_refusals.make_unavailable(answer, "read")
-        # Another's record, as a cache on the way may give it, would be believed, changed, and
-        # mailed a PIN.
+        # A cache on the way may answer with another patron, which the broker would change.
         if str(patron.get("patron_id")) != number:
             raise LibraryUnavailable("read: an answer about another patron")
         return patron
@@ -112,25 +110,23 @@ class PatronSearches:
     def search(
         self, operation: str, query: Query, deadline: datetime, *, most: int = 20, order: str = ""
     ) -> list[Patron]:
-        """Return the first ``most`` patrons that meet a query, with their attributes.
+        """Return the first ``most`` patrons that match a query, with their attributes.
 
-        The query stands in the body, which no answer repeats and no log holds
+        The attributes may hold the CPR number. The query is sent in the body, which is not logged
         (docs/reference/koha.md#search).
-
-        Without these, whoever was found by a card would seem to have no CPR, or another one.
         """
         headers = koha_calls.make_embed_header(self._settings.cpr_attribute)
-        # One page is enough: two borrowers are already a case for staff.
+        # One page is enough, because two borrowers are a case for staff.
         path = f"{PATRONS}?_per_page={most}{order}"
         answer = self._calls.call(operation, "GET", path, deadline, headers=headers, body=query)
         return koha_patrons.read_patrons(answer, operation)
 
-    def _carrying(
+    def _find_carriers(
         self, cpr: str, fields: Sequence[str], operation: str, deadline: datetime
     ) -> list[Patron]:
-        """Return the patrons that carry a CPR in one of ``fields`` or in the attribute.
+        """Return the patrons with a CPR number in one of ``fields`` or in the attribute.
 
-        The attribute is a search of its own: one with an "or" over both reads every patron.
+        Search for the attribute separately: an "or" over both makes Koha read every patron.
         """
         spelled = spell_cpr(cpr)
         kind = self._settings.cpr_attribute
@@ -143,7 +139,7 @@ class PatronSearches:
         return found
 
 
-def _by_likeness(
+def _search_like(
     found: Sequence[Patron], birth_date: date | None, email: str | None
 ) -> list[Patron]:
     with_address = [patron for patron in found if email and _has_address(patron, email)]

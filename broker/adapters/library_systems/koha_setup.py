@@ -47,7 +47,7 @@ _NO_MACHINE: Final = "self-service machines: there is no [library.sip2]"
 
 @dataclass(frozen=True, slots=True)
 class SetupProof:
-    """One proof of what the policies expect of one Koha; every call ends by ``deadline``."""
+    """A check of what the policies expect of a Koha; every call ends by ``deadline``."""
 
     calls: Calls
     searches: PatronSearches
@@ -57,7 +57,7 @@ class SetupProof:
     machine: PinMachine | None = None
 
     def faults(self) -> tuple[SetupFault, ...]:
-        """Return every fault, once for each setting; the proof ends where Koha is unavailable."""
+        """Return every fault, once for each setting; stop if Koha is unavailable."""
         steps: tuple[Step, ...] = (
             self._searching,
             self._changing,
@@ -67,12 +67,11 @@ class SetupProof:
         return run_steps("Koha", steps, goes_on=("permission",))
 
     def _searching(self) -> Iterator[SetupFault]:
-        self.searches.by_cpr(_NOBODY, self.deadline)
+        self.searches.find_by_cpr(_NOBODY, self.deadline)
         yield from ()
 
     def _changing(self) -> Iterator[SetupFault]:
-        # No patron has number 0: with the right the answer is 404, without it 403, and nothing
-        # changes in either case.
+        # No patron has number 0: the answer is 404 with the permission, 403 without it.
         path = f"{PATRONS}/0/password"
         empty = {"password": "", "password_2": ""}
         answer = self.calls.call(_OPERATION, "POST", path, self.deadline, body=empty)
@@ -91,9 +90,9 @@ class SetupProof:
             yield SetupFault(refusal.setting or UNAVAILABLE, sentence)
 
     def _dry_run(self, category: str, value: str) -> LibraryRefused | None:
-        """Return why a borrower of this category cannot be made; None where it could.
+        """Return why a borrower of this category cannot be made; None if it could.
 
-        ``value`` is that of the attribute with the CPR, where the library has one.
+        ``value`` is the value of the attribute for the CPR number, if there is one.
         """
         impossible = _random()
         attributes = [{"type": impossible, "value": value}]
@@ -107,16 +106,16 @@ class SetupProof:
         }
         answer = self._send_dry_run(body)
         if answer.status == 201:
-            raise self._undone(answer)
+            raise self._undo(answer)
         refusal = koha_refusals.make_refusal(answer, _OPERATION, body)
         if refusal.setting == f"patron attribute type {impossible}":
             return None
         return refusal
 
     def _send_dry_run(self, body: Mapping[str, Any]) -> HttpAnswer:
-        """Send a create that Koha rolls back; again where it answers 500.
+        """Send a create that Koha rolls back; retry it once after a 500.
 
-        Beside the creates of others a deadlock answers so now and then.
+        Other creates at the same time may cause a deadlock, which Koha answers with 500.
         """
         headers = koha_calls.CREATE_HEADERS
         call = partial(self.calls.call, headers=headers, body=body)
@@ -124,8 +123,8 @@ class SetupProof:
         answer = send(also=500)
         return send() if answer.status == 500 else answer
 
-    def _undone(self, answer: HttpAnswer) -> LibraryRefused:
-        """Delete the patron of a Koha that takes attributes of no type, and return the error."""
+    def _undo(self, answer: HttpAnswer) -> LibraryRefused:
+        """Delete the patron that this Koha made despite its attributes, and return the error."""
         number = str(answer.fields().get("patron_id"))
         path = koha_calls.patron_path(number)
         self.calls.call(_OPERATION, "DELETE", path, self.deadline)
@@ -192,7 +191,7 @@ class TrialBorrowers:
 
     def _body(self, category: str) -> dict[str, Any]:
         settings = self.settings
-        number = _drawn()
+        number = _draw_text()
         body: dict[str, Any] = {
             "surname": _SURNAME,
             "email": _EMAIL,
@@ -216,7 +215,7 @@ class TrialBorrowers:
             yield SetupFault(f"trial borrower {number}", f"Koha: {what}")
 
 
-def _drawn() -> str:
+def _draw_text() -> str:
     """Return a card number that nobody has and that is no CPR number."""
     return f"T{secrets.randbelow(10**9):09}"
 

@@ -15,10 +15,10 @@ from broker.core.ports import LibrarySystem
 
 
 class Sip2Keys(BaseModel):
-    """The keys of ``[library.sip2]``: the account by which a PIN is tried as a machine tries it.
+    """The keys of ``[library.sip2]``: the account with which a self-service machine checks a PIN.
 
-    ``location`` goes as institution and as location. SIP2 itself is plain text: off loopback
-    (a tunnel's near end) it needs ``tls``.
+    ``location`` is sent as institution and as location. SIP2 is plain text, so it needs ``tls``
+    unless the host is loopback (a tunnel).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -38,7 +38,7 @@ class Sip2Keys(BaseModel):
 
 
 class ConnectionKeys(ConnectorKeys):
-    """The keys that the connector of every library system has.
+    """The keys of all library systems.
 
     ``url`` ends before ``api_path``; ``connections`` is the number of connections of a process.
     """
@@ -59,7 +59,7 @@ class ConnectionKeys(ConnectorKeys):
         return check_address(url, loopback=True)
 
     def machine(self, observe: LibraryCallObserver) -> PinMachine | None:
-        """Return the machine by which PINs are tried; None without ``[library.sip2]``."""
+        """Return the client that checks PINs; None without ``[library.sip2]``."""
         keys = self.sip2
         if keys is None:
             return None
@@ -75,7 +75,7 @@ GROUP: Final = "broker.library_systems"
 
 
 class LibrarySettings(Protocol):
-    """The settings type of one connector, which an entry point of the group names."""
+    """The settings type of a connector, which an entry point names."""
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
@@ -88,25 +88,25 @@ class LibrarySettings(Protocol):
         ...
 
     def open(self, observe: LibraryCallObserver) -> LibrarySystem:
-        """Return the library system, of whose calls ``observe`` hears; nothing is called yet."""
+        """Return the library system; ``observe`` gets its calls."""
         ...
 
 
 def open_library(
     system: str, settings: Mapping[str, object], observe: LibraryCallObserver
 ) -> LibrarySystem:
-    """Return the library system named ``system``, from the keys of ``[library]`` that are its own.
+    """Return the library system ``system`` with its settings from ``[library]``.
 
-    ``observe`` hears of every call. ConfigurationFaults where none or several are installed under
-    the name, or its settings are faulty.
+    ``observe`` gets its calls. ConfigurationFaults if no connector or several have the name, or
+    the settings are faulty.
     """
     return _settings(system, settings).open(observe)
 
 
 def borrower_fields(system: str, settings: Mapping[str, object]) -> frozenset[str]:
-    """Return the borrower fields that a policy may write in ``system``; it is not called for it.
+    """Return the borrower fields that a policy may write, without a call.
 
-    ConfigurationFaults as of ``open_library``.
+    ConfigurationFaults as for ``open_library``.
     """
     return _settings(system, settings).fields
 

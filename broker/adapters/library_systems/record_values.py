@@ -1,4 +1,4 @@
-"""Values of records: CPR numbers as staff write them into a library system, and days."""
+"""Values in library systems: CPR numbers as staff write them, and dates."""
 
 import re
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ _REPLACEMENT: Final = "6789"
 
 
 def spell_cpr(number: str) -> tuple[str, str, str]:
-    """Return the three ways staff write a CPR, digits only first.
+    """Return the three spellings of a CPR number that staff use, digits only first.
 
-    LibraryRefused where it has not ten digits.
+    LibraryRefused unless it has ten digits.
     """
     if not _TEN_DIGITS.fullmatch(number):
         raise LibraryRefused("find: the number to look for has not ten digits")
@@ -34,12 +34,12 @@ def read_day(text: object) -> date | None:
 
 
 def is_shaped_as_cpr(text: str) -> bool:
-    """Return whether a text is written as a CPR number is."""
+    """Return whether a text has the form of a CPR number."""
     return bool(_TEN_DIGITS.fullmatch(text))
 
 
 def find_real_cpr(values: Iterable[str]) -> str | None:
-    """Return the first of ``values`` that is a real CPR number, ten digits; a replacement is none.
+    """Return the first real CPR number, as ten digits; a replacement number is not real.
 
     Source: docs/reference/cpr.md#format.
     """

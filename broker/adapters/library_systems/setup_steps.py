@@ -1,4 +1,4 @@
-"""The steps of a proof of a library system's set-up, taken in turn until one finds it down."""
+"""Steps that check a library system's set-up, one after the other."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -16,8 +16,8 @@ def run_steps(
 ) -> tuple[SetupFault, ...]:
     """Return every fault that the steps find, once for each setting.
 
-    What is down, or lets nobody in, is one cause and not one for each step: the proof ends there,
-    unless the setting at fault begins with one of ``goes_on``.
+    Stop at the first failed call, because the next steps would fail too. Continue if the setting at
+    fault begins with one of ``goes_on``.
     """
     found: dict[str, SetupFault] = {}
     for step in steps:

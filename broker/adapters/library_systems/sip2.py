@@ -1,7 +1,7 @@
-"""SIP2 as a self-service machine speaks it, to ask whether a card and a PIN are a borrower's.
+"""SIP2 client, which asks like a self-service machine whether card and PIN are right.
 
-Login (93), patron information (63) and their answers (94, 64), each with sequence number and
-checksum, as 3M's SIP2 2.00 has them. A conversation ends by one moment, and an answer is bounded.
+It sends login (93) and patron information (63) and reads their answers (94, 64), with sequence
+number and checksum (3M SIP2 2.00). A conversation has one deadline, and answers are bounded.
 
 Source: docs/reference/koha.md#sip2.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from broker.adapters.deadline_sockets import end_by, left
+from broker.adapters.deadline_sockets import end_by, seconds_left
 from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
 from broker.core.errors import LibraryUnavailable
 
@@ -41,7 +41,7 @@ _LOGIN_REFUSED: Final = "sip2: the login of [library.sip2] is refused"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Sip2Account:
-    """The server and the account of a machine."""
+    """A server and the account of a machine."""
 
     host: str
     port: int
@@ -52,16 +52,16 @@ class Sip2Account:
 
 
 class Sip2Client:
-    """Asks one SIP2 server; each question is a connection of its own."""
+    """Asks a SIP2 server, with a new connection each time."""
 
     def __init__(self, account: Sip2Account, observe: LibraryCallObserver) -> None:
         self._account = account
         self._observe = observe
 
     def accepts(self, card: str, pin: str, until: float) -> bool:
-        """Return whether a machine takes this card and this PIN.
+        """Return whether the server accepts this card and PIN.
 
-        ``until`` is a moment of ``time.monotonic``. LibraryUnavailable where there is no answer by
+        ``until`` is a moment of ``time.monotonic``. LibraryUnavailable if there is no answer by
         then, the login is refused, or the answer is about another card.
         """
         if not (_SENDABLE.fullmatch(card) and _SENDABLE.fullmatch(pin)):
@@ -69,57 +69,57 @@ class Sip2Client:
         began = time.monotonic()
         outcome = "unavailable"
         try:
-            accepted = _accepted(self._asked(card, pin, until), card)
+            accepted = _read_acceptance(self._ask(card, pin, until), card)
             outcome = "done"
         finally:
             self._observe("sip2", outcome, time.monotonic() - began)
         return accepted
 
-    def _asked(self, card: str, pin: str, until: float) -> bytes:
+    def _ask(self, card: str, pin: str, until: float) -> bytes:
         end_by(until)
         try:
             return self._conversation(card, pin)
         except (OSError, ValueError) as error:
             cause = type(error).__name__
-        # Raised out here, so that no traceback reaches what was sent.
+        # Raise outside ``except``, so that no traceback shows what was sent.
         raise LibraryUnavailable(f"sip2: no answer: {cause}", _SETTING)
 
     def _conversation(self, card: str, pin: str) -> bytes:
         account = self._account
-        with closing(self._connected()) as connection:
+        with closing(self._connect()) as connection:
             login = _fields(CN=account.login, CO=account.password, CP=account.location)
-            _demand_login(_exchanged(connection, f"9300{login}", 0))
+            _demand_login(_exchange(connection, f"9300{login}", 0))
             moment = datetime.now(UTC).strftime("%Y%m%d   Z%H%M%S")
             question = _fields(AO=account.location, AA=card, AC="", AD=pin)
-            return _exchanged(connection, f"63{_DANISH}{moment}{_NO_SUMMARY}{question}", 1)
+            return _exchange(connection, f"63{_DANISH}{moment}{_NO_SUMMARY}{question}", 1)
 
-    def _connected(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         account = self._account
-        connection = socket.create_connection((account.host, account.port), timeout=left())
+        connection = socket.create_connection((account.host, account.port), timeout=seconds_left())
         if account.tls is None:
             return connection
         return account.tls.wrap_socket(connection, server_hostname=account.host)
 
 
 def message(text: str, sequence: int) -> bytes:
-    """Return a message as it goes over the wire: sequence number, checksum, carriage return."""
+    """Return a message with sequence number, checksum and carriage return."""
     octets = f"{text}AY{sequence}AZ".encode()
     return octets + _checksum(octets) + _END
 
 
 def _fields(**values: str) -> str:
-    """Return the variable fields of a message, each by its two letters and ended by a bar."""
+    """Return the variable fields of a message: two letters, the value and a bar."""
     return "".join(f"{name}{value}|" for name, value in values.items())
 
 
 def _checksum(octets: bytes) -> bytes:
-    """Return four hexadecimal digits that bring the sum of all octets to nought."""
+    """Return four hexadecimal digits that make the sum of all octets 0."""
     return f"{-sum(octets) & 0xFFFF:04X}".encode()
 
 
-def _exchanged(connection: socket.socket, text: str, sequence: int) -> bytes:
-    """Return the answer to one message, without its checksum; ValueError where it is garbled."""
-    connection.settimeout(left())
+def _exchange(connection: socket.socket, text: str, sequence: int) -> bytes:
+    """Return the answer to a message without its checksum; ValueError if that is wrong."""
+    connection.settimeout(seconds_left())
     connection.sendall(message(text, sequence))
     answer = _line(connection)
     checked = _CHECKED.fullmatch(answer)
@@ -132,10 +132,10 @@ def _exchanged(connection: socket.socket, text: str, sequence: int) -> bytes:
 
 
 def _line(connection: socket.socket) -> bytes:
-    """Return what comes before the next end of line."""
+    """Return the next line."""
     received = bytearray()
     while len(received) <= _LARGEST_ANSWER:
-        connection.settimeout(left())
+        connection.settimeout(seconds_left())
         piece = connection.recv(_PIECE)
         if not piece:
             raise ConnectionError
@@ -153,8 +153,8 @@ def _demand_login(answer: bytes) -> None:
         raise LibraryUnavailable(_NO_ANSWER)
 
 
-def _accepted(answer: bytes, card: str) -> bool:
-    """Return whether a 64 says that card and PIN are right: BL and CQ are both Y."""
+def _read_acceptance(answer: bytes, card: str) -> bool:
+    """Return whether an answer 64 accepts card and PIN: BL and CQ are Y."""
     text = answer.decode(errors="replace")
     if not text.startswith("64") or len(text) < _FIXED:
         raise LibraryUnavailable(_NO_ANSWER)
@@ -169,17 +169,16 @@ def _accepted(answer: bytes, card: str) -> bool:
 
 
 class PinMachine:
-    """One machine whose word is the only evidence of a PIN; safe to share between threads."""
+    """A self-service machine that checks PINs; threads may share it."""
 
     def __init__(self, client: Sip2Client) -> None:
         self._client = client
         self._trusted_until = time.monotonic()
 
     def accepts(self, card: str, pin: str, until: float) -> bool:
-        """Return whether the machine takes this card and PIN, as ``Sip2Client.accepts``.
+        """Return whether the machine accepts this card and PIN, as ``Sip2Client.accepts``.
 
-        LibraryUnavailable where it takes a PIN too that nobody has: any number would open its
-        account by any PIN.
+        LibraryUnavailable if it also accepts a random PIN: then any PIN would open any account.
         """
         if not self._client.accepts(card, pin, until):
             return False
@@ -190,11 +189,11 @@ class PinMachine:
         return True
 
     def takes_any(self, card: str, until: float) -> bool:
-        """Return whether a PIN that nobody has is taken for this card; LibraryUnavailable."""
+        """Return whether a random PIN is accepted for this card; LibraryUnavailable."""
         return self._client.accepts(card, secrets.token_urlsafe(16), until)
 
 
 def find_machine_faults(machine: PinMachine | None, until: float) -> Iterator[SetupFault]:
-    """Ask a machine about a card and a PIN that nobody has."""
+    """Ask a machine about a random card and PIN."""
     if machine and machine.takes_any(secrets.token_hex(16), until):
         yield SetupFault(_SETTING, f"{_SETTING}: {_TAKES_ANY}")

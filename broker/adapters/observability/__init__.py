@@ -1,1 +1,1 @@
-"""The application log, the metrics and the message log, for the people who run the broker."""
+"""Application log, metrics and message log, for the people who run the broker."""

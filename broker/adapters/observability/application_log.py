@@ -1,6 +1,5 @@
-"""The application log: one JSON line an event, masked, or dropped where it cannot be masked."""
+"""The application log: one masked JSON line for each event."""
 
-import json
 import logging
 import sys
 import traceback
@@ -13,7 +12,6 @@ from broker.core.identity import cpr
 
 _MASK: Final = "******-****"
 _FRAMES: Final = 6
-_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 
 dropped = 0  # lines of this process that could not be masked or written
 
@@ -28,10 +26,10 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.add_log_level,
             _mask,
-            _render,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        # A line is one write: what prints its end apart has another thread's line in between.
+        # Write a line and its end together; otherwise lines of two threads could mix.
         logger_factory=lambda *_: structlog.WriteLogger(getattr(sys, to)),
         cache_logger_on_first_use=False,
     )
@@ -43,9 +41,9 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
 def tell(event: str, **facts: str | int | None) -> None:
     """Log one event; facts are codes, names of configuration, references and counts.
 
-    Personal values never stand in it. ``level`` is the line's, "error" where somebody must mend
-    something. A line that cannot be written (a full disk, nobody who reads) is dropped and counted:
-    it ends no loop and refuses no request, for the evidence is the trail's.
+    They are never personal values. ``level`` is "error" if somebody must fix something. A line that
+    cannot be written (full disk, closed pipe) is dropped and counted, and stops no request: the
+    evidence is in the audit log.
     """
     global dropped  # noqa: PLW0603 - as in _mask
     known = {name: value for name, value in facts.items() if value is not None}
@@ -57,10 +55,10 @@ def tell(event: str, **facts: str | int | None) -> None:
         dropped += 1
 
 
-def unexpected(error: BaseException, reference: str) -> None:
-    """Log an error that no code foresaw by its type and the places it was raised at.
+def log_unexpected(error: BaseException, reference: str) -> None:
+    """Log the type of an unexpected error and where it was raised.
 
-    Its text is left out, for it may quote anything.
+    Leave out its text, which may quote personal values.
     """
     places = []
     for frame in reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES:]):
@@ -70,29 +68,25 @@ def unexpected(error: BaseException, reference: str) -> None:
     tell("unexpected", reference=reference, kind=kind, places=" < ".join(places))
 
 
-def masked(text: str) -> str:
-    """Return ``text`` without anything shaped like a CPR number, as attributes are read."""
+def mask(text: str) -> str:
+    """Return ``text`` with a mask instead of anything shaped like a CPR number."""
     return cpr.mask_numbers(text, _MASK)
 
 
 def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Mask every value; one that is no text, number, flag or None drops the line (fails safe)."""
+    """Mask every value. Drop the line if a value is no text, number, boolean or None."""
     global dropped  # noqa: PLW0603 - one counter a process, read by metrics
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = masked(value)
+            event[name] = mask(value)
         elif value is not None and not isinstance(value, (int, float, bool)):
             dropped += 1
             raise structlog.DropEvent
     return event
 
 
-def _render(_: object, __: str, event: Mapping[str, Any]) -> str:
-    return _JSON.encode(event)
-
-
 class _LibraryLog(logging.Handler):
-    """Logs the logger and level of a library's record: its text may quote a message or a person."""
+    """Logs only logger and level of a library's record, because its text may quote a person."""
 
     def emit(self, record: logging.LogRecord) -> None:
         tell("library_log", level_of=record.levelname, logger=record.name)

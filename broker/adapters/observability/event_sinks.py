@@ -1,6 +1,6 @@
-"""Carries an event to the sinks that its row in the table of ``core.event_routes`` names."""
+"""Sinks of events: application log, metrics, audit log and traces, as the table of routes says."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,19 +11,8 @@ from broker.core.ports import AuditLog
 SinkPort = Callable[[BrokerEvent], None]
 
 
-class LogPort(Protocol):
-    """The application log."""
-
-    def __call__(self, event: str, **facts: str | int | None) -> None:
-        """Write one line: the name of the event and its facts, none of them a personal value.
-
-        A ``level`` among them is the line's, "info" by default.
-        """
-        ...
-
-
 class TracePort(Protocol):
-    """The traces that the service desk looks up by a reference."""
+    """The traces that the service desk finds by the reference on a page."""
 
     def add_trace(self, trace: TraceFacts) -> None:
         """Store a trace under its reference. It never fails a request."""
@@ -32,7 +21,7 @@ class TracePort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EventSinks:
-    """The sinks that there are; a process without a store has the log and the metrics only."""
+    """The sinks of this process; one without a store has only the log and the metrics."""
 
     sinks: Mapping[Sink, SinkPort]
 
@@ -51,55 +40,47 @@ class EventSinks:
 
 @dataclass(frozen=True, slots=True)
 class RoutedAuditLog:
-    """Implements the port ``AuditLog`` for use cases: routes an added event like every event."""
+    """The port ``AuditLog`` for use cases: carries an added event to the sinks of its row."""
 
     tell: EventPort
-    kept: AuditLog
 
     def add(self, event: AuditEvent) -> None:
-        """Tell one event before it has an effect outside; AuditUnavailable as ``AuditLog`` says."""
+        """Carry one event before its action takes effect; AuditUnavailable as the port says."""
         self.tell(event)
 
-    def faults(self) -> Sequence[str]:
-        """Return in sentences why no event can be written now."""
-        return self.kept.faults()
 
-    def count_lost(self) -> int:
-        """Return how many events this worker could not write."""
-        return self.kept.count_lost()
+def to_log(
+    write: Callable[..., None], write_limited: Callable[..., None] | None = None
+) -> SinkPort:
+    """Return the sink that writes an event's line.
 
+    ``write_limited`` takes the lines that visitors without a login can cause.
+    """
 
-def to_log(write: LogPort, budgeted: LogPort | None = None) -> SinkPort:
-    """Return the sink that writes an event's line, by ``budgeted`` where strangers cause it."""
-
-    def carry(event: BrokerEvent) -> None:
+    def write_line(event: BrokerEvent) -> None:
         route = ROUTES[event.kind]
-        port = write
-        if route.budgeted and budgeted is not None:
-            port = budgeted
-        if route.level == "error":
-            port(route.line, level="error", **event.facts)
-        else:
-            port(route.line, **event.facts)
+        level = {"level": "error"} if route.level == "error" else {}
+        port = write_limited if route.budgeted and write_limited else write
+        port(route.line, **level, **event.facts)
 
-    return carry
+    return write_line
 
 
-def to_trail(audit_log: AuditLog) -> SinkPort:
+def to_audit_log(audit_log: AuditLog) -> SinkPort:
     """Return the sink that adds an event to the audit log."""
 
-    def carry(event: BrokerEvent) -> None:
+    def add_event(event: BrokerEvent) -> None:
         if event.audit is not None:
             audit_log.add(event.audit)
 
-    return carry
+    return add_event
 
 
 def to_traces(traces: TracePort) -> SinkPort:
     """Return the sink that stores an event's trace under its reference."""
 
-    def carry(event: BrokerEvent) -> None:
+    def store_trace(event: BrokerEvent) -> None:
         if event.trace is not None:
             traces.add_trace(event.trace)
 
-    return carry
+    return store_trace

@@ -1,37 +1,28 @@
-"""The counters of all workers as Prometheus reads them; labels are codes and configured names."""
+"""Prometheus metrics: counters of all processes together; labels are codes and configured names."""
 
-import fcntl
-import json
 import os
 import re
-import shutil
-import struct
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind
 
-if TYPE_CHECKING:
-    from prometheus_client import Counter
-
-# Names the folder where workers put their counts together; the library reads it when imported.
-_SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
-_SERVING: Final = "serving-"  # begins the name of the folder of one broker
-_WORK: Final = "work"  # the folder of ``broker work``, by whatever it was started
-_IN_USE: Final = "in-use"
-_ENDED: Final = 0  # stands for the process id of every worker that has ended
+_FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+_FILES_OF_WORKERS: Final = "*_[0-9]*.db"  # the library names them after process ids
+_WORK: Final = "work"  # takes the place of a process id in the files of ``broker work``
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
 _CALL_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
-Write = Callable[..., None]
-
 
 class Gauge(NamedTuple):
-    """One figure of the moment, computed when it is read."""
+    """A figure that is computed when the page is read."""
 
     name: str
     help: str
@@ -40,21 +31,15 @@ class Gauge(NamedTuple):
 
 
 class Metrics:
-    """The counters of one process, added up over all workers that were forked inside ``shared``."""
+    """The counters of one process, and the page with those of all processes."""
 
-    def __init__(self, dropped: Callable[[], int], folder: Path | None = None) -> None:
-        """Begin at nought; ``dropped`` returns how many lines this process's log has dropped.
-
-        ``folder`` is where ``broker work`` counts (``kept``); None where there is none.
-        """
-        from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415 - after ``shared``: see _SHARED
-
+    def __init__(self, dropped: Callable[[], int]) -> None:
+        """Make counters; ``dropped`` returns how many lines this process's log has dropped."""
         self._registry = CollectorRegistry()
         self._dropped = dropped
-        self._seen = dropped()
-        self._of_work = folder / _WORK if folder else None
+        self._dropped_before = dropped()
 
-        def counter(name: str, text: str, *labels: str) -> "Counter":
+        def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=self._registry)
 
         self._logins = counter("broker_logins", "Assertions issued.", *_LOGIN_LABELS)
@@ -87,15 +72,6 @@ class Metrics:
             "broker_log_lines_dropped", "Log lines that could not be masked or written."
         )
 
-    def counting_dropped(self, write: Write) -> Write:
-        """Return ``write``, the application log, with the lines counted that it drops."""
-
-        def counting(event: str, **facts: Any) -> None:
-            write(event, **facts)
-            self.count_dropped()
-
-        return counting
-
     def count(self, event: BrokerEvent) -> None:
         """Count an event, by codes and names of the configuration only."""
         facts = event.facts
@@ -124,58 +100,30 @@ class Metrics:
         self._register.labels(call, outcome).inc()
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
-        """Write every counter and these figures (Prometheus text format 0.0.4)."""
-        from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - as above
-
+        """Return all counters and these figures in Prometheus' text format."""
         self.count_dropped()
+        counters = self._registry
+        if os.environ.get(_FOLDER_VARIABLE):
+            counters = CollectorRegistry()
+            MultiProcessCollector(counters)  # type: ignore[no-untyped-call]
         figures = CollectorRegistry()
         figures.register(_Figures(gauges))
-        folder = os.environ.get(_SHARED)
-        if folder is None:
-            return generate_latest(self._registry) + generate_latest(figures)
-        folders = [folder]
-        if self._of_work is not None and self._of_work.is_dir():
-            folders.append(str(self._of_work))
-        registry = CollectorRegistry()
-        registry.register(_Counts(folders))
-        with ExitStack() as locks:
-            for each in folders:
-                locks.enter_context(_locked(each))
-            counters = generate_latest(registry)
-        return counters + generate_latest(figures)
+        return generate_latest(counters) + generate_latest(figures)
 
     def count_dropped(self) -> None:
-        """Count the lines that this process's log has dropped since it was last called."""
+        """Count the lines that this process's log has dropped since the last call."""
         now = self._dropped()
-        if now > self._seen:
-            self._lines.inc(now - self._seen)
-            self._seen = now
-
-
-class _Counts:
-    """The counters of the processes that count in some folders, added up."""
-
-    def __init__(self, folders: Sequence[str]) -> None:
-        self._folders = folders
-
-    def collect(self) -> Iterator[Any]:
-        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415 - as above
-
-        files: list[str] = []
-        for folder in self._folders:
-            files.extend(str(file) for file in Path(folder).glob("*.db"))
-        yield from MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+        self._lines.inc(now - self._dropped_before)
+        self._dropped_before = now
 
 
 class _Figures:
-    """Gauges as the library collects them; they belong to no process and are never added up."""
+    """Collector of gauges, which belong to no process and are never added up."""
 
     def __init__(self, gauges: Sequence[Gauge]) -> None:
         self._gauges = gauges
 
     def collect(self) -> Iterator[Any]:
-        from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - as above
-
         families: dict[str, Any] = {}
         for gauge in self._gauges:
             if gauge.name not in families:
@@ -186,168 +134,78 @@ class _Figures:
 
 
 def _reason(event: str, facts: Mapping[str, Any]) -> str:
-    """Return the check that refused (``xml.doctype``), or the reason's code; never a text."""
+    """Return the failed check (``xml.doctype``) or the reason code, but never a text."""
     cause = str(facts.get("cause") or "")
     if _CAUSE.fullmatch(cause):
         return cause
     return str(facts.get("reason") or event)
 
 
-def counting_folder() -> Path | None:
-    """Return the folder that the workers of this server share; None where a process is alone."""
-    folder = os.environ.get(_SHARED)
-    return Path(folder) if folder else None
-
-
-def drop_dead(pid: int) -> None:
-    """Add what a worker that has ended counted to one file of all such, and drop its own files.
-
-    Else each reload would leave files to be read at every scrape. A file that cannot be read is
-    dropped with its counts. OSError where the disk refuses.
-    """
-    folder = os.environ.get(_SHARED)
-    if not folder:
-        return
-    with _locked(folder):
-        for file in Path(folder).glob(f"*_{pid}.db"):
-            counts = _read_counts(file)
-            kind = file.name.partition("_")[0]
-            _add_to_ended(file.with_name(f"{kind}_{_ENDED}.db"), counts)
-            file.unlink()
-
-
-def _add_to_ended(ended: Path, counts: Mapping[str, float]) -> None:
-    from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - as above
-
-    if ended.exists() and not _read_counts(ended):
-        ended.unlink()
-    sums = MmapedDict(str(ended))  # type: ignore[no-untyped-call]
-    for key, value in counts.items():
-        before, _ = sums.read_value(key)  # type: ignore[no-untyped-call]
-        sums.write_value(key, before + value, 0.0)  # type: ignore[no-untyped-call]
-    sums.close()  # type: ignore[no-untyped-call]
-
-
-def _read_counts(file: Path) -> Mapping[str, float]:
-    """Return the counts in a file; none where a power cut or a kill has left half of it."""
-    from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - as above
-
-    try:
-        values = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
-        counts = {key: value for key, value, _, _ in values}
-        for key in counts:
-            json.loads(key)
-    except (struct.error, RuntimeError, ValueError):
-        return {}
-    return counts
-
-
 @contextmanager
-def _locked(folder: str | None) -> Iterator[None]:
-    """Hold the folder of counts, so that nobody reads what is counted twice or not at all."""
-    if not folder:
-        yield
-        return
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)
+def share_counts(folder: Path) -> Iterator[None]:
+    """Let the worker processes that are forked inside add up their counts in ``folder``.
 
-
-@contextmanager
-def shared(folder: Path) -> Iterator[None]:
-    """Let the processes forked inside add up their counts in a new folder below ``folder``.
-
-    Where it cannot be made, every process counts alone. Another broker that serves from the same
-    ``folder`` keeps its counts: without them its workers could not start.
+    Delete what earlier servers counted there. If the folder cannot be used, every process counts
+    alone.
     """
     owner = os.getpid()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(str(folder)):
-            own = Path(tempfile.mkdtemp(prefix=_SERVING, dir=folder))
-            serving = _hold(own)
-            _drop_abandoned(folder)
+        _delete_files_of_workers(folder)
     except OSError:
         yield
         return
-    os.environ[_SHARED] = str(own)
     try:
-        yield
+        with _count_in(folder, os.getpid):
+            yield
     finally:
-        os.environ.pop(_SHARED, None)
-        if os.getpid() == owner:  # a worker ends by the same way out
-            shutil.rmtree(own, ignore_errors=True)
-            os.close(serving)
-
-
-def is_serving(folder: Path) -> bool:
-    """Return whether a ``broker serve`` on this machine counts below ``folder``."""
-    for serving in folder.glob(f"{_SERVING}*"):
-        try:
-            os.close(_hold(serving))
-        except BlockingIOError:
-            return True
-        except OSError:
-            continue
-    return False
+        if os.getpid() == owner:  # workers leave by the same way
+            _delete_files_of_workers(folder)
 
 
 @contextmanager
-def kept(folder: Path) -> Iterator[None]:
-    """Let this process, the only ``broker work``, count on below ``folder`` where the last ended.
+def keep_counts(folder: Path) -> Iterator[None]:
+    """Let ``broker work``, of which there is one process, add to its earlier counts in ``folder``.
 
-    Where that cannot be it counts with the server it was forked from, else alone. ``page`` adds its
-    counts to those of the web workers.
+    If the folder cannot be used, it counts alone.
     """
-    own = folder / _WORK
-    of_server = os.environ.get(_SHARED)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(str(folder)):  # a server that starts meanwhile would take it for abandoned
-            own.mkdir(mode=0o700, exist_ok=True)
-            counting = _hold(own)
-        os.environ[_SHARED] = str(own)
-        pids = {file.stem.rpartition("_")[2] for file in own.glob("*.db")}
-        for pid in pids - {str(_ENDED)}:
-            drop_dead(int(pid))
+        for file in folder.glob(f"*_{_WORK}.db"):
+            if not _is_whole(file):
+                file.unlink()
     except OSError:
-        os.environ.pop(_SHARED, None)
-        if of_server is not None:
-            # The library has been loaded there, and finds no counter without a folder any more.
-            os.environ[_SHARED] = of_server
         yield
         return
+    with _count_in(folder, lambda: _WORK):
+        yield
+
+
+def is_serving(folder: Path) -> bool:
+    """Return whether a ``broker serve`` on this machine counts in ``folder``."""
+    return any(folder.glob(_FILES_OF_WORKERS))
+
+
+@contextmanager
+def _count_in(folder: Path, process_name: Callable[[], object]) -> Iterator[None]:
+    os.environ[_FOLDER_VARIABLE] = str(folder)
+    values.ValueClass = values.MultiProcessValue(process_name)  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
-        os.environ.pop(_SHARED, None)
-        os.close(counting)
+        values.ValueClass = values.MutexValue
+        os.environ.pop(_FOLDER_VARIABLE, None)
 
 
-def _hold(own: Path) -> int:
-    """Mark a folder as in use by this process and those forked from it, as long as one lives."""
-    serving = os.open(own / _IN_USE, os.O_RDWR | os.O_CREAT, 0o600)
+def _delete_files_of_workers(folder: Path) -> None:
+    for file in folder.glob(_FILES_OF_WORKERS):
+        file.unlink(missing_ok=True)
+
+
+def _is_whole(file: Path) -> bool:
+    """Return whether the library can read a file that a power cut may have damaged."""
     try:
-        fcntl.flock(serving, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(serving)
-        raise
-    return serving
-
-
-def _drop_abandoned(folder: Path) -> None:
-    """Remove the folders that nobody holds: of brokers that were killed, of work that has ended.
-
-    All counts begin again together: Prometheus takes a sum that falls for one that began at nought.
-    """
-    work = folder / _WORK
-    of_work = [work] if work.is_dir() else []
-    for other in [*folder.glob(f"{_SERVING}*"), *of_work]:
-        try:
-            os.close(_hold(other))
-        except BlockingIOError:
-            continue
-        shutil.rmtree(other, ignore_errors=True)
+        MultiProcessCollector.merge([str(file)])  # type: ignore[no-untyped-call]
+    except Exception:  # noqa: BLE001 - the library documents no errors
+        return False
+    return True

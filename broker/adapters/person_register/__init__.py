@@ -1,1 +1,1 @@
-"""The registers of persons that addresses come from."""
+"""Registers of persons, which return addresses and residence."""

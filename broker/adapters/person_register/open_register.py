@@ -1,4 +1,4 @@
-"""Opens the register of persons that the configuration names."""
+"""Opens the configured register of persons."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -14,16 +14,16 @@ _SYSTEMS: Final = ("datafordeler", "serviceplatformen")
 def open_register(
     system: str, settings: Mapping[str, object], observe: LibraryCallObserver
 ) -> PersonRegister:
-    """Return the register named ``system``, by its own keys of ``[person_register]``.
+    """Return the register ``system`` with its settings from ``[person_register]``.
 
-    ``observe`` hears of every call. ConfigurationFaults for an unknown name or faulty settings.
+    ``observe`` gets every call. ConfigurationFaults for an unknown name or faulty settings.
     """
     if system not in _SYSTEMS:
         known = f"known: {', '.join(_SYSTEMS)}"
         raise ConfigurationFaults(
             [Fault("person_register.system", f"no register {system!r}", known)]
         )
-    # Imported only now: the SOAP library of one register takes half a second.
+    # Import only the module that is used.
     module = import_module(f"{__package__}.{system}")
     register: PersonRegister = module.Settings.read(settings).open(observe)
     return register

@@ -1,11 +1,7 @@
-"""Looks persons up in the CPR register by Serviceplatformen's SF1520, for municipalities alone.
-
-The service speaks SOAP 1.1. A value of another shape than the interface has is a refusal.
-"""
+"""The CPR register through Serviceplatformen's SF1520 (SOAP 1.1), for municipalities only."""
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -13,24 +9,22 @@ from lxml import etree
 from pydantic import AfterValidator, Field
 
 from broker.adapters.connectors import check_address
-from broker.adapters.http_exchange import Exchange, moment
 from broker.adapters.person_register.register_answers import (
+    NOT_NOW,
+    CprRegister,
     RegisterKeys,
     make_misshapen,
-    observe_look_up,
+    make_person,
+    open_exchange,
     read_number,
-    read_postal_code,
     read_text,
 )
-from broker.core.borrowers.library_system import LibraryCallObserver, SetupFault
+from broker.core.borrowers.library_system import LibraryCallObserver
 from broker.core.borrowers.registered_person import (
-    RegisteredAddress,
     RegisteredPerson,
-    RegisterError,
     RegisterRefused,
     RegisterUnavailable,
     Residence,
-    street_line,
 )
 
 _SERVICE: Final = "http://serviceplatformen.dk/xml/wsdl/soap11/CPR/PersonBaseDataExtended/5/"
@@ -42,11 +36,9 @@ _HEADERS: Final = {
     "Content-Type": "text/xml; charset=utf-8",
     "SOAPAction": f'"{_SERVICE}PersonLookup"',
 }
-# Too short for a CPR number.
+# An error code is too short to be a CPR number.
 _CODE: Final = re.compile(r"[A-Z_]{1,40}|[A-Z_]{0,10}[0-9]{1,7}")
 _UNKNOWN: Final = "PNR not found"
-# 500 carries the faults of SOAP 1.1, which are read.
-_NOT_NOW: Final = frozenset({408, 425, 429, 502, 503, 504})
 _RESIDENCES: Final = {
     "1": Residence.IN_DENMARK,
     "3": Residence.WITHOUT_USABLE_ADDRESS,
@@ -60,10 +52,9 @@ _RESIDENCES: Final = {
     "80": Residence.ABROAD,
     "90": Residence.DEAD,
 }
-_WITH_ADDRESS: Final = frozenset({Residence.IN_DENMARK, Residence.IN_GREENLAND})
 _TRUE: Final = frozenset({"true", "1", ""})
 _FALSE: Final = frozenset({"false", "0"})
-# Elements of protection that say nothing about name and address: directories and marketing.
+# Protections that do not cover name and address: directories and marketing.
 _OTHER_PROTECTIONS: Final = frozenset({"vejviserbeskyttelse", "markedsfoeringsbeskyttelse"})
 _PROTECTION: Final = "adressebeskyttelse"
 _ABOUT_PROTECTION: Final = "beskyttelse"
@@ -85,46 +76,35 @@ class Settings(RegisterKeys):
     key: str = Field(min_length=1)
 
     def open(self, observe: LibraryCallObserver) -> "Serviceplatformen":
-        """Return the register, of whose calls ``observe`` hears; nothing is called yet."""
+        """Return the register; ``observe`` gets its calls."""
         return Serviceplatformen(self, observe)
 
 
-class Serviceplatformen:
-    """The CPR register behind one municipality's service agreement; safe to share."""
+class Serviceplatformen(CprRegister):
+    """The CPR register through one municipality's service agreement."""
+
+    probed_setting = "person_register.certificate"
 
     def __init__(self, keys: Settings, observe: LibraryCallObserver) -> None:
-        self._keys = keys
-        self._observe = observe
-        address = urlsplit(keys.url)
-        base = f"https://{address.netloc}"
-        certificate = keys.client_certificate
-        self._exchange = Exchange(base, keys.ca_file, certificate, RegisterUnavailable)
-        self._path = address.path
+        super().__init__(keys, observe)
+        self._municipality = keys.municipality
+        self._exchange = open_exchange(keys.url, keys)
+        self._path = urlsplit(keys.url).path
 
-    def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
-        """Return what the register says of a CPR number; None where it knows no such number."""
-        asked = _write_request(self._keys.municipality, cpr)
-        with observe_look_up(self._observe):
-            until = moment(deadline, self._keys.timeout)
-            answer = self._exchange.call("POST", self._path, until, headers=_HEADERS, body=asked)
-            if answer.status in _NOT_NOW:
-                raise RegisterUnavailable(f"the register answered {answer.status}")
-            if answer.status not in {200, 500}:
-                what = f"the register answered {answer.status}: no service agreement lets us in"
-                raise RegisterRefused(what, "person_register.certificate")
-            return read_answer(answer.body, cpr)
+    def _find(self, cpr: str, until: float) -> RegisteredPerson | None:
+        request = _write_request(self._municipality, cpr)
+        answer = self._exchange.call("POST", self._path, until, headers=_HEADERS, body=request)
+        if answer.status in NOT_NOW:
+            raise RegisterUnavailable(f"the register answered {answer.status}")
+        # 500 carries the faults of SOAP 1.1.
+        if answer.status not in {200, 500}:
+            what = f"the register answered {answer.status}: no service agreement lets us in"
+            raise RegisterRefused(what, self.probed_setting)
+        return read_answer(answer.body, cpr)
 
-    def prove(self, deadline: datetime) -> tuple[SetupFault, ...]:
-        """Return whether the service can be reached with our certificate; nobody is looked up.
-
-        A GET of the service is no look-up: any answer but a refusal of the certificate will do.
-        """
-        until = moment(deadline, self._keys.timeout)
-        try:
-            self._exchange.call("GET", self._path, until, headers={"Accept": "text/xml"})
-        except RegisterError as error:
-            return (SetupFault(error.setting or "person_register.certificate", str(error)),)
-        return ()
+    def _probe(self, until: float) -> None:
+        # A GET is no look-up. Any answer shows that the certificate is accepted.
+        self._exchange.call("GET", self._path, until, headers={"Accept": "text/xml"})
 
 
 def _write_request(municipality: str, cpr: str) -> bytes:
@@ -138,18 +118,17 @@ def _write_request(municipality: str, cpr: str) -> bytes:
 
 
 def read_answer(answer: bytes, asked: str) -> RegisteredPerson | None:
-    """Return the person of the answer to a look-up of the number ``asked``; None for nobody.
+    """Return the person with the number ``asked``; None if the register does not know it.
 
-    RegisterRefused for a fault, and where a value is not of the shape that the interface has, an
-    element stands twice, the person is another, or no ``persondata`` is there. Source:
-    docs/reference/cpr-register.md#sf1520.
+    RegisterRefused for a fault, a value that is not as documented, a repeated element, another
+    person, or an answer without ``persondata``. Source: docs/reference/cpr-register.md#sf1520.
     """
     body = _below(_parse(answer), "Body")
     fault = _below(body, "Fault")
     if fault is not None:
         if any(_UNKNOWN in str(each) for each in fault.itertext()):
             return None
-        raise RegisterRefused(f"the register answered with a fault: {_code(fault)}")
+        raise RegisterRefused(f"the register answered with a fault: {_find_code(fault)}")
     response = _below(body, "PersonLookupResponse")
     element = _below(response, "persondata")
     person = _row(element)
@@ -159,46 +138,29 @@ def read_answer(answer: bytes, asked: str) -> RegisteredPerson | None:
     residence = _RESIDENCES.get(status, Residence.NOT_UNDERSTOOD)
     if read_number(person, "gaeldendePersonnummer") not in {"", asked}:
         residence = Residence.NUMBER_CHANGED
-    address = _below(_below(response, "adresse"), "aktuelAdresse")
-    return RegisteredPerson(
-        residence=residence,
-        address=_address(_row(address)) if residence in _WITH_ADDRESS else None,
-        protected=any(map(_protects, element.iter("{*}*"))),
-    )
+    address = _row(_below(_below(response, "adresse"), "aktuelAdresse"))
+    is_protected = any(map(_is_protection, element.iter("{*}*")))
+    return make_person(residence, [address] if address else [], protected=is_protected)
 
 
 def _parse(answer: bytes) -> etree._Element:
-    """Return the root of an answer. A document type could define what it likes: it is refused."""
+    """Return the root of an answer; RegisterRefused if it has a document type."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True)
     try:
         root = etree.fromstring(answer, parser)
     except (etree.XMLSyntaxError, ValueError):
         root = None
     info: Any = root.getroottree().docinfo if root is not None else None
-    # Raised out here: the error of the parser quotes the answer.
+    # Raise outside ``except``: the parser's error quotes the answer.
     if root is None or info.doctype:
         raise RegisterRefused("the answer is not as the interface has it")
     return root
 
 
-def _address(row: Row) -> RegisteredAddress | None:
-    if not row:
-        return None
-    road = read_text(row, "vejadresseringsnavn") or read_text(row, "vejnavn")
-    parts = (read_text(row, part) for part in ("husnummer", "etage", "sidedoer"))
-    return RegisteredAddress(
-        care_of=read_text(row, "conavn"),
-        street=street_line(road, *parts),
-        place=read_text(row, "bynavn") or read_text(row, "lokalitet"),
-        postal_code=read_postal_code(row, "postnummer"),
-        city=read_text(row, "postdistrikt"),
-    )
-
-
-def _protects(element: etree._Element) -> bool:
+def _is_protection(element: etree._Element) -> bool:
     """Return whether an element says that name and address are protected.
 
-    A kind that is not known protects too, and so does one whose mark is missing.
+    An unknown kind protects too, and so does one without its mark.
     """
     name = _name(element)
     kind = name.casefold()
@@ -212,14 +174,14 @@ def _protects(element: etree._Element) -> bool:
     return mark in _TRUE
 
 
-def _code(fault: etree._Element) -> str:
-    """Return the ErrorCode of a fault; its text may repeat the number that was asked for."""
+def _find_code(fault: etree._Element) -> str:
+    """Return the ErrorCode of a fault, whose text may repeat the CPR number."""
     codes = (str(element.text).strip() for element in fault.iter("{*}ErrorCode"))
     return next(filter(_CODE.fullmatch, codes), "without a code")
 
 
 def _below(element: etree._Element | None, name: str) -> etree._Element | None:
-    """Return the one element of this name below another; RegisterRefused for several."""
+    """Return the child element of this name; RegisterRefused if there are several."""
     if element is None:
         return None
     found = [each for each in element.iterchildren("{*}*") if _name(each) == name]
@@ -229,9 +191,9 @@ def _below(element: etree._Element | None, name: str) -> etree._Element | None:
 
 
 def _row(element: etree._Element | None) -> Row:
-    """Return the texts below an element by name; RegisterRefused where a name stands twice.
+    """Return the texts of the children by name; RegisterRefused if a name is repeated.
 
-    An element that has others below it is no text.
+    A child that has children is no text.
     """
     row: dict[str, Any] = {}
     for each in element.iterchildren("{*}*") if element is not None else ():

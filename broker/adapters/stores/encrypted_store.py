@@ -1,4 +1,4 @@
-"""The encryption around a store: values are sealed at rest, by keys that can be rotated."""
+"""Encryption of a store: values are sealed with keys that can be rotated."""
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,14 +9,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write
+from broker.core.ports import Kept, Key, RecordUnreadable, Store, Write
+from broker.core.retention import RecordKind
 
 SCHEMA: Final = 1
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _LONGEST_ID: Final = 255
-# A store of another key opens nothing: what is to be told of it is bounded.
-_MOST_NAMED: Final = 20
 _ID_AT: Final = 2  # after the octet of the schema and that of the id's length
 
 
@@ -24,17 +23,17 @@ class EncryptedStore(Store):
     """A store whose values are encrypted with AES-256-GCM.
 
     A value is a schema octet, the length of the key id, the key id, a nonce and the ciphertext.
-    ``kind/group/name`` is authenticated, so a record that is moved to another key does not open.
-    Not sealed are the key itself (callers hand HMACs), version, times and counters; nor does the
-    seal distinguish an old value from a new one. A lease has no value, and is not sealed.
+    ``kind/group/name`` is authenticated, so a record that was moved to another key does not open.
+    The key itself (an HMAC), version, times and counters are not encrypted. An old value that was
+    put back opens. A lease has no value and is not encrypted.
 
     Source: docs/reference/design.md#sealing, NIST SP 800-38D.
     """
 
     def __init__(self, store: Store, keys: Mapping[str, bytes], write_key_id: str) -> None:
-        """Encrypt what ``store`` keeps; ``keys`` of 32 octets may read, the one named may write.
+        """Encrypt the values of ``store``; all ``keys`` of 32 octets read, ``write_key_id`` writes.
 
-        ConfigurationFaults where a key is not of that length, an id is empty, or the writing key is
+        ConfigurationFaults if a key has another length, an id is empty, or the writing key is
         missing.
         """
         faults = list(_key_faults(keys, write_key_id))
@@ -45,50 +44,48 @@ class EncryptedStore(Store):
         self._write_key_id = write_key_id.encode()
 
     def get(self, key: Key, now: datetime) -> Kept | None:
-        """Return the record, opened, or None.
+        """Return the decrypted record, or None.
 
-        RecordUnreadable if its key or schema is unknown, or it was tampered with.
+        RecordUnreadable if its key or schema is unknown or it was changed.
         """
         kept = self._store.get(key, now)
         if kept is None:
             return None
-        return self._opened(key, kept)
+        return self._open(key, kept)
 
     def put(
         self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set, sealed by the writing key."""
-        sealed = self._sealed(key, kept)
+        """Compare and set, encrypted with the writing key."""
+        sealed = self._seal(key, kept)
         return self._store.put(key, sealed, was, now, durable=durable)
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
-        """Return the records, opened; RecordUnreadable if one of them does not open."""
-        return self._opened_each(keys, self._store.get_many(keys, now))
+        """Return the decrypted records; RecordUnreadable if one of them does not open."""
+        return self._open_each(keys, self._store.get_many(keys, now))
 
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set all of them, sealed by the writing key."""
-        leading = self._sealed_write(first)
-        following = [self._sealed_write(write) for write in others]
+        """Compare and set all of them, encrypted with the writing key."""
+        leading = self._seal_write(first)
+        following = [self._seal_write(write) for write in others]
         return self._store.put_many(leading, following, now, durable=durable)
 
     def put_many_then_get(
         self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
     ) -> "list[Kept | None] | None":
-        """Compare and set all of them, then read, opened as ``get_many`` does."""
-        leading = self._sealed_write(first)
-        following = [self._sealed_write(write) for write in others]
+        """Compare and set all of them, then read as ``get_many`` does."""
+        leading = self._seal_write(first)
+        following = [self._seal_write(write) for write in others]
         read = self._store.put_many_then_get(leading, following, keys, now)
         if read is None:
             return None
-        return self._opened_each(keys, read)
+        return self._open_each(keys, read)
 
-    def _opened_each(
-        self, keys: Sequence[Key], read: "Sequence[Kept | None]"
-    ) -> "list[Kept | None]":
+    def _open_each(self, keys: Sequence[Key], read: "Sequence[Kept | None]") -> "list[Kept | None]":
         pairs = zip(keys, read, strict=True)
-        return [self._opened(key, kept) if kept else None for key, kept in pairs]
+        return [self._open(key, kept) if kept else None for key, kept in pairs]
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
@@ -97,56 +94,52 @@ class EncryptedStore(Store):
     def list(
         self, kind: RecordKind, group: str | None, now: datetime
     ) -> Iterator[tuple[Key, Kept]]:
-        """Yield the unexpired records, opened.
+        """Yield the unexpired records, decrypted.
 
-        RecordUnreadable, with the first that do not open, after all that do: whoever may go on
-        without them has the others.
+        Raise RecordUnreadable for the first that does not open after all others were yielded: a
+        caller may continue without it.
         """
-        first: RecordUnreadable | None = None
-        unread: list[Key] = []
-        unnamed = 0
+        unreadable: RecordUnreadable | None = None
         for key, kept in self._store.list(kind, group, now):
             try:
-                opened = self._opened(key, kept)
+                opened = self._open(key, kept)
             except RecordUnreadable as error:
-                first = first or error
-                unnamed += len(unread) == _MOST_NAMED
-                unread += [key][: _MOST_NAMED - len(unread)]
+                unreadable = unreadable or error
             else:
                 yield key, opened
-        if first is not None:
-            raise RecordUnreadable(str(first), first.key, tuple(unread[1:]), unnamed)
+        if unreadable is not None:
+            raise unreadable
 
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Lease the earliest record due at ``now``, opened; one that does not open stays leased."""
+        """Lease the earliest record due at ``now``; a record that does not open stays leased."""
         claimed = self._store.claim(kind, group, token, until, now)
         if claimed is None:
             return None
         key, kept = claimed
-        return key, self._opened(key, kept)
+        return key, self._open(key, kept)
 
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
-        """Add ``by`` to the counter, which is not sealed: it holds a number only."""
+        """Add ``by`` to the counter, which is a number and not encrypted."""
         return self._store.count(key, by, until, now)
 
     def sweep(self, now: datetime) -> bool:
-        """Remove some of what has expired; True where there may be more."""
+        """Remove some expired records; True if there may be more."""
         return self._store.sweep(now)
 
     def purge(self) -> Sequence[str]:
-        """Take what is dropped out of the files of the store beneath; return what is pending."""
+        """Remove dropped values from the files of the store; return what remains to be done."""
         return self._store.purge()
 
     def faults(self) -> Sequence[str]:
-        """Return what makes the store beneath unfit for production, in sentences."""
+        """Return in sentences what makes the store unfit for production."""
         return self._store.faults()
 
-    def _sealed_write(self, write: Write) -> Write:
-        return Write(write.key, self._sealed(write.key, write.kept), write.was)
+    def _seal_write(self, write: Write) -> Write:
+        return Write(write.key, self._seal(write.key, write.kept), write.was)
 
-    def _sealed(self, key: Key, kept: Kept) -> Kept:
+    def _seal(self, key: Key, kept: Kept) -> Kept:
         if key.kind == "lease":
             return kept
         key_id = self._write_key_id
@@ -156,24 +149,24 @@ class EncryptedStore(Store):
         ciphertext = self._ciphers[key_id].encrypt(nonce, kept.value, authenticated)
         return Kept(head + nonce + ciphertext, kept.version, kept.until, kept.due)
 
-    def _opened(self, key: Key, kept: Kept) -> Kept:
+    def _open(self, key: Key, kept: Kept) -> Kept:
         if key.kind == "lease":
             return kept
         octets = kept.value
         if octets[:1] != bytes((SCHEMA,)):
             what = "sealed in a schema that this release does not know"
             raise RecordUnreadable(f"{key.kind}: {what}", key)
-        length = int.from_bytes(octets[1:_ID_AT])  # nought where the value is cut short before it
+        length = int.from_bytes(octets[1:_ID_AT])  # 0 if the value ends before it
         nonce_at = _ID_AT + length
         head = octets[:nonce_at]
         nonce = octets[nonce_at : nonce_at + _NONCE_BYTES]
         ciphertext = octets[nonce_at + _NONCE_BYTES :]
         cipher = self._ciphers.get(head[_ID_AT:])
         if cipher is None:
-            raise RecordUnreadable(f"{key.kind}: sealed by a key that is not there", key)
+            raise RecordUnreadable(f"{key.kind}: sealed by a missing key", key)
         try:
             value = cipher.decrypt(nonce, ciphertext, head + _place(key))
-        except (InvalidTag, ValueError):  # ValueError: cut so short that no nonce is left
+        except (InvalidTag, ValueError):  # ValueError: the value ends before the nonce
             raise RecordUnreadable(f"{key.kind}: the seal is broken", key) from None
         return Kept(value, kept.version, kept.until, kept.due)
 
@@ -186,11 +179,11 @@ def _key_faults(keys: Mapping[str, bytes], write_key_id: str) -> Iterator[Fault]
         if not key_id.isascii() or not 0 < len(key_id) <= _LONGEST_ID:
             yield Fault(f"store key {key_id!r}", "its id is not of 1 to 255 ASCII characters")
     if write_key_id not in keys:
-        yield Fault(f"store key {write_key_id!r}", "is to write and is not there")
+        yield Fault(f"store key {write_key_id!r}", "is to write and is missing")
 
 
 def _place(key: Key) -> bytes:
-    # Length-prefixed, for group "a/b" name "c" is not group "a" name "b/c".
+    # With lengths, because group "a/b" name "c" differs from group "a" name "b/c".
     place = b""
     for part in key:
         octets = part.encode()

@@ -10,12 +10,12 @@ from broker.core.ports import Store
 
 
 def open_store(url: str, folder: Path, *, accept_loss: bool = False) -> Store:
-    """Return the store, not yet encrypted; call it before forking, for it makes the SQLite file.
+    """Return the store, without encryption. Call it before forking, because it makes the file.
 
-    ``sqlite:broker.db`` is relative to ``folder``; Redis is not asked before the first use.
-    ``accept_loss`` leaves out of ``faults`` that acknowledged writes may be lost.
-    ConfigurationFaults for a URL of no known kind, without quoting it: it may hold a password;
-    StoreUnavailable where the file cannot be made.
+    ``sqlite:broker.db`` is relative to ``folder``; Redis is connected at its first use. With
+    ``accept_loss``, ``faults`` does not report that acknowledged writes may be lost.
+    ConfigurationFaults for an unknown kind of URL, without quoting it (it may hold a password);
+    StoreUnavailable if the file cannot be made.
     """
     scheme = urlsplit(url).scheme
     name = url.removeprefix("sqlite:")
@@ -23,11 +23,11 @@ def open_store(url: str, folder: Path, *, accept_loss: bool = False) -> Store:
         path = folder / name
         sqlite.prepare(path)
         return SqliteStore(path)
-    # Read here: over SQLite no command need wait for its client.
+    # Import the Redis client only if it is used; it is slow.
     from broker.adapters.stores import redis, redis_connection  # noqa: PLC0415
 
     if scheme in redis_connection.SCHEMES:
         address = redis_connection.parse(url, folder)
         return redis.RedisStore(address, accept_loss=accept_loss)
     fix = f"write sqlite:broker.db, or a URL of {', '.join(redis_connection.SCHEMES)}"
-    raise ConfigurationFaults([Fault("store.url", "names no store that there is", fix)])
+    raise ConfigurationFaults([Fault("store.url", "names no known store", fix)])

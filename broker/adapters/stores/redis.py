@@ -1,4 +1,4 @@
-"""The store for more than one machine: Redis, alone, behind Sentinel or as a Cluster."""
+"""The store for several machines: Redis, alone, behind Sentinel or as a Cluster."""
 
 import threading
 import weakref
@@ -24,12 +24,13 @@ from broker.adapters.stores.redis_connection import Address, loss_faults, server
 from broker.adapters.stores.redis_scripts import LEEWAY, milliseconds_to_keep
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store, Write
+from broker.core.ports import Kept, Key, Store, Write
+from broker.core.retention import RecordKind
 
 _REPLICA_WAIT: Final = 1000  # milliseconds
 _TRIES: Final = 3
 _PAGE: Final = 200
-_NEVER: Final = 2**62  # microseconds: later than any time there is
+_NEVER: Final = 2**62  # microseconds, later than any time
 _FIELDS: Final = ("v", "n", "u", "d")
 _DIGESTS: Final = {
     script: sha1(script.encode(), usedforsecurity=False).hexdigest()
@@ -44,15 +45,15 @@ _DIGESTS: Final = {
 
 
 class RedisStore(Store):
-    """Keeps records in Redis: a group shares a hash tag, each change is one script.
+    """Stores records in Redis: a group has one hash tag, and each change is one script.
 
     Source: docs/reference/design.md#4b.
     """
 
     def __init__(self, address: Address, *, accept_loss: bool = False) -> None:
-        """Use the Redis at ``address``, which is asked at the first use.
+        """Use the Redis at ``address``, which is connected at its first use.
 
-        ``accept_loss`` leaves out of ``faults`` the settings that may lose writes.
+        With ``accept_loss``, ``faults`` does not report settings that may lose writes.
         """
         self._address = address
         self._accept_loss = accept_loss
@@ -60,40 +61,40 @@ class RedisStore(Store):
         self._opening = threading.Lock()
 
     def get(self, key: Key, now: datetime) -> Kept | None:
-        """Return the record, or None where there is none or it has expired."""
+        """Return the record, or None if it does not exist or has expired."""
         place = redis_scripts.place(key)
-        with _failing_as_unavailable():
-            fields = self._opened().execute_command("HMGET", place.record, *_FIELDS)
-        return _kept(fields, now)
+        with _raise_unavailable():
+            fields = self._connect().execute_command("HMGET", place.record, *_FIELDS)
+        return _read_fields(fields, now)
 
     def put(
         self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set; ``durable`` also waits until a replica, if one is attached, has it."""
-        with _failing_as_unavailable():
+        """Compare and set; ``durable`` also waits for a replica if there is one."""
+        with _raise_unavailable():
             return self._put([Write(key, kept, was)], now, durable=durable)
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
-        """Return the records, None for each that is absent, in one turn, not as of one moment."""
-        with _failing_as_unavailable():
-            pipeline = self._opened().pipeline(transaction=False)
+        """Return the records, None for a missing one, by one pipeline, not as of one moment."""
+        with _raise_unavailable():
+            pipeline = self._connect().pipeline(transaction=False)
             for key in keys:
                 record = redis_scripts.place(key).record
                 pipeline.execute_command("HMGET", record, *_FIELDS)
             rows = pipeline.execute()
-        return [_kept(fields, now) for fields in rows]
+        return [_read_fields(fields, now) for fields in rows]
 
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set all of them by one script; in a Cluster, first and others apart.
+        """Compare and set all of them by one script; in a Cluster, ``first`` and then each other.
 
-        A script of a Cluster changes what one server holds: the keys of one hash tag.
+        A script in a Cluster can change the keys of one hash tag only.
         """
         writes = [first, *others]
-        with _failing_as_unavailable():
+        with _raise_unavailable():
             tags = {redis_scripts.hash_tag(write.key) for write in writes}
-            if len(tags) == 1 or not _is_cluster(self._opened()):
+            if len(tags) == 1 or not _is_cluster(self._connect()):
                 return self._put(writes, now, durable=durable)
             if not self._put([first], now, durable=durable):
                 return False
@@ -104,17 +105,19 @@ class RedisStore(Store):
     def put_many_then_get(
         self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
     ) -> "list[Kept | None] | None":
-        """Send the script and what reads behind it by one connection, which keeps their order.
+        """Send the script and then the reads by one connection, which keeps their order.
 
-        Two servers of a Cluster keep none: there the reading waits for the writing.
+        Servers of a Cluster have no common order: there the reads wait for the script.
         """
-        with _failing_as_unavailable():
-            if _is_cluster(self._opened()):
+        with _raise_unavailable():
+            if _is_cluster(self._connect()):
                 return super().put_many_then_get(first, others, keys, now)
-            pipeline = self._opened().pipeline(transaction=False)
-            written, arguments = redis_scripts.put_arguments([first, *others], now, durable=False)
+            pipeline = self._connect().pipeline(transaction=False)
+            keys_written, arguments = redis_scripts.build_put([first, *others], now, durable=False)
             script = _DIGESTS[redis_scripts.PUT]
-            pipeline.execute_command("EVALSHA", script, len(written), *written, *arguments)
+            pipeline.execute_command(
+                "EVALSHA", script, len(keys_written), *keys_written, *arguments
+            )
             for key in keys:
                 record = redis_scripts.place(key).record
                 pipeline.execute_command("HMGET", record, *_FIELDS)
@@ -124,11 +127,11 @@ class RedisStore(Store):
             for answer in (stands, *rows):
                 if isinstance(answer, Exception):
                     raise answer
-        return [_kept(fields, now) for fields in rows] if stands else None
+        return [_read_fields(fields, now) for fields in rows] if stands else None
 
     def _put(self, writes: Sequence[Write], now: datetime, *, durable: bool) -> bool:
-        """Run the script over ``writes``; True where the first stands."""
-        keys, arguments = redis_scripts.put_arguments(writes, now, durable=durable)
+        """Run the script; True if the first write is in force."""
+        keys, arguments = redis_scripts.build_put(writes, now, durable=durable)
         run = self._run_durably if durable else self._run
         return bool(run(redis_scripts.PUT, keys, *arguments))
 
@@ -136,25 +139,25 @@ class RedisStore(Store):
         """Remove the record or counter if there is one."""
         place = redis_scripts.place(key)
         keys = (place.record, place.names, place.due, place.counter)
-        with _failing_as_unavailable():
+        with _raise_unavailable():
             self._run(redis_scripts.DROP, keys, place.member, place.name)
 
     def list(
         self, kind: RecordKind, group: str | None, now: datetime
     ) -> Iterator[tuple[Key, Kept]]:
-        """Yield the unexpired records: of a group as of one moment, of a whole kind by scanning.
+        """Yield the unexpired records: a group as of one moment, a whole kind by a scan.
 
-        What changes during a scan may be seen or not.
+        A scan may miss changes that are made meanwhile.
         """
         if group is None:
             yield from self._scan(kind, now)
             return
         place = redis_scripts.place(Key(kind, group))
         keys = (place.record, place.names)
-        with _failing_as_unavailable():
+        with _raise_unavailable():
             rows = self._run(redis_scripts.LIST, keys, micros(now))
         for name, *fields in rows:
-            kept = _kept(fields, now)
+            kept = _read_fields(fields, now)
             if kept is not None:
                 member = place.member.encode() + name
                 yield redis_scripts.key_of(kind, member), kept
@@ -162,46 +165,46 @@ class RedisStore(Store):
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Lease the earliest record due at ``now``: in the group, or over all shards."""
+        """Lease the earliest record due at ``now``, in the group or in all shards."""
         prefix = ""
         if group is not None:
             prefix = redis_scripts.place(Key(kind, group)).member
         lasts = milliseconds_to_keep(until, now)
         arguments = (prefix, micros(now), token, micros(until), lasts, micros(now - LEEWAY))
-        with _failing_as_unavailable():
-            claimed = self._claimed(kind, self._heads(kind, group, now), arguments)
+        with _raise_unavailable():
+            claimed = self._claim_first(kind, self._heads(kind, group, now), arguments)
         if claimed is None:
             return None
         member, *fields = claimed
-        kept = _kept(fields, now)
+        kept = _read_fields(fields, now)
         if kept is None:
             return None
         return redis_scripts.key_of(kind, member), kept
 
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
-        """Add ``by`` and return the sum; never tried twice, for it might be added twice."""
+        """Add ``by`` and return the sum. It is not retried, because it could be added twice."""
         keys = (redis_scripts.place(key).counter,)
         arguments = (by, micros(until), micros(now), milliseconds_to_keep(until, now))
-        with _failing_as_unavailable():
+        with _raise_unavailable():
             return int(self._run(redis_scripts.COUNT, keys, *arguments))
 
     def faults(self) -> Sequence[str]:
-        """Return what makes the servers unfit for production, in sentences."""
-        with _failing_as_unavailable():
-            client = self._opened()
+        """Return in sentences what makes the servers unfit for production."""
+        with _raise_unavailable():
+            client = self._connect()
             faults = self._address.faults(servers(client))
             if self._accept_loss:
                 return faults
             return (*faults, *loss_faults(client))
 
     def purge(self) -> Sequence[str]:
-        """Have Redis write its files again in the background, without what was dropped.
+        """Let Redis rewrite its files in the background, without dropped values.
 
-        Return a sentence for each server that refuses, and one if there are replicas of a server
-        that is no Cluster: their files are written by themselves later.
+        Return a sentence for each server that refuses, and one if a server outside a Cluster has
+        replicas, which rewrite their files later.
         """
-        with _failing_as_unavailable():
-            client = self._opened()
+        with _raise_unavailable():
+            client = self._connect()
             if _is_cluster(client):
                 nodes = client.get_nodes()
                 named = {f"Redis {node.name}": node.redis_connection for node in nodes}
@@ -211,21 +214,21 @@ class RedisStore(Store):
                 pending += ("Replicas of Redis: run BGREWRITEAOF and BGSAVE on each of them.",)
             return pending
 
-    def _opened(self) -> Any:
+    def _connect(self) -> Any:
         if self._client is None:
             with self._opening:
                 if self._client is None:
-                    self._client = self._closed_at_the_end(self._address.open())
+                    self._client = self._close_at_end(self._address.open())
         return self._client
 
-    def _closed_at_the_end(self, client: Any) -> Any:
-        """Return the client, whose connections are closed once the store is used no more."""
+    def _close_at_end(self, client: Any) -> Any:
+        """Return the client; its connections are closed when the store is garbage collected."""
         closing = weakref.finalize(self, client.close)
         closing.atexit = False
         return client
 
     def _run(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
-        client = self._opened()
+        client = self._connect()
         given = (len(keys), *keys, *arguments)
         try:
             return client.execute_command("EVALSHA", _DIGESTS[script], *given)
@@ -233,8 +236,8 @@ class RedisStore(Store):
             return client.execute_command("EVAL", script, *given)
 
     def _run_durably(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
-        """Run a script and WAIT on the same connection: on another WAIT is about its own writes."""
-        client = self._opened()
+        """Run a script and WAIT on one connection: WAIT counts the writes of its connection."""
+        client = self._connect()
         for _ in range(_TRIES):
             pool = _pool(client, keys[0])
             connection = pool.get_connection()
@@ -243,20 +246,20 @@ class RedisStore(Store):
                 if done:
                     _confirm(connection)
             except (MovedError, AskError):
-                client.execute_command("EXISTS", keys[0])  # follows the move and remembers where to
+                client.execute_command("EXISTS", keys[0])  # makes the client follow the move
             else:
                 return done
             finally:
                 pool.release(connection)
         raise StoreUnavailable("redis: the slot is being moved")
 
-    def _claimed(
+    def _claim_first(
         self, kind: RecordKind, heads: Sequence[tuple[int, str]], arguments: Sequence[object]
     ) -> Any:
-        """Return member and fields of the record claimed, or None where none can be.
+        """Return member and fields of the claimed record, or None if there is none.
 
-        The shard whose record is due first is asked first. Where that record is leased, or gone,
-        the shard answers when its next one is due, and stands in the queue again.
+        Ask the shard whose record is due first. If that record is leased or gone, the shard answers
+        when its next one is due, and is queued again.
         """
         queue = sorted(heads)
         while queue:
@@ -271,12 +274,12 @@ class RedisStore(Store):
         return None
 
     def _scan(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
-        with _failing_as_unavailable():
-            client = self._opened()
+        with _raise_unavailable():
+            client = self._connect()
             names = client.scan_iter(match=redis_scripts.records(kind), count=1000)
         seen: set[bytes] = set()  # SCAN may return a key twice
         while True:
-            with _failing_as_unavailable():
+            with _raise_unavailable():
                 scanned = tuple(islice(names, _PAGE))
                 page = [name for name in dict.fromkeys(scanned) if name not in seen]
                 pipeline = client.pipeline(transaction=False)
@@ -287,7 +290,7 @@ class RedisStore(Store):
                 return
             seen.update(page)
             for name, fields in zip(page, rows, strict=True):
-                kept = _kept(fields, now)
+                kept = _read_fields(fields, now)
                 if kept is not None:
                     member = name.partition(b":r:")[2]
                     yield redis_scripts.key_of(kind, member), kept
@@ -295,13 +298,13 @@ class RedisStore(Store):
     def _heads(
         self, kind: RecordKind, group: str | None, now: datetime
     ) -> Sequence[tuple[int, str]]:
-        """Return when the first record of each shard to claim from is due, and the shard."""
+        """Return each shard to claim from with the time when its first record is due."""
         if group is not None:
             due = redis_scripts.place(Key(kind, group)).due
             return [(0, due.removesuffix(":due"))]
         shards = tuple(redis_scripts.tags(kind))
         limits = ("-inf", micros(now), "WITHSCORES", "LIMIT", 0, 1)
-        pipeline = self._opened().pipeline(transaction=False)
+        pipeline = self._connect().pipeline(transaction=False)
         for shard in shards:
             pipeline.execute_command("ZRANGEBYSCORE", f"{shard}:due", *limits)
         heads = []
@@ -313,10 +316,10 @@ class RedisStore(Store):
 
 
 @contextmanager
-def _failing_as_unavailable() -> Iterator[None]:
-    """Turn every failure of Redis or of the network into StoreUnavailable, naming its class only.
+def _raise_unavailable() -> Iterator[None]:
+    """Turn every failure of Redis or the network into StoreUnavailable, which names its class.
 
-    The text may quote a value or an address with its password.
+    The text of the failure may quote a value or a password.
     """
     try:
         yield
@@ -324,7 +327,7 @@ def _failing_as_unavailable() -> Iterator[None]:
         raise StoreUnavailable(f"redis: {type(error).__name__}") from None
 
 
-def _kept(fields: Sequence[Any], now: datetime) -> Kept | None:
+def _read_fields(fields: Sequence[Any], now: datetime) -> Kept | None:
     value, version, until, due = fields
     if version is None or int(until) <= micros(now):
         return None

@@ -1,4 +1,4 @@
-"""From a Redis URL to a client, and what makes the servers behind it unfit for production."""
+"""Redis URLs, clients, and settings that make a server unfit for production."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,8 +32,7 @@ _EXAMPLES: Final = (
     "rediss+sentinel://host,host/service, "
     "rediss+cluster://host,host"
 )
-# A request must not hang on its store: at most this long to connect, and between two pieces of an
-# answer.
+# Limits for connecting and for each piece of an answer, so that no request hangs.
 _SETTINGS: Final[dict[str, Any]] = {
     "socket_connect_timeout": 2.0,
     "socket_timeout": 5.0,
@@ -50,7 +49,7 @@ class _RequiredSetting(NamedTuple):
     why: str
 
 
-# Debian's defaults lost every acknowledged write of a server that was killed
+# With Debian's defaults a killed server lost every acknowledged write
 # (docs/reference/design.md#4b).
 _REQUIRED_SETTINGS: Final = (
     _RequiredSetting(
@@ -74,7 +73,7 @@ _REQUIRED_SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A Redis URL taken apart; the password is kept out of ``repr``."""
+    """The parts of a Redis URL; ``repr`` hides the password."""
 
     scheme: str
     hosts: tuple[tuple[str, int], ...]
@@ -84,25 +83,25 @@ class Address:
     files: tuple[tuple[str, str], ...] = ()
 
     @property
-    def encrypted(self) -> bool:
-        """Whether TLS is spoken, which ``rediss`` says."""
+    def uses_tls(self) -> bool:
+        """Whether connections use TLS (``rediss``)."""
         return self.scheme.startswith("rediss")
 
     @property
     def kind(self) -> str:
-        """``sentinel``, ``cluster`` or nothing for one server."""
+        """``sentinel``, ``cluster``, or "" for one server."""
         return self.scheme.partition("+")[2]
 
     def faults(self, servers: Iterable[str] = ()) -> tuple[str, ...]:
-        """Return what is open to others: off this machine neither TLS nor password may be missing.
+        """Return in sentences that TLS or a password is missing on the way to another machine.
 
-        ``servers`` are the hosts that Sentinel or the Cluster named beside those of the URL.
+        ``servers`` are further hosts, which Sentinel or the Cluster named.
         """
         own = [host for host, _ in self.hosts]
         if all(_loopback(host) for host in (*servers, *own)):
             return ()
         faults = []
-        if not self.encrypted:
+        if not self.uses_tls:
             fix = "write rediss in store.url instead of redis"
             faults.append(f"Redis is on another machine and not encrypted; {fix}.")
         if not self.password:
@@ -111,39 +110,36 @@ class Address:
         return tuple(faults)
 
     def open(self) -> Any:
-        """Return the client; a Cluster is asked for its nodes at once, others at the first use."""
+        """Return the client. A Cluster is asked for its nodes now, others at their first use."""
         encryption = self._encryption()
         settings = {**_SETTINGS, "username": self.username, "password": self.password, **encryption}
         if self.kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in self.hosts]  # type: ignore[no-untyped-call]
             return RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 1), **settings)
         if self.kind == "sentinel":
-            settings["retry"] = _once()
+            settings["retry"] = _never_retry()
             service, *database = self.path
             to_sentinels = {**_SETTINGS, "retry": settings["retry"], **encryption}
             sentinel = Sentinel(self.hosts, sentinel_kwargs=to_sentinels, **settings)  # type: ignore[no-untyped-call]
             return sentinel.master_for(service, db=_number(database))  # type: ignore[no-untyped-call]
         host, port = self.hosts[0]
-        return Redis(host=host, port=port, db=_number(self.path), retry=_once(), **settings)
+        return Redis(host=host, port=port, db=_number(self.path), retry=_never_retry(), **settings)
 
     def _encryption(self) -> dict[str, Any]:
-        if not self.encrypted:
+        if not self.uses_tls:
             return {}
         return {"ssl": True, "ssl_check_hostname": True, **dict(self.files)}
 
 
-def _once() -> Retry:
-    """Return that nothing is tried twice.
-
-    What is safe to repeat is repeated by the caller, and a counter would count twice.
-    """
+def _never_retry() -> Retry:
+    """Return a policy without retries, because a counter would count twice."""
     return Retry(NoBackoff(), 0)
 
 
 def parse(url: str, folder: Path) -> Address:
-    """Take a Redis URL apart; certificate files are relative to ``folder``.
+    """Parse a Redis URL; certificate files are relative to ``folder``.
 
-    ConfigurationFaults for what is no such URL, without quoting it: it may hold a password.
+    ConfigurationFaults for another text, without quoting it (it may hold a password).
     """
     try:
         parts = urlsplit(url)
@@ -161,18 +157,17 @@ def parse(url: str, folder: Path) -> Address:
             files=tuple((name, str(folder / file)) for name, file in options.items()),
         )
     except ValueError:
-        raise _refused("is not a URL of Redis") from None
+        raise _make_fault("is not a URL of Redis") from None
     unknown = sorted(set(options) - set(_FILES))
     if unknown:
-        # ssl_cert_reqs=none and its like would switch off what keeps the password and the borrowers
-        # secret.
-        raise _refused(f"has an option that is not one of {', '.join(_FILES)}")
+        # ssl_cert_reqs=none, for example, would switch off the check of the certificate.
+        raise _make_fault(f"has an option that is not one of {', '.join(_FILES)}")
     _check_path(address)
     return address
 
 
 def servers(client: Any) -> tuple[str, ...]:
-    """Return the hosts that the client really speaks to, as Sentinel or the Cluster names them."""
+    """Return the hosts that the client uses, as Sentinel or the Cluster names them."""
     client.ping()
     if hasattr(client, "get_nodes"):
         return tuple(node.host for node in client.get_nodes())
@@ -184,7 +179,7 @@ def servers(client: Any) -> tuple[str, ...]:
 
 
 def loss_faults(client: Any) -> tuple[str, ...]:
-    """Return the settings by which a server that takes writes may lose some, in sentences."""
+    """Return in sentences the settings of writable servers that may lose writes."""
     named = {"Redis": client}
     if hasattr(client, "get_primaries"):
         named = {f"Redis {node.name}": node.redis_connection for node in client.get_primaries()}
@@ -199,16 +194,16 @@ def _check_path(address: Address) -> None:
     if address.kind == "sentinel":
         databases = address.path[1:]
         if not address.path:
-            raise _refused("names no Sentinel service after the hosts")
+            raise _make_fault("names no Sentinel service after the hosts")
     if address.kind == "cluster" and databases:
-        raise _refused("names a database, which a Cluster does not have")
+        raise _make_fault("names a database, which a Cluster does not have")
     if len(databases) > 1 or not all(part.isdecimal() for part in databases):
-        raise _refused("ends in something that is no database number")
+        raise _make_fault("ends in something that is no database number")
     if not address.kind and len(address.hosts) > 1:
-        raise _refused("names several hosts without +sentinel or +cluster")
+        raise _make_fault("names several hosts without +sentinel or +cluster")
 
 
-def _refused(what: str) -> ConfigurationFaults:
+def _make_fault(what: str) -> ConfigurationFaults:
     return ConfigurationFaults([Fault("store.url", what, f"write it like {_EXAMPLES}")])
 
 

@@ -1,13 +1,13 @@
-"""Where a record lies in Redis, and the scripts that make each change of it one change.
+"""Layout of records in Redis, and the scripts that make each change atomic.
 
-A group falls into one of sixteen shards of its kind, and a shard is a hash tag. It holds its
-records, the index of each group's names, the queue of what is due and the leases on it, so that
-they change together, in a Cluster too; a claim over the whole kind looks at sixteen queue heads.
+A group belongs to one of sixteen shards of its kind, and a shard is a hash tag. A shard holds its
+records, the index of each group's names, the queue of due records and the leases on them, so that
+they change together, in a Cluster too. A claim over the whole kind looks at sixteen queue heads.
 
-A record is a hash: v value, n version, u until, d due or empty. Times are microseconds as the
-caller's ``now`` counts them, and only ``now`` decides what has expired; Redis's own clock cleans up
-later. Every script begins with the write that Redis may refuse for want of memory, so that a
-refused one has changed nothing.
+A record is a hash: v value, n version, u until, d due or empty. Times are microseconds of the
+caller's ``now``, which alone decides what has expired; Redis removes it later by its own clock.
+Every script begins with the write that Redis may refuse if memory is short, so that a refused
+script has changed nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,14 @@ from urllib.parse import quote, unquote
 from zlib import crc32
 
 from broker.adapters.stores.timestamps import micros
-from broker.core.ports import Key, RecordKind, Write
+from broker.core.ports import Key, Write
+from broker.core.retention import RecordKind
 
-SHARDS: Final = 16  # part of the layout: another number would look for every record elsewhere
-# Redis forgets this long after ``until``, for machines whose clocks differ.
+SHARDS: Final = 16  # part of the layout: with another number no record would be found
+# Redis removes a record this long after ``until``, because clocks differ between machines.
 LEEWAY: Final = timedelta(minutes=5)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-# Named in every key, so that a later layout finds and moves what this one wrote.
+# Part of every key, so that a later layout can find records of this one.
 _LAYOUT: Final = "broker1"
 
 _KEYS_OF_WRITE: Final = 3
@@ -160,9 +161,9 @@ class RedisKeys(NamedTuple):
 
 
 def place(key: Key) -> RedisKeys:
-    """Return where ``key`` lies.
+    """Return the Redis keys of ``key``.
 
-    Braces and slashes in its parts are escaped, for they would move it to another hash tag.
+    Braces and slashes in its parts are escaped: they would move it to another hash tag.
     """
     shard = _shard(key.kind, key.group)
     group = quote(key.group, "")
@@ -178,10 +179,10 @@ def place(key: Key) -> RedisKeys:
     )
 
 
-def put_arguments(
+def build_put(
     writes: Sequence[Write], now: datetime, *, durable: bool
 ) -> tuple[list[str], list[object]]:
-    """Return the keys and the arguments by which ``PUT`` puts ``writes``."""
+    """Return the keys and arguments with which ``PUT`` puts ``writes``."""
     keys: list[str] = []
     arguments: list[object] = [micros(now), micros(now - LEEWAY), int(durable)]
     for key, kept, was in writes:
@@ -201,23 +202,23 @@ def put_arguments(
 
 
 def milliseconds_to_keep(until: datetime, now: datetime) -> int:
-    """Return how long Redis is to keep what ends at ``until``: PEXPIRE demands one at least."""
+    """Return how long Redis keeps a record that ends at ``until``; PEXPIRE needs at least 1."""
     return max((until - now + LEEWAY) // _MILLISECOND, 1)
 
 
 def hash_tag(key: Key) -> str:
-    """Return the hash tag of ``key``: records of one lie on one server of a Cluster."""
+    """Return the hash tag of ``key``: a Cluster has all its records on one server."""
     return _shard(key.kind, key.group).partition("}")[0]
 
 
 def claim_keys(kind: RecordKind, shard: str) -> tuple[str, ...]:
-    """Return the due queue of a shard, and the beginnings of the keys that a claim looks at."""
+    """Return the due queue of a shard and the prefixes of the keys that a claim reads."""
     group = quote(f"{kind}/", "")  # the lease on a record has this before the record's group
     return (f"{shard}:due", f"{shard}:r:", f"{shard}:lease:r:{group}", f"{shard}:lease:g:{group}")
 
 
 def key_of(kind: RecordKind, member: bytes) -> Key:
-    """Return the key whose record has this name within its shard."""
+    """Return the key of a record by its name within the shard."""
     group, _, name = member.decode().partition("/")
     return Key(kind, unquote(group), unquote(name))
 
@@ -230,18 +231,18 @@ def records(kind: RecordKind) -> str:
 
 
 def tags(kind: RecordKind) -> Iterator[str]:
-    """Yield the beginnings of the keys of a kind, shard by shard."""
+    """Yield the key prefix of each shard of a kind."""
     return (tag(kind, shard) for shard in range(SHARDS))
 
 
 def _shard(kind: str, group: str) -> str:
     if kind == "lease":
-        # Under the hash tag of the record that is leased.
+        # A lease has the hash tag of its record.
         leased, _, group = group.partition("/")
         return f"{_shard(leased, group)}:lease"
     return tag(kind, crc32(group.encode()) % SHARDS)
 
 
 def tag(kind: str, shard: int) -> str:
-    """Return the beginning of the keys of one shard."""
+    """Return the key prefix of a shard."""
     return f"{_LAYOUT}:{{{quote(kind, '')}/{shard}}}"

@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite file, safe across threads, workers and restarts of one machine."""
+"""The store of one machine: an SQLite file that threads and workers share."""
 
 import os
 import sqlite3
@@ -16,7 +16,8 @@ from broker.adapters.stores import sqlite_statements as sql
 from broker.adapters.stores.timestamps import micros, moment
 from broker.configuration import durable_files
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_key
+from broker.core.ports import Kept, Key, Store, Write, lease_key
+from broker.core.retention import RecordKind
 
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the writers of other workers
 _TURN_PATIENCE: Final = 10.0  # seconds that a thread waits for the writing threads before it
@@ -27,14 +28,14 @@ _CHECKPOINTS: Final = 4  # each waits for readers as long as a writer does
 
 
 def prepare(path: Path) -> None:
-    """Make the file with its tables unless it is there, readable by its owner only.
+    """Make the file with its tables if it does not exist, readable by its owner only.
 
-    Call it before forking. The file is made under another name and linked into place whole, so that
-    workers that start together never see a half-made one. StoreUnavailable if it cannot be made.
+    Call it before forking. The file is made under another name and then linked, so that no worker
+    sees an incomplete one. StoreUnavailable if it cannot be made.
     """
     if path.exists():
         return
-    with _failing_as_unavailable():
+    with _raise_unavailable():
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
         os.close(descriptor)
         draft = Path(name)
@@ -48,12 +49,12 @@ def prepare(path: Path) -> None:
             pass
         finally:
             draft.unlink()
-        durable_files.synced(path.parent)
+        durable_files.sync_folder(path.parent)
 
 
 @dataclass(frozen=True, slots=True)
 class _WorkerConnections:
-    """One worker's idle connections, its turn to write, and what it inherited by a fork."""
+    """A worker's idle connections, its lock for writers, and the connections before a fork."""
 
     pid: int
     turn: threading.Lock = field(default_factory=threading.Lock)
@@ -62,45 +63,45 @@ class _WorkerConnections:
 
 
 class SqliteStore(Store):
-    """Keeps records in one file: WAL, one writer at a time, expired rows swept.
+    """Stores records in one file: WAL, one writer at a time, expired rows removed.
 
     Source: docs/reference/design.md#4b.
     """
 
     def __init__(self, path: Path) -> None:
-        """Use the file that ``prepare`` made; nothing is opened yet, so a fork may follow."""
+        """Use the file that ``prepare`` made; it is opened at the first use, after a fork."""
         self._path = path
         self._connections = self._new_connections(None)
         self._writes = 0
 
     def get(self, key: Key, now: datetime) -> Kept | None:
-        """Return the record, or None where there is none or it has expired."""
+        """Return the record, or None if it does not exist or has expired."""
         with self._reading() as connection:
             row = connection.execute(sql.GET, (*key, micros(now))).fetchone()
         if row is None:
             return None
-        return _kept(*row)
+        return _read_row(*row)
 
     def put(
         self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set; ``durable`` commits with an fsync, otherwise writes are only ordered."""
+        """Compare and set; ``durable`` commits with fsync, other writes are only ordered."""
         write = Write(key, kept, was)
         with self._turn(durable=durable) as connection:
-            written = _written(connection, write, now)
+            written = _write_record(connection, write, now)
             if written:
                 self._sweep(connection, now)
                 return True
-            return _stands(connection, write, now)
+            return _is_present(connection, write, now)
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
-        """Return the records as of one moment, None for each that is absent."""
+        """Return the records as of one moment, None for a missing one."""
         at = micros(now)
         with self._reading() as connection:
             connection.execute("BEGIN")
             rows = [connection.execute(sql.GET, (*key, at)).fetchone() for key in keys]
             connection.execute("COMMIT")
-        return [_kept(*row) if row else None for row in rows]
+        return [_read_row(*row) if row else None for row in rows]
 
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
@@ -110,10 +111,10 @@ class SqliteStore(Store):
             return self.put(*first, now, durable=durable)
         with self._turn(durable=durable) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            stands = _written(connection, first, now) or _stands(connection, first, now)
+            stands = _write_record(connection, first, now) or _is_present(connection, first, now)
             if stands:
                 for write in others:
-                    _written(connection, write, now)
+                    _write_record(connection, write, now)
             connection.execute("COMMIT")
             self._sweep(connection, now)
         return stands
@@ -127,19 +128,19 @@ class SqliteStore(Store):
     def list(
         self, kind: RecordKind, group: str | None, now: datetime
     ) -> Iterator[tuple[Key, Kept]]:
-        """Yield the unexpired records as of the moment of the first, read as they are asked for."""
+        """Yield the unexpired records as of the first read, one at a time."""
         with self._reading() as connection:
             if group is None:
                 rows = connection.execute(sql.LIST, (kind, micros(now)))
             else:
                 rows = connection.execute(sql.LIST_GROUP, (kind, micros(now), group))
             for record_group, name, *columns in rows:
-                yield Key(kind, record_group, name), _kept(*columns)
+                yield Key(kind, record_group, name), _read_row(*columns)
 
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Lease the earliest record due at ``now``; an idle queue never takes the write lock."""
+        """Lease the earliest record due at ``now``; an empty queue takes no write lock."""
         wanted = {"kind": kind, "grp": group, "now": micros(now)}
         with self._reading() as connection:
             if connection.execute(sql.DUE, wanted).fetchone() is None:
@@ -153,10 +154,10 @@ class SqliteStore(Store):
             lease = (b"", token, micros(until), None, *lease_key(key), micros(now))
             connection.execute(sql.ADD, lease)
             self._sweep(connection, now)
-        return key, _kept(*columns)
+        return key, _read_row(*columns)
 
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
-        """Add ``by`` and return the sum; an expired counter begins anew, with this ``until``."""
+        """Add ``by`` and return the sum; an expired counter restarts with this ``until``."""
         if not by:
             return self._total(key, now)
         added = {
@@ -173,11 +174,9 @@ class SqliteStore(Store):
         return int(total)
 
     def sweep(self, now: datetime) -> bool:
-        """Delete some rows that have expired; True where there may be more."""
+        """Delete some expired rows; True if there may be more."""
         with self._writing() as connection:
-            expired = (micros(now), _SWEEP_ROWS)
-            deleted = [connection.execute(statement, expired).rowcount for statement in sql.SWEEP]
-        return max(deleted) >= _SWEEP_ROWS
+            return _delete_expired(connection, now) >= _SWEEP_ROWS
 
     def _total(self, key: Key, now: datetime) -> int:
         with self._reading() as connection:
@@ -185,7 +184,7 @@ class SqliteStore(Store):
         return int(row[0]) if row else 0
 
     def faults(self) -> Sequence[str]:
-        """Return what makes the file unfit for production, in sentences."""
+        """Return in sentences what makes the file unfit for production."""
         with self._reading() as connection:
             faults = list(_mode_faults(self._path))
             if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
@@ -194,21 +193,21 @@ class SqliteStore(Store):
         return tuple(faults)
 
     def purge(self) -> Sequence[str]:
-        """Move the log into the file and cut it to nothing: what was dropped stands in neither.
+        """Move the log into the file and empty it, so that no dropped value remains.
 
-        The file has nought in its place (``secure_delete``). Pending where a reader does not end.
+        The file itself is overwritten with zeros (``secure_delete``). A long reader delays it.
         """
         with self._turn() as connection:
             for _ in range(_CHECKPOINTS):
                 (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if not busy:
                     return ()
-        what = f"{self._path.name}-wal is being read by a program that does not end"
-        return (f"{what}: what was dropped stands in it until it has.",)
+        what = f"{self._path.name}-wal is being read by another program"
+        return (f"{what}: dropped values stay in it until that program ends.",)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        idle = self._of_this_worker().idle
+        idle = self._worker_connections().idle
         try:
             connection = idle.pop()
         except IndexError:
@@ -216,7 +215,7 @@ class SqliteStore(Store):
         try:
             yield connection
         except BaseException as error:
-            connection.close()  # rolls back, and ends a listing that nobody reads to its end
+            connection.close()  # rolls back, and ends an unfinished listing
             if isinstance(error, sqlite3.Error | OSError):
                 raise _unavailable(error) from None
             raise
@@ -231,8 +230,8 @@ class SqliteStore(Store):
 
     @contextmanager
     def _turn(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        turn = self._of_this_worker().turn
-        # SQLite's own waiting polls with sleeps; the threads of one worker queue here instead.
+        turn = self._worker_connections().turn
+        # Threads of one worker queue here, because SQLite itself waits by polling.
         if not turn.acquire(timeout=_TURN_PATIENCE):
             raise StoreUnavailable("sqlite: the writers before this one did not finish")
         try:
@@ -245,18 +244,17 @@ class SqliteStore(Store):
         finally:
             turn.release()
 
-    def _of_this_worker(self) -> _WorkerConnections:
+    def _worker_connections(self) -> _WorkerConnections:
         connections = self._connections
         if connections.pid != os.getpid():
-            # A connection must not be used, nor even closed, on the other side of a fork: its file
-            # locks are not ours, and closing might checkpoint under the parent's feet. So the
-            # inherited ones are kept, untouched.
+            # A connection must not be used or closed after a fork: its file locks belong to the
+            # parent, and closing could checkpoint the parent's log. Keep inherited ones unused.
             connections = self._new_connections(connections)
             self._connections = connections
         return connections
 
     def _new_connections(self, inherited: _WorkerConnections | None) -> _WorkerConnections:
-        """Return this process's connections, closed once the store is used no more."""
+        """Return connections of this process, closed when the store is garbage collected."""
         connections = _WorkerConnections(os.getpid(), inherited=inherited)
         closing = weakref.finalize(self, _close, connections)
         closing.atexit = False
@@ -265,8 +263,7 @@ class SqliteStore(Store):
     def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
         self._writes += 1
         if self._writes % _SWEEP_EVERY == 0:
-            for statement in sql.SWEEP:
-                connection.execute(statement, (micros(now), _SWEEP_ROWS))
+            _delete_expired(connection, now)
 
 
 def _close(connections: _WorkerConnections) -> None:
@@ -276,29 +273,34 @@ def _close(connections: _WorkerConnections) -> None:
             connection.close()
 
 
-def _written(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
-    """Compare and set one record, and return whether that changed it."""
+def _delete_expired(connection: sqlite3.Connection, now: datetime) -> int:
+    """Delete some expired rows of each table; return the larger number."""
+    expired = (micros(now), _SWEEP_ROWS)
+    return max(connection.execute(statement, expired).rowcount for statement in sql.SWEEP)
+
+
+def _write_record(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
+    """Compare and set one record; return whether that changed it."""
     key, kept, was = write
     due = None if kept.due is None else micros(kept.due)
     record = (kept.value, kept.version, micros(kept.until), due, *key, micros(now))
     if was is None:
         return bool(connection.execute(sql.ADD, record).rowcount)
     if was == kept.version:
-        # A put that names its own version as the one to replace is a put retried: it stands as it
-        # is.
+        # A repeated put names its own version as the one to replace: change nothing.
         return False
     return bool(connection.execute(sql.REPLACE, (*record, was)).rowcount)
 
 
-def _stands(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
-    """Return whether the version that was to be written is the present one."""
+def _is_present(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
+    """Return whether the version of ``write`` is stored."""
     row = connection.execute(sql.PRESENT_VERSION, (*write.key, micros(now))).fetchone()
     return bool(row == (write.kept.version,))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open the prepared file; StoreUnavailable where it is missing or of an unknown schema."""
-    with _failing_as_unavailable():
+    """Open the prepared file; StoreUnavailable if it is missing or has an unknown schema."""
+    with _raise_unavailable():
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
             uri=True,
@@ -315,19 +317,19 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    """Make a connection ready; StoreUnavailable where its file is of an unknown schema."""
+    """Set up a connection; StoreUnavailable if its file has an unknown schema."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version != sql.SCHEMA_VERSION:
         what = f"the file has schema {version}, this release reads {sql.SCHEMA_VERSION}"
         raise StoreUnavailable(f"sqlite: {what}")
-    # An erased CPR must not linger in a free page, sealed as it is.
+    # No erased value may stay in a free page, although it is encrypted.
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
 @contextmanager
-def _failing_as_unavailable() -> Iterator[None]:
-    """Turn every failure of SQLite or of the disk into StoreUnavailable."""
+def _raise_unavailable() -> Iterator[None]:
+    """Turn every failure of SQLite or the disk into StoreUnavailable."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -335,7 +337,7 @@ def _failing_as_unavailable() -> Iterator[None]:
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    """Return the error for a failure of SQLite with its code only: the text may quote a value."""
+    """Return the error with the code of a failure; its text may quote a value."""
     code = getattr(error, "sqlite_errorname", None)
     return StoreUnavailable(f"sqlite: {code or type(error).__name__}")
 
@@ -347,6 +349,6 @@ def _mode_faults(path: Path) -> Iterator[str]:
             yield f"The store file {part.name} can be read by other users; give it mode 0600."
 
 
-def _kept(value: bytes, version: str, until: int, due: int | None) -> Kept:
+def _read_row(value: bytes, version: str, until: int, due: int | None) -> Kept:
     due_at = None if due is None else moment(due)
     return Kept(value, version, moment(until), due_at)

@@ -27,9 +27,8 @@ WHERE kind = ? AND grp = ? AND name = ? AND until > ?
 PRESENT_VERSION: Final = """
 SELECT version FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?
 """
-# Each is a transaction of its own and takes the write lock at its start, as BEGIN IMMEDIATE does,
-# in a quarter of the calls: every call gives up the interpreter's lock, and taking it back is what
-# threads spend their time on (measured).
+# A statement is a transaction and takes the write lock at its start, like BEGIN IMMEDIATE, with a
+# quarter of the calls. Every call releases the interpreter's lock, which costs the most time.
 ADD: Final = """
 INSERT INTO record (value, version, until, due, kind, grp, name) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (kind, grp, name) DO UPDATE

@@ -1,4 +1,4 @@
-"""Times as the stores write them: whole microseconds since 1970, which sort as numbers."""
+"""Times in the stores: whole microseconds since 1970."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -8,10 +8,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def micros(when: datetime) -> int:
-    """Return the microseconds since 1970 of an aware time; a naive one is a TypeError."""
+    """Return the microseconds since 1970 of an aware time; TypeError for a naive one."""
     return (when - _EPOCH) // _MICROSECOND
 
 
 def moment(count: int) -> datetime:
-    """Return the UTC time that ``micros`` counted."""
+    """Return the UTC time of a number of microseconds."""
     return _EPOCH + timedelta(microseconds=count)

@@ -1,11 +1,11 @@
-"""Policy files made into policies: each is read once, as long as its bytes stay the same."""
+"""Compile policy files; a file whose bytes have not changed is not read again."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from broker.configuration.checked_files import FILL_IN, S, validated
+from broker.configuration.checked_files import S, validate_node
 from broker.configuration.policies.file_checks import PolicyProblem, faults_at, find_cpr_literals
 from broker.configuration.policies.file_schema import (
     LoginShape,
@@ -15,42 +15,38 @@ from broker.configuration.policies.file_schema import (
 )
 from broker.configuration.policies.policy_folder import SERVICES
 from broker.configuration.policies.value_syntax import FilePlace
-from broker.configuration.strict_yaml import (
-    LARGEST,
-    YamlMapping,
-    YamlNode,
-    YamlScalar,
-    YamlSequence,
-    read,
-)
+from broker.configuration.strict_yaml import LARGEST, YamlNode, read
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import LoginFacts, Policy
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A policy, and the digest of the file that says it without a fault."""
+    """A policy, and the digest of its file, which has no fault."""
 
     digest: bytes
     policy: Policy
 
 
 class CompiledFiles:
-    """Makes policies of files, and remembers those of the files that were given last.
+    """Compiles policy files, and caches the policies of the last call.
 
-    A policy is made of the name and the bytes of its file and of services.yaml: no fault of another
-    file, and no setting, has a part in it. A file with a fault is not remembered.
+    A policy depends on the name and the bytes of its file and on services.yaml, and on nothing
+    else. A file with a fault is not cached.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing remembered."""
+        """Start with an empty cache."""
         self._known: Mapping[str, _Compiled] = {}
         self._services: Services = {}
 
-    def compiled(
+    def compile_files(
         self, files: Mapping[str, bytes], folder: str, let_others_run: Callable[[], None]
     ) -> tuple[list[Policy], list[Fault]]:
-        """Return the policies of the files that are well formed, and the faults of the others."""
+        """Return the policies of the well-formed files, and the faults of all files.
+
+        ``let_others_run`` is called before each file.
+        """
         policies: list[Policy] = []
         known: dict[str, _Compiled] = {}
         texts = files.get(SERVICES, b"")
@@ -101,7 +97,7 @@ def _read(
     if shape is None or node is None or services is None:
         return None, faults
     place = FilePlace.top(name, node)
-    unstated = list(faults_at(folder, shape.unstated(place, services)))
+    unstated = list(faults_at(folder, shape.find_faults(place, services)))
     if unstated:
         return None, [*faults, *unstated]
     return shape.policy(place, services), faults
@@ -113,48 +109,12 @@ def _read_shape(
     """Return what a file says, None where it is not well formed, its node, and its faults."""
     path = f"{folder}/{name}"
     faults = list(faults_at(folder, find_cpr_literals(octets, name)))
-    asked: set[str] = set()
     try:
         node = read(octets, path)
-        unanswered = list(open_questions(node, path))
-        faults += unanswered
-        asked = {question.where for question in unanswered}
-        return validated(shape, node, path), node, faults
+        return validate_node(shape, node, path), node, faults
     except ConfigurationFaults as found:
-        # That a question is no answer needs not to be said twice.
-        faults += [fault for fault in found.faults if fault.where not in asked]
+        faults += found.faults
         return None, None, faults
-
-
-def open_questions(node: YamlNode, name: str) -> Iterator[Fault]:
-    """Yield each value that begins with ``FILL IN``, with its key and what is asked.
-
-    ``name`` is what faults call the file.
-    """
-    # Hardly a file has one, and the way to each of a thousand files' values is long.
-    if _asks(node):
-        yield from _questions(node, name, ())
-
-
-def _asks(node: YamlNode) -> bool:
-    if isinstance(node, YamlScalar):
-        return node.text.startswith(FILL_IN)
-    if isinstance(node, YamlSequence):
-        return any(map(_asks, node.nodes))
-    return any(_asks(entry.node) for entry in node.entries)
-
-
-def _questions(node: YamlNode, name: str, path: tuple[str, ...]) -> Iterator[Fault]:
-    match node:
-        case YamlScalar() if node.text.startswith(FILL_IN):
-            asked = node.text.removeprefix(FILL_IN).strip(" :")
-            yield Fault(f"{name}:{node.line}", f"{'.'.join(path)} is to be filled in", asked)
-        case YamlSequence():
-            for number, item in enumerate(node.nodes, 1):
-                yield from _questions(item, name, (*path, str(number)))
-        case YamlMapping():
-            for entry in node.entries:
-                yield from _questions(entry.node, name, (*path, entry.key))
 
 
 def read_login(path: Path) -> LoginFacts:
@@ -167,7 +127,7 @@ def read_login(path: Path) -> LoginFacts:
     numbers = list(faults_at(str(path.parent), find_cpr_literals(octets, path.name)))
     if numbers:
         raise ConfigurationFaults(numbers)
-    written = validated(LoginShape, read(octets, str(path)), str(path))
+    written = validate_node(LoginShape, read(octets, str(path)), str(path))
     if written.day is not None:
         raise ConfigurationFaults([Fault(str(path), "day is for examples", "say --date DAY")])
     return written.facts()

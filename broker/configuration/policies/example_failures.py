@@ -1,4 +1,4 @@
-"""The examples that fail, gathered by the rule that decided them and the rule that was expected."""
+"""Report failed examples: one problem for each line that makes examples fail."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,40 +25,40 @@ from broker.core.policy.model import Condition, Effect, LoginFacts, Policy, Poli
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """The line that made an example fail, and in words what it does."""
+    """The line that made an example fail, and what it does, in words."""
 
     place: PolicyLine
     what: str
 
 
-def failures(
+def find_failures(
     policies: PolicySet, results: Collection[Result], today: date
 ) -> Iterator[PolicyProblem]:
     """Yield a problem for each cause, at the line that made its examples fail.
 
-    One typo that twenty examples cover is one problem. An example that fails alone stands at its
-    own line, with the cause behind it.
+    A typo that makes twenty examples fail is one problem. If only one example fails, the problem
+    has the line of the example, and the cause is the fix.
     """
     causes: dict[_Cause, list[Result]] = {}
     for result in results:
         if result.differences:
-            causes.setdefault(_cause(policies, result, today), []).append(result)
+            causes.setdefault(_find_cause(policies, result, today), []).append(result)
     for cause, failed in causes.items():
-        yield _problem(cause, failed)
+        yield _make_problem(cause, failed)
 
 
-def _problem(cause: _Cause, failed: Sequence[Result]) -> PolicyProblem:
+def _make_problem(cause: _Cause, failed: Sequence[Result]) -> PolicyProblem:
     first = failed[0].example
     if len(failed) == 1:
         what = f"example {first.name!r}: {'; '.join(failed[0].differences)}"
         return first.place, what, f"{cause.place}: {cause.what}"
     what = f"{cause.what}, and {len(failed)} examples fail"
     shown = f"{first.name!r}: {failed[0].differences[0]}"
-    return cause.place, what, f"{_places(failed)}; the first is {shown}"
+    return cause.place, what, f"{_list_places(failed)}; the first is {shown}"
 
 
-def _places(failed: Sequence[Result]) -> str:
-    """Return the lines of examples, each file named once."""
+def _list_places(failed: Sequence[Result]) -> str:
+    """Return the lines of the examples, with each file named once."""
     lines: dict[str, list[str]] = {}
     for result in failed:
         place = result.example.place
@@ -66,13 +66,13 @@ def _places(failed: Sequence[Result]) -> str:
     return ", ".join(f"{file}:{','.join(found)}" for file, found in lines.items())
 
 
-def _cause(policies: PolicySet, result: Result, today: date) -> _Cause:
+def _find_cause(policies: PolicySet, result: Result, today: date) -> _Cause:
     decision = result.decision
-    expected = _expected_policy(policies, result)
+    expected = _find_expected_policy(policies, result)
     if expected is not None and decision.affiliation != expected.affiliation:
-        return _unmatched(expected, result, result.example.day or today)
+        return _find_failed_condition(expected, result, result.example.day or today)
     if decision.effect.value == result.example.expect.effect:
-        found = _other_category(result) or _other_release(result)
+        found = _find_other_category(result) or _find_other_release(result)
         if found:
             return found
     code = decision.reasons[0].code
@@ -80,10 +80,10 @@ def _cause(policies: PolicySet, result: Result, today: date) -> _Cause:
     return _Cause(decision.deciding_line or result.example.place, what)
 
 
-def _expected_policy(policies: PolicySet, result: Result) -> Policy | None:
-    """Return the policy of the affiliation that an example expects, else that of its own file.
+def _find_expected_policy(policies: PolicySet, result: Result) -> Policy | None:
+    """Return the policy of the affiliation that an example expects, or else of the example's file.
 
-    None where no affiliation at all is expected, or any will do.
+    Return None if the example expects no affiliation, or accepts any.
     """
     expect = result.example.expect
     for policy in policies.policies:
@@ -95,10 +95,10 @@ def _expected_policy(policies: PolicySet, result: Result) -> Policy | None:
     return next((policy for policy in policies.policies if policy.file == own), None)
 
 
-def _unmatched(policy: Policy, result: Result, today: date) -> _Cause:
-    """Return the condition by which the person is not of the policy's affiliation."""
+def _find_failed_condition(policy: Policy, result: Result, today: date) -> _Cause:
+    """Return the condition that excludes the person from the policy's affiliation."""
     failing = [
-        list(_failing(alternative.conditions, policy, result, today))
+        list(_list_failing(alternative.conditions, policy, result, today))
         for alternative in policy.match
     ]
     position = failing.index(min(failing, key=len))
@@ -110,8 +110,8 @@ def _unmatched(policy: Policy, result: Result, today: date) -> _Cause:
     return _Cause(condition.place, f"{condition.name} {values} does not hold ({code})")
 
 
-def _other_category(result: Result) -> _Cause | None:
-    """Return the line that makes another category than expected; None where it does not."""
+def _find_other_category(result: Result) -> _Cause | None:
+    """Return the line of the category if it is another one than expected."""
     expect = result.example.expect
     policy = result.decision.policy
     if policy is None or policy.borrower is None:
@@ -124,8 +124,8 @@ def _other_category(result: Result) -> _Cause | None:
     return _Cause(policy.borrower.line_of("category"), what)
 
 
-def _other_release(result: Result) -> _Cause | None:
-    """Return the line of the first attribute that leaves or stays against what is expected."""
+def _find_other_release(result: Result) -> _Cause | None:
+    """Return the line of the first attribute that is released or withheld unexpectedly."""
     expected = result.example.expect.releases
     if expected is None:
         return None
@@ -136,7 +136,7 @@ def _other_release(result: Result) -> _Cause | None:
     return None
 
 
-def _failing(
+def _list_failing(
     conditions: Sequence[Condition], policy: Policy, result: Result, today: date
 ) -> Iterator[tuple[Condition, str]]:
     for condition in conditions:
@@ -149,24 +149,24 @@ _MADE: Final = "make"
 _KNOWN: Final = ", ".join(sorted(IDENTIFIED_ROLES))
 
 
-def unlike_live_logins(
+def find_unlike_live_logins(
     results: Collection[Result], names: NameableInPolicies
 ) -> Iterator[PolicyProblem]:
-    """Yield examples that let in whom a live login would not: the first of each cause."""
+    """Yield examples that permit a login that a live broker would refuse: the first per cause."""
     told: set[str] = set()
     for result in results:
         if result.differences or result.decision.effect is Effect.DENY:
             continue
         example = result.example
-        found = _unknown_in_person(result) or _numberless(example.login, names)
+        found = _find_unmade_account(result) or _find_uncounted_number(example.login, names)
         if found and found[0] not in told:
             what, fix = found
             told.add(what)
             yield example.place, f"example {example.name!r}: {what}", fix
 
 
-def _unknown_in_person(result: Result) -> tuple[str, str] | None:
-    """Return that the account which the example needs is made for nobody like this."""
+def _find_unmade_account(result: Result) -> tuple[str, str] | None:
+    """Return the problem that no account can be made for the person of the example."""
     release = result.decision.release
     if release is None or release.borrower != _MADE or result.example.login.borrower:
         return None
@@ -177,14 +177,14 @@ def _unknown_in_person(result: Result) -> tuple[str, str] | None:
     return what, f"{counts}; or say borrower: true"
 
 
-def _numberless(login: LoginFacts, names: NameableInPolicies) -> tuple[str, str] | None:
-    """Return that the CPR number of the example comes from nobody who may assert one."""
+def _find_uncounted_number(login: LoginFacts, names: NameableInPolicies) -> tuple[str, str] | None:
+    """Return the problem that no institution of the example may assert its CPR number."""
     known = names.upstreams if isinstance(names.upstreams, Mapping) else {}
     upstream = known.get(login.upstream)
     if upstream is None or not has_usable_cpr(login.ground):
         return None
     for home in login.attributes.get(HOME, ()):
-        needed = _needed(login.ground)
+        needed = _list_needed_words(login.ground)
         if _is_silent(upstream, home, needed):
             what = f"brings a CPR number, and no institution of {home} may assert one"
             wanted = ", ".join(f'"{word}"' for word in needed)
@@ -192,7 +192,7 @@ def _numberless(login: LoginFacts, names: NameableInPolicies) -> tuple[str, str]
     return None
 
 
-def _needed(ground: Ground) -> tuple[str, ...]:
+def _list_needed_words(ground: Ground) -> tuple[str, ...]:
     """Return the words of ``may_assert`` without which a number of this ground is not usable."""
     if ground is Ground.ALUMNI:
         return (MAY_ASSERT_CPR, MAY_ASSERT_ALUMNI_CPR)
@@ -200,6 +200,6 @@ def _needed(ground: Ground) -> tuple[str, ...]:
 
 
 def _is_silent(upstream: Upstream, home: str, needed: tuple[str, ...]) -> bool:
-    """Return whether the institutions of a home organisation are known, and assert no number."""
+    """Return whether the institutions of a home organisation are known and may assert no number."""
     own = [each for each in upstream.institutions if is_in_scope(home, "sub", each.scopes)]
     return bool(own) and not any(each.may_assert.issuperset(needed) for each in own)

@@ -1,4 +1,4 @@
-"""Runs the examples of the policy files, by the engine that decides live logins."""
+"""Run the examples of the policy files with the engine that decides live logins."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _NOT_THERE: Final = "no_library_account"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One example, its decision, and the differences from what it expects (none: it passed)."""
+    """One example, its decision, and the differences from the expected one (none: it passed)."""
 
     example: Example
     decision: Decision
@@ -36,9 +36,8 @@ def run_examples(
 ) -> list[Result]:
     """Run every example of every file, in the order of the files.
 
-    A service that ``services`` lacks is taken to be as a policy hopes: a stated controller, a key,
-    a scope. An example with a day is decided on that one. ``let_others_run`` is called before each
-    example.
+    A service that ``services`` does not have counts as complete: with controller, key and scope. An
+    example with a day is decided as on that day. Call ``let_others_run`` before each example.
     """
     known = services or {}
     results = []
@@ -54,7 +53,7 @@ def run_examples(
 
 
 def noon(day: date) -> datetime:
-    """Return the time at which what is asked of a day is tried."""
+    """Return noon of a day, the time at which logins of that day are tried."""
     return datetime.combine(day, _NOON)
 
 
@@ -76,7 +75,7 @@ def _differences(example: Example, decision: Decision) -> Iterator[str]:
 
 
 def _is_unlooked(example: Example, decision: Decision) -> bool:
-    """Return whether a login is let in because nobody has looked for an account yet."""
+    """Return whether a login is permitted only because no account was looked up yet."""
     release = decision.release
     if release is None or release.borrower != "need" or decision.effect is Effect.DENY:
         return False

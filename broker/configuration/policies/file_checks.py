@@ -171,12 +171,11 @@ def _check_own_numbers(release: Release, listed: ReleasedAttribute) -> _Faults:
 
 
 def _check_stated(_: Release, listed: ReleasedAttribute) -> _Faults:
-    """Find a constant that only a person, an institution or the library system could vouch for."""
+    """Find a constant that the files cannot state, or that the attribute cannot have."""
     if not listed.states:
         return
     name, known = listed.name, find_properties(listed.name)
-    is_own = name in {CPR_ATTRIBUTE, *OURS, *MINTED} or known.identity or known.opaque
-    if is_own or known.scope or any(map(looks_like_cpr, listed.states)):
+    if _is_vouched_for(name) or any(map(looks_like_cpr, listed.states)):
         yield f"{name} cannot be stated", "leave states out: the value comes with the login"
         return
     pattern = known.pattern or ".*"
@@ -186,6 +185,13 @@ def _check_stated(_: Release, listed: ReleasedAttribute) -> _Faults:
         yield f"{name}: no such value is possible", f"it must match {pattern}"
     elif known.single and len(listed.states) > 1:
         yield f"{name} has one value", "state one"
+
+
+def _is_vouched_for(name: str) -> bool:
+    """Return whether only a person's institution, or the library system, can know a value."""
+    known = find_properties(name)
+    is_own = name in {CPR_ATTRIBUTE, *OURS, *MINTED}
+    return is_own or known.identity or known.opaque or known.scope is not None
 
 
 # Matches
@@ -303,17 +309,13 @@ def _check_lowering_upstreams(policies: Collection[Policy]) -> Iterator[PolicyPr
     A national eID or a PIN asserts none: everybody who logs in so would seem to have left
     (docs/reference/requirements.md#r47).
     """
-    named = (values_by_name(each) for policy in policies for each in policy.match)
-    asserting = set(
-        chain.from_iterable(
-            values.get(UPSTREAM, ())
-            for values in named
-            if any(name in values for name in AFFILIATIONS)
-        )
-    )
-    for rule in (policy.borrower for policy in policies):
-        for upstream in rule.lowers.by if rule and rule.lowers else ():
-            if rule and upstream not in asserting:
+    asserting: set[str] = set()
+    for named in (values_by_name(each) for policy in policies for each in policy.match):
+        if any(name in named for name in AFFILIATIONS):
+            asserting.update(named.get(UPSTREAM, ()))
+    for rule in (policy.borrower for policy in policies if policy.borrower):
+        for upstream in rule.lowers.by if rule.lowers else ():
+            if upstream not in asserting:
                 head = f"lowers by {upstream}, of whom no file asks an affiliation:"
                 what = f"{head} everybody who comes so has none"
                 yield rule.place, what, "name a university's way in"

@@ -1,7 +1,7 @@
-"""The schema of a policy file: it validates files, makes their JSON Schema and the engine's rules.
+"""The schema of policy files: it validates them and builds the rules of the engine.
 
-Every class is one mapping of a file, as it may be written, with a method for the value of the
-engine (core/policy/model.py) that it stands for. The words that both know are the engine's.
+Each class is one mapping of a file, and has a method that returns the value of the engine
+(core/policy/model.py). The JSON Schema for editors is made of the same classes.
 """
 
 import re
@@ -29,7 +29,7 @@ from broker.configuration.policies.value_syntax import (
     OneLineText,
     Span,
     Values,
-    expected_category,
+    find_expected_category,
 )
 from broker.core.entities import Assurance, Text
 from broker.core.identity.attribute_properties import find_properties
@@ -47,36 +47,36 @@ from broker.core.policy.model import AddressWriting, Expectation, RegisterRule
 
 
 class _ShortForEditors:
-    """The JSON Schema of a mapping whose main key may be written alone, one value or several."""
+    """Adds to the JSON Schema of a mapping that one value, or a list, may take its place."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchema:
-        """Return that a value, a list of values or the mapping may stand there."""
+        """Return the schema of a value, a list of values or the mapping."""
         several = {"type": "array", "items": {"type": "string"}, "minItems": 1}
         return {"anyOf": [{"type": "string"}, several, handler(core_schema)]}
 
 
 def _from_source(written: object) -> object:
-    """Read the source of a field alone, as its mapping."""
+    """Turn the short form of a field, its source alone, into the mapping."""
     return {"from": written} if isinstance(written, str | list) else written
 
 
 class FieldShape(Shape):
-    """Where a borrower field comes from, and when it is written."""
+    """The sources of a borrower field, and when it is written."""
 
     source: Values = Field(alias="from")  # the first that there is
     set: engine.FieldWriting | None = None
 
     def field(self, name: str, place: FilePlace) -> engine.Field:
-        """Return the borrower field of this name; a person's own is written once."""
+        """Return the borrower field; email, phone and mobile are by default written once."""
         first, *others = self.source
         usual: engine.FieldWriting = "create" if name in PERSONS_OWN else "always"
         return engine.Field(name, first, self.set or usual, place.line, tuple(others))
 
 
 class LowersShape(Shape):
-    """Which categories a login by which upstreams may lower to this one."""
+    """The categories that a login may lower to this one, and the upstreams of such logins."""
 
     by: Values
     categories: NameList
@@ -87,7 +87,7 @@ class LowersShape(Shape):
 
 
 class BorrowerShape(Shape):
-    """The borrower that a person of this affiliation becomes."""
+    """The account that a person of this affiliation gets."""
 
     category: OneLineText
     upgrades: tuple[OneLineText, ...] = ()
@@ -99,7 +99,7 @@ class BorrowerShape(Shape):
     pin: engine.PinDelivery = "mail"
 
     def rule(self, place: FilePlace) -> engine.BorrowerRule:
-        """Return the rule, its fields with their lines."""
+        """Return the rule."""
         fields = (
             written.field(name, place.below("fields", name))
             for name, written in self.fields.items()
@@ -113,15 +113,15 @@ class BorrowerShape(Shape):
             place=place.line,
             lowers=self.lowers.lowering() if self.lowers else None,
             register=RegisterRule(self.of_register) if self.of_register else None,
-            lines=place.lines_of(self._written_keys()),
+            lines=place.lines_of(self._list_written_keys()),
         )
 
-    def _written_keys(self) -> Iterator[str]:
+    def _list_written_keys(self) -> Iterator[str]:
         for name in self.model_fields_set:
             yield type(self).model_fields[name].alias or name
 
 
-# What editors show about two of the mappings.
+# Editors show these sentences about three of the mappings.
 _POLICY: Final = (
     "One affiliation: who has it, what borrower they become, and what each service gets of them."
 )
@@ -156,7 +156,7 @@ class Words(Shape):
 
 
 class AlternativeShape(Shape, extra="allow", json_schema_extra={"description": _ALTERNATIVE}):
-    """One way to match: conditions that must all hold."""
+    """One way to match: all its conditions must hold."""
 
     __pydantic_extra__: dict[str, Values]
     upstream: Values
@@ -185,7 +185,7 @@ class DomainShape(Shape):
 
 
 class ProofShape(Shape):
-    """A mailbox shown to be the person's own."""
+    """A proof that the person reads the mail of an address."""
 
     domains: Annotated[tuple[OneLineText | DomainShape, ...], Field(min_length=1)]
     code_valid_for: Span = timedelta(minutes=30)
@@ -213,7 +213,7 @@ def _mail_domain(written: str | DomainShape) -> engine.MailDomain:
 
 
 class RequireShape(Shape):
-    """What enrolling by oneself needs."""
+    """The requirements for making an account without staff."""
 
     cpr: Literal["real"] | None = None
     age: Whole | None = None
@@ -233,14 +233,14 @@ class RequireShape(Shape):
 
 
 class ExceptionShape(Shape):
-    """What is different for the people of one institution."""
+    """The keys that one institution replaces."""
 
     category: OneLineText | None = None
     upgrades: tuple[OneLineText, ...] | None = None
     expires: ExpiryText | None = None
     require: RequireShape | None = None
 
-    def unstated(
+    def find_faults(
         self, name: str, place: FilePlace, *, has_borrower: bool
     ) -> Iterator[PolicyProblem]:
         """Yield the faults of an exception: its name, no key, or no account to except from."""
@@ -281,15 +281,17 @@ class ExceptionShape(Shape):
 
 
 class AttributeShape(Shape):
-    """One attribute that leaves, and why."""
+    """One attribute that a service receives, and the reason."""
 
     why: Words | None = None
     values: Values = ()
     states: Values = ()
     optional: Flag = False
 
-    def released(self, name: str, why: Words | None, place: FilePlace) -> engine.ReleasedAttribute:
-        """Return the attribute of this name, ``why`` being its reason if it states none itself."""
+    def make_attribute(
+        self, name: str, why: Words | None, place: FilePlace
+    ) -> engine.ReleasedAttribute:
+        """Return the attribute; ``why`` is the reason of services.yaml, which its own replaces."""
         reason = self.why or why
         if reason is None:
             raise ValueError(f"no reason for {name}")
@@ -303,8 +305,8 @@ class AttributeShape(Shape):
         )
 
 
-def _listed(written: object) -> object:
-    """Read a list of names, each alone or with the values that may leave or more."""
+def _read_list(written: object) -> object:
+    """Turn a list of names, each alone or with values, into a mapping."""
     if not isinstance(written, list):
         raise ValueError("must be a list: write [one, another]")  # noqa: TRY004 - pydantic's
     found: dict[str, object] = {}
@@ -323,23 +325,25 @@ _ONE_ACCESS: Final = "one of make, need and none must list the attributes that l
 
 
 class _ListForEditors:
-    """The JSON Schema of a list of attributes, whose items are read as a mapping."""
+    """Makes the JSON Schema of a list of attributes, which is read as a mapping."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchema:
-        """Return that each item is a name, or a name with values or more."""
+        """Return the schema of a list whose items are names, alone or with a mapping."""
         one = handler(core_schema)["additionalProperties"]
         named = {"type": "object", "maxProperties": 1, "additionalProperties": one}
         return {"type": "array", "items": {"anyOf": [{"type": "string"}, named]}}
 
 
 _AttributeValues = Annotated[AttributeShape, _ShortForEditors()]
-AttributeList = Annotated[dict[str, _AttributeValues], BeforeValidator(_listed), _ListForEditors()]
+AttributeList = Annotated[
+    dict[str, _AttributeValues], BeforeValidator(_read_list), _ListForEditors()
+]
 
 
 class ServiceShape(Shape):
-    """What people are told of one service, or of the members of an entity category."""
+    """The texts and terms of one service, or of the members of an entity category."""
 
     purpose: Words
     legal_basis: engine.LegalBasis
@@ -364,10 +368,10 @@ class ServicesShape(Shape, extra="allow"):
 
 
 class ReleaseShape(Shape):
-    """What one service, or the members of an entity category, get of an affiliation.
+    """The release entry of one service or entity category in an affiliation's file.
 
-    One of ``make``, ``need`` and ``none`` has the attributes. A key that services.yaml has too
-    replaces, for this affiliation, what it says there.
+    One of ``make``, ``need`` and ``none`` lists the attributes. Every other key replaces that of
+    services.yaml for this affiliation.
     """
 
     make: AttributeList | None = None
@@ -390,8 +394,10 @@ class ReleaseShape(Shape):
         every = {"make": self.make, "need": self.need, "none": self.none}
         return {access: listed for access, listed in every.items() if listed is not None}
 
-    def unstated(self, name: str, place: FilePlace, services: Services) -> Iterator[PolicyProblem]:
-        """Yield what neither this entry nor services.yaml states."""
+    def find_faults(
+        self, name: str, place: FilePlace, services: Services
+    ) -> Iterator[PolicyProblem]:
+        """Yield the faults of texts that neither this entry nor services.yaml states."""
         if name not in services and (self.purpose is None or self.legal_basis is None):
             fix = did_you_mean(name, services) or f"add it to {SERVICES}"
             yield place.line, f"{SERVICES} has no service {name!r}", fix
@@ -405,11 +411,11 @@ class ReleaseShape(Shape):
                 yield line, what, did_you_mean(attribute, reasons) or "add it there"
 
     def release(self, name: str, place: FilePlace, services: Services) -> engine.Release:
-        """Return the release entry of a service, its attributes with their lines."""
-        service, stated = services.get(name) or (self._alone(), place)
+        """Return the release entry of the service ``name``."""
+        service, stated = services.get(name) or (self._make_service(), place)
         ((access, listed),) = self._accesses().items()
         attributes = (
-            written.released(each, service.attributes.get(each), place.below(access, each))
+            written.make_attribute(each, service.attributes.get(each), place.below(access, each))
             for each, written in listed.items()
         )
         own = place.lines_of(self.model_fields_set)
@@ -424,21 +430,21 @@ class ReleaseShape(Shape):
             attributes=tuple(attributes),
             place=place.line,
             notice=self.notice or service.notice,
-            subject=_subject(why, lines.get("name_id_why", place.line)),
+            subject=_make_subject(why, lines.get("name_id_why", place.line)),
             lines=lines,
         )
 
-    def _alone(self) -> ServiceShape:
-        """Return the service of an entry that states everything itself."""
+    def _make_service(self) -> ServiceShape:
+        """Return a service for an entry that states everything itself."""
         return ServiceShape(purpose=self.purpose, legal_basis=self.legal_basis)
 
 
-def _subject(why: Words | None, line: engine.PolicyLine) -> engine.ReleasedAttribute | None:
+def _make_subject(why: Words | None, line: engine.PolicyLine) -> engine.ReleasedAttribute | None:
     return engine.ReleasedAttribute(engine.NAME_ID, why.text(), line) if why else None
 
 
 class LoginShape(Shape, extra="allow"):
-    """An example's login: attributes under their names, the CPR as a kind, never a number."""
+    """The login of an example: attributes by name, and the kind of CPR number, never a number."""
 
     __pydantic_extra__: dict[str, Values]
     upstream: OneLineText
@@ -452,7 +458,7 @@ class LoginShape(Shape, extra="allow"):
     day: Day | None = None
 
     def facts(self) -> engine.LoginFacts:
-        """Return the facts of the login, without any number."""
+        """Return the facts of the login, without a CPR number."""
         attributes = dict(self.__pydantic_extra__ or {})
         if self.cpr not in {"none", "invalid"}:
             attributes[CPR_ATTRIBUTE] = CPR_STAND_IN
@@ -472,7 +478,7 @@ class LoginShape(Shape, extra="allow"):
 
 
 class ExpectShape(Shape):
-    """What must come of an example; what is not mentioned is not checked."""
+    """The decision that an example expects; a key that is not written is not checked."""
 
     effect: Literal["permit", "deny"]
     reason: OneLineText | None = None
@@ -485,7 +491,7 @@ class ExpectShape(Shape):
         return Expectation(
             effect=self.effect,
             reason=self.reason,
-            category=expected_category(self.borrower),
+            category=find_expected_category(self.borrower),
             releases=self.releases,
             affiliation=self.affiliation,
             no_borrower=self.borrower == NO_BORROWER,
@@ -493,7 +499,7 @@ class ExpectShape(Shape):
 
 
 class ExampleShape(Shape):
-    """A login, a service, and what must come of it."""
+    """A login, a service, and the expected decision."""
 
     name: OneLineText
     login: LoginShape
@@ -513,7 +519,7 @@ class ExampleShape(Shape):
 
 
 class PolicyShape(Shape):
-    """One file: the affiliation, its matches, its borrower and its releases."""
+    """One file: an affiliation with its matches, account, releases and examples."""
 
     asides: ClassVar[Mapping[str, str]] = {"until": "; nothing else can end on a day"}
     affiliation: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
@@ -529,16 +535,16 @@ class PolicyShape(Shape):
     release: dict[str, ReleaseShape]
     examples: Annotated[tuple[ExampleShape, ...], Field(min_length=1)]
 
-    def unstated(self, file: FilePlace, services: Services) -> Iterator[PolicyProblem]:
-        """Yield what the entries need of services.yaml and do not find there."""
+    def find_faults(self, file: FilePlace, services: Services) -> Iterator[PolicyProblem]:
+        """Yield the faults of release entries against services.yaml, and of exceptions."""
         for name, written in self.release.items():
-            yield from written.unstated(name, file.below("release", name), services)
+            yield from written.find_faults(name, file.below("release", name), services)
         for name, exception in self.exceptions.items():
             place = file.below("exceptions", name)
-            yield from exception.unstated(name, place, has_borrower=self.borrower is not None)
+            yield from exception.find_faults(name, place, has_borrower=self.borrower is not None)
 
     def policy(self, file: FilePlace, services: Services) -> engine.Policy:
-        """Return the immutable policy, every rule with the line it stands on in ``file``."""
+        """Return the policy; each rule knows its line in ``file``."""
         alternatives = (
             written.alternative(file.below("match", at)) for at, written in enumerate(self.match)
         )

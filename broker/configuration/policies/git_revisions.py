@@ -1,4 +1,4 @@
-"""Reads a policy folder as it was at a Git revision, by ``git archive``."""
+"""Read a policy folder as of a Git revision, by ``git archive``."""
 
 import io
 import os
@@ -34,7 +34,7 @@ class Commit:
 
 @contextmanager
 def folder_at(folder: Path, revision: str) -> Iterator[Path]:
-    """Extract ``folder`` as of a revision into a temporary folder; ConfigurationFaults."""
+    """Extract ``folder`` as of a revision into a temporary folder; raise ConfigurationFaults."""
     commit = _git(folder, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     top, _, prefix = _git(folder, "rev-parse", "--show-toplevel", "--show-prefix").partition(b"\n")
     tree = f"{commit.decode().strip()}:{os.fsdecode(prefix.strip())}"
@@ -48,9 +48,9 @@ def folder_at(folder: Path, revision: str) -> Iterator[Path]:
 
 
 def commit_with_digest(folder: Path, digest: str) -> Commit | None:
-    """Return the newest commit of ``folder`` whose policies have a digest; ConfigurationFaults.
+    """Return the newest commit of ``folder`` whose policies have a digest.
 
-    The last thousand commits that change the folder are read.
+    Read at most a thousand commits that change the folder. Raise ConfigurationFaults if Git fails.
     """
     listed = _git(folder, "log", f"-{_MOST_COMMITS}", "--format=%H%x00%cs%x00%s", "--", ".").decode(
         "utf-8", "replace"

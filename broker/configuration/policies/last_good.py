@@ -1,4 +1,4 @@
-"""The last good set of policy files, stored under its hash for a start without valid ones."""
+"""Keep the last good set of policy files, for a start while the folder is broken."""
 
 import fcntl
 import os
@@ -13,8 +13,6 @@ from typing import Final
 from broker.configuration import durable_files as durable
 from broker.configuration.policies.policy_folder import digest
 
-__all__ = ["digest", "last_good_files", "promote"]
-
 _FOLDER: Final = "last-good"
 _CURRENT: Final = "current"
 _SHA256: Final = re.compile("[0-9a-f]{64}")
@@ -23,20 +21,20 @@ _SHA256: Final = re.compile("[0-9a-f]{64}")
 def promote(
     state: Path, files: Mapping[str, bytes], record: Callable[[str | None, str], None]
 ) -> None:
-    """Make ``files`` the last good set; OSError where they cannot be written.
+    """Make ``files`` the last good set; raise OSError if they cannot be written.
 
-    ``record`` gets the digest before and the new one while the old set is still the last good one,
-    and may raise. The folder is locked meanwhile, so that of several workers one calls it.
+    ``record`` gets the old and the new digest before the new set becomes the last good one, and may
+    raise. The folder is locked, so that only one of several workers calls it.
 
-    A crash at any point leaves the old set or the new one. The files lie in a folder named by their
-    hash, complete before it gets that name; then one rename moves the pointer.
+    A crash at any point leaves the old or the new set: the files are written to a folder that is
+    renamed to their hash when it is complete, and then one rename moves the pointer.
     """
     home = state / _FOLDER
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = digest(files)
-    with _locked(home, fcntl.LOCK_EX):
-        before = _current(home)
-        if before == name and _held(home / name) == files:
+    with _lock_folder(home, fcntl.LOCK_EX):
+        before = _read_current(home)
+        if before == name and _read_files(home / name) == files:
             return
         _write_set(home, name, files)
         if before != name:
@@ -44,50 +42,49 @@ def promote(
         pointer = home / f".{secrets.token_hex(8)}"
         _write(pointer, name.encode())
         pointer.rename(home / _CURRENT)
-        durable.synced(home)
+        durable.sync_folder(home)
         _sweep(home, name)
 
 
 def last_good_digest(state: Path) -> str | None:
-    """Return the digest of the last good set; None without one."""
+    """Return the digest of the last good set, or None."""
     try:
-        return _current(state / _FOLDER)
+        return _read_current(state / _FOLDER)
     except OSError:
         return None
 
 
 def _write_set(home: Path, name: str, files: Mapping[str, bytes]) -> None:
-    """Write the files into a folder that gets its name once it is complete.
+    """Write the files into a folder that gets its name when it is complete.
 
-    A file that the last set has is on the disk already, and is linked: the audit log of the logins
-    meanwhile would wait behind a thousand syncs.
+    Link a file that the last set has: a thousand syncs would delay the audit log.
     """
     making = home / f".{secrets.token_hex(8)}"
     making.mkdir(mode=0o700)
-    current = _current(home)
+    current = _read_current(home)
     last = home / (current or "")
-    held = (_held(last) if current else None) or {}
+    held = (_read_files(last) if current else None) or {}
     for file_name, octets in files.items():
-        linked = held.get(file_name) == octets and _linked(last / file_name, making / file_name)
+        linked = held.get(file_name) == octets and _link_file(last / file_name, making / file_name)
         if not linked:
             _write(making / file_name, octets)
-    durable.synced(making)
+    durable.sync_folder(making)
     if (home / name).exists():
-        shutil.rmtree(home / name)  # it is not what its name says, or nothing points to it
+        shutil.rmtree(home / name)  # damaged, or nothing points to it
     making.rename(home / name)
 
 
 def last_good_files(state: Path) -> Mapping[str, bytes] | None:
-    """Return the last good set; None without one, or where its files do not hash to its name."""
+    """Return the last good set; None without one, or if the hash of its files is not its name."""
     home = state / _FOLDER
     if not home.is_dir():
         return None
     try:
-        with _locked(home, fcntl.LOCK_SH):
-            name = _current(home)
+        with _lock_folder(home, fcntl.LOCK_SH):
+            name = _read_current(home)
             if name is None:
                 return None
-            files = _held(home / name)
+            files = _read_files(home / name)
     except OSError:
         return None
     if not files or digest(files) != name:
@@ -96,8 +93,8 @@ def last_good_files(state: Path) -> Mapping[str, bytes] | None:
 
 
 @contextmanager
-def _locked(home: Path, how: int) -> Iterator[None]:
-    """Hold the folder's lock: the workers of one machine start together."""
+def _lock_folder(home: Path, how: int) -> Iterator[None]:
+    """Hold the lock of the folder, because several workers of a machine start together."""
     lock = os.open(home, os.O_RDONLY)
     try:
         fcntl.flock(lock, how)
@@ -106,7 +103,7 @@ def _locked(home: Path, how: int) -> Iterator[None]:
         os.close(lock)
 
 
-def _current(home: Path) -> str | None:
+def _read_current(home: Path) -> str | None:
     try:
         name = (home / _CURRENT).read_text("ascii", "replace")
     except FileNotFoundError:
@@ -116,15 +113,15 @@ def _current(home: Path) -> str | None:
     return name
 
 
-def _held(folder: Path) -> dict[str, bytes] | None:
+def _read_files(folder: Path) -> dict[str, bytes] | None:
     try:
         return {path.name: path.read_bytes() for path in folder.iterdir()}
     except OSError:
         return None
 
 
-def _linked(there: Path, here: Path) -> bool:
-    """Link a file, and return whether the disk can do that."""
+def _link_file(there: Path, here: Path) -> bool:
+    """Link a file; return False if the disk cannot."""
     try:
         here.hardlink_to(there)
     except OSError:
@@ -140,7 +137,7 @@ def _write(path: Path, octets: bytes) -> None:
 
 
 def _sweep(home: Path, keep: str) -> None:
-    """Remove what older sets and crashes left behind."""
+    """Remove the files of older sets and of crashes."""
     for path in home.iterdir():
         if path.is_dir() and path.name != keep:
             shutil.rmtree(path, ignore_errors=True)

@@ -1,20 +1,20 @@
-"""Reads policies/: all files or none, examples run, and the last good set through a bad edit."""
+"""Load policies/ and keep a good set in force: a bad edit changes nothing."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from broker.configuration.garbage_pause import pause_garbage_collection
 from broker.configuration.policies import last_good, policy_folder, site_checks
 from broker.configuration.policies.compiled_files import CompiledFiles
-from broker.configuration.policies.example_failures import failures, unlike_live_logins
+from broker.configuration.policies.example_failures import find_failures, find_unlike_live_logins
 from broker.configuration.policies.examples import Result, run_examples
 from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
 from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
-from broker.configuration.uncollected import uncollected
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy, PolicySet
 
@@ -27,13 +27,13 @@ __all__ = [
     "run_examples",
 ]
 
-# What ended by no fault of the files, as a disk that is full for a while.
+# The pause after an unexpected error, such as a full disk.
 _TRIED_EVERY: Final = timedelta(seconds=10)
 
 LetOthersRun = Callable[[], None]
-# Hears the digest of the set before, and of the one that replaces it.
+# Gets the digests of the old and the new set.
 TellChange = Callable[[str, str], None]
-# Writes the same into the audit log, before the set decides; AuditUnavailable.
+# Writes both digests to the audit log before the set is in force; raises AuditUnavailable.
 RecordChange = Callable[[str | None, str], None]
 
 
@@ -46,11 +46,11 @@ def load(
 ) -> PolicySet:
     """Return the policies of ``folder``.
 
-    ConfigurationFaults with every fault of every file, failed examples included, and for every
-    affiliation of the last good set in ``state`` that goes without a word.
+    Raise ConfigurationFaults with all faults of all files, including failed examples, and
+    affiliations of the last good set in ``state`` that disappear without a line in ``REMOVED``.
     """
     found = PolicyFolder(folder).files()
-    return _parsed(found, now, names, _in_force(found, state))
+    return _load_set(found, now, names, _read_policies_in_force(found, state))
 
 
 def load_found(
@@ -60,16 +60,16 @@ def load_found(
     in_force: Iterable[Policy] = (),
     let_others_run: LetOthersRun = lambda: None,
 ) -> PolicySet:
-    """Return the policies of files that were read already; ConfigurationFaults as ``load``.
+    """Return the policies of files that were read already; raise ConfigurationFaults as ``load``.
 
-    ``let_others_run`` is called every few milliseconds.
+    Call ``let_others_run`` every few milliseconds.
     """
-    return _parsed(found, now, names, in_force, let_others_run)
+    return _load_set(found, now, names, in_force, let_others_run)
 
 
 def well_formed(files: Mapping[str, bytes], place: str) -> list[Policy]:
-    """Return the policies of the files that are well formed; nothing else is checked."""
-    return CompiledFiles().compiled(files, place, lambda: None)[0]
+    """Return the policies of the well-formed files, without further checks."""
+    return CompiledFiles().compile_files(files, place, lambda: None)[0]
 
 
 def load_or_last_good(
@@ -81,62 +81,49 @@ def load_or_last_good(
     compiled: CompiledFiles | None = None,
     record: RecordChange = _record_nothing,
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
-    """Return the policies of ``folder``, promoted; or the last good ones and the faults.
+    """Return the policies of ``folder`` as the new last good set; or the last good set and faults.
 
-    ``compiled`` remembers the files for the next load, ``record`` hears of another set as
-    ``last_good.promote`` says. ConfigurationFaults (exit code 78) where neither is valid
-    (docs/reference/design.md#6).
+    ``compiled`` caches the files for the next load. ``record`` is that of ``last_good.promote``.
+    Raise ConfigurationFaults (exit code 78) if neither set is valid (docs/reference/design.md#6).
     """
     try:
         found = PolicyFolder(folder).files()
-        policies = _parsed(found, now, names, _in_force(found, state), compiled=compiled)
+        policies = _load_set(
+            found, now, names, _read_policies_in_force(found, state), compiled=compiled
+        )
     except ConfigurationFaults as refused:
         kept = last_good.last_good_files(state) if state else None
         if not kept:
             raise
         try:
-            # They were good once: what only time has changed (a domain's ``until``) must not end
-            # every login.
+            # An example that fails only because time has passed must not end every login.
             good = FoundFiles(kept, folder.name, binding=False)
-            return _parsed(good, now, names, compiled=compiled), refused.faults
+            return _load_set(good, now, names, compiled=compiled), refused.faults
         except ConfigurationFaults:
             raise refused from None
-    return _promoted(state, found.files, policies, record, None), ()
+    return _promote_files(state, found.files, policies, record, None), ()
 
 
+@dataclass(slots=True, eq=False)
 class LivePolicies:
-    """The policy set in force: a good edit replaces it at once, a bad one only sets ``stale``."""
+    """The policy set in force: a good edit replaces it at once, a bad edit only sets ``stale``.
 
-    def __init__(
-        self,
-        folder: PolicyFolder,
-        held: tuple[PolicySet, tuple[Fault, ...]],
-        *,
-        seen: object,
-        names: NameableInPolicies,
-        state: Path | None,
-        tell: Callable[[tuple[Fault, ...]], None],
-        changed: TellChange,
-        compiled: CompiledFiles,
-        record: RecordChange,
-    ) -> None:
-        """Begin with the set and faults of ``held``; ``seen`` is the signature of the files then.
+    ``_held`` is the set in force with the faults of the files, ``_seen`` their signature.
+    ``_tell`` gets the faults of a bad edit, ``_changed`` the digests of the old and the new set.
+    ``_record`` writes each change to the audit log.
+    """
 
-        ``tell`` gets the faults of a bad edit, ``changed`` the digests of the set before and after.
-        ``compiled`` remembers the files that ``held`` is made of. ``record`` writes each change
-        into the audit log.
-        """
-        self._folder = folder
-        self._state = state
-        self._names = names
-        self._tell = tell
-        self._changed = changed
-        self._compiled = compiled
-        self._record = record
-        self._held = held
-        self._seen = seen
-        self._reloading = Lock()
-        self._try_again_from: datetime | None = None
+    _folder: PolicyFolder
+    _names: NameableInPolicies
+    _state: Path | None
+    _tell: Callable[[tuple[Fault, ...]], None]
+    _changed: TellChange
+    _record: RecordChange
+    _compiled: CompiledFiles
+    _held: tuple[PolicySet, tuple[Fault, ...]]
+    _seen: object
+    _reloading: Lock = field(default_factory=Lock)
+    _try_again_from: datetime | None = None
 
     @classmethod
     def load(
@@ -150,10 +137,11 @@ class LivePolicies:
         changed: TellChange = lambda _before, _after: None,
         record: RecordChange = _record_nothing,
     ) -> "LivePolicies":
-        """Begin with ``load_or_last_good``; ``tell`` gets a bad edit's faults, () once mended.
+        """Start with ``load_or_last_good``.
 
-        ``changed`` gets the digests before and after, of an edit while nothing ran too. ``record``
-        gets them once on each machine, before the new set decides: ``last_good.promote``.
+        ``tell`` gets the faults of a bad edit, and () when they are fixed. ``changed`` gets the old
+        and the new digest, also after an edit while no broker ran. ``record`` gets them once on
+        each machine, before the new set is in force (``last_good.promote``).
         """
         read = PolicyFolder(folder)
         # Before reading: an edit meanwhile is seen at the first refresh.
@@ -165,17 +153,7 @@ class LivePolicies:
             tell(held[1])
         if before not in {None, held[0].digest}:
             changed(before or "", held[0].digest)
-        return cls(
-            read,
-            held,
-            seen=seen,
-            names=names,
-            state=state,
-            tell=tell,
-            changed=changed,
-            compiled=compiled,
-            record=record,
-        )
+        return cls(read, names, state, tell, changed, record, compiled, held, seen)
 
     @property
     def current(self) -> PolicySet:
@@ -184,15 +162,15 @@ class LivePolicies:
 
     @property
     def stale(self) -> tuple[Fault, ...]:
-        """Return the faults of the files as they are now; none where they are the set in force."""
+        """Return the faults of the files; none if they are the set in force."""
         return self._held[1]
 
     def refresh(self, now: datetime, let_others_run: LetOthersRun = lambda: None) -> PolicySet:
         """Load the files if they have changed, and return the set in force.
 
-        What nobody foresaw is raised, for the caller to tell, and tried again after ten seconds.
-        Never called by a request: a request reads ``current``. ``let_others_run`` is called every
-        few milliseconds of a load.
+        An unexpected error is raised for the caller to log, and the load is retried after ten
+        seconds. Requests never call this method: they read ``current``. Call ``let_others_run``
+        every few milliseconds.
         """
         if not self._reloading.acquire(blocking=False):
             return self._held[0]
@@ -208,7 +186,7 @@ class LivePolicies:
         return self._held[0]
 
     def _is_due(self, now: datetime) -> bool:
-        """Return whether a load that ended by no fault of the files is to be tried again."""
+        """Return whether a load that ended in an unexpected error should be retried."""
         ended = self._try_again_from
         return ended is not None and abs(now - ended) >= _TRIED_EVERY
 
@@ -218,10 +196,10 @@ class LivePolicies:
         faults: tuple[Fault, ...] = ()
         try:
             found = self._folder.files()
-            parsed = _parsed(
+            parsed = _load_set(
                 found, now, self._names, policies.policies, let_others_run, compiled=self._compiled
             )
-            policies = _promoted(self._state, found.files, parsed, self._record, before)
+            policies = _promote_files(self._state, found.files, parsed, self._record, before)
         except ConfigurationFaults as found:
             faults = found.faults
         self._held = (policies, faults)
@@ -232,11 +210,11 @@ class LivePolicies:
 
 
 def _signature(folder: PolicyFolder, names: NameableInPolicies) -> object:
-    """Return what differs once the files do, or the rules that they are held against."""
+    """Return a value that changes when the policy files or the site rules change."""
     return folder.signature(), file_marks(names.site_rules) if names.site_rules else None
 
 
-def _parsed(
+def _load_set(
     found: FoundFiles,
     now: datetime,
     names: NameableInPolicies,
@@ -245,22 +223,25 @@ def _parsed(
     *,
     compiled: CompiledFiles | None = None,
 ) -> PolicySet:
-    """Parse, check and try the files; failed examples are faults if they bind, else warnings."""
-    with uncollected():
+    """Compile and check the files and run the examples.
+
+    Failed examples are faults; they are warnings if the files are not binding.
+    """
+    with pause_garbage_collection():
         remembering = compiled or CompiledFiles()
-        policies, faults = remembering.compiled(found.files, found.place, let_others_run)
+        policies, faults = remembering.compile_files(found.files, found.place, let_others_run)
         faults += faults_at(found.place, site_checks.find_problems(policies, names))
         faults += found.misnamed
         if not faults:
-            faults += policy_folder.unannounced(found, policies, in_force)
+            faults += policy_folder.find_missing_affiliations(found, policies, in_force)
         if faults:
             raise ConfigurationFaults(faults)
         unused = faults_at(found.place, remembering.find_unused_services(policies))
-        loaded = _tried(found, policies, now, names, let_others_run)
+        loaded = _run_set_examples(found, policies, now, names, let_others_run)
         return replace(loaded, warnings=(*loaded.warnings, *unused))
 
 
-def _tried(
+def _run_set_examples(
     found: FoundFiles,
     policies: list[Policy],
     now: datetime,
@@ -270,41 +251,41 @@ def _tried(
     folder = found.place
     warnings = [
         *faults_at(folder, site_checks.find_warnings(policies, now, names)),
-        *policy_folder.unneeded(found, policies),
+        *policy_folder.find_needless_removals(found, policies),
     ]
     if names.person_register is False:
-        policies = list(map(_without_register, policies))
-    loaded = PolicySet(tuple(policies), last_good.digest(found.files), tuple(warnings))
+        policies = list(map(_drop_register, policies))
+    loaded = PolicySet(tuple(policies), found.digest, tuple(warnings))
     results = run_examples(loaded, None, now, let_others_run)
-    unlike = tuple(faults_at(folder, unlike_live_logins(results, names)))
+    unlike = tuple(faults_at(folder, find_unlike_live_logins(results, names)))
     loaded = replace(loaded, warnings=(*loaded.warnings, *unlike))
-    failed = list(faults_at(folder, failures(loaded, results, now.date())))
+    failed = list(faults_at(folder, find_failures(loaded, results, now.date())))
     if found.binding:
-        return _judged(loaded, failed, names, now, let_others_run)
+        return _check_site_rules(loaded, failed, names, now, let_others_run)
     return replace(loaded, warnings=(*loaded.warnings, *failed)) if failed else loaded
 
 
-def _without_register(policy: Policy) -> Policy:
-    """Return the policy where no register is configured: no page says that one is asked."""
+def _drop_register(policy: Policy) -> Policy:
+    """Return the policy without its register rule: no register is configured."""
     if policy.borrower is None or policy.borrower.register is None:
         return policy
     return replace(policy, borrower=replace(policy.borrower, register=None))
 
 
-def _judged(
+def _check_site_rules(
     loaded: PolicySet,
     failed: list[Fault],
     names: NameableInPolicies,
     now: datetime,
     let_others_run: LetOthersRun,
 ) -> PolicySet:
-    """Hold a proposed set against the site rules; a set in force was, when it was put there."""
+    """Check a proposed set against the site rules; a set in force was checked before."""
     warnings: tuple[Fault, ...] = ()
     if names.site_rules is not None:
-        # Imported where a set is proposed: most loads prove nothing.
+        # Import the analysis only for a proposed set: it is slow to import.
         from broker.configuration.policies import policy_properties  # noqa: PLC0415
 
-        found = policy_properties.judged(loaded, names, now, let_others_run)
+        found = policy_properties.check_rules(loaded, names, now, let_others_run)
         failed = [*failed, *found.faults]
         warnings = found.warnings
     if failed:
@@ -312,11 +293,10 @@ def _judged(
     return replace(loaded, warnings=(*loaded.warnings, *warnings)) if warnings else loaded
 
 
-def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
-    """Return the policies of the last good set whose files are not among those found.
+def _read_policies_in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
+    """Return the policies of the last good set whose files have changed or disappeared.
 
-    What is found unchanged lacks nothing; a set that an older release kept, and that is no more
-    well formed, is compared with nothing.
+    Files of the last good set that are no longer well formed are ignored.
     """
     kept = last_good.last_good_files(state) if state else None
     changed = {
@@ -327,16 +307,16 @@ def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
     return well_formed(changed, found.place)
 
 
-def _promoted(
+def _promote_files(
     state: Path | None,
     files: Mapping[str, bytes],
     policies: PolicySet,
     record: RecordChange,
     before: str | None,
 ) -> PolicySet:
-    """Store ``files`` as the last good set; a disk that refuses is a warning: the set is good.
+    """Store ``files`` as the last good set; a write error is only a warning.
 
-    Without the disk every worker of the machine calls ``record``.
+    If the disk fails, each worker of the machine calls ``record``.
     """
     if state is None:
         return policies

@@ -1,4 +1,4 @@
-"""The files of a policy folder, and the marks by which an edit of them is seen."""
+"""Read the files of a policy folder, and detect edits."""
 
 import hashlib
 import re
@@ -25,12 +25,12 @@ def digest(files: Mapping[str, bytes]) -> str:
 
 
 SERVICES: Final = "services.yaml"
-# The file that names the affiliations that are meant to go, one a line.
+# This file names the affiliations that may disappear, one a line.
 REMOVED: Final = "REMOVED"
 _ENDING: Final = ".yaml"
-# The site rules, which are about every set of policies and so in none.
+# The site rules hold for every set of policies, and are part of none.
 _RULES: Final = re.compile(r"policy_properties\.ya?ml", re.IGNORECASE)
-# By their names meant to be policy files, or what an editor or a file manager leaves of one.
+# Names of policy files, and of the copies that editors and file managers make.
 _MEANT: Final = re.compile(r"\.ya?ml", re.IGNORECASE)
 _COPY: Final = re.compile(r"[ ()#~]|\bcopy\b|\bkopi\b", re.IGNORECASE)
 
@@ -65,18 +65,18 @@ class PolicyFolder:
     def signature(self) -> object:
         """Return name, time, size and inode of every file."""
         try:
-            listed = self._listed()
+            listed = self._list_files()
         except OSError:
             return ()
         marks = [(path.name, file_marks(path)) for path in listed]
         return () if None in dict(marks).values() else tuple(marks)
 
     def files(self) -> FoundFiles:
-        """Return the bytes of every file, once: what is parsed is what is hashed and kept."""
+        """Read each file once, so that the same bytes are parsed, hashed and stored."""
         files = {}
         removed = b""
         try:
-            listed = self._listed()
+            listed = self._list_files()
             for path in listed:
                 if path.name == REMOVED:
                     removed = _read(path)
@@ -85,18 +85,18 @@ class PolicyFolder:
         except OSError as error:
             unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
             raise ConfigurationFaults([unreadable]) from None
-        misnamed = tuple(_misnamed(self.path.name, [path.name for path in listed]))
+        misnamed = tuple(_find_misnamed_files(self.path.name, [path.name for path in listed]))
         if not files.keys() - {SERVICES}:
             empty = Fault(str(self.path), "holds no policy file", "name the folder in broker.toml")
             raise ConfigurationFaults(misnamed or [empty])
         return FoundFiles(
-            files, self.path.name, removed=frozenset(_named(removed)), misnamed=misnamed
+            files, self.path.name, removed=frozenset(_read_names(removed)), misnamed=misnamed
         )
 
-    def _listed(self) -> list[Path]:
-        """Return the paths of the folder's files, but for what is hidden.
+    def _list_files(self) -> list[Path]:
+        """Return the paths of the folder's files, without hidden ones.
 
-        A link is followed once: no file of another set is read while a deployment renames it.
+        Resolve the link of the folder once: all files are of one set while a deployment renames it.
         """
         paths = Path(realpath(self.path)).glob("[!.]*")
         return sorted(
@@ -107,7 +107,7 @@ class PolicyFolder:
 
 
 def file_marks(path: Path) -> tuple[int, int, int] | None:
-    """Return time, size and inode of a file, by which an edit is seen; None where there is none."""
+    """Return time, size and inode of a file, which change with an edit; None without a file."""
     try:
         stat = path.stat()
     except OSError:
@@ -115,8 +115,8 @@ def file_marks(path: Path) -> tuple[int, int, int] | None:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _misnamed(folder: str, names: Collection[str]) -> Iterator[Fault]:
-    """Yield the faults of names: of files read for another affiliation, or not at all."""
+def _find_misnamed_files(folder: str, names: Collection[str]) -> Iterator[Fault]:
+    """Yield the faults of files whose names make them copies, or files that are not read."""
     for name in names:
         if not _MEANT.search(name) and name != REMOVED:
             what = "is a folder with policy files, and is not read"
@@ -143,20 +143,20 @@ def _read(path: Path) -> bytes:
         return file.read(LARGEST + 1)
 
 
-def _named(octets: bytes) -> Iterator[str]:
-    """Yield the names of the file ``REMOVED``: what follows a # is a comment."""
+def _read_names(octets: bytes) -> Iterator[str]:
+    """Yield the names in the file ``REMOVED``; a # begins a comment."""
     for text in octets.decode(errors="replace").splitlines():
         name = text.partition("#")[0].strip()
         if name:
             yield name
 
 
-def unannounced(
+def find_missing_affiliations(
     found: FoundFiles, policies: Collection[Policy], in_force: Iterable[Policy]
 ) -> Iterator[Fault]:
-    """Yield a fault for each affiliation in force that the set lacks and ``REMOVED`` has not.
+    """Yield a fault for each affiliation in force that neither the set nor ``REMOVED`` names.
 
-    A file that was moved, or named so that nobody reads it, would refuse everybody whom it lets in.
+    Otherwise a file that was moved or renamed by mistake would refuse all its people.
     """
     if found.removed is None:
         return
@@ -174,8 +174,8 @@ def unannounced(
         yield Fault(where, what, fix)
 
 
-def unneeded(found: FoundFiles, policies: Iterable[Policy]) -> Iterator[Fault]:
-    """Yield a warning for each name in ``REMOVED`` that is there: it could go later unasked."""
+def find_needless_removals(found: FoundFiles, policies: Iterable[Policy]) -> Iterator[Fault]:
+    """Yield a warning for each name in ``REMOVED`` that still has a file."""
     for policy in policies:
         if policy.affiliation in (found.removed or ()):
             what = f"names {policy.affiliation}, which {policy.file} has"

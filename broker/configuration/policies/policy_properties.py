@@ -1,4 +1,4 @@
-"""Reads policy_properties.yaml, and holds a set of policies against the rules that it says."""
+"""Read the site rules of policy_properties.yaml, and check a set of policies against them."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.configuration.checked_files import did_you_mean, validated
+from broker.configuration.checked_files import did_you_mean, validate_node
 from broker.configuration.policies.file_checks import find_cpr_literals
 from broker.configuration.policies.property_schema import SiteRuleShape
 from broker.configuration.policies.site_checks import NameableInPolicies
@@ -21,7 +21,7 @@ from broker.core.policy.model import NAME_ID, PolicyLine, PolicySet
 from broker.core.policy_analysis.site_rules import Breach, RuleResult, SiteRule, check_rule
 from broker.core.policy_analysis.sources import Site
 
-# What a login may release beside what an upstream asserts.
+# A login may release these too: we make them, or the library system has them.
 _OURS: Final = MINTED | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
 _MEND_NO_LOGIN: Final = "fix its when or its service: a rule about nobody guards nothing"
 _MOST: Final = 3  # that are shown of one rule
@@ -29,19 +29,19 @@ _MOST: Final = 3  # that are shown of one rule
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a set of policies is against the rules (faults), and what was not proved (warnings)."""
+    """The faults of broken rules, and warnings about rules that were not fully checked."""
 
     faults: tuple[Fault, ...] = ()
     warnings: tuple[Fault, ...] = ()
 
 
 def load(path: Path) -> tuple[SiteRule, ...]:
-    """Return the rules of a file, none where there is no file; ConfigurationFaults with all."""
+    """Return the rules of a file, none without a file; raise ConfigurationFaults."""
     try:
         with path.open("rb") as file:
             octets = file.read(LARGEST + 1)
     except FileNotFoundError:
-        if faults := list(_meant(path)):
+        if faults := list(_find_misnamed_file(path)):
             raise ConfigurationFaults(faults) from None
         return ()
     except OSError as error:
@@ -52,27 +52,27 @@ def load(path: Path) -> tuple[SiteRule, ...]:
         for place, what, _ in find_cpr_literals(octets, path.name)
     ]
     rules = []
-    for node in _listed(read(octets, path.name), path.name):
+    for node in _read_rule_nodes(read(octets, path.name), path.name):
         try:
-            written = validated(SiteRuleShape, node, path.name)
+            written = validate_node(SiteRuleShape, node, path.name)
             rules.append(written.rule(PolicyLine(path.name, node.line)))
         except ConfigurationFaults as found:
             faults += found.faults
-    faults += _doubled(rules)
+    faults += _find_doubled_names(rules)
     if faults:
         raise ConfigurationFaults(faults)
     return tuple(rules)
 
 
-def judged(
+def check_rules(
     policies: PolicySet,
     names: NameableInPolicies,
     now: datetime,
     let_others_run: Callable[[], None] = lambda: None,
 ) -> Judgement:
-    """Hold a set against the rules of ``names``; without a file, or a site, nothing is said.
+    """Check a set against the rules of ``names``; without a file or a site there are no faults.
 
-    ``let_others_run`` is called at each login that is looked at.
+    Call ``let_others_run`` at each login that is played.
     """
     if names.site_rules is None or names.configured is None or names.maps is None:
         return Judgement()
@@ -86,20 +86,20 @@ def judged(
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
-        unknown = list(_unknown(rule, policies, names))
-        unguarded = list(_unguarded(rule, names.configured))
+        unknown = list(_find_unknown_names(rule, policies, names))
+        unguarded = list(_find_idle_rule(rule, names.configured))
         faults += unknown + unguarded
         if not unguarded:
-            warnings += _unconfigured(rule, names.configured)
+            warnings += _find_unconfigured_services(rule, names.configured)
         if not unknown and any(map(rule.concerns, site.services)):
             proof = check_rule(rule, policies, site, now, let_others_run)
-            faults += _broken(proof, now)
-            warnings += _unproved(proof)
+            faults += _find_broken_rule(proof, now)
+            warnings += _warn_of_incomplete_proof(proof)
     return Judgement(tuple(faults), tuple(warnings))
 
 
-def _meant(path: Path) -> Iterator[Fault]:
-    """Yield what was meant to be the file that is not there: else its rules guard nothing."""
+def _find_misnamed_file(path: Path) -> Iterator[Fault]:
+    """Yield a fault for a file whose name is nearly right: its rules would be ignored."""
     if path.is_symlink():
         yield Fault(path.name, "is a link that leads nowhere", "fix it, or remove it")
     if not path.parent.is_dir():
@@ -110,14 +110,14 @@ def _meant(path: Path) -> Iterator[Fault]:
             yield Fault(other.name, "holds no site rules under this name", f"name it {path.name}")
 
 
-def _listed(root: YamlNode, name: str) -> tuple[YamlNode, ...]:
+def _read_rule_nodes(root: YamlNode, name: str) -> tuple[YamlNode, ...]:
     if not isinstance(root, YamlSequence):
         fix = "write - name: ..., one for each rule"
         raise ConfigurationFaults([Fault(f"{name}:{root.line}", "must be a list of rules", fix)])
     return root.nodes
 
 
-def _doubled(rules: Collection[SiteRule]) -> Iterator[Fault]:
+def _find_doubled_names(rules: Collection[SiteRule]) -> Iterator[Fault]:
     first: dict[str, SiteRule] = {}
     for rule in rules:
         earlier = first.setdefault(rule.name, rule)
@@ -131,9 +131,11 @@ def _upstreams(names: NameableInPolicies) -> dict[str, Upstream]:
     return {each.name: each for each in names.upstream_values}
 
 
-def _unknown(rule: SiteRule, policies: PolicySet, names: NameableInPolicies) -> Iterator[Fault]:
-    """Yield the names of a rule that there are not, with the one that may be meant."""
-    for what, written, known in _named(rule, policies, names):
+def _find_unknown_names(
+    rule: SiteRule, policies: PolicySet, names: NameableInPolicies
+) -> Iterator[Fault]:
+    """Yield the unknown names of a rule, with a known name that may be meant."""
+    for what, written, known in _list_names(rule, policies, names):
         for name in written:
             if name not in known:
                 fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
@@ -145,10 +147,10 @@ def _unknown(rule: SiteRule, policies: PolicySet, names: NameableInPolicies) -> 
             yield Fault(str(rule.place), f"unknown service {name!r}", fix)
 
 
-def _named(
+def _list_names(
     rule: SiteRule, policies: PolicySet, names: NameableInPolicies
 ) -> Iterator[tuple[str, Collection[str], Collection[str]]]:
-    """Yield the kind of each name of a rule, the names, and those that there are."""
+    """Yield the kind of the names in a rule, the names, and the known names of that kind."""
     affiliations = {policy.affiliation for policy in policies.policies}
     proofs = {proof.name for policy in policies.policies for proof in policy.proofs}
     domains = {f"{name}{PROOF_DOMAIN}" for name in proofs}
@@ -170,16 +172,16 @@ def _categories(policies: PolicySet) -> Iterator[str]:
             yield policy.borrower.category
 
 
-def _unconfigured(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
-    """Yield the services that are not there; a name near another's is a typo, and a fault."""
+def _find_unconfigured_services(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
+    """Yield the services that are not configured; a name near a known one is a fault instead."""
     for name in (*rule.services, *rule.excepted):
         if name not in configured and not did_you_mean(name, configured):
             fix = "add it to broker.toml, or remove it here"
             yield Fault(str(rule.place), f"no service {name!r} is configured", fix)
 
 
-def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
-    """Yield that no service of a rule is there: it would hold whatever anybody changes."""
+def _find_idle_rule(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
+    """Yield a fault if no service of a rule is configured: the rule would always hold."""
     if not rule.services or any(name in configured for name in rule.services):
         return
     names = [name for name in rule.services if not did_you_mean(name, configured)]
@@ -190,7 +192,7 @@ def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
         yield Fault(str(rule.place), f"{what}: it guards nothing", fix)
 
 
-def _broken(proof: RuleResult, now: datetime) -> Iterator[Fault]:
+def _find_broken_rule(proof: RuleResult, now: datetime) -> Iterator[Fault]:
     rule = proof.rule
     if not proof.met:
         what = f"{rule.name!r}: no login at a service that it names is as it says"
@@ -208,7 +210,7 @@ def _later(breach: Breach, now: datetime) -> str:
     return "" if breach.day == now.date() else f", on {breach.day}"
 
 
-def _unproved(proof: RuleResult) -> Iterator[Fault]:
+def _warn_of_incomplete_proof(proof: RuleResult) -> Iterator[Fault]:
     for name in proof.incomplete:
         what = f"{proof.rule.name!r} is not proved whole"
         yield Fault(str(proof.rule.place), what, f"too many alternatives come together at {name}")

@@ -1,4 +1,4 @@
-"""The schema of policy_properties.yaml: what must hold of every login by whatever policies."""
+"""The schema of policy_properties.yaml: rules that hold for every login under all policies."""
 
 from typing import Annotated, Final, Literal
 
@@ -13,7 +13,7 @@ from broker.configuration.policies.value_syntax import (
     Levels,
     OneLineText,
     Values,
-    expected_category,
+    find_expected_category,
 )
 from broker.core.entities import Assurance
 from broker.core.policy.model import Condition, Expectation, PolicyLine
@@ -42,7 +42,7 @@ class AgeShape(Shape):
 
 
 class WhenShape(Shape, extra="allow"):
-    """The part of a login that is given: of several values it has one."""
+    """The logins that a rule is about; a login has one of the listed values."""
 
     __pydantic_extra__: dict[str, Values]
     upstream: Values = ()
@@ -58,8 +58,8 @@ class WhenShape(Shape, extra="allow"):
             raise ValueError("nobody has such an age: under must be more than from")
         return self
 
-    def given(self, place: PolicyLine) -> LoginFilter:
-        """Return the facts that are given; conditions stand at ``place``."""
+    def make_given(self, place: PolicyLine) -> LoginFilter:
+        """Return the filter of the logins; ``place`` is the line of their conditions."""
         named = self.__pydantic_extra__ or {}
         ages = self._ages()
         return LoginFilter(
@@ -79,7 +79,7 @@ class WhenShape(Shape, extra="allow"):
 
 
 class RuleExpectShape(Shape):
-    """What must come of it; what is not mentioned is not looked at."""
+    """The decision that a rule expects; a key that is not written is not checked."""
 
     effect: Literal["permit", "deny"] | None = None
     reason: OneLineText | None = None
@@ -95,11 +95,11 @@ class RuleExpectShape(Shape):
         return self
 
     def expectation(self) -> Expectation:
-        """Return the expectation, without what must never leave."""
+        """Return the expectation, without ``never_releases``."""
         return Expectation(
             effect=self.effect or "",
             reason=self.reason,
-            category=expected_category(self.borrower),
+            category=find_expected_category(self.borrower),
             releases=self.releases,
             affiliation=self.affiliation,
             no_borrower=self.borrower == NO_BORROWER,
@@ -119,7 +119,7 @@ class SiteRuleShape(Shape):
         """Return the rule that stands at ``place``."""
         return SiteRule(
             name=self.name,
-            when=self.when.given(place),
+            when=self.when.make_given(place),
             expect=self.expect.expectation(),
             place=place,
             services=self.service,

@@ -118,7 +118,7 @@ def find_problems(
     for what, _absent, name, place, known in _find_unknown_names(policies, names):
         if fix := did_you_mean(name, known):
             yield place, f"unknown {what} {name!r}", fix
-    for release, service in _served(policies, names):
+    for release, service in _pair_with_services(policies, names):
         yield from _check_wire_names(release, service, names)
 
 
@@ -139,7 +139,7 @@ def find_warnings(
     yield from _find_unreached_categories(policies, names)
     if names.desk_categories is not None:
         yield from _find_unmade_categories(policies, names.desk_categories)
-    for release, service in _served(policies, names):
+    for release, service in _pair_with_services(policies, names):
         yield from _find_withheld_attributes(release, service)
 
 
@@ -150,27 +150,34 @@ _UnknownName = tuple[str, str, str, PolicyLine, Collection[str]]
 
 
 def _find_unknown_names(
-    policies: Collection[Policy], names: NameableInPolicies
+    policies: Iterable[Policy], names: NameableInPolicies
 ) -> Iterator[_UnknownName]:
-    services = names.services
-    for release in list_releases(policies) if services is not None else ():
-        if services is not None and not is_category(release) and release.service not in services:
+    for policy in policies:
+        if names.services is not None:
+            yield from _find_unknown_services(policy, names.services)
+        if names.upstreams is not None:
+            yield from _find_unknown_upstreams(policy, names.upstreams)
+
+
+def _find_unknown_services(policy: Policy, known: Collection[str]) -> Iterator[_UnknownName]:
+    for release in policy.releases:
+        if not is_category(release) and release.service not in known:
             fix = "add it to broker.toml, or remove the entry"
-            yield "service", fix, release.service, release.place, services
-    upstreams = names.upstreams
-    for policy in policies if upstreams is not None else ():
-        named = (
-            (name, place, "add it to broker.toml, or remove it here")
-            for name, place in list_upstreams(policy)
-        )
-        # An example keeps its upstream where a library has no national eID.
-        tried = ((each.login.upstream, each.place, "") for each in policy.examples)
-        for name, place, fix in chain(named, tried):
-            if upstreams is not None and name not in upstreams and not name.endswith("*"):
-                yield "upstream", fix, name, place, upstreams
+            yield "service", fix, release.service, release.place, known
 
 
-def _served(
+def _find_unknown_upstreams(policy: Policy, known: Collection[str]) -> Iterator[_UnknownName]:
+    fix = "add it to broker.toml, or remove it here"
+    for name, place in list_upstreams(policy):
+        if name not in known and not name.endswith("*"):
+            yield "upstream", fix, name, place, known
+    # An example keeps its upstream where a library has no national eID.
+    for example in policy.examples:
+        if example.login.upstream not in known:
+            yield "upstream", "", example.login.upstream, example.place, known
+
+
+def _pair_with_services(
     policies: Iterable[Policy], names: NameableInPolicies
 ) -> Iterator[tuple[Release, Service]]:
     """Yield each entry with each configured service that it is about."""
@@ -188,7 +195,7 @@ def _check_wire_names(
     first: dict[str, str] = {}
     for listed in release.attributes if attribute_map else ():
         if names.attributes is not None and listed.name not in names.attributes:
-            continue  # a fault of its own
+            continue  # reported as an unknown attribute
         row = find_outgoing_row(attribute_map, listed.name) if attribute_map else None
         if row is None:
             what = f"{service.name} has no wire name for {listed.name}"
@@ -319,25 +326,27 @@ def _find_foreign_scopes(
     if any(_SCOPES in each.unwritten and not each.scopes for each in institutions):
         return  # their scopes come with the metadata feed
     for condition in alternative.conditions:
-        kind = find_properties(condition.name).scope
-        scopes = {
-            scope
-            for upstream in upstreams
-            if _reads(upstream, condition.name, maps)
-            for institution in upstream.institutions
-            for scope in institution.scopes
-        }
-        for value in (
-            condition.values
-            if kind and any(_reads(each, condition.name, maps) for each in upstreams)
-            else ()
-        ):
-            if not value.endswith("*") and not is_in_scope(value, kind, scopes):
-                scope = value.rpartition("@")[2]
-                what = f"{condition.name}: no institution may assert {scope}"
-                added = "add it to an institution in broker.toml, or remove it"
-                meant = did_you_mean(scope, {name for each in institutions for name in each.scopes})
-                yield condition.place, what, f"{meant} else {added}" if meant else added
+        reading = [each for each in upstreams if _reads(each, condition.name, maps)]
+        for scope in _list_foreign_scopes(condition, reading):
+            what = f"{condition.name}: no institution may assert {scope}"
+            added = "add it to an institution in broker.toml, or remove it"
+            meant = did_you_mean(scope, _list_scopes(upstreams))
+            yield condition.place, what, f"{meant} else {added}" if meant else added
+
+
+def _list_foreign_scopes(condition: Condition, reading: Collection[Upstream]) -> Iterator[str]:
+    """Yield the scopes of values that no institution behind these upstreams may assert."""
+    kind = find_properties(condition.name).scope
+    if kind is None or not reading:
+        return
+    scopes = _list_scopes(reading)
+    for value in condition.values:
+        if not value.endswith("*") and not is_in_scope(value, kind, scopes):
+            yield value.rpartition("@")[2]
+
+
+def _list_scopes(upstreams: Iterable[Upstream]) -> set[str]:
+    return {scope for each in upstreams for one in each.institutions for scope in one.scopes}
 
 
 def _reads(upstream: Upstream, name: str, maps: Mapping[str, AttributeMap]) -> bool:

@@ -1,4 +1,4 @@
-"""The JSON Schema of a policy file with a site's own names in it, for completion and red lines."""
+"""The JSON Schema of a policy file with the names of one site, for completion in editors."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class SiteNames:
     """The names of one site.
 
     ``attributes`` are those that policies may name, each with its label. ``fields`` are those of
-    the library system, empty where it does not say. ``categories`` and ``affiliations`` are those
-    that the policies name already: new ones are added by writing them.
+    the library system, empty if it does not list them. ``categories`` and ``affiliations`` are
+    those of the present policies.
     """
 
     services: Collection[str]
@@ -35,23 +35,23 @@ class SiteNames:
 def site_schema(names: SiteNames) -> JsonSchema:
     """Return the JSON Schema of a policy file that knows the names of a site.
 
-    A name that the site does not have breaks it, where a policy may name no other. Where it may, as
-    a new category, the known names are offered and any is taken.
+    An unknown service, upstream or attribute is an error. For names that a policy may introduce,
+    such as a category, editors offer the known ones and accept any.
     """
     schema = json_schema()
     shapes = dict(mappings(schema, PolicyShape))
     release = schema["properties"]["release"]
     release["patternProperties"] = {_CATEGORY: release["additionalProperties"]}
-    _name(shapes, _values(names), _keys(names))
+    _add_names(shapes, _values(names), _keys(names))
     for access in ("make", "need", "none"):
-        _name_items(shapes["ReleaseShape"]["properties"][access]["items"], names.attributes)
+        _add_item_names(shapes["ReleaseShape"]["properties"][access]["items"], names.attributes)
     return schema
 
 
-def _name_items(items: JsonSchema, attributes: Mapping[str, str]) -> None:
-    """Write into the schema of a list's items which attributes there are."""
+def _add_item_names(items: JsonSchema, attributes: Mapping[str, str]) -> None:
+    """Add the known attributes to the schema of a list's items."""
     _, mapping = items["anyOf"]
-    _name_keys(mapping, attributes)
+    _add_key_names(mapping, attributes)
     alone = [{"const": name, "description": label} for name, label in sorted(attributes.items())]
     items["anyOf"] = [*alone, mapping]
 
@@ -60,22 +60,22 @@ def site_rules_schema(names: SiteNames) -> JsonSchema:
     """Return the JSON Schema of site rules that knows the names of a site."""
     schema = rules_schema()
     shapes = dict(mappings(schema, SiteRuleShape))
-    _name(shapes, _values_of_rules(names), [("WhenShape", "", _matchable(names))])
+    _add_names(shapes, _values_of_rules(names), [("WhenShape", "", _matchable(names))])
     return schema
 
 
-def _name(
+def _add_names(
     shapes: Mapping[str, JsonSchema],
     values: Iterable[tuple[str, str, JsonSchema]],
     keys: Iterable[tuple[str, str, Mapping[str, str]]],
 ) -> None:
-    """Write into the schemas of mappings what their keys may hold, and which there may be."""
+    """Add the known names to the schemas of mappings, as values and as keys."""
     for shape, key, schema in values:
         properties = shapes[shape]["properties"]
-        properties[key] = _with(properties[key], schema)
+        properties[key] = _keep_description(properties[key], schema)
     for shape, key, listed in keys:
         mapping = shapes[shape]["properties"].get(key, shapes[shape])
-        _name_keys(mapping, listed)
+        _add_key_names(mapping, listed)
 
 
 def _values_of_rules(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
@@ -84,27 +84,27 @@ def _values_of_rules(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
     yield "SiteRuleShape", "service", services
     yield "SiteRuleShape", "except", services
     yield "WhenShape", "upstream", _one_or_several(_enum(names.upstreams))
-    yield "WhenShape", "intent", _one_or_several(_offered(names.affiliations))
-    yield "RuleExpectShape", "affiliation", _offered(names.affiliations)
+    yield "WhenShape", "intent", _one_or_several(_offer(names.affiliations))
+    yield "RuleExpectShape", "affiliation", _offer(names.affiliations)
     yield "RuleExpectShape", "reason", _enum(sorted(FIRST_REASONS))
     yield "RuleExpectShape", "releases", released
     yield "RuleExpectShape", "never_releases", released
-    yield "ExpectBorrowerShape", "category", _offered(names.categories)
+    yield "ExpectBorrowerShape", "category", _offer(names.categories)
 
 
 def _matchable(names: SiteNames) -> dict[str, str]:
-    """Return the attributes that may be looked at, each with its label."""
+    """Return the attributes that conditions may name, each with its label."""
     every = names.attributes.items()
     return {name: label for name, label in every if name not in NEVER_BY_CATEGORY}
 
 
 def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
-    """Yield what a key may hold, by shape and key."""
+    """Yield shape, key and the schema of the key's value."""
     upstreams = _one_or_several(_enum(names.upstreams))
-    categories = _offered(names.categories)
-    affiliations = _offered(names.affiliations)
+    categories = _offer(names.categories)
+    affiliations = _offer(names.affiliations)
     sources = {"anyOf": [_enum(sorted(names.attributes)), _PROOF]}
-    yield "ExampleShape", "service", _offered(names.services)
+    yield "ExampleShape", "service", _offer(names.services)
     yield "AlternativeShape", "upstream", upstreams
     yield "RequireShape", "upstream", upstreams
     yield "LowersShape", "by", upstreams
@@ -121,7 +121,7 @@ def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
 
 
 def _keys(names: SiteNames) -> Iterable[tuple[str, str, Mapping[str, str]]]:
-    """Yield the keys that a mapping may have beside its own, by shape and key; "" its own."""
+    """Yield shape, key ("" for the shape itself) and the names that may stand there as keys."""
     yield "PolicyShape", "release", dict.fromkeys(names.services, "")
     yield "AlternativeShape", "", _matchable(names)
     yield "LoginShape", "", names.attributes
@@ -129,16 +129,16 @@ def _keys(names: SiteNames) -> Iterable[tuple[str, str, Mapping[str, str]]]:
         yield "BorrowerShape", "fields", dict.fromkeys(names.fields, "")
 
 
-def _name_keys(mapping: JsonSchema, listed: Mapping[str, str]) -> None:
-    """Put ``listed`` keys, each with its label, in the place of any key."""
+def _add_key_names(mapping: JsonSchema, listed: Mapping[str, str]) -> None:
+    """Allow only the ``listed`` keys, each with its label, in place of any key."""
     one = mapping["additionalProperties"]
     properties = mapping.setdefault("properties", {})
     for name, label in sorted(listed.items()):
-        properties.setdefault(name, _labelled(one, label))
+        properties.setdefault(name, _add_label(one, label))
     mapping["additionalProperties"] = False
 
 
-def _labelled(schema: JsonSchema, label: str) -> JsonSchema:
+def _add_label(schema: JsonSchema, label: str) -> JsonSchema:
     if not label:
         return schema
     described = {"description": "", "markdownDescription": "", **schema}
@@ -146,8 +146,8 @@ def _labelled(schema: JsonSchema, label: str) -> JsonSchema:
     return {**schema, **told}
 
 
-def _with(described: JsonSchema, values: JsonSchema) -> JsonSchema:
-    """Return the schema ``values`` with the description of the key whose values they are."""
+def _keep_description(described: JsonSchema, values: JsonSchema) -> JsonSchema:
+    """Return the schema ``values`` with the description of its key."""
     kept = {key: text for key, text in described.items() if key.lower().endswith("description")}
     return {**values, **kept}
 
@@ -156,8 +156,8 @@ def _enum(names: Iterable[str]) -> JsonSchema:
     return {"enum": list(names)}
 
 
-def _offered(names: Collection[str]) -> JsonSchema:
-    """Return a schema that takes any text, and by which editors offer the names."""
+def _offer(names: Collection[str]) -> JsonSchema:
+    """Return a schema that accepts any text; editors offer the names."""
     if not names:
         return _TEXT
     return {"anyOf": [_enum(names), _TEXT]}

@@ -1,4 +1,4 @@
-"""The syntax of single values in a policy file: texts, levels, spans, and one value or several."""
+"""The syntax of single values in a policy file: texts, levels, spans, days, and lists."""
 
 import re
 from calendar import monthrange
@@ -46,7 +46,7 @@ def _span(text: object) -> object:
     if written is None:
         raise ValueError("must be a span like 30m, 12 hours, 90 days or 12 months")
     number, unit = written.groups()
-    # Months and years in the plural, the other units by their first letter.
+    # Months and years by their plural, the other units by their first letter.
     long = unit.startswith(("month", "year"))
     key = unit.rstrip("s") + "s" if long else unit[0]
     days = int(number) * _DAYS[key]
@@ -65,7 +65,7 @@ def _expiry(text: object) -> object:
     raise ValueError("must be a span like 24 months or 2 years, or a day like 31 August")
 
 
-# One value or several; a value is exact, or the front of what it stands for, ended by "*".
+# One value or several; a value is exact, or a prefix that ends with "*".
 Values = Annotated[
     tuple[OneLineText, ...],
     BeforeValidator(_several),
@@ -108,7 +108,7 @@ ExpiryText = Annotated[
 class FilePlace:
     """A place in a policy file: the file's name, the line, and the node there.
 
-    ``node`` is None where nothing stands: the line is then that of the nearest thing above.
+    ``node`` is None if nothing is there; the line is then that of the nearest parent.
     """
 
     file: str
@@ -121,7 +121,7 @@ class FilePlace:
         return cls(file, root, root.line)
 
     def below(self, *steps: str | int) -> "FilePlace":
-        """Return the place that ``steps`` lead to from here."""
+        """Return the place at the path ``steps`` below this one."""
         node = self.node
         number = self.number
         for step in steps:
@@ -134,25 +134,25 @@ class FilePlace:
 
     @property
     def line(self) -> PolicyLine:
-        """Return the line that a rule of this place stands on."""
+        """Return the line of this place."""
         return PolicyLine(self.file, self.number)
 
     def lines_of(self, keys: Iterable[str]) -> dict[str, PolicyLine]:
-        """Return the lines of the keys that stand here."""
+        """Return the lines of these keys."""
         return {key: self.below(key).line for key in keys}
 
 
-# Fields that the person gives the library and staff correct; no upstream knows better.
+# Fields that the person tells the library and that staff correct: no upstream knows them better.
 PERSONS_OWN: Final = frozenset({"email", "phone", "mobile"})
 NO_BORROWER: Final = "none"
 
 
-def _without_description(schema: dict[str, Any]) -> None:
-    """Take the description out: an editor would show it in place of the key's own."""
+def _drop_description(schema: dict[str, Any]) -> None:
+    """Remove the description: an editor would show it in place of that of the key."""
     schema.pop("description", None)
 
 
-class ExpectBorrowerShape(Shape, json_schema_extra=_without_description):
+class ExpectBorrowerShape(Shape, json_schema_extra=_drop_description):
     """The category of the borrower that is expected."""
 
     category: OneLineText
@@ -161,6 +161,6 @@ class ExpectBorrowerShape(Shape, json_schema_extra=_without_description):
 ExpectedBorrower = ExpectBorrowerShape | Literal["none"]
 
 
-def expected_category(written: ExpectedBorrower | None) -> str | None:
-    """Return the category that is expected; None where none is, or no account at all."""
+def find_expected_category(written: ExpectedBorrower | None) -> str | None:
+    """Return the expected category; None if no category, or no account, is expected."""
     return written.category if isinstance(written, ExpectBorrowerShape) else None

@@ -1,4 +1,4 @@
-"""The addresses that the configuration accepts; no refusal quotes one: it may hold a password."""
+"""The types of addresses in the settings. No error quotes an address: it may hold a password."""
 
 import re
 from ipaddress import IPv6Network, ip_address, ip_network
@@ -45,19 +45,19 @@ def _base_url(value: str) -> str:
         raise ValueError(
             "has a query, fragment or user name; it is scheme, host, port and path only"
         )
-    _refuse_http_abroad(parts)
+    _refuse_remote_http(parts)
     return value.rstrip("/")
 
 
 def _feed_url(value: str) -> str:
     """Strip the trailing slash; refuse http off this machine.
 
-    In clear, anybody on the way reads which entities are asked for, and can replay an old copy.
+    Over http, anybody on the way could read which entities are queried, and replay an old copy.
     """
     parts = urlsplit(_url(value))
     if parts.fragment or _has_credentials(parts):
         raise ValueError("has a user name or fragment; a feed is public")
-    _refuse_http_abroad(parts)
+    _refuse_remote_http(parts)
     return value.rstrip("/")
 
 
@@ -65,7 +65,7 @@ def _has_credentials(parts: SplitResult) -> bool:
     return bool(parts.username) or parts.password is not None
 
 
-def _refuse_http_abroad(parts: SplitResult) -> None:
+def _refuse_remote_http(parts: SplitResult) -> None:
     if loopback(parts.hostname):
         return
     if parts.scheme == "http":
@@ -91,7 +91,12 @@ def _store_url(value: str) -> str:
 
 def _mail_url(value: str) -> str:
     """Refuse an address that names no mail server."""
-    if not value.startswith(MAILS) or not urlsplit(value).hostname:
+    try:
+        parts = urlsplit(value)
+        is_usable = bool(parts.hostname) and parts.port != 0 and not parts.username
+    except ValueError:  # its text would quote the port
+        is_usable = False
+    if not value.startswith(MAILS) or not is_usable:
         known = ", ".join(f"{scheme}HOST:PORT" for scheme in MAILS)
         raise ValueError(f"is no mail server address: {known}")
     return value
@@ -110,7 +115,7 @@ def _entity_id(value: str) -> str:
 def _scope(value: str) -> str:
     """Refuse a text that is no domain in small letters, of at most 127 characters.
 
-    Both are the rules of Subject Identifier Attributes 2.3.
+    Source: Subject Identifier Attributes 2.3.
     """
     if not _SCOPE.fullmatch(value):
         raise ValueError("is no domain in small letters, as library.example")
@@ -118,14 +123,14 @@ def _scope(value: str) -> str:
 
 
 def _network(value: str) -> str:
-    """Refuse a text that is no network; a network with host bits set is a typing mistake."""
+    """Refuse a text that is no network. Host bits in a network are a typing mistake."""
     try:
         network = ip_network(value)
     except ValueError:
         raise ValueError("is no network; write it as 192.0.2.0/24 or 2001:db8::/56") from None
     if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped:
-        # Callers are compared as IPv4: written so, it would match nobody, and shared computers
-        # would count as homes.
+        # The addresses of callers are compared as IPv4. The network would match nobody, and shared
+        # computers would count as private ones.
         raise ValueError("is an IPv4 network written as IPv6; write it as 192.0.2.0/24")
     return str(network)
 

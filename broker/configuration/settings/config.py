@@ -1,8 +1,8 @@
-"""The configuration, read from broker.toml and the environment and checked as a whole."""
+"""The settings: read from broker.toml and the environment, and checked as a whole."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,16 +12,16 @@ from broker.configuration.checked_files import (
     KeyPath,
     did_you_mean,
     key_patterns,
-    known_keys,
+    list_known_keys,
     once,
     sentence,
 )
-from broker.configuration.exposed_files import exposed
+from broker.configuration.exposed_files import find_exposed_files
 from broker.configuration.settings.address_types import BaseUrl, Network, Url
 from broker.configuration.settings.crosschecks import crosschecks
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
 from broker.configuration.settings.pictures import find_picture_faults, find_pictures
-from broker.configuration.settings.raw_settings import RawSettings, unfilled, variable
+from broker.configuration.settings.raw_settings import RawSettings, find_unfilled, variable
 from broker.configuration.settings.relative_paths import resolve_paths
 from broker.configuration.settings.tables import (
     AddressPerLanguage,
@@ -50,7 +50,7 @@ from broker.core.staff.staff_rules import StaffRules
 
 
 class Config(SettingsTable):
-    """Everything an administrator decides outside the policy files; ``load`` makes it."""
+    """The settings of a broker. ``load`` reads them."""
 
     model_config = ConfigDict(validate_default=True)
 
@@ -84,7 +84,7 @@ class Config(SettingsTable):
 
     @property
     def policy_properties(self) -> Path:
-        """Return the site rules: the rules that hold whatever the policies say, if it exists."""
+        """Return the file of the site rules, which hold whatever the policies say."""
         return self.site / "policy_properties.yaml"
 
     @property
@@ -120,7 +120,7 @@ class Config(SettingsTable):
 
     @property
     def secure(self) -> bool:
-        """Return whether browsers come by https, and cookies are Secure with it."""
+        """Return whether browsers use https. Then cookies are Secure."""
         return self.base_url.startswith("https:")
 
     @property
@@ -216,10 +216,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     if path is None and environ.get("BROKER_CONFIG"):
         path = Path(environ["BROKER_CONFIG"])
     base = path.parent if path else Path()
-    raw = read(Config, path, environ)
-    blanks = unfilled(raw)
+    raw = read(path, environ)
+    blanks = find_unfilled(raw)
     resolve_paths(raw, base.resolve())
-    faults = [*raw.faults, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
+    faults = [*raw.faults, *crosschecks(raw), *find_exposed_files(Path(str(raw.tree["keys"])))]
     faults.extend(find_picture_faults(Path(str(raw.tree["site"])), raw.table("services").values))
     config = None
     try:
@@ -235,6 +235,17 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     return config
 
 
+# Messages of the validator in the words of TOML.
+_WORDS: Final = {
+    "path_type": "must be a text",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list (in a variable JSON)",
+    "frozen_set_type": "must be a list (in a variable JSON)",
+    "dict_type": "must be a table (in a variable JSON)",
+    "model_type": "must be a table (in a variable JSON)",
+}
+
+
 def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
     """Return the fault of what the validator refused; the value is never part of it."""
     path = tuple(step for step in misfit["loc"] if step != "[key]")
@@ -242,20 +253,18 @@ def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
     if misfit["type"] == "missing":
         return Fault(where, "is missing", f"write it there, or set {variable(path)}")
     if misfit["type"] == "extra_forbidden":
-        return Fault(where, "is no key of the configuration", _known_key(path))
+        return Fault(where, "is no key of the configuration", _suggest_key(path))
     if misfit["loc"][-1] == "[key]" and misfit["type"] == "string_pattern_mismatch":
         what = "is no name: a-z, 0-9 and single - between them, because it is part of a URL"
         return Fault(where, what, "rename it")
-    what = sentence(misfit)
-    if misfit["type"] == "path_type":
-        what = "must be a text"
+    what = _WORDS.get(misfit["type"]) or sentence(misfit)
     return Fault(where, what, "see docs/configuration.md")
 
 
-def _known_key(path: KeyPath) -> str:
-    """Name the key that may have been meant, of the same table or else of any."""
+def _suggest_key(path: KeyPath) -> str:
+    """Return the key that may have been meant, of the same table or else of another."""
     key = str(path[-1])
-    beside = known_keys(Config, path[:-1])
+    beside = list_known_keys(Config, path[:-1])
     near = did_you_mean(key, beside, spelt=str)
     if near:
         return near

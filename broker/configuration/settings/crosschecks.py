@@ -1,140 +1,115 @@
-"""Checks that must hold across keys, on the tree as written, so that all faults come together."""
+"""Checks across keys, on the settings as they are written, so that all faults come at once."""
 
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from broker.configuration.checked_files import KeyPath
-from broker.configuration.settings import admin_checks, upstream_checks
+from broker.configuration.settings import upstream_checks
 from broker.configuration.settings.address_types import loopback
 from broker.configuration.settings.raw_settings import (
     SECRET_KEYS,
     Check,
     Faults,
     RawSettings,
-    RawTable,
+    find_repeated,
+    find_unknown_name,
 )
 from broker.core.errors import Fault
 from broker.core.report.missing_answers import LIBRARY_SYSTEM, MAIL_SERVER
 
 SHORTEST_SECRET: Final = 16
-# What examples, tutorials and tired people write; every length of them is refused.
+# Secrets of examples and tutorials. They are refused whatever their length.
 OBVIOUS: Final = frozenset(
     {"", "changeme", "secret", "password", "default", "example", "test", "admin", "koha", "1234"}
 )
-_TABLES_WITH_SECRETS: Final = frozenset({"library", "mail", "person_register", "serve"})
+_TABLES_WITH_SECRETS: Final = ("library", "mail", "person_register", "serve")
 _SQLITE: Final = "sqlite:"
 
 
 def crosschecks(raw: RawSettings) -> tuple[Fault, ...]:
-    """Return the faults of every check; a table of the wrong shape is left to the types."""
-    faults: list[Fault] = []
-    for check in CHECKS:
-        faults.extend(check(raw))
-    return tuple(faults)
+    """Return the faults of every check; a table of the wrong type is left to the types."""
+    return tuple(fault for check in CHECKS for fault in check(raw))
 
 
-def _services(raw: RawSettings) -> Faults:
-    first: dict[str, RawTable] = {}
+def _check_services(raw: RawSettings) -> Faults:
+    upstreams = raw.table("upstreams").values
     for service in raw.tables("services"):
-        yield from _unknown_methods(raw, service)
-        entity_id = service.text("entity_id")
-        if entity_id is None:
-            continue
-        other = first.setdefault(entity_id, service)
-        if other is not service:
-            where = service.where("entity_id")
-            fix = f"{other.where()} has it too; one of the two would never be found"
-            yield Fault(where, "is the entity_id of two services", fix)
-
-
-def _unknown_methods(raw: RawSettings, service: RawTable) -> Faults:
-    upstreams = [upstream.name for upstream in raw.tables("upstreams")]
-    for index, name in enumerate(service.texts("methods")):
-        if name not in upstreams:
+        for index, name in enumerate(service.texts("methods")):
             where = service.where("methods", index)
-            what = f"no upstream {name}"
-            known = ", ".join(upstreams) or "none"
-            yield Fault(where, what, f"upstreams are {known}")
+            yield from find_unknown_name(where, name, upstreams, "upstream")
+    ids = [(each.text("entity_id"), each.where("entity_id")) for each in raw.tables("services")]
+    yield from find_repeated(ids, "is the entity_id of two services")
 
 
-def _sign_up(raw: RawSettings) -> Faults:
+def _check_sign_up(raw: RawSettings) -> Faults:
     """Refuse a service or an upstream that does not exist, or is the library account itself."""
-    yield from _sign_up_by(raw, "university", "upstreams")
-    yield from _sign_up_by(raw, "national_eid", "upstreams")
-    yield from _sign_up_by(raw, "service", "services")
-
-
-def _sign_up_by(raw: RawSettings, key: str, kind: str) -> Faults:
+    tables = raw.tables("upstreams")
+    upstreams = [each.name for each in tables if each.text("profile") != "library"]
     sign_up = raw.table("sign_up")
-    name = sign_up.text(key)
-    if name is None:
-        return
-    profiles = {}
-    for table in raw.tables(kind):
-        profiles[table.name] = table.get("profile")
-    if name not in profiles or profiles[name] == "library":
-        where = sign_up.where(key)
-        known = ", ".join(profiles) or "none"
-        what = f"{name} is none of the {kind} one can sign up by"
-        yield Fault(where, what, f"{kind} are {known}")
+    for key in ("university", "national_eid"):
+        yield from find_unknown_name(sign_up.where(key), sign_up.text(key), upstreams, "upstream")
+    services = raw.table("services").values
+    where = sign_up.where("service")
+    yield from find_unknown_name(where, sign_up.text("service"), services, "service")
 
 
-def _record(raw: RawSettings) -> Faults:
+def _check_staff_institution(raw: RawSettings) -> Faults:
+    """Refuse an institution that no upstream has, or that its upstream never asks."""
+    admin = raw.table("admin")
+    institution, where = admin.text("institution"), admin.where("institution")
+    upstreams = {
+        str(each.get("entity_id")): upstream
+        for upstream in raw.tables("upstreams")
+        for each in upstream_checks.institutions_of(upstream)
+    }
+    yield from find_unknown_name(where, institution, upstreams, "institution")
+    if institution in upstreams:
+        upstream = upstreams[institution]
+        if upstream.texts("only") and institution not in upstream.texts("only"):
+            what = f"{institution} is not in upstreams.{upstream.name}.only"
+            yield Fault(where, what, "add it there")
+
+
+def _check_record(raw: RawSettings) -> Faults:
     """Refuse answers about a receiver that does not exist: they would stand in no record."""
     receivers = (*raw.table("services").values, LIBRARY_SYSTEM, MAIL_SERVER)
-    answered = raw.table("record").get("receivers")
-    for name in answered if isinstance(answered, dict) else ():
-        if name not in receivers:
-            where = raw.where(("record", "receivers", name))
-            yield Fault(where, f"no receiver {name}", f"receivers are {', '.join(receivers)}")
+    answers = raw.table("record").table("receivers")
+    for name in answers.values:
+        yield from find_unknown_name(answers.where(name), name, receivers, "receiver")
 
 
-def _library_accounts(raw: RawSettings) -> Faults:
-    first: RawTable | None = None
-    for upstream in raw.tables("upstreams"):
-        if upstream.get("profile") != "library":
-            continue
-        if first is None:
-            first = upstream
-            continue
+def _check_library_accounts(raw: RawSettings) -> Faults:
+    upstreams = [each for each in raw.tables("upstreams") if each.text("profile") == "library"]
+    for second in upstreams[1:]:
         what = "is a second library account; a broker has one library system"
-        fix = f"keep {first.where()}"
-        yield Fault(upstream.where(), what, fix)
+        yield Fault(second.where(), what, f"keep {upstreams[0].where()}")
 
 
-def _secrets(raw: RawSettings) -> Faults:
+def _check_secrets(raw: RawSettings) -> Faults:
     """Refuse the secrets that an attacker tries first, without quoting them."""
-    base_url = str(raw.tree.get("base_url", ""))
-    https = base_url.startswith("https:")
-    for name in raw.tree:
-        if name in _TABLES_WITH_SECRETS:
-            yield from _weak_secrets(raw.table(name), https=https)
+    https = str(raw.tree.get("base_url", "")).startswith("https:")
+    for name in _TABLES_WITH_SECRETS:
+        table = raw.table(name)
+        for key in table.values:
+            secret = table.text(key)
+            if secret is None or not key.endswith(SECRET_KEYS):
+                continue
+            what = ""
+            if secret.strip().lower() in OBVIOUS:
+                what = "is empty or a default that anyone would try"
+            elif https and len(secret) < SHORTEST_SECRET:
+                what = f"is shorter than {SHORTEST_SECRET} characters"
+            if what:
+                yield Fault(table.where(key), what, "make one with: openssl rand -base64 32")
 
 
-def _weak_secrets(table: RawTable, *, https: bool) -> Faults:
-    for key in table.values:
-        secret = table.text(key)
-        if secret is None:
-            continue
-        if not key.endswith(SECRET_KEYS):
-            continue
-        if secret.strip().lower() in OBVIOUS:
-            what = "is empty or a default that anyone would try"
-        elif https and len(secret) < SHORTEST_SECRET:
-            what = f"is shorter than {SHORTEST_SECRET} characters"
-        else:
-            continue
-        yield Fault(table.where(key), what, "make one with: openssl rand -base64 32")
-
-
-def _plain_mail(raw: RawSettings) -> Faults:
+def _check_plain_mail(raw: RawSettings) -> Faults:
     """Refuse mail in clear text to another machine: it carries PINs and codes."""
     mail = raw.table("mail")
     address = urlsplit(mail.text("url") or "")
-    if address.scheme != "smtp" or loopback(address.hostname):
-        return
-    if str(mail.get("accept_plain")).lower() != "true":
+    is_plain = address.scheme == "smtp" and not loopback(address.hostname)
+    if is_plain and not _is_true(mail.get("accept_plain")):
         what = "is smtp:// to another machine: PINs would travel in clear text"
         fix = "write smtp+starttls:// or smtps://, or set mail.accept_plain = true"
         yield Fault(mail.where("url"), what, fix)
@@ -150,38 +125,39 @@ def _check_keys_folder(raw: RawSettings) -> Faults:
 
 def _check_outside_keys(raw: RawSettings, key: KeyPath, path: object) -> Faults:
     keys = raw.tree.get("keys")
-    if not isinstance(keys, str) or not isinstance(path, str):
-        return
-    if Path(path).is_relative_to(keys):
+    if isinstance(keys, str) and isinstance(path, str) and Path(path).is_relative_to(keys):
         what = "is in the folder of the keys that open it"
         yield Fault(raw.where(key), what, "name a folder outside keys")
 
 
-def _shared_origin(raw: RawSettings) -> Faults:
-    shared = raw.tree.get("shared_origin", False)
-    if str(shared).lower() == "true":
-        return
+def _check_origin(raw: RawSettings) -> Faults:
+    """Refuse a path in base_url unless the administrator accepts it.
+
+    Another application at this origin can read our pages, the one with the CPR number included
+    (docs/reference/design.md#4a-origin).
+    """
     base_url = raw.tree.get("base_url")
-    if not isinstance(base_url, str):
+    if _is_true(raw.tree.get("shared_origin")) or not isinstance(base_url, str):
         return
     if urlsplit(base_url).path.strip("/"):
-        # What answers beside us at this origin can read our pages, the one with the CPR number
-        # included (docs/reference/design.md#4a-origin).
-        where = raw.where(("base_url",))
         what = "is below a path: whatever else answers at this origin can read the broker's pages"
-        fix = "give the broker a host of its own, or set shared_origin = true"
-        yield Fault(where, what, fix)
+        fix = "use a host for the broker only, or set shared_origin = true"
+        yield Fault(raw.where(("base_url",)), what, fix)
+
+
+def _is_true(value: object) -> bool:
+    return str(value).lower() == "true"
 
 
 CHECKS: Final[tuple[Check, ...]] = (
     *upstream_checks.CHECKS,
-    *admin_checks.CHECKS,
-    _services,
-    _sign_up,
-    _record,
-    _library_accounts,
-    _secrets,
-    _plain_mail,
+    _check_services,
+    _check_sign_up,
+    _check_staff_institution,
+    _check_record,
+    _check_library_accounts,
+    _check_secrets,
+    _check_plain_mail,
     _check_keys_folder,
-    _shared_origin,
+    _check_origin,
 )

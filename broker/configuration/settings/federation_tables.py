@@ -1,4 +1,4 @@
-"""The tables of broker.toml about the federation: upstreams, services, and feeds of metadata."""
+"""The tables of broker.toml about other parties: upstreams, services, and metadata feeds."""
 
 import re
 from collections.abc import Iterator
@@ -40,38 +40,38 @@ FilledList = tuple[Filled, ...]
 FeedKind = Literal["upstreams", "institutions", "services"]
 
 
-def _assurance(value: object) -> object:
-    """Read the word of the policy files; anything else is left for the type to refuse."""
+def _read_assurance(value: object) -> object:
+    """Read the word of the policy files. The type refuses all others."""
     if isinstance(value, str):
         return _ASSURANCES.get(value, "")
     return value
 
 
-def _specified(value: str) -> str:
-    """Refuse the class that vouches for nothing: it would meet whatever was configured."""
+def _refuse_unspecified(value: str) -> str:
+    """Refuse the class that says nothing."""
     if value == UNSPECIFIED_CLASS:
         raise ValueError("says nothing of how the person was authenticated, so it meets no class")
     return value
 
 
-def _published(value: object) -> object:
-    """Read the word that leaves the scopes to the metadata, wherever that lies."""
+def _read_published(value: object) -> object:
+    """Read the word "metadata": the scopes are those of the descriptor."""
     return _PUBLISHED if value == "metadata" else value
 
 
-def _several(value: object) -> object:
+def _read_several(value: object) -> object:
     """Read one name as a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
-PublishedOrListed = Annotated[FilledList, BeforeValidator(_published)]
-OneOrSeveral = Annotated[tuple[Name, ...], BeforeValidator(_several)]
-Level = Annotated[Assurance, BeforeValidator(_assurance)]
-AuthnContextClass = Annotated[Filled, AfterValidator(_specified)]
+PublishedOrListed = Annotated[FilledList, BeforeValidator(_read_published)]
+OneOrSeveral = Annotated[tuple[Name, ...], BeforeValidator(_read_several)]
+Level = Annotated[Assurance, BeforeValidator(_read_assurance)]
+AuthnContextClass = Annotated[Filled, AfterValidator(_refuse_unspecified)]
 
 
 class InstitutionTable(SettingsTable):
-    """An identity provider behind an upstream, and how far it is trusted."""
+    """An identity provider behind an upstream, and what it may assert."""
 
     entity_id: Filled
     aliases: FilledList | None = None
@@ -84,7 +84,7 @@ class InstitutionTable(SettingsTable):
     def institution(self, *, national_eid: bool = False) -> Institution:
         """Return the institution as a value of the core.
 
-        ``national_eid``: its upstream is the national eID, whatever the names are.
+        ``national_eid`` says that its upstream is the national eID, whatever its names are.
         """
         published = self.scopes == _PUBLISHED
         scopes = None if published else self.scopes
@@ -109,7 +109,7 @@ class InstitutionTable(SettingsTable):
 
 
 class UpstreamTable(SettingsTable):
-    """A way to log in; profile "library", the library account, has no entity_id or institutions."""
+    """A way to log in. Profile "library" is the library account and has no institutions."""
 
     profile: Profile
     entity_id: EntityId | None = None
@@ -117,7 +117,7 @@ class UpstreamTable(SettingsTable):
     attribute_map: Filled | None = None
     label: Wording
     institutions: tuple[InstitutionTable, ...] = ()
-    feed: OneOrSeveral = ()  # the feeds that may speak for it; one for each kind
+    feed: OneOrSeveral = ()  # the feeds that may describe it, one for each kind
     only: FilledList = ()
     encryption: Encryption = "gcm"
     requester_id: bool | None = None  # by default where a hub or another member is asked
@@ -136,9 +136,9 @@ class UpstreamTable(SettingsTable):
     def national(self) -> bool:
         """Return whether the national eID answers here, for all people or for some.
 
-        Each of its requests asks for a fresh login. WAYF does so at NemLog-in for services that
-        publish no logout, and leaves it to those that do (docs/reference/wayf.md#force-authn); a
-        national eID is shared by no two people as long as every person logs in for themselves.
+        Each of our requests then asks for a fresh login. WAYF asks NemLog-in for one only for
+        services that publish no logout (docs/reference/wayf.md#force-authn). Without a fresh login
+        the session of another person at the same computer could answer.
         """
         if self.profile == "oiosaml3":
             return True
@@ -152,7 +152,7 @@ class UpstreamTable(SettingsTable):
     def core_institutions(self) -> tuple[Institution, ...]:
         """Return the institutions as values of the core.
 
-        Unless it is a hub, an upstream without any is its own institution
+        An upstream without institutions is its own institution, unless it is a hub
         (docs/reference/design.md#institutions).
         """
         if self.institutions or self.profile in {"wayf", "library"}:
@@ -198,7 +198,7 @@ class ServiceTable(SettingsTable):
 
 
 def _not_empty(kinds: frozenset[FeedKind]) -> frozenset[FeedKind]:
-    """Refuse a feed that would be fetched for nothing."""
+    """Refuse a feed that may describe nothing."""
     if not kinds:
         what = 'names nothing; leave it out, or list "upstreams", "institutions" or "services"'
         raise ValueError(what)
@@ -206,10 +206,10 @@ def _not_empty(kinds: frozenset[FeedKind]) -> frozenset[FeedKind]:
 
 
 class FeedTable(SettingsTable):
-    """A signed feed, or with ``mdq`` a service that answers with the one entity it is asked for.
+    """A signed feed, or with ``mdq`` a service that is queried for each entity.
 
-    ``pins`` are files with the certificate or public key that signs the feed: two while the
-    publisher rolls over.
+    ``pins`` are files with the certificate or public key that signs the feed. There are two while
+    the publisher changes its key.
     """
 
     url: FeedUrl
@@ -223,5 +223,5 @@ class FeedTable(SettingsTable):
 
     @property
     def window(self) -> timedelta:
-        """Return how far in the future its end may lie."""
+        """Return how far in the future ``validUntil`` may be."""
         return timedelta(days=self.window_days)

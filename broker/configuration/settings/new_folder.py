@@ -1,4 +1,4 @@
-"""Writes a new folder that a broker can run in; nothing that is there already is overwritten."""
+"""Writes a new folder that a broker can run in. It never overwrites a file."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ _COPIED: Final = ("policies", "attribute_maps")
 RULES: Final = "policy_properties.yaml"
 _WAYF: Final = Path(__file__).with_name("wayf.toml")
 _STATE: Final = 'state = "state"'
-# The secrets that wayf.toml names a file for, or may.
+# The files of secrets that wayf.toml names, in use or in a comment.
 WAYF_SECRETS: Final = {
     "koha": f"{FILL_IN}: the client secret of the broker's API client in Koha\n",
     "mail": f"{FILL_IN}: the password at the mail server\n",
@@ -27,13 +27,13 @@ WRITTEN: Final = (CONFIGURATION, "keys", *_COPIED, RULES, "metadata", "secrets")
 
 
 def wayf_toml(state: Path) -> str:
-    """Return the text of a first broker.toml for WAYF and Koha; it says what is to be filled in."""
+    """Return the text of a first broker.toml for WAYF and Koha, with placeholders."""
     text = _WAYF.read_text(encoding="utf-8")
     return text.replace(_STATE, f'state = "{state}"')
 
 
-def _refuse_used(folder: Path) -> None:
-    """Refuse a folder that holds anything which would be written; ConfigurationFaults names it."""
+def _check_unused(folder: Path) -> None:
+    """Raise ConfigurationFaults if anything that would be written exists already."""
     faults = []
     for name in WRITTEN:
         path = folder / name
@@ -47,14 +47,12 @@ def _refuse_used(folder: Path) -> None:
 def write(
     folder: Path, configuration: str, secrets: Mapping[str, str], *, rules: bool = False
 ) -> None:
-    """Write all but the keys; ``configuration`` is the text of broker.toml, which comes last.
+    """Write everything except the keys; ``configuration`` is the text of broker.toml.
 
-    ``secrets`` are texts by the names of their files; with ``rules`` the shipped site rules too.
-
-    ConfigurationFaults where something is there already; OSError where the folder cannot be
-    written.
+    ``secrets`` maps file names to texts. With ``rules`` the shipped site rules are written too.
+    Raise ConfigurationFaults if a file exists already, OSError if the folder cannot be written.
     """
-    _refuse_used(folder)
+    _check_unused(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _COPIED:
         shutil.copytree(SHIPPED / name, folder / name, copy_function=shutil.copyfile)
@@ -65,7 +63,7 @@ def write(
     if rules:
         _write_new(folder / RULES, (SHIPPED / RULES).read_text(encoding="utf-8"))
     _write_new(folder / CONFIGURATION, configuration)
-    durable_files.synced(folder)
+    durable_files.sync_folder(folder)
 
 
 def _write_new(path: Path, text: str) -> None:

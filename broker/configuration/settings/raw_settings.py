@@ -1,10 +1,10 @@
-"""The settings as written, before any check, and the place where every key was written."""
+"""The settings as they are written, before they are checked, and the place of every key."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from broker.configuration.checked_files import FILL_IN, KeyPath
+from broker.configuration.checked_files import FILL_IN, KeyPath, did_you_mean
 from broker.core.errors import Fault
 
 PREFIX: Final = "BROKER_"
@@ -15,9 +15,9 @@ SettingsTree = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RawSettings:
-    """Both sources in one tree.
+    """The settings of file and environment in one tree.
 
-    ``variables`` has the environment names, or files with a secret, of the keys they set.
+    ``variables`` maps keys to the variable, or the file with a secret, that sets them.
     """
 
     tree: SettingsTree
@@ -32,14 +32,11 @@ class RawSettings:
             if above in self.variables:
                 return self.variables[above]
             above = above[:-1]
-        return f"{self.file}:{dotted(path)}"
+        return f"{self.file}:{write_path(path)}"
 
     def table(self, name: str) -> "RawTable":
-        """Return the table of that name; an empty one where there is none, or no table."""
-        values = self.tree.get(name)
-        if not isinstance(values, dict):
-            values = {}
-        return RawTable(self, (name,), values)
+        """Return the table of that name; an empty one if there is none."""
+        return RawTable(self, (), self.tree).table(name)
 
     def tables(self, name: str) -> "Iterator[RawTable]":
         """Yield the tables below the table of that name: the upstreams, the services, the feeds."""
@@ -61,19 +58,24 @@ class RawTable:
         """Return the name that the administrator chose for the table."""
         return str(self.path[-1])
 
+    def table(self, key: str) -> "RawTable":
+        """Return the table of a key; an empty one if there is none, or the value is no table."""
+        values = self.values.get(key)
+        return RawTable(
+            self.settings, (*self.path, key), values if isinstance(values, dict) else {}
+        )
+
     def get(self, key: str) -> Any:
-        """Return the value of a key; None where it is not written."""
+        """Return the value of a key; None if it is not written."""
         return self.values.get(key)
 
     def text(self, key: str) -> str | None:
-        """Return the value of a key; None where it is no text."""
+        """Return the value of a key; None if it is no text."""
         value = self.values.get(key)
-        if not isinstance(value, str):
-            return None
-        return value
+        return value if isinstance(value, str) else None
 
     def texts(self, key: str) -> list[str]:
-        """Return the texts in the list of a key; none where it is no list."""
+        """Return the texts in the list of a key; none if it is no list."""
         value = self.values.get(key)
         if not isinstance(value, list):
             return []
@@ -84,18 +86,33 @@ class RawTable:
         return self.settings.where(self.path + steps)
 
 
-def unfilled(raw: RawSettings) -> tuple[Fault, ...]:
+def find_unknown_name(where: str, name: str | None, known: Iterable[str], kind: str) -> "Faults":
+    """Yield a fault if ``name`` is not the name of a ``kind``; without a name nothing."""
+    if name is not None and name not in known:
+        fix = did_you_mean(name, known) or f"{kind}s are {', '.join(known) or 'none'}"
+        yield Fault(where, f"no {kind} {name}", fix)
+
+
+def find_repeated(values: Iterable[tuple[str | None, str]], what: str) -> "Faults":
+    """Yield a fault for each value that is written at a second place."""
+    first: dict[str, str] = {}
+    for value, where in values:
+        if value is not None and first.setdefault(value, where) != where:
+            yield Fault(where, f"{value} {what}", f"it is at {first[value]} too; keep one")
+
+
+def find_unfilled(raw: RawSettings) -> tuple[Fault, ...]:
     """Return a fault for every value that still says ``FILL IN``, and what to fill in."""
-    return tuple(_unfilled(raw, (), raw.tree))
+    return tuple(_find_unfilled(raw, (), raw.tree))
 
 
-def _unfilled(raw: RawSettings, path: KeyPath, value: object) -> "Faults":
+def _find_unfilled(raw: RawSettings, path: KeyPath, value: object) -> "Faults":
     if isinstance(value, dict):
         for key, below in value.items():
-            yield from _unfilled(raw, (*path, key), below)
+            yield from _find_unfilled(raw, (*path, key), below)
     elif isinstance(value, list):
         for index, below in enumerate(value):
-            yield from _unfilled(raw, (*path, index), below)
+            yield from _find_unfilled(raw, (*path, index), below)
     elif isinstance(value, str) and value.lstrip().startswith(FILL_IN):
         _, _, wanted = value.partition(FILL_IN)
         fix = wanted.strip(" :\n")
@@ -109,7 +126,7 @@ Faults = Iterator[Fault]
 Check = Callable[[RawSettings], Faults]
 
 
-def dotted(path: KeyPath) -> str:
+def write_path(path: KeyPath) -> str:
     """Write a path as TOML does: ``upstreams.wayf.institutions[0].scopes``."""
     text = ""
     for step in path:

@@ -1,66 +1,46 @@
-"""Makes the paths of the configuration absolute: relative ones begin at the file's folder."""
+"""Makes the paths of the settings absolute: relative ones begin at the folder of broker.toml."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from broker.configuration.settings.raw_settings import RawSettings, SettingsTree
+from broker.configuration.settings.raw_settings import RawSettings
 
 # The folders, with the paths that they have if the file does not name them.
 _FOLDERS: Final = {"site": ".", "keys": "keys", "state": "state"}
+# Keys of our tables that hold a path or a list of paths. In the table of a library system, whose
+# connector chooses the keys, only ``..._file`` is a path.
+_PATHS: Final = frozenset({"pins", "public_key", "certificate", "key", "ca_file"})
 _SQLITE: Final = "sqlite:"
 
 
 def resolve_paths(raw: RawSettings, base: Path) -> None:
-    """Write every path in ``raw.tree`` as an absolute one, and the defaults of those left out.
+    """Write every path in ``raw.tree`` as an absolute one, and the default paths.
 
-    A value of another type is left to the type of its key, which refuses it.
+    A value of another type is left as it is: the type of its key refuses it.
     """
-    _write_defaults(raw)
-    _resolve(raw.tree, _FOLDERS, base)
-    for feed in raw.tables("feeds"):
-        _resolve(feed.values, ("ca_file",), base)
-        pins = feed.get("pins")
-        if isinstance(pins, list):
-            feed.values["pins"] = [_absolute(pin, base) for pin in pins]
-
-    message_log = raw.table("message_log").values
-    _resolve(message_log, ("public_key",), base)
-
-    library = raw.table("library").values
-    for key, value in library.items():
-        if key.endswith("_file") and value:
-            library[key] = _absolute(value, base)
-    _resolve(raw.table("person_register").values, ("certificate", "key", "ca_file"), base)
-
-    _resolve_store(raw.table("store").values, base)
-
-
-def _write_defaults(raw: RawSettings) -> None:
+    tree = raw.tree
     for name, path in _FOLDERS.items():
-        raw.tree.setdefault(name, path)
-    raw.tree.setdefault("store", {})
-    state = Path(str(raw.tree["state"]))
-    raw.table("store").values.setdefault("url", f"{_SQLITE}{state / 'broker.db'}")
+        tree[name] = _absolute(tree.get(name, path), base)
+    for name, table in tree.items():
+        _resolve_table(table, () if name == "library" else _PATHS, base)
+    store = tree.setdefault("store", {})
+    if isinstance(store, dict):
+        url = store.setdefault("url", f"{_SQLITE}{Path(str(tree['state'])) / 'broker.db'}")
+        if isinstance(url, str) and url.startswith(_SQLITE) and url != _SQLITE:
+            store["url"] = f"{_SQLITE}{base / url.removeprefix(_SQLITE)}"
 
 
-def _resolve(table: SettingsTree, keys: Iterable[str], base: Path) -> None:
-    for key in keys:
-        if key in table:
-            table[key] = _absolute(table[key], base)
-
-
-def _absolute(value: object, base: Path) -> object:
-    if isinstance(value, str):
-        return str(base / value)
-    return value
-
-
-def _resolve_store(store: SettingsTree, base: Path) -> None:
-    """Make the path absolute that the address of a store holds, if it is a SQLite file."""
-    url = store.get("url")
-    if not isinstance(url, str):
+def _resolve_table(table: Any, paths: Collection[str], base: Path) -> None:
+    if not isinstance(table, dict):
         return
-    file = url.removeprefix(_SQLITE)
-    if file not in {url, ""}:
-        store["url"] = f"{_SQLITE}{base / file}"
+    for key, value in table.items():
+        _resolve_table(value, paths, base)
+        if key in paths or key.endswith("_file"):
+            table[key] = _absolute(value, base)
+
+
+def _absolute(value: Any, base: Path) -> Any:
+    if isinstance(value, list):
+        return [_absolute(each, base) for each in value]
+    return str(base / value) if isinstance(value, str) and value else value

@@ -1,4 +1,4 @@
-"""The tables of broker.toml: their keys, defaults, and the values of the core they become."""
+"""The tables of broker.toml: keys, types and defaults, and their values for the core."""
 
 import re
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ Filled = Annotated[str, StringConstraints(min_length=1)]
 
 
 def _printable(value: str) -> str:
-    """Refuse a text that would break a line: a mail with such a subject is never sent."""
+    """Refuse a text with a line break: a mail with such a subject is never sent."""
     if not value.isprintable():
         raise ValueError("holds a line break or another character that cannot be printed")
     return value.strip()
@@ -97,7 +97,7 @@ class AddressPerLanguage(SettingsTable):
 
 
 def optional_text(wording: Wording | AddressPerLanguage | None) -> Text | None:
-    """Return the text as a value of the core; None where none is written."""
+    """Return the text as a value of the core; None if none is written."""
     if wording is None:
         return None
     return wording.text()
@@ -112,8 +112,8 @@ class Contact(SettingsTable):
     page: AddressPerLanguage | None = None
     dpo: Printed = ""  # mail address or telephone number of the data protection officer
 
-    def called(self) -> Text | None:
-        """Return the library's name in both languages; None where none is written."""
+    def library_name(self) -> Text | None:
+        """Return the library's name in both languages; None if none is written."""
         if isinstance(self.name, PrintedWording):
             return Text(self.name.en, self.name.da)
         if not self.name:
@@ -122,19 +122,19 @@ class Contact(SettingsTable):
 
 
 class RecordTable(SettingsTable):
-    """Answers for the record of processing activities (GDPR article 30(1)); nothing decides by it.
+    """Answers for the record of processing activities (GDPR article 30(1)).
 
-    ``broker policy report`` lists what is missing as questions.
+    No decision uses them. ``broker policy report`` asks for missing ones.
     """
 
     joint_controllers: Wording | None = None
-    security: Wording | None = None  # measures besides those that the broker takes
+    security: Wording | None = None  # measures in addition to the broker's
     # By the name of a service, "library_system" or "mail_server".
     receivers: dict[str, Wording] = Field(default_factory=dict)
 
 
 class PlacesTable(SettingsTable):
-    """Where the broker sends people it cannot help; a page that is left out has no link."""
+    """Pages of the library that the broker links to. A page that is left out has no link."""
 
     service_locations: AddressPerLanguage | None = None
     sign_up: AddressPerLanguage | None = None
@@ -143,7 +143,7 @@ class PlacesTable(SettingsTable):
 
 
 class SignUpTable(SettingsTable):
-    """How people become borrowers: the service whose policy decides, and the upstreams named."""
+    """How people become borrowers: the service whose policy decides, and the upstreams."""
 
     service: Name | None = None
     university: Name | None = None
@@ -167,7 +167,7 @@ class StoreTable(SettingsTable):
 
 
 def _eppn(value: str) -> str:
-    """Refuse a text that no login can bring as an eppn: nobody would ever come in by it."""
+    """Refuse a text that no login can have as its eppn."""
     fault = eppn_fault(value)
     if fault:
         raise ValueError(fault)
@@ -195,16 +195,16 @@ class AdminTable(SettingsTable):
 
 
 class ConnectorTable(SettingsTable):
-    """A system outside; keys that a subclass does not list are checked by its connector."""
+    """An external system. Its connector checks the keys that are not listed here."""
 
     system: Filled
-    # Holds the connector's secrets.
+    # The keys of the connector, with its secrets.
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
     @classmethod
     def _separate_settings(cls, given: object) -> object:
-        """Put the connector's keys into ``settings``, which cannot be written as such."""
+        """Move the keys of the connector into ``settings``, which is not a key of the file."""
         if not isinstance(given, Mapping):
             return given
         settings = dict(given)
@@ -237,9 +237,9 @@ class LibraryTable(ConnectorTable):
     trust_for: Trust = timedelta(minutes=10)
     # Connections to the library system per process, and enrolments at a time.
     connections: int = Field(default=2, ge=1, le=64)
-    # Borrower categories that staff make: policies may upgrade them, and none makes them.
+    # Borrower categories that staff assign. Policies may upgrade them, and create none of them.
     desk_categories: tuple[Filled, ...] = ()
-    # Further borrower categories that may choose a PIN here; never one of staff accounts.
+    # More borrower categories that may choose a PIN here. Never that of staff accounts.
     pin_categories: tuple[Filled, ...] = ()
 
     def connector_settings(self) -> dict[str, Any]:
@@ -248,7 +248,7 @@ class LibraryTable(ConnectorTable):
 
 
 class LibraryAccountTable(SettingsTable):
-    """Logins with the library account: where a mailed code is needed beside number and PIN."""
+    """Logins with the library account: when a mailed code is needed in addition to the PIN."""
 
     mail_code: Literal["unknown_browsers", "always", "never"] = "unknown_browsers"
 
@@ -258,13 +258,13 @@ class RegisterTable(ConnectorTable):
 
 
 class MailTable(SettingsTable):
-    """The mail server that PINs and codes are sent by."""
+    """The mail server for links and codes."""
 
     url: Annotated[MailUrl, Field(repr=False)]  # may hold a password
     sender: Filled
     username: str | None = None
     password: SecretStr | None = None
-    accept_plain: bool = False  # smtp:// to another machine, over a network that is trusted
+    accept_plain: bool = False  # smtp:// to another machine over a trusted network
 
     @model_validator(mode="after")
     def _username_and_password(self) -> Self:
@@ -286,7 +286,7 @@ class LimitsTable(SettingsTable):
     """How many logins may begin in a minute, in each worker."""
 
     beginnings: int = Field(default=600, ge=10, le=1_000_000)  # from one network
-    # By the network of many people, which has a limit of its own.
+    # By the network of many people, which has another limit.
     campuses: dict[Network, Beginnings] = Field(default_factory=dict)
 
 
@@ -295,8 +295,8 @@ class ServeTable(SettingsTable):
 
     bind: Filled = "127.0.0.1:8000"
     workers: int = Field(default=2, ge=1, le=64)
-    # A request may wait for the library on half of them (docs/reference/design.md#waiting).
+    # Half of them may wait for the library system (docs/reference/design.md#waiting).
     threads: int = Field(default=4, ge=2, le=64)
-    metrics_token: SecretStr | None = None  # without it, this machine alone reads /metrics
-    # How many in front of us add to X-Forwarded-For, and can be trusted.
+    metrics_token: SecretStr | None = None  # without it, only this machine can read /metrics
+    # The number of trusted proxies that add to X-Forwarded-For.
     proxies: int = Field(default=0, ge=0, le=8)

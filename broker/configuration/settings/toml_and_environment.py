@@ -2,180 +2,139 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
-
-from pydantic import BaseModel
+from typing import Final
 
 from broker.configuration.checked_files import KeyPath
-from broker.configuration.settings.raw_settings import PREFIX, RawSettings, SettingsTree, dotted
+from broker.configuration.settings.raw_settings import (
+    PREFIX,
+    SECRET_KEYS,
+    RawSettings,
+    SettingsTree,
+    write_path,
+)
 from broker.core.errors import ConfigurationFaults, Fault
 
 CONFIG: Final = "BROKER_CONFIG"  # names the file itself
-# Tables of tables: the second part is a name of the administrator's.
+# Tables of tables: the second part of a key is a name that the administrator chose.
 NAMED: Final = frozenset({"upstreams", "services", "feeds"})
-_OF_CONNECTORS: Final = frozenset({"library", "person_register"})
-SECRETS: Final = ("secret", "password", "token", "api_key", "url")  # a url may hold a password
-_UNREAD: Final = "a secret that could not be read"  # its own fault is told already
-_SECRET_FILES: Final = tuple(f"{key}_file" for key in SECRETS)
+# A key that ends so may name a file that holds its value. An address may hold a password.
+_SECRET_FILES: Final = tuple(f"{key}_file" for key in (*SECRET_KEYS, "url"))
+_UNREADABLE: Final = "a secret that could not be read"  # it has a fault already
 
 
-def read(kind: type[BaseModel], path: Path | None, environ: Mapping[str, str]) -> RawSettings:
-    """Read the file, if there is one, then the environment over it, typed as ``kind`` has it.
+def read(path: Path | None, environ: Mapping[str, str]) -> RawSettings:
+    """Read the file, if there is one, then the environment over it.
 
-    ConfigurationFaults if the file cannot be read at all; other faults are in the result, so that
-    those of the keys can be reported beside them.
+    ConfigurationFaults if the file cannot be read at all. Other faults are in the result, so that
+    those of the keys are reported together with them.
     """
-    tree: SettingsTree = {}
-    base = Path()
-    if path:
-        tree, base = _file(path), path.parent
+    base = path.parent if path else Path()
+    tree = _read_file(path) if path else {}
     variables: dict[KeyPath, str] = {}
     faults: list[Fault] = []
-    for name in _variables(environ):
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name == CONFIG:
+            continue
         try:
-            key, value = _value(name, environ[name], base)
-            branch = _branch(kind, key, value)
+            key, value = _read_variable(name, environ[name], base)
         except ValueError as error:
-            fault = Fault(name, str(error), "see docs/configuration.md, Environment")
-            faults.append(fault)
+            faults.append(Fault(name, str(error), "see docs/configuration.md, Environment"))
             continue
         if key in variables:
             what = f"gives the same key as {variables[key]}"
-            fault = Fault(name, what, "keep one of the two")
-            faults.append(fault)
-        if key[0] not in kind.model_fields:
-            key = key[:1]
+            faults.append(Fault(name, what, "keep one of the two"))
         variables[key] = name
-        _merge(tree, branch)
-    file = str(path or "environment")
-    secrets = _SecretFiles(base, file, variables, faults)
-    secrets.read_in(tree, ())
-    return RawSettings(tree, file, variables, tuple(faults))
+        _set_key(tree, key, value)
+    raw = RawSettings(tree, str(path or "environment"), variables, ())
+    faults.extend(_read_secret_files(raw, tree, (), base, variables))
+    return RawSettings(tree, raw.file, variables, tuple(faults))
 
 
-def _variables(environ: Mapping[str, str]) -> list[str]:
-    names = {name for name in environ if name.startswith(PREFIX)}
-    names.discard(CONFIG)
-    return sorted(names)
-
-
-def _file(path: Path) -> SettingsTree:
+def _read_file(path: Path) -> SettingsTree:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        what = f"cannot be read: {error.strerror}"
-        fix = f"name another file in {CONFIG}"
-        fault = Fault(str(path), what, fix)
-        raise ConfigurationFaults([fault]) from None
+        what, fix = f"cannot be read: {error.strerror}", f"name another file in {CONFIG}"
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        what = f"is not TOML: {error}"
-        fault = Fault(str(path), what, "fix it there")
-        raise ConfigurationFaults([fault]) from None
+        what, fix = f"is not TOML: {error}", "fix it there"
+    raise ConfigurationFaults([Fault(str(path), what, fix)])
 
 
-def _value(name: str, value: str, base: Path) -> tuple[KeyPath, str]:
+def _read_variable(name: str, value: str, base: Path) -> tuple[KeyPath, object]:
     """Return the key that a variable sets, and the value, read from its file for ``..._FILE``."""
     key = name.removeprefix(PREFIX).lower()
     if key.endswith(_SECRET_FILES):
         key = key.removesuffix("_file")
-        value = _secret(base / value)
+        value = _read_secret(base / value)
     table, *steps = key.split("__")
     if table in NAMED and steps:
         steps[0] = steps[0].replace("_", "-")
-    return (table, *steps), value
+    return (table, *steps), _parse(value)
 
 
-def _secret(path: Path) -> str:
-    # No check of its mode: container platforms hand secrets out world-readable inside the
-    # container.
+def _parse(value: str) -> object:
+    """Return the value of a variable: lists and tables are JSON, all others a text."""
+    if not value.startswith(("[", "{")):
+        return value
     try:
-        text = path.read_text(encoding="utf-8")
+        parsed: object = json.loads(value)
+    except ValueError:
+        return value
+    return parsed
+
+
+def _set_key(tree: SettingsTree, key: KeyPath, value: object) -> None:
+    """Set a key of the tree; the keys of a table replace those of the same name only."""
+    *above, last = map(str, key)
+    for step in above:
+        below = tree.get(step)
+        if not isinstance(below, dict):
+            below = tree[step] = {}
+        tree = below
+    present = tree.get(last)
+    if isinstance(present, dict) and isinstance(value, dict):
+        for name, each in value.items():
+            _set_key(present, (name,), each)
+    else:
+        tree[last] = value
+
+
+def _read_secret(path: Path) -> str:
+    # Its mode is not checked: container platforms make secrets readable for everybody inside.
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError):
         raise ValueError("names a file that cannot be read") from None
-    return text.rstrip("\r\n")
 
 
-@dataclass(frozen=True, slots=True)
-class _SecretFiles:
-    """Puts the secrets in place that ``..._file`` keys of broker.toml name, unless a variable does.
+def _read_secret_files(
+    raw: RawSettings, table: SettingsTree, above: KeyPath, base: Path, places: dict[KeyPath, str]
+) -> Iterator[Fault]:
+    """Replace each ``..._file`` key by the secret in the file, unless a variable sets that.
 
     The file becomes the place of the secret, for its faults.
     """
-
-    base: Path
-    file: str
-    places: dict[KeyPath, str]
-    faults: list[Fault]
-
-    def read_in(self, table: SettingsTree, above: KeyPath) -> None:
-        """Replace every such key of a table, and of the tables in it."""
-        for key, value in tuple(table.items()):
-            path = (*above, key)
-            if isinstance(value, dict):
-                self.read_in(value, path)
-            elif isinstance(value, str) and key.endswith(_SECRET_FILES):
-                del table[key]
-                self._replace(table, path, self.base / value)
-
-    def _replace(self, table: SettingsTree, path: KeyPath, named: Path) -> None:
-        secret = str(path[-1]).removesuffix("_file")
-        key = (*path[:-1], secret)
-        if key in self.places:
-            return
-        where = f"{self.file}:{dotted(path)}"
+    for key, value in tuple(table.items()):
+        path = (*above, key)
+        if isinstance(value, dict):
+            yield from _read_secret_files(raw, value, path, base, places)
+        if not isinstance(value, str) or not key.endswith(_SECRET_FILES):
+            continue
+        del table[key]
+        secret = key.removesuffix("_file")
+        if (*above, secret) in places:
+            continue
+        where = f"{raw.file}:{write_path(path)}"
         if secret in table:
-            self.faults.append(
-                Fault(where, f"gives the same key as {secret}", "keep one of the two")
-            )
-            return
+            yield Fault(where, f"gives the same key as {secret}", "keep one of the two")
+            continue
+        named = base / value
         try:
-            table[secret] = _secret(named)
+            table[secret] = _read_secret(named)
         except ValueError as error:
             fix = f"make {named}, with nothing else in it, for the broker's user to read"
-            self.faults.append(Fault(where, str(error), fix))
-            table[secret] = _UNREAD
-        self.places[key] = str(named)
-
-
-def _branch(kind: type[BaseModel], key: KeyPath, value: str) -> SettingsTree:
-    """Return the tree that holds this value only, of its key's type; ValueError if it cannot be."""
-    table, *steps = map(str, key)
-    if table not in kind.model_fields:
-        return {table: value}  # refused later, as an unknown key
-    if table in _OF_CONNECTORS and len(steps) == 1:
-        # A secret of digits stays text.
-        return {table: {steps[0]: _text_or_json(value)}}
-    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError  # noqa: PLC0415 - a file alone needs none of it
-
-    # It reads the types of the fields, which every model has.
-    settings = cast("type[BaseSettings]", kind)
-    source = EnvSettingsSource(settings, env_prefix=PREFIX, env_nested_delimiter="__")
-    name = PREFIX.lower() + "__".join((table, *steps))
-    source.env_vars = {name: value}
-    try:
-        return source()
-    except SettingsError:
-        raise ValueError("is a list or table and therefore written as JSON") from None
-
-
-def _text_or_json(value: str) -> object:
-    if value.startswith(("[", "{")):
-        try:
-            parsed: object = json.loads(value)
-        except ValueError:
-            return value
-        return parsed
-    return value
-
-
-def _merge(tree: SettingsTree, over: Mapping[str, Any]) -> None:
-    """Lay ``over`` upon ``tree``: tables key by key, everything else whole."""
-    for key, value in over.items():
-        present = tree.get(key)
-        if isinstance(present, dict) and isinstance(value, dict):
-            _merge(present, value)
-        else:
-            tree[key] = value
+            yield Fault(where, str(error), fix)
+            table[secret] = _UNREADABLE
+        places[*above, secret] = str(named)

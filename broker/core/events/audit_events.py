@@ -1,6 +1,5 @@
 """The events of the audit log, and the facts that they may carry, none of them personal."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -115,14 +114,6 @@ class NoAuditLog:
 
     def add(self, event: AuditEvent) -> None:
         """Write nothing."""
-
-    def faults(self) -> Sequence[str]:
-        """Find nothing."""
-        return ()
-
-    def count_lost(self) -> int:
-        """Return 0: nothing is expected of it."""
-        return 0
 
 
 NO_AUDIT_LOG: Final = NoAuditLog()

@@ -235,7 +235,7 @@ def read_attributes(
     asserted = accepted.get(ASSURANCE, ())
     assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
     if ASSURANCE not in gathered:
-        assurance = _find_stated_assurance(institution)
+        assurance = find_stated_assurance(institution)
     number, kind = _read_cpr(numbers, institution, today, withheld)
     age = None
     if number:
@@ -423,7 +423,7 @@ def _assurance(
     return min(cap, *known), tuple(kept)
 
 
-def _find_stated_assurance(institution: Institution) -> Assurance | None:
+def find_stated_assurance(institution: Institution) -> Assurance | None:
     """Return what a login without eduPersonAssurance is worth.
 
     A level that came and cannot be read may be lower, so this does not apply to it. A national eID

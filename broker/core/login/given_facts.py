@@ -1,4 +1,4 @@
-"""A login of which somebody gives some facts: the others are made up, and named."""
+"""Describe a login by some of its facts; the other facts are made up and named."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ from broker.core.login.transaction import Authentication, Errand
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import LoginFacts, PolicySet
 
-# Of a borrower whom no rule of a policy changes.
+# The category of a borrower that no policy rule changes.
 UNNAMED_CATEGORY: Final = "OTHER"
 HOME: Final = "schacHomeOrganization"
 CATEGORY: Final = "borrower_category"
@@ -42,18 +42,19 @@ _MADE_UP: Final = {
 }
 _AGE: Final = 30
 _REMEMBERED: Final = timedelta(days=365)
-# Kinds of numbers in which a date of birth stands.
+# The kinds of CPR number that contain a birth date.
 _DATED: Final = frozenset({"real", "replacement"})
 _NUMBERED: Final = frozenset({"real", "replacement", "constructed"})
 
 
 @dataclass(frozen=True, slots=True)
 class GivenFacts:
-    """The facts that are given; what is None, or no name of ``attributes``, is made up.
+    """The facts of a login that somebody states.
 
-    ``affiliations`` are scoped ones, ``without`` the attributes that are not sent, ``addresses``
-    the mailboxes that the person shows when asked, by proof, ``proved`` those of earlier logins.
-    ``whole``: nothing is made up.
+    A fact that is None, and an attribute not in ``attributes``, is made up, except with ``whole``.
+    ``affiliations`` are scoped. ``without`` are attributes that are not sent. ``addresses`` are the
+    mailboxes that the person can prove, by the name of the proof; ``proved`` are those proved in
+    earlier logins.
     """
 
     upstream: str
@@ -74,17 +75,17 @@ class GivenFacts:
 
 @dataclass(frozen=True, slots=True)
 class CompletedFacts:
-    """Facts with nothing left open, what was made up of them, and the institution that answers."""
+    """The complete facts of a login; ``made_up`` names those that nobody stated."""
 
     facts: GivenFacts
     made_up: Names
     institution: Institution | None
 
 
-def of_login(login: LoginFacts) -> GivenFacts:
-    """Return the facts of a login that is described whole, as the examples of policies are.
+def facts_of_login(login: LoginFacts) -> GivenFacts:
+    """Return the facts of a completely described login, as an example of a policy has it.
 
-    A borrower of whom it is only said that there is one is of no category that a rule names.
+    A borrower without a stated category gets a category that no rule names.
     """
     attributes = {name: of for name, of in login.attributes.items() if name != CPR_ATTRIBUTE}
     proofs = {name.removesuffix(PROOF_DOMAIN) for name in attributes if name.endswith(PROOF_DOMAIN)}
@@ -104,8 +105,8 @@ def of_login(login: LoginFacts) -> GivenFacts:
     )
 
 
-def answering(given: GivenFacts, upstream: Upstream) -> Institution | None:
-    """Return the institution that may assert what is given; the first where none may."""
+def find_institution(given: GivenFacts, upstream: Upstream) -> Institution | None:
+    """Return the institution that may assert the given scopes; the first if none may."""
     scopes = [value.rpartition("@")[2] for value in given.affiliations]
     scopes += given.attributes.get(HOME, ())
     for institution in upstream.institutions:
@@ -114,44 +115,44 @@ def answering(given: GivenFacts, upstream: Upstream) -> Institution | None:
     return next(iter(upstream.institutions), None)
 
 
-def completed(
+def complete_facts(
     given: GivenFacts, upstream: Upstream, names: frozenset[str] | None, policies: PolicySet
 ) -> CompletedFacts:
-    """Return the facts with those that are missing made up, as the policies would like them.
+    """Return the facts, with made-up ones for those that are missing.
 
-    ``names`` are the attributes that the upstream can send; None: any.
+    ``names`` are the attributes that the upstream can send (None: any).
     """
-    institution = answering(given, upstream)
-    facts = replace(given, attributes=_with_affiliations(given))
+    institution = find_institution(given, upstream)
+    facts = replace(given, attributes=_add_affiliations(given))
     if given.whole:
         return CompletedFacts(facts, (), institution)
     if upstream.local:
-        return _completed_account(facts, policies)
+        return _complete_account(facts, policies)
     made = {
         name: (value,)
-        for name, value in _texts(facts, institution, policies)
+        for name, value in _make_up_attributes(facts, institution, policies)
         if _is_missing(name, facts, names)
     }
     attributes = {**facts.attributes, **made}
-    assurance = facts.assurance or _level(institution)
-    kind = facts.cpr or _kind(facts, institution)
+    assurance = facts.assurance or _find_usual_assurance(institution)
+    kind = facts.cpr or _find_usual_cpr_kind(facts, institution)
     age = facts.age
     if age is None and kind in _DATED:
         age = _AGE
     whole = replace(facts, attributes=attributes, assurance=assurance, cpr=kind, age=age)
-    return CompletedFacts(whole, (*_of_person(facts, whole), *made), institution)
+    return CompletedFacts(whole, (*_name_made_up_facts(facts, whole), *made), institution)
 
 
-def described(
+def describe_login(
     complete: CompletedFacts,
     upstream: Upstream,
     maps: Mapping[str, AttributeMap],
     policies: PolicySet,
     now: datetime,
 ) -> DescribedLogin:
-    """Return the login as ``upstream`` would bring it: read, capped and withheld as a live one is.
+    """Return the login as it is read from ``upstream``, by the rules of a real login.
 
-    A CPR number is put in as its kind alone, where the institution may assert one.
+    Only the kind of a CPR number is kept, if the institution may assert a number.
     """
     facts = complete.facts
     login = DescribedLogin(
@@ -175,7 +176,7 @@ def _covers(scopes: Names, scope: str) -> bool:
     return any(scope == own or scope.endswith(f".{own}") for own in scopes)
 
 
-def _with_affiliations(given: GivenFacts) -> dict[str, Values]:
+def _add_affiliations(given: GivenFacts) -> dict[str, Values]:
     attributes = {name: of for name, of in given.attributes.items() if name not in given.without}
     if given.affiliations:
         attributes[SCOPED_AFFILIATION] = given.affiliations
@@ -188,22 +189,26 @@ def _is_missing(name: str, facts: GivenFacts, names: frozenset[str] | None) -> b
     return names is None or name in names
 
 
-def _texts(
+def _make_up_attributes(
     given: GivenFacts, institution: Institution | None, policies: PolicySet
 ) -> Iterator[tuple[str, str]]:
-    """Yield the attributes that a login has where nothing is said of them."""
+    """Yield the made-up attributes."""
     yield from _MADE_UP.items()
     if not given.affiliations:
         return
     scope = given.affiliations[0].rpartition("@")[2]
-    homes = institution.scopes if institution and institution.scopes else _homes(policies)
+    homes = (
+        institution.scopes
+        if institution and institution.scopes
+        else _find_home_organizations(policies)
+    )
     home = next((each for each in homes if _covers((each,), scope)), scope)
     yield HOME, home
     yield EPPN, f"kim@{home}"
     yield "eduPersonPrimaryAffiliation", read_role(given.affiliations[0])
 
 
-def _homes(policies: PolicySet) -> Names:
+def _find_home_organizations(policies: PolicySet) -> Names:
     """Return the home organisations that the policies name."""
     return tuple(
         value
@@ -215,19 +220,19 @@ def _homes(policies: PolicySet) -> Names:
     )
 
 
-def _level(institution: Institution | None) -> Assurance:
+def _find_usual_assurance(institution: Institution | None) -> Assurance:
     if institution and institution.national_eid:
         return Assurance.SUBSTANTIAL
     return Assurance.LOW
 
 
-def _kind(given: GivenFacts, institution: Institution | None) -> str:
+def _find_usual_cpr_kind(given: GivenFacts, institution: Institution | None) -> str:
     if CPR_ATTRIBUTE in given.without:
         return "none"
     return "real" if institution and MAY_ASSERT_CPR in institution.may_assert else "none"
 
 
-def _of_person(given: GivenFacts, whole: GivenFacts) -> Iterator[str]:
+def _name_made_up_facts(given: GivenFacts, whole: GivenFacts) -> Iterator[str]:
     if given.assurance is None and whole.assurance is not None:
         yield f"assurance {whole.assurance.name.lower()}"
     if given.cpr is None:
@@ -236,18 +241,18 @@ def _of_person(given: GivenFacts, whole: GivenFacts) -> Iterator[str]:
         yield f"age {whole.age}"
 
 
-def _completed_account(given: GivenFacts, policies: PolicySet) -> CompletedFacts:
-    """Return a login by number and PIN: of the person nothing is known but the account."""
+def _complete_account(given: GivenFacts, policies: PolicySet) -> CompletedFacts:
+    """Return the facts of a library account login: only the account is known."""
     if given.borrower:
         attributes: dict[str, Values] = {CATEGORY: (given.borrower.category,)}
         return CompletedFacts(replace(given, attributes=attributes), (), None)
-    category = next(_account_categories(policies), UNNAMED_CATEGORY)
+    category = next(_find_account_categories(policies), UNNAMED_CATEGORY)
     account = DescribedBorrower(category)
     facts = replace(given, attributes={CATEGORY: (category,)}, borrower=account)
     return CompletedFacts(facts, (f"borrower {category}",), None)
 
 
-def _account_categories(policies: PolicySet) -> Iterator[str]:
+def _find_account_categories(policies: PolicySet) -> Iterator[str]:
     for policy in reversed(policies.policies):
         for alternative in policy.match:
             for condition in alternative.conditions:
@@ -263,7 +268,7 @@ def _read(
     now: datetime,
 ) -> AttributeReading:
     facts = complete.facts
-    # What a national eID's assertion carries beside its attributes is as it should be.
+    # A simulation takes the rest of a national eID's assertion to be correct.
     plain = upstream if upstream.local else replace(upstream, profile="wayf")
     read_by = {name: replace(each, complete=False) for name, each in maps.items()}
     authentication = Authentication(
@@ -271,7 +276,7 @@ def _read(
         issuer=upstream.entity_id,
         institution=complete.institution.entity_id if complete.institution else "",
         authorities=(),
-        attributes=tuple(_on_the_wire(facts, upstream, maps)),
+        attributes=tuple(_write_wire_attributes(facts, upstream, maps)),
         authn_instant=now,
         authn_context=None,
         received=now,
@@ -282,13 +287,13 @@ def _read(
         plain,
         read_by,
         now,
-        tuple(_proved(facts, now)),
+        tuple(_make_proofs(facts, now)),
         named_affiliations=policies.named_affiliations,
     )
-    return _with_number(reading, facts, complete.institution)
+    return _add_cpr_kind(reading, facts, complete.institution)
 
 
-def _on_the_wire(
+def _write_wire_attributes(
     facts: GivenFacts, upstream: Upstream, maps: Mapping[str, AttributeMap]
 ) -> Iterator[WireAttribute]:
     if upstream.local:
@@ -305,12 +310,12 @@ def _on_the_wire(
             yield WireAttribute(row.wire, tuple(map(row.write, values)))
 
 
-def _proved(facts: GivenFacts, now: datetime) -> Iterator[Proved]:
+def _make_proofs(facts: GivenFacts, now: datetime) -> Iterator[Proved]:
     for name, address in facts.proved.items():
         yield Proved(name, address, now, now + _REMEMBERED)
 
 
-def _with_number(
+def _add_cpr_kind(
     reading: AttributeReading, facts: GivenFacts, institution: Institution | None
 ) -> AttributeReading:
     if facts.cpr is None or facts.cpr == "none":

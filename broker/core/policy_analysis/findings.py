@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from broker.core.entities import Service
@@ -11,6 +12,7 @@ from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
 from broker.core.policy_analysis.persona_words import write_options
+from broker.core.policy_analysis.personas import DecidingPolicy
 from broker.core.policy_analysis.plays import Analysis, Play
 
 # The reasons that each key of a requirement refuses for.
@@ -121,17 +123,10 @@ def _note_late_refusal(
 
 def _find_dead_alternatives(trial: Analysis, policies: PolicySet) -> Iterator[Finding]:
     choosers = [each for each in trial.choosers() if each.day == trial.now.date()]
-    deciding = [
-        each for chooser in choosers for persona in chooser.personas() for each in persona.deciding
-    ]
+    personas = chain.from_iterable(each.personas() for each in choosers)
+    deciding = [*chain.from_iterable(each.deciding for each in personas)]
     living = {each.alternative for each in deciding}
-    reached = {
-        (each.policy.affiliation, each.policy.institution) for each in deciding if each.policy
-    }
-    for policy in policies.policies:
-        for name, variant in policy.exceptions.items():
-            if variant.place and (policy.affiliation, name) not in reached:
-                yield Finding(variant.place, f"nobody of this affiliation comes from {name}")
+    yield from _find_dead_exceptions(policies, deciding)
     for alternative in (each for policy in policies.policies for each in policy.match):
         if alternative in living:
             continue
@@ -140,6 +135,16 @@ def _find_dead_alternatives(trial: Analysis, policies: PolicySet) -> Iterator[Fi
         if first is not None:
             what = f"this alternative is never reached: {first.place} decides before it"
         yield Finding(alternative.place, what)
+
+
+def _find_dead_exceptions(policies: PolicySet, deciding: list[DecidingPolicy]) -> Iterator[Finding]:
+    """Find exceptions for institutions from which nobody of the affiliation comes."""
+    decided = filter(None, (each.policy for each in deciding))
+    reached = {(each.affiliation, each.institution) for each in decided}
+    for policy in policies.policies:
+        for name, variant in policy.exceptions.items():
+            if variant.place and (policy.affiliation, name) not in reached:
+                yield Finding(variant.place, f"nobody of this affiliation comes from {name}")
 
 
 def _is_served_at(service: Service, release: Release) -> bool:

@@ -32,21 +32,13 @@ def write_options(
     reading = login.reading
     options = [("--upstream", login.upstream)]
     named = dict.fromkeys(_find_named_values(reading.attributes, looking))
-    for name, value in named:
-        if name == SCOPED_AFFILIATION and "@" in value:
-            options.append(("--as", value))
-        else:
-            options.append(("--attribute", f"{name}={value}"))
-    level = _level(reading.assurance)
-    category = login.borrower and login.borrower.category
-    if category and category.startswith("("):
-        category = "other"
+    options += (_write_value(name, value) for name, value in named)
     more = {
-        "--assurance": level,
+        "--assurance": _level(reading.assurance),
         "--cpr": reading.cpr,
         "--age": reading.age,
         "--intent": login.intent,
-        "--borrower": reading.attributes.one(CATEGORY) or category,
+        "--borrower": reading.attributes.one(CATEGORY) or _find_category(login),
         "--date": day,
     }
     options += [(name, str(value)) for name, value in more.items() if value is not None]
@@ -54,6 +46,20 @@ def write_options(
     written = shlex.join(chain.from_iterable(options))
     withheld = reading.withheld and " (and an affiliation that is withheld)"
     return f"{written}{withheld or ''}"
+
+
+def _write_value(name: str, value: str) -> tuple[str, str]:
+    if name == SCOPED_AFFILIATION and "@" in value:
+        return "--as", value
+    return "--attribute", f"{name}={value}"
+
+
+def _find_category(login: DescribedLogin) -> str | None:
+    """Return the category of the borrower; ``other`` for one that no rule names."""
+    if login.borrower is None:
+        return None
+    category = login.borrower.category
+    return "other" if category.startswith("(") else category
 
 
 def _find_named_values(

@@ -2,10 +2,15 @@
 
 from dataclasses import replace
 
-from broker.core.entities import Institution, Names, Service
+from broker.core.entities import Assurance, Institution, Names, Service
 from broker.core.identity.attribute_properties import AttributeProperties
 from broker.core.identity.attribute_values import AFFILIATIONS, is_in_scope
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes, ReadingWithoutCpr
+from broker.core.identity.canonical_attributes import (
+    CPR_ATTRIBUTE,
+    Attributes,
+    ReadingWithoutCpr,
+    find_stated_assurance,
+)
 from broker.core.identity.rights import find_ground_without_cpr
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.matching import PROOF_DOMAIN
@@ -100,13 +105,18 @@ def _find_shape(source: Source, name: str, attributes: Attributes) -> AttributeP
     return source.shape(name) if source.shapes is None else source.shapes.get(name)
 
 
+def _find_level(asserted: Assurance | None, source: Source) -> Assurance | None:
+    """Return the level of a login that asserts ``asserted``, as it is read from ``source``."""
+    if asserted is None:
+        return find_stated_assurance(source.issuer) if source.issuer else None
+    return max((each for each in source.levels if each and each <= asserted), default=None)
+
+
 def _cap_reading(
     reading: ReadingWithoutCpr, source: Source, attributes: dict[str, Names]
 ) -> ReadingWithoutCpr:
     """Return the reading with the assurance and the CPR number that ``source`` may assert."""
-    asserted = reading.assurance
-    lower = [each for each in source.levels if each is not None and asserted and each <= asserted]
-    level = max(lower, default=None)
+    level = _find_level(reading.assurance, source)
     affiliations = [value for name in AFFILIATIONS for value in attributes.get(name, ())]
     changed = replace(reading, attributes=Attributes(attributes), assurance=level)
     ground = source.find_ground(affiliations, level)

@@ -1,4 +1,4 @@
-"""What a record of processing needs and the configuration does not say: questions, never filled in.
+"""Find the questions of a record of processing that the configuration does not answer.
 
 Source: GDPR article 30(1).
 """
@@ -12,7 +12,7 @@ from broker.core.entities import Controller, Service, Text
 
 
 class Topic(StrEnum):
-    """What a question is about."""
+    """The topic of a question."""
 
     NAME = "name"
     REACHED = "reached"
@@ -29,9 +29,9 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is missing, and the key of broker.toml to answer in; ``service`` is whom it is about.
+    """An unanswered question, and the key of broker.toml for the answer.
 
-    None: the library itself, the library system or the mail server, as the key says.
+    ``service`` is None for the library itself, the library system and the mail server.
     """
 
     topic: Topic
@@ -39,17 +39,17 @@ class Question:
     service: Service | None = None
 
 
-# The receivers that are no service; no service can have such a name.
+# The receivers other than services. No service can have such a name.
 LIBRARY_SYSTEM: Final = "library_system"
 MAIL_SERVER: Final = "mail_server"
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryAnswers:
-    """What the configuration says of the library, and of each receiver.
+    """The answers in the configuration, about the library and about each receiver.
 
-    ``receivers`` says by name how long the receiver keeps what it gets, where it takes it outside
-    the EU and the EEA, and the law by which it may have CPR numbers.
+    ``receivers`` says by name how long a receiver keeps the data, whether it takes them out of the
+    EU and the EEA, and by which law it may have CPR numbers.
     """
 
     name: Text | None = None
@@ -88,7 +88,7 @@ def _missing(
         if not answer:
             yield Question(topic, key)
     for service in services:
-        yield from _of_service(service)
+        yield from _find_missing_of_service(service)
         if service.name not in answers.receivers:
             topic = Topic.USE_OF_CPR if service.name in numbered else Topic.USE
             yield Question(topic, f"record.receivers.{service.name}", service)
@@ -97,7 +97,7 @@ def _missing(
             yield Question(Topic.USE, f"record.receivers.{name}")
 
 
-def _of_service(service: Service) -> Iterator[Question]:
+def _find_missing_of_service(service: Service) -> Iterator[Question]:
     controller: Controller | None = service.controller
     key = f"services.{service.name}"
     if controller is None:

@@ -1,4 +1,4 @@
-"""The report as a value: what leaves, by which set, for whom, and what is not said."""
+"""The content of the report for the data protection officer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from datetime import date
 from broker.core.entities import Service, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.policy.model import Policy
+from broker.core.report.disclosures import Disclosures, ServiceDisclosure
 from broker.core.report.missing_answers import LibraryAnswers, Question, missing
-from broker.core.report.what_leaves import ServiceDisclosure, WhatLeaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class LibrarySystemUse:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """What of the security measures the configuration decides."""
+    """The security measures that the configuration decides."""
 
     https: bool
     message_log: bool
@@ -30,16 +30,16 @@ class Protection:
 
 @dataclass(frozen=True, slots=True)
 class PolicyReport:
-    """Everything that the record for the data protection officer says.
+    """The report for the data protection officer.
 
-    ``digest`` is that of the policies; ``folder`` where they are, None for those configured.
+    ``digest`` is that of the policies. ``folder`` is where they are, None for those configured.
     """
 
     day: date
     base_url: str
     digest: str
     folder: str | None
-    leaves: WhatLeaves
+    leaves: Disclosures
     services: tuple[Service, ...]
     upstreams: tuple[Upstream, ...]
     answers: LibraryAnswers
@@ -50,12 +50,12 @@ class PolicyReport:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """Return what the configuration does not say."""
-        return missing(self.answers, self.receiving, self.numbered)
+        """Return the questions that the configuration does not answer."""
+        return missing(self.answers, self.receiving, self.cpr_receivers)
 
     @property
-    def numbered(self) -> frozenset[str]:
-        """Return the services that get CPR numbers."""
+    def cpr_receivers(self) -> frozenset[str]:
+        """Return the services that receive CPR numbers."""
         return frozenset(
             each.service
             for each in self.leaves.given
@@ -64,29 +64,29 @@ class PolicyReport:
 
     @property
     def receiving(self) -> tuple[Service, ...]:
-        """Return the services that get anything."""
+        """Return the services that receive anything."""
         given = {each.service for each in self.leaves.given}
         return tuple(service for service in self.services if service.name in given)
 
     @property
-    def encrypted(self) -> tuple[Service, ...]:
-        """Return the services that get something, encrypted for them."""
+    def encrypted_services(self) -> tuple[Service, ...]:
+        """Return the services that receive encrypted assertions."""
         return tuple(service for service in self.receiving if service.encrypts)
 
     @property
-    def unencrypted(self) -> tuple[Service, ...]:
-        """Return the services that get something that is not encrypted for them."""
+    def unencrypted_services(self) -> tuple[Service, ...]:
+        """Return the services that receive unencrypted assertions."""
         return tuple(service for service in self.receiving if not service.encrypts)
 
     @property
     def policies(self) -> tuple[Policy, ...]:
-        """Return the policies of the people of whom anything leaves."""
+        """Return the policies by which anything leaves."""
         found = [each.policy for each in self.leaves.given]
         found += [each.policy for each in self.leaves.borrowers]
         return tuple({policy.affiliation: policy for policy in found}.values())
 
     def purposes(self, language: str) -> dict[str, tuple[str, ...]]:
-        """Return every purpose, with the services that get something for it."""
+        """Return every purpose with its services."""
         found: dict[str, dict[str, None]] = {}
         for each in self.leaves.given:
             service = self.service_label(each.service)[language]
@@ -94,7 +94,7 @@ class PolicyReport:
         return {purpose: tuple(names) for purpose, names in found.items()}
 
     def categories(self, language: str) -> tuple[str, ...]:
-        """Return what people are shown each attribute called that leaves, or is written."""
+        """Return the labels of all attributes that are released or written."""
         names: dict[str, None] = {}
         for given in self.leaves.given:
             names |= {listed.name: None for listed in given.attributes}
@@ -103,29 +103,29 @@ class PolicyReport:
             for each in written.fields:
                 sources = (each.source, *each.otherwise)
                 names |= {_attribute(source): None for source in sources}
-        return tuple(dict.fromkeys(self.called(name)[language] for name in names))
+        return tuple(dict.fromkeys(self.attribute_label(name)[language] for name in names))
 
-    def given_to(self, service: Service) -> tuple[ServiceDisclosure, ...]:
-        """Return what a service gets, an entry for each affiliation."""
+    def disclosures_to(self, service: Service) -> tuple[ServiceDisclosure, ...]:
+        """Return what a service receives, an entry for each affiliation."""
         return self.leaves.to(service.name)
 
     def service_label(self, name: str) -> Text:
-        """Return what people are shown a service called."""
+        """Return the label of a service."""
         return next(each.label for each in self.services if each.name == name)
 
     def upstream_label(self, name: str) -> Text:
-        """Return what people are shown a way to log in called."""
+        """Return the label of an upstream."""
         return next(each.label for each in self.upstreams if each.name == name)
 
     def questions_about(self, service: Service) -> tuple[Question, ...]:
-        """Return what is not said of a service."""
+        """Return the unanswered questions about a service."""
         return tuple(each for each in self.questions if each.service == service)
 
-    def called(self, name: str) -> Text:
-        """Return what people are shown an attribute called; its name where it has no label."""
+    def attribute_label(self, name: str) -> Text:
+        """Return the label of an attribute, or its name if it has no label."""
         return self.labels.get(name, Text(name, name))
 
 
 def _attribute(source: str) -> str:
-    """Return the attribute that a borrower field comes from; a mailbox shown is a mail address."""
+    """Return the attribute that a borrower field comes from; a proved mailbox is a mail address."""
     return "mail" if source.startswith("proof.") else source

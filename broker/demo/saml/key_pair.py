@@ -28,7 +28,7 @@ class KeyPair:
     def keep(self, folder: Path, name: str) -> None:
         """Write the pair into ``folder``, for its owner only."""
         for suffix, text in ((".key", self.key), (".crt", self.certificate)):
-            durable_files.put(folder / f"{name}{suffix}", text.encode())
+            durable_files.replace_file(folder / f"{name}{suffix}", text.encode())
 
     @classmethod
     def kept(cls, folder: Path, name: str) -> "KeyPair":

@@ -20,8 +20,8 @@ from broker.core.identity.person_id import (
 from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Key, RecordKind, RecordUnreadable, lease_key
-from broker.core.retention import SESSION
+from broker.core.ports import Key, RecordUnreadable, lease_key
+from broker.core.retention import SESSION, RecordKind
 from broker.use_cases.logout.sessions import Pointer, Sessions
 from broker.use_cases.storage.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.storage.person_records import PersonRecords, person_key

@@ -9,7 +9,7 @@ from typing import Final
 from broker.core.entities import Controller, Institution, Names, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.described_login import DescribedLogin, SimulationTerms
-from broker.core.login.given_facts import CompletedFacts, GivenFacts, completed, described
+from broker.core.login.given_facts import CompletedFacts, GivenFacts, complete_facts, describe_login
 from broker.core.login.login_decision import add_required_names
 from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
@@ -93,7 +93,7 @@ def try_login(site: TrialSite, given: GivenFacts, services: Names, now: datetime
     upstream = site.find_upstream(given.upstream)
     sendable = _find_sendable(site, upstream)
     _check_names(site, given, sendable)
-    complete = completed(given, upstream, sendable, site.policies)
+    complete = complete_facts(given, upstream, sendable, site.policies)
     attributes = complete.facts.attributes
     if not site.configured and complete.institution:
         # Without a configuration the institution may assert every scope that is given.
@@ -103,7 +103,7 @@ def try_login(site: TrialSite, given: GivenFacts, services: Names, now: datetime
         upstream = replace(upstream, institutions=(institution,))
         complete = replace(complete, institution=institution)
     maps = {**site.maps, _ANY: make_identity_map((*attributes, "eduPersonAssurance"))}
-    login = described(complete, upstream, maps, site.policies, now)
+    login = describe_login(complete, upstream, maps, site.policies, now)
     terms = site.make_terms(upstream, complete.institution)
     played = (
         simulate_login(login, site.find_service(name), site.policies, now, terms)

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -136,8 +135,8 @@ class MailOutbox:
             return False
         record = claimed.record
         try:
-            with closing(self.mail.address(record.value.recipient, now + _SENDING)) as message:
-                message.send(record.value.subject, record.value.text)
+            mail = record.value
+            self.mail.send(mail.recipient, mail.subject, mail.text, now + _SENDING)
         except RecipientRefused:
             self.tell(BrokerEvent(EventKind.MAIL_REFUSED))
             self._end(record, replace(record.value, refused_at=self.now()))

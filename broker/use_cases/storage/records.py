@@ -14,8 +14,8 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write, lease_key
-from broker.core.retention import LEASE
+from broker.core.ports import Kept, Key, RecordUnreadable, Store, Write, lease_key
+from broker.core.retention import LEASE, RecordKind
 
 T = TypeVar("T")
 

@@ -37,16 +37,16 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def logged() -> list[Mapping[str, Any]]:
+def log_lines() -> list[Mapping[str, Any]]:
     """Give the lines of the application log."""
     return []
 
 
 @pytest.fixture
-def audit_log(files: AuditFiles, store: Store, logged: list[Mapping[str, Any]]) -> StoredAuditLog:
+def audit_log(files: AuditFiles, store: Store, log_lines: list[Mapping[str, Any]]) -> StoredAuditLog:
     """Give an audit log over files and store."""
 
     def write_log(event: str, **facts: str | int | None) -> None:
-        logged.append({"event": event, **facts})
+        log_lines.append({"event": event, **facts})
 
     return StoredAuditLog(files, PersonKeys(store, LookupHmacs("k1", b"i" * 32)), Anchors(store, ""), write_log)

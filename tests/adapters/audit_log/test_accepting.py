@@ -52,7 +52,7 @@ def test_a_later_change_is_found(two_months: AuditFiles, name: str, line: int) -
 
 @pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"no line\n"])
 def test_the_log_continues_without_a_head_after_acceptance(two_months: AuditFiles, rest: bytes) -> None:
-    """Whatever the last month's file holds."""
+    """The last month's file may be empty or damaged."""
     (two_months.folder / HEAD).unlink()
     (two_months.folder / NOVEMBER).write_bytes(rest)
     for _ in range(2):
@@ -71,7 +71,7 @@ def _write(audit_log: StoredAuditLog, number: int) -> None:
 
 
 def test_a_cut_is_found_after_the_log_has_grown_again(
-    audit_log: StoredAuditLog, logged: list[dict[str, object]]
+    audit_log: StoredAuditLog, log_lines: list[dict[str, object]]
 ) -> None:
     """An attacker cuts back to an old head: the store still has the anchor, and the log reports it at once."""
     _write(audit_log, 5)
@@ -82,7 +82,7 @@ def test_a_cut_is_found_after_the_log_has_grown_again(
     assert "the store names line 66" in str(_verify(audit_log).findings)
     _write(audit_log, 300)
     assert [each.what for each in _verify(audit_log).findings] == ["is not the line that the store names"]
-    assert [each["event"] for each in logged] == ["audit_anchor"]
+    assert [each["event"] for each in log_lines] == ["audit_anchor"]
 
 
 def test_an_emptied_folder_is_found_before_and_after_a_new_beginning(audit_log: StoredAuditLog) -> None:

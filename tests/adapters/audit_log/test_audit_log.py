@@ -18,8 +18,8 @@ import pytest
 
 import broker
 from broker.adapters.audit_log.audit_log import StoredAuditLog, open_audit_log
-from broker.adapters.audit_log.event_search import EventSearch
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.person_events import PersonEvents
 from broker.adapters.audit_log.verification import verify
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
@@ -41,6 +41,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from broker.adapters.audit_log.monthly_files import HEAD, AuditFiles
+from broker.adapters.audit_log.person_events import PersonEvents
 files = AuditFiles(Path(sys.argv[1]), b"a" * 32)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -145,56 +146,69 @@ def test_a_full_disk_leaves_nothing_of_a_line(files: AuditFiles) -> None:
     ],
 )
 def test_required_events_fail_without_their_line(
-    audit_log: StoredAuditLog, logged: Logged, kind: AuditEventKind, stopped: bool
+    audit_log: StoredAuditLog, log_lines: Logged, kind: AuditEventKind, stopped: bool
 ) -> None:
-    """A refusal, a withdrawal and a logout continue without it; every loss is counted and logged."""
+    """A refusal, a withdrawal and a logout continue without it; every loss is counted and log_lines."""
     shutil.rmtree(audit_log.files.folder)
     try:
         audit_log.add(AuditEvent(kind, NOW))
         raised = False
     except AuditUnavailable:
         raised = True
-    assert (raised, audit_log.count_lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
+    assert (raised, audit_log.count_lost(), [each["event"] for each in log_lines]) == (stopped, 1, ["audit_lost"])
     assert audit_log.faults()
 
 
-def test_facts_are_masked_or_the_line_is_lost(audit_log: StoredAuditLog, logged: Logged) -> None:
-    """A fact may quote a number by mistake. The lost line is counted and logged."""
+def test_facts_are_masked_or_the_line_is_lost(audit_log: StoredAuditLog, log_lines: Logged) -> None:
+    """A fact may quote a number by mistake. The lost line is counted and log_lines."""
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
     assert '"reason":"of ******-****"' in _text(audit_log.files)
     assert "-4004" not in _text(audit_log.files)
     audit_log.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
-    assert (verify(audit_log.files).lines, audit_log.count_lost(), len(logged)) == (1, 1, 1)
+    assert (verify(audit_log.files).lines, audit_log.count_lost(), len(log_lines)) == (1, 1, 1)
+
+
+MINE = ("p" * 32,)
+THEIRS = ("q" * 32,)
+
+
+def _list_events(events: PersonEvents, person_ids: tuple[str, ...]) -> list[str]:
+    return [str(each["event"]) for each in events.list_events(person_ids, (), NOW)]
+
+
+def _about(events: PersonEvents, reference: str) -> list[str]:
+    return [str(each["about"]) for each in events.list_by_reference(reference, NOW)]
 
 
 def test_erasure_makes_events_anonymous_and_keeps_the_chain(audit_log: StoredAuditLog) -> None:
     """Without the key nobody can read person, reference and ``about`` in the lines."""
-    reader = EventSearch(audit_log.files, audit_log.person_keys)
+    events = PersonEvents(audit_log)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
     for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
         audit_log.add(each)
-    mine, theirs = audit_log.person_keys.person_group("p" * 32), audit_log.person_keys.person_group("q" * 32)
-    assert [each["event"] for each in reader.find_by_groups((mine,), NOW)] == ["released", "decided"]
-    assert [each["about"] for each in reader.find_by_reference("bcdf ghjk", NOW)] == ["a-b"]
-    assert audit_log.person_keys.erase(mine, NOW) == 1
-    assert (list(reader.find_by_groups((mine,), NOW)), list(reader.find_by_reference("BCDFGHJK", NOW))) == ([], [])
-    assert len(list(reader.find_by_groups((theirs,), NOW))) == 1
+    assert (_list_events(events, MINE), _about(events, "bcdf ghjk")) == (["released", "decided"], ["a-b"])
+    (group,) = audit_log.person_keys.groups(MINE, ())
+    assert events.erase(MINE, (), None, NOW) == 1
+    assert (_list_events(events, MINE), _about(events, "BCDFGHJK"), _list_events(events, THEIRS)) == (
+        [],
+        [],
+        ["released"],
+    )
     assert verify(audit_log.files).findings == []
     text = _text(audit_log.files)
-    assert not any(each in text for each in ("p" * 32, mine.partition(".")[2][:16], "BCDFGHJK", "ZZZZZZZZ", "a-b"))
-    marks = [json.loads(line).get("tag") for line in text.splitlines()]
-    assert len(set(marks)) == len(marks)  # the erased person's two logins have nothing in common
+    assert not any(each in text for each in ("p" * 32, group.partition(".")[2][:16], "BCDFGHJK", "ZZZZZZZZ", "a-b"))
+    # The two logins of the erased person have nothing in common.
+    tags = [json.loads(line).get("tag") for line in text.splitlines()]
+    assert len(set(tags)) == len(tags)
 
 
 def test_a_late_event_of_the_last_month_is_found(audit_log: StoredAuditLog) -> None:
-    """It is written after another worker opened the next month, with the key of its own month."""
+    """It is written after another worker opened the next month, with the key of the earlier month."""
     audit_log.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
     audit_log.add(RELEASED)
-    reader, mine = (EventSearch(audit_log.files, audit_log.person_keys), audit_log.person_keys.person_group("p" * 32))
+    events = PersonEvents(audit_log)
     assert audit_log.files.months() == ["2026-11"]
-    assert [each["event"] for each in reader.find_by_groups((mine,), NOW)] == ["released"]
-    assert [each["about"] for each in reader.find_by_reference("BCDFGHJK", NOW)] == ["a-b", "a-b"]
-    assert set(reader.list_groups("BCDFGHJK", NOW)) == {mine, audit_log.person_keys.person_group("q" * 32)}
+    assert (_list_events(events, MINE), _about(events, "BCDFGHJK")) == (["released"], ["a-b", "a-b"])
 
 
 def test_each_person_has_one_key_a_month(audit_log: StoredAuditLog, store: Store) -> None:
@@ -253,11 +267,11 @@ def test_the_key_of_a_person_is_stored_durably(
     asked: list[tuple[str, bool]] = []
     put = type(store).put
 
-    def noted(self: Store, key: Key, *rest: Any, durable: bool = False) -> bool:
+    def record_put(self: Store, key: Key, *rest: Any, durable: bool = False) -> bool:
         asked.append((key.kind, durable))
         return put(self, key, *rest, durable=durable)
 
-    monkeypatch.setattr(type(store), "put", noted)
+    monkeypatch.setattr(type(store), "put", record_put)
     audit_log.add(RELEASED)
     assert ("audit", True) in asked
     assert ("audit", False) not in asked

@@ -44,7 +44,7 @@ def _forge(folder: Path) -> None:
         other.append(NOW, {"event": "decided"}, sync=False)
 
 
-def _put_back_old_head(folder: Path) -> None:
+def _restore_old_head(folder: Path) -> None:
     """Cut off two lines and write the head of that moment, as an attacker with a copy can."""
     path = folder / NOVEMBER
     whole = path.read_bytes().splitlines(keepends=True)
@@ -134,7 +134,7 @@ def test_every_tampering_is_found_and_its_place_named(two_months: AuditFiles, na
 def test_a_cut_with_its_old_head_is_found_by_an_anchor(two_months: AuditFiles) -> None:
     """An attacker who kept an older head can cut back to it, but not past the anchor in the store."""
     whole = verify(two_months)
-    _put_back_old_head(two_months.folder)
+    _restore_old_head(two_months.folder)
     assert verify(two_months).findings == []
     (finding,) = verify(two_months, {whole.number: whole.link}).findings
     assert "lines 11 to 12 are missing at the end: the store names line 12" in str(finding)

@@ -37,14 +37,14 @@ def _after_half_a_line(files: AuditFiles) -> None:
         file.write(b'{"n":3,"at"')
 
 
-def _killed(files: AuditFiles, step: int, *, half: bool) -> bool:
+def _append_and_kill(files: AuditFiles, step: int, *, half: bool) -> bool:
     """Append in a child that is killed at its ``step``-th system call; return False if it made fewer."""
     child = os.fork()
     if child == 0:
         left = [step]
 
         def dying(call: Callable[..., Any], name: str) -> Callable[..., Any]:
-            def called(*given: Any, **more: Any) -> Any:
+            def call_or_die(*given: Any, **more: Any) -> Any:
                 left[0] -= 1
                 if left[0] == 0:
                     if half and name == "write":
@@ -52,7 +52,7 @@ def _killed(files: AuditFiles, step: int, *, half: bool) -> bool:
                     os.kill(os.getpid(), signal.SIGKILL)
                 return call(*given, **more)
 
-            return called
+            return call_or_die
 
         for name in CALLS:
             setattr(os, name, dying(getattr(os, name), name))
@@ -75,7 +75,7 @@ def test_a_writer_killed_at_any_step_breaks_nothing(
         files = AuditFiles(folder, KEY)
         before(files)
         stood = verify(files)
-        died = _killed(files, step, half=half)
+        died = _append_and_kill(files, step, half=half)
         assert verify(files).findings == [], step
         assert verify(files).number >= stood.number
         for _ in range(2):

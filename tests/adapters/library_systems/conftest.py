@@ -57,7 +57,7 @@ def _url(app: Flask) -> Iterator[str]:
 
 
 @pytest.fixture(name="opened")
-def _opened(url: str) -> Callable[..., Koha]:
+def _make_opener(url: str) -> Callable[..., Koha]:
     return lambda **more: KohaSettings.read(_settings(url) | more).open()
 
 
@@ -75,6 +75,6 @@ def _soon() -> Callable[..., datetime]:
 
 
 @pytest.fixture(name="wanted")
-def _wanted() -> WantedBorrower:
+def _make_request() -> WantedBorrower:
     fields = (WantedField("surname", "Prøvesen", "always"), WantedField("email", "aase@post.example", "create"))
     return WantedBorrower(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)

@@ -43,7 +43,7 @@ def _alma(app: Flask) -> Simulation:
 
 
 @pytest.fixture(name="opened")
-def _opened(app: Flask) -> Iterator[Opened]:
+def _make_opener(app: Flask) -> Iterator[Opened]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
     keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
@@ -56,7 +56,7 @@ def _library(opened: Opened) -> Alma:
 
 
 @pytest.fixture(name="made")
-def _made(library: Alma, wanted: WantedBorrower, soon: Soon) -> Borrower:
+def _make_borrower(library: Alma, wanted: WantedBorrower, soon: Soon) -> Borrower:
     borrower = library.create(wanted, MARK, soon())
     assert borrower is not None
     return borrower
@@ -74,7 +74,7 @@ def desk_user(alma: Simulation, primary_id: str, **more: object) -> None:
     alma.users.create(body | more)
 
 
-def identified(**values: str) -> list[dict[str, object]]:
+def make_identifiers(**values: str) -> list[dict[str, object]]:
     """Give identifiers by their types."""
     return [{"id_type": {"value": kind}, "value": value} for kind, value in values.items()]
 
@@ -139,7 +139,7 @@ def test_a_change_keeps_whatever_else_the_user_has(alma: Simulation, library: Al
 
 @pytest.mark.usefixtures("made")
 def test_an_upgrade_overrides_the_group_alone(alma: Simulation, library: Alma, soon: Soon) -> None:
-    """What staff have edited stays, but what the policy names; the roles follow the group."""
+    """Edits of staff stay, except fields that the policy names; the roles follow the group."""
     alma.users.edit(NUMBER, user_group="PRIVATE", pref_first_name="Asa", user_role=[])
     after = library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", date(2029, 1, 31)), soon())
     row = user(alma)
@@ -178,7 +178,7 @@ def test_a_cpr_that_arrives_later_is_the_users_alone(
     alma: Simulation, library: Alma, made: Borrower, soon: Soon
 ) -> None:
     """Another's number is worth another look; a user with another number is a case."""
-    desk_user(alma, "T-1", user_identifier=identified(BARCODE="T-4711"))
+    desk_user(alma, "T-1", user_identifier=make_identifiers(BARCODE="T-4711"))
     with pytest.raises(LibraryUnavailable, match="another user's by now"):
         library.change(Change("T-1", (), "STUDENT", UNTIL, CPR), soon())
     after = library.change(Change("T-1", (), "STUDENT", UNTIL, OTHER), soon())
@@ -189,7 +189,7 @@ def test_a_cpr_that_arrives_later_is_the_users_alone(
 
 def test_a_primary_id_that_is_a_cpr_number_is_nobodys_number(alma: Simulation, library: Alma, soon: Soon) -> None:
     """Services would see it: a case, whose sentence does not hold it."""
-    desk_user(alma, CPR, user_identifier=identified(CPR=CPR))
+    desk_user(alma, CPR, user_identifier=make_identifiers(CPR=CPR))
     with pytest.raises(LibraryRefused, match="number_identifier_type") as raised:
         library.find(CPR, soon())
     assert CPR not in str(raised.value)
@@ -211,12 +211,12 @@ def test_a_number_that_stands_elsewhere_alone_is_a_case(
     """As primary id or barcode, in any spelling: the person would be made a second time."""
     library = opened(card_number=card)
     primary_id, barcode = numbers
-    desk_user(alma, primary_id, user_identifier=identified(BARCODE=barcode))
-    with pytest.raises(LibraryRefused, match="primary id or barcode alone") as raised:
+    desk_user(alma, primary_id, user_identifier=make_identifiers(BARCODE=barcode))
+    with pytest.raises(LibraryRefused, match="only a user's primary id or barcode") as raised:
         library.find(CPR, soon())
     assert CPR not in str(raised.value)
     alma.users.drop(primary_id)
-    desk_user(alma, "N-2", user_identifier=identified(BARCODE=barcode, CPR=CPR))
+    desk_user(alma, "N-2", user_identifier=make_identifiers(BARCODE=barcode, CPR=CPR))
     assert [each.number for each in library.find(CPR, soon())] == ["N-2"]
 
 
@@ -225,7 +225,7 @@ def test_users_with_cpr_numbers_as_primary_ids_have_numbers_beside_them(
 ) -> None:
     """Found by the CPR number, read and changed by the other number."""
     library = opened(number_identifier_type="OTHER_ID_1")
-    desk_user(alma, OTHER, user_identifier=identified(OTHER_ID_1="N-77", CPR=OTHER))
+    desk_user(alma, OTHER, user_identifier=make_identifiers(OTHER_ID_1="N-77", CPR=OTHER))
     (other,) = library.find(OTHER, soon())
     assert (other.number, other.cpr) == ("N-77", OTHER)
     assert library.read("N-77", soon()) == other
@@ -235,7 +235,7 @@ def test_users_with_cpr_numbers_as_primary_ids_have_numbers_beside_them(
 def test_no_call_but_a_look_for_a_person_has_a_cpr_in_its_address(
     alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon
 ) -> None:
-    """Who is known is asked for by the number; the library's own log of addresses shows it."""
+    """A known borrower is read by number, and the log of addresses shows no CPR number."""
     made = library.create(wanted, MARK, soon())
     assert made is not None
     library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", UNTIL), soon())
@@ -306,7 +306,7 @@ def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, made: Borrow
 def test_a_card_that_staff_took_away_does_not_come_back(
     alma: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon, card: str
 ) -> None:
-    """A barcode of ours is another one then, for it was stolen; the health card has one number for ever."""
+    """A barcode that the broker made is replaced by another one; the number of a health card stays."""
     library = opened(card_number=card)
     made = library.create(wanted, MARK, soon())
     assert made is not None
@@ -324,7 +324,7 @@ def test_another_street_leaves_nothing_of_the_former_place(alma: Simulation, lib
     """Neither whom it was care of, nor country, nor the day on which it ended; another postal code does not."""
     place = {"line3": "c/o Svensson", "country": {"value": "DNK"}, "end_date": "2020-01-01Z", "address_note": "old"}
     entry = {"line1": "Storgatan 1", "city": "Lund", "preferred": True, "address_type": [{"value": "work"}]}
-    numbers = identified(CPR=OTHER)
+    numbers = make_identifiers(CPR=OTHER)
     desk_user(alma, "N-1", user_identifier=numbers, contact_info={"address": [entry | place]})
     library.change(Change("N-1", (("postal_code", "22100"),)), soon())
     (before,) = user(alma, "N-1")["address"]
@@ -348,7 +348,7 @@ def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, m
 
 
 def test_an_identifier_stays_one_part_of_the_address() -> None:
-    """Whatever sign is in it."""
+    """Its characters are escaped."""
     path = alma_calls.make_user_path("a/../b?c#d%e f", "BARCODE")
     assert path == "/almaws/v1/users/a%2F..%2Fb%3Fc%23d%25e%20f?user_id_type=BARCODE"
 

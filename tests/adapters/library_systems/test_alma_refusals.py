@@ -1,4 +1,4 @@
-"""What is kept of Alma's refusals: its codes and names of the set-up, nobody's value."""
+"""Alma's refusals: codes and names of settings are kept, personal values are not."""
 
 import json
 
@@ -31,7 +31,7 @@ def answer(code: str, message: str = "", status: int = 400) -> HttpAnswer:
     ],
 )
 def test_a_refusal_keeps_code_and_setting(code: str, message: str, words: str, setting: str | None) -> None:
-    """What staff must fix is named; what the text quotes of a person is not."""
+    """The error names what staff must fix, and quotes no personal value."""
     refused = alma_calls.make_refusal(answer(code, message), "create", "STUDNT")
     assert words in str(refused)
     assert code in str(refused)
@@ -49,7 +49,7 @@ def test_the_code_decides_and_not_the_status(code: str, status: int) -> None:
 
 @pytest.mark.parametrize("code", ["DAILY_THRESHOLD", "PER_SECOND_THRESHOLD"])
 def test_a_name_is_no_refusal(code: str) -> None:
-    """Whoever is called like the gateway's XML would have the calls of everybody stopped."""
+    """A person's name that looks like the gateway's XML must not stop all calls."""
     words = f"<errorCode>{code}</errorCode>"
     named = HttpAnswer(200, json.dumps({"primary_id": "L-1", "first_name": words}).encode())
     assert alma_calls.read_code(named) is None
@@ -86,7 +86,7 @@ def test_what_is_no_verdict_is_worth_another_try(failed: HttpAnswer, setting: st
 
 
 def test_the_gateway_may_answer_in_xml() -> None:
-    """Whatever was asked for: the code is read there too."""
+    """The code is read from XML too."""
     xml = b"<web_service_result><errorList><error><errorCode>UNAUTHORIZED</errorCode></error></errorList>"
     with pytest.raises(LibraryUnavailable, match="UNAUTHORIZED") as raised:
         alma_calls.demand_verdict(HttpAnswer(400, xml), "find")

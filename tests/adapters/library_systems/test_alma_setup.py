@@ -1,4 +1,4 @@
-"""What is proved of an Alma's set-up, by reading alone."""
+"""The check of an Alma's set-up, by reads only."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -30,16 +30,16 @@ def _app() -> Flask:
 
 
 @pytest.fixture(name="proved")
-def _proved(app: Flask, soon: Soon) -> Iterator[Proved]:
+def _make_prover(app: Flask, soon: Soon) -> Iterator[Proved]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
     keys |= {"card_number": "cpr"}
     with serve_on_loopback(app) as url:
 
-        def proved(expected: ExpectedSetup = EXPECTED, **more: object) -> dict[str, str]:
+        def prove(expected: ExpectedSetup = EXPECTED, **more: object) -> dict[str, str]:
             faults = AlmaSettings.read({"url": url} | keys | more).open().prove(expected, soon())
             return {fault.setting: fault.sentence for fault in faults}
 
-        yield proved
+        yield prove
 
 
 def test_a_sound_alma_has_no_faults(proved: Proved, app: Flask) -> None:
@@ -76,13 +76,6 @@ def test_what_a_key_lacks_is_told_once(proved: Proved, key: str, setting: str, s
     faults = proved(api_key=key)
     assert faults.keys() == {setting}
     assert says in faults[setting]
-
-
-def test_an_alma_that_is_down_is_one_fault(proved: Proved, app: Flask) -> None:
-    """Its page is not quoted."""
-    app.extensions["alma"].faults.down = True
-    assert proved() == {"unavailable": proved()["unavailable"]}
-    assert "Service Unavailable" not in proved()["unavailable"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is made of users that are not as Alma's interface says, and of names in any script."""
+"""Malformed users in Alma's answers, and names in any script."""
 
 from contextlib import suppress
 from datetime import date
@@ -55,7 +55,7 @@ CHANGE = Change(
 
 @given(USER)
 def test_a_user_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(user: dict[str, object]) -> None:
-    """Nothing of another type goes on, and nothing unforeseen is raised."""
+    """A malformed field leads to a documented error or is ignored."""
     try:
         borrower = alma_users.read_borrower(user, KEYS)
     except LibraryError:
@@ -74,7 +74,7 @@ def test_a_user_that_is_wrong_in_every_field_is_changed_or_a_cause(user: dict[st
     before = repr(user)
     category = "STUDENT"
     with suppress(LibraryError):
-        draft = alma_changes.make_changed(user, CHANGE, KEYS)
+        draft = alma_changes.apply_change(user, CHANGE, KEYS)
         category = alma_users.read_borrower(draft, KEYS).category
     assert category == "STUDENT"
     assert repr(user) == before
@@ -96,7 +96,7 @@ HOLDS = [
 
 @pytest.mark.parametrize(("number", "by_own"), HOLDS)
 def test_a_number_that_holds_the_cpr_number_is_no_number(number: str, *, by_own: bool) -> None:
-    """However it is written: run into letters it is told by the user's own CPR number."""
+    """In every spelling, also between letters if it is the user's CPR number."""
     own = {"primary_id": number, "user_identifier": [{"id_type": {"value": "CPR"}, "value": "010180-0000"}]}
     with pytest.raises(LibraryRefused) as raised:
         alma_users.find_number(own, KEYS)

@@ -30,22 +30,22 @@ BLOCK |= {"segment_type": "Internal", "created_by": "", "created_date": ""}
 
 
 class Moments:
-    """What happens at a simulated Alma behind its answers: to the next look, or to the next write."""
+    """Changes that a simulated Alma makes after its next read or write."""
 
     def __init__(self, alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let nothing happen yet."""
         self.after: dict[str, Callable[[], object]] = {}
         for name in ("read", "change"):
-            monkeypatch.setattr(alma.users, name, self._followed(name, getattr(alma.users, name)))
+            monkeypatch.setattr(alma.users, name, self._call_then_change(name, getattr(alma.users, name)))
 
-    def _followed(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
-        def called(*given: object, **options: object) -> object:
+    def _call_then_change(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def call_then_change(*given: object, **options: object) -> object:
             happens = self.after.pop(name, lambda: None)
             answer = call(*given, **options)
             happens()
             return answer
 
-        return called
+        return call_then_change
 
 
 @pytest.fixture(name="app")
@@ -65,7 +65,7 @@ def _moments(alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> Moments:
 
 
 class Heard:
-    """What is heard of each call, and what Alma had answered last by then."""
+    """Observed calls, with Alma's last answer at that time."""
 
     def __init__(self, alma: Simulation) -> None:
         """Have heard nothing."""
@@ -79,7 +79,7 @@ class Heard:
 
 
 @pytest.fixture(name="heard")
-def _heard(alma: Simulation) -> Heard:
+def _make_heard(alma: Simulation) -> Heard:
     return Heard(alma)
 
 
@@ -92,7 +92,7 @@ def _library(app: Flask, heard: Heard) -> Iterator[Alma]:
 
 
 @pytest.fixture(name="made", autouse=True)
-def _made(library: Alma, wanted: WantedBorrower, soon: Soon) -> Borrower:
+def _make_borrower(library: Alma, wanted: WantedBorrower, soon: Soon) -> Borrower:
     borrower = library.create(wanted, MARK, soon())
     assert borrower is not None
     return borrower
@@ -109,7 +109,7 @@ def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
     alma: Simulation, library: Alma, moments: Moments, soon: Soon, *, write: str, fault: str
 ) -> None:
     """The day's calls used up, the key withdrawn behind the look: nothing was written, nobody waits for it."""
-    nobody = alma.users.administration.changed(keys={})
+    nobody = alma.users.administration.replace_settings(keys={})
     faults: dict[str, Callable[[], object]] = {
         "quota": lambda: setattr(alma.faults, "quota_gone", True),
         "key": lambda: setattr(alma.users, "administration", nobody),
@@ -123,7 +123,7 @@ def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
 
 
 def test_a_look_that_no_write_follows_is_heard_of_at_once(library: Alma, heard: Heard, soon: Soon) -> None:
-    """None is missing from what is counted, for the next call of the thread may be days off."""
+    """It is counted at once, because the thread's next call may come days later."""
     heard.calls.clear()
     with pytest.raises(LibraryRefused, match="no such borrower"):
         library.set_pin("L-nobody", "4071", soon())

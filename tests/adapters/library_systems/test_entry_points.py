@@ -28,7 +28,7 @@ class Settings:
 
 
 @pytest.fixture(name="installed")
-def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install three distributions, as pip would leave them on the path."""
     koha = "broker.adapters.library_systems.koha:KohaSettings"
     entries = {

@@ -67,7 +67,7 @@ def test_card_numbers_of_ten_digits_are_no_cpr_where_the_library_says_so(
 
 
 def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, opened: Opened, soon: Soon) -> None:
-    """Where cards of ten digits are no CPR, a person may have typed theirs all the same: neither is chosen."""
+    """If card numbers of ten digits are no CPR numbers, the typed number may be either: none is chosen."""
     library = opened(cpr_fields=["userid"], card_number="system")
     person = _desk(koha, userid=CPR)["patron_id"]
     assert [each.number for each in library.find_typed(CPR, soon())] == [str(person)]
@@ -100,7 +100,7 @@ def test_of_two_numbers_the_attribute_s_counts(koha: Simulation, library: Koha, 
 
 
 def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """By it a stranger whose card number is the person's CPR is told from the person."""
+    """It distinguishes the person from another one whose card number equals the CPR number."""
     _desk(koha, cardnumber=CPR, date_of_birth="1944-05-06")
     _desk(koha, userid=CPR, date_of_birth="1980-01-01")
     assert [(each.born, each.has_other_birth_date(CPR)) for each in library.find(CPR, soon())] == [

@@ -1,7 +1,6 @@
-"""No borrower of ours without a card number: where it comes from, and who gets one later."""
+"""Card numbers of new borrowers, and of borrowers that get one later."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -50,7 +49,7 @@ def test_koha_gives_the_card_number_where_the_settings_say_so(
 def test_a_borrower_that_koha_made_without_a_card_number_is_a_fault(
     opened: Opened, wanted: WantedBorrower, soon: Soon
 ) -> None:
-    """No silent success: no PIN of theirs would work. The next attempt finds the borrower."""
+    """Without a card number no PIN works. The next attempt finds the borrower."""
     library = opened(card_number="system")
     with pytest.raises(LibraryRefused, match="autoMemberNum is off") as caught:
         library.create(wanted, MARK, soon())
@@ -77,12 +76,3 @@ def test_no_other_card_number_is_written(
 ) -> None:
     """A card that is there stays, and a record without a CPR number has none to give."""
     assert library.change(Change(_desk(koha, **more), RENAMED), soon()).card == card
-
-
-def test_a_request_without_a_cpr_makes_nobody(
-    koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon
-) -> None:
-    """Nothing could be the card number."""
-    with pytest.raises(LibraryRefused, match="no CPR number"):
-        library.create(replace(wanted, cpr=None), MARK, soon())
-    assert koha.access.lines() == []

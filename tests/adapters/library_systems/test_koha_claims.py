@@ -35,7 +35,7 @@ def _change(number: str) -> Change:
     return Change(number, (), "STUDENT", UNTIL, CPR)
 
 
-def _shown(koha: Simulation) -> dict[str, Any]:
+def _read_row(koha: Simulation) -> dict[str, Any]:
     (row,) = koha.patrons.rows()
     kinds = {each["type"]: each["value"] for each in row["extended_attributes"]}
     return {name: row[name] for name in ("userid", "cardnumber", "category_id", "expiry_date")} | kinds
@@ -59,7 +59,7 @@ def test_the_number_goes_where_those_of_created_borrowers_lie(
     """Unique field, card number and attribute as configured; the borrower found by it is the one that was changed."""
     library, number = opened(**settings), _temporary(koha)
     after = library.change(_change(number), soon())
-    assert _shown(koha) == expected | ADOPTED
+    assert _read_row(koha) == expected | ADOPTED
     assert (after.number, after.category, after.cpr) == (number, "STUDENT", CPR)
     assert library.find(CPR, soon()) == (after,)
     assert library.read(number, soon()) == after
@@ -70,7 +70,7 @@ def test_the_number_goes_where_those_of_created_borrowers_lie(
 def test_a_change_cut_short_is_found_by_its_number_and_made_whole(
     *, koha: Simulation, library: Koha, soon: Soon, fault: str, lost: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever of the three writes fails or loses its answer, a repetition ends with one whole borrower."""
+    """Each of the three writes may fail or lose its answer; a repetition completes the borrower."""
     number, calls, call = _temporary(koha), iter(range(99)), library._calls.call
 
     def struck(asked: str, method: str, *given: Any, **more: Any) -> Any:
@@ -86,7 +86,7 @@ def test_a_change_cut_short_is_found_by_its_number_and_made_whole(
     whole = (lost, fault) == (2, "lose_answer")
     assert [each.category for each in found] == ["STUDENT" if whole else "TEMP"] * len(found)
     library.change(_change(number), soon())
-    assert _shown(koha) == {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR} | ADOPTED
+    assert _read_row(koha) == {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR} | ADOPTED
     (row,) = koha.patrons.rows()
     assert len(row["extended_attributes"]) == 1
 
@@ -104,10 +104,10 @@ def test_an_attribute_that_is_anothers_by_now_leaves_the_category(koha: Simulati
 def test_a_patron_with_another_number_is_refused_before_any_write(koha: Simulation, library: Koha, soon: Soon) -> None:
     """The number of one person is never put beside that of another."""
     number = _temporary(koha, extended_attributes=[{"type": "CPR", "value": "0202810000"}])
-    before = _shown(koha)
+    before = _read_row(koha)
     with pytest.raises(LibraryRefused) as caught:
         library.change(_change(number), soon())
-    assert _shown(koha) == before
+    assert _read_row(koha) == before
     assert not any(each in str(caught.value) for each in (CPR, "0202810000"))
 
 
@@ -149,4 +149,4 @@ def test_a_number_that_is_no_cpr_number_gives_way(
     number = _temporary(koha, cardnumber=constructed, extended_attributes=[{"type": "CPR", "value": constructed}])
     library.change(_change(number), soon())
     card = constructed if constructed == "unknown" else CPR
-    assert _shown(koha) == {"userid": CPR, "cardnumber": card, "CPR": CPR} | ADOPTED
+    assert _read_row(koha) == {"userid": CPR, "cardnumber": card, "CPR": CPR} | ADOPTED

@@ -25,7 +25,7 @@ Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
 
 
-def _wanted(cpr: str = CPR) -> WantedBorrower:
+def _make_request(cpr: str = CPR) -> WantedBorrower:
     fields = (
         WantedField("surname", "Jensen", "always"),
         WantedField("firstname", "Anne", "always"),
@@ -43,14 +43,14 @@ def test_the_newest_koha_makes_a_namesake(koha: Simulation, library: Koha, soon:
     """The broker has searched for possible duplicates itself; a namesake is another person."""
     _newest(koha)
     for cpr, mark in ((CPR, MARK), (OTHER_CPR, OTHER_MARK)):
-        assert library.create(_wanted(cpr), mark, soon()) is not None
+        assert library.create(_make_request(cpr), mark, soon()) is not None
     assert koha.patrons.count() == 2
 
 
 def test_koha_sends_no_welcome_mail_of_its_own(koha: Simulation, library: Koha, soon: Soon) -> None:
     """The broker sends the welcome mail, with the link to choose a PIN."""
     _newest(koha)
-    library.create(_wanted(), MARK, soon())
+    library.create(_make_request(), MARK, soon())
     assert koha.patrons.welcome_mails == []
 
 
@@ -76,8 +76,8 @@ def test_the_newest_koha_refuses_a_namesake_otherwise(koha: Simulation, url: str
 def test_a_value_that_koha_does_not_store_is_a_refusal(
     *, koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    """A plug-in or a rule of the library may drop a value; Koha answers with success all the same."""
-    made = library.create(_wanted(), MARK, soon())
+    """A plug-in or a rule of the library may drop a value, although Koha answers with success."""
+    made = library.create(_make_request(), MARK, soon())
     assert made is not None
     change = koha.patrons.change
 
@@ -94,14 +94,14 @@ def test_values_that_koha_only_writes_differently_are_kept(
     *, koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Koha trims texts, and writes surnames in capitals where uppercasesurnames is on."""
-    made = library.create(_wanted(), MARK, soon())
+    made = library.create(_make_request(), MARK, soon())
     assert made is not None
     change = koha.patrons.change
 
-    def in_capitals(number: int, body: dict[str, Any]) -> object:
+    def write_capitals(number: int, body: dict[str, Any]) -> object:
         return change(number, body | {"surname": body["surname"].upper()})
 
-    monkeypatch.setattr(koha.patrons, "change", in_capitals)
+    monkeypatch.setattr(koha.patrons, "change", write_capitals)
     assert library.change(Change(made.number, (("surname", " Jönsson "),)), soon()).fields["surname"] == "JÖNSSON"
 
 
@@ -116,6 +116,6 @@ def test_a_new_account_takes_few_calls(
     before = len(koha.access.lines())
     assert library.find(CPR, soon()) == ()
     assert library.find_similar(BORN, "anne@post.example", soon()) == ()
-    made = library.create(_wanted(), MARK, soon())
+    made = library.create(_make_request(), MARK, soon())
     assert library.find(CPR, soon()) == (made,)
     assert len(koha.access.lines()) - before == most

@@ -144,7 +144,7 @@ def test_with_a_machine_both_must_say_yes(koha: Simulation, opened: Callable[...
 
 
 def test_a_pin_that_a_machine_refuses_is_wrong(koha: Simulation, opened: Callable[..., Koha], soon: Soon) -> None:
-    """Whatever Koha's REST says: the machine is asked with the card number, of a right PIN only."""
+    """The machine is asked with the card number, but only about a PIN that Koha accepted."""
     with serving(answering(right("C-1").replace("CQY", "CQN"))) as (port, _, _observed):
         machine = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
         library = opened(sip2=machine)
@@ -160,7 +160,7 @@ def test_a_pin_that_a_machine_refuses_is_wrong(koha: Simulation, opened: Callabl
     ("status", "body"), [(200, {"patron_id": 1}), (400, {"error": "Other"}), (404, {}), (429, {}), (503, {}), (201, [])]
 )
 def test_other_answers_are_no_verdict(koha: Simulation, library: Koha, soon: Soon, status: int, body: object) -> None:
-    """Whatever is neither Koha's yes nor its no is worth another try, and quotes nothing."""
+    """Every other answer is LibraryUnavailable, without a quotation."""
     borrower = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
     with _answering(library._settings.url, (status, body)), pytest.raises(LibraryUnavailable) as raised:
         library.check_pin(borrower, "4071", soon())

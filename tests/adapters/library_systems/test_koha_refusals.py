@@ -1,4 +1,4 @@
-"""What Koha's connector makes of refusals, odd answers, lost answers and credentials."""
+"""Koha: refusals, malformed answers, lost answers and credentials."""
 
 import json
 import time
@@ -43,7 +43,7 @@ def _desk(koha: Simulation, **more: object) -> dict[str, object]:
 def test_a_taken_value_means_look_again(
     koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon, there: dict[str, object]
 ) -> None:
-    """Each way in which Koha says "there already" is told from a refusal."""
+    """Each form of a uniqueness error differs from a refusal."""
     _desk(koha, **there)
     assert library.create(wanted, MARK, soon()) is None
 
@@ -78,17 +78,10 @@ def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wante
     assert sum("oauth/token" in line for line in koha.access.lines()) == 2
 
 
-def test_the_token_is_kept_between_calls(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """One token serves all calls until it is about to expire."""
-    for _ in range(3):
-        library.read("1", soon())
-    assert sum("oauth/token" in line for line in koha.access.lines()) == 1
-
-
 def test_credentials_that_are_refused_are_a_fault_of_the_setup(
     opened: Opened, wanted: WantedBorrower, soon: Soon
 ) -> None:
-    """No enrolment is given up because a secret was changed: it is tried again once that is mended."""
+    """A changed secret ends no enrolment: it is retried after staff have fixed the setting."""
     with pytest.raises(LibraryUnavailable, match="no token: 403: the secret is not that of the API key broker"):
         opened(client_secret="wrong").create(wanted, MARK, soon())
 
@@ -106,7 +99,7 @@ def test_credentials_that_are_refused_are_a_fault_of_the_setup(
 def test_the_causes_of_a_missing_token_are_told_apart(
     *, library: Koha, url: str, soon: Soon, status: int, error: object, setting: str | None, words: str
 ) -> None:
-    """Each is mended elsewhere, and none shows the secret."""
+    """The error names the setting at fault and never shows the secret."""
     with responses.RequestsMock() as odd:
         odd.post(f"{url}/api/v1/oauth/token", status=status, json={"error": error})
         with pytest.raises(LibraryUnavailable) as caught:
@@ -163,7 +156,7 @@ def test_a_strangers_404_does_not_mean_no_such_borrower(library: Koha, url: str,
     ["<h1>Hello</h1>", "[]", '{"access_token": 5}', '{"access_token": "t\\u0141"}', '{"access_token": "t\\n"}'],
 )
 def test_an_answer_that_holds_no_token(library: Koha, url: str, soon: Soon, answer: str) -> None:
-    """What cannot stand in a header is no token, and says that Koha is not there just now."""
+    """A token that cannot be sent in a header counts as missing."""
     with responses.RequestsMock() as odd:
         odd.post(f"{url}/api/v1/oauth/token", body=answer)
         with pytest.raises(LibraryUnavailable, match="no token: 200"):
@@ -177,11 +170,11 @@ def test_a_token_is_renewed_before_it_expires(app: Flask, library: Koha, soon: S
     assert tokens._renew_at < time.monotonic() + 3541
     tokens._renew_at = time.monotonic()
     library.find(CPR, soon())
-    assert len(_granted(app)) == 2
+    assert len(_list_grants(app)) == 2
     assert not [line for line in app.extensions["koha"].access.lines() if line.endswith("401")]
 
 
-def _granted(app: Flask) -> list[str]:
+def _list_grants(app: Flask) -> list[str]:
     return [line for line in app.extensions["koha"].access.lines() if "oauth/token" in line]
 
 
@@ -249,7 +242,7 @@ def test_koha_says_it_in_its_own_words_and_quotes_nobody(error: str, words: str,
     st.text(max_size=60),
 )
 def test_no_value_that_was_sent_stands_in_a_text(sent: dict[str, str], around: str) -> None:
-    """Whatever Koha says around it, in whatever case."""
+    """In any case, and between any words of Koha."""
     configured = {"category_id": "STUDENT", "library_id": "AUL"}
     for value in sent.values():
         if not value.strip():

@@ -1,4 +1,4 @@
-"""What [library] may say of a Koha, and that its secret stays secret."""
+"""The settings of a Koha in [library]; the secret stays secret."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What is proved of a Koha's set-up before the first borrower meets it, one cause a line."""
+"""The check of a Koha's set-up: one line for each cause."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -27,7 +27,7 @@ def _desk(koha: Simulation, **more: object) -> dict[str, Any]:
     return koha.patrons.create(body | more)
 
 
-def _proved(library: Koha, soon: Soon, expected: ExpectedSetup = POLICIES) -> tuple[SetupFault, ...]:
+def _prove(library: Koha, soon: Soon, expected: ExpectedSetup = POLICIES) -> tuple[SetupFault, ...]:
     return library.prove(expected, soon())
 
 
@@ -35,7 +35,7 @@ def test_a_sound_setup_has_no_fault_and_is_left_as_it_was(koha: Simulation, libr
     """Creates that are always rolled back, one for each category, and no patron after them."""
     _desk(koha, extended_attributes=[{"type": "CPR", "value": CPR}])
     before = koha.patrons.rows()
-    assert _proved(library, soon) == ()
+    assert _prove(library, soon) == ()
     assert koha.patrons.rows() == before
     assert sum(line == "POST /api/v1/patrons 400" for line in koha.access.lines()) == len(POLICIES.categories)
     assert CPR not in "".join(koha.access.lines())
@@ -55,21 +55,21 @@ def test_one_cause_is_one_line(
     *, opened: Opened, soon: Soon, settings: dict[str, object], setting: str, words: str
 ) -> None:
     """However many categories and steps meet it, with the setting's own name in Koha."""
-    faults = _proved(opened(**settings), soon)
+    faults = _prove(opened(**settings), soon)
     assert [fault.setting for fault in faults] == [setting]
     assert words in faults[0].sentence
 
 
 def test_each_missing_right_is_a_line(opened: Opened, soon: Soon) -> None:
     """The right to read and make borrowers, and the one to change them and their PINs."""
-    faults = _proved(opened(client_id="none"), soon)
+    faults = _prove(opened(client_id="none"), soon)
     assert [fault.setting for fault in faults] == ["permission borrowers: edit_borrowers", "permission borrowers"]
 
 
 def test_each_category_of_each_policy_is_tried(library: Koha, soon: Soon) -> None:
-    """A category that only an upgrade names too; the line of the policy file is told."""
+    """Also a category that only an upgrade names. The fault names the line of the policy file."""
     expected = ExpectedSetup({"STUDNT": "student.yaml:30", "STUDENT": "s:1", "OLD": "student.yaml:33"})
-    assert [(fault.setting, fault.sentence) for fault in _proved(library, soon, expected)] == [
+    assert [(fault.setting, fault.sentence) for fault in _prove(library, soon, expected)] == [
         (
             f"category_id {category}",
             f"student.yaml:{line}: Koha: prove: 400: category_id {category}: Given category_id does not exist",
@@ -83,7 +83,7 @@ def test_a_koha_that_takes_any_attribute_type_is_cleaned_up(
 ) -> None:
     """The dry run that was carried out is undone, told, and not repeated for the next category."""
     monkeypatch.setattr(koha.patrons, "_check_new_attributes", lambda *_: None)
-    (fault,) = _proved(library, soon)
+    (fault,) = _prove(library, soon)
     assert fault.setting == "patron attribute types"
     assert koha.patrons.rows() == []
     assert sum(line == "POST /api/v1/patrons 201" for line in koha.access.lines()) == 1
@@ -92,7 +92,7 @@ def test_a_koha_that_takes_any_attribute_type_is_cleaned_up(
 def test_a_koha_that_goes_down_half_way_is_one_fault(app: Flask, library: Koha, soon: Soon) -> None:
     """The proof ends there: every further call would wait for its timeout."""
     app.extensions["koha"].faults.down = True
-    (fault,) = _proved(library, soon)
+    (fault,) = _prove(library, soon)
     assert (fault.setting, fault.sentence) == ("unavailable", "Koha: no token: 503")
 
 
@@ -102,7 +102,7 @@ def test_a_dry_run_that_meets_a_deadlock_is_sent_once_more(
 ) -> None:
     """Creates of others beside it end in a 500 now and then; two in a row are a fault."""
     koha.faults.plan("create", "failed before", times)
-    assert len(_proved(library, soon)) == faults
+    assert len(_prove(library, soon)) == faults
 
 
 def test_the_machine_port_is_proved_by_a_login_and_a_card_of_nobody(
@@ -113,8 +113,8 @@ def test_the_machine_port_is_proved_by_a_login_and_a_card_of_nobody(
     with serve_sip2(Circulation(koha.patrons)) as port:
         login, password = next(iter(TERMINALS.items()))
         account = {"host": "127.0.0.1", "port": port, "login": login, "password": password}
-        assert _proved(opened(sip2=account), soon) == ()
-        (refused,) = _proved(opened(sip2=account | {"password": "wrong"}), soon)
+        assert _prove(opened(sip2=account), soon) == ()
+        (refused,) = _prove(opened(sip2=account | {"password": "wrong"}), soon)
     assert (refused.setting, "refused" in refused.sentence) == ("library.sip2", True)
-    (closed,) = _proved(opened(sip2=account), soon)
+    (closed,) = _prove(opened(sip2=account), soon)
     assert (closed.setting, "sip2: no answer" in closed.sentence) == ("library.sip2", True)

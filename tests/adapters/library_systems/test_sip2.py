@@ -23,7 +23,7 @@ def until(seconds: float = 60) -> float:
 
 
 def test_a_right_pin_is_accepted_after_a_login() -> None:
-    """Login, then one question, each with a checksum that comes to nought."""
+    """Login, then a question, each with a checksum that makes the sum 0."""
     with serving(answering(RIGHT)) as (port, client, observed):
         assert client.accepts(CARD, PIN, until())
     login, question = port.seen
@@ -90,7 +90,7 @@ def test_whatever_else_comes_is_no_verdict(answers: Answers, words: str, setting
 
 @pytest.mark.parametrize("card", ["0101800000|ADx", "0101\r80", "", "\x00"])
 def test_what_would_end_a_field_is_not_sent(card: str) -> None:
-    """A bar or a line break in a card number would begin a field or a message of its own."""
+    """A bar or a line break in a card number would begin another field or message."""
     with serving(answering(RIGHT)) as (port, client, _):
         assert not client.accepts(card, PIN, until())
     assert port.seen == []

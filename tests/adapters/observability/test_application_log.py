@@ -1,4 +1,4 @@
-"""The event lines: nothing shaped like a CPR number is in one, and what cannot be masked is not written."""
+"""The application log: masked lines, and lines that are dropped and counted."""
 
 import io
 import json
@@ -19,13 +19,13 @@ SPELT = (
 
 
 @pytest.fixture(autouse=True)
-def _configured() -> None:
+def _configure_log() -> None:
     application_log.configure()
 
 
 @pytest.mark.parametrize("spelt", SPELT)
 def test_no_spelling_of_a_number_reaches_the_log(capsys: pytest.CaptureFixture[str], spelt: str) -> None:
-    """Whatever a fact quotes by mistake, the line shows a mask.
+    """A fact may quote a number by mistake; the line shows a mask.
 
     Source: docs/reference/design.md#invariant-4.
     """
@@ -54,7 +54,7 @@ def test_a_line_that_cannot_be_masked_is_dropped_and_counted(capsys: pytest.Capt
 def test_a_line_that_cannot_be_written_is_dropped_and_counted(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """A full disk, or nobody who reads the log: raised, it would end the thread or loop that tells."""
+    """A full disk or a closed pipe. An exception would end the thread that logs."""
 
     class Refusing(io.StringIO):
         def write(self, _: str) -> int:
@@ -63,25 +63,25 @@ def test_a_line_that_cannot_be_written_is_dropped_and_counted(
     monkeypatch.setattr("sys.stdout", Refusing())
     before = application_log.dropped
     application_log.tell("asked")
-    application_log.unexpected(error, "server")
+    application_log.log_unexpected(error, "server")
     assert application_log.dropped == before + 2
 
 
 class Watched(io.StringIO):
-    """A standard output that remembers each write."""
+    """Standard output that records each write."""
 
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[str] = []
 
     def write(self, text: str) -> int:
-        """Remember it."""
+        """Record it."""
         self.writes.append(text)
         return super().write(text)
 
 
 def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads that tell at once give two lines, never one with the other's within."""
+    """Two threads that log at the same time write two separate lines."""
     out = Watched()
     monkeypatch.setattr("sys.stdout", out)
     application_log.tell("asked", reference="BCDFGHJK")

@@ -1,4 +1,4 @@
-"""An event reaches the sinks that its row names, in the row's order, and no other."""
+"""Events reach exactly the sinks that their row names, in the order of the row."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog, to_log, to_traces, to_trail
+from broker.adapters.observability.event_sinks import EventSinks, RoutedAuditLog, to_audit_log, to_log, to_traces
 from broker.core.errors import AuditUnavailable
 from broker.core.events.audit_events import AuditEvent, AuditEventKind
 from broker.core.events.broker_events import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
@@ -16,52 +16,44 @@ FACTS = {"reference": "BCDFGHJK", "reason": "code_wrong", "enrolment": "6f"}
 
 
 @dataclass
-class Heard:
-    """What the log, the metrics, the audit log and the traces have heard, in order."""
+class Recorder:
+    """Records what the log, the metrics, the audit log and the traces get, in order."""
 
     calls: list[tuple[Sink, Any]] = field(default_factory=list)
     broken: bool = False
 
     def write(self, event: str, **facts: str | int | None) -> None:
-        """Hear a line of the log."""
+        """Record a line of the log."""
         self.calls.append((Sink.LOG, (event, facts)))
 
     def count(self, event: BrokerEvent) -> None:
-        """Hear an event for the metrics."""
+        """Record an event for the metrics."""
         self.calls.append((Sink.METRIC, event.kind))
 
     def add(self, event: AuditEvent) -> None:
-        """Hear an event for the audit log, or refuse it as a full disk does."""
+        """Record an event for the audit log, or refuse it as a full disk does."""
         if self.broken:
             raise AuditUnavailable("full")
         self.calls.append((Sink.AUDIT_LOG, event))
 
     def add_trace(self, trace: TraceFacts) -> None:
-        """Hear a trace."""
+        """Record a trace."""
         self.calls.append((Sink.TRACE, trace))
 
-    def faults(self) -> list[str]:
-        """Return what a audit log that is not there says."""
-        return ["the audit log is away"]
-
-    def count_lost(self) -> int:
-        """Return how many events were lost."""
-        return 3
-
-    def events(self) -> EventSinks:
-        """Return the sinks over this."""
+    def sinks(self) -> EventSinks:
+        """Return sinks that record here."""
         return EventSinks(
             {
                 Sink.LOG: to_log(self.write),
                 Sink.METRIC: self.count,
-                Sink.AUDIT_LOG: to_trail(self),
+                Sink.AUDIT_LOG: to_audit_log(self),
                 Sink.TRACE: to_traces(self),
             }
         )
 
 
-def an_event(kind: EventKind | AuditEventKind) -> BrokerEvent:
-    """Give an event of a kind with whatever its sinks read."""
+def make_event(kind: EventKind | AuditEventKind) -> BrokerEvent:
+    """Return an event of a kind with what its sinks read."""
     sinks = ROUTES[kind].sinks
     audit = AuditEvent(AuditEventKind.REFUSED, NOW) if Sink.AUDIT_LOG in sinks else None
     trace = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong", "nemid", person="p1")
@@ -70,18 +62,18 @@ def an_event(kind: EventKind | AuditEventKind) -> BrokerEvent:
 
 @pytest.mark.parametrize("kind", ROUTES)
 def test_a_row_reaches_exactly_the_sinks_that_it_names(kind: EventKind | AuditEventKind) -> None:
-    """In the order of the row: the table is the whole truth about where an event goes."""
-    heard = Heard()
-    heard.events().tell(an_event(kind))
-    assert tuple(sink for sink, _ in heard.calls) == ROUTES[kind].sinks
+    """In the order of the row."""
+    recorder = Recorder()
+    recorder.sinks().tell(make_event(kind))
+    assert tuple(sink for sink, _ in recorder.calls) == ROUTES[kind].sinks
 
 
-def test_each_sink_hears_what_is_its_own() -> None:
+def test_each_sink_gets_its_part() -> None:
     """The line by its name with the facts, the audit log its event, the trace under the reference."""
-    heard = Heard()
-    event = an_event(EventKind.PROOF_REFUSED)
-    heard.events().tell(event)
-    assert heard.calls == [
+    recorder = Recorder()
+    event = make_event(EventKind.PROOF_REFUSED)
+    recorder.sinks().tell(event)
+    assert recorder.calls == [
         (Sink.LOG, ("refused", FACTS)),
         (Sink.METRIC, EventKind.PROOF_REFUSED),
         (Sink.AUDIT_LOG, event.audit),
@@ -89,27 +81,26 @@ def test_each_sink_hears_what_is_its_own() -> None:
     ]
 
 
-def test_what_the_flows_add_is_told_and_reaches_the_trail() -> None:
-    """The audit log that the use cases are handed tells; whether it can be written is the kept trail's to say."""
-    heard = Heard()
-    audit_log = RoutedAuditLog(heard.events().tell, heard)
+def test_an_event_of_a_use_case_reaches_the_audit_log() -> None:
+    """The audit log that use cases get carries it to the sinks."""
+    recorder = Recorder()
+    audit_log = RoutedAuditLog(recorder.sinks().tell)
     event = AuditEvent(AuditEventKind.RELEASED, NOW)
     audit_log.add(event)
-    assert heard.calls == [(Sink.AUDIT_LOG, event)]
-    assert (audit_log.faults(), audit_log.count_lost()) == (["the audit log is away"], 3)
+    assert recorder.calls == [(Sink.AUDIT_LOG, event)]
 
 
-def test_a_trail_that_cannot_be_written_stops_the_release() -> None:
-    """The refusal reaches the flow, which then sends nothing; a sink that comes after the audit log hears nothing."""
-    heard = Heard(broken=True)
+def test_an_audit_log_that_fails_stops_the_release() -> None:
+    """The error reaches the use case, and later sinks get nothing."""
+    recorder = Recorder(broken=True)
     with pytest.raises(AuditUnavailable):
-        RoutedAuditLog(heard.events().tell, heard).add(AuditEvent(AuditEventKind.RELEASED, NOW))
+        RoutedAuditLog(recorder.sinks().tell).add(AuditEvent(AuditEventKind.RELEASED, NOW))
     with pytest.raises(AuditUnavailable):
-        heard.events().tell(an_event(EventKind.CONSENT_TAKEN_BACK))
-    assert heard.calls == []
+        recorder.sinks().tell(make_event(EventKind.CONSENT_TAKEN_BACK))
+    assert recorder.calls == []
 
 
-def test_an_event_for_a_sink_that_is_not_there_is_an_error() -> None:
+def test_an_event_for_a_missing_sink_is_an_error() -> None:
     """A process without a store loses nothing silently."""
     with pytest.raises(KeyError):
-        EventSinks({Sink.LOG: to_log(Heard().write)}).tell(AuditEvent(AuditEventKind.ACCEPTED, NOW))
+        EventSinks({Sink.LOG: to_log(Recorder().write)}).tell(AuditEvent(AuditEventKind.ACCEPTED, NOW))

@@ -1,4 +1,4 @@
-"""The log has so many lines a minute of what strangers cause, and a count of the rest."""
+"""The limit of log lines that visitors without a login can cause."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 class Log:
-    """A log under a clock of the test's."""
+    """A log with a clock that the test sets."""
 
     def __init__(self) -> None:
         """Begin empty."""
@@ -22,7 +22,7 @@ class Log:
         self.budget = LogBudget(self.write, lambda: self.now)
 
     def write(self, event: str, **facts: str | int | None) -> None:
-        """Keep a line."""
+        """Record a line."""
         self.lines.append((event, {name: fact for name, fact in facts.items() if fact is not None}))
 
 
@@ -32,30 +32,29 @@ def log() -> Log:
     return Log()
 
 
-def test_beyond_sixty_a_minute_of_one_reason_comes_one_line_with_a_count(log: Log) -> None:
-    """The first sixty are there in full; the rest is a number, told once the minute is over."""
+def test_the_sixty_first_line_of_a_minute_is_the_last(log: Log) -> None:
+    """It says that further lines with this reason are left out. The next minute begins again."""
     for _ in range(1000):
-        log.budget.tell("refused", reason="transaction_gone", reference="B")
-    assert len(log.lines) == MOST_A_MINUTE == 60
-    assert not log.budget.step()
-    assert len(log.lines) == 60
+        log.budget.write_limited("refused", reason="transaction_gone", reference="B")
+    log.budget.write_limited("refused", reason="other")
+    assert len(log.lines) == MOST_A_MINUTE + 2 == 62
+    assert log.lines[60][1] == {"reason": "transaction_gone", "more": "left out for the rest of this minute"}
     log.now += timedelta(minutes=1)
-    log.budget.step()
-    log.budget.step()
-    assert log.lines[60:] == [("refused", {"reason": "transaction_gone", "more": 940})]
+    log.budget.write_limited("refused", reason="transaction_gone", reference="C")
+    assert log.lines[62:] == [("refused", {"reason": "transaction_gone", "reference": "C"})]
 
 
-def test_what_a_person_causes_is_written_each_time(log: Log) -> None:
-    """Only kinds that anybody can cause without a login have a budget; an assertion issued is always a line."""
-    sink = to_log(log.write, log.budget.tell)
+def test_lines_of_authenticated_persons_are_not_limited(log: Log) -> None:
+    """An issued assertion is always a line."""
+    sink = to_log(log.write, log.budget.write_limited)
     for kind in (EventKind.ASSERTION_ISSUED, EventKind.STRANGER_REFUSED):
         for _ in range(100):
             sink(BrokerEvent(kind, {}))
-    assert [event for event, _ in log.lines] == ["issued"] * 100 + ["refused"] * 60
+    assert [event for event, _ in log.lines] == ["issued"] * 100 + ["refused"] * 61
 
 
-def test_no_budgeted_line_is_on_the_trail() -> None:
-    """What costs its sender nothing is in the log and the metrics alone."""
+def test_no_limited_event_is_in_the_audit_log() -> None:
+    """A visitor without a login fills neither the audit log nor the store."""
     budgeted = [route for route in ROUTES.values() if route.budgeted]
     assert len(budgeted) == 8
     assert all(Sink.LOG in route.sinks for route in budgeted)

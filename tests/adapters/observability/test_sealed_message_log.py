@@ -1,4 +1,4 @@
-"""The message log: what it keeps, to whom it is sealed, how long, and what happens where it cannot."""
+"""The message log: sealing, retention, and failures of the disk."""
 
 import json
 import os
@@ -26,32 +26,32 @@ EVER = (date.min, date.max)
 SPKI = PublicFormat.SubjectPublicKeyInfo
 
 
-class Told:
-    """What the log tells of itself."""
+class Logged:
+    """The events that the message log reports."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.events: list[dict[str, Any]] = []
 
     def __call__(self, event: str, **facts: Any) -> None:
-        """Hear one event."""
+        """Record one event."""
         self.events.append({"event": event, **facts})
 
 
-def log(tmp_path: Path, told: Told | None = None) -> MessageLog:
+def log(tmp_path: Path, logged: Logged | None = None) -> MessageLog:
     """Give a log in a new folder, and make its key pair the first time."""
     if not (tmp_path / "public.pem").exists():
         make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
-    return MessageLog(tmp_path / "log", tmp_path / "public.pem", tell=told or Told())
+    return MessageLog(tmp_path / "log", tmp_path / "public.pem", tell=logged or Logged())
 
 
 def records(tmp_path: Path) -> list[dict[str, str] | None]:
-    """Give what the holder of the private key reads."""
+    """Return the records as the holder of the private key reads them."""
     return list(read(tmp_path / "log", tmp_path / "private.pem", *EVER))
 
 
 def test_a_message_is_read_by_the_private_key_only(tmp_path: Path) -> None:
-    """Everything of it comes back, with its time; another key opens nothing."""
+    """The whole message and its time; another key opens nothing."""
     log(tmp_path).write(MESSAGE, NOW)
     (found,) = records(tmp_path)
     assert found is not None
@@ -61,8 +61,8 @@ def test_a_message_is_read_by_the_private_key_only(tmp_path: Path) -> None:
     assert list(read(tmp_path / "log", tmp_path / "other.pem", *EVER)) == [None]
 
 
-def test_nothing_of_it_stands_in_the_folder(tmp_path: Path) -> None:
-    """Neither message, nor name, address or outcome; and only its owner can look."""
+def test_the_folder_shows_nothing_of_a_message(tmp_path: Path) -> None:
+    """Neither message, name, address nor outcome; and only the owner can read the files."""
     kept = log(tmp_path)
     for _ in range(3):
         kept.write(MESSAGE, NOW)
@@ -72,13 +72,13 @@ def test_nothing_of_it_stands_in_the_folder(tmp_path: Path) -> None:
         assert said.encode() not in octets
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert len(set(octets.splitlines())) == 3  # each sealed for itself: the same message twice does not show
+    assert len(set(octets.splitlines())) == 3  # equal messages are sealed differently
     assert path.name == "2026-11-25.sealed"
 
 
 @pytest.mark.parametrize("change", ["bit", "day", "torn", "version", "junk"])
-def test_a_line_that_was_touched_is_not_read(tmp_path: Path, change: str) -> None:
-    """Changed, cut or moved to another day: it is counted as unreadable, and those around it are read."""
+def test_a_changed_line_is_not_read(tmp_path: Path, change: str) -> None:
+    """Changed, cut or moved to another day: the line is reported as unreadable, and its neighbours are read."""
     kept = log(tmp_path)
     kept.write(MESSAGE, NOW)
     path = tmp_path / "log" / "2026-11-25.sealed"
@@ -96,20 +96,22 @@ def test_a_line_that_was_touched_is_not_read(tmp_path: Path, change: str) -> Non
     assert [each is None for each in found] == ([True, False] if change != "day" else [True, False, False])
 
 
-def test_an_old_file_that_cannot_be_deleted_is_told_and_stops_nobody(tmp_path: Path) -> None:
-    """It is no reason to let nobody in; the others of its age go, and it is told again the next day."""
-    told = Told()
-    kept = log(tmp_path, told)
+def test_an_old_file_that_cannot_be_deleted_is_logged_daily(tmp_path: Path) -> None:
+    """Logins go on, and other old files are deleted."""
+    logged = Logged()
+    kept = log(tmp_path, logged)
     (tmp_path / "log" / "2020-01-01.sealed").mkdir()
     (tmp_path / "log" / "2020-01-02.sealed").touch()
     for later in (0, 0, 1):
         kept.write(MESSAGE, NOW + timedelta(days=later))
-    assert [(each["event"], each["file"]) for each in told.events] == [("message_not_deleted", "2020-01-01.sealed")] * 2
+    assert [(each["event"], each["file"]) for each in logged.events] == [
+        ("message_not_deleted", "2020-01-01.sealed")
+    ] * 2
     assert not (tmp_path / "log" / "2020-01-02.sealed").exists()
 
 
 def test_many_workers_write_whole_lines(tmp_path: Path) -> None:
-    """Large messages written at once by several stand each on its own line."""
+    """Large messages that several workers write at the same time have a line each."""
     large = LoggedMessage("Response", "nemid", "x" * 200_000, "accepted", "_q1")
     logs = [log(tmp_path) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
@@ -119,20 +121,20 @@ def test_many_workers_write_whole_lines(tmp_path: Path) -> None:
     assert None not in found
 
 
-def test_what_cannot_be_kept_goes_no_further(tmp_path: Path) -> None:
-    """Fail closed by default; where the library chose otherwise it is told, without a word of the message."""
-    told = Told()
-    kept = log(tmp_path, told)
+def test_a_login_fails_if_its_message_cannot_be_logged(tmp_path: Path) -> None:
+    """The event that reports it has nothing of the message."""
+    logged = Logged()
+    kept = log(tmp_path, logged)
     (tmp_path / "log" / "2026-11-25.sealed").mkdir()
     with pytest.raises(MessageLogUnavailable):
         kept.write(MESSAGE, NOW)
-    (event,) = told.events
+    (event,) = logged.events
     assert (event["event"], event["reference"]) == ("message_not_kept", "BCDF2345")
     assert "Storgaard" not in json.dumps(event)
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was written of a line that did not fit is taken back."""
+    """The part that fitted is removed."""
     kept = log(tmp_path)
     kept.write(MESSAGE, NOW)
     whole = os.write
@@ -148,8 +150,8 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("what", ["missing", "private", "another", "junk", "open folder", "no folder"])
-def test_a_log_that_could_not_be_what_it_promises_does_not_start(tmp_path: Path, what: str) -> None:
-    """A key that is missing, none, or the private one; a folder that others may read or that cannot be made."""
+def test_an_unusable_key_or_folder_is_a_configuration_fault(tmp_path: Path, what: str) -> None:
+    """A missing, wrong or private key; a folder that others can read or that cannot be made."""
     make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
     key, folder = tmp_path / "public.pem", tmp_path / "log"
     if what == "missing":
@@ -165,12 +167,12 @@ def test_a_log_that_could_not_be_what_it_promises_does_not_start(tmp_path: Path,
     else:
         folder.write_text("a file")
     with pytest.raises(ConfigurationFaults) as found:
-        MessageLog(folder, key, tell=Told())
+        MessageLog(folder, key, tell=Logged())
     assert len(found.value.faults) == 1
 
 
 def test_a_key_pair_overwrites_nothing(tmp_path: Path) -> None:
-    """A private key that is gone takes the log with it."""
+    """Without the old private key nobody could read the log."""
     make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
     before = (tmp_path / "private.pem").read_bytes()
     with pytest.raises(FileExistsError):
@@ -180,15 +182,15 @@ def test_a_key_pair_overwrites_nothing(tmp_path: Path) -> None:
 
 
 def test_a_record_is_bound_to_its_day() -> None:
-    """The same line under another day's name opens to nobody."""
+    """A line that was moved to another day does not open."""
     key = X25519PrivateKey.generate()
-    line = sealed_message_log.sealed(b"{}", key.public_key(), date(2026, 11, 25))
-    assert sealed_message_log.opened(line, key, date(2026, 11, 25)) == {}
-    assert sealed_message_log.opened(line, key, date(2026, 11, 26)) is None
+    line = sealed_message_log.seal_record(b"{}", key.public_key(), date(2026, 11, 25))
+    assert sealed_message_log.open_record(line, key, date(2026, 11, 25)) == {}
+    assert sealed_message_log.open_record(line, key, date(2026, 11, 26)) is None
 
 
-def test_a_message_is_on_the_disk_before_anything_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power cut loses none whose login went on."""
+def test_a_message_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut loses no message of a login that went on."""
     synced: list[int] = []
     monkeypatch.setattr("broker.adapters.observability.sealed_message_log.os.fsync", synced.append)
     log(tmp_path).write(MESSAGE, NOW)

@@ -44,7 +44,7 @@ def now() -> datetime:
 def test_only_an_active_unprotected_person_gets_an_address(
     stage: Stage, tmp_path: Path, cpr: str, fields: dict[str, str], note: str | None
 ) -> None:
-    """Whatever the policy says, a protected address stays in the register."""
+    """A protected address stays in the register, also if the policy asks for it."""
     persons = PersonRecords(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"key"))
     library = Shelf(Hooks())
     library.add(cpr, Borrower("7", "STUD"))

@@ -1,4 +1,4 @@
-"""What is Datafordeler's own: tokens, versions of its schema, fields that may not be there."""
+"""Datafordeler: tokens, versions of the schema, and missing fields."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Soon = Callable[..., datetime]
 CPR = "0101800000"
 
 
-def simulated(stage: Stage) -> SimulatedDatafordeler:
+def get_simulation(stage: Stage) -> SimulatedDatafordeler:
     """Return the simulated service of the stage."""
     assert isinstance(stage.simulated, SimulatedDatafordeler)
     return stage.simulated
@@ -30,7 +30,7 @@ def test_a_token_that_has_expired_is_fetched_anew(datafordeler: Stage, soon: Soo
     """A 401 in the middle of its lifetime costs one more request and no look-up."""
     register = datafordeler.opened()
     register.look_up(CPR, soon())
-    simulated(datafordeler).revoke()
+    get_simulation(datafordeler).revoke()
     assert register.look_up(CPR, soon()) is not None
 
 
@@ -50,7 +50,7 @@ def test_a_wrong_system_and_a_wrong_secret_are_told_apart(
     datafordeler: Stage, soon: Soon, more: dict[str, object], setting: str
 ) -> None:
     """The check names the key of the one that is wrong."""
-    simulated(datafordeler).client_secret = "" if more else "another"
+    get_simulation(datafordeler).client_secret = "" if more else "another"
     (fault,) = datafordeler.opened(**more).prove(soon())
     assert fault.setting == setting
 

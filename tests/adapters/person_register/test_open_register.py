@@ -12,7 +12,7 @@ CERTIFICATE = {"certificate": "certificate.pem", "key": "key.pem"}
 
 
 def test_the_supplied_registers_are_opened_by_their_names() -> None:
-    """Neither is called for it, nor its certificate read."""
+    """Opening a register calls nothing and reads no certificate."""
     system = open_register("datafordeler", CERTIFICATE | {"client_id": "x"}, unheard)
     assert isinstance(system, Datafordeler)
     system = open_register("serviceplatformen", CERTIFICATE | {"municipality": "12345678"}, unheard)

@@ -1,4 +1,4 @@
-"""What every register of persons keeps to, tried against each simulation over TLS."""
+"""Rules of every register of persons, tested with each simulation over TLS."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -22,7 +22,7 @@ Soon = Callable[..., datetime]
 CPR = "0101800000"
 
 
-def found(stage: Stage, cpr: str, by: datetime) -> RegisteredPerson:
+def look_up(stage: Stage, cpr: str, by: datetime) -> RegisteredPerson:
     """Return the person of a number that the register knows."""
     person = stage.opened().look_up(cpr, by)
     assert person is not None
@@ -31,7 +31,7 @@ def found(stage: Stage, cpr: str, by: datetime) -> RegisteredPerson:
 
 def test_name_and_address_in_force_are_read(stage: Stage, soon: Soon) -> None:
     """The former ones are not, and noughts before deployment and floor are gone."""
-    person = found(stage, CPR, soon())
+    person = look_up(stage, CPR, soon())
     assert person.residence is Residence.IN_DENMARK
     street = "Prøvevej 12B, 2. th"
     assert person.address == RegisteredAddress("", street, "Nørre Prøve", "8000", "Aarhus C")
@@ -48,7 +48,7 @@ def test_a_number_that_the_register_does_not_know_is_none(stage: Stage, soon: So
 )
 def test_only_protection_of_name_and_address_protects(stage: Stage, soon: Soon, cpr: str, protected: object) -> None:
     """Marketing protection leaves the address readable; a kind that nobody knows hides it."""
-    assert found(stage, cpr, soon()).protected is protected
+    assert look_up(stage, cpr, soon()).protected is protected
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_only_protection_of_name_and_address_protects(stage: Stage, soon: Soon, 
 def test_an_address_is_read_only_of_somebody_who_lives_there(
     stage: Stage, soon: Soon, cpr: str, residence: Residence
 ) -> None:
-    """Nobody writes to the dead; of a status that is not known no address is taken on trust."""
-    person = found(stage, cpr, soon())
+    """A dead person and one with an unknown status have no address."""
+    person = look_up(stage, cpr, soon())
     assert (person.residence, person.address) == (residence, None)
 
 
@@ -94,7 +94,7 @@ def test_a_register_that_shows_another_certificate_is_worth_another_try(stage: S
 
 
 def test_a_register_that_knows_nobody_answers(stage: Stage, soon: Soon) -> None:
-    """Whoever is asked for."""
+    """An empty register answers None to every number."""
     stage.simulated.faults.unknown = True
     assert stage.opened().look_up(CPR, soon()) is None
 
@@ -120,7 +120,7 @@ def test_the_certificate_of_another_authority_is_not_let_in(stage: Stage, soon: 
 def test_a_register_that_shows_the_certificate_of_another_is_told_nothing(
     stage: Stage, soon: Soon, tmp_path: Path
 ) -> None:
-    """A CPR number goes only where an authority of ours vouches for the other end."""
+    """A CPR number is sent only to a server with a trusted certificate."""
     stranger = certificates(tmp_path / "foreign").authority
     with pytest.raises(RegisterUnavailable, match="no answer: SSLError"):
         stage.opened(ca_file=stranger).look_up(CPR, soon())
@@ -143,4 +143,4 @@ def test_an_answer_of_another_shape_is_refused_without_its_values(stage: Stage, 
 
 def test_nothing_of_a_person_is_shown_by_its_name(stage: Stage, soon: Soon) -> None:
     """A log line that prints the object prints where the person is: no name, number or address."""
-    assert repr(found(stage, "0202800000", soon())) == "RegisteredPerson('in_denmark')"
+    assert repr(look_up(stage, "0202800000", soon())) == "RegisteredPerson('in_denmark')"

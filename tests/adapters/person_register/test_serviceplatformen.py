@@ -1,4 +1,4 @@
-"""What is Serviceplatformen's own: its agreement, its faults, and elements that half say something."""
+"""Serviceplatformen: agreement, faults, and incomplete elements."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,7 +19,7 @@ CPR = "0101800000"
 
 @pytest.mark.server
 def test_another_municipality_has_no_agreement(serviceplatformen: Stage, soon: Soon) -> None:
-    """The fault's code is told, its text is not: it may repeat the number."""
+    """The error has the fault's code, but not its text, which may repeat the number."""
     with pytest.raises(RegisterRefused, match="a fault: NO_AGREEMENT"):
         serviceplatformen.opened(municipality="87654321").look_up(CPR, soon())
 

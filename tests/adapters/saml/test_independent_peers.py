@@ -1,4 +1,4 @@
-"""Both roles against parties we did not write: pysaml2's own service and identity provider, and the xmlsec1 program."""
+"""Tests both roles against independent software: pysaml2's own SP and IdP, and the xmlsec1 program."""
 
 import base64
 import subprocess
@@ -46,7 +46,7 @@ def xmlsec(*arguments: object) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def verified(xml: bytes, node: str, certificate: bytes, folder: Path, *more: str) -> None:
+def run_xmlsec(xml: bytes, node: str, certificate: bytes, folder: Path, *more: str) -> None:
     """Let xmlsec1 verify the first signature of a message, of the element ``node`` (namespace:name)."""
     (folder / "message.xml").write_bytes(xml)
     (folder / "peer.crt").write_bytes(certificate)
@@ -167,13 +167,13 @@ def test_an_independent_service_reads_a_refusal(parties: Parties, client: "Saml2
 def test_xmlsec1_verifies_and_decrypts_our_response(parties: Parties, tmp_path: Path) -> None:
     """The Response's signature, then the decryption, then the Assertion's signature."""
     xml = parties.message(answer(parties, parties.request))
-    verified(xml, f"{PROTOCOL}:Response", parties.ring.idp.signing.certificate, tmp_path)
+    run_xmlsec(xml, f"{PROTOCOL}:Response", parties.ring.idp.signing.certificate, tmp_path)
     private = parties.folder / "service" / "key.pem"
     out = tmp_path / "opened.xml"
     xmlsec("--decrypt", "--privkey-pem", private, "--output", out, tmp_path / "message.xml")
     assertion = etree.parse(out).getroot().find(f"{{{ASSERTION}}}EncryptedAssertion/{{{ASSERTION}}}Assertion")
     assert assertion is not None
-    verified(etree.tostring(assertion), f"{ASSERTION}:Assertion", parties.ring.idp.signing.certificate, tmp_path)
+    run_xmlsec(etree.tostring(assertion), f"{ASSERTION}:Assertion", parties.ring.idp.signing.certificate, tmp_path)
 
 
 def test_xmlsec1_verifies_an_assertion_in_clear(parties: Parties, tmp_path: Path) -> None:
@@ -183,17 +183,17 @@ def test_xmlsec1_verifies_an_assertion_in_clear(parties: Parties, tmp_path: Path
         request, parties.disclosure(service="open", entity=OPEN), parties.authentication(), parties.issued()
     )
     certificate = parties.ring.idp.signing.certificate
-    verified(parties.message(form), f"{PROTOCOL}:Response", certificate, tmp_path)
+    run_xmlsec(parties.message(form), f"{PROTOCOL}:Response", certificate, tmp_path)
     place = "//*[local-name()='Assertion']/*[local-name()='Signature']"
-    verified(parties.message(form), f"{ASSERTION}:Assertion", certificate, tmp_path, "--node-xpath", place)
+    run_xmlsec(parties.message(form), f"{ASSERTION}:Assertion", certificate, tmp_path, "--node-xpath", place)
 
 
 def test_xmlsec1_verifies_our_descriptors(parties: Parties, tmp_path: Path) -> None:
     """Peers may check them before they trust the keys in them."""
     idp = own_metadata.write_idp_descriptor(ROLE_DESCRIPTION, parties.ring.idp, ["au.dk"], now())
-    verified(idp, f"{METADATA}:EntityDescriptor", parties.ring.idp.signing.certificate, tmp_path)
+    run_xmlsec(idp, f"{METADATA}:EntityDescriptor", parties.ring.idp.signing.certificate, tmp_path)
     sp = own_metadata.write_sp_descriptor(parties.upstreams["wayf"], ROLE_DESCRIPTION, parties.ring.sp, now())
-    verified(sp, f"{METADATA}:EntityDescriptor", parties.ring.sp.signing.certificate, tmp_path)
+    run_xmlsec(sp, f"{METADATA}:EntityDescriptor", parties.ring.sp.signing.certificate, tmp_path)
 
 
 @pytest.mark.parametrize("whole", [False, True])

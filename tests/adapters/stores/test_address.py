@@ -43,7 +43,7 @@ def test_a_redis_url_is_taken_apart(
 ) -> None:
     """Hosts, ports, service and database are read from the URL, and the password stays out of sight."""
     address = redis_connection.parse(url, Path())
-    assert (address.hosts, address.path, address.encrypted) == (hosts, path, encrypted)
+    assert (address.hosts, address.path, address.uses_tls) == (hosts, path, encrypted)
     assert (address.password == SECRET) is (SECRET in url)
     assert SECRET not in repr(address)
     assert isinstance(open_store(url, Path()), RedisStore)
@@ -86,7 +86,7 @@ def test_certificate_files_lie_beside_the_configuration() -> None:
     ],
 )
 def test_a_url_that_names_no_store_is_a_fault(url: str, tmp_path: Path) -> None:
-    """What cannot be opened, or would switch off a check, is a fault that says how to write it and quotes nothing."""
+    """The fault says how to write a URL and quotes nothing. Options that switch off a check are refused too."""
     with pytest.raises(ConfigurationFaults) as refused:
         open_store(url, tmp_path)
     (fault,) = refused.value.faults

@@ -1,4 +1,4 @@
-"""What the seal keeps secret, what it refuses, and how its keys change."""
+"""Encryption of the store: secrecy, changed values, and rotation of keys."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ def _put(store: Store, key: Key = KEY, value: bytes = MARKER) -> None:
 
 
 def test_the_file_holds_no_plaintext(bare: Store, tmp_path: Path) -> None:
-    """Nothing of a value stands in the store's files, nor in the keys or errors around it."""
+    """Files, keys and errors of the store show nothing of a value."""
     _put(EncryptedStore(bare, {"k1": OLD}, "k1"))
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"person" in octets
@@ -61,7 +61,7 @@ def test_the_same_value_never_looks_the_same(bare: Store) -> None:
     ],
 )
 def test_a_record_moved_to_another_key_is_refused(bare: Store, source: Key, target: Key) -> None:
-    """Whoever can write to the store cannot give one person's record to another: the seal knows its place."""
+    """An attacker who can write to the store cannot give one person's record to another."""
     sealed = EncryptedStore(bare, {"k1": OLD}, "k1")
     _put(sealed, source)
     found = bare.get(source, NOW)
@@ -74,7 +74,7 @@ def test_a_record_moved_to_another_key_is_refused(bare: Store, source: Key, targ
 
 
 class _One(Store):
-    """A store of one record, as whoever broke into it left it."""
+    """A store with one record, which an attacker has written."""
 
     def __init__(self) -> None:
         self.kept: Kept | None = None
@@ -94,7 +94,7 @@ def _bent(octets: bytes, place: int, bit: int) -> bytes:
 
 @given(st.binary(max_size=60), st.integers(0, 10_000), st.integers(0, 7))
 def test_a_flipped_bit_is_refused(value: bytes, place: int, bit: int) -> None:
-    """Whatever bit of a sealed value changes, of schema, key id, nonce or ciphertext, it does not open."""
+    """In schema, key id, nonce or ciphertext."""
     one = _One()  # type: ignore[abstract]
     sealed = EncryptedStore(one, {"k1": OLD, "k0": OLD}, "k1")
     sealed.put(KEY, Kept(value, "1", LATER), None, NOW)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from broker.adapters.stores.open_store import open_store
-from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_key
+from broker.core.ports import Kept, Key, Store, Write, lease_key
+from broker.core.retention import RecordKind
 from tests.plugins.drawn import drawn
 
 START = datetime(2031, 1, 1, tzinfo=UTC)

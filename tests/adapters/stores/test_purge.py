@@ -25,7 +25,7 @@ _PATIENCE = 60.0  # seconds
 Start = Callable[..., RedisServer]
 
 
-def _written(store: Store) -> None:
+def _write_and_drop(store: Store) -> None:
     for number in range(3):
         for key in (GONE, STAYS):
             value = f"{key.group} value {number}".encode()
@@ -47,7 +47,7 @@ def _is_gone(folder: Path) -> bool:
 def test_sqlite_keeps_nothing_of_it_in_file_or_log(tmp_path: Path) -> None:
     """The log holds the dropped value until it is cut to nothing, with every value of before."""
     store = open_store("sqlite:broker.db", tmp_path)
-    _written(store)
+    _write_and_drop(store)
     store.drop(GONE)
     assert not _is_gone(tmp_path)
     assert store.purge() == ()
@@ -59,7 +59,7 @@ def test_a_reader_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.
     """The log cannot be cut under a reader: pending until it has ended."""
     monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
     store = open_store("sqlite:broker.db", tmp_path)
-    _written(store)
+    _write_and_drop(store)
     with closing(sqlite3.connect(tmp_path / "broker.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM record").fetchone()
@@ -77,7 +77,7 @@ def test_redis_writes_its_files_again(start: Start) -> None:
     master = start(*KEEPING, "--repl-diskless-sync-delay", "0")
     replica = start(*KEEPING, "--replicaof", "127.0.0.1", str(master.port))
     store = open_store(master.url, Path())
-    _written(store)
+    _write_and_drop(store)
     with master.client() as client, replica.client() as copy:
         _until(lambda: bool(client.wait(1, 100)))
         _until(partial(_has_saved, client))  # the master saves for the replica that has just connected
@@ -99,7 +99,7 @@ def test_redis_that_refuses_is_named(start: Start) -> None:
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "broker", "on", ">secret", "~*", "+@all", "-bgrewriteaof", "-bgsave")
     store = open_store(f"redis://broker:secret@127.0.0.1:{server.port}/0", Path())
-    _written(store)
+    _write_and_drop(store)
     assert store.purge() == ("Redis did not begin BGREWRITEAOF and BGSAVE: run both there.",)
 
 
@@ -109,7 +109,7 @@ def test_every_node_of_a_cluster_writes_its_files_again(
 ) -> None:
     """No node keeps the dropped record, replicas included."""
     store = open_store(redis_cluster_url, Path())
-    _written(store)
+    _write_and_drop(store)
     store.drop(GONE)
     assert store.purge() == ()
     _until(lambda: all(b"gone-of-the-person" not in _lying(node.folder) for node in redis_cluster))

@@ -1,4 +1,4 @@
-"""What the Redis store promises beyond the laws of its port, shown on real servers."""
+"""The Redis store on real servers, beyond the conformance suite."""
 
 import gc
 import signal
@@ -76,7 +76,7 @@ def test_settings_that_cannot_be_read_are_a_fault(start: Start) -> None:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("kind", ["redis", "redis+cluster", "redis+sentinel"])
 def test_a_redis_that_is_not_there_is_unavailable(kind: str, call: str) -> None:
-    """Whatever is asked of a server that does not answer is a 503 that quotes neither value nor password."""
+    """Every call raises StoreUnavailable, which quotes neither value nor password."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         store = _open(f"{kind}://:hemmeligt@127.0.0.1:{closed.getsockname()[1]}" + "/books" * kind.endswith("sentinel"))

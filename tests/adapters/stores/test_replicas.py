@@ -1,4 +1,4 @@
-"""What is left of an acknowledged write when a Redis dies, is replaced, or gives its slot away."""
+"""Acknowledged writes when a Redis dies, is replaced, or moves a slot."""
 
 import secrets
 import signal
@@ -107,8 +107,8 @@ def test_a_moved_slot_is_followed(redis_cluster: tuple[RedisServer, ...], redis_
     assert isinstance(store, RedisStore)
     assert _put(store)
     store.drop(KEY)
-    slot = store._opened().keyslot(redis_scripts.place(KEY).record)
-    port = store._opened().get_node_from_key(redis_scripts.place(KEY).record).port
+    slot = store._connect().keyslot(redis_scripts.place(KEY).record)
+    port = store._connect().get_node_from_key(redis_scripts.place(KEY).record).port
     owner = next(node for node in redis_cluster if node.port == port)
     other = next(node for node in redis_cluster if node is not owner)
     _give(redis_cluster, slot, other)

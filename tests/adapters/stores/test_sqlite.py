@@ -1,4 +1,4 @@
-"""What the SQLite store promises beyond the laws of its port."""
+"""The SQLite store, beyond the conformance suite."""
 
 import gc
 import resource
@@ -111,12 +111,12 @@ def test_durable_commits_under_synchronous_full(
     said: list[str] = []
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
-    def traced(*arguments: object, **options: object) -> sqlite3.Connection:
+    def trace_connection(*arguments: object, **options: object) -> sqlite3.Connection:
         connection = connect(*arguments, **options)
         connection.set_trace_callback(said.append)
         return connection
 
-    monkeypatch.setattr(sqlite3, "connect", traced)
+    monkeypatch.setattr(sqlite3, "connect", trace_connection)
     store.put(KEY, Kept(b"value", "1", LATER), None, NOW, durable=durable)
     assert [line.rpartition(" ")[2] for line in said if line.startswith("PRAGMA synchronous")] == synchronous
     written = next(index for index, line in enumerate(said) if line.lstrip().startswith("INSERT"))
@@ -223,16 +223,16 @@ def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_used_no_more_leaves_no_connection_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is opened is closed with its store, as Python from 3.13 on warns otherwise, and in its own process only."""
+    """Connections are closed with their store, in their own process only; Python 3.13 warns otherwise."""
     opened: list[sqlite3.Connection] = []
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
-    def kept(*arguments: object, **options: object) -> sqlite3.Connection:
+    def connect_and_record(*arguments: object, **options: object) -> sqlite3.Connection:
         opened.append(connect(*arguments, **options))
         return opened[-1]
 
     store = open_store(f"sqlite:{path.name}", path.parent)
-    monkeypatch.setattr(sqlite3, "connect", kept)
+    monkeypatch.setattr(sqlite3, "connect", connect_and_record)
     store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
     used = opened[0].execute("SELECT 1").fetchone()
     del store

@@ -31,7 +31,7 @@ def _total(url: str, folder: Path) -> bytes | None:
     return found and found.value
 
 
-def _acknowledged(running: Popen[str], least: int) -> list[int]:
+def _read_acknowledged(running: Popen[str], least: int) -> list[int]:
     assert running.stdout is not None
     return [int(running.stdout.readline()) for _ in range(least)]
 
@@ -46,7 +46,7 @@ def test_a_store_used_before_a_fork_serves_both_sides(url: str, tmp_path: Path, 
 def test_a_killed_worker_loses_nothing_acknowledged(url: str, tmp_path: Path, worker: Worker) -> None:
     """After kill -9 of a writer, each enrolment whose put had returned is there, and can be claimed."""
     running = worker(url, tmp_path, "acknowledge")
-    told = _acknowledged(running, 25)
+    told = _read_acknowledged(running, 25)
     running.kill()
     told += [int(line) for line in running.communicate()[0].splitlines(keepends=True) if line.endswith("\n")]
     listed = {key.group for key, _ in open_store(url, tmp_path).list("person", None, NOW)}
@@ -58,7 +58,7 @@ def test_a_killed_redis_loses_nothing_acknowledged(tmp_path: Path, worker: Worke
     server = RedisServer(tmp_path).start()
     try:
         running = worker(server.url, tmp_path, "acknowledge")
-        told = _acknowledged(running, 25)
+        told = _read_acknowledged(running, 25)
         server.kill()
         rest, error = running.communicate()
         assert "StoreUnavailable" in error

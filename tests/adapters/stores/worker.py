@@ -63,14 +63,14 @@ def die(store: Store) -> None:
     calls = count(1)
 
     def then_killed(write: Callable[..., bool]) -> Callable[..., bool]:
-        def written(*given: object, **options: object) -> bool:
+        def write_or_die(*given: object, **options: object) -> bool:
             if next(calls) > 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             return write(*given, **options)
 
-        return written
+        return write_or_die
 
-    sqlite._written = then_killed(sqlite._written)
+    sqlite._write_record = then_killed(sqlite._write_record)
     redis.RedisStore._put = then_killed(redis.RedisStore._put)  # type: ignore[method-assign]
     many(store)
 

@@ -1,4 +1,4 @@
-"""Files broken in one way each, as people break them, with the message that each must give."""
+"""Files with one mistake each, of the kind that people make, and the message of each."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from tests.plugins.policy_names import NAMES
 
 SHIPPED = Path(__file__).resolve().parents[3] / "policies"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-# The slips that give more than one fault: each key of an entry that runs into the one before, and a key's two places.
+# Mistakes that cause more than one fault, and how many.
 SEVERAL = {
     "no dash": 4,
     "no-break spaces for an indent": 3,
@@ -20,7 +20,7 @@ SEVERAL = {
     "a service at the indent of a key": 3,
 }
 
-# What was done, the file, what was replaced by what, and what is said.
+# The mistake, the file, the text before and after it, and the message.
 BROKEN = [
     (
         "no account where one is made",
@@ -1184,18 +1184,18 @@ BROKEN = [
 
 @pytest.mark.parametrize("broken", BROKEN, ids=[row[0] for row in BROKEN])
 def test_a_broken_file_says_what_to_mend(tmp_path: Path, broken: tuple[str, str, str, str, str]) -> None:
-    """The line that was broken, what is wrong with it in plain words, and how it is written; no flood behind it."""
+    """The message names the line, the mistake and the fix, and no follow-up faults."""
     done, name, old, new, said = broken
     folder = Path(shutil.copytree(SHIPPED, tmp_path / "policies"))
     text = (folder / name).read_text()
     assert old in text
-    told = refused(folder, name, text.replace(old, new, 1).encode())
+    told = find_messages(folder, name, text.replace(old, new, 1).encode())
     assert said in told
     assert len(told) == SEVERAL.get(done, 1)
 
 
-def refused(folder: Path, name: str, octets: bytes) -> list[str]:
-    """Write a file of a folder in force, and give what is told; the set in force stays."""
+def find_messages(folder: Path, name: str, octets: bytes) -> list[str]:
+    """Break a file of a loaded folder and return the messages; the set in force must stay."""
     live = LivePolicies.load(folder, NAMES, NOW)
     before = live.current
     (folder / name).parent.mkdir(exist_ok=True)
@@ -1206,7 +1206,7 @@ def refused(folder: Path, name: str, octets: bytes) -> list[str]:
 
 
 STUDENT = (SHIPPED / "student.yaml").read_text()
-# What was done, the file, its octets, and what is said.
+# The mistake, the file, its octets, and the message.
 OTHERWISE = [
     ("an empty file", "student.yaml", b"", "student.yaml:1: is empty"),
     ("an empty services.yaml", "services.yaml", b"# later\n", "services.yaml:1: is empty"),
@@ -1233,7 +1233,7 @@ def test_a_file_that_cannot_be_read_says_what_to_mend(
 ) -> None:
     """One message, also where the whole file is the mistake."""
     folder = Path(shutil.copytree(SHIPPED, tmp_path / "policies"))
-    told = refused(folder, name, octets)
+    told = find_messages(folder, name, octets)
     assert said in told, done
 
 

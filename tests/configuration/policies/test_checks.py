@@ -1,4 +1,4 @@
-"""Names that lead nowhere: each is a fault or a warning with its line, and with what was meant where one is near."""
+"""Unknown and useless names: a fault or a warning with its line, and the known name that is near."""
 
 import shutil
 from collections.abc import Callable
@@ -20,8 +20,8 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 Edited = Callable[[str, str, str], Path]
 
 
-@pytest.fixture
-def edited(tmp_path: Path) -> Edited:
+@pytest.fixture(name="edited")
+def edit_policies(tmp_path: Path) -> Edited:
     """Give an editor of one shipped file, which gives the folder."""
     folder = shutil.copytree(ROOT / "policies", tmp_path / "policies")
 
@@ -233,7 +233,7 @@ def test_without_a_register_nobody_is_said_to_be_looked_up(edited: Edited) -> No
 def test_what_is_well_formed_and_leads_nowhere_is_a_warning(
     edited: Edited, name: str, old: str, new: str, warning: str
 ) -> None:
-    """Nothing would be wrong and nothing would work."""
+    """Without the warning the files would load and no login would work."""
     (told,) = warnings(edited(name, old, new))
     assert told.endswith(warning)
 
@@ -268,23 +268,23 @@ def test_an_account_whose_pin_would_lead_nowhere_is_told(edited: Edited) -> None
 
 
 def test_an_example_of_a_number_that_counts_for_nobody_is_told(edited: Edited) -> None:
-    """It holds, and a live login of an affiliate is refused; whoever has an account already is not."""
+    """The example holds, but a live login of an affiliate is refused, unless the person has an account."""
     listed = "eduPersonScopedAffiliation: [employee@clin.au.dk"
     folder = edited("hospital.yaml", f"{listed}]", f"{listed}, alum@clin.au.dk, affiliate@clin.au.dk]")
     login = "upstream: wayf, assurance: low, cpr: real, age: 40, schacHomeOrganization: au.dk"
     file = folder / "hospital.yaml"
     shipped = file.read_text()
 
-    def told(more: str) -> list[str]:
+    def list_warnings(more: str) -> list[str]:
         person = f"{{{login}, eduPersonScopedAffiliation: {more}}}"
         tried = f"  - {{name: a friend, login: {person}, service: my-loans, expect: {{effect: permit}}}}\n"
         file.write_text(shipped + tried)
         return [each for each in warnings(folder) if "'a friend'" in each]
 
-    (said,) = told("alum@clin.au.dk")
+    (said,) = list_warnings("alum@clin.au.dk")
     assert "'a friend': holds, and who logs in so is refused, since no account is made of them" in said
-    assert not any("no account is made" in each for each in told("alum@clin.au.dk, borrower: true"))
-    assert told("[affiliate@clin.au.dk, staff@clin.au.dk]") == []
+    assert not any("no account is made" in each for each in list_warnings("alum@clin.au.dk, borrower: true"))
+    assert list_warnings("[affiliate@clin.au.dk, staff@clin.au.dk]") == []
 
 
 @pytest.mark.parametrize(("may_assert", "told"), [({"cpr"}, False), (set(), True)])
@@ -315,7 +315,7 @@ def test_scopes_below_an_institutions_are_its_own_and_those_of_a_feed_are_still_
 
 
 def test_without_a_configuration_any_name_will_do() -> None:
-    """What staff make and what a connector writes is not known then."""
+    """Then nobody knows which categories staff make and which fields the connector writes."""
     assert warnings(ROOT / "policies", NameableInPolicies()) == []
 
 

@@ -11,7 +11,7 @@ from broker.configuration.policies.git_revisions import commit_with_digest, fold
 from broker.configuration.policies.policy_folder import PolicyFolder
 from broker.core.errors import ConfigurationFaults
 
-pytestmark = pytest.mark.server  # Git runs in a process of its own
+pytestmark = pytest.mark.server  # Git runs in a separate process
 
 
 def git(folder: Path, *words: str) -> None:
@@ -39,7 +39,7 @@ def policies(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("revision", "text"), [("HEAD~2", b"a"), ("HEAD~1", b"b")])
 def test_a_revision_has_its_own_files(policies: Path, revision: str, text: bytes) -> None:
-    """Whatever lies in the folder; nothing of it stays behind, and faults name the revision."""
+    """The command extracts all its files and removes them afterwards; faults name the revision."""
     with folder_at(policies, revision) as extracted:
         found = PolicyFolder(extracted).files()
     assert (found.files, found.place) == ({"student.yaml": text}, f"policies@{revision}")

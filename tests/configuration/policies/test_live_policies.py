@@ -11,7 +11,7 @@ from threading import Event, Thread
 import pytest
 
 from broker.configuration import attribute_maps
-from broker.configuration.policies import last_good, live_policies
+from broker.configuration.policies import last_good, live_policies, policy_folder
 from broker.configuration.policies.examples import Result
 from broker.configuration.policies.live_policies import (
     LivePolicies,
@@ -57,7 +57,7 @@ def edit(folder: Path) -> Edit:
 
 
 def test_the_national_eid_lowers_nobody(edit: Edit) -> None:
-    """It knows no affiliation, so that of everybody who comes by it a category would seem to be lost."""
+    """It asserts no affiliation, so each of its logins would seem to have left."""
     folder = edit("by: [wayf], categories", "by: [wayf, nemid], categories", "private.yaml")
     (fault,) = faults(folder)
     assert fault.startswith("policies/private.yaml:18: lowers by nemid, of whom no file asks an affiliation")
@@ -75,7 +75,7 @@ def test_the_shipped_policies_load_without_a_warning() -> None:
     shipped = live_policies.load(FOLDER, NOW, NAMES)
     assert [each.affiliation for each in shipped.policies] == ["hospital", "employee", "student", "private"]
     assert shipped.warnings == ()
-    assert shipped.digest == last_good.digest({path.name: path.read_bytes() for path in FOLDER.glob("*.yaml")})
+    assert shipped.digest == policy_folder.digest({path.name: path.read_bytes() for path in FOLDER.glob("*.yaml")})
 
 
 def test_every_shipped_rule_is_used_by_an_example() -> None:
@@ -86,10 +86,10 @@ def test_every_shipped_rule_is_used_by_an_example() -> None:
     shipped = live_policies.load(FOLDER, NOW, NAMES)
     results = run_examples(shipped, None, NOW)
     assert [each.example.name for each in results if each.differences] == []
-    assert rules(shipped) - fired(results) == set()
+    assert rules(shipped) - list_deciding_lines(results) == set()
 
 
-def fired(results: Iterable[Result]) -> set[tuple[PolicyLine, str]]:
+def list_deciding_lines(results: Iterable[Result]) -> set[tuple[PolicyLine, str]]:
     """Give the rules that examples used, each by its line and what it is of."""
     used = set()
     for result in results:
@@ -112,7 +112,7 @@ def rules(policies: PolicySet) -> set[tuple[PolicyLine, str]]:
     return every
 
 
-def configured(*names: str, **changes: object) -> NameableInPolicies:
+def make_names(*names: str, **changes: object) -> NameableInPolicies:
     """Give services as a library configures them, with these changes."""
     plain = {name: Service(name, name, WORDS, ("wayf",), Controller(WORDS), encrypts=True) for name in names}
     services = {name: replace(each, **changes) for name, each in plain.items()}  # type: ignore[arg-type]
@@ -128,7 +128,7 @@ def configured(*names: str, **changes: object) -> NameableInPolicies:
 )
 def test_a_cpr_that_would_be_withheld_is_a_warning(changes: dict[str, object], warning: str) -> None:
     """The service still works, without the number (docs/reference/design.md#invariant-4)."""
-    warned = live_policies.load(FOLDER, NOW, configured(*SERVICES, **changes)).warnings
+    warned = live_policies.load(FOLDER, NOW, make_names(*SERVICES, **changes)).warnings
     assert [each.what for each in warned] == [warning] * 4
 
 
@@ -138,7 +138,7 @@ UPSTREAMS = ("wayf", "nemid", "library")
 def test_an_upstream_that_is_misspelt_is_a_fault_with_what_was_meant(edit: Edit) -> None:
     """As written it matches nobody: every student would be refused."""
     folder = edit("upstream: wayf, schacHome", "upstream: wafy, schacHome")
-    names = replace(configured(*SERVICES), upstreams=UPSTREAMS)
+    names = replace(make_names(*SERVICES), upstreams=UPSTREAMS)
     with pytest.raises(ConfigurationFaults) as found:
         live_policies.load(folder, NOW, names)
     (fault,) = (str(each) for each in found.value.faults if "wafy" in each.what)
@@ -148,7 +148,7 @@ def test_an_upstream_that_is_misspelt_is_a_fault_with_what_was_meant(edit: Edit)
 def test_an_attribute_without_a_wire_name_is_refused() -> None:
     """It could be shown to the person, and never be issued."""
     with pytest.raises(ConfigurationFaults, match="my-loans has no wire name for borrower_number"):
-        live_policies.load(FOLDER, NOW, configured(*SERVICES, attribute_map="wayf"))
+        live_policies.load(FOLDER, NOW, make_names(*SERVICES, attribute_map="wayf"))
 
 
 def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
@@ -157,7 +157,7 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
     edit("displayName: Asta Ravn", "uid: asta")
     changed = edit("releases: [borrower_number, displayName, mail]", "releases: [borrower_number, uid, mail]")
     with pytest.raises(ConfigurationFaults, match="uid and borrower_number have one wire name at myprint"):
-        live_policies.load(changed, NOW, configured(*SERVICES))
+        live_policies.load(changed, NOW, make_names(*SERVICES))
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_no_category_gets_a_number(edit: Edit) -> None:
 
 
 def test_no_category_gets_a_mail_address_as_name(edit: Edit) -> None:
-    """Who is a member tomorrow has given nobody a reason."""
+    """A person who matches only tomorrow gives no reason today."""
     entry = f"  'urn:category': {{{BY_MAIL}none: []}}\n  e-resources: {{"
     found = faults(edit("  e-resources: {", entry))
     assert any("name_id: email is never given to a category (list the service" in each for each in found)
@@ -319,7 +319,7 @@ def test_an_empty_or_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: Edit) -> None:
-    """A bad edit is told once and leaves the set in force; nothing is loaded until ``refresh`` is called."""
+    """A bad edit is reported once and leaves the set in force; only ``refresh`` loads files."""
     counts: list[int] = []
     live = LivePolicies.load(folder, NameableInPolicies(), NOW, tell=lambda found: counts.append(len(found)))
     first = live.current
@@ -344,7 +344,7 @@ def test_an_edit_of_the_site_rules_alone_is_seen(folder: Path, tmp_path: Path) -
     """Rules that appear, change or go: the files are held against them again, and what they say told."""
     rules = tmp_path / "policy_properties.yaml"
     told: list[tuple[Fault, ...]] = []
-    names = replace(configured(*SERVICES), upstreams={}, site_rules=rules)
+    names = replace(make_names(*SERVICES), upstreams={}, site_rules=rules)
     live = LivePolicies.load(folder, names, NOW, tell=told.append)
     rules.write_text("- name: no\n  service: my-lones\n  expect: {effect: deny}\n")
     live.refresh(NOW)
@@ -426,7 +426,7 @@ def test_a_vanished_folder_changes_nothing(folder: Path) -> None:
 
 
 def test_a_start_without_valid_files_takes_the_last_good_ones(folder: Path, edit: Edit, tmp_path: Path) -> None:
-    """And says why; once they are mended it takes them again."""
+    """The start reports the faults; it uses the files again when they are fixed."""
     state = tmp_path / "state"
     good, _ = load_or_last_good(folder, state, NOW)
     edit("precedence: 20", "precedence: high")
@@ -475,7 +475,7 @@ def _snapshot(state: Path) -> Path:
 def test_a_snapshot_that_is_not_what_its_name_says_is_not_used(
     folder: Path, tmp_path: Path, spoil: Callable[[Path], object]
 ) -> None:
-    """Whoever can write the state folder cannot widen a policy unseen; the start ends with the faults of the files."""
+    """An attacker who can write the state folder cannot widen a policy: the start fails with the faults of the files."""
     state = tmp_path / "state"
     load_or_last_good(folder, state, NOW)
     spoil(_snapshot(state))

@@ -48,7 +48,7 @@ def faults(folder: Path) -> str:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_is_done_by_what_the_document_says(folder: Path, job: str) -> None:
-    """Its blocks, one after the other, lead to files that are taken without a warning, and that decide otherwise."""
+    """Its blocks, applied in order, give files that load without a warning and decide differently."""
     for block in JOBS[job]:
         do(folder, block)
     after = live_policies.load(folder, NOW, NAMES)
@@ -68,13 +68,13 @@ def rules(policies: PolicySet) -> list[tuple[object, ...]]:
 
 
 def test_every_block_of_the_document_is_done() -> None:
-    """None is passed over because it says in other words where it belongs."""
+    """No block is skipped because its first line has another form."""
     done = sum(map(len, JOBS.values())) + len(SITE_RULES)
     assert len(re.findall("^```yaml$", DOCUMENT, re.MULTILINE)) == done > 12
 
 
 def test_what_is_taken_away_is_told_by_an_example(folder: Path) -> None:
-    """As the document says, before the example is changed too."""
+    """The example that the document changes next fails first."""
     taken_away, mended = JOBS["stop-releasing"]
     do(folder, taken_away)
     assert "example 'a student with an account prints': does not release mail" in faults(folder)
@@ -83,7 +83,7 @@ def test_what_is_taken_away_is_told_by_an_example(folder: Path) -> None:
 
 
 def test_a_domain_that_has_ended_is_a_reminder(folder: Path) -> None:
-    """On the day it still counts; the day after the files are taken all the same, with a warning."""
+    """On its last day it counts without a warning; a day later the files load with a warning."""
     for block in JOBS["add-domain"]:
         do(folder, block)
     assert live_policies.load(folder, datetime(2027, 12, 31, tzinfo=UTC), NAMES).warnings[4:] == ()
@@ -107,18 +107,13 @@ TURNS: Final = [
     ("student.yaml", "  - name: no CPR number yet", "    name: no CPR number yet"),
     ("hospital.yaml", "ps.rm.dk]}\n\nreq", "rm.dk]}\n\nreq"),
     ("student.yaml", "precedence: 20", "precedence: 10"),
-    (
-        "services.yaml",
-        "legal_basis: consent",
-        "legal_basis: 'FILL IN: consent, public_task, legal_obligation or contract'",
-    ),
     ("student.yaml", "# Scoped values decide", "# 010190-" + "1234"),
 ]
 
 
 @pytest.mark.parametrize("row", range(len(TURNS)))
 def test_a_message_is_in_the_document_as_it_is_said(folder: Path, row: int) -> None:
-    """A reader finds it there, with the names of their own files and lines in the place of the dots."""
+    """The dots in the document stand for the names of files and lines."""
     rows = re.findall(r"^\| `(.+?)` \| ", sections()["messages"], re.MULTILINE)
     assert len(rows) == len(TURNS)
     name, old, new = TURNS[row]
@@ -213,7 +208,7 @@ def test_the_tables_of_keys_say_what_editors_show(anchor: str) -> None:
     assert shown == descriptions()[shape]
 
 
-def placed(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:
+def list_descriptions(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:
     """Give the descriptions whose examples belong into a file, each with the place there."""
     for shape, usual, place in KEYS.values():
         for key, text in descriptions()[shape].items():
@@ -237,7 +232,7 @@ def test_the_examples_of_all_keys_are_taken(tmp_path: Path, file: str) -> None:
         whole["release"]["booking"] = BY_MAIL
     if file == "services":
         whole["booking"] = STATED
-    for place, text in placed(file):
+    for place, text in list_descriptions(file):
         part = whole
         for step in place:
             part = part.setdefault(step, {}) if isinstance(part, dict) else part[step]

@@ -62,14 +62,14 @@ def test_the_site_rules_are_no_policy_by_whatever_ending(folder: Path, name: str
 
 
 def test_a_folder_with_misnamed_files_alone_says_so(folder: Path) -> None:
-    """It is not empty to whoever wrote it."""
+    """The author would not expect the folder to count as empty."""
     (folder / "student.yaml").rename(folder / "student.yml")
     with pytest.raises(ConfigurationFaults, match=r"rename it to student\.yaml"):
         PolicyFolder(folder).files()
 
 
 def test_removed_names_affiliations_one_a_line(folder: Path) -> None:
-    """What follows a # is a comment; the file is no policy."""
+    """A # begins a comment; the file is no policy."""
     (folder / "REMOVED").write_text("# since the hospital has its own\nhospital\n\nlaw # 2026\n")
     found = PolicyFolder(folder).files()
     assert (found.removed, list(found.files)) == (frozenset({"hospital", "law"}), ["student.yaml"])

@@ -1,4 +1,4 @@
-"""policy_properties.yaml of a configured site: the shipped rules hold, and what breaks or misspells one is told."""
+"""policy_properties.yaml: the shipped rules hold, and broken or misspelt rules are reported."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ from broker.configuration.policies.compiled_files import read_login
 from broker.configuration.settings.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.core.events.broker_events import discard_event
-from broker.core.login.given_facts import of_login
+from broker.core.login.given_facts import facts_of_login
 from broker.core.policy_analysis.persona_words import write_example_login
 from broker.core.policy_analysis.site_rules import Breach, check_rule
 from broker.demo.run.demo_folder import Setting
@@ -30,7 +30,7 @@ NAME = "policy_properties.yaml"
 
 @pytest.fixture(scope="module")
 def around(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> PolicySurroundings:
-    """Give what policies are checked against in the demo, with a place of its own for the rules."""
+    """Give what policies are checked against in the demo, with a separate place for the rules."""
     folder = tmp_path_factory.mktemp("site") / "site"
     shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "state"))
     return policy_configuration.load(load(folder / "broker.toml", {}), discard_event, NOW)
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
 
 
-def said(around: PolicySurroundings, folder: Path, rules: str) -> list[str]:
+def list_faults(around: PolicySurroundings, folder: Path, rules: str) -> list[str]:
     """Give the faults of a folder that is held against rules; its warnings where there is none."""
     around.site_rules.write_text(rules, encoding="utf-8")
     try:
@@ -57,18 +57,18 @@ def test_the_rules_of_the_document_hold(around: PolicySurroundings, folder: Path
     shipped, _ = SITE_RULES
     text = (ROOT / NAME).read_text(encoding="utf-8")
     assert "\n".join(line for line in text.splitlines() if not line.startswith("#")) + "\n" == shipped
-    assert said(around, folder, text) == []
+    assert list_faults(around, folder, text) == []
 
 
 def test_what_breaks_a_rule_is_told_as_the_document_says(around: PolicySurroundings, folder: Path) -> None:
     """The rule, the line that decides, and a person; before the job that breaks it the added rule holds too."""
     shipped = (ROOT / NAME).read_text(encoding="utf-8")
     rules = "#\n" * shipped.count("\n") + SITE_RULES[1]
-    assert said(around, folder, rules) == []
+    assert list_faults(around, folder, rules) == []
     for block in JOBS["requirement"]:
         do(folder, block)
     (shown,) = re.findall(r"^```text\n(.*)\n```$", sections()["site-rules"], re.MULTILINE)
-    (told,) = said(around, folder, rules)
+    (told,) = list_faults(around, folder, rules)
     assert told == shown
 
 
@@ -104,16 +104,16 @@ MISTAKES = [
 @pytest.mark.parametrize(("text", "told"), MISTAKES)
 def test_a_mistake_is_told_with_its_mend(around: PolicySurroundings, folder: Path, text: str, told: str) -> None:
     """A typo guards nothing, and neither does a rule about nobody."""
-    assert any(told in each for each in said(around, folder, text)), said(around, folder, text)
+    assert any(told in each for each in list_faults(around, folder, text)), list_faults(around, folder, text)
 
 
 @pytest.mark.long("proves site rules of whole policy sets")
 def test_an_account_that_is_made_is_told_where_none_may_be(around: PolicySurroundings, folder: Path) -> None:
-    """Whoever has one already, or is let in without, breaks no such rule."""
+    """A person with an account, or a login that needs none, breaks no such rule."""
     none = "{borrower: none}"
-    assert said(around, folder, rule("{borrower: true}", none)) == []
-    assert said(around, folder, rule(expect=none, service="myprint")) == []
-    told = said(around, folder, rule("{upstream: wayf}", none))
+    assert list_faults(around, folder, rule("{borrower: true}", none)) == []
+    assert list_faults(around, folder, rule(expect=none, service="myprint")) == []
+    told = list_faults(around, folder, rule("{upstream: wayf}", none))
     assert any(
         "my-loans makes an account of the category STUDENT (student.yaml:15) (e.g. --upstream wayf" in each
         for each in told
@@ -128,13 +128,13 @@ def test_without_a_file_nothing_is_said(around: PolicySurroundings, folder: Path
 
 def test_what_a_login_must_have_is_shown_of_the_person(around: PolicySurroundings, folder: Path) -> None:
     """An attribute too that no policy looks at, and the level that is asked for."""
-    (told, *_) = said(around, folder, rule("{assurance: high, organizationName: Aarhus}", service="e-resources"))
+    (told, *_) = list_faults(around, folder, rule("{assurance: high, organizationName: Aarhus}", service="e-resources"))
     assert re.search(r"\(e\.g\. .*Aarhus.* high", told)
 
 
 def test_beside_a_library_account_no_proof_is_believed(around: PolicySurroundings, folder: Path) -> None:
-    """None is looked up in a login by number and PIN, so that the rule holds."""
-    assert said(around, folder, rule("{upstream: library}", "{never_releases: [kaldemail_domain]}")) == []
+    """A login by number and PIN looks up no borrower, so the rule holds."""
+    assert list_faults(around, folder, rule("{upstream: library}", "{never_releases: [kaldemail_domain]}")) == []
 
 
 BROKEN = [
@@ -161,7 +161,7 @@ def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, fo
     breaches = check_rule(written, policies, around.site, NOW).breaches
     assert breaches
     for breach in breaches:
-        # Whose borrower makes a difference has the one that the rule is about.
+        # Where a borrower makes a difference, the login has the one of the rule.
         assert breach.login.borrower or "no_library_account" not in breach.what
         confirm(site, breach, folder)
 
@@ -170,7 +170,7 @@ def confirm(site: TrialSite, breach: Breach, folder: Path) -> None:
     """Try the person of a breach by a file, and see that what is tried does what was said."""
     described = folder / "login.txt"
     described.write_text(yaml.safe_dump(dict(write_example_login(breach.login))), encoding="utf-8")
-    given = of_login(read_login(described))
+    given = facts_of_login(read_login(described))
     there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
     trial = try_login(site, replace(given, borrower=there), (breach.service,), NOW)
     (played,) = trial.played

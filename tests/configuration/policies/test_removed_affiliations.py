@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
 
 
-def moved_away(folder: Path) -> None:
+def move_file_away(folder: Path) -> None:
     """Move the file out of the folder."""
     (folder / "hospital.yaml").rename(folder.parent / "hospital.yaml")
 
@@ -36,13 +36,13 @@ def hidden(folder: Path) -> None:
     (folder / "hospital.yaml").rename(folder / ".hospital.yaml")
 
 
-def renamed_within(folder: Path) -> None:
+def rename_affiliation(folder: Path) -> None:
     """Give the affiliation another name."""
     file = folder / "hospital.yaml"
     file.write_text(file.read_text().replace("affiliation: hospital", "affiliation: clinic"))
 
 
-@pytest.mark.parametrize("go", [moved_away, hidden, renamed_within], ids=lambda go: go.__name__)
+@pytest.mark.parametrize("go", [move_file_away, hidden, rename_affiliation], ids=lambda go: go.__name__)
 def test_an_affiliation_that_goes_without_a_word_stays_in_force(folder: Path, go: Callable[[Path], None]) -> None:
     """Doctors are let in as before, and the fault says what to do; with the word they go."""
     live = LivePolicies.load(folder, ANY_NAMES, NOW)
@@ -70,7 +70,7 @@ def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothin
     """Without a state there is nothing in force yet."""
     state = tmp_path / "state"
     load_or_last_good(folder, state, NOW)
-    moved_away(folder)
+    move_file_away(folder)
     held, stale = load_or_last_good(folder, state, NOW)
     assert ([str(fault) for fault in stale], len(held.policies)) == ([GONE], 4)
     with pytest.raises(ConfigurationFaults, match="the affiliation hospital is in force"):
@@ -85,7 +85,7 @@ def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothin
 def test_a_slip_in_removed_is_shown_beside_what_goes(folder: Path) -> None:
     """Else nobody would see why it does not help."""
     live = LivePolicies.load(folder, ANY_NAMES, NOW)
-    moved_away(folder)
+    move_file_away(folder)
     (folder / "REMOVED").write_text("hopsital\n")
     live.refresh(NOW + timedelta(seconds=2))
     assert str(live.stale[0]).endswith("(REMOVED names hopsital: write hospital)")

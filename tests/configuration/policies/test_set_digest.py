@@ -10,5 +10,5 @@ FILES = st.dictionaries(st.text("ab.", min_size=1, max_size=3), st.binary(max_si
 
 @given(FILES, FILES)
 def test_two_sets_have_one_digest_only_where_they_are_one(one: dict[str, bytes], other: dict[str, bytes]) -> None:
-    """Whatever is moved between names and octets."""
+    """Also if octets move between a name and a content."""
     assert (digest(one) == digest(other)) is (one == other)

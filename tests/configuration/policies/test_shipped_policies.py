@@ -87,7 +87,7 @@ def test_electronic_resources(came: LoginFacts, affiliation: str | None, release
 def test_no_university_login_makes_a_private_account(
     upstream: str, scoped: Scoped, intent: str | None, borrower: bool | None
 ) -> None:
-    """R05: whatever the wizard said, whoever logs in, and even where a link names a borrower that may be gone."""
+    """R05 holds for each intent and each login, also if a link names a borrower that may be gone."""
     came = login(upstream, *scoped, cpr="real", age=40, intent=intent, borrower=borrower)
     decision = decide(came, "my-loans")
     numbered = Attributes({**came.attributes, "cpr": ("0101800000",)})

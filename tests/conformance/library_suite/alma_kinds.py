@@ -61,9 +61,9 @@ class AlmaDesk:
         """Try a PIN."""
         return self._users.has_pin(self._users.read(typed, "BARCODE"), pin)
 
-    def troubled(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
+    def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
         """Fail the connector."""
-        return self._front.troubled(trouble, after, times)
+        return self._front.cause_trouble(trouble, after, times)
 
 
 def _refusal() -> Response:

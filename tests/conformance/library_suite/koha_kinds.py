@@ -50,9 +50,9 @@ class KohaDesk:
         """Try a PIN."""
         return self._patrons.proven(typed, pin) is not None
 
-    def troubled(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
+    def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
         """Fail the connector."""
-        return self._front.troubled(trouble, after, times)
+        return self._front.cause_trouble(trouble, after, times)
 
 
 def _refusal() -> Response:

@@ -1,4 +1,4 @@
-"""What is heard of a connector while the suite plays: its requests, and every error of its calls."""
+"""Recorded requests of a connector, and errors of its calls, during the suite."""
 
 import traceback
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ class Observations(list[tuple[str, str, float]]):
 
 
 def overheard(library: LibrarySystem) -> LibrarySystem:
-    """Give the system, every error of which is searched for the values of persons, whoever catches it."""
+    """Return the system; each of its errors is searched for personal values."""
     return cast("LibrarySystem", _Overheard(library))
 
 
-def quoted(error: BaseException) -> list[str]:
+def find_quoted_values(error: BaseException) -> list[str]:
     """Give the personal values that stand in an error or in what it came from, shown by Python or hidden."""
     told = traceback.format_exception(error)
     for each in _chain(error):
@@ -31,7 +31,7 @@ def quoted(error: BaseException) -> list[str]:
 
 
 def _demand_nobody(error: LibraryError) -> None:
-    assert quoted(error) == [], "an error quotes a person"
+    assert find_quoted_values(error) == [], "an error quotes a person"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,4 +1,4 @@
-"""What the suite of library systems asks of a system that it is to try (docs/library-systems.md#stage)."""
+"""Ports that a library system must offer to be tested by the suite (docs/library-systems.md#stage)."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -63,10 +63,10 @@ class Desk(Protocol):
         """Try a card number and a PIN as a machine does."""
         ...
 
-    def troubled(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
-        """Let ``times`` requests fail so while the block runs, from the first after ``after`` others on.
+    def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
+        """Let ``times`` requests fail while the block runs, after ``after`` others.
 
-        What was held back in silence is done when the block has ended, or never: then the connector has given up.
+        Requests without an answer are carried out when the block ends, or never.
         """
         ...
 

@@ -52,7 +52,7 @@ def chosen(every: Mapping[str, Kind], definition: pytest.Function) -> list[str]:
 
 
 class Table:
-    """What became of each area of each kind: "ok" where every test of it passed."""
+    """The result of each area of each kind: "ok" if all its tests passed."""
 
     def __init__(self, every: Mapping[str, Kind]) -> None:
         """Know of no test yet."""

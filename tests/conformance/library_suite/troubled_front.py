@@ -36,7 +36,7 @@ class FrontStrike:
             return meets
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold_request(self) -> Iterator[None]:
         """Hold a request until the trouble is over; the block does it then."""
         done = threading.Event()
         self._held.append(done)
@@ -63,7 +63,7 @@ class TroubledFront:
         self._last: dict[str, Response] = {}
 
     @contextmanager
-    def troubled(self, trouble: Trouble, after: int = 0, times: int = MANY) -> Iterator[FrontStrike]:
+    def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> Iterator[FrontStrike]:
         """Let requests meet the trouble while the block runs."""
         self._strike = strike = FrontStrike(trouble, after, times)
         try:
@@ -86,21 +86,21 @@ class TroubledFront:
 
     def _struck(self, strike: FrontStrike, environ: dict[str, Any]) -> Response:
         if strike.trouble is Trouble.DOWN:
-            return _dropped(environ)
+            return _drop_connection(environ)
         if strike.trouble in _NOT_DONE:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             return self._instead(strike.trouble, environ["REQUEST_METHOD"])
         if strike.trouble is Trouble.SILENT:
-            with strike.held():
+            with strike.hold_request():
                 return Response.from_app(self._application, environ)
         answer = Response.from_app(self._application, environ)
         if strike.trouble is Trouble.LOST:
-            return _dropped(environ)
+            return _drop_connection(environ)
         if strike.trouble is Trouble.HALF:
             whole = answer.get_data()
             answer.set_data(whole[: len(whole) // 2])
         if strike.trouble is Trouble.TRICKLE:
-            answer.response = _trickled(answer.get_data(), strike.over)
+            answer.response = _trickle(answer.get_data(), strike.over)
         return answer
 
     def _instead(self, trouble: Trouble, method: str) -> Response:
@@ -122,13 +122,13 @@ class TroubledFront:
 _NOT_DONE = {Trouble.REFUSED, Trouble.NO_PAGE, Trouble.NO_ROUTE, Trouble.BAD_GATEWAY, Trouble.BROKEN, Trouble.ANOTHER}
 
 
-def _trickled(body: bytes, over: threading.Event) -> Iterator[bytes]:
+def _trickle(body: bytes, over: threading.Event) -> Iterator[bytes]:
     for place in range(len(body)):
         over.wait(_PACE)
         yield body[place : place + 1]
 
 
-def _dropped(environ: dict[str, Any]) -> Response:
+def _drop_connection(environ: dict[str, Any]) -> Response:
     """End the connection under the answer."""
     environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
     return Response(status=502)

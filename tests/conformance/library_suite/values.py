@@ -23,7 +23,7 @@ def soon(seconds: float = 20) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
-def wanted(cpr: str | None = CPR, category: str = "STUDENT") -> WantedBorrower:
+def make_request(cpr: str | None = CPR, category: str = "STUDENT") -> WantedBorrower:
     """Give the request for the person."""
     fields = (
         WantedField("surname", "Prøvesen", "always"),
@@ -33,16 +33,16 @@ def wanted(cpr: str | None = CPR, category: str = "STUDENT") -> WantedBorrower:
     return WantedBorrower(cpr, "student", category, (), UNTIL, fields, pin_to=None)
 
 
-def wanted_with_birth_date(birth_date: date) -> WantedBorrower:
+def make_request_with_birth_date(birth_date: date) -> WantedBorrower:
     """Give the request for the person with a birth date in it."""
-    plain = wanted()
+    plain = make_request()
     born = WantedField("date_of_birth", birth_date.isoformat(), "create")
     return replace(plain, fields=(*plain.fields, born))
 
 
-def made(stage: Stage, cpr: str | None = CPR) -> Borrower:
+def make_borrower(stage: Stage, cpr: str | None = CPR) -> Borrower:
     """Make the borrower and give it."""
-    borrower = stage.library.create(wanted(cpr), MARK, soon())
+    borrower = stage.library.create(make_request(cpr), MARK, soon())
     assert borrower is not None
     return borrower
 

@@ -19,7 +19,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(name="observed")
-def _observed() -> Observations:
+def _make_observations() -> Observations:
     return Observations()
 
 

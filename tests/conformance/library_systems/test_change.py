@@ -8,7 +8,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from tests.conformance.library_suite.stage import Stage
-from tests.conformance.library_suite.values import CPR, MARK, OTHER_CPR, UNTIL, made, soon
+from tests.conformance.library_suite.values import CPR, MARK, OTHER_CPR, UNTIL, make_borrower, soon
 
 PAST = date(2020, 1, 31)
 
@@ -24,7 +24,7 @@ def temporary(stage: Stage) -> Borrower:
 @pytest.mark.library("upgrade")
 def test_a_change_sets_what_it_names_and_keeps_the_rest(stage: Stage) -> None:
     """An upgrade moves category, expiry and the named fields; mark, CPR and other fields stay."""
-    before = made(stage)
+    before = make_borrower(stage)
     change = Change(before.number, (("email", "new@post.example"),), "EMPLOYEE", date(2029, 1, 31))
     after = stage.library.change(change, soon())
     assert after == stage.library.read(before.number, soon())
@@ -36,7 +36,7 @@ def test_a_change_sets_what_it_names_and_keeps_the_rest(stage: Stage) -> None:
 @pytest.mark.library("upgrade")
 def test_a_change_of_fields_moves_neither_category_nor_expiry(stage: Stage) -> None:
     """Only what the change names is written."""
-    before = made(stage)
+    before = make_borrower(stage)
     after = stage.library.change(Change(before.number, (("firstname", "Aase"),)), soon())
     assert (after.category, after.expires) == (before.category, before.expires)
     assert after.fields["firstname"] == "Aase"
@@ -45,7 +45,7 @@ def test_a_change_of_fields_moves_neither_category_nor_expiry(stage: Stage) -> N
 @pytest.mark.library("upgrade")
 def test_a_category_that_there_is_none_changes_nothing(stage: Stage) -> None:
     """The fields beside it stay as they were, too."""
-    before = made(stage)
+    before = make_borrower(stage)
     with pytest.raises(LibraryRefused):
         stage.library.change(Change(before.number, (("firstname", "Aase"),), "STUDNT"), soon())
     assert stage.library.read(before.number, soon()) == before
@@ -54,7 +54,7 @@ def test_a_category_that_there_is_none_changes_nothing(stage: Stage) -> None:
 @pytest.mark.library("expiry")
 def test_an_expiry_moves_alone_and_an_expired_borrower_is_found(stage: Stage) -> None:
     """An expired borrower keeps nobody from logging in."""
-    before = made(stage)
+    before = make_borrower(stage)
     expired = stage.library.change(Change(before.number, (), expires=PAST), soon())
     assert (expired.expires, expired.category) == (PAST, before.category)
     assert stage.library.find(CPR, soon()) == (expired,)
@@ -75,9 +75,9 @@ def test_a_cpr_that_arrives_later_finds_the_borrower(stage: Stage) -> None:
 
 @pytest.mark.library("adoption")
 def test_a_cpr_that_is_anothers_by_now_changes_nothing(stage: Stage) -> None:
-    """Whoever looks again finds the borrower that has it; the temporary one stays as it was."""
+    """A new search finds the borrower that has it; the temporary one is unchanged."""
     before = temporary(stage)
-    holder = made(stage)
+    holder = make_borrower(stage)
     with pytest.raises(LibraryUnavailable):
         stage.library.change(Change(before.number, (), "STUDENT", UNTIL, CPR), soon())
     assert stage.library.read(before.number, soon()) == before
@@ -87,7 +87,7 @@ def test_a_cpr_that_is_anothers_by_now_changes_nothing(stage: Stage) -> None:
 @pytest.mark.library("adoption")
 def test_a_borrower_with_another_cpr_is_not_given_ours(stage: Stage) -> None:
     """It is another person's, and nothing of it is written."""
-    before = made(stage, OTHER_CPR)
+    before = make_borrower(stage, OTHER_CPR)
     with pytest.raises(LibraryRefused):
         stage.library.change(Change(before.number, (), "EMPLOYEE", UNTIL, CPR), soon())
     assert stage.library.read(before.number, soon()) == before

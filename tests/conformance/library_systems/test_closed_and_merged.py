@@ -7,14 +7,14 @@ import pytest
 from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused
 from tests.conformance.library_suite.stage import Stage
-from tests.conformance.library_suite.values import CPR, PIN, made, soon, wanted
+from tests.conformance.library_suite.values import CPR, PIN, make_borrower, make_request, soon
 
 pytestmark = pytest.mark.library("closed, merged")
 
 
 def test_a_closed_borrower_is_gone_or_found_alike(stage: Stage) -> None:
-    """Whichever of the two the system knows, it says the same by number and CPR."""
-    number = made(stage).number
+    """A search by number and by CPR number gives the same answer."""
+    number = make_borrower(stage).number
     stage.desk.close(number)
     read = stage.library.read(number, soon())
     left = () if read is None else (read,)
@@ -23,7 +23,7 @@ def test_a_closed_borrower_is_gone_or_found_alike(stage: Stage) -> None:
 
 def test_nothing_of_a_borrower_that_is_gone_is_changed(stage: Stage) -> None:
     """Neither a field nor a PIN, and none is made by it."""
-    made(stage)
+    make_borrower(stage)
     with pytest.raises(LibraryRefused):
         stage.library.change(Change("999999", (), "EMPLOYEE", date(2029, 1, 31)), soon())
     with pytest.raises(LibraryRefused):
@@ -51,10 +51,10 @@ def test_a_merged_number_leads_to_nobody_else(stage: Stage) -> None:
 
 def test_a_person_whose_borrower_was_deleted_is_made_anew(stage: Stage) -> None:
     """Under another number, and once."""
-    before = made(stage)
+    before = make_borrower(stage)
     stage.desk.close(before.number)
     if stage.library.find(CPR, soon()):
         return  # this system keeps closed accounts, and the person has one
-    after = stage.library.create(wanted(), "c" * 32, soon())
+    after = stage.library.create(make_request(), "c" * 32, soon())
     assert after is not None
     assert after.number != before.number

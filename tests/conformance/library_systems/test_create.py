@@ -1,4 +1,4 @@
-"""What every library system makes: one borrower to a person, with a card, whoever meets at it."""
+"""Creates in every library system: one borrower for each person, with a card number."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -8,44 +8,44 @@ import pytest
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from tests.conformance.library_suite.stage import Stage
-from tests.conformance.library_suite.values import MARK, OTHER_MARK, made, soon, wanted
+from tests.conformance.library_suite.values import MARK, OTHER_MARK, make_borrower, make_request, soon
 
 pytestmark = pytest.mark.library("create")
 
 
 def test_a_second_create_of_one_person_is_told_to_look_again(stage: Stage) -> None:
-    """Whatever the enrolment."""
-    made(stage)
-    assert stage.library.create(wanted(), OTHER_MARK, soon()) is None
+    """A repetition by the same enrolment and by another one."""
+    make_borrower(stage)
+    assert stage.library.create(make_request(), OTHER_MARK, soon()) is None
     assert stage.desk.count() == 1
 
 
 def test_a_create_without_a_cpr_is_refused(stage: Stage) -> None:
-    """Nothing of the person would be unique, nor be a card number."""
+    """Without it the borrower would have no unique field and no card number."""
     with pytest.raises(LibraryRefused):
-        stage.library.create(wanted(cpr=None), MARK, soon())
+        stage.library.create(make_request(cpr=None), MARK, soon())
     assert stage.desk.count() == 0
 
 
 def test_a_category_that_there_is_none_is_refused(stage: Stage) -> None:
-    """Something has to be mended, and no second try mends it."""
+    """Staff must correct it; a second try does not help."""
     with pytest.raises(LibraryRefused):
-        stage.library.create(wanted(category="STUDNT"), MARK, soon())
+        stage.library.create(make_request(category="STUDNT"), MARK, soon())
     assert stage.desk.count() == 0
 
 
 def test_no_borrower_is_made_without_a_card_number(stage: Stage) -> None:
     """By it the person borrows, and its PIN can be checked (docs/reference/design.md#4d)."""
-    assert made(stage).card
+    assert make_borrower(stage).card
 
 
 @pytest.mark.library("race", needs=LibraryCapability.UNIQUE_CPR)
 def test_sixty_creates_of_one_person_leave_one_borrower(stage: Stage) -> None:
-    """However many enrolments of one person meet, one creates; the others are told to look, or to try again."""
+    """One enrolment creates; the others must search again or retry."""
 
     def attempt(number: int) -> str:
         try:
-            return "made" if stage.library.create(wanted(), f"{number:032}", soon()) else "look again"
+            return "made" if stage.library.create(make_request(), f"{number:032}", soon()) else "look again"
         except LibraryUnavailable:
             return "try again"
 
@@ -59,5 +59,5 @@ def test_sixty_creates_of_one_person_leave_one_borrower(stage: Stage) -> None:
 def test_after_the_deadline_nothing_is_done(stage: Stage) -> None:
     """A create whose time is up is not sent: the lease may be another's by now."""
     with pytest.raises(LibraryUnavailable):
-        stage.library.create(wanted(), MARK, datetime.now(UTC) - timedelta(seconds=1))
+        stage.library.create(make_request(), MARK, datetime.now(UTC) - timedelta(seconds=1))
     assert stage.desk.count() == 0

@@ -23,9 +23,9 @@ from tests.conformance.library_suite.values import (
     PERSONAL,
     PIN,
     UNTIL,
-    made,
+    make_borrower,
+    make_request,
     soon,
-    wanted,
 )
 
 pytestmark = pytest.mark.library("faults", once=True)
@@ -48,7 +48,7 @@ CALLS: dict[str, Call] = {
     "read": lambda library, borrower, by: library.read(borrower.number, by),
     "typed": lambda library, _, by: library.find_typed(CPR, by),
     "find_similar": lambda library, borrower, by: library.find_similar(None, borrower.email, by),
-    "create": lambda library, _, by: library.create(wanted(), MARK, by),
+    "create": lambda library, _, by: library.create(make_request(), MARK, by),
     "change": _upgrade,
     "set_pin": lambda library, borrower, by: library.set_pin(borrower.number, NEXT_PIN, by),
     "check_pin": lambda library, borrower, by: library.check_pin(borrower, PIN, by),
@@ -64,7 +64,7 @@ BOTH: dict[str, Call] = {
 
 
 def _second(library: LibrarySystem, _: Borrower, by: datetime) -> object:
-    return library.create(wanted(OTHER_CPR), OTHER_MARK, by)
+    return library.create(make_request(OTHER_CPR), OTHER_MARK, by)
 
 
 def outcome(call: Callable[[], object]) -> object:
@@ -81,7 +81,7 @@ def struck(stage: Stage, trouble: Trouble, call: Callable[[], object]) -> list[o
     """Give the outcomes of a call whose first request fails, of one whose second does, until none of it fails."""
     outcomes: list[object] = []
     for after in range(MOST_REQUESTS):
-        with stage.desk.troubled(trouble, after) as strike:
+        with stage.desk.cause_trouble(trouble, after) as strike:
             given = outcome(call)
         if not strike.struck:
             return outcomes
@@ -93,7 +93,7 @@ def struck(stage: Stage, trouble: Trouble, call: Callable[[], object]) -> list[o
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_is_answered_rightly_or_not_at_all(stage: Stage, name: str, trouble: Trouble) -> None:
     """A borrower that is there is never said to be none, which would make a second; a right PIN never wrong."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     call = partial(CALLS[name], stage.library, borrower, soon())
     right = call()
@@ -111,11 +111,11 @@ def test_a_question_is_answered_rightly_or_not_at_all(stage: Stage, name: str, t
 @pytest.mark.parametrize("trouble", AT_ONCE)
 def test_a_create_that_fails_is_made_once(stage: Stage, trouble: Trouble) -> None:
     """Whether it was done or not: repeated, it is made or there, and it is whole."""
-    outcomes = struck(stage, trouble, lambda: stage.library.create(wanted(), MARK, soon()))
+    outcomes = struck(stage, trouble, lambda: stage.library.create(make_request(), MARK, soon()))
     assert outcomes
     for given in outcomes:
         assert given in {None, LibraryUnavailable, LibraryRefused} or isinstance(given, Borrower)
-    outcome(lambda: stage.library.create(wanted(), MARK, soon()))
+    outcome(lambda: stage.library.create(make_request(), MARK, soon()))
     assert stage.desk.count() == 1
     (borrower,) = stage.library.find(CPR, soon())
     assert borrower.mark == MARK
@@ -124,10 +124,10 @@ def test_a_create_that_fails_is_made_once(stage: Stage, trouble: Trouble) -> Non
 
 @pytest.mark.parametrize("trouble", [Trouble.DOWN, Trouble.REFUSED])
 def test_a_create_that_fails_before_it_is_done_says_so(stage: Stage, trouble: Trouble) -> None:
-    """Not that somebody is there already: whoever looks again would find nobody."""
+    """It does not report an existing borrower, because a new search would find none."""
     for after in range(MOST_REQUESTS):
-        with stage.desk.troubled(trouble, after) as strike:
-            given = outcome(lambda: stage.library.create(wanted(), MARK, soon()))
+        with stage.desk.cause_trouble(trouble, after) as strike:
+            given = outcome(lambda: stage.library.create(make_request(), MARK, soon()))
         if stage.desk.count():
             return
         assert strike.struck
@@ -138,7 +138,7 @@ def test_a_create_that_fails_before_it_is_done_says_so(stage: Stage, trouble: Tr
 @pytest.mark.parametrize("trouble", AT_ONCE)
 def test_a_change_that_fails_is_whole_after_it_is_repeated(stage: Stage, trouble: Trouble) -> None:
     """Wherever it broke off; the rest of the borrower is as it was."""
-    before = made(stage)
+    before = make_borrower(stage)
     assert struck(stage, trouble, lambda: _upgrade(stage.library, before, soon()))
     _upgrade(stage.library, before, soon())
     after = stage.library.read(before.number, soon())
@@ -156,7 +156,7 @@ def test_a_claim_that_fails_is_whole_after_it_is_repeated(stage: Stage, trouble:
         return stage.library.change(Change(number, (), "STUDENT", UNTIL, CPR), soon())
 
     for after in range(MOST_REQUESTS):
-        with stage.desk.troubled(trouble, after) as strike:
+        with stage.desk.cause_trouble(trouble, after) as strike:
             outcome(claim)
         found = [borrower.number for borrower in stage.library.find(CPR, soon())]
         read = stage.library.read(number, soon())
@@ -172,7 +172,7 @@ def test_a_claim_that_fails_is_whole_after_it_is_repeated(stage: Stage, trouble:
 @pytest.mark.parametrize("trouble", AT_ONCE)
 def test_a_pin_that_fails_works_after_it_is_repeated(stage: Stage, trouble: Trouble) -> None:
     """Only what was refused, or never heard of, may be said to have failed for good."""
-    number = made(stage).number
+    number = make_borrower(stage).number
     outcomes = struck(stage, trouble, lambda: stage.library.set_pin(number, PIN, soon()))
     assert outcomes
     if trouble in {Trouble.LOST, Trouble.DOWN}:
@@ -185,7 +185,7 @@ def test_a_pin_that_fails_works_after_it_is_repeated(stage: Stage, trouble: Trou
 @pytest.mark.parametrize("trouble", NO_VERDICT)
 def test_an_answer_of_others_is_no_verdict(stage: Stage, trouble: Trouble) -> None:
     """A 404 that is not the system's own is not "there is none", and a 5xx is not a no: both are worth another try."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     right = {name: CALLS[name](stage.library, borrower, soon()) for name in QUESTIONS}
     for name, call in {**CALLS, "create": _second}.items():
@@ -200,17 +200,17 @@ def test_an_answer_of_others_is_no_verdict(stage: Stage, trouble: Trouble) -> No
 @pytest.mark.library(over_http=True)
 def test_an_answer_about_another_borrower_is_not_taken(stage: Stage) -> None:
     """Mixed up by a cache or a proxy, it would give a person somebody else's account."""
-    mine = made(stage)
-    other = stage.library.create(wanted(OTHER_CPR), OTHER_MARK, soon())
+    mine = make_borrower(stage)
+    other = stage.library.create(make_request(OTHER_CPR), OTHER_MARK, soon())
     assert other is not None
     for after in range(3):
-        with stage.desk.troubled(Trouble.ANOTHER, after):
-            given = outcome(lambda: stage.library.create(wanted("0303820000"), "d" * 32, soon()))
+        with stage.desk.cause_trouble(Trouble.ANOTHER, after):
+            given = outcome(lambda: stage.library.create(make_request("0303820000"), "d" * 32, soon()))
         assert not isinstance(given, Borrower) or given.number != other.number
     for name, call in BOTH.items():
         call(stage.library, other, soon())
         for after in range(3):
-            with stage.desk.troubled(Trouble.ANOTHER, after):
+            with stage.desk.cause_trouble(Trouble.ANOTHER, after):
                 given = outcome(partial(call, stage.library, mine, soon()))
             found = given if isinstance(given, tuple) else [given]
             assert [each for each in found if isinstance(each, Borrower) and each.number != mine.number] == [], name
@@ -220,12 +220,12 @@ def test_an_answer_about_another_borrower_is_not_taken(stage: Stage) -> None:
 @pytest.mark.parametrize("name", list(CALLS))
 def test_every_request_is_told(stage: Stage, observed: Observations, name: str) -> None:
     """To be counted and timed: no metric names a person, and a system that is down shows as one."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     call = partial(CALLS[name], stage.library, borrower, soon())
     observed.clear()
     call()
     told = list(observed)
-    with stage.desk.troubled(Trouble.DOWN) as strike:
+    with stage.desk.cause_trouble(Trouble.DOWN) as strike:
         outcome(call)
     assert told or (name == "check_pin" and LibraryCapability.PIN_CHECKED not in stage.library.capabilities)
     for kind, result, seconds in observed:
@@ -240,9 +240,9 @@ def test_every_request_is_told(stage: Stage, observed: Observations, name: str) 
 @pytest.mark.library(over_http=True)
 def test_an_answer_that_trickles_is_read_until_the_deadline(stage: Stage) -> None:
     """Bytes that keep coming in time do not make it longer: the call as a whole has ended by then."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     with ThreadPoolExecutor(len(SEARCHES)) as threads:
-        with stage.desk.troubled(Trouble.TRICKLE):
+        with stage.desk.cause_trouble(Trouble.TRICKLE):
             by = soon(0.5)
             begun = [threads.submit(outcome, partial(CALLS[name], stage.library, borrower, by)) for name in SEARCHES]
             wait(begun, timeout=LONG_AFTER)
@@ -251,14 +251,14 @@ def test_an_answer_that_trickles_is_read_until_the_deadline(stage: Stage) -> Non
 
 
 def test_a_silent_system_is_waited_for_until_the_deadline(stage: Stage) -> None:
-    """By every call: the silence ends later, and whoever still waits is answered."""
-    borrower = made(stage)
-    other = wanted(OTHER_CPR)
+    """Every call waits until its deadline; a later one gets its answer."""
+    borrower = make_borrower(stage)
+    other = make_request(OTHER_CPR)
     asked = {**CALLS, "create": lambda library, _, by: library.create(other, "c" * 32, by)}
     if LibraryCapability.PIN_CHECKED not in stage.library.capabilities:
         del asked["check_pin"]
     with ThreadPoolExecutor(len(asked)) as threads:
-        with stage.desk.troubled(Trouble.SILENT):
+        with stage.desk.cause_trouble(Trouble.SILENT):
             by = soon(0.5)
             begun = [threads.submit(outcome, partial(call, stage.library, borrower, by)) for call in asked.values()]
             wait(begun, timeout=LONG_AFTER)

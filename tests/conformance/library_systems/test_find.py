@@ -1,16 +1,16 @@
-"""What every library system finds: by CPR number and by its own number."""
+"""Searches in every library system: by CPR number and by borrower number."""
 
 import pytest
 
 from tests.conformance.library_suite.stage import Stage
-from tests.conformance.library_suite.values import CPR, MARK, OTHER_CPR, SPELLINGS, UNTIL, made, soon
+from tests.conformance.library_suite.values import CPR, MARK, OTHER_CPR, SPELLINGS, UNTIL, make_borrower, soon
 
 pytestmark = pytest.mark.library("find")
 
 
 def test_a_created_borrower_is_found_by_cpr_and_number(stage: Stage) -> None:
-    """Both ways to a borrower give the same account, as the request had it."""
-    borrower = made(stage)
+    """Each search returns the same borrower with the requested values."""
+    borrower = make_borrower(stage)
     assert borrower.category == "STUDENT"
     assert borrower.expires == UNTIL
     assert borrower.mark == MARK
@@ -22,12 +22,12 @@ def test_a_created_borrower_is_found_by_cpr_and_number(stage: Stage) -> None:
 
 def test_the_number_is_the_systems_own(stage: Stage) -> None:
     """The borrower number, which services see, holds no part of the CPR."""
-    assert CPR not in made(stage).number
+    assert CPR not in make_borrower(stage).number
 
 
 def test_what_is_not_there_is_not_found(stage: Stage) -> None:
-    """Nothing found is an answer, not an error."""
-    made(stage)
+    """A search without a result is no error."""
+    make_borrower(stage)
     assert stage.library.find(OTHER_CPR, soon()) == ()
     assert stage.library.read("999999", soon()) is None
 

@@ -5,7 +5,7 @@ import pytest
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.errors import LibraryRefused
 from tests.conformance.library_suite.stage import Stage
-from tests.conformance.library_suite.values import made
+from tests.conformance.library_suite.values import make_borrower
 
 pytestmark = pytest.mark.library("list")
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.library("list")
 @pytest.mark.library("list", needs=LibraryCapability.LISTED)
 def test_every_borrower_is_listed_once(stage: Stage) -> None:
     """Whole, so that a survey counts what a login would find."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     others = {stage.desk.register(f"C-{place}", "PRIVATE") for place in range(3)}
     listed = list(stage.library.list_borrowers())
     assert borrower in listed

@@ -8,7 +8,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_system import LibraryCapability
 from broker.core.borrowers.pins import PinAnswer
 from tests.conformance.library_suite.stage import Stage
-from tests.conformance.library_suite.values import CPR, NEXT_PIN, OTHER_CPR, PIN, made, soon
+from tests.conformance.library_suite.values import CPR, NEXT_PIN, OTHER_CPR, PIN, make_borrower, soon
 
 pytestmark = pytest.mark.library("PIN")
 CHECKED = LibraryCapability.PIN_CHECKED
@@ -16,7 +16,7 @@ CHECKED = LibraryCapability.PIN_CHECKED
 
 def test_the_last_pin_works(stage: Stage) -> None:
     """A PIN that is set is good at once, and the one before it no longer."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     stage.library.set_pin(borrower.number, NEXT_PIN, soon())
     assert stage.desk.proves(CPR, NEXT_PIN)
@@ -24,8 +24,8 @@ def test_the_last_pin_works(stage: Stage) -> None:
 
 
 def test_a_pin_outlives_a_change(stage: Stage) -> None:
-    """Whoever moves to another category keeps the PIN that was mailed."""
-    borrower = made(stage)
+    """A borrower in a new category keeps the PIN."""
+    borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     stage.library.change(Change(borrower.number, (("surname", "Ny"),), "EMPLOYEE"), soon())
     assert stage.desk.proves(CPR, PIN)
@@ -34,7 +34,7 @@ def test_a_pin_outlives_a_change(stage: Stage) -> None:
 @pytest.mark.library(needs=CHECKED)
 def test_a_pin_is_checked(stage: Stage) -> None:
     """The borrower's PIN is right, and another is wrong."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     other = stage.library.read(stage.desk.register(OTHER_CPR, "PRIVATE"), soon())
     assert other is not None
@@ -46,7 +46,7 @@ def test_a_pin_is_checked(stage: Stage) -> None:
 @pytest.mark.library(needs=CHECKED)
 def test_anothers_pin_proves_nothing(stage: Stage) -> None:
     """A card number that was read before it became another's lets nobody in to the account that is asked about."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     other = stage.desk.register("Card-0042", "PRIVATE")
     stage.library.set_pin(other, PIN, soon())
     assert stage.library.check_pin(replace(borrower, card="Card-0042"), PIN, soon()) is PinAnswer.WRONG
@@ -55,7 +55,7 @@ def test_anothers_pin_proves_nothing(stage: Stage) -> None:
 @pytest.mark.library(lacks=CHECKED)
 def test_a_pin_that_cannot_be_checked_is_unknown(stage: Stage) -> None:
     """A system that does not tell is never taken for one that does."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     stage.library.set_pin(borrower.number, PIN, soon())
     for pin in (PIN, NEXT_PIN):
         assert stage.library.check_pin(borrower, pin, soon()) is PinAnswer.UNKNOWN

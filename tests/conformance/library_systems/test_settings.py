@@ -1,4 +1,4 @@
-"""What every connector reads from ``[library]``: all faults at once, texts as well as numbers, and no secret shown."""
+"""Settings of every connector in ``[library]``: all faults together, and no secret shown."""
 
 import json
 
@@ -31,7 +31,7 @@ def test_no_secret_is_shown(kind: Kind) -> None:
 
 
 def test_all_faults_are_told_at_once(kind: Kind) -> None:
-    """Unknown keys and those that are not written are one round of mending; the broker itself demands the address."""
+    """Unknown and missing keys are reported together; the broker itself needs the address."""
     keys = dict(kind.sound.keys)
     assert faulty(kind, keys) == set()
     expected = {f"library.{key}" for key in UNKNOWN}

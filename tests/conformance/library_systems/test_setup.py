@@ -1,11 +1,11 @@
-"""What is proved of a library system's set-up before the first borrower meets it."""
+"""The check of a library system's set-up."""
 
 import pytest
 
 from broker.core.borrowers.library_system import ExpectedSetup, LibraryCapability
 from tests.conformance.library_suite.stage import Stage, Trouble
 from tests.conformance.library_suite.table import kinds
-from tests.conformance.library_suite.values import PERSONAL, made, soon
+from tests.conformance.library_suite.values import PERSONAL, make_borrower, soon
 
 pytestmark = pytest.mark.library("set-up")
 
@@ -19,7 +19,7 @@ def test_a_system_can_do_what_its_kind_says(stage: Stage, request: pytest.Fixtur
 def test_a_sound_system_has_no_faults(stage: Stage) -> None:
     """A set-up that keeps our promises is not complained about, and probing it leaves nothing behind."""
     expected = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:1"})
-    made(stage)
+    make_borrower(stage)
     assert stage.library.prove(expected, soon()) == ()
     assert stage.desk.count() == 1
 
@@ -38,9 +38,9 @@ def test_a_category_that_there_is_none_is_a_fault(stage: Stage) -> None:
 @pytest.mark.library(once=True)
 @pytest.mark.parametrize("trouble", [Trouble.DOWN, Trouble.REFUSED, Trouble.HALF])
 def test_a_system_in_trouble_is_a_fault_and_no_error(stage: Stage, trouble: Trouble) -> None:
-    """Nothing is raised: ``broker check`` has the rest to say, too; and nobody is quoted."""
+    """No error is raised, because ``broker check`` must go on, and no personal value is quoted."""
     expected = ExpectedSetup({"STUDENT": "student.yaml:1"})
-    with stage.desk.troubled(trouble):
+    with stage.desk.cause_trouble(trouble):
         faults = stage.library.prove(expected, soon())
     assert faults
     assert [value for value in PERSONAL if value in str(faults)] == []

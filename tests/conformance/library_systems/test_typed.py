@@ -1,10 +1,10 @@
-"""What a library system makes of a number as a person types it (docs/reference/design.md#4d)."""
+"""Searches for a number as a person types it (docs/reference/design.md#4d)."""
 
 import pytest
 
 from broker.core.borrowers.library_system import LibraryCapability
 from tests.conformance.library_suite.stage import Stage
-from tests.conformance.library_suite.values import CPR, made, numbers
+from tests.conformance.library_suite.values import CPR, make_borrower, numbers
 
 pytestmark = pytest.mark.library("typed")
 
@@ -41,7 +41,7 @@ NOBODYS = (
 
 def test_a_cpr_is_typed_in_any_spelling(stage: Stage) -> None:
     """With a hyphen of a word processor too."""
-    borrower = made(stage)
+    borrower = make_borrower(stage)
     for text in SPELLED:
         assert numbers(stage, text) == {borrower.number}
 
@@ -56,13 +56,13 @@ def test_a_card_is_typed_in_any_case(stage: Stage) -> None:
 def test_the_internal_number_is_nobodys(stage: Stage) -> None:
     """No card has it and no machine knows it: with automatic card numbers it is somebody else's."""
     card = stage.desk.register("Card-0042", "PRIVATE")
-    assert numbers(stage, made(stage).number) == set()
+    assert numbers(stage, make_borrower(stage).number) == set()
     assert numbers(stage, card) == set()
 
 
 def test_a_card_that_is_anothers_internal_number_is_the_card(stage: Stage) -> None:
-    """Whoever holds the card is meant, never the account that the system counts by that number."""
-    borrower = made(stage)
+    """The card number counts, not an equal internal number of another borrower."""
+    borrower = make_borrower(stage)
     assert numbers(stage, borrower.number) == set()
     holder = stage.desk.register(borrower.number, "PRIVATE")
     assert numbers(stage, borrower.number) == {holder}
@@ -70,7 +70,7 @@ def test_a_card_that_is_anothers_internal_number_is_the_card(stage: Stage) -> No
 
 def test_what_only_resembles_a_number_is_nobodys(stage: Stage) -> None:
     """Noughts count, other scripts' digits are none, and no sign stands for another."""
-    made(stage)
+    make_borrower(stage)
     card = stage.desk.register("0042", "PRIVATE")
     assert numbers(stage, "0042 ") == {card}
     assert {text: numbers(stage, text) for text in NOBODYS} == {text: set() for text in NOBODYS}
@@ -95,8 +95,8 @@ def test_a_user_name_counts_only_where_it_is_nobodys_card(stage: Stage) -> None:
 
 
 def test_a_card_that_is_anothers_cpr_is_several(stage: Stage) -> None:
-    """Neither is chosen: a page names no account."""
-    borrower = made(stage)
+    """None of them is chosen."""
+    borrower = make_borrower(stage)
     holder = stage.desk.register("010180-0000", "PRIVATE")
     assert numbers(stage, CPR) == {borrower.number, holder}
     assert numbers(stage, "010180-0000") == {borrower.number, holder}

@@ -1,4 +1,4 @@
-"""What an administrator sets in Alma: code tables, roles, mandatory fields, API keys, limits."""
+"""Settings of a simulated Alma: code tables, roles, mandatory fields, API keys, limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -82,6 +82,6 @@ class Administration:
     shows_pin: bool = False
     keeps_pin: bool = True
 
-    def changed(self, **wanted: object) -> "Administration":
+    def replace_settings(self, **wanted: object) -> "Administration":
         """Return the same with some settings changed."""
         return replace(self, **wanted)  # type: ignore[arg-type]  # by name

@@ -53,7 +53,7 @@ class AlmaDesk:
     def edit(self, number: str, contacts: Mapping[str, str], pin: str) -> None:
         """Write what a borrower has edited on the library's own page; an empty PIN stays."""
         row = self.users.read(number)
-        edited: dict[str, Any] = {name: _edited(row, name, contacts[name]) for name in contacts}
+        edited: dict[str, Any] = {name: _edit_contacts(row, name, contacts[name]) for name in contacts}
         if pin:
             edited["pin_number"] = pin
         self.users.edit(number, **edited)
@@ -114,16 +114,16 @@ def _address(row: UserRow) -> tuple[str, str, str]:
     return ("", "", "")
 
 
-def _edited(row: UserRow, name: str, value: str) -> list[UserRow]:
+def _edit_contacts(row: UserRow, name: str, value: str) -> list[UserRow]:
     """Return a list of contacts with the preferred one changed, made, or where empty taken out."""
     listed, field, kind = _PLACES[name]
-    preferred, *others = sorted(row[listed], key=_comes_later) or [_made(listed, kind)]
+    preferred, *others = sorted(row[listed], key=_comes_later) or [_make_entry(listed, kind)]
     if not value:
         return others
     return [{**preferred, field: value}, *others]
 
 
-def _made(listed: str, kind: str) -> UserRow:
+def _make_entry(listed: str, kind: str) -> UserRow:
     empty: UserRow = dict.fromkeys(SHAPES[listed], "")
     return {**empty, f"{listed}_type": (kind,), "preferred": True, SEGMENT: "Internal"}
 

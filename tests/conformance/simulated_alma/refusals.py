@@ -23,7 +23,7 @@ _XML: Final = """\
 """
 
 
-class Refused(Exception):  # an answer of the simulated Alma, no error of ours
+class Refused(Exception):  # an answer of the simulated Alma, no error of the broker
     """An error: its code, which decides, its sentence, and the HTTP status, 400 for most."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
@@ -40,7 +40,7 @@ class Refused(Exception):  # an answer of the simulated Alma, no error of ours
         return {"errorsExist": True, "errorList": {"error": [error]}, "result": None}
 
     @property
-    def in_xml(self) -> str:
+    def xml(self) -> str:
         """Return the same as XML, as it comes where nobody asked for JSON."""
         return _XML.format(code=self.code, message=escape(self.message))
 
@@ -50,7 +50,7 @@ class Refused(Exception):  # an answer of the simulated Alma, no error of ours
         return self.code in _OF_GATEWAY
 
 
-def unauthorized() -> Refused:
+def make_unauthorized() -> Refused:
     """Return the answer to a key that was not given the area of the call."""
     text = "API-key not defined or not configured to allow this API."
     return Refused("UNAUTHORIZED", text)
@@ -76,7 +76,7 @@ def invalid_type(what: str, code: str) -> Refused:
     return Refused("401864", f"Given {what} type ({code}) is invalid.")
 
 
-def taken(kind: str) -> Refused:
+def make_taken(kind: str) -> Refused:
     """Return the answer to an identifier that another user has."""
     return Refused("401851", f"User with identifier of type {kind} already exists.")
 

@@ -1,6 +1,6 @@
 """A simulated Alma: a users API that answers as its published interface says.
 
-What it does not know it answers with an error. No byte of a real Alma was seen.
+It answers unknown requests with an error. It was written without access to a real Alma.
 Source: docs/alma.md#simulated.
 """
 
@@ -66,7 +66,7 @@ def _refusal(refused: Refused, faults: InjectedFaults) -> Response:
     if wants_json() and not by_gateway:
         answer = jsonify(refused.body)
     else:
-        answer = Response(refused.in_xml, mimetype="application/xml")
+        answer = Response(refused.xml, mimetype="application/xml")
     answer.status_code = refused.status
     return answer
 
@@ -91,7 +91,7 @@ def _strike(app: Flask, alma: Simulation) -> None:
         alma.access.add(f"{request.method} {path} {response.status_code}")
         is_call = request.path.startswith(ROOT)
         if is_call and not alma.faults.down:
-            left = 0 if alma.faults.quota_gone else _left(alma)
+            left = 0 if alma.faults.quota_gone else _count_left(alma)
             response.headers[REMAINING] = str(left)
         is_change = is_call and request.method != "GET" and response.status_code < 400
         if is_change and alma.faults.strikes("lose_answer"):
@@ -99,5 +99,5 @@ def _strike(app: Flask, alma: Simulation) -> None:
         return response
 
 
-def _left(alma: Simulation) -> int:
+def _count_left(alma: Simulation) -> int:
     return alma.limits.remaining(alma.users.administration)

@@ -1,4 +1,4 @@
-"""What Alma answers to a self-service machine over SIP2 (docs/alma.md#machines)."""
+"""Alma's answers to a self-service machine over SIP2 (docs/alma.md#machines)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -47,9 +47,9 @@ class Sip2Session(MachineSession):
         if message.fixed[21:31][_CHARGED : _CHARGED + 1] == "Y":
             listed = loans
         fixed = _flags(row) + language + timestamp() + counts
-        return Message("64", fixed, self._told(message, row, listed))
+        return Message("64", fixed, self._list_fields(message, row, listed))
 
-    def _told(self, message: Message, row: UserRow, loans: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    def _list_fields(self, message: Message, row: UserRow, loans: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         is_right = self._desk.users.has_pin(row, message.field("AD") or "")
         return named(
             [

@@ -18,12 +18,12 @@ from tests.conformance.simulated_alma.refusals import (
     NOT_CREATED,
     Refused,
     general_error,
+    make_unauthorized,
     no_such_key,
     not_understood,
-    unauthorized,
 )
-from tests.conformance.simulated_alma.user_object import UserRow, brief, shown
-from tests.conformance.simulated_alma.user_search import found, ordered, page
+from tests.conformance.simulated_alma.user_object import UserRow, brief, show_user
+from tests.conformance.simulated_alma.user_search import find_users, page, sort_users
 from tests.conformance.simulated_alma.users import Users
 
 ROOT: Final = "/almaws/v1"
@@ -62,18 +62,18 @@ class Api:
         }
         for route in _ROUTES:
             view = self._struck.struck(route.operation, views[route.operation])
-            app.add_url_rule(ROOT + route.path, route.operation, self._guarded(route, view), methods=[route.method])
+            app.add_url_rule(ROOT + route.path, route.operation, self._guard(route, view), methods=[route.method])
 
-    def _guarded(self, route: "_Route", view: View) -> View:
+    def _guard(self, route: "_Route", view: View) -> View:
         known = {*route.parameters, "apikey", "format"}
 
         def call(**parts: str) -> ResponseReturnValue:
             self._count()
-            key = self._users.administration.keys.get(_sent_key())
+            key = self._users.administration.keys.get(_read_key())
             if key is None:
                 raise no_such_key()
             if not getattr(key, route.right):
-                raise unauthorized()
+                raise make_unauthorized()
             # A parameter that the simulation does not know may mean anything; XML is not played.
             if not wants_json() or not request.args.keys() <= known:
                 raise general_error(route.general)
@@ -95,8 +95,8 @@ class Api:
 
     def _search(self) -> Response:
         sent = request.args
-        rows = found(self._users.rows(), sent.get("q", ""))
-        rows = ordered(rows, sent.get("order_by", ""))
+        rows = find_users(self._users.rows(), sent.get("q", ""))
+        rows = sort_users(rows, sent.get("order_by", ""))
         part = page(rows, sent.get("limit", ""), sent.get("offset", ""))
         answer: dict[str, Any] = {"total_record_count": len(rows)}
         if part:
@@ -107,14 +107,14 @@ class Api:
         if _truth("social_authentication", NOT_CREATED):
             raise general_error(NOT_CREATED)
         sends_letter = _truth("send_pin_number_letter", NOT_CREATED)
-        return self._shown(self._users.create(_body()), sends_letter=sends_letter)
+        return self._show(self._users.create(_body()), sends_letter=sends_letter)
 
     def _read(self, identifier: str) -> Response:
         if request.args.get("view", "full") != "full":
             raise general_error()
         if request.args.get("expand", "none") not in {"", "none"}:
             raise general_error()
-        return self._shown(self._users.read(identifier, request.args.get("user_id_type")))
+        return self._show(self._users.read(identifier, request.args.get("user_id_type")))
 
     def _change(self, identifier: str) -> Response:
         sends_letter = _truth("send_pin_number_letter", NOT_CHANGED)
@@ -125,7 +125,7 @@ class Api:
             override=[name for name in request.args.get("override", "").split(",") if name],
             recalculates_roles=_truth("recalculate_roles", NOT_CHANGED),
         )
-        return self._shown(changed, sends_letter=sends_letter)
+        return self._show(changed, sends_letter=sends_letter)
 
     def _authenticate(self, identifier: str) -> ResponseReturnValue:
         """Check the password of an internal user; never a PIN."""
@@ -159,10 +159,10 @@ class Api:
         ]
         return jsonify({"name": name, "row": rows})
 
-    def _shown(self, row: UserRow, *, sends_letter: bool = False) -> Response:
+    def _show(self, row: UserRow, *, sends_letter: bool = False) -> Response:
         if sends_letter:
             self._users.pin_letters.append(row["primary_id"])
-        return jsonify(shown(row, self._users.administration, _link(row)))
+        return jsonify(show_user(row, self._users.administration, _link(row)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def wants_json() -> bool:
     return by_header or request.args.get("format") == "json"
 
 
-def _sent_key() -> str:
+def _read_key() -> str:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "apikey":
         return key

@@ -140,8 +140,8 @@ def read_user(body: Any) -> UserRow:
     members = _members(body, {*SCALARS, *LISTS, "contact_info", *_OUTPUT})
     contacts = _members(members.get("contact_info") or {}, CONTACTS.keys())
     row = {name: _read(kind, members.get(name)) for name, kind in SCALARS.items()}
-    row |= {name: _listed(members.get(name), shape) for name, shape in LISTS.items()}
-    row |= {name: _listed(contacts.get(name), shape) for name, shape in CONTACTS.items()}
+    row |= {name: _list_rows(members.get(name), shape) for name, shape in LISTS.items()}
+    row |= {name: _list_rows(contacts.get(name), shape) for name, shape in CONTACTS.items()}
     return row
 
 
@@ -152,7 +152,7 @@ def segments(row: UserRow) -> list[UserRow]:
     return [segment for name in owned for segment in row[name]]
 
 
-def shown(row: UserRow, administration: Administration, link: str) -> UserRow:
+def show_user(row: UserRow, administration: Administration, link: str) -> UserRow:
     """Return a user as the API shows it: with an empty password, codes described.
 
     The PIN is shown only where ``administration`` has it so: clients do not agree on it.
@@ -162,12 +162,12 @@ def shown(row: UserRow, administration: Administration, link: str) -> UserRow:
     if administration.shows_pin and row["pin_number"]:
         hidden.remove("pin_number")
     answer = {
-        name: _written(kind, row[name], tables.get(name, {}))
+        name: _write_value(kind, row[name], tables.get(name, {}))
         for name, kind in SCALARS.items()
         if name not in hidden and (row[name] or kind is not Kind.DAY)
     }
-    answer |= {name: _written_list(row[name], LISTS[name], tables) for name in LISTS}
-    answer["contact_info"] = {name: _written_list(row[name], CONTACTS[name], tables) for name in CONTACTS}
+    answer |= {name: _write_list(row[name], LISTS[name], tables) for name in LISTS}
+    answer["contact_info"] = {name: _write_list(row[name], CONTACTS[name], tables) for name in CONTACTS}
     return answer | {
         "full_name": full_name(row),
         "password": "",
@@ -201,7 +201,7 @@ def _members(value: Any, known: Any) -> Mapping[str, Any]:
     return value
 
 
-def _listed(value: Any, shape: Shape) -> list[UserRow]:
+def _list_rows(value: Any, shape: Shape) -> list[UserRow]:
     if value is None:
         return []
     if not isinstance(value, list):
@@ -275,15 +275,15 @@ def _tables(administration: Administration) -> Mapping[str, CodeTable]:
     }
 
 
-def _written(kind: Kind, value: Any, table: CodeTable) -> Any:
+def _write_value(kind: Kind, value: Any, table: CodeTable) -> Any:
     if kind is Kind.CODE:
         return {"value": value, "desc": table.get(value, value.capitalize())}
     if kind is Kind.CODES:
-        return [_written(Kind.CODE, one, table) for one in value]
+        return [_write_value(Kind.CODE, one, table) for one in value]
     if kind is Kind.DAY:
         return value or None
     return value
 
 
-def _written_list(rows: Sequence[UserRow], shape: Shape, tables: Mapping[str, CodeTable]) -> list[UserRow]:
-    return [{name: _written(kind, row[name], tables.get(name, {})) for name, kind in shape.items()} for row in rows]
+def _write_list(rows: Sequence[UserRow], shape: Shape, tables: Mapping[str, CodeTable]) -> list[UserRow]:
+    return [{name: _write_value(kind, row[name], tables.get(name, {})) for name, kind in shape.items()} for row in rows]

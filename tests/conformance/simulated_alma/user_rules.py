@@ -17,7 +17,7 @@ _FOUR_DIGITS: Final = re.compile(r"[0-9]{4}")
 _SHORTEST_PASSWORD: Final = 8
 # Lists of which nothing is published but the name, and tables that the library has left empty.
 _NOT_KNOWN: Final = ("library_notice", "proxy_for_user", "rs_library")
-# What has a type: in which list it stands, and in which field of it.
+# Lists whose entries have a type, and the field with the type.
 _TYPED_LISTS: Final = {
     "identifier": ("user_identifier", "id_type"),
     "address": ("address", "address_type"),
@@ -33,7 +33,7 @@ _EMPTY_TABLES: Final = ("user_title", "job_category", "gender", "campus_code", "
 def check(row: UserRow, administration: Administration, general: str) -> None:
     """Refuse a user that breaks a rule; ``general`` is the code of the call's general error.
 
-    What no published code is for, and what the simulation does not know, is a general error.
+    Violations without a published code are a general error.
 
     Source: docs/alma.md#errors.
     """
@@ -46,14 +46,14 @@ def check(row: UserRow, administration: Administration, general: str) -> None:
         raise general_error(general)
 
 
-def with_defaults(row: UserRow) -> UserRow:
+def add_defaults(row: UserRow) -> UserRow:
     """Return the row with Alma's own values of what it leaves open."""
     defaults = {"status": "ACTIVE", "preferred_language": "en"}
     filled = {name: row[name] or value for name, value in defaults.items()}
     return {**row, **filled}
 
 
-def owned(row: UserRow) -> UserRow:
+def set_segments(row: UserRow) -> UserRow:
     """Return the row with its segments owned as its account type has them, and its password.
 
     An internal user's are all internal; an external user's without a legal segment type external.

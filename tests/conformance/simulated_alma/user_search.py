@@ -26,7 +26,7 @@ _FIELDS: Final = frozenset({*_OWN_FIELDS, *_LISTED_FIELDS})
 _ALL: Final = "ALL"
 
 
-def found(rows: Sequence[UserRow], query: str) -> list[UserRow]:
+def find_users(rows: Sequence[UserRow], query: str) -> list[UserRow]:
     """Return the users that meet a query such as ``last_name~Prøve AND first_name~Åse``.
 
     An empty query is met by all. A field that cannot be searched is a general error.
@@ -40,7 +40,7 @@ def found(rows: Sequence[UserRow], query: str) -> list[UserRow]:
     return [row for row in rows if all(test(row) for test in tests)]
 
 
-def ordered(rows: Sequence[UserRow], wanted: str) -> list[UserRow]:
+def sort_users(rows: Sequence[UserRow], wanted: str) -> list[UserRow]:
     """Return users sorted by a field, else by last name, first name and primary id."""
     if wanted and wanted not in _ORDERS:
         raise general_error()

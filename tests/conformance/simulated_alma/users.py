@@ -15,14 +15,14 @@ from tests.conformance.simulated_alma.refusals import (
     Refused,
     general_error,
     invalid_type,
+    make_taken,
     not_found,
-    taken,
 )
 from tests.conformance.simulated_alma.user_object import UserRow, read_user
-from tests.conformance.simulated_alma.user_rules import EXTERNAL, check, owned, with_defaults
+from tests.conformance.simulated_alma.user_rules import EXTERNAL, add_defaults, check, set_segments
 
 ALL_UNIQUE: Final = "all_unique"
-# What a change of an external user may leave alone, by its name in ``override``.
+# Fields of an external user that a change keeps unless ``override`` names them.
 PROTECTED: Final[Mapping[str, str]] = {
     "user_group": "user_group",
     "job_category": "job_category",
@@ -44,16 +44,16 @@ _BY_HAND: Final = "by_hand"  # of a row: the fields that staff have edited
 class Users:
     """The table of users by primary id, without regard to capitals; each call is a transaction.
 
-    ``administration`` is what the library has set; whoever plays its administrator replaces it.
-    Nothing locks a user between a read and a change: the last change wins. ``pin_letters`` are the
-    primary ids of those whom Alma itself has sent a letter with the PIN.
+    ``administration`` holds the library's settings, which a test may replace. A user is not locked
+    between a read and a change: the last change wins. ``pin_letters`` are the primary ids of users
+    to whom Alma has sent a letter with the PIN.
     """
 
     def __init__(self, administration: Administration) -> None:
         self.administration = administration
         self.pin_letters: list[str] = []
         self._lock = threading.RLock()
-        self._rows = _indexed(())
+        self._rows = _index_users(())
 
     def rows(self) -> list[UserRow]:
         """Return a copy of every user, oldest first."""
@@ -72,7 +72,7 @@ class Users:
         typed = None if kind == ALL_UNIQUE else kind
         with self._lock:
             keys = self._rows.having(identifier)
-            keys |= self._rows.having(_named(identifier))
+            keys |= self._rows.having(_make_key(identifier))
             rows = [self._rows[key] for key in keys]
             found = [row for row in rows if _carries(row, identifier, typed)]
             if len(found) > 1:
@@ -83,14 +83,14 @@ class Users:
 
     def create(self, body: Any) -> UserRow:
         """Create a user with the roles of the body, or those of the rules where it has none."""
-        row = with_defaults(read_user(body))
+        row = add_defaults(read_user(body))
         with self._lock:
             check(row, self.administration, NOT_CREATED)
             self._check_unique(row, None)
             if not row["user_role"]:
                 row["user_role"] = self._roles(row)
             row[_BY_HAND] = frozenset()
-            self._rows[_key(row)] = owned(row)
+            self._rows[_key(row)] = set_segments(row)
             return copy.deepcopy(row)
 
     def change(
@@ -110,14 +110,14 @@ class Users:
             raise general_error(NOT_CHANGED)
         with self._lock:
             kept = self.read(identifier, kind)
-            row = _swapped(kept, read_user(body), override)
+            row = _replace_row(kept, read_user(body), override)
             if not self.administration.keeps_pin:
                 row["pin_number"] = str(body.get("pin_number") or "")
             self._check_change(kept, row)
             row[_BY_HAND] = kept[_BY_HAND]
             if recalculates_roles:
                 row["user_role"] = self._roles(row)
-            self._rows[_key(kept)] = owned(row)
+            self._rows[_key(kept)] = set_segments(row)
             return copy.deepcopy(row)
 
     def edit(self, primary_id: str, **fields: object) -> None:
@@ -177,18 +177,18 @@ class Users:
 
     def _check_unique(self, row: UserRow, own: str | None) -> None:
         if own is None and _key(row) in self._rows:
-            raise taken("Primary Identifier")
+            raise make_taken("Primary Identifier")
         met: set[tuple[str, str]] = set()
-        for identifier in _typed_identifiers(row):
+        for identifier in _list_identifiers(row):
             if identifier in met or self._is_anothers(identifier, own):
-                raise taken(identifier[0])
+                raise make_taken(identifier[0])
             met.add(identifier)
 
     def _is_anothers(self, identifier: tuple[str, str], own: str | None) -> bool:
         _, value = identifier
         for key in self._rows.having(value) - {own}:
             other = self._rows[key]
-            if identifier in _typed_identifiers(other):
+            if identifier in _list_identifiers(other):
                 return True
         return False
 
@@ -200,7 +200,7 @@ class Users:
         ]
 
 
-def _swapped(kept: UserRow, sent: UserRow, override: Collection[str]) -> UserRow:
+def _replace_row(kept: UserRow, sent: UserRow, override: Collection[str]) -> UserRow:
     row = dict(sent)
     if row["account_type"] == EXTERNAL:
         for named, name in PROTECTED.items():
@@ -209,19 +209,19 @@ def _swapped(kept: UserRow, sent: UserRow, override: Collection[str]) -> UserRow
                 row[name] = kept[name]
     for name in _KEPT_WHERE_EMPTY:
         row[name] = row[name] or kept[name]
-    return with_defaults(row)
+    return add_defaults(row)
 
 
 def _key(row: UserRow) -> str:
     return str(row["primary_id"]).casefold()
 
 
-def _typed_identifiers(row: UserRow) -> Iterator[tuple[str, str]]:
+def _list_identifiers(row: UserRow) -> Iterator[tuple[str, str]]:
     for identifier in row["user_identifier"]:
         yield identifier["id_type"], identifier["value"]
 
 
-def _indexed(rows: Iterable[tuple[str, UserRow]]) -> IndexedRows[str]:
+def _index_users(rows: Iterable[tuple[str, UserRow]]) -> IndexedRows[str]:
     """Return users by primary id, found by the value of each identifier and by that id."""
     indexed: IndexedRows[str] = IndexedRows(_values)
     indexed.update(rows)
@@ -229,16 +229,16 @@ def _indexed(rows: Iterable[tuple[str, UserRow]]) -> IndexedRows[str]:
 
 
 def _values(row: UserRow) -> Iterator[Hashable]:
-    yield _named(row["primary_id"])
-    for _, value in _typed_identifiers(row):
+    yield _make_key(row["primary_id"])
+    for _, value in _list_identifiers(row):
         yield value
 
 
-def _named(primary_id: str) -> Hashable:
+def _make_key(primary_id: str) -> Hashable:
     return "primary_id", primary_id.casefold()
 
 
 def _carries(row: UserRow, identifier: str, kind: str | None) -> bool:
     if kind is None and _key(row) == identifier.casefold():
         return True
-    return any(value == identifier and kind in {None, type_} for type_, value in _typed_identifiers(row))
+    return any(value == identifier and kind in {None, type_} for type_, value in _list_identifiers(row))

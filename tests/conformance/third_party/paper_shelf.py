@@ -101,7 +101,7 @@ class PaperShelf:
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give every borrower with this CPR number."""
-        return self._do("find", deadline, lambda shelf: _borrowers(_with_cpr(shelf, cpr)))
+        return self._do("find", deadline, lambda shelf: _borrowers(_find_by_cpr(shelf, cpr)))
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Give the borrower of this number."""
@@ -125,7 +125,7 @@ class PaperShelf:
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those whom a typed text may mean."""
-        return self._do("typed", deadline, lambda shelf: _borrowers(_typed(shelf, text)))
+        return self._do("typed", deadline, lambda shelf: _borrowers(_find_typed(shelf, text)))
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None where its CPR number or card is there."""
@@ -144,7 +144,7 @@ class PaperShelf:
                 if getattr(error, "sqlite_errorname", "") == _TAKEN:
                     return None
                 raise
-            return _demanded(shelf, str(number), "create")
+            return _read_existing(shelf, str(number), "create")
 
         return self._do("create", deadline, work)
 
@@ -157,12 +157,12 @@ class PaperShelf:
             columns["expires"] = change.expires.isoformat()
 
         def work(shelf: sqlite3.Connection) -> Borrower:
-            before = _demanded(shelf, change.number, "change")
+            before = _read_existing(shelf, change.number, "change")
             if change.cpr:
                 _identify(shelf, before, change.cpr)
             for name, value in columns.items():
                 _set(shelf, before.number, name, value)
-            return _demanded(shelf, change.number, "change")
+            return _read_existing(shelf, change.number, "change")
 
         return self._do("change", deadline, work)
 
@@ -170,7 +170,7 @@ class PaperShelf:
         """Write the PIN."""
 
         def work(shelf: sqlite3.Connection) -> None:
-            _set(shelf, _demanded(shelf, number, "set_pin").number, "pin", pin)
+            _set(shelf, _read_existing(shelf, number, "set_pin").number, "pin", pin)
 
         self._do("set_pin", deadline, work)
 
@@ -240,7 +240,7 @@ def _row(shelf: sqlite3.Connection, number: str) -> Row | None:
     return rows[0] if rows else None
 
 
-def _demanded(shelf: sqlite3.Connection, number: str, call: str) -> Borrower:
+def _read_existing(shelf: sqlite3.Connection, number: str, call: str) -> Borrower:
     row = _row(shelf, number)
     if row is None:
         raise LibraryRefused(f"{call}: no such borrower")
@@ -254,23 +254,23 @@ def _set(shelf: sqlite3.Connection, number: str, column: str, value: str) -> Non
 def _identify(shelf: sqlite3.Connection, before: Borrower, cpr: str) -> None:
     if before.cpr not in {None, cpr}:
         raise LibraryRefused("change: the borrower has another CPR number")
-    if any(str(row["number"]) != before.number for row in _with_cpr(shelf, cpr)):
+    if any(str(row["number"]) != before.number for row in _find_by_cpr(shelf, cpr)):
         raise LibraryUnavailable("change: another borrower has the CPR number by now")
     _set(shelf, before.number, "cpr", cpr)
 
 
-def _with_cpr(shelf: sqlite3.Connection, cpr: str) -> list[Row]:
-    return _where(shelf, "cpr = ? OR card IN (?, ?, ?)", cpr, *_spelled(cpr))
+def _find_by_cpr(shelf: sqlite3.Connection, cpr: str) -> list[Row]:
+    return _where(shelf, "cpr = ? OR card IN (?, ?, ?)", cpr, *_spell_cpr(cpr))
 
 
-def _spelled(cpr: str) -> tuple[str, str, str]:
+def _spell_cpr(cpr: str) -> tuple[str, str, str]:
     return cpr, f"{cpr[:6]}-{cpr[6:]}", f"{cpr[:6]} {cpr[6:]}"
 
 
-def _typed(shelf: sqlite3.Connection, text: str) -> list[Row]:
+def _find_typed(shelf: sqlite3.Connection, text: str) -> list[Row]:
     cpr = _CPR.fullmatch(remove_spaces(text))
     if cpr:
-        return _with_cpr(shelf, cpr[1] + cpr[2])
+        return _find_by_cpr(shelf, cpr[1] + cpr[2])
     name = remove_invisible(text)
     if not name:
         return []

@@ -79,11 +79,11 @@ class ShelfDesk:
     def register(self, card: str, category: str, user_name: str = "") -> str:
         """Make a borrower."""
         insert = "INSERT INTO borrower (card, category, user_name, surname) VALUES (?, ?, ?, 'Desk')"
-        return str(self._written(insert, card, category, user_name or None).lastrowid)
+        return str(self._execute(insert, card, category, user_name or None).lastrowid)
 
     def close(self, number: str) -> None:
         """Delete a borrower."""
-        self._written("DELETE FROM borrower WHERE number = ?", int(number))
+        self._execute("DELETE FROM borrower WHERE number = ?", int(number))
 
     def merge(self, kept: str, merged: str) -> None:
         """Merge borrowers."""
@@ -99,7 +99,7 @@ class ShelfDesk:
         return self._number("SELECT count(*) FROM borrower WHERE pin = ? AND card = ?", pin, typed) == 1
 
     @contextmanager
-    def troubled(self, trouble: Trouble, after: int = 0, times: int = MANY) -> Iterator[FileTrouble]:
+    def cause_trouble(self, trouble: Trouble, after: int = 0, times: int = MANY) -> Iterator[FileTrouble]:
         """Fail the connector while the block runs."""
         self.trouble = begun = FileTrouble(trouble, after, times)
         try:
@@ -108,7 +108,7 @@ class ShelfDesk:
             self.trouble = None
             begun.over.set()
 
-    def _written(self, statement: str, *values: object) -> sqlite3.Cursor:
+    def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         with closing(sqlite3.connect(self._database)) as shelf, shelf:
             return shelf.execute(statement, values)
 

@@ -1,4 +1,4 @@
-"""What is not given of a login is made up, and named; what is given is read as a live login's is."""
+"""Facts that are not given are made up and named; given facts are read as in a real login."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from broker.configuration.policies import live_policies
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.login.described_login import DescribedLogin
-from broker.core.login.given_facts import GivenFacts, answering, completed, described
+from broker.core.login.given_facts import GivenFacts, complete_facts, describe_login, find_institution
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,11 +24,11 @@ NAMES = frozenset(row.name for row in MAPS["wayf"].rows)
 
 def read(given: GivenFacts) -> tuple[DescribedLogin, tuple[str, ...]]:
     """Complete and read a login by WAYF."""
-    complete = completed(given, WAYF, NAMES, POLICIES)
-    return described(complete, WAYF, MAPS, POLICIES, NOW), complete.made_up
+    complete = complete_facts(given, WAYF, NAMES, POLICIES)
+    return describe_login(complete, WAYF, MAPS, POLICIES, NOW), complete.made_up
 
 
-def test_what_is_made_up_is_named() -> None:
+def test_made_up_facts_are_named() -> None:
     """Level, kind of number, age and the usual attributes; nothing that was given or left out."""
     login, made_up = read(GivenFacts("wayf", ("student@au.dk",), {"gn": ("Asta",)}, without=("mail",)))
 
@@ -40,12 +40,12 @@ def test_what_is_made_up_is_named() -> None:
 
 
 @pytest.mark.parametrize(("scope", "institution"), [("au.dk", AU), ("clin.au.dk", AU), ("ku.dk", KU), ("sdu.dk", AU)])
-def test_the_institution_that_may_say_so_answers(scope: str, institution: Institution) -> None:
+def test_the_institution_with_the_scope_is_chosen(scope: str, institution: Institution) -> None:
     """By its scope or one below it; where none may, the first one says it in vain."""
-    assert answering(GivenFacts("wayf", (f"student@{scope}",)), WAYF) == institution
+    assert find_institution(GivenFacts("wayf", (f"student@{scope}",)), WAYF) == institution
 
 
-def test_an_institution_says_no_more_than_it_may() -> None:
+def test_an_institution_asserts_only_what_it_may() -> None:
     """A number and a level above its cap are withheld, as at a live login."""
     login, _ = read(GivenFacts("wayf", ("student@ku.dk",), assurance=Assurance.HIGH, cpr="real", age=22))
 
@@ -54,7 +54,7 @@ def test_an_institution_says_no_more_than_it_may() -> None:
     assert login.reading.assurance is None or login.reading.assurance <= Assurance.LOW
 
 
-def test_what_cannot_be_trusted_is_no_reading() -> None:
+def test_a_foreign_scope_refuses_the_login() -> None:
     """A home organisation of somebody else refuses the whole login."""
     login, _ = read(GivenFacts("wayf", attributes={"schacHomeOrganization": ("sdu.dk",)}))
 

@@ -1,4 +1,4 @@
-"""A described login is played to the end that a live one has, step by step."""
+"""A simulated login has the steps and the end of a real login."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -50,12 +50,12 @@ def eid(**more: object) -> DescribedLogin:
     return login(upstream="nemid", assurance=Assurance.SUBSTANTIAL, **more)  # type: ignore[arg-type]
 
 
-def played(described: DescribedLogin, service: Service = MY_LOANS) -> PlayedLogin:
+def simulate(described: DescribedLogin, service: Service = MY_LOANS) -> PlayedLogin:
     """Play a login by the shipped policies."""
     return simulate_login(described, service, POLICIES, NOW)
 
 
-def asked(end: PlayedLogin) -> list[str]:
+def list_steps(end: PlayedLogin) -> list[str]:
     """Name the steps of a played login."""
     return [type(step).__name__ for step in end.steps]
 
@@ -83,9 +83,9 @@ NURSE = {"kaldemail": "nurse@auh.rm.dk"}
         (login("affiliate@au.dk"), ["Refuse"]),
     ],
 )
-def test_the_steps_on_the_way_are_those_of_a_live_login(described: DescribedLogin, steps: list[str]) -> None:
+def test_the_steps_are_those_of_a_real_login(described: DescribedLogin, steps: list[str]) -> None:
     """Mailbox, offer, question, enrolment and notice come where a person would meet them."""
-    assert asked(played(described)) == steps
+    assert list_steps(simulate(described)) == steps
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def test_the_steps_on_the_way_are_those_of_a_live_login(described: DescribedLogi
         (eid(intent="hospital", addresses={"kaldemail": "x@gmail.example"}), EnrolmentOutcome.CREATED, "PRIVATE", 24),
     ],
 )
-def test_the_borrower_is_planned_as_an_enrolment_would(
+def test_the_planned_borrower_is_that_of_an_enrolment(
     described: DescribedLogin, outcome: EnrolmentOutcome, category: str, months: int | None
 ) -> None:
     """Made, upgraded, lowered, renewed or kept, for as long as the rule says."""
-    planned = played(described).borrower
+    planned = simulate(described).borrower
 
     assert planned is not None
     assert (planned.outcome, planned.category, planned.expiry) == (
@@ -140,24 +140,24 @@ def test_the_borrower_is_planned_as_an_enrolment_would(
     ],
 )
 def test_a_refusal_has_its_reason_and_plans_nothing(described: DescribedLogin, service: str, reason: str) -> None:
-    """What policies or account refuse ends the login, and no borrower is spoken of."""
-    end = played(described, ideal_service(service))
+    """A refusal by policies or account ends the login, without a planned borrower."""
+    end = simulate(described, ideal_service(service))
 
     assert (end.is_permitted, end.reason, end.borrower, end.leaving) == (False, reason, None, ())
 
 
-def test_a_borrower_that_an_earlier_login_led_to_stands_for_what_is_lacking() -> None:
+def test_a_borrower_of_an_earlier_login_replaces_the_cpr_number() -> None:
     """A replacement number finds nobody; a link to the borrower does, and a number without one is refused."""
     there = DescribedBorrower("STUDENT", linked=True)
-    by_link = played(replace(login("student@au.dk", cpr="replacement"), borrower=there))
-    unlinked = played(replace(login("student@au.dk", cpr="replacement"), borrower=replace(there, linked=False)))
+    by_link = simulate(replace(login("student@au.dk", cpr="replacement"), borrower=there))
+    unlinked = simulate(replace(login("student@au.dk", cpr="replacement"), borrower=replace(there, linked=False)))
 
     assert (by_link.is_permitted, unlinked.reason) == (True, "replacement_number")
 
 
-def test_what_leaves_and_what_stays_have_their_lines() -> None:
+def test_released_and_withheld_attributes_have_their_lines() -> None:
     """Each attribute that leaves names the line that lists it; the others name the reason."""
-    end = played(STUDENT)
+    end = simulate(STUDENT)
     staying = {fate.name: fate.code for fate in end.staying}
 
     assert [each.name for each in end.leaving] == [
@@ -173,7 +173,7 @@ def test_what_leaves_and_what_stays_have_their_lines() -> None:
     assert staying == {"schacHomeOrganization": "not_listed"}
 
 
-def described(example: Example) -> DescribedLogin:
+def describe_example(example: Example) -> DescribedLogin:
     """Describe the login of an example: whether there is a borrower is all that it says of one."""
     facts = example.login
     reading = AttributeReading(facts.attributes, facts.assurance, facts.cpr, facts.age, ground=facts.ground)
@@ -184,30 +184,30 @@ def described(example: Example) -> DescribedLogin:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.place))
 def test_every_example_ends_as_it_expects(example: Example) -> None:
     """Played to the end, an example has the effect and the attributes that its file expects."""
-    end = played(described(example), ideal_service(example.service))
+    end = simulate(describe_example(example), ideal_service(example.service))
 
     assert end.is_permitted == (example.expect.effect == "permit")
     if example.expect.reason and not end.is_permitted:
         assert end.reason == example.expect.reason
     if example.expect.releases is not None:
-        proved = {"mail"} if "ProveMailbox" in asked(end) else set()  # an account needs an address
+        proved = {"mail"} if "ProveMailbox" in list_steps(end) else set()  # an account needs an address
         assert {each.name for each in end.leaving} - proved == set(example.expect.releases) - proved
 
 
-def with_email(*sources: str) -> PolicySet:
+def set_email_sources(*sources: str) -> PolicySet:
     """Give the shipped policies with these sources of the account's address, none: no such field."""
 
-    def changed(policy: Policy) -> Policy:
+    def change_policy(policy: Policy) -> Policy:
         if policy.borrower is None:
             return policy
         fields = tuple(field for field in policy.borrower.fields if field.name != "email")
         email = [Field("email", sources[0], "create", policy.borrower.place, sources[1:])] if sources else []
         return replace(policy, borrower=replace(policy.borrower, fields=(*fields, *email)))
 
-    return PolicySet(tuple(map(changed, POLICIES.policies)), "d")
+    return PolicySet(tuple(map(change_policy, POLICIES.policies)), "d")
 
 
-def mailed(*addresses: str) -> DescribedLogin:
+def describe_student_with_mail(*addresses: str) -> DescribedLogin:
     """Describe the login of a student of whom the university names these addresses."""
     attributes = Attributes({**STUDENT.reading.attributes, "mail": addresses})
     return replace(STUDENT, reading=replace(STUDENT.reading, attributes=attributes))
@@ -227,13 +227,13 @@ def mailed(*addresses: str) -> DescribedLogin:
         ([], ["asta@post.example"], ["Refuse"]),
     ],
 )
-def test_a_mailbox_is_asked_for_only_where_showing_one_ends_that(
+def test_a_mailbox_is_asked_for_only_if_a_proof_helps(
     sources: list[str], addresses: list[str], steps: list[str]
 ) -> None:
-    """Else the person showed one after another for ever: staff have to look at the account."""
-    end = simulate_login(mailed(*addresses), MY_LOANS, with_email(*sources), NOW)
+    """If no proof helps, the account becomes a case for staff."""
+    end = simulate_login(describe_student_with_mail(*addresses), MY_LOANS, set_email_sources(*sources), NOW)
 
-    assert asked(end) == steps
+    assert list_steps(end) == steps
     assert steps != ["Refuse"] or end.reason == "account_case"
 
 
@@ -265,24 +265,24 @@ EMAILS = [(), ("mail",), ("proof.kaldemail",), ("proof.kaldemail", "mail"), ("sn
 @given(
     LOGINS,
     st.sampled_from(["my-loans", "myprint", "e-resources"]),
-    st.sampled_from([POLICIES, *(with_email(*sources) for sources in EMAILS)]),
+    st.sampled_from([POLICIES, *(set_email_sources(*sources) for sources in EMAILS)]),
     st.sampled_from([None, (), ("<b>@post.example",), ("=cmd@post.example",), ("a b@post.example",)]),
 )
 def test_every_login_has_an_end_and_no_step_comes_twice(
     described: DescribedLogin, service: str, policies: PolicySet, addresses: tuple[str, ...] | None
 ) -> None:
-    """Whatever is described ends, is asked nothing twice, and a refusal lets nothing leave."""
+    """Every login ends, no step is repeated, and a refusal releases nothing."""
     if addresses is not None:
         attributes = Attributes({**described.reading.attributes, "mail": addresses})
         described = replace(described, reading=replace(described.reading, attributes=attributes))
     end = simulate_login(described, ideal_service(service), policies, NOW)
 
-    assert len(asked(end)) == len(set(asked(end)))
+    assert len(list_steps(end)) == len(set(list_steps(end)))
     assert end.is_permitted or not end.leaving
     assert {each.name for each in end.leaving}.isdisjoint(fate.name for fate in end.staying)
 
 
-def with_register(affiliation: str) -> PolicySet:
+def add_register(affiliation: str) -> PolicySet:
     """Give the shipped policies, with the register asked about the people of one file."""
     policies = [
         replace(each, borrower=replace(each.borrower, register=RegisterRule("always")))
@@ -295,15 +295,15 @@ def with_register(affiliation: str) -> PolicySet:
 
 def test_the_register_is_asked_by_a_number_that_leads_to_a_borrower() -> None:
     """Of whom is known in person, and let in with a borrower at the end: of nobody else."""
-    students = with_register("student")
+    students = add_register("student")
     found = simulate_login(STUDENT, MY_LOANS, students, NOW)
     assert found.register == RegisterRule("always")
     assert replace(found, decision=replace(found.decision, ground=Ground.IDENTIFIER)).register is None
     assert replace(found, borrower=None).register is None
     assert replace(found, steps=(Refuse("a reason", REQUEST_DENIED),)).register is None
     assert simulate_login(STUDENT, ideal_service("e-resources"), students, NOW).register is None
-    assert played(STUDENT).register == RegisterRule("set_if_empty")
+    assert simulate(STUDENT).register == RegisterRule("set_if_empty")
     left = replace(login("alum@au.dk"), borrower=DescribedBorrower("STUDENT"))
-    lowered = simulate_login(left, MY_LOANS, with_register("private"), NOW)
+    lowered = simulate_login(left, MY_LOANS, add_register("private"), NOW)
     assert lowered.borrower is not None
     assert lowered.register is None

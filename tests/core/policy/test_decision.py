@@ -125,10 +125,10 @@ def test_a_stated_constant_leaves_whatever_the_login_brings() -> None:
     ("upstream", "student", "affiliation", "mismatch"),
     [("nemid", True, "private", None), ("wayf", True, "student", "private"), ("wayf", False, "private", None)],
 )
-def test_an_intent_picks_no_policy_of_other_ways_to_log_in(
+def test_an_intent_picks_no_policy_for_other_upstreams(
     upstream: str, affiliation: str, mismatch: str | None, *, student: bool
 ) -> None:
-    """Who could get no account by it keeps the one that counts, and is told; where it alone matches it counts."""
+    """An intent without an account by this upstream is ignored, unless only its policy matches."""
     private = policy(
         "private", 1, alternative(40, upstream=("wayf", "nemid")), require=Requirement(upstream=("nemid",))
     )
@@ -157,7 +157,7 @@ def test_a_decision_shows_no_value() -> None:
 def test_precedence_decides_and_an_intent_picks_among_what_matches(
     intent: str | None, affiliation: str, mismatch: str | None
 ) -> None:
-    """What the wizard said is an intent, what the assertion says is the affiliation.
+    """The sign-up page gives the intent, the assertion gives the affiliation.
 
     Source: docs/reference/design.md#invariant-7.
     """
@@ -220,7 +220,7 @@ def test_an_unknown_service_gets_nothing() -> None:
 
 @pytest.mark.profile(32)
 def test_a_name_beats_a_category_which_never_gets_cpr_or_number() -> None:
-    """The loader refuses such a file, and the engine withholds all the same.
+    """The loader refuses such a file, and the engine withholds the attributes too.
 
     Source: docs/reference/design.md#6.
     """
@@ -328,7 +328,7 @@ def test_a_mail_address_as_nameid_leaves_as_an_attribute_does() -> None:
 
 
 def test_without_a_verified_address_there_is_no_such_nameid() -> None:
-    """Whatever address the upstream passed on: the person is denied, by the line that wants it."""
+    """An asserted address is not enough: the line of the NameID denies the login."""
     login = replace(LOGIN, attributes=Attributes({**LOGIN.attributes, "mail": ("asta@au.dk",)}))
     decision = decide(login, LOANS, replace(STUDENTS, releases=(BY_MAIL,)))
     assert (decision.effect, reasons(decision)) == (Effect.DENY, ["no_verified_address p.yaml:70"])
@@ -439,7 +439,7 @@ def test_making_a_borrower_needs_what_the_policy_requires(
 def test_an_account_may_be_made_by_some_ways_to_log_in_only(
     upstream: str, borrower: bool | None, codes: list[str]
 ) -> None:
-    """The way to log in is the first thing to fix, for it brings the rest; and who has a borrower gets on (R05)."""
+    """The upstream is the first reason, because another one brings the rest. A borrower is enough (R05)."""
     strict = Requirement(
         cpr=True, age=18, assurance=Assurance.SUBSTANTIAL, place=PolicyLine("p.yaml", 50), upstream=("nemid",)
     )

@@ -97,7 +97,7 @@ def test_what_leaves_was_sent_and_listed(policies: list[Policy], login: LoginFac
 
 @given(POLICIES, LOGINS, NAME, PATTERN)
 def test_one_condition_more_never_widens(policies: list[Policy], login: LoginFacts, name: str, value: str) -> None:
-    """Who matches after a conjunct was added matched before."""
+    """A login that matches with one more condition matched without it."""
     extra = Condition(name, (value,), PLACE)
     narrowed = [
         replace(each, match=tuple(replace(way, conditions=(*way.conditions, extra)) for way in each.match))
@@ -125,7 +125,7 @@ def test_the_index_leaves_no_match_out(policies: list[Policy], login: LoginFacts
 
 @given(POLICIES, LOGINS)
 def test_a_service_no_file_names_gets_nothing(policies: list[Policy], login: LoginFacts) -> None:
-    """Whatever the files say of others."""
+    """A service without an entry receives nothing."""
     decision = decide(login, replace(LOANS, name="unheard-of", categories=()), *policies)
     assert (decision.effect, decision.released) == (Effect.DENY, ())
 
@@ -141,7 +141,7 @@ REQUIREMENT = st.builds(
 
 @given(POLICIES, REQUIREMENT, LOGINS)
 def test_a_borrower_changes_no_permit(policies: list[Policy], require: Requirement, login: LoginFacts) -> None:
-    """Who is let in before anybody looked for a borrower gets the same with one: it need not be decided again."""
+    """A login that is permitted without a borrower gets the same decision with one."""
     demanding = [replace(each, require=require) for each in policies]
     before = decide(replace(login, borrower=None), LOANS, *demanding)
     after = decide(replace(login, borrower=True), LOANS, *demanding)

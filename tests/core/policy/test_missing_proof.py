@@ -30,7 +30,7 @@ def proof(name: str, *domains: MailDomain) -> ProofRule:
     return ProofRule(name, domains, timedelta(minutes=30), timedelta(days=365))
 
 
-def asked(login: LoginFacts, proofs: tuple[ProofRule, ...], *match: dict[str, tuple[str, ...]]) -> str | None:
+def find_missing(login: LoginFacts, proofs: tuple[ProofRule, ...], *match: dict[str, tuple[str, ...]]) -> str | None:
     """Ask what ``login`` lacks to match one of these alternatives."""
     alternatives = tuple(
         Alternative(tuple(Condition(name, values, PLACE) for name, values in each.items()), PLACE) for each in match
@@ -63,7 +63,7 @@ BY_MAIL = {"upstream": ("nemid",), "mail_domain": ("a.example", "b.example")}
 )
 def test_what_is_lacking(match: list[dict[str, tuple[str, ...]]], lacks: str | None) -> None:
     """The proof that alone is missing; nothing that another way to log in, another day or another file would fix."""
-    assert asked(LOGIN, (MAIL, CARD), *match) == lacks
+    assert find_missing(LOGIN, (MAIL, CARD), *match) == lacks
 
 
 def test_a_domain_is_good_through_its_day() -> None:

@@ -1,4 +1,4 @@
-"""The rule of a refusal is told as its file writes it."""
+"""The rule of a refusal is quoted as its file writes it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -44,7 +44,7 @@ def _one(draw: Random, items: tuple[Any, ...], changed: Callable[[Any], Any]) ->
     return (*items[:at], changed(items[at]), *items[at + 1 :])
 
 
-def _without(draw: Random, items: tuple[Any, ...], least: int = 0) -> tuple[Any, ...]:
+def _remove_one(draw: Random, items: tuple[Any, ...], least: int = 0) -> tuple[Any, ...]:
     if len(items) <= least:
         return items
     at = draw.randrange(len(items))
@@ -65,11 +65,11 @@ def _match(draw: Random, policy: Policy) -> Policy:
         known = CONDITIONS[condition.name]
         return replace(condition, values=tuple(draw.sample(known, draw.choice([1, 2]))))
 
-    def edited(alternative: Alternative) -> Alternative:
+    def edit_alternative(alternative: Alternative) -> Alternative:
         first, *rest = alternative.conditions
         conditions: list[Callable[[], tuple[Condition, ...]]] = [
             lambda: _one(draw, alternative.conditions, other_values),
-            lambda: (first, *_without(draw, tuple(rest))),
+            lambda: (first, *_remove_one(draw, tuple(rest))),
             lambda: (*alternative.conditions, _condition(draw)),
         ]
         named = {each.name: each for each in draw.choice(conditions)()}
@@ -77,9 +77,9 @@ def _match(draw: Random, policy: Policy) -> Policy:
 
     way = Alternative((Condition("upstream", draw.choice(BY), PLACE), _condition(draw)), PLACE)
     matches: list[Callable[[], tuple[Alternative, ...]]] = [
-        lambda: _one(draw, policy.match, edited),
-        lambda: _one(draw, policy.match, edited),
-        lambda: _without(draw, policy.match, least=1),
+        lambda: _one(draw, policy.match, edit_alternative),
+        lambda: _one(draw, policy.match, edit_alternative),
+        lambda: _remove_one(draw, policy.match, least=1),
         lambda: (*policy.match, way),
     ]
     return replace(policy, match=draw.choice(matches)())
@@ -89,7 +89,7 @@ def _proofs(draw: Random, policy: Policy) -> Policy:
     new = ProofRule("kaldemail", (MailDomain("auh.rm.dk"),), timedelta(hours=1), timedelta(days=2))
     domains = tuple(MailDomain(name, draw.choice(UNTIL)) for name in draw.sample(["auh.rm.dk", "rm.dk", "au.dk"], 2))
 
-    def edited(proof: ProofRule) -> ProofRule:
+    def edit_proof(proof: ProofRule) -> ProofRule:
         spans: dict[str, Any] = {
             key: timedelta(hours=draw.randint(1, 48)) for key in ("code_valid_for", "remembered_for")
         }
@@ -98,7 +98,7 @@ def _proofs(draw: Random, policy: Policy) -> Policy:
 
     if not policy.proofs:
         return replace(policy, proofs=(new,))
-    return replace(policy, proofs=draw.choice([(), *[_one(draw, policy.proofs, edited)] * 3]))
+    return replace(policy, proofs=draw.choice([(), *[_one(draw, policy.proofs, edit_proof)] * 3]))
 
 
 def _require(draw: Random, policy: Policy) -> Policy:
@@ -125,7 +125,7 @@ def _borrower(draw: Random, policy: Policy) -> Policy:
         first, *others = draw.choice(SOURCES)
         return replace(written, source=first, otherwise=tuple(others))
 
-    fields = [_one(draw, rule.fields, field), _without(draw, rule.fields), (*rule.fields[:1], email)]
+    fields = [_one(draw, rule.fields, field), _remove_one(draw, rule.fields), (*rule.fields[:1], email)]
     changes: dict[str, Any] = {
         "category": draw.choice(CATEGORIES),
         "upgrades": tuple(draw.sample(CATEGORIES, draw.randrange(3))),
@@ -140,7 +140,7 @@ def _borrower(draw: Random, policy: Policy) -> Policy:
 
 
 def _release(draw: Random, policy: Policy) -> Policy:
-    def listed() -> ReleasedAttribute:
+    def make_attribute() -> ReleasedAttribute:
         name = draw.choice(RELEASED)
         return ReleasedAttribute(name, OTHER_WORDS, PLACE, draw.choice([(), CONDITIONS.get(name, ())[:1]]))
 
@@ -155,8 +155,8 @@ def _release(draw: Random, policy: Policy) -> Policy:
         return replace(old, **{key: changes[key]})
 
     def entry(old: Release) -> Release:
-        more = {each.name: each for each in (*old.attributes, listed())}
-        attributes = [_one(draw, old.attributes, line), _without(draw, old.attributes), tuple(more.values())]
+        more = {each.name: each for each in (*old.attributes, make_attribute())}
+        attributes = [_one(draw, old.attributes, line), _remove_one(draw, old.attributes), tuple(more.values())]
         changes: dict[str, Any] = {
             "borrower": draw.choice(["make", "need", "none"]),
             "legal_basis": draw.choice(["consent", "public_task", "contract"]),
@@ -168,7 +168,7 @@ def _release(draw: Random, policy: Policy) -> Policy:
         key = draw.choice([*changes, "attributes", "attributes"])
         return replace(old, **{key: changes[key]})
 
-    releases = [_one(draw, policy.releases, entry)] * 3 + [_without(draw, policy.releases)]
+    releases = [_one(draw, policy.releases, entry)] * 3 + [_remove_one(draw, policy.releases)]
     return replace(policy, releases=draw.choice(releases))
 
 
@@ -193,15 +193,15 @@ EDITS: Final[tuple[Edit, ...]] = (
 )
 
 
-def edited(draw: Random, policies: PolicySet) -> PolicySet:
+def edit_policies(draw: Random, policies: PolicySet) -> PolicySet:
     """Give the set with one to three keys of one policy changed, or without that policy."""
-    files = _one(draw, policies.policies, lambda policy: _rewritten(draw, policy))
+    files = _one(draw, policies.policies, lambda policy: _rewrite(draw, policy))
     if draw.random() < 0.05:
-        files = _without(draw, files, least=1)
+        files = _remove_one(draw, files, least=1)
     return PolicySet(files, "after")
 
 
-def _rewritten(draw: Random, policy: Policy) -> Policy:
+def _rewrite(draw: Random, policy: Policy) -> Policy:
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
         policy = draw.choice(EDITS)(draw, policy)
     return policy

@@ -60,7 +60,7 @@ SERVICES: Final = (
     Service("e-resources", "e", WORDS, tuple(UPSTREAMS), categories=(CATEGORY,)),
 )
 
-# What rules name, and what people bring beside it.
+# The values that rules name, and values that people have in addition.
 ROLES: Final = (
     "student@au.dk",
     "employee@au.dk",
@@ -112,7 +112,7 @@ class RandomLogin:
     message: Authentication
     proofs: tuple[Proved, ...]
 
-    def remembered(self, policies: PolicySet) -> DescribedLogin:
+    def read_with_proofs(self, policies: PolicySet) -> DescribedLogin:
         """Read it with what was proved before, as a live login does: where a rule could look, or no address came."""
         asserted = replace(self, proofs=()).read(policies)
         looked_up = self.message.upstream in policies.provable or "mail" not in asserted.reading.attributes
@@ -141,15 +141,15 @@ def _alternatives() -> st.SearchStrategy[Alternative]:
     others = st.lists(st.sampled_from(sorted(CONDITIONS)), max_size=2, unique=True)
     named = others.flatmap(lambda names: st.tuples(*map(_condition, names)))
 
-    def made(by: tuple[str, ...], least: tuple[str, ...], rest: tuple[Condition, ...]) -> Alternative:
+    def make_alternative(by: tuple[str, ...], least: tuple[str, ...], rest: tuple[Condition, ...]) -> Alternative:
         first = Condition("upstream", by, _place(2))
         last = (Condition("assurance", least, _place(2)),) if least else ()
         return Alternative((first, *rest, *last), _place(2))
 
-    return st.builds(made, upstream, level, named)
+    return st.builds(make_alternative, upstream, level, named)
 
 
-def _listed(name: str) -> st.SearchStrategy[ReleasedAttribute]:
+def _released_attributes(name: str) -> st.SearchStrategy[ReleasedAttribute]:
     known = CONDITIONS.get(name)
     patterns = st.lists(st.sampled_from(known), max_size=2, unique=True) if known else st.just([])
     return st.builds(
@@ -166,7 +166,7 @@ def _releases() -> st.SearchStrategy[Release]:
         legal_basis=st.sampled_from(["consent", "public_task"]),
         purpose=st.just(WORDS),
         name_id=st.sampled_from(["persistent", "transient"]),
-        attributes=names.flatmap(lambda chosen: st.tuples(*map(_listed, chosen))),
+        attributes=names.flatmap(lambda chosen: st.tuples(*map(_released_attributes, chosen))),
         place=st.just(_place(20)),
         notice=st.sampled_from(["ours", "upstream"]),
     )
@@ -247,7 +247,7 @@ def _usual_policy(at: int) -> st.SearchStrategy[Policy]:
 
 def _loadable(policy: Policy) -> Policy:
     """Give the policy without what every load refuses: a proof's fields where none is offered, a number of nobody."""
-    releases = tuple(_with_its_number(each) for each in policy.releases)
+    releases = tuple(_drop_number_without_borrower(each) for each in policy.releases)
     rule = policy.borrower
     if rule is None or policy.proofs:
         return replace(policy, releases=releases)
@@ -259,7 +259,7 @@ def _loadable(policy: Policy) -> Policy:
     return replace(policy, borrower=replace(rule, fields=kept), releases=releases)
 
 
-def _with_its_number(release: Release) -> Release:
+def _drop_number_without_borrower(release: Release) -> Release:
     if release.borrower != "none":
         return release
     return replace(release, attributes=tuple(each for each in release.attributes if each.name != "borrower_number"))
@@ -294,7 +294,7 @@ def _eid(wire: tuple[WireAttribute, ...], level: str) -> Authentication:
     return _authentication("nemid", EID.entity_id, (*fixed, *wire))
 
 
-def _authenticated(draw: Random) -> Authentication:
+def _draw_authentication(draw: Random) -> Authentication:
     """Draw what an upstream says: an institution of the federation, the national eID, or a PIN."""
     match draw.choice(["wayf", "wayf", "wayf", "nemid", "library"]):
         case "wayf":
@@ -319,7 +319,7 @@ _INTENTS: Final = (None, "a0", "a1", "a2", "nobody")
 def random_logins(draw: Random, many: int) -> Iterator[RandomLogin]:
     """Draw so many messages, and yield the logins of those whose attributes can be trusted."""
     for _ in range(many):
-        login = _login(_authenticated(draw), draw.choice(_MAILBOXES), draw.choice(_INTENTS), _borrower(draw))
+        login = _login(_draw_authentication(draw), draw.choice(_MAILBOXES), draw.choice(_INTENTS), _borrower(draw))
         if login is not None:
             yield login
 

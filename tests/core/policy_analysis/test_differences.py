@@ -19,7 +19,7 @@ from broker.core.policy_analysis.differences import Row, find_differences
 from broker.core.policy_analysis.plays import Analysis, Play
 from broker.core.policy_analysis.sources import Site
 from tests.core.policy_analysis.key_changes import CHANGES, DECIDES_NOTHING, EXAMPLE, FILES, GUEST, STUDENT
-from tests.core.policy_analysis.random_edits import edited
+from tests.core.policy_analysis.random_edits import edit_policies
 from tests.core.policy_analysis.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins
 from tests.plugins.drawn import drawn
 
@@ -37,7 +37,7 @@ def keys() -> Iterator[str]:
             yield ".".join(pattern)
 
 
-def loaded(folder: Path, files: dict[str, str]) -> PolicySet:
+def load_policies(folder: Path, files: dict[str, str]) -> PolicySet:
     """Load policy files."""
     folder.mkdir()
     for name, text in files.items():
@@ -45,7 +45,7 @@ def loaded(folder: Path, files: dict[str, str]) -> PolicySet:
     return live_policies.load(folder, NOW)
 
 
-def written(row: Row) -> str:
+def write_row(row: Row) -> str:
     """Write a row on one line."""
     was = "was " if row.change.was else ""
     values = f" {', '.join(row.values)}" if row.values else ""
@@ -54,20 +54,20 @@ def written(row: Row) -> str:
     )
 
 
-def compared(folder: Path, before: dict[str, str], after: dict[str, str]) -> list[str]:
+def compare_files(folder: Path, before: dict[str, str], after: dict[str, str]) -> list[str]:
     """Give the rows of two sets of files."""
-    sets = (loaded(folder / "before", before), loaded(folder / "after", after))
-    return list(map(written, find_differences(Analysis(sets, Site((WAYF, NEMID), SERVICES), NOW)).rows))
+    sets = (load_policies(folder / "before", before), load_policies(folder / "after", after))
+    return list(map(write_row, find_differences(Analysis(sets, Site((WAYF, NEMID), SERVICES), NOW)).rows))
 
 
-def edited_rows(folder: Path, edits: list[tuple[str, str, str, str, str]]) -> list[str]:
+def compare_edits(folder: Path, edits: list[tuple[str, str, str, str, str]]) -> list[str]:
     """Compare the files with those in which these edits were made."""
     files = dict(FILES)
     for _, affiliation, old, new, _ in edits:
         name = f"{affiliation}.yaml"
         assert files[name].count(old) == 1
         files[name] = files[name].replace(old, new)
-    return compared(folder, FILES, files)
+    return compare_files(folder, FILES, files)
 
 
 def test_each_key_is_reported_or_decides_nothing() -> None:
@@ -82,16 +82,16 @@ def test_each_key_is_reported_or_decides_nothing() -> None:
 @pytest.mark.parametrize("edit", CHANGES, ids=[f"{key}-{row.partition(' ')[0]}" for key, *_, row in CHANGES])
 def test_a_change_of_a_key_is_reported(tmp_path: Path, edit: tuple[str, str, str, str, str]) -> None:
     """The row has the direction, the key in words, and the line."""
-    rows = edited_rows(tmp_path, [edit])
+    rows = compare_edits(tmp_path, [edit])
     assert any(row.startswith(edit[-1]) for row in rows), rows
 
 
 def test_under_consent_no_notice_decides(tmp_path: Path) -> None:
     """Our page asks, whatever the entry says; where it asks no more, the row says so."""
     unasked = ("", "student", "notice: ours", "notice: upstream", "")
-    assert edited_rows(tmp_path, [unasked]) == []
+    assert compare_edits(tmp_path, [unasked]) == []
     (tmp_path / "contract").mkdir()
-    rows = edited_rows(tmp_path / "contract", [unasked, ("", "student", "basis: consent", "basis: contract", "")])
+    rows = compare_edits(tmp_path / "contract", [unasked, ("", "student", "basis: consent", "basis: contract", "")])
     assert "WIDER my-loans student: notice ours -> upstream (student.yaml:39)" in rows
 
 
@@ -101,7 +101,7 @@ def test_an_affiliation_that_a_line_begins_to_name_is_not_withheld(tmp_path: Pat
     student = STUDENT.replace("eduPersonScopedAffiliation: student@au.dk", "eduPersonScopedAffiliation: stu*") + listed
     guest = GUEST.replace("student@x.example", "[student@x.example, studying@au.dk]")
     before = {"student.yaml": student, "guest.yaml": GUEST}
-    rows = compared(tmp_path, before, before | {"guest.yaml": guest})
+    rows = compare_files(tmp_path, before, before | {"guest.yaml": guest})
     assert "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:34)" in rows
     assert "WIDER my-loans student: + eduPersonScopedAffiliation studying@au.dk (student.yaml:47)" in rows
 
@@ -109,16 +109,16 @@ def test_an_affiliation_that_a_line_begins_to_name_is_not_withheld(tmp_path: Pat
 def test_a_login_with_a_withheld_affiliation_lowers_nobody(tmp_path: Path) -> None:
     """An unknown affiliation may be the very one that the person still has: only the other set lowers."""
     guest = GUEST.replace("student@x.example", "[student@x.example, studying@au.dk]")
-    rows = compared(tmp_path, {"guest.yaml": GUEST}, {"guest.yaml": guest})
+    rows = compare_files(tmp_path, {"guest.yaml": GUEST}, {"guest.yaml": guest})
     lowered = "other my-loans guest: borrower: STUDENT stays -> PRIVATE lowered for 6 months"
     assert any(row.startswith(lowered) for row in rows), rows
 
 
-def test_a_register_that_is_asked_where_a_borrower_is_only_needed_is_reported(tmp_path: Path) -> None:
+def test_a_look_up_at_an_entry_with_need_is_reported(tmp_path: Path) -> None:
     """The look-up writes the address of a borrower that is there, whatever the entry makes."""
     rule = "  register: set_if_empty\n"
     needed = GUEST.replace("    make: []", "    need: []")
-    rows = compared(tmp_path, {"guest.yaml": needed.replace(rule, "")}, {"guest.yaml": needed})
+    rows = compare_files(tmp_path, {"guest.yaml": needed.replace(rule, "")}, {"guest.yaml": needed})
     assert rows == ["WIDER my-loans guest: + register: address (guest.yaml:16)"]
 
 
@@ -126,20 +126,20 @@ def random_edits(number: int) -> Iterator[tuple[PolicySet, PolicySet]]:
     """Give the shipped policies with one to three keys of one policy edited, ten times."""
     shipped = live_policies.load(POLICIES, NOW)
     draw = Random(number)
-    yield from ((shipped, edited(draw, shipped)) for _ in range(10))
+    yield from ((shipped, edit_policies(draw, shipped)) for _ in range(10))
 
 
-def played(login: DescribedLogin, at: int, source: int, policies: PolicySet) -> PlayedLogin:
+def simulate_at(login: DescribedLogin, at: int, source: int, policies: PolicySet) -> PlayedLogin:
     """Play a login to its end at one service."""
     terms = SimulationTerms(giver=SOURCES[source].giver, local=LOCAL)
     return simulate_login(login, SERVICES[at], policies, NOW, terms)
 
 
-def shown_by_random_logins(sets: tuple[PolicySet, PolicySet], draw: Random, many: int) -> Iterator[tuple[str, Change]]:
+def iter_random_changes(sets: tuple[PolicySet, PolicySet], draw: Random, many: int) -> Iterator[tuple[str, Change]]:
     """Give the changes that random logins show, by the engine and not by the personas."""
     for login in random_logins(draw, many):
         at, source = draw.randrange(len(SERVICES)), SOURCES.index(login.source)
-        both = tuple(played(login.read(policies), at, source, policies) for policies in sets)
+        both = tuple(simulate_at(login.read(policies), at, source, policies) for policies in sets)
         shown = Play(login.described, login.source, SERVICES[at], NOW.date(), both)
         yield from ((SERVICES[at].name, change) for change in find_changes(shown, sets))
 
@@ -151,7 +151,7 @@ def test_random_logins_show_no_wider_change_without_a_row(number: int) -> None:
     for sets in random_edits(number):
         rows = find_differences(Analysis(sets, SITE, NOW)).rows
         found = {(row.service, row.change.text) for row in rows if row.change.direction is Direction.WIDER}
-        for service, change in shown_by_random_logins(sets, Random(number), 200):
+        for service, change in iter_random_changes(sets, Random(number), 200):
             if change.direction is Direction.WIDER:
                 seen += 1
                 assert (service, change.text) in found, change

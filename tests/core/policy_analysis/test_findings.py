@@ -174,7 +174,7 @@ SEEDS = [
 EXAMPLE = "examples:\n  - {name: x, login: {upstream: nowhere}, service: my-loans, expect: {effect: deny}}\n"
 
 
-def seeded(seed: Seed, folder: Path) -> PolicySet:
+def load_with_fault(seed: Seed, folder: Path) -> PolicySet:
     """Load the policies with one fault: its file, and those that the finding names, without their examples."""
     copy = folder / "policies"
     copy.mkdir()
@@ -192,7 +192,7 @@ def seeded(seed: Seed, folder: Path) -> PolicySet:
     return live_policies.load(copy, NOW)
 
 
-def found_in(policies: PolicySet) -> Findings:
+def analyze(policies: PolicySet) -> Findings:
     """Analyse a set at the site of these tests."""
     return find_faults(Analysis((policies,), SITE, NOW))
 
@@ -201,7 +201,7 @@ def found_in(policies: PolicySet) -> Findings:
 @pytest.mark.parametrize("seed", SEEDS, ids=[f"{each.file}:{each.finding[:40]}" for each in SEEDS])
 def test_a_seeded_fault_is_found(seed: Seed, tmp_path: Path) -> None:
     """With its line, in words, and with a login that shows it where one does."""
-    told = [str(each) for each in found_in(seeded(seed, tmp_path)).found]
+    told = [str(each) for each in analyze(load_with_fault(seed, tmp_path)).found]
     assert any(seed.finding in each and each.startswith(seed.file) for each in told), told
 
 
@@ -211,20 +211,20 @@ def shipped() -> PolicySet:
     return live_policies.load(POLICIES, NOW)
 
 
-def test_the_shipped_policies_are_found_sound(shipped: PolicySet) -> None:
+def test_the_shipped_policies_have_no_findings(shipped: PolicySet) -> None:
     """At a site as they are written for nothing is without effect, and the analysis is complete."""
-    found = found_in(shipped)
+    found = analyze(shipped)
     assert found.found == ()
     assert found.logins > 100
 
 
-def test_an_entry_of_people_who_may_come_by_any_way_is_not_put_down_to_the_methods(shipped: PolicySet) -> None:
-    """A file that names no way to log in: whoever the national eID brings is no student, whatever a service offers."""
+def test_a_dead_entry_without_upstreams_does_not_blame_the_methods(shipped: PolicySet) -> None:
+    """The file names no upstream: its people match at none, whatever the services offer."""
     (policy,) = [each for each in shipped.policies if each.affiliation == "student"]
     first = policy.match[0]
     by_any_way = Alternative(tuple(each for each in first.conditions if each.name != "upstream"), first.place)
     entry_of_it = replace(policy.releases[0], service="eid-only")
     changed = replace(policy, match=(by_any_way,), releases=(entry_of_it,))
     others = tuple(each for each in shipped.policies if each is not policy)
-    found = found_in(PolicySet((*others, changed), "d"))
+    found = analyze(PolicySet((*others, changed), "d"))
     assert f"{entry_of_it.place}: no login reaches this entry" in [str(each) for each in found.found]

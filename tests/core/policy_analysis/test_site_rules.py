@@ -58,12 +58,12 @@ VALUES = {
 def conditions() -> st.SearchStrategy[tuple[Condition, ...]]:
     """Draw conditions on up to two attributes."""
 
-    def of(name: str) -> st.SearchStrategy[Condition]:
+    def draw_condition(name: str) -> st.SearchStrategy[Condition]:
         values = st.lists(st.sampled_from(VALUES[name]), min_size=1, max_size=2, unique=True)
         return values.map(lambda chosen: Condition(name, tuple(chosen), RULE))
 
     names = st.lists(st.sampled_from(sorted(VALUES)), max_size=2, unique=True)
-    return names.flatmap(lambda chosen: st.tuples(*map(of, chosen)))
+    return names.flatmap(lambda chosen: st.tuples(*map(draw_condition, chosen)))
 
 
 PARTIAL_LOGINS = st.builds(
@@ -107,7 +107,7 @@ def is_so(login: DescribedLogin, when: LoginFilter, *, local: bool) -> bool:
         and (when.ages is None or reading.age in when.ages)
         and (not when.intents or login.intent in when.intents)
         and (when.borrower is None or when.borrower == has)
-        and all(any(met(value, each.values) for value in values(login, each.name)) for each in when.conditions)
+        and all(any(is_met(value, each.values) for value in values(login, each.name)) for each in when.conditions)
     )
 
 
@@ -121,7 +121,7 @@ def values(login: DescribedLogin, name: str) -> tuple[str, ...]:
     return tuple(login.reading.attributes.get(name, ()))
 
 
-def met(value: str, written: tuple[str, ...]) -> bool:
+def is_met(value: str, written: tuple[str, ...]) -> bool:
     """Say whether a value is one of those written."""
     return any(value.startswith(each[:-1]) if each.endswith("*") else value == each for each in written)
 
@@ -142,7 +142,7 @@ def breaks(played: PlayedLogin, rule: SiteRule) -> Iterator[str]:
             yield f"releases {each.name}"
 
 
-def played(login: DescribedLogin, service: Service, policies: PolicySet, source: int) -> PlayedLogin:
+def simulate_at(login: DescribedLogin, service: Service, policies: PolicySet, source: int) -> PlayedLogin:
     """Play a login to its end."""
     return simulate_login(login, service, policies, NOW, SimulationTerms(giver=SOURCES[source].giver, local=LOCAL))
 
@@ -160,7 +160,7 @@ def check(policies: PolicySet, rule: SiteRule, logins: Iterator[RandomLogin]) ->
         for service in filter(rule.concerns, SERVICES):
             if login.source.upstream in service.methods:
                 assert proof.met
-                for begins in breaks(played(mine, service, policies, at), rule):
+                for begins in breaks(simulate_at(mine, service, policies, at), rule):
                     assert any(where == service.name and what.startswith(begins) for where, what in found)
     if rule.expect.releases is None:
         confirm(policies, rule, [each for each in proof.breaches if each.day == NOW.date()])
@@ -173,12 +173,12 @@ def confirm(policies: PolicySet, rule: SiteRule, breaches: list[Breach]) -> None
         key = (each.login.upstream, each.login.institution)
         source = next(at for at, one in enumerate(SOURCES) if (one.upstream, one.institution) == key)
         assert is_so(each.login, replace(rule.when, borrower=None), local=False)
-        shown = breaks(played(each.login, services[each.service], policies, source), rule)
+        shown = breaks(simulate_at(each.login, services[each.service], policies, source), rule)
         assert any(each.what.startswith(begins) for begins in shown)
 
 
-def released(*values: str, name: str = "mail", ways: tuple[tuple[str, str], ...] = ()) -> PolicySet:
-    """Give a policy that releases only these values, to whoever comes one of some ways; without any to all of wayf."""
+def make_policy(*values: str, name: str = "mail", ways: tuple[tuple[str, str], ...] = ()) -> PolicySet:
+    """Give a policy that releases only these values, to logins that meet one of some conditions; without any to all of wayf."""
     upstream = Condition("upstream", ("wayf",), PLACE)
     listed = ReleasedAttribute(name, WORDS, PLACE, values)
     release = Release("e-resources", "none", "public_task", WORDS, "transient", (listed,), PLACE)
@@ -196,35 +196,41 @@ def never(name: str, *conditions: Condition) -> SiteRule:
 @pytest.mark.parametrize(
     ("policies", "rule", "leaves"),
     [
-        (released("a@*"), never("mail"), True),
-        (released("a@*"), never("mail", Condition("mail", ("b@*",), RULE)), True),
-        (released("b@*", ways=(("mail", "a@*"),)), never("mail"), True),
-        (released("a@*"), never("mail", Condition("schacHomeOrganization", ("ku.dk",), RULE)), False),
-        # One organisation each: who comes by the one that is matched has no other, who comes by mail may.
-        (released("B", name="organizationName", ways=(("organizationName", "A"),)), never("organizationName"), False),
+        (make_policy("a@*"), never("mail"), True),
+        (make_policy("a@*"), never("mail", Condition("mail", ("b@*",), RULE)), True),
+        (make_policy("b@*", ways=(("mail", "a@*"),)), never("mail"), True),
+        (make_policy("a@*"), never("mail", Condition("schacHomeOrganization", ("ku.dk",), RULE)), False),
+        # A login has one organisation: with the matched one it has no other, with a mail address it may.
         (
-            released("B", name="organizationName", ways=(("organizationName", "A"), ("mail", "b@*"))),
+            make_policy("B", name="organizationName", ways=(("organizationName", "A"),)),
+            never("organizationName"),
+            False,
+        ),
+        (
+            make_policy("B", name="organizationName", ways=(("organizationName", "A"), ("mail", "b@*"))),
             never("organizationName"),
             True,
         ),
     ],
 )
-def test_a_value_that_few_have_leaves_all_the_same(policies: PolicySet, rule: SiteRule, *, leaves: bool) -> None:
-    """The login that shows it has that value beside its others; where nobody can be so, nobody is made up."""
+def test_a_rare_value_breaks_a_rule_too(policies: PolicySet, rule: SiteRule, *, leaves: bool) -> None:
+    """The breach has a login with that value; if no login can have it, there is no breach."""
     proof = check_rule(rule, policies, SITE, NOW)
     assert bool(proof.breaches) == leaves
     (name,) = rule.never_releases
     allowed = policies.policies[0].releases[0].attributes[0].values
     for breach in proof.breaches:
         assert (breach.what, breach.place) == (f"releases {name}", PLACE)
-        assert any(met(value, allowed) for value in values(breach.login, name))
+        assert any(is_met(value, allowed) for value in values(breach.login, name))
 
 
-def test_where_nothing_could_leave_no_login_is_played() -> None:
-    """A thousand files that list no CPR number are proved at once; the rule is about somebody all the same."""
+def test_a_rule_that_no_file_can_break_simulates_no_login() -> None:
+    """A thousand files that list no CPR number are checked at once, and the rule still selects logins."""
     played_logins: list[str] = []
     for name, some in (("gn", False), ("mail", True)):
-        proof = check_rule(never(name), released("a@*"), SITE, NOW, let_others_run=lambda: played_logins.append("one"))
+        proof = check_rule(
+            never(name), make_policy("a@*"), SITE, NOW, let_others_run=lambda: played_logins.append("one")
+        )
         assert (proof.met, bool(proof.breaches), bool(played_logins)) == (True, some, some)
 
 
@@ -233,11 +239,3 @@ def test_where_nothing_could_leave_no_login_is_played() -> None:
 def test_a_rule_that_is_proved_holds_for_every_login(policies: PolicySet, rule: SiteRule, seed: int) -> None:
     """And one that any login breaks is reported, with a login that breaks it so."""
     check(policies, rule, random_logins(Random(seed), 40))
-
-
-@pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=UNTOLD)
-@given(POLICY_SETS, RULES, SEEDS)
-def test_a_rule_that_is_proved_holds_for_thousands_of_logins(policies: PolicySet, rule: SiteRule, seed: int) -> None:
-    """The same, with many more rules and logins."""
-    check(policies, rule, random_logins(Random(seed), 120))

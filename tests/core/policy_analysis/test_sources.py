@@ -1,10 +1,11 @@
 """Where logins come from: what is not known of an institution leaves all possible."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
-from broker.core.entities import Names
+from broker.core.entities import Assurance, Names
 from broker.core.policy.model import (
     Alternative,
     Condition,
@@ -18,7 +19,17 @@ from broker.core.policy.model import (
 from broker.core.policy_analysis.differences import find_differences
 from broker.core.policy_analysis.plays import Analysis
 from broker.core.policy_analysis.sources import Site, list_sources
-from tests.core.policy_analysis.random_policies import LOCAL, MAPS, NOW, SERVICES, UNIVERSITY, UPSTREAMS, WORDS
+from broker.core.policy_analysis.two_sites import read_login
+from tests.core.policy_analysis.random_policies import (
+    LOCAL,
+    MAPS,
+    NOW,
+    SERVICES,
+    UNIVERSITY,
+    UPSTREAMS,
+    WORDS,
+    random_logins,
+)
 
 LEFT = frozenset({"scopes"})
 PLACE = PolicyLine("a.yaml", 1)
@@ -33,6 +44,17 @@ def test_scopes_that_are_not_at_hand_may_be_any(scopes: Names, unwritten: frozen
     institution = replace(UNIVERSITY, scopes=scopes, unwritten=unwritten)
     (source,) = list_sources(replace(UPSTREAMS["wayf"], institutions=(institution,)), MAPS)
     assert source.scopes == found
+
+
+@pytest.mark.parametrize("stated", [None, Assurance.LOW])
+def test_a_stated_assurance_is_that_of_logins_without_one(stated: Assurance | None) -> None:
+    """So `policy diff` shows whom a changed statement lets in."""
+    institution = replace(UNIVERSITY, assurance=stated)
+    (source,) = list_sources(replace(UPSTREAMS["wayf"], institutions=(institution,)), MAPS)
+    logins = [each.described for each in random_logins(Random(1), 200) if each.described.upstream == "wayf"]
+    without = [each for each in logins if each.reading.assurance is None]
+    read = [read_login(each, source, SERVICES[0]) for each in without]
+    assert {each.reading.assurance for each in read if each.fault is None} == {stated}
 
 
 def policy(at: int, *names: str, mail: str = "") -> Policy:

@@ -1,4 +1,4 @@
-"""What nobody has written is asked, with the key to write it in; nothing is filled in."""
+"""A question is asked for each missing answer, with the key to answer in."""
 
 from dataclasses import replace
 
@@ -28,8 +28,8 @@ def test_of_an_empty_configuration_everything_is_asked() -> None:
     }
 
 
-def test_who_gets_cpr_numbers_is_asked_for_the_law() -> None:
-    """Once it is said, no more; nor is it asked of another service."""
+def test_a_receiver_of_cpr_numbers_is_asked_for_the_law() -> None:
+    """The question ends with an answer, and no other service gets it."""
     asked = {each.key: each.topic for each in missing(LibraryAnswers(), (LOANS,), frozenset({"my-loans"}))}
     assert asked["record.receivers.my-loans"] is Topic.USE_OF_CPR
     answers = LibraryAnswers(receivers={"my-loans": WORDS})
@@ -53,7 +53,7 @@ def test_of_a_whole_configuration_nothing_is_asked() -> None:
 
 
 def test_controllers_need_an_address() -> None:
-    """What is half said is asked for the other half."""
+    """A half answer leads to a question about the other half."""
     answers = LibraryAnswers(receivers={"my-loans": WORDS})
     service = replace(LOANS, controller=Controller(WORDS))
     keys = [each.key for each in missing(answers, (service,)) if each.service == service]

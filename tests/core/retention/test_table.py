@@ -1,4 +1,4 @@
-"""The table of what is kept: whole, told in docs/privacy.md, and the only place that an end comes from."""
+"""The table of records: complete, shown in docs/privacy.md, and the only source of ends."""
 
 import ast
 from collections.abc import Container, Iterator, Mapping
@@ -8,8 +8,7 @@ from typing import Final, get_args
 
 import pytest
 
-from broker.core.ports import RecordKind
-from broker.core.retention import LIMIT, RECEIPT, TABLE, spell_span
+from broker.core.retention import LIMIT, RECEIPT, TABLE, RecordKind, spell_span
 from tests.plugins import privacy_table
 from tests.plugins.code_load import ROOT, parsed
 
@@ -18,15 +17,15 @@ ROWS: Final = "broker.core.retention"
 # Which argument is the end: of a function by its name, of a call that stores a fact by the number of its arguments.
 ENDS: Final = {"Content": 1, "Kept": 2, "count": 2, "claim_ownership": 3, "Transaction": 3, "Proved": 3}
 STORING: Final = frozenset({"add", "put"})
-# What is called so and stores no fact with an end of its own.
+# Receivers whose methods of these names store no fact with an end.
 OTHER: Final = frozenset({"transactions", "store", "_store", "trail", "Limits", "self"})
-# Whoever calls these has made the end already, and is looked at itself.
+# Parameters that hand on an end, which is checked where it was made.
 HANDED_ON: Final = frozenset({"until", "ends", "window"})
-# Forwarding stores, and where a release that was overtaken reads a time that is no end.
+# Modules that forward ends or store nothing.
 APART: Final = frozenset(
     {
-        "broker/core/login/login_simulation.py",  # a login that is played stores nothing
-        "broker/core/login/given_facts.py",  # nor does one that is described
+        "broker/core/login/login_simulation.py",  # simulates logins and stores nothing
+        "broker/core/login/given_facts.py",  # describes logins and stores nothing
         "broker/adapters/stores/encrypted_store.py",
         "broker/adapters/stores/redis.py",
         "broker/adapters/stores/sqlite.py",
@@ -35,7 +34,7 @@ APART: Final = frozenset(
 
 
 def ends_in(tree: ast.AST) -> Iterator[tuple[ast.expr, ast.AST]]:
-    """Give each expression that becomes an end, with the function that it stands in."""
+    """Yield each expression that becomes an end, with its function."""
     for scope in ast.walk(tree):
         if not isinstance(scope, ast.FunctionDef):
             continue
@@ -60,7 +59,7 @@ def _receiver(func: ast.expr) -> str:
 
 
 def is_from_table(end: ast.expr, scope: ast.AST, rows: Mapping[str, str], made: Container[str] = ()) -> bool:
-    """Give whether an end is a row's, or that of a record which has one already."""
+    """Return whether an end comes from a row or from an existing record."""
     if any(_is_an_end(node, rows) for node in ast.walk(end) if isinstance(node, ast.Attribute)):
         return True
     if isinstance(end, ast.Call) and getattr(end.func, "id", "") in made:
@@ -68,7 +67,7 @@ def is_from_table(end: ast.expr, scope: ast.AST, rows: Mapping[str, str], made: 
     if isinstance(end, ast.Name) and end.id != "now":
         given = [each.value for each in ast.walk(scope) if isinstance(each, ast.Assign) and _is_named(each, end.id)]
         return all(is_from_table(each, scope, rows, made) for each in given) if given else end.id in HANDED_ON
-    return isinstance(end, ast.Constant | ast.Name)  # a record of now is erased
+    return isinstance(end, ast.Constant | ast.Name)  # "now" erases a record
 
 
 def _is_an_end(node: ast.Attribute, rows: Mapping[str, str]) -> bool:
@@ -83,13 +82,13 @@ def _is_named(assignment: ast.Assign, name: str) -> bool:
 
 
 def rows_of(tree: ast.AST) -> dict[str, str]:
-    """Give the rows that a file names."""
+    """Return the rows that a file imports."""
     imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == ROWS)
     return {each.asname or each.name: each.name for node in imports for each in node.names}
 
 
 def makers(tree: ast.AST, rows: Mapping[str, str]) -> set[str]:
-    """Give the functions of a file that return nothing but ends of rows."""
+    """Return the functions of a file that return only ends from rows."""
     found = set()
     for scope in ast.walk(tree):
         if isinstance(scope, ast.FunctionDef):
@@ -99,8 +98,8 @@ def makers(tree: ast.AST, rows: Mapping[str, str]) -> set[str]:
     return found
 
 
-def strangers() -> list[str]:
-    """Give the places of ends that no row gives."""
+def list_other_ends() -> list[str]:
+    """Return the places of ends that come from no row."""
     folders = ("core", "use_cases", "adapters/stores", "adapters/audit_log", "app")
     files = (path for folder in folders for path in sorted((ROOT / "broker" / folder).rglob("*.py")))
     found = []
@@ -119,8 +118,8 @@ def strangers() -> list[str]:
 
 @pytest.mark.long("reads the code of five folders")
 def test_every_end_comes_from_the_table() -> None:
-    """A record with another expiry would be kept for an undocumented time."""
-    assert strangers() == []
+    """A record with another end would be kept for a time that no document states."""
+    assert list_other_ends() == []
 
 
 @pytest.mark.parametrize(
@@ -135,27 +134,54 @@ def test_every_end_comes_from_the_table() -> None:
         ("Content(fact, record.until)", False),
     ],
 )
-def test_an_end_that_no_row_gives_is_seen(line: str, *, found: bool) -> None:
-    """Sums of the moment are seen in every call that stores; a row's end and a record's own are let be."""
+def test_an_end_from_elsewhere_is_found(line: str, *, found: bool) -> None:
+    """In every call that stores a record; ends of rows and of existing records are accepted."""
     tree = ast.parse(f"from {ROWS} import RECEIPT, LIMIT\ndef kept(now, key, fact):\n    {line}\n")
     rows = rows_of(tree)
     assert [is_from_table(end, scope, rows) for end, scope in ends_in(tree)] == [not found]
 
 
 def test_the_document_shows_the_table() -> None:
-    """docs/privacy.md is generated: python -m tests.plugins.privacy_table."""
-    assert privacy_table.shown() == privacy_table.table()
+    """``python -m tests.plugins.privacy_table`` writes the table of docs/privacy.md."""
+    assert privacy_table.read_document() == privacy_table.table()
 
 
 def test_every_kind_of_record_has_a_row() -> None:
-    """The rows are in the order of the kinds."""
-    assert list(dict.fromkeys(row.kind for row in TABLE)) == sorted(
-        get_args(RecordKind), key=[row.kind for row in TABLE].index
-    )
+    """A new kind is documented before it is stored."""
+    assert {row.kind for row in TABLE} == set(get_args(RecordKind))
 
 
-def test_a_row_ends_by_itself_or_by_what_it_names() -> None:
-    """Never by both, so that no end passes for another."""
+# Kinds that several modules use for the same purpose: leases, counters, indexes, sessions and what is read for a person.
+SHARED: Final = frozenset({"counter", "index", "lease", "mail", "session", "transaction"})
+
+
+def test_a_kind_of_record_touches_two_places() -> None:
+    """The table names it, and one module writes it. No other part of the program or the documents lists the kinds."""
+    places: dict[str, set[str]] = {kind: set() for kind in get_args(RecordKind)}
+    for path in sorted((ROOT / "broker").rglob("*.py")):
+        for node in ast.walk(parsed(path)):
+            for name in _kinds_named_in(node):
+                places.get(name, set()).add(str(path.relative_to(ROOT)))
+    assert {kind: found for kind, found in places.items() if len(found) != 1 and kind not in SHARED} == {}
+    lists = [path for path in (ROOT / "docs").rglob("*.md") if "`arrival`" in path.read_text(encoding="utf-8")]
+    assert [path.name for path in lists] == ["privacy.md"]
+
+
+def _kinds_named_in(node: ast.AST) -> Iterator[str]:
+    """Yield the first argument of a key or a listing, and the value of a constant ``KIND``."""
+    if isinstance(node, ast.Call):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        values: list[ast.expr | None] = [*node.args[:1]] if name in {"Key", "list", "list_all", "claim"} else []
+    elif isinstance(node, ast.AnnAssign | ast.Assign):
+        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+        values = [node.value] if str(getattr(target, "id", "")).endswith("KIND") else []
+    else:
+        return
+    yield from (str(each.value) for each in values if isinstance(each, ast.Constant))
+
+
+def test_a_row_has_a_span_or_names_its_end() -> None:
+    """Never both, so that no end is mistaken for another."""
     assert RECEIPT.until(NOW) == NOW + timedelta(days=730)
     assert LIMIT.ends(NOW) == NOW
     for misused in (lambda: LIMIT.until(NOW), lambda: RECEIPT.ends(NOW), lambda: replace(LIMIT, lasts=None).span):
@@ -174,6 +200,6 @@ def test_a_row_ends_by_itself_or_by_what_it_names() -> None:
         (timedelta(seconds=90), "90 seconds"),
     ],
 )
-def test_spans_are_spelled_in_their_largest_whole_unit(span: timedelta, words: str) -> None:
-    """As people say them."""
+def test_spans_are_described_in_their_largest_whole_unit(span: timedelta, words: str) -> None:
+    """Whole numbers only."""
     assert spell_span(span) == words

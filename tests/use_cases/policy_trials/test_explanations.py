@@ -1,4 +1,4 @@
-"""A refusal is played again from few facts: it says what would come of it now, or on what that depends."""
+"""A refusal is replayed from the recorded facts: the result today, or the facts that it depends on."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +37,7 @@ def login(
     return DescribedLogin(upstream, assume_ground(reading).mask_cpr())
 
 
-def refused(described: DescribedLogin, service: str, person: Person | None = None) -> RefusedFacts:
+def collect_refusal(described: DescribedLogin, service: str, person: Person | None = None) -> RefusedFacts:
     """Give the facts that are kept of a login, as the flow of a live one keeps them."""
     end = simulate_login(described, ideal_service(service), POLICIES, NOW)
     authentication = Authentication(described.upstream, "", "idp", (), (), NOW, None, NOW, NOW)
@@ -47,7 +47,7 @@ def refused(described: DescribedLogin, service: str, person: Person | None = Non
     return collect_refused_facts(arrived, described.reading, end.decision, POLICIES, trusted=described.fault is None)
 
 
-def edited(change: Callable[[Policy], Policy]) -> PolicySet:
+def edit_private(change: Callable[[Policy], Policy]) -> PolicySet:
     """Give the shipped policies with the one of private people changed."""
     policies = (change(policy) if policy.affiliation == "private" else policy for policy in POLICIES.policies)
     return PolicySet(tuple(policies), "another")
@@ -63,9 +63,9 @@ def again(facts: RefusedFacts, policies: PolicySet, service: str = "my-loans") -
     return replay_refusal(site, facts, NOW)
 
 
-def test_the_facts_hold_kinds_and_names() -> None:
+def test_the_recorded_facts_are_kinds_and_names() -> None:
     """Of values affiliations are kept, a home organisation and category that a file names, and the age in years."""
-    facts = refused(FINN, "my-loans", NOBODY)
+    facts = collect_refusal(FINN, "my-loans", NOBODY)
 
     assert SECRET not in str(facts)
     assert (facts.cpr, facts.age, facts.borrower) == ("real", 15, "none")
@@ -75,16 +75,16 @@ def test_the_facts_hold_kinds_and_names() -> None:
 
 
 @pytest.mark.parametrize("name", ["eduPersonAffiliation", "eduPersonPrimaryAffiliation"])
-def test_what_an_institution_writes_after_an_affiliation_is_kept_only_where_a_file_names_it(name: str) -> None:
+def test_a_scope_is_recorded_only_where_a_file_names_it(name: str) -> None:
     """Its scope is not checked, and may be a name; a word alone is kept."""
     for value, kept in ((f"student@{SECRET}", False), ("student", True)):
-        facts = refused(login("wayf", {name: (value,)}, None, "none", None), "my-loans")
+        facts = collect_refusal(login("wayf", {name: (value,)}, None, "none", None), "my-loans")
         assert SECRET not in str(facts)
         assert (name in dict(facts.values)) is kept
     named = Alternative((Condition(name, (f"student@{SECRET}",), PLACE),), PLACE)
-    by_it = edited(lambda policy: replace(policy, match=(named,)))
+    by_it = edit_private(lambda policy: replace(policy, match=(named,)))
     assert again(facts, by_it).depends_on == ()
-    hidden = refused(login("wayf", {name: (f"student@{SECRET}",)}, None, "none", None), "my-loans")
+    hidden = collect_refusal(login("wayf", {name: (f"student@{SECRET}",)}, None, "none", None), "my-loans")
     assert again(replace(hidden, borrower="none"), by_it).depends_on == (name,)
 
 
@@ -99,40 +99,42 @@ def test_what_an_institution_writes_after_an_affiliation_is_kept_only_where_a_fi
         ),
     ],
 )
-def test_what_would_come_of_it_now_is_said_by_the_rules_of_now(require: Requirement, replay: Replay) -> None:
+def test_the_result_today_follows_the_rules_of_today(require: Requirement, replay: Replay) -> None:
     """Age, level and kind of number were kept: a rule over them is answered, with its line."""
-    facts = refused(FINN, "my-loans", NOBODY)
+    facts = collect_refusal(FINN, "my-loans", NOBODY)
 
-    assert again(facts, edited(lambda policy: replace(policy, require=require))) == replay
+    assert again(facts, edit_private(lambda policy: replace(policy, require=require))) == replay
 
 
-def test_a_rule_that_asks_for_more_cannot_be_judged() -> None:
+def test_a_rule_about_an_unrecorded_value_is_not_guessed() -> None:
     """Its attribute was sent, and its value not kept: the answer names it instead of guessing."""
-    facts = refused(FINN, "my-loans", NOBODY)
+    facts = collect_refusal(FINN, "my-loans", NOBODY)
     wanted = Alternative((Condition("mail", ("finn@post.example",), PLACE),), PLACE)
 
-    replay = again(facts, edited(lambda policy: replace(policy, match=(wanted,), require=Requirement())))
+    replay = again(facts, edit_private(lambda policy: replace(policy, match=(wanted,), require=Requirement())))
     assert replay == Replay(depends_on=("mail",))
 
 
-def test_whether_there_is_a_borrower_may_be_what_it_depends_on() -> None:
-    """Nobody had looked for one: what an account would change is not known."""
-    facts = refused(login("wayf", {"eduPersonScopedAffiliation": ("student@ku.dk",)}, None, "none", None), "myprint")
-    everybody = edited(lambda policy: replace(policy, match=(Alternative((), PLACE),)))
+def test_the_result_can_depend_on_an_unknown_borrower() -> None:
+    """The refused login did not look for a borrower, so the result with one is unknown."""
+    facts = collect_refusal(
+        login("wayf", {"eduPersonScopedAffiliation": ("student@ku.dk",)}, None, "none", None), "myprint"
+    )
+    everybody = edit_private(lambda policy: replace(policy, match=(Alternative((), PLACE),)))
 
     assert facts.borrower == "unknown"
     assert again(facts, everybody, "myprint") == Replay(depends_on=("borrower",))
     assert again(replace(facts, borrower="none"), everybody, "myprint").reason == "cpr_required"
 
 
-def test_too_many_ways_to_have_been_are_not_guessed() -> None:
+def test_too_many_combinations_of_values_are_not_tried() -> None:
     """A thousand alternatives over what was not kept are answered at once: by the names of it."""
     names = ("gn", "sn", "mail")
     values = tuple(f"value-{number}" for number in range(1000))
     wide = tuple(Alternative((Condition(name, values, PLACE),), PLACE) for name in names)
-    facts = refused(FINN, "my-loans", NOBODY)
+    facts = collect_refusal(FINN, "my-loans", NOBODY)
 
-    assert again(facts, edited(lambda policy: replace(policy, match=wide))) == Replay(depends_on=names)
+    assert again(facts, edit_private(lambda policy: replace(policy, match=wide))) == Replay(depends_on=names)
 
 
 WORDS = st.sampled_from(["student@au.dk", "employee@au.dk", "employee@clin.au.dk", "affiliate@au.dk", "alum@ku.dk"])
@@ -154,10 +156,10 @@ LOGINS = st.builds(
 
 
 @given(LOGINS, st.sampled_from(["my-loans", "myprint", "e-resources"]))
-def test_by_the_same_policies_the_same_comes_of_it(described: DescribedLogin, service: str) -> None:
+def test_the_same_policies_give_the_same_result(described: DescribedLogin, service: str) -> None:
     """Or it is said on what it depends, and that is something of which no value was kept."""
     end = simulate_login(described, ideal_service(service), POLICIES, NOW)
-    facts = refused(described, service, NOBODY)
+    facts = collect_refusal(described, service, NOBODY)
     replay = again(facts, POLICIES, service)
 
     if replay.depends_on:

@@ -24,22 +24,13 @@ class Server:
 
     error: Exception | None = None
     sent: list[tuple[str, str, str]] = field(default_factory=list)
-    recipient: str = ""
 
-    def address(self, recipient: str, deadline: datetime) -> "Server":
-        """Accept the recipient."""
+    def send(self, recipient: str, subject: str, text: str, deadline: datetime) -> None:
+        """Accept a mail, or fail."""
         del deadline
         if self.error:
             raise self.error
-        self.recipient = recipient
-        return self
-
-    def send(self, subject: str, text: str) -> None:
-        """Take the text."""
-        self.sent.append((self.recipient, subject, text))
-
-    def close(self) -> None:
-        """End."""
+        self.sent.append((recipient, subject, text))
 
 
 @dataclass(slots=True)

@@ -138,7 +138,7 @@ def r34(deployment: Deployment) -> None:
     assert landing.attributes["uid"] == (str(borrower(deployment, pia)["patron_id"]),)
     new = visitor(deployment)
     done = settled(new, sign_up(new, persona("sara"), "student"))
-    assert "We send you a mail with a link to choose a PIN later" in words(done)
+    assert "with a link to choose a PIN. The link works for seven days" in words(done)
     choose_pin(visitor(deployment), "sara@post.au.example", "6038")
     assert deployment.koha.patrons.proven("2209044075", "6038")
 
@@ -185,4 +185,4 @@ def r42(deployment: Deployment) -> None:
     assert (row["email"], row["address"]) == ("jens@moved.example", "Bakken 3")
     done = settled(other := visitor(deployment), sign_up(other, jens, "student"))
     assert found(done, "//div[@class='actions']/a/@href").startswith(deployment.setting.ports.origin("library"))
-    assert "You change your address, your mail address and your PIN in My loans" in words(done)
+    assert "You can change your address, email address and PIN in My loans" in words(done)

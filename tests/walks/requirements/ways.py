@@ -57,8 +57,8 @@ def r31(deployment: Deployment) -> None:
 def r32(deployment: Deployment) -> None:
     """WAYF and NemID hand the CPR number to the library, which is said before the choice and asked before it leaves."""
     for language, said in (
-        ("en", ("your CPR number is passed on to the library", "library account passes on no CPR number")),
-        ("da", ("sendes dit CPR-nummer videre til biblioteket", "lånerkonto sender ikke noget CPR-nummer")),
+        ("en", ("the library gets your CPR number", "log in with your library account, it does not")),
+        ("da", ("får biblioteket dit CPR-nummer", "får det ikke, hvis du logger på med din lånerkonto")),
     ):
         person = visitor(deployment, language)
         chooser = person.ask()

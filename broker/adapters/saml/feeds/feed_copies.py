@@ -33,7 +33,6 @@ class Note:
 
     due: datetime = _NEVER
     marks: Marks = field(default_factory=Marks)
-    failed: int = 0  # times in a row
     cause: str = ""  # of the last failure, while it lasts
     good: datetime | None = None  # when the server last answered
     kept: bool = False  # a copy exists, or should exist
@@ -85,7 +84,7 @@ class Copies:
         made.flush()
         os.fsync(made.fileno())
         path.rename(self._path(document))
-        durable.synced(self.folder)
+        durable.sync_folder(self.folder)
 
     @contextmanager
     def open_copy(self, document: Document) -> Iterator[BinaryIO | None]:
@@ -136,7 +135,6 @@ def _parse_note(tree: Any) -> Note:
     return Note(
         due=xml_times.read(tree["due"]) or _NEVER,
         marks=marks,
-        failed=int(tree["failed"]),
         cause=str(tree["cause"]),
         good=_read_optional_time(tree["good"]),
         kept=bool(tree["kept"]),

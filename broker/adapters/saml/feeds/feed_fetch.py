@@ -15,7 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from broker.adapters.deadline_sockets import end_by, left, time_out
+from broker.adapters.deadline_sockets import end_by, seconds_left, time_out
 from broker.adapters.saml.feeds.aggregates import Trust
 from broker.core.errors import MessageRefused
 
@@ -121,7 +121,7 @@ def _send(feed: Feed, document: Document, marks: Marks) -> Iterator[requests.Res
     verify = str(feed.ca_file) if feed.ca_file else True
     try:
         with adapter.send(
-            request, stream=True, timeout=(left() / 2, left()), verify=verify
+            request, stream=True, timeout=(seconds_left() / 2, seconds_left()), verify=verify
         ) as answer:
             yield answer
     finally:
@@ -135,7 +135,7 @@ def _copy(answer: requests.Response, into: BinaryIO, largest: int) -> None:
         if octets > largest:
             raise MessageRefused("feed.size")
         into.write(piece)
-        left()
+        seconds_left()
 
 
 def _clean_mark(value: str) -> str:

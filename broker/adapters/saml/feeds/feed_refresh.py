@@ -1,6 +1,5 @@
 """Refreshes one feed: decides when to fetch it, and which copy is in force."""
 
-import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,9 +13,7 @@ from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 
 _SHORTEST: Final = timedelta(minutes=5)  # a shorter cacheDuration is ignored
-_AGAIN: Final = timedelta(minutes=1)  # after a failure; doubled after each further one
-_LONGEST_PAUSE: Final = timedelta(hours=1)
-_MOST_DOUBLINGS: Final = 6
+_RETRY: Final = timedelta(minutes=5)  # after a failure
 _SOON: Final = timedelta(hours=24)
 _MOST_REPLACED: Final = 16
 _OLDER: Final = "feed.older"
@@ -155,7 +152,7 @@ class FeedRefresh:
         # An attacker may have changed the file: ignore a due time in the far future.
         if note.due <= now or note.due > now + self.feed.every:
             return True
-        if note.failed:
+        if note.cause:
             return False
         missing = note.kept and self._copies.stamp(document) is None
         return missing or bool(held.cause)
@@ -178,7 +175,7 @@ class FeedRefresh:
     ) -> Literal["new", "same"]:
         """Fetch a document, and keep it if it is verified and newer."""
         held = self._in_force[document].copy
-        note = replace(before, failed=0, cause="", good=now, kept=True)
+        note = replace(before, cause="", good=now, kept=True)
         marks = self._choose_marks(document, before, now)
         with self._copies.create_file() as (file, path):
             new_marks = feed_fetch.fetch(self.feed, document, marks, file)
@@ -212,12 +209,10 @@ class FeedRefresh:
     def _note_failure(
         self, document: Document, before: Note, cause: str, now: datetime
     ) -> FetchOutcome:
-        """Store a failure; the pause before the next fetch grows with every failure."""
+        """Store a failure, and fetch again after a pause."""
         if cause == "feed.absent" and self._in_force[document].copy is None:
             return self._note_absence(document, before, now)
-        doublings = min(before.failed, _MOST_DOUBLINGS)
-        pause = min(_AGAIN * 2**doublings, _LONGEST_PAUSE, self.feed.every)
-        note = replace(before, due=now + self._spread(pause), failed=before.failed + 1, cause=cause)
+        note = replace(before, due=now + min(_RETRY, self.feed.every), cause=cause)
         self._copies.write_note(document, note)
         result: FetchResult = "older" if cause == _OLDER else "refused"
         return FetchOutcome(self.feed.name, result, cause, entity_id=document.entity_id)
@@ -225,13 +220,7 @@ class FeedRefresh:
     def _note_absence(self, document: Document, before: Note, now: datetime) -> FetchOutcome:
         """Store that the feed does not contain the entity, which is no failure."""
         note = replace(
-            before,
-            due=now + self._spread(self.feed.every),
-            marks=Marks(),
-            failed=0,
-            cause="",
-            good=now,
-            kept=False,
+            before, due=now + self.feed.every, marks=Marks(), cause="", good=now, kept=False
         )
         self._copies.write_note(document, note)
         return FetchOutcome(self.feed.name, "absent", entity_id=document.entity_id)
@@ -283,16 +272,11 @@ class FeedRefresh:
         """Return the time until the next fetch, well before the copy expires."""
         every = self.feed.every
         if copy is None:
-            return self._spread(every)
+            return every
         shortest = min(_SHORTEST, every)
         asked = max(copy.cached_for or every, shortest)
         half_of_life = max((copy.until - now) / 2, timedelta(seconds=1))
-        return self._spread(min(every, asked, half_of_life))
-
-    @staticmethod
-    def _spread(pause: timedelta) -> timedelta:
-        """Shorten a pause by up to a fifth: machines should not fetch at the same time."""
-        return pause * (1 - secrets.randbelow(200) / 1000)
+        return min(every, asked, half_of_life)
 
     def _read_copy(self, document: Document, held: Aggregate | None, now: datetime) -> Aggregate:
         with self._copies.open_copy(document) as file:

@@ -179,7 +179,7 @@ class _Track:
 
     def write_file(self, path: Path, octets: bytes) -> None:
         """Write a file, whole or not at all, and stamp it with the time of this call."""
-        durable.put(path, octets)
+        durable.replace_file(path, octets)
         self.stamp(path)
 
     def stamp(self, path: Path) -> None:
@@ -188,7 +188,7 @@ class _Track:
     def start(self, size: int) -> None:
         if self.name == STORE:
             key_id = key_ring.new_sealing_id(self.now)
-            durable.put(self.place / f"{key_id}.key", secrets.token_bytes(key_ring.SECRET))
+            durable.replace_file(self.place / f"{key_id}.key", secrets.token_bytes(key_ring.SECRET))
             self.write_file(self.slot("next"), key_id.encode())
             return
         pair = key_ring.make_pair(self.name.replace("-", " "), self.now, size)
@@ -199,16 +199,16 @@ class _Track:
             self.write_file(self.place / _FINISHED, b"")  # the old key opens its records for ever
         else:
             self.write_file(self.slot("previous"), self.slot("current").read_bytes())
-        durable.moved(self.slot("next"), self.slot("current"))
+        durable.rename_file(self.slot("next"), self.slot("current"))
 
     def finish(self) -> None:
         self.write_file(self.place / _FINISHED, b"")
-        durable.gone(self.slot("previous"))
+        durable.remove_file(self.slot("previous"))
 
 
 def _take_step(track: _Track, size: int, *, early: bool, may_start: bool) -> RotationStep:
     for left in track.place.glob("*.new"):  # of a step that a crash interrupted
-        durable.gone(left)
+        durable.remove_file(left)
     before = track.phase
     taken = may_start if before is Phase.STEADY else early or track.now >= track.due
     if taken and before is Phase.STEADY:

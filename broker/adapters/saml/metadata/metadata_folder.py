@@ -65,14 +65,6 @@ class Metadata:
         """Return a service's descriptor, None if there is none or it has expired."""
         return drop_expired(self.services.get(entity_id), now)
 
-    def encrypts(self, entity_id: str) -> bool:
-        """Return whether this service publishes an encryption key.
-
-        Without one no CPR leaves (docs/reference/design.md#invariant-4).
-        """
-        found = self.services.get(entity_id)
-        return found is not None and found.encryption_certificate is not None
-
 
 class Source(Protocol):
     """The source of metadata; a role reads ``current`` once for each message."""

@@ -284,6 +284,6 @@ class ScopeRecord:
         written = {name: sorted(scopes) for name, scopes in sorted(known.items())}
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            durable_files.put(self._path, json.dumps(written).encode())
+            durable_files.replace_file(self._path, json.dumps(written).encode())
         except OSError:
             return

@@ -71,7 +71,6 @@ class UpstreamDescriptor:
     sso: str
     keys: tuple[VerifyKey, ...]
     sso_by_post: bool = False  # it has no SingleSignOnService for HTTP-Redirect
-    wants_signed: bool = False
     signing_algorithms: SigningAlgorithms = DEFAULT_SIGNING
     until: datetime | None = None
     # A help page for persons whom we refused; may contain placeholders.
@@ -147,7 +146,6 @@ def read_upstream(
         sso=locations[0],
         sso_by_post=by_post,
         keys=tuple(found.key for found in signing),
-        wants_signed=role.read_flag("WantAuthnRequestsSigned"),
         signing_algorithms=signing_algorithms,
         until=until,
         error_url=_read_error_url(element),

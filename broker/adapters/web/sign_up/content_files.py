@@ -13,9 +13,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from broker.adapters.web.sign_up import sign_up_questions
 from broker.adapters.web.sign_up.link_markup import targets, unreadable
-from broker.configuration.checked_files import Shape, Version, did_you_mean, line, validated
+from broker.configuration.checked_files import Shape, Version, did_you_mean, line, validate_node
 from broker.configuration.editor_schemas import JsonSchema, schema_of
-from broker.configuration.strict_yaml import YamlNode, quoted, read_file
+from broker.configuration.strict_yaml import YamlNode, quote, read_file
 from broker.core.errors import ConfigurationFaults, Fault
 
 
@@ -33,9 +33,9 @@ def _phrase(text: str) -> str:
     for fault in unreadable(text):
         raise ValueError(fault)
     for target in targets(text):
-        if not sign_up_questions.known(target):
+        if not sign_up_questions.is_link_target(target):
             fix = did_you_mean(target, sign_up_questions.targets())
-            raise ValueError(f"unknown link {quoted(target)} {fix}".rstrip())
+            raise ValueError(f"unknown link {quote(target)} {fix}".rstrip())
     return text
 
 
@@ -130,7 +130,7 @@ class FaqShape(Shape):
 
 
 SHIPPED: Final = Path(__file__).parent / "content"
-# What editors show about the two kinds of files.
+# Descriptions of the two kinds of files, for editors with JSON schema support.
 _PAGE_FILE: Final = "The texts of one sign-up page, whose name is that of the file."
 _FAQ_FILE: Final = "The questions and answers of the sign-up pages."
 _FAQ: Final = "faq"
@@ -159,7 +159,7 @@ class Texts:
 
     @classmethod
     def load(cls, folder: Path | None = None, shipped: Path = SHIPPED) -> "Texts":
-        """Read the shipped texts; a file of the same name in ``folder`` is read instead of theirs.
+        """Read the shipped texts; a file of the same name in ``folder`` replaces the shipped one.
 
         ConfigurationFaults with every language, page and answer that is missing, every name nobody
         knows, and every text that is too long, with file and line.
@@ -170,7 +170,7 @@ class Texts:
             where = _where(path)
             try:
                 node = read_file(path, where)
-                files[name] = validated(FaqShape if name == _FAQ else PageShape, node, where)
+                files[name] = validate_node(FaqShape if name == _FAQ else PageShape, node, where)
             except ConfigurationFaults as error:
                 faults += error.faults
             else:
@@ -179,7 +179,7 @@ class Texts:
             raise ConfigurationFaults(faults)
         return cls(files, files.pop(_FAQ))
 
-    def linked(self) -> frozenset[str]:
+    def list_link_targets(self) -> frozenset[str]:
         """Return every target that some text links to."""
         texts = chain.from_iterable((phrase.en, phrase.da) for phrase in self.phrases())
         return frozenset(chain.from_iterable(map(targets, texts)))
@@ -202,7 +202,7 @@ def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[s
     for name in sorted(found.keys() - set(_FILES)):
         where = f"{_where(found[name])}:1"
         fix = did_you_mean(name, _FILES) or "the name of a file is the name of its page"
-        faults.append(Fault(where, f"unknown page {quoted(name)}", fix))
+        faults.append(Fault(where, f"unknown page {quote(name)}", fix))
     for name in _FILES:
         if name not in found:
             where = f"{shipped.name}/{name}.yaml:1"
@@ -253,4 +253,4 @@ def _differences(
     for name in sorted(set(written) - set(wanted)):
         place = f"{where}:{line(node, (key, name))}"
         fix = did_you_mean(name, wanted) or ", ".join(wanted)
-        yield Fault(place, f"unknown name {quoted(name)} in {key}", fix)
+        yield Fault(place, f"unknown name {quote(name)} in {key}", fix)

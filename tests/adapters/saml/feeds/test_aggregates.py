@@ -28,7 +28,7 @@ LISTING = (
     f'<ds:Transform xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Algorithm="{EXCLUSIVE}"><ec:InclusiveNamespaces \
 xmlns:ec="{EXCLUSIVE}" PrefixList="x md"/></ds:Transform>'
 )
-# Each is written as somebody's publisher does, and each is a trap for whoever canonicalises in parts.
+# Each document is written as a publisher may write it, and is hard for a canonicaliser that works in pieces.
 WRITTEN = {
     "plain": feeds.collection(entity(), entity(TWO)),
     "one entity": feeds.collection(entity()),
@@ -162,7 +162,7 @@ def test_a_key_of_another_kind_signs_too(forge: Forge) -> None:
 
 
 def test_the_other_verifier_agrees(forge: Forge) -> None:
-    """What passes here passes XML security that reads messages whole, for the same octets and the same key."""
+    """The streaming verifier accepts the same octets and keys as the verifier of whole messages."""
     octets = feeds.signed(
         feeds.collection(
             entity(

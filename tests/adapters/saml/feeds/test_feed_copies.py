@@ -21,7 +21,7 @@ def _keep(copies: Copies) -> None:
 
 
 def test_nobody_else_reads_or_writes_them(tmp_path: Path) -> None:
-    """Whoever can write there brings back an older copy; who can read there sees what the broker trusts."""
+    """Only the owner can read and write the copies: a writer could restore an older copy."""
     before = os.umask(0)
     try:
         _keep(Copies(tmp_path / "state" / "f"))
@@ -35,18 +35,18 @@ def test_nobody_else_reads_or_writes_them(tmp_path: Path) -> None:
 def test_a_copy_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a machine that stops leaves an empty file where the last good copy was; the name is written out too."""
     done: list[str] = []
-    sync, rename = os.fsync, Path.rename
+    real_sync, real_rename = os.fsync, Path.rename
 
-    def synced(handle: int) -> None:
+    def log_sync(handle: int) -> None:
         whole = os.fstat(handle)
         done.append("folder" if stat.S_ISDIR(whole.st_mode) else f"{whole.st_size} octets")
-        sync(handle)
+        real_sync(handle)
 
-    def renamed(path: Path, target: Path) -> Path:
+    def log_rename(path: Path, target: Path) -> Path:
         done.append(target.name)
-        return rename(path, target)
+        return real_rename(path, target)
 
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(os, "fsync", log_sync)
+    monkeypatch.setattr(Path, "rename", log_rename)
     _keep(Copies(tmp_path / "f"))
     assert done[:3] == ["4 octets", "feed.xml", "folder"]

@@ -33,7 +33,7 @@ def feed(url: str, *, largest: int = 100_000, ca_file: Path | None = None) -> Fe
     return Feed("f", url, Trust((), timedelta(days=14), largest), ca_file=ca_file)
 
 
-def fetched(asked: Feed, marks: Marks | None = None, document: Document | None = None) -> tuple[bytes, Marks | None]:
+def fetch_feed(asked: Feed, marks: Marks | None = None, document: Document | None = None) -> tuple[bytes, Marks | None]:
     """Fetch, and give what came and its marks."""
     into = io.BytesIO()
     document = document or next(asked.list_documents(iter(())))
@@ -44,17 +44,17 @@ def fetched(asked: Feed, marks: Marks | None = None, document: Document | None =
 def refusal(asked: Feed, document: Document | None = None) -> str:
     """Give the cause for which a fetch is refused."""
     with pytest.raises(MessageRefused) as refused:
-        fetched(asked, document=document)
+        fetch_feed(asked, document=document)
     return refused.value.cause
 
 
 def test_what_did_not_change_is_not_sent_again(publisher: Publisher) -> None:
     """The server's mark goes back to it, and its "not modified" is no document."""
-    body, marks = fetched(feed(publisher.url))
+    body, marks = fetch_feed(feed(publisher.url))
     assert (body, marks is not None and bool(marks.etag)) == (BODY, True)
-    assert fetched(feed(publisher.url), marks) == (b"", None)
+    assert fetch_feed(feed(publisher.url), marks) == (b"", None)
     publisher.publish(BODY * 2)
-    assert fetched(feed(publisher.url), marks)[0] == BODY * 2
+    assert fetch_feed(feed(publisher.url), marks)[0] == BODY * 2
 
 
 def test_not_modified_answers_a_mark_only(publisher: Publisher) -> None:
@@ -67,7 +67,7 @@ def test_not_modified_answers_a_mark_only(publisher: Publisher) -> None:
     "status", ["301 Moved", "302 Found", "307 Elsewhere", "204 None", "403 No", "404 No", "500 Oh"]
 )
 def test_anything_but_200_is_refused(publisher: Publisher, status: str) -> None:
-    """A redirect is not followed: where to, whoever is on the way would decide."""
+    """A redirect is not followed: an attacker on the network could choose its target."""
     publisher.status, publisher.headers = status, [("Location", publisher.url + "?x")]
     assert refusal(feed(publisher.url)) == "feed.status"
     assert len(publisher.asked) == 1
@@ -91,7 +91,7 @@ def test_it_is_cut_off_where_it_grows_too_large(publisher: Publisher) -> None:
 def test_a_feed_of_a_whole_federation_is_fetched(publisher: Publisher) -> None:
     """As large as its configuration lets it be: other answers over such connections end at a few megabytes."""
     publisher.publish(b"<feed/>" * 1_500_000)
-    body, _ = fetched(feed(publisher.url, largest=20_000_000))
+    body, _ = fetch_feed(feed(publisher.url, largest=20_000_000))
     assert body == publisher.documents["/feed.xml"]
 
 
@@ -126,7 +126,7 @@ def test_https_is_believed_by_the_authority_named(tmp_path: Path) -> None:
     tls, certificate = authority(tmp_path / "one")
     with publishing(tls) as publisher:
         publisher.publish(BODY)
-        assert fetched(feed(publisher.url, ca_file=certificate))[0] == BODY
+        assert fetch_feed(feed(publisher.url, ca_file=certificate))[0] == BODY
         assert refusal(feed(publisher.url)) == "feed.unreachable"
         other = authority(tmp_path / "other")[1]
         assert refusal(feed(publisher.url, ca_file=other)) == "feed.unreachable"
@@ -140,10 +140,10 @@ def test_https_is_for_the_host_asked(tmp_path: Path) -> None:
 
 
 def test_the_proxies_of_the_environment_are_not_used(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who sets the environment of one program does not choose where this one gets its trust from."""
+    """The proxies and certificate settings of the environment are ignored."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert fetched(feed(publisher.url))[0] == BODY
+    assert fetch_feed(feed(publisher.url))[0] == BODY
 
 
 def test_each_entity_is_asked_for_by_its_name(publisher: Publisher) -> None:
@@ -153,7 +153,7 @@ def test_each_entity_is_asked_for_by_its_name(publisher: Publisher) -> None:
     path = "/entities/https%3A%2F%2Fone.example%2Fa%3Fb%3Dc%20d"
     publisher.publish(BODY, path)
     assert document.url == publisher.base + path
-    assert fetched(asked, document=document)[0] == BODY
+    assert fetch_feed(asked, document=document)[0] == BODY
     assert document.name.isalnum()
 
 

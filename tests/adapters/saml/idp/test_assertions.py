@@ -1,4 +1,4 @@
-"""What our IdP role writes: exactly what was shown, for whom it was shown, and nothing else."""
+"""The Responses of our IdP role: exactly the disclosed content, for the right service, and nothing else."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -43,7 +43,7 @@ def respond(parties: Parties, disclosure: Disclosure | None = None, **changes: A
     return parties.opened(form)
 
 
-def at_open(parties: Parties) -> AuthnRequest:
+def make_request_of_open(parties: Parties) -> AuthnRequest:
     """Give a request of the service without an encryption key."""
     return replace(parties.request, service="open", entity_id=OPEN, acs=f"{OPEN}/acs")
 
@@ -129,7 +129,7 @@ def test_a_transient_name_is_not(parties: Parties) -> None:
 )
 @pytest.mark.profile(26, 39)
 def test_how_and_when_is_the_upstreams_word(parties: Parties, ends: timedelta | None, until: int) -> None:
-    """AuthnInstant and class as they came, never stamped anew; the session ends when the upstream's does, or sooner."""
+    """AuthnInstant and class are the upstream's; the session ends with the upstream's session, or sooner."""
     _, assertion = respond(parties, session_until=NOW + ends if ends else None)
     statement = "saml:AuthnStatement"
     assert values(assertion, f"{statement}/@AuthnInstant") == [stamp(NOW - timedelta(minutes=3))]
@@ -150,7 +150,7 @@ def test_without_a_class_none_is_invented(parties: Parties) -> None:
 )
 @pytest.mark.profile(38)
 def test_the_chain_ends_with_the_upstream(parties: Parties, chain: tuple[str, ...], written: list[str]) -> None:
-    """Who authenticated the person, in the upstream's order, and then the upstream.
+    """AuthenticatingAuthority names the upstream's chain in its order, and then the upstream.
 
     Source: docs/reference/saml-profiles.md#38.
     """
@@ -198,7 +198,7 @@ def test_without_items_there_is_no_statement(parties: Parties) -> None:
 
 @pytest.mark.parametrize("text", ["<b>&amp;", "a\"b'c", "Å æ 漢", "]]>", " x "])
 def test_a_value_is_written_as_it_is(parties: Parties, text: str) -> None:
-    """Whatever stands in a value, it stays one."""
+    """A value with markup stays one value."""
     _, assertion = respond(parties, parties.disclosure(Item("cn", (text,), WORDS)))
     assert values(assertion, "//saml:AttributeValue/text()") == [text]
 
@@ -221,7 +221,7 @@ def test_a_service_with_a_key_gets_ciphertext(parties: Parties) -> None:
 def test_a_service_without_a_key_gets_it_signed(parties: Parties) -> None:
     """In clear, but the Assertion and the Response each signed, and valid by the schemas."""
     disclosure = parties.disclosure(Item("cn", ("Asta Ravn",), WORDS), service="open", entity=OPEN)
-    root, assertion = respond(parties, disclosure, request=at_open(parties))
+    root, assertion = respond(parties, disclosure, request=make_request_of_open(parties))
     assert assertion.getparent() is root
     assert [each.find(SIGNATURE) is not None for each in (root, assertion)] == [True, True]
     assert xml_structure_checks.is_valid(root)
@@ -235,21 +235,21 @@ def test_a_cpr_never_leaves_in_clear(parties: Parties) -> None:
     """
     disclosure = parties.disclosure(Item("cpr", (CPR,), WORDS), service="open", entity=OPEN)
     with pytest.raises(BrokerError, match="unencrypted") as caught:
-        respond(parties, disclosure, request=at_open(parties))
+        respond(parties, disclosure, request=make_request_of_open(parties))
     assert CPR not in str(caught.value)
 
 
 def test_a_service_that_says_it_encrypts_must_have_the_key(parties: Parties) -> None:
-    """What counts is the key in the metadata, not what somebody set on the service."""
+    """The key in the metadata decides about encryption, not a field of the service."""
     services = {OPEN: replace(parties.services["open"], encrypts=True)}
     idp = replace(parties.idp, services=services)
     disclosure = parties.disclosure(Item("cpr", (CPR,), WORDS), service="open", entity=OPEN)
     with pytest.raises(BrokerError, match="unencrypted"):
-        idp.respond(at_open(parties), disclosure, parties.authentication(), parties.issued())
+        idp.respond(make_request_of_open(parties), disclosure, parties.authentication(), parties.issued())
 
 
 def test_an_attribute_without_a_name_is_an_error(parties: Parties) -> None:
-    """Rather than leave out what the person was told would leave."""
+    """The broker raises an error instead of leaving out an attribute that the person has seen."""
     idp = replace(parties.idp, maps={"library": AttributeMap("library", (), outgoing=True)})
     with pytest.raises(BrokerError, match="no row for borrower_number"):
         idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.issued())

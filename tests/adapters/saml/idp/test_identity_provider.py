@@ -14,7 +14,7 @@ INDEX = "AssertionConsumerServiceIndex"
 
 
 def test_a_plain_request_is_read(parties: Parties) -> None:
-    """Nothing asked is nothing made up."""
+    """Fields that a request leaves out are empty."""
     assert parties.ask() == AuthnRequest("_s1", "my-loans", LOANS, f"{LOANS}/acs", "state/1")
 
 
@@ -61,10 +61,10 @@ def test_what_is_asked_is_read(parties: Parties, change: Change, read: dict[str,
     ],
 )
 def test_the_acs_is_named_by_url_by_index_or_not(parties: Parties, change: Change, acs: str) -> None:
-    """Whichever way, it is one of the service's metadata."""
+    """The ACS is always one of the service's metadata."""
     assert parties.ask(change, service=OPEN).acs == f"{OPEN}/{acs}"
 
 
 def test_a_service_that_does_not_sign_is_read(parties: Parties) -> None:
-    """What its metadata does not promise is not demanded."""
+    """A service whose metadata does not promise signed requests may send unsigned ones."""
     assert parties.ask(service=PRINT).service == "print"

@@ -73,19 +73,21 @@ SHAPES: Final[Mapping[str, Shape]] = {
 }
 
 
-def renamed(element: Any, prefixes: Mapping[str, str]) -> Any:
-    """Write a tree anew: each namespace by its product's prefix, declared where it begins."""
+def rename_prefixes(element: Any, prefixes: Mapping[str, str]) -> Any:
+    """Copy a tree with the prefixes of a product, declared where each namespace is first used."""
     space = etree.QName(element).namespace or ""
     spaces: Any = {prefixes[space] or None: space, **_TYPES}
     made = etree.Element(element.tag, dict(element.attrib), nsmap=spaces)
     made.text, made.tail = element.text, element.tail
-    made.extend([renamed(child, prefixes) for child in element])
+    made.extend([rename_prefixes(child, prefixes) for child in element])
     return made
 
 
-def written(parties: Parties, shape: Shape) -> bytes:
+def write_response(parties: Parties, shape: Shape) -> bytes:
     """Give the Response of the upstream "kb" in a shape."""
-    root = renamed(parties.response(*shape.changes, upstream="kb"), {SAMLP: shape.protocol, SAML: shape.assertion})
+    root = rename_prefixes(
+        parties.response(*shape.changes, upstream="kb"), {SAMLP: shape.protocol, SAML: shape.assertion}
+    )
     key = parties.direct.key
     assertion = root.find("{*}Assertion")
     if shape.signs != "response":
@@ -100,8 +102,8 @@ def written(parties: Parties, shape: Shape) -> bytes:
 
 @pytest.mark.parametrize("product", SHAPES)
 def test_an_upstreams_response_is_read(parties: Parties, product: str) -> None:
-    """What it asserts arrives, whatever its prefixes, its signatures and its optional parts."""
-    answer = parties.receive(written(parties, SHAPES[product]), "kb").answer
+    """The broker reads the assertion of each product, with its prefixes, signatures and optional parts."""
+    answer = parties.receive(write_response(parties, SHAPES[product]), "kb").answer
     assert isinstance(answer, Authentication)
     assert {value for attribute in answer.attributes for value in attribute.values} == {"au1@au.dk", "Asta Ravn"}
 
@@ -141,6 +143,6 @@ def test_a_services_request_is_read(parties: Parties, product: str) -> None:
     if asking.parts:
         changes.append(add(".", asking.parts))
     root = parties.authn_request(edit(".", AssertionConsumerServiceURL=f"{OPEN}/main"), *changes, service=OPEN)
-    shaped = renamed(root, {SAMLP: asking.protocol, SAML: asking.assertion})
+    shaped = rename_prefixes(root, {SAMLP: asking.protocol, SAML: asking.assertion})
     asked = parties.idp.read_redirect(parties.query(shaped, key=None), NOW)
     assert (asked.service, asked.acs, asked.force_authn, asked.is_passive) == ("open", f"{OPEN}/main", False, False)

@@ -84,21 +84,21 @@ def contents(parties: Parties, changed: dict[str, Any]) -> AssertionContents:
     )
 
 
-def of_items(parties: Parties, *items: Item) -> AssertionContents:
+def make_contents(parties: Parties, *items: Item) -> AssertionContents:
     """Give the contents of an assertion with these attributes."""
     return AssertionContents(
         IDP, parties.request, parties.disclosure(*items), parties.authentication(), parties.issued()
     )
 
 
-def written(of: AssertionContents) -> Any:
+def write_assertion(of: AssertionContents) -> Any:
     """Give the unsigned Assertion."""
     return written_message.tree(response_writer.assertion(of, MAP, encrypted=True))
 
 
-def sent(parties: Parties, of: AssertionContents, by: SigningAlgorithms = DEFAULT_SIGNING) -> bytes:
+def write_signed(parties: Parties, of: AssertionContents, by: SigningAlgorithms = DEFAULT_SIGNING) -> bytes:
     """Give the Response with its Assertion, both signed."""
-    assertion = written(of)
+    assertion = write_assertion(of)
     signature.sign(assertion, parties.idp.key, by)
     root = written_message.tree(
         response_writer.response(of.issuer, of.request, of.issued.response, of.issued.at, SUCCESS)
@@ -108,7 +108,7 @@ def sent(parties: Parties, of: AssertionContents, by: SigningAlgorithms = DEFAUL
     return etree.tostring(root, encoding="utf-8")
 
 
-def expected_values(of: AssertionContents) -> list[str]:
+def list_values(of: AssertionContents) -> list[str]:
     """Give the values of the attributes in their order."""
     rows = {row.name: row for row in ROWS}
     return [rows[item.name].write(value) for item in of.disclosure.attributes for value in item.values]
@@ -118,13 +118,13 @@ def expected_values(of: AssertionContents) -> list[str]:
     "runs", [100, pytest.param(at_gate(1_000, otherwise=5_000), marks=pytest.mark.slow(seconds=15))]
 )
 def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
-    """Whatever stands in it: a reader finds every value to the letter, and no element besides."""
+    """A reader finds every value unchanged, and no further element."""
 
     @settings(max_examples=drawn(runs), deadline=None, suppress_health_check=list(HealthCheck))
     @given(changes())
     def read(changed: dict[str, Any]) -> None:
         of = contents(parties, changed)
-        root = etree.fromstring(etree.tostring(written(of)))
+        root = etree.fromstring(etree.tostring(write_assertion(of)))
         assert root.get("ID") == of.issued.assertion
         assert root.findtext("{*}Issuer") == of.issuer
         assert root.findtext("{*}Subject/{*}NameID") == of.issued.name_id
@@ -133,7 +133,7 @@ def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
         assert (confirmed.get("InResponseTo"), confirmed.get("Recipient")) == (of.request.id, of.request.acs)
         assert [each.text for each in root.iter("{*}AuthenticatingAuthority")] == list(of.authentication.chain)
         found = ["".join(map(str, each.itertext())) for each in root.iter("{*}AttributeValue")]
-        assert found == expected_values(of)
+        assert found == list_values(of)
         names = [each.tag for each in root.iter()]
         assert names.count("{urn:oasis:names:tc:SAML:2.0:assertion}AttributeValue") == len(found)
 
@@ -145,7 +145,7 @@ def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
 def test_both_signatures_hold(parties: Parties, changed: dict[str, Any], by: SigningAlgorithms) -> None:
     """The Assertion's holds within the Response, and where a receiver took it out."""
     changed["issued"] |= {"response": "_resp1", "assertion": "_assertion1"}
-    root = etree.fromstring(sent(parties, contents(parties, changed), by))
+    root = etree.fromstring(write_signed(parties, contents(parties, changed), by))
     certificates = parties.ring.idp.signing_certificates
     signature.verify(root, certificates)
     within: Any = root.find(ASSERTION)
@@ -159,9 +159,9 @@ def test_both_signatures_hold(parties: Parties, changed: dict[str, Any], by: Sig
 )
 @pytest.mark.parametrize("transport", ["2001/04/xmlenc#rsa-oaep-mgf1p", "2009/xmlenc11#rsa-oaep"])
 def test_an_encrypted_assertion_opens_for_its_recipient(parties: Parties, content: str, transport: str) -> None:
-    """Whatever its metadata lists; with a new key and nonce each time."""
+    """The algorithms are those of the metadata; key and nonce are new each time."""
     by = EncryptionAlgorithms(f"http://www.w3.org/{content}", f"http://www.w3.org/{transport}")
-    plain = written(of_items(parties, Item("cn", ("Æ",), WORDS)))
+    plain = write_assertion(make_contents(parties, Item("cn", ("Æ",), WORDS)))
     element = encryption.encrypt(plain, parties.service.certificate, by)
     assert element.tag == ENCRYPTED_ASSERTION
     keys = encryption.DecryptionKeys.load([parties.service.private])
@@ -178,27 +178,27 @@ def test_an_encrypted_assertion_opens_for_its_recipient(parties: Parties, conten
 def test_a_character_that_xml_cannot_hold_is_not_written(parties: Parties, character: str, where: str) -> None:
     """Neither dropped nor replaced, in a text and in an attribute."""
     value = f"a{character}b"
-    of = of_items(parties, Item("cn", (value if where == "value" else "a",), WORDS))
+    of = make_contents(parties, Item("cn", (value if where == "value" else "a",), WORDS))
     of = replace(of, request=replace(parties.request, acs=value if where == "acs" else parties.request.acs))
     with pytest.raises(BrokerError) as refused:
-        written(of)
+        write_assertion(of)
     assert value not in str(refused.value)
 
 
 def test_a_value_that_looks_like_our_own_tags_stays_a_value(parties: Parties) -> None:
-    """Nothing that a value holds becomes an element."""
+    """Markup in a value does not become an element."""
     trick = f'</saml:AttributeValue><saml:AttributeValue xmlns:xsi="{XSI}" xsi:type="xs:string">'
-    root = etree.fromstring(sent(parties, of_items(parties, Item("cn", (trick,), WORDS))))
+    root = etree.fromstring(write_signed(parties, make_contents(parties, Item("cn", (trick,), WORDS))))
     assert [each.text for each in root.iter("{*}AttributeValue")] == [trick]
 
 
 def test_white_space_stays_as_it_is(parties: Parties) -> None:
     """Carriage returns too: a parser makes line feeds of those that are not escaped."""
-    root = etree.fromstring(sent(parties, of_items(parties, Item("cn", ("a\r\n\t b\r",), WORDS))))
+    root = etree.fromstring(write_signed(parties, make_contents(parties, Item("cn", ("a\r\n\t b\r",), WORDS))))
     assert [each.text for each in root.iter("{*}AttributeValue")] == ["a\r\n\t b\r"]
 
 
 def test_the_response_is_valid_against_the_schema(parties: Parties) -> None:
     """Plain as it is: xsi:type names a namespace that is declared."""
-    octets = sent(parties, of_items(parties, Item("cn", ("Asta",), WORDS)))
+    octets = write_signed(parties, make_contents(parties, Item("cn", ("Asta",), WORDS)))
     assert xml_structure_checks.is_valid(safe_parser.parse(octets, RESPONSE))

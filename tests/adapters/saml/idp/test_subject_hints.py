@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.entities import EMAIL, UNSPECIFIED
 from broker.core.login.transaction import SubjectHint
-from tests.adapters.saml.sp.test_service_provider import asked
+from tests.adapters.saml.sp.test_service_provider import write_request
 from tests.attacks.messages.hostile_requests import subject
 from tests.plugins.saml_parties import Parties
 
@@ -40,7 +40,7 @@ def subjects(parties: Parties, **upstream: Any) -> Mapping[str, str | None]:
     """Give the Subject's names by format in our request to the upstream "kb", changed so."""
     kb = replace(parties.upstreams["kb"], **upstream)
     role = replace(parties.sp, upstreams={**parties.upstreams, "kb": kb})
-    root = asked(replace(parties, sp=role), "kb", subject_hint=SubjectHint("asta@au.example", EMAIL))
+    root = write_request(replace(parties, sp=role), "kb", subject_hint=SubjectHint("asta@au.example", EMAIL))
     return {each.get("Format"): each.text for each in root.iterfind("{*}Subject/{*}NameID")}
 
 

@@ -1,4 +1,4 @@
-"""The broker's own keys: made once, read whole, and refused when anything about them is wrong."""
+"""The broker's own keys: generated_keys once, read whole, and refused when anything about them is wrong."""
 
 import shutil
 from collections.abc import Callable
@@ -18,7 +18,7 @@ BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def generated_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Generate keys once, smaller than in service to be quicker."""
     folder = tmp_path_factory.mktemp("made") / "keys"
     generate(folder, NOW, 2048)
@@ -26,9 +26,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def keys(made: Path, tmp_path: Path) -> Path:
+def keys(generated_keys: Path, tmp_path: Path) -> Path:
     """Give a copy of the keys that a test may spoil."""
-    return Path(shutil.copytree(made, tmp_path / "keys"))
+    return Path(shutil.copytree(generated_keys, tmp_path / "keys"))
 
 
 def faults(folder: Path) -> list[str]:
@@ -94,7 +94,7 @@ def test_nothing_is_ever_overwritten(keys: Path) -> None:
 
 
 def test_a_half_filled_folder_is_left_alone(tmp_path: Path) -> None:
-    """Any file is a reason to stop, not only one with a name of ours."""
+    """Any file in the folder stops the command, also one that is not a key."""
     (tmp_path / "note").write_text("ours")
     with pytest.raises(ConfigurationFaults):
         generate(tmp_path, NOW, 2048)
@@ -198,12 +198,12 @@ def test_every_fault_is_told_at_once(keys: Path) -> None:
 
 
 def test_no_folder_is_a_fault_that_names_the_command(tmp_path: Path) -> None:
-    """A first start says how keys are made."""
+    """A first start says how keys are generated_keys."""
     assert faults(tmp_path / "none") == [f"{tmp_path}/none: is no folder (broker keys generate)"]
 
 
 def test_the_listing_shows_every_key_and_no_secret(keys: Path) -> None:
-    """What ``broker keys list`` prints: use, slot, bits, fingerprint and end."""
+    """``broker keys list`` prints use, slot, bits, fingerprint and expiry date."""
     write_slot(keys / "idp-signing" / "next.pem")
     listed = list(list_keys(keys))
     assert [(each.use, each.slot, each.bits) for each in listed] == [

@@ -41,13 +41,13 @@ def stock() -> list[key_ring.KeyPair]:
 
 
 @pytest.fixture(scope="module")
-def judged() -> Callable[[bytes, bytes], str | None]:
+def cached_pair_check() -> Callable[[bytes, bytes], str | None]:
     """Judge a pair once, however often it is read: the arithmetic takes long and depends on nothing else."""
     return cache(key_ring._find_pair_fault)
 
 
 @pytest.fixture(autouse=True)
-def quick(stock: list[key_ring.KeyPair], judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(stock: list[key_ring.KeyPair], cached_pair_check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let new keys come from the stock, each once a test."""
     left, made = list(stock), key_ring.make_pair
 
@@ -55,7 +55,7 @@ def quick(stock: list[key_ring.KeyPair], judged: Any, monkeypatch: pytest.Monkey
         return left.pop() if left else made(subject, now, min(size, 2048))
 
     monkeypatch.setattr(key_ring, "make_pair", pair)
-    monkeypatch.setattr(key_ring, "_find_pair_fault", judged)
+    monkeypatch.setattr(key_ring, "_find_pair_fault", cached_pair_check)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_what_is_waited_for_is_the_oldest_copy(folder: Path, use: str, switch: t
 
 
 def test_a_second_call_changes_nothing(folder: Path) -> None:
-    """At any phase: too early is told, with the time, and not one octet is another; not even a new rotation begins."""
+    """In every phase, a call that is too early reports the time, changes no file, and starts no new rotation."""
     at = NOW
     for _ in range(3):
         rotate(folder, at, early=True)
@@ -183,7 +183,7 @@ def test_killed_anywhere_the_folder_is_sound_and_the_next_call_goes_on(
         assert held.sealing.items() <= ring.sealing.items()
         moved = certificates(copy, "sp-encryption")["current"] != certificates(folder, "sp-encryption")["current"]
         first = _goes_on(copy, track)
-        # What had not been taken is taken now, and not something else in its place.
+        # The interrupted step is repeated, and no other step is taken.
         assert first == ("finish" if moved else "switch") or steps != 1 or track == STORE
         deaths += 1
     assert deaths >= 2
@@ -236,7 +236,7 @@ def test_everything_written_is_its_owners_alone(folder: Path) -> None:
 
 
 def test_two_do_not_rotate_at_once(folder: Path) -> None:
-    """The second is told to wait, and the lock of a dead one is nobody's."""
+    """The second rotation is refused; the lock of a dead process is released."""
     with rotation._lock(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
         rotate(folder, NOW)
     assert rotate(folder, NOW)[0].did == "start"
@@ -254,7 +254,7 @@ def test_a_lost_time_restarts_the_wait(folder: Path) -> None:
 
 
 def test_an_unsound_folder_is_not_rotated(folder: Path) -> None:
-    """What is wrong is told as at a start, and nothing is changed."""
+    """The faults are those of a start of the broker, and no file changes."""
     (folder / "idp-signing" / "current.pem").write_bytes(b"x")
     before = files(folder)
     with pytest.raises(ConfigurationFaults, match="no unencrypted PEM"):
@@ -271,7 +271,7 @@ def certificates_in(descriptor: bytes, use: str) -> list[bytes]:
 
 @dataclass
 class Running:
-    """A broker that has read the keys at some time and reads them again when it is told to (SIGHUP)."""
+    """A broker that has read the keys at some time and reads them again on SIGHUP."""
 
     parties: Parties
     folder: Path
@@ -292,13 +292,13 @@ class Running:
         self.published.append((now, idp, sp))
         peers: dict[str, Any] = {"upstreams": self.parties.upstreams, "idp_entity_id": IDP}
         self.sp = ServiceProvider.from_keys(BASE, self.ring.sp, self.parties.metadata, **peers)
-        self.response = self._signed_response()
+        self.response = self._write_response()
 
     def copy(self, fetched: datetime) -> tuple[bytes, bytes]:
         """Give both descriptors as they were published then."""
         return next(each[1:] for each in reversed(self.published) if each[0] <= fetched)
 
-    def _signed_response(self) -> bytes:
+    def _write_response(self) -> bytes:
         """Write a signed Response."""
         old, of = self.parties.idp, self.parties
         configured: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
@@ -309,7 +309,7 @@ class Running:
 def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[str]:
     """Say what a peer with this copy could not do: verify our Response or our AuthnRequest, or encrypt to us."""
     found, (idp, sp) = set(), copy
-    if not any(verified(broker.response, each, tmp_path) for each in certificates_in(idp, "signing")):
+    if not any(is_verified(broker.response, each, tmp_path) for each in certificates_in(idp, "signing")):
         found.add("response")
     query = redirected(broker.sp.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
@@ -328,7 +328,7 @@ def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[s
     return found
 
 
-def verified(xml: bytes, certificate: bytes, folder: Path) -> bool:
+def is_verified(xml: bytes, certificate: bytes, folder: Path) -> bool:
     """Let the xmlsec1 program verify a Response's signature."""
     (folder / "message.xml").write_bytes(xml)
     (folder / "peer.crt").write_bytes(certificate)
@@ -345,7 +345,7 @@ def verified(xml: bytes, certificate: bytes, folder: Path) -> bool:
 def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_path: Path) -> None:
     """A whole rotation, each reload as late as allowed, each peer's copy as old as it may be: nobody is refused.
 
-    They fetch every six hours, every two weeks, or when the copy runs out. Who never does is refused from the switch
+    They fetch every six hours, every two weeks, or when the copy expires. A peer that never does is refused from the switch
     of the signing keys on, and its ciphertext from the drop of the old key on, and not a moment before.
     """
     broker, now = Running(parties, folder), NOW
@@ -378,7 +378,7 @@ def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_pat
 
 
 def test_a_dropped_key_is_never_accepted_again(parties: Parties, folder: Path) -> None:
-    """What is encrypted to it does not open, and what it signs verifies by nothing that we publish."""
+    """It decrypts nothing more, and no published key verifies its signatures."""
     broker = Running(parties, folder)
     broker.reload(NOW)
     old = certificates_in(broker.copy(NOW)[0], "signing") + certificates_in(broker.copy(NOW)[1], "signing")

@@ -33,7 +33,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("named", ["20200101-00000000", "", "../index"])
 def test_a_sealing_key_that_is_not_there_is_not_switched_to(folder: Path, named: str) -> None:
-    """It would leave the broker without one; it is told, nothing is changed, and the broker reads the folder still."""
+    """The switch would leave the broker without sealing key: it is refused, and the folder still loads."""
     rotate(folder, NOW, [STORE])
     (folder / STORE / "next").write_text(named)
     before = files(folder)

@@ -37,7 +37,9 @@ def facing(parties: Parties, endpoint: LogoutEndpoint | None, **more: Any) -> Si
     return SingleLogout.from_keys(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
 
 
-def heard(parties: Parties, leaving: str | PostForm | None, kind: Any, peer: LogoutPeer) -> tuple[Any, str, str | None]:
+def read_sent(
+    parties: Parties, leaving: str | PostForm | None, kind: Any, peer: LogoutPeer
+) -> tuple[Any, str, str | None]:
     """Read a message as the peer does, its signature verified: its root, where it went, and RelayState."""
     ring = parties.ring.idp if peer.side == "service" else parties.ring.sp
     keys = [signature.VerifyKey.load(each) for each in ring.signing_certificates]
@@ -61,7 +63,7 @@ def test_a_participant_is_asked_by_the_names_it_knows(parties: Parties, binding:
     role = facing(parties, LogoutEndpoint(binding, ASKED_AT, TOLD_AT))
     leaving = role.request(Participant(peer, NAMED, ("_i1", "_i2")), "_l9", NOW)
     assert isinstance(leaving, str) is (binding == "redirect")
-    root, place, state = heard(parties, leaving, "SAMLRequest", peer)
+    root, place, state = read_sent(parties, leaving, "SAMLRequest", peer)
     assert (place, root.get("Destination"), state) == (ASKED_AT, ASKED_AT, None)
     assert (root.get("ID"), root.findtext("{*}Issuer")) == ("_l9", ISSUERS[peer])
     assert (root.get("IssueInstant"), root.get("NotOnOrAfter")) == (stamp(NOW), stamp(NOW + timedelta(minutes=5)))
@@ -84,7 +86,7 @@ def test_an_answer_goes_to_the_askers_own_place(parties: Parties, binding: Any, 
     asked = LogoutRequest(peer, "_theirs", NAMED, relay_state="state/1")
     leaving = role.respond(asked, "_r9", PARTIAL_LOGOUT, NOW)
     assert isinstance(leaving, str) is (binding == "redirect")
-    root, place, state = heard(parties, leaving, "SAMLResponse", peer)
+    root, place, state = read_sent(parties, leaving, "SAMLResponse", peer)
     assert (place, root.get("Destination"), state) == (TOLD_AT, TOLD_AT, "state/1")
     assert (root.get("InResponseTo"), root.findtext("{*}Issuer")) == ("_theirs", ISSUERS[peer])
     codes = [each.get("Value") for each in root.iter("{*}StatusCode")]
@@ -93,7 +95,7 @@ def test_an_answer_goes_to_the_askers_own_place(parties: Parties, binding: Any, 
 
 @PEERS
 def test_a_peer_without_a_place_is_neither_asked_nor_answered(parties: Parties, peer: LogoutPeer) -> None:
-    """Its metadata may have lost the endpoint while a logout was under way; that is told, and nobody is sent away."""
+    """A peer may lose its endpoint during a logout: the broker reports that, and sends nobody there."""
     role = facing(parties, None)
     assert not role.can_reach(peer, NOW)
     assert role.respond(LogoutRequest(peer, "_theirs", NAMED), "_r9", PARTIAL_LOGOUT, NOW) is None
@@ -103,7 +105,7 @@ def test_a_peer_without_a_place_is_neither_asked_nor_answered(parties: Parties, 
 
 @PEERS
 def test_a_peer_without_keys_is_not_asked(parties: Parties, peer: LogoutPeer) -> None:
-    """Nothing that it answered could be believed."""
+    """Without keys, its answer could not be verified."""
     endpoint = LogoutEndpoint("redirect", ASKED_AT, TOLD_AT)
     assert facing(parties, endpoint).can_reach(peer, NOW)
     assert not facing(parties, endpoint, keys=()).can_reach(peer, NOW)

@@ -1,4 +1,4 @@
-"""What the log says of a refused AuthnRequest: why, in words, and nothing that stands in it."""
+"""The log explains why an AuthnRequest was refused, and quotes nothing of it."""
 
 import json
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_of_a_time_the_log_says_what_is_demanded(parties: Parties, time: str, de
 
 
 def refusal(parties: Parties, change: Change) -> MessageRefused:
-    """Give the refusal of a request with a page of ours."""
+    """Return the refusal of a request that is answered with our error page."""
     with pytest.raises(MessageRefused) as caught:
         parties.ask(change)
     return caught.value
@@ -100,7 +100,7 @@ def query(stage: Stage, change: Change, state: str) -> str:
 def test_the_line_in_the_log_says_so(
     stage: Stage, ask: Callable[[Stage], str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Answered at the ACS or with a page of ours: the one line has the words."""
+    """The log line has the explanation, whether the service is answered or our page is shown."""
     page = stage.ask(ask(stage))
     (line,) = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
     assert page.status_code in {200, 400}

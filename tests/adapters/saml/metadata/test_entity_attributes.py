@@ -22,15 +22,15 @@ def _extensions(hidden: str) -> str:
     return f'<md:Extensions><x:x xmlns:x="urn:x">{hidden}</x:x></md:Extensions>'
 
 
-def _extended(written: str, hidden: str) -> str:
+def _add_extension(written: str, hidden: str) -> str:
     """Give an entity whose own extensions hold more than they should."""
     return re.sub("(<md:(?:IDP|SP)SSO)", rf"{_extensions(hidden)}\1", written, count=1)
 
 
 HIDDEN: Final[dict[str, Callable[[str], str]]] = {
-    "in the entity's extensions": lambda hub: _extended(idp_entity(MEMBER), hub),
+    "in the entity's extensions": lambda hub: _add_extension(idp_entity(MEMBER), hub),
     "in the role's extensions": lambda hub: idp_entity(MEMBER, _extensions(hub)),
-    "in a collection there": lambda hub: _extended(
+    "in a collection there": lambda hub: _add_extension(
         idp_entity(MEMBER), f'<m:EntitiesDescriptor xmlns:m="{MD}">{hub}</m:EntitiesDescriptor>'
     ),
     "in the entity itself": lambda hub: idp_entity(MEMBER).replace("</md:Entity", f"{hub}</md:Entity", 1),
@@ -67,10 +67,10 @@ def test_an_entity_counts_in_any_depth_of_collections(forge: Forge) -> None:
 @pytest.mark.attack(33)
 @pytest.mark.parametrize("place", ["in the entity's extensions", "in the role's extensions"])
 def test_a_hidden_entity_is_none_of_the_folders(place: str, parties: Parties, tmp_path: Path) -> None:
-    """A service sends its metadata to be put there; it does not speak for the hub, whoever else does or does not."""
+    """A file of a service never sets the keys of the hub, with or without another source for the hub."""
     hub = idp_entity(HUB, key_descriptor(parties.stranger.certificate))
     role = place == "in the role's extensions"
-    service = sp_entity(LOANS, before=_extensions(hub)) if role else _extended(sp_entity(LOANS), hub)
+    service = sp_entity(LOANS, before=_extensions(hub)) if role else _add_extension(sp_entity(LOANS), hub)
     (tmp_path / "loans.xml").write_text(service)
     wanted = WantedIds(frozenset((HUB,)), frozenset((LOANS,)))
     read = metadata_folder.read(tmp_path, wanted).metadata

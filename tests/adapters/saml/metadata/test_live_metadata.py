@@ -86,7 +86,7 @@ class Station:
         folder = MetadataFolder(self.folder / "metadata", parties.list_folder_ids(feeds), None)
         followed = list(feed_refreshes(feeds, folder.contents, parties, self.folder / "state"))
         record = ScopeRecord(self.folder / "state" / "scopes.json")
-        return LiveMetadata(folder, parties, followed, self.told, now, record=record)
+        return LiveMetadata(folder, parties, followed, self.store_change, now, record=record)
 
     def feeds_of_two(self) -> list[Feed]:
         """Give two feeds that hold the same parties with other keys and scopes, each published once."""
@@ -102,8 +102,8 @@ class Station:
         octets = feeds.collection(*entities, until=NOW + timedelta(days=days))
         self.publisher.publish(feeds.signed(octets, self.forge.upstream.key), f"/{name}.xml")
 
-    def told(self, news: FetchOutcome | PartyChange) -> None:
-        """Keep what is told."""
+    def store_change(self, news: FetchOutcome | PartyChange) -> None:
+        """Store the reported changes."""
         if isinstance(news, FetchOutcome):
             self.outcomes.append(news)
         else:
@@ -142,7 +142,7 @@ def birk(name: str, *scopes: str) -> str:
 
 
 def test_the_folder_comes_first(station: Station) -> None:
-    """Whoever publishes a feed does not speak for whom the administrator has written down."""
+    """A feed never replaces a party that the administrator has put into the folder."""
     (station.folder / "metadata" / "hub.xml").write_text(hub(station.everyone.hub))
     station.publish(hub(station.everyone.stranger), sp_entity(LOANS))
     live = station.live(wayf(), loans())
@@ -280,7 +280,7 @@ def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
     idp = IdentityProvider.from_keys(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
     asked = idp.read_redirect(everyone.query(everyone.authn_request(), key=None), NOW)
     assert redirected(role.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
-    message = role.parse_response("wayf", [("SAMLResponse", _posted(everyone))])[0]
+    message = role.parse_response("wayf", [("SAMLResponse", _write_posted(everyone))])[0]
     station.publish(idp_entity("https://other.example"), days=8)
     live.refresh(LATER)
     with pytest.raises(RequestRefused) as refused:
@@ -296,13 +296,13 @@ def everyone_outstanding() -> Any:
     return Outstanding("_q1", "wayf", NOW)
 
 
-def _posted(everyone: Everyone) -> str:
+def _write_posted(everyone: Everyone) -> str:
     return b64encode(everyone.signed(everyone.response())).decode()
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(-1, True), (0, True), (179, True), (180, False), (3600, False)])
 def test_a_service_is_believed_until_its_end(station: Station, seconds: int, good: bool) -> None:
-    """With the three minutes that clocks may differ by, and no loop need have come by."""
+    """Metadata expires with three minutes of clock skew, without a run of the refresh loop."""
     station.publish(hub(station.everyone.hub), sp_entity(LOANS), days=1)
     live = station.live(wayf(), loans())
     idp = IdentityProvider.from_keys(
@@ -383,13 +383,13 @@ def test_no_second_feed_takes_over_a_service(station: Station, named: dict[str, 
     assert live.current.service(LOANS, LATER) is None
 
 
-def written(station: Station, name: str, xml: str) -> None:
+def write_file(station: Station, name: str, xml: str) -> None:
     """Write a file of the folder."""
     (station.folder / "metadata" / f"{name}.xml").write_text(xml)
 
 
-def looked(live: LiveMetadata, now: datetime = NOW) -> None:
-    """Let the loop come by until what is in the folder has settled."""
+def read_until_settled(live: LiveMetadata, now: datetime = NOW) -> None:
+    """Read the folder until its content has settled."""
     live.read_changes(now)
     live.read_changes(now)
 
@@ -400,23 +400,23 @@ def ending(xml: str, at: datetime) -> str:
 
 
 def test_a_party_that_is_lost_is_told_once_and_so_is_its_return(station: Station) -> None:
-    """Broken, mended, gone, run out: each is one event, an alarm while it lasts, and nobody else's affair."""
-    written(station, "hub", hub(station.everyone.hub))
-    written(station, "loans", sp_entity(LOANS))
+    """A party that breaks, recovers, disappears or expires causes one event each, and an alarm while it lasts."""
+    write_file(station, "hub", hub(station.everyone.hub))
+    write_file(station, "loans", sp_entity(LOANS))
     live = station.following([], WantedEntities(wayf(), loans()))
-    looked(live)
+    read_until_settled(live)
     assert (station.changes, live.alarms(NOW)) == ([], [])
-    written(station, "loans", "nonsense")
-    looked(live)
-    looked(live)
+    write_file(station, "loans", "nonsense")
+    read_until_settled(live)
+    read_until_settled(live)
     unreadable = (
         "metadata/loans.xml: is no sound metadata: xml.unreadable: line 1 (is it XML, whole, in UTF-8 or UTF-16?)"
     )
     kept = PartyChange(LOANS, f"{LOANS} keeps its earlier metadata, because the new is faulty: {unreadable}")
     assert (station.changes, live.alarms(NOW)) == ([kept], [kept.fault])
     assert live.current.service(LOANS, NOW)
-    written(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=1)))
-    looked(live)
+    write_file(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=1)))
+    read_until_settled(live)
     assert station.changes[1:] == [PartyChange(LOANS, None)]
     late = NOW + timedelta(days=1, minutes=3)
     live.read_changes(late)
@@ -425,18 +425,18 @@ def test_a_party_that_is_lost_is_told_once_and_so_is_its_return(station: Station
     assert (station.changes[2:], live.alarms(late)) == ([lost], [lost.fault])
     assert live.faults(late) == []
     (station.folder / "metadata" / "hub.xml").unlink()
-    looked(live, late)
+    read_until_settled(live, late)
     assert station.changes[3:] == [PartyChange(HUB, f"{HUB} has no metadata in force")]
     assert live.faults(late) == [f"no metadata of {HUB} is in force"]
 
 
 def test_the_last_good_descriptor_stands_until_its_own_end(station: Station) -> None:
-    """What its owner has let run out is not revived by an edit that broke the file."""
-    written(station, "hub", hub(station.everyone.hub))
-    written(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=1)))
+    """Expired metadata stays expired when an edit breaks its file."""
+    write_file(station, "hub", hub(station.everyone.hub))
+    write_file(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=1)))
     live = station.following([], WantedEntities(wayf(), loans()))
-    written(station, "loans", "nonsense")
-    looked(live)
+    write_file(station, "loans", "nonsense")
+    read_until_settled(live)
     assert live.current.service(LOANS, NOW + timedelta(days=1))
     assert live.current.service(LOANS, NOW + timedelta(days=1, minutes=3)) is None
 
@@ -447,11 +447,11 @@ def test_the_last_good_descriptor_stands_until_its_own_end(station: Station) -> 
 def test_no_feed_speaks_for_whom_the_folder_holds_in_vain(station: Station, spoil: str, institution: str) -> None:
     """The administrator has written the hub down: once that file is of no use, no publisher decides who the hub is.
 
-    Nor where it is an institution of its own, whose scopes the feed may say.
+    The same holds if the upstream is an institution itself, whose scopes the feed may publish.
     """
     mine = hub(station.everyone.hub)
     broken = {"nonsense": mine[:-5], "ended": ending(mine, NOW - timedelta(days=1)), "no key": idp_entity(HUB)}
-    written(station, "hub", broken[spoil])
+    write_file(station, "hub", broken[spoil])
     station.publish(hub(station.everyone.stranger))
     live = station.live(wayf(Institution(institution, scopes=("au.dk",))), {})
     assert live.current.upstream(HUB, NOW) is None
@@ -467,10 +467,10 @@ def test_a_broken_file_that_only_names_the_hub_does_not_lose_it(station: Station
     station.publish(hub(station.everyone.hub))
     service = sp_entity(LOANS)
     broken = service.replace("</md:SPSSODescriptor>", f"{named}</md:SPSSODescriptor>")[:-5]
-    written(station, "loans", service if late else broken)
+    write_file(station, "loans", service if late else broken)
     live = station.live(wayf(), loans())
-    written(station, "loans", broken)
-    looked(live)
+    write_file(station, "loans", broken)
+    read_until_settled(live)
     assert live.current.upstream(HUB, NOW) is not None
     assert [fault for name, fault in live.party_faults(NOW).items() if name == HUB] == []
 
@@ -492,10 +492,10 @@ def test_a_services_file_does_not_say_who_the_hub_is(station: Station, *, late: 
     station.publish(hub(station.everyone.hub))
     service = sp_entity(LOANS)
     both = f'<md:EntitiesDescriptor xmlns:md="{MD}">{service}{hub(station.everyone.stranger)}</md:EntitiesDescriptor>'
-    written(station, "loans", service if late else both)
+    write_file(station, "loans", service if late else both)
     live = station.live(wayf(), loans())
-    written(station, "loans", both)
-    looked(live)
+    write_file(station, "loans", both)
+    read_until_settled(live)
     (key,) = live.current.upstreams[HUB].keys
     assert key.public == station.everyone.hub.key.private.public_key()
     assert live.current.service(LOANS, NOW) is not None
@@ -511,7 +511,7 @@ def test_without_a_feed_one_file_may_hold_all(station: Station) -> None:
     both = (
         f'<md:EntitiesDescriptor xmlns:md="{MD}">{sp_entity(LOANS)}{hub(station.everyone.hub)}</md:EntitiesDescriptor>'
     )
-    written(station, "all", both)
+    write_file(station, "all", both)
     live = station.following([], WantedEntities(wayf(), loans()))
     assert live.current.upstream(HUB, NOW) is not None
     assert live.alarms(NOW) == []
@@ -519,15 +519,15 @@ def test_without_a_feed_one_file_may_hold_all(station: Station) -> None:
 
 def test_what_ends_soon_and_is_not_renewed_is_told_before(station: Station) -> None:
     """Fourteen days before a validUntil in the folder, or before the last certificate of a party there."""
-    written(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=15)))
+    write_file(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=15)))
     station.publish(hub(station.everyone.hub))
     live = station.live(wayf(), loans())
     assert live.warnings(NOW) == []
     runs_out = "expires 2026-12-10T12:00:00Z and no feed renews it: fetch it again"
     assert live.warnings(NOW + timedelta(days=1)) == [f"metadata/loans.xml: {LOANS} {runs_out}"]
     assert live.warnings(NOW + timedelta(days=15)) == []  # an alarm by then
-    written(station, "hub", hub(station.everyone.hub))
-    looked(live)
+    write_file(station, "hub", hub(station.everyone.hub))
+    read_until_settled(live)
     (key,) = [each for each in live.endings() if each.kind == "upstream"]
     assert (key.name, key.what, key.at > NOW) == ("wayf", "certificate", True)
     (told,) = live.warnings(key.at - timedelta(days=1))
@@ -539,7 +539,7 @@ def own_scopes(station: Station, *, folder_scopes: bool) -> LiveMetadata:
     listed = (
         '<md:Extensions><shibmd:Scope xmlns:shibmd="urn:mace:shibboleth:metadata:1.0">{}</shibmd:Scope></md:Extensions>'
     )
-    written(
+    write_file(
         station,
         "direct",
         idp_entity(HUB, listed.format("peer.example"), key_descriptor(station.everyone.hub.certificate)),
@@ -582,13 +582,13 @@ def test_an_edit_that_breaks_scopes_leaves_them_as_they_were(station: Station, h
     mine = (station.folder / "metadata" / "direct.xml").read_text()
     other = mine.replace("peer.example", "other.example")
     if how == "in another file":
-        written(station, "zz", other)
+        write_file(station, "zz", other)
     else:
         twice = f'<md:EntitiesDescriptor xmlns:md="{MD}">{other}{other}</md:EntitiesDescriptor>'
         unbound = other.replace(" Binding=", " Bound=")
         spoiled = {"cut short": other[:-5], "no schema": unbound, "twice in it": twice}
-        written(station, "direct", spoiled[how])
-    looked(live)
+        write_file(station, "direct", spoiled[how])
+    read_until_settled(live)
     assert (live.current.upstream(HUB, NOW) is not None, scopes_of(live)) == (True, ("peer.example",))
     told = [each for each in live.snapshot.notices if "publishes its scopes in several places" in each]
     assert len(told) == (0 if how == "cut short" else 1)  # that file's fault says it
@@ -598,9 +598,9 @@ def test_an_edit_that_breaks_scopes_leaves_them_as_they_were(station: Station, h
 
 @pytest.mark.attack(21)
 def test_scopes_of_the_folder_end_with_their_entity(station: Station) -> None:
-    """What a file says of an institution behind a hub counts until its validUntil, as of a feed."""
-    written(station, "hub", hub(station.everyone.hub))
-    written(station, "au", ending(birk(AU, "au.dk"), NOW + timedelta(days=1)))
+    """Scopes of an institution in a file are valid until its validUntil, as in a feed."""
+    write_file(station, "hub", hub(station.everyone.hub))
+    write_file(station, "au", ending(birk(AU, "au.dk"), NOW + timedelta(days=1)))
     left = Institution(AU, unwritten=frozenset(("scopes", "aliases")), folder_scopes=True)
     live = station.following([], WantedEntities(wayf(left), {}))
     live.read_changes(NOW + timedelta(days=1, minutes=2))

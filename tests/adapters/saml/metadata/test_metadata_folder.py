@@ -82,7 +82,7 @@ def test_an_upstream_is_read(parties: Parties, folder: Path) -> None:
     read = load(folder).upstreams[HUB]
     publics = [each.public.public_numbers() for each in read.keys]
     owners = [each.key.private.public_key().public_numbers() for each in (parties.hub, parties.stranger)]
-    assert (read.sso, publics, read.wants_signed) == (f"{HUB}/sso", owners, False)
+    assert (read.sso, publics) == (f"{HUB}/sso", owners)
 
 
 def test_an_upstream_without_redirect_is_asked_by_post(parties: Parties, folder: Path) -> None:
@@ -122,7 +122,11 @@ def test_a_service_is_read(parties: Parties, folder: Path) -> None:
 
 def test_who_encrypts_is_known(parties: Parties) -> None:
     """A service without an encryption key gets no CPR, so the rest of the deployment must know."""
-    assert [parties.metadata.encrypts(each) for each in (LOANS, OPEN, PRINT)] == [True, False, False]
+    assert [bool(parties.metadata.services[each].encryption_certificate) for each in (LOANS, OPEN, PRINT)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +247,7 @@ def test_a_list_with_gcm_is_no_fault(folder: Path) -> None:
     """Older algorithms beside it are the service's own affair."""
     path = folder / "loans.xml"
     path.write_text(path.read_text().replace("</md:KeyDescriptor>", CBC + GCM + "</md:KeyDescriptor>"))
-    assert load(folder).encrypts(LOANS)
+    assert load(folder).services[LOANS].encryption_certificate
 
 
 def test_a_chain_of_certificates_is_a_fault(parties: Parties, folder: Path) -> None:
@@ -257,7 +261,7 @@ def test_a_chain_of_certificates_is_a_fault(parties: Parties, folder: Path) -> N
 
 @pytest.mark.profile(7)
 def test_a_short_key_is_a_fault(folder: Path, tmp_path: Path) -> None:
-    """RSA below 2048 bits signs for whoever has factored it (SDP-MD07)."""
+    """RSA keys below 2048 bits are refused: they can be factored (SDP-MD07)."""
     (tmp_path / "weak").mkdir()
     weak = party(tmp_path / "weak", 1024)
     (folder / "hub.xml").write_text(idp_entity(HUB, key_descriptor(weak.certificate)))
@@ -265,7 +269,7 @@ def test_a_short_key_is_a_fault(folder: Path, tmp_path: Path) -> None:
 
 
 def test_everything_is_told_at_once(folder: Path) -> None:
-    """Two descriptors of one, a broken file and an unreadable one, in one run; whoever is not concerned is read."""
+    """One run reports a duplicate, a broken and an unreadable file, and reads all other parties."""
     shutil.copy(folder / "hub.xml", folder / "again.xml")
     (folder / "open.xml").write_text("nonsense")
     (folder / "print.xml").unlink()
@@ -287,7 +291,7 @@ def test_an_empty_folder_holds_nothing(tmp_path: Path, place: str) -> None:
 
 
 def test_an_encryption_key_must_be_rsa(parties: Parties, folder: Path) -> None:
-    """RSA-OAEP is how we encrypt, so another key would fail at the first login; it is told before."""
+    """An encryption key that is not RSA is reported when metadata is read, not at the first login."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=1)).sign(key, SHA256())
     descriptor = key_descriptor(made.public_bytes(Encoding.PEM), "encryption")
@@ -326,7 +330,7 @@ def test_an_edit_that_breaks_a_party_leaves_it_as_it_was(folder: Path, how: str,
 
 
 def test_what_is_taken_out_is_out(folder: Path) -> None:
-    """Whoever removes a file, or a party from a file, means it: nothing stands in for that."""
+    """A party that is removed from the folder is not kept from the earlier content."""
     before = contents(folder)
     (folder / "hub.xml").unlink()
     (folder / "loans.xml").write_text((folder / "loans.xml").read_text().replace(LOANS, "https://other.example"))
@@ -353,7 +357,7 @@ def test_a_file_that_is_unchanged_is_read_once(folder: Path, monkeypatch: pytest
 
 @pytest.mark.attack(33)
 def test_little_of_a_wrong_value_is_told(folder: Path) -> None:
-    """What a party wrote at length fills no log, no alarm and no page of ours."""
+    """Long values of a party are cut in logs, alarms and pages."""
     address = f"<mdui:PrivacyStatementURL xml:lang='en'>{'x' * 100_000}</mdui:PrivacyStatementURL>"
     extensions = f"<md:Extensions><mdui:UIInfo>{address}</mdui:UIInfo></md:Extensions>"
     (folder / "loans.xml").write_text(sp_entity(LOANS, before=extensions))
@@ -366,11 +370,11 @@ def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkey
     entity = idp_entity(HUB)
     read: list[Any] = []
 
-    def counted(each: Any) -> Any:
+    def count(each: Any) -> Any:
         read.append(each.get("entityID"))
         return rewrite(each)
 
-    monkeypatch.setattr(f"{folder_files.__name__}.rewrite", counted)
+    monkeypatch.setattr(f"{folder_files.__name__}.rewrite", count)
     space = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
     (folder / "hub.xml").write_text(f"<md:EntitiesDescriptor {space}>{entity * 1000}</md:EntitiesDescriptor>")
     assert faults(folder) == [f"metadata/hub.xml: {HUB} has several descriptors (keep one)"]
@@ -393,7 +397,7 @@ def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
 
 @pytest.mark.long("reads two thousand files")
 def test_two_thousand_files_of_which_fifty_are_broken(parties: Parties, tmp_path: Path) -> None:
-    """All others are read, each of the fifty is named with what is wrong, and the next look reads none again."""
+    """All other files are read, each of the fifty faults is reported, and the next call reads no file again."""
     key = key_descriptor(parties.service.certificate)
     ids = [f"https://service{number}.example" for number in range(2000)]
     (tmp_path / "metadata").mkdir()

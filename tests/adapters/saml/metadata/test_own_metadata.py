@@ -77,7 +77,7 @@ def test_services_learn_where_to_ask(parties: Parties) -> None:
 
 
 def test_an_error_page_that_is_not_there_is_not_named(parties: Parties) -> None:
-    """Nothing is advertised that is not served (SDP-MD04)."""
+    """Every advertised endpoint is served (SDP-MD04)."""
     assert read(idp(parties, error_url=None), "//@errorURL") == []
     assert read(idp(parties, privacy_statement=None), "//mdui:PrivacyStatementURL") == []
 

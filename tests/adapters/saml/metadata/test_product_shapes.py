@@ -1,6 +1,6 @@
 """Metadata in the shapes that products write it in, from public descriptions of them; every name is invented.
 
-Each is read from a file of the folder and from a signed feed alike.
+The tests read each from a file of the folder and from a signed feed alike.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Certificates:
     weak: str
 
 
-def _made(bits: int, ends: datetime) -> str:
+def _make_certificate(bits: int, ends: datetime) -> str:
     key, name = rsa.generate_private_key(65537, bits), x509.Name([])
     begins = ends - timedelta(days=365)
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, begins, ends).sign(key, SHA256())
@@ -52,7 +52,9 @@ def _made(bits: int, ends: datetime) -> str:
 def certificates() -> Certificates:
     """Make them once."""
     year = timedelta(days=365)
-    return Certificates(_made(2048, NOW + year), _made(2048, NOW - year), _made(1024, NOW + year))
+    return Certificates(
+        _make_certificate(2048, NOW + year), _make_certificate(2048, NOW - year), _make_certificate(1024, NOW + year)
+    )
 
 
 def _key(certificate: str, use: str = "", more: str = "") -> str:
@@ -78,7 +80,7 @@ def _sso(*bindings: str) -> str:
 
 
 def _entra_id(held: Certificates) -> str:
-    """Three roles, of which one is SAML's; a signature of its own; keys that roll over; no logout Response address."""
+    """Three roles, one of them SAML; its own signature; keys in rotation; no logout Response address."""
     keys = _key(held.good, "signing") + _key(held.ended, "signing")
     return f"""<EntityDescriptor ID="_e1" entityID="{IDP}" {_SPACES}><ds:Signature><ds:SignedInfo/></ds:Signature>
 {_sts("SecurityTokenServiceType", held.good)}{_sts("ApplicationServiceType", held.good)}
@@ -170,7 +172,7 @@ def _shibboleth(held: Certificates) -> str:
 
 
 def _dot_net(held: Certificates) -> str:
-    """Write a service with dates in a local time zone, requested attributes and extensions of its own."""
+    """Write a service with dates in a local time zone, requested attributes and its own extensions."""
     return f"""<?xml version="1.0" encoding="utf-16"?>
 <EntityDescriptor entityID="{SP}" {_SPACES} xmlns:x="urn:peer:extension" x:Build="7"
  validUntil="2027-01-01T00:00:00+01:00" cacheDuration="PT1H">
@@ -240,7 +242,7 @@ def test_a_products_metadata_is_read_from_a_feed(product: str, certificates: Cer
     assert _sound(found.upstreams.get(IDP), found.services.get(SP))
 
 
-def _unprefixed(xml: str) -> str:
+def _remove_prefix(xml: str) -> str:
     return xml.replace("md:", "").replace(":md=", "=")
 
 
@@ -264,7 +266,7 @@ def test_a_bad_key_is_passed_over_beside_a_good_one(case: str, certificates: Cer
     """A notice names file, element and line; alone it leaves the party out, for the same reason."""
     make, what = BAD_KEYS[case]
     bad, good = make(certificates), _key(certificates.good)
-    xml = _unprefixed(_okta(certificates))
+    xml = _remove_prefix(_okta(certificates))
     start, end = xml.index("<KeyDescriptor"), xml.index("<NameIDFormat>")
     found = _read(tmp_path, f"{xml[:start]}\n{bad}\n{good}{xml[end:]}".encode())
     assert len(found.metadata.upstreams[IDP].keys) == 1
@@ -293,10 +295,10 @@ def test_no_value_is_cut_in_two(cut: str, certificates: Certificates, tmp_path: 
 
 
 def test_what_is_never_read_is_never_judged(certificates: Certificates, parties: Parties, tmp_path: Path) -> None:
-    """Nothing of a foreign role, an extension or a contact counts, not even its keys."""
+    """Foreign roles, extensions and contacts are ignored, with their keys."""
     stranger = "".join(line for line in parties.stranger.certificate.decode().splitlines() if "CERT" not in line)
     hidden = f'<x:x xmlns:x="urn:x">{_key(stranger, "signing")}</x:x>'
-    xml = _unprefixed(_okta(certificates))
+    xml = _remove_prefix(_okta(certificates))
     xml = xml.replace("<KeyDescriptor", f"<Extensions>{hidden}</Extensions><KeyDescriptor", 1)
     xml = xml.replace("<IDPSSODescriptor", f"{_sts('SecurityTokenServiceType', stranger)}<IDPSSODescriptor", 1)
     (key,) = _read(tmp_path, xml.encode()).metadata.upstreams[IDP].keys
@@ -305,7 +307,7 @@ def test_what_is_never_read_is_never_judged(certificates: Certificates, parties:
 
 def test_ids_and_roles_of_saml_1_are_dropped(certificates: Certificates, tmp_path: Path) -> None:
     """No signature in there is read, so that nothing refers to an ID; a role of another protocol is no second role."""
-    xml = _unprefixed(_okta(certificates))
+    xml = _remove_prefix(_okta(certificates))
     role = xml[xml.index("<IDPSSODescriptor") : xml.index("</EntityDescriptor>")]
     older = role.replace("SAML:2.0:protocol", "SAML:1.1:protocol")
     marked = xml.replace(
@@ -319,7 +321,7 @@ def test_ids_and_roles_of_saml_1_are_dropped(certificates: Certificates, tmp_pat
 
 def test_an_entity_that_a_file_holds_twice_is_left_out(certificates: Certificates, tmp_path: Path) -> None:
     """Which of the two is meant nobody can say."""
-    entity = _unprefixed(_okta(certificates))
+    entity = _remove_prefix(_okta(certificates))
     found = _read(tmp_path, f"<EntitiesDescriptor {_SPACES}>{entity}{entity}</EntitiesDescriptor>".encode())
     assert (found.metadata.upstreams, [str(each) for each in found.faults[IDP]]) == (
         {},

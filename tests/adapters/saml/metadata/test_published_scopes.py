@@ -1,4 +1,4 @@
-"""What an institution may say, where broker.toml leaves it to a feed: never another's, never more than is written."""
+"""Scopes and names that an institution takes from metadata: never those of another institution."""
 
 from dataclasses import replace
 from typing import Final
@@ -83,7 +83,7 @@ CASES: Final[dict[str, tuple[tuple[Institution, Institution], dict[str, tuple[st
 
 @pytest.mark.parametrize("case", CASES)
 def test_whose_a_scope_is(case: str) -> None:
-    """What is written is in force whole; a feed fills gaps, but never with what is another's or overlaps it."""
+    """Scopes in broker.toml are final; a feed adds to empty ones, but never scopes that overlap another's."""
     (au, ku), says, expected = CASES[case]
     assert scopes(au, ku, au_says=says.get("au_says", ()), ku_says=says.get("ku_says", ())) == expected
 

@@ -62,7 +62,7 @@ class Message:
     upstream: str = "wayf"
     more: dict[str, Any] = field(default_factory=dict)
 
-    def received(self, parties: Parties, now: datetime = NOW) -> ReceivedAssertion:
+    def make_received(self, parties: Parties, now: datetime = NOW) -> ReceivedAssertion:
         """Give the Assertion as the checks read it: its signature is verified before."""
         root = parties.response(*self.changes, upstream=self.upstream)
         response = ReceivedResponse.read(
@@ -92,7 +92,7 @@ def test_a_true_assertion_offends_no_check(parties: Parties, upstream: str) -> N
     """Of every profile, with and without ForceAuthn."""
     for force_authn in (False, True):
         message = Message((), upstream, {"force_authn": force_authn})
-        assert offending(message.received(parties)) == []
+        assert offending(message.make_received(parties)) == []
 
 
 ALSO_REFUSED: Final[dict[str, tuple[str, Message]]] = {
@@ -168,7 +168,7 @@ ALSO_REFUSED: Final[dict[str, tuple[str, Message]]] = {
 def test_the_other_halves_of_a_check_refuse_too(parties: Parties, case: str) -> None:
     """Where a check looks at several things, each of them is refused, and no other check would have seen it."""
     name, message = ALSO_REFUSED[case]
-    assert offending(message.received(parties)) == [name]
+    assert offending(message.make_received(parties)) == [name]
 
 
 ALLOWED: Final[dict[str, Message]] = {
@@ -198,7 +198,7 @@ ALLOWED: Final[dict[str, Message]] = {
 @pytest.mark.parametrize("case", ALLOWED)
 def test_what_the_profile_allows_offends_no_check(parties: Parties, case: str) -> None:
     """The same Assertion, changed in a way that upstreams may."""
-    assert offending(ALLOWED[case].received(parties)) == []
+    assert offending(ALLOWED[case].make_received(parties)) == []
 
 
 @dataclass(frozen=True)
@@ -242,13 +242,13 @@ ENDS: Final = [
 def test_a_time_is_good_to_its_last_second(parties: Parties, end: End) -> None:
     """The last second passes every check, the next one is refused, by the check of that time alone."""
 
-    def refused_at(seconds: int) -> list[str]:
+    def list_refusals_at(seconds: int) -> list[str]:
         moved = edit(end.path, **{end.attribute: stamp(NOW + timedelta(seconds=seconds))})
         long = edit(CONDITIONS, NotBefore=EARLIER, NotOnOrAfter=LATER)
-        return offending(Message((long, moved), end.upstream, dict(end.more)).received(parties))
+        return offending(Message((long, moved), end.upstream, dict(end.more)).make_received(parties))
 
-    assert refused_at(end.last) == []
-    assert refused_at(end.last + end.step) == [end.name]
+    assert list_refusals_at(end.last) == []
+    assert list_refusals_at(end.last + end.step) == [end.name]
 
 
 @pytest.mark.parametrize(("upstream", "last"), [("wayf", 479), ("eid", 299)])
@@ -256,15 +256,15 @@ def test_an_assertion_is_fresh_to_its_last_second(parties: Parties, upstream: st
     """Five minutes and the skew after it was made, NemLog-in's the skew alone, whatever end it has."""
     ends = (edit(CONDITIONS, NotOnOrAfter=LATER), edit(CONFIRMED, NotOnOrAfter=LATER))
     message = Message(ends, upstream)
-    assert offending(message.received(parties, NOW + timedelta(seconds=last))) == []
-    late = message.received(parties, NOW + timedelta(seconds=last + 1))
+    assert offending(message.make_received(parties, NOW + timedelta(seconds=last))) == []
+    late = message.make_received(parties, NOW + timedelta(seconds=last + 1))
     assert offending(late) == ["assertion_issued_long_ago"]
 
 
 def test_an_assertion_without_its_parts_is_refused_and_breaks_nothing(parties: Parties) -> None:
     """Subject, Conditions and AuthnStatement may all be missing: the checks refuse, and none of them raises."""
     parts = (drop(SUBJECT), drop(CONDITIONS), drop(STATEMENT))
-    assert offending(Message(parts).received(parties)) == [
+    assert offending(Message(parts).make_received(parties)) == [
         "confirmations",
         "bearer",
         "recipient",
@@ -308,8 +308,8 @@ BESIDE: Final = {
 def test_any_one_bearer_that_holds_suffices(parties: Parties, case: str) -> None:
     """A second SubjectConfirmation, for another address or time, is no fault; NemLog-in's profile has one only."""
     _, beside = BESIDE[case]
-    assert offending(Message((beside,)).received(parties)) == []
-    assert offending(Message((beside,), "eid").received(parties)) == ["confirmations"]
+    assert offending(Message((beside,)).make_received(parties)) == []
+    assert offending(Message((beside,), "eid").make_received(parties)) == ["confirmations"]
 
 
 @pytest.mark.parametrize("case", BESIDE)
@@ -317,7 +317,7 @@ def test_no_two_bearers_make_up_one(parties: Parties, case: str) -> None:
     """Where none holds by itself, the first is named: what one lacks another cannot lend it."""
     name, beside = BESIDE[case]
     other = edit(f"{SUBJECT}/saml:SubjectConfirmation[2]/saml:SubjectConfirmationData", Recipient=BASE)
-    assert offending(Message((beside, other)).received(parties)) == [name]
+    assert offending(Message((beside, other)).make_received(parties)) == [name]
 
 
 def test_the_worst_of_several_counts(parties: Parties) -> None:
@@ -327,9 +327,9 @@ def test_the_worst_of_several_counts(parties: Parties) -> None:
         root.find(".//{*}AuthnStatement").set("AuthnInstant", EARLIER)
 
     issuer = add("saml:Assertion", f"<saml:Issuer>{DIRECT}</saml:Issuer>", 1)
-    assert offending(Message((issuer,)).received(parties)) == ["assertion_issuer"]
+    assert offending(Message((issuer,)).make_received(parties)) == ["assertion_issuer"]
     statements = Message((twice(STATEMENT), older), more={"force_authn": True})
-    assert offending(statements.received(parties)) == ["statements", "authenticated_before"]
+    assert offending(statements.make_received(parties)) == ["statements", "authenticated_before"]
 
 
 def test_our_own_names_are_all_loops(parties: Parties) -> None:
@@ -337,4 +337,4 @@ def test_our_own_names_are_all_loops(parties: Parties) -> None:
     for name in (IDP, *(upstream.sp_entity_id for upstream in parties.upstreams.values())):
         authority = f"<saml:AuthenticatingAuthority>{name}</saml:AuthenticatingAuthority>"
         message = Message((add(AUTHN_CONTEXT, authority, 1), nothing))
-        assert offending(message.received(parties)) == ["loop"]
+        assert offending(message.make_received(parties)) == ["loop"]

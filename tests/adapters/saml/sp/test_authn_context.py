@@ -30,7 +30,7 @@ LEAST = {
 }
 
 
-def received(parties: Parties, cap: Assurance, change: Any) -> Authentication:
+def receive_context(parties: Parties, cap: Assurance, change: Any) -> Authentication:
     """Give the authentication of a true Response by AU, which is good for ``cap``; KU is good for anything."""
     hub = parties.upstreams["wayf"]
     listed = tuple(replace(each, max_assurance=cap) if each.entity_id == AU else each for each in hub.institutions)
@@ -45,14 +45,14 @@ def received(parties: Parties, cap: Assurance, change: Any) -> Authentication:
 def test_no_class_says_more_than_the_institution_is_good_for(parties: Parties, written: str, cap: Assurance) -> None:
     """One above the cap is unspecified, so that no service is satisfied by it; one within, or without level, stays."""
     kept = LEAST.get(written, Assurance.SELF_ASSERTED) <= cap
-    found = received(parties, cap, say(CLASS, written)).authn_context
+    found = receive_context(parties, cap, say(CLASS, written)).authn_context
     assert found == (written if kept else UNSPECIFIED)
 
 
 @pytest.mark.parametrize("written", [f" {NSIS}High\n", f"\t{MFA} ", f"{NSIS}HIGH"])
 def test_another_spelling_gets_no_further(parties: Parties, written: str) -> None:
     """Space around an anyURI means nothing to a service that reads by the schema."""
-    assert received(parties, Assurance.LOW, say(CLASS, written)).authn_context == UNSPECIFIED
+    assert receive_context(parties, Assurance.LOW, say(CLASS, written)).authn_context == UNSPECIFIED
 
 
 def test_the_cap_is_the_answering_institutions(parties: Parties) -> None:
@@ -62,11 +62,11 @@ def test_the_cap_is_the_answering_institutions(parties: Parties) -> None:
         say(CLASS, f"{NSIS}High")(root)
         say(f"{CONTEXT}/saml:AuthenticatingAuthority", KU)(root)
 
-    assert received(parties, Assurance.LOW, change).authn_context == f"{NSIS}High"
+    assert receive_context(parties, Assurance.LOW, change).authn_context == f"{NSIS}High"
 
 
 def test_no_class_stays_none(parties: Parties) -> None:
-    """What an upstream does not say is not made up, whatever the cap."""
+    """The broker adds no class that the upstream did not state."""
 
     def change(root: Any) -> None:
         drop(CLASS)(root)
@@ -75,4 +75,4 @@ def test_no_class_stays_none(parties: Parties) -> None:
         made.text = "urn:x"
         parent.insert(0, made)
 
-    assert received(parties, Assurance.SELF_ASSERTED, change).authn_context is None
+    assert receive_context(parties, Assurance.SELF_ASSERTED, change).authn_context is None

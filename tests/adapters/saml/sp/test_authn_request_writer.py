@@ -73,7 +73,7 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def written(parties: Parties, changed: dict[str, Any], request_id: str = "_q1") -> Any:
+def write_request(parties: Parties, changed: dict[str, Any], request_id: str = "_q1") -> Any:
     """Give our unsigned AuthnRequest to the hub, for a service's request that was changed."""
     asked = replace(parties.upstreams["wayf"], subject_hint=True, requester_id=True)
     message = authn_request_writer.authn_request(
@@ -92,12 +92,12 @@ def written(parties: Parties, changed: dict[str, Any], request_id: str = "_q1") 
     "runs", [200, pytest.param(at_gate(1_000, otherwise=5_000), marks=pytest.mark.slow(seconds=10))]
 )
 def test_no_value_leaves_its_place(parties: Parties, runs: int) -> None:
-    """Whatever a service wrote: a reader finds every value to the letter, and no element besides."""
+    """A reader finds every value of the service unchanged, and no further element."""
 
     @settings(max_examples=drawn(runs), deadline=None, suppress_health_check=list(HealthCheck))
     @given(REQUESTS)
     def read(changed: dict[str, Any]) -> None:
-        root = etree.fromstring(etree.tostring(written(parties, changed)))
+        root = etree.fromstring(etree.tostring(write_request(parties, changed)))
         hint = changed["subject_hint"]
         named: Any = root.find("{*}Subject/{*}NameID")
         assert (named is None) == (hint is None)
@@ -129,20 +129,20 @@ def test_a_character_that_xml_cannot_hold_is_not_written(parties: Parties, chara
     value = f"a{character}b"
     changed = {"requester_ids": (value,)} if where == "text" else {}
     with pytest.raises(BrokerError) as refused:
-        written(parties, changed, value if where == "attribute" else "_q1")
+        write_request(parties, changed, value if where == "attribute" else "_q1")
     assert value not in str(refused.value)
 
 
 def test_a_carriage_return_stays_one(parties: Parties) -> None:
     """A parser makes a line feed of one that is not escaped."""
-    root = written(parties, {"requester_ids": ("a\r\nb\r",)}, "\rc")
+    root = write_request(parties, {"requester_ids": ("a\r\nb\r",)}, "\rc")
     assert (root.findtext("{*}Scoping/{*}RequesterID"), root.get("ID")) == ("a\r\nb\r", "\rc")
 
 
 @pytest.mark.parametrize("changed", [{}, EVERYTHING], ids=["least", "everything"])
 def test_the_request_is_valid_against_the_schema(parties: Parties, changed: dict[str, Any]) -> None:
     """Unsigned as in a query."""
-    octets = etree.tostring(written(parties, changed))
+    octets = etree.tostring(write_request(parties, changed))
     assert xml_structure_checks.is_valid(safe_parser.parse(octets, AUTHN_REQUEST))
 
 
@@ -153,7 +153,7 @@ def test_the_signature_of_a_form_verifies(parties: Parties, size: str) -> None:
     digest = f"{more}sha384" if size == "sha384" else f"http://www.w3.org/2001/04/xmlenc#{size}"
     by = SigningAlgorithms(f"{more}rsa-{size}", digest)
     form = outgoing_message.build_signed_form(
-        written(parties, EVERYTHING), "SAMLRequest", f"{HUB}/sso", parties.sp.key, by
+        write_request(parties, EVERYTHING), "SAMLRequest", f"{HUB}/sso", parties.sp.key, by
     )
     sent = http_bindings.decode_post(form.fields["SAMLRequest"]).decode()
     root = safe_parser.parse(sent.encode(), AUTHN_REQUEST)

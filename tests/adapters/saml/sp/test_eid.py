@@ -51,13 +51,13 @@ SECOND = timedelta(seconds=1)
 LATER, EARLIER = stamp(NOW + timedelta(hours=1)), stamp(NOW - timedelta(hours=1))
 
 
-def with_upstream(parties: Parties, **changes: Any) -> Parties:
+def add_upstream(parties: Parties, **changes: Any) -> Parties:
     """Give the parties with NemLog-in configured otherwise."""
     eid = replace(parties.upstreams["eid"], **changes)
     return replace(parties, sp=replace(parties.sp, upstreams={**parties.upstreams, "eid": eid}))
 
 
-def asked(parties: Parties, **request: Any) -> Any:
+def write_eid_request(parties: Parties, **request: Any) -> Any:
     """Give the AuthnRequest that NemLog-in gets, its signature verified."""
     url = redirected(parties.sp.ask("eid", "_q9", replace(parties.request, **request), NOW))
     sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
@@ -82,7 +82,7 @@ def test_nemlogin_is_asked_for_a_person_of_a_level(parties: Parties) -> None:
 
     Source: docs/reference/nemlog-in.md#request.
     """
-    root = asked(parties, proxy_count=2, requester_ids=("https://portal.example",))
+    root = write_eid_request(parties, proxy_count=2, requester_ids=("https://portal.example",))
     assert classes(root) == [LEVEL + "Substantial", PERSON]
     assert values(root, "samlp:RequestedAuthnContext/@Comparison") == ["minimum"]
     assert values(root, "samlp:Scoping") == []
@@ -90,15 +90,18 @@ def test_nemlogin_is_asked_for_a_person_of_a_level(parties: Parties) -> None:
 
 
 def test_force_and_passive_are_carried(parties: Parties) -> None:
-    """What the service demands of the login itself reaches NemLog-in."""
-    assert values(asked(parties, force_authn=True, is_passive=True), "@ForceAuthn | @IsPassive") == ["true", "true"]
+    """NemLog-in gets the service's demands on the login."""
+    assert values(write_eid_request(parties, force_authn=True, is_passive=True), "@ForceAuthn | @IsPassive") == [
+        "true",
+        "true",
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "cause"), [(-299, ""), (-301, "authenticated_before")])
 def test_a_fresh_login_is_demanded_where_it_is_configured(parties: Parties, seconds: int, cause: str) -> None:
-    """Whatever the service says of it: the request carries ForceAuthn, and an older AuthnInstant is refused."""
-    forced = with_upstream(parties, force_authn=True)
-    assert values(asked(forced, force_authn=False), "@ForceAuthn") == ["true"]
+    """Every request to NemLog-in has ForceAuthn, and an older AuthnInstant is refused."""
+    forced = add_upstream(parties, force_authn=True)
+    assert values(write_eid_request(forced, force_authn=False), "@ForceAuthn") == ["true"]
     before = message(parties, edit(STATEMENT, AuthnInstant=stamp(NOW + timedelta(seconds=seconds))))
     assert outcome(forced, before, "eid", force_authn=False) == cause
 
@@ -108,7 +111,7 @@ def test_who_asks_is_told_where_it_is_configured(parties: Parties) -> None:
 
     Source: docs/reference/saml-profiles.md#36.
     """
-    root = asked(with_upstream(parties, requester_id=True))
+    root = write_eid_request(add_upstream(parties, requester_id=True))
     assert values(root, "samlp:Scoping/samlp:RequesterID/text()") == [LOANS]
 
 
@@ -140,19 +143,19 @@ def test_what_a_service_asks_is_mapped(
 
     Source: docs/reference/saml-profiles.md#15.
     """
-    ours = with_upstream(parties, least=Assurance.parse(least))
+    ours = add_upstream(parties, least=Assurance.parse(least))
     if level:
-        root = asked(ours, authn_contexts=contexts, comparison=comparison)
+        root = write_eid_request(ours, authn_contexts=contexts, comparison=comparison)
         assert classes(root) == [LEVEL + level, PERSON]
         assert values(root, "samlp:RequestedAuthnContext/@Comparison") == ["minimum"]
         return
     with pytest.raises(RequestRefused) as refused:
-        asked(ours, authn_contexts=contexts, comparison=comparison)
+        write_eid_request(ours, authn_contexts=contexts, comparison=comparison)
     assert refused.value.refusal == NO_AUTHN_CONTEXT
 
 
 def test_the_class_beside_the_level_is_not_kept(parties: Parties) -> None:
-    """It tells how, and not how surely: what services are told is read from the attributes."""
+    """The class states the method and not the level: services get the level from the attributes."""
     answer = parties.receive(message(parties, say(CLASS, LEVEL + "High")), "eid").answer
     assert isinstance(answer, Authentication)
     assert answer.authn_context is None
@@ -219,15 +222,15 @@ def test_the_skew_is_the_profiles(parties: Parties, bound: Bound, upstream: str,
     Source: docs/reference/design.md#invariant-9.
     """
 
-    def sent(seconds: int) -> bytes:
+    def send_after(seconds: int) -> bytes:
         moved = edit(bound.path, **{bound.attribute: stamp(NOW + timedelta(seconds=seconds * bound.sign))})
         early: Change = edit(CONDITIONS, NotBefore=EARLIER, NotOnOrAfter=LATER)
         if upstream == "eid":
             return message(parties, early, moved)
         return parties.signed(parties.response(early, moved), parties.signer(upstream), both=True)
 
-    assert outcome(parties, sent(within), upstream) == ""
-    assert outcome(parties, sent(beyond), upstream) == bound.name
+    assert outcome(parties, send_after(within), upstream) == ""
+    assert outcome(parties, send_after(beyond), upstream) == bound.name
 
 
 @pytest.mark.parametrize(("seconds", "cause"), [(299, ""), (300, "issued_long_ago"), (301, "issued_long_ago")])

@@ -29,7 +29,7 @@ class Message:
     upstream: str = "wayf"
     more: dict[str, Any] = field(default_factory=dict)
 
-    def received(self, parties: Parties, now: datetime = NOW) -> ReceivedResponse:
+    def make_received(self, parties: Parties, now: datetime = NOW) -> ReceivedResponse:
         """Give the Response as the checks read it: its signature, if it has one, is verified before."""
         return ReceivedResponse.read(
             parties.response(*self.changes, upstream=self.upstream),
@@ -78,7 +78,7 @@ ALSO_REFUSED: Final[dict[str, tuple[str, Message]]] = {
 def test_the_other_halves_of_a_check_refuse_too(parties: Parties, case: str) -> None:
     """Where a check looks at several things, each of them is refused, and no other check would have seen it."""
     name, message = ALSO_REFUSED[case]
-    assert offending(message.received(parties)) == [name]
+    assert offending(message.make_received(parties)) == [name]
 
 
 ALLOWED: Final[dict[str, Message]] = {
@@ -96,7 +96,7 @@ ALLOWED: Final[dict[str, Message]] = {
 @pytest.mark.parametrize("case", ALLOWED)
 def test_what_the_profile_allows_offends_no_check(parties: Parties, case: str) -> None:
     """A true Response, and one changed in a way that upstreams may."""
-    assert offending(ALLOWED[case].received(parties)) == []
+    assert offending(ALLOWED[case].make_received(parties)) == []
 
 
 @pytest.mark.parametrize("seconds", [-299, -300, -301])
@@ -104,7 +104,7 @@ def test_a_request_of_before_is_a_bound_of_its_own(parties: Parties, seconds: in
     """An answer to NemLog-in's request may not be older than the request by more than the skew, to the second."""
     issued = edit(".", IssueInstant=stamp(NOW + timedelta(seconds=seconds)))
     message = Message((issued, NO_ASSERTION, ENCRYPTED), "eid")
-    before = message.received(parties, NOW - timedelta(seconds=100))
+    before = message.make_received(parties, NOW - timedelta(seconds=100))
     assert (offending(before) == []) == (seconds >= -300)
 
 
@@ -122,7 +122,7 @@ def test_a_refusal_names_its_cause_and_the_clock_that_is_off(
     parties: Parties, changes: tuple[Change, ...], clock_off: int | None
 ) -> None:
     """By how many seconds, for the log, where it is by more than is allowed; nothing where it is not."""
-    received = Message(changes).received(parties)
+    received = Message(changes).make_received(parties)
     with pytest.raises(MessageRefused) as caught:
         check_response(received)
     assert caught.value.cause == f"response.{offending(received)[0]}"

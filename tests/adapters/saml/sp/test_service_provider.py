@@ -50,7 +50,7 @@ STATEMENT = "saml:Assertion/saml:AuthnStatement"
 AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 
 
-def asked(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
+def write_request(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
     """Give the AuthnRequest we send, XML security and signature passed."""
     url = redirected(parties.sp.ask(upstream, "_q9", replace(parties.request, **request), NOW))
     message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
@@ -73,7 +73,7 @@ def test_a_request_says_who_asks_whom_where(parties: Parties) -> None:
 
     Source: docs/reference/saml-profiles.md#12 to #14.
     """
-    root = asked(parties)
+    root = write_request(parties)
     assert dict(root.attrib) == {
         "ID": "_q9",
         "Version": "2.0",
@@ -90,7 +90,7 @@ def test_a_request_says_who_asks_whom_where(parties: Parties) -> None:
 @pytest.mark.profile(26, 27, 35, 36)
 def test_what_the_service_asked_is_carried_through(parties: Parties) -> None:
     """ForceAuthn, IsPassive, the AuthnContext, one proxy fewer, and the chain of who asked."""
-    root = asked(
+    root = write_request(
         parties,
         force_authn=True,
         is_passive=True,
@@ -123,7 +123,7 @@ def test_the_services_list_narrows_ours(parties: Parties, idp_list: tuple[str, .
 
     Source: docs/reference/saml-profiles.md#37.
     """
-    root = asked(parties, idp_list=idp_list)
+    root = write_request(parties, idp_list=idp_list)
     assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == scoped
 
 
@@ -131,7 +131,7 @@ def test_an_alias_in_only_is_written_as_configured(parties: Parties) -> None:
     """A hub that knows an institution by another name is asked by that name, and the list still narrows it."""
     only = replace(parties.upstreams["wayf"], only=(AU_ALIAS,))
     role = replace(parties.sp, upstreams={"wayf": only})
-    root = asked(replace(parties, sp=role), idp_list=(AU,))
+    root = write_request(replace(parties, sp=role), idp_list=(AU,))
     assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == [AU_ALIAS]
 
 
@@ -143,7 +143,7 @@ def test_an_alias_in_only_is_written_as_configured(parties: Parties) -> None:
 def test_a_request_that_cannot_be_asked_is_refused(
     parties: Parties, request_has: dict[str, Any], status: Status
 ) -> None:
-    """Nothing is sent upstream; the service is told, with the request in the error."""
+    """The upstream gets no request; the service is answered, with its request in the error."""
     request = replace(parties.request, **request_has)
     with pytest.raises(RequestRefused) as caught:
         redirected(parties.sp.ask("wayf", "_q9", request, NOW))
@@ -151,19 +151,19 @@ def test_a_request_that_cannot_be_asked_is_refused(
 
 
 def test_an_upstream_that_is_no_hub_gets_no_list(parties: Parties) -> None:
-    """Its one institution is itself; who asked is told unless it is configured not to be."""
-    direct, eid = asked(parties, "kb"), asked(parties, "eid")
+    """Its only institution is itself; the requesting service is named unless configured otherwise."""
+    direct, eid = write_request(parties, "kb"), write_request(parties, "eid")
     assert values(direct, "samlp:Scoping/samlp:IDPList") == []
     assert values(direct, "samlp:Scoping/samlp:RequesterID/text()") == [LOANS]
     assert values(eid, "samlp:Scoping") == []
-    assert values(asked(parties, "eid", proxy_count=3), "samlp:Scoping") == []
-    assert values(asked(parties, "kb", proxy_count=3), "samlp:Scoping/@ProxyCount") == ["2"]
+    assert values(write_request(parties, "eid", proxy_count=3), "samlp:Scoping") == []
+    assert values(write_request(parties, "kb", proxy_count=3), "samlp:Scoping/@ProxyCount") == ["2"]
 
 
 def test_a_hub_that_is_not_told_who_asks_still_gets_its_list(parties: Parties) -> None:
     """Without the list, its chooser would offer institutions that nobody here believes."""
     quiet = replace(parties.upstreams["wayf"], requester_id=False)
-    root = asked(replace(parties, sp=replace(parties.sp, upstreams={"wayf": quiet})))
+    root = write_request(replace(parties, sp=replace(parties.sp, upstreams={"wayf": quiet})))
     assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == list(quiet.idp_list())
     assert values(root, "samlp:Scoping/samlp:RequesterID") == []
 
@@ -233,7 +233,7 @@ KEPT = {"authn_context": PASSWORD, "authorities": (AU,), "name_id": "_t1", "sess
 def test_what_is_not_accepted_is_left_out_and_told(
     parties: Parties, change: Any, kept: dict[str, Any], withheld: tuple[str, str]
 ) -> None:
-    """Neither services nor a logout get it, and the person is logged in by the rest."""
+    """Services and logouts do not get the value; the login continues with the other values."""
     answer = parties.receive(parties.signed(parties.response(change))).answer
     assert isinstance(answer, Authentication)
     assert {name: getattr(answer, name) for name in KEPT} == KEPT | kept
@@ -398,7 +398,7 @@ def test_a_form_says_one_thing(parties: Parties, upstream: str, names: list[str]
 
 @pytest.mark.parametrize("named", [None, ""])
 def test_an_unsolicited_response_is_refused(parties: Parties, named: str | None) -> None:
-    """Without InResponseTo there is no request of ours that it could answer.
+    """A Response without InResponseTo answers no request.
 
     Source: docs/reference/attacks.md#16.
     """

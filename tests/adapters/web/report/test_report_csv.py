@@ -41,13 +41,13 @@ def test_a_row_says_on_which_terms() -> None:
 
 
 def test_mailboxes_are_told_with_their_domains() -> None:
-    """And with the last day of one that ends, until it has passed; one without a rule of its own by its name."""
+    """A domain that ends has its last day, until that day has passed; a mailbox without a rule has only its name."""
     report = reported()
     given = next(each for each in report.leaves.given if each.proofs)
     (rule,) = given.policy.proofs
     domains = (rule.domains[0], MailDomain("ps.rm.dk", date(2027, 12, 31)))
     policy = replace(given.policy, proofs=(replace(rule, domains=domains),))
-    given = replace(given, policy=policy, proofs=(rule.name, "mail"))
+    given = replace(given, policy=policy, proofs={rule.name, "mail"})
     ending = replace(report, leaves=replace(report.leaves, given=(given,)))
     for day, language, said in (
         (date(2027, 12, 31), "en", "kaldemail: auh.rm.dk, ps.rm.dk (up to and including 2027-12-31); mail"),
@@ -68,7 +68,7 @@ def test_lines_end_as_the_standard_says() -> None:
 
 
 def test_no_cell_is_a_formula() -> None:
-    """What begins as one has an apostrophe before it, whoever wrote it (CWE-1236)."""
+    """An apostrophe stands before a cell that would be a formula (CWE-1236)."""
     for first in ("=", "+", "-", "@", "\t", "\r"):
         label = Text(f'{first}HYPERLINK("x")', "x")
         services = (replace(SERVICES[0], label=label), *SERVICES[1:])

@@ -1,4 +1,4 @@
-"""What ``broker check`` says of services that want what no policy gives them, before anybody logs in."""
+"""Findings of ``broker check`` about services that need more than the policies release."""
 
 import re
 import shutil
@@ -52,7 +52,7 @@ def described(folder: Path, *, formats: str = "", attributes: str = "", service:
 
 
 def test_the_shipped_policies_give_what_the_demo_asks(folder: Path) -> None:
-    """Nothing is found of a sound set-up."""
+    """A sound set-up has no finding."""
     for service in ("my-loans", "myprint", "e-resources"):
         assert findings(folder, service) == []
 

@@ -1,4 +1,4 @@
-"""``broker serve``: a real gunicorn that reloads, replaces what dies, ends in order and writes where it was told to."""
+"""``broker serve`` with a real gunicorn: reloads, killed workers, shutdown, files, bad requests."""
 
 import json
 import os
@@ -30,7 +30,7 @@ CPR = "1403044004"
 
 @dataclass(slots=True)
 class Server:
-    """A broker that serves a folder of its own."""
+    """A running broker and its folder."""
 
     folder: Path
     port: int
@@ -70,7 +70,7 @@ class Server:
         return self.folder.parent / "log"
 
     @contextmanager
-    def edited(self, name: str, old: str, new: str) -> Iterator[None]:
+    def edit_for_now(self, name: str, old: str, new: str) -> Iterator[None]:
         """Change a file of its folder while the block runs."""
         path = self.folder / name
         before = path.read_bytes()
@@ -95,7 +95,7 @@ def until(true: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def told(server: Server, event: str) -> list[dict[str, Any]]:
+def list_events(server: Server, event: str) -> list[dict[str, Any]]:
     """Give the lines of an event in its log, those that have been written to their end."""
     whole, _, _ = server.log().rpartition("\n")
     return [json.loads(line) for line in whole.splitlines() if f'"event": "{event}"' in line]
@@ -103,7 +103,7 @@ def told(server: Server, event: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def serving(setting: Setting, home: Path, ready: Callable[[Server], bool]) -> Iterator[Server]:
-    """Serve a copy of a folder by two workers; home, run-time and temporary folders are empty ones of its own."""
+    """Serve a copy of a folder with two workers and empty home, runtime and temporary folders."""
     folder, port = home / "demo", free_port()
     shutil.copytree(setting.folder, folder)
     for name in ("home", "run", "temporary"):
@@ -149,20 +149,20 @@ def test_no_server_survives_a_start_that_fails(setting: Setting, tmp_path: Path)
     """A test whose server does not become what it waits for leaves neither it nor a worker running."""
     seen: list[int] = []
 
-    def in_vain(server: Server) -> bool:
+    def fail_when_ready(server: Server) -> bool:
         if both(server):
             seen.extend((server.running.pid, *server.workers()))
             raise AssertionError("waited in vain")
         return False
 
-    with pytest.raises(AssertionError, match="waited in vain"), serving(setting, tmp_path, in_vain):
+    with pytest.raises(AssertionError, match="waited in vain"), serving(setting, tmp_path, fail_when_ready):
         pass
     assert len(seen) == 3
     assert [each for each in seen if Path(f"/proc/{each}").exists()] == []
 
 
 def test_sigterm_ends_it_in_order_once_a_request_in_flight_is_answered(server: Server) -> None:
-    """The init system stops the broker by SIGTERM: whoever is in the middle of a login gets an answer.
+    """On SIGTERM a request in progress is answered.
 
     Exit code 0, no traceback, no worker left.
     """
@@ -183,7 +183,7 @@ def test_sigterm_ends_it_in_order_once_a_request_in_flight_is_answered(server: S
 
 
 def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> None:
-    """What the administrator changed is in force, by new workers, without a moment in which nobody answers."""
+    """New workers apply the change, and the server answers all the time."""
     before = server.workers()
     server.edit("broker.toml", "[contact]", '[idp]\ndisplay_name = {en = "Renamed", da = "Omdøbt"}\n\n[contact]')
     server.edit("broker.toml", "workers = 2", "workers = 3")
@@ -205,9 +205,9 @@ def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> N
 def test_hup_with_a_fault_changes_nothing(unchanged: Server, name: str, old: str, new: str, fault: str) -> None:
     """A reload that could not serve is refused, with every fault in the log: the workers that serve are kept."""
     before = unchanged.workers()
-    with unchanged.edited(name, old, new):
+    with unchanged.edit_for_now(name, old, new):
         unchanged.running.send_signal(signal.SIGHUP)
-        until(lambda: [each for each in told(unchanged, "reload_refused") if fault in each["fault"]])
+        until(lambda: [each for each in list_events(unchanged, "reload_refused") if fault in each["fault"]])
     assert (unchanged.workers(), unchanged.answers()) == (before, True)
 
 
@@ -228,7 +228,7 @@ def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) ->
 
 
 def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:
-    """What somebody writes into an address by mistake, a CPR number too, stays out of the log.
+    """The log does not quote an address, which may hold a CPR number.
 
     Source: docs/reference/design.md#invariant-4.
     """
@@ -275,7 +275,7 @@ def test_an_ambiguous_request_is_refused(unchanged: Server, octets: bytes, statu
 
     Source: RFC 9112, sections 6.3 and 11.2.
     """
-    answer = exchanged(unchanged.port, octets + b"GET /healthz?cpr=1403044004 HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = exchange(unchanged.port, octets + b"GET /healthz?cpr=1403044004 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert answer.count(b"HTTP/1.1 ") == 1
     assert unchanged.log() == ""
@@ -285,13 +285,13 @@ def test_an_ambiguous_request_is_refused(unchanged: Server, octets: bytes, statu
     "head", [GET, POST + b"Content-Length: 1\r\n\r\nx", POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"]
 )
 def test_a_connection_carries_one_request(unchanged: Server, head: bytes) -> None:
-    """Whatever follows a request on its connection is never read as another one."""
-    answer = exchanged(unchanged.port, head + b"\r\n" + GET + b"\r\n")
+    """Bytes after a request are never read as another request."""
+    answer = exchange(unchanged.port, head + b"\r\n" + GET + b"\r\n")
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"\r\nConnection: close\r\n" in answer
 
 
-def exchanged(port: int, octets: bytes) -> bytes:
+def exchange(port: int, octets: bytes) -> bytes:
     """Send octets, and return all that comes back until the server closes."""
     answer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as wire, suppress(ConnectionResetError):

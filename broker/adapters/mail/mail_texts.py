@@ -1,10 +1,9 @@
-"""What the letters say, one entry a letter; docs/texts.md says how a text is changed."""
+"""Texts of the mails. docs/texts.md describes how to change a text."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.mail.mail_contents import (
@@ -19,9 +18,10 @@ from broker.core.mail.mail_contents import (
     WelcomeMail,
     sanitize_name,
 )
+from broker.core.marked_text import mark as _
 
-# Every text may also name library, signed, pin_url, questions and asked.
-LETTERS: Final[Mapping[type[MailContent], MailText]] = {
+# Texts may also use library, signed, pin_url, questions and asked.
+MAIL_TEXTS: Final[Mapping[type[MailContent], MailText]] = {
     MailboxCodeMail: MailText(
         subject=_("Show that the mail address is yours: code from %(library)s"),
         text=_(
@@ -164,42 +164,37 @@ _QUESTIONS: Final = _("Questions? Contact %(contact)s\n\n")
 
 
 @dataclass(frozen=True, slots=True)
-class LetterTexts:
-    """Words the letters of one library (the port ``MailTexts``).
+class LibraryMailTexts:
+    """The mail texts of a library (the port ``MailTexts``).
 
-    ``pin_url`` is the address of ``/pin``. Without a name of the ``library`` a letter says "the
-    library" in its own language; without a ``contact`` no letter asks the reader to contact anybody
-    but the library.
+    ``pin_url`` is the address of ``/pin``. Without a name of the ``library`` a mail says "the
+    library"; without a ``contact`` it names only the library as contact.
     """
 
     library: Text | None
     pin_url: str
     contact: str
 
-    def render(self, letter: MailContent, language: str) -> MailText:
-        """Return the text of ``letter``, in Danish unless ``language`` is "en"."""
-        subject, text = LETTERS[type(letter)]
-        values = self._values(letter, language)
+    def render(self, mail: MailContent, language: str) -> MailText:
+        """Return the text of ``mail``, in Danish unless ``language`` is "en"."""
+        subject, text = MAIL_TEXTS[type(mail)]
+        values = self._values(mail, language)
         return MailText(
             subject=translate(subject, language) % values, text=translate(text, language) % values
         )
 
-    def _values(self, letter: MailContent, language: str) -> Mapping[str, object]:
+    def _values(self, mail: MailContent, language: str) -> Mapping[str, object]:
         library = self.library[language] if self.library else translate(_LIBRARY, language)
         signed = library if self.library else library.capitalize()
+        questions = translate(_QUESTIONS, language) % {"contact": self.contact}
         values = {
             "library": library,
             "signed": signed,
             "pin_url": self.pin_url,
-            "questions": self._questions(language),
+            "questions": questions if self.contact else "",
             "asked": self.contact or library,
-            **asdict(letter),
+            **asdict(mail),
         }
-        if isinstance(letter, MailboxCodeMail | ClaimCodeMail):
-            values["asker"] = sanitize_name(letter.asker) or translate(_SOMEBODY, language)
+        if isinstance(mail, MailboxCodeMail | ClaimCodeMail):
+            values["asker"] = sanitize_name(mail.asker) or translate(_SOMEBODY, language)
         return values
-
-    def _questions(self, language: str) -> str:
-        if not self.contact:
-            return ""
-        return translate(_QUESTIONS, language) % {"contact": self.contact}

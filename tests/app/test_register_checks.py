@@ -1,4 +1,4 @@
-"""What ``broker check`` says of the register of persons."""
+"""Findings of ``broker check`` about the register of persons."""
 
 import shutil
 from pathlib import Path

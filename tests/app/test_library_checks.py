@@ -1,4 +1,4 @@
-"""What ``broker check`` says of what a library system lacks, before anybody rests on it."""
+"""Findings of ``broker check`` about the library system."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ``broker check`` says of a national eID that is asked directly: what could not work, and what is less sure."""
+"""Findings of ``broker check`` about NemLog-in as a direct upstream."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ def folder(setting: Setting, tmp_path: Path) -> Path:
 
 
 def faults(folder: Path, **more: str) -> list[str]:
-    """Give what is told at once of a configuration with NemLog-in direct, and these variables beside."""
+    """Give the faults of a configuration with direct NemLog-in and these variables."""
     environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}", **more}
     with pytest.raises(ConfigurationFaults) as found:
         assemble(load(folder / "broker.toml", environ))
@@ -60,7 +60,7 @@ def test_a_map_that_loses_what_is_demanded_is_a_fault(folder: Path, lost: str) -
 
 
 def test_metadata_without_a_key_is_found(folder: Path) -> None:
-    """Nothing that NemLog-in says could be believed: it is left out, and everybody else logs in."""
+    """NemLog-in is left out, because no statement of it would be trusted; other logins work."""
     path = folder / "metadata" / "nemlogin.xml"
     path.write_text(path.read_text().replace('use="signing"', 'use="encryption"'))
     environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}

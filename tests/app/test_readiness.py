@@ -1,4 +1,4 @@
-"""What a probe and an administrator are told: readiness, findings, and which broker is asked for its health."""
+"""Readiness, notes, gauges, findings of ``broker check`` and ``broker healthcheck``."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def parts(setting: Setting, tmp_path: Path) -> Parts:
 
 
 def test_a_sound_broker_is_ready(parts: Parts) -> None:
-    """Nothing is said under any of what is checked."""
+    """Readiness lists no fault."""
     assert readiness.readiness(parts) == {"store": (), "metadata": [], "policies": [], "library": [], "audit": []}
 
 
@@ -54,7 +54,7 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
 
 
 def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
-    """Who needs no new account logs in all the same."""
+    """People who have an account can still log in."""
     assert not any(readiness.readiness(parts).values())
     fix = f"({parts.config.library.url}: see library.url, and whether the library system is up)"
     assert [each for each in find_all(parts) if each.startswith("library: ")] == [
@@ -63,13 +63,13 @@ def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(par
 
 
 def test_a_mail_server_that_is_down_is_a_finding(parts: Parts) -> None:
-    """With its address and where to look: it was "all well" until the first PIN was owed."""
+    """The finding names the address and the setting, before the first mail must be sent."""
     (finding,) = (each for each in find_all(parts) if each.startswith("mail: "))
     assert finding.startswith(f"mail: {parts.config.mail.url}: connecting: ConnectionRefusedError (see mail.url")
 
 
 def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts) -> None:
-    """A fault in its set-up takes no broker out of the balancer; it is told by name."""
+    """A faulty set-up is named and does not make the broker unready."""
     assert "library" not in readiness.notes(parts)
     parts.library_proof.step()
     assert readiness.notes(parts)["library"] == "Koha: no answer: ConnectionError"
@@ -153,7 +153,7 @@ def test_a_broker_in_service_is_behind_a_proxy_and_has_a_statement(
 
 
 def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: Path) -> None:
-    """What was acknowledged must not be forgotten; the administrator may accept that in so many words.
+    """A store must not lose what it acknowledged, unless the administrator accepts that.
 
     Source: docs/reference/design.md#4b.
     """
@@ -174,7 +174,7 @@ def test_a_help_code_is_found_as_it_was_read_out(parts: Parts) -> None:
 
 
 def test_the_help_code_of_a_stranger_is_decoded(parts: Parts) -> None:
-    """Nothing was stored: minute, step and reason are in the code."""
+    """The code itself holds minute, step and reason."""
     at = now()
     code = StatelessReferences(parts.keys.index).encode("/login/<name>", "transaction_gone", at)
     found = parts.staff_search().find(f"{code[:4].lower()} {code[4:8]} {code[8:]}", "test")
@@ -235,7 +235,7 @@ def test_health_is_asked_where_gunicorn_binds(
     ],
 )
 def test_health_says_why_not(setting: Setting, status: int, body: str, health: tuple[str, list[str]]) -> None:
-    """The reasons that only this machine is told; an answer that is none of the broker's is none."""
+    """The command lists the reasons; an answer of another program counts as none."""
     port = free_port()
     config = load(setting.config, {"BROKER_SERVE__BIND": f"127.0.0.1:{port}"})
     with _serving("127.0.0.1", port, status, body.encode()):

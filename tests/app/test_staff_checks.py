@@ -1,4 +1,4 @@
-"""What ``broker check`` says of the staff view: whoever is listed and could never come in."""
+"""Findings of ``broker check`` about listed staff who could never log in."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def folder(setting: Setting, tmp_path: Path) -> Path:
     ],
 )
 def test_whoever_could_never_come_in_is_told(folder: Path, roles: dict[str, list[str]], found: list[str]) -> None:
-    """Nobody has a role, or somebody has a scope that their institution may not assert."""
+    """No roles at all, or a scope that the institution may not assert."""
     path = folder / "broker.toml"
     text = path.read_text()
     before, _, rest = text.partition("[admin]")

@@ -1,0 +1,172 @@
+"""Find what each service and the library system receive, by simulating every persona.
+
+A line of a policy that releases nothing to anybody is not listed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.entities import Names
+from broker.core.login.described_login import DescribedLogin
+from broker.core.login.played_login import PlayedLogin
+from broker.core.login.steps import ProveMailbox
+from broker.core.policy.matching import PROOF_DOMAIN
+from broker.core.policy.model import BorrowerRule, Field, Policy, Release, ReleasedAttribute
+from broker.core.policy_analysis.plays import Analysis, Play
+
+_SOURCE: Final = "proof."
+_NO_PAGE: Final = "none"
+
+
+@dataclass(slots=True)
+class ServiceDisclosure:
+    """The data that one service receives about the people of one affiliation, and on which terms.
+
+    ``upstreams`` are those of people who get there. ``released`` holds, for each attribute, a login
+    that releases it. ``proofs`` are the mailboxes that some people must prove before. ``account``:
+    the login may make or change a borrower. ``told`` are the pages that people see before: "ask",
+    "inform", or "none" if some see neither.
+    """
+
+    service: str
+    policy: Policy
+    release: Release
+    upstreams: dict[str, None] = field(default_factory=dict)
+    released: dict[str, DescribedLogin] = field(default_factory=dict, repr=False)
+    proofs: set[str] = field(default_factory=set)
+    account: bool = False
+    told: set[str] = field(default_factory=set)
+
+    @property
+    def affiliation(self) -> str:
+        """Return the affiliation of the people."""
+        return self.policy.affiliation
+
+    @property
+    def attributes(self) -> tuple[ReleasedAttribute, ...]:
+        """Return the attributes that are released for somebody, in the order of the file."""
+        subject = self.release.subject
+        listed = (subject, *self.release.attributes) if subject else self.release.attributes
+        return tuple(each for each in listed if each.name in self.released)
+
+
+@dataclass(slots=True)
+class WrittenBorrower:
+    """The data that the library system receives about the people of one policy.
+
+    ``filled`` are the attributes of logins that write. ``makes``: a login makes an account.
+    ``services`` are those whose logins do so.
+    """
+
+    policy: Policy
+    rule: BorrowerRule
+    filled: set[str] = field(default_factory=set)
+    makes: bool = False
+    upstreams: dict[str, None] = field(default_factory=dict)
+    services: set[str] = field(default_factory=set)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Return the fields that some login fills."""
+        return tuple(each for each in self.rule.fields if self._is_filled(each))
+
+    def _is_filled(self, written: Field) -> bool:
+        sources = (written.source, *written.otherwise)
+        return any(source.removeprefix(_SOURCE) in self.filled for source in sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosures:
+    """All that leaves by one policy set.
+
+    ``logins`` is the number of simulated logins. ``incomplete`` are the upstreams and institutions
+    where not all pairs of alternatives were tried.
+    """
+
+    given: tuple[ServiceDisclosure, ...]
+    borrowers: tuple[WrittenBorrower, ...]
+    logins: int
+    incomplete: Names
+
+    def to(self, service: str) -> tuple[ServiceDisclosure, ...]:
+        """Return what one service receives, the affiliation of highest precedence first."""
+        return tuple(each for each in self.given if each.service == service)
+
+
+@dataclass(slots=True)
+class _Collected:
+    entries: dict[tuple[str, str], ServiceDisclosure] = field(default_factory=dict)
+    borrowers: dict[tuple[str, str], WrittenBorrower] = field(default_factory=dict)
+
+
+def find_disclosures(analysis: Analysis) -> Disclosures:
+    """Return what leaves by the one policy set of ``analysis``, on its day or later."""
+    (policies,) = analysis.sets
+    found = _Collected()
+    logins = 0
+    for play in analysis.plays():
+        logins += 1
+        _note(found, play, play.played[0])
+    entries = (
+        found.entries.get((service.name, policy.affiliation))
+        for service in analysis.site.services
+        for policy in policies.policies
+    )
+    borrowers = (
+        found.borrowers.get((variant.affiliation, variant.institution))
+        for policy in policies.policies
+        for variant in policy.variants
+    )
+    return Disclosures(
+        given=tuple(filter(None, entries)),
+        borrowers=tuple(filter(None, borrowers)),
+        logins=logins,
+        incomplete=analysis.incomplete(),
+    )
+
+
+def _note(found: _Collected, play: Play, played: PlayedLogin) -> None:
+    policy, release = played.decision.policy, played.decision.release
+    if policy is None or release is None:
+        return
+    writes = _writes_borrower(play, played)
+    if writes and policy.borrower is not None:
+        _note_borrower(found, play, played, policy, policy.borrower)
+    if played.disclosure is None:
+        return
+    key = (play.service.name, policy.affiliation)
+    entry = found.entries.setdefault(key, ServiceDisclosure(play.service.name, policy, release))
+    entry.upstreams[play.login.upstream] = None
+    for each in played.leaving:
+        entry.released.setdefault(each.name, play.login)
+    entry.proofs.update(_find_proofs(played))
+    entry.account = entry.account or writes
+    entry.told.add(played.question.question.variant if played.question else _NO_PAGE)
+
+
+def _writes_borrower(play: Play, played: PlayedLogin) -> bool:
+    borrower = None if play.source.local else played.borrower
+    return borrower is not None and borrower.outcome is not EnrolmentOutcome.UNCHANGED
+
+
+def _find_proofs(played: PlayedLogin) -> Iterator[str]:
+    """Yield the mailboxes that the person is asked to prove, and those proved earlier."""
+    yield from (step.name for step in played.steps if isinstance(step, ProveMailbox))
+    for name in played.facts.attributes:
+        if name.endswith(PROOF_DOMAIN):
+            yield name.removesuffix(PROOF_DOMAIN)
+
+
+def _note_borrower(
+    found: _Collected, play: Play, played: PlayedLogin, policy: Policy, rule: BorrowerRule
+) -> None:
+    key = (policy.affiliation, policy.institution)
+    written = found.borrowers.setdefault(key, WrittenBorrower(policy, rule))
+    written.upstreams[play.login.upstream] = None
+    written.services.add(play.service.name)
+    written.filled |= set(played.facts.attributes)
+    borrower = played.borrower
+    if borrower is not None and borrower.outcome is EnrolmentOutcome.CREATED:
+        written.makes = True
