@@ -124,6 +124,7 @@ def make_names(*names: str, **changes: object) -> NameableInPolicies:
     [
         ({"controller": None}, "my-loans states no controller"),
         ({"encrypts": False}, "my-loans publishes no encryption key"),
+        ({"encrypts": False, "encryption": "none"}, "assertions to my-loans are not encrypted"),
     ],
 )
 def test_a_cpr_that_would_be_withheld_is_a_warning(changes: dict[str, object], warning: str) -> None:

@@ -42,7 +42,7 @@ def test_a_stranger_s_reference_is_explained_too(admin: Person) -> None:
     """Its twelve letters hold step and reason themselves."""
     page = admin.deployment.person().get("/login/nothing")
     spoken = found(page, "//div[@class='reference']//strong/text()")
-    assert told(send(admin, "/admin/explain", reference=spoken))[0].startswith("ingen var logget ind")
+    assert told(send(admin, "/admin/explain", reference=spoken))[0].startswith("ingen var logget på")
 
 
 @pytest.mark.parametrize(
