@@ -52,12 +52,6 @@ _PROOF_SOURCE: Final = "proof."
 ShownValues = Mapping[str, Names]
 
 
-def iter_conditions(policies: PolicySet) -> Iterator[Condition]:
-    """Yield the conditions of all alternatives."""
-    for policy in policies.policies:
-        yield from policy.conditions
-
-
 def find_field_sources(rule: BorrowerRule | None) -> set[str]:
     """Return the attributes, and the proofs, that fields of the borrower come from."""
     fields = rule.fields if rule else ()
@@ -135,7 +129,10 @@ class ComparedPolicies:
         patterns = {
             name: NamedPatterns.from_values(name, values) for name, values in written.items()
         }
-        looking = (*chain.from_iterable(map(iter_conditions, self.sets)), *self.given.conditions)
+        looking = (
+            *chain.from_iterable(each.conditions for each in self.sets),
+            *self.given.conditions,
+        )
         known = frozenset[str]().union(*(each.named_affiliations for each in self.sets))
         derived = {
             "patterns": patterns,
@@ -172,7 +169,7 @@ def _group_values(conditions: Iterable[Condition]) -> dict[str, dict[Names, None
 def _iter_written_values(sets: Iterable[PolicySet]) -> Iterator[tuple[str, Names]]:
     """Yield the attributes that the sets read, with the values that they name."""
     for policies in sets:
-        yield from _iter_named_values(iter_conditions(policies))
+        yield from _iter_named_values(policies.conditions)
         for policy in policies.policies:
             for proof in policy.proofs:
                 yield f"{proof.name}{PROOF_DOMAIN}", tuple(each.name for each in proof.domains)
