@@ -129,10 +129,7 @@ class ComparedPolicies:
         patterns = {
             name: NamedPatterns.from_values(name, values) for name, values in written.items()
         }
-        looking = (
-            *chain.from_iterable(each.conditions for each in self.sets),
-            *self.given.conditions,
-        )
+        looking = (*_iter_conditions(self.sets), *self.given.conditions)
         known = frozenset[str]().union(*(each.named_affiliations for each in self.sets))
         derived = {
             "patterns": patterns,
@@ -150,6 +147,11 @@ class ComparedPolicies:
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+
+
+def _iter_conditions(sets: Iterable[PolicySet]) -> Iterator[Condition]:
+    for policies in sets:
+        yield from policies.conditions
 
 
 def _iter_named_values(conditions: Iterable[Condition]) -> Iterator[tuple[str, Names]]:
