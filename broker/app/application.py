@@ -108,7 +108,7 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
-    addresses = ClientAddresses.of(config.shared_networks)
+    addresses = ClientAddresses.from_networks(config.shared_networks)
     broker = LoginFlow(
         parts.store, index, person_lookup.rules, person_lookup, config.sign_up.service
     )
@@ -127,7 +127,7 @@ def _make_web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictur
         labels=parts.maps.labels,
         base_url=base_url,
         unexpected=application_log.log_unexpected,
-        shared=addresses.shared,
+        shared=addresses.is_shared,
         network=addresses.network,
         limits=_make_network_limits(parts, cookies),
         submit=AccountChecks().submit,

@@ -5,8 +5,7 @@ from typing import Final
 
 from broker.adapters.saml.messages import addresses
 from broker.adapters.saml.metadata import own_metadata
-from broker.adapters.translations.catalogue import in_both
-from broker.adapters.translations.catalogue import marked as _
+from broker.adapters.translations.catalogue import make_text
 from broker.adapters.web import page_layout
 from broker.adapters.web.public_pages import Pictures
 from broker.adapters.web.sign_up import sign_up_questions
@@ -14,6 +13,7 @@ from broker.adapters.web.sign_up.sign_up_pages import SignUp
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.tables import AddressPerLanguage, Wording
 from broker.core.entities import Service, Text
+from broker.core.marked_text import mark as _
 
 # Shown if the configuration has no text.
 _NAME: Final = _("The library")
@@ -28,8 +28,8 @@ def describe_role(settings: Config, entity_id: str) -> own_metadata.RoleDescript
     return own_metadata.RoleDescription(
         base_url=settings.base_url,
         entity_id=entity_id,
-        display_name=_read_text(idp.display_name) or in_both(_DISPLAY_NAME),
-        description=in_both(_DESCRIPTION),
+        display_name=_read_text(idp.display_name) or make_text(_DISPLAY_NAME),
+        description=make_text(_DESCRIPTION),
         organization=library_name(settings),
         organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
@@ -123,4 +123,4 @@ def _repeat(text: str | None) -> Text | None:
 
 
 def _find_name(settings: Config, otherwise: str) -> Text:
-    return settings.contact.library_name() or in_both(otherwise)
+    return settings.contact.library_name() or make_text(otherwise)

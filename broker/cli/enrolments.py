@@ -7,12 +7,12 @@ from broker.cli.output import as_json, printing_faults, show, show_done
 from broker.cli.person import find_person
 
 
-@click.group()
+@click.group(short_help="List and retry enrolments and cases.")
 def enrolments() -> None:
-    """List and retry enrolments and cases; "broker person show" shows one of them."""
+    """List and retry enrolments and cases. "broker person show" shows one of them."""
 
 
-@enrolments.command("list")
+@enrolments.command("list", short_help="List open cases and failing enrolments.")
 @as_json
 @printing_faults
 def list_enrolments(*, as_json: bool) -> None:

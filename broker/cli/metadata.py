@@ -13,7 +13,7 @@ from broker.cli.output import FINDINGS, Row, as_json, printing_faults, show, sho
 _FAILED: Final = frozenset({"refused", "older", "busy"})
 
 
-@click.group()
+@click.group(short_help="Show, fetch and check metadata.")
 def metadata() -> None:
     """Show, fetch and check the metadata of upstreams, institutions and services."""
 

@@ -1,8 +1,7 @@
 """Read strict YAML: plain scalars stay text, nodes know their lines, other features are refused."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -23,8 +22,6 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
 
 LARGEST: Final = 256 * 1024
-STEP: Final = 2  # blanks by which a file is indented for each level, as people mostly write it
-_BLOCK_TEXT: Final = frozenset("|>")
 _DEEPEST: Final = 16
 # Line breaks to the parser that most editors do not show.
 _UNSEEN_BREAKS: Final = re.compile("[\u0085\u2028\u2029]")
@@ -235,55 +232,3 @@ class _Reader:
         line = event.start_mark.line + 1
         fault = Fault(f"{self._name}:{line}", what, fix)
         self.faults.append(fault)
-
-
-@dataclass(frozen=True, slots=True)
-class YamlWord:
-    """One scalar: where it stands, and the column that it has if it begins a line as usual."""
-
-    start: int
-    end: int
-    column: int
-
-
-@dataclass(slots=True)
-class _Open:
-    """A collection that is open: the column of its lines, and what comes next in it."""
-
-    column: int
-    flow: bool
-    mapping: bool
-    at_key: bool = True
-
-    @property
-    def next_column(self) -> int:
-        """Return the column of what comes next, if it begins a line."""
-        stays = self.flow or (self.mapping and self.at_key)
-        return self.column if stays else self.column + STEP
-
-
-def words(text: str) -> Iterator[YamlWord]:
-    """Yield the scalars of a document that ``read`` takes, in their order."""
-    above: list[_Open] = []
-    for event in iter(CSafeLoader(text).get_event, None):
-        column = above[-1].next_column if above else 0
-        if isinstance(event, MappingStartEvent | SequenceStartEvent):
-            flow = bool(event.flow_style)
-            above.append(_Open(column, flow, isinstance(event, MappingStartEvent)))
-            continue
-        if isinstance(event, MappingEndEvent | SequenceEndEvent):
-            above.pop()
-        elif isinstance(event, ScalarEvent):
-            yield YamlWord(event.start_mark.index, _end(event, text), column)
-        else:
-            continue
-        if above:
-            above[-1].at_key = not above[-1].at_key
-
-
-def _end(event: ScalarEvent, text: str) -> int:
-    """Return the end of a scalar, of a block of text without the lines behind it."""
-    end = int(event.end_mark.index)
-    if event.style in _BLOCK_TEXT:
-        return len(text[:end].rstrip())
-    return end

@@ -51,7 +51,7 @@ def test_a_subscriber_is_one_caller(one: str, other: str, same: bool) -> None:
 )
 def test_a_shared_computer_is_known_by_its_network(address: str, shared: bool) -> None:
     """Both kinds of address, and the one written as the other; no address is no shared computer."""
-    assert ClientAddresses.of(["10.1.0.0/16", "2001:db8:7::/48"]).shared(caller(address)) is shared
+    assert ClientAddresses.from_networks(["10.1.0.0/16", "2001:db8:7::/48"]).is_shared(caller(address)) is shared
 
 
 @pytest.mark.parametrize(

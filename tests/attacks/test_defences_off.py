@@ -285,7 +285,7 @@ DEFENCES: Final[dict[str, Defence]] = {
     ),
     "inflating has a bound": Defence(13, _set(http_bindings, "_inflate", _inflate), _bomb),
     "base64 is strict": Defence(
-        14, _set(http_bindings, "_base64", base64.b64decode), lambda _scene: http_bindings.decode_post("PGE!+PC9hPg==")
+        14, _set(http_bindings, "_decode_base64", base64.b64decode), lambda _scene: http_bindings.decode_post("PGE!+PC9hPg==")
     ),
     "no line break in a RelayState": Defence(
         27,

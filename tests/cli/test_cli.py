@@ -162,12 +162,6 @@ def test_check_of_a_running_broker_finds_nothing(run: Run, demo: Running) -> Non
     assert json.loads(run("healthcheck", "--json", **environ).stdout) == {"status": "ready", "faults": []}
 
 
-def test_a_health_check_without_a_server(run: Run, folder: Path) -> None:
-    """The command prints "no answer" and exits with 1."""
-    result = run("healthcheck", BROKER_SERVE__BIND="127.0.0.1:1", **configured(folder))
-    assert (result.stdout, result.exit_code) == ("no answer\n", 1)
-
-
 def test_keys_are_never_overwritten(run: Run, folder: Path) -> None:
     """A folder that holds anything is refused, and left as it was."""
     before = (folder / "keys" / "person.key").read_bytes()

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.mail.mail_contents import (
@@ -19,6 +18,7 @@ from broker.core.mail.mail_contents import (
     WelcomeMail,
     sanitize_name,
 )
+from broker.core.marked_text import mark as _
 
 # Texts may also use library, signed, pin_url, questions and asked.
 MAIL_TEXTS: Final[Mapping[type[MailContent], MailText]] = {

@@ -1,6 +1,5 @@
 """The application log: one masked JSON line for each event."""
 
-import json
 import logging
 import sys
 import traceback
@@ -13,7 +12,6 @@ from broker.core.identity import cpr
 
 _MASK: Final = "******-****"
 _FRAMES: Final = 6
-_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 
 dropped = 0  # lines of this process that could not be masked or written
 
@@ -28,7 +26,7 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.add_log_level,
             _mask,
-            _render,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         # Write a line and its end together; otherwise lines of two threads could mix.
@@ -85,10 +83,6 @@ def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, A
             dropped += 1
             raise structlog.DropEvent
     return event
-
-
-def _render(_: object, __: str, event: Mapping[str, Any]) -> str:
-    return _JSON.encode(event)
 
 
 class _LibraryLog(logging.Handler):

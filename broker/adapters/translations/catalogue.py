@@ -1,4 +1,4 @@
-"""Translates what is worded outside a web request: letters, descriptors, names of the library."""
+"""Translates texts outside a web request: mails, SAML descriptors, names of the library."""
 
 import gettext
 from pathlib import Path
@@ -7,14 +7,8 @@ from typing import Final
 from broker.core.entities import Text
 
 FOLDER: Final = Path(__file__).parent
-# Read at import: a broker without its catalogue does not start. The first translation must not fail
-# between a PIN that is set and the letter that carries it.
+# Read at import, so that a broker without its catalogue does not start.
 _DANISH: Final = gettext.translation("messages", FOLDER, ["da"])
-
-
-def marked(message: str) -> str:
-    """Return ``message`` as it is; imported as ``_``, it marks a constant for pybabel extract."""
-    return message
 
 
 def translate(message: str, language: str) -> str:
@@ -24,6 +18,6 @@ def translate(message: str, language: str) -> str:
     return _DANISH.gettext(message)
 
 
-def in_both(message: str) -> Text:
+def make_text(message: str) -> Text:
     """Return ``message`` in both languages."""
     return Text(en=message, da=translate(message, "da"))

@@ -11,8 +11,8 @@ from flask import Request, request
 
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort
 
-# What one subscriber may have: limits count it as one, since addresses within cost nothing (RFC
-# 6177 for IPv6).
+# The networks that one subscriber may have. Limits count such a network as one caller, because its
+# addresses cost the subscriber nothing (RFC 6177 for IPv6).
 _SUBSCRIBER: Final = {4: 24, 6: 48}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 # Some proxies write the caller's port too.
@@ -30,11 +30,11 @@ class ClientAddresses:
     shared_networks: Networks = ()
 
     @classmethod
-    def of(cls, shared_networks: Sequence[str]) -> Self:
+    def from_networks(cls, shared_networks: Sequence[str]) -> Self:
         """Return the reader for networks written as 192.0.2.0/24."""
         return cls(tuple(map(ip_network, shared_networks)))
 
-    def shared(self, request: Request) -> bool:
+    def is_shared(self, request: Request) -> bool:
         """Return whether the request comes from a computer that several people use."""
         return self.is_within(request, self.shared_networks)
 

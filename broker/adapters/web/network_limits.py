@@ -14,8 +14,8 @@ from broker.core.errors import NetworkBusy
 from broker.core.events.broker_events import BrokerEvent, EventKind, EventPort, Facts
 from broker.core.minute_counts import MinuteCounts, seconds_left
 
-# Some 3 MB of memory. Whoever has more networks than these forgets their own counts, and nobody
-# else's refusal: there is no ceiling over all, which would be theirs to reach
+# About 3 MB of memory. An attacker with more networks only pushes out counts of their own networks.
+# There is no limit over all networks, because one attacker could reach it for everybody
 # (docs/reference/design.md#4e).
 _MOST_NAMES: Final = 20_000
 _HOUR: Final = 3600
@@ -29,7 +29,7 @@ _TRIES_OF_NUMBER: Final = 10
 
 
 class Campus(NamedTuple):
-    """A network of many people that counts as one, with limits of its own."""
+    """A network of many people that counts as one, with separate limits."""
 
     network: IPv4Network | IPv6Network
     beginnings: int
@@ -62,8 +62,8 @@ class NetworkLimits:
         ceiling = campus.beginnings if campus else self.beginnings
         mark = self.mark(request)
         with self.lock:
-            # Whoever has logged in once may copy the mark, or collect marks: neither passes for
-            # more than one mark's ceiling, nor all together for more than the network's own.
+            # A mark can be copied or collected. One mark counts at most up to its own limit, and
+            # all marks together up to the limit of the network.
             if (
                 mark is not None
                 and self.minutes.count(f"mark {mark}", now) <= self.beginnings_of_mark

@@ -30,7 +30,7 @@ def metadata_and_health(
     """Return the metadata of both roles, ``/healthz`` and ``/readyz``.
 
     ``checks`` returns, for every part that is checked, the sentences that say why logins would
-    fail; empty where they would not. ``notes`` returns what is amiss although they would not.
+    fail; empty where they would not. ``notes`` returns faults that do not affect logins.
     """
     routes = Blueprint("public", __name__)
 
@@ -79,14 +79,14 @@ def metrics_endpoint(page: Callable[[], bytes], token: str | None) -> Blueprint:
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        if not (on_this_machine(request) or _authorized(token)):
+        if not (on_this_machine(request) or _is_authorized(token)):
             abort(404)
         return Response(page(), content_type=_TYPE)
 
     return routes
 
 
-def _authorized(token: str | None) -> bool:
+def _is_authorized(token: str | None) -> bool:
     if token is None:
         return False
     sent = request.headers.get("Authorization", "")
@@ -138,8 +138,8 @@ class Picture:
 class Pictures:
     """The pictures by name, read once.
 
-    What a descriptor names elsewhere (mdui:Logo) is neither fetched nor linked to: another server
-    would learn who is on the way to which service.
+    The mdui:Logo of a descriptor is neither fetched nor linked: its server would learn who uses
+    which service.
     """
 
     base_url: str
@@ -208,7 +208,7 @@ def service_error_page(ports: WebPorts, pages: StepPages) -> Blueprint:
 
 
 def _service(ports: WebPorts, entity_id: str) -> str | None:
-    """Return the name of the service with this entityID, if it is one of ours."""
+    """Return the name of the service with this entityID, or None."""
     for service in ports.services.values():
         if service.entity_id == entity_id:
             return service.name

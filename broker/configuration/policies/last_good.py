@@ -13,8 +13,6 @@ from typing import Final
 from broker.configuration import durable_files as durable
 from broker.configuration.policies.policy_folder import digest
 
-__all__ = ["digest", "last_good_files", "promote"]
-
 _FOLDER: Final = "last-good"
 _CURRENT: Final = "current"
 _SHA256: Final = re.compile("[0-9a-f]{64}")

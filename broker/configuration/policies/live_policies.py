@@ -1,7 +1,7 @@
 """Load policies/ and keep a good set in force: a bad edit changes nothing."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -104,38 +104,26 @@ def load_or_last_good(
     return _promote_files(state, found.files, policies, record, None), ()
 
 
+@dataclass(slots=True, eq=False)
 class LivePolicies:
-    """The policy set in force: a good edit replaces it at once, a bad edit only sets ``stale``."""
+    """The policy set in force: a good edit replaces it at once, a bad edit only sets ``stale``.
 
-    def __init__(
-        self,
-        folder: PolicyFolder,
-        held: tuple[PolicySet, tuple[Fault, ...]],
-        *,
-        seen: object,
-        names: NameableInPolicies,
-        state: Path | None,
-        tell: Callable[[tuple[Fault, ...]], None],
-        changed: TellChange,
-        compiled: CompiledFiles,
-        record: RecordChange,
-    ) -> None:
-        """Start with the set and the faults of ``held``; ``seen`` is the signature of their files.
+    ``_held`` is the set in force with the faults of the files, ``_seen`` their signature.
+    ``_tell`` gets the faults of a bad edit, ``_changed`` the digests of the old and the new set.
+    ``_record`` writes each change to the audit log.
+    """
 
-        ``tell`` gets the faults of a bad edit, ``changed`` the digests of the old and the new set.
-        ``compiled`` caches the files of ``held``. ``record`` writes each change to the audit log.
-        """
-        self._folder = folder
-        self._state = state
-        self._names = names
-        self._tell = tell
-        self._changed = changed
-        self._compiled = compiled
-        self._record = record
-        self._held = held
-        self._seen = seen
-        self._reloading = Lock()
-        self._try_again_from: datetime | None = None
+    _folder: PolicyFolder
+    _names: NameableInPolicies
+    _state: Path | None
+    _tell: Callable[[tuple[Fault, ...]], None]
+    _changed: TellChange
+    _record: RecordChange
+    _compiled: CompiledFiles
+    _held: tuple[PolicySet, tuple[Fault, ...]]
+    _seen: object
+    _reloading: Lock = field(default_factory=Lock)
+    _try_again_from: datetime | None = None
 
     @classmethod
     def load(
@@ -165,17 +153,7 @@ class LivePolicies:
             tell(held[1])
         if before not in {None, held[0].digest}:
             changed(before or "", held[0].digest)
-        return cls(
-            read,
-            held,
-            seen=seen,
-            names=names,
-            state=state,
-            tell=tell,
-            changed=changed,
-            compiled=compiled,
-            record=record,
-        )
+        return cls(read, names, state, tell, changed, record, compiled, held, seen)
 
     @property
     def current(self) -> PolicySet:
@@ -277,7 +255,7 @@ def _run_set_examples(
     ]
     if names.person_register is False:
         policies = list(map(_drop_register, policies))
-    loaded = PolicySet(tuple(policies), last_good.digest(found.files), tuple(warnings))
+    loaded = PolicySet(tuple(policies), found.digest, tuple(warnings))
     results = run_examples(loaded, None, now, let_others_run)
     unlike = tuple(faults_at(folder, find_unlike_live_logins(results, names)))
     loaded = replace(loaded, warnings=(*loaded.warnings, *unlike))

@@ -46,6 +46,7 @@ from broker.core.policy.model import (
     Policy,
     PolicyLine,
     Release,
+    ReleasedAttribute,
 )
 
 _SCOPES: Final = "scopes"
@@ -209,6 +210,20 @@ def _check_wire_names(
             yield listed.place, what, fix
 
 
+# Numbers that an authority or an institution gives a person.
+_MAY_CONTAIN_CPR: Final = frozenset({"norEduPersonLIN", "schacPersonalUniqueCode"})
+
+
+def _find_unencrypted_cpr(listed: ReleasedAttribute, service: Service) -> Iterator[PolicyProblem]:
+    what = f"assertions to {service.name} are not encrypted"
+    if listed.name == CPR_ATTRIBUTE:
+        fix = f"remove services.{service.name}.encryption; until then the CPR is withheld"
+        yield listed.place, what, fix
+    elif listed.name in _MAY_CONTAIN_CPR:
+        fix = f"remove the attribute, or services.{service.name}.encryption"
+        yield listed.place, f"{listed.name} may contain a CPR number, and {what}", fix
+
+
 def _find_withheld_attributes(release: Release, service: Service) -> Iterator[PolicyProblem]:
     """Find attributes that the service never gets as it is configured.
 
@@ -220,7 +235,9 @@ def _find_withheld_attributes(release: Release, service: Service) -> Iterator[Po
         if is_cpr and service.controller is None:
             fix = f"set services.{service.name}.controller; until then the CPR is withheld"
             yield listed.place, f"{service.name} states no controller", fix
-        if is_cpr and not service.encrypts:
+        if service.encryption == "none":
+            yield from _find_unencrypted_cpr(listed, service)
+        elif is_cpr and not service.encrypts:
             fix = "until its metadata carries one the CPR is withheld"
             yield listed.place, f"{service.name} publishes no encryption key", fix
         if listed.name in MINTED and service.scope is None:

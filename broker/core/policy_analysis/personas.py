@@ -12,7 +12,7 @@ from itertools import chain, combinations, product
 from typing import Final
 
 from broker.core.entities import Assurance, Names
-from broker.core.identity.attribute_values import AFFILIATIONS, is_known
+from broker.core.identity.attribute_values import AFFILIATIONS, is_known_affiliation
 from broker.core.identity.canonical_attributes import (
     BORROWER_NUMBER,
     CPR_ATTRIBUTE,
@@ -142,7 +142,9 @@ class ComparedPolicies:
             "contested": frozenset(
                 value
                 for value in known
-                if not all(is_known(value, each.named_affiliations) for each in self.sets)
+                if not all(
+                    is_known_affiliation(value, each.named_affiliations) for each in self.sets
+                )
             ),
         }
         for name, value in derived.items():
@@ -622,7 +624,9 @@ def _read_values(
     withheld = []
     for name in AFFILIATIONS:
         sent = attributes.get(name, ())
-        known = tuple(each for each in sent if is_known(each, policies.named_affiliations))
+        known = tuple(
+            each for each in sent if is_known_affiliation(each, policies.named_affiliations)
+        )
         if len(known) < len(sent):
             withheld.append((name, "unknown_affiliation"))
             attributes[name] = known

@@ -23,7 +23,7 @@ from broker.core.login.login_simulation import simulate_login
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.transaction import Errand
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy.rule_words import rule_words
 from broker.use_cases.login.support_traces import SupportTraces

@@ -12,7 +12,7 @@ from broker.core.identity.rights import NOT_USABLE, Right
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Done
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 from broker.core.policy.matching import find_near_misses
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy.rule_words import rule_words

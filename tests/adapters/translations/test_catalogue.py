@@ -15,7 +15,7 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
 import broker
-from broker.adapters.translations.catalogue import FOLDER, in_both, translate
+from broker.adapters.translations.catalogue import FOLDER, make_text, translate
 from broker.core.entities import Text
 from tests.plugins.code_load import nodes_of, parsed
 
@@ -120,4 +120,4 @@ def test_a_text_is_translated_outside_a_request() -> None:
     """English as it stands, Danish for any other language, and both together."""
     assert translate("the library", "en") == "the library"
     assert translate("the library", "da") == translate("the library", "de") == "biblioteket"
-    assert in_both("the library") == Text(en="the library", da="biblioteket")
+    assert make_text("the library") == Text(en="the library", da="biblioteket")

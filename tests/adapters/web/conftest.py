@@ -92,7 +92,7 @@ def transaction(**facts: Any) -> Transaction:
     return replace(plain, **facts)
 
 
-def asked(
+def make_question(
     basis: LegalBasis = "consent", items: tuple[Item, ...] = ITEMS, *, changed: bool = False, transient: bool = False
 ) -> Ask:
     """Give the question that these items lead to."""
@@ -171,8 +171,10 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     }  # fmt: skip
     kept = {**done, "outcome": "unchanged", "mailed": False, "here": replace(SERVICE, url=None)}
     consent = {"step": "ask", "token": "t~t", "shared": False, "logo": ""}
-    inform = asked("public_task", ITEMS[:3], changed=True, transient=True)
-    mismatch = replace(asked("contract", ITEMS[:3]), decision=replace(asked().decision, mismatch="hospital"))
+    inform = make_question("public_task", ITEMS[:3], changed=True, transient=True)
+    mismatch = replace(
+        make_question("contract", ITEMS[:3]), decision=replace(make_question().decision, mismatch="hospital")
+    )
     proof = {
         "step": "proof", "reason": "kaldemail", "action": f"{url}/proof", "token": "t~t", "problem": "",
         "mailing": MAILING, "domains": ("auh.rm.dk", "ps.rm.dk"), "optional": True, "address": MAILING.address,
@@ -235,13 +237,22 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "choose-again": ("choose.html", {**choose, "again": True}),
         "choose-problem": ("choose.html", {**choose, "again": False, "problem": "token_refused"}),
         "onward": ("onward.html", {"step": "authenticate", "url": url}),
-        "ask": ("consent.html", {**consent, "screen": screen(spoken, asked()), "choices": "/my-choices"}),
-        "ask-shared": ("consent.html", {**consent, "screen": screen(spoken, asked()), "shared": True}),
-        "ask-logo": ("consent.html", {**consent, "screen": screen(spoken, asked()), "logo": "/pictures/service-x?v=0"}),
+        "ask": ("consent.html", {**consent, "screen": screen(spoken, make_question()), "choices": "/my-choices"}),
+        "ask-shared": ("consent.html", {**consent, "screen": screen(spoken, make_question()), "shared": True}),
+        "ask-logo": (
+            "consent.html",
+            {**consent, "screen": screen(spoken, make_question()), "logo": "/pictures/service-x?v=0"},
+        ),
         "inform": ("consent.html", {**consent, "screen": screen(spoken, inform)}),
         "inform-contract": ("consent.html", {**consent, "screen": screen(spoken, mismatch)}),
-        "inform-law": ("consent.html", {**consent, "screen": screen(spoken, asked("legal_obligation", ITEMS[:1]))}),
-        "ask-problem": ("consent.html", {**consent, "screen": screen(spoken, asked()), "problem": "token_refused"}),
+        "inform-law": (
+            "consent.html",
+            {**consent, "screen": screen(spoken, make_question("legal_obligation", ITEMS[:1]))},
+        ),
+        "ask-problem": (
+            "consent.html",
+            {**consent, "screen": screen(spoken, make_question()), "problem": "token_refused"},
+        ),
         "reveal": ("reveal.html", {"step": "reveal", "number": "010188-1235", "back": f"{url}/consent"}),
         "declined": (
             "declined.html",
@@ -278,7 +289,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     }
 
 
-def made_site(base_url: str = "https://login.library.example", imprint: Imprint = IMPRINT, **settings: str) -> Flask:
+def make_site(base_url: str = "https://login.library.example", imprint: Imprint = IMPRINT, **settings: str) -> Flask:
     """Give an application that shows every specimen under /<name>."""
     app = Flask("broker.adapters.web")
     app.config.update(settings)
@@ -296,13 +307,13 @@ def made_site(base_url: str = "https://login.library.example", imprint: Imprint 
 @pytest.fixture(scope="session")
 def site() -> Callable[..., Flask]:
     """Give what makes an application that shows every specimen: base_url, imprint, settings."""
-    return made_site
+    return make_site
 
 
 @pytest.fixture(scope="session")
 def question() -> Callable[..., Ask]:
     """Give what makes a question: legal basis, items, changed, transient."""
-    return asked
+    return make_question
 
 
 @pytest.fixture(scope="session")
@@ -314,7 +325,7 @@ def login() -> Transaction:
 @pytest.fixture(scope="module")
 def app() -> Flask:
     """Give an application that shows every specimen; nobody changes it."""
-    return made_site()
+    return make_site()
 
 
 @pytest.fixture(params=sorted(specimens("da")))

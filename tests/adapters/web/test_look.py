@@ -27,7 +27,7 @@ def address(site: Callable[..., Flask]) -> Iterator[str]:
 
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Give what opens a context whose service, outside, answers with a page of its own."""
+    """Return a function that opens a context in which the service outside answers with a short page."""
     opened = []
 
     def service(route: Route) -> None:
@@ -89,7 +89,7 @@ def ends(site: Callable[..., Flask]) -> Iterator[str]:
 def test_every_reason_ends_on_a_page_that_is_accessible_and_whole(
     ends: str, visit: Callable[..., BrowserContext], language: str
 ) -> None:
-    """Whatever a login ends with: no rule that a program can check is broken, it fits, and something leads on.
+    """The page of every reason breaks no rule that axe checks, fits the screen, and leads on.
 
     Axe looks at one page of those that differ in their words only: whether there are words is all that it asks of them.
     """
@@ -170,7 +170,7 @@ def test_the_keyboard_reaches_everything_in_reading_order(address: str, visit: C
 
 @pytest.mark.parametrize("language", ["da", "en"])
 def test_the_answers_are_in_view_on_a_phone(address: str, visit: Callable[..., BrowserContext], language: str) -> None:
-    """Both buttons of the consent page stand within 360x740, with one choice beside what is always sent."""
+    """The two buttons of the consent page are within 360x740, also with one optional attribute."""
     page = visit(viewport={"width": 360, "height": 740}).new_page()
     page.goto(f"{address}/ask?lang={language}")
     for answer in ("yes", "no"):

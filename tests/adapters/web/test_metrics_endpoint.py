@@ -22,7 +22,7 @@ def figures(text: str) -> dict[tuple[str, ...], float]:
     return {(each.name, *each.labels.values()): each.value for each in samples if not each.name.endswith("_created")}
 
 
-def scraped(deployment: Deployment, **headers: str) -> tuple[int, str]:
+def scrape(deployment: Deployment, **headers: str) -> tuple[int, str]:
     """Read the metrics from this machine, with these headers."""
     answer = deployment.app.test_client().get(
         "/metrics", headers={key.replace("_", "-"): each for key, each in headers.items()}
@@ -36,7 +36,7 @@ def test_logins_and_refusals_are_counted(deployment: Deployment) -> None:
     person.agree(person.log_in("asta"))
     person.get("/login/0123456789abcdef0123456789abcdef")
     deployment.app.test_client().post("/saml/sp/wayf/acs", data={"SAMLResponse": "PHg+PC94Pg=="})
-    found = figures(scraped(deployment)[1])
+    found = figures(scrape(deployment)[1])
     assert found[("broker_logins_total", "student", "my-loans", "wayf")] == 1
     assert found[("broker_refusals_total", "transaction_gone")] == 1
     assert found[("broker_refusals_total", "xml.root")] == 1
@@ -49,16 +49,16 @@ def test_nothing_of_a_person_is_in_it(deployment: Deployment) -> None:
         if name == "asta":
             person.agree(person.log_in(name))
         person.get(f"/sign-up/begin?affiliation={name}1403044004&upstream=wayf")
-    text = scraped(deployment)[1]
+    text = scrape(deployment)[1]
     assert not re.search(r"\d{6}-?\d{4}\b(?!\.)", re.sub(r" [\d.e+]+$", "", text, flags=re.MULTILINE))
     assert not any(value in text for person in PERSONAS for value in person.attributes.get("cn", ()))
 
 
 def test_who_comes_through_a_proxy_reads_nothing(deployment: Deployment) -> None:
     """Without a token in the configuration, no token is right; and nobody learns that there is anything."""
-    assert scraped(deployment, X_Forwarded_For="127.0.0.1")[0] == 404
-    assert scraped(deployment, Forwarded="for=127.0.0.1")[0] == 404
-    assert scraped(deployment, X_Forwarded_For="192.0.2.1", Authorization=f"Bearer {SECRET}")[0] == 404
+    assert scrape(deployment, X_Forwarded_For="127.0.0.1")[0] == 404
+    assert scrape(deployment, Forwarded="for=127.0.0.1")[0] == 404
+    assert scrape(deployment, X_Forwarded_For="192.0.2.1", Authorization=f"Bearer {SECRET}")[0] == 404
 
 
 @pytest.mark.parametrize("environment", [{"BROKER_SERVE__METRICS_TOKEN": SECRET}])
@@ -66,8 +66,8 @@ def test_the_token_opens_it_from_elsewhere(deployment: Deployment) -> None:
     """For a Prometheus on another machine; nothing but the whole of it does."""
     table = {f"Bearer {SECRET}": 200, f"bearer {SECRET}": 404, f"Bearer {SECRET}x": 404, "Bearer ": 404, SECRET: 404}
     for given, status in (table | {"Bearer \xe6": 404, "": 404}).items():
-        assert scraped(deployment, X_Forwarded_For="192.0.2.1", Authorization=given)[0] == status
-    assert scraped(deployment)[0] == 200
+        assert scrape(deployment, X_Forwarded_For="192.0.2.1", Authorization=given)[0] == status
+    assert scrape(deployment)[0] == 200
 
 
 def test_a_text_is_no_label() -> None:

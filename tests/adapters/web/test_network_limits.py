@@ -30,7 +30,7 @@ class World:
         self.app = Flask(__name__)
 
     def tell(self, event: object) -> None:
-        """Hear what the log is told."""
+        """Record a log event."""
         assert isinstance(event, BrokerEvent)
         self.told.append(event)
 
@@ -99,7 +99,7 @@ def test_a_refused_network_is_told_once_a_minute_with_the_setting_that_lets_it_i
 
 
 def test_a_campus_counts_as_one_network_with_its_own_ceiling(world: World) -> None:
-    """All its addresses share it, and a stranger elsewhere takes nothing of it."""
+    """The addresses of a campus share its limit, and other networks do not use it up."""
     assert world.begun("198.51.100.7", 500) == 10
     assert world.begun("130.225.3.4", 30) + world.begun("130.225.200.4", 30) == 50
 

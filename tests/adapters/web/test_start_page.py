@@ -44,7 +44,7 @@ def test_the_start_page_leads_wherever_a_person_may_want_to_go(deployment: Deplo
 
 
 def test_a_remembered_way_is_shown_and_forgotten_on_the_start_page(deployment: Deployment) -> None:
-    """What the chooser remembers is undone where the chooser says, and by nobody else's page."""
+    """The start page undoes a remembered choice, and a form of another site cannot."""
     person = deployment.person()
     chooser = person.ask()
     source = chooser.get_data(as_text=True)
@@ -112,7 +112,7 @@ def test_help_leads_back_to_logins_only(deployment: Deployment, login: str) -> N
 
 
 def test_a_refusal_names_the_service_and_whom_it_is_for(deployment: Deployment) -> None:
-    """Who is let in stands on the page, with the age below which nobody is."""
+    """The page lists the groups with access, with their age limit."""
     private = deployment.person().log_in("eva", "nemid", "e-resources")
     assert mark(private) == ("refuse", "no_policy_for_service")
     assert "Elektroniske ressourcer er ikke åben for" in private.get_data(as_text=True)
@@ -143,7 +143,7 @@ def test_a_person_leaves_their_choices(deployment: Deployment) -> None:
     [("en", "health insurance card and another form of ID"), ("da", "sundhedskort og en anden form for legitimation")],
 )
 def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str, language: str, in_person: str) -> None:
-    """Whatever went wrong, the page offers something to go to, and the place where one is served in person."""
+    """The page of every reason has links and names the library's desk."""
     with app.test_request_context(f"/?lang={language}"):
         source = render_reason(code)
     assert len(onward(source)) > 3

@@ -47,7 +47,7 @@ def test_every_page_has_its_bones(app: Flask, specimen: str, language: str) -> N
 
 
 def test_no_page_has_a_script_or_style_of_its_own(app: Flask, specimen: str) -> None:
-    """Nothing inline that the content security policy would have to allow, and no request elsewhere."""
+    """A page has no inline code and requests no other host, so the content security policy can stay strict."""
     source = page(app, specimen)
     assert re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|javascript:", source) == []
     assert re.findall(r'(?:<script|<link|<img)[^>]*(?:src|href)="(?!/(?:static|pictures)/)', source) == []
@@ -108,7 +108,7 @@ def test_both_answers_weigh_the_same(app: Flask, name: str, language: str, butto
 
 @pytest.mark.parametrize("language", ["da", "en"])
 def test_the_question_says_who_what_and_why(app: Flask, language: str) -> None:
-    """Both parties, purpose, rows with a row for the NameID, notices, officer, remember, optional and withdrawal."""
+    """The page has both parties, the purpose, all rows, the data protection officer and the choices."""
     source = page(app, "ask", language)
     wanted = {
         "da": ["Aarhus Universitet", "Det Kgl. Eksempelbibliotek", "at se og forny dine lån.", "••••••-••••",
@@ -132,7 +132,7 @@ def test_what_has_changed_and_what_went_wrong_is_said(app: Flask) -> None:
 
 
 def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None:
-    """Nothing was sent; in person with the card; e-resources; review and return.
+    """The page says that nothing was sent, and offers the desk, e-resources, review and return.
 
     Source: docs/reference/consent.md#declining.
     """

@@ -45,18 +45,18 @@ INDIRECT = {
 }  # fmt: skip
 
 
-def rooted(error: type[errors.BrokerError]) -> Iterator[type[errors.BrokerError]]:
+def list_with_subclasses(error: type[errors.BrokerError]) -> Iterator[type[errors.BrokerError]]:
     """Give an error class and all below it."""
     yield error
     for below in error.__subclasses__():
-        yield from rooted(below)
+        yield from list_with_subclasses(below)
 
 
 def codes() -> set[str]:
     """Give every reason code that the broker can hand to a page."""
     files = Path(broker.__path__[0]).rglob("*.py")
     spelt = {code for file in files for code in CODE.findall(text_of(file))}
-    return (spelt - PERMITTING) | INDIRECT | {each.reason for each in rooted(errors.BrokerError)}
+    return (spelt - PERMITTING) | INDIRECT | {each.reason for each in list_with_subclasses(errors.BrokerError)}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def templates(app: Flask) -> Mapping[str, nodes.Template]:
 
 @pytest.mark.parametrize("code", sorted(codes()))
 def test_every_reason_says_what_happened_and_what_to_do(app: Flask, code: str) -> None:
-    """Each code that the broker can give has a text of its own, in both languages, with something to do."""
+    """Each reason code has a title and a sentence in both languages."""
     spoken = []
     with app.test_request_context():
         assert code in REASONS
@@ -101,11 +101,11 @@ def test_every_reason_with_a_text_is_given_by_something() -> None:
 
 def test_every_error_has_a_number_in_the_reference_of_a_stranger() -> None:
     """The desk reads the reason out of the letters: a new error goes to the end of their table."""
-    assert {each.reason for each in rooted(errors.BrokerError)} - set(NUMBERED) == set()
+    assert {each.reason for each in list_with_subclasses(errors.BrokerError)} - set(NUMBERED) == set()
 
 
 def test_every_template_is_a_page_or_part_of_one(templates: Mapping[str, nodes.Template]) -> None:
-    """What no page is made from would be translated for nobody."""
+    """Every template is rendered or included by something."""
     used = {
         node.value
         for file in ROOM.rglob("*.py")
@@ -183,14 +183,14 @@ def brackets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bracketed(brackets: Path, site: Callable[..., Flask]) -> Flask:
+def bracket_site(brackets: Path, site: Callable[..., Flask]) -> Flask:
     """Give an application that shows every specimen by that catalogue; nobody changes it."""
     return site(BABEL_TRANSLATION_DIRECTORIES=str(brackets))
 
 
-def test_no_text_stands_in_a_template_alone(bracketed: Flask, specimen: str, handed_in: Iterable[str]) -> None:
+def test_no_text_stands_in_a_template_alone(bracket_site: Flask, specimen: str, handed_in: Iterable[str]) -> None:
     """Take away what is translated and what was handed in: no letter is left on the page."""
-    page = bracketed.test_client().get(f"/{specimen}?lang=da").text
+    page = bracket_site.test_client().get(f"/{specimen}?lang=da").text
     assert page.count("⟦") > 1
     assert leftover(page, handed_in) == ""
 

@@ -12,7 +12,7 @@ from broker.adapters.saml.idp import authn_requests, response_writer
 from broker.adapters.saml.idp.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.keys.key_ring import RoleKeys
 from broker.adapters.saml.messages.addresses import sso_url
-from broker.adapters.saml.messages.message_values import read_issuer
+from broker.adapters.saml.messages.message_values import read_form, read_issuer
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.adapters.saml.xml_security import (
@@ -73,7 +73,7 @@ class IdentityProvider:
         return cls(
             base_url=base_url,
             entity_id=entity_id,
-            key=signature.SigningKey.load(keys.signing.private, keys.signing.certificate),
+            key=keys.load_signing_key(),
             metadata=metadata,
             services={service.entity_id: service for service in services.values()},
             maps=maps,
@@ -105,11 +105,7 @@ class IdentityProvider:
 
         Errors as ``read_redirect``.
         """
-        names = [name for name, _ in fields]
-        # With two, verification and reading could use different ones.
-        if names.count("SAMLRequest") != 1 or len(set(names)) != len(names):
-            raise MessageRefused("request.fields")
-        form = dict(fields)
+        form = read_form(fields, ("SAMLRequest",), "request.fields")
         relay_state = None
         if "RelayState" in form:
             longest = http_bindings.LONGEST_QUERY

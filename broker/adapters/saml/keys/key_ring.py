@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from broker.adapters.saml.xml_security.encryption import DecryptionKeys
+from broker.adapters.saml.xml_security.signature import SigningKey
 from broker.configuration.exposed_files import find_exposed_files
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.lookup_hmacs import LookupHmacs
@@ -67,6 +69,14 @@ class RoleKeys:
     decryption: tuple[KeyPair, ...]
     signing_certificates: tuple[bytes, ...]
     encryption_certificate: bytes
+
+    def load_signing_key(self) -> SigningKey:
+        """Load the current signing key."""
+        return SigningKey.load(self.signing.private, self.signing.certificate)
+
+    def load_decryption_keys(self) -> DecryptionKeys:
+        """Load the decryption keys of all slots."""
+        return DecryptionKeys.load(pair.private for pair in self.decryption)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

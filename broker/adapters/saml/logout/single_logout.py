@@ -12,7 +12,7 @@ from broker.adapters.saml.keys.key_ring import KeyRing, RoleKeys
 from broker.adapters.saml.logout import logout_messages
 from broker.adapters.saml.logout.logout_messages import ReceivedLogoutMessage
 from broker.adapters.saml.messages.addresses import idp_logout_url, sp_logout_url
-from broker.adapters.saml.messages.message_values import read_issuer
+from broker.adapters.saml.messages.message_values import read_form, read_issuer
 from broker.adapters.saml.messages.upstream_profiles import traits_of
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
@@ -63,9 +63,7 @@ class _OwnRole:
     @classmethod
     def from_keys(cls, entity_id: str, keys: RoleKeys) -> "_OwnRole":
         """Load the keys of a role."""
-        signing = signature.SigningKey.load(keys.signing.private, keys.signing.certificate)
-        decryption = encryption.DecryptionKeys.load(pair.private for pair in keys.decryption)
-        return cls(entity_id, signing, decryption)
+        return cls(entity_id, keys.load_signing_key(), keys.load_decryption_keys())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -133,13 +131,8 @@ class SingleLogout:
 
         Errors as ``read_redirect``, and ``logout.fields``.
         """
-        names = [name for name, _ in fields]
-        kinds: list[http_bindings.MessageField] = [kind for kind in _ROOTS if kind in names]
-        # With two, verification and reading could use different ones.
-        if len(kinds) != 1 or len(set(names)) != len(names):
-            raise MessageRefused("logout.fields")
-        (kind,) = kinds
-        form = dict(fields)
+        form = read_form(fields, _ROOTS, "logout.fields")
+        (kind,) = (each for each in _ROOTS if each in form)
         relay_state = None
         if "RelayState" in form:
             relay_state = http_bindings.check_relay_state(form["RelayState"])

@@ -1,13 +1,13 @@
 """Values of SAML messages, read from pysaml2's objects and written as such."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from saml2 import SamlBase, saml, samlp
 
 from broker.adapters.saml.xml_security import xml_times
-from broker.core.errors import Status
+from broker.core.errors import MessageRefused, Status
 from broker.core.logout.sessions import NameID
 
 _ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
@@ -18,6 +18,19 @@ class IssuedMessage(Protocol):
     """A message or an assertion: everything that has an IssueInstant."""
 
     issue_instant: str | None
+
+
+def read_form(
+    fields: Sequence[tuple[str, str]], message_fields: Collection[str], refusal: str
+) -> dict[str, str]:
+    """Return the fields of a form with one of ``message_fields``, and each name once.
+
+    With two messages, verification and reading could use different ones: ``MessageRefused``.
+    """
+    form = dict(fields)
+    if len(form) != len(fields) or len(form.keys() & set(message_fields)) != 1:
+        raise MessageRefused(refusal)
+    return form
 
 
 def read_text(element: SamlBase | None) -> str:

@@ -199,5 +199,5 @@ def _key_info(certificate: bytes) -> xmldsig.KeyInfo:
 
 def _sign(entity: md.EntityDescriptor, keys: RoleKeys) -> bytes:
     root = written_message.tree(entity)
-    signature.sign(root, signature.SigningKey.load(keys.signing.private, keys.signing.certificate))
+    signature.sign(root, keys.load_signing_key())
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)

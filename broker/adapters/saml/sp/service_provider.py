@@ -11,7 +11,7 @@ from saml2 import saml
 
 from broker.adapters.saml.keys.key_ring import RoleKeys
 from broker.adapters.saml.messages.addresses import acs_url
-from broker.adapters.saml.messages.message_values import read_time
+from broker.adapters.saml.messages.message_values import read_form, read_time
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.sp import authn_request_writer
 from broker.adapters.saml.sp.assertion_checks import check_assertion
@@ -76,8 +76,8 @@ class ServiceProvider:
         sp_entity_ids = [upstream.sp_entity_id for upstream in upstreams.values()]
         return cls(
             base_url=base_url,
-            key=signature.SigningKey.load(keys.signing.private, keys.signing.certificate),
-            decryption=encryption.DecryptionKeys.load(pair.private for pair in keys.decryption),
+            key=keys.load_signing_key(),
+            decryption=keys.load_decryption_keys(),
             metadata=metadata,
             upstreams=upstreams,
             own=frozenset((idp_entity_id, *sp_entity_ids)),
@@ -141,11 +141,8 @@ class ServiceProvider:
         """
         if upstream not in self.upstreams:
             raise MessageRefused("response.unknown_upstream")
-        names = [name for name, _ in fields]
-        # With two, this method and the later verification could use different ones.
-        if names.count("SAMLResponse") != 1 or len(set(names)) != len(names):
-            raise MessageRefused("response.fields")
-        xml = http_bindings.decode_post(dict(fields)["SAMLResponse"])
+        form = read_form(fields, ("SAMLResponse",), "response.fields")
+        xml = http_bindings.decode_post(form["SAMLResponse"])
         root = safe_parser.parse(xml, RESPONSE)
         answered = root.get("InResponseTo")
         if not answered:

@@ -67,9 +67,9 @@ class MyChoices:
         if "login" not in query:
             is_for_records = query.get("do") == "kept"
             return self._begin(query.get("with"), Errand.KEPT if is_for_records else Errand.CHOICES)
-        held = self._entered()
+        held = self._enter()
         transaction = held.transaction
-        refused = self._refused(held)
+        refused = self._refuse(held)
         if refused:
             return refused
         if transaction.errand is not Errand.CHOICES:
@@ -90,9 +90,9 @@ class MyChoices:
         """
         ports = self.ports
         now = ports.now()
-        held = self._entered()
+        held = self._enter()
         transaction = held.transaction
-        refused = self._refused(held)
+        refused = self._refuse(held)
         if refused:
             return refused
         if transaction.errand is Errand.KEPT:
@@ -100,7 +100,7 @@ class MyChoices:
         form = ports.forms.read(request, transaction, "choices", now)
         wanted = form.choice("do", _BUTTONS)
         if wanted == "leave":
-            return self._left(held)
+            return self._leave(held)
         service = form.value("service")
         if service not in ports.services:
             raise FormRefused("not a service")
@@ -123,13 +123,13 @@ class MyChoices:
                 )
         return self._page(transaction, service)
 
-    def _left(self, held: Held) -> Response:
+    def _leave(self, held: Held) -> Response:
         """End the login for the choices: Back shows them to nobody."""
         self.ports.broker.transactions.end(held)
         name = held.transaction.upstream
         by = self.ports.upstreams.get(name or "")
         way = "" if by is None or by.local else spoken(by.label)
-        return self._rendered("choices_left.html", reason="left", way=way, over=True)
+        return self._render("choices_left.html", reason="left", way=way, over=True)
 
     def _begin(self, way: str | None, errand: Errand) -> Response:
         """Begin a login for ``errand`` by ``way``, or show the ways there are."""
@@ -151,24 +151,24 @@ class MyChoices:
         ]
         template = "kept_begin.html" if is_for_records else "choices_begin.html"
         eid = national_eid_label(ways, ports.upstreams)
-        return self._rendered(template, reason="begin", ways=links, eid=eid, kept=kept)
+        return self._render(template, reason="begin", ways=links, eid=eid, kept=kept)
 
-    def _entered(self) -> Held:
+    def _enter(self) -> Held:
         """Return the transaction of the address if both cookies are its own.
 
         TransactionGone where it is a login for something else.
 
         Source: docs/reference/design.md#4a-4.
         """
-        held = self.login.of_person(request.args.get("login", ""))
+        held = self.login.require_person(request.args.get("login", ""))
         if held.transaction.errand not in OWN_ERRANDS:
             raise TransactionGone("not a login for one's choices")
         return held
 
-    def _refused(self, held: Held) -> Response | None:
+    def _refuse(self, held: Held) -> Response | None:
         """Return the refusal of a person who was let in, and is so no more; None for all others."""
         step = self.ports.broker.next_step(held, self.ports.now())
-        return self.pages.refused(held, step) if isinstance(step, Refuse) else None
+        return self.pages.show_refusal(held, step) if isinstance(step, Refuse) else None
 
     def _page(self, transaction: Transaction, done: str = "") -> Response:
         """Show every choice; ``done`` is the service of which one was just taken back."""
@@ -180,7 +180,7 @@ class MyChoices:
             (each for each in choices if each.service == done and not each.find_action(now)), None
         )
         reason = "" if choices else "none"
-        return self._rendered(
+        return self._render(
             "choices.html",
             reason=ended.latest.event if ended else reason,
             choices=choices,
@@ -205,7 +205,7 @@ class MyChoices:
         here = {"login": transaction.id}
         own = {**here, "receipt": receipt.record_id}
         today = self._today(transaction, service)
-        return self._rendered(
+        return self._render(
             "receipt.html",
             reason="receipt",
             choice=GivenConsent(service, (receipt,)),
@@ -242,7 +242,7 @@ class MyChoices:
         giver = rules.giver(transaction.authentication)
         return CurrentQuestion(release.purpose if release else None, giver)
 
-    def _rendered(self, template: str, **values: object) -> Response:
+    def _render(self, template: str, **values: object) -> Response:
         ports = self.ports
         page = render_template(
             template,

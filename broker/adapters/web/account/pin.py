@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.language import language, spoken
-from broker.adapters.web.pages.page_links import national_eid_label, with_query
+from broker.adapters.web.pages.page_links import add_query, national_eid_label
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
@@ -58,7 +58,7 @@ class PinPages:
         """Begin asking for a PIN mail or a login, or go on where the address says."""
         query = request.args
         if "link" in query:
-            return self._followed(query["link"])
+            return self._follow_link(query["link"])
         if "login" in query:
             return self._show(query["login"])
         if "change" in query:
@@ -72,9 +72,9 @@ class PinPages:
         browsers = self.ports.cookies.browsers(request)
         if not browsers:
             raise CookiesNeeded("no cookie came back with the form")
-        held = self.login.of_browser(name, browsers)
+        held = self.login.require_browser(name, browsers)
         if held.transaction.errand in {Errand.PIN, Errand.SIGN_UP}:
-            held = self.login.of_person(name)
+            held = self.login.require_person(name)
             form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
             number = self._number(held)
             if number is None:
@@ -84,7 +84,7 @@ class PinPages:
             raise FormRefused("a login in which no PIN is chosen")
         form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
         if form.choice("do", ("ask", "choose")) == "ask":
-            return self._asked(held, form)
+            return self._answer_request(held, form)
         token = form.value("link")
         return self._chosen(held, self.codes.find_link(token), form, token)
 
@@ -108,12 +108,12 @@ class PinPages:
             return self._asking(held)
         if errand not in {Errand.PIN, Errand.SIGN_UP}:
             return redirect(self.pages.url(held.transaction), 303)
-        held = self.login.of_person(name)
+        held = self.login.require_person(name)
         if self._number(held) is None:
             return redirect(self.pages.url(held.transaction), 303)
         return self._choosing(held)
 
-    def _followed(self, token: str) -> Response:
+    def _follow_link(self, token: str) -> Response:
         """Show the form behind a mailed link; nothing is used up: mail scanners open links."""
         self.codes.find_link(token)
         ports = self.ports
@@ -127,7 +127,7 @@ class PinPages:
             response.headers.add("Set-Cookie", cookie)
         return response
 
-    def _asked(self, held: Held, form: SubmittedForm) -> Response:
+    def _answer_request(self, held: Held, form: SubmittedForm) -> Response:
         """Answer a typed number: the same page for everybody, before the library is asked."""
         text = remove_invisible(form.value("identifier", ""))
         typed = read_identifier(text)
@@ -159,9 +159,9 @@ class PinPages:
             return response
         if choice.result == "refused":
             return self._choosing(held, choice.reason, token)
-        return self._ended(held, number, choice, form)
+        return self._end(held, number, choice, form)
 
-    def _ended(self, held: Held, number: str, choice: PinChoice, form: SubmittedForm) -> Response:
+    def _end(self, held: Held, number: str, choice: PinChoice, form: SubmittedForm) -> Response:
         is_set = choice.result == "set"
         response = self._page(
             "pin_chosen.html",
@@ -179,7 +179,7 @@ class PinPages:
         if form.value("own", "") and not held.transaction.shared:
             browser = self.choices.browsers.remember(number)
             self.ports.cookies.remember_browser(request, response, browser)
-        # Whoever presses Back at this screen finds no login to change the PIN by.
+        # End the login: Back must not lead to a form that changes the PIN.
         self.ports.broker.transactions.end(held)
         return response
 
@@ -209,7 +209,7 @@ class PinPages:
     def _link_to(self, upstream: str, back: str | None) -> tuple[str, str]:
         """Return address and label of a login after which a PIN is chosen."""
         query = {"change": upstream, "service": back}
-        url = with_query(f"{self.ports.base_url}/pin", query)
+        url = add_query(f"{self.ports.base_url}/pin", query)
         return url, spoken(self.ports.upstreams[upstream].label)
 
     def _choosing(self, held: Held, problem: str = "", link: str | None = None) -> Response:

@@ -56,7 +56,7 @@ class ClaimPages:
 
     def ask(self, name: str) -> Response:
         """Offer a mailed code and the card number, or ask for the code that was mailed."""
-        held = self.login.of_person(name)
+        held = self.login.require_person(name)
         if not self._can_claim(held):
             return redirect(self.pages.url(held.transaction), 303)
         if "code" in request.args:
@@ -70,7 +70,7 @@ class ClaimPages:
 
     def answer(self, name: str) -> Response:
         """Mail a code, try one, or take the card number in its place, as the button says."""
-        held = self.login.of_person(name)
+        held = self.login.require_person(name)
         if not self._can_claim(held):
             return self.pages.onward(held, self.pages.url(held.transaction))
         form = self.ports.forms.read_fresh(request, held.transaction, _PURPOSE, self.ports.now())
@@ -79,14 +79,14 @@ class ClaimPages:
             return show(held, "page_too_old", TokenRefused.http)
         button = form.choice("do", _BUTTONS)
         try:
-            return self._answered(held, button, form)
+            return self._answer(held, button, form)
         except _SHOWN_AT_THE_FORM as error:
-            return self._refused(held, button, error, form)
+            return self._refuse(held, button, error, form)
 
-    def _answered(self, held: Held, button: str, form: SubmittedForm) -> Response:
+    def _answer(self, held: Held, button: str, form: SubmittedForm) -> Response:
         claimant = self._claimant(held)
         if button == "code":
-            return self._claimed(held, self.claims.claim_by_code(claimant, form.value("code", "")))
+            return self._claim(held, self.claims.claim_by_code(claimant, form.value("code", "")))
         if button == "mail":
             self.claims.mail_code(claimant)
         else:
@@ -94,12 +94,12 @@ class ClaimPages:
             if card_number is None:
                 return self._form(held, "claim_card_unread", CodeRefused.http)
             if button == "card":
-                return self._claimed(held, self.claims.claim_by_card(claimant, card_number))
+                return self._claim(held, self.claims.claim_by_card(claimant, card_number))
             self.claims.mail_code_for_card(claimant, card_number)
         self.ports.tell_login(EventKind.PROOF_MAILED, held.transaction, {"proof": _PURPOSE})
         return redirect(f"{self.pages.url(held.transaction, 'claim')}?code=1", 303)
 
-    def _claimed(self, held: Held, claim: Claim) -> Response:
+    def _claim(self, held: Held, claim: Claim) -> Response:
         held = self.ports.broker.add_claim(held, claim, self.ports.now())
         self.ports.tell_login(
             EventKind.MAILBOX_PROVED,
@@ -111,9 +111,7 @@ class ClaimPages:
         )
         return self.pages.show(held)
 
-    def _refused(
-        self, held: Held, button: str, error: BrokerError, form: SubmittedForm
-    ) -> Response:
+    def _refuse(self, held: Held, button: str, error: BrokerError, form: SubmittedForm) -> Response:
         transaction = held.transaction
         reason = error.cause if isinstance(error, CodeRefused) else error.reason
         if isinstance(error, TooMany):

@@ -48,12 +48,12 @@ class LibraryLoginPages:
 
     def ask(self, name: str) -> Response:
         """Show the form, or the page for the mailed code."""
-        held = self._held(name)
+        held = self._read_held(name)
         return self._code_page(held) if "code" in request.args else self._form(held)
 
     def answer(self, name: str) -> Response:
         """Answer number and PIN, or a code."""
-        held = self._held(name)
+        held = self._read_held(name)
         form = self.ports.forms.read_fresh(request, held.transaction, _PURPOSE, self.ports.now())
         if form is None:
             if SubmittedForm(request.form).values("code"):
@@ -62,9 +62,9 @@ class LibraryLoginPages:
         answers = {"login": self._number_and_pin, "code": self._code}
         return answers[form.choice("do", tuple(answers))](held, form)
 
-    def _held(self, name: str) -> Held:
+    def _read_held(self, name: str) -> Held:
         """Return the transaction where people may log in so; FormRefused otherwise."""
-        held = self.login.of_browser(name)
+        held = self.login.require_browser(name)
         transaction = held.transaction
         local = self.ports.local
         ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
@@ -81,7 +81,7 @@ class LibraryLoginPages:
             return self._form(held, "pin_number_unread" if text else "pin_number_missing", form)
         if not pin:
             return self._form(held, "pin_missing", form)
-        known = self.logins.find_known(self.ports.cookies.known_browsers(request))
+        known = self.logins.find_known(self.ports.cookies.find_known_browsers(request))
         if known:
             outcome = self.logins.log_in_known(known, typed, pin)
             if outcome is not None:
@@ -113,7 +113,7 @@ class LibraryLoginPages:
 
     def _outcome(self, held: Held, form: SubmittedForm, outcome: Borrower | str) -> Response:
         if isinstance(outcome, Borrower):
-            return self._joined(held, outcome)
+            return self._join(held, outcome)
         return self._form(held, outcome, form)
 
     def _code(self, held: Held, form: SubmittedForm) -> Response:
@@ -122,13 +122,13 @@ class LibraryLoginPages:
         except CodeRefused as refused:
             self._tell_refused(held.transaction, refused.cause)
             return self._code_page(held, refused.cause)
-        response = self._joined(held, borrower)
+        response = self._join(held, borrower)
         if form.value("own", "") and not held.transaction.shared:
             token = self.logins.browsers.remember(borrower.number)
             self.ports.cookies.remember_browser(request, response, token)
         return response
 
-    def _joined(self, held: Held, borrower: Borrower) -> Response:
+    def _join(self, held: Held, borrower: Borrower) -> Response:
         ports = self.ports
         held, arrival_token = ports.broker.join_verified_pin(
             held, str(ports.local), borrower, ports.now()

@@ -74,7 +74,7 @@ class LoginEndpoints:
         except NetworkBusy:
             if not self._came_without_cookies():
                 raise
-            return self.pages.outgoing.posted_again(dict(pairs(request)))
+            return self.pages.outgoing.post_again(dict(pairs(request)))
         now = ports.now()
         browser = None
         if request.method == "GET":
@@ -134,14 +134,14 @@ class LoginEndpoints:
         now = ports.now()
         arrival_token = request.args.get("arrival")
         if arrival_token is not None:
-            return self._arrived(name, arrival_token)
+            return self._arrive(name, arrival_token)
         held_or_answer = self.bound(name, self.pages.url, onward=True)
         if isinstance(held_or_answer, Response):
             return held_or_answer
         held = held_or_answer
         transaction = held.transaction
         if transaction.upstream is None:
-            remembered = self._remembered(transaction)
+            remembered = self._find_remembered(transaction)
             if remembered:
                 return self._to_remembered(held, remembered)
         # A refusal of the upstream's names nobody: the browser cookie suffices to see it, and no
@@ -156,7 +156,7 @@ class LoginEndpoints:
         """Show the ways to log in, or go on by the chosen upstream."""
         ports = self.ports
         now = ports.now()
-        held = self.of_browser(name)
+        held = self.require_browser(name)
         if request.method == "POST":
             form = ports.forms.read(request, held.transaction, "upstream", now)
             return self._chosen(held, form)
@@ -191,9 +191,9 @@ class LoginEndpoints:
             return ports.broker.bind(held, browsers[0], now, shared=shared)
         if bound_to not in browsers:
             raise TransactionOfAnotherBrowser(name)
-        return self._seen_here(held)
+        return self._note_shared_computer(held)
 
-    def of_browser(self, name: str, brought: Sequence[str] = ()) -> Held:
+    def require_browser(self, name: str, brought: Sequence[str] = ()) -> Held:
         """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise.
 
         ``brought`` are the browsers of the present request where the caller has read them already.
@@ -204,16 +204,16 @@ class LoginEndpoints:
             raise BrowserUnmatched("a transaction that no browser has")
         if browser not in (brought or self.ports.cookies.browsers(request)):
             raise TransactionOfAnotherBrowser(name)
-        return self._seen_here(held)
+        return self._note_shared_computer(held)
 
-    def of_person(self, name: str) -> Held:
+    def require_person(self, name: str) -> Held:
         """Return the transaction if browser cookie and login cookie are its own.
 
         BrowserUnmatched otherwise, LoginCookieMissing where only the latter is missing.
 
         Source: docs/reference/design.md#4a-4.
         """
-        held = self.of_browser(name)
+        held = self.require_browser(name)
         if not self.ports.cookies.brings_login_cookie(request, held.transaction):
             raise LoginCookieMissing("the login cookie of this authentication is missing")
         return self.ports.broker.resume(held, self.ports.now())
@@ -224,7 +224,7 @@ class LoginEndpoints:
         """Return the endpoint that shows a step of ``kind``, or leads to whatever is next."""
 
         def show_step(name: str) -> Response:
-            held = self.of_person(name)
+            held = self.require_person(name)
             step = self.ports.broker.next_step(held, self.ports.now())
             if isinstance(step, kind):
                 return show(held, step)
@@ -238,7 +238,7 @@ class LoginEndpoints:
         """Return the endpoint that takes the form of a person's own login."""
 
         def take_answer(name: str) -> Response:
-            held = self.of_person(name)
+            held = self.require_person(name)
             form = self.ports.forms.read(request, held.transaction, purpose, self.ports.now())
             return answer(held, form)
 
@@ -257,12 +257,12 @@ class LoginEndpoints:
         query = urlencode({"to": upstream, "token": token})
         return f"{self.pages.url(transaction, 'upstream')}?{query}"
 
-    def _seen_here(self, held: Held) -> Held:
+    def _note_shared_computer(self, held: Held) -> Held:
         """Return the transaction, from now on a shared computer's where the request is from one.
 
-        A computer may come by IPv6 first and by IPv4 then, or from another network than it began
-        in. What was asked without ForceAuthn is answered no more: the person before may have left
-        it open here.
+        The computer may use IPv6 for one request and IPv4 for the next, or change its network.
+        AuthnRequests without ForceAuthn are no longer accepted: the previous person may still be
+        logged in at the IdP.
         """
         browser = held.transaction.browser
         if browser is None or held.transaction.shared or not self.ports.shared(request):
@@ -272,8 +272,8 @@ class LoginEndpoints:
     def _came_without_cookies(self) -> bool:
         """Return whether another site posted the request, so that its browser brought no cookie.
 
-        Nobody could be told by the mark of an earlier login (SameSite=Lax); from a page of ours the
-        browser brings it.
+        Such a request does not carry the mark of an earlier login (SameSite=Lax). If a page of the
+        broker posts the request again, it does.
         """
         if request.method != "POST" or same_origin(request.headers, self.ports.base_url):
             return False
@@ -301,7 +301,7 @@ class LoginEndpoints:
         """Set the browser cookie and come back once to see whether the browser keeps it."""
         if request.args.get("cookie"):
             if held.transaction.request.is_passive:
-                return self.pages.refused(held, Refuse(CookiesNeeded.reason, NO_PASSIVE))
+                return self.pages.show_refusal(held, Refuse(CookiesNeeded.reason, NO_PASSIVE))
             raise CookiesNeeded("no cookie after it was set")
         back = url(held.transaction)
         mark = "&" if "?" in back else "?"
@@ -322,7 +322,7 @@ class LoginEndpoints:
             return bound
         return self.pages.outgoing.away(bound, outstanding)
 
-    def _remembered(self, transaction: Transaction) -> str | None:
+    def _find_remembered(self, transaction: Transaction) -> str | None:
         """Return the upstream that this browser remembers, if it is one of this request's."""
         asked = transaction.request
         rememberable = transaction.errand is Errand.LOGIN and not transaction.shared
@@ -338,30 +338,30 @@ class LoginEndpoints:
             return redirect(self.pages.url(held.transaction, "pin"), 303)
         return self.pages.to_upstream(held, upstream)
 
-    def _arrived(self, name: str, arrival_token: str) -> Response:
+    def _arrive(self, name: str, arrival_token: str) -> Response:
         """Join the arrival to its transaction, and set the login cookie for an authentication.
 
         Where another request writes first, all is read and decided again. StoreUnavailable where it
         always does: that is a fault of the store.
         """
         for _ in range(MOST_TRIES):
-            response = self._arrived_now(name, arrival_token)
+            response = self._arrive_now(name, arrival_token)
             if response is not None:
                 return response
         raise StoreUnavailable("a transaction kept changing")
 
-    def _arrived_now(self, name: str, arrival_token: str) -> Response | None:
-        """Join the arrival as ``_arrived``; None where another request wrote first."""
+    def _arrive_now(self, name: str, arrival_token: str) -> Response | None:
+        """Join the arrival as ``_arrive``; None where another request wrote first."""
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.read_both(name, arrival_token, ports.now())
         browsers = ports.cookies.browsers(request)
         if brought.held.transaction.browser in browsers:
-            brought = replace(brought, held=self._seen_here(brought.held))
+            brought = replace(brought, held=self._note_shared_computer(brought.held))
         joined = matching.match(brought, browsers, ports.now())
         if joined is None:
             return redirect(self.pages.url(brought.held.transaction, "upstream"), 303)
-        response = self._joined(joined)
+        response = self._join(joined)
         if response is None:
             return None
         transaction = joined.transaction
@@ -369,7 +369,7 @@ class LoginEndpoints:
             ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
         return response
 
-    def _joined(self, matched: Held) -> Response | None:
+    def _join(self, matched: Held) -> Response | None:
         """Write what was matched, and answer; None where another request wrote first.
 
         An assertion leaves by the very write that joins the answer it rests on.
@@ -377,7 +377,7 @@ class LoginEndpoints:
         ports = self.ports
         step = ports.broker.next_step(matched, ports.now())
         if isinstance(step, Issue):
-            return self.pages.issued(matched, step)
+            return self.pages.issue(matched, step)
         joined = ports.broker.matching.join(matched, ports.now())
         if joined is None:
             return None

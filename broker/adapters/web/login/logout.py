@@ -120,13 +120,13 @@ class SingleLogoutPages:
         else:
             message = self.role.read_redirect(upstream, query_of(request), now)
         if isinstance(message, LogoutRequest):
-            return self._requested(message, now)
+            return self._request(message, now)
         name = self.logouts.record_answer(message, now)
         ended = "yes" if message.ended else "no"
         self._tell(EventKind.LOGOUT_ANSWERED, message.peer, ended=ended)
         return redirect(self._url(name), 303)
 
-    def _requested(self, message: LogoutRequest, now: datetime) -> Response:
+    def _request(self, message: LogoutRequest, now: datetime) -> Response:
         """End what the request names before anybody is asked, and go on in the browser.
 
         A form that another site posts brings no cookie: the browser is sent to our own page, where
@@ -140,15 +140,15 @@ class SingleLogoutPages:
         if request.method != "POST":
             browsers = self.ports.cookies.browsers(request)
             logout = self.logouts.read(logout.id, browsers, now)
-            if self._at_once(logout):
+            if self._is_finished_at_once(logout):
                 return self._turn(logout)
         return redirect(self._url(logout.id), 303)
 
-    def _at_once(self, logout: Logout) -> bool:
+    def _is_finished_at_once(self, logout: Logout) -> bool:
         """Return whether the answer is all that is left: nobody to ask, and nothing to show."""
         if not logout.browsers:
-            # A browser without cookies of ours has nothing else here, and could not come back to a
-            # page.
+            # Without the broker's cookies this browser has no other session here, and it could not
+            # open a page of this logout.
             return True
         turn = next_logout_step(logout)
         return isinstance(turn, Finish) and not turn.remains and not self.ports.shared(request)
@@ -164,14 +164,14 @@ class SingleLogoutPages:
                 return self._send(logout, turn.participant)
             case Finish():
                 self._finish(logout)
-                return self._finished(logout)
+                return self._show_result(logout)
             case _:
                 assert_never(turn)
 
-    def _finished(self, logout: Logout) -> Response:
+    def _show_result(self, logout: Logout) -> Response:
         """Answer the peer that asked, where there is nothing to show first; else show the end."""
         answer = None
-        if self._at_once(logout):
+        if self._is_finished_at_once(logout):
             answer = self._respond(logout)
         return answer or self._over(logout)
 

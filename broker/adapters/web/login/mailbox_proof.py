@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.page_links import with_query
+from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.page_security import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
@@ -70,7 +70,7 @@ class MailboxProofPages:
 
     def answer(self, name: str) -> Response:
         """Do what the pressed button says: mail, try a code, or go on without."""
-        held = self.login.of_person(name)
+        held = self.login.require_person(name)
         now = self.ports.now()
         step = self.ports.broker.next_step(held, now)
         if not isinstance(step, ProveMailbox):
@@ -81,25 +81,25 @@ class MailboxProofPages:
             typed_before = SubmittedForm(request.form).value("address", "")
             return self._page(held, step, "page_too_old", TokenRefused.http, typed_before)
         try:
-            return self._answered(held, step, form)
+            return self._answer(held, step, form)
         except _SHOWN_AT_THE_FORM as error:
-            return self._refused(held, error, form)
+            return self._refuse(held, error, form)
 
-    def _answered(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
+    def _answer(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
         button = form.choice("do", _BUTTONS)
         match button:
             case "other":
                 return self._page(held, step, other=True)
             case "mail":
-                return self._mailed(held, step, form.value("address"))
+                return self._mail(held, step, form.value("address"))
             case "again":
-                return self._mailed(held, step, _mailing_of(held, step).address)
+                return self._mail(held, step, _mailing_of(held, step).address)
             case "without":
-                return self._without(held, step)
+                return self._go_on_without(held, step)
             case _:
-                return self._proved(held, step, form)
+                return self._prove(held, step, form)
 
-    def _mailed(self, held: Held, step: ProveMailbox, text: str) -> Response:
+    def _mail(self, held: Held, step: ProveMailbox, text: str) -> Response:
         now = self.ports.now()
         transaction = held.transaction
         self.proving.mail_code(
@@ -115,7 +115,7 @@ class MailboxProofPages:
         self.ports.tell_login(EventKind.PROOF_MAILED, transaction, {"proof": step.name})
         return redirect(self.pages.url(transaction, "proof"), 303)
 
-    def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
+    def _prove(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
         now = self.ports.now()
         _mailing_of(held, step)
         held = self.proving.try_code(
@@ -136,14 +136,14 @@ class MailboxProofPages:
         )
         return self.pages.show(self.persons.look_up_and_store(held, now))
 
-    def _without(self, held: Held, step: ProveMailbox) -> Response:
+    def _go_on_without(self, held: Held, step: ProveMailbox) -> Response:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
         now = self.ports.now()
         held = self.proving.skip(held, now)
         return self.pages.show(self.persons.look_up_and_store(held, now))
 
-    def _refused(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
+    def _refuse(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
         ports = self.ports
         now = ports.now()
         mailing = held.transaction.mailing
@@ -183,7 +183,7 @@ class MailboxProofPages:
             asking=other or fresh is None,
             domains=step.domains,
             optional=step.optional,
-            address=_shown_address(typed_before, mailing, step),
+            address=_choose_address(typed_before, mailing, step),
             about=self._about(held.transaction, step),
         )
 
@@ -192,9 +192,9 @@ class MailboxProofPages:
         sign_up = self.ports.sign_up
         if sign_up is None or step.name != _KALDEMAIL:
             return ""
-        # Its button begins the sign-up anew, which must end at the same service.
+        # The button on that page starts the sign-up again: keep the service to go back to.
         query = {"service": transaction.back, "login": f"{transaction.id}/proof"}
-        return with_query(f"{sign_up}/hospital/kaldemail", query)
+        return add_query(f"{sign_up}/hospital/kaldemail", query)
 
 
 def _mailing_of(held: Held, step: ProveMailbox) -> Mailing:
@@ -209,10 +209,10 @@ def _is_fresh(mailing: Mailing | None, step: ProveMailbox, now: datetime) -> boo
     return mailing is not None and mailing.name == step.name and now < mailing.until
 
 
-def _shown_address(typed_before: str, mailing: Mailing | None, step: ProveMailbox) -> str:
+def _choose_address(typed_before: str, mailing: Mailing | None, step: ProveMailbox) -> str:
     """Return the address in the field: the typed one, else the mailed one, else the suggested one.
 
-    A number is not shown again to whoever looks over the shoulder, nor a page's worth of anything.
+    Do not repeat a CPR number or a very long text on the page.
     """
     mailed = mailing.address if mailing else ""
     address = typed_before or mailed or step.suggested or ""

@@ -19,9 +19,9 @@ from broker.core.minute_counts import MinuteCounts
 from broker.core.saml_ports import LogoutRole, PostForm, Received, SpRole
 
 _REFUSED: Final = "refused by the upstream"
-# Anybody can answer the request that their own browser was sent on with, and what is kept lies for
-# half a year: of what is not believed so many a minute, and of one larger than any real one its
-# digest.
+# Every visitor can send a forged Response to their own request, and the log is kept for half a
+# year. Therefore store only this many rejected Responses a minute, and only the digest of a large
+# one.
 _MOST_DISBELIEVED: Final = 10
 _LARGEST_DISBELIEVED: Final = 32 * 1024
 _MOST_UPSTREAMS: Final = 100
@@ -57,7 +57,7 @@ class LoggedSpRole:
     ) -> tuple[object, str]:
         """Return the message and the request it claims to answer.
 
-        What answers nothing of ours is not kept.
+        A Response that answers no request of the broker is not stored.
         """
         return self.role.parse_response(upstream, fields)
 
@@ -99,7 +99,7 @@ class LoggedSpRole:
         except MessageRefused as refused:
             self._keep_refused(replace(came, outcome=refused.cause), now)
             raise
-        self._keep(_with_answer(came, received), now)
+        self._keep(_add_answer(came, received), now)
         return received
 
     def _keep_refused(self, came: LoggedMessage, now: datetime) -> None:
@@ -121,8 +121,8 @@ class LoggedSpRole:
 class LoggedLogoutRole:
     """The role over another; a log that fails holds no logout up, whatever it demands of logins.
 
-    What is not believed is not kept: anybody could fill the log with it. ``address`` returns the
-    caller's.
+    A message that fails verification is not stored: every caller could fill the log. ``address``
+    returns the caller's address.
     """
 
     role: LogoutRole
@@ -143,7 +143,7 @@ class LoggedLogoutRole:
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message that came by HTTP-POST, and keep it."""
         message = self.role.read_post(upstream, fields, now)
-        self._keep_received(message, _posted(dict(fields)), now)
+        self._keep_received(message, _post(dict(fields)), now)
         return message
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
@@ -197,7 +197,7 @@ class LoggedLogoutRole:
                 self.messages.write(replace(message, address=self.address(request)), now)
 
 
-def _with_answer(came: LoggedMessage, received: Received) -> LoggedMessage:
+def _add_answer(came: LoggedMessage, received: Received) -> LoggedMessage:
     """Return the record with subject and decrypted assertion, or that the upstream refused."""
     answer = received.answer
     if not isinstance(answer, Authentication):
@@ -210,8 +210,8 @@ def _wire(message: str | PostForm) -> str:
     """Return a message as it goes: the query of a Redirect, or what a form posts."""
     if isinstance(message, str):
         return urlsplit(message).query
-    return _posted(message.fields)
+    return _post(message.fields)
 
 
-def _posted(fields: Mapping[str, str]) -> str:
+def _post(fields: Mapping[str, str]) -> str:
     return fields.get("SAMLRequest") or fields.get("SAMLResponse", "")

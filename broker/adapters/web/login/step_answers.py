@@ -77,8 +77,7 @@ class StepAnswers:
             service = transaction.request.service
             return self.pages.error("finished", 410, transaction.reference, None, service)
         if transaction.errand is not Errand.LOGIN:
-            # What follows is a page of ours, which the person may load again without sending the
-            # form again.
+            # Redirect, so that a reload of the next page does not send the form again.
             return redirect(self.pages.url(transaction), 303)
         # 200 and never a redirect: what follows may post off-site
         # (docs/reference/design.md#4a-post).
@@ -129,7 +128,7 @@ class StepAnswers:
         if not same_origin(request.headers, self.ports.base_url):
             raise TokenRefused("a form of another site")
         with suppress(TransactionGone, BrowserUnmatched):
-            held = self.login.of_browser(request.form.get("login", ""))
+            held = self.login.require_browser(request.form.get("login", ""))
             self.ports.broker.transactions.end(held)
         response = Response(render_template("ended.html", step="end"), mimetype="text/html")
         self.ports.cookies.drop_all(request, response)

@@ -1,1 +1,1 @@
-"""What every page is made of: the page of a step, forms, languages, refusals, security headers."""
+"""Parts that all pages share: step pages, forms, languages, refusals and cookies."""

@@ -125,7 +125,7 @@ class ConsentScreen:
         return self.disclosure.name_id_format == PERSISTENT
 
     @property
-    def by_address(self) -> bool:
+    def is_by_address(self) -> bool:
         """Return whether the NameID is the mail address of a row, and no number that is made."""
         return any(row.name == NAME_ID for row in self.rows)
 
@@ -142,7 +142,7 @@ class ConsentScreen:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _RowMaker:
-    """What the rows of one page have in common."""
+    """Makes the rows of one page."""
 
     labels: Mapping[str, Text]
     language: str
@@ -150,7 +150,7 @@ class _RowMaker:
     revealing: bool
     institutions: tuple[Institution, ...]
 
-    def divided(
+    def divide_items(
         self, items: Sequence[Item]
     ) -> tuple[tuple[DisclosureRow, ...], tuple[DisclosureRow, ...]]:
         """Return a row for each item, in their order: the required ones, and the optional ones."""
@@ -169,18 +169,18 @@ class _RowMaker:
         # The CPR is masked whatever the policy says: no page source holds it
         # (docs/reference/design.md#invariant-4).
         if item.mask or item.name == _CPR:
-            values = tuple(masked(value) for value in values)
+            values = tuple(mask(value) for value in values)
         return DisclosureRow(
             name=item.name,
             label=self._label(item.name),
-            values=tuple(self._shown(item.name, value) for value in values),
+            values=tuple(self._show_value(item.name, value) for value in values),
             why=item.why[self.language],
             pending=pending,
             hidden=hidden,
             revealable=self.revealing and item.name == _CPR,
         )
 
-    def _shown(self, name: str, value: str) -> ShownValue:
+    def _show_value(self, name: str, value: str) -> ShownValue:
         words = ""
         if name in _ROLE_ATTRIBUTES:
             words = role_in_words(value, self.institutions, self.language)
@@ -212,7 +212,7 @@ def describe_question(  # noqa: PLR0917 - six values make the page, and each is 
     rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
     chain = transaction.authentication.chain if transaction.authentication else ()
     names = [_name_authority(entity_id, upstream, language) for entity_id in chain]
-    required, optional = rows.divided(asked.question.disclosure.items)
+    required, optional = rows.divide_items(asked.question.disclosure.items)
     release = asked.decision.release
     return ConsentScreen(
         question=asked.question,
@@ -261,19 +261,19 @@ def whole_number(disclosure: Disclosure) -> str | None:
     """
     for item in disclosure.items:
         if item.name == _CPR:
-            return _hyphenated(item.values[0]) if item.values else None
+            return _hyphenate(item.values[0]) if item.values else None
     return None
 
 
-def masked(value: str) -> str:
-    """Hide a value: of a CPR number its shape is told, but no digit, of anything else nothing.
+def mask(value: str) -> str:
+    """Return dots for a value: in the shape of a CPR number for a CPR number.
 
-    Its first six are the date of birth, which whoever looks on is not told either.
+    The first six digits are hidden too, because they are the date of birth.
     """
     return _NUMBER_IN_DOTS if _is_number(value) else _DOTS
 
 
-def _hyphenated(value: str) -> str:
+def _hyphenate(value: str) -> str:
     if not _is_number(value):
         return value
     date = value[:_DIGITS_OF_A_DATE]

@@ -60,7 +60,7 @@ class BrowserCookies:
         self._set(response, name, value, None)
         return self._browser(name, value)
 
-    def known_browsers(self, request: Request) -> tuple[BrowserToken, ...]:
+    def find_known_browsers(self, request: Request) -> tuple[BrowserToken, ...]:
         """Return the tokens that came of the borrowers whom this browser was ticked for."""
         tokens = []
         for name in self._brought(request, _KNOWN_BROWSER_COOKIE):
@@ -131,7 +131,7 @@ class BrowserCookies:
         self._drop(response, self._prefix + _STAFF_COOKIE, same_site="Strict")
 
     def drop_all(self, request: Request, response: Response) -> None:
-        """Drop every cookie of ours, and let the browser drop what else it keeps of this site.
+        """Drop all cookies of the broker, and ask the browser to clear its storage for this site.
 
         The header reaches the cookies of the whole registered domain, so that no page with a form
         for a service may carry it: the service would lose the login that it began
@@ -235,7 +235,7 @@ class LoginMarks:
         return f"{facts}-{self._mac(facts)}"
 
     def read(self, value: str, now: datetime) -> str | None:
-        """Return week and number of a mark of ours; None for a forged one and one that is over."""
+        """Return week and number of a genuine mark; None if it is forged or expired."""
         parts = _MARK.fullmatch(value)
         if parts is None or not secrets.compare_digest(parts[2], self._mac(parts[1])):
             return None

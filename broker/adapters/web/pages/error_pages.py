@@ -38,7 +38,7 @@ def install(app: Flask, ports: WebPorts, pages: StepPages) -> None:
     Source: docs/reference/design.md#invariant-8.
     """
     errors = ErrorPages(ports, pages)
-    app.register_error_handler(BrokerError, errors.refused)
+    app.register_error_handler(BrokerError, errors.show_refusal)
     app.register_error_handler(HTTPException, errors.http)
     app.register_error_handler(Exception, errors.unforeseen)
 
@@ -50,7 +50,7 @@ class ErrorPages:
     ports: WebPorts
     pages: StepPages
 
-    def refused(self, error: BrokerError) -> Response:
+    def show_refusal(self, error: BrokerError) -> Response:
         """Answer an error of the broker: to the service where it asked for that, else by a page."""
         if isinstance(error, NetworkBusy):
             return self._network_busy(error)
@@ -76,7 +76,7 @@ class ErrorPages:
         return response
 
     def unforeseen(self, error: Exception) -> Response:
-        """Answer an error that is none of ours with 503; its text stays away from page and log."""
+        """Answer an unexpected error with 503; page and log do not show its text."""
         name = self.ports.stranger_reference(_route(), "unexpected")
         self.ports.unexpected(error, name)
         held = _own_transaction(self.ports)
@@ -90,7 +90,7 @@ class ErrorPages:
         # IsPassive forbids our page, whatever went wrong (docs/reference/saml-profiles.md#27).
         if held is None or not held.transaction.request.is_passive:
             return None
-        return self.pages.refused(held, Refuse(error.reason, NO_PASSIVE))
+        return self.pages.show_refusal(held, Refuse(error.reason, NO_PASSIVE))
 
     def _request_refused(self, error: RequestRefused, asked: AuthnRequest) -> Response:
         ports = self.ports
@@ -105,7 +105,7 @@ class ErrorPages:
     def _page(self, error: BrokerError, held: Held | None) -> Response:
         ports = self.ports
         if held is None or held.transaction.authentication is None:
-            # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
+            # Store nothing before the authentication (docs/reference/design.md#4e).
             name = ports.stranger_reference(_route(), error.reason)
             ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, _facts(error, name, ports)))
         else:
@@ -140,7 +140,7 @@ def _http_reason(code: int) -> str:
 
 
 def _facts(error: BrokerError, name: str, ports: WebPorts) -> Facts:
-    """Return the facts of the log; why a message was refused is a code of ours."""
+    """Return the facts of the log; the cause of a refused message is one of the broker's codes."""
     facts: dict[str, str | int | None] = {
         "reference": name,
         "reason": error.reason,
@@ -162,7 +162,7 @@ def _route() -> str:
 
 
 def _upstream(ports: WebPorts) -> str | None:
-    """Return the upstream of the address if it is one of ours: a path could hold anything."""
+    """Return the upstream in the path if it is configured; a path could hold any text."""
     name = (request.view_args or {}).get("upstream")
     return name if name in ports.upstreams else None
 
@@ -170,7 +170,7 @@ def _upstream(ports: WebPorts) -> str | None:
 def _is_not_own(error: BrokerError) -> bool:
     """Return whether ``error`` says already that no transaction of the address is this browser's.
 
-    Whoever looks up logins at full speed has the store asked once for each, not twice.
+    This saves a second look-up in the store for each guessed address.
     """
     if not isinstance(error, TransactionAbsent | TransactionOfAnotherBrowser):
         return False

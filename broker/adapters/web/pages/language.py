@@ -75,7 +75,7 @@ def is_switchable(request: Request) -> bool:
     """Return whether the page's address can be asked for again in the other language.
 
     A message that came to a SAML address cannot be sent again by a link, nor can a form: its step
-    is asked for instead, where it has a page of its own.
+    is asked for instead, if that step has a page.
     """
     if request.path.startswith("/saml/"):
         return False

@@ -68,7 +68,7 @@ class OutgoingSaml:
             "peer_post.html", leaving, ports.base_url, step="authenticate", party=label
         )
 
-    def posted_again(self, fields: Mapping[str, str]) -> Response:
+    def post_again(self, fields: Mapping[str, str]) -> Response:
         """Return the page that posts a service's AuthnRequest to us once more, by our origin."""
         ports = self.ports
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
@@ -92,7 +92,7 @@ class OutgoingSaml:
         """Return the page that posts the assertion, recorded as having left.
 
         "over": it left before, too long ago or as another; "changed": a fact came in between, and
-        all is decided anew. TransactionGone where the person has logged out meanwhile.
+        the login is decided again. TransactionGone where the person has logged out meanwhile.
         """
         ports = self.ports
         now = ports.now()

@@ -14,7 +14,7 @@ _STEP_PAGES: Final = ("upstream", "consent", "proof", "pin", "upgrade", "changed
 _LOGIN: Final = re.compile(rf"[0-9a-f]{{32}}(?:/(?:{'|'.join(_STEP_PAGES)}))?")
 
 
-def with_query(url: str, fields: Mapping[str, str | None]) -> str:
+def add_query(url: str, fields: Mapping[str, str | None]) -> str:
     """Return ``url`` with the ``fields`` that have a value as its query; bare where none has."""
     query = urlencode({name: value for name, value in fields.items() if value})
     return f"{url}?{query}" if query else url
@@ -25,7 +25,7 @@ def help_url(request: Request, url: str) -> str:
 
     "" where there are none.
     """
-    return url and with_query(url, {"login": _login_of_page(request)})
+    return url and add_query(url, {"login": _login_of_page(request)})
 
 
 def switch_link(request: Request, start: str) -> tuple[str, dict[str, str]]:
@@ -62,7 +62,7 @@ def national_eid_label(ways: Iterable[str], upstreams: Mapping[str, Upstream]) -
 def _login_of_page(request: Request) -> str | None:
     """Return the login that the page belongs to, so that help leads back to it; or None.
 
-    It is the id, and behind a slash the page, if the step has one of its own. The id alone opens
+    It is the id, and behind a slash the page, if the step has one. The id alone opens
     nothing: each of its pages asks for the login's cookies.
     """
     name = (request.view_args or {}).get("name")

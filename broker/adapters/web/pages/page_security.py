@@ -1,4 +1,4 @@
-"""What a browser may do with each kind of page, and the tokens that bind our forms to it."""
+"""Security headers of each kind of page, and the tokens that protect forms."""
 
 import hmac
 import re
@@ -105,7 +105,7 @@ def _form_action(kind: PageKind, base_url: str) -> str:
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
 
 
-# What a form belongs to: a transaction, or the session of somebody of the staff.
+# A form belongs to a transaction or to a staff session.
 FormOwner = Transaction | StaffMember
 
 

@@ -9,7 +9,7 @@ from flask_babel.speaklater import LazyString
 
 from broker.adapters.web.pages.failure_texts import ActionKind
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.page_links import with_query
+from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Service, Upstream
@@ -156,7 +156,7 @@ def find_sign_up_page(step: Refuse, transaction: Transaction, sign_up: str | Non
     back = transaction.back
     if transaction.errand is Errand.LOGIN:
         back = transaction.request.service
-    return Action("sign_up", label, with_query(sign_up + path, {"service": back}))
+    return Action("sign_up", label, add_query(sign_up + path, {"service": back}))
 
 
 def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) -> list[Upstream]:
@@ -175,7 +175,7 @@ def ways_to_borrower(step: Refuse, transaction: Transaction, ports: WebPorts) ->
     return sorted(leading, key=lambda upstream: upstream.local)
 
 
-def admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[tuple[str, int | None], ...]:
+def list_admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[tuple[str, int | None], ...]:
     """Return who may use the service, where it is not the person who is refused.
 
     By the label of each policy that releases anything to it, with the least age where there is one.

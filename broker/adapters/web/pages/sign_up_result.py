@@ -3,7 +3,7 @@
 from typing import Any
 
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.page_links import with_query
+from broker.adapters.web.pages.page_links import add_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Service, Text
@@ -77,13 +77,13 @@ def service_to_return_to(ports: WebPorts, transaction: Transaction) -> Service |
 
 def pin_url(ports: WebPorts, back: str | None) -> str:
     """Return the address where a PIN is asked for, with the service to go back to."""
-    return with_query(f"{ports.base_url}/pin", {"service": back})
+    return add_query(f"{ports.base_url}/pin", {"service": back})
 
 
 def _outcome(transaction: Transaction) -> str | None:
     account = transaction.account
     if transaction.upgrade is False:
-        # What a decline leaves as it is may still have got a new name or mail address.
+        # The account may still have got a new name or mail address.
         return _UNCHANGED
     if account is None:
         return None

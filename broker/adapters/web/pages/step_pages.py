@@ -9,10 +9,14 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages import consent_screen, sign_up_result
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
-from broker.adapters.web.pages.page_links import national_eid_label, with_query
+from broker.adapters.web.pages.page_links import add_query, national_eid_label
 from broker.adapters.web.pages.page_security import protect
 from broker.adapters.web.pages.reason_texts import explain
-from broker.adapters.web.pages.refusal_links import admitted, choose_actions, choose_error_actions
+from broker.adapters.web.pages.refusal_links import (
+    choose_actions,
+    choose_error_actions,
+    list_admitted,
+)
 from broker.adapters.web.pages.step_events import refusal_facts
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
@@ -94,11 +98,11 @@ class StepPages:
             case Enrol():
                 return self._enrol(held)
             case Issue():
-                return self._issued_at_last(held, step)
+                return self._issue(held, step)
             case Done():
-                return self.done(held, step)
+                return self.show_done(held, step)
             case Refuse():
-                return self.refused(held, step)
+                return self.show_refusal(held, step)
             case _:
                 assert_never(step)
 
@@ -107,7 +111,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         if transaction.request.is_passive:
-            return self.refused(held, Refuse("passive", NO_PASSIVE))
+            return self.show_refusal(held, Refuse("passive", NO_PASSIVE))
         rules = ports.broker.rules
         names = rules.ways(transaction.request, transaction.errand)
         ways = []
@@ -137,7 +141,7 @@ class StepPages:
         if address is None or all(entry.borrower == "none" for entry in entries):
             return ""
         login = f"{transaction.id}/upstream"
-        return with_query(address, {"service": transaction.request.service, "login": login})
+        return add_query(address, {"service": transaction.request.service, "login": login})
 
     def offer(self, held: Held, step: OfferUpgrade) -> Response:
         """Show what another category would change, and that nothing changes without a yes."""
@@ -169,7 +173,7 @@ class StepPages:
         address = step.question.masked_address
         return self.page("address.html", "address", held.transaction, token=token, address=address)
 
-    def done(self, held: Held, step: Done) -> Response:
+    def show_done(self, held: Held, step: Done) -> Response:
         """Show what a sign-up came to; redirect any other errand to the page where it is done."""
         transaction = held.transaction
         ports = self.ports
@@ -193,7 +197,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         now = ports.now()
-        shown = step.question.disclosure.shown_digest(ports.broker.hmacs)
+        shown = step.question.disclosure.page_digest(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
         screen = consent_screen.describe_question(
             step,
@@ -227,7 +231,7 @@ class StepPages:
             back=self.url(held.transaction, "consent"),
         )
 
-    def refused(self, held: Held, step: Refuse) -> Response:
+    def show_refusal(self, held: Held, step: Refuse) -> Response:
         """Show why the login ends and what the person can do, with the way back to the service.
 
         A request that may show no page is answered instead, by a Response with the step's status.
@@ -336,7 +340,7 @@ class StepPages:
                 (action.way for action in actions if action.way), ports.upstreams
             ),
             ways_token=ports.forms.token(transaction, "upstream", ports.now()),
-            admitted=admitted(step, held, ports),
+            admitted=list_admitted(step, held, ports),
             admitted_to=spoken(ports.services[transaction.request.service].label),
             signing_up=transaction.errand is Errand.SIGN_UP,
             reference=reference,
@@ -362,19 +366,19 @@ class StepPages:
         if not isinstance(step, Enrol):
             return self.show(held, step)
         if transaction.request.is_passive:
-            return self.refused(held, Refuse("passive", NO_PASSIVE, step.decision))
+            return self.show_refusal(held, Refuse("passive", NO_PASSIVE, step.decision))
         self._tell_held_up(transaction, "enrol", "library_unavailable")
         url = self.url(transaction)
         return self.page("enrolling.html", "enrol", transaction, url=url)
 
-    def _issued_at_last(self, held: Held, step: Issue) -> Response:
+    def _issue(self, held: Held, step: Issue) -> Response:
         """Issue the assertion, or show what comes next instead where another fact came in between.
 
         StoreUnavailable where one always does: that is a fault of the store.
         """
         broker = self.ports.broker
         for _ in range(MOST_TRIES):
-            response = self.issued(held, step)
+            response = self.issue(held, step)
             if response is not None:
                 return response
             held = broker.transactions.reread(held, self.ports.now())
@@ -384,7 +388,7 @@ class StepPages:
             step = following
         raise StoreUnavailable("a transaction kept changing")
 
-    def issued(self, held: Held, step: Issue) -> Response | None:
+    def issue(self, held: Held, step: Issue) -> Response | None:
         """Return the page that posts the assertion; None where another request wrote first."""
         broker = self.ports.broker
         answer: Response | Literal["over", "changed"] = "changed"
@@ -402,7 +406,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         if transaction.authentication is None:
-            # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
+            # Store nothing before the authentication (docs/reference/design.md#4e).
             reference = ports.stranger_reference("/login/<name>", step.reason)
             facts = refusal_facts(transaction, step, reference)
             ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, facts))

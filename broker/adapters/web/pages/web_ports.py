@@ -1,4 +1,4 @@
-"""The ports of the endpoints: the flow, the roles, where events are told, and what pages show."""
+"""The dependencies of the endpoints: login flow, SAML roles, event log and page contents."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

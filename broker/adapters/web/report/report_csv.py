@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report.report_terms import ReleaseTerms
 from broker.core.entities import Service
+from broker.core.marked_text import mark as _
 from broker.core.policy.model import ReleasedAttribute
 from broker.core.report.disclosures import ServiceDisclosure, WrittenBorrower
 from broker.core.report.missing_answers import LIBRARY_SYSTEM
@@ -64,16 +64,19 @@ def _cell(value: str) -> str:
 def _rows(report: PolicyReport, language: str) -> Iterator[Row]:
     for service in report.services:
         for given in report.disclosures_to(service):
-            shared = {**_of_service(report, service, language), **_of(report, given, language)}
+            shared = {
+                **_describe_service(report, service, language),
+                **_describe_release(report, given, language),
+            }
             for listed in given.attributes:
-                yield {**shared, **_listed(report, listed, language)}
+                yield {**shared, **_describe_attribute(report, listed, language)}
             if not given.attributes:
                 yield shared
     for written in report.leaves.borrowers:
-        yield from _written(report, written, language)
+        yield from _list_written(report, written, language)
 
 
-def _of_service(report: PolicyReport, service: Service, language: str) -> Row:
+def _describe_service(report: PolicyReport, service: Service, language: str) -> Row:
     controller = service.controller
     return {
         "service": service.name,
@@ -85,7 +88,7 @@ def _of_service(report: PolicyReport, service: Service, language: str) -> Row:
     }
 
 
-def _of(report: PolicyReport, given: ServiceDisclosure, language: str) -> Row:
+def _describe_release(report: PolicyReport, given: ServiceDisclosure, language: str) -> Row:
     terms = ReleaseTerms(language)
     ways = (report.upstream_label(name)[language] for name in given.upstreams)
     return {
@@ -93,7 +96,7 @@ def _of(report: PolicyReport, given: ServiceDisclosure, language: str) -> Row:
         "people": given.policy.label[language],
         "purpose": given.release.purpose[language],
         "legal_basis": terms.basis(given),
-        "told": terms.told(given),
+        "told": terms.describe_notice(given),
         "name_id": terms.name_id(given),
         "ways": ", ".join(ways),
         "proofs": terms.mailboxes(given, report.day),
@@ -102,7 +105,7 @@ def _of(report: PolicyReport, given: ServiceDisclosure, language: str) -> Row:
     }
 
 
-def _listed(report: PolicyReport, listed: ReleasedAttribute, language: str) -> Row:
+def _describe_attribute(report: PolicyReport, listed: ReleasedAttribute, language: str) -> Row:
     return {
         "attribute": listed.name,
         "attribute_name": report.attribute_label(listed.name)[language],
@@ -114,7 +117,7 @@ def _listed(report: PolicyReport, listed: ReleasedAttribute, language: str) -> R
     }
 
 
-def _written(report: PolicyReport, written: WrittenBorrower, language: str) -> Iterator[Row]:
+def _list_written(report: PolicyReport, written: WrittenBorrower, language: str) -> Iterator[Row]:
     ways = (report.upstream_label(name)[language] for name in written.upstreams)
     shared = {
         "service_name": translate(_LIBRARY, language),

@@ -8,10 +8,10 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from broker.adapters.translations.catalogue import in_both, translate
-from broker.adapters.translations.catalogue import marked as _
-from broker.adapters.web.report.report_terms import ReleaseTerms, in_words, spell_limit
+from broker.adapters.translations.catalogue import make_text, translate
+from broker.adapters.web.report.report_terms import ReleaseTerms, spell_limit, word_question
 from broker.core.entities import Service
+from broker.core.marked_text import mark as _
 from broker.core.report.policy_report import PolicyReport
 from broker.core.retention import TABLE
 
@@ -41,19 +41,19 @@ def _file(
     stem = f"service-{service.name}" if service else "report"
     title = service.label[language] if service else translate(TITLE, language)
     other = next((each for each in languages if each != language), None)
-    return _rendered(
+    return _render(
         "report_file.html",
         report,
         language,
         service=service,
         title=title,
-        library=report.answers.name or in_both(_NAMELESS),
+        library=report.answers.name or make_text(_NAMELESS),
         other=(_name(stem, other), other, LANGUAGES[other]) if other else None,
         css=_css(),
     )
 
 
-def _rendered(
+def _render(
     template: str, report: PolicyReport, language: str, service: Service | None = None, **names: Any
 ) -> str:
     asked = report.questions_about(service) if service else report.questions
@@ -67,7 +67,7 @@ def _rendered(
             terms=ReleaseTerms(language),
             limits=TABLE,
             spell_limit=partial(spell_limit, language=language),
-            questions=[in_words(each, language) for each in asked],
+            questions=[word_question(each, language) for each in asked],
             **names,
         )
     )
@@ -93,8 +93,8 @@ def _environment(language: str) -> Environment:
     def words(message: str) -> str:
         return translate(message, language)
 
-    def counted(one: str, many: str, count: int) -> str:
+    def count(one: str, many: str, count: int) -> str:
         return translate(one if count == 1 else many, language)
 
-    made.install_gettext_callables(words, counted, newstyle=True)  # type: ignore[attr-defined]
+    made.install_gettext_callables(words, count, newstyle=True)  # type: ignore[attr-defined]
     return made

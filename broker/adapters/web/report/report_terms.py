@@ -1,12 +1,12 @@
-"""What the report says in words: release terms, time limits, and questions that are open."""
+"""Wording of the report: release terms, time limits and open questions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
+from broker.core.marked_text import mark as _
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
 from broker.core.report.disclosures import ServiceDisclosure
@@ -50,7 +50,7 @@ class AskedQuestion:
     key: str
 
 
-def in_words(question: Question, language: str) -> AskedQuestion:
+def word_question(question: Question, language: str) -> AskedQuestion:
     """Return a question in one language."""
     receiver = ""
     if question.service is not None:
@@ -99,7 +99,7 @@ class ReleaseTerms:
         """Return what the service knows the person by."""
         return translate(_NAME_IDS[given.release.name_id], self.language)
 
-    def told(self, given: ServiceDisclosure) -> str:
+    def describe_notice(self, given: ServiceDisclosure) -> str:
         """Return whether people are asked or informed, and by whom."""
         said = [text for kind, text in _TOLD.items() if kind in given.told]
         if "none" in given.told and given.release.notice == "upstream":

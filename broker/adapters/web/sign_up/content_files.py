@@ -33,7 +33,7 @@ def _phrase(text: str) -> str:
     for fault in unreadable(text):
         raise ValueError(fault)
     for target in targets(text):
-        if not sign_up_questions.known(target):
+        if not sign_up_questions.is_link_target(target):
             fix = did_you_mean(target, sign_up_questions.targets())
             raise ValueError(f"unknown link {quote(target)} {fix}".rstrip())
     return text
@@ -130,7 +130,7 @@ class FaqShape(Shape):
 
 
 SHIPPED: Final = Path(__file__).parent / "content"
-# What editors show about the two kinds of files.
+# Descriptions of the two kinds of files, for editors with JSON schema support.
 _PAGE_FILE: Final = "The texts of one sign-up page, whose name is that of the file."
 _FAQ_FILE: Final = "The questions and answers of the sign-up pages."
 _FAQ: Final = "faq"
@@ -159,7 +159,7 @@ class Texts:
 
     @classmethod
     def load(cls, folder: Path | None = None, shipped: Path = SHIPPED) -> "Texts":
-        """Read the shipped texts; a file of the same name in ``folder`` is read instead of theirs.
+        """Read the shipped texts; a file of the same name in ``folder`` replaces the shipped one.
 
         ConfigurationFaults with every language, page and answer that is missing, every name nobody
         knows, and every text that is too long, with file and line.
@@ -179,7 +179,7 @@ class Texts:
             raise ConfigurationFaults(faults)
         return cls(files, files.pop(_FAQ))
 
-    def linked(self) -> frozenset[str]:
+    def list_link_targets(self) -> frozenset[str]:
         """Return every target that some text links to."""
         texts = chain.from_iterable((phrase.en, phrase.da) for phrase in self.phrases())
         return frozenset(chain.from_iterable(map(targets, texts)))

@@ -13,7 +13,7 @@ _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 # Control characters, and those that turn the direction in which the rest of a page is read.
 _ODD: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PLACEHOLDERS: Final = ("eid", "library")
-# Pages that exist in Danish only: a browser and a screen reader are told so (WCAG 3.1.2).
+# Pages that exist in Danish only: the link says so to browsers and screen readers (WCAG 3.1.2).
 _DANISH: Final = frozenset({"faq_hospital_da"})
 _IN_DANISH: Final = Markup(' hreflang="da" lang="da"')
 
@@ -24,7 +24,7 @@ def targets(text: str) -> Iterator[str]:
 
 
 def unreadable(text: str) -> Iterable[str]:
-    """Return what is wrong with ``text``: half a link, no placeholder of ours, odd characters."""
+    """Return what is wrong with ``text``: half a link, an unknown placeholder, odd characters."""
     if not text.strip():
         yield "must not be empty"
     if _ODD.search(text):
@@ -37,7 +37,7 @@ def unreadable(text: str) -> Iterable[str]:
             yield f"unknown placeholder {{{name}}}, known are {{eid}} and {{library}}"
 
 
-def filled(text: str, words: Mapping[str, str]) -> str:
+def fill_placeholders(text: str, words: Mapping[str, str]) -> str:
     """Return ``text`` with ``{eid}`` and ``{library}`` replaced.
 
     It is for titles and labels, which hold no links.
@@ -45,7 +45,7 @@ def filled(text: str, words: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda name: words.get(name[1], name[0]), text)
 
 
-def marked(
+def mark_links(
     text: str, words: Mapping[str, str], href: Callable[[str], str | None], spoken: str
 ) -> Markup:
     """Return ``text`` as HTML in which only our links are markup.
@@ -56,12 +56,12 @@ def marked(
     at = 0
     for link in _LINK.finditer(text):
         before = text[at : link.start()]
-        shown = filled(link[1], words)
+        shown = fill_placeholders(link[1], words)
         target = link[2]
-        html += filled(before, words)  # Markup escapes what is added to it
+        html += fill_placeholders(before, words)  # Markup escapes what is added to it
         html += _anchor(shown, target, href(target), spoken)
         at = link.end()
-    return html + filled(text[at:], words)
+    return html + fill_placeholders(text[at:], words)
 
 
 def _anchor(words: str, target: str, href: str | None, spoken: str) -> Markup:

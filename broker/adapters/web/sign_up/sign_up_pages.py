@@ -10,10 +10,10 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import LANGUAGES, base_path, language, spoken
-from broker.adapters.web.pages.page_links import login_named, with_query
+from broker.adapters.web.pages.page_links import add_query, login_named
 from broker.adapters.web.sign_up import sign_up_questions
 from broker.adapters.web.sign_up.content_files import Texts, TextShape
-from broker.adapters.web.sign_up.link_markup import filled, marked
+from broker.adapters.web.sign_up.link_markup import fill_placeholders, mark_links
 from broker.core.entities import Text
 
 ViewResult = Response | tuple[str, int] | str
@@ -22,7 +22,7 @@ _UNPROCESSABLE: Final = 422
 
 @dataclass(frozen=True, slots=True)
 class SignUp:
-    """What the pages say of this library: names of its upstreams, its services, and its own pages.
+    """The library behind the pages: names of its upstreams, its services, and its own pages.
 
     ``links`` are addresses by the names that the texts have for them; one that is missing leaves
     its words without a link.
@@ -38,7 +38,7 @@ class SignUp:
 
 def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
     """Return a sentence for each address that the texts link to and that is not configured."""
-    linked = texts.linked()
+    linked = texts.list_link_targets()
     missing = sorted(linked - set(setting.links) - set(sign_up_questions.targets()))
     return [f"the sign-up pages link to {name!r}, which has no address" for name in missing]
 
@@ -110,7 +110,7 @@ class SignUpPages:
         return page, _UNPROCESSABLE if answers else 200
 
     def _view(self, came: str = "") -> "_View":
-        return _View(self.texts, self.setting, self.base, _carried(self.setting), came)
+        return _View(self.texts, self.setting, self.base, _carry(self.setting), came)
 
     def _redirect(self, name: str, view: "_View") -> Response:
         """Redirect to a page of the tree, with what the view's links carry on.
@@ -118,10 +118,10 @@ class SignUpPages:
         From base_url and the tree alone: no query chooses where this leads (CWE-601).
         """
         path = sign_up_questions.NODES[name].path
-        return redirect(with_query(self.root + path, view.carried), 303)
+        return redirect(add_query(self.root + path, view.carried), 303)
 
 
-def _carried(setting: SignUp) -> Mapping[str, str]:
+def _carry(setting: SignUp) -> Mapping[str, str]:
     """Return what the request's links carry on: a service, a language, a login that waits."""
     known = {"service": setting.services, "lang": LANGUAGES}
     brought = {name: request.args.get(name, "") for name in known}
@@ -134,7 +134,7 @@ def _carried(setting: SignUp) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What a template reads for one page: texts with their links, and addresses in full."""
+    """The values of the template of one page: texts with their links, and absolute addresses."""
 
     texts: Texts
     setting: SignUp
@@ -157,12 +157,12 @@ class _View:
 
     def plain(self, text: TextShape) -> str:
         """Return a title or a label."""
-        return filled(text[language()], self._words())
+        return fill_placeholders(text[language()], self._words())
 
     def phrase(self, text: TextShape, here: str = "") -> Markup:
         """Return a text with its links; ``here`` is the page of the tree that it stands on."""
         href = partial(self.href, here=here)
-        return marked(text[language()], self._words(), href, language())
+        return mark_links(text[language()], self._words(), href, language())
 
     def href(self, target: str, here: str = "") -> str | None:
         """Return the address of what a text links to.
@@ -173,12 +173,12 @@ class _View:
         if name == "faq":
             return self._faq(anchor, here)
         if target == "pin":
-            return with_query(self.base + sign_up_questions.PIN, self._service())
+            return add_query(self.base + sign_up_questions.PIN, self._service())
         if target == "choices":
             return self.base + sign_up_questions.CHOICES
         if target in sign_up_questions.NODES:
             path = sign_up_questions.NODES[target].path
-            return with_query(self.base + path, self.carried)
+            return add_query(self.base + path, self.carried)
         if target in sign_up_questions.FIXED:
             return sign_up_questions.FIXED[target]
         address = self.setting.links.get(target)
@@ -190,12 +190,12 @@ class _View:
         if action.way:
             by = "upstream" if action.path == sign_up_questions.BEGIN else "change"
             query[by] = self._upstream(action.way)
-        return with_query(self.base + action.path, {**query, **self._service()})
+        return add_query(self.base + action.path, {**query, **self._service()})
 
     def _faq(self, anchor: str, here: str) -> str:
         query = {**self.carried, "from": here}
         fragment = f"#{anchor}" if anchor else ""
-        return with_query(self.base + sign_up_questions.FAQ, query) + fragment
+        return add_query(self.base + sign_up_questions.FAQ, query) + fragment
 
     def _upstream(self, way: sign_up_questions.Way) -> str:
         return self.setting.university if way == "university" else self.setting.national_eid

@@ -142,8 +142,8 @@ _LINK: Final = re.compile("[a-z_]+")
 FIXED: Final[Mapping[str, str]] = {"bsk": "https://bsk.rm.dk"}
 
 
-def known(target: str) -> bool:
-    """Return whether a text may link to ``target``: a page of ours, or a name of sign_up.links."""
+def is_link_target(target: str) -> bool:
+    """Return whether a text may link to ``target``: a sign-up page, or a name of sign_up.links."""
     return target in targets() or _LINK.fullmatch(target) is not None
 
 

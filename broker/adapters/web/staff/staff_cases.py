@@ -44,7 +44,7 @@ class StaffCases:
         member = self.door.member()
         if StaffPage.PERSON not in member.pages:
             return self.door.page("admin_home.html", member, reason="home")
-        self.door.looked(member, StaffPage.PERSON)
+        self.door.log_look(member, StaffPage.PERSON)
         return self.door.page(
             "admin_cases.html",
             member,
@@ -57,17 +57,17 @@ class StaffCases:
 
     def ask(self) -> Response:
         """Show the form for a help code or a borrower number."""
-        member = self.door.allowed(StaffPage.PERSON)
-        self.door.looked(member, StaffPage.PERSON)
+        member = self.door.require_page(StaffPage.PERSON)
+        self.door.log_look(member, StaffPage.PERSON)
         return self._page(member)
 
     def help_person(self) -> Response:
         """Show a person, or press one of the buttons and show the person afterwards."""
-        member = self.door.allowed(StaffPage.PERSON)
+        member = self.door.require_page(StaffPage.PERSON)
         form = self.door.form(member, StaffPage.PERSON)
         button = form.choice("do", ("find", *_BUTTONS))
         typed, problem = _read_typed(form)
-        self.door.looked(member, StaffPage.PERSON, typed or None)
+        self.door.log_look(member, StaffPage.PERSON, typed or None)
         if problem:
             return self._page(member, problem=problem)
         found = self.search.find(typed, member.staff_id)
@@ -76,7 +76,7 @@ class StaffCases:
         if button == "find":
             return self._page(member, typed=typed, found=found)
         # Written to the audit log first: what cannot be written does not happen.
-        self.door.acted(member, button, typed)
+        self.door.log_action(member, button, typed)
         done = self._press(button, found, form)
         again = self.search.find(typed, member.staff_id)
         return self._page(member, typed=typed, found=again, done=done)
@@ -141,7 +141,7 @@ class StaffCases:
 def _read_typed(form: SubmittedForm) -> tuple[str, str]:
     """Return what was typed, or "" and the code of the problem.
 
-    Nothing is kept of a text that may be a CPR number.
+    A text that may be a CPR number is not stored.
     """
     typed = form.value("find", "").strip()
     if not typed:

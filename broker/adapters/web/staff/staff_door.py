@@ -1,4 +1,4 @@
-"""The way in to the staff view and out of it, and the check of whoever asks for a page."""
+"""Login, logout and access checks of the staff pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ class StaffDoor:
         return redirect(f"{self.url('login')}/{login.id}?arrival={arrival_token}", 303)
 
     def arrive(self, login_id: str) -> Response:
-        """Let in whoever arrives from the upstream, if broker.toml lists them with a role.
+        """Let a person in who arrives from the upstream, if broker.toml lists them with a role.
 
         The answer is a page: its cookie is SameSite=Strict, and the redirects from another site's
         form would not bring it along.
@@ -128,13 +128,13 @@ class StaffDoor:
         try:
             answer, browser = self.logins.join_arrival(login_id, token, browsers, now)
         except StaffRefused as refused:
-            ports.tell(self._refused(refused, self.logins.rules.upstream))
+            ports.tell(self._refuse(refused, self.logins.rules.upstream))
             raise
         try:
             identity = self.logins.identify(answer, now)
             member, session_token = self.sessions.open(identity, browser, now)
         except StaffRefused as refused:
-            ports.tell(self._refused(refused, answer.upstream, answer.institution))
+            ports.tell(self._refuse(refused, answer.upstream, answer.institution))
             raise
         kind = AuditEventKind.STAFF_LOGGED_IN
         ports.tell(self._event(kind, member, upstream=answer.upstream))
@@ -148,15 +148,15 @@ class StaffDoor:
         self.form(member, _LOGOUT)
         self.sessions.end(member)
         self.ports.tell(self._event(AuditEventKind.STAFF_LOGGED_OUT, member))
-        response = _rendered(
+        response = _render(
             "admin_left.html", reason="left", over=True, way=self._way(), home=self.url()
         )
         self.ports.cookies.drop_staff_cookie(response)
         return response
 
     def login_needed(self, _error: BrokerError) -> Response:
-        """Show where to log in, to whoever is not, or no longer."""
-        response = _rendered(
+        """Show where to log in, if there is no session or it has ended."""
+        response = _render(
             "admin_begin.html", reason="login", login=self.url("login"), way=self._way()
         )
         response.status_code = 403
@@ -169,7 +169,7 @@ class StaffDoor:
             raise StaffLoginNeeded("no cookie of the staff view")
         return self.sessions.find(token, self.ports.cookies.browsers(request), self.ports.now())
 
-    def allowed(self, page: StaffPage) -> StaffMember:
+    def require_page(self, page: StaffPage) -> StaffMember:
         """Return who asks for ``page``, and may; StaffLoginNeeded, StaffRoleMissing."""
         member = self.member()
         try:
@@ -179,7 +179,7 @@ class StaffDoor:
             raise
         return member
 
-    def looked(self, member: StaffMember, page: StaffPage, about: str | None = None) -> None:
+    def log_look(self, member: StaffMember, page: StaffPage, about: str | None = None) -> None:
         """Write down that somebody looks at ``page``, and about which reference; AuditUnavailable.
 
         To be called before anything is shown.
@@ -187,7 +187,7 @@ class StaffDoor:
         kind = AuditEventKind.STAFF_LOOKED
         self.ports.tell(self._event(kind, member, reason=page.value, about=about))
 
-    def acted(self, member: StaffMember, button: str, about: str) -> None:
+    def log_action(self, member: StaffMember, button: str, about: str) -> None:
         """Write down that somebody presses a button, before it does anything; AuditUnavailable."""
         kind = AuditEventKind.STAFF_ACTED
         self.ports.tell(self._event(kind, member, reason=button, about=about))
@@ -220,7 +220,7 @@ class StaffDoor:
     def page(self, template: str, member: StaffMember, **values: Any) -> Response:
         """Return a page of somebody who is logged in, with the ways on and out."""
         shown = {page.value: self.url(page.value) for page in member.pages}
-        return _rendered(
+        return _render(
             template,
             home=self.url(),
             pages=shown,
@@ -261,7 +261,7 @@ class StaffDoor:
             kind, self.ports.now(), person=member.staff_id, by=member.role_words or None, **more
         )
 
-    def _refused(self, cause: StaffRefused, upstream: str, institution: str = "") -> AuditEvent:
+    def _refuse(self, cause: StaffRefused, upstream: str, institution: str = "") -> AuditEvent:
         """Return the event of somebody who comes from the upstream, and is not let in."""
         return AuditEvent(
             AuditEventKind.REFUSED,
@@ -277,5 +277,5 @@ class StaffDoor:
         return f"{address}/{page}" if page else address
 
 
-def _rendered(template: str, **values: Any) -> Response:
+def _render(template: str, **values: Any) -> Response:
     return Response(render_template(template, step="admin", **values), mimetype="text/html")

@@ -81,8 +81,8 @@ class StaffPolicies:
 
     def ask_reference(self) -> Response:
         """Show the form for a help code."""
-        member = self.door.allowed(StaffPage.EXPLAIN)
-        self.door.looked(member, StaffPage.EXPLAIN)
+        member = self.door.require_page(StaffPage.EXPLAIN)
+        self.door.log_look(member, StaffPage.EXPLAIN)
         return self._explain_page(member)
 
     def explain(self) -> Response:
@@ -90,9 +90,9 @@ class StaffPolicies:
 
         TooMany after ten references in ten minutes that led nowhere.
         """
-        member = self.door.allowed(StaffPage.EXPLAIN)
+        member = self.door.require_page(StaffPage.EXPLAIN)
         reference, problem = _read_reference(self.door.form(member, StaffPage.EXPLAIN))
-        self.door.looked(member, StaffPage.EXPLAIN, reference or None)
+        self.door.log_look(member, StaffPage.EXPLAIN, reference or None)
         if problem:
             return self._explain_page(member, problem=problem)
         taken = self.limits.take(UNKNOWN_CODES, member.staff_id)
@@ -104,15 +104,15 @@ class StaffPolicies:
 
     def ask_login(self) -> Response:
         """Show the form for a login."""
-        member = self.door.allowed(StaffPage.TRY)
-        self.door.looked(member, StaffPage.TRY)
+        member = self.door.require_page(StaffPage.TRY)
+        self.door.log_look(member, StaffPage.TRY)
         return self._try_page(member, _Typed())
 
     def try_login(self) -> Response:
         """Show what the policies in force would make of a login; nothing is stored."""
-        member = self.door.allowed(StaffPage.TRY)
+        member = self.door.require_page(StaffPage.TRY)
         form = self.door.form(member, StaffPage.TRY)
-        self.door.looked(member, StaffPage.TRY)
+        self.door.log_look(member, StaffPage.TRY)
         typed, problem = self._read_login(form)
         if problem:
             return self._try_page(member, typed, problem)

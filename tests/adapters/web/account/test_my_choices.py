@@ -104,7 +104,7 @@ def test_a_receipt_is_a_page_and_a_file(deployment: Deployment) -> None:
 
 
 def test_nobody_sees_another_s_receipt(deployment: Deployment) -> None:
-    """A record id of somebody else's is no page, in one's own login; nor is it in another's."""
+    """A person cannot open another person's receipt by its record id."""
     consent(deployment, "asta")
     consent(deployment, "bo")
     person, page = enter(deployment, "asta")

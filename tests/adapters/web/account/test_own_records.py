@@ -1,4 +1,4 @@
-"""What is kept about a person, through the browser: seen and deleted by that person alone, after a fresh login."""
+"""The page with a person's stored data: only that person sees and deletes it, after a fresh login."""
 
 import json
 import re
@@ -31,21 +31,21 @@ def no_lines(deployment: Deployment) -> None:
     (deployment.parts.config.state / "forgotten.log").unlink(missing_ok=True)
 
 
-def agreed(deployment: Deployment, name: str = "asta") -> None:
+def agree_and_return(deployment: Deployment, name: str = "asta") -> None:
     """Be let in at My loans, and have agreed to it."""
     person = deployment.person()
     person.agree(person.log_in(name), remember=True)
 
 
-def entered(
+def enter(
     deployment: Deployment, name: str = "asta", way: str = "wayf", person: Person | None = None
 ) -> tuple[Person, Any]:
     """Log in for one's choices."""
     person = person or deployment.person()
-    return person, answered(person, person.get(f"{PAGE}?with={way}"), name)
+    return person, answer(person, person.get(f"{PAGE}?with={way}"), name)
 
 
-def answered(person: Person, away: TestResponse, name: str) -> TestResponse:
+def answer(person: Person, away: TestResponse, name: str) -> TestResponse:
     """Let the upstream that the browser was sent to answer as this persona, and follow."""
     assert away.status_code == 302, mark(away)
     arrived = person.deliver(*person.deployment.answer(away.location, name))
@@ -57,16 +57,16 @@ def link(page: TestResponse, has: str) -> str:
     return PAGE + found(page, f"//main//a[contains(@href, '{has}')]/@href")
 
 
-def shown(deployment: Deployment, name: str = "asta", person: Person | None = None) -> tuple[Person, TestResponse]:
+def show(deployment: Deployment, name: str = "asta", person: Person | None = None) -> tuple[Person, TestResponse]:
     """Log in to see what is kept."""
     person = person or deployment.person()
     begin = person.get(f"{PAGE}?do=kept")
-    return person, answered(person, person.get(link(begin, "with=wayf")), name)
+    return person, answer(person, person.get(link(begin, "with=wayf")), name)
 
 
-def asked(deployment: Deployment, name: str = "asta") -> tuple[Person, TestResponse, TestResponse]:
+def ask_for(deployment: Deployment, name: str = "asta") -> tuple[Person, TestResponse, TestResponse]:
     """See what is kept, go on to delete it, and give the browser and both pages."""
-    person, page = shown(deployment, name)
+    person, page = show(deployment, name)
     return person, page, person.get(link(page, "do=forget"))
 
 
@@ -75,7 +75,7 @@ def here(page: TestResponse) -> str:
     return page.request.path + "?" + re.sub(r"&?lang=\w+", "", found(page, "//header//a/@href").lstrip("?"))
 
 
-def pressed(person: Person, page: TestResponse, **headers: str) -> TestResponse:
+def press_delete(person: Person, page: TestResponse, **headers: str) -> TestResponse:
     """Press the one button of the page that confirms."""
     action, fields = form(page)
     return person.post(PAGE + action, fields, **headers)
@@ -86,7 +86,7 @@ def lines(deployment: Deployment) -> int:
     return len(list(ForgottenFile(deployment.parts.config.state).read()))
 
 
-def kept(deployment: Deployment) -> set[str]:
+def list_kept(deployment: Deployment) -> set[str]:
     """Give the kinds of which anything is kept that could be a person's."""
     of_persons = ("person", "session", "transaction", "audit", "index")
     store, now = deployment.parts.store, deployment.clock.now()
@@ -102,8 +102,8 @@ def traces(deployment: Deployment) -> list[Key]:
 
 def test_a_person_sees_what_is_kept_and_saves_it(deployment: Deployment) -> None:
     """After a fresh login: page and file hold what the command shows, the number masked, and both are on the audit log."""
-    agreed(deployment)
-    person, page = shown(deployment)
+    agree_and_return(deployment)
+    person, page = show(deployment)
     assert (mark(page), page.headers["Cache-Control"]) == (("choices", "kept"), "no-store")
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
     listed = html.fromstring(page.get_data()).xpath("//section/@data-kind")
@@ -122,15 +122,15 @@ def test_a_person_sees_what_is_kept_and_saves_it(deployment: Deployment) -> None
 
 def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser that is logged in there lets nobody in who comes to it; no PIN lets anybody in."""
-    agreed(deployment)
-    person, _ = entered(deployment)
+    agree_and_return(deployment)
+    person, _ = enter(deployment)
     for way, forced in ((f"{PAGE}?do=kept&with=wayf", True), (f"{PAGE}?with=wayf", False)):
         url = person.get(way).location
         sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
         assert (b'ForceAuthn="true"' in sent.xml) is forced
     written = wayf_hub.assertion
 
-    def by_a_session(*of: Any) -> Any:
+    def make_session_query(*of: Any) -> Any:
         made = written(*of)
         made.authn_statement[0].authn_instant = f"{deployment.clock.now() - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
         return made
@@ -138,7 +138,7 @@ def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, mo
     for way, let_in in ((f"{PAGE}?do=kept&with=wayf", False), (f"{PAGE}?with=wayf", True)):
         away = person.get(way)
         with monkeypatch.context() as patch:
-            patch.setattr(wayf_hub, "assertion", by_a_session)
+            patch.setattr(wayf_hub, "assertion", make_session_query)
             answer = deployment.answer(away.location, "asta")
         assert (person.deliver(*answer).status_code == 303) is let_in
     assert person.get(f"{PAGE}?do=kept&with=library").status_code == 422
@@ -146,11 +146,11 @@ def test_what_is_kept_is_asked_of_the_upstream_afresh(deployment: Deployment, mo
 
 
 def test_nobody_is_shown_another_s_records(deployment: Deployment) -> None:
-    """One's own login shows nothing of whoever used the browser before, or has logged in elsewhere."""
-    agreed(deployment, "asta")
-    agreed(deployment, "bo")
-    person, page = shown(deployment, "bo")
-    _, hers = shown(deployment, "asta", person)
+    """A login shows no data of another person who used the browser before."""
+    agree_and_return(deployment, "asta")
+    agree_and_return(deployment, "bo")
+    person, page = show(deployment, "bo")
+    _, hers = show(deployment, "asta", person)
     bos = {
         each["value"]["id"]
         for each in json.loads(person.get(link(page, "json")).text)["kept"]
@@ -170,9 +170,9 @@ def test_nobody_is_shown_another_s_records(deployment: Deployment) -> None:
 
 
 def test_a_page_that_was_left_open_shows_nothing_after_five_minutes(deployment: Deployment) -> None:
-    """Neither as a page nor as a file: it leads to a fresh login."""
-    agreed(deployment)
-    person, page = shown(deployment)
+    """Page and file lead to a fresh login instead."""
+    agree_and_return(deployment)
+    person, page = show(deployment)
     deployment.clock.ahead += timedelta(minutes=5)
     for address in (here(page), link(page, "format=json")):
         assert mark(person.get(address))[1] in {"begin", "transaction_gone"}
@@ -180,15 +180,15 @@ def test_a_page_that_was_left_open_shows_nothing_after_five_minutes(deployment: 
 
 def test_a_person_deletes_what_is_kept(deployment: Deployment) -> None:
     """After a fresh login and one more page; Back shows nothing; the NameID stays the same."""
-    agreed(deployment)
+    agree_and_return(deployment)
     name_id = deployment.landing(deployment.person().log_in("asta")).name_id
-    person, page, confirm = asked(deployment)
+    person, page, confirm = ask_for(deployment)
     assert mark(confirm) == ("choices", "confirm")
     assert {"receipts", "person"} <= set(html.fromstring(confirm.get_data()).xpath("//li/@data-kind"))  # type: ignore[arg-type]
     assert lines(deployment) == 0
-    done = pressed(person, confirm)
+    done = press_delete(person, confirm)
     assert (done.status_code, mark(done)) == (200, ("choices", "forgotten"))
-    assert (lines(deployment), kept(deployment)) == (2, set())  # the CPR number's id, and the library id
+    assert (lines(deployment), list_kept(deployment)) == (2, set())  # the CPR number's id, and the library id
     for back in (page, confirm):
         assert person.get(here(back)).status_code == 410
     assert mark(deployment.person().log_in("asta"))[0] == "ask"
@@ -198,27 +198,27 @@ def test_a_person_deletes_what_is_kept(deployment: Deployment) -> None:
 
 def test_a_deletion_that_must_wait_is_not_confirmed(deployment: Deployment) -> None:
     """The worker has the lease: the page says so, and the same again deletes everything."""
-    agreed(deployment)
-    person, _, confirm = asked(deployment)
+    agree_and_return(deployment)
+    person, _, confirm = ask_for(deployment)
     store, now = deployment.parts.store, deployment.clock.now()
     (held,) = [key for key, _ in store.list("person", None, now)]
     lease = lease_key(person_key(held.group))
     assert store.put(lease, Kept(b"", "theirs", now + timedelta(minutes=1)), None, now)
-    assert mark(pressed(person, confirm)) == ("choices", "busy")
-    assert "person" in kept(deployment)
+    assert mark(press_delete(person, confirm)) == ("choices", "busy")
+    assert "person" in list_kept(deployment)
     store.drop(lease)
-    again, _, confirm = asked(deployment)
-    assert mark(pressed(again, confirm)) == ("choices", "forgotten")
-    assert "person" not in kept(deployment)
+    again, _, confirm = ask_for(deployment)
+    assert mark(press_delete(again, confirm)) == ("choices", "forgotten")
+    assert "person" not in list_kept(deployment)
 
 
 def test_a_login_without_the_right_deletes_nothing(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """The right is asked for again when the button is pressed, not only when the page is shown."""
-    agreed(deployment)
-    person, _, confirm = asked(deployment)
+    agree_and_return(deployment)
+    person, _, confirm = ask_for(deployment)
     monkeypatch.setattr(own_records.OwnRecordPages, "_has_right", lambda *_: False)
-    assert pressed(person, confirm).status_code == 422
-    assert (lines(deployment), "person" in kept(deployment)) == (0, True)
+    assert press_delete(person, confirm).status_code == 422
+    assert (lines(deployment), "person" in list_kept(deployment)) == (0, True)
 
 
 def test_a_library_account_sees_and_deletes_nothing(deployment: Deployment) -> None:
@@ -242,21 +242,21 @@ def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
     other = deployment.person()
     assert mark(deployment.person().log_in("gry"))[0] == "refuse"
     assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"
-    person, page = shown(deployment, "asta")
+    person, page = show(deployment, "asta")
     report = json.loads(person.get(link(page, "format=json")).text)
     assert ([each["kind"] for each in report["kept"]].count("reference"), len(traces(deployment))) == (1, 2)
-    person, _, confirm = asked(deployment)
-    pressed(person, confirm)
+    person, _, confirm = ask_for(deployment)
+    press_delete(person, confirm)
     assert len(traces(deployment)) == 1
 
 
 def test_a_login_in_another_tab_delivers_nothing_more(deployment: Deployment) -> None:
     """It was authenticated before: its page is over, and a new one begins with another number."""
-    agreed(deployment)
+    agree_and_return(deployment)
     person = deployment.person()
     waiting = person.log_in("asta", service="myprint")
-    _, page = shown(deployment, person=person)
-    pressed(person, person.get(link(page, "do=forget")))
+    _, page = show(deployment, person=person)
+    press_delete(person, person.get(link(page, "do=forget")))
     assert person.get(waiting.request.path).status_code == 410
 
 
@@ -268,9 +268,9 @@ def test_a_form_that_is_not_ours_deletes_nothing(
     deployment: Deployment, fields: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
     """A foreign token or page is refused; so is a form of the choices, and one's own after five minutes."""
-    agreed(deployment)
-    person, choices = entered(deployment)
-    _, page = shown(deployment, person=person)
+    agree_and_return(deployment)
+    person, choices = enter(deployment)
+    _, page = show(deployment, person=person)
     confirm = person.get(link(page, "do=forget"))
     action, own = form(confirm)
     assert person.post(PAGE + action, {**own, **fields}, **headers).status_code == status
@@ -283,8 +283,8 @@ def test_a_form_that_is_not_ours_deletes_nothing(
 
 def test_an_address_that_somebody_sends_deletes_nothing(deployment: Deployment) -> None:
     """It leads to a login, and a login for something else deletes nothing."""
-    agreed(deployment)
-    person, page = shown(deployment)
+    agree_and_return(deployment)
+    person, page = show(deployment)
     assert deployment.person().get(f"{PAGE}?do=forget&with=wayf").status_code in {302, 303}
     login = here(page).partition("login=")[2]
     assert person.post(f"{PAGE}?login={login}", {"token": "x"}).status_code == 403
@@ -293,8 +293,8 @@ def test_an_address_that_somebody_sends_deletes_nothing(deployment: Deployment) 
 
 def test_looking_again_and_again_is_stopped(deployment: Deployment) -> None:
     """All that is kept is looked through for each page: ten times an hour."""
-    agreed(deployment)
-    person, page = shown(deployment)
+    agree_and_return(deployment)
+    person, page = show(deployment)
     for _ in range(OWN_LOOKS.most - 1):
         assert person.get(here(page)).status_code == 200
     assert person.get(here(page)).status_code == 429

@@ -14,7 +14,7 @@ CPR = "0101881235"
 BEGIN = "/sign-up/begin?affiliation=hospital&upstream=nemid"
 
 
-def arrived(deployment: Deployment, name: str = "eva", person: Person | None = None) -> tuple[Person, TestResponse]:
+def arrive(deployment: Deployment, name: str = "eva", person: Person | None = None) -> tuple[Person, TestResponse]:
     """Sign up as an employee of the hospital, by the national eID, as far as the first page."""
     person = person or deployment.person()
     sent = person.get(BEGIN)
@@ -40,20 +40,20 @@ def problem(page: TestResponse) -> str:
     return found(page, "//div[@role='alert']/@data-problem")
 
 
-def mailed(deployment: Deployment) -> str:
+def find_code(deployment: Deployment) -> str:
     """Give the code of the newest mail."""
     return code_in(deployment.mailbox.mails()[0])
 
 
 def test_a_code_from_the_mail_leads_on(deployment: Deployment) -> None:
     """Address, mail, code: the person goes on as an employee of the hospital, and the domain is what is shown."""
-    person, page = arrived(deployment)
+    person, page = arrive(deployment)
     page = do(person, page, "mail", address=f"  {NURSE.upper().replace('NURSE', 'nurse')} ")
     assert NURSE in page.text
     [mail] = deployment.mailbox.mails()
     assert mail.recipients == (NURSE,)
     assert "Eva Storgaard" in mail.text
-    code = mailed(deployment)
+    code = find_code(deployment)
     assert code not in page.text
     page = do(person, page, "code", code=f"{code[:3]} {code[3:]}")
     assert mark(page)[0] == "ask"
@@ -61,11 +61,11 @@ def test_a_code_from_the_mail_leads_on(deployment: Deployment) -> None:
 
 
 def test_a_number_typed_as_an_address_is_not_shown_again(deployment: Deployment) -> None:
-    """What looks like a CPR number goes into no mail and no page source.
+    """A text that looks like a CPR number appears in no mail and no page source.
 
     Source: docs/reference/design.md#invariant-4.
     """
-    person, page = arrived(deployment)
+    person, page = arrive(deployment)
     page = do(person, page, "mail", address=f"{CPR}@auh.rm.dk")
     assert (page.status_code, problem(page)) == (422, "address_cpr")
     assert CPR not in page.text
@@ -74,7 +74,7 @@ def test_a_number_typed_as_an_address_is_not_shown_again(deployment: Deployment)
 
 def test_a_form_from_elsewhere_is_refused(deployment: Deployment) -> None:
     """Neither another origin nor a missing token sends a mail (CWE-352)."""
-    person, page = arrived(deployment)
+    person, page = arrive(deployment)
     action, token = found(page, "//form/@action"), found(page, "//form//input[@name='token']/@value")
     fields = {"token": token, "do": "mail", "address": NURSE}
     foreign = person.post(action, fields, **{"Sec-Fetch-Site": "cross-site"})
@@ -86,13 +86,13 @@ def test_a_form_from_elsewhere_is_refused(deployment: Deployment) -> None:
 
 def test_an_address_of_somebody_else_is_refused(deployment: Deployment) -> None:
     """The second person's right code proves nothing; they may use another address."""
-    person, page = arrived(deployment)
-    do(person, do(person, page, "mail", address=NURSE), "code", code=mailed(deployment))
-    second, page = arrived(deployment, "bo-nemid")
-    page = do(second, do(second, page, "mail", address=NURSE), "code", code=mailed(deployment))
+    person, page = arrive(deployment)
+    do(person, do(person, page, "mail", address=NURSE), "code", code=find_code(deployment))
+    second, page = arrive(deployment, "bo-nemid")
+    page = do(second, do(second, page, "mail", address=NURSE), "code", code=find_code(deployment))
     assert (page.status_code, problem(page)) == (403, "address_taken")
     page = do(second, page, "mail", address="bo@auh.rm.dk")
-    assert mark(do(second, page, "code", code=mailed(deployment)))[0] != "proof"
+    assert mark(do(second, page, "code", code=find_code(deployment)))[0] != "proof"
 
 
 def test_without_a_proof_that_must_be_there_nobody_goes_on(
@@ -101,12 +101,12 @@ def test_without_a_proof_that_must_be_there_nobody_goes_on(
     """A page that does not offer to go on without takes no such answer."""
     step = PersonAtLogin.find_missing_proof
 
-    def needed(self: PersonAtLogin, *given: object) -> ProveMailbox | None:
+    def find_missing(self: PersonAtLogin, *given: object) -> ProveMailbox | None:
         found = step(self, *given)  # type: ignore[arg-type]
         return replace(found, optional=False) if found else None
 
-    monkeypatch.setattr(PersonAtLogin, "find_missing_proof", needed)
-    person, page = arrived(deployment)
+    monkeypatch.setattr(PersonAtLogin, "find_missing_proof", find_missing)
+    person, page = arrive(deployment)
     assert "without" not in page.text
     assert do(person, page, "without").status_code == 422
     assert mark(person.get(page.request.path)) == ("proof", "kaldemail")

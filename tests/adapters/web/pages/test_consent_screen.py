@@ -1,4 +1,4 @@
-"""What a page shows of a disclosure: everything that leaves, in the person's language, and no CPR number."""
+"""The values of the consent page: everything that leaves, in the person's language, without the CPR number."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,7 @@ from broker.adapters.web.pages.consent_screen import (
     ConsentScreen,
     ShownValue,
     describe_question,
-    masked,
+    mask,
     may_reveal,
     whole_number,
 )
@@ -78,15 +78,15 @@ def test_the_page_shows_exactly_what_leaves(items: tuple[Item, ...], question: Q
     screen = show(question(items=items), login)
     assert [row.name for row in screen.rows] == [item.name for item in items if not item.optional]
     assert [row.name for row in screen.choices] == [item.name for item in items if item.optional]
-    assert [row.values for row in screen.rows] == [_expected(item) for item in items if not item.optional]
-    assert [row.values for row in screen.choices] == [_expected(item) for item in items if item.optional]
+    assert [row.values for row in screen.rows] == [_expect_values(item) for item in items if not item.optional]
+    assert [row.values for row in screen.choices] == [_expect_values(item) for item in items if item.optional]
 
 
-def _expected(item: Item) -> tuple[ShownValue, ...]:
+def _expect_values(item: Item) -> tuple[ShownValue, ...]:
     if item.name == "borrower_number":
         return ()
     hidden = item.mask or item.name == "cpr"
-    values = tuple(masked(value) for value in item.values) if hidden else item.values
+    values = tuple(mask(value) for value in item.values) if hidden else item.values
     return tuple(ShownValue(value) for value in values)
 
 
@@ -116,8 +116,8 @@ def test_no_row_holds_a_cpr_number(
     ],
 )
 def test_no_digit_of_a_cpr_number_stays(value: str, expected: str) -> None:
-    """What is not ten digits shows nothing at all of itself."""
-    assert masked(value) == expected
+    """A value that is not ten digits is hidden completely."""
+    assert mask(value) == expected
 
 
 def test_a_borrower_number_not_yet_made_is_pending(question: Question, login: Transaction) -> None:
@@ -136,14 +136,14 @@ def test_a_borrower_number_not_yet_made_is_pending(question: Question, login: Tr
 def test_a_number_is_shown_for_five_minutes(
     minutes: float, expected: bool, question: Question, login: Transaction
 ) -> None:
-    """Who comes to a screen left open finds no button for the whole number."""
+    """After five minutes the page has no button for the whole number."""
     later = login.begun + timedelta(minutes=minutes)
     assert may_reveal(login, later) is expected
     assert describe_question(question(), SERVICE, LABELS, "en", login, later).revealable is expected
 
 
 def test_a_number_is_shown_once_a_login(question: Question, login: Transaction) -> None:
-    """A page that was left open has no button for whoever comes next; a new login has."""
+    """After the number was shown, the page has no button for it; after a new login it has."""
     seen = replace(login, number_shown=True)
     assert may_reveal(seen, login.begun) is False
     assert show(question(), seen).revealable is False

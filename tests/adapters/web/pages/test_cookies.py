@@ -52,7 +52,7 @@ def test_every_first_tab_keeps_its_browser_cookie() -> None:
 def test_the_header_stays_well_below_the_server_s_limit() -> None:
     """Two dozen first tabs, as many logins under way and all else that is kept fill two thirds."""
     logins = [f"__Host-{kind}-{number:016x}={VALUE}" for kind in "ab" for number in range(MOST_LOGIN_COOKIES)]
-    known = [cookie(remembered(replace(TOKEN, secret=f"{number:064x}"))) for number in range(4)]
+    known = [cookie(remember(replace(TOKEN, secret=f"{number:064x}"))) for number in range(4)]
     header = "; ".join([*logins, *known, "__Host-way=a-long-name-of-an-upstream", "__Host-lang=da"])
     assert len(f"Cookie: {header}") < 8190 * 2 / 3
 
@@ -85,8 +85,8 @@ def test_the_browser_cookie_is_lax_http_only_and_for_the_session(secure: bool, p
 TOKEN = BrowserToken(f"k1.{'b' * 64}", "a" * 64)
 
 
-def remembered(token: BrowserToken = TOKEN, header: str = "") -> Response:
-    """Give the answer in which a browser with this Cookie header is told to keep a token."""
+def remember(token: BrowserToken = TOKEN, header: str = "") -> Response:
+    """Return the response that sets a known-browser cookie, for a browser with this Cookie header."""
     with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
         response = Response()
         BrowserCookies(PSEUDONYMS, secure=True).remember_browser(made.request, response, token)
@@ -96,7 +96,7 @@ def remembered(token: BrowserToken = TOKEN, header: str = "") -> Response:
 def tokens(header: str) -> tuple[BrowserToken, ...]:
     """Give the tokens that a Cookie header names."""
     with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
-        return BrowserCookies(PSEUDONYMS, secure=True).known_browsers(made.request)
+        return BrowserCookies(PSEUDONYMS, secure=True).find_known_browsers(made.request)
 
 
 def cookie(response: Response) -> str:
@@ -107,7 +107,7 @@ def cookie(response: Response) -> str:
 
 def test_a_token_comes_back_as_it_was_kept() -> None:
     """For 90 days, lax, out of reach of scripts, and with nothing of the person in it."""
-    response = remembered()
+    response = remember()
     assert tokens(cookie(response)) == (TOKEN,)
     [header] = response.headers.getlist("Set-Cookie")
     assert {"HttpOnly", "SameSite=Lax", "Secure", "Path=/", f"Max-Age={90 * 24 * 3600}"} <= set(header.split("; "))
@@ -138,7 +138,7 @@ def test_what_is_no_token_is_none(forge: str) -> None:
 def test_what_a_sibling_domain_plants_takes_nothing_away() -> None:
     """However many cookies without the prefix it adds, the browser stays known to its people, and in its logins."""
     login = f"__Host-a-{'0' * 16}={VALUE}"
-    for kind, own in (("k", cookie(remembered())), ("a", login)):
+    for kind, own in (("k", cookie(remember())), ("a", login)):
         planted = "; ".join(f"{kind}-{number:016x}={VALUE}" for number in range(40))
         with Flask(__name__).test_request_context(headers={"Cookie": f"{own}; {planted}"}) as made:
             cookies, response = BrowserCookies(PSEUDONYMS, secure=True), Response()
@@ -150,7 +150,7 @@ def test_what_a_sibling_domain_plants_takes_nothing_away() -> None:
 def test_only_a_few_tokens_stay() -> None:
     """The fifth drops the first; a flood costs little."""
     pairs = [f"__Host-k-{number:016x}={TOKEN.person_id}.{number:064x}" for number in range(4)]
-    changed = remembered(header="; ".join(pairs)).headers.getlist("Set-Cookie")
+    changed = remember(header="; ".join(pairs)).headers.getlist("Set-Cookie")
     assert [each.partition("=")[0] for each in changed][:1] == [pairs[0].partition("=")[0]]
     assert len(changed) == 2
     flood = "; ".join(f"__Host-k-{number:016x}={TOKEN.person_id}.{number:064x}" for number in range(40))

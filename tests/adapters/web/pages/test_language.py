@@ -48,7 +48,7 @@ def test_who_picked_nothing_gets_no_cookie(app: Flask, method: str, path: str) -
 
 @pytest.mark.attack(31)
 def test_what_a_shared_proxy_may_keep_sets_no_cookie(app: Flask) -> None:
-    """A stylesheet is the same for everybody: a cookie in it would be handed to whoever gets it from the proxy."""
+    """A stylesheet is the same for everybody: a proxy would hand a cookie in it to everybody."""
     with app.test_client().get("/static/style.css?lang=en") as answer:
         assert "public" in answer.headers["Cache-Control"]
         assert "Set-Cookie" not in answer.headers

@@ -33,7 +33,7 @@ PAGES = "https://login.library.example/sign-up"
     ],
 )
 def test_a_refusal_leads_to_the_page_that_helps(login: Transaction, reason: str, who: str | None, path: str) -> None:
-    """With the service that the person came from; nowhere where the library has no sign-up pages of ours."""
+    """The link carries the service that the person came from; without our sign-up pages there is no link."""
     step = Refuse(reason, REQUEST_DENIED, Decision(Effect.DENY, (), who))
     found = find_sign_up_page(step, login, PAGES)
     assert (found.url if found else None) == (None if path is None else f"{PAGES}{path}?service=my-loans")

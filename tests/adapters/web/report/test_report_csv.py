@@ -41,7 +41,7 @@ def test_a_row_says_on_which_terms() -> None:
 
 
 def test_mailboxes_are_told_with_their_domains() -> None:
-    """And with the last day of one that ends, until it has passed; one without a rule of its own by its name."""
+    """A domain that ends has its last day, until that day has passed; a mailbox without a rule has only its name."""
     report = reported()
     given = next(each for each in report.leaves.given if each.proofs)
     (rule,) = given.policy.proofs
@@ -68,7 +68,7 @@ def test_lines_end_as_the_standard_says() -> None:
 
 
 def test_no_cell_is_a_formula() -> None:
-    """What begins as one has an apostrophe before it, whoever wrote it (CWE-1236)."""
+    """An apostrophe stands before a cell that would be a formula (CWE-1236)."""
     for first in ("=", "+", "-", "@", "\t", "\r"):
         label = Text(f'{first}HYPERLINK("x")', "x")
         services = (replace(SERVICES[0], label=label), *SERVICES[1:])

@@ -1,4 +1,4 @@
-"""The pages of the report: whole in themselves, in both languages, and nothing of theirs is markup."""
+"""The pages of the report: complete files in both languages, in which no configured text becomes markup."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import pytest
 
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report import report_pages
-from broker.adapters.web.report.report_terms import in_words, spell_limit
+from broker.adapters.web.report.report_terms import spell_limit, word_question
 from broker.core.policy.model import RegisterRule
 from broker.core.retention import TABLE
 from tests.plugins.reported import NASTY, reported
@@ -21,7 +21,7 @@ NAMES = [f"{stem}-{language}.html" for stem in STEMS for language in LANGUAGES]
 
 
 @cache
-def written() -> Mapping[str, str]:
+def write_files() -> Mapping[str, str]:
     """Give the pages by the names of their files, made once."""
     return dict(report_pages.files(reported(), LANGUAGES))
 
@@ -53,38 +53,38 @@ def outline(text: str) -> Outline:
 
 def test_there_is_a_page_for_all_and_one_for_each_owner() -> None:
     """In each language, the service's name in the file's."""
-    assert sorted(written()) == sorted(NAMES)
+    assert sorted(write_files()) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_needs_no_other(name: str) -> None:
     """No script, no form, nothing fetched; one heading of the first level and none left out; links lead somewhere."""
-    text = written()[name]
+    text = write_files()[name]
     assert re.findall(r"<(?:script|link|img|iframe|form|object)|\son[a-z]+=|javascript:|@import|url\(", text) == []
     found = outline(text)
     assert found.levels.count(1) == 1
     assert all(after - before <= 1 for before, after in zip(found.levels, found.levels[1:], strict=False))
     assert len(found.ids) == len(set(found.ids))
     for link in found.links:
-        assert link in written() or link[1:] in found.ids, link
+        assert link in write_files() or link[1:] in found.ids, link
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_written_elsewhere_is_no_markup(name: str) -> None:
     """Labels, answers and reasons stand as they are written."""
-    assert NASTY not in written()[name]
-    assert "<script" not in written()[name]
-    assert ("&lt;script&gt;" in written()[name]) is any(stem in name for stem in ("report", "myprint"))
+    assert NASTY not in write_files()[name]
+    assert "<script" not in write_files()[name]
+    assert ("&lt;script&gt;" in write_files()[name]) is any(stem in name for stem in ("report", "myprint"))
 
 
 def test_the_page_of_all_says_what_was_decided_and_what_is_missing() -> None:
     """Digest and day, and each question with its key, in the page's language."""
     report = reported()
     for language in LANGUAGES:
-        text = written()[f"report-{language}.html"]
+        text = write_files()[f"report-{language}.html"]
         wanted = [report.digest[:12], "2026-11-26", "datafordeler"]
         for question in report.questions:
-            asked = in_words(question, language)
+            asked = word_question(question, language)
             wanted.append(asked.key)
             assert "%(" not in asked.text
         assert [each for each in wanted if each not in text] == []
@@ -92,7 +92,7 @@ def test_the_page_of_all_says_what_was_decided_and_what_is_missing() -> None:
 
 def test_an_owner_is_asked_what_concerns_the_service() -> None:
     """And nothing of another's."""
-    text = written()["service-e-resources-en.html"]
+    text = write_files()["service-e-resources-en.html"]
     assert "services.e-resources.controller" in text
     assert "record.library_system" not in text
     assert "my-loans" not in text
@@ -104,7 +104,7 @@ def test_time_limits_are_in_danish_too() -> None:
     assert [text for text in same if translate(text, "da") == text] == []
     assert {"2 år", "30 minutter", "2 dage"} <= {spell_limit(row, "da") for row in TABLE}
     assert [spell_limit(row, "en") for row in TABLE] == [row.for_long for row in TABLE]
-    assert translate(TABLE[0].why, "da") in written()["report-da.html"]
+    assert translate(TABLE[0].why, "da") in write_files()["report-da.html"]
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,15 @@ from tests.plugins.signup_pages import words
 PIN_MAIL = "with a link to choose a PIN. The link works"
 
 
-def signed_up(deployment: Deployment, name: str, affiliation: str = "student") -> tuple[Person, TestResponse]:
+def sign_up(deployment: Deployment, name: str, affiliation: str = "student") -> tuple[Person, TestResponse]:
     """Sign up by the university, agree, and give the browser and the page it ends on, in English."""
     person = deployment.person()
     person.client.set_cookie("lang", "en", domain="broker.localhost")
     page = person.sign_up(name, affiliation)
-    return person, ended(person, page) if mark(page)[0] == "ask" else page
+    return person, end_sign_up(person, page) if mark(page)[0] == "ask" else page
 
 
-def ended(person: Person, page: TestResponse) -> TestResponse:
+def end_sign_up(person: Person, page: TestResponse) -> TestResponse:
     """Agree, and give the page that comes of it."""
     answer = person.agree(page)
     return person.get(answer.location) if answer.status_code == 303 else answer
@@ -33,7 +33,7 @@ def rows(deployment: Deployment, userid: str) -> list[dict[str, object]]:
     return [each for each in deployment.koha.patrons.rows() if each["userid"] == userid]
 
 
-def told(page: TestResponse) -> tuple[str, str]:
+def read_result(page: TestResponse) -> tuple[str, str]:
     """Give what the page says came of it, and what the person is to the library."""
     assert mark(page)[0] == "done", mark(page)
     shown = page.get_data(as_text=True)
@@ -43,11 +43,11 @@ def told(page: TestResponse) -> tuple[str, str]:
 
 def test_who_declines_another_category_is_told_that_it_stays(deployment: Deployment) -> None:
     """The account is what it was, in what it is called and in what is said of it, although a name was filled in."""
-    person, offer = signed_up(deployment, "jytte")
+    person, offer = sign_up(deployment, "jytte")
     assert mark(offer)[0] == "upgrade"
-    page = ended(person, person.press(offer, answer="no"))
+    page = end_sign_up(person, person.press(offer, answer="no"))
     assert rows(deployment, "2405014087")[0]["category_id"] == "PRIVATE"
-    assert told(page) == ("unchanged", "Private user")
+    assert read_result(page) == ("unchanged", "Private user")
     said = words(page.get_data(as_text=True))
     assert "You said no to the change, so your account stays as it was" in said
     assert "Student" not in said
@@ -80,18 +80,18 @@ def environment(request: pytest.FixtureRequest, setting: Setting, tmp_path: Path
 @pytest.mark.parametrize("environment", ["no PIN"], indirect=True)
 def test_without_a_pin_mail_the_page_offers_to_choose_a_pin_now(deployment: Deployment) -> None:
     """A policy with ``pin: none`` makes an account to which no link is mailed, and promises none."""
-    _, page = signed_up(deployment, "asta")
-    assert told(page)[0] == "created"
+    _, page = sign_up(deployment, "asta")
+    assert read_result(page)[0] == "created"
     said = words(page.get_data(as_text=True))
     assert PIN_MAIL not in said
     assert "Choose a PIN" in said
 
 
 def test_a_lowered_account_is_called_what_it_has_become(deployment: Deployment) -> None:
-    """Who has left the university keeps the account, on other terms, and is told so (R47)."""
-    signed_up(deployment, "otto")
-    _, page = signed_up(deployment, "otto-left")
-    assert told(page) == ("lowered", "Private user")
+    """A person who has left the university keeps the account with other terms, and the page says so (R47)."""
+    sign_up(deployment, "otto")
+    _, page = sign_up(deployment, "otto-left")
+    assert read_result(page) == ("lowered", "Private user")
     assert "so your account has other loan terms now" in words(page.get_data(as_text=True))
 
 
@@ -110,7 +110,7 @@ def test_the_page_says_what_to_type(deployment: Deployment, environment: dict[st
     if environment:
         there = deployment.koha.patrons.administration
         deployment.koha.patrons.administration = there.with_preferences(auto_member_num=True)
-    _, page = signed_up(deployment, "asta")
+    _, page = sign_up(deployment, "asta")
     assert found(page, "//dd[@id='typed']/text()") == typed
     shown = page.get_data(as_text=True)
     assert ("yellow health insurance card" in shown) is ("card at the machines" not in typed)

@@ -46,7 +46,7 @@ def test_every_answer_leads_on(client: FlaskClient, name: str) -> None:
 @pytest.mark.parametrize(("spoken", "error"), [("en", "Error: "), ("da", "Fejl: ")])
 @pytest.mark.parametrize("answer", ["", "answer=&answer=", "answer=maybe", "answer=yes&answer=no", "answer=%00<b>"])
 def test_without_an_answer_the_page_says_so(client: FlaskClient, answer: str, spoken: str, error: str) -> None:
-    """Nothing, something unknown and two answers are 422, said in title, summary and field, with nothing lost."""
+    """No answer, an unknown one and two answers give 422 with title, summary and field; the query is kept."""
     path = f"/sign-up/student?service=myprint&lang={spoken}&{answer or 'answer='}"
     reply = client.get(path)
     assert reply.status_code == 422
@@ -101,7 +101,7 @@ def test_every_page_has_back_its_name_and_no_dead_link(client: FlaskClient, path
 
 @pytest.mark.parametrize("path", PATHS)
 def test_the_service_is_carried_through_every_link(client: FlaskClient, path: str) -> None:
-    """Who came from a service keeps it on every way, to the login too; one that is unknown is dropped."""
+    """The service that a person came from stays in every link, also to the login; an unknown one is dropped."""
     known = client.get(f"{path}?service=my-loans").text
     own = [each for each in links(known) if each.startswith("/") and each != sign_up_questions.CHOICES]
     assert own
@@ -160,7 +160,7 @@ HOSTILE = st.text() | st.sampled_from(
 
 @given(st.sampled_from(PATHS), st.lists(st.tuples(FIELDS, HOSTILE)))
 def test_no_query_leads_away(path: str, query: list[tuple[str, str]]) -> None:
-    """Whatever the query says, an answer is a page or a redirect to a page of the tree below base_url (CWE-601)."""
+    """Every query leads to a page or to a redirect below base_url (CWE-601)."""
     reply = CLIENT.get(path, query_string=query, headers={"Host": "evil.example"})
     assert reply.status_code in {200, 303, 422}
     if reply.status_code == 303:

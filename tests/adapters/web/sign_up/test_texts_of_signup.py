@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from broker.adapters.web.sign_up.content_files import SHIPPED, Texts
-from broker.adapters.web.sign_up.link_markup import marked
+from broker.adapters.web.sign_up.link_markup import mark_links
 from broker.adapters.web.sign_up.sign_up_pages import faults
 from broker.core.errors import ConfigurationFaults
 from tests.plugins.signup_pages import LINKS, SETTING, usual_site, words
@@ -26,7 +26,7 @@ FACTS = (Path(__file__).parent / "facts_of_signup.txt").read_text().splitlines()
 PAGES = [line for line in FACTS if line[0] == "/"]
 
 
-def found_in(folder: Path, **files: str) -> list[str]:
+def find_faults(folder: Path, **files: str) -> list[str]:
     """Give the faults of a folder that holds ``files``."""
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
@@ -38,7 +38,7 @@ def found_in(folder: Path, **files: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_fact_stands_on_its_page(page: str) -> None:
-    """What people must learn is there, in order, in both languages (R01-R47)."""
+    """Each page has the required facts in their order, in both languages (R01-R47)."""
     path, spoken = page.split()
     facts = list(takewhile(lambda line: line[0] == " ", FACTS[FACTS.index(page) + 1 :]))
     shown, at = words(usual_site().test_client().get(f"{path}?lang={spoken}").text), 0
@@ -48,7 +48,7 @@ def test_every_fact_stands_on_its_page(page: str) -> None:
 
 
 def test_a_link_without_an_address_is_a_fault() -> None:
-    """A library that forgot an address is told which; with all of them there is nothing to say (R14, R30)."""
+    """The check names each missing address; with all of them it reports nothing (R14, R30)."""
     texts = Texts.load()
     assert list(faults(texts, SETTING)) == []
     some = {name: link for name, link in LINKS.items() if name not in {"databases", "my_loans"}}
@@ -89,13 +89,13 @@ def test_a_folder_replaces_the_pages_it_holds(tmp_path: Path) -> None:
 def test_a_fault_is_told_with_its_line(tmp_path: Path, old: str, new: str, expected: str) -> None:
     """Each thing wrong with a page is named where it stands."""
     assert old in GOOD
-    told = found_in(tmp_path / "ours", hospital__mitau=GOOD.replace(old, new, 1))
+    told = find_faults(tmp_path / "ours", hospital__mitau=GOOD.replace(old, new, 1))
     assert any(each.startswith(f"ours/hospital.mitau.yaml:{expected}") for each in told), told
 
 
 def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
-    """An unknown page, broken YAML and a missing answer are told together."""
-    told = found_in(
+    """An unknown page, broken YAML and a missing answer are reported together."""
+    told = find_faults(
         tmp_path / "ours", studnet__cpr=GOOD, start="{", faq="version: 1\ntitle: {en: Q, da: S}\nentries: {}"
     )
     assert any("unknown page 'studnet.cpr'" in each and "student.cpr" in each for each in told)
@@ -104,7 +104,7 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_file_that_would_not_be_read_is_a_fault(tmp_path: Path) -> None:
-    """A library that named its file wrongly is told, instead of wondering why the shipped text stands there."""
+    """A file with a wrong name is an error: the shipped text must not appear in its place."""
     (tmp_path / "start.yml").write_text(GOOD)
     with pytest.raises(ConfigurationFaults, match=r"start\.yml:1: is not read \(a file of texts ends in \.yaml\)"):
         Texts.load(tmp_path)
@@ -119,14 +119,14 @@ def test_a_shipped_page_that_is_gone_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_none_is_a_fault(tmp_path: Path) -> None:
-    """A misspelt folder is told, instead of the shipped texts standing in silently."""
+    """A misspelt folder is an error: the shipped texts must not appear in its place."""
     with pytest.raises(ConfigurationFaults, match="is no folder"):
         Texts.load(tmp_path / "nowhere")
 
 
 @given(st.text(), st.text(max_size=5))
 def test_a_text_is_never_markup(text: str, name: str) -> None:
-    """Whatever stands in a text or in the name of the national eID, only our own links become elements."""
-    made = marked(text, {"eid": name, "library": name}, lambda _target: None, "da")
+    """Only our own links in a text become elements, whatever the text and the name of the national eID contain."""
+    made = mark_links(text, {"eid": name, "library": name}, lambda _target: None, "da")
     assert "<" not in made
-    assert str(marked("{eid}", {"eid": text}, lambda _target: None, "da")) == str(escape(text))
+    assert str(mark_links("{eid}", {"eid": text}, lambda _target: None, "da")) == str(escape(text))

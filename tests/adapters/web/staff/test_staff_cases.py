@@ -52,12 +52,12 @@ def account(deployment: Deployment) -> str:
     person = deployment.person()
     person.agree(person.log_in("asta"))
     deployment.at_rest()
-    _, record = with_enrolment(deployment)
+    _, record = add_enrolment(deployment)
     assert record.borrower_number
     return record.borrower_number
 
 
-def with_enrolment(deployment: Deployment) -> tuple[str, PersonRecord]:
+def add_enrolment(deployment: Deployment) -> tuple[str, PersonRecord]:
     """Give the id and the record of the one person who has an enrolment."""
     records = deployment.parts.enrolment_ports.persons.list_all(deployment.clock.now())
     [found] = [(each.key.group, each.value) for each in records if each.value.enrolment]
@@ -126,7 +126,7 @@ def possible_duplicate(deployment: Deployment) -> tuple[str, str]:
     deployment.until(
         lambda: [each.reason for each in deployment.listed()] == ["possible_duplicate"], "the case was listed"
     )
-    return with_enrolment(deployment)[0], str(made["patron_id"])
+    return add_enrolment(deployment)[0], str(made["patron_id"])
 
 
 def test_another_person_rules_out_a_possible_duplicate(desk: Person) -> None:
@@ -151,12 +151,12 @@ def test_another_person_counts_only_for_the_borrowers_on_the_page(desk: Person) 
     deployment = desk.deployment
     person_id, other = possible_duplicate(deployment)
     opened = desk.get("/admin")
-    _, record = with_enrolment(deployment)
+    _, record = add_enrolment(deployment)
     assert record.enrolment
     write_enrolment(deployment, person_id, replace(record.enrolment, borrowers=(other, "4711")))
     page = desk.press(opened, do="another_person")
     assert found(page, "//main//*[@role='status']/@data-done") == "nothing_to_try"
-    _, after = with_enrolment(deployment)
+    _, after = add_enrolment(deployment)
     assert after.enrolment
     assert (after.enrolment.state, after.enrolment.ruled_out) == (EnrolmentState.CASE, ())
     assert press(desk, person_id, "another_person") == "nothing_to_try"
@@ -218,7 +218,7 @@ def test_a_case_gets_no_pin_mail_and_a_done_account_no_retry(desk: Person, butto
     assert 'value="try_again"' in page.get_data(as_text=True)
     assert 'value="pin_mail"' not in page.get_data(as_text=True)
     deployment = desk.deployment
-    person_id, record = with_enrolment(deployment)
+    person_id, record = add_enrolment(deployment)
     assert record.enrolment
     write_enrolment(
         deployment, person_id, replace(record.enrolment, state=EnrolmentState.DONE, wanted=None, reason=None)
@@ -240,7 +240,7 @@ def test_staff_remove_a_confirmed_address(desk: Person) -> None:
     """The address is masked. Another person may confirm the mailbox afterwards."""
     deployment = desk.deployment
     number = account(deployment)
-    person_id, _ = with_enrolment(deployment)
+    person_id, _ = add_enrolment(deployment)
     owner, now = person_id, deployment.clock.now()
     proved = Proved("mailbox", "asta@own.example", now, now + timedelta(days=30))
     persons = deployment.parts.enrolment_ports.persons
@@ -255,7 +255,7 @@ def test_staff_remove_a_confirmed_address(desk: Person) -> None:
 
 
 def test_every_page_of_a_login_shows_a_code_that_leads_staff_to_it(desk: Person) -> None:
-    """Nothing is stored for it: the code is the login's own, for as long as the login lives."""
+    """The code is that of the login and works as long as the login; no record is stored for it."""
     deployment = desk.deployment
     person = deployment.person()
     question = person.log_in("asta")
@@ -294,7 +294,7 @@ def test_the_code_of_a_visitor_names_no_login(desk: Person) -> None:
 
 @pytest.mark.parametrize("typed", [ASTA, SPELLED, "Asta Ravn", "", "1" * 61])
 def test_nobody_is_found_by_name_or_cpr_number(old_deployment: Deployment, typed: str) -> None:
-    """Nothing is kept of what looks like a CPR number."""
+    """A search text that looks like a CPR number is not stored."""
     page = find(enter(old_deployment, DESK), typed)
     assert page.status_code == 422
     if typed in {ASTA, SPELLED}:
@@ -302,7 +302,7 @@ def test_nobody_is_found_by_name_or_cpr_number(old_deployment: Deployment, typed
 
 
 def test_unknown_help_codes_are_limited(desk: Person) -> None:
-    """Nobody guesses the code of a stranger's page. A borrower number is no guess."""
+    """Staff cannot guess the code of another page. A borrower number is no guess."""
     number = account(desk.deployment)
     for _ in range(UNKNOWN_CODES.most):
         assert find(desk, "BCDFGHJK").status_code == 422
@@ -313,7 +313,7 @@ def test_unknown_help_codes_are_limited(desk: Person) -> None:
 def test_the_answer_of_the_library_system_is_text(desk: Person) -> None:
     """It is shown and never run."""
     code, _ = several_borrowers(desk.deployment)
-    person_id, record = with_enrolment(desk.deployment)
+    person_id, record = add_enrolment(desk.deployment)
     assert record.enrolment
     write_enrolment(desk.deployment, person_id, replace(record.enrolment, last_error="<script>alert(1)</script>"))
     text = find(desk, code).get_data(as_text=True)
@@ -332,7 +332,7 @@ def test_an_identity_admin_sees_no_borrower(deployment: Deployment) -> None:
 def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
     """The enrolment was deleted since: the sentence of the page's reason is left."""
     code, _ = several_borrowers(desk.deployment)
-    person_id, _ = with_enrolment(desk.deployment)
+    person_id, _ = add_enrolment(desk.deployment)
     desk.deployment.parts.enrolment_ports.persons.delete(person_id, None, desk.deployment.clock.now())
     assert SupportTraces(desk.deployment.parts.store).find(code, desk.deployment.clock.now())
     text = find(desk, code).get_data(as_text=True)
@@ -343,7 +343,7 @@ def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
 def test_a_note_of_the_register_of_persons_is_shown(deployment: Deployment, desk: Person) -> None:
     """Staff read that the number is not active; nothing is asked of them."""
     number = account(deployment)
-    person_id, _ = with_enrolment(deployment)
+    person_id, _ = add_enrolment(deployment)
     now = deployment.clock.now()
     deployment.parts.enrolment_ports.persons.change(
         person_id, lambda record: record.end_look_up("number_changed", now), now

@@ -1,4 +1,4 @@
-"""The way in to the staff view: of its own request alone, in the browser that began, for whom broker.toml lists."""
+"""Login to the staff pages: only for its own request, in the same browser, and for persons listed in broker.toml."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,7 +28,7 @@ def records(deployment: Deployment) -> Iterator[tuple[str, bytes]]:
 
 
 def test_an_admin_logs_in_and_sees_the_pages_of_the_role(old_deployment: Deployment) -> None:
-    """By a login of its own, afresh and at the one institution, to the pages of the role."""
+    """A separate fresh login at the configured institution leads to the pages of the role."""
     staff = old_deployment.person()
     request = asked(begin(staff))
     assert (request.force, request.institutions) == (True, ("https://idp.au.example",))
@@ -96,7 +96,7 @@ def test_logging_out_takes_a_form_of_this_very_session(old_deployment: Deploymen
 
 
 def test_a_role_that_is_taken_away_ends_with_the_next_request(old_deployment: Deployment) -> None:
-    """What broker.toml says now counts, whatever it said at the login."""
+    """A change of broker.toml takes effect during a session."""
     staff = enter(old_deployment, DESK)
     table = old_deployment.parts.config.admin
     assert table is not None
@@ -189,7 +189,7 @@ def test_nobody_is_logged_in_by_the_request_of_another_browser(old_deployment: D
 
 
 def test_an_unsolicited_answer_is_nobody_s(old_deployment: Deployment) -> None:
-    """An id that no login has, though it looks like one of ours."""
+    """A well-formed id that belongs to no login is refused."""
     staff = old_deployment.person()
     acs, fields = answer(old_deployment, begin(staff), persona(ADMIN))
     for record in list(old_deployment.parts.store.list("session", "staff", old_deployment.clock.now())):

@@ -12,7 +12,7 @@ from tests.plugins.deployment import Deployment, Person, found, mark
 from tests.plugins.staff import ADMIN, audit_log, enter, send, told
 
 
-def refused(deployment: Deployment, name: str = "lars") -> str:
+def refuse(deployment: Deployment, name: str = "lars") -> str:
     """Let a person of the demo be refused, and give the reference as they read it out."""
     page = deployment.person().log_in(name, persona(name).way)
     assert mark(page)[0] == "refuse"
@@ -29,7 +29,7 @@ def admin(old_deployment: Deployment) -> Person:
 def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """In English the rule that refused, what would come of it now, and what the person read."""
     admin.get("/admin?lang=en")
-    spoken = refused(admin.deployment)
+    spoken = refuse(admin.deployment)
     page = send(admin, "/admin/explain", reference=spoken, do="find")
     assert (page.status_code, mark(page)) == (200, ("admin", "explain"))
     monkeypatch.setattr(assembly, "open_broker", lambda: admin.deployment.parts)
@@ -42,7 +42,7 @@ def test_a_stranger_s_reference_is_explained_too(admin: Person) -> None:
     """Its twelve letters hold step and reason themselves."""
     page = admin.deployment.person().get("/login/nothing")
     spoken = found(page, "//div[@class='reference']//strong/text()")
-    assert told(send(admin, "/admin/explain", reference=spoken))[0].startswith("ingen var logget ind")
+    assert told(send(admin, "/admin/explain", reference=spoken))[0].startswith("ingen var logget på")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_is_no_reference_is_thrown_away(
 
 def test_what_is_explained_is_on_the_trail(deployment: Deployment) -> None:
     """Which page, by which role; the reference is sealed with who looked, whose page it does not become."""
-    spoken = refused(deployment)
+    spoken = refuse(deployment)
     staff = enter(deployment, ADMIN)
     send(staff, "/admin/explain", reference=spoken)
     looked = [line for line in audit_log(deployment) if line["event"] == "staff_looked"]
@@ -89,7 +89,7 @@ def test_what_is_explained_is_on_the_trail(deployment: Deployment) -> None:
 def test_whoever_guesses_is_stopped(deployment: Deployment) -> None:
     """Ten in ten minutes that lead nowhere; those that lead somewhere are counted no more."""
     staff = enter(deployment, ADMIN)
-    spoken = refused(deployment)
+    spoken = refuse(deployment)
     for _ in range(UNKNOWN_CODES.most):
         assert send(staff, "/admin/explain", reference="BCDFGHJK").status_code == 422
         if _ < UNKNOWN_CODES.most - 1:

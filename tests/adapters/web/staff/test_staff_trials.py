@@ -22,7 +22,7 @@ def admin(old_deployment: Deployment) -> Person:
     return enter(old_deployment, ADMIN)
 
 
-def tried(staff: Person, **fields: str) -> list[str]:
+def try_login(staff: Person, **fields: str) -> list[str]:
     """Try a login, and give the lines that come of it."""
     empty = dict.fromkeys(("cpr", "age", "assurance", "service", "intent", "affiliation"), "")
     page = send(staff, "/admin/try", **{**empty, **fields})
@@ -54,7 +54,7 @@ def test_the_page_says_what_the_command_says(
     printed = CliRunner().invoke(broker, ("policy", "try", "--upstream", "wayf", *words)).stdout.splitlines()
     corner = f"set {parts.policies.current.digest[:12]}, in force"
     assert printed[-1] == corner
-    assert tried(admin, **fields) == printed[:-1]
+    assert try_login(admin, **fields) == printed[:-1]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_trial_stores_nothing(admin: Person) -> None:
     """No person, link or enrolment comes of it, and the library system is not asked."""
     deployment = admin.deployment
     before = deployment.borrower_calls()
-    tried(admin, **STUDENT)
+    try_login(admin, **STUDENT)
     kinds = ("receipt", "enrolment", "link", "proof")
     assert [kind for kind in kinds if list(deployment.parts.store.list(kind, None, deployment.clock.now()))] == []  # type: ignore[arg-type]
     assert deployment.borrower_calls() == before
