@@ -8,7 +8,7 @@ logins decides each of them.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from itertools import chain, combinations, product
+from itertools import combinations, product
 from typing import Final
 
 from broker.core.entities import Assurance, Names
