@@ -346,7 +346,7 @@ def _make_pins(
     waiting = Semaphore(max(1, settings.serve.threads // 2))
 
     def pin_categories() -> frozenset[str]:
-        named = ExpectedSetup.of(opened.policies.current).categories
+        named = ExpectedSetup.from_policies(opened.policies.current).categories
         return frozenset(named) | frozenset(settings.library.pin_categories)
 
     return _Pins(
@@ -469,7 +469,7 @@ def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> Registe
 def _library_proof(opened: _Opened, store: Store, tell: EventPort) -> LibraryProof:
     def find_expected_setup() -> ExpectedSetup:
         # Only ``broker work`` checks the set-up, and nothing else reloads its policies.
-        return ExpectedSetup.of(opened.policies.refresh(now()))
+        return ExpectedSetup.from_policies(opened.policies.refresh(now()))
 
     return LibraryProof(opened.library, store, find_expected_setup, tell, now)
 

@@ -197,7 +197,7 @@ _PIN_UNCHECKED: Final = "the library system does not say whether a PIN is right"
 
 def find_library_faults(parts: Parts) -> Iterator[str]:
     """Yield the faults of the library system's set-up, and features that it does not support."""
-    expected = ExpectedSetup.of(parts.policies.current)
+    expected = ExpectedSetup.from_policies(parts.policies.current)
     for fault in parts.library.prove(expected, now() + PROOF):
         fix = ""
         if fault.setting == _UNAVAILABLE:
@@ -222,7 +222,7 @@ def _library_account_methods(parts: Parts) -> Iterator[str]:
 
 def find_trial_faults(parts: Parts) -> Iterator[str]:
     """Yield the faults that trial borrowers show, and what they could not prove."""
-    expected = ExpectedSetup.of(parts.policies.current)
+    expected = ExpectedSetup.from_policies(parts.policies.current)
     trial = parts.library.try_setup(expected, now() + PROOF)
     yield from (f"library: {fault}" for fault in trial.faults)
     yield from (f"not proven: {sentence}" for sentence in trial.not_proven)

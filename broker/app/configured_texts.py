@@ -13,7 +13,7 @@ from broker.adapters.web.sign_up.sign_up_pages import SignUp
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.tables import AddressPerLanguage, Wording
 from broker.core.entities import Service, Text
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 
 # Shown if the configuration has no text.
 _NAME: Final = _("The library")

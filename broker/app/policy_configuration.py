@@ -201,7 +201,7 @@ def check_categories(
     """
     table = settings.library
     library = open_library(table.system, table.connector_settings(), lambda *_: None)
-    faults = library.prove(ExpectedSetup.of(policies), moment + _TIMEOUT)
+    faults = library.prove(ExpectedSetup.from_policies(policies), moment + _TIMEOUT)
     if any(fault.setting == _UNAVAILABLE for fault in faults):
         return (), f"categories were not checked: {table.url} does not answer"
     return tuple(f"library: {fault}" for fault in faults), ""

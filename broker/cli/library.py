@@ -32,7 +32,7 @@ def survey_library(*, as_json: bool) -> None:
     The command writes nothing and shows nothing about a single borrower.
     """
     parts = assembly.open_broker()
-    expected = ExpectedSetup.of(parts.policies.current)
+    expected = ExpectedSetup.from_policies(parts.policies.current)
     survey = LibrarySurvey(frozenset(expected.categories))
     with waiting("reading every borrower"):
         survey.add_all(parts.library.list_borrowers())

@@ -108,7 +108,10 @@ def _collect_names(settings: Config) -> SiteNames:
     policies = PolicySet((), "")
     with suppress(ConfigurationFaults):
         policies = live_policies.load(settings.policies, assembly.now())
-    categories = (*ExpectedSetup.of(policies).categories, *settings.library.desk_categories)
+    categories = (
+        *ExpectedSetup.from_policies(policies).categories,
+        *settings.library.desk_categories,
+    )
     return SiteNames(
         services=tuple(settings.services),
         upstreams=tuple(settings.upstreams),

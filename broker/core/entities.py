@@ -44,7 +44,7 @@ class Assurance(IntEnum):
 
     @classmethod
     def parse(cls, name: str) -> "Assurance":
-        """Read the spelling of the policy files ("self_asserted" ... "high"); else KeyError."""
+        """Return the level that a policy file spells "self_asserted" ... "high"; KeyError."""
         return cls[name.upper()]
 
 
@@ -52,7 +52,7 @@ class Assurance(IntEnum):
 class Institution:
     """One identity provider behind an upstream.
 
-    Its real entityID, other spellings of it, and what it may assert.
+    Its entity ID, other spellings of it, and what it may assert.
     """
 
     entity_id: str
@@ -60,7 +60,7 @@ class Institution:
     scopes: Names = ()
     may_assert: frozenset[str] = frozenset()  # "cpr", "alumni_cpr": core/identity/rights.py
     max_assurance: Assurance = Assurance.HIGH
-    # What a login without eduPersonAssurance is worth; None: it has no assurance.
+    # The assurance of a login without eduPersonAssurance; None for none.
     assurance: Assurance | None = None
     label: Text | None = None
     # only the national eID's cprUuid is believed (docs/reference/design.md#find-by-cpr)
@@ -91,7 +91,7 @@ class Upstream:
     # encryption key.
     encryption: Encryption = "gcm"
     requester_id: bool = True
-    subject_hint: bool = False  # whether it is told whom the service expects
+    subject_hint: bool = False  # whether it gets the user name that the service expects
     logout: Literal["ask", "always", "never"] = "ask"  # whether a logout goes on to this upstream
     force_authn: bool = False  # every AuthnRequest demands a fresh login there
     # For classes that services ask for, those of this upstream that are as good

@@ -1,4 +1,4 @@
-"""The one error tree: a reason code for logs and pages, a SAML status, an HTTP status."""
+"""The errors of the broker: a reason code for logs and pages, a SAML status, an HTTP status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ PARTIAL_LOGOUT = Status(_STATUS + "Success", _STATUS + "PartialLogout")
 
 
 class BrokerError(Exception):
-    """Something the broker refuses or cannot do.
+    """Something that the broker refuses or cannot do.
 
-    ``reason`` is the stable code for logs, ``data-reason`` and tests, and names the public text;
-    ``status`` goes to a verified service; ``http`` is the status of the page; ``setting`` names
-    what must be mended in another system's set-up, where that is the cause.
-    ``str(error)`` is for the log only and never holds a personal value.
+    ``reason`` is the stable code for logs, ``data-reason`` and tests, and names the public text.
+    ``status`` goes to a verified service, ``http`` is the status of the page, and ``setting`` names
+    what must be corrected in another system, if that is the cause. ``str(error)`` is for the log
+    only and never holds a personal value.
     """
 
     reason: ClassVar[str] = "unexpected"
@@ -47,7 +47,7 @@ class BrokerError(Exception):
 
 
 class MessageRefused(BrokerError):
-    """A SAML message that is malformed, hostile or not meant for us; ``cause`` names the check."""
+    """A SAML message that is malformed, hostile or for somebody else; ``cause`` names the check."""
 
     reason = "message_refused"
     http = 400
@@ -56,7 +56,7 @@ class MessageRefused(BrokerError):
         """Store the check's stable code (``xml.doctype``) and how far a peer's clock is off.
 
         ``detail`` is for the log; none is a personal value. ``clock_off`` is in seconds, positive
-        for a clock ahead of ours.
+        for a clock that is ahead.
         """
         super().__init__(f"{cause}: {detail}" if detail else cause)
         self.cause = cause
@@ -65,9 +65,9 @@ class MessageRefused(BrokerError):
 
 
 class ServiceNotConnected(MessageRefused):
-    """An AuthnRequest of a configured service whose metadata is not in force.
+    """An AuthnRequest of a configured service without valid metadata.
 
-    It ran out, its file is broken, or its federation withdrew it: the person can only wait.
+    It has expired, its file is broken, or its federation withdrew it: the person can only wait.
     ``service`` is its name in the configuration.
     """
 
@@ -81,7 +81,7 @@ class ServiceNotConnected(MessageRefused):
 
 
 class RequestRefused(BrokerError):
-    """An AuthnRequest of a verified service that is refused, by an answer to its registered ACS."""
+    """An AuthnRequest of a verified service that is refused by an answer to its registered ACS."""
 
     reason = "request_refused"
     http = 400
@@ -97,30 +97,30 @@ class RequestRefused(BrokerError):
 
 
 class TransactionGone(BrokerError):
-    """No such transaction: never begun, older than 30 minutes, or ended."""
+    """There is no such transaction: never begun, older than 30 minutes, or ended."""
 
     reason = "transaction_gone"
     http = 410
 
 
 class BrowserUnmatched(BrokerError):
-    """The browser that asks is not the transaction's (docs/reference/design.md#4a)."""
+    """Another browser than the transaction's makes the request (docs/reference/design.md#4a)."""
 
     reason = "other_browser"
     http = 403
 
 
 class LoginCookieMissing(BrowserUnmatched):
-    """The browser is the transaction's, and holds the cookie of its authentication no more.
+    """The transaction's browser no longer has the cookie of its authentication.
 
-    It keeps those of the last few logins only, and a login made anew replaces its own.
+    It keeps those of the last few logins only, and a repeated login replaces its own.
     """
 
     reason = "login_cookie_missing"
 
 
 class CookiesNeeded(BrokerError):
-    """The browser keeps no cookie that tells it from another (docs/reference/design.md#4a-1)."""
+    """The browser accepts no cookie (docs/reference/design.md#4a-1)."""
 
     reason = "cookies_needed"
     http = 400
@@ -134,7 +134,7 @@ class TokenRefused(BrokerError):
 
 
 class FormRefused(BrokerError):
-    """A form of ours with a field missing, repeated or of an unknown value."""
+    """One of our forms with a field that is missing, repeated or of an unknown value."""
 
     reason = "form_refused"
     http = 422
@@ -148,7 +148,7 @@ class TooMany(BrokerError):
 
 
 class NetworkBusy(TooMany):
-    """More logins began from one network within a minute than it may begin.
+    """More logins began from one network within a minute than its limit.
 
     Source: docs/reference/design.md#4e.
     """
@@ -162,11 +162,11 @@ class NetworkBusy(TooMany):
 
 
 class AttributesRefused(BrokerError):
-    """Attributes of a verified assertion that name no one person, or that are not the sender's.
+    """Attributes that identify nobody, or that the sender of the assertion may not assert.
 
     ``cause`` is a stable code: scope_mismatch, several_values, bad_value, bad_characters,
-    blanks_around, too_long, cpr_shaped, cpr_disagrees, company_identity, and of the national eID
-    itself spec_version, level_missing, level_too_low.
+    blanks_around, too_long, cpr_shaped, cpr_disagrees, company_identity, and for the national eID
+    spec_version, level_missing, level_too_low.
     """
 
     reason = "attributes_refused"
@@ -174,7 +174,7 @@ class AttributesRefused(BrokerError):
     http = 403
 
     def __init__(self, cause: str, name: str = "") -> None:
-        """Store the code; ``name`` is the attribute's canonical name. A value never comes in."""
+        """Store the code and the attribute's canonical name, never a value."""
         super().__init__(f"{cause}: {name}" if name else cause)
         self.cause = cause
         self.name = name
@@ -193,28 +193,28 @@ class AuditUnavailable(BrokerError):
 
 
 class MessageLogUnavailable(BrokerError):
-    """A message with an upstream cannot be kept, and none may go unkept."""
+    """A message with an upstream must be stored and cannot be."""
 
     reason = "message_log_unavailable"
 
 
 class LibraryError(BrokerError):
-    """A call of the library system that came to nothing.
+    """A call of the library system that failed.
 
     ``str(error)`` has the library system's own words, without a value that a person has.
-    ``setting`` names what must be mended in the set-up, in the library system's own name for it
-    ("category_id STUDENT", "minPasswordLength"); None where the cause is this person's data, or a
-    system that is down.
+    ``setting`` names what must be corrected in the set-up, in the library system's own words
+    ("category_id STUDENT", "minPasswordLength"). It is None if the cause is this person's data, or
+    a system that is down.
     """
 
     def __init__(self, cause: str, setting: str | None = None) -> None:
-        """Store the sentence for log and staff, and the setting at fault, if it is one."""
+        """Store the sentence for log and staff, and the setting that must be corrected, if any."""
         super().__init__(cause)
         self.setting = setting
 
 
 class LibraryUnavailable(LibraryError):
-    """The library system did not answer in time, or cannot now; worth trying again."""
+    """The library system did not answer in time, or cannot answer now: retry."""
 
     reason = "library_unavailable"
 
@@ -228,25 +228,25 @@ class LibrarySilent(LibraryUnavailable):
 
 
 class ChangeUnanswered(LibrarySilent):
-    """A write of a whole borrower was sent and not answered: it may undo what is changed next."""
+    """A write of a whole borrower was sent and not answered. It may undo the next change."""
 
 
 class CallNotMade(LibraryUnavailable):
-    """A call was held back, or turned away before the library system: nothing was carried out."""
+    """A call was postponed, or rejected before the library system: it had no effect."""
 
 
 class CallNotSent(CallNotMade, LibrarySilent):
-    """There was no connection for a call: nothing was carried out."""
+    """There was no connection for a call: it had no effect."""
 
 
 class LibraryRefused(LibraryError):
-    """The library system refused, and will refuse again until something is mended."""
+    """The library system refused, and will refuse again until something is corrected."""
 
     reason = "library_refused"
 
 
 class PinUnderWay(LibraryUnavailable):
-    """Another change of the borrower may still be carried out; worth trying again later."""
+    """Another change of the borrower may still be carried out: retry later."""
 
     reason = "pin_under_way"
     http = 409
@@ -260,7 +260,7 @@ class PinNoAddress(BrokerError):
 
 
 class MailUnavailable(BrokerError):
-    """The mail server did not take the message; worth trying again."""
+    """The mail server did not accept the message: retry."""
 
     reason = "mail_unavailable"
 
@@ -273,7 +273,7 @@ class RecipientRefused(MailUnavailable):
 
 
 class AddressRefused(BrokerError):
-    """A mail address, as a person typed it, that cannot be taken.
+    """A mail address, as a person typed it, that cannot be accepted.
 
     ``cause`` is a stable code: address_empty, address_too_long, address_without_at,
     address_not_plain, address_other_domain, address_cpr.
@@ -283,7 +283,7 @@ class AddressRefused(BrokerError):
     http = 422
 
     def __init__(self, cause: str) -> None:
-        """Store the code; the address never comes in."""
+        """Store the code, never the address."""
         super().__init__(cause)
         self.cause = cause
 
@@ -303,7 +303,7 @@ class ClaimRefused(BrokerError):
 
 
 class CodeRefused(BrokerError):
-    """A code or link of a mail of ours that proves nothing.
+    """A code or link from one of our mails that proves nothing.
 
     ``cause`` is a stable code: code_malformed, code_wrong, code_used_up, code_none.
     """
@@ -312,7 +312,7 @@ class CodeRefused(BrokerError):
     http = 422
 
     def __init__(self, cause: str) -> None:
-        """Store the code; what was typed never comes in."""
+        """Store the code of the cause, never what was typed."""
         super().__init__(cause)
         self.cause = cause
 
@@ -325,7 +325,7 @@ class LogoutGone(BrokerError):
 
 
 class LinkGone(BrokerError):
-    """A link from a mail of ours that leads nowhere: used, replaced, run out, or never sent."""
+    """A link from one of our mails that is not valid: used, replaced, expired, or never sent."""
 
     reason = "link_gone"
     http = 410
@@ -348,7 +348,7 @@ class Fault:
 
 
 class ConfigurationFaults(BrokerError):
-    """All faults in the configuration, policies, maps, metadata or keys, at once (exit code 78)."""
+    """The faults in configuration, policies, maps, metadata or keys, all at once (exit code 78)."""
 
     reason = "configuration"
 
@@ -359,6 +359,6 @@ class ConfigurationFaults(BrokerError):
 
 
 class NothingFound(LookupError):
-    """What a command is ``about`` leads nowhere: why, and what to try; no page shows it."""
+    """The name in a command leads to nothing. The text says why; no page shows it."""
 
     about = ""

@@ -1,4 +1,4 @@
-"""References that hold minute, step and reason themselves: nothing is stored for a stranger."""
+"""Help codes of visitors, which carry time, page and reason, so that nothing is stored for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ REASONS: Final[Sequence[str]] = (
 
 @dataclass(frozen=True, slots=True)
 class ReferenceFacts:
-    """The page that a reference stands for; "" for a step or reason that has no number."""
+    """The page of a help code; "" for a step or reason without a number."""
 
     at: datetime
     step: str
@@ -130,21 +130,21 @@ class ReferenceFacts:
 
 @dataclass(frozen=True, slots=True)
 class StatelessReferences:
-    """The references under the index key."""
+    """Help codes that are signed with the index key."""
 
     hmacs: LookupHmacs
 
     def encode(self, step: str, reason: str, at: datetime) -> str:
-        """Return twelve speakable letters for a page of ``step`` (a route's rule) and ``reason``.
+        """Return twelve speakable letters for a page of ``step`` (a route) and ``reason``.
 
-        Two pages that agree in all three, to the minute, have one reference.
+        Two pages with the same step, reason and minute have the same code.
         """
         minute = _minute(at) % _MINUTES
         facts = (minute * _STEPS + _place(step, STEPS)) * _REASONS + _place(reason, REASONS)
         return spell_number(facts * _MACS + self._mac(facts), LENGTH)
 
     def read(self, spoken: str, now: datetime) -> ReferenceFacts | None:
-        """Return the facts of a reference in any case and spacing; None for one never written."""
+        """Return the facts of a code, in any case and spacing; None if it is not ours."""
         if not is_stateless(spoken):
             return None
         facts, mac = divmod(_number(normalize_code(spoken)), _MACS)
@@ -162,12 +162,12 @@ class StatelessReferences:
 
 
 def normalize_code(spoken: str) -> str:
-    """Return a reference as it is written, from any case, spacing and hyphens."""
+    """Return a help code as it is stored, from any case, spacing and hyphens."""
     return "".join(spoken.replace("-", " ").split()).upper()
 
 
 def is_stateless(spoken: str) -> bool:
-    """Return whether a text, in any case and spacing, has the shape of such a reference."""
+    """Return whether a text has the shape of such a code, in any case and spacing."""
     written = normalize_code(spoken)
     return len(written) == LENGTH and set(written) <= set(SPEAKABLE)
 

@@ -1,4 +1,4 @@
-"""Pseudonyms: keyed hashes of what is not kept: CPR numbers, eppns, cookies, assertion ids."""
+"""Keyed hashes that take the place of values that are not stored: CPR numbers, names, cookies."""
 
 import hmac
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LookupHmacs:
-    """The index key, never rotated in service, and its id, in every pseudonym.
+    """The index key, which is never rotated, and its id, which is part of every keyed hash.
 
     Source: docs/reference/design.md#sealing.
     """
@@ -17,8 +17,8 @@ class LookupHmacs:
     def compute(self, label: str, *parts: str) -> str:
         """Return ``key id + "." + 64 hex digits`` for ``parts`` under ``label``.
 
-        Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ; a label separates the
-        uses, so that the pseudonym of one use reveals nothing in another.
+        Parts have a length prefix, so that ("ab", "c") and ("a", "bc") differ. A label separates
+        the uses, so that the hash of one use reveals nothing in another.
         """
         message = b""
         for part in (label, *parts):
@@ -29,7 +29,7 @@ class LookupHmacs:
         return f"{self.key_id}.{mac.hex()}"
 
     def matches(self, pseudonym: str, label: str, *parts: str) -> bool:
-        """Return whether ``pseudonym`` is that of ``parts`` under ``label``, in constant time."""
+        """Return whether ``pseudonym`` is the hash of ``parts``, in constant time."""
         expected = self.compute(label, *parts)
         return hmac.compare_digest(pseudonym.encode(), expected.encode())
 

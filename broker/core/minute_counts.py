@@ -1,4 +1,4 @@
-"""Counts by name within the present minute or hour: a bounded table in memory, written nowhere."""
+"""Counts by name within the current minute or hour, in a bounded table in memory."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ _SECONDS = 60
 
 @dataclass(slots=True)
 class MinuteCounts:
-    """At most ``most`` names at a time: beyond them the one that came longest ago is forgotten.
+    """At most ``most`` names at a time. The oldest name is dropped when another one comes.
 
-    Whoever can come under more names than that is not held by a count of names.
+    So a sender with more names than that is not limited by a count per name.
     """
 
     most: int
@@ -20,7 +20,7 @@ class MinuteCounts:
     minute: int = -1
 
     def count(self, name: str, now: datetime) -> int:
-        """Count one more of ``name``, and return how many came in this minute."""
+        """Count ``name`` once more, and return its count in this window."""
         if not self.is_current(now):
             self.minute = self._window(now)
             self.counts.clear()
@@ -32,7 +32,7 @@ class MinuteCounts:
         return came
 
     def is_current(self, now: datetime) -> bool:
-        """Return whether the counts are those of the present minute."""
+        """Return whether the counts are those of the current window."""
         return self._window(now) == self.minute
 
     def _window(self, now: datetime) -> int:

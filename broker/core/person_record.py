@@ -1,4 +1,4 @@
-"""The one record of a person: all that outlasts a login of theirs."""
+"""The one record of a person: everything that is kept after a login."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -33,12 +33,12 @@ class RememberedBrowser:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonRecord:
-    """What is kept of one person, under their person id.
+    """Everything that is kept about one person, under the person id.
 
-    ``borrower_number`` is the library system's own number of their borrower, and
-    ``borrower_confirmed_at`` the time when the library system last confirmed it.
-    ``register_note`` says to staff why the register of persons gave no address. ``receipts`` are
-    the answers to each service. ``declined_at`` is when the person refused another category.
+    ``borrower_number`` is the library system's own number of the borrower, and
+    ``borrower_confirmed_at`` the time of its last confirmation. ``register_note`` tells staff why
+    the register of persons gave no address. ``receipts`` are the answers to each service.
+    ``declined_at`` is the time at which the person refused another category.
     """
 
     last_seen: datetime
@@ -63,7 +63,7 @@ class PersonRecord:
 
     @property
     def due(self) -> datetime | None:
-        """Return when the background worker has to look at this person; None for never."""
+        """Return when the worker must look at this person; None for never."""
         times = [self.enrolment_due, self.look_up_due]
         return min((time for time in times if time), default=None)
 
@@ -90,7 +90,7 @@ class PersonRecord:
         return self.has_open_case or (self.enrolment is not None and self.enrolment.has_failed)
 
     def mark_seen(self, now: datetime) -> "PersonRecord":
-        """Return the record of a person who has just logged in, unchanged within a day."""
+        """Return the record of a person who has just logged in; unchanged within a day."""
         if now - self.last_seen < _SEEN_EVERY:
             return self
         return replace(self, last_seen=now)
@@ -104,7 +104,8 @@ class PersonRecord:
     ) -> "PersonRecord":
         """Return the record after the library system has confirmed ``borrower``.
 
-        ``facts_hash`` is of the facts that agreed, ``wanted_hash`` of the request that it meets.
+        ``facts_hash`` is the hash of the facts that agreed, ``wanted_hash`` that of the request
+        that the borrower meets.
         """
         return replace(
             self,
@@ -120,7 +121,7 @@ class PersonRecord:
     def note_match(self, match_hash: str) -> "PersonRecord":
         """Return the record after a first match whose address the person has not confirmed.
 
-        It names no borrower until then.
+        Until then the record names no borrower.
         """
         return replace(self.forget_borrower(), match_hash=match_hash)
 
@@ -129,7 +130,7 @@ class PersonRecord:
         return replace(self, enrolment=enrolment)
 
     def forget_borrower(self) -> "PersonRecord":
-        """Return the record after the library system no longer had this person's borrower."""
+        """Return the record without a borrower, because the library system no longer has it."""
         return replace(
             self,
             borrower_number=None,
@@ -141,7 +142,7 @@ class PersonRecord:
         )
 
     def remember_browser(self, browser: RememberedBrowser, now: datetime) -> "PersonRecord":
-        """Return the record with one more known browser; the oldest makes room."""
+        """Return the record with one more known browser; the oldest may be dropped."""
         live = tuple(each for each in self.browsers if now < each.expires_at)
         return replace(self, browsers=(*live, browser)[-_MOST_BROWSERS:])
 
@@ -230,7 +231,7 @@ class PersonRecord:
         return tuple(sorted(live, key=_name))
 
     def has_proof_ended(self, proof: Proved, now: datetime) -> bool:
-        """Return whether a proof has ended: by its own end, or with the borrower that it led to."""
+        """Return whether a proof has ended, by itself or with the borrower that it led to."""
         if now >= proof.until:
             return True
         expires = self.borrower_expires
@@ -239,7 +240,7 @@ class PersonRecord:
         return proof.at.date() <= expires < now.date()
 
     def add_proof(self, proof: Proved) -> "PersonRecord":
-        """Return the record with ``proof`` in the place of one of the same name."""
+        """Return the record with ``proof``, which replaces one of the same name."""
         return replace(self, proofs=(*self.drop_proof(proof.name).proofs, proof))
 
     def drop_proof(self, proof_name: str) -> "PersonRecord":
@@ -251,7 +252,7 @@ class PersonRecord:
         return self.declined_at is not None and now < DECLINED.until(self.declined_at)
 
     def keep_after(self, moment: datetime) -> "PersonRecord | None":
-        """Return what was written after ``moment``; None where nothing was."""
+        """Return what was written after ``moment``; None if nothing was."""
 
         def keep(value: T | None, written_at: datetime | None) -> T | None:
             return value if written_at is not None and written_at > moment else None

@@ -1,4 +1,4 @@
-"""The ports to the world outside, as protocols: store, library system, mail and audit log."""
+"""The ports to the outside, as protocols: store, library system, register, mail and audit log."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -33,7 +33,7 @@ class Key(NamedTuple):
 
 
 def lease_key(key: Key) -> Key:
-    """Return the key of the lease on the record of ``key``; the two change as one group does."""
+    """Return the key of the lease on the record of ``key``."""
     return Key("lease", f"{key.kind}/{key.group}", key.name)
 
 
@@ -50,7 +50,7 @@ class RecordUnreadable(StoreUnavailable):
 
 
 class Kept(NamedTuple):
-    """One record as kept: its bytes, the writer's random version, and when it expires.
+    """One stored record: its bytes, the writer's random version, and its expiry.
 
     ``due`` is when it is due, if it is queued.
     """
@@ -62,7 +62,7 @@ class Kept(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One compare-and-set of several: ``kept`` is written if the present version is ``was``."""
+    """One compare-and-set: ``kept`` is written if the present version is ``was``."""
 
     key: Key
     kept: Kept
@@ -70,39 +70,40 @@ class Write(NamedTuple):
 
 
 class Store(Protocol):
-    """Where facts are kept between requests, workers and restarts (docs/reference/design.md#4b).
+    """The store that keeps records between requests, workers and restarts.
 
-    All times are aware UTC datetimes and ``now`` is the caller's. Every method raises
-    ``StoreUnavailable`` when the store does not answer, and every one that reads
-    ``RecordUnreadable`` for a record that does not open.
+    Times are aware UTC datetimes, and ``now`` is the caller's. Every method raises StoreUnavailable
+    if the store does not answer, and every method that reads raises RecordUnreadable for a record
+    that cannot be opened. Source: docs/reference/design.md#4b.
     """
 
     def get(self, key: Key, now: datetime) -> Kept | None:
-        """Return the record, or None where there is none or it has expired."""
+        """Return the record; None if there is none or it has expired."""
         ...
 
     def put(
         self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set: write if the present version is ``was`` (None: if absent).
+        """Write if the present version is ``was`` (None: if absent).
 
-        Return True if ``kept.version`` is the present version afterwards: a retried put that finds
-        its own version has succeeded. ``durable`` waits until a power cut cannot undo it.
+        Return True if ``kept.version`` is the present version afterwards. So a put that is repeated
+        and finds its own version has succeeded. ``durable`` waits until a power cut cannot undo the
+        write.
         """
         ...
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
-        """Return what ``get`` returns for each key, in their order, in one turn of the store."""
+        """Return what ``get`` returns for each key, in their order, in one call of the store."""
         ...
 
     def put_many(
         self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
-        """Put ``first``; only if it stands, put the others too, in one turn where the store can.
+        """Put ``first``; only if it stands, put the others too, in one call if the store can.
 
-        Returned is whether ``first`` stands. Another that does not stand is left as its last writer
-        left it. The process may die between the first and the others, where they share no group:
-        the same call again finds its first standing and writes the others.
+        Return whether ``first`` stands. Another write that does not stand changes nothing. The
+        process may die between the first and the others if they share no group. The same call again
+        finds the first one standing and writes the others.
         """
         ...
 
@@ -111,8 +112,7 @@ class Store(Protocol):
     ) -> list[Kept | None] | None:
         """Put as ``put_many``, then return what ``get_many`` returns for ``keys``.
 
-        None where ``first`` does not stand: nothing was read then. In one turn where the store can.
-        What is returned stood there after the write, whatever stood there before it.
+        None, with nothing read, if ``first`` does not stand. The values are read after the write.
         """
         if not self.put_many(first, others, now):
             return None
@@ -125,17 +125,17 @@ class Store(Protocol):
     def list(
         self, kind: RecordKind, group: str | None, now: datetime
     ) -> Iterator[tuple[Key, Kept]]:
-        """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
+        """Return the unexpired records of a group, or of the whole kind if ``group`` is None."""
         ...
 
     def claim(
         self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Lease the earliest record due at ``now`` that nobody has leased, and return it, or None.
+        """Lease the earliest record due at ``now`` that is not leased, and return it, or None.
 
-        The record stays as it is, its ``due`` and its version too. The lease is a record of its own
-        under ``lease_of``, without a value, of version ``token``, living until ``until``: who puts
-        it again with that version renews it, and who puts it with an end that is past ends it.
+        The record stays as it is, with its ``due`` and its version. The lease is a separate record
+        under ``lease_key``, without a value, with the version ``token``, until ``until``. To renew
+        it, put it again with that version. To end it, put it with an end in the past.
         """
         ...
 
@@ -148,39 +148,39 @@ class Store(Protocol):
         ...
 
     def sweep(self, now: datetime) -> bool:
-        """Remove some of what has expired, and return whether there may be more.
+        """Remove some expired records, and return whether there may be more.
 
-        A store that drops it by itself has nothing to do.
+        A store that removes them by itself does nothing.
         """
         del now
         return False
 
     def purge(self) -> Sequence[str]:
-        """Take what is dropped or overwritten out of the files, too, on every server.
+        """Remove dropped and overwritten values from the files too, on every server.
 
-        Return in sentences what is pending: where it could not be done, and how to do it.
+        Return in sentences what is still pending, why, and how to do it.
         """
         return ()
 
     def faults(self) -> Sequence[str]:
-        """List in sentences what makes this store unfit for production; empty when nothing does."""
+        """Return in sentences what makes this store unfit for production; empty if nothing does."""
         ...
 
 
 class LibrarySystem(Protocol):
     """A library system that keeps borrowers (docs/library-systems.md).
 
-    Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try,
-    ``LibraryRefused`` is not until something is mended; neither ever holds a personal value.
+    Every call ends by ``deadline`` (aware UTC). LibraryUnavailable means: retry. LibraryRefused
+    means: something must be corrected first. Neither ever holds a personal value.
     """
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
-        """Return what this system can do as it is configured; it is not called for it."""
+        """Return what this system can do as it is configured; no call is made."""
         ...
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return every borrower that carries this CPR, in any field and spelling of the staff."""
+        """Return every borrower with this CPR number, in any field and spelling that staff use."""
         ...
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
@@ -205,44 +205,44 @@ class LibrarySystem(Protocol):
         ...
 
     def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
-        """Make the borrower with ``mark``, a card number and a database-unique field of its CPR.
+        """Create the borrower with ``mark``, a card number and a database-unique field of its CPR.
 
-        None where the system answers that such a borrower is there already: look again.
+        None if the system answers that such a borrower exists already: search again.
         """
         ...
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Set fields, category, expiry and mark of one borrower, before them the CPR it had not.
+        """Set fields, category, expiry and mark of one borrower, and first a CPR number it lacked.
 
-        A replacement or constructed number in the record counts as none and gives way.
-        A change that was cut short is found by its CPR, and is whole after it is repeated.
-        LibraryUnavailable where another has the number by now.
+        A replacement or constructed number in the record counts as none and is replaced. A change
+        that was interrupted is found by its CPR number, and is complete after it is repeated.
+        Raises LibraryUnavailable if another borrower has the number now.
         """
         ...
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Make ``pin`` the borrower's PIN."""
+        """Set the borrower's PIN."""
         ...
 
     def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers that ``text``, as a person typed it, may mean: none, one or several.
 
-        A CPR-shaped text is a CPR number or a card equal to it (several where these lead to
-        different borrowers); any other is a card number, and only if it is nobody's card a user
-        name. The field that comes back is compared again: case folded, noughts kept, cards in
-        ASCII. The internal number is never looked up (docs/reference/design.md#4d).
+        A CPR-shaped text is a CPR number or a card number equal to it (several if they lead to
+        different borrowers). Any other text is a card number, and only if no card has it a user
+        name. The returned field is compared again: case folded, zeros kept, cards in ASCII. The
+        internal number is never looked up (docs/reference/design.md#4d).
         """
         ...
 
     def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
-        """Return what ``pin`` is to a borrower that was read a moment ago.
+        """Return whether ``pin`` is right for a borrower that was read a moment ago.
 
-        Without ``PIN_CHECKED`` among the capabilities it is UNKNOWN, and nothing is called.
+        Without the capability ``PIN_CHECKED`` the answer is UNKNOWN, and no call is made.
         """
         ...
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
-        """Return what in the set-up breaks a promise of ours; nothing is written or raised."""
+        """Return the faults in the set-up that would break a promise; nothing is written."""
         ...
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
@@ -256,12 +256,12 @@ class LibrarySystem(Protocol):
 class PersonRegister(Protocol):
     """A register of persons, such as the CPR register (docs/person-register.md).
 
-    Every call ends by ``deadline`` (aware UTC). ``RegisterUnavailable`` is worth another try,
-    ``RegisterRefused`` is not until something is mended; neither ever holds a personal value.
+    Every call ends by ``deadline`` (aware UTC). RegisterUnavailable means: retry. RegisterRefused
+    means: something must be corrected first. Neither ever holds a personal value.
     """
 
     def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
-        """Return what the register says of a CPR number; None where it knows no such number."""
+        """Return what the register says about a CPR number; None if it does not know the number."""
         ...
 
     def prove(self, deadline: datetime) -> tuple[SetupFault, ...]:
@@ -281,7 +281,7 @@ class Mail(Protocol):
 
 
 class MailTexts(Protocol):
-    """The words of the letters, in both languages."""
+    """The texts of the mails, in both languages."""
 
     @property
     def pin_url(self) -> str:
@@ -297,10 +297,10 @@ class AuditLog(Protocol):
     """The audit log: events in one chain for all workers, apart from the log (docs/audit.md)."""
 
     def add(self, event: AuditEvent) -> None:
-        """Write one event before what it records has an effect outside.
+        """Write one event before its effect is visible outside.
 
-        ``AuditUnavailable`` only for an event of ``audit_events.REQUIRED`` that cannot be written:
-        then it must not happen. Of others the loss is counted and reported, and nothing stops: a
-        logout or a refusal goes on.
+        Raises AuditUnavailable only for an event of ``audit_events.REQUIRED`` that cannot be
+        written: then it must not happen. The loss of another event is counted and reported, so that
+        a logout or a refusal goes on.
         """
         ...

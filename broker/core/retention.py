@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 
 RecordKind = Literal[
     "transaction",

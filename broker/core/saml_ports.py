@@ -1,4 +1,4 @@
-"""The ports of the two SAML roles and of single logout: what is read, and what is written."""
+"""The ports of the SAML roles and of single logout: what is read and what is written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class PostForm:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Received:
-    """A verified answer of an upstream, with its message's id and end for the replay record."""
+    """A verified answer of an upstream, with the id and end of its message to detect replays."""
 
     answer: Authentication | UpstreamRefusal
     message_id: str
@@ -82,7 +82,7 @@ class SpRole(Protocol):
     ) -> tuple[object, str]:
         """Return the message, past XML security, and the request it claims to answer.
 
-        Nothing of it is trusted yet.
+        The message is not trusted yet.
         """
         ...
 
@@ -110,7 +110,7 @@ class SpRole(Protocol):
 
 
 class LogoutRefused(MessageRefused):
-    """A logout message that is not believed: whoever brought it may still be logged in."""
+    """A logout message that is refused: the person who brought it may still be logged in."""
 
     reason = "logout_refused"
 

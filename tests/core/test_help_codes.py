@@ -33,7 +33,7 @@ def test_minute_step_and_reason_come_back(step: str, reason: str) -> None:
 
 
 def test_what_has_no_number_is_another() -> None:
-    """A step or reason that the tables do not know leads to a reference all the same."""
+    """An unknown step or reason still gets a code."""
     reference = REFERENCES.encode("/no-such-route", "no_such_reason", NOW)
     assert REFERENCES.read(reference, NOW) == ReferenceFacts(MINUTE, "", "")
 
@@ -45,7 +45,7 @@ def test_a_reference_may_be_typed_as_it_is_heard() -> None:
 
 
 def test_a_mistyped_or_invented_reference_says_nothing() -> None:
-    """One wrong letter, another broker's key, or a guess: the desk is told of no page that never was."""
+    """A wrong letter, another broker's key or a guess leads to no page."""
     reference = REFERENCES.encode("/pin", "form_refused", NOW)
     for place in range(LENGTH):
         for letter in SPEAKABLE:

@@ -45,13 +45,13 @@ def by_the_book(key: bytes, parts: list[str]) -> str:
 
 @given(PARTS)
 def test_a_pseudonym_is_an_hmac_whatever_was_made_before(parts: list[str]) -> None:
-    """What is kept of a key between two pseudonyms holds nothing of either: records of years are found by them."""
+    """The cached key state holds nothing of earlier values."""
     for hmacs in (ONE, TWO, ONE):
         assert hmacs.compute("label", *parts) == f"{hmacs.key_id}.{by_the_book(hmacs.key, ['label', *parts])}"
 
 
 def test_threads_that_share_a_key_do_not_disturb_each_other() -> None:
-    """Each pseudonym is of its own parts only."""
+    """Every hash depends on its parts only."""
     parts = [str(number) * 400 for number in range(200)]
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda part: ONE.compute("label", part), parts * 5))

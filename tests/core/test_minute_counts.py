@@ -15,7 +15,7 @@ def test_each_name_has_its_own_count_within_a_minute() -> None:
 
 
 def test_beyond_its_room_the_longest_silent_name_is_forgotten() -> None:
-    """A flood from any number of networks takes no more memory, and no count from whoever keeps coming."""
+    """A flood from many networks needs no more memory."""
     counts = MinuteCounts(3)
     for number in range(1000):
         counts.count(f"stranger {number}", NOW)

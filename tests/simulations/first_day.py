@@ -229,7 +229,7 @@ class FirstDay:
         step = flow.next_step(held, now)
         if not isinstance(step, Ask):
             return held
-        shown = step.question.disclosure.shown_digest(flow.hmacs)
+        shown = step.question.disclosure.page_digest(flow.hmacs)
         return flow.answers.record_answer(held, step, shown, "yes", now, remember=False, chosen=(), language="da")
 
     def _claim(self, person: Person) -> str | None:

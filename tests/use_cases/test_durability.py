@@ -121,7 +121,7 @@ WRITES: dict[str, tuple[Callable[[AskedStore], object], bool]] = {
 def test_a_power_cut_undoes_no_more_than_a_login(
     store: AskedStore, write: Callable[[AskedStore], object], *, durable: bool
 ) -> None:
-    """Who a person is, what they want, agreed to and proved is on the disk before anybody is told; the rest may go."""
+    """Person, enrolment, consent and proof are on the disk before anybody learns of them."""
     write(store)
     assert store.asked
     assert set(store.asked) == {durable}

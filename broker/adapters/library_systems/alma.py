@@ -20,7 +20,7 @@ from broker.core.borrowers.library_system import (
     LibraryCapability,
     SetupFault,
     SetupTrial,
-    unobserved,
+    ignore_call,
 )
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -39,7 +39,7 @@ _NOT_TRIED: Final = (
 class AlmaSettings(AlmaKeys):
     """The settings type that the entry point ``alma`` names."""
 
-    def open(self, observe: LibraryCallObserver = unobserved) -> "Alma":
+    def open(self, observe: LibraryCallObserver = ignore_call) -> "Alma":
         """Return the library system; ``observe`` gets its calls."""
         return Alma(self, observe)
 
@@ -47,7 +47,7 @@ class AlmaSettings(AlmaKeys):
 class Alma:
     """An Alma as the port ``LibrarySystem`` (core/ports.py); threads may share it."""
 
-    def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver = unobserved) -> None:
+    def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver = ignore_call) -> None:
         self._settings = settings
         self._calls = Calls(settings, observe)
         self._searches = UserSearches(self._calls, settings)

@@ -23,7 +23,7 @@ from broker.core.borrowers.library_system import (
     LibraryCapability,
     SetupFault,
     SetupTrial,
-    unobserved,
+    ignore_call,
 )
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import WantedBorrower
@@ -37,7 +37,7 @@ _EXPIRED: Final = "expired"
 class KohaSettings(KohaKeys):
     """The settings type that the entry point ``koha`` names."""
 
-    def open(self, observe: LibraryCallObserver = unobserved) -> "Koha":
+    def open(self, observe: LibraryCallObserver = ignore_call) -> "Koha":
         """Return the library system; ``observe`` gets its calls."""
         return Koha(self, observe)
 
@@ -45,7 +45,7 @@ class KohaSettings(KohaKeys):
 class Koha:
     """A Koha as the port ``LibrarySystem`` (core/ports.py); threads may share it."""
 
-    def __init__(self, settings: KohaKeys, observe: LibraryCallObserver = unobserved) -> None:
+    def __init__(self, settings: KohaKeys, observe: LibraryCallObserver = ignore_call) -> None:
         self._settings = settings
         self._calls = Calls(settings, observe)
         self._searches = PatronSearches(self._calls, settings)

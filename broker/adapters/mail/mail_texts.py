@@ -18,7 +18,7 @@ from broker.core.mail.mail_contents import (
     WelcomeMail,
     sanitize_name,
 )
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 
 # Texts may also use library, signed, pin_url, questions and asked.
 MAIL_TEXTS: Final[Mapping[type[MailContent], MailText]] = {

@@ -1,4 +1,4 @@
-"""A borrower as the library system holds it, and what speaks against its being the person's."""
+"""A borrower as the library system returns it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,11 +11,12 @@ from broker.core.identity import cpr
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Borrower:
-    """One account as the library system holds it.
+    """One account as the library system returns it.
 
-    ``number`` is the system's own id, never a field with the CPR and never typed, ``mark`` the
-    enrolment id found in the field reserved for it, ``born`` the date of birth, ``cpr`` the real
-    number (ten digits), ``card`` the card number; these four are None where the system holds none.
+    ``number`` is the system's own id, never a field with the CPR number and never typed. ``mark``
+    is the enrolment id in the field that is reserved for it, ``born`` the birth date, ``cpr`` the
+    real CPR number (ten digits) and ``card`` the card number. These four are None if the system has
+    none.
     """
 
     number: str
@@ -29,16 +30,16 @@ class Borrower:
     card: str | None = None
 
     def has_other_birth_date(self, number: str) -> bool:
-        """Return whether the CPR ``number`` has another date of birth than this borrower.
+        """Return whether the CPR ``number`` contradicts the birth date of this borrower.
 
-        Its card number may be ten digits that are a stranger's CPR. A mark proves nothing: staff
-        copy records, mark and all, and may have used the field for something else.
+        A card number may be ten digits that are another person's CPR number. A mark proves nothing:
+        staff copy records with their marks, or use the field for something else.
         """
         born = cpr.birth_date(number)
         return None not in {self.born, born} and self.born != born
 
-    def suggested_pins(self) -> frozenset[str]:
-        """Return the PINs that the borrower's date of birth and CPR number suggest."""
+    def list_suggested_pins(self) -> frozenset[str]:
+        """Return the PINs that the borrower's birth date and CPR number suggest."""
         pins: set[str] = set()
         if self.born:
             pins |= suggest_by_birth_date(self.born)

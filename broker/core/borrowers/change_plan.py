@@ -1,4 +1,4 @@
-"""The one change between the borrower that is there and the one that is wanted."""
+"""The change that makes a borrower as it is wanted."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +12,7 @@ from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Change:
-    """A borrower is there: set these fields, and category, expiry and CPR number unless None.
+    """A change of one borrower: these fields, and category, expiry and CPR number unless None.
 
     The connector also gives the borrower a card number, if it has none.
     """
@@ -34,7 +34,7 @@ _RENEW_BELOW_DAYS: Final = 180
 def find_case_reason(
     found: tuple[Borrower, ...], person: PersonFacts, cpr_number: str
 ) -> str | None:
-    """Return why the borrowers found by a CPR number are a case; None for none or the person's."""
+    """Return why the borrowers with a CPR number are a case; None if there is no reason."""
     if len(found) > 1:
         return "several_borrowers"
     if found and not is_this_persons(person, found[0], cpr_number):
@@ -43,10 +43,10 @@ def find_case_reason(
 
 
 def plan_change(borrower: Borrower, wanted: WantedBorrower, today: date) -> Change | None:
-    """Return the change of a borrower that is this person's; None if it is as ``wanted`` already.
+    """Return the change of this person's borrower; None if it is as ``wanted`` already.
 
     The expiry only moves to a later day. A login moves it if its policy has the borrower's present
-    category, or gives the borrower its own. The connector adds a card number that is missing.
+    category, or gives the borrower its own. The connector adds a missing card number.
     """
     has_moved = wanted.moves(borrower.category)
     fields = _fields(borrower, wanted)
@@ -93,17 +93,17 @@ def _expires_soon(present: date | None, wanted: date, today: date) -> bool:
 def describe_outcome(
     borrower: Borrower, change: Change | None, wanted: WantedBorrower
 ) -> EnrolmentOutcome:
-    """Return what ``change`` made of the ``borrower`` that was there before it."""
+    """Return what ``change`` did to the ``borrower`` as it was before."""
     if change is None:
         return EnrolmentOutcome.UNCHANGED
     if change.category is None:
-        return _of_same_category(borrower, change)
+        return _describe_same_category(borrower, change)
     if wanted.upgrades_from(borrower.category):
         return EnrolmentOutcome.UPGRADED
     return EnrolmentOutcome.LOWERED
 
 
-def _of_same_category(borrower: Borrower, change: Change) -> EnrolmentOutcome:
+def _describe_same_category(borrower: Borrower, change: Change) -> EnrolmentOutcome:
     overwritten = any(borrower.fields.get(name) for name, _ in change.fields)
     if overwritten or change.expires is not None:
         return EnrolmentOutcome.UPDATED

@@ -18,7 +18,7 @@ class EnrolmentState(StrEnum):
 
 
 class CaseReason(StrEnum):
-    """The reason why staff must decide something about one person. There is no other."""
+    """The reason why staff must decide something about one person."""
 
     SEVERAL_BORROWERS = "several_borrowers"  # more than one borrower has the CPR number
     DIFFERENT_PERSON = "different_person"  # the only one has another name and birth date
@@ -42,8 +42,8 @@ class EnrolmentOutcome(StrEnum):
 class Claim:
     """The borrower that a person has shown to be their own.
 
-    By the code that was mailed to its address, or ``is_by_card``: by its card number, with surname,
-    given name and birth date.
+    The proof is the code that was mailed to its address, or with ``is_by_card`` its card number
+    together with surname, given name and birth date.
     """
 
     borrower_number: str
@@ -54,13 +54,13 @@ class Claim:
 class Enrolment:
     """One request and its state, kept in the person record.
 
-    ``id`` stands in a reserved field of the borrower that this enrolment created. ``wanted`` holds
-    the CPR number, so that a finished enrolment has none. ``failing_since`` is the time of the
-    first failure in a row, ``last_error`` the masked sentence of the last one, and ``setting`` the
-    setting of the library system that must be corrected first. ``borrowers`` are the borrowers of
-    a case, ``claimed`` the one that the person has shown to be theirs, and ``ruled_out`` those that
-    staff know to be other people's. ``creates`` and ``conflicts`` count the creates that were sent,
-    and those that a unique field rejected, since the last decision.
+    ``id`` is in a reserved field of the borrower that this enrolment created. ``wanted`` holds the
+    CPR number, so a finished enrolment has none. ``failing_since`` is the time of the first failure
+    in a row, ``last_error`` the masked sentence of the last one, and ``setting`` the setting of the
+    library system that must be corrected first. ``borrowers`` are the borrowers of a case,
+    ``claimed`` the one that the person has shown to be theirs, and ``ruled_out`` those that staff
+    know to be other people's. ``creates`` and ``conflicts`` count the creates that were sent, and
+    those that a unique field rejected, since the last decision.
     """
 
     id: str
@@ -93,7 +93,7 @@ class Enrolment:
         return replace(self.retry(now), requested_at=now, wanted=wanted)
 
     def retry(self, now: datetime) -> "Enrolment":
-        """Return the enrolment to be tried again now; what staff ruled out stays ruled out."""
+        """Return the enrolment, due now; what staff ruled out stays ruled out."""
         return Enrolment(
             self.id,
             EnrolmentState.PENDING,
@@ -115,7 +115,7 @@ class Enrolment:
     def claim(self, claim: Claim, now: datetime) -> "Enrolment":
         """Return the enrolment after the person has shown that a borrower is theirs.
 
-        Not one that staff have ruled out since.
+        A borrower that staff have ruled out is not accepted.
         """
         if claim.borrower_number in self.ruled_out:
             return self
@@ -158,7 +158,7 @@ class Enrolment:
         )
 
     def finish(self, outcome: EnrolmentOutcome) -> "Enrolment":
-        """Return the enrolment once the borrower is as wanted; the CPR number goes."""
+        """Return the enrolment when the borrower is as wanted, without the CPR number."""
         return Enrolment(self.id, EnrolmentState.DONE, self.requested_at, outcome=outcome)
 
     def __repr__(self) -> str:

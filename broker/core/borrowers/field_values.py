@@ -9,7 +9,7 @@ import re
 import unicodedata
 from typing import Final
 
-# What begins a formula; also in the full width that some programs take for the same.
+# The characters that begin a formula, also in the full width that some programs read alike.
 _BEGINS_FORMULA: Final = "=+-@\uff1d\uff0b\uff0d\uff20"
 _MARKUP: Final = str.maketrans("", "", "<>\uff1c\uff1e")
 _PHONES: Final = frozenset({"phone", "mobile"})

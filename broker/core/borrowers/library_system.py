@@ -1,4 +1,4 @@
-"""What the broker expects of a library system, what it can do, and who hears of its calls."""
+"""The capabilities and the set-up that a library system needs, and the observer of its calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from broker.core.policy.model import BorrowerRule, PolicySet
 
 
 class LibraryCallObserver(Protocol):
-    """Hears of every call by its kind, to count and time it."""
+    """Gets every call by its kind, to count and time it."""
 
     def __call__(self, call: str, outcome: str, seconds: float) -> None:
-        """Hear that a ``call`` ("find") ended after ``seconds``.
+        """Record that a ``call`` ("find") ended after ``seconds``.
 
         ``outcome`` is "done", "refused" (by the library system) or "unavailable".
         """
         ...
 
 
-def unobserved(call: str, outcome: str, seconds: float) -> None:
-    """Hear of a call, and count nothing."""
+def ignore_call(call: str, outcome: str, seconds: float) -> None:
+    """Record nothing."""
 
 
 class LibraryCapability(StrEnum):
-    """One thing that not every library system can do; the broker has a behaviour without it.
+    """A capability that some library systems lack. The broker has a behaviour for its absence.
 
     Source: docs/library-systems.md#capabilities.
     """
@@ -44,14 +44,14 @@ ALL_CAPABILITIES: Final = frozenset(LibraryCapability)
 class ExpectedSetup:
     """The borrower categories that a policy set names.
 
-    Each leads to the first line of a policy file that names it (``student.yaml:12``).
+    ``categories`` maps each to the first line of a policy file that names it (``student.yaml:12``).
     """
 
     categories: Mapping[str, str]
 
     @classmethod
-    def of(cls, policies: PolicySet) -> Self:
-        """Return what the borrower rules of all policies name, upgrades and lowerings included."""
+    def from_policies(cls, policies: PolicySet) -> Self:
+        """Return the categories of all borrower rules, with upgrades and lowerings."""
         categories: dict[str, str] = {}
         variants = (each for policy in policies.policies for each in policy.variants)
         for rule in (policy.borrower for policy in variants):
@@ -62,7 +62,7 @@ class ExpectedSetup:
 
 @dataclass(frozen=True, slots=True)
 class SetupFault:
-    """One fault: the setting in the library system's own name, and a sentence that says all.
+    """One fault in the set-up: the library system's name of the setting, and a sentence.
 
     ``setting`` is a name of the set-up, never a value that a person has.
     """
@@ -77,13 +77,13 @@ class SetupFault:
 
 @dataclass(frozen=True, slots=True)
 class SetupTrial:
-    """What trial borrowers have shown, and sentences about what they could not show."""
+    """The result of trial borrowers: faults, and sentences about what they could not show."""
 
     faults: tuple[SetupFault, ...]
     not_proven: tuple[str, ...]
 
 
 def list_categories(rule: BorrowerRule) -> tuple[str, ...]:
-    """Return every category that the rule makes, moves or lowers, each as often as it is named."""
+    """Return every category that the rule makes, moves or lowers, as often as it is named."""
     lowered = rule.lowers.categories if rule.lowers else ()
     return (rule.category, *rule.upgrades, *lowered)

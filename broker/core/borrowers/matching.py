@@ -28,7 +28,7 @@ _PARTICLES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonFacts:
-    """The facts of a login that are compared with a borrower; a missing one agrees with nothing."""
+    """The facts of a login that are compared with a borrower. A missing one agrees with nothing."""
 
     surname: str = ""
     given_name: str = ""
@@ -36,11 +36,11 @@ class PersonFacts:
 
     @property
     def has_name(self) -> bool:
-        """Return whether there is a word of a name at all."""
+        """Return whether there is a word of a name."""
         return bool(fold_words(self.surname) or fold_words(self.given_name))
 
-    def folded(self) -> tuple[str, ...]:
-        """Return the facts as one text each, equal for spellings that agree as a whole."""
+    def fold(self) -> tuple[str, ...]:
+        """Return the facts as texts that are equal if the facts agree as a whole."""
         names = (" ".join(sorted(fold_words(name))) for name in (self.surname, self.given_name))
         return (*names, self.birth_date.isoformat() if self.birth_date else "")
 
@@ -49,7 +49,7 @@ class PersonFacts:
 class AddressQuestion:
     """The question at a first match: whether the address in the record is the person's own.
 
-    ``match_hash`` is the keyed hash of the borrower number and the address that it is about.
+    ``match_hash`` is the keyed hash of the borrower number and the address.
     """
 
     masked_address: str
@@ -68,9 +68,9 @@ NO_FACTS: Final = PersonFacts()
 
 
 def read_person_facts(attributes: Attributes) -> PersonFacts:
-    """Return the facts that ``attributes`` give; the birth date is that of the CPR number.
+    """Return the facts among ``attributes``; the birth date is that of the CPR number.
 
-    Without surname or given name the words of the full name take their place.
+    Words of the full name replace a missing surname or given name.
     """
     number = attributes.one(CPR_ATTRIBUTE)
     full_name = attributes.one("cn") or attributes.one("displayName") or ""
@@ -91,8 +91,8 @@ def fold_words(name: str) -> frozenset[str]:
 def is_this_persons(person: PersonFacts, borrower: Borrower, cpr_number: str) -> bool:
     """Return whether ``borrower``, the only one found by ``cpr_number``, is this person's.
 
-    Two of surname, given name and birth date must agree. A borrower that was found by a card
-    number, and carries another CPR number, is not.
+    Two of surname, given name and birth date must agree. A borrower with another CPR number, which
+    was found by its card number, is not this person's.
     """
     if borrower.cpr not in {None, cpr_number}:
         return False
@@ -121,7 +121,7 @@ def has_given_name(person: PersonFacts, borrower: Borrower) -> bool:
 
 
 def is_possible_duplicate(person: PersonFacts, email: str | None, borrower: Borrower) -> bool:
-    """Return whether ``borrower``, which has not the person's CPR number, may still be theirs.
+    """Return whether ``borrower``, without the person's CPR number, may still be theirs.
 
     Two of name (a word of the surname and a word of the given name), birth date and mail address
     must agree.
@@ -137,7 +137,7 @@ def can_be_claimed(person: PersonFacts, borrower: Borrower, *, is_by_card: bool 
     """Return whether a person who has shown to own ``borrower`` may have it.
 
     It must have no CPR number, and the birth date and a word of the given name must agree. A card
-    number is less than a mailed code: ``is_by_card`` demands a word of the surname too.
+    number proves less than a mailed code: ``is_by_card`` demands a word of the surname too.
     """
     if borrower.cpr is not None:
         return False

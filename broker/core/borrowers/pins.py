@@ -1,4 +1,4 @@
-"""The rules for a PIN, and the numbers that a borrower types beside it."""
+"""The rules for a PIN, and the numbers that a borrower types with it."""
 
 import re
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from broker.core.input_normalization import remove_invisible, remove_spaces
 
 
 class PinAnswer(StrEnum):
-    """The library system's answer to the question whether a PIN is a borrower's."""
+    """The library system's answer when a borrower's PIN is checked."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -34,7 +34,7 @@ _CENTURIES: Final = ("19", "20")
 
 
 def is_guessable(pin: str) -> bool:
-    """Return whether ``pin`` is among a thief's first tries: pairs, a run, a year of a life."""
+    """Return whether ``pin`` is one that a thief tries first: pairs, a run, a birth year."""
     if pin[:2] == pin[2:]:
         return True
     if pin in _RUNS or pin[::-1] in _RUNS:
@@ -45,7 +45,7 @@ def is_guessable(pin: str) -> bool:
 def suggest_by_cpr(cpr: str) -> frozenset[str]:
     """Return the PINs that a CPR number suggests.
 
-    Any four of its digits in a row, and two parts of the birth date.
+    They are any four of its digits in a row, and two parts of the birth date.
     """
     day, month, year = cpr[:2], cpr[2:4], cpr[4:6]
     in_a_row = {cpr[start : start + 4] for start in range(len(cpr) - 3)}
@@ -66,7 +66,7 @@ def _pairs(*parts: str) -> set[str]:
 def find_pin_fault(pin: str, avoid: Collection[str]) -> str | None:
     """Return why a person may not have the ``pin`` they chose, or None.
 
-    It is not four digits, or a thief guesses it first.
+    It is not four digits, or easy to guess.
     """
     if not _FOUR.fullmatch(pin):
         return "pin_not_four"
@@ -78,9 +78,8 @@ def find_pin_fault(pin: str, avoid: Collection[str]) -> str | None:
 def read_identifier(typed: str) -> str | None:
     """Return the CPR number, card number or user name that a person typed; None for other texts.
 
-    A CPR number is its ten digits; of any other text the noughts and the case are kept. Nothing is
-    looked up: what the text means is a question to the library system
-    (docs/reference/design.md#4d).
+    A CPR number becomes ten digits. Any other text keeps its zeros and its case. The library system
+    decides what it means (docs/reference/design.md#4d).
     """
     text = remove_spaces(typed)
     number = _CPR.fullmatch(text)
@@ -92,10 +91,10 @@ def read_identifier(typed: str) -> str | None:
 
 
 def hide_long_number(typed: str) -> str:
-    """Return the part of a typed number that may stand in its field again: never a CPR number.
+    """Return the part of a typed number that the field may show again: never a CPR number.
 
-    Nor a mistyped one, which is not ten digits, nor a card number that may be one: not even to the
-    person who has just typed it (docs/reference/design.md#invariant-4).
+    Neither a mistyped CPR number nor a card number that may be one is shown, not even to the person
+    who typed it (docs/reference/design.md#invariant-4).
     """
     if sum(character.isdigit() for character in typed) > _MOST_DIGITS_SHOWN:
         return ""

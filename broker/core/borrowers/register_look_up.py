@@ -20,10 +20,10 @@ ADDRESS_FIELDS: Final[Names] = (_STREET, _BESIDE, _POSTAL_CODE, _CITY)
 
 
 def address_fields(address: RegisteredAddress) -> Mapping[str, str] | None:
-    """Return every address field with its text, "" for none; None where no letter would arrive.
+    """Return every address field with its text, or None if mail would not arrive.
 
-    Without a street the place stands in its line; an address without both, or without postal code
-    or city, is none.
+    Without a street the place takes its line. An address needs a street or place, a postal code and
+    a city.
     """
     street = address.street or address.place
     beside = [f"c/o {address.care_of}"] if address.care_of else []
@@ -59,7 +59,7 @@ REFRESH_AFTER: Final = timedelta(days=90)
 
 
 class LookUpReason(StrEnum):
-    """The reason of a look-up: the law asks for one (CPR law section 31)."""
+    """The reason of a look-up, which the law requires (CPR law section 31)."""
 
     ENROLMENT = "enrolment"  # a borrower was found or made
     REFRESH = "refresh"  # a login after ``REFRESH_AFTER``
@@ -107,9 +107,9 @@ class RegisterLookUp:
 
 
 def note_for_staff(person: RegisteredPerson | None) -> str | None:
-    """Return the note about a CPR number that is not active; None if it is.
+    """Return the note about a CPR number that is not active; None if it is active.
 
-    The note is a ``Residence``, or ``UNKNOWN_NUMBER`` where the register does not know the number.
+    The note is a ``Residence``, or ``UNKNOWN_NUMBER`` if the register does not know the number.
     """
     if person is None:
         return UNKNOWN_NUMBER
@@ -121,7 +121,7 @@ def address_changes(
 ) -> tuple[tuple[str, str], ...]:
     """Return the fields to write into a borrower whose fields are ``present``.
 
-    An address is written as a whole: mixing the lines of two addresses gives none.
+    An address is written as a whole, because the lines of two addresses make a wrong one.
     """
     fields = address_fields(address) if address else None
     if fields is None or rule.address == "never":

@@ -1,4 +1,4 @@
-"""A person as the register of persons knows them: status, name, address and its protection."""
+"""A person in the register of persons: status, name, address and its protection."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,32 +7,32 @@ from broker.core.errors import BrokerError
 
 
 class RegisterError(BrokerError):
-    """A look-up in the register of persons that came to nothing.
+    """A look-up in the register of persons that failed.
 
     ``str(error)`` has the register's own words, without a value that a person has. ``setting``
-    names what must be mended; None where it is a register that is down.
+    names what must be corrected; None if the register is down.
     """
 
     def __init__(self, cause: str, setting: str | None = None) -> None:
-        """Store the sentence for log and staff, and the setting at fault, if it is one."""
+        """Store the sentence for log and staff, and the setting that must be corrected, if any."""
         super().__init__(cause)
         self.setting = setting
 
 
 class RegisterUnavailable(RegisterError):
-    """The register did not answer in time, or cannot now; worth trying again."""
+    """The register did not answer in time, or cannot answer now: retry."""
 
     reason = "register_unavailable"
 
 
 class RegisterRefused(RegisterError):
-    """The register refused, and will refuse again until something is mended."""
+    """The register refused, and will refuse again until something is corrected."""
 
     reason = "register_refused"
 
 
 class Residence(StrEnum):
-    """Where a person is, as the CPR register has it (docs/reference/cpr-register.md#residence)."""
+    """Where a person lives, by the CPR register (docs/reference/cpr-register.md#residence)."""
 
     IN_DENMARK = "in_denmark"
     WITHOUT_USABLE_ADDRESS = "without_usable_address"  # in Denmark, of a road code above 9900
@@ -48,7 +48,7 @@ class Residence(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RegisteredAddress:
-    """An address in Denmark as it is written on a letter, each line "" where there is none.
+    """An address in Denmark as in a postal address; a line without text is "".
 
     ``street`` has road, house, floor and door; ``place`` the name of a village or an estate.
     """
@@ -62,10 +62,10 @@ class RegisteredAddress:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RegisteredPerson:
-    """What the register says of one number.
+    """The register's answer about one number.
 
-    ``protected`` is whether the address is protected (CPR law section 28): then ``address``
-    must reach nobody.
+    If ``protected`` is True, the address is protected (CPR law section 28): nobody may get
+    ``address``.
     """
 
     residence: Residence
@@ -78,26 +78,26 @@ class RegisteredPerson:
 
 
 def street_line(road: str, house: str, floor: str, door: str) -> str:
-    """Return "Prøvevej 12, 2. th" from the parts that a register keeps, noughts before them gone.
+    """Return "Prøvevej 12, 2. th" from the parts that a register keeps, without leading zeros.
 
-    House "012B" is 12B, floor "02" is "2.", "st" and "kl" get their point; door "th" and "0004" are
-    "th" and "4". A part that is empty is left out; without a road there is no line.
+    House "012B" becomes 12B, floor "02" becomes "2.", "st" and "kl" get a full stop, door "th" and
+    "0004" become "th" and "4". An empty part is left out. Without a road there is no line.
     """
     if not road:
         return ""
-    line = f"{road} {_without_noughts(house)}".strip()
-    rest = " ".join(filter(None, (_floor(floor), _without_noughts(door))))
+    line = f"{road} {_strip_zeros(house)}".strip()
+    rest = " ".join(filter(None, (_floor(floor), _strip_zeros(door))))
     if rest:
         return f"{line}, {rest}"
     return line
 
 
-def _without_noughts(part: str) -> str:
+def _strip_zeros(part: str) -> str:
     return part.strip().lstrip("0")
 
 
 def _floor(part: str) -> str:
-    floor = _without_noughts(part)
+    floor = _strip_zeros(part)
     if not floor or floor.endswith("."):
         return floor
     return f"{floor}."

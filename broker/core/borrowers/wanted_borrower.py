@@ -1,4 +1,4 @@
-"""The borrower as it is wanted, and how it follows from a decision and the attributes."""
+"""The wanted borrower, derived from a decision and the attributes of a login."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -25,16 +25,15 @@ class WantedField:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WantedBorrower:
-    """The borrower as it is wanted: derived from the decision, before anything is looked up.
+    """The borrower that a login wants, derived from the decision before anything is looked up.
 
-    ``cpr`` is the number to find the borrower by. ``expires`` is the day the category is good
-    until, ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail. ``upgrade``
-    is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
-    categories that this login may lower. ``creates`` is False if the person may not enrol alone: an
-    existing borrower is used, and no new one is made. ``register`` says what is done with the
-    answer of the register of persons, None if the register is not asked. ``person`` is compared
-    with a borrower before it counts as this person's. ``can_write`` is False if the login may only
-    lower the category.
+    ``cpr`` is the number to find the borrower by. ``expires`` is the last day of the category, and
+    ``pin_to`` the address for the PIN mail of a new borrower, None for no mail. ``upgrade`` is
+    False if the person wants to keep the category, or was not asked yet. ``lowers`` are the
+    categories that this login may lower. ``creates`` is False if the person may not enrol alone:
+    only an existing borrower is used. ``register`` says what is done with the answer of the
+    register of persons, None if it is not asked. ``person`` is compared with a borrower.
+    ``can_write`` is False if the login may only lower the category.
     """
 
     cpr: str | None
@@ -64,12 +63,12 @@ class WantedBorrower:
     def upgrades_from(self, category: str) -> bool:
         """Return whether a borrower of ``category`` would be upgraded.
 
-        Only the person's own answer makes it so (R40).
+        Only the person's own answer permits it (R40).
         """
         return self.upgrade and category != self.category and category in self.upgrades
 
     def moves(self, category: str) -> bool:
-        """Return whether a borrower of ``category`` would get another: upgraded or lowered."""
+        """Return whether a borrower of ``category`` would get another one: upgraded or lowered."""
         if category == self.category:
             return False
         return category in self.lowers or self.upgrades_from(category)
@@ -84,9 +83,9 @@ def derive_wanted_borrower(
 ) -> WantedBorrower | None:
     """Return the wanted borrower of a decision; None if policy or login leads to no borrower.
 
-    A person without the right to write to a borrower may have its category lowered, and nothing
-    made, raised or written. A login by the library account requests nothing: its category comes
-    from the library system itself, and would renew itself for ever.
+    A person without the right to write to a borrower may have its category lowered only. A login
+    with the library account requests nothing: its category comes from the library system itself and
+    would renew itself for ever.
     """
     policy = decision.policy
     if policy is None or policy.borrower is None or _CATEGORY in attributes:

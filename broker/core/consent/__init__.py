@@ -1,1 +1,5 @@
-"""Disclosure to a service, and the consent that it needs."""
+"""The disclosure to a service, and the consent that it needs.
+
+Read ``disclosure.py`` first: exactly what leaves for a service. ``consent.py`` decides whether the
+person must be asked, and makes the receipts.
+"""

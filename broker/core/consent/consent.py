@@ -1,4 +1,4 @@
-"""Consent: the question before anything leaves, and the receipt, bound to what was shown."""
+"""Consent: the question before anything leaves, and the receipt of the answer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -48,11 +48,11 @@ _TAKEN_BACK: Final = frozenset(_ENDS.values())
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One answer, append-only and pseudonymous, after ISO/IEC TS 27560.
+    """One answer, after ISO/IEC TS 27560. It is never changed, and names a person by a pseudonym.
 
-    ``shown`` is the digest of everything shown, ``terms`` that of its terms and ``parts`` one of
-    each of its parts, so that less under the same terms is known as less; names are kept, values
-    never.
+    ``shown`` is the digest of everything on the page, ``terms`` that of its terms, and ``parts``
+    one of each part. With them a later login knows whether it asks for less under the same terms.
+    Names are kept, values never.
 
     Source: docs/reference/consent.md#record.
     """
@@ -79,13 +79,13 @@ class Receipt:
 
     @property
     def agreed_names(self) -> tuple[str, ...]:
-        """Return the names in the answer: without the optional ones that nobody ticked."""
+        """Return the names in the answer, without optional ones that were not ticked."""
         return tuple(
             name for name in self.names if name not in self.optional or name in self.chosen
         )
 
     def is_remembered(self, now: datetime) -> bool:
-        """Return whether the answer is a yes for later logins, until something material changes."""
+        """Return whether the answer is a yes that counts for later logins."""
         if not self.is_yes or self.valid_until is None:
             return False
         return now < self.valid_until
@@ -93,7 +93,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A screen that asks for consent or informs; ``changed``: because something has changed."""
+    """A page that asks for consent or informs. ``changed`` says that something has changed."""
 
     variant: Variant
     disclosure: Disclosure
@@ -107,17 +107,17 @@ def find_question(
     hmacs: LookupHmacs,
     now: datetime,
 ) -> Question | None:
-    """Return what must be shown before ``disclosure`` may leave, or None if the answer is valid.
+    """Return what must be shown before ``disclosure`` may leave; None if the answer is valid.
 
-    ``own`` is this transaction's receipt, good for exactly what it showed: what has changed since
-    is asked, whatever is on file (docs/reference/design.md#4a-shown). ``receipts`` are those on
-    file for this person and service, of which ``find_valid_answer`` finds the one that counts.
+    ``own`` is the receipt of this login. It is valid only for what its page showed: a later change
+    is asked, whatever is stored (docs/reference/design.md#4a-shown). ``receipts`` are the stored
+    ones for this person and service.
     """
     names_nobody = not disclosure.items and disclosure.name_id_format != PERSISTENT
     if names_nobody and not disclosure.looked_up:
         return None
     if own and own.is_yes:
-        if own.shown == disclosure.shown_digest(hmacs):
+        if own.shown == disclosure.page_digest(hmacs):
             return None
         return Question(_variant(disclosure), disclosure, _has_changed(own, disclosure, hmacs))
     if find_valid_answer(disclosure, receipts, hmacs, now):
@@ -137,8 +137,8 @@ def _yes(variant: Variant) -> ReceiptEvent:
 
 
 def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
-    # A person who took an answer back knows why the page is here; after an answer that lapsed the
-    # page reports no change that there was not.
+    # A person who withdrew an answer knows why the page is shown. After an answer that expired the
+    # page reports no change.
     if latest.event in _TAKEN_BACK:
         return False
     if latest.terms != disclosure.terms_digest(hmacs):
@@ -147,7 +147,10 @@ def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) ->
 
 
 def newest_first(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
-    """Return receipts by their time; of a yes and a no at the same instant the no is the newer."""
+    """Return receipts by their time, the newest first.
+
+    Of a yes and a no at the same instant, the no counts as the newer one.
+    """
     return tuple(sorted(receipts, key=_age, reverse=True))
 
 
@@ -156,18 +159,18 @@ def _age(made: Receipt) -> tuple[datetime, bool]:
 
 
 def select_standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
-    """Return each yes that is younger than the last no, withdrawal or request to be told again.
+    """Return each yes after the last no, withdrawal or request to be informed again.
 
-    Newest first.
+    The newest comes first.
     """
     return tuple(takewhile(lambda made: made.is_yes, newest_first(receipts)))
 
 
 def select_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
-    """Return the answers that a login may go by: the last one, and each yes that may count.
+    """Return the answers that a login may use: the last one, and each yes that may count.
 
-    A yes for one login only may count too: it may be the last to say that an attribute stays back.
-    Newest first.
+    A yes for one login only may count too: it may be the last that leaves out an attribute. The
+    newest comes first.
     """
     answers = newest_first(receipts)
     counting = []
@@ -183,11 +186,11 @@ def select_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
 def find_valid_answer(
     disclosure: Disclosure, receipts: Iterable[Receipt], hmacs: LookupHmacs, now: datetime
 ) -> Receipt | None:
-    """Return the newest yes on file that is remembered and covers ``disclosure``, or None.
+    """Return the newest remembered yes that covers ``disclosure``, or None.
 
-    So whoever narrows a policy, or undoes what widened it, asks nobody again. What the person left
-    out since stays out: it is not among the chosen of what is returned, and where it would leave
-    unasked no yes covers that (docs/reference/consent.md#covers).
+    If a policy is narrowed, or a wider one is undone, nobody is asked again. An attribute that the
+    person has left out since stays out. If it would leave without a question, no yes covers it
+    (docs/reference/consent.md#covers).
     """
     answers = select_standing(receipts)
     left = find_left_out(answers)
@@ -201,7 +204,7 @@ def find_valid_answer(
 
 
 def find_left_out(answers: Iterable[Receipt]) -> frozenset[str]:
-    """Return the attributes that were not ticked in the last answer which had them.
+    """Return the attributes that were not ticked in the last answer that offered them.
 
     ``answers`` are newest first.
     """
@@ -214,7 +217,7 @@ def find_left_out(answers: Iterable[Receipt]) -> frozenset[str]:
 
 
 def is_covered(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
-    """Return whether all of ``disclosure`` was in what ``made`` answered, under the same terms."""
+    """Return whether the answer ``made`` had all of ``disclosure``, under the same terms."""
     if made.terms != disclosure.terms_digest(hmacs):
         return False
     answered = frozenset(made.parts)
@@ -226,28 +229,29 @@ def _digests(disclosure: Disclosure, person: str, hmacs: LookupHmacs) -> tuple[s
 
 
 def _digest(part: Part, person: str, hmacs: LookupHmacs) -> str:
-    # Of this person at this service: two receipts never tell that two people have one affiliation.
+    # The hash is for this person at this service: two receipts cannot be compared.
     return hmacs.compute("receipt-part", person, *part).partition(".")[2][:_DIGITS]
 
 
 def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHmacs) -> bool:
-    # What left anyway and may now be left out is less: it stays back until somebody ticks it.
+    # A part that left anyway and is optional now counts as less: it is left out unless ticked.
     whole = (ALWAYS, *part[1:])
     return any(_digest(each, person, hmacs) in answered for each in (part, whole))
 
 
 def compute_answer_time(receipts: Iterable[Receipt], now: datetime) -> datetime:
-    """Return when an answer is given that follows ``receipts``.
+    """Return the time of an answer that follows ``receipts``.
 
-    Later than they, though the clock of the machine that wrote them ran ahead: the last no counts.
+    It is later than theirs, even if the clock of the machine that wrote them was ahead: the last no
+    counts.
     """
     return max([now, *(each.event_time + _INSTANT for each in receipts)])
 
 
 def make_withdrawal(given: Receipt, record_id: str, language: str, now: datetime) -> Receipt | None:
-    """Return the receipt by which the person takes ``given`` back; None if it cannot be.
+    """Return the receipt by which the person withdraws ``given``; None if that is impossible.
 
-    A consent is withdrawn; a notice is forgotten and shown again, no more: it never was consent
+    A consent is withdrawn. A notice is only shown again, because it never was a consent
     (docs/reference/consent.md#basis).
     """
     event = _ENDS.get(given.event)
@@ -262,7 +266,7 @@ def make_withdrawal(given: Receipt, record_id: str, language: str, now: datetime
 def make_refusal(
     over: Receipt, record_id: str, shown: str, language: str, now: datetime
 ) -> Receipt:
-    """Return the receipt of a no over an earlier yes, pressed on the page ``shown``."""
+    """Return the receipt of a no that follows an earlier yes, given on the page ``shown``."""
     return replace(
         over,
         record_id=record_id,
@@ -277,9 +281,9 @@ def make_refusal(
 def make_unasked_refusal(
     decision: Decision, record_id: str, shown: str, *, person: str, language: str, now: datetime
 ) -> Receipt | None:
-    """Return the receipt of a no on the page ``shown`` where nothing is asked any more.
+    """Return the receipt of a no on the page ``shown`` when nothing is asked any more.
 
-    It names what would have left by now; None where ``decision`` lets nothing leave.
+    It names what would leave now; None if ``decision`` lets nothing leave.
     """
     release = decision.release
     if release is None:
@@ -317,7 +321,7 @@ def make_receipt(
     hmacs: LookupHmacs,
     now: datetime,
 ) -> Receipt:
-    """Record the answer to ``asked``; a refusal is recorded but never remembered.
+    """Return the receipt of the answer to ``asked``; a refusal is never remembered.
 
     ``remembered_for`` is how long a yes counts, from now; None for this login only.
     """
@@ -332,7 +336,7 @@ def make_receipt(
         policy=disclosure.policy,
         legal_basis=disclosure.legal_basis,
         names=tuple(item.name for item in disclosure.items),
-        shown=disclosure.shown_digest(hmacs),
+        shown=disclosure.page_digest(hmacs),
         valid_until=now + remembered_for if answer and remembered_for else None,
         chosen=tuple(name for name in optional if name in chosen),
         optional=optional,

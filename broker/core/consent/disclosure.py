@@ -1,4 +1,4 @@
-"""A disclosure: exactly what leaves for a service, as shown, as bound by the receipt, as issued."""
+"""A disclosure: exactly what leaves for a service, as it is shown, agreed to and issued."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,14 +22,14 @@ WATCHED = frozenset(
     {"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"}
 )
 
-# What a person agrees to, piece by piece: kind, name, and the value where that is material.
+# One part of what a person agrees to: kind, name, and the value if it matters.
 Part = tuple[str, str, str]
 ALWAYS: Final = "always"
 
-# What a person is looked up in the register of persons for, "" where they are not.
+# The purpose of a look-up in the register of persons, "" for none.
 LookedUp = Literal["address", "number", ""]
 _REGISTER: Final = "person_register"
-# Whoever was told of the address was told of the number.
+# A page that names the address names the number too.
 _TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
     "": (),
     "number": ("number",),
@@ -39,7 +39,7 @@ _TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Item:
-    """One attribute that leaves: canonical name, values, purpose, and whether the page masks it."""
+    """One attribute that leaves: name, values, purpose, and whether the page masks it."""
 
     name: str
     values: Values
@@ -54,7 +54,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """All that leaves in one assertion, and everything that the page shows about it."""
+    """Everything that leaves in one assertion, and everything that the page shows about it."""
 
     service: str
     acs: str
@@ -74,14 +74,14 @@ class Disclosure:
 
     @property
     def address(self) -> str | None:
-        """Return the mail address that leaves as NameID, or None where that is another kind."""
+        """Return the mail address that leaves as NameID; None for another kind of NameID."""
         for item in self.items:
             if item.name == NAME_ID:
                 return item.values[0]
         return None
 
-    def shown_digest(self, hmacs: LookupHmacs) -> str:
-        """Return the digest of everything shown.
+    def page_digest(self, hmacs: LookupHmacs) -> str:
+        """Return the digest of everything that the page shows.
 
         Token, receipt and assertion must agree on it (docs/reference/design.md#4a-shown).
         """
@@ -95,15 +95,15 @@ class Disclosure:
         return hmacs.compute("shown", self.acs, self.name_id_format, *terms, *parts)
 
     def terms_digest(self, hmacs: LookupHmacs) -> str:
-        """Return the digest of the terms alone: service, basis, purpose and controllers."""
+        """Return the digest of the terms: service, legal basis, purpose and controllers."""
         return hmacs.compute("terms", *self._terms())
 
     @property
     def parts(self) -> frozenset[Part]:
-        """Return what is agreed to, apart from the terms: less is a subset of it.
+        """Return the parts that a person agrees to, apart from the terms; less is a subset.
 
-        A name, or each of its values where they are watched; a persistent NameID is one of them,
-        and so is each purpose of a look-up in the register.
+        A part is a name, or each value of a watched attribute, or a persistent NameID, or a purpose
+        of a look-up in the register.
         """
         parts = {
             (_kind(item), item.name, value)
@@ -123,13 +123,12 @@ class Disclosure:
 
 
 def _kind(item: Item) -> str:
-    # An attribute that was optional and is so no longer leaves though nobody ticked it: that is
-    # another question.
+    # An attribute that is no longer optional leaves without a tick: that is another question.
     return "optional" if item.optional else ALWAYS
 
 
 def _material_values(item: Item) -> list[str]:
-    """Return the values that are material, in an order of their own; none where the name is all."""
+    """Return the values that matter, sorted; none if only the name matters."""
     if item.name == NAME_ID:
         return [*item.values]  # to the letter: a service may know two people by case
     if item.name in WATCHED:
@@ -148,7 +147,7 @@ def disclose(
 ) -> Disclosure:
     """Return what ``decision`` lets leave for ``service`` at ``acs``.
 
-    ValueError where the decision does not permit.
+    Raises ValueError if the decision does not permit the login.
     """
     release = decision.release
     if release is None:
@@ -185,12 +184,12 @@ def find_look_up_purpose(decision: Decision) -> LookedUp:
 
 
 def fill_identifiers(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
-    """Put in the identifiers that we make for the person; without one its item leaves."""
+    """Put in the identifiers that we make for the person; without one its item is left out."""
     return _fill(disclosure, lambda item: item.name in MINTED, lambda item: ids.get(item.name))
 
 
 def fill_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
-    """Put the CPR number in where the decision has a stand-in; without one its item leaves."""
+    """Put in the CPR number where the decision has a stand-in; without one its item is left out."""
     return _fill(disclosure, _awaits_cpr, lambda _: number)
 
 
@@ -200,7 +199,7 @@ def _awaits_cpr(item: Item) -> bool:
 
 
 def fill_borrower_number(disclosure: Disclosure, number: str | None) -> Disclosure:
-    """Put the borrower number in; without one its item leaves, never as an empty value."""
+    """Put in the borrower number; without one its item is left out."""
     return _fill(disclosure, lambda item: item.name == BORROWER_NUMBER, lambda _: number)
 
 

@@ -1,4 +1,4 @@
-"""The events of the audit log, and the facts that they may carry: none of them a person's own."""
+"""The events of the audit log, and the facts that they may carry, none of them personal."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from broker.core.policy.model import Decision
 
 
 class AuditEventKind(StrEnum):
-    """Every kind of event; docs/audit.md lists when they come and what they carry."""
+    """Every kind of event in the audit log; docs/audit.md says when each occurs."""
 
     DECIDED = "decided"
     RELEASED = "released"
@@ -55,9 +55,8 @@ class AuditEventKind(StrEnum):
     PERSON_ERASED = "person_erased"
 
 
-# What lets something leave or be made: it is written down, through to the disk, or it does not
-# happen. Another set of policies decides only after its line. Staff see nothing of others' without
-# a line that they looked.
+# These events are on the disk before their action happens: a release, an account, a new set of
+# policies, and every look of staff at another person.
 REQUIRED: Final = frozenset(
     {
         AuditEventKind.RELEASED,
@@ -73,17 +72,17 @@ REQUIRED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AuditEvent:
-    """One event; every fact is a code, a name of configuration, a reference or a count.
+    """One event. Every fact is a code, a name of the configuration, a reference or a count.
 
-    ``person`` is the random id of ``Person`` and ``borrower`` a borrower number: the audit log
-    keeps neither, but a pseudonym, sealed under a key of this person's (with ``reference``, if
-    set). ``policy`` is file and line of the rule that decided, ``attributes`` the
-    canonical names of what leaves, ``about`` an id of ours: of the receipt, the enrolment or the
-    logout. ``near_misses`` are the lines that a person whom no file matches came nearest to, each
-    with the code of what did not hold. When policies are loaded ``digest`` is their digest and
-    ``base`` that of the set before. Of what staff see or do ``person`` is a pseudonym of
-    theirs, ``by`` their roles, ``reason`` the page or the button, and ``about`` the reference that
-    they typed: as ``reference`` it would make them the person of that page.
+    ``person`` is a person id and ``borrower`` a borrower number. The audit log stores neither, but
+    a pseudonym, encrypted with a key of this person (with ``reference``, if set). ``policy`` is
+    file and line of the rule that decided, ``attributes`` the canonical names of what leaves, and
+    ``about`` the id of the receipt, enrolment or logout. ``near_misses`` are the lines that came
+    nearest when no file matched, each with the code of what did not hold. When policies are loaded,
+    ``digest`` is their digest and ``base`` that of the set before. For actions of staff ``person``
+    is the pseudonym of the member of staff, ``by`` the roles, ``reason`` the page or the button,
+    and ``about`` the help code that was typed: as ``reference`` it would make the member the person
+    of that page.
     """
 
     kind: AuditEventKind
@@ -150,5 +149,5 @@ def deciding_line(decision: Decision) -> str | None:
 
 
 def near_misses(decision: Decision) -> tuple[str, ...]:
-    """Return the lines that came nearest, each with the code of what did not hold there."""
+    """Return the lines that came nearest, each with the code of what did not hold."""
     return tuple(f"{reason.place} {reason.code}" for reason in decision.near_misses)

@@ -1,7 +1,7 @@
-"""Every kind of event that the broker tells of itself, and the sinks that each kind reaches.
+"""Every kind of event of the broker, and where each kind is recorded.
 
-Beside it only what has no store or no login to name goes to the application log by itself: an error
-that nobody foresaw, and what a log or a audit log says of its own disk.
+Only two other things write to the application log: an unexpected error, and a log that reports
+about its own disk.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Sink(Enum):
 
 
 class EventKind(Enum):
-    """What web and app tell; the use cases tell kinds of the audit log."""
+    """The events of web pages and application. Use cases record kinds of the audit log."""
 
     # A login
     REQUEST_REFUSED = auto()  # an AuthnRequest that its service gets an error Response for
@@ -37,7 +37,7 @@ class EventKind(Enum):
     SIGNED_UP = auto()
     UPGRADE_ANSWERED = auto()
     CPR_REVEALED = auto()
-    # What a person proves, and the borrower's PIN
+    # Proofs of a person, and the borrower's PIN
     PROOF_MAILED = auto()
     PROOF_REFUSED = auto()
     MAILBOX_PROVED = auto()
@@ -60,12 +60,12 @@ class EventKind(Enum):
     REGISTER_LOOKED_UP = auto()
     REGISTER_HELD_UP = auto()
     # Pages that end a request
-    ERROR_SHOWN = auto()  # to a person in a login of theirs
+    ERROR_SHOWN = auto()  # to a person who has logged in
     STRANGER_REFUSED = auto()  # by a page or a status, before any authentication
     NETWORK_BUSY_SHOWN = auto()
     HTTP_ERROR_SHOWN = auto()
     SERVICE_ERROR_SHOWN = auto()
-    # What the broker runs on
+    # The surroundings of the broker
     NETWORK_REFUSED = auto()  # once a minute and network
     PROXY_UNCOUNTED = auto()  # X-Forwarded-For that no configured proxy accounts for
     LIBRARY_FAULT = auto()  # in the set-up of the library system, or it is down
@@ -87,9 +87,10 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of an event: its sinks, in their order, and the name and level of its line.
+    """The sinks of an event, in their order, and the name and level of its log line.
 
-    ``budgeted``: anybody can cause it without a login, so that its lines have a budget a minute.
+    ``budgeted`` events can be caused by anybody without a login, so that their log lines have a
+    budget per minute.
     """
 
     sinks: tuple[Sink, ...]
@@ -98,80 +99,80 @@ class Route:
     budgeted: bool = False
 
 
-def _logged(line: str, *others: Sink) -> Route:
+def _to_log(line: str, *others: Sink) -> Route:
     return Route((Sink.LOG, *others), line)
 
 
-def _budgeted(line: str, *others: Sink) -> Route:
+def _to_budgeted_log(line: str, *others: Sink) -> Route:
     return Route((Sink.LOG, *others), line, budgeted=True)
 
 
 def _alarm(line: str) -> Route:
-    """Return the route of what somebody must fix: people are woken by the level."""
+    """Return the route of an event that somebody must act on: its level alerts people."""
     return Route((Sink.LOG,), line, "error")
 
 
-# The order counts: a audit log that cannot be written stops what comes after it.
+# The order counts: an audit log that cannot be written stops the sinks after it.
 ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
-    EventKind.REQUEST_REFUSED: _budgeted("request_refused", Sink.METRIC),
-    EventKind.UPSTREAM_ASKED: _budgeted("asked_upstream"),
-    EventKind.ASSERTION_ISSUED: _logged("issued", Sink.METRIC),
-    EventKind.LOGIN_REFUSED: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG),
+    EventKind.REQUEST_REFUSED: _to_budgeted_log("request_refused", Sink.METRIC),
+    EventKind.UPSTREAM_ASKED: _to_budgeted_log("asked_upstream"),
+    EventKind.ASSERTION_ISSUED: _to_log("issued", Sink.METRIC),
+    EventKind.LOGIN_REFUSED: _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG),
     EventKind.LOGIN_HELD_UP: Route((Sink.TRACE,)),
-    EventKind.SIGNED_UP: _logged("signed_up"),
-    EventKind.UPGRADE_ANSWERED: _logged("upgrade_answered", Sink.AUDIT_LOG),
-    EventKind.CPR_REVEALED: _logged("revealed", Sink.AUDIT_LOG),
-    EventKind.PROOF_MAILED: _logged("proof_mailed"),
-    EventKind.PROOF_REFUSED: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE),
-    EventKind.MAILBOX_PROVED: _logged("proved", Sink.AUDIT_LOG),
-    EventKind.PIN_VERIFIED: _logged("verified_pin", Sink.AUDIT_LOG),
-    EventKind.PIN_REFUSED: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG),
-    EventKind.PIN_FORM_INCOMPLETE: _budgeted("refused", Sink.METRIC),
-    EventKind.PIN_ASKED: _budgeted("pin_asked"),
-    EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.AUDIT_LOG),
+    EventKind.SIGNED_UP: _to_log("signed_up"),
+    EventKind.UPGRADE_ANSWERED: _to_log("upgrade_answered", Sink.AUDIT_LOG),
+    EventKind.CPR_REVEALED: _to_log("revealed", Sink.AUDIT_LOG),
+    EventKind.PROOF_MAILED: _to_log("proof_mailed"),
+    EventKind.PROOF_REFUSED: _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE),
+    EventKind.MAILBOX_PROVED: _to_log("proved", Sink.AUDIT_LOG),
+    EventKind.PIN_VERIFIED: _to_log("verified_pin", Sink.AUDIT_LOG),
+    EventKind.PIN_REFUSED: _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG),
+    EventKind.PIN_FORM_INCOMPLETE: _to_budgeted_log("refused", Sink.METRIC),
+    EventKind.PIN_ASKED: _to_budgeted_log("pin_asked"),
+    EventKind.PIN_CHOSEN: _to_log("pin_changed", Sink.AUDIT_LOG),
     EventKind.CONSENT_TAKEN_BACK: Route((Sink.AUDIT_LOG, Sink.LOG), "choice"),
     EventKind.RECORDS_SHOWN: Route((Sink.AUDIT_LOG, Sink.LOG), "records_shown"),
     EventKind.FORGET_ASKED: Route((Sink.AUDIT_LOG, Sink.LOG), "forget_asked"),
-    EventKind.LOGOUT_RECEIVED: _logged("logout_requested"),
-    EventKind.LOGOUT_SENT: _logged("logout_asked"),
-    EventKind.LOGOUT_ANSWERED: _logged("logout_answered"),
-    EventKind.LOGOUT_RESPONDED: _logged("logout"),
-    EventKind.ENROLMENT_HELD_UP: _logged("enrolment_held_up"),
-    EventKind.REGISTER_LOOKED_UP: _logged("register_looked_up", Sink.METRIC),
-    EventKind.REGISTER_HELD_UP: _logged("register_held_up"),
-    EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE),
-    EventKind.STRANGER_REFUSED: _budgeted("refused", Sink.METRIC),
+    EventKind.LOGOUT_RECEIVED: _to_log("logout_requested"),
+    EventKind.LOGOUT_SENT: _to_log("logout_asked"),
+    EventKind.LOGOUT_ANSWERED: _to_log("logout_answered"),
+    EventKind.LOGOUT_RESPONDED: _to_log("logout"),
+    EventKind.ENROLMENT_HELD_UP: _to_log("enrolment_held_up"),
+    EventKind.REGISTER_LOOKED_UP: _to_log("register_looked_up", Sink.METRIC),
+    EventKind.REGISTER_HELD_UP: _to_log("register_held_up"),
+    EventKind.ERROR_SHOWN: _to_log("refused", Sink.METRIC, Sink.AUDIT_LOG, Sink.TRACE),
+    EventKind.STRANGER_REFUSED: _to_budgeted_log("refused", Sink.METRIC),
     EventKind.NETWORK_BUSY_SHOWN: Route((Sink.METRIC,)),
-    EventKind.HTTP_ERROR_SHOWN: _budgeted("refused", Sink.METRIC),
-    EventKind.SERVICE_ERROR_SHOWN: _budgeted("service_error"),
-    EventKind.NETWORK_REFUSED: _budgeted("network_refused"),
-    EventKind.PROXY_UNCOUNTED: _logged("proxy_uncounted"),
+    EventKind.HTTP_ERROR_SHOWN: _to_budgeted_log("refused", Sink.METRIC),
+    EventKind.SERVICE_ERROR_SHOWN: _to_budgeted_log("service_error"),
+    EventKind.NETWORK_REFUSED: _to_budgeted_log("network_refused"),
+    EventKind.PROXY_UNCOUNTED: _to_log("proxy_uncounted"),
     EventKind.LIBRARY_FAULT: _alarm("library_fault"),
-    EventKind.LIBRARY_MENDED: _logged("library_mended"),
-    EventKind.MAIL_REFUSED: _logged("mail_refused"),
+    EventKind.LIBRARY_MENDED: _to_log("library_mended"),
+    EventKind.MAIL_REFUSED: _to_log("mail_refused"),
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
-    EventKind.METADATA_REFUSED: _logged("metadata_refused"),
-    EventKind.METADATA_RENEWED: _logged("metadata_renewed"),
+    EventKind.METADATA_REFUSED: _to_log("metadata_refused"),
+    EventKind.METADATA_RENEWED: _to_log("metadata_renewed"),
     EventKind.METADATA_LOST: _alarm("metadata_lost"),
-    EventKind.METADATA_RECOVERED: _logged("metadata_recovered"),
+    EventKind.METADATA_RECOVERED: _to_log("metadata_recovered"),
     EventKind.POLICIES_STALE: _alarm("policies_stale"),
-    EventKind.POLICIES_MENDED: _logged("policies_mended"),
-    EventKind.POLICIES_CHANGED: _logged("policies_changed"),
-    EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
+    EventKind.POLICIES_MENDED: _to_log("policies_mended"),
+    EventKind.POLICIES_CHANGED: _to_log("policies_changed"),
+    EventKind.CONFIGURATION_RELOADED: _to_log("reloaded"),
     EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
-    EventKind.WORKER_WAITS: _logged("worker_waits"),
-    EventKind.WORK_STARTED: _logged("work_started", Sink.METRIC),
-    # What the use cases tell is written on the audit log, and nowhere else, but for the alarms.
+    EventKind.WORKER_WAITS: _to_log("worker_waits"),
+    EventKind.WORK_STARTED: _to_log("work_started", Sink.METRIC),
+    # Events of the use cases go to the audit log only.
     **dict.fromkeys(AuditEventKind, Route((Sink.AUDIT_LOG,))),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """A page that a person could not get past, which staff find by ``reference`` (the help code).
+    """A page that a person could not get past. Staff find it by ``reference``, the help code.
 
-    ``reason`` is the code of the sentence on the page. ``refused`` are the facts that decided a
-    refusal, by kind and name. ``person`` is the person id that the login had led to.
+    ``reason`` is the code of the sentence on the page. ``refused`` are the facts that led to a
+    refusal, by kind and name. ``person`` is the person id of the login.
     """
 
     reference: str
@@ -185,11 +186,11 @@ class TraceFacts:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BrokerEvent:
-    """One event, with what its sinks read: ValueError where that is less or more.
+    """One event with what its sinks need; raises ValueError for less or more.
 
-    ``facts`` are codes, names of configuration, references and counts, never personal values: the
-    line of the log is made of them, and a counter's labels. ``audit`` goes to the audit log,
-    ``trace`` to the traces.
+    ``facts`` are codes, names of the configuration, references and counts, never personal values.
+    They make the log line and the labels of a counter. ``audit`` goes to the audit log, ``trace``
+    to the traces.
     """
 
     kind: EventKind | AuditEventKind
@@ -198,7 +199,7 @@ class BrokerEvent:
     trace: TraceFacts | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an event that a sink of its row would miss: the audit log loses none silently."""
+        """Reject an event without what its sinks need: the audit log must lose none."""
         sinks = ROUTES[self.kind].sinks
         carried = (self.audit is not None, self.trace is not None)
         if carried != (Sink.AUDIT_LOG in sinks, Sink.TRACE in sinks):
@@ -210,17 +211,17 @@ class BrokerEvent:
 
 
 class EventPort(Protocol):
-    """The port by which an event is told; its kind alone decides which sinks hear of it."""
+    """The port that records events. The kind of an event decides where."""
 
     def __call__(self, event: BrokerEvent | AuditEvent) -> None:
-        """Carry ``event`` to each sink of its row in ``ROUTES``, in the row's order.
+        """Send ``event`` to each sink of its row in ``ROUTES``, in the order of the row.
 
-        Raise ``AuditUnavailable`` when the audit log refuses it (``AuditLog.add``): the action must
+        Raises AuditUnavailable if the audit log refuses it (``AuditLog.add``). Then the action must
         not happen.
         """
         ...
 
 
 def discard_event(event: BrokerEvent | AuditEvent) -> None:
-    """Tell an event to nobody: for parts that are used without sinks."""
+    """Record nothing, for parts that are used without sinks."""
     del event

@@ -1,4 +1,4 @@
-"""A message between an upstream and us as it is kept, and the port that keeps it."""
+"""A stored message between an upstream and the broker, and the port that stores it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,12 +7,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LoggedMessage:
-    """One message between an upstream and us exactly as it was sent, with the sender's address.
+    """One message between an upstream and the broker, exactly as it was sent.
 
-    ``wire`` is the query of a Redirect, signature and all, or the message in a form; ``assertion``
-    what was encrypted in it, which its signature is over. ``outcome`` is "sent", "accepted",
-    "refused by the upstream" or the check that refused it; ``request`` the request's id and
-    ``reference`` the login's on pages and in other logs.
+    ``wire`` is the query of a Redirect with its signature, or the message in a form. ``assertion``
+    is the decrypted assertion, which its signature covers. ``outcome`` is "sent", "accepted",
+    "refused by the upstream" or the check that refused it. ``request`` is the id of the request,
+    and ``reference`` the help code of the login.
     """
 
     kind: str  # AuthnRequest | Response | LogoutRequest | LogoutResponse
@@ -27,8 +27,8 @@ class LoggedMessage:
 
 
 class MessageLogPort(Protocol):
-    """The message log: messages are kept sealed, under a key that only its readers hold."""
+    """The message log. Its messages are encrypted with a key that only its readers hold."""
 
     def write(self, message: LoggedMessage, now: datetime) -> None:
-        """Store a message; MessageLogUnavailable where it must be stored and cannot be."""
+        """Store a message; raises MessageLogUnavailable if it must be stored and cannot be."""
         ...

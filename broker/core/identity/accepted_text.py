@@ -1,9 +1,9 @@
-"""The characters and the length that a text taken from a message may have, by its kind.
+"""The characters and the length that a text from a message may have, by its kind.
 
-What two readers see differently is no identifier: a service, the library system and a person at a
-desk each compare it in their own way. Sources: Unicode Standard Annex 15 (NFKC) and 44 (general
-categories), docs/reference/saml-profiles.md#3 (SDP-G02), saml-core 8.3.7, RFC 5321 4.5.3.1,
-SAML V2.0 Subject Identifier Attributes Profile 1.0, 3.3.
+Two readers must see the same identifier: a service, the library system and a person at a desk each
+compare it in their own way. Sources: Unicode Standard Annex 15 (NFKC) and 44 (general categories),
+docs/reference/saml-profiles.md#3 (SDP-G02), saml-core 8.3.7, RFC 5321 4.5.3.1, SAML V2.0 Subject
+Identifier Attributes Profile 1.0, 3.3.
 """
 
 import re
@@ -33,7 +33,7 @@ class TextKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """The most characters of a kind; ``identifier``: it is compared, and not only read."""
+    """The longest text of a kind; ``identifier``: the text is compared, and not only read."""
 
     longest: int
     identifier: bool = True
@@ -67,7 +67,7 @@ _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
     "\u2800\U00016fe4\U0001d159]"
 )
-# What names of people need beside what is printable: the joiners of Persian and Indic scripts, and
+# Names of people need more than printable characters: the joiners of Persian and Indic scripts, and
 # the spaces of typesetting. No other format character: a bidirectional override shows another text
 # than the one that leaves.
 _JOINERS: Final = "\u200c\u200d"
@@ -81,10 +81,10 @@ def find_attribute_kind(name: str) -> TextKind:
 
 
 def find_text_fault(text: str, kind: TextKind) -> str | None:
-    """Return why ``text`` is not taken as a text of this kind, one of TEXT_FAULTS; or None.
+    """Return why ``text`` is not accepted as a text of this kind, one of TEXT_FAULTS; or None.
 
-    Control, format, private and unassigned characters and halves of surrogate pairs are no kind's;
-    an identifier is its own NFKC form, and nothing in it goes unseen.
+    No kind accepts control, format, private and unassigned characters or halves of surrogate pairs.
+    An identifier must be in NFKC form and have no invisible character.
     """
     rule = _RULES[kind]
     if len(text) > rule.longest:
@@ -97,7 +97,7 @@ def find_text_fault(text: str, kind: TextKind) -> str | None:
 
 
 def find_scoped_text_fault(value: str) -> str | None:
-    """Return why a value that carries a scope is not taken; of one without "@" all is the scope."""
+    """Return why a scoped value is not accepted; without "@" all of it is the scope."""
     local, at, scope = value.rpartition("@")
     if at:
         local_fault = find_text_fault(local, TextKind.LOCAL_PART)
@@ -107,7 +107,7 @@ def find_scoped_text_fault(value: str) -> str | None:
 
 
 def _is_read(text: str) -> bool:
-    """Return whether people can read a text: all of it is theirs, and some of it is seen."""
+    """Return whether people can read a text: it has no foreign character, and some visible one."""
     seen = _PEOPLES.sub("", text)
     if not seen.isprintable():
         return False

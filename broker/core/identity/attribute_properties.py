@@ -1,7 +1,7 @@
-"""The properties of every attribute: how many values, their pattern, scope, and what a fault does.
+"""The properties of every attribute: number of values, pattern, scope, and effect of a fault.
 
-They belong to the attribute. An attribute map names attributes and cannot change them: a map that
-could leave out a scope would let a foreign institution assert ``employee@au.dk``.
+They belong to the attribute. An attribute map cannot change them: a map that could leave out a
+scope would let a foreign institution assert ``employee@au.dk``.
 """
 
 from collections.abc import Mapping

@@ -42,11 +42,11 @@ _CLASSES: Final = {
 def is_match(value: str, pattern: str | None) -> bool:
     """Return whether the whole ``value`` matches ``pattern``, or there is no pattern.
 
-    The whole: a ``$`` alone would let a newline follow.
+    With ``$`` in place of a full match a newline could follow.
     """
     if pattern is None:
         return True
-    return _compiled(pattern).fullmatch(value) is not None
+    return _compile(pattern).fullmatch(value) is not None
 
 
 def is_in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
@@ -70,19 +70,19 @@ def is_in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
 
 
 def lower_scope(value: str) -> str:
-    """Return a scoped value with its scope in small letters: a domain has no case (RFC 4343).
+    """Return a scoped value with its scope in lower case: a domain has no case (RFC 4343).
 
-    Of ASCII only: a capital of another alphabet is another name. Policies, links and services
-    compare to the letter, so that the value is written one way from here on.
+    Only ASCII is changed, because a capital of another alphabet is another name. Policies and
+    services compare exactly, so that the value has one spelling from here on.
     """
     local, at, scope = value.rpartition("@")
     return f"{local}{at}{scope.translate(_SMALL)}"
 
 
 def has_cpr(value: str, *, opaque: bool) -> bool:
-    """Return whether ``value`` carries a CPR-shaped number.
+    """Return whether ``value`` contains a CPR-shaped number.
 
-    In an ``opaque`` id a run of digits that goes on into letters is chance.
+    In an ``opaque`` id a run of digits that continues with letters is chance.
     """
     return cpr.looks_like_cpr(value, apart=opaque)
 
@@ -93,9 +93,10 @@ def find_class_assurance(authn_class: str) -> Assurance | None:
 
 
 def read_level(value: str) -> Assurance | None:
-    """Read WAYF's 1-4, an NSIS level, or an NSIS URL of one; else None.
+    """Return the level of WAYF's 1-4, an NSIS level, or an NSIS URL of one; else None.
 
-    No other text may stand in the URL: it is told on. Source: docs/reference/design.md#assurance.
+    The URL may contain no other text, because it is passed on. Source:
+    docs/reference/design.md#assurance.
     """
     if value.startswith(NSIS):
         value = value.removeprefix(NSIS)
@@ -105,7 +106,7 @@ def read_level(value: str) -> Assurance | None:
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
@@ -122,10 +123,10 @@ def read_role(value: str) -> str:
     return value.partition("@")[0].lower()
 
 
-def is_known(value: str, named: Collection[str]) -> bool:
-    """Return whether an affiliation is of the vocabulary, or one of the values ``named``.
+def is_known_affiliation(value: str, named: Collection[str]) -> bool:
+    """Return whether an affiliation is in the vocabulary, or one of the values ``named``.
 
-    Another word means what its institution likes, and may mean anything to a service.
+    An institution gives another word its own meaning, and a service may understand it differently.
     """
     return read_role(value) in VOCABULARY or value in named
 
@@ -138,7 +139,7 @@ def is_never_known(prefix: str) -> bool:
 
 
 _REFEDS: Final = "https://refeds.org/assurance"
-# No other rule believes these values: they only are told on, and not above a cap.
+# These values are only passed on, and not above a cap. No rule uses them.
 _MOST_OF_VALUE: Final = {
     f"{_REFEDS}/IAP/low": Assurance.LOW,
     f"{_REFEDS}/IAP/medium": Assurance.SUBSTANTIAL,
@@ -161,7 +162,7 @@ _WITHOUT_LEVEL: Final = frozenset(
 
 _SAML: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 _MICROSOFT: Final = "http://schemas.microsoft.com/ws/2008/06/identity/authenticationmethod/"
-# One factor or none: within every cap, since whoever has an account has as much.
+# One factor or none: within every cap, because every account has as much.
 PLAIN_CLASSES: Final = frozenset(
     {
         UNSPECIFIED_CLASS,
@@ -206,7 +207,7 @@ _MOST_OF_CLASS: Final = {
 def is_value_within(value: str, cap: Assurance) -> bool:
     """Return whether a value of eduPersonAssurance says nothing above ``cap``.
 
-    Of a value that no table knows nobody can tell: only an institution without a cap may send it.
+    The level of an unknown value is unknown: only an institution without a cap may send it.
     """
     if cap is Assurance.HIGH or value in _WITHOUT_LEVEL:
         return True
@@ -215,23 +216,23 @@ def is_value_within(value: str, cap: Assurance) -> bool:
 
 
 def find_class_fault(authn_class: str, cap: Assurance, meets: Mapping[str, Names]) -> str | None:
-    """Return why a service is not told an authentication context class; None where it is.
+    """Return why a service does not get an authentication context class; None if it does.
 
-    ``above_cap``: it stands for more than ``cap``. ``unknown_class``: it stands in no table here,
-    nor in the upstream's ``authn_contexts`` (``meets``), whose classes stand for what they are
+    ``above_cap``: it stands for more than ``cap``. ``unknown_class``: it is in no table here, nor
+    in the upstream's ``authn_contexts`` (``meets``), whose classes stand for what they are
     configured to meet.
     """
     if authn_class in PLAIN_CLASSES:
         return None
     most = find_class_assurance(authn_class) or _MOST_OF_CLASS.get(authn_class)
     if most is None:
-        most = _configured_level(authn_class, meets)
+        most = _find_configured_level(authn_class, meets)
     if most is None:
         return "unknown_class"
     return "above_cap" if most > cap else None
 
 
-def _configured_level(authn_class: str, meets: Mapping[str, Names]) -> Assurance | None:
+def _find_configured_level(authn_class: str, meets: Mapping[str, Names]) -> Assurance | None:
     """Return the most that the class is configured to meet; None where it is not configured."""
     levels = []
     for wanted, classes in meets.items():

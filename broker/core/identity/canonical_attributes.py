@@ -1,4 +1,4 @@
-"""An upstream's attributes under our names, with cardinality, syntax, scopes and CPR checked."""
+"""An upstream's attributes under our names, after the checks of number, syntax, scope and CPR."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from broker.core.identity.attribute_values import (
     AFFILIATIONS,
     has_cpr,
     is_in_scope,
-    is_known,
+    is_known_affiliation,
     is_match,
     is_value_within,
     lower_scope,
@@ -47,15 +47,15 @@ CPR_UUID: Final = "cprUuid"
 # Where policies look at a CPR number: whether there is one, and of what kind, decides; never which.
 CPR_STAND_IN: Final = ("(a CPR number)",)
 EPPN: Final = "eduPersonPrincipalName"
-# What no upstream may assert of a person: one comes from a proof, the others from the library
-# system (docs/reference/design.md#5).
+# Attributes that no upstream may assert: one comes from a proof, the others from the library system
+# (docs/reference/design.md#5).
 OURS: Final = frozenset({"kaldemail_domain", BORROWER_NUMBER, "borrower_category"})
 
 _COMPANY: Final = ("cvr", "rid")
-# What names the person: a fault in one refuses the login, whatever it is. Another identity
-# attribute is only compared, and withheld where it cannot be.
+# Identifiers of the person: any fault in one refuses the login. Another identity attribute is only
+# compared, and withheld if it cannot be.
 _IDENTIFIERS: Final = frozenset({EPPN, "subject-id", "pairwise-id", CPR_UUID})
-# Values of one attribute: more is no person's, and every one is read, shown and kept.
+# The most values of one attribute, because each is read, shown and stored.
 _MOST_VALUES: Final = 100
 _NO_CPR: Final = "none"
 _NAME_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:"
@@ -108,8 +108,7 @@ class WireAttribute:
         return f"WireAttribute({self.name!r})"
 
 
-# What stands before a value and beside the name, by the Name on the wire: where it differs from the
-# value, and from our name.
+# FriendlyNames and prefixes of values, by the Name on the wire, where they differ from our names.
 _PERSONAL_ID: Final = "urn:oid:1.3.6.1.4.1.25178.1.2.15"
 _UID: Final = "urn:oid:0.9.2342.19200300.100.1.1"
 _FRIENDLY_NAMES: Final = {_PERSONAL_ID: "schacPersonalUniqueID", _UID: "uid"}
@@ -149,7 +148,7 @@ class MapRow:
 
 @dataclass(frozen=True, slots=True)
 class AttributeMap:
-    """One wire vocabulary, an upstream's or, where ``outgoing``, a service's."""
+    """One wire vocabulary: an upstream's or, if ``outgoing``, a service's."""
 
     name: str
     rows: tuple[MapRow, ...]
@@ -178,12 +177,12 @@ def find_outgoing_row(attribute_map: AttributeMap, name: str) -> MapRow | None:
 
 @dataclass(frozen=True, slots=True)
 class AttributeReading:
-    """The result of reading an upstream's attributes: what was accepted, what was withheld and why.
+    """The attributes of an upstream: what was accepted, what was withheld and why.
 
-    ``cpr`` is the kind of number ("real", "replacement", "constructed", "invalid", "none");
+    ``cpr`` is the kind of number ("real", "replacement", "constructed", "invalid", "none").
     ``attributes["cpr"]`` is the number itself, and only there if it is usable. ``ground`` is the
     proof of identity. ``withheld`` holds (name, reason code), ``unknown`` counts the names that no
-    map knows. ``verified_address`` is shown to be the person's.
+    map knows. ``verified_address`` is known to be the person's.
     """
 
     attributes: Attributes
@@ -203,7 +202,7 @@ class AttributeReading:
         return ReadingWithoutCpr(replace(self, attributes=attributes))
 
 
-# What policies may look at; ``AttributeReading.without_cpr`` alone makes one.
+# The reading that policies may use. Only ``AttributeReading.mask_cpr`` makes one.
 ReadingWithoutCpr = NewType("ReadingWithoutCpr", AttributeReading)
 
 
@@ -222,7 +221,7 @@ def read_attributes(
     withhold the value. Only scopes are changed, to small letters (docs/reference/attacks.md#21).
     A caller must pass the result to ``without_unusable_cpr`` once the assurance is known.
     """
-    gathered, unknown = _gathered(wire, map)
+    gathered, unknown = _gather(wire, map)
     _refuse_companies(gathered)
     withheld: Withheld = []
     numbers = gathered.pop(CPR_ATTRIBUTE, [])
@@ -231,7 +230,7 @@ def read_attributes(
         withheld.append((CPR_UUID, "may_not_assert"))
     accepted = {}
     for name, values in gathered.items():
-        accepted[name] = _accepted(name, values, institution, withheld)
+        accepted[name] = _accept(name, values, institution, withheld)
     _drop_unknown_affiliations(accepted, named_affiliations, withheld)
     asserted = accepted.get(ASSURANCE, ())
     assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
@@ -253,18 +252,18 @@ def read_attributes(
 
 
 def drop_unusable_cpr(reading: AttributeReading, institution: Institution) -> AttributeReading:
-    """Return the reading with its CPR number if that is usable, and without it if it is not.
+    """Return the reading without a CPR number that is not usable.
 
     A real number that is not usable counts as not sent. Other kinds keep their name, because the
     person gets other advice.
     """
     ground = find_cpr_ground(institution, reading.assurance, _affiliations(reading))
-    return _with_cpr_ground(reading, ground)
+    return _apply_cpr_ground(reading, ground)
 
 
 def assume_ground(reading: AttributeReading) -> AttributeReading:
     """Return the reading of a described login of no known institution, as a live one is read."""
-    described = _with_cpr_ground(
+    described = _apply_cpr_ground(
         reading, assume_cpr_ground(reading.assurance, _affiliations(reading))
     )
     if has_usable_cpr(described.ground):
@@ -282,7 +281,7 @@ def _affiliations(reading: AttributeReading) -> Iterator[str]:
         yield from reading.attributes.get(name, ())
 
 
-def _with_cpr_ground(reading: AttributeReading, ground: Ground | None) -> AttributeReading:
+def _apply_cpr_ground(reading: AttributeReading, ground: Ground | None) -> AttributeReading:
     """Return the reading with its number if ``ground`` makes it usable, else without it."""
     if CPR_ATTRIBUTE not in reading.attributes:
         return reading
@@ -302,7 +301,7 @@ def _with_cpr_ground(reading: AttributeReading, ground: Ground | None) -> Attrib
 _Gathered = dict[str, list[str]]
 
 
-def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple[_Gathered, int]:
+def _gather(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple[_Gathered, int]:
     """Return the values under our names, and how many attributes no row of the map knows.
 
     Empty values and repetitions are left out.
@@ -333,7 +332,7 @@ def _may_assert_uuid(institution: Institution) -> bool:
 
 
 def _refuse_companies(gathered: _Gathered) -> None:
-    """Refuse a login for a company: a CVR number names no person, a RID an employee.
+    """Refuse a login for a company: a CVR number names a company, a RID its employee.
 
     Source: docs/reference/nemlog-in.md#companies.
     """
@@ -345,7 +344,7 @@ def _refuse_companies(gathered: _Gathered) -> None:
                 raise AttributesRefused("company_identity")
 
 
-def _accepted(
+def _accept(
     name: str, values: Sequence[str], institution: Institution, withheld: Withheld
 ) -> Values:
     """Return the values of one attribute that pass; a fault of an identity attribute refuses."""
@@ -398,7 +397,7 @@ def _drop_unknown_affiliations(
 ) -> None:
     for name in AFFILIATIONS:
         values = accepted.get(name, ())
-        known = tuple(value for value in values if is_known(value, named))
+        known = tuple(value for value in values if is_known_affiliation(value, named))
         if len(known) < len(values):
             accepted[name] = known
             withheld.append((name, "unknown_affiliation"))
@@ -438,15 +437,15 @@ def find_stated_assurance(institution: Institution) -> Assurance | None:
 def _read_cpr(
     asserted: Sequence[str], institution: Institution, today: date, withheld: Withheld
 ) -> tuple[str | None, str]:
-    """Return the one CPR number and its kind; why there is none to use is added to ``withheld``.
+    """Return the one CPR number and its kind; add the reason for none to ``withheld``.
 
-    A value is bare or has the prefix of schacPersonalUniqueID. AttributesRefused where two differ,
-    for choosing could pick another person's.
+    A value is bare or has the prefix of schacPersonalUniqueID. Raises AttributesRefused if two
+    differ, because a choice could pick another person's.
     """
     if asserted and CPR_ATTRIBUTE not in institution.may_assert:
         withheld.append((CPR_ATTRIBUTE, "may_not_assert"))
         return None, _NO_CPR
-    danish = (value for value in asserted if not _foreign(value))
+    danish = (value for value in asserted if not _is_foreign_number(value))
     numbers = {cpr.parse_unique_id(value) or value for value in danish}
     if not numbers:
         return None, _NO_CPR
@@ -462,8 +461,8 @@ def _read_cpr(
     return number, kind.value
 
 
-def _foreign(value: str) -> bool:
-    """Return whether a schacPersonalUniqueID is another country's number, which is no CPR."""
+def _is_foreign_number(value: str) -> bool:
+    """Return whether a schacPersonalUniqueID is another country's number."""
     if not value.casefold().startswith("urn:"):
         return False
     return cpr.parse_unique_id(value) is None

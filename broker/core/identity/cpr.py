@@ -1,7 +1,6 @@
 """CPR numbers: their five kinds, their spellings, their mask, and how to find one in a text.
 
-The rules and their sources are in docs/reference/cpr.md#format; asserted values are read strictly,
-never tidied up first.
+The rules and their sources are in docs/reference/cpr.md#format. Asserted values are read strictly.
 """
 
 import re
@@ -10,8 +9,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-# Both spellings of the SCHAC namespace are in use; namespace and country code are compared without
-# case (RFC 8141).
+# Two spellings of the SCHAC namespace are in use. Case does not count in namespace and country code
+# (RFC 8141).
 _URNS: Final = (
     "urn:mace:terena.org:schac:personaluniqueid:dk:cpr:",
     "urn:schac:personaluniqueid:dk:cpr:",
@@ -24,7 +23,7 @@ _CONSTRUCTED: Final = re.compile(r"[0-9]{6}(?![0-9]{3})[0-9A-Za-z]{3}[0-9]")
 _WEIGHTS: Final = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 # To the day of birth of a replacement number.
 _REPLACEMENT_ADDS: Final = 60
-# Nobody has been older than 122; the 1800s of the century table are all past it.
+# No person has been older than 122. The 1800s of the century table are all too long ago.
 _OLDEST: Final = 125
 
 # Measured: the plain \d{6}-?\d{4} misses a number inside a word and hits every epoch time
@@ -43,15 +42,15 @@ _NUMBER: Final = rf"(?:{_DATE}[0-9]{{4}}|{_PAIRS})"
 _SHAPED: Final = re.compile(rf"(?<![0-9]){_NUMBER}(?![0-9])")
 _APART: Final = re.compile(rf"(?<![0-9A-Za-z]){_NUMBER}(?![0-9A-Za-z])")
 _SERIAL: Final = "(?![0-9]{3})[0-9A-Za-z]{3}[0-9](?![0-9A-Za-z])"
-# Every number begins with its day, in two digits: a text without them is looked at no further. That
-# takes a tenth of the time (measured), and a login has thirty texts to look at.
+# Every number begins with its day, in two digits. A search for two digits first takes a tenth of
+# the time (measured), and a login has thirty texts.
 _TWO_DIGITS: Final = re.compile("[0-9][0-9]")
 _ANY_KIND: Final = re.compile(rf"(?<![0-9])(?:{_NUMBER}(?![0-9])|{_DATE}{_SERIAL})")
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
 # Beside ASCII the letters of Danish and its neighbours, which are read as they stand.
 _NOT_LATIN: Final = re.compile(r"[^\x00-\x7f\xc0-\xd6\xd8-\xf6\xf8-\xff]")
-# What is not seen between two digits, or only around one: zero-width characters, accents, the frame
-# of a keycap.
+# Characters that are invisible between two digits: zero-width characters, accents, the frame of a
+# keycap.
 _UNSEEN: Final = frozenset({"Cf", "Mn", "Me"})
 # Separators, punctuation and symbols of any script, read as the plain ones of ``_GAP``.
 _PLAIN: Final = {"Z": " ", "P": "-", "S": "-"}
@@ -73,8 +72,8 @@ class CprKind(StrEnum):
 def classify(value: str, today: date) -> CprKind:
     """Return the kind of an asserted ``value``: exactly ten ASCII characters, or it is invalid.
 
-    A number without modulus 11 is valid (issued since 2007); a birth date to come, or 126 years
-    back, is not.
+    A number without modulus 11 is valid (issued since 2007). A birth date in the future, or more
+    than 125 years ago, is not.
     """
     if _CONSTRUCTED.fullmatch(value):
         if not _some_date(value):
@@ -159,7 +158,7 @@ def _plain(text: str) -> str:
     """Return ``text`` as it is read: digits, dashes, dots, bullets and spaces as the ASCII ones."""
     if not _NOT_LATIN.search(text):
         return text
-    # Most of a text is ASCII all the same, and a thousand policy files are long.
+    # Most of a text is ASCII, and a thousand policy files are long.
     return _NOT_ASCII.sub(_plain_character, unicodedata.normalize("NFKC", text))
 
 

@@ -15,16 +15,15 @@ _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&
 _PERSONAL_LOCAL: Final = re.compile(r"[A-Za-z0-9._'-]+")
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _SCHEME: Final = "mailto:"
-# What a paste brings along at its edges: spaces, some of which nobody sees and so nobody can take
-# away.
+# Visible and invisible spaces around a pasted address.
 _EDGES: Final = string.whitespace + "\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\ufeff"
 
 
 def normalize_address(text: str) -> str | None:
-    """Return an address as it goes on the wire, its domain in lower-case ASCII; None if not plain.
+    """Return an address as it is sent, its domain in lower-case ASCII; None if it is not plain.
 
-    Plain: a dot-atom, an ``@`` and a domain of at least two labels (RFC 5321 4.1.2 without quoting
-    and literals), so that nothing in it can end a command or a header line.
+    Plain means: a dot-atom, an ``@`` and a domain of at least two labels (RFC 5321 4.1.2 without
+    quoting and literals). So nothing in it can end a command or a header line.
     """
     local, at, domain = text.rpartition("@")
     ascii_domain = _ascii_domain(domain)
@@ -54,14 +53,15 @@ def _ascii_domain(domain: str) -> str | None:
 
 
 def check_typed_address(text: str, domains: tuple[str, ...]) -> str:
-    """Return the address that a person typed, its domain in small letters.
+    """Return the address that a person typed, its domain in lower case.
 
-    ``domains`` are the accepted ones, in small ASCII letters; none of them: any of at least two
-    labels. Where there are some, the local part holds letters, digits, dots, hyphens, underscores
-    and apostrophes only. AddressRefused, whose cause is address_empty, address_too_long,
-    address_cpr, address_without_at, address_not_plain or address_other_domain (R17).
+    ``domains`` are the accepted ones, in lower-case ASCII; if there are none, any domain of at
+    least two labels. With ``domains`` the local part may have only letters, digits, dots, hyphens,
+    underscores and apostrophes. Raises AddressRefused, whose cause is address_empty,
+    address_too_long, address_cpr, address_without_at, address_not_plain or address_other_domain
+    (R17).
     """
-    trimmed = _without_scheme(text.strip(_EDGES))
+    trimmed = _remove_scheme(text.strip(_EDGES))
     if not trimmed:
         raise AddressRefused("address_empty")
     local = trimmed.partition("@")[0]
@@ -86,17 +86,17 @@ def check_typed_address(text: str, domains: tuple[str, ...]) -> str:
     return address
 
 
-def _without_scheme(text: str) -> str:
+def _remove_scheme(text: str) -> str:
     if text[: len(_SCHEME)].lower() != _SCHEME:
         return text
     return text[len(_SCHEME) :].strip(_EDGES)
 
 
 def fold_mailbox(address: str) -> str:
-    """Return the same text for every spelling of an address that ends in the same mailbox.
+    """Return one text for all spellings of an address that lead to the same mailbox.
 
-    The large mail systems take no account of capitals or of what follows a plus: without this one
-    mailbox would prove as many persons as it has spellings.
+    The large mail systems ignore case and everything after a plus. Otherwise one mailbox would
+    prove as many persons as it has spellings.
     """
     local, _, domain = address.lower().rpartition("@")
     untagged = local.partition("+")[0]

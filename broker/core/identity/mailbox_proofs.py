@@ -1,6 +1,6 @@
 """The proof that a mailbox is the person's own, and the mail address that counts as theirs.
 
-An address that an upstream merely passes on was typed by somebody, and names whoever it likes.
+An address that an upstream only passes on was typed by its user and proves nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,9 +19,9 @@ MAIL_PROOF: Final = "mail"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Proved:
-    """The proof that the person reads the mail of ``address``, good until ``until``.
+    """The proof that the person reads the mail of ``address``, valid until ``until``.
 
-    ``name`` is the proof's name in the policies.
+    ``name`` is the name of the proof in the policies.
     """
 
     name: str
@@ -53,12 +53,12 @@ def find_asserted_address(
     institution: Institution | None,
     others: Iterable[Institution] = (),
 ) -> str | None:
-    """Return the address in a domain of the institution's own, of its scopes or below; or None.
+    """Return the address in one of the institution's own domains, or None.
 
-    What is below a scope of its own may be that of one of ``others``, whose people it cannot name:
-    the university's library, with ``lib.au.dk`` beside ``au.dk``. Of several addresses the first by
-    letter, so that the next login finds the same one. Whoever made their account themselves has
-    typed the address too, and so has everybody at a national eID.
+    A domain below one of its scopes may belong to one of ``others``, whose people it cannot name:
+    ``lib.au.dk`` and ``au.dk``. Of several addresses the alphabetically first counts, so that the
+    next login finds the same one. At a self-asserted level, and at a national eID, the person typed
+    the address.
     """
     if institution is None or institution.national_eid:
         return None
@@ -88,10 +88,10 @@ def _narrower(other: Institution, institution: Institution) -> Iterator[str]:
 
 
 def find_proved_address(proofs: Iterable[Proved], now: datetime) -> str | None:
-    """Return the address of a proof that holds, the first by letter; or None.
+    """Return the address of a valid proof, the alphabetically first; or None.
 
-    The proof of an address to write to is left out: two people may share a mailbox, and prove both
-    that they read it. A proof that a policy names is one person's.
+    The proof of a contact address is left out, because two people may share a mailbox. A proof that
+    a policy names belongs to one person.
     """
     live = (proof for proof in proofs if proof.until > now)
     return _first_without_number(proof.address for proof in live if proof.name != MAIL_PROOF)

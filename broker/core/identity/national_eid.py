@@ -1,4 +1,4 @@
-"""The checks of a national eID's assertion beside its attributes: version, level, a private person.
+"""The checks of a national eID's assertion: version, level, and a private person.
 
 Sources: docs/reference/nemlog-in.md#oiosaml-3 (OIOSAML 3.0 and newer),
 attribute_maps/oiosaml3.yaml.
@@ -25,14 +25,14 @@ from broker.core.identity.canonical_attributes import (
 PROFESSIONAL: Final = "https://data.gov.dk/model/core/eid/professional/"
 BORN: Final = "schacDateOfBirth"
 _VERSION: Final = re.compile(r"(OIO|DK)-SAML-([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]{1,3})*")
-# The oldest of each series whose names a map of ours knows; newer ones have changed no name
+# The oldest version of each series whose names our maps know. Newer ones have changed no name
 # (OIOSAML 4.0.0).
 _OLDEST: Final = {"OIO": (3, 0), "DK": (2, 0)}
 _PARTS: Final = ("ial", "aal")
 _LEVEL_NAMES: Final = frozenset({"Low", "Substantial", "High"})
 _LOA: Final = "loa"
-# What names a company under whatever profile's names: the last part of a Name, in small letters
-# (OIOSAML 2 and WAYF).
+# Attributes of a company in any profile: the last part of the Name, in lower case (OIOSAML 2 and
+# WAYF).
 _COMPANY: Final = frozenset(
     {
         "cvr",
@@ -52,15 +52,15 @@ def check_eid_assertion(
     name_id: str | None,
     upstream: Upstream,
 ) -> AttributeReading:
-    """Return the reading of a private person of a level that ``upstream`` accepts.
+    """Return the reading of a private person at a level that ``upstream`` accepts.
 
-    ``wire`` is what stood in the assertion. AttributesRefused with ``company_identity`` for a login
-    on behalf of a company, ``spec_version`` for an assertion of no version that we know or newer,
-    ``level_missing`` without a level that we know, ``level_too_low`` below ``upstream.least``:
-    whatever was asked, what came back decides.
+    ``wire`` are the attributes of the assertion. Raises AttributesRefused with ``company_identity``
+    for a login on behalf of a company, ``spec_version`` for an unknown old version,
+    ``level_missing`` without a known level, and ``level_too_low`` below ``upstream.least``. Only
+    the answer counts, whatever was requested.
     """
     _refuse_professionals(wire, name_id)
-    if not _known_version(reading.attributes.one("specVersion")):
+    if not _is_known_version(reading.attributes.one("specVersion")):
         raise AttributesRefused("spec_version")
     assurance = _level(reading, wire, upstream)
     if assurance is None:
@@ -71,13 +71,12 @@ def check_eid_assertion(
 
 
 def complete_eid_attributes(reading: AttributeReading, today: date) -> AttributeReading:
-    """Return the reading with missing names completed, and the date of birth as WAYF writes it.
+    """Return the reading with missing names completed, and the birth date as WAYF writes it.
 
-    A CPR number carries the date of birth more surely than the attribute does; a date that no
-    calendar has is withheld.
+    The birth date of a CPR number is surer than the attribute. An impossible date is withheld.
     """
     attributes = dict(reading.attributes)
-    for name, value in _completed_names(reading.attributes).items():
+    for name, value in _complete_names(reading.attributes).items():
         if value:
             attributes.setdefault(name, (value,))
     written = reading.attributes.one(BORN)
@@ -92,7 +91,7 @@ def complete_eid_attributes(reading: AttributeReading, today: date) -> Attribute
     return replace(reading, attributes=Attributes(attributes))
 
 
-def _completed_names(attributes: Attributes) -> dict[str, str | None]:
+def _complete_names(attributes: Attributes) -> dict[str, str | None]:
     """Return the names of a person, those that are absent made of the others."""
     full = attributes.one("cn")
     given = attributes.one("gn")
@@ -123,7 +122,7 @@ def _names_company(name: str) -> bool:
     return last_part.casefold() in _COMPANY
 
 
-def _known_version(written: str | None) -> bool:
+def _is_known_version(written: str | None) -> bool:
     version = _VERSION.fullmatch(written or "")
     if version is None:
         return False
@@ -136,7 +135,7 @@ def _level(
 ) -> Assurance | None:
     """Return the lowest level that came, overall and in parts, capped at the institutions'.
 
-    None where any of them came and is no level: one that cannot be read may have been the lowest.
+    None if a level came that cannot be read, because it may have been the lowest.
     """
     sent = {attribute.name.removeprefix(NSIS): attribute.values for attribute in wire}
     if len(sent.get(_LOA, ())) > 1 or not _LEVEL_NAMES.issuperset(sent.get(_LOA, ())):
@@ -156,7 +155,7 @@ def _level(
 
 
 def _birth_date(number: str | None, written: str, today: date) -> date | None:
-    """Read a birth date from the CPR number, else ``written``; None for none or a day to come."""
+    """Return the birth date of the CPR number, else ``written``; None for a date in the future."""
     born = cpr.birth_date(number or "")
     if born:
         return born

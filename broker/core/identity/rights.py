@@ -1,8 +1,8 @@
-"""What makes a CPR number usable, and the rights of a person by the proof of identity in a login.
+"""The rules for a usable CPR number, and the rights of a person by the proof of identity.
 
 ``RIGHTS`` is the only place that says who may do what. No other identifier leads to a borrower: no
 eduPersonPrincipalName, cprUuid, name or mail address. A CPR number that is not usable counts as
-absent, everywhere: institutions let guests type a number.
+absent everywhere, because institutions let guests type a number.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The reading of a verified authentication, and of what the person proved beside it."""
+"""Reads a verified authentication, together with what the person has proved."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTran
 def make_pin_authentication(
     upstream: str, borrower: Borrower, now: datetime, cpr_person_id: str | None = None
 ) -> Authentication:
-    """Return the authentication by ``borrower``'s PIN: the account, and nothing of the person.
+    """Return the authentication by ``borrower``'s PIN: the account, and nothing about the person.
 
     ``cpr_person_id`` is the person id of the CPR number in the borrower's record.
     """
@@ -67,12 +67,12 @@ def read_authentication(
     named_affiliations: Collection[str] = (),
     others: Iterable[Institution] = (),
 ) -> AttributeReading:
-    """Read a verified authentication by ``upstream``, and what the person proved beside it.
+    """Read a verified authentication by ``upstream``, with what the person has proved.
 
-    ``named_affiliations`` as in ``canonical``, ``others`` as in ``asserted_address``.
-    AttributesRefused where its attributes cannot be trusted.
+    ``named_affiliations`` as in ``read_attributes``, ``others`` as in ``find_asserted_address``.
+    Raises AttributesRefused if its attributes cannot be trusted.
     """
-    reading = _asserted(authentication, upstream, maps, now, named_affiliations)
+    reading = _read_asserted(authentication, upstream, maps, now, named_affiliations)
     institution = upstream.institution(authentication.institution)
     if institution is not None:
         reading = _within_cap(reading, institution.max_assurance)
@@ -93,7 +93,7 @@ def read_authentication(
 
 
 def _within_cap(reading: AttributeReading, cap: Assurance) -> AttributeReading:
-    """Leave out the parts of a level that are above the cap of the institution, as the whole is."""
+    """Leave out the parts of a level that are above the cap of the institution."""
     above = []
     for name in _LEVEL_PARTS:
         values = reading.attributes.get(name, ())
@@ -106,7 +106,7 @@ def _within_cap(reading: AttributeReading, cap: Assurance) -> AttributeReading:
     return replace(reading, attributes=Attributes(kept), withheld=withheld)
 
 
-def _asserted(
+def _read_asserted(
     authentication: Authentication,
     upstream: Upstream,
     maps: Mapping[str, AttributeMap],
@@ -136,9 +136,9 @@ def _asserted(
 def add_proofs(
     reading: AttributeReading, proofs: tuple[Proved, ...], now: datetime
 ) -> AttributeReading:
-    """Return the reading with what the person proved, as long as it is valid.
+    """Return the reading with what the person has proved, while it is valid.
 
-    An address to write to is added only where the upstream named none.
+    A contact address is added only if the upstream sent none.
     """
     if not proofs:
         return reading

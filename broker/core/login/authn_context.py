@@ -1,4 +1,4 @@
-"""The authentication context class that a service gets, and those that an upstream is asked for."""
+"""The authentication context class that a service gets, and those requested from an upstream."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,17 +23,17 @@ _NSIS: Final = {
 def is_overstated(wanted: str, given: str, *, pin: bool = False) -> bool:
     """Return whether ``given`` is known to stand for less than ``wanted``.
 
-    ``pin``: ``given`` is of four digits, of no level at all. A class without a known level is the
-    administrator's to judge.
+    With ``pin`` the login was by four digits, which have no level. Classes without a known level
+    are for the administrator to compare.
     """
     demanded = find_class_assurance(wanted)
-    offered = _offered_level(given, pin=pin)
+    offered = _find_offered_level(given, pin=pin)
     if demanded is None or offered is None:
         return False
     return offered < demanded
 
 
-def _offered_level(given: str, *, pin: bool) -> Assurance | None:
+def _find_offered_level(given: str, *, pin: bool) -> Assurance | None:
     if pin:
         return Assurance.SELF_ASSERTED
     if given in PLAIN_CLASSES:
@@ -53,32 +53,31 @@ Meets = Mapping[str, Names]
 
 
 def class_for_service(request: AuthnRequest, received: str | None, meets: Meets) -> str | None:
-    """Return the class for the service, or None where ``received`` is none that it asked for.
+    """Return the class for the service; None if ``received`` is none that it asked for.
 
-    It is the received class, or the class asked for that by ``meets`` is met by it or that it
-    contains; never another because it was asked for (saml-core 3.3.2.2.1,
-    docs/reference/saml-profiles.md#15, #28 and #49). "" stands for a class that the upstream did
-    not name.
+    It is the received class, or the requested class that it meets by ``meets`` or contains; never
+    another one because it was requested (saml-core 3.3.2.2.1, docs/reference/saml-profiles.md#15,
+    #28 and #49). "" stands for a class that the upstream did not name.
     """
     given = received or ""
     if not request.authn_contexts:
         return given
     if given in request.authn_contexts:
         return None if request.comparison == "better" else given
-    if request.comparison != "exact" and _in_order(given, request):
+    if request.comparison != "exact" and _is_met_by_order(given, request):
         return given
     if request.comparison == "better":
         return None
     for wanted in request.authn_contexts:
         if given in meets.get(wanted, ()):
             return wanted
-    return _containing(given, request)
+    return _find_containing(given, request)
 
 
-def _containing(given: str, request: AuthnRequest) -> str | None:
-    """Return what a service is told of a class that contains one that it asked for.
+def _find_containing(given: str, request: AuthnRequest) -> str | None:
+    """Return the class for a service whose requested class is contained in the received one.
 
-    By "exact" it is one of those asked for, by "minimum" the stronger one as it is.
+    With "exact" it is the requested one, with "minimum" the stronger one as it came.
     """
     for wanted in request.authn_contexts:
         if is_contained(given, wanted):
@@ -87,22 +86,24 @@ def _containing(given: str, request: AuthnRequest) -> str | None:
 
 
 def describe_unmet(request: AuthnRequest, received: str | None, upstream: str) -> str:
-    """Return for the log which classes were asked for, which one came, and what decides."""
+    """Return for the log which classes were requested, which one came, and what decides."""
     came = received or "no class"
     if came == UNSPECIFIED_CLASS:
         came += " (also in place of one above the institution's max_assurance)"
     setting = f"upstreams.{upstream}.authn_contexts"
-    return f"{_asked(request)}; came: {came}; as good as that is only what {setting} lists for it"
+    asked = _describe_request(request)
+    return f"{asked}; came: {came}; as good as that is only what {setting} lists for it"
 
 
 def describe_unmet_upstream(request: AuthnRequest, upstream: str) -> str:
-    """Return for the log which classes an upstream could not meet, and what decides on them."""
+    """Return for the log which classes an upstream could not meet, and the setting."""
     setting = f"upstreams.{upstream}.authn_contexts"
-    return f"{_asked(request)}; {upstream} answered NoAuthnContext; it is asked by {setting}"
+    asked = _describe_request(request)
+    return f"{asked}; {upstream} answered NoAuthnContext; it is asked by {setting}"
 
 
-def _asked(request: AuthnRequest) -> str:
-    """Return the classes asked for: a service may write anything there, even a CPR number."""
+def _describe_request(request: AuthnRequest) -> str:
+    """Return the requested classes; numbers are masked, because a service may write anything."""
     if not request.authn_contexts:
         return "asked for: no class"
     shown = ", ".join(request.authn_contexts[:_MOST_SHOWN])
@@ -112,7 +113,7 @@ def _asked(request: AuthnRequest) -> str:
 
 
 def classes_to_request(request: AuthnRequest, meets: Meets) -> Names:
-    """Return the classes to ask an upstream for, in its own words."""
+    """Return the classes to request from an upstream, in its own words."""
     classes: list[str] = []
     for wanted in request.authn_contexts:
         classes += meets.get(wanted, (wanted,))
@@ -120,9 +121,9 @@ def classes_to_request(request: AuthnRequest, meets: Meets) -> Names:
 
 
 def level_to_request(request: AuthnRequest, least: Assurance, meets: Meets) -> Assurance | None:
-    """Return the lowest level, from ``least``, to demand of an upstream with NSIS levels only.
+    """Return the lowest level, at least ``least``, to request from an upstream with NSIS levels.
 
-    None where no level meets the request: what a service writes is never passed on as it stands
+    None if no level meets the request. The text of a service is never passed on
     (docs/reference/saml-profiles.md#15).
     """
     for name, assurance in _NSIS.items():
@@ -131,7 +132,7 @@ def level_to_request(request: AuthnRequest, least: Assurance, meets: Meets) -> A
     return None
 
 
-def _in_order(received: str, request: AuthnRequest) -> bool:
+def _is_met_by_order(received: str, request: AuthnRequest) -> bool:
     """Compare NSIS levels, the only classes that have an order."""
     level = _NSIS.get(received)
     wanted = [_NSIS[name] for name in request.authn_contexts if name in _NSIS]

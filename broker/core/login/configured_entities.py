@@ -27,11 +27,11 @@ from broker.core.policy.model import PolicySet, Release
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredEntities:
-    """Services, upstreams and maps as configured, and the policy set of the moment.
+    """The configured services, upstreams and maps, and the current policy set.
 
-    ``pins_checked`` is whether the library system tells a right PIN from a wrong one: without it
-    nobody logs in by a PIN (docs/library-systems.md#capabilities). ``local`` are the upstreams
-    where the library system itself verifies the person, by a PIN.
+    ``pins_checked`` says whether the library system can check a PIN. Otherwise nobody logs in by a
+    PIN (docs/library-systems.md#capabilities). ``local`` are the upstreams where the library system
+    itself verifies the person, by a PIN.
     """
 
     services: Mapping[str, Service]
@@ -50,11 +50,10 @@ class ConfiguredEntities:
     def authn_context(
         self, authentication: Authentication, reading: AttributeReading
     ) -> str | None:
-        """Return the class of an authentication; None where it names none.
+        """Return the class of an authentication; None if it has none.
 
-        The national eID's is its NSIS level as it was read, of whatever attributes: no service gets
-        more than the person was let in with, and the class beside the level tells how, not how
-        surely.
+        For the national eID it is the NSIS level that was read from the attributes: no service gets
+        a higher level than the one with which the person was let in.
         """
         if self.upstreams[authentication.upstream].profile != "oiosaml3":
             return authentication.authn_context
@@ -66,7 +65,7 @@ class ConfiguredEntities:
     def authentication_for_service(
         self, transaction: Transaction, reading: AttributeReading
     ) -> Authentication | None:
-        """Return the authentication with the service's class; None if it meets none asked for."""
+        """Return the authentication with the service's class; None if none fits."""
         authentication = transaction.authentication
         if authentication is None:
             return None
@@ -77,7 +76,7 @@ class ConfiguredEntities:
         return replace(authentication, authn_context=given or None)
 
     def meets(self, authentication: Authentication | None) -> Meets:
-        """Return which classes those of this upstream meet, up to the cap of its institution."""
+        """Return the requested classes that this upstream's meet, up to the cap."""
         if authentication is None:
             return {}
         upstream = self.upstreams[authentication.upstream]
@@ -94,12 +93,12 @@ class ConfiguredEntities:
     # The ways to log in
 
     def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> Names:
-        """Return the upstreams this request may take, in the service's order.
+        """Return the upstreams that this request may use, in the service's order.
 
-        An IDPList narrows them and never widens (docs/reference/saml-profiles.md#37), a class that
-        no PIN meets leaves the PIN out, and so does a library system that cannot say whether one is
-        right; RequestRefused where none is left. Nobody signs up, makes a
-        new PIN, or sees or deletes what is kept, by a PIN; a PIN by mail asks for no login.
+        An IDPList narrows them and never widens (docs/reference/saml-profiles.md#37). The library
+        account is left out if no PIN meets the class, or if the library system cannot check one.
+        Raises RequestRefused if none is left. Sign-up, choosing a PIN, and seeing or deleting
+        stored data are never possible with a PIN. A PIN mail needs no login.
         """
         methods = self.services[request.service].methods
         if errand is Errand.PIN_BY_MAIL:
@@ -107,11 +106,11 @@ class ConfiguredEntities:
         if errand in GUARDED_ERRANDS:
             local = self.local
             return tuple(name for name in methods if name not in local)
-        ways = self._in_idp_list(methods, request)
-        return self._meeting_class(self._with_answer(ways, request, errand), request)
+        ways = self._select_by_idp_list(methods, request)
+        return self._select_by_class(self._drop_unanswering(ways, request, errand), request)
 
-    def _with_answer(self, ways: Names, request: AuthnRequest, errand: Errand) -> Names:
-        """Return the ways but the PIN where the library system cannot say whether one is right."""
+    def _drop_unanswering(self, ways: Names, request: AuthnRequest, errand: Errand) -> Names:
+        """Return the ways without the library account if PINs cannot be checked."""
         if self.pins_checked:
             return ways
         able = tuple(name for name in ways if name not in self.local)
@@ -121,7 +120,7 @@ class ConfiguredEntities:
             )
         return able
 
-    def _in_idp_list(self, methods: Names, request: AuthnRequest) -> Names:
+    def _select_by_idp_list(self, methods: Names, request: AuthnRequest) -> Names:
         if not request.idp_list:
             return methods
         listed = tuple(
@@ -133,7 +132,7 @@ class ConfiguredEntities:
             )
         return listed
 
-    def _meeting_class(self, ways: Names, request: AuthnRequest) -> Names:
+    def _select_by_class(self, ways: Names, request: AuthnRequest) -> Names:
         able = tuple(name for name in ways if _meets_class(self.upstreams[name], request))
         if ways and not able:
             raise RequestRefused(
@@ -145,9 +144,9 @@ class ConfiguredEntities:
         return able
 
     def check_name_id(self, request: AuthnRequest) -> None:
-        """Raise RequestRefused for a NameID format that no policy gives the service to anybody.
+        """Raise RequestRefused for a NameID format that no policy gives the service.
 
-        Nobody is to log in first to learn that (docs/reference/saml-profiles.md#40).
+        The person learns it before the login (docs/reference/saml-profiles.md#40).
         """
         if request.name_id_format is None:
             return
@@ -161,14 +160,14 @@ class ConfiguredEntities:
                 INVALID_NAME_ID_POLICY, "no policy gives this NameID format", request=request
             )
 
-    # What is configured
+    # The configuration
 
     def service(self, name: str) -> Service:
-        """Return the service of this name; it was checked when the request was read."""
+        """Return the service of this name, which was checked when the request was read."""
         return self.services[name]
 
     def giver(self, authentication: Authentication | None) -> Controller | None:
-        """Return the institution that answered, for the consent screen's source of attributes."""
+        """Return the institution that answered: the source of attributes on the consent page."""
         if authentication is None:
             return None
         upstream = self.upstreams[authentication.upstream]
@@ -182,7 +181,7 @@ class ConfiguredEntities:
         return frozenset(policy.affiliation for policy in self.policies().policies)
 
     def list_releases(self, service: str) -> tuple[Release, ...]:
-        """Return what the policies say of ``service``, an entry for each affiliation let in."""
+        """Return what the policies release to ``service``, an entry for each affiliation."""
         return tuple(
             release
             for policy in self.policies().policies
@@ -192,7 +191,10 @@ class ConfiguredEntities:
 
 
 def _meets_class(upstream: Upstream, request: AuthnRequest) -> bool:
-    """Return whether the upstream can meet the class asked for: known beforehand only of a PIN."""
+    """Return whether the upstream can meet the requested class.
+
+    Before the login this is known only of the library account.
+    """
     if not upstream.local:
         return True
     return class_for_service(request, PIN_CLASS, upstream.meets) is not None

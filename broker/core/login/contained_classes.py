@@ -1,8 +1,8 @@
-"""The authentication context classes that another one contains: two factors are one and more.
+"""Authentication context classes that contain another one: two factors contain one.
 
-Only what every login of a class has shown counts, by the definition of the class
-(saml-authn-context 3.4, REFEDS MFA 1.2, NSIS 2.0, Implementing Regulation (EU) 2015/1502). Which
-stands in none of these rows, and why, tells docs/interop.md#requestedauthncontext.
+A class counts only by what its definition guarantees for every login (saml-authn-context 3.4,
+REFEDS MFA 1.2, NSIS 2.0, Implementing Regulation (EU) 2015/1502).
+docs/interop.md#requestedauthncontext says which classes are not in the table, and why.
 """
 
 from collections.abc import Mapping
@@ -33,5 +33,5 @@ CONTAINED: Final[Mapping[str, frozenset[str]]] = {
 
 
 def is_contained(received: str, wanted: str) -> bool:
-    """Return whether every login of the class ``received`` is one of the class ``wanted`` too."""
+    """Return whether every login of the class ``received`` is also one of the class ``wanted``."""
     return wanted in CONTAINED.get(received, ())

@@ -1,4 +1,4 @@
-"""What a decision on a login is made of: its facts, the service as policies see it, the proofs."""
+"""The input of a decision on a login: its facts, the service as policies see it, the proofs."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,8 +17,7 @@ _MAIL: Final = "mail"
 def add_required_names(service: Service, maps: Mapping[str, AttributeMap]) -> Service:
     """Return the service with the attributes that its metadata requires, in our names.
 
-    Metadata names them on the wire, policies in our names: what the service's map cannot name is
-    not required.
+    A wire name that the service's map does not know is not required.
     """
     attribute_map = maps.get(service.attribute_map)
     if attribute_map is None:
@@ -28,9 +27,9 @@ def add_required_names(service: Service, maps: Mapping[str, AttributeMap]) -> Se
 
 
 def deny(code: str, policies: PolicySet, attribute: str = "") -> Decision:
-    """Return a denial before any policy is looked at, for the reason ``code``.
+    """Return a denial before any policy is evaluated, for the reason ``code``.
 
-    ``attribute`` is the name of the one that it is about, if it is about one.
+    ``attribute`` is the name of the attribute that it is about, if any.
     """
     fates = (Fate(attribute, code),) if attribute else ()
     return Decision(Effect.DENY, (Reason(code),), fates=fates, digest=policies.digest)
@@ -39,9 +38,9 @@ def deny(code: str, policies: PolicySet, attribute: str = "") -> Decision:
 def login_facts(
     reading: ReadingWithoutCpr, *, upstream: str | None, intent: str | None, borrower: bool = False
 ) -> LoginFacts:
-    """Return the facts of a login that a policy may look at: of a CPR number its kind alone.
+    """Return the facts of a login that a policy may use; of a CPR number only its kind.
 
-    ``borrower`` is whether the person is known to have one.
+    ``borrower`` says whether the person is known to have one.
     """
     return LoginFacts(
         upstream=upstream or "",
@@ -58,7 +57,7 @@ def login_facts(
 
 
 def proof_step(facts: LoginFacts, policies: PolicySet, now: datetime) -> ProveMailbox | None:
-    """Return the step for the proof that the intent needs and the person has not shown, or None."""
+    """Return the step for the missing proof that the intent needs, or None."""
     proof = missing_proof(policies, facts, now.date())
     if proof is None:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LoginNames:
-    """The names by which a login is written down: codes, references and random ids, no value."""
+    """The names of a login in logs: codes, references and random ids, no personal value."""
 
     reference: str
     service: str

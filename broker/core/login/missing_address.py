@@ -15,11 +15,11 @@ _IN_PERSON: Final = "national_eid_required"
 
 
 def describe_missing_address(decision: Decision, attributes: Attributes) -> Account:
-    """Return the account: a mailbox is asked for where showing one ends that, else it is a case.
+    """Return the account of a person without a mail address: ask for a mailbox, or a case.
 
-    Asked in vain, a person shows one mailbox after another for ever: where the rule takes no such
-    address, where they have no right to write to a borrower, or where the
-    upstream named an address that is not fit to be kept, which no proof replaces.
+    A mailbox is asked for only if a proved one would help. It would not if the rule takes no such
+    address, if the person may not write to a borrower, or if the upstream sent an address that
+    cannot be stored, which no proof replaces.
     """
     if not decision.has(Right.WRITE_BORROWER):
         return Account(None, AccountState.CASE, reason=_IN_PERSON)

@@ -71,12 +71,12 @@ from broker.core.policy.model import NAME_ID, Decision, Effect, Release
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the next step depends on beside the transaction.
+    """Everything except the transaction on which the next step depends.
 
-    ``ways`` are the upstreams that this request may take, ``local`` those of them where the library
-    system itself verifies the person, ``meets`` the classes that the upstream's meet, ``ids`` the
-    identifiers that we make for this person at this service, ``cpr`` the person's CPR number, which
-    no decision holds.
+    ``ways`` are the upstreams that this request may use, ``local`` those where the library system
+    itself verifies the person, ``meets`` the classes that the upstream's meet, ``ids`` the
+    identifiers that we make for this person at this service, and ``cpr`` the person's CPR number,
+    which no decision holds.
     """
 
     service: Service
@@ -97,21 +97,20 @@ class Terms:
 # The SAML status of a denial, where it is more than a denial
 # (docs/reference/saml-profiles.md#status).
 _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
-# The address that a borrower must have is written to at once: a code for it is good as long as any
-# other.
+# A code for the mail address of a borrower is valid as long as any other.
 _MAIL_LASTS: Final = timedelta(minutes=30)
-# Changes of the category that the person is told of before the login goes on.
+# Changes of the category that a page shows before the login continues.
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
 _BY_NO_PIN: Final = frozenset({Errand.PIN, Errand.KEPT})
-# What we add ourselves, so that no notice of the upstream covers it.
+# Attributes that we add ourselves, so that no notice of the upstream covers them.
 OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | MINTED
 
 
 def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
-    """Return the next step. Total: every transaction has exactly one."""
+    """Return the next step. Every transaction has exactly one."""
     if transaction.errand is Errand.PIN_BY_MAIL:
         return Done()  # nobody is logged in for it, and nothing is looked up of anybody
-    unknown = _unknown(transaction, terms, now)
+    unknown = _find_authentication_step(transaction, terms, now)
     if unknown:
         return unknown
     if transaction.errand in OWN_ERRANDS:
@@ -123,15 +122,15 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     if decision.effect is not Effect.PERMIT or decision.release is None:
         code = decision.reasons[0].code
         return Refuse(code, _STATUS.get(code, REQUEST_DENIED), decision)
-    return _permitted(transaction, decision, terms, now)
+    return _continue_permitted(transaction, decision, terms, now)
 
 
-def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | None:
-    """Return the step before the person is known as the request asks; None once they are."""
+def _find_authentication_step(transaction: Transaction, terms: Terms, now: datetime) -> Step | None:
+    """Return the step that authenticates the person as requested; None if that is done."""
     if transaction.upstream is None:
         return _unless_passive(transaction, Choose(terms.ways))
     if transaction.failure is not None:
-        return _upstream_refused(transaction.request, transaction.failure)
+        return _refuse_by_upstream(transaction.request, transaction.failure)
     local = transaction.upstream in terms.local
     if transaction.authentication is None and local:
         return _unless_passive(transaction, VerifyPin())
@@ -142,30 +141,32 @@ def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | No
         detail = describe_unmet(transaction.request, received, transaction.upstream)
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
     if local and transaction.errand in _BY_NO_PIN:
-        # Who guessed a PIN must not be able to make a new one of it, nor to delete its person.
+        # A person who guessed a PIN must not be able to choose a new one or to delete data.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
     return None
 
 
-def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: datetime) -> Step:
-    refused = _barred(transaction, decision)
+def _continue_permitted(
+    transaction: Transaction, decision: Decision, terms: Terms, now: datetime
+) -> Step:
+    refused = _find_barrier(transaction, decision)
     if refused:
         return refused
     account = transaction.account
     if account is not None and account.address_question is not None:
         return _confirm_address(transaction, account.address_question, decision)
     if transaction.errand is Errand.PIN:
-        return _new_pin(account, decision)
+        return _choose_pin(account, decision)
     if _has_case_to_claim(transaction, decision):
         return _unless_passive(transaction, ClaimBorrower(decision), decision)
     if account is not None and account.state is AccountState.MAIL_REQUIRED:
         prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
-    disclosure = _disclosed(transaction, decision, terms)
-    asked = _asked(transaction, decision, disclosure, terms, now)
+    disclosure = _make_disclosure(transaction, decision, terms)
+    asked = _find_question_step(transaction, decision, disclosure, terms, now)
     if asked:
         return asked
-    return _made(transaction, decision, disclosure, terms, now)
+    return _finish(transaction, decision, disclosure, terms, now)
 
 
 def _confirm_address(
@@ -173,8 +174,8 @@ def _confirm_address(
 ) -> Step:
     """Return the step that leads to an address of the person's own in the borrower.
 
-    The borrower may have been another person's who typed this CPR number: until the answer nothing
-    of it is used.
+    The borrower may belong to another person who typed this CPR number. It is not used before the
+    answer.
     """
     answer = transaction.address_answer
     if answer is None or answer.is_own or answer.match_hash != question.match_hash:
@@ -188,16 +189,16 @@ def _confirm_address(
     return Refuse("library_unavailable", REQUEST_DENIED, decision)
 
 
-def _new_pin(account: Account | None, decision: Decision) -> Done | Refuse:
+def _choose_pin(account: Account | None, decision: Decision) -> Done | Refuse:
     if not decision.has(Right.CHOOSE_PIN):
         # A PIN outlives the login.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, decision)
     if account is None or not account.number:
-        return Refuse(_missing(account), REQUEST_DENIED, decision)
+        return Refuse(_missing_account_reason(account), REQUEST_DENIED, decision)
     return Done(decision, account.number)
 
 
-def _asked(
+def _find_question_step(
     transaction: Transaction,
     decision: Decision,
     disclosure: Disclosure,
@@ -209,12 +210,12 @@ def _asked(
         return Refuse("request_refused", INVALID_NAME_ID_POLICY, decision)
     if transaction.receipt and transaction.receipt.event is ReceiptEvent.REFUSED:
         return Refuse("consent_refused", REQUEST_DENIED, decision)
-    asked = _question(transaction, decision, disclosure, terms, now)
+    asked = _find_question(transaction, decision, disclosure, terms, now)
     if asked and transaction.issued:
-        # Something else has left already; to ask anew in the same login would send two answers to
+        # Something else has left already. To ask again in the same login would send two answers to
         # one request.
         return Refuse("finished", AUTHN_FAILED, decision)
-    category = _upgrade_offered(transaction)
+    category = _find_offered_category(transaction)
     if category:
         return _unless_passive(transaction, OfferUpgrade(category, decision), decision)
     if asked:
@@ -224,22 +225,22 @@ def _asked(
 
 
 def can_claim(step: Step) -> bool:
-    """Return whether the person may claim a borrower that they have already."""
+    """Return whether the person may claim a borrower at this step."""
     return isinstance(step, ClaimBorrower) or (isinstance(step, Ask) and step.can_claim)
 
 
 def _can_claim(account: Account | None, decision: Decision) -> bool:
-    """Return whether a borrower that the person has already may take the place of a new one.
+    """Return whether an older borrower may take the place of a new one.
 
-    A claim writes the CPR number into a borrower: it needs the right to create one.
+    A claim writes the CPR number into a borrower, so it needs the right to create one.
     """
     if account is None or not account.can_claim:
         return False
     return decision.has(Right.WRITE_BORROWER) and decision.permits_creation
 
 
-def _upgrade_offered(transaction: Transaction) -> str | None:
-    """Return the category that going on would change, if the person has not answered yet."""
+def _find_offered_category(transaction: Transaction) -> str | None:
+    """Return the category that the login would change, if the person has not answered yet."""
     account = transaction.account
     if account is None or transaction.upgrade is not None:
         return None
@@ -248,12 +249,12 @@ def _upgrade_offered(transaction: Transaction) -> str | None:
     return account.upgrade_from
 
 
-def _disclosed(transaction: Transaction, decision: Decision, terms: Terms) -> Disclosure:
+def _make_disclosure(transaction: Transaction, decision: Decision, terms: Terms) -> Disclosure:
     disclosure = disclose(decision, terms.service, transaction.request.acs, terms.giver)
     return fill_cpr(fill_identifiers(disclosure, terms.ids), terms.cpr)
 
 
-def _made(
+def _finish(
     transaction: Transaction,
     decision: Decision,
     disclosure: Disclosure,
@@ -262,16 +263,16 @@ def _made(
 ) -> Step:
     account = transaction.account
     number = account.number if account else None
-    unfinished = _unfinished(account, decision)
+    unfinished = _find_unfinished_step(account, decision)
     if unfinished:
         return unfinished
     if transaction.errand is not Errand.LOGIN:
-        # Nobody asked for an assertion: there is nobody to write one for
+        # An errand ends without an assertion: no service asked for one
         # (docs/reference/design.md#invariant-3).
         return Done(decision, number)
     if transaction.has_new_address and not (transaction.told or transaction.request.is_passive):
         return TellChange(None, decision)
-    moved = _category_moved(transaction)
+    moved = _find_category_change(transaction)
     if moved:
         return TellChange(moved, decision)
     on_file = find_valid_answer(disclosure, transaction.receipts, terms.hmacs, now)
@@ -279,10 +280,10 @@ def _made(
     return Issue(fill_borrower_number(leaving, number), decision, number)
 
 
-def _category_moved(transaction: Transaction) -> EnrolmentOutcome | None:
-    """Return how this login moved the borrower's category, where the person is still to be told.
+def _find_category_change(transaction: Transaction) -> EnrolmentOutcome | None:
+    """Return how this login changed the category, if the person must still be informed.
 
-    A request that may show no page goes on: the letter tells.
+    A passive request shows no page and continues.
     """
     account = transaction.account
     if account is None or transaction.told or transaction.request.is_passive:
@@ -291,24 +292,24 @@ def _category_moved(transaction: Transaction) -> EnrolmentOutcome | None:
 
 
 def _unless_passive(transaction: Transaction, step: Step, decision: Decision | None = None) -> Step:
-    """Return ``step`` unless it shows a page to a request that may show none (saml-core 3.4.1)."""
+    """Return ``step``, or a refusal if the request may show no page (saml-core 3.4.1)."""
     if transaction.request.is_passive:
         return Refuse("passive", NO_PASSIVE, decision)
     return step
 
 
-def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
-    """Return the refusal that ends a permitted login before anybody is asked in vain, or None."""
+def _find_barrier(transaction: Transaction, decision: Decision) -> Refuse | None:
+    """Return the refusal that ends a permitted login before any question, or None."""
     release = decision.release
     if release is None:
         return Refuse("no_policy_for_service", REQUEST_DENIED, decision)
     if transaction.person is None:
-        # The policies denied when the person arrived and permit now: nothing was looked up, so the
-        # login begins anew.
+        # The policies denied this login at first and permit it now: nothing was looked up, so the
+        # login starts again.
         return Refuse("login_not_finished", AUTHN_FAILED, decision)
     if release.borrower == "none":
         return None
-    code = _account_barred(transaction.account, release)
+    code = _find_account_barrier(transaction.account, release)
     if code is None or _has_case_to_claim(transaction, decision):
         return None
     return Refuse(code, REQUEST_DENIED, decision)
@@ -322,8 +323,8 @@ def _has_case_to_claim(transaction: Transaction, decision: Decision) -> bool:
     return transaction.errand is not Errand.PIN and _can_claim(account, decision)
 
 
-def _account_barred(account: Account | None, release: Release) -> str | None:
-    """Return the reason code why nobody with this account is let in, or None."""
+def _find_account_barrier(account: Account | None, release: Release) -> str | None:
+    """Return the reason code why this account is not let in, or None."""
     needed = release.borrower == "need"
     if account is None:
         return "no_library_account" if needed else None
@@ -340,18 +341,18 @@ def _account_barred(account: Account | None, release: Release) -> str | None:
             | AccountState.UNAVAILABLE
             | AccountState.MAIL_REQUIRED
         ):
-            return _missing(account) if needed and account.number is None else None
+            return _missing_account_reason(account) if needed and account.number is None else None
         case _:
             assert_never(account.state)
 
 
-def _missing(account: Account | None) -> str:
+def _missing_account_reason(account: Account | None) -> str:
     if account is not None and account.state is AccountState.UNAVAILABLE:
         return "library_unavailable"
     return "no_library_account"
 
 
-def _question(
+def _find_question(
     transaction: Transaction,
     decision: Decision,
     disclosure: Disclosure,
@@ -373,7 +374,7 @@ def _question(
     return asked
 
 
-def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse | None:
+def _find_unfinished_step(account: Account | None, decision: Decision) -> Enrol | Refuse | None:
     if decision.release is None or decision.release.borrower != "make":
         return None
     if account is None:
@@ -389,7 +390,7 @@ def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse |
             assert_never(account.state)
 
 
-def _upstream_refused(request: AuthnRequest, failure: UpstreamRefusal) -> Refuse:
+def _refuse_by_upstream(request: AuthnRequest, failure: UpstreamRefusal) -> Refuse:
     status = failure.status
     if status.second == NO_PASSIVE.second:
         return Refuse("passive", NO_PASSIVE)

@@ -1,4 +1,4 @@
-"""The facts of a refused login that decide, kept to be explained: kinds and names, few values."""
+"""The facts of a refused login, stored to explain it: kinds and names, few values."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ BorrowerKnown = Literal["unknown", "none", "there"]
 
 @dataclass(frozen=True, slots=True)
 class RefusedFacts:
-    """What a refusal rested on.
+    """The facts on which a refusal rested.
 
     ``present`` are the attributes by name, ``values`` those of VALUES_KEPT, ``withheld`` names with
-    reason codes. ``line`` and ``rule`` are of the set ``digest`` as it was, ``near`` the lines that
-    came nearest where no file matched. ``address``: one was shown to be the person's. ``fault`` is
-    the reason for which nothing that was asserted is trusted. ``permitted``: not the policies
-    refused but what came after them.
+    reason codes. ``line`` and ``rule`` are from the set ``digest``, ``near`` the lines that came
+    nearest if no file matched. ``address`` says whether an address was shown to be the person's.
+    ``fault`` is the reason why the attributes are not trusted. If ``permitted``, the policies let
+    the person in, and a later step refused.
     """
 
     service: str
@@ -80,10 +80,10 @@ def collect_refused_facts(
         cpr=reading.cpr,
         age=reading.age,
         present=tuple(attributes),
-        values=tuple(_kept(attributes, policies)),
+        values=tuple(_select_values(attributes, policies)),
         withheld=reading.withheld,
         address=reading.verified_address is not None,
-        borrower=_borrower(transaction),
+        borrower=_find_borrower_state(transaction),
         digest=decision.digest,
         line=str(line) if line else None,
         rule=rule_words(decision),
@@ -94,16 +94,16 @@ def collect_refused_facts(
     )
 
 
-def _kept(attributes: Attributes, policies: PolicySet) -> Iterator[tuple[str, Values]]:
+def _select_values(attributes: Attributes, policies: PolicySet) -> Iterator[tuple[str, Values]]:
     for name in VALUES_KEPT:
         if name not in attributes:
             continue
         values = attributes[name]
-        if all(_may_be_kept(name, each, policies) for each in values):
+        if all(_can_be_kept(name, each, policies) for each in values):
             yield name, values
 
 
-def _may_be_kept(name: str, value: str, policies: PolicySet) -> bool:
+def _can_be_kept(name: str, value: str, policies: PolicySet) -> bool:
     if name in _ONLY_NAMED or (name != SCOPED_AFFILIATION and "@" in value):
         # After the "@" stands what its institution likes: no scope of this attribute is checked.
         return _is_named(name, value, policies)
@@ -118,7 +118,7 @@ def _is_named(name: str, value: str, policies: PolicySet) -> bool:
     )
 
 
-def _borrower(transaction: Transaction) -> BorrowerKnown:
+def _find_borrower_state(transaction: Transaction) -> BorrowerKnown:
     person = transaction.person
     account = transaction.account
     if person is None or (account and account.state is AccountState.UNAVAILABLE):

@@ -35,8 +35,9 @@ class VerifyPin:
 class ProveMailbox:
     """The person shows that a mailbox is their own.
 
-    ``domains`` are the accepted ones (none: any), ``lasts`` how long a code is valid, ``suggested``
-    an address that the upstream named, ``optional`` whether the person may go on without.
+    ``domains`` are the accepted ones (none: any), ``lasts`` is how long a code is valid,
+    ``suggested`` an address that the upstream sent, and ``optional`` says whether the person may
+    continue without.
     """
 
     name: str
@@ -84,16 +85,16 @@ class ClaimBorrower:
 
 @dataclass(frozen=True, slots=True)
 class Enrol:
-    """The borrower is made, or waited for."""
+    """The borrower is created, or the login waits for it."""
 
     decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
 class TellChange:
-    """The person is told that this login has brought their borrower into another category.
+    """The page says that this login has moved the borrower into another category.
 
-    ``outcome`` is None where it has replaced the mail address: then the PIN may be known to others.
+    ``outcome`` is None if the login has replaced the mail address: then others may know the PIN.
     """
 
     outcome: EnrolmentOutcome | None
@@ -111,7 +112,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The errand is done, nothing leaves for a service; ``number`` is the borrower's, if any."""
+    """The errand is finished without an assertion. ``number`` is the borrower's, if any."""
 
     decision: Decision | None = None
     number: str | None = None

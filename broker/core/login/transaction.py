@@ -1,4 +1,4 @@
-"""One login under way: the facts from outside, each added once by a guarded transition."""
+"""One login in progress: facts from outside, each added by a checked method."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ _MOST_OUTSTANDING: Final = 20
 
 
 class Errand(StrEnum):
-    """The errand of a person: only a login comes from a service and ends in an assertion."""
+    """The purpose of a transaction. Only a login comes from a service and ends in an assertion."""
 
     LOGIN = "login"
     SIGN_UP = "sign_up"
@@ -41,15 +41,15 @@ class Errand(StrEnum):
     KEPT = "kept"  # to see and delete what is stored about oneself
 
 
-# What is kept about a person is theirs, whatever policies decide today; a look-up makes nothing.
+# Stored data belongs to its person, whatever the policies decide. These errands create nothing.
 OWN_ERRANDS: Final = frozenset({Errand.CHOICES, Errand.KEPT})
-# A PIN may be guessed, a screen left open: these are for whoever logs in afresh, and otherwise.
+# A PIN may be guessed and a screen left open: these errands need a new login, and not by PIN.
 GUARDED_ERRANDS: Final = frozenset({Errand.SIGN_UP, Errand.PIN, Errand.KEPT})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SubjectHint:
-    """Whom a service expects, by a name of another's: a hint for the upstream's page, no claim."""
+    """The person whom a service expects: a hint for the upstream's page, and no claim."""
 
     name: str
     format: str
@@ -57,10 +57,10 @@ class SubjectHint:
 
 @dataclass(frozen=True, slots=True)
 class AuthnRequest:
-    """The request of a service, after its message was verified; ``acs`` is one of its metadata's.
+    """The request of a service, after its message was verified. ``acs`` is from its metadata.
 
     An errand that no service asked for has a request too, without ``id``, ``entity_id`` and
-    ``acs``: its ``service`` is the one whose policy counts.
+    ``acs``. Its ``service`` is the one whose policy counts.
     """
 
     id: str
@@ -80,7 +80,7 @@ class AuthnRequest:
 
     @property
     def octets(self) -> int:
-        """Return the octets of its texts but the RelayState, whose length is bounded by itself."""
+        """Return the octets of its texts without the RelayState, which has its own limit."""
         alone = (self.id, self.service, self.entity_id, self.acs, self.name_id_format or "")
         texts = (*alone, *self.authn_contexts, *self.idp_list, *self.requester_ids)
         return len("".join(texts).encode()) + _QUOTES * len(texts)
@@ -88,7 +88,7 @@ class AuthnRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """An AuthnRequest of ours that may still be answered, once, by this upstream at its own ACS."""
+    """Our AuthnRequest, which this upstream may still answer once, at its own ACS."""
 
     id: str
     upstream: str
@@ -97,10 +97,10 @@ class Outstanding:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Authentication:
-    """Our verified reading of an upstream's assertion.
+    """The verified content of an upstream's assertion.
 
-    Only ``saml`` makes one, so having it is the proof. ``withheld`` holds what was left out beside
-    the attributes, as (name, reason code).
+    Only ``saml`` makes one, so that its existence is the proof. ``withheld`` holds what was left
+    out of the attributes, as (name, reason code).
     """
 
     upstream: str
@@ -130,12 +130,12 @@ class Authentication:
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """Return the authorities that leave with it, the upstream last; none before our own PIN."""
+        """Return the authorities that our assertion names, the upstream last."""
         return tuple(name for name in dict.fromkeys((*self.authorities, self.issuer)) if name)
 
     @property
     def subject(self) -> NameID | None:
-        """Return the NameID as it was received, for the logout that must name it so."""
+        """Return the NameID as it was received, for a logout."""
         if not self.name_id:
             return None
         return NameID(
@@ -149,7 +149,7 @@ class Authentication:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRefusal:
-    """The upstream answered our request with an error status: no person, but an answer."""
+    """The upstream answered our request with an error status."""
 
     upstream: str
     status: Status
@@ -157,7 +157,7 @@ class UpstreamRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An upstream's answer between ACS and browser; ``answer`` is None once used.
+    """An upstream's answer between ACS and browser; ``answer`` is None after its use.
 
     Source: docs/reference/design.md#4a-2.
     """
@@ -172,8 +172,8 @@ class Arrival:
     ) -> Authentication | UpstreamRefusal | None:
         """Return the answer that this brings to ``transaction``.
 
-        None where it is another transaction's, used, older than 60 seconds, or answers a request
-        that is not outstanding.
+        None if it belongs to another transaction, was used, is older than 60 seconds, or answers a
+        request that is not outstanding.
         """
         if now > self.at + ARRIVAL_USABLE_FOR or self.transaction != transaction.id:
             return None
@@ -184,9 +184,9 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The person of a login: their id, and the number of the borrower that they are known to have.
+    """The person of a login: the id, and the number of the borrower that they are known to have.
 
-    Every NameID is made of the id.
+    Every NameID is made from the id.
     """
 
     id: str
@@ -211,10 +211,7 @@ class AccountState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The borrower as it is known now: the number (None: none yet) and the state.
-
-    ``absent``: the library system has just said that there is none.
-    """
+    """The borrower as it is known now: the number (None: none yet) and the state."""
 
     number: str | None
     state: AccountState
@@ -234,9 +231,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """The record of an issued assertion, with the ids by which a second submit repeats it.
+    """The record of an issued assertion, with the ids with which a second submit repeats it.
 
-    ``content`` is the digest of what left: under these ids nothing else ever does.
+    ``content`` is the digest of what left. Another content never leaves under these ids.
     """
 
     response: str
@@ -249,7 +246,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Everything stored about one login; what is not here is derived again each time."""
+    """Everything stored about one login. Everything else is derived again each time."""
 
     id: str
     reference: str  # eight speakable characters for the service desk
@@ -280,7 +277,7 @@ class Transaction:
     upgrade: bool | None = None  # the person's answer to the offer
     address_answer: AddressAnswer | None = None  # to the question of a first match
     claim: Claim | None = None  # the borrower that the person has shown to be their own
-    told: bool = False  # the person has been told of another category
+    told: bool = False  # a page has shown the other category
     issued: Issued | None = None
     number_shown: bool = False  # this login has shown the whole CPR number: it does so once
 
@@ -298,7 +295,7 @@ class Transaction:
 
     @property
     def names(self) -> LoginNames:
-        """Return the names by which this login is written down."""
+        """Return the names of this login for logs."""
         return LoginNames(
             reference=self.reference,
             service=self.request.service,
@@ -308,12 +305,12 @@ class Transaction:
         )
 
     def bind(self, browser: str, *, shared: bool = False) -> "Transaction":
-        """Bind to one browser for good; BrowserUnmatched if it is another's.
+        """Bind to one browser for good; raises BrowserUnmatched if it is bound to another.
 
-        ``shared`` is whether others use that browser's computer too, wherever the transaction was
-        begun: by a link that somebody made elsewhere, whoever sits there would be let in by the
-        login that the one before left open. What was asked before that without ForceAuthn is
-        answered no more, however many answers to it are under way.
+        ``shared`` says whether others use that browser's computer too, wherever the transaction
+        began. With a link from elsewhere the next user of the computer could otherwise continue the
+        login that the last one left open. Requests that were sent before without ForceAuthn are no
+        longer accepted, however many answers to them are on their way.
 
         Source: docs/reference/design.md#4a-1.
         """
@@ -326,44 +323,44 @@ class Transaction:
         )
 
     def mark_attended(self, now: datetime) -> "Transaction":
-        """Record that its person has come for it: on a shared computer it idles out."""
+        """Record a request of the person. On a shared computer the transaction ends without one."""
         if not self.shared or self.authentication is None or self.issued:
             return self
         until = min(TRANSACTION.until(self.begun), TRANSACTION_LEFT_ALONE.until(now))
         return replace(self, until=until)
 
     def mark_finished(self, now: datetime) -> "Transaction":
-        """Record that its work is done: on a shared computer it ends some seconds later."""
+        """Record that the login is finished. On a shared computer it ends some seconds later."""
         if not self.shared:
             return self
         return replace(self, until=min(self.until, TRANSACTION_DONE.until(now)))
 
     def record_issued(self, issued: Issued) -> "Transaction":
-        """Add that an assertion leaves, which is what a login is for."""
+        """Add that the assertion leaves."""
         return replace(self, issued=issued).mark_finished(issued.at)
 
     def add_request(self, outstanding: Outstanding) -> "Transaction":
-        """Record an AuthnRequest that is about to be sent; TooMany after twenty of them."""
+        """Record an AuthnRequest that is about to be sent; raises TooMany after twenty."""
         if self.sent >= _MOST_OUTSTANDING:
             raise TooMany("AuthnRequests in one transaction")
         sent = (*self.outstanding, outstanding)
         return replace(self, outstanding=sent, sent=self.sent + 1)
 
     def find_request(self, request: str) -> Outstanding | None:
-        """Find our request that ``request`` (an InResponseTo) names, if it is still answerable."""
+        """Return our request that an InResponseTo names, if it can still be answered."""
         return next((sent for sent in self.outstanding if sent.id == request), None)
 
     def drop_request(self, request: str) -> "Transaction":
         """Remove ``request`` from those that may be answered."""
-        return replace(self, outstanding=self._without(request))
+        return replace(self, outstanding=self._drop_outstanding(request))
 
-    def _without(self, request: str) -> tuple[Outstanding, ...]:
+    def _drop_outstanding(self, request: str) -> tuple[Outstanding, ...]:
         return tuple(sent for sent in self.outstanding if sent.id != request)
 
     def add_answer(
         self, answer: Authentication | UpstreamRefusal, request: str, arrival: str, now: datetime
     ) -> "Transaction":
-        """Add the answer to ``request`` and discard what an older one led to.
+        """Add the answer to ``request`` and discard everything that an older one led to.
 
         Source: docs/reference/design.md#4a-3.
         """
@@ -371,7 +368,7 @@ class Transaction:
         authentication = None if isinstance(answer, UpstreamRefusal) else answer
         return replace(
             self.clear_answer(),
-            outstanding=self._without(request),
+            outstanding=self._drop_outstanding(request),
             arrival=arrival,
             authenticated=now,
             upstream=answer.upstream,
@@ -380,7 +377,7 @@ class Transaction:
         ).mark_attended(now)
 
     def clear_answer(self) -> "Transaction":
-        """Drop everything that an authentication led to."""
+        """Remove everything that an authentication led to."""
         return replace(
             self.clear_look_up(),
             proofs=(),
@@ -394,7 +391,7 @@ class Transaction:
         )
 
     def add_claim(self, claim: Claim) -> "Transaction":
-        """Add that the person has shown a borrower to be theirs: the enrolment is tried again."""
+        """Add that the person has shown a borrower to be theirs; the enrolment is retried."""
         account = Account(None, AccountState.NONE)
         return replace(self, claim=claim, account=account)
 
@@ -414,11 +411,14 @@ class Transaction:
         return account.number is not None and account.address_question is None
 
     def answer_address(self, answer: AddressAnswer) -> "Transaction":
-        """Add the answer to the question of a first match; after a yes all is looked up again."""
+        """Add the answer to the question of a first match.
+
+        After a yes everything is looked up again.
+        """
         if not answer.is_own:
             return replace(self, address_answer=answer)
         return replace(self, address_answer=answer, person=None, receipts=(), account=None)
 
     def clear_look_up(self) -> "Transaction":
-        """Drop what was looked up of the person: more is known now, and it is looked up again."""
+        """Remove what was looked up about the person, so that it is looked up again."""
         return replace(self, person=None, receipts=(), receipt=None, account=None, told=False)

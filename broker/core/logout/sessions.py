@@ -1,4 +1,4 @@
-"""A session: the record of an issued assertion, so that a logout can end it."""
+"""A session: the record of an issued assertion, by which a logout can end it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from broker.core.entities import UNSPECIFIED, Upstream
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NameID:
-    """A NameID to the letter: a logout must copy it exactly.
+    """A NameID with all its parts. A logout must copy it exactly.
 
     Source: docs/reference/saml-profiles.md#23.
     """
@@ -23,7 +23,7 @@ class NameID:
     def is_same_as(self, other: "NameID") -> bool:
         """Return whether ``self``, as a peer wrote it, is the ``other`` that was issued.
 
-        What the peer leaves out is implied.
+        A part that the peer leaves out counts as equal.
         """
         if self.value != other.value:
             return False
@@ -39,8 +39,8 @@ class NameID:
 class Session:
     """An issued assertion: its service, its names there and upstream, its browser and its person.
 
-    ``browser`` and ``person`` together tell which sessions belong together: on a shared computer
-    two people use one browser.
+    ``browser`` and ``person`` together say which sessions belong together, because two people may
+    use one browser on a shared computer.
     """
 
     id: str
@@ -61,13 +61,16 @@ class Session:
     upstream_ended: datetime | None = None  # when the upstream's own session behind it ended
 
     def is_from(self, upstream: Upstream) -> bool:
-        """Return whether it came from this upstream, and not one that had its name before."""
+        """Return whether the session came from this upstream.
+
+        An earlier upstream may have had the same name.
+        """
         if self.upstream != upstream.name:
             return False
         return self.issuer in {None, upstream.entity_id}
 
 
 def session_index(assertion: str) -> str:
-    """Return the SessionIndex that the assertion of this id carries."""
+    """Return the SessionIndex in the assertion of this id."""
     digest = hashlib.sha256(b"session index\x00" + assertion.encode()).hexdigest()
     return f"_{digest[:40]}"

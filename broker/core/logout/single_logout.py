@@ -1,4 +1,4 @@
-"""Single logout: the state of one under way, its next step, and the status in its answer.
+"""Single logout: its state, its next step, and the status in its answer.
 
 Sources: saml-core 3.7, saml-profiles 4.4, docs/reference/saml-profiles.md#23 and #34.
 """
@@ -39,7 +39,7 @@ class LogoutPeer:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LogoutRequest:
-    """A LogoutRequest after its message was verified: by its peer's own key, for us, and fresh."""
+    """A LogoutRequest after its message was verified: signed by its peer, for us, and recent."""
 
     peer: LogoutPeer
     id: str
@@ -53,9 +53,9 @@ class LogoutRequest:
     issued_by: datetime | None = None
 
     def find_cutoff(self, now: datetime) -> datetime:
-        """Return the moment after which a session began that the request cannot mean.
+        """Return the time after which a session began that the request cannot mean.
 
-        A message that lay somewhere is not about who has logged in since.
+        A request that was delayed does not end logins that began later.
         """
         if self.issued_by is None:
             return now
@@ -64,7 +64,7 @@ class LogoutRequest:
 
 @dataclass(frozen=True, slots=True)
 class LogoutResponse:
-    """A verified LogoutResponse; ``ended`` is whether the peer ended everything."""
+    """A verified LogoutResponse; ``ended`` says whether the peer ended everything."""
 
     peer: LogoutPeer
     in_response_to: str
@@ -85,7 +85,7 @@ class ParticipantState(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Participant:
-    """A session participant other than the one that asked, and the LogoutRequest it was sent."""
+    """A participant other than the one that asked, and the LogoutRequest that was sent to it."""
 
     peer: LogoutPeer
     name_id: NameID
@@ -117,7 +117,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nothing is left to do; ``remains``: the page must show what stays open."""
+    """The logout is finished; ``remains``: the page must show what stays open."""
 
     status: Status
     remains: bool
@@ -128,11 +128,12 @@ LogoutStep = AskScope | Send | Wait | Finish
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """A logout under way, bound to the browser whose cookies it came with.
+    """A logout in progress, bound to the browser whose cookies it came with.
 
-    ``found`` is whether the request named a session, ``left`` whether it leaves others of that
-    person open, which this browser cannot reach or which began since, ``going`` whether the person
-    has chosen how much is to be ended, ``told`` whether the audit log has how it ended.
+    ``names_session`` says whether the request named a session, ``leaves_others`` whether other
+    sessions of that person stay open, which this browser cannot reach or which began later,
+    ``has_chosen`` whether the person has chosen how much is ended, and ``is_logged`` whether the
+    audit log has its end.
     """
 
     id: str
@@ -148,79 +149,81 @@ class Logout:
 
     @property
     def until(self) -> datetime:
-        """Return the moment at which it is forgotten."""
+        """Return the time at which the record expires."""
         return LOGOUT.until(self.begun)
 
     @property
     def reached_browsers(self) -> tuple[str, ...]:
-        """Return the browser cookies by which it reaches sessions; none before it is joined."""
+        """Return the browser cookies with which it reaches sessions; none before it is joined."""
         return self.browsers or ()
 
     def skip_question(self) -> "Logout":
-        """Go on at once where there is nothing that the person is asked about."""
-        return replace(self, has_chosen=all(participant.always for participant in self._open()))
+        """Continue at once if there is nothing to ask the person."""
+        return replace(
+            self, has_chosen=all(participant.always for participant in self._iterate_open())
+        )
 
     def choose_scope(self, scope: LogoutScope) -> "Logout":
-        """Record the person's choice of how much is to be ended; it counts once."""
+        """Record the person's choice of how much is ended; only the first choice counts."""
         if self.has_chosen:
             return self
         sides = _KEPT_SIDES[scope]
-        participants = tuple(_kept(participant, sides) for participant in self.participants)
+        participants = tuple(_keep(participant, sides) for participant in self.participants)
         return replace(self, has_chosen=True, participants=participants)
 
     def record_request(self, participant: Participant, request: str, now: datetime) -> "Logout":
-        """Record the LogoutRequest about to be sent, unless another tab has sent one meanwhile."""
+        """Record the LogoutRequest that is about to be sent, unless another tab has sent one."""
         if participant not in self.participants:
             return self
-        return self._with_state(participant, ParticipantState.ASKED, request, sent=now)
+        return self._set_state(participant, ParticipantState.ASKED, request, sent=now)
 
     def has_participant_of(self, session: Session) -> bool:
-        """Return whether a session is one of a participant's, whose state tells of it."""
+        """Return whether a session belongs to one of the participants."""
         return any(
             participant.peer.side == "service" and session.index in participant.indexes
             for participant in self.participants
         )
 
     def find_awaited(self, response: LogoutResponse) -> Participant | None:
-        """Find the participant that a response comes from: asked by the very request it answers."""
-        for participant in self._asked(response.in_response_to):
+        """Return the participant that a response comes from, if that request was sent to it."""
+        for participant in self._iterate_asked(response.in_response_to):
             if participant.peer == response.peer:
                 return participant
         return None
 
     def record_answer(self, participant: Participant, *, ended: bool) -> "Logout":
-        """Record what a participant answered."""
+        """Record a participant's answer."""
         state = ParticipantState.ENDED if ended else ParticipantState.FAILED
-        return self._with_state(participant, state, participant.request)
+        return self._set_state(participant, state, participant.request)
 
     def skip_participant(self, request: str) -> "Logout":
-        """Go on without the participant that was sent ``request``."""
-        return self._unanswered(request, ParticipantState.SILENT)
+        """Continue without the participant that was sent ``request``."""
+        return self._give_up_answer(request, ParticipantState.SILENT)
 
     def ask_again(self, request: str) -> "Logout":
-        """Ask the participant that was sent ``request`` anew.
+        """Ask the participant that was sent ``request`` again.
 
-        A browser that was stopped never brought the request there.
+        The browser may have been stopped before it delivered the request.
         """
-        return self._unanswered(request, ParticipantState.OPEN)
+        return self._give_up_answer(request, ParticipantState.OPEN)
 
-    def _unanswered(self, request: str, state: ParticipantState) -> "Logout":
-        asked = next(self._asked(request), None)
+    def _give_up_answer(self, request: str, state: ParticipantState) -> "Logout":
+        asked = next(self._iterate_asked(request), None)
         if asked is None:
             return self
-        return self._with_state(asked, state, request)
+        return self._set_state(asked, state, request)
 
-    def _open(self) -> Iterator[Participant]:
+    def _iterate_open(self) -> Iterator[Participant]:
         for participant in self.participants:
             if participant.state is ParticipantState.OPEN:
                 yield participant
 
-    def _asked(self, request: str) -> Iterator[Participant]:
+    def _iterate_asked(self, request: str) -> Iterator[Participant]:
         for participant in self.participants:
             if participant.state is ParticipantState.ASKED and participant.request == request:
                 yield participant
 
-    def _with_state(
+    def _set_state(
         self,
         participant: Participant,
         state: ParticipantState,
@@ -235,7 +238,7 @@ class Logout:
         return replace(self, participants=participants)
 
 
-def _kept(participant: Participant, sides: tuple[str, ...]) -> Participant:
+def _keep(participant: Participant, sides: tuple[str, ...]) -> Participant:
     if participant.always or participant.state is not ParticipantState.OPEN:
         return participant
     if participant.peer.side not in sides:
@@ -266,10 +269,10 @@ def _is_upstream(participant: Participant) -> bool:
 
 
 def find_status(logout: Logout) -> Status:
-    """Return the status of the answer: Success only where every session participant was ended.
+    """Return the status of the answer: Success only if every participant's session was ended.
 
-    An upstream's session is the upstream's: left alone by choice or by configuration it does not
-    count, but one that was to be asked and did not end, or could not be asked, does
+    An upstream's session belongs to the upstream: it does not count if it stays by choice or by
+    configuration. It counts if it was to be asked and did not end, or could not be asked
     (docs/reference/saml-profiles.md#34).
     """
     if not logout.names_session:
@@ -286,7 +289,7 @@ def _is_over(participant: Participant) -> bool:
 
 
 def has_open_sessions(logout: Logout) -> bool:
-    """Return whether a session stays open against the person's will, or without their knowledge."""
+    """Return whether a session stays open that the person did not choose to keep."""
     return any(map(_stays_open, logout.participants))
 
 

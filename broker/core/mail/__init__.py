@@ -1,1 +1,1 @@
-"""Mails: the values in their texts, and the codes that are mailed."""
+"""Mails (``mail_contents.py``) and the codes that are mailed (``mailed_codes.py``)."""

@@ -1,4 +1,4 @@
-"""The letters that borrowers are mailed, each with the values that its text names."""
+"""The mails to borrowers, each with the values that its text shows."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class MailText(NamedTuple):
     text: str
 
     def __repr__(self) -> str:
-        """Show nothing: the text may hold a PIN or a code."""
+        """Show no text: it may hold a code."""
         return "MailText(...)"
 
 
@@ -25,8 +25,8 @@ class MailText(NamedTuple):
 class MailboxCodeMail:
     """The code that proves a mailbox.
 
-    ``asker`` is the name of the person who claims it, as the upstream asserted it, for the owner of
-    the mailbox to recognise or not.
+    ``asker`` is the name of the person who claims it, as the upstream sent it, so that the owner of
+    the mailbox can recognise it.
     """
 
     code: str
@@ -36,7 +36,7 @@ class MailboxCodeMail:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClaimCodeMail:
-    """The code by which ``asker`` connects an account to their login."""
+    """The code with which ``asker`` connects an account to their login."""
 
     code: str
     asker: str
@@ -44,7 +44,7 @@ class ClaimCodeMail:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LoginCodeMail:
-    """The code of a login with the library account, and when and from where it was asked for."""
+    """The code of a login with the library account, with the time and place of the request."""
 
     code: str
     asked_at: str
@@ -53,7 +53,7 @@ class LoginCodeMail:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PinLinkMail:
-    """The link behind which a borrower chooses a PIN, and when it was asked for."""
+    """The link behind which a borrower chooses a PIN, and the time of the request."""
 
     link: str
     asked_at: str
@@ -88,10 +88,10 @@ MailContent = (
 
 
 def sanitize_name(asserted: str) -> str:
-    """Return a person's name as a letter may hold it: letters, hyphens, apostrophes, 60 at most.
+    """Return a person's name as a mail may show it: letters, hyphens, apostrophes, 60 at most.
 
-    A name is what some upstream asserts; an address, a number or a second line in it would be
-    mailed to a stranger in our name.
+    An upstream sends the name. An address, a number or a second line in it would be mailed to a
+    stranger in the library's name.
     """
     words = re.sub(r"[^\w '’-]|[\d_]", " ", asserted).split()
     return " ".join(words)[:_LONGEST_NAME].strip()

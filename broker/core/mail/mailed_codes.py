@@ -39,7 +39,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoredCodes:
-    """The codes that one browser or borrower holds."""
+    """The codes of one browser or borrower."""
 
     codes: tuple[Code, ...] = ()
 
@@ -52,7 +52,7 @@ class StoredCodes:
         return StoredCodes((*self.codes, code)[-MOST_CODES:])
 
     def replace_decoy(self, decoy_hash: str, subject: str, code_hash: str) -> "StoredCodes":
-        """Return the codes with a decoy turned into a code that has its tries and its expiry."""
+        """Return the codes with a decoy turned into a code of the same tries and expiry."""
         return StoredCodes(
             tuple(
                 replace(code, subject=subject, code_hash=code_hash)
@@ -79,7 +79,7 @@ class StoredCodes:
         return next((code for code in usable if code.code_hash == code_hash), None)
 
     def count_wrong_try(self) -> "StoredCodes":
-        """Return the codes after a wrong try, which costs each code a try."""
+        """Return the codes after a wrong try, which costs every code a try."""
         return StoredCodes(
             tuple(replace(code, tries_left=max(0, code.tries_left - 1)) for code in self.codes)
         )
@@ -87,7 +87,7 @@ class StoredCodes:
 
 @dataclass(frozen=True, slots=True)
 class CodesEnded:
-    """The moment at which the codes for a subject ended, before their expiry."""
+    """The time at which the codes for a subject were ended before their expiry."""
 
     ended_at: datetime
 
@@ -98,7 +98,7 @@ def draw_code() -> str:
 
 
 def spell_code(code: str) -> str:
-    """Return a code as a mail shows it: ``1234 5678``."""
+    """Return a code as the mail shows it: ``1234 5678``."""
     return f"{code[: _LENGTH // 2]} {code[_LENGTH // 2 :]}"
 
 

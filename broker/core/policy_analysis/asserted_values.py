@@ -11,7 +11,7 @@ from broker.core.identity.attribute_values import (
     AFFILIATIONS,
     VOCABULARY,
     is_in_scope,
-    is_known,
+    is_known_affiliation,
     is_match,
     read_role,
 )
@@ -105,7 +105,7 @@ def _is_undecided(pattern: str, name: str, shape: AttributeProperties) -> bool:
 def _may_assert(
     name: str, value: str, shape: AttributeProperties, source: Source, known: Collection[str]
 ) -> bool:
-    if name in AFFILIATIONS and not is_known(value, known):
+    if name in AFFILIATIONS and not is_known_affiliation(value, known):
         return False
     if not is_match(value, shape.pattern):
         return False

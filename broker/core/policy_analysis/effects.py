@@ -15,7 +15,7 @@ from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Ask, OfferUpgrade, ProveMailbox, TellChange
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import (
     AddressWriting,

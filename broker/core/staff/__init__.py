@@ -1,1 +1,1 @@
-"""Staff of the library: their roles, and the sentences that help them."""
+"""Staff of the library (``staff_rules.py``), and sentences that help them."""

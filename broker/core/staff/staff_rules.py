@@ -14,7 +14,7 @@ from broker.core.identity.rights import IDENTIFIED_ROLES
 
 
 class StaffRole(StrEnum):
-    """What somebody of the staff does here; one person may have both."""
+    """The role of a member of staff; one person may have both."""
 
     IDENTITY_ADMIN = "identity-admin"
     SERVICE_DESK = "service-desk"

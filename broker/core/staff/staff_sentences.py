@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 
 
 @dataclass(frozen=True, slots=True)
 class StaffSentence:
-    """What is the matter, and what staff do about it."""
+    """The problem, and what staff do about it."""
 
     situation: str
     action: str
@@ -110,8 +110,8 @@ _AT_SERVICE: Final = _(
     "The login worked, and the service refused the person. Check the account at the service."
 )
 _OTHER_LOGIN: Final = _("Ask the person to log in with the national eID.")
-# What staff do about a page that leads to no enrolment and says "contact the library", or names
-# the service locations.
+# The advice to staff about a page that leads to no enrolment and says "contact the library", or
+# names the service locations.
 PAGES: Final[Mapping[str, str]] = {
     **{reason: sentence.action for reason, sentence in REASONS.items()},
     **dict.fromkeys(

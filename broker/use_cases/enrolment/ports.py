@@ -48,12 +48,12 @@ class EnrolmentPorts:
 
     def hash_facts(self, person: PersonFacts) -> str:
         """Return the keyed hash of the facts that were compared with a borrower."""
-        return self.hmacs.compute("person-facts", *person.folded())
+        return self.hmacs.compute("person-facts", *person.fold())
 
     def hash_wanted(self, wanted: WantedBorrower) -> str:
         """Return the keyed hash of a wanted borrower without its expiry, which moves every day."""
         parts = [wanted.affiliation, wanted.category, ",".join(wanted.upgrades)]
-        parts += [wanted.cpr or "", *wanted.person.folded()]
+        parts += [wanted.cpr or "", *wanted.person.fold()]
         for field in wanted.fields:
             parts += [field.name, field.value, field.set]
         return self.hmacs.compute("wanted-borrower", *parts)

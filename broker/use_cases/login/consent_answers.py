@@ -139,7 +139,7 @@ class ConsentAnswers:
 
     def _find_shown_question(self, step: Step, shown: str) -> Question | None:
         """Return the question of ``step`` if it is the one that was shown, else None."""
-        if isinstance(step, Ask) and step.question.disclosure.shown_digest(self.hmacs) == shown:
+        if isinstance(step, Ask) and step.question.disclosure.page_digest(self.hmacs) == shown:
             return step.question
         return None
 

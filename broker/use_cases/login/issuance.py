@@ -197,5 +197,5 @@ class Issuance:
         )
 
     def _hash_content(self, step: Issue) -> str:
-        shown = step.disclosure.shown_digest(self.hmacs)
+        shown = step.disclosure.page_digest(self.hmacs)
         return self.hmacs.compute("content", shown, step.number or "")

@@ -41,13 +41,13 @@ class GivenConsent:
 
     def find_action(self, now: datetime) -> str | None:
         """Return "withdraw" for a consent, "forget" for a remembered notice, or None."""
-        ending = self.find_to_end
+        ending = self.ending
         if ending and ending.event is ReceiptEvent.GIVEN:
             return "withdraw"
         return "forget" if self.find_remembered(now) else None
 
     @property
-    def find_to_end(self) -> Receipt | None:
+    def ending(self) -> Receipt | None:
         """Return the yes that a withdrawal ends, with every older one, or None.
 
         A consent comes before a notice. A consent for one login can be withdrawn too, because the
@@ -108,7 +108,7 @@ class GivenConsents:
         def add_ending(record: PersonRecord) -> PersonRecord:
             nonlocal made
             history = record.list_receipts(service_name)
-            given = GivenConsent(service_name, history).find_to_end
+            given = GivenConsent(service_name, history).ending
             at = compute_answer_time(history, now)
             made = make_withdrawal(given, secrets.token_hex(16), language, at) if given else None
             return record.add_receipt(service_name, made, now) if made else record

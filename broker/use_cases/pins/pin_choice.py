@@ -101,7 +101,7 @@ class PinChoices:
     def _find_fault(self, borrower: Borrower, pin: str) -> str | None:
         if not self.can_choose(borrower):
             return "pin_not_here"
-        return find_pin_fault(pin, borrower.suggested_pins())
+        return find_pin_fault(pin, borrower.list_suggested_pins())
 
     def _choose_under_lease(
         self, borrower: Borrower, pin: str, language: str, link_token: str | None

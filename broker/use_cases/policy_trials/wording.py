@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Final
 
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 from broker.core.policy.rule_words import NO_ENTRY
 
 WIDTH: Final = 120

@@ -9,7 +9,7 @@ import pytest
 from broker.adapters.library_systems.koha import Koha
 from broker.adapters.library_systems.library_settings import borrower_fields, open_library
 from broker.configuration.settings.tables import LibraryTable
-from broker.core.borrowers.library_system import LibraryCapability, unobserved
+from broker.core.borrowers.library_system import LibraryCapability, ignore_call
 from broker.core.errors import ConfigurationFaults
 from tests.conformance import third_party
 
@@ -48,7 +48,7 @@ def _install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("installed")
 def test_an_installed_system_is_opened(settings: Settings) -> None:
     """The entry point's settings type reads the keys and opens the system."""
-    opened = open_library("tried", settings("https://koha.library.example"), unobserved)
+    opened = open_library("tried", settings("https://koha.library.example"), ignore_call)
     assert isinstance(opened, Koha)
 
 
@@ -56,21 +56,21 @@ def test_an_installed_system_is_opened(settings: Settings) -> None:
 def test_an_unknown_system_is_told_what_there_is() -> None:
     """A typing error shows the names that would do."""
     with pytest.raises(ConfigurationFaults, match=r"library.system: no connector for 'kohaa' \(installed: .*tried"):
-        open_library("kohaa", {}, unobserved)
+        open_library("kohaa", {}, ignore_call)
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_name_claimed_twice_is_refused() -> None:
     """Which of two packages writes borrowers must not depend on the order of a path."""
     with pytest.raises(ConfigurationFaults, match="2 connectors are installed for 'doubled'"):
-        open_library("doubled", {}, unobserved)
+        open_library("doubled", {}, ignore_call)
 
 
 @pytest.mark.usefixtures("installed")
 def test_faulty_settings_are_the_configurations_faults() -> None:
     """The connector's own faults come out as they are."""
     with pytest.raises(ConfigurationFaults, match=r"library\.url"):
-        open_library("tried", {}, unobserved)
+        open_library("tried", {}, ignore_call)
 
 
 @pytest.mark.usefixtures("installed")
@@ -91,8 +91,8 @@ def test_a_third_partys_package_is_found_by_its_name(tmp_path: Path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.syspath_prepend(package)
     table = LibraryTable.model_validate({"system": "paper_shelf", "url": "https://a.example", "database_file": "x"})
-    opened = open_library(table.system, table.connector_settings(), unobserved)
+    opened = open_library(table.system, table.connector_settings(), ignore_call)
     assert LibraryCapability.PIN_CHECKED in opened.capabilities
     assert borrower_fields(table.system, table.connector_settings()) == {"surname", "firstname", "email"}
     with pytest.raises(ConfigurationFaults, match=r"(?s)library\.shelf: is no key.*library\.database_file: must be"):
-        open_library("paper_shelf", {"shelf": "x"}, unobserved)
+        open_library("paper_shelf", {"shelf": "x"}, ignore_call)

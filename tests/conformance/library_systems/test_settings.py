@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from broker.core.borrowers.library_system import unobserved
+from broker.core.borrowers.library_system import ignore_call
 from broker.core.errors import ConfigurationFaults, Fault
 from tests.conformance.library_suite.stage import Kind
 
@@ -26,7 +26,7 @@ def faulty(kind: Kind, keys: dict[str, object]) -> set[str]:
 def test_no_secret_is_shown(kind: Kind) -> None:
     """Neither the settings nor the library system opened by them show one, in a log or in a traceback."""
     settings = kind.sound.read(kind.sound.keys)
-    shown = f"{settings!r} {settings} {settings.open(unobserved)!r}"
+    shown = f"{settings!r} {settings} {settings.open(ignore_call)!r}"
     assert [secret for secret in kind.sound.secrets if secret in shown] == []
 
 

@@ -75,14 +75,14 @@ def test_what_is_found_may_be_a_case(found: tuple[Borrower, ...], reason: str | 
 )
 def test_a_borrower_suggests_what_a_thief_tries_first(born: date | None, cpr: str | None, suggested: set[str]) -> None:
     """By date of birth and CPR number, as far as the library system has them."""
-    pins = replace(THERE, born=born, cpr=cpr).suggested_pins()
+    pins = replace(THERE, born=born, cpr=cpr).list_suggested_pins()
     assert suggested <= pins
     assert pins or not suggested
     assert bool(pins) is (born is not None or cpr is not None)
 
 
 def test_without_a_date_in_the_number_no_borrower_is_anothers() -> None:
-    """What cannot be compared does not disagree."""
+    """A birth date that is missing contradicts nothing."""
     assert not replace(THERE, born=TODAY).has_other_birth_date("120180ABC1")
 
 
@@ -99,7 +99,7 @@ def test_without_a_date_in_the_number_no_borrower_is_anothers() -> None:
     ],
 )
 def test_a_login_overwrites_only_what_it_may(when: str, there: str | None, written: str | None) -> None:
-    """What the person or the desk changed stands, unless the policy says always."""
+    """A value that the person or staff changed stays, unless the policy says ``always``."""
     wanted = replace(WANTED, fields=(WantedField("email", "ours", when),))
     borrower = replace(THERE, fields=NAMES_THERE if there is None else {**NAMES_THERE, "email": there})
     planned = plan_change(borrower, wanted, TODAY)

@@ -1,4 +1,4 @@
-"""What a borrower field may hold: no formula, no markup, and otherwise what was asserted."""
+"""Borrower fields hold no formula and no markup, and otherwise the asserted text."""
 
 import pytest
 from hypothesis import given
@@ -50,7 +50,7 @@ def test_a_field_holds_what_was_asserted_without_what_is_dangerous(
     st.text(alphabet=st.sampled_from(FORMULAS + "<>aé \u200b1"), max_size=8),
 )
 def test_no_field_begins_a_formula_or_holds_markup(field: str, value: str) -> None:
-    """Whatever an institution asserts; only a telephone number begins with a plus, before a digit."""
+    """Only a telephone number may begin with a plus, before a digit."""
     kept = make_harmless(field, value)
     assert kept is None or kept
     text = kept or ""

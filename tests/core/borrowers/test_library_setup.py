@@ -1,4 +1,4 @@
-"""What a policy set expects of the library system."""
+"""The set-up that a policy set expects of the library system."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ def _expected(permit: Permit, *rules: BorrowerRule | None) -> ExpectedSetup:
     policy = permit().policy
     assert policy is not None
     policies = (replace(policy, borrower=rule, precedence=9 - at) for at, rule in enumerate(rules))
-    return ExpectedSetup.of(PolicySet(tuple(policies), "d"))
+    return ExpectedSetup.from_policies(PolicySet(tuple(policies), "d"))
 
 
 def test_every_category_of_every_rule_is_expected(permit: Permit) -> None:

@@ -1,4 +1,4 @@
-"""What a survey counts among the borrowers of an existing library."""
+"""The counts of a survey among the borrowers of an existing library."""
 
 import tracemalloc
 from dataclasses import replace

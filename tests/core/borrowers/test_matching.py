@@ -115,7 +115,7 @@ def test_two_people_s_surnames(one: str, other: str) -> None:
 
 @given(one=NAMES, other=NAMES)
 def test_it_is_the_same_from_both_sides(one: str, other: str) -> None:
-    """Who wrote which does not matter."""
+    """The comparison is symmetric."""
     assert _same_surname(one, other) == _same_surname(other, one)
 
 
@@ -130,5 +130,5 @@ def test_a_name_is_shared_with_itself_however_it_is_spelt(name: str, more: str) 
 
 @given(one=st.text(), other=st.text())
 def test_no_text_is_too_strange(one: str, other: str) -> None:
-    """Whatever desk and upstream wrote, there is an answer."""
+    """Every text of a library system and an upstream can be compared."""
     assert _same_surname(one, other) in {True, False}

@@ -17,7 +17,7 @@ def test_patterns_are_guessable(pin: str) -> None:
 
 @pytest.mark.parametrize("pin", ["5837", "0047", "1243", "9071"])
 def test_others_are_not(pin: str) -> None:
-    """What follows no pattern may be drawn, leading noughts included."""
+    """A PIN without a pattern may be chosen, with leading zeros too."""
     assert not pins.is_guessable(pin)
 
 
@@ -52,7 +52,7 @@ def test_a_date_of_birth_suggests_its_pieces(pin: str) -> None:
     ],
 )  # fmt: skip
 def test_a_chosen_pin_is_four_digits_that_nobody_guesses_first(pin: str, why: str | None) -> None:
-    """Four digits of ours, no pattern, nothing that the birth date suggests; leading noughts are digits."""
+    """Four ASCII digits without a pattern, not suggested by the birth date. Leading zeros count."""
     assert pins.find_pin_fault(pin, {"3112"}) == why
 
 
@@ -70,13 +70,13 @@ def test_a_chosen_pin_is_four_digits_that_nobody_guesses_first(pin: str, why: st
     ],
 )  # fmt: skip
 def test_a_number_is_read_as_people_type_it(typed: str, read: str | None) -> None:
-    """A CPR number in digits of ours, a card number or a user name, whatever a paste brought along; noughts stay."""
+    """A CPR number, a card number or a user name, without invisible characters."""
     assert pins.read_identifier(typed) == read
 
 
 @pytest.mark.parametrize("text", ["O101800000", "01018000001", "303820008", "010180--0000", "T-2001", ""])
 def test_what_only_looks_like_a_cpr_number_is_none(text: str) -> None:
-    """It is asked for as a card, and never becomes somebody's CPR number by being mended."""
+    """The text is searched as a card number and never corrected into a CPR number."""
     assert not pins.is_cpr(text)
     assert pins.is_cpr("0101800000")
 
@@ -90,8 +90,5 @@ def test_what_only_looks_like_a_cpr_number_is_none(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_shown_again_is_no_part_of_a_cpr_number(typed: str, shown: str) -> None:
-    """What somebody typed need not be typed again, unless it may be a CPR number, mistyped too.
-
-    Source: docs/reference/design.md#invariant-4.
-    """
+    """The field shows typed text again, unless it may be a CPR number."""
     assert pins.hide_long_number(typed) == shown

@@ -32,7 +32,7 @@ def test_a_request_takes_its_fields_from_the_attributes(permit: Any) -> None:
 
 @pytest.mark.parametrize(("asserted", "wanted"), [("=a@b.example", ()), ("a@b.example", ("a@b.example",))])
 def test_a_request_holds_no_formula(permit: Any, asserted: str, wanted: tuple[str, ...]) -> None:
-    """What a spreadsheet would carry out is in no request, and so in no comparison with the library system either."""
+    """A request and its comparison with the library system contain no spreadsheet formula."""
     attributes = Attributes({"mail": (asserted,), "cpr": ("1403044004",)})
     made = derive_wanted_borrower(permit(borrower="make"), attributes, language="en", today=DAY)
     assert made is not None
@@ -97,10 +97,7 @@ def test_no_address_no_letter(permit: Any) -> None:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(("may_lower", "lowers"), [(True, ("STUD",)), (False, ())])
 def test_a_number_of_alumni_only_lowers(permit: Any, lowers: tuple[str, ...], *, may_lower: bool, known: bool) -> None:
-    """A CPR number finds their borrower; nothing is made, raised or written, and no PIN is mailed.
-
-    What may be lowered is the decision's word, not the file's alone.
-    """
+    """A CPR number finds their borrower, but nothing is made, raised, written or mailed."""
     decision = replace(permit(borrower="make"), permits_lowering=may_lower, ground=GROUNDS[known])
     rule = replace(decision.policy.borrower, lowers=Lowering(("wayf",), ("STUD",)))
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))

@@ -77,7 +77,7 @@ def test_what_was_taken_back_is_asked_anew(
 def test_a_question_repeated_is_not_called_changed(
     disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, how: dict[str, bool]
 ) -> None:
-    """Whoever did not tick the box, or said no, sees the same page again, and it claims no change."""
+    """A person who did not tick the box, or said no, sees the same page without "changed"."""
     asked = find_question(disclosure, [answer(**how)], None, hmacs, now)
     assert asked is not None
     assert not asked.changed
@@ -93,7 +93,7 @@ def test_a_lapsed_answer_is_not_called_changed(
 
 
 def test_a_receipt_tells_what_was_agreed_to(disclosure: Disclosure, answer: Any) -> None:
-    """What was offered and not ticked is not among it, what was ticked is."""
+    """A receipt names the ticked attributes and not those that were offered and left out."""
     more = replace(
         disclosure,
         items=(disclosure.items[0], *(Item(name, ("v",), Text("x", "x"), optional=True) for name in ("mail", "title"))),

@@ -1,4 +1,4 @@
-"""What a remembered yes covers: less under the same terms, as long as no later no has ended it."""
+"""A remembered yes covers less under the same terms, until a later no."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -101,13 +101,13 @@ def yes(hmacs: LookupHmacs, now: datetime) -> Any:
 
 @pytest.mark.parametrize("name", NARROWER)
 def test_less_under_the_same_terms_is_covered(hmacs: LookupHmacs, now: datetime, yes: Any, name: str) -> None:
-    """Whoever agreed to more is not asked again for it."""
+    """A person who agreed to more is not asked again."""
     assert find_question(NARROWER[name], [yes()], None, hmacs, now) is None
 
 
 @pytest.mark.parametrize("name", WIDER)
 def test_more_or_other_terms_are_asked(hmacs: LookupHmacs, now: datetime, yes: Any, name: str) -> None:
-    """Whatever else has become less."""
+    """One more part or other terms ask again, even if another part is gone."""
     asked = find_question(WIDER[name], [yes()], None, hmacs, now)
     assert asked is not None
     assert asked.changed
@@ -152,7 +152,7 @@ def test_undoing_asks_nobody_again(hmacs: LookupHmacs, now: datetime, yes: Any) 
 
 
 def test_the_newest_yes_that_covers_says_what_is_ticked(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
-    """What the person left out last stays out."""
+    """An attribute that the person left out last stays out."""
     ticked, left_out = yes(chosen=("title",)), yes(at=now + timedelta(seconds=1))
     for answers in ([ticked, left_out], [left_out, ticked]):
         assert find_valid_answer(items(TITLE), answers, hmacs, now) == left_out

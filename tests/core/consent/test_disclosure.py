@@ -1,4 +1,4 @@
-"""What is shown is what leaves, and what is bound is what was shown."""
+"""The page, the receipt and the assertion have the same content."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,14 +41,14 @@ def _material(disclosure: Disclosure, hmacs: LookupHmacs) -> tuple[object, ...]:
 def test_changed_terms_change_both_digests(disclosure: Disclosure, hmacs: LookupHmacs, name: str) -> None:
     """Service, purpose, legal basis and controllers, each by name and contact, are bound and asked about again."""
     changed = replace(disclosure, **CHANGES[name])
-    assert changed.shown_digest(hmacs) != disclosure.shown_digest(hmacs)
+    assert changed.page_digest(hmacs) != disclosure.page_digest(hmacs)
     assert _material(changed, hmacs) != _material(disclosure, hmacs)
 
 
 @pytest.mark.parametrize("field", ["acs", "name_id_format"])
 def test_where_it_goes_is_bound_to_the_page(disclosure: Disclosure, hmacs: LookupHmacs, field: str) -> None:
     """Another ACS or NameID format than the page was made for is another disclosure."""
-    assert replace(disclosure, **_other(field)).shown_digest(hmacs) != disclosure.shown_digest(hmacs)
+    assert replace(disclosure, **_other(field)).page_digest(hmacs) != disclosure.page_digest(hmacs)
 
 
 def test_who_gets_it_is_bound_without_a_controller_too(
@@ -57,7 +57,7 @@ def test_who_gets_it_is_bound_without_a_controller_too(
     """The page then names the service itself as the receiver: a yes to one is none to another of its name."""
     nameless = replace(service, controller=None)
     agreed, other = (disclose(permit(), each, "acs", None) for each in (nameless, replace(nameless, label=OTHER)))
-    assert agreed.shown_digest(hmacs) != other.shown_digest(hmacs)
+    assert agreed.page_digest(hmacs) != other.page_digest(hmacs)
     assert _material(agreed, hmacs) != _material(other, hmacs)
 
 
@@ -119,7 +119,7 @@ def test_a_nameid_that_links_logins_is_asked_about(disclosure: Disclosure, hmacs
 def test_what_was_optional_is_asked_about_when_it_no_longer_is(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """An attribute nobody ticked does not leave because a policy now calls it required."""
     free = replace(disclosure, items=(*disclosure.items[:-1], replace(disclosure.items[-1], optional=True)))
-    assert free.shown_digest(hmacs) != disclosure.shown_digest(hmacs)
+    assert free.page_digest(hmacs) != disclosure.page_digest(hmacs)
     assert _material(free, hmacs) != _material(disclosure, hmacs)
 
 
@@ -135,7 +135,7 @@ def _with(disclosure: Disclosure, name: str, *values: str) -> Disclosure:
 def test_a_changed_name_is_shown_anew_but_not_asked_again(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """An unwatched value that changes binds the page and leaves a remembered answer standing."""
     married = _with(disclosure, "sn", "Ravn Holm")
-    assert married.shown_digest(hmacs) != disclosure.shown_digest(hmacs)
+    assert married.page_digest(hmacs) != disclosure.page_digest(hmacs)
     assert _material(married, hmacs) == _material(disclosure, hmacs)
 
 
@@ -157,15 +157,15 @@ def test_another_address_as_nameid_is_asked_again(disclosure: Disclosure, hmacs:
 def test_the_borrower_number_is_bound_by_name(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """The number made between question and answer does not ask again; its appearing in the list does."""
     made = fill_borrower_number(disclosure, "42")
-    assert made.shown_digest(hmacs) == disclosure.shown_digest(hmacs)
-    assert fill_borrower_number(disclosure, None).shown_digest(hmacs) != disclosure.shown_digest(hmacs)
+    assert made.page_digest(hmacs) == disclosure.page_digest(hmacs)
+    assert fill_borrower_number(disclosure, None).page_digest(hmacs) != disclosure.page_digest(hmacs)
 
 
 def test_a_cpr_number_is_put_in_where_the_decision_has_a_stand_in(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """Page, receipt and assertion have the number itself; a service never gets the stand-in for it."""
     decided = _with(disclosure, "cpr", *CPR_STAND_IN)
     assert fill_cpr(decided, "1403044012") == _with(disclosure, "cpr", "1403044012")
-    assert fill_cpr(decided, "1403044012").shown_digest(hmacs) == _with(disclosure, "cpr", "1403044012").shown_digest(
+    assert fill_cpr(decided, "1403044012").page_digest(hmacs) == _with(disclosure, "cpr", "1403044012").page_digest(
         hmacs
     )
     assert [each.name for each in fill_cpr(decided, None).items] == ["sn", "borrower_number"]
@@ -182,13 +182,13 @@ def test_values_do_not_run_into_one_another(disclosure: Disclosure, hmacs: Looku
     first = replace(disclosure, items=(Item("sn", ("a", "b"), OTHER),))
     second = replace(disclosure, items=(Item("sn", ("ab",), OTHER),))
     third = replace(disclosure, items=(Item("sn", ("a",), OTHER), Item("b", (), OTHER)))
-    assert len({each.shown_digest(hmacs) for each in (first, second, third)}) == 3
+    assert len({each.page_digest(hmacs) for each in (first, second, third)}) == 3
 
 
 def test_the_digest_does_not_tell_the_value(disclosure: Disclosure) -> None:
     """A digest under another key is another digest: a CPR cannot be found by trying all."""
     one, two = LookupHmacs("k1", b"1" * 32), LookupHmacs("k1", b"2" * 32)
-    assert disclosure.shown_digest(one) != disclosure.shown_digest(two)
+    assert disclosure.page_digest(one) != disclosure.page_digest(two)
 
 
 def test_order_is_not_material(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
@@ -202,7 +202,7 @@ def test_an_answer_on_file_outlives_an_upgrade(disclosure: Disclosure, hmacs: Lo
     nobody = replace(disclosure, giver=None, receiver=None)
     both = (disclosure, nobody)
     assert len({each.terms_digest(hmacs) for each in both}) == 2
-    assert [each.shown_digest(hmacs)[:19] for each in both] == ["k1.90838477b47265a3", "k1.202d5ef839184c57"]
+    assert [each.page_digest(hmacs)[:19] for each in both] == ["k1.90838477b47265a3", "k1.202d5ef839184c57"]
 
 
 def test_no_repr_shows_a_value(disclosure: Disclosure) -> None:
@@ -217,5 +217,5 @@ def test_a_mail_address_as_nameid_is_bound_and_no_attribute(disclosure: Disclosu
     other = _with(named_by_mail, "name_id", "bo@au.dk")
     assert (named_by_mail.address, disclosure.address) == ("asta@au.dk", None)
     assert named_by_mail.attributes == disclosure.items
-    assert other.shown_digest(hmacs) != named_by_mail.shown_digest(hmacs) != disclosure.shown_digest(hmacs)
+    assert other.page_digest(hmacs) != named_by_mail.page_digest(hmacs) != disclosure.page_digest(hmacs)
     assert _material(other, hmacs) != _material(named_by_mail, hmacs)

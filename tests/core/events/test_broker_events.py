@@ -14,7 +14,7 @@ TRACE = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong")
 
 
 def test_every_kind_has_a_row() -> None:
-    """What web, app and the use cases can tell is in the table, and nothing else is."""
+    """The table has exactly the kinds of events that exist."""
     assert set(ROUTES) == {*EventKind, *AuditEventKind}
 
 

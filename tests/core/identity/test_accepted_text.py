@@ -91,7 +91,7 @@ def test_a_name_that_shows_nothing_is_no_name(kind: TextKind, text: str) -> None
 @pytest.mark.parametrize("kind", IDENTIFIERS)
 @pytest.mark.parametrize("text", [*CHANGED.values(), *INVISIBLE.values()], ids=[*CHANGED, *INVISIBLE])
 def test_an_identifier_is_one_to_every_reader(kind: TextKind, text: str) -> None:
-    """What NFKC changes is another identifier to a reader that normalises, and to a person the same."""
+    """A text that NFKC changes is refused: two readers would see different identifiers."""
     assert find_text_fault(text, kind) == BAD_CHARACTERS
 
 
@@ -174,7 +174,7 @@ def test_names_of_people_are_told_from_values() -> None:
 
 @given(st.text(max_size=20))
 def test_an_accepted_identifier_is_its_own_normal_form(text: str) -> None:
-    """Whatever is written: it is printable, without blanks around it, and NFKC leaves it as it is."""
+    """An accepted text is printable, without blanks around it, and in NFKC form."""
     if find_text_fault(text, TextKind.NAME_ID) is None:
         assert text == unicodedata.normalize("NFKC", text).strip()
         assert not {unicodedata.category(each) for each in text} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core.identity.attribute_values import is_known, is_never_known, read_role
+from broker.core.identity.attribute_values import is_known_affiliation, is_never_known, read_role
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from broker.core.identity.attribute_values import is_known, is_never_known, read
 )
 def test_an_affiliation_is_a_word_of_edupersons_or_named(value: str, known: bool) -> None:
     """A word beyond the vocabulary counts to the letter, with its scope."""
-    assert is_known(value, {"course-17@stads.au.dk"}) is known
+    assert is_known_affiliation(value, {"course-17@stads.au.dk"}) is known
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a capped institution may say, in its assurance values and in its authentication context classes."""
+"""The assurance values and authentication classes that a capped institution may send."""
 
 import pytest
 
@@ -36,7 +36,7 @@ LOW, SUBSTANTIAL, HIGH = Assurance.LOW, Assurance.SUBSTANTIAL, Assurance.HIGH
     ],
 )
 def test_a_value_says_nothing_above_the_cap(value: str, cap: Assurance, within: bool) -> None:
-    """What no table knows may be anything, so it is only an uncapped institution's to say."""
+    """Only an institution without a cap may send an unknown value."""
     assert is_value_within(value, cap) is within
 
 

@@ -29,7 +29,7 @@ def test_a_scope_is_the_institutions_own(value: str, kind: str | None, within: b
 
 
 def test_an_institution_without_scopes_asserts_no_scoped_value() -> None:
-    """Nothing configured is nothing allowed."""
+    """Without configured scopes no scope is allowed."""
     assert not is_in_scope("asta@au.dk", "exact", ())
     assert not is_in_scope("asta@au.dk", "sub", ())
 
@@ -58,7 +58,7 @@ def test_a_pattern_matches_the_whole_value(pattern: str | None, match: bool) -> 
     ],
 )
 def test_a_class_stands_for_a_level_or_for_none(authn_class: str, least: Assurance | None) -> None:
-    """Whose order nobody has published is not in ours: what is not recognised lifts nobody."""
+    """A class without a published level has no level."""
     assert find_class_assurance(authn_class) is least
 
 

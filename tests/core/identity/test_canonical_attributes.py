@@ -109,7 +109,7 @@ def test_a_faulty_value_is_withheld_with_its_reason(sent: Sent, withheld: tuple[
 
 
 def test_a_hundred_values_of_one_attribute_are_read() -> None:
-    """Groups and entitlements come by the dozen."""
+    """Groups and entitlements may have many values."""
     values = tuple(f"m{at}@b.dk" for at in range(100))
     assert read(mail=values).attributes["mail"] == values
 
@@ -221,7 +221,7 @@ def test_assurance_is_capped_by_the_institution() -> None:
 def test_a_level_at_the_cap_is_the_institutions_own(
     sent: tuple[str, ...], kept: tuple[str, ...], withheld: tuple[tuple[str, str], ...]
 ) -> None:
-    """What is above it goes no further, what is at it or no level does."""
+    """A level above the cap is withheld. A level at the cap, or no level, is passed on."""
     reading = read(Institution("i", max_assurance=Assurance.SUBSTANTIAL), assurance=sent)
     assert reading.attributes["eduPersonAssurance"] == kept
     assert reading.withheld == withheld
@@ -249,7 +249,7 @@ def test_a_name_that_two_readers_see_differently_refuses(eppn: str, cause: str) 
 
 @pytest.mark.parametrize("name", ["eduPersonAffiliation", "eduPersonPrimaryAffiliation"])
 def test_an_affiliation_without_scope_is_held_to_the_words_too(name: str) -> None:
-    """Whatever name an administrator's own map reads it by."""
+    """The vocabulary counts under every wire name of an administrator's own map."""
     own = AttributeMap("own", (MapRow("role", name),))
     assert dict(read_attributes([WireAttribute("role", ("student",))], own, AU, TODAY).attributes) == {
         name: ("student",)

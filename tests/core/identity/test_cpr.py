@@ -1,4 +1,4 @@
-"""CPR numbers: classification of asserted values, dates, wire form, mask and spellings. All numbers are synthetic."""
+"""CPR numbers: classification, dates, wire form, mask and spellings. The numbers are synthetic."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -117,7 +117,7 @@ def test_age_changes_on_the_birthday(today: date, age: int | None) -> None:
     ],
 )
 def test_the_number_stands_behind_the_danish_prefix(value: str, number: str | None) -> None:
-    """Both spellings of the namespace are read, other countries' numbers are not, and nothing is tidied up."""
+    """Two spellings of the namespace are read. Numbers of other countries are not."""
     assert cpr.parse_unique_id(value) == number
 
 
@@ -199,7 +199,7 @@ OTHERS = st.one_of(
 @example("10.11.12.13:1234")
 @example("12.10.2030 20:45")
 def test_times_addresses_and_telephones_are_no_numbers(text: str) -> None:
-    """What logs and attributes are full of stays readable: gaps must not make a number of it."""
+    """Usual texts of logs and attributes stay readable."""
     assert not cpr.looks_like_cpr(text)
     assert cpr.mask_numbers(text, "#") == text
 

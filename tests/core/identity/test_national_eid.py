@@ -1,4 +1,4 @@
-"""What the national eID must say of a person: version, level, no company; and how names and birth are completed."""
+"""The national eID's assertion: version, level, no company, completed names and birth date."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -90,10 +90,7 @@ def test_a_person_is_read_under_wayfs_names() -> None:
     ],
 )
 def test_known_versions_and_newer_are_taken(version: str | None, known: bool) -> None:
-    """A newer profile needs no new release of ours; none, and one that is none, is refused.
-
-    Source: docs/reference/nemlog-in.md#version.
-    """
+    """A newer profile version is accepted. A missing or unreadable one is refused."""
     values = said(specVersion=version)
     assert (read(values).assurance is not None) if known else (cause(values) == "spec_version")
 
@@ -101,7 +98,7 @@ def test_known_versions_and_newer_are_taken(version: str | None, known: bool) ->
 @pytest.mark.parametrize("least", list(Assurance)[1:])
 @pytest.mark.parametrize("came", ["Low", "Substantial", "High"])
 def test_the_level_that_came_decides(least: Assurance, came: str) -> None:
-    """Whatever was asked, a person below the configured level is refused."""
+    """A person below the configured level is refused, whatever was requested."""
     upstream, level = replace(NEMLOGIN, least=least), Assurance.parse(came)
     if level >= least:
         assert read(said(loa=came), upstream=upstream).assurance is level
@@ -161,7 +158,7 @@ def test_the_older_scale_does_not_count(old: str) -> None:
 
 
 def test_an_institutions_cap_holds_here_too() -> None:
-    """What is configured as good for Low is Low whatever it says."""
+    """An institution with the cap Low is Low, whatever its assertion says."""
     capped = replace(NEMLOGIN, institutions=(replace(EID, max_assurance=Assurance.LOW),))
     assert cause(said(loa="High"), upstream=capped) == "level_too_low"
 
@@ -223,7 +220,7 @@ def test_a_cpr_uuid_takes_the_leave_of_a_cpr_number() -> None:
 
 @pytest.mark.parametrize(("national", "withheld"), [(True, False), (False, True)])
 def test_only_the_national_eid_s_cpr_uuid_is_believed(*, national: bool, withheld: bool) -> None:
-    """Whoever else may assert a CPR number could bind a stranger's to it, for good.
+    """Another institution could bind its cprUuid to a stranger.
 
     Source: docs/reference/design.md#find-by-cpr.
     """
@@ -249,7 +246,7 @@ def test_a_cpr_number_is_read_bare_or_prefixed(written: str) -> None:
 
 
 def test_unknown_attributes_are_counted_and_ignored() -> None:
-    """What no map knows leaves no trace but a number."""
+    """An attribute that no map knows only increases a count."""
     reading = read(said(**{f"{CORE}eid/bootstrapToken": "x", f"{CORE}eid/age": "58", f"{CORE}signing/x": "y"}))
     assert reading.unknown == 3
     assert set(reading.attributes) <= {

@@ -21,7 +21,7 @@ NAMELESS = LoginIdentifiers(Ground.NOTHING, "wayf", "https://au.example")
 
 
 def test_the_same_number_is_the_same_person_through_every_upstream(hmacs: LookupHmacs) -> None:
-    """Whatever identifiers come with it."""
+    """Other identifiers in the login do not matter."""
     eid = LoginIdentifiers(Ground.NATIONAL_EID, "nemid", "https://eid.example", CPR, identifiers={"cprUuid": "u"})
     expected = compute_person_id_of_cpr(hmacs, CPR)
     assert compute_person_id(hmacs, STUDENT) == compute_person_id(hmacs, eid) == expected
@@ -64,6 +64,6 @@ def test_a_library_account_is_not_the_person_of_a_number(hmacs: LookupHmacs) -> 
 
 
 def test_a_login_without_an_identifier_has_no_person_id(hmacs: LookupHmacs) -> None:
-    """Nobody may meet its record again."""
+    """No other login can reach its record."""
     assert compute_person_id(hmacs, NAMELESS) is None
     assert compute_person_id(hmacs, replace(NAMELESS, identifiers={"eduPersonPrincipalName": ""})) is None

@@ -1,4 +1,4 @@
-"""What makes a CPR number usable, and that another number counts as absent."""
+"""The rules for a usable CPR number. Any other number counts as absent."""
 
 from datetime import date
 

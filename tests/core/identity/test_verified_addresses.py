@@ -31,7 +31,7 @@ AU = Institution("https://idp.au.example", scopes=("au.dk",))
     ],
 )
 def test_an_institution_vouches_for_its_own_domains(mail: tuple[str, ...], address: str | None) -> None:
-    """Exactly or below a scope of its own; of several the first by letter; none that holds a number."""
+    """A scope or a domain below it; the alphabetically first address; none with a number."""
     assert find_asserted_address(mail, Assurance.LOW, AU) == address
 
 
@@ -49,7 +49,7 @@ def test_an_institution_vouches_for_its_own_domains(mail: tuple[str, ...], addre
 def test_an_address_that_somebody_typed_is_nobodys(
     institution: Institution | None, assurance: Assurance | None
 ) -> None:
-    """Who makes their own account, or writes an address at the national eID, may write anybody's."""
+    """A self-asserted address, or one at the national eID, may be another person's."""
     assert find_asserted_address(["asta@au.dk"], assurance, institution) is None
 
 

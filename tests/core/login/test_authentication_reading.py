@@ -1,4 +1,4 @@
-"""What is read of a verified authentication, by the kind of its upstream, and how long a proof adds to it."""
+"""The reading of a verified authentication by its kind of upstream, and the effect of proofs."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -42,7 +42,7 @@ def test_a_pin_shows_an_account_and_nothing_of_the_person() -> None:
 
 @pytest.mark.parametrize("institution", ["https://idp.evil.example", ""])
 def test_an_institution_that_is_not_configured_is_refused(login: Authentication, institution: str) -> None:
-    """Whatever the hub vouches for: nobody has decided what it may assert."""
+    """The hub's word is not enough: the configuration says what an institution may assert."""
     with pytest.raises(AttributesRefused, match="unknown_institution"):
         read_authentication(replace(login, institution=institution), WAYF, MAPS, NOW)
 
@@ -117,7 +117,7 @@ def test_a_proof_adds_until_its_end(after: timedelta, added: Mapping[str, tuple[
 
 
 def test_a_proof_that_has_ended_hides_no_other() -> None:
-    """Each has an end of its own."""
+    """Every proof has a separate end."""
     ended = replace(PROOF, name="old", until=NOW)
     assert dict(add_proofs(READING, (ended, PROOF), NOW).attributes) == {"cn": ("Asta Ravn",), **ADDED}
 

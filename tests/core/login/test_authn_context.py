@@ -147,5 +147,5 @@ def test_a_single_factor_overstates_whatever_needs_two(weak: str, wanted: str, *
     ],
 )
 def test_four_digits_are_of_no_level(wanted: str, given: str, *, pin: bool, less: bool) -> None:
-    """What is known to stand for less than the class asked for overstates it; a PIN does for every level."""
+    """A PIN stands for less than every level."""
     assert is_overstated(wanted, given, pin=pin) is less

@@ -1,4 +1,4 @@
-"""From a verified authentication to a decision: what the reading held back is known to whom decides."""
+"""From a verified authentication to a decision, with the reasons of withheld values."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -121,7 +121,7 @@ def class_of(rules: ConfiguredEntities, came: Authentication) -> str | None:
 def test_the_class_of_the_national_eid_is_the_level_that_was_read(
     values: dict[str, str | None], level: str | None, cap: Assurance
 ) -> None:
-    """Of all its parts the lowest, no more than it is good for; who is let in by nothing is told of as nothing."""
+    """The lowest of its parts counts, at most the cap. Without a level there is no class."""
     rules, came = of_eid(said(**values), replace(NEMLOGIN, institutions=(replace(EID, max_assurance=cap),)))
     told = min(cap, Assurance.parse(level)) if level else Assurance.SELF_ASSERTED
     expected = None if told is Assurance.SELF_ASSERTED else f"{LEVEL}{told.name.capitalize()}"
@@ -136,7 +136,7 @@ def test_who_is_not_let_in_is_of_no_class() -> None:
 
 
 def test_another_upstreams_class_is_its_own_word() -> None:
-    """What an institution says of how it authenticated is read by no map."""
+    """No map reads the authentication class of an institution."""
     assert RULES.authn_context(CAME, read(RULES, CAME)) == "x"
 
 
@@ -144,7 +144,7 @@ def test_another_upstreams_class_is_its_own_word() -> None:
     ("asked", "told"), [((), "Low"), (("Low",), "Low"), (("High",), None), (("Low", "High"), "Low")]
 )
 def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: str | None) -> None:
-    """Whatever it asks for, and whatever class stood beside the level."""
+    """The request of the service and the class of the assertion do not raise the level."""
     rules, came = of_eid(said(loa="High", **{f"{NSIS}ial": "Low"}))
     classes = tuple(LEVEL + each for each in asked)
     request = AuthnRequest(
@@ -250,7 +250,7 @@ def test_a_request_that_no_way_is_left_for_is_refused(request_: AuthnRequest, st
 
 @pytest.mark.parametrize("errand", [Errand.LOGIN, Errand.CHOICES])
 def test_nobody_logs_in_by_a_pin_that_cannot_be_checked(errand: Errand) -> None:
-    """The other ways stay; a service without any is refused, and whoever has come by no service sees none."""
+    """The other ways stay. A service without another way is refused."""
     rules = replace(HOUSES, pins_checked=False)
     assert rules.ways(asking(), errand) == ("nemid", "wayf")
     assert rules.ways(asking("none"), errand) == ()
@@ -276,7 +276,7 @@ def test_the_library_s_own_ways_are_those_by_a_pin() -> None:
     ],
 )
 def test_an_institution_meets_no_class_above_its_cap(cap: Assurance, met: set[str]) -> None:
-    """Whatever is configured for its hub; a class without a level is the administrator's to judge."""
+    """The configuration of its hub does not raise the cap."""
     meets = {MFA: ("urn:two",), f"{LEVEL}High": ("urn:two",), "urn:own": ("urn:one",)}
     hub = replace(RULES.upstreams["wayf"], meets=meets, institutions=(replace(AU, max_assurance=cap),))
     rules = replace(RULES, upstreams={"wayf": hub})
@@ -365,6 +365,6 @@ def test_a_nameid_format_that_no_policy_gives_is_refused_beforehand(
 
 
 def test_a_service_without_an_entry_is_refused_for_that() -> None:
-    """Not for the format that it happens to ask for: the person is told that the service is not open to them."""
+    """The reason is the missing entry, not the requested NameID format."""
     request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs", name_id_format="urn:x")
     RULES.check_name_id(request)

@@ -68,14 +68,14 @@ def test_a_service_is_told_what_the_comparison_allows(comparison: str) -> None:
 
 
 def test_no_class_contains_a_stronger_one() -> None:
-    """Nothing that is contained contains what contains it, and nobody is told two factors for one."""
+    """Containment has no cycle, and one factor never counts as two."""
     for stronger, weaker in CONTAINED.items():
         assert not any(is_contained(each, stronger) for each in weaker)
     assert not any(is_contained(each, f"{REFEDS}mfa") for each in SAID)
 
 
 def test_the_administrator_may_know_more() -> None:
-    """What an upstream's Windows login is good for its own configuration may say."""
+    """The configuration may say what an upstream's Windows login is worth."""
     windows = "urn:federation:authentication:windows"
     assert class_for_service(request(TRANSPORT), windows, {TRANSPORT: (TRANSPORT, windows)}) == TRANSPORT
 

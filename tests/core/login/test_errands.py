@@ -1,4 +1,4 @@
-"""What comes next where more than a login is under way: proofs, offers, PINs, and errands that no service asked for."""
+"""The next step in proofs, offers, PINs, and errands that no service asked for."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -34,7 +34,7 @@ def terms(service: Service, hmacs: LookupHmacs) -> Any:
 
 
 def test_the_library_account_is_verified_here(transaction: Transaction, terms: Any) -> None:
-    """Who chose the library account shows number and PIN to us; no upstream is asked."""
+    """The person types number and PIN here; no upstream is asked."""
     chosen = replace(transaction, upstream="library")
     assert next_step(chosen, terms(DENY), transaction.begun) == VerifyPin()
 
@@ -43,7 +43,7 @@ def test_the_library_account_is_verified_here(transaction: Transaction, terms: A
 def test_what_is_kept_is_its_person_s_whatever_the_policies_say(
     arrived: Transaction, terms: Any, errand: Errand
 ) -> None:
-    """But for whoever came by a PIN, guessed perhaps."""
+    """A login by PIN is excluded, because the PIN may be guessed."""
     own = replace(arrived, errand=errand)
     assert next_step(own, terms(DENY), arrived.begun) == Done()
     by_pin = next_step(replace(own, upstream="library"), terms(DENY), arrived.begun)
@@ -52,7 +52,7 @@ def test_what_is_kept_is_its_person_s_whatever_the_policies_say(
 
 
 def test_a_pin_makes_no_new_pin(arrived: Transaction, terms: Any, permit: Any) -> None:
-    """Whoever came by a PIN, guessed perhaps, cannot change it."""
+    """A person who logged in by a PIN, perhaps a guessed one, cannot change it."""
     account = Account("7", AccountState.DONE)
     by_pin = replace(arrived, upstream="library", errand=Errand.PIN, account=account)
     step = next_step(by_pin, terms(permit(borrower="make")), arrived.begun)
@@ -79,7 +79,7 @@ def test_a_new_pin_needs_more_than_a_name(arrived: Transaction, terms: Any, perm
 
 
 def test_a_new_pin_needs_a_borrower(arrived: Transaction, terms: Any, permit: Any) -> None:
-    """Who has no account has no PIN to change."""
+    """Without an account there is no PIN to change."""
     step = next_step(
         replace(arrived, errand=Errand.PIN, account=Account(None, AccountState.NONE)),
         terms(permit(borrower="make")),
@@ -121,14 +121,14 @@ def test_a_sign_up_ends_in_a_page(arrived: Transaction, terms: Any, permit: Any)
 
 
 def test_choices_are_shown_whatever_the_policies_say(arrived: Transaction, terms: Any) -> None:
-    """Who is no longer let in anywhere can still see and take back what they agreed to."""
+    """A person whom no policy permits can still see and withdraw consents."""
     step = next_step(replace(arrived, errand=Errand.CHOICES, person=None), terms(DENY), arrived.begun)
     assert step == Done()
 
 
 @given(data=st.data())
 def test_an_errand_never_issues(data: st.DataObject) -> None:
-    """Whatever the facts, only a login that a service asked for ends in an assertion."""
+    """Only a login that a service asked for ends in an assertion."""
     transaction, decision = data.draw(transactions())
     step = next_step(transaction, terms_of(decision), transaction.begun)
     if transaction.errand is not Errand.LOGIN:
@@ -139,7 +139,7 @@ def test_an_errand_never_issues(data: st.DataObject) -> None:
 
 @given(data=st.data())
 def test_a_passive_request_meets_no_page(data: st.DataObject) -> None:
-    """IsPassive is answered by a status or an assertion, by no page of ours that asks for something."""
+    """IsPassive is answered by a status or an assertion, never by a page that asks something."""
     transaction, decision = data.draw(transactions())
     passive = replace(transaction, errand=Errand.LOGIN, request=replace(transaction.request, is_passive=True))
     local = data.draw(st.sampled_from([frozenset(), frozenset({"wayf"})]))

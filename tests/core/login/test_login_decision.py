@@ -1,4 +1,4 @@
-"""What policies look at of a login, what a service's metadata requires, and the proof that is still to be shown."""
+"""The facts that policies use, the attributes that metadata requires, and missing proofs."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -52,7 +52,7 @@ def of_nemid(came: AttributeReading, intent: str | None) -> LoginFacts:
     [("library", frozenset({"mail", "sn"})), ("other", frozenset({"sn"})), ("unheard-of", frozenset())],
 )
 def test_metadata_requires_in_our_names(service: Service, attribute_map: str, required: frozenset[str]) -> None:
-    """What the service's own map names of what its metadata requires, and nothing else; no map, nothing."""
+    """Required attributes are those that the service's own map can name."""
     maps = {
         "library": AttributeMap("library", (MapRow("w-mail", "mail"), MapRow("w-sn", "sn"), MapRow("w-gn", "gn"))),
         "other": AttributeMap("other", (MapRow("w-sn", "sn"), MapRow("mail", "mail"))),
@@ -89,7 +89,7 @@ def test_a_number_is_no_fact_of_a_login() -> None:
 
 
 def test_a_login_without_an_upstream_matches_none() -> None:
-    """Nothing, as a name, is no upstream's."""
+    """An empty name matches no upstream."""
     assert login_facts(reading().mask_cpr(), upstream=None, intent=None).upstream == ""
 
 
@@ -123,6 +123,6 @@ def test_an_address_is_suggested_where_it_could_prove(mail: str | None, suggeste
 
 @pytest.mark.parametrize("intent", [None, "student"])
 def test_nobody_else_is_asked_for_the_proof(intent: str | None) -> None:
-    """Who did not say that they are of that affiliation proves nothing, nor does who has proved it."""
+    """A person with another intent, or with the proof already, is not asked for it."""
     assert proof_step(of_nemid(reading(), intent), POLICIES, NOW) is None
     assert proof_step(of_nemid(reading(kaldemail_domain="auh.rm.dk"), "nurse"), POLICIES, NOW) is None

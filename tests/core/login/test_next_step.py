@@ -1,4 +1,4 @@
-"""What comes next, for every state a transaction can be in."""
+"""The next step, for every state of a transaction."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -122,7 +122,7 @@ def test_an_upstream_s_no_ends_the_login(transaction: Transaction, after: Next, 
 
 
 def test_a_denial_refuses_with_its_first_reason(arrived: Transaction, after: Next) -> None:
-    """What the policies deny ends in the reason to act on."""
+    """The refusal shows the reason on which the person can act."""
     assert after(arrived, DENY) == Refuse("no_affiliation", REQUEST_DENIED, DENY)
 
 
@@ -142,7 +142,7 @@ def test_a_level_that_is_not_met_is_told_as_such(arrived: Transaction, after: Ne
 
 
 def test_nothing_is_asked_after_an_assertion_has_left(after: Next, permit: Any, agreed: Any, now: datetime) -> None:
-    """Two answers to one request would be sent: the login is over, and another begins anew."""
+    """The login is over: another question would send two answers to one request."""
     decision = permit()
     issued = replace(agreed(decision), issued=Issued("_r", "_a", now, "n", None, "c"))
     assert isinstance(after(issued, decision), Issue)
@@ -175,7 +175,7 @@ def test_a_passive_request_is_not_asked(arrived: Transaction, after: Next, permi
 
 
 def test_an_agreed_disclosure_is_issued(after: Next, permit: Any, agreed: Any) -> None:
-    """What was agreed to is issued, to the letter."""
+    """The assertion has exactly what the person agreed to."""
     decision = permit(sn=("Ravn",), cpr=("1403044004",))
     step = after(agreed(decision), decision)
     assert isinstance(step, Issue)
@@ -309,7 +309,7 @@ def test_nothing_comes_before_the_question_of_a_first_match(after: Next, permit:
 
 
 def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any) -> None:
-    """Who cannot get a borrower for want of a mail address proves one before being asked for consent (R22)."""
+    """A missing mail address is proved before the consent question (R22)."""
     step = after(replace(arrived, account=Account(None, AccountState.MAIL_REQUIRED)), permit(borrower="make"))
     assert isinstance(step, ProveMailbox)
     assert (step.name, step.domains, step.lasts, step.optional) == ("mail", (), timedelta(minutes=30), False)
@@ -369,7 +369,7 @@ COMPARED = [
 def test_a_compared_context_is_held_against_what_came(
     arrived: Transaction, after: Next, permit: Any, case: tuple[str, tuple[str, ...], str, bool]
 ) -> None:
-    """Whatever the upstream made of the request, a class below what the service asked is NoAuthnContext."""
+    """A class below the requested one is NoAuthnContext, whatever the upstream did."""
     comparison, wanted, came, met = case
     assert arrived.authentication is not None
     asked = replace(
@@ -433,7 +433,7 @@ def test_a_person_never_looked_up_begins_anew(arrived: Transaction, after: Next,
 
 @given(data=st.data())
 def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
-    """Whatever facts are there, Issue needs an authentication, a permit, and an answer."""
+    """Issue needs an authentication, a permit and an answer."""
     from tests.plugins.any_transaction import terms_of, transactions
 
     transaction, decision = data.draw(transactions())

@@ -1,4 +1,4 @@
-"""What a session is known by afterwards: its upstream, its index, and a NameID as a peer writes it."""
+"""Sessions are recognised by upstream, index, and NameID as a peer writes it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ SESSION: Final = Session(
     ],
 )
 def test_a_session_is_of_the_upstream_that_gave_it(upstream: str, issuer: str | None, given: bool) -> None:
-    """By its name and its entityID: whoever has the name now ends no session of the one that had it before."""
+    """Name and entity ID must fit: a new upstream of the same name ends no older session."""
     assert replace(SESSION, upstream=upstream, issuer=issuer).is_from(WAYF) is given
 
 

@@ -93,7 +93,7 @@ def test_what_stays_open_unwanted_is_reported(peer: LogoutPeer, state: Participa
 def test_each_is_asked_in_turn(
     states: tuple[tuple[LogoutPeer, ParticipantState], ...], kind: type[Send | Wait | Finish], peer: LogoutPeer | None
 ) -> None:
-    """Nobody is asked while another has not answered, and the upstream comes last."""
+    """Participants are asked one after the other, upstreams last."""
     turn = next_logout_step(logout(*states))
     assert type(turn) is kind
     assert (turn.participant.peer if isinstance(turn, Send | Wait) else None) == peer
@@ -108,7 +108,7 @@ def test_the_person_is_asked_first() -> None:
     ("scope", "service", "upstream"), [("all", "open", "open"), ("services", "open", "kept"), ("none", "kept", "kept")]
 )
 def test_the_persons_word_counts_once(scope: LogoutScope, service: str, upstream: str) -> None:
-    """What stays is marked; a second word, by Back, changes nothing."""
+    """A second choice, by Back, changes nothing."""
     chosen = logout((A, ParticipantState.OPEN), (UP, ParticipantState.OPEN), going=False).choose_scope(scope)
     assert [each.state.value for each in chosen.participants] == [service, upstream]
     assert all(chosen.choose_scope(other) == chosen for other in get_args(LogoutScope))
@@ -148,7 +148,7 @@ def test_an_answer_is_recorded_where_it_was_asked_for(state: ParticipantState, *
 
 
 def test_a_logout_begins_with_nothing_found_and_nobody_asked() -> None:
-    """A request that names no session of ours is answered as one for an unknown principal (core 3.7.3.2)."""
+    """A request without a known session is answered as for an unknown principal (core 3.7.3.2)."""
     begun = Logout("0" * 32, REQUEST, NOW)
     assert next_logout_step(begun) == Finish(UNKNOWN_PRINCIPAL, remains=False)
     assert (begun.leaves_others, begun.has_chosen, begun.is_logged, begun.browsers, begun.groups) == (
@@ -197,7 +197,7 @@ def test_who_is_asked_again_is_sent_another_request() -> None:
 
 
 def test_two_tabs_ask_once() -> None:
-    """What one tab has sent is not taken back by another that had read the logout before."""
+    """A tab with an older state does not overwrite the request that another tab sent."""
     begun = logout((A, ParticipantState.OPEN))
     sent = begun.record_request(begun.participants[0], "_q", NOW)
     assert sent.record_request(begun.participants[0], "_r", NOW) == sent
@@ -209,7 +209,7 @@ def test_two_tabs_ask_once() -> None:
     )
 )
 def test_success_means_that_nothing_of_ours_is_left(states: list[tuple[LogoutPeer, ParticipantState]]) -> None:
-    """Whatever happened: where Success is answered, every service is ended, and nothing remains unreported."""
+    """After Success every service is ended, and no open session is hidden."""
     found = logout(*states)
     turn = next_logout_step(found)
     if isinstance(turn, Finish) and turn.status == SUCCESS:

@@ -25,7 +25,7 @@ from broker.core.mail.mail_contents import (
     ],
 )
 def test_a_name_in_a_letter_is_a_name(asserted: str, name: str) -> None:
-    """What an upstream calls a person carries no address, no number and no second line into somebody's mail."""
+    """A name from an upstream brings no address, number or second line into a mail."""
     assert sanitize_name(asserted) == name
 
 

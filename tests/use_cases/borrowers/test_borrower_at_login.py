@@ -37,7 +37,7 @@ def private(world: Any) -> Borrower:
 def test_no_account_is_looked_for_where_none_may_be(
     world: Any, logins: Any, person: Person | None, service: str | None
 ) -> None:
-    """Nobody has come, the service asks for none, or staff have the person's case: the library is not asked."""
+    """Without a person, a needed borrower or a free case the library system is not asked."""
     arrived = logins.arrived(borrower=service)
     if service is None:
         arrived = replace(arrived, decision=replace(arrived.decision, release=None))
@@ -99,7 +99,7 @@ def test_who_has_a_borrower_needs_no_mail_address(logins: Any, private: Borrower
 
 @pytest.mark.parametrize("post_down", [False, True])
 def test_a_new_borrower_is_told_with_its_pin(world: Any, logins: Any, *, post_down: bool) -> None:
-    """Whether the PIN is mailed or still owed the login is told so."""
+    """The account says whether a PIN mail was queued."""
     world.post.down = post_down
     account = logins.enrol(logins.transaction(), logins.arrived())
     assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.CREATED)
@@ -189,7 +189,7 @@ def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reaso
 
 @pytest.mark.parametrize("kind", ["replacement", "constructed"])
 def test_no_borrower_is_made_by_a_number_that_is_not_real(world: Any, logins: Any, kind: str) -> None:
-    """Whatever a policy forgets to demand, and although the number came."""
+    """The rule holds even if a policy forgets to demand a real number."""
     arrived = logins.arrived(ground=Ground.NOTHING)
     arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
     lacking = Account(None, AccountState.CASE, reason=f"{kind}_number")
@@ -209,7 +209,7 @@ def test_a_cpr_uuid_leads_to_no_borrower(logins: Any) -> None:
 
 
 def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
-    """It was verified a moment ago: the library is not asked again, whoever needs or makes borrowers."""
+    """The PIN was verified a moment ago: the library system is not asked again."""
     for borrower in ("need", "make"):
         arrived = logins.arrived("cpr", borrower=borrower, rule=None)
         account = logins.account(logins.transaction(Person("p", "5")), arrived)
@@ -236,7 +236,7 @@ def test_a_new_pin_never_goes_by_a_request(logins: Any, private: Borrower) -> No
 
 
 def test_a_silent_library_leaves_the_account_unavailable(world: Any, logins: Any) -> None:
-    """Nothing is known of somebody whose borrower must be there, and nobody is told that there is none."""
+    """The page does not claim that there is no borrower."""
     world.hooks.before["find"] = down
     account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
     assert account == Account(None, AccountState.UNAVAILABLE)
@@ -244,7 +244,7 @@ def test_a_silent_library_leaves_the_account_unavailable(world: Any, logins: Any
 
 @pytest.mark.parametrize("silent", [False, True])
 def test_frozen_enrols_nobody(world: Any, logins: Any, *, silent: bool) -> None:
-    """Nothing is promised, and the reason tells whether the library was asked in vain."""
+    """The reason says whether the library system was asked and did not answer."""
     if silent:
         world.hooks.before["find"] = down
     reason = "library_unavailable" if silent else None
@@ -295,7 +295,7 @@ def test_without_a_number_nobody_is_found_or_lowered(world: Any, logins: Any, *,
 
 
 def test_who_is_not_known_in_person_is_made_no_borrower(world: Any, logins: Any) -> None:
-    """They come by the national eID first; nobody is asked to agree to what cannot be."""
+    """They need the national eID first, before the consent question."""
     account = logins.account(logins.transaction(), logins.private())
     assert account == Account(None, AccountState.CASE, reason="national_eid_required")
     world.settle()
@@ -325,7 +325,7 @@ def test_what_was_made_while_a_login_waited_is_new_to_it(
 
 
 def test_several_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:
-    """The login that waits is told that staff must look, and names the case to them."""
+    """The waiting login shows that staff must decide, with the case."""
     world.library.add(CPR, replace(private, number="6"))
     account = logins.enrol(logins.transaction(), logins.arrived())
     case = world.stored("p")

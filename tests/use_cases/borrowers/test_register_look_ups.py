@@ -152,7 +152,7 @@ def test_a_number_that_is_not_active_writes_nothing_and_refuses_nobody(desk: Des
 
 
 def test_a_protected_address_is_never_written(desk: Desk) -> None:
-    """Whatever the policy says; the register's answer may even hold the address."""
+    """The policy and an address in the register's answer do not change that."""
     desk.register.person = replace(PERSON, protected=True)
     desk.enrol(RegisterRule("always"))
     desk.run()

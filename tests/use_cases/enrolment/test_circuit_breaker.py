@@ -29,7 +29,7 @@ def breaker(world: Any) -> GuardedLibrary:
 
 
 def test_silence_stops_the_calls_until_a_status_request_is_answered(world: Any, breaker: GuardedLibrary) -> None:
-    """Nobody's enrolment is the trial."""
+    """The trial call is a status request and concerns no person."""
     silence(world, breaker)
     assert breaker.is_open
     world.library.calls.clear()
@@ -66,7 +66,7 @@ def test_every_other_answer_concerns_that_call_only(world: Any, breaker: Guarded
 
 
 def test_our_own_limits_say_nothing(world: Any, breaker: GuardedLibrary) -> None:
-    """A call that waited in vain for a connection of ours is neither silence nor an answer."""
+    """A call that got no connection from the pool is neither silence nor an answer."""
     silence(world, breaker, 2)
     world.library.faults = [(CallNotMade("no connection is free"), False)]
     with pytest.raises(CallNotMade):

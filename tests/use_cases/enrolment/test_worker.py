@@ -96,7 +96,7 @@ def test_possible_duplicates_are_found_before_every_create(
 
 
 def test_a_ruled_out_borrower_is_another_persons(world: Any) -> None:
-    """After Another person the create goes on; a later possible duplicate is a case of its own."""
+    """The create continues; a later possible duplicate is another case."""
     first = world.library.add(AASE)
     world.enrol()
     assert world.cases.rule_out("aase", (first.number,))
@@ -196,7 +196,7 @@ def test_a_fault_of_the_setup_keeps_everybody_pending(world: Any) -> None:
 
 
 def test_retries_wait_longer_each_time_up_to_an_hour(world: Any) -> None:
-    """With jitter, so that not everybody comes back in one second."""
+    """Jitter keeps the retries apart."""
     world.requests.request("aase", wanted_for(AASE, AASE_CPR))
     delays = []
     for _ in range(12):
@@ -214,7 +214,7 @@ def test_retries_wait_longer_each_time_up_to_an_hour(world: Any) -> None:
 @pytest.mark.parametrize("call", range(6))
 @pytest.mark.parametrize("after", [False, True])
 def test_every_lost_answer_leaves_one_borrower(world: Any, error: Exception, call: int, *, after: bool) -> None:
-    """Whichever call it is, and even if it is carried out late."""
+    """The answer of every call may be lost, and the call may be carried out late."""
     world.requests.request("aase", wanted_for(AASE, AASE_CPR))
     calls = 0
     original = world.library._call

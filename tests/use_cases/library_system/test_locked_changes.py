@@ -58,7 +58,7 @@ def _deployment(tmp_path: Path) -> Deployment:
 @pytest.mark.parametrize("first", CHANGES)
 @pytest.mark.parametrize("second", CHANGES)
 def test_a_second_change_of_the_borrower_comes_later(deployment: Deployment, first: str, second: str) -> None:
-    """Both would write it whole, and the later of them what was there before the earlier."""
+    """Two whole writes at the same time would undo each other."""
     one, other = deployment.process(), deployment.process()
 
     def meanwhile() -> None:
@@ -96,7 +96,7 @@ def test_a_whole_write_without_an_answer_is_waited_for(deployment: Deployment, s
 def test_a_write_whose_answer_nobody_read_is_waited_for(
     deployment: Deployment, first: str, fault: type[BaseException]
 ) -> None:
-    """Ctrl-C in a run that mends, or a fault of our own: the write is on its way and may come as after a death."""
+    """After Ctrl-C or an internal error the write may still arrive."""
 
     def interrupted() -> None:
         raise fault

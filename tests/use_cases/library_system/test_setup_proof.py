@@ -1,4 +1,4 @@
-"""When the library system's set-up is proved, by which worker, and what is told of it."""
+"""When the set-up is proved, by which worker, and which events report it."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -76,7 +76,7 @@ def test_a_start_proves_at_once_and_a_sound_setup_again_after_an_hour(site: Site
 
 
 def test_a_faulty_setup_is_proved_again_after_ten_minutes(site: Site) -> None:
-    """What is mended is soon known to be."""
+    """A correction is noticed soon."""
     worker = site.worker()
     site.library.faults = (CATEGORY,)
     assert site.later(worker) == 1

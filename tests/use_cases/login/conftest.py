@@ -92,7 +92,7 @@ BORROWERS: Final = _policy("borrower", 1, ("borrower_category", "*"), releases=(
 
 @dataclass
 class AuditLog:
-    """An audit log that keeps what it is told."""
+    """An audit log in memory."""
 
     events: list[AuditEvent] = field(default_factory=list)
 

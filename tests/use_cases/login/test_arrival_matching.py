@@ -55,7 +55,7 @@ def test_an_answer_joins_in_the_browser_that_asked(logins: Any) -> None:
 
 
 def test_an_upstream_s_refusal_joins_as_such(logins: Any) -> None:
-    """Nobody has logged in then, whoever had before."""
+    """An earlier login in the same transaction is over then."""
     before = logins.log_in(logins.begun(), logins.student())
     login = logins.log_in(before, NO).transaction
     assert (login.authentication, login.failure, login.person) == (None, NO, None)
@@ -121,7 +121,7 @@ def test_one_request_has_one_answer(logins: Any) -> None:
 
 
 def test_a_lost_race_is_read_again(logins: Any) -> None:
-    """What another request wrote meanwhile stays, and the answer joins beside it."""
+    """The other request's write stays, and the answer is added to it."""
     held, token = logins.answered(logins.begun(), logins.student())
     _, beside = logins.flow.ask_upstream(held, "other", logins.world.now)
     joined = logins.match(held, token)
@@ -166,7 +166,7 @@ def test_a_join_that_lost_its_race_writes_nothing(logins: Any) -> None:
 
 
 def test_a_fact_that_is_added_to_a_match_joins_it(logins: Any) -> None:
-    """Whoever changes a matched transaction before it is written spends the arrival too."""
+    """A change of a matched transaction that is not written yet uses up the arrival too."""
     held, token = logins.answered(logins.begun(), logins.student())
     matched = matched_only(logins, held, token)
     changed = logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)

@@ -1,4 +1,4 @@
-"""An answer between ACS and browser: taken once, whoever brings it, and usable for a minute by one login."""
+"""An answer between ACS and browser is used once, by one login, within a minute."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -69,7 +69,7 @@ def add(world: Any, arrivals: Arrivals) -> Add:
     ids=["the same", "another login", "another request", "another end", "by another upstream of ours"],
 )
 def test_an_assertion_arrives_once(add: Add, again: dict[str, Any]) -> None:
-    """Whoever brings it for whatever login, its issuer and id are known."""
+    """Issuer and id of an assertion are remembered for every browser and login."""
     assert add()
     assert add(**again) is None
 
@@ -156,7 +156,7 @@ def test_what_is_spent_is_used_no_more_and_still_known(world: Any, arrivals: Arr
 
 
 def test_a_mark_is_its_token_s_and_not_the_token(arrivals: Arrivals) -> None:
-    """What the transaction keeps opens nothing to whoever reads the store."""
+    """The value in the transaction opens no login, so that a reader of the store cannot use it."""
     assert arrivals.compute_mark("a") == arrivals.compute_mark("a")
     assert arrivals.compute_mark("a") != arrivals.compute_mark("b")
     assert "token" not in arrivals.compute_mark("token")

@@ -46,7 +46,7 @@ ISSUE: Final = Issue(SHOWN, PERMIT, None)
 
 @dataclass
 class AuditLog:
-    """An audit log that keeps what it is told."""
+    """An audit log in memory."""
 
     events: list[AuditEvent] = field(default_factory=list)
 
@@ -57,7 +57,7 @@ class AuditLog:
 
 @dataclass
 class Lookup:
-    """What an answer asks of the person's look-up."""
+    """The parts of ``PersonAtLogin`` that answers use."""
 
     records: PersonRecords
     audit_log: AuditLog = field(default_factory=AuditLog)
@@ -119,7 +119,7 @@ def answer(world: Any, answers: ConsentAnswers) -> Answer:
 
     def answered(held: Held, step: Step = ASK, said: str = "yes", **how: Any) -> Held:
         facts: dict[str, Any] = {
-            "shown": SHOWN.shown_digest(KEY), "remember": True, "chosen": (), "language": "en", **how
+            "shown": SHOWN.page_digest(KEY), "remember": True, "chosen": (), "language": "en", **how
         }  # fmt: skip
         shown = facts.pop("shown")
         return answers.record_answer(held, step, shown, said, world.now, **facts)
@@ -194,7 +194,7 @@ def test_without_a_cpr_number_an_answer_counts_for_six_months(
 def test_an_answer_to_what_was_not_shown_is_none(
     world: Any, held: Held, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
 ) -> None:
-    """Nothing is on file of it, and the next step asks again."""
+    """No receipt is stored, and the next step asks again."""
     assert answer(held, step, **how) == held
     assert (on_file(world), lookup.audit_log.events) == ([], [])
 
@@ -267,7 +267,7 @@ def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -
 def test_an_answer_of_this_login_stands_where_none_is_on_file(
     world: Any, answers: ConsentAnswers, held: Held, answer: Answer
 ) -> None:
-    """Nobody has taken it back."""
+    """The answer was not withdrawn."""
     agreed = answer(held)
     made = agreed.transaction.receipt
     assert made

@@ -30,7 +30,7 @@ STEP: Final = Issue(LEAVING, Decision(Effect.PERMIT, (Reason("ok"),)), "42")
 
 @dataclass
 class AuditLog:
-    """An audit log that keeps what it is told; ``full`` refuses."""
+    """An audit log in memory; ``full`` refuses events."""
 
     events: list[AuditEvent] = field(default_factory=list)
     full: bool = False
@@ -49,7 +49,7 @@ class AuditLog:
 
 @dataclass
 class Lookup:
-    """What issuance asks of the person's look-up."""
+    """The parts of ``PersonAtLogin`` that issuance uses."""
 
     audit_log: AuditLog = field(default_factory=AuditLog)
     reading: str | None = None
@@ -188,7 +188,7 @@ def test_a_look_up_is_requested_once_its_login_is_answered(
 
 
 def test_what_cannot_be_written_down_does_not_leave(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
-    """Nothing is recorded of it either."""
+    """Neither transaction nor session is written."""
     lookup.audit_log.full = True
     with pytest.raises(AuditUnavailable):
         issuance.record_release(held, STEP, leave(world, issuance, held), NameID("n"), world.now)

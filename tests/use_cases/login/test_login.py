@@ -40,7 +40,7 @@ def stored(logins: Any, held: Held) -> Transaction:
 
 
 def test_a_login_that_no_browser_has_come_for_is_soon_gone(logins: Any) -> None:
-    """It is nobody's, asks nobody and lives for two minutes, whoever wrote its request."""
+    """It sends no request and expires after two minutes."""
     held, sent = logins.flow.begin(logins.request(), logins.world.now)
     begun = stored(logins, held)
     assert (sent, begun.browser, begun.outstanding, begun.upstream) == (None, None, (), None)
@@ -140,7 +140,7 @@ def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand
     ],
 )
 def test_an_errand_takes_its_own_ways_only(logins: Any, errand: Errand, upstream: str, *, allowed: bool) -> None:
-    """Nobody makes an account or a PIN by a PIN."""
+    """A PIN login can neither sign up nor choose a PIN."""
     if allowed:
         held = logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
         assert stored(logins, held).upstream == upstream
@@ -150,7 +150,7 @@ def test_an_errand_takes_its_own_ways_only(logins: Any, errand: Errand, upstream
 
 
 def test_no_errand_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
-    """Nothing is stored."""
+    """The store stays empty."""
     with pytest.raises(FormRefused):
         replace(logins.flow, sign_up_service=None).begin_errand(Errand.CHOICES, logins.world.now)
     assert "put" not in logins.world.hooks.calls
@@ -172,7 +172,7 @@ def test_a_login_is_one_browser_s_for_good(logins: Any) -> None:
 
 @pytest.mark.parametrize("forced", [False, True])
 def test_a_login_left_open_lets_nobody_in_at_a_shared_computer(logins: Any, *, forced: bool) -> None:
-    """What was asked without ForceAuthn before the computer was known as shared is answered no more."""
+    """Requests without ForceAuthn from before are no longer accepted."""
     held = logins.begun(force_authn=forced)
     asked, sent = logins.flow.ask_upstream(held, "wayf", logins.world.now)
     shared = logins.flow.bind(asked, "b", logins.world.now, shared=True)
@@ -205,7 +205,7 @@ def test_whoever_has_one_way_is_bound_and_asked_in_one_write(logins: Any, *, sha
 
 
 def test_of_two_requests_that_bind_a_login_one_asks(logins: Any) -> None:
-    """The other finds it bound: of the same browser it goes on as any later one, of another it is refused."""
+    """The other one continues in the same browser and is refused in another one."""
     held, _ = logins.flow.begin(logins.request("e-resources"), logins.world.now)
     bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now)
     again, second = logins.flow.bind_and_ask(held, "b", logins.world.now)
@@ -228,7 +228,7 @@ def test_of_two_requests_that_bind_a_login_one_asks(logins: Any) -> None:
 def test_a_way_that_a_request_may_not_take_is_not_asked(
     logins: Any, service: str, facts: dict[str, Any], upstream: str
 ) -> None:
-    """Nothing is outstanding after it."""
+    """No request is outstanding afterwards."""
     held = logins.begun(service, **facts)
     with pytest.raises(FormRefused):
         logins.flow.ask_upstream(held, upstream, logins.world.now)
@@ -252,7 +252,7 @@ def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:
 
 @pytest.mark.parametrize("case", ["unsolicited", "another upstream's", "answered", "spoilt", "another login's"])
 def test_an_answer_names_a_request_that_is_open_and_its_upstream_s(logins: Any, case: str) -> None:
-    """Whatever else arrives finds no login."""
+    """Any other answer finds no login."""
     asked, sent = logins.flow.ask_upstream(logins.begun(), "wayf", logins.world.now)
     assert logins.flow.find_awaited_request(sent.id, "wayf", logins.world.now) == (asked, sent)
     named, upstream = sent.id, "wayf"
@@ -271,7 +271,7 @@ def test_an_answer_names_a_request_that_is_open_and_its_upstream_s(logins: Any, 
 
 
 def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
-    """Nothing is tried against it again, also where another login has joined meanwhile."""
+    """The request cannot be tried again, even if another login has joined meanwhile."""
     held = logins.begun()
     asked, sent = logins.flow.ask_upstream(held, "wayf", logins.world.now)
     asked, other = logins.flow.ask_upstream(asked, "wayf", logins.world.now)
@@ -322,14 +322,14 @@ def agreed(logins: Any, held: Held) -> Held:
     """Answer the page that is shown with yes."""
     flow, now = logins.flow, logins.world.now
     step = flow.next_step(held, now)
-    shown = step.question.disclosure.shown_digest(flow.hmacs)
+    shown = step.question.disclosure.page_digest(flow.hmacs)
     answered: Held = flow.answers.record_answer(held, step, shown, "yes", now, remember=False, chosen=(), language="en")
     return answered
 
 
 @pytest.mark.parametrize("log_in", [stranger, refused, pinned])
 def test_an_authentication_discards_what_an_older_one_led_to(logins: Any, log_in: Callable[..., Held]) -> None:
-    """Nobody goes on with the consent, proof, borrower or enrolment of the person before."""
+    """Consent, proof, borrower and enrolment of the earlier person are dropped."""
     facts = older(logins.world.now)
     before = logins.flow.transactions.change(logins.begun(), lambda each: replace(each, **facts), logins.world.now)
     assert all(getattr(before.transaction, name) == fact for name, fact in facts.items())
@@ -374,7 +374,7 @@ def test_a_verified_pin_is_a_login_to_its_own_borrower(logins: Any) -> None:
 
 @pytest.mark.parametrize("case", ["not bound", "no PIN there", "not listed", "an upstream", "no way", "a sign-up"])
 def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
-    """Nothing is linked and nobody logged in."""
+    """Elsewhere the login is refused and the transaction unchanged."""
     way = {"an upstream": "wayf", "no way": "unknown"}.get(case, "pin")
     if case == "a sign-up":
         begun = logins.flow.begin_errand(Errand.SIGN_UP, logins.world.now)
@@ -410,7 +410,7 @@ def test_who_has_logged_out_does_not_go_on(logins: Any) -> None:
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_another_category_is_the_person_s_to_want(logins: Any, *, wanted: bool) -> None:
-    """Who does not is not asked again, in this login or the next."""
+    """A person who declines is not asked again, in this login or the next."""
     logins.shelved()
     flow, now = logins.flow, logins.world.now
     offered = logins.log_in(logins.begun(), logins.student())
@@ -424,7 +424,7 @@ def test_another_category_is_the_person_s_to_want(logins: Any, *, wanted: bool) 
 
 
 def test_a_request_is_written_and_its_account_recorded(logins: Any) -> None:
-    """First as wanted, once carried out as done; what was decided before the wait is decided anew."""
+    """First as wanted, later as done. The policies decide again after the wait."""
     flow, now = logins.flow, logins.world.now
     held = agreed(logins, logins.log_in(logins.begun(), logins.student()))
     assert isinstance(flow.next_step(held, now), Enrol)

@@ -473,7 +473,7 @@ def asked_twice(machine: OneWriteMachine) -> None:
 
 
 def policy_changes(machine: OneWriteMachine) -> None:
-    """Let the address be opened again after a change of the policy."""
+    """Change the content of the release from now on."""
     straight(machine)
     machine.policy_changes()
     straight(machine)
@@ -608,7 +608,7 @@ def happens(course: Course, fresh: FRESH) -> None:
 
 @pytest.mark.parametrize("name", CLAUSES)
 def test_no_clause_is_idle(name: str, fresh: FRESH, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What happens here breaks no law; without the clause it does."""
+    """The sequence breaks no rule, unless the clause is removed."""
     clause = CLAUSES[name]
     happens(clause.course, fresh)
     without(clause, monkeypatch)
@@ -634,7 +634,7 @@ def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fre
     "examples", [40, pytest.param(at_gate(500, otherwise=2000), marks=pytest.mark.slow(seconds=15))]
 )
 def test_an_assertion_leaves_once_told_and_ended_by_a_logout(examples: int, fresh: FRESH) -> None:
-    """Whatever happens between its turns, and whatever they come to."""
+    """The rules hold for every interleaving of two workers."""
     run_state_machine_as_test(
         partial(OneWriteMachine, fresh),  # type: ignore[arg-type]
         settings=settings(

@@ -1,4 +1,4 @@
-"""What is looked up of a person who has just logged in: once, for whom the policies let in, and of nobody else."""
+"""The look-up of a person who has just logged in: once, and only after a permit."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -95,7 +95,7 @@ def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) ->
 
 @pytest.mark.parametrize("there", [True, False])
 def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *, there: bool) -> None:
-    """Whom the number finds one is let in, however new they are here; nobody else is."""
+    """Only a person whose CPR number finds a borrower is let in."""
     if there:
         logins.shelved(category="STUD")
     strict = replace(logins.set.policies[0].require, upstream=("other",))
@@ -123,7 +123,7 @@ def test_a_name_alone_is_let_in_to_no_borrower(logins: Any) -> None:
 
 
 def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
-    """They are found by what their login carries; no account is looked up. Nobody is found by nothing."""
+    """They are found by the identifiers of the login; no account is looked up."""
     assert looked_up(logins, logins.answer("other"), errand=Errand.CHOICES).transaction.person is None
     known = looked_up(logins, logins.student()).transaction.person
     logins.audit_log.events.clear()
@@ -136,7 +136,7 @@ def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
 
 
 def test_the_choices_are_not_shown_by_attributes_that_cannot_be_trusted(logins: Any) -> None:
-    """Whoever they name."""
+    """Untrusted identifiers lead to no record."""
     looked_up(logins, logins.student())
     held = looked_up(logins, logins.answer(eppn="aase@ku.dk"), errand=Errand.CHOICES)
     assert held.evaluated
@@ -167,7 +167,7 @@ def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> Non
 
 @pytest.mark.parametrize("told", [{"upgrade": False}, {"proofs": True}], ids=str)
 def test_what_was_told_meanwhile_is_not_lost(logins: Any, told: dict[str, Any]) -> None:
-    """What was looked up without it is of no use, and is looked up again."""
+    """The look-up without the new answer is dropped and repeated."""
     held = came(logins, logins.student())
     facts = {"proofs": (proof(logins.world.now),)} if "proofs" in told else told
     logins.flow.transactions.change(held, lambda each: replace(each, **facts), logins.world.now)
@@ -189,7 +189,7 @@ def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
 
 
 def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
-    """There is no account, and no request for one, whoever the person is."""
+    """There is neither an account nor a request for one."""
     known = replace(looked_up(logins, logins.student()), evaluated=None)
     for held in (logins.begun(), known):
         account = logins.lookup.enrol(held, language="en", patience=0)

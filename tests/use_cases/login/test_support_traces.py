@@ -47,7 +47,7 @@ def test_a_trace_is_gone_after_thirty_days(traces: SupportTraces) -> None:
 
 
 def test_a_login_cannot_fill_the_store(traces: SupportTraces) -> None:
-    """Whoever has logged in once may be refused for ever: beyond a bound of an hour that leaves no trace."""
+    """Traces are limited per hour."""
     hour = NOW.replace(minute=0)
     traces.store.count(Key("counter", "traces", hour.isoformat()), MOST - 1, NOW + timedelta(hours=2), NOW)
     for reference in ("LAST", "OVER"):
@@ -58,7 +58,7 @@ def test_a_login_cannot_fill_the_store(traces: SupportTraces) -> None:
 
 
 def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces, tmp_path: Path) -> None:
-    """The page that a trace belongs to is shown all the same; only who looks for it is told."""
+    """The page is shown without a trace."""
     for path in tmp_path.iterdir():
         path.unlink()
     tmp_path.rmdir()
@@ -105,7 +105,7 @@ def test_of_a_refusal_no_value_is_stored_that_no_decision_depends_on(traces: Sup
 
 
 def test_a_category_that_a_file_names_is_kept() -> None:
-    """What a borrower with a PIN is to the policies depends on it."""
+    """The decision about a login with PIN depends on the category."""
     shipped = live_policies.load(ROOT / "policies", NOW)
     kept = dict(refused(shipped, borrower_category=("EMPLOYEE",)).values)
     assert kept == {"borrower_category": ("EMPLOYEE",)}

@@ -134,7 +134,7 @@ class UnderWay:
 
 @dataclass
 class World:
-    """What is true at the services and the upstream."""
+    """The true state at services and upstream."""
 
     now: datetime = START
     at_service: dict[tuple[str, str], Session] = field(default_factory=dict)  # by browser and service
@@ -284,7 +284,7 @@ class LogoutMachine(RuleBasedStateMachine):
                 if arrives and request:
                     self._answers(participant.peer, participant.indexes, request, logout)
             case Wait(participant):
-                go_on = self.flow.again if again else self.flow.skipped
+                go_on = self.flow.ask_again if again else self.flow.skip_participant
                 go_on(way.id, participant.request or "", way.browsers, world.now)
         self._check(self.flow.read(way.id, way.browsers, world.now))
 
@@ -476,7 +476,7 @@ def late_with_an_index(machine: LogoutMachine) -> None:
 
 
 def late_by_the_upstream(machine: LogoutMachine) -> None:
-    """Log in anew before the upstream's message comes, and log out everywhere."""
+    """Log in again before the upstream's message comes, and log out everywhere."""
     log_in(machine)
     machine.leaves_the_upstream("b1")
     machine.time_passes(200)
@@ -593,7 +593,7 @@ def without(clause: Clause, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 @pytest.mark.attack(29)
 @pytest.mark.parametrize("name", CLAUSES)
 def test_no_clause_is_idle(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What happens here ends nothing newer and lets nothing survive a Success; without the clause it does."""
+    """The sequence breaks no rule, unless the clause is removed."""
     clause = CLAUSES[name]
     clause.course(LogoutMachine())
     made_with = without(clause, monkeypatch)
@@ -603,7 +603,7 @@ def test_no_clause_is_idle(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("course", [late_by_the_upstream, knows_nobody])
 def test_what_is_newer_lives(course: Course) -> None:
-    """A session begun since is neither ended nor skipped, whoever asks for the logout."""
+    """A newer session is neither ended nor skipped by any logout."""
     machine = LogoutMachine()
     course(machine)
     machine.nothing_live_is_held_for_ended()

@@ -60,7 +60,7 @@ def sessions(world: Any) -> Sessions:
 
 
 def test_a_session_is_kept_for_twelve_hours() -> None:
-    """A service may keep its own beyond the end that it was told."""
+    """A service may keep its own session longer."""
     assert timedelta(hours=12) == SESSION.span
 
 

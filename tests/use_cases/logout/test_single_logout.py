@@ -131,7 +131,7 @@ def test_what_has_ended_already_is_not_asked(flow: Flow) -> None:
 
 
 def test_a_login_by_the_library_leaves_no_upstream_open(flow: Flow) -> None:
-    """It has no session of its own, and is not asked."""
+    """The library account has no upstream session, so that no upstream is asked."""
     by_pin = replace(AT_LOANS, upstream="library")
     assert asked(begun(flow(by_pin))) == []
     assert not begun(flow(by_pin), BY_LOANS, "b2").leaves_others
@@ -161,7 +161,7 @@ def test_an_upstream_is_named_by_what_it_gave_last(flow: Flow) -> None:
 
 
 def test_each_upstream_is_named_by_what_it_gave_itself(flow: Flow) -> None:
-    """Whoever logged in by two ways is logged out of both, and neither learns of the other's name."""
+    """Two upstreams are both asked, each with its own NameID only."""
     nemid = replace(WAYF, name="nemid", entity_id="https://nemid.example")
     other = session(
         "books", upstream="nemid", issuer="https://nemid.example", upstream_name_id=NameID("_n"), upstream_index="_in"
@@ -176,7 +176,7 @@ def test_each_upstream_is_named_by_what_it_gave_itself(flow: Flow) -> None:
     "facts", [{"issuer": "https://old-wayf.example"}, {"upstream_name_id": None}], ids=["of another", "no name"]
 )
 def test_an_upstream_that_never_gave_a_name_is_not_told_one(flow: Flow, facts: dict[str, Any]) -> None:
-    """The one that has its name by now cannot end it, and the person is told that it stays."""
+    """A new upstream of the same name cannot end the session, and the page says that it stays."""
     [wayf] = begun(flow(replace(AT_LOANS, **facts))).participants
     assert (wayf.state, wayf.name_id) == (ParticipantState.UNREACHABLE, NameID(""))
 
@@ -207,7 +207,7 @@ def test_no_browser_makes_more_than_twenty_hops(flow: Flow) -> None:
 
 
 def test_an_upstream_ends_nothing_twice(flow: Flow) -> None:
-    """What has ended is no participant."""
+    """An ended session is not asked to log out."""
     assert asked(begun(flow(AT_LOANS, replace(BOOKS, ended=NOW)), BY_WAYF)) == [("loans", "open")]
 
 

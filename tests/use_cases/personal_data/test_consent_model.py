@@ -70,7 +70,7 @@ Part = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Rules:
-    """What the policies let leave: how each attribute is listed, and the terms."""
+    """The release in the model: how each attribute is listed, and the terms."""
 
     listed: dict[str, str | None] = field(default_factory=lambda: {"sn": "always"}, hash=False)
     roles: frozenset[str] = frozenset()
@@ -191,7 +191,7 @@ class DictStore(SingleTurns):
 
 @dataclass
 class Lookup:
-    """What an answer asks of the person's look-up."""
+    """The parts of ``PersonAtLogin`` that answers use."""
 
     records: PersonRecords
     audit_log: Any = NO_AUDIT_LOG
@@ -253,7 +253,7 @@ class Consents(RuleBasedStateMachine):
         )  # fmt: skip
         step = next_step(held.transaction, terms, self.clock)
         if isinstance(step, Ask):
-            self.pages[browser] = step.question.disclosure.shown_digest(KEY)
+            self.pages[browser] = step.question.disclosure.page_digest(KEY)
         return step
 
     def answer(self, browser: str, step: Step, word: str, **how: Any) -> Held:

@@ -182,7 +182,7 @@ def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: G
 
 
 def test_the_file_tells_neither_who_nor_what(choices: GivenConsents, answered: Given, tmp_path: Path) -> None:
-    """Nothing in the store's files names a person, a service, an attribute or what was done.
+    """The files of the store name no person, service, attribute or action.
 
     Source: docs/reference/consent.md#check-5.
     """

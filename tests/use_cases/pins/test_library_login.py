@@ -142,7 +142,7 @@ def test_pin_mails_of_a_stranger_take_nothing_away(desk: Desk) -> None:
 
 
 def test_a_welcome_mail_is_queued_with_its_link_in_one_write(desk: Desk) -> None:
-    """Nothing of it stands before the write that ends the enrolment."""
+    """Mail and link appear with the write that ends the enrolment."""
     first, *others = desk.mails.draft_welcome_mail("20", "new@post.example", "en")
     assert desk.due_mails() == []
     assert desk.store.put_many(first, others, desk.clock())

@@ -208,7 +208,7 @@ TestPinModel.settings = settings(
 
 
 def hold_nothing(self: BorrowerLeases, number: str, until: datetime) -> Lease | None:
-    """Take the lease, whoever has it."""
+    """Take the lease even if another change holds it."""
     self.store.drop(self.key(number))
     return REAL_HOLD(self, number, until)
 

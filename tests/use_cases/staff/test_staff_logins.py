@@ -122,7 +122,7 @@ def test_an_answer_late_or_to_another_request_is_worth_nothing(logins: StaffLogi
 
 
 def test_an_answer_in_another_browser_is_destroyed(logins: StaffLogins) -> None:
-    """Nobody is logged in by what somebody else began, and then neither is whoever began it."""
+    """After that the answer is worthless in the right browser too."""
     login = logins.begin("browser", NOW)
     token = brought(logins, login, answer())
     with pytest.raises(BrowserUnmatched):
@@ -132,7 +132,7 @@ def test_an_answer_in_another_browser_is_destroyed(logins: StaffLogins) -> None:
 
 
 def test_a_login_upstream_from_before_the_request_is_none(logins: StaffLogins) -> None:
-    """Whatever the SP role has let pass: the skew is all that is allowed."""
+    """Only the clock skew is allowed."""
     login = logins.begin("browser", NOW)
     for ago, fresh in ((179, True), (181, False)):
         token = brought(logins, login, answer(at=NOW - timedelta(seconds=ago)))

@@ -157,7 +157,7 @@ def test_what_another_wrote_is_lost_only_where_that_is_meant(
 
 @pytest.mark.parametrize("durable", [False, True])
 def test_a_kind_is_durable_in_each_of_its_writes_or_in_none(*, durable: bool) -> None:
-    """Whatever writes, the store is asked to wait for the disk exactly where the kind says so."""
+    """The store waits for the disk exactly if the kind is durable."""
     store = MemoryStore()
     records = tallies(store, durable=durable)
     added = records.add(KEY, NOBODY, UNTIL, NOW)
@@ -169,7 +169,7 @@ def test_a_kind_is_durable_in_each_of_its_writes_or_in_none(*, durable: bool) ->
 
 
 def test_a_record_keeps_its_end_when_it_is_replaced() -> None:
-    """And its place in the queue only where it is queued anew."""
+    """It keeps its place in the queue only if it is queued again."""
     records = tallies(MemoryStore())
     added = records.add(KEY, NOBODY, UNTIL, NOW, due=SOON)
     assert added
@@ -244,7 +244,7 @@ def test_what_was_read_already_is_not_read_again() -> None:
 
 
 def test_a_change_that_refuses_writes_nothing() -> None:
-    """What it raises goes through, at the first look and at a later one."""
+    """Its error is raised, at the first try and at a later one."""
     store = MemoryStore()
 
     def refuse(record: Record[Tally] | None) -> Content[Tally] | None:
@@ -257,7 +257,7 @@ def test_a_change_that_refuses_writes_nothing() -> None:
 
 @given(st.lists(st.integers(0, 2), max_size=12), st.integers(1, 3))
 def test_no_interleaving_of_writers_loses_a_fact(schedule: list[int], writers: int) -> None:
-    """Before each write so many others count themselves; each that was told it is counted is there once, no other."""
+    """Other writers count before each write; every counted write is there once."""
     store, numbers, counted = MemoryStore(), count(), list[str]()
     turns = iter(schedule)
 

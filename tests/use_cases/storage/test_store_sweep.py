@@ -71,7 +71,7 @@ def test_one_machine_sweeps_and_not_more_often_than_every_ten_seconds(store: Sql
 
 
 def test_a_batch_is_bounded(store: SqliteStore) -> None:
-    """Whoever wants to write waits for a batch, not for a night's leftovers."""
+    """A writer waits for one batch only."""
     later = NOW + timedelta(hours=2)
     before = rows(store)
     assert store.sweep(later)

@@ -43,7 +43,7 @@ def test_the_loop_sleeps_only_when_every_step_is_idle(done: tuple[object, object
 
 
 def test_a_fault_in_one_kind_does_not_stop_another() -> None:
-    """What went wrong is reported, and the loop goes on to the next kind and to the next round."""
+    """The error is reported, and the loop continues with the next step and round."""
     fault, done = ValueError("broken"), [2, 1]
 
     def breaks() -> object:

@@ -1,4 +1,4 @@
-"""What a request makes of a login once: good for the facts it was made from, by one policy set, and for nobody else."""
+"""The evaluation of a login in one request: for its facts, by one policy set."""
 
 from collections import Counter
 from dataclasses import replace
@@ -90,7 +90,7 @@ def entities(monkeypatch: pytest.MonkeyPatch) -> Entities:
 
 
 def test_nobody_has_arrived_before_an_authentication(entities: Entities) -> None:
-    """Nothing is read, nothing decided and no policy looked at."""
+    """No attribute is read, and no policy decides."""
     assert evaluate_login(entities.rules, replace(BEGUN, authentication=None), NOW) is None
     assert entities.counts == {}
 
@@ -108,7 +108,7 @@ def test_nobody_has_arrived_before_an_authentication(entities: Entities) -> None
     ids=["another person", "the same again", "a proof", "an intent", "a service", "a borrower"],
 )
 def test_other_facts_are_decided_anew(entities: Entities, change: dict[str, Any], readings: int) -> None:
-    """What was made of one authentication is never another's; the policies are not looked at again for it."""
+    """The evaluation of one authentication is never used for another."""
     first = entities.arrived(BEGUN)
     second = entities.arrived(replace(BEGUN, **change), first)
     assert second == entities.arrived(replace(BEGUN, **change))
@@ -144,7 +144,7 @@ def test_a_permit_holds_for_the_borrower_that_is_found_by_it(entities: Entities)
 
 
 def test_one_request_goes_by_one_policy_set(entities: Entities) -> None:
-    """Whatever is edited meanwhile; the next request, which has made nothing yet, goes by the edited one."""
+    """An edit of the policies counts from the next request."""
     first = entities.arrived(BEGUN)
     entities.set = PolicySet((), "edited")
     proved = replace(BEGUN, proofs=(PROOF,))
@@ -180,7 +180,7 @@ def test_a_role_is_read_where_the_policies_of_the_request_name_it(
 
 @pytest.mark.parametrize(("beside", "address"), [("lib.au.dk", None), ("lib.ku.dk", "chief@lib.au.dk")])
 def test_an_address_of_another_institution_is_not_verified(beside: str, address: str | None) -> None:
-    """Whichever upstream it stands behind: a university does not say who somebody is at the library below it."""
+    """A university cannot vouch for an address of the library below its domain."""
     map_ = AttributeMap("wayf", (MapRow("mail", "mail"), MapRow("level", "eduPersonAssurance")))
     wayf = Upstream("wayf", "wayf", "https://wayf.example", "https://sp.example", "wayf", WORDS, (AU,))
     library = Institution("https://idp.lib.example", scopes=(beside,))

@@ -52,7 +52,7 @@ def test_a_change_moves_the_end(world: Any, transactions: Transactions, begun: T
 
 
 def test_an_id_is_begun_once(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """Nobody's transaction is written over by another's."""
+    """A transaction never overwrites another one."""
     transactions.add(begun, world.now)
     with pytest.raises(StoreUnavailable):
         transactions.add(replace(begun, intent="other"), world.now)
@@ -70,7 +70,7 @@ def test_a_write_names_the_version_that_it_replaces(world: Any, transactions: Tr
 
 
 def test_a_change_is_made_on_what_another_wrote(world: Any, transactions: Transactions, begun: Transaction) -> None:
-    """Neither is lost."""
+    """The changes of two requests are both kept."""
     held = transactions.add(begun, world.now)
     transactions.change(held, lambda found: replace(found, unproved=True), world.now)
     changed = transactions.change(held, intend("student"), world.now)
@@ -117,7 +117,7 @@ def test_what_has_ended_is_changed_no_more(world: Any, transactions: Transaction
 def test_what_this_request_has_decided_stays_with_it(
     world: Any, transactions: Transactions, begun: Transaction
 ) -> None:
-    """A change keeps it; whoever reads the transaction anew decides anew."""
+    """A change keeps the evaluation; a new read starts without one."""
     decided: Any = object()
     held = Held(begun, transactions.add(begun, world.now).version, decided)
     assert transactions.change(held, intend("student"), world.now).evaluated is decided

@@ -197,7 +197,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         now = ports.now()
-        shown = step.question.disclosure.shown_digest(ports.broker.hmacs)
+        shown = step.question.disclosure.page_digest(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
         screen = consent_screen.describe_question(
             step,

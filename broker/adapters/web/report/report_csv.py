@@ -8,7 +8,7 @@ from typing import Final
 from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report.report_terms import ReleaseTerms
 from broker.core.entities import Service
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 from broker.core.policy.model import ReleasedAttribute
 from broker.core.report.disclosures import ServiceDisclosure, WrittenBorrower
 from broker.core.report.missing_answers import LIBRARY_SYSTEM

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from broker.adapters.translations.catalogue import make_text, translate
 from broker.adapters.web.report.report_terms import ReleaseTerms, spell_limit, word_question
 from broker.core.entities import Service
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 from broker.core.report.policy_report import PolicyReport
 from broker.core.retention import TABLE
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from broker.adapters.translations.catalogue import translate
-from broker.core.marked_text import marked as _
+from broker.core.marked_text import mark as _
 from broker.core.policy.expiry import Expiry
 from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
 from broker.core.report.disclosures import ServiceDisclosure
