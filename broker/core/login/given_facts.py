@@ -200,24 +200,12 @@ def _make_up_attributes(
     homes = (
         institution.scopes
         if institution and institution.scopes
-        else _find_home_organizations(policies)
+        else policies.find_condition_values(HOME)
     )
     home = next((each for each in homes if _covers((each,), scope)), scope)
     yield HOME, home
     yield EPPN, f"kim@{home}"
     yield "eduPersonPrimaryAffiliation", read_role(given.affiliations[0])
-
-
-def _find_home_organizations(policies: PolicySet) -> Names:
-    """Return the home organisations that the policies name."""
-    return tuple(
-        value
-        for policy in policies.policies
-        for alternative in policy.match
-        for condition in alternative.conditions
-        if condition.name == HOME
-        for value in condition.values
-    )
 
 
 def _find_usual_assurance(institution: Institution | None) -> Assurance:

@@ -331,6 +331,17 @@ class PolicySet:
         named = {policy.affiliation: policy for policy in reversed(ordered)}
         object.__setattr__(self, "named", named)
 
+    @property
+    def conditions(self) -> Iterator[Condition]:
+        """Yield the conditions of all policies."""
+        for policy in self.policies:
+            yield from policy.conditions
+
+    def find_condition_values(self, name: str) -> Names:
+        """Return the values that conditions on ``name`` have, without duplicates."""
+        named = (each.values for each in self.conditions if each.name == name)
+        return tuple(dict.fromkeys(chain.from_iterable(named)))
+
 
 def _list_conditions(policy: Policy) -> list[list[NamedValues]]:
     """Return the conditions of each alternative, without assurance, which cannot be indexed."""

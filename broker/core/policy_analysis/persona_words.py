@@ -11,7 +11,6 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import Condition, PolicySet
-from broker.core.policy_analysis.personas import iter_conditions
 from broker.core.policy_analysis.sources import CATEGORY
 
 Value = str | int | bool | list[str] | dict[str, str]
@@ -28,7 +27,7 @@ def write_options(
     Only values that the sets or ``conditions`` name are written. ``day`` is written if it is not
     None.
     """
-    looking = (*conditions, *chain.from_iterable(map(iter_conditions, sets)))
+    looking = (*conditions, *chain.from_iterable(each.conditions for each in sets))
     reading = login.reading
     options = [("--upstream", login.upstream)]
     named = dict.fromkeys(_find_named_values(reading.attributes, looking))

@@ -8,7 +8,7 @@ logins decides each of them.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from itertools import chain, combinations, product
+from itertools import combinations, product
 from typing import Final
 
 from broker.core.entities import Assurance, Names
@@ -50,12 +50,6 @@ _PROOF_SOURCE: Final = "proof."
 
 # Values by attribute; the domain of a proved mailbox stands under its condition's name.
 ShownValues = Mapping[str, Names]
-
-
-def iter_conditions(policies: PolicySet) -> Iterator[Condition]:
-    """Yield the conditions of all alternatives."""
-    for policy in policies.policies:
-        yield from policy.conditions
 
 
 def find_field_sources(rule: BorrowerRule | None) -> set[str]:
@@ -135,7 +129,7 @@ class ComparedPolicies:
         patterns = {
             name: NamedPatterns.from_values(name, values) for name, values in written.items()
         }
-        looking = (*chain.from_iterable(map(iter_conditions, self.sets)), *self.given.conditions)
+        looking = (*_iter_conditions(self.sets), *self.given.conditions)
         known = frozenset[str]().union(*(each.named_affiliations for each in self.sets))
         derived = {
             "patterns": patterns,
@@ -157,6 +151,11 @@ class ComparedPolicies:
             object.__setattr__(self, name, value)
 
 
+def _iter_conditions(sets: Iterable[PolicySet]) -> Iterator[Condition]:
+    for policies in sets:
+        yield from policies.conditions
+
+
 def _iter_named_values(conditions: Iterable[Condition]) -> Iterator[tuple[str, Names]]:
     for each in conditions:
         if each.name not in _NO_VALUES:
@@ -174,7 +173,7 @@ def _group_values(conditions: Iterable[Condition]) -> dict[str, dict[Names, None
 def _iter_written_values(sets: Iterable[PolicySet]) -> Iterator[tuple[str, Names]]:
     """Yield the attributes that the sets read, with the values that they name."""
     for policies in sets:
-        yield from _iter_named_values(iter_conditions(policies))
+        yield from _iter_named_values(policies.conditions)
         for policy in policies.policies:
             for proof in policy.proofs:
                 yield f"{proof.name}{PROOF_DOMAIN}", tuple(each.name for each in proof.domains)

@@ -169,20 +169,14 @@ def _find_unknown_facts(facts: RefusedFacts, policies: PolicySet) -> dict[str, S
     known = {name for name, _values in facts.values} | {CPR_ATTRIBUTE}
     choices: dict[str, Sequence[_Choice]] = {}
     for name in facts.present:
-        named = tuple(dict.fromkeys(_find_named_values(name, policies)))
+        values = policies.find_condition_values(name)
+        named = tuple(value.replace("*", "") for value in values)
         if named and name not in known:
             single: list[_Choice] = [(value,) for value in named]
             choices[name] = [_UNKNOWN_VALUE, *single, *([named] if len(named) > 1 else [])]
     if facts.borrower == "unknown":
         choices[_BORROWER] = [None, DescribedBorrower(UNNAMED_CATEGORY, linked=True)]
     return choices
-
-
-def _find_named_values(name: str, policies: PolicySet) -> Iterator[str]:
-    for policy in policies.policies:
-        for condition in policy.conditions:
-            if condition.name == name:
-                yield from (value.replace("*", "") for value in condition.values)
 
 
 def _describe(facts: RefusedFacts, chosen: Mapping[str, _Choice]) -> DescribedLogin:

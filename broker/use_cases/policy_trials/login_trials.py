@@ -58,7 +58,9 @@ class TrialSite:
 
     def find_upstream(self, name: str) -> Upstream:
         """Return an upstream; NoSuchNameError."""
-        named = self.upstreams if self.configured else _find_named_upstreams(self.policies)
+        named = (
+            self.upstreams if self.configured else self.policies.find_condition_values("upstream")
+        )
         if name not in named:
             raise NoSuchNameError("upstream", name, named)
         return self.upstreams[name] if self.configured else _make_ideal_upstream(name)
@@ -146,18 +148,6 @@ def _make_ideal_upstream(name: str) -> Upstream:
         label=Text(name, name),
         institutions=(institution,),
     )
-
-
-def _find_named_upstreams(policies: PolicySet) -> Names:
-    named = (
-        value
-        for policy in policies.policies
-        for alternative in policy.match
-        for condition in alternative.conditions
-        if condition.name == "upstream"
-        for value in condition.values
-    )
-    return tuple(dict.fromkeys(named))
 
 
 def _find_sendable(site: TrialSite, upstream: Upstream) -> frozenset[str] | None:

@@ -17,7 +17,6 @@ from broker.core.policy.matching import find_near_misses
 from broker.core.policy.model import PolicyLine, PolicySet
 from broker.core.policy.rule_words import rule_words
 from broker.core.policy_analysis.effects import Effect, Topic, find_effects
-from broker.core.policy_analysis.personas import iter_conditions
 from broker.use_cases.policy_trials.login_trials import LoginTrial, TrialSite, is_offered
 from broker.use_cases.policy_trials.wording import (
     WIDTH,
@@ -190,8 +189,7 @@ def _notes(site: TrialSite, trial: LoginTrial, words: Wording) -> Iterator[str]:
 
 def _find_categories(policies: PolicySet) -> Iterator[str]:
     """Yield the categories that policies name: in borrower rules and in conditions."""
-    for condition in iter_conditions(policies):
-        yield from condition.values if condition.name == CATEGORY else ()
+    yield from policies.find_condition_values(CATEGORY)
     for policy in policies.policies:
         for each in policy.variants:
             yield from list_categories(each.borrower) if each.borrower else ()
