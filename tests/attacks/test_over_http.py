@@ -131,12 +131,9 @@ def test_the_true_response_arrives(saml_deployment: SamlDeployment, how: str) ->
     """The same endpoint, the same login, nothing changed: the browser is sent on with its arrival."""
     begun = saml_deployment.begun()
     root = saml_deployment.guests.response(edit("saml:Assertion", ID=f"_{how}"))
-    ways = {"assertion": {}, "Response": {"whole": True}, "both": {"both": True}}
+    ways: dict[str, dict[str, Any]] = {"assertion": {}, "Response": {"whole": True}, "both": {"both": True}}
     guests = saml_deployment.guests
-    if how == "encrypted":
-        raw = etree.tostring(guests.sealed(root))
-    else:
-        raw = guests.signed(root, **ways[how])  # type: ignore[arg-type]
+    raw = etree.tostring(guests.sealed(root)) if how == "encrypted" else guests.signed(root, **ways[how])
     response = saml_deployment.post(raw)
     assert response.status_code == 303
     assert response.location.startswith(f"{BASE}/login/{begun.id}?arrival=")
