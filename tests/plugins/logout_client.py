@@ -27,7 +27,7 @@ class LogoutClient:
     def log_in(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> KnownSession:
         """Log in at a service and give the session as it knows it."""
         page = self.page(name, service, way)
-        return self.landed(self.person.agree(page) if mark(page)[0] == "ask" else page)
+        return self.read_session(self.person.agree(page) if mark(page)[0] == "ask" else page)
 
     def page(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> TestResponse:
         """Log in as far as the page that comes after the hub."""
@@ -38,7 +38,7 @@ class LogoutClient:
         self.hub.append(logout_messages.session_of(next(response.iter("{*}Assertion"))))
         return self.person.get(self.person.deliver(acs, fields).location)
 
-    def landed(self, page: TestResponse) -> KnownSession:
+    def read_session(self, page: TestResponse) -> KnownSession:
         """Read the session off a page that carries an assertion."""
         known = self.deployment.landing(page).session
         assert known is not None
@@ -78,9 +78,9 @@ class LogoutClient:
 
     def answer(self, response: TestResponse, *codes: str) -> TestResponse:
         """Answer the LogoutRequest that a redirect carries, as the service or the hub that it goes to."""
-        return self.follow(self.get(self.answering(response.location, codes)))
+        return self.follow(self.get(self.answer_url(response.location, codes)))
 
-    def answering(
+    def answer_url(
         self, url: str, codes: tuple[str, ...] = (), key: signature.SigningKey | None = None, issuer: str = ""
     ) -> str:
         """Give the address by which whoever ``url`` leads to answers; ``key`` and ``issuer`` may be another's."""

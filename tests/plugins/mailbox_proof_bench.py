@@ -41,14 +41,14 @@ class ProofBench:
     now: datetime
     hmacs: LookupHmacs = field(default_factory=lambda: LookupHmacs("k1", b"k" * 32))
 
-    def proving(self) -> MailboxProof:
+    def open_proofs(self) -> MailboxProof:
         """Give the proofs as one more worker has them, with a store of its own on the same file."""
         store = SqliteStore(self.path)
         letters = LibraryMailTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         codes = MailedCodes(store, self.hmacs, lambda: self.now)
         return MailboxProof(PersonRecords(store, self.hmacs), codes, self.outbox(), letters)
 
-    def remembered(self, owner: str) -> tuple[Proved, ...]:
+    def list_valid_proofs(self, owner: str) -> tuple[Proved, ...]:
         """Give the proofs of a person that count."""
         persons = PersonRecords(SqliteStore(self.path), self.hmacs)
         record = persons.read(owner, self.now)
@@ -72,10 +72,10 @@ class ProofBench:
         made = replace(plain, authenticated=self.now, **facts)  # type: ignore[arg-type]
         return self.transactions.add(made, self.now)
 
-    def mail(self, held: Held, owner: str = "ann", address: str = NURSE, **how: object) -> Held:
+    def mail_code(self, held: Held, owner: str = "ann", address: str = NURSE, **how: object) -> Held:
         """Have a code queued for mailing."""
         said = {"name": "kaldemail", "asker": "Ann Holm", "language": "en", "now": self.now, **how}
-        return self.proving().mail_code(
+        return self.open_proofs().mail_code(
             held,
             owner,
             str(said["name"]),
@@ -86,9 +86,9 @@ class ProofBench:
             now=said["now"],  # type: ignore[arg-type]
         )
 
-    def code(self, held: Held, code: str, owner: str = "ann", **how: object) -> Held:
+    def try_code(self, held: Held, code: str, owner: str = "ann", **how: object) -> Held:
         """Type a code."""
-        return self.proving().try_code(
+        return self.open_proofs().try_code(
             held,
             code,
             owner,
@@ -98,13 +98,13 @@ class ProofBench:
             remembered_for=YEAR,
         )
 
-    def read(self) -> str:
+    def read_mailed_code(self) -> str:
         """Send what is queued, and give the code in the newest mail."""
         while self.outbox().step():
             pass
         return read_code(self.mailbox.mails()[0])
 
-    def again(self, held: Held) -> Transaction:
+    def reread(self, held: Held) -> Transaction:
         """Give the transaction as it stands in the file."""
         return self.transactions.read(held.transaction.id, self.now).transaction
 

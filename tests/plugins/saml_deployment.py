@@ -57,7 +57,7 @@ class At(Ports):
 
 
 @dataclass(frozen=True, repr=False)
-class Guests(Parties):
+class AnsweringParties(Parties):
     """The parties, whose upstreams answer the request that was asked last."""
 
     asked: dict[str, str] = field(default_factory=lambda: {"id": "_q1"})
@@ -78,20 +78,20 @@ class SamlDeployment:
     """The broker, its guests, and one transaction of a service that may ask an upstream again and again."""
 
     deployment: Deployment
-    guests: Guests
+    parties: AnsweringParties
 
     @property
     def now(self) -> datetime:
         """Give the time it is for the broker."""
         return self.deployment.clock.now()
 
-    def begun(self, upstream: str = "wayf", **how: Any) -> Transaction:
+    def begin_login(self, upstream: str = "wayf", **how: Any) -> Transaction:
         """Begin a login in a browser, ask an upstream, and let its answers be to that."""
         broker = self.deployment.broker
-        held, _ = broker.begin(replace(self.guests.request, **how), self.now, None, shared=False)
+        held, _ = broker.begin(replace(self.parties.request, **how), self.now, None, shared=False)
         bound = broker.bind(held, "browser", self.now)
         asked, outstanding = broker.ask_upstream(bound, upstream, self.now)
-        self.guests.asked["id"] = outstanding.id
+        self.parties.asked["id"] = outstanding.id
         return asked.transaction
 
     def transaction(self, name: str) -> Transaction:
@@ -148,5 +148,5 @@ def saml_deployment(tmp_path_factory: pytest.TempPathFactory, parties: Parties) 
         patch.setattr("broker.app.application.now", clock.now)
         with run_deployment(setting, folder, clock, {}) as deployment:
             given = {each.name: getattr(parties, each.name) for each in fields(parties)}
-            guests = Guests(**{**given, "sp": deployment.ports.sp_role, "idp": deployment.ports.idp_role})
+            guests = AnsweringParties(**{**given, "sp": deployment.ports.sp_role, "idp": deployment.ports.idp_role})
             yield SamlDeployment(deployment, guests)

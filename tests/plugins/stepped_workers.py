@@ -21,8 +21,8 @@ class Worker:
 
     work: Callable[[], None]
     fate: str = "goes"
-    hurt: bool = False  # died, or the store failed it
-    over: bool = False
+    failed: bool = False  # died, or the store failed it
+    finished: bool = False
     error: BaseException | None = None
     looked: int = 0  # when it read the marks of logouts
     before: str = ""  # what it stops before
@@ -35,7 +35,7 @@ class Worker:
         self._thread.start()
         self._stopped.acquire()
 
-    def goes(self, fate: str = "goes") -> None:
+    def take_step(self, fate: str = "goes") -> None:
         """Take one turn."""
         if self.over:
             return
@@ -43,18 +43,18 @@ class Worker:
         self._go.release()
         self._stopped.acquire()
 
-    def ends(self) -> None:
+    def run_to_end(self) -> None:
         """Take all turns that are left."""
         while not self.over:
-            self.goes()
+            self.take_step()
 
-    def comes_to(self, turn: str) -> None:
+    def run_until(self, turn: str) -> None:
         """Take all turns before the first of this kind."""
         while self.before != turn:
             assert not self.over
-            self.goes()
+            self.take_step()
 
-    def turn(self, before: str) -> str:
+    def wait_for_step(self, before: str) -> str:
         """Stop before a turn, and give the fate that it has."""
         self.before = before
         self._stopped.release()
@@ -64,10 +64,10 @@ class Worker:
     def _run(self) -> None:
         OF_THREAD.worker = self
         try:
-            self.turn("all")
+            self.wait_for_step("all")
             self.work()
         except (WorkerKilled, BrokerError) as error:
-            self.hurt = self.hurt or isinstance(error, WorkerKilled | StoreUnavailable)
+            self.failed = self.failed or isinstance(error, WorkerKilled | StoreUnavailable)
         except BaseException as error:  # noqa: BLE001 - raised again where the test runs
             self.error = error
         finally:
@@ -85,10 +85,10 @@ def current_worker() -> Worker | None:
 
 def run_step(worker: Worker, turn: str, effect: Callable[[], Any], some: Callable[[int], Any] | None = None) -> Any:
     """Do ``effect`` as its turn's fate has it; ``some`` does so much of it."""
-    fate = worker.turn(turn)
+    fate = worker.wait_for_step(turn)
     if fate == "goes":
         return effect()
-    worker.hurt = True
+    worker.failed = True
     if fate == "dies before":
         raise WorkerKilled
     if fate == "silent":

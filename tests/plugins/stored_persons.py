@@ -79,9 +79,17 @@ class RecordWriter:
         """Give the person id."""
         return compute_person_id_of_cpr(self.parts.keys.index, self.who.cpr)
 
-    def lived(self) -> None:
+    def write_all(self) -> None:
         """Leave everything behind that a person can."""
-        for leave in (self.log_in, self.enrol, self.get_pins, self.prove, self.answer, self.be_counted, self.be_told):
+        for leave in (
+            self.log_in,
+            self.enrol,
+            self.queue_pin_mail,
+            self.prove_mailbox,
+            self.give_consent,
+            self.use_rate_limit,
+            self.write_audit_lines,
+        ):
             leave()
 
     def log_in(self) -> None:
@@ -136,18 +144,18 @@ class RecordWriter:
         look_up = RegisterLookUp(cpr, number, LookUpReason.REFRESH, RegisterRule(), now(), now())
         persons.change(self.id, lambda record: replace(record, register_look_up=look_up), now())
 
-    def get_pins(self) -> None:
+    def queue_pin_mail(self) -> None:
         """Be mailed a PIN link, and notices that were sent and that wait."""
         self.parts.codes.make_link(self.who.number)
         outbox = self.parts.outbox
         outbox.queue_mail(self.who.address, MailText("PIN", "link"), about=self.who.number)
 
-    def prove(self) -> None:
+    def prove_mailbox(self) -> None:
         """Prove a mailbox."""
         proved = Proved("kaldemail", self.who.address, now(), now() + timedelta(days=365))
         assert keep_proof(self.parts.enrolment_ports.persons, self.id, proved, now())
 
-    def answer(self) -> None:
+    def give_consent(self) -> None:
         """Agree at a service, and at one that is gone since."""
         for service in ("my-loans", GONE_SERVICE):
             group = self.parts.keys.index.compute("receipts", self.id, service)
@@ -165,7 +173,7 @@ class RecordWriter:
             )
             file_receipt(self.parts.store, self.id, service, given, now(), hmacs=self.parts.keys.index)
 
-    def be_counted(self) -> None:
+    def use_rate_limit(self) -> None:
         """Have looked, and have called a browser their own."""
         Limits(self.parts.store, self.parts.keys.index, now).take(OWN_LOOKS, self.id)
         browser = RememberedBrowser(self.who.number, "secret-hash", now() + timedelta(days=90))
@@ -173,7 +181,7 @@ class RecordWriter:
         persons = self.parts.enrolment_ports.persons
         persons.change(library_id, lambda record: record.remember_browser(browser, now()), now())
 
-    def be_told(self) -> None:
+    def write_audit_lines(self) -> None:
         """Stand on the audit log, and have been shown pages with references."""
         traces = SupportTraces(self.parts.store)
         traces.add_trace(TraceFacts(self.who.reference, now(), "ask", "too_many", person=self.id))
@@ -244,28 +252,28 @@ class PersonRecordsBackup:
     rows: tuple[list[Any], list[Any]] = ([], [])
     since: datetime = LONG_AGO
 
-    def put_there(self) -> None:
+    def restore(self) -> None:
         """Put it in the place of whatever the test before has left."""
-        audit_log = self._trail()
+        audit_log = self._audit_log()
         audit_log.person_keys.cache.clear()
         for path in (*audit_log.files.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
             path.unlink()
         if now() - self.since >= FRESH:
             restore_rows(self.parts, ([], []))
-            self._live()
+            self._write()
             return
         restore_rows(self.parts, self.rows)
         shutil.copytree(self.copies, audit_log.files.folder, dirs_exist_ok=True)
 
-    def _live(self) -> None:
+    def _write(self) -> None:
         self.since = now()
         for who in (ASTA, KARLA):
-            RecordWriter(self.parts, who).lived()
+            RecordWriter(self.parts, who).write_all()
         self.rows = read_rows(self.parts)
         shutil.rmtree(self.copies, ignore_errors=True)
-        shutil.copytree(self._trail().files.folder, self.copies)
+        shutil.copytree(self._audit_log().files.folder, self.copies)
 
-    def _trail(self) -> StoredAuditLog:
+    def _audit_log(self) -> StoredAuditLog:
         audit_log = self.parts.audit_log
         assert isinstance(audit_log, StoredAuditLog)
         return audit_log
@@ -280,5 +288,5 @@ def persons_backup(module_parts: Parts, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def parts_with_persons(module_parts: Parts, persons_backup: PersonRecordsBackup) -> Parts:
     """Give them over a store in which are two people, with an empty audit log before them and no forgotten.log."""
-    persons_backup.put_there()
+    persons_backup.restore()
     return module_parts
