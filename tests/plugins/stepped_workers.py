@@ -37,7 +37,7 @@ class Worker:
 
     def take_step(self, fate: str = "goes") -> None:
         """Take one turn."""
-        if self.over:
+        if self.finished:
             return
         self.fate = fate
         self._go.release()
@@ -45,13 +45,13 @@ class Worker:
 
     def run_to_end(self) -> None:
         """Take all turns that are left."""
-        while not self.over:
+        while not self.finished:
             self.take_step()
 
     def run_until(self, turn: str) -> None:
         """Take all turns before the first of this kind."""
         while self.before != turn:
-            assert not self.over
+            assert not self.finished
             self.take_step()
 
     def wait_for_step(self, before: str) -> str:
@@ -71,7 +71,7 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - raised again where the test runs
             self.error = error
         finally:
-            self.over = True
+            self.finished = True
             self._stopped.release()
 
 

@@ -305,7 +305,7 @@ class OneWriteMachine(RuleBasedStateMachine):
     # Within
 
     def _alive(self) -> list[Worker]:
-        return [worker for worker in self.workers if not worker.over]
+        return [worker for worker in self.workers if not worker.finished]
 
     def _begins(self, work: Callable[[], None]) -> Worker:
         self._time_passes()
