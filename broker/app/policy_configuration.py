@@ -14,8 +14,8 @@ from broker.app import open_metadata
 from broker.app.named_configuration import configuration
 from broker.configuration import attribute_maps
 from broker.configuration.policies import git_revisions, live_policies
-from broker.configuration.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder
+from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
 from broker.configuration.settings import config
 from broker.configuration.settings.config import Config
 from broker.configuration.settings.tables import optional_text
@@ -41,9 +41,7 @@ _HERE: Final = Path("policies")
 _NAMES_UNCHECKED: Final = f"names are not checked: set {CONFIG}"
 _CONFIGURATION: Final = "broker.toml"
 # The environment's paths of things that a configuration folder has itself.
-_OF_FOLDER: Final = frozenset(
-    {CONFIG, "BROKER_POLICIES", "BROKER_ATTRIBUTE_MAPS", "BROKER_METADATA"}
-)
+_OF_FOLDER: Final = frozenset({CONFIG, "BROKER_SITE"})
 _ACS: Final = "https://service.example/acs"
 _NOON: Final = time(12, tzinfo=UTC)
 _SQLITE: Final = "sqlite:"

@@ -68,9 +68,7 @@ def test_the_names_of_the_site_are_written_in(run: Run) -> None:
 
 def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Path) -> None:
     """Whole, over those that lie there; those of the sign-up pages where the library has texts of its own."""
-    (folder / "texts").mkdir()
-    config = folder / "broker.toml"
-    config.write_text('content = "texts"\n' + config.read_text())
+    (folder / "content").mkdir()
     printed = run("--write")
     assert printed.exit_code == 0
     paths = [Path(line.removeprefix("written: ")) for line in printed.stdout.splitlines()]
@@ -80,8 +78,8 @@ def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Pat
         "policies/policy_properties.schema.json",
         "attribute_maps/attribute_map.schema.json",
         "attribute_maps/labels.schema.json",
-        "texts/page.schema.json",
-        "texts/faq.schema.json",
+        "content/page.schema.json",
+        "content/faq.schema.json",
     ]
     assert json.loads(paths[0].read_text()) == json.loads(run().stdout)
     assert not list(folder.glob("*/.*.new"))

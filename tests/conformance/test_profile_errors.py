@@ -21,6 +21,7 @@ from broker.adapters.web.public_pages import _REASONS
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing
 from tests.plugins.deployment import Deployment, form, mark
+from tests.plugins.policing import copy_site
 from tests.plugins.saml_parties import HUB, Change, Parties, add, edit, read_folder, say
 
 OWN = "http://broker.localhost:48080/saml/sp/wayf/metadata"  # of the deployment
@@ -161,10 +162,11 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
     named = getattr(request, "param", None)
     if named is None:
         return {}
-    made = Path(shutil.copytree(setting.folder / "metadata", tmp_path / "metadata"))
-    xml = (made / "hub.xml").read_text()
-    (made / "hub.xml").write_text(re.sub(r"(<[\w:]*IDPSSODescriptor )", rf'\1errorURL="{named}" ', xml, count=1))
-    return {"BROKER_METADATA": str(made)}
+    site = copy_site(setting, tmp_path)
+    hub = site / "metadata" / "hub.xml"
+    xml = hub.read_text()
+    hub.write_text(re.sub(r"(<[\w:]*IDPSSODescriptor )", rf'\1errorURL="{named}" ', xml, count=1))
+    return {"BROKER_SITE": str(site)}
 
 
 def help_link(page: object) -> str | None:

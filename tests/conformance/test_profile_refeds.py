@@ -4,7 +4,6 @@ Source: docs/reference/saml-profiles.md#43 to #48.
 """
 
 import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back
 from tests.plugins.deployment import Deployment, mark
-from tests.plugins.policing import entity_attributes, entry, policies
+from tests.plugins.policing import copy_site, entity_attributes, entry, policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 REFEDS = "https://refeds.org/category/"
@@ -59,7 +58,7 @@ SERVICE = Service("far", "https://far.example", Text("Far", "Fjern"), (), scope=
 def loaded(setting: Setting, folder: Path, *entries: tuple[str, Iterable[str]]) -> PolicySet:
     """Load the shipped policies with these entries of categories."""
     made = policies(setting, folder, "".join(entry(name, attributes) for name, attributes in entries))
-    return live_policies.load(Path(made["BROKER_POLICIES"]), NOW)
+    return live_policies.load(Path(made["BROKER_SITE"]) / "policies", NOW)
 
 
 def decided(policy: PolicySet, *categories: str, wants: frozenset[str] | None = None) -> Decision:
@@ -168,8 +167,7 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
             told["BROKER_SERVICES__E_RESOURCES__CATEGORIES"] = json.dumps([f"{REFEDS}anonymous"])
         case "conduct":
             told["BROKER_SERVICES__E_RESOURCES__CATEGORIES"] = json.dumps([CODE_OF_CONDUCT])
-            made = Path(shutil.copytree(setting.folder / "metadata", tmp_path / "metadata"))
-            path = made / "e-resources.xml"
+            path = copy_site(setting, tmp_path) / "metadata" / "e-resources.xml"
             wants = (
                 '<md:AttributeConsumingService xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" index="0">'
                 '<md:ServiceName xml:lang="en">E</md:ServiceName>'
@@ -177,7 +175,6 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
                 f'<md:RequestedAttribute Name="{OID["gn"]}"/></md:AttributeConsumingService>'
             )
             path.write_text(path.read_text().replace("</SPSSODescriptor>", wants + "</SPSSODescriptor>"))
-            told["BROKER_METADATA"] = str(made)
     return told
 
 

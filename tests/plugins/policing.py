@@ -10,15 +10,24 @@ from broker.demo.run.demo_folder import Setting
 WHY = "{en: For the test, da: Til testen}"
 
 
+def copy_site(setting: Setting, folder: Path) -> Path:
+    """Copy policies, attribute maps and metadata of the demo into ``folder``, unless a test has done so."""
+    site = folder / "site"
+    for name in ("policies", "attribute_maps", "metadata"):
+        if not (site / name).exists():
+            shutil.copytree(setting.folder / name, site / name)
+    return site
+
+
 def policies(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
     """Copy the policies, put release entries into the students' in place of e-resources', and give the environment."""
-    made = Path(shutil.copytree(setting.folder / "policies", folder / "policies"))
-    student = made / "student.yaml"
+    site = copy_site(setting, folder)
+    student = site / "policies" / "student.yaml"
     before, _, rest = student.read_text().partition("  e-resources:")
     first, *examples = rest.partition("\nexamples:\n")[2].split("  - name: ")
     kept = [each for each in examples if "service: e-resources" not in each]
     student.write_text(before + entries + "\nexamples:\n" + "  - name: ".join([first, *kept]))
-    return {"BROKER_POLICIES": str(made)}
+    return {"BROKER_SITE": str(site)}
 
 
 def entry(service: str, attributes: Iterable[str], name_id: str = "transient", more: str = "") -> str:
@@ -32,8 +41,8 @@ def entry(service: str, attributes: Iterable[str], name_id: str = "transient", m
 
 def entity_attributes(setting: Setting, folder: Path, service: str, name: str, *values: str) -> dict[str, str]:
     """Copy the metadata, let a service say an entity attribute of itself, and give the environment."""
-    made = Path(shutil.copytree(setting.folder / "metadata", folder / "metadata"))
-    path = made / f"{service}.xml"
+    site = copy_site(setting, folder)
+    path = site / "metadata" / f"{service}.xml"
     said = "".join(f"<saml:AttributeValue>{each}</saml:AttributeValue>" for each in values)
     extensions = (
         '<md:Extensions xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">'
@@ -45,4 +54,4 @@ def entity_attributes(setting: Setting, folder: Path, service: str, name: str, *
     path.write_text(
         re.sub(r"(<[\w:]*EntityDescriptor[^>]*>)", lambda found: found[1] + extensions, path.read_text(), count=1)
     )
-    return {"BROKER_METADATA": str(made)}
+    return {"BROKER_SITE": str(site)}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from broker.adapters.library_systems.koha_settings import FIELDS
 from broker.configuration import attribute_maps
-from broker.configuration.policies.configured_names import NameableInPolicies
+from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.core.entities import Controller, Institution, Service, Text, Upstream
 
 MAPS = attribute_maps.load(Path(__file__).resolve().parents[2] / "attribute_maps")

@@ -1,7 +1,6 @@
 """A frozen library, and the ways a request and a login can come about."""
 
 import base64
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +12,7 @@ from broker.adapters.saml.xml_security import http_bindings, safe_parser, signat
 from broker.adapters.saml.xml_security.xml_names import AUTHN_REQUEST, POST
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.deployment import Clock, Deployment, Person, form, found, mark, standing
+from tests.plugins.policing import copy_site
 
 
 def _posted(person: Person, **more: str) -> str:
@@ -59,12 +59,12 @@ def test_a_login_that_did_not_come_back_can_be_begun_again(deployment: Deploymen
 def posted_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Give a broker whose hub takes AuthnRequests by HTTP-POST only."""
     folder = tmp_path_factory.mktemp("posted")
-    shutil.copytree(setting.folder / "metadata", folder / "metadata")
-    descriptor = folder / "metadata" / "hub.xml"
+    site = copy_site(setting, folder)
+    descriptor = site / "metadata" / "hub.xml"
     for element in (root := etree.parse(descriptor)).iter("{*}SingleSignOnService"):
         element.set("Binding", POST)
     root.write(descriptor)
-    environment = {"BROKER_METADATA": str(folder / "metadata")}
+    environment = {"BROKER_SITE": str(site)}
     with standing(setting, folder, Clock(), environment) as deployment:
         yield deployment
 

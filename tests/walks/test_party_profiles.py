@@ -99,9 +99,9 @@ def test_a_mail_address_name_id_is_worth_the_stated_assurance(
     """An upstream that sends a mail-address NameID and no assurance, to a service that knows people by address."""
     written = entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY}\n")
     written = written.replace("legal_basis: public_task", "legal_basis: consent")
-    own = policies(setting, tmp_path, written)["BROKER_POLICIES"]
+    own = policies(setting, tmp_path, written)["BROKER_SITE"]
     university = institutions(**({"assurance": stated} if stated else {}))
     by_address = (NO_ASSURANCE, edit(NAME_ID, Format=EMAIL), say(MAIL, "asta@post.au.dk"))
-    with run_broker(setting, tmp_path, POLICIES=own, UPSTREAMS__WAYF__INSTITUTIONS=university) as deployment:
+    with run_broker(setting, tmp_path, SITE=own, UPSTREAMS__WAYF__INSTITUTIONS=university) as deployment:
         found = log_in(deployment, *by_address, service="e-resources")
         assert mark(found)[0] == page

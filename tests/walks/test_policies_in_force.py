@@ -13,8 +13,10 @@ import pytest
 
 from broker.app.application import create_app
 from broker.app.readiness import list_gauges
+from broker.demo.run.demo_folder import Setting
 from tests.cli.test_policy_diff import without_examples
 from tests.plugins.deployment import Deployment, form, mark
+from tests.plugins.policing import copy_site
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.server
@@ -40,13 +42,15 @@ def run() -> Run:
 
 
 @pytest.fixture
-def repository(tmp_path: Path, run: Run) -> Path:
+def repository(setting: Setting, tmp_path: Path, run: Run) -> Path:
     """Give a Git repository with the students' policy, committed."""
     made = tmp_path / "repository"
     (made / "policies").mkdir(parents=True)
     text = (ROOT / "policies" / "student.yaml").read_text()
     (made / "policies" / "student.yaml").write_text(without_examples(text))
     shutil.copy(ROOT / "policies" / "services.yaml", made / "policies")
+    for name in ("attribute_maps", "metadata"):
+        shutil.copytree(setting.folder / name, made / name)
     run("git", "-C", made, "init", "-q", "-b", "main")
     commit(run, made, "Begin")
     return made
@@ -73,7 +77,7 @@ def deploy(run: Run, repository: Path, revision: str, site: Path) -> None:
 @pytest.fixture
 def environment(site: Path) -> dict[str, str]:
     """Let the broker of the deployment go by the link that a deployment renames."""
-    return {"BROKER_POLICIES": str(site / "current" / "policies"), "BROKER_STATE": str(site / "state")}
+    return {"BROKER_SITE": str(site / "current"), "BROKER_STATE": str(site / "state")}
 
 
 def loads(deployment: Deployment) -> list[tuple[str | None, str]]:
@@ -126,14 +130,14 @@ def shared(deployment: Deployment, redis_url: str, tmp_path: Path) -> list[Deplo
     """Give two machines over one Redis: one with the shipped policies, one that lets in people from ten years on."""
     found = []
     for name in ("a", "b"):
-        policies = shutil.copytree(ROOT / "policies", tmp_path / name / "policies")
+        site = copy_site(deployment.setting, tmp_path / name)
         if name == "b":
-            path = policies / "private.yaml"
+            path = site / "policies" / "private.yaml"
             path.write_text(without_examples(path.read_text().replace("age: 18", "age: 10")))
         config = deployment.parts.config
         changed = config.model_copy(
             update={
-                "policies": policies,
+                "site": site,
                 "state": tmp_path / name / "state",
                 "store": config.store.model_copy(update={"url": redis_url}),
             }

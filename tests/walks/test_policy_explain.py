@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,23 +13,25 @@ from click.testing import CliRunner, Result
 
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import Setting
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.deployment import Clock, Deployment, mark
+from tests.plugins.policing import copy_site
 
 ROOT = Path(__file__).resolve().parents[2]
 Explain = Callable[..., Result]
 
 
 @pytest.fixture
-def policies(tmp_path: Path) -> Path:
+def policies(setting: Setting, tmp_path: Path) -> Path:
     """Give a copy of the shipped policies, to edit."""
-    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+    return copy_site(setting, tmp_path) / "policies"
 
 
 @pytest.fixture
 def environment(policies: Path) -> dict[str, str]:
     """Let the broker of the deployment go by the copy."""
-    return {"BROKER_POLICIES": str(policies)}
+    return {"BROKER_SITE": str(policies.parent)}
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Policy files made into policies: each is read once, as long as its bytes stay the same."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from broker.configuration.checked_files import FILL_IN, S, validated
-from broker.configuration.policies import consistency_checks
-from broker.configuration.policies.consistency_checks import cpr_literals, faults_at
+from broker.configuration.policies.file_checks import PolicyProblem, faults_at, find_cpr_literals
 from broker.configuration.policies.file_schema import (
     LoginShape,
     PolicyShape,
@@ -46,6 +45,7 @@ class CompiledFiles:
     def __init__(self) -> None:
         """Begin with nothing remembered."""
         self._known: Mapping[str, _Compiled] = {}
+        self._services: Services = {}
 
     def compiled(
         self, files: Mapping[str, bytes], folder: str, let_others_run: Callable[[], None]
@@ -55,6 +55,7 @@ class CompiledFiles:
         known: dict[str, _Compiled] = {}
         texts = files.get(SERVICES, b"")
         services, faults = _read_services(texts, folder) if texts else ({}, [])
+        self._services = services or {}
         for name, octets in sorted(files.items()):
             if name == SERVICES:
                 continue
@@ -74,6 +75,14 @@ class CompiledFiles:
                 known[name] = _Compiled(digest, policy)
         self._known = known
         return policies, faults
+
+    def find_unused_services(self, policies: Iterable[Policy]) -> Iterator[PolicyProblem]:
+        """Find services of services.yaml that no affiliation of ``policies`` has an entry for."""
+        used = {release.service for policy in policies for release in policy.releases}
+        for name, (_, place) in self._services.items():
+            if name not in used:
+                fix = "add it to release of an affiliation, or remove it here"
+                yield place.line, f"no affiliation uses the service {name!r}", fix
 
 
 def _read_services(octets: bytes, folder: str) -> tuple[Services | None, list[Fault]]:
@@ -103,7 +112,7 @@ def _read_shape(
 ) -> tuple[S | None, YamlNode | None, list[Fault]]:
     """Return what a file says, None where it is not well formed, its node, and its faults."""
     path = f"{folder}/{name}"
-    faults = list(faults_at(folder, consistency_checks.cpr_literals(octets, name)))
+    faults = list(faults_at(folder, find_cpr_literals(octets, name)))
     asked: set[str] = set()
     try:
         node = read(octets, path)
@@ -155,7 +164,7 @@ def read_login(path: Path) -> LoginFacts:
     """
     with path.open("rb") as file:
         octets = file.read(LARGEST + 1)
-    numbers = list(faults_at(str(path.parent), cpr_literals(octets, path.name)))
+    numbers = list(faults_at(str(path.parent), find_cpr_literals(octets, path.name)))
     if numbers:
         raise ConfigurationFaults(numbers)
     written = validated(LoginShape, read(octets, str(path)), str(path))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from broker.configuration.policies.configured_names import NameableInPolicies
 from broker.configuration.policies.examples import Result, makes_borrower
-from broker.configuration.policies.upstream_checks import PolicyProblem
+from broker.configuration.policies.file_checks import PolicyProblem
+from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.core.entities import Upstream
 from broker.core.identity.attribute_values import is_in_scope
 from broker.core.identity.rights import (

@@ -15,8 +15,8 @@ from pydantic_core import CoreSchema
 
 from broker.configuration.checked_files import Day, Flag, Shape, Whole, did_you_mean
 from broker.configuration.editor_schemas import JsonSchema, schema_of
+from broker.configuration.policies.file_checks import PolicyProblem
 from broker.configuration.policies.policy_folder import SERVICES
-from broker.configuration.policies.upstream_checks import PolicyProblem
 from broker.configuration.policies.value_syntax import (
     NO_BORROWER,
     PERSONS_OWN,

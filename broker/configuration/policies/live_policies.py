@@ -7,13 +7,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from broker.configuration.policies import checks, last_good, policy_folder
+from broker.configuration.policies import last_good, policy_folder, site_checks
 from broker.configuration.policies.compiled_files import CompiledFiles
-from broker.configuration.policies.configured_names import ANY_NAMES, NameableInPolicies
-from broker.configuration.policies.consistency_checks import faults_at
 from broker.configuration.policies.example_failures import failures, unlike_live_logins
 from broker.configuration.policies.examples import Result, run_examples
+from broker.configuration.policies.file_checks import faults_at
 from broker.configuration.policies.policy_folder import FoundFiles, PolicyFolder, file_marks
+from broker.configuration.policies.site_checks import ANY_NAMES, NameableInPolicies
 from broker.configuration.uncollected import uncollected
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy, PolicySet
@@ -249,13 +249,15 @@ def _parsed(
     with uncollected():
         remembering = compiled or CompiledFiles()
         policies, faults = remembering.compiled(found.files, found.place, let_others_run)
-        faults += faults_at(found.place, checks.problems(policies, names))
+        faults += faults_at(found.place, site_checks.find_problems(policies, names))
         faults += found.misnamed
         if not faults:
             faults += policy_folder.unannounced(found, policies, in_force)
         if faults:
             raise ConfigurationFaults(faults)
-        return _tried(found, policies, now, names, let_others_run)
+        unused = faults_at(found.place, remembering.find_unused_services(policies))
+        loaded = _tried(found, policies, now, names, let_others_run)
+        return replace(loaded, warnings=(*loaded.warnings, *unused))
 
 
 def _tried(
@@ -267,7 +269,7 @@ def _tried(
 ) -> PolicySet:
     folder = found.place
     warnings = [
-        *faults_at(folder, checks.warnings(policies, now, names)),
+        *faults_at(folder, site_checks.find_warnings(policies, now, names)),
         *policy_folder.unneeded(found, policies),
     ]
     if names.person_register is False:

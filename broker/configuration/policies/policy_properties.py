@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from broker.configuration.checked_files import did_you_mean, validated
-from broker.configuration.policies.configured_names import NameableInPolicies
-from broker.configuration.policies.consistency_checks import cpr_literals
+from broker.configuration.policies.file_checks import find_cpr_literals
 from broker.configuration.policies.property_schema import SiteRuleShape
+from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.configuration.strict_yaml import LARGEST, YamlNode, YamlSequence, read
 from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault
@@ -49,7 +49,7 @@ def load(path: Path) -> tuple[SiteRule, ...]:
         raise ConfigurationFaults([unreadable]) from None
     faults = [
         Fault(str(place), what, "a rule says cpr: real")
-        for place, what, _ in cpr_literals(octets, path.name)
+        for place, what, _ in find_cpr_literals(octets, path.name)
     ]
     rules = []
     for node in _listed(read(octets, path.name), path.name):

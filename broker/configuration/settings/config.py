@@ -20,6 +20,7 @@ from broker.configuration.exposed_files import exposed
 from broker.configuration.settings.address_types import BaseUrl, Network, Url
 from broker.configuration.settings.crosschecks import crosschecks
 from broker.configuration.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
+from broker.configuration.settings.pictures import find_picture_faults, find_pictures
 from broker.configuration.settings.raw_settings import RawSettings, unfilled, variable
 from broker.configuration.settings.relative_paths import resolve_paths
 from broker.configuration.settings.tables import (
@@ -30,7 +31,6 @@ from broker.configuration.settings.tables import (
     LibraryAccountTable,
     LibraryTable,
     LimitsTable,
-    LookTable,
     MailTable,
     MessageLogTable,
     Name,
@@ -56,12 +56,9 @@ class Config(SettingsTable):
 
     base_url: BaseUrl
     shared_origin: bool = False  # another application at this origin could read our pages
-    metadata: Path
-    policies: Path
-    attribute_maps: Path
+    site: Path  # the folder of policies, attribute maps, metadata, texts and pictures
     keys: Path
-    state: Path  # everything that the broker writes, but for what other keys put elsewhere
-    content: Path | None = None  # texts of the sign-up pages that replace the shipped ones
+    state: Path  # everything that the broker writes, except a store elsewhere
     # Networks of computers that several people use, in the library's halls.
     shared_networks: tuple[Network, ...] = ()
     language: Literal["da", "en"] = "da"
@@ -69,7 +66,6 @@ class Config(SettingsTable):
     privacy_notice: AddressPerLanguage | None = None
     contact: Contact = Contact()
     record: RecordTable = RecordTable()
-    look: LookTable = LookTable()
     places: PlacesTable = PlacesTable()
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
@@ -89,7 +85,28 @@ class Config(SettingsTable):
     @property
     def policy_properties(self) -> Path:
         """Return the site rules: the rules that hold whatever the policies say, if it exists."""
-        return self.policies.with_name("policy_properties.yaml")
+        return self.site / "policy_properties.yaml"
+
+    @property
+    def policies(self) -> Path:
+        """Return the folder of the policies."""
+        return self.site / "policies"
+
+    @property
+    def attribute_maps(self) -> Path:
+        """Return the folder of the attribute maps."""
+        return self.site / "attribute_maps"
+
+    @property
+    def metadata(self) -> Path:
+        """Return the folder of the descriptors that no feed has."""
+        return self.site / "metadata"
+
+    @property
+    def content(self) -> Path | None:
+        """Return the folder of texts that replace the shipped ones; None if there is none."""
+        folder = self.site / "content"
+        return folder if folder.is_dir() else None
 
     @property
     def audit_folder(self) -> Path:
@@ -177,10 +194,7 @@ class Config(SettingsTable):
 
     def pictures(self) -> Mapping[str, Path]:
         """Return the files of the pictures on our pages: "logo", "favicon", "service-NAME"."""
-        of_pages = {"logo": self.look.logo, "favicon": self.look.favicon}
-        for name, table in self.services.items():
-            of_pages[f"service-{name}"] = table.logo
-        return {name: path for name, path in of_pages.items() if path is not None}
+        return {path.stem: path for path in find_pictures(self.site)}
 
     def _methods(self, table: ServiceTable) -> tuple[str, ...]:
         if table.methods is not None:
@@ -206,6 +220,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     blanks = unfilled(raw)
     resolve_paths(raw, base.resolve())
     faults = [*raw.faults, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
+    faults.extend(find_picture_faults(Path(str(raw.tree["site"])), raw.table("services").values))
     config = None
     try:
         config = Config(**raw.tree)

@@ -13,7 +13,6 @@ from broker.configuration.settings.tables import (
     AddressPerLanguage,
     Filled,
     Name,
-    Picture,
     SettingsTable,
     Wording,
     optional_text,
@@ -190,7 +189,6 @@ class ServiceTable(SettingsTable):
     description: Wording | None = None
     privacy_notice: AddressPerLanguage | None = None
     url: AddressPerLanguage | None = None
-    logo: Picture | None = None
     methods: tuple[Name, ...] | None = None
     controller: ControllerTable | None = None
     categories: FilledList = ()

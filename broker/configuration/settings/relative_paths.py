@@ -6,8 +6,8 @@ from typing import Final
 
 from broker.configuration.settings.raw_settings import RawSettings, SettingsTree
 
-# Left out, they lie beside the file under these names.
-FOLDERS: Final = ("metadata", "policies", "attribute_maps", "keys", "state")
+# The folders, with the paths that they have if the file does not name them.
+_FOLDERS: Final = {"site": ".", "keys": "keys", "state": "state"}
 _SQLITE: Final = "sqlite:"
 
 
@@ -17,16 +17,12 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
     A value of another type is left to the type of its key, which refuses it.
     """
     _write_defaults(raw)
-    _resolve(raw.tree, (*FOLDERS, "content"), base)
+    _resolve(raw.tree, _FOLDERS, base)
     for feed in raw.tables("feeds"):
         _resolve(feed.values, ("ca_file",), base)
         pins = feed.get("pins")
         if isinstance(pins, list):
             feed.values["pins"] = [_absolute(pin, base) for pin in pins]
-
-    for service in raw.tables("services"):
-        _resolve(service.values, ("logo",), base)
-    _resolve(raw.table("look").values, ("logo", "favicon"), base)
 
     message_log = raw.table("message_log").values
     _resolve(message_log, ("public_key",), base)
@@ -41,8 +37,8 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
 
 
 def _write_defaults(raw: RawSettings) -> None:
-    for name in FOLDERS:
-        raw.tree.setdefault(name, name)
+    for name, path in _FOLDERS.items():
+        raw.tree.setdefault(name, path)
     raw.tree.setdefault("store", {})
     state = Path(str(raw.tree["state"]))
     raw.table("store").values.setdefault("url", f"{_SQLITE}{state / 'broker.db'}")

@@ -44,23 +44,6 @@ def _printable(value: str) -> str:
 
 Printed = Annotated[str, AfterValidator(_printable)]
 
-_PICTURES: Final = (".svg", ".png", ".ico")
-_LARGEST_PICTURE: Final = 30_000
-
-
-def _picture(path: Path) -> Path:
-    """Refuse a file that is no picture, or too large for a page that must be light."""
-    if path.suffix not in _PICTURES:
-        known = ", ".join(_PICTURES)
-        raise ValueError(f"is no picture whose name ends in one of {known}")
-    if not path.is_file():
-        raise ValueError("is no file")
-    if path.stat().st_size > _LARGEST_PICTURE:
-        raise ValueError("is larger than 30 kB: every page would weigh so much more")
-    return path
-
-
-Picture = Annotated[Path, AfterValidator(_picture)]
 _MINUTES: Final = {"m": 1, "h": 60}
 _A_DAY: Final = timedelta(days=1)
 
@@ -148,13 +131,6 @@ class RecordTable(SettingsTable):
     security: Wording | None = None  # measures besides those that the broker takes
     # By the name of a service, "library_system" or "mail_server".
     receivers: dict[str, Wording] = Field(default_factory=dict)
-
-
-class LookTable(SettingsTable):
-    """The library's own pictures on our pages: files that we serve, never another's address."""
-
-    logo: Picture | None = None
-    favicon: Picture | None = None
 
 
 class PlacesTable(SettingsTable):

@@ -47,9 +47,7 @@ METHODS: Final = {
 TOML: Final = """\
 # The configuration of a broker beside the demo, which plays WAYF, the library and its mail server.
 base_url = "{broker}"
-metadata = "metadata"
-policies = "policies"
-attribute_maps = "attribute_maps"
+site = "."
 keys = "keys"
 state = "state"
 accessibility_statement = "{library}/accessibility"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.configuration.policies import live_policies
-from broker.configuration.policies.configured_names import NameableInPolicies
+from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.core.entities import Institution
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.model import RegisterRule
@@ -317,3 +317,12 @@ def test_scopes_below_an_institutions_are_its_own_and_those_of_a_feed_are_still_
 def test_without_a_configuration_any_name_will_do() -> None:
     """What staff make and what a connector writes is not known then."""
     assert warnings(ROOT / "policies", NameableInPolicies()) == []
+
+
+def test_a_service_that_no_affiliation_uses_is_a_warning(edited: Edited) -> None:
+    """The line of services.yaml, and both ways to fix it."""
+    folder = edited(
+        "services.yaml", "myprint:\n", "printing:\n  purpose: {en: a b, da: c d}\n  legal_basis: consent\nmyprint:\n"
+    )
+    unused = "no affiliation uses the service 'printing' (add it to release of an affiliation, or remove it here)"
+    assert warnings(folder) == [f"policies/services.yaml:16: {unused}"]

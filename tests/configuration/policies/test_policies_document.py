@@ -15,7 +15,7 @@ from broker.configuration import attribute_maps
 from broker.configuration.checked_files import plain
 from broker.configuration.editor_schemas import KeyDescription, descriptions
 from broker.configuration.policies import live_policies, policy_properties
-from broker.configuration.policies.configured_names import NameableInPolicies
+from broker.configuration.policies.site_checks import NameableInPolicies
 from broker.configuration.strict_yaml import read, read_file
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.decision import FIRST_REASONS

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from broker.configuration.policies import live_policies
-from broker.configuration.policies.configured_names import ANY_NAMES
 from broker.configuration.policies.live_policies import LivePolicies, load_or_last_good
+from broker.configuration.policies.site_checks import ANY_NAMES
 from broker.core.errors import ConfigurationFaults
 
 ROOT = Path(__file__).resolve().parents[3]

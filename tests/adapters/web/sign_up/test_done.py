@@ -1,7 +1,6 @@
 """The page where a sign-up is done: it says what is so of the account, and promises no more than comes."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ from werkzeug.test import TestResponse
 
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.deployment import Deployment, Person, found, mark
+from tests.plugins.policing import copy_site
 from tests.plugins.signup_pages import words
 
 PIN_MAIL = "We send you a mail with a link to choose a PIN later"
@@ -71,11 +71,10 @@ def environment(request: pytest.FixtureRequest, setting: Setting, tmp_path: Path
     """Give what the environment says; with the parameter "no PIN", policies under which none is mailed."""
     if getattr(request, "param", "") != "no PIN":
         return {}
-    folder = tmp_path / "policies"
-    shutil.copytree(setting.folder / "policies", folder)
-    for file in folder.glob("*.yaml"):
+    site = copy_site(setting, tmp_path)
+    for file in (site / "policies").glob("*.yaml"):
         file.write_text(file.read_text().replace("\n  category: ", "\n  pin: none\n  category: "))
-    return {"BROKER_POLICIES": str(folder)}
+    return {"BROKER_SITE": str(site)}
 
 
 @pytest.mark.parametrize("environment", ["no PIN"], indirect=True)

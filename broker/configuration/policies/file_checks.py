@@ -1,0 +1,332 @@
+"""Faults of policies that the files alone show: within one file, and between two of them."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from datetime import date
+from itertools import chain
+from typing import Final
+
+from broker.configuration.checked_files import did_you_mean
+from broker.configuration.policies.value_syntax import PERSONS_OWN
+from broker.core.errors import Fault
+from broker.core.identity.attribute_properties import find_properties
+from broker.core.identity.attribute_values import AFFILIATIONS, is_never_known
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, OURS
+from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.person_id import MINTED
+from broker.core.policy.decision import BUNDLES, NEVER_BY_CATEGORY
+from broker.core.policy.matching import PROOF_DOMAIN
+from broker.core.policy.model import (
+    Alternative,
+    BorrowerRule,
+    Condition,
+    Policy,
+    PolicyLine,
+    Release,
+    ReleasedAttribute,
+)
+
+# The line of a fault, what is wrong there, and how to fix it.
+PolicyProblem = tuple[PolicyLine, str, str]
+
+UPSTREAM: Final = "upstream"
+_NAME_UPSTREAM: Final = "name it in an alternative of match, which lets more people in"
+_FIX_REQUIRED: Final = (
+    f"{_NAME_UPSTREAM}; or take upstream out here, and say borrower: need in the entries"
+)
+_FIX_LOWERING: Final = f"{_NAME_UPSTREAM}; or take it out here"
+
+
+def faults_at(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]:
+    """Yield the faults of policy files in ``folder``."""
+    for place, what, fix in problems:
+        yield Fault(f"{folder}/{place}", what, fix)
+
+
+def find_cpr_literals(octets: bytes, file: str) -> Iterator[PolicyProblem]:
+    """Find lines with a CPR-like number, in comments too: a policy file is copied and mailed."""
+    lines = octets.decode(errors="replace").splitlines()
+    for number, text in enumerate(lines, 1):
+        if looks_like_cpr(text):
+            what = "holds what looks like a CPR number"
+            yield PolicyLine(file, number), what, "an example says cpr: real"
+
+
+def find_faults(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
+    """Yield the faults of each file, then those that two files have together."""
+    for policy in policies:
+        for release in policy.releases:
+            yield from _check_release(policy, release)
+        yield from _check_match(policy)
+        for check in (_check_borrower, _check_upstreams):
+            # An exception repeats the faults of its file.
+            yield from dict.fromkeys(chain.from_iterable(map(check, policy.variants)))
+    yield from _find_doubles(policies)
+    yield from _check_lowering_upstreams(policies)
+    if any(release.name_id == "email" for release in list_releases(policies)):
+        yield from _find_shared_domains(policies)
+
+
+def find_overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
+    """Find days that have passed: an administrator should look, and nothing stops."""
+    for policy in policies:
+        if policy.review_by < today:
+            what = f"was to be reviewed by {policy.review_by}"
+            fix = f"{policy.owner} should read it again and set a new day"
+            yield first_line(policy), what, fix
+        for proof in policy.proofs:
+            for domain in proof.domains:
+                if not domain.proves_on(today):
+                    place = proof.lines.get(domain.name) or proof.place or first_line(policy)
+                    what = f"{domain.name} proved nothing after {domain.until}"
+                    yield place, what, "remove it, or set a later day"
+
+
+def list_releases(policies: Iterable[Policy]) -> Iterator[Release]:
+    """Yield the release entries of all files."""
+    for policy in policies:
+        yield from policy.releases
+
+
+def list_rules(policies: Iterable[Policy]) -> Iterator[BorrowerRule]:
+    """Yield the borrower rules of all files and their exceptions."""
+    for policy in chain.from_iterable(each.variants for each in policies):
+        if policy.borrower:
+            yield policy.borrower
+
+
+def list_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield each upstream that a policy names, with the line."""
+    yield from _list_matched_upstreams(policy)
+    yield from ((name, place) for name, place, _fix in _list_demanded_upstreams(policy))
+
+
+def values_by_name(alternative: Alternative) -> dict[str, tuple[str, ...]]:
+    """Return the values of an alternative's conditions by their names."""
+    return {each.name: each.values for each in alternative.conditions}
+
+
+def first_line(policy: Policy) -> PolicyLine:
+    """Return the first line of the policy's file, for a fault of the whole file."""
+    return PolicyLine(policy.file, 1)
+
+
+def is_category(release: Release) -> bool:
+    """Return whether an entry is about an entity category: its name is a URL."""
+    return ":" in release.service
+
+
+# Release entries
+
+
+def _check_release(policy: Policy, release: Release) -> Iterator[PolicyProblem]:
+    if release.borrower == "make" and policy.borrower is None:
+        what = "borrower: make, but the file has no borrower section"
+        yield release.place, what, "add one"
+    yield from ((release.place, what, fix) for what, fix in _check_name_id(release))
+    for listed in release.attributes:
+        checks = (_check_category, _check_choice, _check_own_numbers, _check_stated)
+        for what, fix in chain.from_iterable(check(release, listed) for check in checks):
+            yield listed.place, what, fix
+
+
+_Faults = Iterator[tuple[str, str]]  # what is wrong, and how to fix it
+
+
+def _check_name_id(release: Release) -> _Faults:
+    """Find a mail address as NameID without a reason, or for services that nobody has named."""
+    if release.name_id != "email":
+        if release.subject is not None:
+            yield "name_id_why without name_id: email", "remove it"
+        return
+    if release.subject is None:
+        yield "name_id: email without a reason", "add name_id_why, which is shown"
+    if is_category(release):
+        yield "name_id: email is never given to a category", "list the service under its own name"
+
+
+def _check_category(release: Release, listed: ReleasedAttribute) -> _Faults:
+    name = listed.name
+    if is_category(release) and name in NEVER_BY_CATEGORY:
+        yield f"{name} is never released to a category", "list it under the service's own name"
+    bundle = BUNDLES.get(release.service)
+    if bundle is not None and name not in bundle:
+        what = f"{name} is none of the attributes of {release.service}"
+        yield what, f"those are {', '.join(sorted(bundle))}"
+
+
+def _check_choice(release: Release, listed: ReleasedAttribute) -> _Faults:
+    if listed.optional and release.legal_basis != "consent":
+        fix = "a choice is only a choice under legal_basis: consent"
+        yield f"{listed.name} is optional without consent", fix
+
+
+def _check_own_numbers(release: Release, listed: ReleasedAttribute) -> _Faults:
+    if listed.name == CPR_ATTRIBUTE and listed.values:
+        fix = "a policy never sees the digits; require: {cpr: real} asks for one"
+        yield "cpr with values", fix
+    if listed.name == BORROWER_NUMBER and release.borrower == "none":
+        fix = "the entry says borrower: none, so there is no number"
+        yield "borrower_number without a borrower", fix
+
+
+def _check_stated(_: Release, listed: ReleasedAttribute) -> _Faults:
+    """Find a constant that only a person, an institution or the library system could vouch for."""
+    if not listed.states:
+        return
+    name, known = listed.name, find_properties(listed.name)
+    is_own = name in {CPR_ATTRIBUTE, *OURS, *MINTED} or known.identity or known.opaque
+    if is_own or known.scope or any(map(looks_like_cpr, listed.states)):
+        yield f"{name} cannot be stated", "leave states out: the value comes with the login"
+        return
+    pattern = known.pattern or ".*"
+    if listed.values or any("*" in value for value in listed.states):
+        yield f"{name}: states is exact, and stands without values", "write states: the value"
+    elif not all(re.fullmatch(pattern, value) for value in listed.states):
+        yield f"{name}: no such value is possible", f"it must match {pattern}"
+    elif known.single and len(listed.states) > 1:
+        yield f"{name} has one value", "state one"
+
+
+# Matches
+
+
+def _check_match(policy: Policy) -> Iterator[PolicyProblem]:
+    conditions = list(_list_conditions(policy))
+    yield from _check_proof_domains(policy, conditions)
+    for condition in conditions:
+        if condition.name in NEVER_BY_CATEGORY:
+            fix = "require: {cpr: real} asks for one; affiliation never hangs on a number"
+            yield condition.place, f"match on {condition.name}", fix
+    valued_lines: list[Condition | ReleasedAttribute] = [*conditions]
+    for release in policy.releases:
+        valued_lines += release.attributes
+    for valued in valued_lines:
+        yield from ((valued.place, what, fix) for what, fix in _check_patterns(valued))
+
+
+def _list_conditions(policy: Policy) -> Iterator[Condition]:
+    for alternative in policy.match:
+        yield from alternative.conditions
+
+
+def _check_proof_domains(
+    policy: Policy, conditions: Iterable[Condition]
+) -> Iterator[PolicyProblem]:
+    """Find a match on a domain that the proof does not list: it would never hold."""
+    domains = {
+        f"{proof.name}{PROOF_DOMAIN}": {domain.name for domain in proof.domains}
+        for proof in policy.proofs
+    }
+    fix = "list it under proofs too; a domain is exact, without *"
+    for condition in conditions:
+        if condition.name.endswith(PROOF_DOMAIN):
+            for value in sorted(set(condition.values) - domains.get(condition.name, set())):
+                yield condition.place, f"{condition.name}: no proof covers {value}", fix
+
+
+def _check_patterns(valued: Condition | ReleasedAttribute) -> _Faults:
+    """Find a misplaced ``*``, and a beginning that no affiliation of eduPerson has."""
+    if any(value == "*" or "*" in value[:-1] for value in valued.values):
+        yield f"{valued.name}: * may only end a value", "write prefix*, or leave values out"
+    elif valued.name in AFFILIATIONS:
+        for value in valued.values:
+            if value.endswith("*") and is_never_known(value[:-1]):
+                what = f"{valued.name}: {value} begins no affiliation of eduPerson"
+                yield what, "name each other value in full, without *"
+
+
+# Borrowers, and the upstreams that make or lower them
+
+
+def _check_borrower(policy: Policy) -> Iterator[PolicyProblem]:
+    rule = policy.borrower
+    if rule is None:
+        return
+    if rule.category in rule.upgrades:
+        what = f"{rule.category} upgrades itself"
+        yield rule.line_of("upgrades"), what, "name the categories that become this one"
+    kept = {rule.category, *rule.upgrades}
+    for category in sorted(kept.intersection(rule.lowers.categories if rule.lowers else ())):
+        what = f"lowers {category}, which it also makes or upgrades"
+        yield rule.place, what, "name it once"
+    for field in rule.fields:
+        if field.set == "always" and field.name in PERSONS_OWN:
+            head = f"{field.name} with set: always:"
+            what = f"{head} a login would undo what the person or the desk has changed"
+            yield field.place, what, "write set: create, or set: if_empty"
+
+
+def _check_upstreams(policy: Policy) -> Iterator[PolicyProblem]:
+    """Find an upstream that makes or lowers accounts, and by which nobody has the affiliation."""
+    matched = {upstream for upstream, _ in _list_matched_upstreams(policy)}
+    for upstream, place, fix in _list_demanded_upstreams(policy):
+        if upstream not in matched:
+            what = f"nobody of this affiliation comes by {upstream!r}"
+            yield place, what, did_you_mean(upstream, matched) or fix
+
+
+def _list_matched_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    for condition in _list_conditions(policy):
+        if condition.name == UPSTREAM:
+            yield from ((upstream, condition.place) for upstream in condition.values)
+
+
+def _list_demanded_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine, str]]:
+    """Yield the upstreams by which accounts are made or lowered, with line and fix."""
+    place = policy.require.line_of("upstream")
+    if place:
+        yield from ((upstream, place, _FIX_REQUIRED) for upstream in policy.require.upstream)
+    rule = policy.borrower
+    if rule and rule.lowers:
+        for upstream in rule.lowers.by:
+            yield upstream, rule.line_of("lowers"), _FIX_LOWERING
+
+
+# Between files
+
+
+def _find_doubles(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:
+    for key in ("affiliation", "precedence"):
+        first: dict[object, Policy] = {}
+        for policy in policies:
+            value = getattr(policy, key)
+            other = first.setdefault(value, policy)
+            if other is not policy:
+                what = f"{key} {value} is also that of {other.file}"
+                yield first_line(policy), what, f"each {key} belongs to one file"
+
+
+def _check_lowering_upstreams(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
+    """Find an upstream that lowers a category and asserts no affiliations.
+
+    A national eID or a PIN asserts none: everybody who logs in so would seem to have left
+    (docs/reference/requirements.md#r47).
+    """
+    named = (values_by_name(each) for policy in policies for each in policy.match)
+    asserting = set(
+        chain.from_iterable(
+            values.get(UPSTREAM, ())
+            for values in named
+            if any(name in values for name in AFFILIATIONS)
+        )
+    )
+    for rule in (policy.borrower for policy in policies):
+        for upstream in rule.lowers.by if rule and rule.lowers else ():
+            if rule and upstream not in asserting:
+                head = f"lowers by {upstream}, of whom no file asks an affiliation:"
+                what = f"{head} everybody who comes so has none"
+                yield rule.place, what, "name a university's way in"
+
+
+def _find_shared_domains(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:
+    """Find two proofs that cover one domain: a mailbox belongs to one person per proof only."""
+    first: dict[str, str] = {}
+    for policy in policies:
+        for proof in policy.proofs:
+            for domain in proof.domains:
+                other = first.setdefault(domain.name, proof.name)
+                if other != proof.name:
+                    both = f"the proofs {other} and {proof.name} both cover {domain.name}"
+                    what = f"{both}, and two people could have one name_id: email"
+                    yield first_line(policy), what, "give the two one name"

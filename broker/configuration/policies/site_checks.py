@@ -1,0 +1,433 @@
+"""Checks of policies against the site: its services, upstreams, attribute maps and library system.
+
+A name near a known one is a typo, and a fault. Any other unknown name is a warning: nobody can use
+what it stands for until somebody configures it.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from broker.configuration.checked_files import did_you_mean
+from broker.configuration.policies.file_checks import (
+    UPSTREAM,
+    PolicyProblem,
+    find_faults,
+    find_overdue,
+    first_line,
+    is_category,
+    list_releases,
+    list_rules,
+    list_upstreams,
+    values_by_name,
+)
+from broker.core.borrowers.register_look_up import ADDRESS_FIELDS
+from broker.core.entities import Names, Service, Upstream
+from broker.core.identity.attribute_properties import find_properties
+from broker.core.identity.attribute_values import is_in_scope
+from broker.core.identity.canonical_attributes import (
+    BORROWER_NUMBER,
+    CPR_ATTRIBUTE,
+    AttributeMap,
+    find_outgoing_row,
+)
+from broker.core.identity.person_id import MINTED
+from broker.core.policy.decision import FIRST_REASONS
+from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
+from broker.core.policy.model import (
+    NAME_ID,
+    Alternative,
+    BorrowerRule,
+    Condition,
+    Example,
+    Policy,
+    PolicyLine,
+    Release,
+)
+
+_SCOPES: Final = "scopes"
+_CATEGORY: Final = "borrower_category"
+_NO_ATTRIBUTES: Final = frozenset({UPSTREAM, "assurance"})
+_PROOF: Final = "proof."
+_NOT_IN_MAPS: Final = "the maps yield no such attribute; labels.yaml lists those there are"
+# The usual names of attributes, in small letters, and our names.
+_USUAL_NAMES: Final = {
+    "name": "displayName",
+    "fullname": "displayName",
+    "firstname": "gn",
+    "givenname": "gn",
+    "lastname": "sn",
+    "surname": "sn",
+    "email": "mail",
+    "phone": "mobile",
+    "number": BORROWER_NUMBER,
+    "eppn": "eduPersonPrincipalName",
+    "affiliation": "eduPersonScopedAffiliation",
+    "entitlement": "eduPersonEntitlement",
+}
+_UNMAPPED: Final = {"until": "only a domain under proofs can end on a day"}
+# A decision may release these too: we make them, or the library system has them.
+_OURS: Final = MINTED | {BORROWER_NUMBER, NAME_ID, CPR_ATTRIBUTE}
+
+
+@dataclass(frozen=True, slots=True)
+class NameableInPolicies:
+    """The services, attributes and upstreams that policies may name; None where any name will do.
+
+    With ``configured`` and ``maps``, the releases are compared with the services as they are
+    configured and the attributes that they read. ``upstreams`` that map to values of the core say
+    which scopes each may assert. ``borrower_fields`` are those that the connector of the library
+    system can write. ``desk_categories`` are the borrower categories that staff make and no policy
+    does. ``person_register`` is whether one is configured. ``site_rules`` is the file of the rules
+    that a proposed set must obey; None if there are none.
+    """
+
+    services: Collection[str] | None = None
+    attributes: Collection[str] | None = None
+    configured: Mapping[str, Service] | None = None
+    maps: Mapping[str, AttributeMap] | None = None
+    upstreams: Collection[str] | None = None
+    borrower_fields: Collection[str] | None = None
+    desk_categories: Names | None = None
+    person_register: bool | None = None
+    site_rules: Path | None = None
+
+    @property
+    def upstream_values(self) -> Iterator[Upstream]:
+        """Yield the upstreams of which more than the name is known."""
+        known = self.upstreams if isinstance(self.upstreams, Mapping) else {}
+        yield from known.values()
+
+
+ANY_NAMES: Final = NameableInPolicies()
+
+
+def find_problems(
+    policies: Collection[Policy], names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Yield all faults: the policies are not used before they are fixed."""
+    yield from find_faults(policies)
+    for policy in policies:
+        if names.attributes is not None:
+            yield from _find_unknown_attributes(policy, names.attributes)
+        yield from _find_unwritable_fields(policy, names.borrower_fields)
+    yield from _check_examples(policies, names.attributes)
+    for what, _absent, name, place, known in _find_unknown_names(policies, names):
+        if fix := did_you_mean(name, known):
+            yield place, f"unknown {what} {name!r}", fix
+    for release, service in _served(policies, names):
+        yield from _check_wire_names(release, service, names)
+
+
+def find_warnings(
+    policies: Collection[Policy], now: datetime, names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Yield problems that an administrator should look at; they stop nothing."""
+    yield from find_overdue(policies, now.date())
+    for what, absent, name, place, known in _find_unknown_names(policies, names):
+        if absent and not did_you_mean(name, known):
+            yield place, f"no {what} {name!r} is configured", absent
+    if isinstance(names.upstreams, Mapping):
+        for alternative in chain.from_iterable(policy.match for policy in policies):
+            upstreams = _list_upstreams(alternative, names.upstreams)
+            yield from _find_foreign_scopes(alternative, upstreams, names.maps or {})
+            yield from _find_missing_scope(alternative, upstreams, names.maps or {})
+    yield from _find_unused_domains(policies)
+    yield from _find_unreached_categories(policies, names)
+    if names.desk_categories is not None:
+        yield from _find_unmade_categories(policies, names.desk_categories)
+    for release, service in _served(policies, names):
+        yield from _find_withheld_attributes(release, service)
+
+
+# Services and upstreams
+
+# The kind, how to fix an absent one ("": no warning), the name, its line, and the known names.
+_UnknownName = tuple[str, str, str, PolicyLine, Collection[str]]
+
+
+def _find_unknown_names(
+    policies: Collection[Policy], names: NameableInPolicies
+) -> Iterator[_UnknownName]:
+    services = names.services
+    for release in list_releases(policies) if services is not None else ():
+        if services is not None and not is_category(release) and release.service not in services:
+            fix = "add it to broker.toml, or remove the entry"
+            yield "service", fix, release.service, release.place, services
+    upstreams = names.upstreams
+    for policy in policies if upstreams is not None else ():
+        named = (
+            (name, place, "add it to broker.toml, or remove it here")
+            for name, place in list_upstreams(policy)
+        )
+        # An example keeps its upstream where a library has no national eID.
+        tried = ((each.login.upstream, each.place, "") for each in policy.examples)
+        for name, place, fix in chain(named, tried):
+            if upstreams is not None and name not in upstreams and not name.endswith("*"):
+                yield "upstream", fix, name, place, upstreams
+
+
+def _served(
+    policies: Iterable[Policy], names: NameableInPolicies
+) -> Iterator[tuple[Release, Service]]:
+    """Yield each entry with each configured service that it is about."""
+    for release in list_releases(policies):
+        for service in (names.configured or {}).values():
+            if service.name == release.service or release.service in service.categories:
+                yield release, service
+
+
+def _check_wire_names(
+    release: Release, service: Service, names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Find an attribute that has no name on the wire of the service, or that of another one."""
+    attribute_map = (names.maps or {}).get(service.attribute_map)
+    first: dict[str, str] = {}
+    for listed in release.attributes if attribute_map else ():
+        if names.attributes is not None and listed.name not in names.attributes:
+            continue  # a fault of its own
+        row = find_outgoing_row(attribute_map, listed.name) if attribute_map else None
+        if row is None:
+            what = f"{service.name} has no wire name for {listed.name}"
+            fix = f"add a row to attribute_maps/{service.attribute_map}.yaml"
+            yield listed.place, what, fix
+            continue
+        earlier = first.setdefault(row.wire, listed.name)
+        if earlier != listed.name:
+            what = f"{listed.name} and {earlier} have one wire name at {service.name}"
+            fix = "release one of them, or give the service a map of its own"
+            yield listed.place, what, fix
+
+
+def _find_withheld_attributes(release: Release, service: Service) -> Iterator[PolicyProblem]:
+    """Find attributes that the service never gets as it is configured.
+
+    A CPR number needs a controller and an encryption key (docs/reference/design.md#invariant-4), an
+    identifier needs a scope.
+    """
+    for listed in release.attributes:
+        is_cpr = listed.name == CPR_ATTRIBUTE
+        if is_cpr and service.controller is None:
+            fix = f"set services.{service.name}.controller; until then the CPR is withheld"
+            yield listed.place, f"{service.name} states no controller", fix
+        if is_cpr and not service.encrypts:
+            fix = "until its metadata carries one the CPR is withheld"
+            yield listed.place, f"{service.name} publishes no encryption key", fix
+        if listed.name in MINTED and service.scope is None:
+            fix = f"set idp.scope; until then {listed.name} is withheld"
+            yield listed.place, "there is no scope to make identifiers under", fix
+
+
+# Attributes, and the fields that they fill
+
+
+def _find_unknown_attributes(
+    policy: Policy, attributes: Collection[str]
+) -> Iterator[PolicyProblem]:
+    proofs = [f"{_PROOF}{proof.name}" for proof in policy.proofs]
+    for name, place in _list_attributes(policy):
+        if name.startswith(_PROOF):
+            if name not in proofs:
+                yield place, f"{name}: no such proof in this file", "name it under proofs"
+        elif name not in attributes:
+            usual = _USUAL_NAMES.get(name.casefold().replace("_", ""))
+            fix = (
+                f"did you mean {usual!r}?"
+                if usual in attributes
+                else did_you_mean(name, attributes)
+            )
+            yield place, f"unknown attribute {name!r}", fix or _UNMAPPED.get(name, _NOT_IN_MAPS)
+
+
+def _list_attributes(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield the attributes, and proofs, that releases, conditions and borrower fields name."""
+    for listed in (each for release in policy.releases for each in release.attributes):
+        yield listed.name, listed.place
+    for condition in (each for alternative in policy.match for each in alternative.conditions):
+        if condition.name not in _NO_ATTRIBUTES:
+            yield condition.name, condition.place
+    for field in policy.borrower.fields if policy.borrower else ():
+        yield from ((source, field.place) for source in (field.source, *field.otherwise))
+
+
+def _find_unwritable_fields(
+    policy: Policy, known: Collection[str] | None
+) -> Iterator[PolicyProblem]:
+    """Find fields that the connector cannot write: each borrower would be refused."""
+    rule = policy.borrower
+    if rule is None or known is None:
+        return
+    for field in rule.fields:
+        if field.name not in known:
+            fix = did_you_mean(field.name, known) or f"fields are {', '.join(sorted(known))}"
+            yield field.place, f"the library system has no field {field.name!r}", fix
+    missing = sorted({*ADDRESS_FIELDS} - {*known})
+    if missing and rule.register and rule.register.address != "never":
+        what = f"the library system has no field for an address: {', '.join(missing)}"
+        yield rule.line_of("register"), what, "write address: never"
+
+
+def _check_examples(
+    policies: Collection[Policy], attributes: Collection[str] | None
+) -> Iterator[PolicyProblem]:
+    """Find unknown attributes, intents and reasons.
+
+    An unknown affiliation or category fails its example.
+    """
+    affiliations = [policy.affiliation for policy in policies]
+    for policy in policies:
+        proofs = [proof.name for proof in policy.proofs]
+        proved = [*proofs, *(f"{name}{PROOF_DOMAIN}" for name in proofs)]
+        known = {*attributes, *proved, *_OURS} if attributes is not None else None
+        for example in policy.examples:
+            reason, intent = example.expect.reason, example.login.intent
+            if reason is not None:
+                yield from _unknown(example, "reason", [reason], FIRST_REASONS)
+            # A link may bring any other intent.
+            if intent is not None and did_you_mean(intent, affiliations):
+                yield from _unknown(example, "intent", [intent], affiliations)
+            if known is not None:
+                named = (*example.login.attributes, *(example.expect.releases or ()))
+                yield from _unknown(example, "attribute", dict.fromkeys(named), known)
+
+
+def _unknown(
+    example: Example, what: str, named: Iterable[str], known: Collection[str]
+) -> Iterator[PolicyProblem]:
+    for name in named:
+        if name not in known:
+            fix = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
+            yield example.place, f"unknown {what} {name!r}", fix
+
+
+# Scopes
+
+
+def _list_upstreams(alternative: Alternative, known: Mapping[str, Upstream]) -> list[Upstream]:
+    named = values_by_name(alternative).get(UPSTREAM, ())
+    return [known[name] for name in named if name in known]
+
+
+def _find_foreign_scopes(
+    alternative: Alternative, upstreams: Collection[Upstream], maps: Mapping[str, AttributeMap]
+) -> Iterator[PolicyProblem]:
+    """Find values whose scope no configured institution may assert: they match nobody."""
+    institutions = [each for upstream in upstreams for each in upstream.institutions]
+    if any(_SCOPES in each.unwritten and not each.scopes for each in institutions):
+        return  # their scopes come with the metadata feed
+    for condition in alternative.conditions:
+        kind = find_properties(condition.name).scope
+        scopes = {
+            scope
+            for upstream in upstreams
+            if _reads(upstream, condition.name, maps)
+            for institution in upstream.institutions
+            for scope in institution.scopes
+        }
+        for value in (
+            condition.values
+            if kind and any(_reads(each, condition.name, maps) for each in upstreams)
+            else ()
+        ):
+            if not value.endswith("*") and not is_in_scope(value, kind, scopes):
+                scope = value.rpartition("@")[2]
+                what = f"{condition.name}: no institution may assert {scope}"
+                added = "add it to an institution in broker.toml, or remove it"
+                meant = did_you_mean(scope, {name for each in institutions for name in each.scopes})
+                yield condition.place, what, f"{meant} else {added}" if meant else added
+
+
+def _reads(upstream: Upstream, name: str, maps: Mapping[str, AttributeMap]) -> bool:
+    attribute_map = maps.get(upstream.attribute_map)
+    return attribute_map is not None and any(row.name == name for row in attribute_map.rows)
+
+
+def _find_missing_scope(
+    alternative: Alternative, upstreams: Iterable[Upstream], maps: Mapping[str, AttributeMap]
+) -> Iterator[PolicyProblem]:
+    """Find an alternative that any institution of an upstream can let its people match.
+
+    A value with a scope names its institution. A value without one, as an entitlement, can be
+    asserted by each of several institutions.
+    """
+    conditions = [each for each in alternative.conditions if each.name not in _NO_ATTRIBUTES]
+    for upstream in upstreams:
+        if not conditions or len(upstream.institutions) <= 1:
+            continue
+        if not any(_names_institution(each, upstream, maps) for each in conditions):
+            first = conditions[0]
+            what = f"{first.name} has no scope: any institution of {upstream.name} may assert it"
+            yield first.place, what, "write schacHomeOrganization beside it"
+            return
+
+
+def _names_institution(
+    condition: Condition, upstream: Upstream, maps: Mapping[str, AttributeMap]
+) -> bool:
+    """Return whether a condition names the institution, or a mailbox that is proved here.
+
+    A value that ends with ``*`` has no scope: any institution may assert a value that it fits.
+    """
+    if condition.name.endswith(PROOF_DOMAIN):
+        return True
+    is_scoped = find_properties(condition.name).scope and _reads(upstream, condition.name, maps)
+    return bool(is_scoped) and not any(value.endswith("*") for value in condition.values)
+
+
+# Proof domains and borrower categories
+
+
+def _find_unused_domains(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:
+    """Find mail domains that can be proved and that no alternative of the file asks for."""
+    for policy in policies:
+        for proof in policy.proofs:
+            name = f"{proof.name}{PROOF_DOMAIN}"
+            matched = set(
+                chain.from_iterable(values_by_name(each).get(name, ()) for each in policy.match)
+            )
+            for domain in proof.domains:
+                if domain.name not in matched:
+                    what = f"{domain.name} proves nothing: no alternative matches on {name}"
+                    fix = "name it under match, or remove it here"
+                    yield proof.place or first_line(policy), what, fix
+
+
+def _find_unmade_categories(
+    policies: Collection[Policy], desk_categories: Collection[str]
+) -> Iterator[PolicyProblem]:
+    """Find categories to change that neither a file nor the desk makes."""
+    rules = list(list_rules(policies))
+    known = {*(rule.category for rule in rules), *desk_categories}
+    for category, place in chain.from_iterable(map(_list_changed_categories, rules)):
+        if category not in known:
+            fix = did_you_mean(category, known) or "name it in library.desk_categories"
+            yield place, f"no file makes the borrower category {category!r}", fix
+
+
+def _list_changed_categories(rule: BorrowerRule) -> Iterator[tuple[str, PolicyLine]]:
+    lowered = rule.lowers.categories if rule.lowers else ()
+    for key, categories in (("upgrades", rule.upgrades), ("lowers", lowered)):
+        yield from ((category, rule.line_of(key)) for category in categories)
+
+
+def _find_unreached_categories(
+    policies: Collection[Policy], names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Find categories whose borrowers fit no file when they log in with the library account."""
+    ways = sorted(upstream.name for upstream in names.upstream_values if upstream.local)
+    alternatives = [values_by_name(each) for policy in policies for each in policy.match]
+    for rule in list_rules(policies):
+        category = rule.category
+        for way in ways:
+            if not any(
+                way in named.get(UPSTREAM, (way,))
+                and value_allowed(category, named.get(_CATEGORY, (category,)))
+                for named in alternatives
+            ):
+                what = f"makes the category {category}, and who logs in by {way} with such"
+                line = f"{{upstream: {way}, borrower_category: [{category}]}}"
+                place = rule.line_of("category")
+                yield place, f"{what} an account fits no file", f"add - {line} under match"
