@@ -38,7 +38,6 @@ _NO_VERB: Final = frozenset(
         "said",
         "done",
         "left",
-        "put",
         "shown",
         "sent",
         "written",

@@ -9,7 +9,7 @@ from lxml import etree
 
 from broker.adapters.saml.xml_security import encryption, signature
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
-from tests.plugins.saml_messages import MORE, REQUEST, Forge, octets, stripped
+from tests.plugins.saml_messages import MORE, REQUEST, Forge, octets, remove_signature
 
 EVIL = "chief@au.dk"
 VALUE = f".//{{{SAML}}}AttributeValue"
@@ -38,7 +38,7 @@ def hidden(path: str, name: str = "evil") -> Make:
             tag = f"{{{ {'ds': DS, 'saml': SAML, 'samlp': SAMLP, 'e': 'urn:e'}[space] }}}{local}"
             found = place.find(tag)
             place = etree.SubElement(place, tag) if found is None else found
-        place.append(stripped(genuine))
+        place.append(remove_signature(genuine))
         return octets(root)
 
     return make
@@ -50,7 +50,7 @@ def beside(*, first: bool) -> Make:
     def make(forge: Forge) -> bytes:
         root = forge.signed()
         genuine = root.find(ASSERTION)
-        (genuine.addprevious if first else genuine.addnext)(stripped(evil(genuine)))
+        (genuine.addprevious if first else genuine.addnext)(remove_signature(evil(genuine)))
         return octets(root)
 
     return make
@@ -60,7 +60,7 @@ def parent_of(forge: Forge) -> bytes:
     """Put the genuine assertion, signature and all, inside an evil one (XSW 4)."""
     root = forge.signed()
     genuine = root.find(ASSERTION)
-    fake = stripped(evil(genuine))
+    fake = remove_signature(evil(genuine))
     root.replace(genuine, fake)
     fake.append(genuine)
     return octets(root)
@@ -77,12 +77,12 @@ def whole(where: str) -> Make:
             fake.set("ID", "evil")
             fake.insert(1, genuine.find(SIGNATURE))
             extensions = etree.Element(f"{{{SAMLP}}}Extensions")
-            etree.SubElement(extensions, "{urn:e}x").append(stripped(genuine))
+            etree.SubElement(extensions, "{urn:e}x").append(remove_signature(genuine))
             fake.insert(2, extensions)
         elif where == "object":
-            etree.SubElement(signed, f"{{{DS}}}Object").append(stripped(genuine))
+            etree.SubElement(signed, f"{{{DS}}}Object").append(remove_signature(genuine))
         else:
-            signed.addprevious(stripped(genuine))
+            signed.addprevious(remove_signature(genuine))
         return octets(fake)
 
     return make
@@ -171,7 +171,7 @@ def sealed(**how: Any) -> Make:
 def smuggled(forge: Forge) -> bytes:
     """Put an encrypted evil assertion beside the genuine one."""
     root = forge.signed()
-    root.append(encryption.encrypt(stripped(evil(root.find(ASSERTION))), forge.broker.certificate))
+    root.append(encryption.encrypt(remove_signature(evil(root.find(ASSERTION))), forge.broker.certificate))
     return octets(root)
 
 
