@@ -47,7 +47,7 @@ def list_rows_not_done() -> set[int]:
 
 
 def test_every_row_has_a_test_or_a_reason() -> None:
-    """Rows 1 to 50 are all covered, and no other row is mentioned."""
+    """The table, the tests and the document cover rows 1 to 50 and mention no other row."""
     assert set(range(1, 51)) == ROWS
     assert list_tested_rows() | list_rows_not_done() <= ROWS
     assert ROWS - list_tested_rows() - list_rows_not_done() - set(TABLE["pending"]["rows"]) == set()
