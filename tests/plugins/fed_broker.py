@@ -66,4 +66,4 @@ class Fed:
 
 
 def _made(name: str) -> KeyPair:
-    return KeyPair.made(name, datetime.now(UTC))
+    return KeyPair.generate(name, datetime.now(UTC))

@@ -27,9 +27,9 @@ class Watched(Browser):
         self.sent.append((form.action, {**form.fields, **more}))
         return super(Watched, self).submit(form, **more)
 
-    def _opened(self, page: requests.Response) -> requests.Response:
+    def _show(self, page: requests.Response) -> requests.Response:
         self.audit_log += [each.url for each in (*page.history, page)]
-        return super(Watched, self)._opened(page)
+        return super(Watched, self)._show(page)
 
     def asked(self, place: str) -> list[etree._Element]:
         """Give the AuthnRequests that this browser brought to ``place`` by Redirect, in order."""
