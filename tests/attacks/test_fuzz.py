@@ -23,7 +23,7 @@ from lxml import etree
 from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.core.errors import BrokerError, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding, UpstreamRefusal
-from tests.attacks.messages.mutations import Step, mutated
+from tests.attacks.messages.mutations import Step, mutate
 from tests.plugins.saml_parties import BASE, LOANS, NOW, OPEN, PRINT, Parties
 from tests.plugins.stage import Stage
 
@@ -118,7 +118,7 @@ def test_no_changed_response_says_anything_else(
     messages, true = truth
     for raw in messages:
         with awake():
-            answer = received(parties, mutated(raw, steps))
+            answer = received(parties, mutate(raw, steps))
         assert answer is None or isinstance(answer, UpstreamRefusal) or answer == true
 
 
@@ -165,11 +165,11 @@ def test_no_changed_request_is_answered_elsewhere(parties: Parties, requests: As
     """What a service signs is read as it was signed; what it does not sign is answered at its registered ACS only."""
     role, signed = parties.idp, requests.query.partition("&")[2]
     packed = zlib.compressobj(wbits=-15)
-    other = base64.b64encode(packed.compress(mutated(requests.bare, steps)) + packed.flush()).decode()
+    other = base64.b64encode(packed.compress(mutate(requests.bare, steps)) + packed.flush()).decode()
     with awake():
         swapped = asked(lambda: role.read_redirect(f"SAMLRequest={quote(other, safe='')}&{signed}", NOW))
-        by_post = asked(lambda: role.read_post(posted(mutated(requests.signed, steps)), NOW))
-        unsigned = asked(lambda: role.read_post(posted(mutated(requests.plain, steps)), NOW))
+        by_post = asked(lambda: role.read_post(posted(mutate(requests.signed, steps)), NOW))
+        unsigned = asked(lambda: role.read_post(posted(mutate(requests.plain, steps)), NOW))
     assert swapped in {None, requests.true}
     assert by_post in {None, requests.true}
     assert unsigned is None or unsigned.acs in ACS[unsigned.entity_id]
@@ -199,7 +199,7 @@ def test_thousands_of_messages_leave_nothing_behind(parties: Parties) -> None:
     def run(count: int) -> int:
         for number in range(count):
             steps = [(drawn.randrange(16), drawn.randrange(4000), drawn.randrange(400)) for _ in range(3)]
-            received(parties, mutated(messages[number % len(messages)], steps))
+            received(parties, mutate(messages[number % len(messages)], steps))
         status = Path("/proc/self/status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
@@ -215,11 +215,11 @@ def test_no_changed_message_breaks_an_endpoint(stage: Stage, steps: list[Step], 
     stage.begun()
     with awake():
         if which < 4:
-            response = stage.post(mutated(original(stage.guests, which), steps))
+            response = stage.post(mutate(original(stage.guests, which), steps))
         else:
             root = stage.guests.authn_request()
             signature.sign(root, stage.guests.service.key)
-            changed = http_bindings.build_post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
+            changed = http_bindings.build_post_fields(mutate(etree.tostring(root), steps), "SAMLRequest", None)
             response = stage.client.post("/saml/idp/sso", data=changed, base_url=BASE)
     assert response.status_code in {200, 303, 400, 403, 410, 413}
     if response.status_code == 303:

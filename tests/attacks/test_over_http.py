@@ -19,7 +19,7 @@ from tests.attacks.messages.hostile_requests import HOSTILE as REQUESTS
 from tests.attacks.messages.hostile_responses import HOSTILE, VARIANTS, Hostile
 from tests.attacks.messages.known_messages import ATTACKS
 from tests.attacks.messages.signed_tricks import TRICKS
-from tests.attacks.messages.wrapping import wrappings
+from tests.attacks.messages.wrapping import list_wrappings
 from tests.plugins.deployment import form, mark
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import BASE, LOANS, Parties, edit
@@ -64,7 +64,7 @@ def _known(make: Callable[[Forge], bytes]) -> Make:
 def _rows() -> Iterator[Sent]:
     for name, (make, cause) in TRICKS.items():
         yield Sent(name, int(name.split()[0]), _trick(make), cause)
-    for how in wrappings():
+    for how in list_wrappings():
         yield Sent(str(how), 1, _trick(how.octets), "xml.")
     for name, row in HOSTILE.items():
         more = tuple(each for each in row.more if each[0] != "expected")

@@ -10,7 +10,7 @@ import pytest
 
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import running
-from tests.attacks.parallel_replays import TIMES, Replays, prepared
+from tests.attacks.parallel_replays import TIMES, Replays, configure_single_method
 from tests.plugins.demo import free_base
 from tests.plugins.drawn import at_gate
 
@@ -26,7 +26,7 @@ def test_every_answer_serves_once(store: str, logins: int, tmp_path: Path, reque
     """Of three posts in parallel exactly one arrives, and as many assertions are issued as people logged in."""
     url = "sqlite:state/broker.db" if store == "sqlite" else request.getfixturevalue("redis_url")
     setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=url)
-    prepared(setting)
+    configure_single_method(setting)
     with running(setting) as demo:
         replays = Replays(demo)
         replays.run(logins)

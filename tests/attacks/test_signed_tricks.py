@@ -12,12 +12,12 @@ from broker.adapters.saml.xml_security import signature
 from broker.adapters.saml.xml_security.xml_names import DS, SAMLP, SIGNED_INFO
 from broker.core.errors import SUCCESS, MessageRefused
 from broker.core.login.transaction import Authentication, UpstreamRefusal
-from tests.attacks.messages.defences import numbered
+from tests.attacks.messages.defences import mark_by_class_number
 from tests.attacks.messages.signed_tricks import TRICKS
 from tests.plugins.saml_parties import NOW, Parties, drop, edit
 
 
-@pytest.mark.parametrize("name", numbered(TRICKS))
+@pytest.mark.parametrize("name", mark_by_class_number(TRICKS))
 def test_a_trick_is_refused_for_what_it_is(parties: Parties, name: str) -> None:
     """The check that stands against the trick is the one that refuses it."""
     make, cause = TRICKS[name]

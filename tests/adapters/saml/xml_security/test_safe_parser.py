@@ -23,7 +23,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     SIGNED_INFO,
 )
 from broker.core.errors import MessageRefused
-from tests.attacks.messages.defences import SHAPE, XML_CHECKS, closing
+from tests.attacks.messages.defences import SHAPE, XML_CHECKS, mark_by_check
 from tests.plugins.drawn import BESIDE_FIXTURES, drawn
 from tests.plugins.saml_messages import REQUEST, Forge, octets
 
@@ -172,7 +172,7 @@ def test_every_check_has_its_hostile_message() -> None:
     assert HOSTILE.keys() == TABLES.keys()
 
 
-@pytest.mark.parametrize("name", closing(HOSTILE, XML_CHECKS, SHAPE))
+@pytest.mark.parametrize("name", mark_by_check(HOSTILE, XML_CHECKS, SHAPE))
 @pytest.mark.profile(2)
 def test_the_check_refuses(name: str, forge: Forge) -> None:
     """The message made for a check is refused, with the check's name as the cause."""
