@@ -36,7 +36,7 @@ from broker.demo.run.mail_server import Mailbox
 from broker.use_cases.storage.person_records import person_key
 from broker.use_cases.storage.records import WRITES
 from tests.plugins.ports import free_port
-from tests.plugins.programs import started
+from tests.plugins.programs import run_program
 
 pytestmark = pytest.mark.server
 
@@ -129,7 +129,7 @@ def parts(setting: Setting, environ: dict[str, str]) -> Parts:
 def working(environ: dict[str, str], log: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``broker work``."""
     command = [sys.executable, "-m", "broker.cli.main", "work", *more]
-    with log.open("ab") as out, started(command, environ, stdout=out, stderr=out) as running:
+    with log.open("ab") as out, run_program(command, environ, stdout=out, stderr=out) as running:
         yield running
 
 

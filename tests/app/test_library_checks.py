@@ -83,9 +83,9 @@ def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> 
     assert set(told) <= set(find_all(replace(parts, library=library)))  # type: ignore[arg-type]  # likewise
 
 
-def test_a_check_of_policies_asks_whether_every_category_exists(old_deployment: Deployment) -> None:
+def test_a_check_of_policies_asks_whether_every_category_exists(shared_deployment: Deployment) -> None:
     """The running library system names the one that it lacks; one that does not answer is said, and lacks nothing."""
-    config, policies = old_deployment.parts.config, old_deployment.parts.policies.current
+    config, policies = shared_deployment.parts.config, shared_deployment.parts.policies.current
     assert check_categories(config, policies, now()) == ((), "")
     first, *others = policies.policies
     assert first.borrower

@@ -29,7 +29,7 @@ from broker.core.person_record import PersonRecord
 from broker.demo.run.demo_folder import Setting
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
-from tests.plugins.staff import unstaffed
+from tests.plugins.staff_logins import copy_without_staff_view
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_pat
     """It keeps logins out and is found once."""
     folder = tmp_path / "state" / "audit"
     environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_STATE": str(folder.parent)}
-    parts = assemble(load(unstaffed(setting, tmp_path).config, environ))
+    parts = assemble(load(copy_without_staff_view(setting, tmp_path).config, environ))
     shutil.rmtree(folder)
     assert readiness.readiness(parts)["audit"]
     assert len([each for each in find_all(parts) if each.startswith("audit: ")]) == 1

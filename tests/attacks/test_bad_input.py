@@ -138,10 +138,10 @@ def _odd(deployment: Deployment, asked_url: str, *codes: str) -> tuple[str, dict
         ((STATUS + "Requester", STATUS + "Success"), "AuthnFailed"),
     ],
 )
-def test_an_odd_status_is_normalised(old_deployment: Deployment, codes: tuple[str, ...], second: str) -> None:
+def test_an_odd_status_is_normalised(shared_deployment: Deployment, codes: tuple[str, ...], second: str) -> None:
     """Some upstreams (samlp) send the detail as top-level code. The service receives codes of the SAML standard."""
-    person = old_deployment.person()
-    arrived = person.deliver(*_odd(old_deployment, person.choose(person.ask()), *codes))
+    person = shared_deployment.person()
+    arrived = person.deliver(*_odd(shared_deployment, person.choose(person.ask()), *codes))
     assert arrived.status_code == 303
     page = person.get(arrived.location)
     assert mark(page)[0] == "refuse"
@@ -151,9 +151,9 @@ def test_an_odd_status_is_normalised(old_deployment: Deployment, codes: tuple[st
     assert told[1:] == [STATUS + second]
 
 
-def test_no_passive_comes_as_the_portal_expects(old_deployment: Deployment) -> None:
+def test_no_passive_comes_as_the_portal_expects(shared_deployment: Deployment) -> None:
     """A passive request that needs the person's answer gets NoPassive as second-level code, as portals expect."""
-    page = old_deployment.person().ask(passive=True)
+    page = shared_deployment.person().ask(passive=True)
     answer = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
     told = [each.get("Value") for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
     assert told == [STATUS + "Responder", STATUS + "NoPassive"]

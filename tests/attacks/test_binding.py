@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
 from broker.demo.people.persona import AU
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 
 
 @pytest.mark.attack(16, 30)
@@ -151,7 +151,7 @@ def test_one_login_too_many_is_told_as_that(deployment: Deployment) -> None:
     fields = {"token": _token(pages[0]), "answer": "yes"}
     told = person.post(pages[0].request.path, fields)
     assert (told.status_code, mark(told)) == (403, ("error", "login_cookie_missing"))
-    arrived = person.deliver(*deployment.answer(person.choose(person.get(found(told, "//main//a/@href"))), "asta"))
+    arrived = person.deliver(*deployment.answer(person.choose(person.get(find_text(told, "//main//a/@href"))), "asta"))
     assert deployment.landing(person.agree(person.get(arrived.location))).status == "Success"
     assert deployment.landing(person.agree(pages[2])).status == "Success"
 

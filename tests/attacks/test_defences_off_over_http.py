@@ -20,7 +20,7 @@ from broker.core.login.transaction import Transaction
 from broker.use_cases.login.arrival_matching import ArrivalMatching
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.login import LoginFlow
-from tests.plugins.deployment import Deployment, Person, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, mark
 
 
 def _replay(deployment: Deployment) -> TestResponse:
@@ -70,7 +70,7 @@ def _forged_token(deployment: Deployment) -> TestResponse:
 def _from_elsewhere(deployment: Deployment) -> TestResponse:
     """CSRF: send the consent form from another site."""
     person, page = _asked(deployment)
-    token = found(page, "//form[@class='answer']//input[@name='token']/@value")
+    token = find_text(page, "//form[@class='answer']//input[@name='token']/@value")
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
     return person.bare_post(page.request.path, {"token": token, "answer": "no"}, headers)
 
@@ -111,7 +111,7 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
     ),
     "an arrival is its browser's": (16, _wrapped(ArrivalMatching, "match", _any_browser), _in_another_browser, 303),
     "a token is of this page": (
-        30, _wrapped(FormTokens, "verify", lambda _: lambda *_: found), _forged_token, 200
+        30, _wrapped(FormTokens, "verify", lambda _: lambda *_: find_text), _forged_token, 200
     ),
     "a form is from our own page": (
         30, lambda patch: patch.setattr(page_security, "same_origin", lambda *_: True), _from_elsewhere, 200
@@ -125,13 +125,15 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
 @pytest.mark.parametrize(
     "name", [pytest.param(each, marks=pytest.mark.attack(row[0]), id=each) for each, row in DEFENCES.items()]
 )
-def test_without_it_the_attack_succeeds(old_deployment: Deployment, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_it_the_attack_succeeds(
+    shared_deployment: Deployment, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the defence the attack gets an error page. Without it the attack succeeds."""
     _, off, attack, status = DEFENCES[name]
-    refused = attack(old_deployment)
+    refused = attack(shared_deployment)
     assert (refused.status_code in {400, 403, 410} and mark(refused)[0] == "error") or "/upstream" in refused.location
     off(monkeypatch)
-    assert attack(old_deployment).status_code == status
+    assert attack(shared_deployment).status_code == status
 
 
 @pytest.mark.attack(15)

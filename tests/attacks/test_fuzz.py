@@ -24,8 +24,8 @@ from broker.adapters.saml.xml_security import http_bindings, signature
 from broker.core.errors import BrokerError, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding, UpstreamRefusal
 from tests.attacks.messages.mutations import Step, mutate
+from tests.plugins.saml_deployment import SamlDeployment
 from tests.plugins.saml_parties import BASE, LOANS, NOW, OPEN, PRINT, Parties
-from tests.plugins.stage import Stage
 
 pytestmark = pytest.mark.slow(seconds=5)
 
@@ -210,17 +210,17 @@ def test_thousands_of_messages_leave_nothing_behind(parties: Parties) -> None:
 @pytest.mark.attack(14)
 @fuzzed("http")
 @given(steps=STEPS, which=st.integers(0, 5))
-def test_no_changed_message_breaks_an_endpoint(stage: Stage, steps: list[Step], which: int) -> None:
+def test_no_changed_message_breaks_an_endpoint(saml_deployment: SamlDeployment, steps: list[Step], which: int) -> None:
     """Over HTTP each is a page with a reason, or what the true message does; never a 5xx."""
-    stage.begun()
+    saml_deployment.begun()
     with awake():
         if which < 4:
-            response = stage.post(mutate(original(stage.guests, which), steps))
+            response = saml_deployment.post(mutate(original(saml_deployment.guests, which), steps))
         else:
-            root = stage.guests.authn_request()
-            signature.sign(root, stage.guests.service.key)
+            root = saml_deployment.guests.authn_request()
+            signature.sign(root, saml_deployment.guests.service.key)
             changed = http_bindings.build_post_fields(mutate(etree.tostring(root), steps), "SAMLRequest", None)
-            response = stage.client.post("/saml/idp/sso", data=changed, base_url=BASE)
+            response = saml_deployment.client.post("/saml/idp/sso", data=changed, base_url=BASE)
     assert response.status_code in {200, 303, 400, 403, 410, 413}
     if response.status_code == 303:
         assert response.location.startswith(f"{BASE}/login/")

@@ -12,12 +12,12 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import running
 from tests.attacks.parallel_replays import TIMES, Replays, configure_single_method
 from tests.plugins.demo import free_base
-from tests.plugins.drawn import at_gate
+from tests.plugins.example_counts import choose_size
 
 pytestmark = pytest.mark.slow(seconds=10)
 
 # At the gate fewer: who takes an answer twice does so at the first few that are posted at once.
-LOGINS = at_gate(200, otherwise=500)
+LOGINS = choose_size(200, otherwise=500)
 
 
 @pytest.mark.attack(15)

@@ -15,7 +15,7 @@ from broker.demo.people.persona import by_eid
 from broker.demo.people.personas import persona
 from tests.plugins import eid_deployment
 from tests.plugins.deployment import Deployment, Person, form, mark
-from tests.plugins.drawn import at_gate
+from tests.plugins.example_counts import choose_size
 from tests.plugins.pin_pages import CPR, PIN, USER_NAME, code_in, karla, link_in, log_in, pin_page, send
 
 NOBODY = "0303820008"
@@ -321,7 +321,7 @@ def test_a_mailbox_gets_three_links_and_three_codes_a_day(deployment: Deployment
     assert [mark(deployment.person().get(url)) for url in urls] == [("pin", "")] * 3
 
 
-@pytest.mark.parametrize("networks", [25, pytest.param(at_gate(500, otherwise=10_000), marks=pytest.mark.slow(60))])
+@pytest.mark.parametrize("networks", [25, pytest.param(choose_size(500, otherwise=10_000), marks=pytest.mark.slow(60))])
 def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
     deployment: Deployment, networks: int
 ) -> None:
@@ -362,7 +362,7 @@ def test_a_stranger_of_many_networks_neither_gets_in_nor_shuts_the_owner_out(
     assert mark(owner.get(known.location))[0] == "ask"
     assert mark(arrive(deployment, deployment.person())) == ("pin", "")
     by_national_eid = replace(persona("eva"), name="karla-eid", attributes=by_eid(19, "Karla Dam", CPR))
-    _, page = eid_deployment.log_in(eid_deployment.switched(deployment), by_national_eid)
+    _, page = eid_deployment.log_in(eid_deployment.restart_with(deployment), by_national_eid)
     assert mark(page)[0] == "ask"
 
 

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.login.transaction import SHARED_FINISHED_FOR, SHARED_IDLE_FOR
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, Person, form, found, mark
+from tests.plugins.deployment import Deployment, Person, find_text, form, mark
 from tests.plugins.pin_pages import CPR, PIN, code_in, karla, link_in, pin_page, send
 
 SHARED: Final = pytest.mark.parametrize("environment", [{"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}])
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.attack(30)
 
 def asking(page: TestResponse) -> dict[str, str]:
     """Give the fields of the consent form of a page, without an answer."""
-    return {"token": found(page, "//form[@class='answer']//input[@name='token']/@value")}
+    return {"token": find_text(page, "//form[@class='answer']//input[@name='token']/@value")}
 
 
 def tries(person: Person, page: TestResponse) -> list[TestResponse]:

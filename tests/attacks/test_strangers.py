@@ -17,7 +17,7 @@ from broker.core.errors import TransactionGone
 from broker.core.ports import Kept, Key
 from broker.demo.library import services
 from broker.use_cases.staff.staff_search import ShownPage
-from tests.plugins.deployment import Deployment, form, found, mark
+from tests.plugins.deployment import Deployment, find_text, form, mark
 
 # Class 31: what a browser or its owner can make of addresses, cookies and the proxy in front.
 pytestmark = pytest.mark.attack(31)
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.attack(31)
 
 def reference_on(page: object) -> str:
     """Give the reference of a page."""
-    return found(page, "//*[@class='reference']//strong/text()")  # type: ignore[arg-type]
+    return find_text(page, "//*[@class='reference']//strong/text()")  # type: ignore[arg-type]
 
 
 def shown_page(deployment: Deployment, page: object) -> ShownPage:
@@ -199,7 +199,7 @@ def test_one_beginning_sends_no_twenty_requests_for_one_count(deployment: Deploy
     deployment.clock.ahead += timedelta(seconds=60 - deployment.clock.now().second)
     stranger = deployment.person().moved("198.51.100.7")
     onward = stranger.post(form(chooser := stranger.ask())[0], {**form(chooser)[1], "upstream": "wayf"})
-    away = found(onward, "//main//a/@href")
+    away = find_text(onward, "//main//a/@href")
     statuses = [stranger.get(away).status_code for _ in range(12)]
     assert statuses == [302] * 10 + [429] * 2
     person = deployment.person().moved("198.51.101.7")

@@ -19,7 +19,7 @@ from broker.cli.main import broker
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
-from tests.plugins.programs import started
+from tests.plugins.programs import run_program
 
 # Commands over one person.
 OF_ONE = (("person", "show"), ("enrolments", "retry"))
@@ -296,7 +296,7 @@ def test_an_error_nobody_foresaw_is_one_line_without_its_text(
 def program(*words: str, optimise: bool = False, **environ: str) -> AbstractContextManager["subprocess.Popen[str]"]:
     """Start the command line as people do."""
     command = [sys.executable, *(["-O"] if optimise else []), "-m", "broker.cli.main", *words]
-    return started(command, environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return run_program(command, environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.server

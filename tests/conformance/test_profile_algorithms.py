@@ -27,7 +27,7 @@ from tests.plugins.saml_parties import (
     idp_entity,
     key_descriptor,
     read_folder,
-    redirected,
+    redirect_url,
     sp_entity,
 )
 
@@ -162,7 +162,7 @@ def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Part
     role = ServiceProvider.from_keys(
         "https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP
     )
-    query = redirected(role.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
+    query = redirect_url(role.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     assert signed.sigalg == f"{MORE}rsa-sha512"

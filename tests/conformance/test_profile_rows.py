@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from tests.plugins.code_load import nodes_of, text_of
+from tests.plugins.source_files import nodes_of, text_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TABLE = tomllib.loads((Path(__file__).parent / "profile_rows.toml").read_text())

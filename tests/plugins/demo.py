@@ -10,10 +10,10 @@ import pytest
 
 from broker.demo.run.demo_folder import PARTIES, Ports, write
 from broker.demo.run.running_demo import Running, running
-from tests.plugins.ports import own, taken
+from tests.plugins.ports import is_port_in_use, own_ports
 
 # Below the ports that the system takes for connections; in steps, so that two bases share all ports or none.
-_BASES: Final = own(range(20000, 32000, 16))
+_BASES: Final = own_ports(range(20000, 32000, 16))
 # Each once a lap, as those of tests/plugins/ports.py: a demo that is written listens some seconds later.
 _LAP: Final = cycle(random.SystemRandom().sample(_BASES, len(_BASES)))
 
@@ -21,7 +21,7 @@ _LAP: Final = cycle(random.SystemRandom().sample(_BASES, len(_BASES)))
 def free_base() -> int:
     """Give a port from which enough in a row are free."""
     for base in islice(_LAP, len(_BASES)):
-        if not any(taken(base + offset) for offset in range(len(PARTIES))):
+        if not any(is_port_in_use(base + offset) for offset in range(len(PARTIES))):
             return base
     raise AssertionError("no free ports")
 

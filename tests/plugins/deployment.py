@@ -39,7 +39,7 @@ from broker.use_cases.enrolment import find_borrower
 from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.pins import library_login
-from tests.plugins.beside import PATIENCE, QUEUED, beside
+from tests.plugins.background_loop import PATIENCE, QUEUED, run_background_loop
 from tests.plugins.ports import free_port
 
 
@@ -197,7 +197,7 @@ def _hidden(of: html.HtmlElement) -> dict[str, str]:
     return {str(each.get("name")): each.get("value") or "" for each in inputs}
 
 
-def found(response: TestResponse, path: str) -> str:
+def find_text(response: TestResponse, path: str) -> str:
     """Give the first thing an XPath finds on the page, as text."""
     hits = html.fromstring(response.get_data()).xpath(path)
     assert isinstance(hits, list)
@@ -280,7 +280,7 @@ class Person:
         """Choose a way to log in on the chooser and give the address of the upstream the browser is sent to."""
         action, fields = form(page)
         onward = self.post(action, {**fields, "upstream": way})
-        response = self.get(found(onward, "//main//a/@href"))
+        response = self.get(find_text(onward, "//main//a/@href"))
         assert response.status_code == 302
         return str(response.location)
 
@@ -314,7 +314,7 @@ class Person:
     def agree(self, page: TestResponse, *, answer: str = "yes", remember: bool = False, **more: str) -> TestResponse:
         """Answer the consent screen, and read on where the page after it tells of another category."""
         assert mark(page)[0] == "ask", mark(page)
-        token = found(page, "//form[@class='answer']//input[@name='token']/@value")
+        token = find_text(page, "//form[@class='answer']//input[@name='token']/@value")
         fields = {"token": token, "answer": answer, **({"remember": "yes"} if remember else {}), **more}
         sent = self.post(page.request.path, fields)
         if sent.status_code == 303 and sent.location.endswith("/claim"):
@@ -353,14 +353,14 @@ def environment() -> dict[str, str]:
 @pytest.fixture
 def deployment(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str, str]) -> Iterator[Deployment]:
     """Give a broker with an empty store, a fresh library system and an empty mailbox."""
-    with standing(setting, tmp_path, clock, environment) as found:
+    with run_deployment(setting, tmp_path, clock, environment) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def old_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def shared_deployment(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Give a broker that all tests of a module use, one after another, at the time it is."""
-    with standing(setting, tmp_path_factory.mktemp("old"), Clock(), {}) as found:
+    with run_deployment(setting, tmp_path_factory.mktemp("old"), Clock(), {}) as found:
         yield found
 
 
@@ -369,7 +369,7 @@ def _raise(error: Exception) -> None:
 
 
 @contextmanager
-def standing(
+def run_deployment(
     setting: Setting,
     folder: Path,
     clock: Clock,
@@ -412,5 +412,5 @@ def standing(
             found.ports, "patience", PATIENCE
         )  # a login waits for its borrower, though the machine is busy
         steps = (found.parts.person_worker.step, found.parts.outbox.step)
-        with beside(found.parts.wake, steps, report):
+        with run_background_loop(found.parts.wake, steps, report):
             yield found

@@ -24,7 +24,7 @@ DIRECT: Final = {
 }
 
 
-def switched(deployment: Deployment, more: Mapping[str, str] | None = None) -> Deployment:
+def restart_with(deployment: Deployment, more: Mapping[str, str] | None = None) -> Deployment:
     """Give the broker started anew with these settings, over the store, library and mailbox of ``deployment``."""
     config = deployment.parts.config
     environ = {

@@ -25,7 +25,7 @@ PROFESSIONAL = f"{CORE}eid/professional/uuid/5f0c8a52-17f0-4d0e-9d0e-0c2c6f1d7a1
 STATEMENT = "{urn:oasis:names:tc:SAML:2.0:assertion}Assertion/{urn:oasis:names:tc:SAML:2.0:assertion}AttributeStatement"
 
 
-def said(**changes: str | None) -> dict[str, str]:
+def eid_attributes(**changes: str | None) -> dict[str, str]:
     """Give what is asserted of Eva; ``loa="Low"`` changes what ends in that name, None takes it out."""
     found = dict(SAID)
     for name, value in changes.items():

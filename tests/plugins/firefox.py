@@ -17,8 +17,8 @@ import pytest
 from playwright.sync_api import Browser
 from websockets.exceptions import ConnectionClosed
 
-from tests.plugins.bidi import BidiError, Connection
-from tests.plugins.bidi import firefox as started_firefox
+from tests.plugins.webdriver_bidi import BidiError, Connection
+from tests.plugins.webdriver_bidi import run_firefox as started_firefox
 
 _KEYS: Final = {"Tab": "\ue004", "Enter": "\ue007", "Space": " ", "ArrowDown": "\ue015", "Control": "\ue009", "A": "a"}
 _TIMEOUT: Final = 90.0

@@ -4,7 +4,7 @@ import re
 
 from werkzeug.test import TestResponse
 
-from tests.plugins.deployment import Deployment, Person, form, found
+from tests.plugins.deployment import Deployment, Person, find_text, form
 
 CPR, PIN = "1111024568", "4071"  # of Karla, whom the desk has registered with a hyphen
 USER_NAME = "karla.dam"
@@ -22,13 +22,13 @@ def pin_page(person: Person, service: str = "my-loans") -> TestResponse:
     """Come from a service and choose the library account."""
     action, fields = form(person.ask(service))
     onward = person.post(action, {**fields, "upstream": "library"})
-    return person.get(found(onward, "//main//a/@href"))
+    return person.get(find_text(onward, "//main//a/@href"))
 
 
 def send(person: Person, page: TestResponse, do: str = "", **fields: str) -> TestResponse:
     """Send the form of a page, by its first button or that of ``do``."""
     action, hidden = form(page)
-    return person.post(action, {**hidden, "do": do or found(page, "//main//form//button/@value"), **fields})
+    return person.post(action, {**hidden, "do": do or find_text(page, "//main//form//button/@value"), **fields})
 
 
 def code_in(deployment: Deployment) -> str:

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from typing import Final
 
 
-def own(ports: Sequence[int]) -> Sequence[int]:
+def own_ports(ports: Sequence[int]) -> Sequence[int]:
     """Give the ports that this worker of a run may take: each has its own, and none is given to two at once.
 
     A port that is free is listened at a moment later only, when another worker may have found it free too.
@@ -18,7 +18,7 @@ def own(ports: Sequence[int]) -> Sequence[int]:
     return ports[number % workers :: workers]
 
 
-_OURS: Final = own(range(61000, 65500))
+_OURS: Final = own_ports(range(61000, 65500))
 # Not the seeded numbers, which are the same in every worker of one run; and each once a lap, since two that are asked
 # for side by side must differ before either is listened at.
 _LAP: Final = cycle(random.SystemRandom().sample(_OURS, len(_OURS)))
@@ -27,12 +27,12 @@ _LAP: Final = cycle(random.SystemRandom().sample(_OURS, len(_OURS)))
 def free_port() -> int:
     """Give a port on loopback that was free a moment ago, and that no outgoing connection takes meanwhile."""
     for port in islice(_LAP, len(_OURS)):
-        if not taken(port):
+        if not is_port_in_use(port):
             return port
     raise AssertionError("no port is free")
 
 
-def taken(port: int) -> bool:
+def is_port_in_use(port: int) -> bool:
     """Say whether somebody is at a port of loopback; a server that listens there, of another test, is not called."""
     with socket.socket() as probe:
         try:

@@ -12,7 +12,9 @@ _PATIENCE: Final = 20.0  # seconds in which a program may end in order
 
 
 @contextmanager
-def started(command: Sequence[str], environ: Mapping[str, str], **options: Any) -> Iterator["subprocess.Popen[Any]"]:
+def run_program(
+    command: Sequence[str], environ: Mapping[str, str], **options: Any
+) -> Iterator["subprocess.Popen[Any]"]:
     """Start a program with more in its environment; it ends with the block, its children too."""
     running = subprocess.Popen(command, env={**os.environ, **environ}, start_new_session=True, **options)
     try:
@@ -35,7 +37,7 @@ def _end(running: "subprocess.Popen[Any]") -> None:
             pipe.close()
 
 
-def children(pid: int) -> frozenset[int]:
+def list_children(pid: int) -> frozenset[int]:
     """Return the children of a process: the web workers of ``broker serve``."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return frozenset(int(child) for task in tasks for child in task.read_text().split())

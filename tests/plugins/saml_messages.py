@@ -183,7 +183,7 @@ def octets(element: Any) -> bytes:
     return etree.tostring(element, encoding="utf-8")
 
 
-def stripped(element: Any) -> Any:
+def remove_signature(element: Any) -> Any:
     """Give a copy without the signature at it."""
     copy = deepcopy(element)
     for each in copy.findall(SIGNATURE):

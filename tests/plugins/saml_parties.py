@@ -106,7 +106,7 @@ def edit(path: str, **attributes: str | None) -> Change:
 
     def change(root: Any) -> None:
         for name, value in attributes.items():
-            element = at(root, path)
+            element = find_element(root, path)
             if value is None:
                 element.attrib.pop(name)
             else:
@@ -119,7 +119,7 @@ def drop(path: str) -> Change:
     """Give a change that takes the element at ``path`` out."""
 
     def change(root: Any) -> None:
-        element = at(root, path)
+        element = find_element(root, path)
         element.getparent().remove(element)
 
     return change
@@ -127,7 +127,7 @@ def drop(path: str) -> Change:
 
 def say(path: str, words: str) -> Change:
     """Give a change of the text of the element at ``path``."""
-    return lambda root: setattr(at(root, path), "text", words)
+    return lambda root: setattr(find_element(root, path), "text", words)
 
 
 def add(path: str, xml: str, index: int | None = None) -> Change:
@@ -136,19 +136,19 @@ def add(path: str, xml: str, index: int | None = None) -> Change:
     def change(root: Any) -> None:
         spaces = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in PREFIXES.items())
         made = etree.fromstring(f"<x {spaces}>{xml}</x>")[0]
-        parent = at(root, path)
+        parent = find_element(root, path)
         parent.insert(len(parent) if index is None else index, made)
 
     return change
 
 
-def at(root: Any, path: str) -> Any:
+def find_element(root: Any, path: str) -> Any:
     """Find the one element at a path with prefixes; "." is the root."""
     (found,) = root.xpath(path, namespaces=PREFIXES)
     return found
 
 
-def redirected(leaving: str | PostForm) -> str:
+def redirect_url(leaving: str | PostForm) -> str:
     """Give the URL by which a message leaves; it fails where a form does."""
     assert isinstance(leaving, str)
     return leaving

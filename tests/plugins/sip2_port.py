@@ -13,7 +13,7 @@ STATUS = "64              00920261126    050430" + "0000" * 6
 Answers = Callable[[str], bytes]
 
 
-def checked(text: str, sequence: int) -> bytes:
+def checksummed(text: str, sequence: int) -> bytes:
     """Give an answer with sequence number and checksum, ended as Koha ends it."""
     return sip2.message(text, sequence) + b"\n"
 
@@ -55,7 +55,7 @@ class Port(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def serving(answers: Answers) -> Iterator[tuple[Port, Sip2Client, list[tuple[str, str]]]]:
+def run_sip2_port(answers: Answers) -> Iterator[tuple[Port, Sip2Client, list[tuple[str, str]]]]:
     """Give a port that answers so, a client of it, and what its calls came to."""
     observed: list[tuple[str, str]] = []
     with Port(answers) as port:
@@ -72,22 +72,22 @@ def right(card: str) -> str:
     return f"{STATUS}AOAUL|AA{card}|AEÅse Prøvesen|BLY|CQY|AFGreetings. |"
 
 
-def demanding(card: str, pin: str) -> Answers:
+def accept_pin(card: str, pin: str) -> Answers:
     """Let the card be taken with this PIN alone, after a login."""
 
     def answers(message: str) -> bytes:
         taken = f"|AD{pin}|" in message
-        return answering(right(card) if taken else right(card).replace("CQY", "CQN"))(message)
+        return answer_with(right(card) if taken else right(card).replace("CQY", "CQN"))(message)
 
     return answers
 
 
-def answering(text: str, login: bytes = b"") -> Answers:
+def answer_with(text: str, login: bytes = b"") -> Answers:
     """Let every question be answered so, after a login."""
 
     def answers(message: str) -> bytes:
         if message.startswith("93"):
-            return login or checked("941", 0)
-        return checked(text, 1)
+            return login or checksummed("941", 0)
+        return checksummed(text, 1)
 
     return answers

@@ -22,7 +22,7 @@ def table() -> str:
     return "\n" + "\n".join(rows) + "\n\n"
 
 
-def shown() -> str:
+def read_table() -> str:
     """Return the table that stands in the document."""
     return DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
 
@@ -30,7 +30,7 @@ def shown() -> str:
 def main() -> None:
     """Write the table where it belongs in the document."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    DOCUMENT.write_text(text.replace(BEGIN + shown(), BEGIN + table()), encoding="utf-8")
+    DOCUMENT.write_text(text.replace(BEGIN + read_table(), BEGIN + table()), encoding="utf-8")
 
 
 if __name__ == "__main__":

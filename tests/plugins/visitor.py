@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
 from broker.demo.people.personas import persona
 from broker.demo.run.mail_server import ReceivedMail
 from broker.demo.run.running_demo import Running
-from tests.plugins.page_looks import amiss
+from tests.plugins.page_checks import find_page_faults
 
 _WEIGHT: Final = """() => {
     const parts = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
@@ -161,7 +161,7 @@ class Visitor:
         """Hold axe against the page in both schemes and widths, see that nothing hangs out, and weigh it."""
         self.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
         self.faults += [f"{self.page.url}: {each}" for each in self.page.evaluate(_WEIGHT)]
-        self.faults += amiss(self.page, self.page.url)
+        self.faults += find_page_faults(self.page, self.page.url)
 
     def _read(self, address: str, wanted: re.Pattern[str]) -> re.Match[str]:
         until = time.monotonic() + _MAIL_WITHIN

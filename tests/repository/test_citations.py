@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.plugins.code_load import text_of
+from tests.plugins.source_files import text_of
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 REFERENCE: Final = ROOT / "docs" / "reference"

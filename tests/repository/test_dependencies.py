@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.code_load import nodes_of
+from tests.plugins.source_files import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "broker" / "demo"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.code_load import nodes_of, text_of
+from tests.plugins.source_files import nodes_of, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BROKER = sorted((ROOT / "broker").rglob("*.py"))

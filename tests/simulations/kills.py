@@ -32,7 +32,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.run.running_demo import Running, start_command
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.programs import children
+from tests.plugins.programs import list_children
 
 _CALL: Final = 0.05  # response time of the library system in seconds
 _ONWARD: Final = "//main//a[contains(@class, 'button')]/@href"
@@ -92,12 +92,12 @@ class Logins:
         with suppress(requests.RequestException):
             self.log_in(who, patient=False)
         killer.join()
-        wait_until(lambda: len(children(self.demo.broker.pid)) > 1)
+        wait_until(lambda: len(list_children(self.demo.broker.pid)) > 1)
 
     def _kill(self) -> None:
         kind = self.random.choice(["web", "work"])
         if kind == "web":
-            os.kill(self.random.choice(sorted(children(self.demo.broker.pid))), signal.SIGKILL)
+            os.kill(self.random.choice(sorted(list_children(self.demo.broker.pid))), signal.SIGKILL)
         else:
             self.work.kill()
             self.work.wait()

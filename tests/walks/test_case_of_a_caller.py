@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from broker.app import assembly
 from broker.cli.main import broker
 from broker.demo.people.personas import persona
-from tests.plugins.deployment import Deployment, found, mark
+from tests.plugins.deployment import Deployment, find_text, mark
 
 ASTA = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
 SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # on a second card: the database takes it for another number
@@ -25,7 +25,7 @@ Staff = Callable[..., Result]
 
 def reference(page: TestResponse) -> str:
     """Give the reference on a page as somebody reads it aloud."""
-    written = found(page, "//div[@class='reference']//strong/text()")
+    written = find_text(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower()
 
 

@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.demo.people.personas import PERSONAS, persona
-from tests.plugins.deployment import Deployment, form, found, mark
+from tests.plugins.deployment import Deployment, find_text, form, mark
 from tests.plugins.pin_pages import link_in
 
 MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
@@ -48,7 +48,7 @@ def test_who_has_left_is_told_that_the_category_fell_before_the_service_is_answe
     first, person, other = deployment.person(), deployment.person(), deployment.person()
     first.agree(first.log_in("otto"))
     question = person.log_in("otto-left")
-    token = found(question, "//form[@class='answer']//input[@name='token']/@value")
+    token = find_text(question, "//form[@class='answer']//input[@name='token']/@value")
     sent = person.post(question.request.path, {"token": token, "answer": "yes"})
     assert sent.status_code == 303
     page = person.get(sent.location)

@@ -13,7 +13,7 @@ from lxml import etree
 
 from broker.adapters.saml.xml_security import encryption, signature
 from broker.adapters.saml.xml_security.xml_names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
-from tests.plugins.saml_messages import MORE, REQUEST, Forge, octets, stripped
+from tests.plugins.saml_messages import MORE, REQUEST, Forge, octets, remove_signature
 
 EVIL = "chief@au.dk"
 VALUE = f".//{{{SAML}}}AttributeValue"
@@ -42,7 +42,7 @@ def hide_genuine_assertion(path: str, name: str = "evil") -> Make:
             tag = f"{{{ {'ds': DS, 'saml': SAML, 'samlp': SAMLP, 'e': 'urn:e'}[space] }}}{local}"
             found = place.find(tag)
             place = etree.SubElement(place, tag) if found is None else found
-        place.append(stripped(genuine))
+        place.append(remove_signature(genuine))
         return octets(root)
 
     return make
@@ -54,7 +54,7 @@ def add_unsigned_assertion(*, first: bool) -> Make:
     def make(forge: Forge) -> bytes:
         root = forge.signed()
         genuine = root.find(ASSERTION)
-        (genuine.addprevious if first else genuine.addnext)(stripped(make_evil_copy(genuine)))
+        (genuine.addprevious if first else genuine.addnext)(remove_signature(make_evil_copy(genuine)))
         return octets(root)
 
     return make
@@ -64,7 +64,7 @@ def nest_genuine_in_evil(forge: Forge) -> bytes:
     """Put the genuine assertion with its signature inside an evil one (XSW 4)."""
     root = forge.signed()
     genuine = root.find(ASSERTION)
-    fake = stripped(make_evil_copy(genuine))
+    fake = remove_signature(make_evil_copy(genuine))
     root.replace(genuine, fake)
     fake.append(genuine)
     return octets(root)
@@ -81,12 +81,12 @@ def wrap_response(where: str) -> Make:
             fake.set("ID", "evil")
             fake.insert(1, genuine.find(SIGNATURE))
             extensions = etree.Element(f"{{{SAMLP}}}Extensions")
-            etree.SubElement(extensions, "{urn:e}x").append(stripped(genuine))
+            etree.SubElement(extensions, "{urn:e}x").append(remove_signature(genuine))
             fake.insert(2, extensions)
         elif where == "object":
-            etree.SubElement(signed, f"{{{DS}}}Object").append(stripped(genuine))
+            etree.SubElement(signed, f"{{{DS}}}Object").append(remove_signature(genuine))
         else:
-            signed.addprevious(stripped(genuine))
+            signed.addprevious(remove_signature(genuine))
         return octets(fake)
 
     return make
@@ -175,7 +175,7 @@ def encrypt_as(**how: Any) -> Make:
 def add_encrypted_evil(forge: Forge) -> bytes:
     """Add an encrypted evil assertion to a Response with a genuine one."""
     root = forge.signed()
-    root.append(encryption.encrypt(stripped(make_evil_copy(root.find(ASSERTION))), forge.broker.certificate))
+    root.append(encryption.encrypt(remove_signature(make_evil_copy(root.find(ASSERTION))), forge.broker.certificate))
     return octets(root)
 
 

@@ -23,7 +23,7 @@ from tests.attacks.messages.hostile_messages import (
     split_value,
     wrap_response,
 )
-from tests.plugins.saml_messages import MORE, REQUEST, octets, stripped
+from tests.plugins.saml_messages import MORE, REQUEST, octets, remove_signature
 
 ENVELOPED = DS + "enveloped-signature"
 XSLT = (
@@ -76,7 +76,7 @@ ATTACKS: dict[str, tuple[Make, str]] = {
     "4 a Response of SAML 1": (send_other_root('<Response xmlns="urn:oasis:names:tc:SAML:1.0:protocol"/>'), "root"),
     "4 metadata": (send_other_root(f'<EntityDescriptor xmlns="{MD}" entityID="urn:e"/>'), "root"),
     "5 never signed": (lambda forge: octets(forge.response()), "unsigned"),
-    "5 signature taken off": (lambda forge: octets(stripped(forge.signed(whole=True))), "unsigned"),
+    "5 signature taken off": (lambda forge: octets(remove_signature(forge.signed(whole=True))), "unsigned"),
     "5 signature emptied": (lambda forge: octets(forge.response()).replace(
         b"</saml:Issuer><saml:Subject>", f'</saml:Issuer><Signature xmlns="{DS}"/><saml:Subject>'.encode()
     ), "signed_infos"),

@@ -34,8 +34,8 @@ from broker.use_cases.logout import sessions as sessions_room
 from broker.use_cases.logout.sessions import Ended
 from broker.use_cases.storage.records import load
 from broker.use_cases.transactions import transactions as transactions_room
-from tests.plugins.drawn import at_gate, drawn
-from tests.plugins.taken_turns import FATES, Worker, befallen, present_worker
+from tests.plugins.example_counts import choose_size, scale_examples
+from tests.plugins.stepped_workers import OUTCOMES, Worker, current_worker, run_step
 
 pytestmark = pytest.mark.attack(15, 29)
 MOMENT: Final = timedelta(milliseconds=1)
@@ -65,7 +65,7 @@ class TurnedStore(Store):
         """Give each."""
         turn = "marks" if len(keys) > 1 and all(key.kind == "session" for key in keys) else "read"
         found: list[Kept | None] = self._taken(turn, lambda: [self._get(key, now) for key in keys])
-        worker = present_worker()
+        worker = current_worker()
         if worker and turn == "marks":
             worker.looked = self.moment
         return found
@@ -110,11 +110,11 @@ class TurnedStore(Store):
         return ()
 
     def _taken(self, turn: str, effect: Callable[[], Any], some: Callable[[int], Any] | None = None) -> Any:
-        worker = present_worker()
+        worker = current_worker()
         self.moment += 1
         if worker is None:
             return effect()
-        return befallen(worker, turn, effect, some)
+        return run_step(worker, turn, effect, some)
 
     def _get(self, key: Key, now: datetime) -> Kept | None:
         found = self.kept.get(key)
@@ -236,7 +236,7 @@ class OneWriteMachine(RuleBasedStateMachine):
             alive[which % len(alive)].goes()
 
     @precondition(lambda self: self._alive())
-    @rule(which=st.integers(0, 2), fate=st.sampled_from(FATES))
+    @rule(which=st.integers(0, 2), fate=st.sampled_from(OUTCOMES))
     def is_befallen(self, which: int, fate: str) -> None:
         """Let a worker die, or the store fail it."""
         alive = self._alive()
@@ -352,7 +352,7 @@ class OneWriteMachine(RuleBasedStateMachine):
                 return
 
     def _leaves(self, transaction: Transaction, assertion: str, content: str) -> None:
-        worker = present_worker()
+        worker = current_worker()
         assert worker
         assert transaction.authentication
         assert transaction.arrival
@@ -370,14 +370,14 @@ class OneWriteMachine(RuleBasedStateMachine):
         self.logouts.append(until)
 
     def _tell(self, event: AuditEvent) -> None:
-        worker = present_worker()
+        worker = current_worker()
 
         def write() -> None:
             if event.about:
                 self.told.append(Told(event, worker))
 
         if worker:
-            befallen(worker, str(event.kind), write)
+            run_step(worker, str(event.kind), write)
         else:
             write()
 
@@ -616,7 +616,7 @@ def test_no_clause_is_idle(name: str, fresh: FRESH, monkeypatch: pytest.MonkeyPa
         happens(clause.course, fresh)
 
 
-@pytest.mark.parametrize("fate", FATES)
+@pytest.mark.parametrize("fate", OUTCOMES)
 @pytest.mark.parametrize("turn", ["released", WRITE, "marks"])
 def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fresh: FRESH) -> None:
     """Wherever it ends: the same address opened again lands, and every law holds."""
@@ -631,14 +631,14 @@ def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fre
 
 
 @pytest.mark.parametrize(
-    "examples", [40, pytest.param(at_gate(500, otherwise=2000), marks=pytest.mark.slow(seconds=15))]
+    "examples", [40, pytest.param(choose_size(500, otherwise=2000), marks=pytest.mark.slow(seconds=15))]
 )
 def test_an_assertion_leaves_once_told_and_ended_by_a_logout(examples: int, fresh: FRESH) -> None:
     """The rules hold for every interleaving of two workers."""
     run_state_machine_as_test(
         partial(OneWriteMachine, fresh),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=drawn(examples),
+            max_examples=scale_examples(examples),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -39,8 +39,8 @@ from broker.use_cases.logout import affected_sessions as affected_room
 from broker.use_cases.logout import sessions as sessions_room
 from broker.use_cases.logout import single_logout as logout_room
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
-from tests.plugins.drawn import drawn
-from tests.plugins.single_turns import SingleTurns
+from tests.plugins.example_counts import scale_examples
+from tests.plugins.unbatched_store import UnbatchedStore
 
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
@@ -52,7 +52,7 @@ BROWSERS: Final = ("b1", "b2")
 PEOPLE: Final = ("asta", "bo")
 
 
-class DictStore(SingleTurns):
+class DictStore(UnbatchedStore):
     """A store without faults."""
 
     def __init__(self) -> None:
@@ -631,7 +631,7 @@ def test_no_live_session_survives_a_success(examples: int) -> None:
     run_state_machine_as_test(
         LogoutMachine,
         settings=settings(
-            max_examples=drawn(examples),
+            max_examples=scale_examples(examples),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

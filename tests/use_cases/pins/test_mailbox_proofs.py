@@ -9,7 +9,16 @@ import pytest
 
 from broker.core.errors import AddressRefused, AddressTaken, CodeRefused, TooMany
 from broker.core.login.transaction import Person
-from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, posted
+from tests.plugins.mailbox_proof_bench import (
+    DOMAINS,
+    NURSE,
+    YEAR,
+    MailServer,
+    ProofBench,
+    different_code,
+    open_bench,
+    run_mail_server,
+)
 
 pytestmark = pytest.mark.server
 
@@ -17,16 +26,16 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(scope="module")
-def post() -> Iterator[Post]:
+def post() -> Iterator[MailServer]:
     """Give a mail server."""
-    with posted() as found:
+    with run_mail_server() as found:
         yield found
 
 
 @pytest.fixture
-def bench(tmp_path: Path, post: Post) -> Bench:
+def bench(tmp_path: Path, post: MailServer) -> ProofBench:
     """Give an empty store and an empty mailbox."""
-    return opened(tmp_path, post)
+    return open_bench(tmp_path, post)
 
 
 def cause(error: pytest.ExceptionInfo[Any]) -> str:
@@ -34,7 +43,7 @@ def cause(error: pytest.ExceptionInfo[Any]) -> str:
     return str(error.value.cause)
 
 
-def test_the_mail_holds_the_code_and_who_asked(bench: Bench) -> None:
+def test_the_mail_holds_the_code_and_who_asked(bench: ProofBench) -> None:
     """One mail goes to the typed address, and nothing in it numbers a person."""
     bench.now += 10 * MINUTE
     held = bench.mail(bench.login())
@@ -48,7 +57,7 @@ def test_the_mail_holds_the_code_and_who_asked(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["{}", " {}\u00a0", "{}\n", "\u200b{}\ufeff"])
-def test_the_code_proves_the_address(bench: Bench, spelling: str) -> None:
+def test_the_code_proves_the_address(bench: ProofBench, spelling: str) -> None:
     """The transaction has the proof, no mailing any more, and the person is looked up again."""
     held = bench.mail(bench.login(person=Person("p")))
     done = bench.code(held, spelling.format(bench.read()))
@@ -59,7 +68,7 @@ def test_the_code_proves_the_address(bench: Bench, spelling: str) -> None:
     assert (done.transaction.mailing, done.transaction.person) == (None, None)
 
 
-def test_a_proof_is_remembered_for_its_person_until_it_ends(bench: Bench) -> None:
+def test_a_proof_is_remembered_for_its_person_until_it_ends(bench: ProofBench) -> None:
     """Twelve months later it is gone; nobody else has it before."""
     held = bench.mail(bench.login())
     done = bench.code(held, bench.read())
@@ -70,7 +79,7 @@ def test_a_proof_is_remembered_for_its_person_until_it_ends(bench: Bench) -> Non
     assert bench.remembered("ann") == ()
 
 
-def test_a_later_proof_takes_the_place_of_the_earlier_of_its_name(bench: Bench) -> None:
+def test_a_later_proof_takes_the_place_of_the_earlier_of_its_name(bench: ProofBench) -> None:
     """A person has one address for each proof; proofs of another name stay."""
     for name, address in (("mail", "ann@post.example"), ("kaldemail", NURSE), ("kaldemail", "ann@ps.rm.dk")):
         held = bench.mail(bench.login(), address=address, name=name)
@@ -79,14 +88,14 @@ def test_a_later_proof_takes_the_place_of_the_earlier_of_its_name(bench: Bench) 
     assert [each.address for each in proofs] == ["ann@ps.rm.dk", "ann@post.example"]
 
 
-def test_a_code_for_one_proof_is_no_other_proof(bench: Bench) -> None:
+def test_a_code_for_one_proof_is_no_other_proof(bench: ProofBench) -> None:
     """A code for the contact address does not make its domain a workplace."""
     held = bench.mail(bench.login(), name="mail")
     with pytest.raises(CodeRefused):
         bench.code(held, bench.read(), name="kaldemail")
 
 
-def test_a_code_lasts_no_longer_than_its_login(bench: Bench) -> None:
+def test_a_code_lasts_no_longer_than_its_login(bench: ProofBench) -> None:
     """The mail says how long; at the end the code is void."""
     held = bench.login()
     bench.now += 10 * MINUTE
@@ -108,7 +117,9 @@ def test_a_code_lasts_no_longer_than_its_login(bench: Bench) -> None:
         ([f"p{each}" for each in range(9)], [NURSE, "Nurse+1@auh.rm.dk"]),
     ],
 )
-def test_a_person_and_a_mailbox_get_three_codes_a_day(bench: Bench, owners: list[str], addresses: list[str]) -> None:
+def test_a_person_and_a_mailbox_get_three_codes_a_day(
+    bench: ProofBench, owners: list[str], addresses: list[str]
+) -> None:
     """However the address is spelt; the next is refused before anything changes, and allowed a day later."""
     for each in range(3):
         held = bench.mail(bench.login(), owners[each % len(owners)], addresses[each % len(addresses)])
@@ -122,7 +133,7 @@ def test_a_person_and_a_mailbox_get_three_codes_a_day(bench: Bench, owners: list
     assert bench.mail(bench.login(), owners[0], addresses[0]).transaction.mailing
 
 
-def test_a_domain_that_no_longer_counts_proves_nothing(bench: Bench) -> None:
+def test_a_domain_that_no_longer_counts_proves_nothing(bench: ProofBench) -> None:
     """The policy of the moment at which the code is typed decides."""
     held = bench.mail(bench.login())
     with pytest.raises(AddressRefused) as refused:
@@ -131,7 +142,7 @@ def test_a_domain_that_no_longer_counts_proves_nothing(bench: Bench) -> None:
     assert bench.again(held).proofs == bench.remembered("ann") == ()
 
 
-def test_an_address_proves_one_person(bench: Bench) -> None:
+def test_an_address_proves_one_person(bench: ProofBench) -> None:
     """A second person's right code proves nothing; the first may prove it again, in any spelling."""
     for address in (NURSE, "Nurse@auh.rm.dk"):
         held = bench.mail(bench.login(), address=address)
@@ -142,7 +153,7 @@ def test_an_address_proves_one_person(bench: Bench) -> None:
     assert bench.again(held).proofs == bench.remembered("bo") == ()
 
 
-def test_an_address_is_free_again_when_its_proof_has_ended(bench: Bench) -> None:
+def test_an_address_is_free_again_when_its_proof_has_ended(bench: ProofBench) -> None:
     """A person who has left does not keep it for ever."""
     held = bench.mail(bench.login())
     bench.code(held, bench.read())
@@ -151,14 +162,14 @@ def test_an_address_is_free_again_when_its_proof_has_ended(bench: Bench) -> None
     assert bench.code(held, bench.read(), "bo").transaction.proofs
 
 
-def test_a_contact_address_may_be_shared(bench: Bench) -> None:
+def test_a_contact_address_may_be_shared(bench: ProofBench) -> None:
     """A family has one mailbox: only proofs that make somebody something are one person's."""
     for owner in ("ann", "bo"):
         held = bench.mail(bench.login(), owner, "family@post.example", name="mail")
         assert bench.code(held, bench.read(), owner, domains=(), name="mail").transaction.proofs
 
 
-def test_a_person_may_go_on_without(bench: Bench) -> None:
+def test_a_person_may_go_on_without(bench: ProofBench) -> None:
     """The transaction says so for this login."""
     held = bench.mail(bench.login())
     done = bench.proving().skip(held, bench.now)
@@ -167,11 +178,11 @@ def test_a_person_may_go_on_without(bench: Bench) -> None:
     assert done.transaction.mailing is None
 
 
-def test_nothing_secret_is_said_by_what_is_raised_or_shown(bench: Bench) -> None:
+def test_nothing_secret_is_said_by_what_is_raised_or_shown(bench: ProofBench) -> None:
     """Neither address nor code stands in an error or a repr."""
     held = bench.mail(bench.login())
     code = bench.read()
     with pytest.raises(CodeRefused) as refused:
-        bench.code(held, other(code))
+        bench.code(held, different_code(code))
     spoken = [repr(held.transaction.mailing), str(refused.value), repr(refused.value)]
-    assert not any(secret in said for said in spoken for secret in (code, other(code), NURSE))
+    assert not any(secret in said for said in spoken for secret in (code, different_code(code), NURSE))

@@ -20,7 +20,7 @@ from broker.demo.run.demo_library import DemoLibrary, simulate_koha
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
-from tests.plugins.deployment import Clock, Deployment, standing
+from tests.plugins.deployment import Clock, Deployment, run_deployment
 from tests.plugins.firefox import Context, restoring
 from tests.plugins.visitor import Visitor
 
@@ -54,7 +54,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
     parties, _ = running_demo._parties(setting, simulate_koha)
     with ExitStack() as stack:
-        deployment = stack.enter_context(standing(setting, tmp_path, clock, environment))
+        deployment = stack.enter_context(run_deployment(setting, tmp_path, clock, environment))
         for name, app in {**parties, "broker": deployment.app}.items():
             stack.enter_context(serve_on_loopback(app, setting.ports.number(name)))
         yield Place(_as_demo(deployment), clock)

@@ -14,7 +14,7 @@ from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE, SUCCESS
 from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import LogoutPeer, Participant
-from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, OPEN, Parties, redirected
+from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, OPEN, Parties, redirect_url
 
 # As the OASIS and Shibboleth documents write them.
 CONVENTIONAL: Final = {
@@ -52,7 +52,7 @@ def response(parties: Parties, service: str = LOANS) -> Any:
 
 def authn_request(parties: Parties) -> Any:
     """Give our AuthnRequest to the hub."""
-    query = redirected(parties.sp.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
+    query = redirect_url(parties.sp.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
     return etree.fromstring(http_bindings.inflate_redirect(query, "SAMLRequest").xml)
 
 

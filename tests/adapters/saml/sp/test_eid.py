@@ -34,7 +34,7 @@ from tests.plugins.saml_parties import (
     idp_entity,
     key_descriptor,
     read_folder,
-    redirected,
+    redirect_url,
     say,
     stamp,
 )
@@ -59,7 +59,7 @@ def add_upstream(parties: Parties, **changes: Any) -> Parties:
 
 def write_eid_request(parties: Parties, **request: Any) -> Any:
     """Give the AuthnRequest that NemLog-in gets, its signature verified."""
-    url = redirected(parties.sp.ask("eid", "_q9", replace(parties.request, **request), NOW))
+    url = redirect_url(parties.sp.ask("eid", "_q9", replace(parties.request, **request), NOW))
     sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert sent.signed is not None
     keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]

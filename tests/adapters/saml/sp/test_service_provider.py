@@ -39,7 +39,7 @@ from tests.plugins.saml_parties import (
     add,
     drop,
     edit,
-    redirected,
+    redirect_url,
     say,
     stamp,
 )
@@ -52,7 +52,7 @@ AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 
 def write_request(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
     """Give the AuthnRequest we send, XML security and signature passed."""
-    url = redirected(parties.sp.ask(upstream, "_q9", replace(parties.request, **request), NOW))
+    url = redirect_url(parties.sp.ask(upstream, "_q9", replace(parties.request, **request), NOW))
     message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
     keys = [signature.VerifyKey.load(each) for each in parties.ring.sp.signing_certificates]
@@ -146,7 +146,7 @@ def test_a_request_that_cannot_be_asked_is_refused(
     """The upstream gets no request; the service is answered, with its request in the error."""
     request = replace(parties.request, **request_has)
     with pytest.raises(RequestRefused) as caught:
-        redirected(parties.sp.ask("wayf", "_q9", request, NOW))
+        redirect_url(parties.sp.ask("wayf", "_q9", request, NOW))
     assert (caught.value.refusal, caught.value.request) == (status, request)
 
 

@@ -24,7 +24,7 @@ from broker.adapters.saml.xml_security.xml_names import (
 )
 from broker.core.errors import MessageRefused
 from tests.attacks.messages.defences import SHAPE, XML_CHECKS, mark_by_check
-from tests.plugins.drawn import BESIDE_FIXTURES, drawn
+from tests.plugins.example_counts import BESIDE_FIXTURES, scale_examples
 from tests.plugins.saml_messages import REQUEST, Forge, octets
 
 LISTING = f'<e:InclusiveNamespaces xmlns:e="{EXCLUSIVE}" PrefixList="%s"/>'
@@ -259,7 +259,7 @@ def test_a_refusal_quotes_nothing(forge: Forge) -> None:
         assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
 
 
-@settings(max_examples=drawn(60), suppress_health_check=BESIDE_FIXTURES, deadline=None)
+@settings(max_examples=scale_examples(60), suppress_health_check=BESIDE_FIXTURES, deadline=None)
 @given(noise=st.binary(max_size=200), at=st.integers(0, 2000))
 def test_no_bytes_raise_anything_else(noise: bytes, at: int, forge: Forge) -> None:
     """Any bytes, and a genuine message with any bytes put into it, are let in or refused, nothing else."""

@@ -26,7 +26,7 @@ from broker.adapters.saml.xml_security.xml_names import (
     SIGNATURE,
 )
 from broker.core.errors import MessageRefused
-from tests.plugins.saml_messages import MORE, REQUEST, SHA256, Forge, octets, stripped
+from tests.plugins.saml_messages import MORE, REQUEST, SHA256, Forge, octets, remove_signature
 
 C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 
@@ -98,7 +98,7 @@ def _no_value(root: Any) -> bytes:
 REFUSED: dict[str, tuple[Callable[[Forge], bytes], str]] = {
     "changed": (lambda forge: _tampered(forge.signed()), "xml.signature"),
     "value_empty": (lambda forge: _no_value(forge.signed()), "xml.signature"),
-    "signature_stripped": (lambda forge: octets(stripped(forge.signed(whole=True))), "xml.unsigned"),
+    "signature_stripped": (lambda forge: octets(remove_signature(forge.signed(whole=True))), "xml.unsigned"),
     "never_signed": (lambda forge: octets(forge.response()), "xml.unsigned"),
     "strangers_key": (
         lambda forge: octets(forge.sign(forge.response().find(ASSERTION), key=forge.stranger.key.xml).getparent()),
@@ -168,7 +168,7 @@ def test_the_node_found_by_its_id_is_the_one_that_was_asked_about(
     """Of two elements of one ID the first is found: verifying the other fails, even if xmlsec were fooled."""
     decoy: Any = etree.fromstring(octets(forge.signed()))
     assertion = decoy.find(ASSERTION)
-    genuine = stripped(assertion)
+    genuine = remove_signature(assertion)
     decoy.insert(1, genuine)
     xmlsec.tree.add_ids(genuine, ["ID"])
     if fooled:

@@ -19,7 +19,7 @@ def copy_site(setting: Setting, folder: Path) -> Path:
     return site
 
 
-def policies(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
+def write_release_entries(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
     """Copy the policies, put release entries into the students' in place of e-resources', and give the environment."""
     site = copy_site(setting, folder)
     student = site / "policies" / "student.yaml"
@@ -30,7 +30,7 @@ def policies(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
     return {"BROKER_SITE": str(site)}
 
 
-def entry(service: str, attributes: Iterable[str], name_id: str = "transient", more: str = "") -> str:
+def release_entry(service: str, attributes: Iterable[str], name_id: str = "transient", more: str = "") -> str:
     """Write a release entry that informs and makes nothing; ``more`` are further lines of it."""
     listed = ", ".join(f"{{{each}: {{why: {WHY}}}}}" for each in attributes)
     return (
@@ -39,7 +39,7 @@ def entry(service: str, attributes: Iterable[str], name_id: str = "transient", m
     )
 
 
-def entity_attributes(setting: Setting, folder: Path, service: str, name: str, *values: str) -> dict[str, str]:
+def add_entity_attribute(setting: Setting, folder: Path, service: str, name: str, *values: str) -> dict[str, str]:
     """Copy the metadata, let a service say an entity attribute of itself, and give the environment."""
     site = copy_site(setting, folder)
     path = site / "metadata" / f"{service}.xml"

@@ -20,7 +20,7 @@ from broker.demo.run import demo_folder
 from broker.demo.run.demo_folder import Ports, Setting
 from broker.demo.saml.key_pair import KeyPair
 from tests.plugins import saml_parties as named
-from tests.plugins.deployment import Clock, Deployment, standing
+from tests.plugins.deployment import Clock, Deployment, run_deployment
 from tests.plugins.saml_parties import BASE, NOW, Change, Parties
 
 _MORE = f"""
@@ -74,7 +74,7 @@ class Guests(Parties):
 
 
 @dataclass(slots=True)
-class Stage:
+class SamlDeployment:
     """The broker, its guests, and one transaction of a service that may ask an upstream again and again."""
 
     deployment: Deployment
@@ -138,7 +138,7 @@ def _written(folder: Path, parties: Parties) -> Setting:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterator[Stage]:
+def saml_deployment(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterator[SamlDeployment]:
     """Give a broker among the parties, for all tests of a module; its clock began at NOW."""
     folder = tmp_path_factory.mktemp("stage")
     clock = Clock(NOW - datetime.now(UTC))
@@ -146,7 +146,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterato
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assembly, "now", clock.now)
         patch.setattr("broker.app.application.now", clock.now)
-        with standing(setting, folder, clock, {}) as deployment:
+        with run_deployment(setting, folder, clock, {}) as deployment:
             given = {each.name: getattr(parties, each.name) for each in fields(parties)}
             guests = Guests(**{**given, "sp": deployment.ports.sp_role, "idp": deployment.ports.idp_role})
-            yield Stage(deployment, guests)
+            yield SamlDeployment(deployment, guests)

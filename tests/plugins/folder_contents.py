@@ -9,7 +9,7 @@ from typing import Final
 _LOOKS: Final = 200
 
 
-def lying_files(folder: Path) -> Sequence[tuple[Path, bytes]]:
+def read_folder_contents(folder: Path) -> Sequence[tuple[Path, bytes]]:
     """Give each file below a folder, with its octets.
 
     By the end of a look a database may have dropped its journal, and a file that was written anew has its name: what

@@ -104,7 +104,7 @@ class Clock:
         return self.time
 
 
-class Desk:
+class PinBench:
     """Everything around PINs over one SQLite file."""
 
     def __init__(self, path: Path) -> None:

@@ -10,12 +10,12 @@ BESIDE_FIXTURES: Final = (HealthCheck.function_scoped_fixture, HealthCheck.too_s
 _WHOLE: Final = 100  # what Hypothesis draws where nothing is said, and what ``make test`` leaves so
 
 
-def drawn(examples: int) -> int:
+def scale_examples(examples: int) -> int:
     """Give how many examples this run draws of so many."""
     return max(1, examples * min(settings().max_examples, _WHOLE) // _WHOLE)
 
 
-def at_gate(fewer: int, *, otherwise: int) -> int:
+def choose_size(fewer: int, *, otherwise: int) -> int:
     """Give the size of a test that a change waits for; it is the other where a person runs it.
 
     Only for a test that finds as many faults at it, put in on purpose: the gate draws the same each time, and a fault

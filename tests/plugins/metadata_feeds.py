@@ -21,21 +21,21 @@ _SIGNATURE: Final = """<ds:Signature xmlns:ds="{ds}"><ds:SignedInfo><ds:Canonica
 </ds:Signature>"""
 
 
-def collection(*entities: str, until: datetime | None = NOW + timedelta(days=7), more: str = "") -> str:
+def build_feed(*entities: str, until: datetime | None = NOW + timedelta(days=7), more: str = "") -> str:
     """Give an unsigned feed of these entities."""
     end = f' validUntil="{xml_times.write(until)}"' if until else ""
     listed = "\n".join(entities)
     return f'<md:EntitiesDescriptor xmlns:md="{MD}" ID="_f1"{end}{more}>\n{listed}\n</md:EntitiesDescriptor>'
 
 
-def signed(xml: str | bytes, key: signature.SigningKey) -> bytes:
+def sign_feed(xml: str | bytes, key: signature.SigningKey) -> bytes:
     """Sign a feed as our own metadata is signed."""
     root = etree.fromstring(xml.encode() if isinstance(xml, str) else xml)
     signature.sign(root, key)
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def forged(
+def sign_feed_with(
     xml: str,
     key: xmlsec.Key,
     *,

@@ -39,7 +39,7 @@ def show(page: Page, address: str) -> str:
     return source
 
 
-def amiss(page: Page, name: str, looks: Sequence[Look] = LOOKS, *, leads_on: bool = True) -> list[str]:
+def find_page_faults(page: Page, name: str, looks: Sequence[Look] = LOOKS, *, leads_on: bool = True) -> list[str]:
     """Return what is amiss with the page that is open: rules of WCAG 2.2 AA, its width, and that nothing leads on.
 
     ``leads_on`` is False for a page that may be where a way ends.

@@ -17,7 +17,7 @@ _TEMPLATE = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}">\
 </saml:EncryptedAssertion>"""
 
 
-def sealed(element: Any, certificate: bytes) -> Any:
+def encrypt_with_cbc(element: Any, certificate: bytes) -> Any:
     """Give an EncryptedAssertion of an element, by AES-256-CBC, for the key of a certificate."""
     keys = xmlsec.KeysManager()
     keys.add_key(VerifyKey.load(certificate).xml)

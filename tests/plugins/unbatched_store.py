@@ -6,7 +6,7 @@ from datetime import datetime
 from broker.core.ports import Kept, Key, Store, Write
 
 
-class SingleTurns(Store):
+class UnbatchedStore(Store):
     """What ``get_many`` and ``put_many`` promise, by ``get`` and ``put``."""
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":

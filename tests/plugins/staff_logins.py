@@ -18,7 +18,7 @@ from broker.adapters.saml.xml_security import http_bindings, signature, xml_time
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.upstreams import assertion_writer, wayf_hub
-from tests.plugins.deployment import Deployment, Person, found
+from tests.plugins.deployment import Deployment, Person, find_text
 
 ADMIN: Final = "bo"
 DESK: Final = "cilla"
@@ -32,7 +32,7 @@ class AskedUpstream:
     institutions: tuple[str, ...]
 
 
-def asked(url: str) -> AskedUpstream:
+def read_sent_request(url: str) -> AskedUpstream:
     """Read the AuthnRequest in an address."""
     (packed,) = parse_qs(urlsplit(url).query)["SAMLRequest"]
     root = etree.fromstring(decompress(b64decode(packed), -15))
@@ -40,7 +40,7 @@ def asked(url: str) -> AskedUpstream:
     return AskedUpstream(root.get("ForceAuthn") == "true", listed)
 
 
-def asserting(name: str, **attributes: str) -> Persona:
+def change_persona(name: str, **attributes: str) -> Persona:
     """Give a persona of whom something else is asserted."""
     told = {key: (value,) for key, value in attributes.items()}
     person = persona(name)
@@ -84,11 +84,11 @@ def enter(deployment: Deployment, name: str) -> Person:
 def send(staff: Person, path: str, **fields: str) -> TestResponse:
     """Fill in the form of a page of the staff view, and send it."""
     page = staff.get(path)
-    token = found(page, "//form//input[@name='token']/@value")
+    token = find_text(page, "//form//input[@name='token']/@value")
     return staff.post(path, {"token": token, **fields})
 
 
-def unstaffed(setting: Setting, folder: Path) -> Setting:
+def copy_without_staff_view(setting: Setting, folder: Path) -> Setting:
     """Copy a demo's folder without the staff view, which insists on its audit log."""
     copied = shutil.copytree(setting.folder, folder / "unstaffed")
     found = replace(setting, folder=copied)
@@ -98,12 +98,12 @@ def unstaffed(setting: Setting, folder: Path) -> Setting:
     return found
 
 
-def audit_log(deployment: Deployment) -> list[dict[str, str]]:
+def read_audit_log(deployment: Deployment) -> list[dict[str, str]]:
     """Read the lines of the audit log."""
     files = sorted(deployment.parts.config.audit_folder.glob("audit-*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
-def told(page: TestResponse) -> list[str]:
+def read_shown_lines(page: TestResponse) -> list[str]:
     """Give the lines that a page shows as the commands print them."""
-    return found(page, "//pre/text()").splitlines()
+    return find_text(page, "//pre/text()").splitlines()

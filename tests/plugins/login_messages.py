@@ -19,7 +19,7 @@ _REQUEST = """<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:proto
  Destination="{sso}" AssertionConsumerServiceURL="{acs}"><saml:Issuer>{issuer}</saml:Issuer></samlp:AuthnRequest>"""
 
 
-def listing(*names: str, more: str = "", **attributes: str) -> Change:
+def add_idp_list(*names: str, more: str = "", **attributes: str) -> Change:
     """Give a change that puts a Scoping with an IDPList in; ``more`` follows the list in it."""
     entries = "".join(f'<samlp:IDPEntry ProviderID="{each}"/>' for each in names)
     idps = f"<samlp:IDPList>{entries}</samlp:IDPList>" if names else ""
@@ -27,13 +27,13 @@ def listing(*names: str, more: str = "", **attributes: str) -> Change:
     return add(".", f"<samlp:Scoping{written}>{idps}{more}</samlp:Scoping>")
 
 
-def contexts(*classes: str, comparison: str = "exact") -> Change:
+def request_contexts(*classes: str, comparison: str = "exact") -> Change:
     """Give a change that asks for these classes; it goes before a Scoping."""
     refs = "".join(f"<saml:AuthnContextClassRef>{each}</saml:AuthnContextClassRef>" for each in classes)
     return add(".", f'<samlp:RequestedAuthnContext Comparison="{comparison}">{refs}</samlp:RequestedAuthnContext>')
 
 
-TO_AU = listing(AU)  # the one way, so that no chooser is shown
+TO_AU = add_idp_list(AU)  # the one way, so that no chooser is shown
 
 
 def authn_request(deployment: Deployment, service: str, *changes: Change) -> bytes:
@@ -53,7 +53,7 @@ def ask(person: Person, *changes: Change, service: str = "e-resources") -> TestR
     return person.get(url)
 
 
-def sent(response: TestResponse) -> Any:
+def read_sent_request(response: TestResponse) -> Any:
     """Give the AuthnRequest with which the browser is sent to an upstream."""
     assert response.status_code == 302, response.get_data(as_text=True)[:500]
     return etree.fromstring(http_bindings.inflate_redirect(urlsplit(response.location).query, "SAMLRequest").xml)

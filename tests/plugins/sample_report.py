@@ -48,7 +48,7 @@ ANSWERS: Final = LibraryAnswers(
 
 
 @cache
-def reported() -> PolicyReport:
+def build_sample_report() -> PolicyReport:
     """Give the report, made once."""
     policies = live_policies.load(ROOT / "policies", NOW)
     sources = tuple(source for upstream in UPSTREAMS for source in list_sources(upstream, MAPS.maps))

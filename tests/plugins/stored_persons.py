@@ -53,7 +53,7 @@ _URN: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 
 
 @dataclass(frozen=True)
-class Somebody:
+class StoredPerson:
     """One person, by all that they are known by."""
 
     cpr: str
@@ -63,16 +63,16 @@ class Somebody:
     reference: str
 
 
-ASTA: Final = Somebody("1403044004", "asta@au.dk", "4711", "asta@auh.rm.dk", "BCDFGHJK")
-KARLA: Final = Somebody("1111024568", "karla@au.dk", "4712", "karla@auh.rm.dk", "KMNPQRST")
+ASTA: Final = StoredPerson("1403044004", "asta@au.dk", "4711", "asta@auh.rm.dk", "BCDFGHJK")
+KARLA: Final = StoredPerson("1111024568", "karla@au.dk", "4712", "karla@auh.rm.dk", "KMNPQRST")
 
 
 @dataclass(frozen=True)
-class Life:
+class RecordWriter:
     """Writes one person's records."""
 
     parts: Parts
-    who: Somebody
+    who: StoredPerson
 
     @property
     def id(self) -> str:
@@ -191,23 +191,23 @@ def store_file(parts: Parts) -> Path:
     return Path(parts.config.store.url.removeprefix("sqlite:"))
 
 
-def keys(parts: Parts) -> set[Key]:
+def list_keys(parts: Parts) -> set[Key]:
     """Give the keys of all records there are."""
     kinds = get_args(RecordKind)
     return {key for kind in kinds for key, _ in parts.store.list(kind, None, now())}
 
 
-def records_of(parts: Parts, who: Somebody) -> set[Key]:
+def list_person_keys(parts: Parts, who: StoredPerson) -> set[Key]:
     """Give the keys of a person's records, index entries and audit keys."""
     person = parts.stored_data().find(typed=who.cpr)
     own = {each.key for each in parts.stored_data().list_records(person)}
     audit_log = parts.audit_log
     assert isinstance(audit_log, StoredAuditLog)
     groups = {*audit_log.person_keys.groups(person.ids, (who.number,))}
-    return own | {key for key in keys(parts) if key.kind == "audit" and key.group in groups}
+    return own | {key for key in list_keys(parts) if key.kind == "audit" and key.group in groups}
 
 
-def rows_of(parts: Parts) -> tuple[list[Any], list[Any]]:
+def read_rows(parts: Parts) -> tuple[list[Any], list[Any]]:
     """Give all rows of the store, as a backup holds them."""
     with closing(sqlite3.connect(store_file(parts))) as connection:
         return connection.execute("SELECT * FROM record").fetchall(), connection.execute(
@@ -215,7 +215,7 @@ def rows_of(parts: Parts) -> tuple[list[Any], list[Any]]:
         ).fetchall()
 
 
-def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
+def restore_rows(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
     """Put a backup back in the place of the store."""
     with closing(sqlite3.connect(store_file(parts))) as connection, connection:
         connection.execute("DELETE FROM record")
@@ -225,7 +225,7 @@ def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened_parts(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Parts:
+def module_parts(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Parts:
     """Give a broker's parts over SQLite, once for all tests of a module."""
     folder = tmp_path_factory.mktemp("lived")
     environ = {"BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}", "BROKER_STATE": str(folder / "state")}
@@ -233,7 +233,7 @@ def opened_parts(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @dataclass(slots=True)
-class LeftBehind:
+class PersonRecordsBackup:
     """What two people leave behind in a store and on a audit log, put there again for each test of a module.
 
     They live anew after a minute: what is in force for four minutes is so during each test.
@@ -251,17 +251,17 @@ class LeftBehind:
         for path in (*audit_log.files.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
             path.unlink()
         if now() - self.since >= FRESH:
-            put_back(self.parts, ([], []))
+            restore_rows(self.parts, ([], []))
             self._live()
             return
-        put_back(self.parts, self.rows)
+        restore_rows(self.parts, self.rows)
         shutil.copytree(self.copies, audit_log.files.folder, dirs_exist_ok=True)
 
     def _live(self) -> None:
         self.since = now()
         for who in (ASTA, KARLA):
-            Life(self.parts, who).lived()
-        self.rows = rows_of(self.parts)
+            RecordWriter(self.parts, who).lived()
+        self.rows = read_rows(self.parts)
         shutil.rmtree(self.copies, ignore_errors=True)
         shutil.copytree(self._trail().files.folder, self.copies)
 
@@ -272,13 +272,13 @@ class LeftBehind:
 
 
 @pytest.fixture(scope="module")
-def left_behind(opened_parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> LeftBehind:
+def persons_backup(module_parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> PersonRecordsBackup:
     """Give what two people leave behind, with nothing there yet."""
-    return LeftBehind(opened_parts, tmp_path_factory.mktemp("left") / "trail")
+    return PersonRecordsBackup(module_parts, tmp_path_factory.mktemp("left") / "trail")
 
 
 @pytest.fixture
-def lived_parts(opened_parts: Parts, left_behind: LeftBehind) -> Parts:
+def parts_with_persons(module_parts: Parts, persons_backup: PersonRecordsBackup) -> Parts:
     """Give them over a store in which are two people, with an empty audit log before them and no forgotten.log."""
-    left_behind.put_there()
-    return opened_parts
+    persons_backup.put_there()
+    return module_parts

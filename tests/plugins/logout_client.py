@@ -17,7 +17,7 @@ PARTIAL = "Success / PartialLogout"
 
 
 @dataclass(slots=True)
-class Leaver:
+class LogoutClient:
     """One person's browser; ``hub`` holds the sessions as the hub knows them, the newest last."""
 
     deployment: Deployment
@@ -117,7 +117,7 @@ class Leaver:
         return signature.SigningKey.load(library.key.encode(), library.certificate.encode())
 
 
-def to(response: TestResponse) -> str:
+def redirect_target(response: TestResponse) -> str:
     """Give the party and path a redirect leads to."""
     parts = urlsplit(response.location)
     return f"{(parts.hostname or '').partition('.')[0]}{parts.path}"
@@ -127,7 +127,7 @@ def _main(page: TestResponse) -> html.HtmlElement:
     return next(html.fromstring(page.get_data()).iter("main"))
 
 
-def rows(page: TestResponse) -> dict[str, str]:
+def read_participant_states(page: TestResponse) -> dict[str, str]:
     """Give how each session participant stands, by its name on a page of a logout."""
     names, states = _main(page).iter("dt"), _main(page).iter("dd")
     return {str(name.text): str(state.get("data-state")) for name, state in zip(names, states, strict=True)}

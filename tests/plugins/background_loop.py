@@ -15,7 +15,7 @@ _IDLE: Final = 0.05
 
 
 @contextmanager
-def beside(
+def run_background_loop(
     wake: WakeSignal, steps: Sequence[Callable[[], object]], report: Callable[[Exception], None]
 ) -> Iterator[None]:
     """Let the loop run while the block does; ``report`` hears what fails in it."""

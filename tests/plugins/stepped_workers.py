@@ -8,10 +8,10 @@ from typing import Any, Final
 from broker.core.errors import BrokerError, StoreUnavailable
 
 HALF_WAY: Final = tuple(f"dies half-way {others}" for others in range(3))
-FATES: Final = ("dies before", "dies after", *HALF_WAY, "silent", "late", "asked twice")
+OUTCOMES: Final = ("dies before", "dies after", *HALF_WAY, "silent", "late", "asked twice")
 
 
-class Died(BaseException):
+class WorkerKilled(BaseException):
     """A worker was killed."""
 
 
@@ -66,8 +66,8 @@ class Worker:
         try:
             self.turn("all")
             self.work()
-        except (Died, BrokerError) as error:
-            self.hurt = self.hurt or isinstance(error, Died | StoreUnavailable)
+        except (WorkerKilled, BrokerError) as error:
+            self.hurt = self.hurt or isinstance(error, WorkerKilled | StoreUnavailable)
         except BaseException as error:  # noqa: BLE001 - raised again where the test runs
             self.error = error
         finally:
@@ -78,27 +78,27 @@ class Worker:
 OF_THREAD: Final = threading.local()
 
 
-def present_worker() -> Worker | None:
+def current_worker() -> Worker | None:
     """Give the worker whose thread this is."""
     return getattr(OF_THREAD, "worker", None)
 
 
-def befallen(worker: Worker, turn: str, effect: Callable[[], Any], some: Callable[[int], Any] | None = None) -> Any:
+def run_step(worker: Worker, turn: str, effect: Callable[[], Any], some: Callable[[int], Any] | None = None) -> Any:
     """Do ``effect`` as its turn's fate has it; ``some`` does so much of it."""
     fate = worker.turn(turn)
     if fate == "goes":
         return effect()
     worker.hurt = True
     if fate == "dies before":
-        raise Died
+        raise WorkerKilled
     if fate == "silent":
         raise StoreUnavailable("silent")
     if fate.startswith("dies half-way") and some:
         some(int(fate[-1]))
-        raise Died
+        raise WorkerKilled
     effect()
     if fate == "late":
         raise StoreUnavailable("late")
     if fate == "asked twice" and some:
-        return befallen(worker, turn, effect, some)
-    raise Died
+        return run_step(worker, turn, effect, some)
+    raise WorkerKilled

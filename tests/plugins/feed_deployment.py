@@ -8,7 +8,7 @@ from broker.adapters.saml.xml_security import signature
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.saml.key_pair import KeyPair
-from tests.plugins import feeds
+from tests.plugins import metadata_feeds
 from tests.plugins.feed_server import Publisher
 from tests.plugins.saml_parties import idp_entity, key_descriptor
 
@@ -16,7 +16,7 @@ SCOPE = '<md:Extensions><s:Scope xmlns:s="urn:mace:shibboleth:metadata:1.0">au.d
 
 
 @dataclass
-class Fed:
+class FeedDeployment:
     """The folder of a broker, changed so that it follows ``publisher``; two keys are pinned, a stranger's is not."""
 
     setting: Setting
@@ -33,7 +33,7 @@ class Fed:
         text = self.setting.config.read_text()
         scoped = f'entity_id = "{AU}", scopes = ["au.dk"]'
         assert scoped in text
-        feed = f'[feeds.wayf]\nurl = "{self.publisher.url}"\npins = ["old.pem", "new.pem"]\n\n'
+        feed = f'[metadata_feeds.wayf]\nurl = "{self.publisher.url}"\npins = ["old.pem", "new.pem"]\n\n'
         text = text.replace(scoped, f'entity_id = "{AU}"').replace("[upstreams.wayf]", feed + "[upstreams.wayf]", 1)
         self.setting.config.write_text(text)
 
@@ -52,10 +52,10 @@ class Fed:
         hub = idp_entity(HUB, *listed).replace(f"{HUB}/sso", self.setting.ports.origin("hub") + "/sso")
         until = datetime.now(UTC) + timedelta(days=days, seconds=self.published)
         entities = (hub, idp_entity(AU, SCOPE)) if university else (hub,)
-        xml = feeds.collection(*entities, until=until)
+        xml = metadata_feeds.build_feed(*entities, until=until)
         signer = by or self.pinned[0]
         key = signature.SigningKey.load(signer.key.encode(), signer.certificate.encode())
-        octets = feeds.signed(xml, key) if sign else xml.encode()
+        octets = metadata_feeds.sign_feed(xml, key) if sign else xml.encode()
         self.publisher.publish(octets)
         return octets
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.plugins.programs import started
+from tests.plugins.programs import run_program
 
 # Firefox asks nobody about updates, studies and portals, and shows no page of its own.
 _QUIET: Final[Mapping[str, Any]] = {
@@ -82,7 +82,7 @@ class Connection:
 
 
 @contextmanager
-def firefox(profile: Path, *pages: str, **preferences: Any) -> Iterator[Connection]:
+def run_firefox(profile: Path, *pages: str, **preferences: Any) -> Iterator[Connection]:
     """Start Firefox on a profile, with these pages if any, and give a session with it, which ends with the block."""
     profile.mkdir(exist_ok=True)
     lines = [
@@ -101,7 +101,7 @@ def firefox(profile: Path, *pages: str, **preferences: Any) -> Iterator[Connecti
     # What a browser on this profile told before is the port of a server that has ended.
     (profile / _PORT).unlink(missing_ok=True)
     with ExitStack() as stack:
-        process = stack.enter_context(started(command, _environment(profile), stdout=DEVNULL, stderr=DEVNULL))
+        process = stack.enter_context(run_program(command, _environment(profile), stdout=DEVNULL, stderr=DEVNULL))
         address = f"ws://127.0.0.1:{_port(process, profile / _PORT)}/session"
         socket = stack.enter_context(connect(address, max_size=None, open_timeout=_PATIENCE))
         connection = Connection(socket, process)

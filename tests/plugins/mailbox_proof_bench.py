@@ -28,11 +28,11 @@ from tests.plugins.ports import free_port
 DOMAINS = ("auh.rm.dk", "ps.rm.dk")
 NURSE = "nurse@auh.rm.dk"
 YEAR = timedelta(days=365)
-Post = tuple[Mailbox, int]
+MailServer = tuple[Mailbox, int]
 
 
 @dataclass(slots=True)
-class Bench:
+class ProofBench:
     """Proofs over one SQLite file and one mail server; ``now`` is when the test began."""
 
     path: Path
@@ -102,24 +102,24 @@ class Bench:
         """Send what is queued, and give the code in the newest mail."""
         while self.outbox().step():
             pass
-        return code_in(self.mailbox.mails()[0])
+        return read_code(self.mailbox.mails()[0])
 
     def again(self, held: Held) -> Transaction:
         """Give the transaction as it stands in the file."""
         return self.transactions.read(held.transaction.id, self.now).transaction
 
 
-def code_in(mail: ReceivedMail) -> str:
+def read_code(mail: ReceivedMail) -> str:
     """Give the code of a mail."""
     return str(re.findall(r": ([0-9]{4} [0-9]{4})\n", mail.text)[0]).replace(" ", "")
 
 
-def other(code: str) -> str:
+def different_code(code: str) -> str:
     """Give a code that is not this one."""
     return f"{(int(code.replace(' ', '')) + 1) % 10**8:08}"
 
 
-def outcome(attempt: Callable[[], Held]) -> str:
+def outcome_of(attempt: Callable[[], Held]) -> str:
     """Give how an attempt ended: "proved", or the code of what refused it."""
     try:
         attempt()
@@ -129,7 +129,7 @@ def outcome(attempt: Callable[[], Held]) -> str:
 
 
 @contextmanager
-def posted() -> Iterator[Post]:
+def run_mail_server() -> Iterator[MailServer]:
     """Run a mail server."""
     port, page = free_port(), free_port()
     mailbox = Mailbox(port, page)
@@ -140,9 +140,9 @@ def posted() -> Iterator[Post]:
         mailbox.stop()
 
 
-def opened(folder: Path, post: Post) -> Bench:
+def open_bench(folder: Path, post: MailServer) -> ProofBench:
     """Open a bench on a new file in a folder, with an empty mailbox."""
     mailbox, port = post
     mailbox._kept.clear()
     sqlite.prepare(folder / "proofs.db")
-    return Bench(folder / "proofs.db", mailbox, port, datetime.now(UTC))
+    return ProofBench(folder / "proofs.db", mailbox, port, datetime.now(UTC))
