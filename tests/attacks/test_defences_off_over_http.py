@@ -107,7 +107,7 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
         15, _wrapped(LoginFlow, "consume_request", lambda _: lambda *_: None), _second_try, 303
     ),
     "a request is answered once": (
-        16, _wrapped(Transaction, "_without", lambda _: lambda asked, _: asked.outstanding), _answered_again, 303
+        16, _wrapped(Transaction, "_drop_outstanding", lambda _: lambda asked, _: asked.outstanding), _answered_again, 303
     ),
     "an arrival is its browser's": (16, _wrapped(ArrivalMatching, "match", _any_browser), _in_another_browser, 303),
     "a token is of this page": (

@@ -233,7 +233,7 @@ def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
     person, url = ready
     if shown:
         with monkeypatch.context() as patched:
-            patched.setattr(LoginEndpoints, "_joined", joined_alone)
+            patched.setattr(LoginEndpoints, "_join", joined_alone)
             assert person.client.get(person.path(url), base_url=person.base).status_code == 303
         url = url.partition("?")[0] + shown
     before = len(told(deployment))

@@ -21,7 +21,7 @@ from tests.plugins.pin_pages import CPR, PIN, USER_NAME, code_in, karla, link_in
 NOBODY = "0303820008"
 ADDRESS = "karla@post.example"
 NEW = "5926"
-CAMPUS = {"BROKER_LIMITS__CAMPUSES": '[{"network": "127.0.0.0/8", "beginnings": 100000}]'}
+CAMPUS = {"BROKER_LIMITS__CAMPUSES": '{"127.0.0.0/8": 100000}'}
 
 
 @pytest.fixture(autouse=True)
