@@ -55,10 +55,10 @@ def arrive(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Arrive:
 
 
 def number(deployment: Deployment, came: tuple[Person, TestResponse]) -> str:
-    """Consent if asked, and return the borrower number that the service receives."""
+    """Agree if the page asks, and return the borrower number that the service receives."""
     person, page = came
-    page = person.agree(page) if mark(page)[0] == "ask" else page
-    return str(deployment.landing(page).attributes["uid"][0])
+    issued = person.agree(page) if mark(page)[0] == "ask" else page
+    return str(deployment.landing(issued).attributes["uid"][0])
 
 
 def ruled(

@@ -12,7 +12,7 @@ from broker.adapters.saml.xml_security.xml_names import SAMLP
 from broker.core.errors import MessageRefused
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.deployment import Deployment, find_text, form, mark
+from tests.plugins.deployment import Deployment, form, forms, mark
 from tests.plugins.saml_parties import NOW, Parties, edit, stamp
 
 STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
@@ -145,7 +145,8 @@ def test_an_odd_status_is_normalised(shared_deployment: Deployment, codes: tuple
     assert arrived.status_code == 303
     page = person.get(arrived.location)
     assert mark(page)[0] == "refuse"
-    answer = etree.fromstring(http_bindings.decode_post(find_text(page, "//input[@name='SAMLResponse']/@value")))
+    fields = next(fields for _, fields in forms(page) if "SAMLResponse" in fields)
+    answer = etree.fromstring(http_bindings.decode_post(fields["SAMLResponse"]))
     told = [str(each.get("Value")) for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
     assert told[0] in {STATUS + "Responder", STATUS + "Requester"}
     assert told[1:] == [STATUS + second]

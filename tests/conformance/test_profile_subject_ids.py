@@ -17,7 +17,7 @@ from broker.core.errors import ConfigurationFaults
 from broker.core.identity.person_id import MINTED, PAIRWISE, SUBJECT, compute_service_ids, find_withholding_reason
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.demo_folder import Setting
-from tests.plugins.deployment import Deployment, Person
+from tests.plugins.deployment import Deployment, Person, mark
 from tests.plugins.login_messages import TO_AU, ask, come_back
 from tests.plugins.policy_copies import add_entity_attribute, release_entry, write_release_entries
 from tests.plugins.saml_parties import WORDS, add
@@ -113,6 +113,8 @@ def seen(person: Person, *, foreign: bool = False) -> dict[str, tuple[str, ...]]
     """Log in and give what the service gets, having looked that the page says so."""
     change = add("saml:Assertion/saml:AttributeStatement", FOREIGN)
     page = come_back(person, ask(person, TO_AU), "asta", *([change] if foreign else []))
+    if mark(page)[0] == "issue":  # the notice was shown at an earlier login
+        return dict(person.deployment.landing(page).attributes)
     text = page.get_data(as_text=True)
     landing = person.deployment.landing(person.agree(page))
     for name in MINTED & landing.attributes.keys():

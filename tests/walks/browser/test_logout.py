@@ -20,8 +20,9 @@ def log_in(person: Visitor, name: str) -> None:
         if person.page.query_selector("main[data-step=choose]"):
             person.press("button[name=upstream][value=wayf]")
         person.pick(name)
-        person.at("ask")
-        person.agree()
+        person.page.wait_for_selector("main[data-step=ask], #status")
+        if person.page.query_selector("main[data-step=ask]"):  # a notice is shown once a year
+            person.agree()
         person.page.wait_for_selector("#status")
 
 
