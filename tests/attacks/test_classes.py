@@ -1,4 +1,4 @@
-"""Every check of a SAML message belongs to a class of attack in docs/reference/attacks.md."""
+"""Every check of a SAML message belongs to a class of attack."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tables of all checks of SAML messages, each with its class of attack in docs/reference/attacks.md."""
+"""Tables of all checks of SAML messages, each with its class of attack."""
 
 from collections.abc import Iterable
 from typing import Any, Final
