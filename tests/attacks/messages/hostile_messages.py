@@ -32,7 +32,7 @@ def hide_genuine_assertion(path: str, name: str = "evil") -> Make:
     """Replace the genuine assertion by an evil one, and hide the genuine one at ``path``, where verifiers find it."""
 
     def make(forge: Forge) -> bytes:
-        root = forge.signed()
+        root = forge.sign_response()
         genuine = root.find(ASSERTION)
         fake = make_evil_copy(genuine, name)
         root.replace(genuine, fake)
@@ -52,7 +52,7 @@ def add_unsigned_assertion(*, first: bool) -> Make:
     """Put an unsigned evil assertion before or after the genuine one."""
 
     def make(forge: Forge) -> bytes:
-        root = forge.signed()
+        root = forge.sign_response()
         genuine = root.find(ASSERTION)
         (genuine.addprevious if first else genuine.addnext)(remove_signature(make_evil_copy(genuine)))
         return octets(root)
@@ -62,7 +62,7 @@ def add_unsigned_assertion(*, first: bool) -> Make:
 
 def nest_genuine_in_evil(forge: Forge) -> bytes:
     """Put the genuine assertion with its signature inside an evil one (XSW 4)."""
-    root = forge.signed()
+    root = forge.sign_response()
     genuine = root.find(ASSERTION)
     fake = remove_signature(make_evil_copy(genuine))
     root.replace(genuine, fake)
@@ -74,7 +74,7 @@ def wrap_response(where: str) -> Make:
     """Wrap a signed Response in an evil one (XSW 1 and 2), or reuse the signature of a genuine error Response."""
 
     def make(forge: Forge) -> bytes:
-        genuine = forge.signed(forge.bare() if where == "error" else None, whole=True)
+        genuine = forge.sign_response(forge.bare() if where == "error" else None, whole=True)
         fake = make_evil_copy(genuine) if where != "error" else forge.response(EVIL)
         signed = fake.find(SIGNATURE)
         if where == "error":
@@ -122,35 +122,35 @@ def reuse_signature(forge: Forge) -> bytes:
 
 def move_signature_to_response(forge: Forge) -> bytes:
     """Move the assertion's signature to the Response."""
-    root = forge.signed()
+    root = forge.sign_response()
     root.insert(1, root.find(f".//{SIGNATURE}"))
     return octets(root)
 
 
 def move_signature_to_extensions(forge: Forge) -> bytes:
     """Move the assertion's signature to Extensions."""
-    root = forge.signed(forge.response(extensions="<samlp:Extensions/>"))
+    root = forge.sign_response(forge.response(extensions="<samlp:Extensions/>"))
     root.find(f"{{{SAMLP}}}Extensions").append(root.find(f".//{SIGNATURE}"))
     return octets(root)
 
 
 def split_value(what: str) -> Make:
     """Split a signed value with ``what``, for example a comment: the canonical form without comments still verifies."""
-    return lambda forge: octets(forge.signed(forge.response("nurse@au.dk.evil"))).replace(
+    return lambda forge: octets(forge.sign_response(forge.response("nurse@au.dk.evil"))).replace(
         b"dk.evil", f"dk{what}.evil".encode()
     )
 
 
 def prepend(prefix: str) -> Make:
     """Put ``prefix`` in front of a genuine message."""
-    return lambda forge: prefix.encode() + octets(forge.signed())
+    return lambda forge: prefix.encode() + octets(forge.sign_response())
 
 
 def replace_octets(old: bytes, new: bytes) -> Make:
     """Replace some octets of a genuine message."""
 
     def make(forge: Forge) -> bytes:
-        raw = octets(forge.signed())
+        raw = octets(forge.sign_response())
         assert old in raw
         return raw.replace(old, new, 1)
 
@@ -159,7 +159,7 @@ def replace_octets(old: bytes, new: bytes) -> Make:
 
 def sign_value(value: str) -> Make:
     """Return a genuine message whose signed value is ``value``, for example nested elements that exhaust memory."""
-    return lambda forge: octets(forge.signed(forge.response(value)))
+    return lambda forge: octets(forge.sign_response(forge.response(value)))
 
 
 def send_other_root(written: str) -> Make:
@@ -169,12 +169,12 @@ def send_other_root(written: str) -> Make:
 
 def encrypt_as(**how: Any) -> Make:
     """Encrypt the genuine assertion with a forbidden algorithm or structure."""
-    return lambda forge: octets(forge.enclosed(forge.sealed(octets(forge.signed().find(ASSERTION)), **how)))
+    return lambda forge: octets(forge.enclose(forge.encrypt(octets(forge.sign_response().find(ASSERTION)), **how)))
 
 
 def add_encrypted_evil(forge: Forge) -> bytes:
     """Add an encrypted evil assertion to a Response with a genuine one."""
-    root = forge.signed()
+    root = forge.sign_response()
     root.append(encryption.encrypt(remove_signature(make_evil_copy(root.find(ASSERTION))), forge.broker.certificate))
     return octets(root)
 
@@ -183,7 +183,9 @@ def hide_encrypted_assertion(path: str) -> Make:
     """Put an encrypted assertion in Extensions or StatusDetail, where no assertion is allowed, and none elsewhere."""
 
     def make(forge: Forge) -> bytes:
-        box = etree.tostring(encryption.encrypt(forge.signed().find(ASSERTION), forge.broker.certificate)).decode()
+        box = etree.tostring(
+            encryption.encrypt(forge.sign_response().find(ASSERTION), forge.broker.certificate)
+        ).decode()
         part = f'<e:x xmlns:e="urn:e">{box}</e:x>'
         return octets(
             forge.bare(f"<samlp:Extensions>{part}</samlp:Extensions>")
@@ -201,6 +203,6 @@ def encrypt_evil(signer: str) -> Make:
         assertion = forge.response(EVIL).find(ASSERTION)
         if signer:
             signature.sign(assertion, forge.stranger.key)
-        return octets(forge.enclosed(encryption.encrypt(assertion, forge.broker.certificate)))
+        return octets(forge.enclose(encryption.encrypt(assertion, forge.broker.certificate)))
 
     return make

@@ -23,7 +23,7 @@ def change_after_signing(spoil: Spoil, **how: Any) -> Make:
     """Return a maker that signs a Response and then changes it with ``spoil``."""
 
     def make(parties: Parties) -> bytes:
-        root = etree.fromstring(parties.signed(parties.response(), **how))
+        root = etree.fromstring(parties.sign_response(parties.response(), **how))
         spoil(root)
         return etree.tostring(root)
 
@@ -114,7 +114,7 @@ def split_text(path: str, what: str) -> Make:
     """Split a signed text with ``what``: canonicalisation drops it, and some readers stop reading there."""
 
     def make(parties: Parties) -> bytes:
-        raw = parties.signed(parties.response())
+        raw = parties.sign_response(parties.response())
         text = etree.fromstring(raw).findtext(f".//{{*}}{path}") or ""
         written = f">{text}<".encode()
         assert written in raw
@@ -147,7 +147,7 @@ def rename_root(tag: str) -> Make:
 
 def wrap_message(open_: str, close: str) -> Make:
     """Embed a genuine message in another document."""
-    return lambda parties: open_.encode() + parties.signed(parties.response()) + close.encode()
+    return lambda parties: open_.encode() + parties.sign_response(parties.response()) + close.encode()
 
 
 def _repeat_id(name: str) -> Spoil:

@@ -133,7 +133,7 @@ def _remove_signature(element: Any) -> Any:
 
 
 def _wrap_assertion(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
-    root = etree.fromstring(parties.signed(parties.response()))
+    root = etree.fromstring(parties.sign_response(parties.response()))
     genuine = root.find(ASSERTION)
     assert genuine is not None
     kept = etree.tostring(genuine)
@@ -151,7 +151,7 @@ def _wrap_assertion(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
 
 
 def _wrap_response(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
-    genuine = etree.fromstring(parties.signed(parties.response(), whole=True))
+    genuine = etree.fromstring(parties.sign_response(parties.response(), whole=True))
     kept = etree.tostring(genuine)
     evil = _make_evil_copy(genuine, how.name)
     _remove_signature(evil if how.carrier == "genuine" else genuine)
@@ -177,7 +177,7 @@ def list_wrappings() -> Iterator[Wrapping]:
 
 def make_encrypted_message(place: str, parties: Parties) -> bytes:
     """Return a message with a genuine assertion and, at ``place``, an evil one encrypted to the broker."""
-    root = etree.fromstring(parties.signed(parties.response()))
+    root = etree.fromstring(parties.sign_response(parties.response()))
     genuine = root.find(ASSERTION)
     assert genuine is not None
     box = encryption.encrypt(
