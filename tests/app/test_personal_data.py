@@ -197,7 +197,7 @@ def test_a_deletion_over_redis(setting: Setting, tmp_path: Path, redis_url: str)
     environ = {"BROKER_STORE__URL": redis_url, "BROKER_STATE": str(tmp_path / "state")}
     parts = assemble(load(setting.config, environ))
     for who in (ASTA, KARLA):
-        RecordWriter(parts, who).lived()
+        RecordWriter(parts, who).write_all()
     mine, theirs = list_person_keys(parts, ASTA), list_person_keys(parts, KARLA)
     parts.build_stored_data().forget(asta(parts))
     assert parts.build_stored_data().purge() == ()
@@ -280,7 +280,7 @@ def test_a_replay_leaves_what_was_written_after_the_line(parts_with_persons: Par
     assert isinstance(audit_log, StoredAuditLog)
     parts_with_persons.build_stored_data().forget(asta(parts_with_persons))
     audit_log.person_keys.cache.clear()
-    RecordWriter(parts_with_persons, ASTA).lived()
+    RecordWriter(parts_with_persons, ASTA).write_all()
     again = list_person_keys(parts_with_persons, ASTA)
     indexes = {key for key in list_keys(parts_with_persons) if key.kind == "index"}
     events = parts_with_persons.build_stored_data().list_events(asta(parts_with_persons))

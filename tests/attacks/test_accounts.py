@@ -83,7 +83,7 @@ def test_a_copy_of_a_record_is_not_its_person(
 ) -> None:
     """A sibling's record copied from Asta's, mark and all, keeps name and PIN; Asta gets her own or a new one."""
     hers = number(deployment, arrive("my-loans"))
-    deployment.at_rest()
+    deployment.wait_until_idle()
     copied = {"statistics_1": deployment.koha.patrons.row(int(hers))["statistics_1"], "date_of_birth": born}
     sibling = deployment.koha.patrons.create({**DESK, "cardnumber": "S-1", "userid": "ida", **copied})["patron_id"]
     if gone:
@@ -91,7 +91,7 @@ def test_a_copy_of_a_record_is_not_its_person(
     deployment.clock.ahead = timedelta(days=1, minutes=1)
     now = number(deployment, arrive("my-loans", sn=("Ravn-Nielsen",)))
     assert (now not in {hers, str(sibling)}) if gone else now == hers
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert len(deployment.mailbox.mails()) == 1 + gone
     assert deployment.koha.patrons.row(sibling)["surname"] == "Ravn"
     assert not deployment.koha.patrons.has_password(sibling)
@@ -153,7 +153,7 @@ def test_a_corrected_cpr_ends_the_wrong_number(
     hers = number(deployment, arrive("my-loans"))
     assert hers != mistyped
     assert number(deployment, arrive("myprint")) == hers
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert deployment.koha.patrons.row(int(mistyped)) == before
     assert [each.state.value for each in deployment.enrolments()] == ["done"]
 
@@ -221,7 +221,7 @@ def test_a_record_with_her_cpr_and_another_name_is_not_hers(
         refused = person.agree(page) if mark(page)[0] == "ask" else page
         assert mark(refused) == ("refuse", "different_person")
         deployment.clock.ahead += timedelta(minutes=61)
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert deployment.koha.patrons.row(wrong["patron_id"]) == before
     assert not deployment.mailbox.mails()
 
@@ -232,13 +232,13 @@ def test_a_number_of_another_name_is_not_given_what_is_remembered(
 ) -> None:
     """The university asserts Asta's number of somebody else, minutes after her own login."""
     hers = int(number(deployment, arrive("my-loans")))
-    deployment.at_rest()
+    deployment.wait_until_idle()
     before = deployment.koha.patrons.row(hers)
     other = {"sn": ("Fremmed",), "gn": ("Frits",), "cn": ("Frits Fremmed",)}
     person, page = arrive(service, **other)
     refused = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(refused) == ("refuse", "different_person")
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert {**deployment.koha.patrons.row(hers), "updated_on": None} == {**before, "updated_on": None}
 
 
@@ -305,7 +305,7 @@ def test_one_that_we_made_and_the_desk_gave_to_another(deployment: Deployment, a
         assert mark(arrive(service)[1]) == ("refuse", "no_library_account")
     else:
         assert number(deployment, arrive(service)) != theirs
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert patrons.row(int(theirs)) == before
 
 
@@ -333,7 +333,7 @@ def test_a_policy_without_pins_enrols(deployment: Deployment, arrive: Arrive, mo
     """No PIN by mail is no missing address: the borrower is made, and no mail is sent."""
     ruled(deployment, monkeypatch, lambda rule: replace(rule, pin="none"))
     hers = number(deployment, arrive("my-loans"))
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert not deployment.koha.patrons.has_password(int(hers))
     assert deployment.mailbox.mails() == ()
     assert mark(

@@ -54,10 +54,10 @@ def test_a_wrong_clock_is_told_from_a_late_message(parties: Parties, path: str, 
     """What was made before we asked, or after now, is another clock's; what lay somewhere since is just late."""
     wrong = edit(path, IssueInstant=stamp(NOW + timedelta(seconds=seconds)))
     with pytest.raises(MessageRefused) as refused:
-        parties.receive(parties.signed(parties.response(wrong), both=True))
+        parties.receive(parties.sign_response(parties.response(wrong), both=True))
     assert refused.value.clock_off == told
     with pytest.raises(MessageRefused) as late:
-        parties.receive(parties.signed(parties.response()), now=NOW + timedelta(minutes=20))
+        parties.receive(parties.sign_response(parties.response()), now=NOW + timedelta(minutes=20))
     assert late.value.clock_off is None
 
 

@@ -41,9 +41,9 @@ def test_a_victim_s_login_is_not_collected(sit: Sit) -> None:
     attacker, victim = sit(), sit()
     victim.page.goto(_at_hub(attacker))
     victim.pick("asta")
-    victim.at("error", "other_browser")
+    victim.wait_for_page("error", "other_browser")
     attacker.page.goto(victim.page.url)
-    attacker.at("choose")
+    attacker.wait_for_page("choose")
 
 
 @pytest.mark.attack(16)
@@ -51,12 +51,12 @@ def test_an_answered_login_takes_no_second_answer_of_a_victim(sit: Sit) -> None:
     """The attacker answers request 1 himself and sends the victim request 2 of the same transaction."""
     attacker, victim = sit(), sit()
     attacker.page.goto(_asked(attacker).replace("/consent", "/upstream"))
-    attacker.at("choose")
+    attacker.wait_for_page("choose")
     attacker.press("button[name=upstream][value=wayf]")
     attacker.page.wait_for_selector("button[name=persona]")
     victim.page.goto(attacker.page.url)
     victim.pick("bo")
-    victim.at("error", "other_browser")
+    victim.wait_for_page("error", "other_browser")
 
 
 @pytest.mark.attack(16)
@@ -72,9 +72,9 @@ def test_login_csrf_is_refused(sit: Sit) -> None:
     arrived = requests.post(acs, fields, allow_redirects=False, timeout=60)
     assert arrived.status_code == 303
     victim.page.goto(arrived.headers["Location"])
-    victim.at("error", "other_browser")
+    victim.wait_for_page("error", "other_browser")
     attacker.page.goto(arrived.headers["Location"])
-    attacker.at("choose")
+    attacker.wait_for_page("choose")
 
 
 @pytest.mark.attack(30)
@@ -86,10 +86,10 @@ def test_one_cookie_without_the_other_is_worthless(sit: Sit, prefix: str, reason
     both: Any = [each for each in person.page.context.cookies() if each["name"].startswith(("a-", "b-"))]
     thief.page.context.add_cookies([each for each in both if each["name"].startswith(prefix)])
     thief.page.goto(address)
-    thief.at("error", reason)
+    thief.wait_for_page("error", reason)
     thief.page.context.add_cookies(both)
     thief.page.goto(address)
-    thief.at("ask")
+    thief.wait_for_page("ask")
 
 
 @pytest.mark.attack(30)
@@ -108,9 +108,9 @@ def test_another_site_s_form_consents_to_nothing(sit: Sit) -> None:
         address,
     )
     person.press("button")
-    person.at("error", "other_browser")
+    person.wait_for_page("error", "other_browser")
     person.page.goto(address)
-    person.at("ask")
+    person.wait_for_page("ask")
 
 
 @pytest.mark.attack(16)
@@ -129,7 +129,7 @@ def test_a_page_full_of_logins_evicts_no_cookie(sit: Sit) -> None:
     person.page.wait_for_timeout(1500)
     assert _names(person) == before
     person.page.goto(address)
-    person.at("ask")
+    person.wait_for_page("ask")
     person.agree()
     person.page.wait_for_selector("#borrower")
 
@@ -143,7 +143,7 @@ def test_tabs_side_by_side_do_not_mix(sit: Sit) -> None:
         _at_hub(tab)
     for tab, name in ((second, "bo"), (first, "asta")):
         tab.pick(name)
-        tab.at("ask")
+        tab.wait_for_page("ask")
     for tab, name in ((first, "Ravn"), (second, "Lindegaard")):
         assert name in tab.text("main")
         tab.agree()
@@ -153,7 +153,7 @@ def test_tabs_side_by_side_do_not_mix(sit: Sit) -> None:
 def _at_hub(person: Visitor) -> str:
     """Come from a service up to the hub, and give the address there."""
     person.open("library", "/my-loans")
-    person.at("choose")
+    person.wait_for_page("choose")
     person.press("button[name=upstream][value=wayf]")
     person.page.wait_for_selector("button[name=persona]")
     return person.page.url
@@ -163,7 +163,7 @@ def _asked(person: Visitor) -> str:
     """Log in up to the question what may be sent, and give its address."""
     _at_hub(person)
     person.pick("asta")
-    person.at("ask")
+    person.wait_for_page("ask")
     return person.page.url
 
 

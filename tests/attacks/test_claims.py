@@ -78,7 +78,7 @@ def mailed(deployment: Deployment, **changes: Any) -> tuple[Person, TestResponse
 
 def is_connected(deployment: Deployment, number: int) -> bool:
     """Return whether the account has Asta's CPR number."""
-    deployment.at_rest()
+    deployment.wait_until_idle()
     return ASTA in {each["value"] for each in deployment.koha.patrons.row(number)["extended_attributes"]}
 
 
@@ -274,7 +274,7 @@ def test_staff_who_ruled_a_borrower_out_are_not_overruled(deployment: Deployment
     page = person.press(follow(person, person.agree(person.log_in("asta"))), do="mail")
     code = code_to(deployment, ADDRESS)
     parts = deployment.parts
-    (case,) = deployment.listed()
+    (case,) = deployment.list_staff_cases()
     person_id = case.person_id
     record = parts.enrolment_ports.persons.read(person_id, deployment.clock.now())
     assert record is not None

@@ -95,7 +95,9 @@ def _nothing(*_: object, **__: object) -> None:
 
 def _forged(scene: Scene) -> object:
     """Change a signed value."""
-    return scene.parties.receive(scene.parties.signed(scene.parties.response()).replace(b"au1@au.dk", b"chief@au.dk"))
+    return scene.parties.receive(
+        scene.parties.sign_response(scene.parties.response()).replace(b"au1@au.dk", b"chief@au.dk")
+    )
 
 
 def _unsigned(scene: Scene) -> object:
@@ -104,8 +106,8 @@ def _unsigned(scene: Scene) -> object:
 
 def _half_signed(scene: Scene) -> object:
     """Sign the Response truly, and the assertion by a stranger."""
-    root = etree.fromstring(scene.parties.signed(scene.parties.response(), scene.parties.stranger))
-    return scene.parties.receive(scene.parties.signed(root, whole=True))
+    root = etree.fromstring(scene.parties.sign_response(scene.parties.response(), scene.parties.stranger))
+    return scene.parties.receive(scene.parties.sign_response(root, whole=True))
 
 
 def _by(key: Any) -> Callable[[Scene], object]:
@@ -121,7 +123,9 @@ def _late(**ago: float) -> Callable[[Scene], object]:
             edit("saml:Assertion/saml:Conditions", NotOnOrAfter=far),
             edit("saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData", NotOnOrAfter=far),
         )
-        return scene.parties.receive(scene.parties.signed(scene.parties.response(*ends)), now=NOW + timedelta(**ago))
+        return scene.parties.receive(
+            scene.parties.sign_response(scene.parties.response(*ends)), now=NOW + timedelta(**ago)
+        )
 
     return attack
 
@@ -129,7 +133,7 @@ def _late(**ago: float) -> Callable[[Scene], object]:
 def _ended(scene: Scene) -> object:
     start, over = stamp(NOW - timedelta(minutes=8)), stamp(NOW - timedelta(minutes=4))
     end = edit("saml:Assertion/saml:Conditions", NotBefore=start, NotOnOrAfter=over)
-    return scene.parties.receive(scene.parties.signed(scene.parties.response(end)))
+    return scene.parties.receive(scene.parties.sign_response(scene.parties.response(end)))
 
 
 def _query(change: Callable[[str], str]) -> Callable[[Scene], object]:
@@ -181,7 +185,7 @@ def _acs_gone(scene: Scene) -> object:
     parties = scene.parties
     request = replace(parties.request, acs="https://gone.example/acs")
     disclosure = replace(parties.disclosure(), acs="https://gone.example/acs")
-    return parties.idp.respond(request, disclosure, parties.authentication(), parties.issued())
+    return parties.idp.respond(request, disclosure, parties.authentication(), parties.make_ids())
 
 
 def _any_acs(role: Any, asked: Any, now: Any) -> Any:
@@ -198,8 +202,8 @@ def _parsed(make: Callable[[Forge], bytes]) -> Callable[[Scene], object]:
 
 def _whole(scene: Scene) -> object:
     """Give NemLog-in's Response signed, and the encrypted assertion in it not."""
-    root = scene.parties.sealed(scene.parties.response(upstream="eid"), sign=False)
-    return scene.parties.receive(scene.parties.signed(root, scene.parties.direct, whole=True), "eid")
+    root = scene.parties.encrypt_response(scene.parties.response(upstream="eid"), sign=False)
+    return scene.parties.receive(scene.parties.sign_response(root, scene.parties.direct, whole=True), "eid")
 
 
 PREFIXES: Final = (
@@ -257,7 +261,7 @@ DEFENCES: Final[dict[str, Defence]] = {
     ),
     "the root is the endpoint's": Defence(
         4, lambda patch: patch.setitem(xml_structure_checks.TREE, "root", lambda _: False),
-        _parsed(lambda forge: octets(forge.signed().find(ASSERTION))),
+        _parsed(lambda forge: octets(forge.sign_response().find(ASSERTION))),
     ),
     "clocks differ by three minutes at most": Defence(
         19, _set(received_response.ReceivedResponse, "skew", timedelta(hours=1)), _ended

@@ -24,9 +24,9 @@ def test_an_upstreams_words_are_passed_on_to_nobody(
     saml_deployment: SamlDeployment, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """StatusMessage is anybody's text where error Responses are unsigned: no page and no line repeats it."""
-    guests = saml_deployment.guests
+    guests = saml_deployment.parties
     failed = edit("samlp:Status/samlp:StatusCode", Value="urn:oasis:names:tc:SAML:2.0:status:Responder")
-    saml_deployment.begun()
+    saml_deployment.begin_login()
     root = guests.response(failed, lambda root: root.remove(root.find(ASSERTION)), edit(".", ID=f"_{len(text)}"))
     message = etree.SubElement(root.find("{*}Status"), "{urn:oasis:names:tc:SAML:2.0:protocol}StatusMessage")
     message.text = text
@@ -44,8 +44,8 @@ def test_a_services_words_are_no_code(
     saml_deployment: SamlDeployment, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """ProviderName is text that anybody may send: no page shows it, and an ID is what the schema says."""
-    root = saml_deployment.guests.authn_request(edit(".", **{name: SCRIPT}))
-    begun = saml_deployment.ask(saml_deployment.guests.query(root, key=saml_deployment.guests.service.key))
+    root = saml_deployment.parties.authn_request(edit(".", **{name: SCRIPT}))
+    begun = saml_deployment.ask(saml_deployment.parties.query(root, key=saml_deployment.parties.service.key))
     page = saml_deployment.client.get(begun.location, base_url=BASE, follow_redirects=True) if begun.location else begun
     assert "<script>alert" not in page.get_data(as_text=True)
     assert "<script>" not in capsys.readouterr().out
@@ -64,9 +64,9 @@ STATES: Final = [
 @pytest.mark.parametrize("state", STATES)
 def test_a_relay_state_goes_to_the_service_only(saml_deployment: SamlDeployment, state: str) -> None:
     """It comes back in a field of the form to the registered ACS, escaped, and is no address of ours."""
-    root = saml_deployment.guests.authn_request(edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:PAOS"))
+    root = saml_deployment.parties.authn_request(edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:PAOS"))
     page = saml_deployment.ask(
-        saml_deployment.guests.query(root, key=saml_deployment.guests.service.key, relay_state=state)
+        saml_deployment.parties.query(root, key=saml_deployment.parties.service.key, relay_state=state)
     )
     assert form(page)[0] == f"{LOANS}/acs"
     assert form(page)[1]["RelayState"] == state
@@ -80,7 +80,7 @@ def test_a_relay_state_that_no_header_could_carry_is_refused(
     saml_deployment: SamlDeployment, state: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Line breaks divide answers and logs in two; nothing of it is written anywhere."""
-    xml = etree.tostring(saml_deployment.guests.authn_request())
+    xml = etree.tostring(saml_deployment.parties.authn_request())
     sent = {**http_bindings.build_post_fields(xml, "SAMLRequest", None), "RelayState": state}
     page = saml_deployment.client.post("/saml/idp/sso", data=sent, base_url=BASE)
     (line,) = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
@@ -101,7 +101,9 @@ def test_a_relay_state_that_no_header_could_carry_is_refused(
 )
 def test_a_host_is_believed_of_nobody(saml_deployment: SamlDeployment, headers: dict[str, str]) -> None:
     """Every address is built from base_url, whoever says by what name we were called."""
-    query = saml_deployment.guests.query(saml_deployment.guests.authn_request(), key=saml_deployment.guests.service.key)
+    query = saml_deployment.parties.query(
+        saml_deployment.parties.authn_request(), key=saml_deployment.parties.service.key
+    )
     begun = saml_deployment.client.get(f"/saml/idp/sso?{query}", base_url=BASE, headers=headers)
     assert begun.location.startswith(f"{BASE}/login/")
     for path in (begun.location.removeprefix(BASE), "/saml/idp/metadata", "/saml//idp/metadata", "/nowhere"):

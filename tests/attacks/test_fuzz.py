@@ -73,8 +73,8 @@ def original(parties: Parties, number: int) -> bytes:
     """Give a true Response: signed in one of three ways, or encrypted."""
     root = parties.response()
     if number == KINDS["responses"] - 1:
-        return bytes(etree.tostring(parties.sealed(root)))
-    return parties.signed(root, whole=number == 1, both=number == 2)
+        return bytes(etree.tostring(parties.encrypt_response(root)))
+    return parties.sign_response(root, whole=number == 1, both=number == 2)
 
 
 def originals(parties: Parties) -> list[bytes]:
@@ -212,13 +212,13 @@ def test_thousands_of_messages_leave_nothing_behind(parties: Parties) -> None:
 @given(steps=STEPS, which=st.integers(0, 5))
 def test_no_changed_message_breaks_an_endpoint(saml_deployment: SamlDeployment, steps: list[Step], which: int) -> None:
     """Over HTTP each is a page with a reason, or what the true message does; never a 5xx."""
-    saml_deployment.begun()
+    saml_deployment.begin_login()
     with awake():
         if which < 4:
-            response = saml_deployment.post(mutated(original(saml_deployment.guests, which), steps))
+            response = saml_deployment.post(mutated(original(saml_deployment.parties, which), steps))
         else:
-            root = saml_deployment.guests.authn_request()
-            signature.sign(root, saml_deployment.guests.service.key)
+            root = saml_deployment.parties.authn_request()
+            signature.sign(root, saml_deployment.parties.service.key)
             changed = http_bindings.build_post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
             response = saml_deployment.client.post("/saml/idp/sso", data=changed, base_url=BASE)
     assert response.status_code in {200, 303, 400, 403, 410, 413}

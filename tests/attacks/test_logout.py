@@ -85,7 +85,7 @@ def test_back_and_a_kept_form_deliver_nothing(deployment: Deployment) -> None:
     page = asta.page()
     path, fields = pending(page)
     sent = asta.person.agree(page)
-    session = asta.landed(sent)
+    session = asta.read_session(sent)
     other, kept = pending(asta.page(service="e-resources"))
     assert asta.read(asta.ask("my-loans", session)).status == "Success"
     for where, what in ((path, fields), (other, kept)):
@@ -102,7 +102,7 @@ def test_back_at_another_service_delivers_nothing_either(deployment: Deployment,
     """Whether it is asked, fails to answer or is left alone: an assertion that has left does not leave again."""
     asta = leaver(deployment)
     page = asta.page(service="e-resources")
-    asta.landed(asta.person.agree(page))
+    asta.read_session(asta.person.agree(page))
     asta.press(asta.ask("my-loans", asta.log_in()), f"scope={scope}")
     assert mark(asta.get(page.request.path)) == ("error", "transaction_gone")
     assert mark(asta.get(page.request.path.removesuffix("/consent"))) == ("error", "transaction_gone")
@@ -206,11 +206,11 @@ def test_only_the_one_that_was_asked_answers(deployment: Deployment) -> None:
     page = asta.ask("my-loans", session)
     asked = asta.press(page, "scope=services").location
     other = deployment.site("myprint").entity_id
-    own = asta.answering(asked)
+    own = asta.answer_url(asked)
     forged = [
         own.partition("&SigAlg=")[0],
-        asta.answering(asked, key=deployment.hub_key()),
-        asta.answering(asked, issuer=other),
+        asta.answer_url(asked, key=deployment.hub_key()),
+        asta.answer_url(asked, issuer=other),
         http_bindings.build_redirect_url(
             deployment.peer.slo,
             "SAMLResponse",

@@ -28,19 +28,19 @@ def test_refused(name: str, forge: Forge) -> None:
 
 
 GENUINE: dict[str, Make] = {
-    "signed assertion": lambda forge: octets(forge.signed()),
-    "signed Response": lambda forge: octets(forge.signed(whole=True)),
-    "both signed": lambda forge: octets(forge.signed(both=True)),
+    "signed assertion": lambda forge: octets(forge.sign_response()),
+    "signed Response": lambda forge: octets(forge.sign_response(whole=True)),
+    "both signed": lambda forge: octets(forge.sign_response(both=True)),
     "signed assertion, encrypted": sealed(),
     "encrypted, then the Response signed": lambda forge: octets(
-        forge.signed(forge.enclosed(forge.sealed(octets(forge.signed().find(ASSERTION)))), whole=True)
+        forge.sign_response(forge.enclose(forge.encrypt(octets(forge.sign_response().find(ASSERTION)))), whole=True)
     ),
     "unsigned assertion, encrypted, the Response signed": lambda forge: octets(
-        forge.signed(forge.enclosed(forge.sealed(octets(forge.response().find(ASSERTION)))), whole=True)
+        forge.sign_response(forge.enclose(forge.encrypt(octets(forge.response().find(ASSERTION)))), whole=True)
     ),
     "a list of prefixes with the canonicalisation": signed_as(transforms=(ENVELOPED, PREFIXED)),
     "CDATA": carrying("<![CDATA[nurse@au.dk]]>"),
-    "pretty-printed": lambda forge: octets(forge.signed(_indented(forge.response()))),
+    "pretty-printed": lambda forge: octets(forge.sign_response(_indented(forge.response()))),
 }
 
 

@@ -101,14 +101,14 @@ def harmless(response: TestResponse, logged: list[dict[str, Any]]) -> str:
 
 
 def _send(saml_deployment: SamlDeployment, forge: Forge, row: Sent, capsys: pytest.CaptureFixture[str]) -> None:
-    begun = saml_deployment.begun(**dict(row.asked))
+    begun = saml_deployment.begin_login(**dict(row.asked))
     lines(capsys)
-    response = saml_deployment.post(row.make(saml_deployment.guests, forge), row.upstream)
+    response = saml_deployment.post(row.make(saml_deployment.parties, forge), row.upstream)
     cause = harmless(response, lines(capsys))
     # What XML security alone would let pass answers nobody's request; what is no message at all is seen before XML security.
     known = row.name in ATTACKS and (cause in GONE or cause.startswith("xml."))
     assert known or cause.startswith(row.cause), cause
-    assert saml_deployment.transaction(begun.id) in {begun, begun.drop_request(saml_deployment.guests.asked["id"])}
+    assert saml_deployment.transaction(begun.id) in {begun, begun.drop_request(saml_deployment.parties.asked["id"])}
 
 
 @pytest.mark.parametrize("number", sorted({row.number for row in ROWS}))
@@ -129,11 +129,13 @@ def test_a_hostile_response_does_nothing(
 @pytest.mark.parametrize("how", ["assertion", "Response", "both", "encrypted"])
 def test_the_true_response_arrives(saml_deployment: SamlDeployment, how: str) -> None:
     """The same endpoint, the same login, nothing changed: the browser is sent on with its arrival."""
-    begun = saml_deployment.begun()
-    root = saml_deployment.guests.response(edit("saml:Assertion", ID=f"_{how}"))
+    begun = saml_deployment.begin_login()
+    root = saml_deployment.parties.response(edit("saml:Assertion", ID=f"_{how}"))
     ways: dict[str, dict[str, Any]] = {"assertion": {}, "Response": {"whole": True}, "both": {"both": True}}
-    guests = saml_deployment.guests
-    raw = etree.tostring(guests.sealed(root)) if how == "encrypted" else guests.signed(root, **ways[how])
+    guests = saml_deployment.parties
+    raw = (
+        etree.tostring(guests.encrypt_response(root)) if how == "encrypted" else guests.sign_response(root, **ways[how])
+    )
     response = saml_deployment.post(raw)
     assert response.status_code == 303
     assert response.location.startswith(f"{BASE}/login/{begun.id}?arrival=")
@@ -152,7 +154,7 @@ def test_a_hostile_request_begins_nothing(
     saml_deployment: SamlDeployment, binding: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An AuthnRequest wrong in one thing is a page of ours by either binding; nobody is sent anywhere."""
-    guests = saml_deployment.guests
+    guests = saml_deployment.parties
     for name, cause, change in _requests(saml_deployment):
         root = guests.authn_request(change)
         key = None if name == "unsigned" else guests.service.key
@@ -173,8 +175,8 @@ def test_what_is_not_done_is_told_at_the_registered_acs(
     assert {name for name, _, _ in REFUSED} == {*LIMITS} - {"relay_state"}
     for name, change, status in REFUSED:
         lines(capsys)
-        root = saml_deployment.guests.authn_request(change)
-        response = saml_deployment.ask(saml_deployment.guests.query(root, key=saml_deployment.guests.service.key))
+        root = saml_deployment.parties.authn_request(change)
+        response = saml_deployment.ask(saml_deployment.parties.query(root, key=saml_deployment.parties.service.key))
         action, fields = form(response)
         answer = etree.fromstring(http_bindings.decode_post(fields["SAMLResponse"]))
         codes = [each.get("Value") for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
@@ -189,9 +191,9 @@ def test_what_is_not_done_is_told_at_the_registered_acs(
 @pytest.mark.parametrize("binding", ["Redirect", "POST"])
 def test_the_true_request_begins_a_login(saml_deployment: SamlDeployment, binding: str) -> None:
     """Signed by the service, for us, fresh and to its registered ACS."""
-    root, key = saml_deployment.guests.authn_request(), saml_deployment.guests.service.key
+    root, key = saml_deployment.parties.authn_request(), saml_deployment.parties.service.key
     response = (
-        saml_deployment.ask(saml_deployment.guests.query(root, key=key))
+        saml_deployment.ask(saml_deployment.parties.query(root, key=key))
         if binding == "Redirect"
         else saml_deployment.ask_by_post(root, key)
     )
@@ -203,8 +205,8 @@ def test_a_replayed_response_is_refused(saml_deployment: SamlDeployment, capsys:
 
     Source: docs/reference/attacks.md#15.
     """
-    begun = saml_deployment.begun()
-    raw = saml_deployment.guests.signed(saml_deployment.guests.response(edit("saml:Assertion", ID="_twice")))
+    begun = saml_deployment.begin_login()
+    raw = saml_deployment.parties.sign_response(saml_deployment.parties.response(edit("saml:Assertion", ID="_twice")))
     assert saml_deployment.post(raw).status_code == 303
     kept = saml_deployment.transaction(begun.id)
     envelope = etree.fromstring(raw)
@@ -212,12 +214,12 @@ def test_a_replayed_response_is_refused(saml_deployment: SamlDeployment, capsys:
     lines(capsys)
     for again in (raw, etree.tostring(envelope)):
         assert harmless(saml_deployment.post(again), lines(capsys)) == "response.replayed"
-    later = saml_deployment.begun()
-    envelope.set("InResponseTo", saml_deployment.guests.asked["id"])
+    later = saml_deployment.begin_login()
+    envelope.set("InResponseTo", saml_deployment.parties.asked["id"])
     lines(capsys)
     assert harmless(saml_deployment.post(etree.tostring(envelope)), lines(capsys)) == "response.confirms_request"
     assert saml_deployment.transaction(begun.id) == kept
-    assert saml_deployment.transaction(later.id) == later.drop_request(saml_deployment.guests.asked["id"])
+    assert saml_deployment.transaction(later.id) == later.drop_request(saml_deployment.parties.asked["id"])
 
 
 @pytest.mark.attack(23)
@@ -227,9 +229,9 @@ def test_the_page_tells_no_two_causes_apart(
     """Whether a ciphertext could be opened, or what in it was wrong, is for the log: an attacker sees one page."""
     pages, causes = set(), set()
     for row in (each for each in ROWS if each.number in {5, 17, 19, 23} and each.upstream in {"wayf", "eid"}):
-        saml_deployment.begun(**{"upstream": row.upstream, **dict(row.asked)})
+        saml_deployment.begin_login(**{"upstream": row.upstream, **dict(row.asked)})
         lines(capsys)
-        response = saml_deployment.post(row.make(saml_deployment.guests, forge), row.upstream)
+        response = saml_deployment.post(row.make(saml_deployment.parties, forge), row.upstream)
         (line,) = lines(capsys)
         if line["reason"] == "message_refused":
             causes.add(line["cause"])

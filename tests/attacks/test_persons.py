@@ -268,4 +268,4 @@ def landed(deployment: Deployment, came: tuple[Person, TestResponse]) -> Landing
 
 def listed(deployment: Deployment) -> list[tuple[str, str | None]]:
     """Give state and reason of what staff have to look at."""
-    return [(each.state, each.reason) for each in deployment.listed()]
+    return [(each.state, each.reason) for each in deployment.list_staff_cases()]

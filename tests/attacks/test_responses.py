@@ -62,7 +62,7 @@ def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeyp
 @pytest.mark.profile(14, 18)
 def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> None:
     """Missing, empty, nearly equal and additional: none passes for the right one."""
-    assert cause(parties, parties.signed(parties.response(change), both=True)) == name
+    assert cause(parties, parties.sign_response(parties.response(change), both=True)) == name
 
 
 @pytest.mark.attack(17, 18, 19, 20, control=True)
@@ -86,4 +86,4 @@ def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> No
 @pytest.mark.profile(20)
 def test_what_the_profile_allows_passes(parties: Parties, change: Change) -> None:
     """The controls: the same message, changed in a way that upstreams may."""
-    assert isinstance(parties.receive(parties.signed(parties.response(change))).answer, Authentication)
+    assert isinstance(parties.receive(parties.sign_response(parties.response(change))).answer, Authentication)

@@ -48,8 +48,8 @@ def test_a_status_is_read_where_the_signature_covers_it(parties: Parties, place:
 @pytest.mark.attack(2, 5, 6, 10, control=True)
 def test_a_certificate_in_keyinfo_says_nothing(parties: Parties) -> None:
     """The upstream's true signature holds whatever stands beside it in KeyInfo: nothing there is read."""
-    root: Any = etree.fromstring(parties.signed(parties.response()))
+    root: Any = etree.fromstring(parties.sign_response(parties.response()))
     root.find(f".//{{{DS}}}X509Certificate").text = parties.stranger.key.certificate
     assert isinstance(parties.receive(etree.tostring(root)).answer, Authentication)
     assert root.find(f".//{SIGNED_INFO}") is not None
-    assert parties.receive(parties.signed(parties.response()), now=NOW).message_id == "_a1"
+    assert parties.receive(parties.sign_response(parties.response()), now=NOW).message_id == "_a1"

@@ -55,7 +55,7 @@ def test_no_ciphertext_is_smuggled_in(parties: Parties, place: str) -> None:
 @pytest.mark.parametrize("how", [{}, {"whole": True}, {"both": True}], ids=["assertion", "Response", "both"])
 def test_the_genuine_message_is_read(parties: Parties, how: dict[str, Any]) -> None:
     """Where nothing is wrapped the signed values are those that are read."""
-    answer = parties.receive(parties.signed(parties.response(), **how)).answer
+    answer = parties.receive(parties.sign_response(parties.response(), **how)).answer
     assert isinstance(answer, Authentication)
     assert {each.name: each.values for each in answer.attributes}[EPPN] == ("au1@au.dk",)
 
@@ -63,5 +63,5 @@ def test_the_genuine_message_is_read(parties: Parties, how: dict[str, Any]) -> N
 @pytest.mark.attack(1, 23, control=True)
 def test_the_genuine_ciphertext_is_read(parties: Parties) -> None:
     """One encrypted assertion in the one place for it."""
-    answer = parties.receive(etree.tostring(parties.sealed(parties.response()))).answer
+    answer = parties.receive(etree.tostring(parties.encrypt_response(parties.response()))).answer
     assert isinstance(answer, Authentication)

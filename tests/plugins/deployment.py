@@ -86,7 +86,7 @@ class Deployment:
     @property
     def mailbox(self) -> Mailbox:
         """Return the mailbox after every mail that is due was sent."""
-        self.until(lambda: not self._mails_due(), "every mail was sent")
+        self.wait_until(lambda: not self._mails_due(), "every mail was sent")
         return self.received
 
     def _mails_due(self) -> list[Key]:
@@ -134,19 +134,19 @@ class Deployment:
         """Give the calls of the library system's borrowers so far: method and path."""
         return [line for line in self.koha.access.lines() if "/api/v1/patrons" in line or "/auth/password/" in line]
 
-    def until(self, holds: Callable[[], object], what: str) -> None:
+    def wait_until(self, holds: Callable[[], object], what: str) -> None:
         """Wait until something holds that the loop beside the requests brings about."""
         ends = time.monotonic() + PATIENCE
         while not holds():
             assert time.monotonic() < ends, f"waited in vain until {what}"
             self.parts.enrolments.sleep(0.02)
 
-    def mailed(self, number: int) -> ReceivedMail:
+    def wait_for_mails(self, number: int) -> ReceivedMail:
         """Wait until so many mails have come, and give the newest."""
-        self.until(lambda: len(self.mailbox.mails()) >= number, f"{number} mails came")
+        self.wait_until(lambda: len(self.mailbox.mails()) >= number, f"{number} mails came")
         return self.mailbox.mails()[0]
 
-    def owed(self) -> list[Enrolment]:
+    def list_pending_enrolments(self) -> list[Enrolment]:
         """Give the enrolments that are not done: the account is still to be made."""
         return [each for each in self.enrolments() if each.state is EnrolmentState.PENDING]
 
@@ -155,7 +155,7 @@ class Deployment:
         records = self.parts.enrolment_ports.persons.list_all(self.clock.now())
         return [each.value.enrolment for each in records if each.value.enrolment]
 
-    def listed(self) -> list[StaffEnrolment]:
+    def list_staff_cases(self) -> list[StaffEnrolment]:
         """Give the open cases and failing enrolments as staff see them."""
         return list(self._staff.list_open())
 
@@ -167,14 +167,14 @@ class Deployment:
     def _staff(self) -> EnrolmentCases:
         return self.parts.enrolment_cases
 
-    def at_rest(self) -> None:
+    def wait_until_idle(self) -> None:
         """Wait until the loop beside the requests has done what is due, lines on the audit log included.
 
         For tests that change what it writes, move the clock under it, or say that it has done nothing more.
         """
-        self.until(lambda: not self.under_way(), "nothing was under way")
+        self.wait_until(lambda: not self.list_unfinished_work(), "nothing was under way")
 
-    def under_way(self) -> list[Key]:
+    def list_unfinished_work(self) -> list[Key]:
         """Give the records that are due, and the leases of whoever is at one."""
         store, now = self.parts.store, self.clock.now()
         queued = [entry for kind in QUEUED for entry in store.list(kind, None, now)]
@@ -227,7 +227,7 @@ class Person:
     deployment: Deployment
     client: FlaskClient
 
-    def moved(self, address: str) -> "Person":
+    def use_address(self, address: str) -> "Person":
         """Let the browser come from another address from now on."""
         self.client.environ_base["REMOTE_ADDR"] = address
         return self

@@ -54,4 +54,4 @@ def statement(values: Mapping[str, str]) -> Change:
 def message(parties: Parties, *changes: Change, values: Mapping[str, str] = SAID, now: datetime = NOW) -> bytes:
     """Give a Response of NemLog-in's as octets: the Assertion signed by it and encrypted to us, the rest unsigned."""
     root = parties.response(statement(values), *changes, upstream="eid", now=now)
-    return bytes(etree.tostring(parties.sealed(root, parties.direct)))
+    return bytes(etree.tostring(parties.encrypt_response(root, parties.direct)))

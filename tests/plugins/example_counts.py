@@ -1,24 +1,24 @@
-"""How much is drawn at random: what a test names, a fifth of it by ``make quick``, at the gate less if it says so."""
+"""How many random examples a test runs: a fifth of them in ``make quick``, and fewer before a merge if the test says so."""
 
 from typing import Final
 
 from hypothesis import HealthCheck, settings
 
-# What Hypothesis need not check of a test that draws beside a fixture. What a test says of it stands in place of what
-# tests/conftest.py does, so here too: how long a draw takes says how busy the machine is.
+# Health checks to suppress in a property test that uses a fixture. The list of a test replaces that of
+# tests/conftest.py, so it repeats ``too_slow``: the time of an example only shows how busy the machine is.
 BESIDE_FIXTURES: Final = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
-_WHOLE: Final = 100  # what Hypothesis draws where nothing is said, and what ``make test`` leaves so
+_WHOLE: Final = 100  # Hypothesis' default number of examples, which ``make test`` keeps
 
 
 def scale_examples(examples: int) -> int:
-    """Give how many examples this run draws of so many."""
+    """Return how many of ``examples`` this run tries."""
     return max(1, examples * min(settings().max_examples, _WHOLE) // _WHOLE)
 
 
 def choose_size(fewer: int, *, otherwise: int) -> int:
-    """Give the size of a test that a change waits for; it is the other where a person runs it.
+    """Return ``fewer`` before a merge, and ``otherwise`` in a run that a person starts.
 
-    Only for a test that finds as many faults at it, put in on purpose: the gate draws the same each time, and a fault
-    that its draw does not show is merged.
+    Use it only if the test finds as many deliberate faults with the smaller size: the run before a merge always draws
+    the same examples, so a fault that they do not show is merged.
     """
     return fewer if settings.get_current_profile_name() == "gate" else otherwise

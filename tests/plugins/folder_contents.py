@@ -1,4 +1,4 @@
-"""Reads the folder of a program that runs: what the program removes meanwhile is left out."""
+"""Reads all files of a folder while a program changes them."""
 
 import os
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ _LOOKS: Final = 200
 
 
 def read_folder_contents(folder: Path) -> Sequence[tuple[Path, bytes]]:
-    """Give each file below a folder, with its octets.
+    """Return each file below a folder with its contents.
 
-    By the end of a look a database may have dropped its journal, and a file that was written anew has its name: what
-    has gone by then may lie under a name that was not looked at, so that all is looked at again.
+    Read the folder again if a file disappeared meanwhile: its contents may now be under a name that was not read, for
+    example when a database has merged its journal.
     """
     for _ in range(_LOOKS):
         paths = sorted(folder.rglob("*"))
@@ -24,4 +24,4 @@ def read_folder_contents(folder: Path) -> Sequence[tuple[Path, bytes]]:
                     found.append((path, path.read_bytes()))
         if all(map(os.path.lexists, paths)):
             return found
-    raise AssertionError(f"something goes away in {folder} whenever it is looked at")
+    raise AssertionError(f"files in {folder} disappear during each attempt to read it")

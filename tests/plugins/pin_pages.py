@@ -38,13 +38,13 @@ def code_in(deployment: Deployment) -> str:
     def codes() -> list[str]:
         return [code.findall(mail.text)[0] for mail in deployment.mailbox.mails() if code.search(mail.text)]
 
-    deployment.until(codes, "a code was mailed")
+    deployment.wait_until(codes, "a code was mailed")
     return codes()[0]
 
 
 def link_in(deployment: Deployment, number: int = 1) -> str:
     """Give the PIN link in the newest mail, once so many mails have come."""
-    link = re.search(r"http\S+/pin\?link=\S+", deployment.mailed(number).text)
+    link = re.search(r"http\S+/pin\?link=\S+", deployment.wait_for_mails(number).text)
     assert link
     return link[0]
 
@@ -55,6 +55,6 @@ def log_in(person: Person, page: TestResponse, typed: str = CPR, pin: str = PIN,
     asked = send(person, page, "login", identifier=typed, pin=pin)
     assert asked.status_code == 303
     page = person.get(asked.location)
-    person.deployment.mailed(before + 1)
+    person.deployment.wait_for_mails(before + 1)
     sent = send(person, page, "code", code=code_in(person.deployment), **more)
     return person.get(sent.location) if sent.status_code == 303 else sent

@@ -98,7 +98,7 @@ class Forge:
         """Give an unsigned Response without an assertion."""
         return etree.fromstring(_RESPONSE % (extensions, detail, ""))
 
-    def signed(self, response: Any | None = None, *, whole: bool = False, both: bool = False) -> Any:
+    def sign_response(self, response: Any | None = None, *, whole: bool = False, both: bool = False) -> Any:
         """Give a Response signed by the upstream: its assertion, the whole of it, or both."""
         root = self.response() if response is None else response
         if both or not whole:
@@ -132,7 +132,7 @@ class Forge:
         signing.sign(made)
         return element
 
-    def sealed(
+    def encrypt(
         self,
         plain: bytes,
         *,
@@ -156,7 +156,7 @@ class Forge:
         closing.encrypt_binary(made[0], plain)
         return made
 
-    def enclosed(self, sealed: Any) -> Any:
+    def enclose(self, sealed: Any) -> Any:
         """Give an unsigned Response around an EncryptedAssertion."""
         root = self.bare()
         root.append(sealed)

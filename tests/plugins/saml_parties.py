@@ -215,7 +215,7 @@ class Parties:
             change(root)
         return root
 
-    def signed(self, root: Any, party: Party | None = None, *, whole: bool = False, both: bool = False) -> bytes:
+    def sign_response(self, root: Any, party: Party | None = None, *, whole: bool = False, both: bool = False) -> bytes:
         """Sign a Response as the hub or another: its Assertion, the whole, or both; and give its octets."""
         key = (party or self.hub).key
         assertion = root.find("{*}Assertion")
@@ -225,7 +225,7 @@ class Parties:
             signature.sign(root, key)
         return etree.tostring(root)
 
-    def sealed(self, root: Any, party: Party | None = None, *, sign: bool = True) -> Any:
+    def encrypt_response(self, root: Any, party: Party | None = None, *, sign: bool = True) -> Any:
         """Sign the Assertion of a Response and encrypt it to our current key."""
         assertion = root.find("{*}Assertion")
         if sign:
@@ -255,7 +255,7 @@ class Parties:
         key = self.service.key if service == LOANS else None
         return self.idp.read_redirect(self.query(self.authn_request(*changes, service=service), key=key), now)
 
-    def issued(self) -> Issued:
+    def make_ids(self) -> Issued:
         """Give the ids of an assertion."""
         return Issued("_resp1", "_assertion1", NOW, "pairwise-1", "4711", "c")
 
@@ -283,7 +283,7 @@ class Parties:
         """Take the Response out of a form."""
         return http_bindings.decode_post(form.fields["SAMLResponse"])
 
-    def opened(self, form: PostForm) -> tuple[Any, Any]:
+    def open_response(self, form: PostForm) -> tuple[Any, Any]:
         """Verify and open a Response as a service does: give it and its Assertion."""
         root = safe_parser.parse(self.message(form), RESPONSE)
         keys_of_ours = [signature.VerifyKey.load(each) for each in self.ring.idp.signing_certificates]

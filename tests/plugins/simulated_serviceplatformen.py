@@ -55,7 +55,7 @@ class SimulatedServiceplatformen:
     faults: RegisterFaults = field(default_factory=RegisterFaults)
     looked_up: list[str] = field(default_factory=list)
 
-    def answered(self, message: str) -> tuple[str, int]:
+    def answer(self, message: str) -> tuple[str, int]:
         """Return the envelope that answers a message, and its HTTP status."""
         asked, authority = _ASKED.search(message), _MUNICIPALITY.search(message)
         if asked is None:
@@ -86,7 +86,7 @@ def create_app(register: SimulatedServiceplatformen) -> Flask:
             abort(429)
         if faults.answer is not None:
             return Response(faults.answer, mimetype="text/xml")
-        envelope, status = register.answered(request.get_data(as_text=True))
+        envelope, status = register.answer(request.get_data(as_text=True))
         return Response(envelope, status, mimetype="text/xml")
 
     return app

@@ -1,4 +1,4 @@
-"""Workers in threads of their own that take turns: what befalls a turn, and when it comes, is the test's to say."""
+"""Workers in threads that advance step by step: a test decides the order of the steps and the failure of each."""
 
 import threading
 from collections.abc import Callable
@@ -17,45 +17,45 @@ class WorkerKilled(BaseException):
 
 @dataclass
 class Worker:
-    """A request in a thread of its own that runs from turn to turn."""
+    """A request in a thread that stops before each step."""
 
     work: Callable[[], None]
     fate: str = "goes"
-    hurt: bool = False  # died, or the store failed it
-    over: bool = False
+    failed: bool = False  # it was killed, or the store failed
+    finished: bool = False
     error: BaseException | None = None
-    looked: int = 0  # when it read the marks of logouts
-    before: str = ""  # what it stops before
+    looked: int = 0  # how often it read the logout marks
+    before: str = ""  # the step that it waits for
 
     def __post_init__(self) -> None:
-        """Run to the first turn."""
+        """Run to the first step."""
         self._go = threading.Semaphore(0)
         self._stopped = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._stopped.acquire()
 
-    def goes(self, fate: str = "goes") -> None:
-        """Take one turn."""
-        if self.over:
+    def take_step(self, fate: str = "goes") -> None:
+        """Take one step."""
+        if self.finished:
             return
         self.fate = fate
         self._go.release()
         self._stopped.acquire()
 
-    def ends(self) -> None:
-        """Take all turns that are left."""
-        while not self.over:
-            self.goes()
+    def run_to_end(self) -> None:
+        """Take all remaining steps."""
+        while not self.finished:
+            self.take_step()
 
-    def comes_to(self, turn: str) -> None:
-        """Take all turns before the first of this kind."""
+    def run_until(self, turn: str) -> None:
+        """Take all steps before the first step of this kind."""
         while self.before != turn:
-            assert not self.over
-            self.goes()
+            assert not self.finished
+            self.take_step()
 
-    def turn(self, before: str) -> str:
-        """Stop before a turn, and give the fate that it has."""
+    def wait_for_step(self, before: str) -> str:
+        """Stop before a step and return its outcome."""
         self.before = before
         self._stopped.release()
         self._go.acquire()
@@ -64,14 +64,14 @@ class Worker:
     def _run(self) -> None:
         OF_THREAD.worker = self
         try:
-            self.turn("all")
+            self.wait_for_step("all")
             self.work()
         except (WorkerKilled, BrokerError) as error:
-            self.hurt = self.hurt or isinstance(error, WorkerKilled | StoreUnavailable)
+            self.failed = self.failed or isinstance(error, WorkerKilled | StoreUnavailable)
         except BaseException as error:  # noqa: BLE001 - raised again where the test runs
             self.error = error
         finally:
-            self.over = True
+            self.finished = True
             self._stopped.release()
 
 
@@ -79,16 +79,16 @@ OF_THREAD: Final = threading.local()
 
 
 def current_worker() -> Worker | None:
-    """Give the worker whose thread this is."""
+    """Return the worker of the current thread."""
     return getattr(OF_THREAD, "worker", None)
 
 
 def run_step(worker: Worker, turn: str, effect: Callable[[], Any], some: Callable[[int], Any] | None = None) -> Any:
-    """Do ``effect`` as its turn's fate has it; ``some`` does so much of it."""
-    fate = worker.turn(turn)
+    """Do ``effect`` with the outcome of its step; ``some(n)`` does only a part of it."""
+    fate = worker.wait_for_step(turn)
     if fate == "goes":
         return effect()
-    worker.hurt = True
+    worker.failed = True
     if fate == "dies before":
         raise WorkerKilled
     if fate == "silent":

@@ -56,7 +56,7 @@ class Visitor:
         """Type an address."""
         self.page.goto(self.origin(party) + path)
 
-    def at(self, step: str, reason: str | None = None) -> None:
+    def wait_for_page(self, step: str, reason: str | None = None) -> None:
         """Wait for a page of ours, and look at it where this visitor looks."""
         self.page.wait_for_selector(f"main[data-step='{step}']" + (f"[data-reason='{reason}']" if reason else ""))
         self.page.wait_for_load_state()
@@ -135,7 +135,7 @@ class Visitor:
         """Read the link in the newest mail to an address that holds one."""
         return self._read(address, _LINK)[0]
 
-    def typed(self, name: str) -> str:
+    def number_to_type(self, name: str) -> str:
         """Give what a persona types as their number: what the desk registered, or the CPR number."""
         who = persona(name)
         if who.registered:
@@ -145,7 +145,7 @@ class Visitor:
     def number(self, name: str) -> str:
         """Give the internal number of a persona's borrower."""
         rows = self.demo.patrons.patrons.rows()
-        typed = self.typed(name)
+        typed = self.number_to_type(name)
         return next(str(row["patron_id"]) for row in rows if typed in {row["userid"], row["cardnumber"]})
 
     def row(self, number: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def _events(deployment: Deployment) -> list[object]:
 
 def _settled(deployment: Deployment) -> None:
     """Wait until the worker has written that the account was made: it may be after the assertion has left."""
-    deployment.until(lambda: set(_events(deployment)) >= LOOP, "the account was made")
+    deployment.wait_until(lambda: set(_events(deployment)) >= LOOP, "the account was made")
 
 
 def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(deployment: Deployment) -> None:

@@ -122,6 +122,6 @@ def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(deployment: De
         person = deployment.person()
         assert mark(person.log_in("asta")) == ("refuse", "several_borrowers")
     assert _told(deployment, "enrolment_case") == ["several_borrowers"]
-    [case] = deployment.listed()
+    [case] = deployment.list_staff_cases()
     assert deployment.try_again(case.person_id)
     assert _told(deployment, "enrolment_retried") == ["several_borrowers"]

@@ -56,7 +56,7 @@ def test_the_reference_of_a_refused_page_names_the_case(
     found = deployment.parts.staff_search().find(reference(page), "test")
     assert found is not None
     assert found.page is not None
-    [case] = deployment.listed()
+    [case] = deployment.list_staff_cases()
     assert found.page.reason == "several_borrowers"
     assert case.borrower_numbers == pair
 
@@ -103,7 +103,7 @@ def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
     assert (listed["person"], listed["action"]) == (case["person"], case["action"])
     deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
     assert staff("enrolments", "retry", code).stdout == "it will be tried again now\n"
-    deployment.until(lambda: shown(staff, case["person"])["state"] == "done", "the account was made")
+    deployment.wait_until(lambda: shown(staff, case["person"])["state"] == "done", "the account was made")
     assert shown(staff, pair[0])["borrowers"] == [pair[0]]
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []
 

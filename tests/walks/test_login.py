@@ -100,7 +100,7 @@ def test_a_new_borrower_chooses_a_pin_behind_the_welcome_mail(deployment: Deploy
     """The welcome mail holds a link and no personal number; the PIN that is chosen behind it works."""
     person = deployment.person()
     number = deployment.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
-    mail = deployment.mailed(1)
+    mail = deployment.wait_for_mails(1)
     assert parseaddr(mail.recipients[0])[1] == "asta@post.au.example"
     assert "1403044004" not in mail.text
     assert "140304-4004" not in mail.text
@@ -120,7 +120,7 @@ def test_a_library_that_is_down_gets_the_request_later(deployment: Deployment) -
     [record] = deployment.parts.enrolment_ports.persons.list_all(deployment.clock.now())
     assert deployment.try_again(record.key.group)
     waits = page.request.path.removesuffix("/consent")
-    deployment.until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
+    deployment.wait_until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
     assert deployment.landing(person.get(waits)).status == "Success"
 
 

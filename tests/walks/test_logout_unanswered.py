@@ -38,13 +38,13 @@ def goes_on(leaver: LogoutClient, page: str, asked: str) -> None:
 def fails(leaver: LogoutClient, page: str, asked: str) -> None:
     """Answer that it could not."""
     del page
-    leaver.follow(leaver.get(leaver.answering(asked, (STATUS + "Responder",))))
+    leaver.follow(leaver.get(leaver.answer_url(asked, (STATUS + "Responder",))))
 
 
 def knows_nobody(leaver: LogoutClient, page: str, asked: str) -> None:
     """Answer that nobody of that name is logged in."""
     del page
-    leaver.follow(leaver.get(leaver.answering(asked, (STATUS + "Requester", STATUS + "UnknownPrincipal"))))
+    leaver.follow(leaver.get(leaver.answer_url(asked, (STATUS + "Requester", STATUS + "UnknownPrincipal"))))
 
 
 @pytest.mark.profile(34)
@@ -76,7 +76,7 @@ def test_a_name_goes_to_nobody_but_who_gave_it(deployment: Deployment) -> None:
     """After the national eID's route is switched, whoever answers there now never gave this NameID and learns none."""
     nemlogin = restart_with(deployment)
     person, page = log_in(nemlogin, "eva")
-    session = LogoutClient(nemlogin, person).landed(person.agree(page))
+    session = LogoutClient(nemlogin, person).read_session(person.agree(page))
     leaver = LogoutClient(deployment, deployment.person())
     leaver.person.client._cookies = person.client._cookies
     assert list(read_participant_states(leaver.ask("my-loans", session)).values()) == ["unreachable"]

@@ -96,7 +96,7 @@ class Walk:
             return self.press_button(page, "do", "without")
         before = len(self.deployment.mailbox.mails())
         page = self.press_button(page, "do", "mail", address=self.who.mailbox)
-        code = CODE.search(self.deployment.mailed(before + 1).text)
+        code = CODE.search(self.deployment.wait_for_mails(before + 1).text)
         assert code
         return self.press_button(page, "do", "code", code=code[1])
 

@@ -180,7 +180,7 @@ def test_xmlsec1_verifies_an_assertion_in_clear(parties: Parties, tmp_path: Path
     """To a service without a key: each of the two signatures where it stands."""
     request = replace(parties.request, service="open", entity_id=OPEN, acs=f"{OPEN}/acs")
     form = parties.idp.respond(
-        request, parties.disclosure(service="open", entity=OPEN), parties.authentication(), parties.issued()
+        request, parties.disclosure(service="open", entity=OPEN), parties.authentication(), parties.make_ids()
     )
     certificate = parties.ring.idp.signing.certificate
     run_xmlsec(parties.message(form), f"{PROTOCOL}:Response", certificate, tmp_path)

@@ -28,7 +28,7 @@ def hidden(path: str, name: str = "evil") -> Make:
     """Read the evil assertion, verify the genuine one: hidden at ``path``, which is made if need be."""
 
     def make(forge: Forge) -> bytes:
-        root = forge.signed()
+        root = forge.sign_response()
         genuine = root.find(ASSERTION)
         fake = evil(genuine, name)
         root.replace(genuine, fake)
@@ -48,7 +48,7 @@ def beside(*, first: bool) -> Make:
     """Put an unsigned assertion before or after the genuine one."""
 
     def make(forge: Forge) -> bytes:
-        root = forge.signed()
+        root = forge.sign_response()
         genuine = root.find(ASSERTION)
         (genuine.addprevious if first else genuine.addnext)(remove_signature(evil(genuine)))
         return octets(root)
@@ -58,7 +58,7 @@ def beside(*, first: bool) -> Make:
 
 def parent_of(forge: Forge) -> bytes:
     """Put the genuine assertion, signature and all, inside an evil one (XSW 4)."""
-    root = forge.signed()
+    root = forge.sign_response()
     genuine = root.find(ASSERTION)
     fake = remove_signature(evil(genuine))
     root.replace(genuine, fake)
@@ -70,7 +70,7 @@ def whole(where: str) -> Make:
     """Wrap a signed Response into an evil one (XSW 1 and 2), or reuse the signature of a genuine error."""
 
     def make(forge: Forge) -> bytes:
-        genuine = forge.signed(forge.bare() if where == "error" else None, whole=True)
+        genuine = forge.sign_response(forge.bare() if where == "error" else None, whole=True)
         fake = evil(genuine) if where != "error" else forge.response(EVIL)
         signed = fake.find(SIGNATURE)
         if where == "error":
@@ -118,35 +118,35 @@ def borrowed(forge: Forge) -> bytes:
 
 def moved_up(forge: Forge) -> bytes:
     """Move the assertion's signature to the Response."""
-    root = forge.signed()
+    root = forge.sign_response()
     root.insert(1, root.find(f".//{SIGNATURE}"))
     return octets(root)
 
 
 def moved_aside(forge: Forge) -> bytes:
     """Move the assertion's signature to Extensions."""
-    root = forge.signed(forge.response(extensions="<samlp:Extensions/>"))
+    root = forge.sign_response(forge.response(extensions="<samlp:Extensions/>"))
     root.find(f"{{{SAMLP}}}Extensions").append(root.find(f".//{SIGNATURE}"))
     return octets(root)
 
 
 def cut(what: str) -> Make:
     """Cut a signed value in two, as no signature without comments notices."""
-    return lambda forge: octets(forge.signed(forge.response("nurse@au.dk.evil"))).replace(
+    return lambda forge: octets(forge.sign_response(forge.response("nurse@au.dk.evil"))).replace(
         b"dk.evil", f"dk{what}.evil".encode()
     )
 
 
 def prefixed(prefix: str) -> Make:
     """Put something before a genuine message."""
-    return lambda forge: prefix.encode() + octets(forge.signed())
+    return lambda forge: prefix.encode() + octets(forge.sign_response())
 
 
 def replaced(old: bytes, new: bytes) -> Make:
     """Replace some octets of a genuine message."""
 
     def make(forge: Forge) -> bytes:
-        raw = octets(forge.signed())
+        raw = octets(forge.sign_response())
         assert old in raw
         return raw.replace(old, new, 1)
 
@@ -155,7 +155,7 @@ def replaced(old: bytes, new: bytes) -> Make:
 
 def carrying(value: str) -> Make:
     """Sign a message whose value is a bomb or a trap."""
-    return lambda forge: octets(forge.signed(forge.response(value)))
+    return lambda forge: octets(forge.sign_response(forge.response(value)))
 
 
 def other_root(written: str) -> Make:
@@ -165,12 +165,12 @@ def other_root(written: str) -> Make:
 
 def sealed(**how: Any) -> Make:
     """Encrypt the genuine assertion in a way that is not allowed."""
-    return lambda forge: octets(forge.enclosed(forge.sealed(octets(forge.signed().find(ASSERTION)), **how)))
+    return lambda forge: octets(forge.enclose(forge.encrypt(octets(forge.sign_response().find(ASSERTION)), **how)))
 
 
 def smuggled(forge: Forge) -> bytes:
     """Put an encrypted evil assertion beside the genuine one."""
-    root = forge.signed()
+    root = forge.sign_response()
     root.append(encryption.encrypt(remove_signature(evil(root.find(ASSERTION))), forge.broker.certificate))
     return octets(root)
 
@@ -179,7 +179,9 @@ def smuggled_into(path: str) -> Make:
     """Put an encrypted assertion where no assertion may stand, and none elsewhere."""
 
     def make(forge: Forge) -> bytes:
-        box = etree.tostring(encryption.encrypt(forge.signed().find(ASSERTION), forge.broker.certificate)).decode()
+        box = etree.tostring(
+            encryption.encrypt(forge.sign_response().find(ASSERTION), forge.broker.certificate)
+        ).decode()
         part = f'<e:x xmlns:e="urn:e">{box}</e:x>'
         return octets(
             forge.bare(f"<samlp:Extensions>{part}</samlp:Extensions>")
@@ -197,6 +199,6 @@ def sealed_evil(signer: str) -> Make:
         assertion = forge.response(EVIL).find(ASSERTION)
         if signer:
             signature.sign(assertion, forge.stranger.key)
-        return octets(forge.enclosed(encryption.encrypt(assertion, forge.broker.certificate)))
+        return octets(forge.enclose(encryption.encrypt(assertion, forge.broker.certificate)))
 
     return make

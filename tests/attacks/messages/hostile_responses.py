@@ -52,7 +52,11 @@ class Hostile:
     def octets(self, parties: Parties) -> bytes:
         """Give the message, signed by the true upstream."""
         root, signer = parties.response(self.change, upstream=self.upstream), parties.signer(self.upstream)
-        return etree.tostring(parties.sealed(root, signer)) if self.sealed else parties.signed(root, signer, both=True)
+        return (
+            etree.tostring(parties.encrypt_response(root, signer))
+            if self.sealed
+            else parties.sign_response(root, signer, both=True)
+        )
 
 
 def twice(path: str) -> Change:

@@ -20,7 +20,7 @@ def after(spoil: Spoil, **how: Any) -> Make:
     """Change a Response once it has been signed."""
 
     def make(parties: Parties) -> bytes:
-        root = etree.fromstring(parties.signed(parties.response(), **how))
+        root = etree.fromstring(parties.sign_response(parties.response(), **how))
         spoil(root)
         return etree.tostring(root)
 
@@ -108,7 +108,7 @@ def within(path: str, what: str) -> Make:
     """Cut a text of a signed message in two, by what canonicalisation leaves out or some readers stop at."""
 
     def make(parties: Parties) -> bytes:
-        raw = parties.signed(parties.response())
+        raw = parties.sign_response(parties.response())
         text = etree.fromstring(raw).findtext(f".//{{*}}{path}") or ""
         written = f">{text}<".encode()
         assert written in raw
@@ -141,7 +141,7 @@ def renamed(tag: str) -> Make:
 
 def around(open_: str, close: str) -> Make:
     """Put a genuine message into another."""
-    return lambda parties: open_.encode() + parties.signed(parties.response()) + close.encode()
+    return lambda parties: open_.encode() + parties.sign_response(parties.response()) + close.encode()
 
 
 def _id(name: str) -> Spoil:

@@ -125,7 +125,7 @@ def _bare(element: Any) -> Any:
 
 
 def _assertions(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
-    root = etree.fromstring(parties.signed(parties.response()))
+    root = etree.fromstring(parties.sign_response(parties.response()))
     genuine = root.find(ASSERTION)
     assert genuine is not None
     kept = etree.tostring(genuine)
@@ -143,7 +143,7 @@ def _assertions(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
 
 
 def _responses(how: Wrapping, parties: Parties) -> tuple[bytes, bytes]:
-    genuine = etree.fromstring(parties.signed(parties.response(), whole=True))
+    genuine = etree.fromstring(parties.sign_response(parties.response(), whole=True))
     kept = etree.tostring(genuine)
     evil = _evil(genuine, how.name)
     _bare(evil if how.carrier == "genuine" else genuine)
@@ -169,7 +169,7 @@ def wrappings() -> Iterator[Wrapping]:
 
 def encrypted(place: str, parties: Parties) -> bytes:
     """Give a message with a genuine assertion, and an evil one encrypted to us at a place."""
-    root = etree.fromstring(parties.signed(parties.response()))
+    root = etree.fromstring(parties.sign_response(parties.response()))
     genuine = root.find(ASSERTION)
     assert genuine is not None
     box = encryption.encrypt(_bare(_evil(genuine, "another")), parties.ring.sp.encryption_certificate)

@@ -233,7 +233,7 @@ class OneWriteMachine(RuleBasedStateMachine):
         alive = self._alive()
         for _ in range(turns):
             self._time_passes()
-            alive[which % len(alive)].goes()
+            alive[which % len(alive)].take_step()
 
     @precondition(lambda self: self._alive())
     @rule(which=st.integers(0, 2), fate=st.sampled_from(OUTCOMES))
@@ -241,12 +241,12 @@ class OneWriteMachine(RuleBasedStateMachine):
         """Let a worker die, or the store fail it."""
         alive = self._alive()
         self._time_passes()
-        alive[which % len(alive)].goes(fate)
+        alive[which % len(alive)].take_step(fate)
 
     def teardown(self) -> None:
         """Let all come to their end, and hold the laws."""
         for worker in self.workers:
-            worker.ends()
+            worker.run_to_end()
         for worker in self.workers:
             if worker.error:
                 raise worker.error
@@ -286,14 +286,14 @@ class OneWriteMachine(RuleBasedStateMachine):
             by_id[told.event.about].append(told)
         for about, lines in by_id.items():
             # Of what another request tried to give again, and a logout stopped both, nobody knows.
-            doubtful = about in self.given_again or any(line.worker and line.worker.hurt for line in lines)
+            doubtful = about in self.given_again or any(line.worker and line.worker.failed for line in lines)
             if about not in gone and not doubtful:
                 kinds = [line.event.kind for line in lines]
                 assert kinds == [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED], f"{kinds} of what did not leave"
 
     def _holds_of_sessions(self) -> None:
         left = {session_index(each.assertion) for each in self.left}
-        if any(worker.hurt for worker in self.workers):
+        if any(worker.failed for worker in self.workers):
             return
         for index, session in self._sessions().items():
             assert session.ended or index in left, "a session of what has not left"
@@ -305,7 +305,7 @@ class OneWriteMachine(RuleBasedStateMachine):
     # Within
 
     def _alive(self) -> list[Worker]:
-        return [worker for worker in self.workers if not worker.over]
+        return [worker for worker in self.workers if not worker.finished]
 
     def _begins(self, work: Callable[[], None]) -> Worker:
         self._time_passes()
@@ -413,34 +413,34 @@ def opens(machine: OneWriteMachine, which: int = 0) -> Worker:
 def asks(machine: OneWriteMachine) -> None:
     """Let another tab ask the upstream, to its end."""
     machine.asks()
-    machine.workers[-1].ends()
+    machine.workers[-1].run_to_end()
 
 
 def logs_out(machine: OneWriteMachine) -> None:
     """Let the person log out, to the end."""
     machine.logs_out()
-    machine.workers[-1].ends()
+    machine.workers[-1].run_to_end()
 
 
 def straight(machine: OneWriteMachine) -> None:
     """Let one tab land, and nothing come in between."""
-    opens(machine).ends()
+    opens(machine).run_to_end()
 
 
 def two_tabs(machine: OneWriteMachine) -> None:
     """Let another tab land while the first is about to write."""
     first = opens(machine)
-    first.comes_to(WRITE)
-    opens(machine).ends()
-    first.ends()
+    first.run_until(WRITE)
+    opens(machine).run_to_end()
+    first.run_to_end()
 
 
 def another_tab_asks(machine: OneWriteMachine) -> None:
     """Let another tab write while the first is about to."""
     first = opens(machine)
-    first.comes_to(WRITE)
+    first.run_until(WRITE)
     asks(machine)
-    first.ends()
+    first.run_to_end()
 
 
 def dies(fate: str) -> Course:
@@ -448,9 +448,9 @@ def dies(fate: str) -> Course:
 
     def course(machine: OneWriteMachine) -> None:
         first = opens(machine)
-        first.comes_to(WRITE)
-        first.goes(fate)
-        opens(machine).ends()
+        first.run_until(WRITE)
+        first.take_step(fate)
+        opens(machine).run_to_end()
 
     return course
 
@@ -458,18 +458,18 @@ def dies(fate: str) -> Course:
 def logout_before_the_write(machine: OneWriteMachine) -> None:
     """Let the person log out while an assertion is about to leave."""
     first = opens(machine)
-    first.comes_to(WRITE)
+    first.run_until(WRITE)
     logs_out(machine)
-    first.ends()
+    first.run_to_end()
 
 
 def asked_twice(machine: OneWriteMachine) -> None:
     """Let the store lose its answer to the write, and another write stand when it is asked again."""
     first = opens(machine)
-    first.comes_to(WRITE)
-    first.goes("asked twice")
+    first.run_until(WRITE)
+    first.take_step("asked twice")
     asks(machine)
-    first.ends()
+    first.run_to_end()
 
 
 def policy_changes(machine: OneWriteMachine) -> None:
@@ -483,16 +483,16 @@ def two_answers(machine: OneWriteMachine) -> None:
     """Let the upstream answer one request twice, and both addresses be opened."""
     machine.answers(0)
     straight(machine)
-    opens(machine, 1).ends()
+    opens(machine, 1).run_to_end()
 
 
 def left_by_another_tab(machine: OneWriteMachine) -> None:
     """Let another tab give again what the first has written, and then the person log out."""
     first = opens(machine)
-    first.comes_to("marks")
-    opens(machine).ends()
+    first.run_until("marks")
+    opens(machine).run_to_end()
     logs_out(machine)
-    first.ends()
+    first.run_to_end()
 
 
 @dataclass(frozen=True)
@@ -622,10 +622,10 @@ def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fre
     """Wherever it ends: the same address opened again lands, and every law holds."""
     machine = OneWriteMachine(fresh)
     first = opens(machine)
-    first.comes_to(turn)
-    first.goes(fate)
-    first.ends()
-    opens(machine).ends()
+    first.run_until(turn)
+    first.take_step(fate)
+    first.run_to_end()
+    opens(machine).run_to_end()
     machine.teardown()
     assert machine.left
 

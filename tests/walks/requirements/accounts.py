@@ -185,7 +185,7 @@ def r40(deployment: Deployment) -> None:
         mark(log_in(visitor(deployment), jytte))[0] == "ask"
     )  # a no is remembered at logins; who signs up is asked again
     assert mark(sign_up(visitor(deployment), jytte, "student")) == ("upgrade", "")
-    deployment.at_rest()
+    deployment.wait_until_idle()
     assert creates(deployment) == 0
     # The letter about the other category is due a quarter of a minute after the change.
     assert not any(re.search(r"(?m): \d{4}$", mail.text) for mail in deployment.mailbox.mails())

@@ -184,7 +184,7 @@ def mail_to(deployment: Deployment, address: str, pattern: str = "") -> Received
     def fits(mail: ReceivedMail) -> bool:
         return mail.recipients == (address,) and re.search(pattern, mail.text) is not None
 
-    deployment.until(lambda: any(map(fits, deployment.mailbox.mails())), f"a mail came to {address}")
+    deployment.wait_until(lambda: any(map(fits, deployment.mailbox.mails())), f"a mail came to {address}")
     return next(filter(fits, deployment.mailbox.mails()))
 
 

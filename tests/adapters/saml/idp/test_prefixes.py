@@ -46,7 +46,7 @@ def response(parties: Parties, service: str = LOANS) -> Any:
     name = {LOANS: "my-loans", OPEN: "open"}[service]
     request = replace(parties.request, service=name, entity_id=service, acs=f"{service}/acs")
     disclosure = parties.disclosure(service=name, entity=service)
-    form = parties.idp.respond(request, disclosure, parties.authentication(), parties.issued())
+    form = parties.idp.respond(request, disclosure, parties.authentication(), parties.make_ids())
     return etree.fromstring(parties.message(form))
 
 
@@ -65,8 +65,8 @@ def logout_request(_parties: Parties) -> Any:
 WRITTEN: Final[dict[str, Callable[[Parties], Any]]] = {
     "Response, encrypted": response,
     "Response, plain": lambda parties: response(parties, OPEN),
-    "Assertion": lambda parties: parties.opened(
-        parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.issued())
+    "Assertion": lambda parties: parties.open_response(
+        parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.make_ids())
     )[1],
     "error": lambda parties: etree.fromstring(
         parties.message(parties.idp.refuse(parties.request, NO_PASSIVE, "_r1", NOW))

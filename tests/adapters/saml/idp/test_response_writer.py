@@ -80,14 +80,14 @@ def contents(parties: Parties, changed: dict[str, Any]) -> AssertionContents:
         replace(parties.request, **changed["request"]),
         replace(parties.disclosure(), **changed["disclosure"]),
         parties.authentication(**changed["authentication"]),
-        replace(parties.issued(), **changed["issued"]),
+        replace(parties.make_ids(), **changed["issued"]),
     )
 
 
 def make_contents(parties: Parties, *items: Item) -> AssertionContents:
     """Give the contents of an assertion with these attributes."""
     return AssertionContents(
-        IDP, parties.request, parties.disclosure(*items), parties.authentication(), parties.issued()
+        IDP, parties.request, parties.disclosure(*items), parties.authentication(), parties.make_ids()
     )
 
 

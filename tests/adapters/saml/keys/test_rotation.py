@@ -303,7 +303,7 @@ class Running:
         old, of = self.parties.idp, self.parties
         configured: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
         role = IdentityProvider.from_keys(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
-        return of.message(role.respond(of.request, of.disclosure(), of.authentication(), of.issued()))
+        return of.message(role.respond(of.request, of.disclosure(), of.authentication(), of.make_ids()))
 
 
 def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[str]:

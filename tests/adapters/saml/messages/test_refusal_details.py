@@ -67,7 +67,7 @@ def refusal(parties: Parties, change: Change) -> MessageRefused:
 def test_of_an_upstreams_response_it_says_the_same(parties: Parties, change: Change, detail: str) -> None:
     """Destination and times are held to the letter there too."""
     with pytest.raises(MessageRefused) as caught:
-        parties.receive(parties.signed(parties.response(change)))
+        parties.receive(parties.sign_response(parties.response(change)))
     assert detail in caught.value.detail
 
 
@@ -81,8 +81,8 @@ def asking_for(binding: str) -> Callable[[SamlDeployment], Any]:
 
 def query(saml_deployment: SamlDeployment, change: Change, state: str) -> str:
     """Give the query of a signed request."""
-    root = saml_deployment.guests.authn_request(change)
-    return saml_deployment.guests.query(root, key=saml_deployment.guests.service.key, relay_state=state)
+    root = saml_deployment.parties.authn_request(change)
+    return saml_deployment.parties.query(root, key=saml_deployment.parties.service.key, relay_state=state)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_deep_link_comes_back_to_the_letter(parties: Parties, letters: int) ->
     link += "x" * (letters - len(link.encode()))
     root = parties.authn_request()
     asked = parties.idp.read_redirect(parties.query(root, key=parties.service.key, relay_state=link), NOW)
-    form = parties.idp.respond(asked, parties.disclosure(), parties.authentication(), parties.issued())
+    form = parties.idp.respond(asked, parties.disclosure(), parties.authentication(), parties.make_ids())
     assert form.fields["RelayState"] == link
 
 

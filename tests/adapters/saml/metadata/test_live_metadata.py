@@ -299,7 +299,7 @@ def everyone_outstanding() -> Any:
 
 
 def _write_posted(everyone: Everyone) -> str:
-    return b64encode(everyone.signed(everyone.response())).decode()
+    return b64encode(everyone.sign_response(everyone.response())).decode()
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(-1, True), (0, True), (179, True), (180, False), (3600, False)])

@@ -32,16 +32,16 @@ HIDDEN = '<e:x xmlns:e="urn:e">%s</e:x>'
 
 
 def _value(written: str) -> Callable[[Forge], bytes]:
-    return lambda forge: octets(forge.signed(forge.response(written)))
+    return lambda forge: octets(forge.sign_response(forge.response(written)))
 
 
 def _add_prefix(written: bytes) -> Callable[[Forge], bytes]:
-    return lambda forge: written + etree.tostring(forge.signed(), encoding="utf-8", xml_declaration=False)
+    return lambda forge: written + etree.tostring(forge.sign_response(), encoding="utf-8", xml_declaration=False)
 
 
 def _replace_text(old: bytes, new: bytes) -> Callable[[Forge], bytes]:
     def make(forge: Forge) -> bytes:
-        raw = octets(forge.signed())
+        raw = octets(forge.sign_response())
         assert old in raw
         return raw.replace(old, new, 1)
 
@@ -58,7 +58,7 @@ def _extension(forge: Forge) -> bytes:
 
 def _copy_aside(path: str) -> Callable[[Forge], bytes]:
     def make(forge: Forge) -> bytes:
-        root = forge.signed(forge.response(extensions=f"<samlp:Extensions>{HIDDEN % ''}</samlp:Extensions>"))
+        root = forge.sign_response(forge.response(extensions=f"<samlp:Extensions>{HIDDEN % ''}</samlp:Extensions>"))
         root.find(".//{urn:e}x").append(deepcopy(root.find(f".//{path}")))
         return octets(root)
 
@@ -75,7 +75,7 @@ def _sign_elsewhere(forge: Forge) -> bytes:
 
 def _twice(path: str) -> Callable[[Forge], bytes]:
     def make(forge: Forge) -> bytes:
-        root = forge.signed()
+        root = forge.sign_response()
         found = root.find(f".//{path}")
         found.addnext(deepcopy(found))
         return octets(root)
@@ -84,13 +84,13 @@ def _twice(path: str) -> Callable[[Forge], bytes]:
 
 
 def _object(forge: Forge) -> bytes:
-    root = forge.signed()
+    root = forge.sign_response()
     etree.SubElement(root.find(f".//{SIGNATURE}"), f"{{{DS}}}Object").text = "x"
     return octets(root)
 
 
 def _truncate(forge: Forge) -> bytes:
-    root = forge.signed()
+    root = forge.sign_response()
     etree.SubElement(root.find(f".//{{{DS}}}SignatureMethod"), f"{{{DS}}}HMACOutputLength").text = "8"
     return octets(root)
 
@@ -100,8 +100,8 @@ def _add_attribute(count: int) -> str:
 
 
 HOSTILE: dict[str, Callable[[Forge], bytes]] = {
-    "size": lambda forge: octets(forge.signed()) + b" " * 300_000,
-    "nul": lambda forge: octets(forge.signed()) + b"\0<samlp:Response/>",
+    "size": lambda forge: octets(forge.sign_response()) + b" " * 300_000,
+    "nul": lambda forge: octets(forge.sign_response()) + b"\0<samlp:Response/>",
     "encoding": _add_prefix(b'<?xml version="1.0" encoding="iso-8859-1"?>'),
     "doctype": _add_prefix(b'<!DOCTYPE r [<!ENTITY e "v">]>'),
     "namespaces": _value("".join(f'<e:x xmlns:e="urn:{each}"/>' for each in range(1100))),
@@ -198,20 +198,20 @@ def test_without_the_check_nothing_else_refuses_for_it(
 @pytest.mark.parametrize("parts", [{}, {"whole": True}, {"both": True}])
 def test_genuine_messages_pass(parts: dict[str, bool], value: str, forge: Forge) -> None:
     """A signed assertion, a signed Response and both pass, whatever the values, and values are read whole."""
-    raw = octets(forge.signed(forge.response(value), **parts))
+    raw = octets(forge.sign_response(forge.response(value), **parts))
     found = forge.receive(raw).find(f".//{{{SAML}}}AttributeValue")
     assert (found.text, len(found)) == (etree.fromstring(f"<v>{value}</v>").text, 0)
 
 
 def test_the_tree_is_the_bytes_as_received(forge: Forge) -> None:
     """Nothing is added to, taken from or written again in what was signed."""
-    raw = etree.tostring(forge.signed(), method="c14n")
+    raw = etree.tostring(forge.sign_response(), method="c14n")
     assert etree.tostring(safe_parser.parse(raw, RESPONSE), method="c14n") == raw
 
 
 def test_a_byte_order_mark_is_no_obstacle(forge: Forge) -> None:
     """Some upstreams put one before their XML."""
-    assert cause(b"\xef\xbb\xbf" + octets(forge.signed())) is None
+    assert cause(b"\xef\xbb\xbf" + octets(forge.sign_response())) is None
 
 
 @pytest.mark.attack(9)
@@ -270,6 +270,6 @@ def test_no_bytes_raise_anything_else(noise: bytes, at: int, forge: Forge) -> No
 
 def test_an_assertion_alone_may_be_the_root(forge: Forge) -> None:
     """A decrypted assertion passes the same XML security checks as an unencrypted one."""
-    root = forge.signed()
+    root = forge.sign_response()
     assertion = etree.fromstring(octets(root.find(ASSERTION)))
     assert safe_parser.parse(octets(assertion), ASSERTION).get("ID") == "a1"

@@ -51,7 +51,7 @@ def account(deployment: Deployment) -> str:
     """Let Asta become a borrower, and give its number."""
     person = deployment.person()
     person.agree(person.log_in("asta"))
-    deployment.at_rest()
+    deployment.wait_until_idle()
     _, record = add_enrolment(deployment)
     assert record.borrower_number
     return record.borrower_number
@@ -112,7 +112,7 @@ def test_a_case_ends_by_try_again_in_the_list(desk: Person) -> None:
     desk.deployment.koha.patrons.merge(int(pair[0]), int(pair[1]))
     page = desk.press(desk.get("/admin"), do="try_again")
     assert find_text(page, "//main//*[@role='status']/@data-done") == "tried"
-    desk.deployment.until(lambda: state(find(desk, pair[0])) == "done", "the account was made")
+    desk.deployment.wait_until(lambda: state(find(desk, pair[0])) == "done", "the account was made")
     assert "There are no open cases." in desk.get("/admin").get_data(as_text=True)
 
 
@@ -123,8 +123,8 @@ def possible_duplicate(deployment: Deployment) -> tuple[str, str]:
     )
     person = deployment.person()
     person.agree(person.log_in("asta"))
-    deployment.until(
-        lambda: [each.reason for each in deployment.listed()] == ["possible_duplicate"], "the case was listed"
+    deployment.wait_until(
+        lambda: [each.reason for each in deployment.list_staff_cases()] == ["possible_duplicate"], "the case was listed"
     )
     return add_enrolment(deployment)[0], str(made["patron_id"])
 
@@ -138,8 +138,8 @@ def test_another_person_rules_out_a_possible_duplicate(desk: Person) -> None:
     assert texts(desk.get("/admin"), path) == texts(find(desk, other), path) == [other]
     page = desk.press(desk.get("/admin"), do="another_person")
     assert find_text(page, "//main//*[@role='status']/@data-done") == "tried"
-    deployment.until(lambda: not deployment.owed(), "the account was made")
-    assert deployment.listed() == []
+    deployment.wait_until(lambda: not deployment.list_pending_enrolments(), "the account was made")
+    assert deployment.list_staff_cases() == []
     record = deployment.parts.enrolment_ports.persons.read(person_id, deployment.clock.now())
     assert record
     assert record.value.borrower_number not in {None, other}
@@ -207,7 +207,7 @@ def test_a_borrower_without_a_login_gets_a_pin_mail(desk: Person) -> None:
     number = str(made["patron_id"])
     assert state(find(desk, number)) == "unknown"
     assert press(desk, number, "pin_mail") == "pin_mail"
-    assert desk.deployment.mailed(1).recipients == ("a@own.example",)
+    assert desk.deployment.wait_for_mails(1).recipients == ("a@own.example",)
 
 
 @pytest.mark.parametrize("button", ["try_again", "pin_mail"])
