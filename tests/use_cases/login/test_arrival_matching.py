@@ -9,7 +9,7 @@ import pytest
 from broker.core.errors import AUTHN_FAILED, BrowserUnmatched
 from broker.core.login.transaction import Transaction, UpstreamRefusal
 from broker.use_cases.transactions.transactions import Held
-from tests.plugins.stored_arrivals import spend, stored_arrival
+from tests.plugins.stored_arrivals import read_stored_arrival, spend
 
 INSTANT: Final = timedelta(microseconds=1)
 MINUTE: Final = timedelta(minutes=1)
@@ -30,7 +30,7 @@ def match_only(logins: Any, held: Held, token: str) -> Held:
 
 def waits(logins: Any, token: str) -> bool:
     """Say whether the store has the answer of an arrival still, and not only that it was here."""
-    record = stored_arrival(logins.flow.arrivals, token, logins.world.now)
+    record = read_stored_arrival(logins.flow.arrivals, token, logins.world.now)
     assert record
     return record.value.answer is not None
 
