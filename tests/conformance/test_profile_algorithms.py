@@ -75,7 +75,7 @@ def service(parties: Parties, folder: Path, after: str = "", extensions: str = "
 
 
 def written(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]:
-    """Give the algorithms of a Response to a service with these lists, which opens and verifies it."""
+    """Return the algorithms of a Response to a service with these lists, which opens and verifies it."""
     here = service(parties, folder, **lists)
     form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.make_ids())
     root, plain = here.open_response(form)

@@ -170,7 +170,7 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
 
 
 def help_link(page: object) -> str | None:
-    """Give the link to the upstream's page, if there is one."""
+    """Return the link to the upstream's page, if there is one."""
     hits = html.fromstring(page.get_data()).xpath("//a[@rel='noreferrer']/@href")  # type: ignore[attr-defined]
     return str(hits[0]) if isinstance(hits, list) and hits else None
 

@@ -69,7 +69,7 @@ def decided(policy: PolicySet, *categories: str, wants: frozenset[str] | None = 
 
 
 def released(decision: Decision) -> set[str]:
-    """Give the names of what leaves."""
+    """Return the names of what leaves."""
     return {listed.name for listed, _ in decision.released}
 
 

@@ -24,7 +24,7 @@ REQUESTERS = "".join(f"<samlp:RequesterID>https://{each}.example</samlp:Requeste
 
 
 def assertion(deployment: Deployment, page: Any) -> Any:
-    """Give the Assertion that a self-posting page carries, opened as the service does."""
+    """Return the Assertion that a self-posting page carries, opened as the service does."""
     root = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
     keys = encryption.DecryptionKeys.load([deployment.setting.library.key.encode()])
     sealed: Any = root.find("{*}EncryptedAssertion")

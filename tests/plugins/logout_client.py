@@ -112,7 +112,7 @@ class LogoutClient:
 
     @property
     def key(self) -> signature.SigningKey:
-        """Give the key of the library's services."""
+        """Return the key of the library's services."""
         library = self.deployment.setting.library
         return signature.SigningKey.load(library.key.encode(), library.certificate.encode())
 

@@ -120,7 +120,7 @@ class SamlDeployment:
         return self.client.post("/saml/idp/sso", data=sent, base_url=BASE)
 
 
-def _written(folder: Path, parties: Parties) -> Setting:
+def _write_demo_folder(folder: Path, parties: Parties) -> Setting:
     """Write a demo folder with the names, keys and metadata of the parties."""
     setting = demo_folder.write(folder, At(48090), NOW)
     text = setting.config.read_text(encoding="utf-8")
@@ -142,7 +142,7 @@ def saml_deployment(tmp_path_factory: pytest.TempPathFactory, parties: Parties) 
     """Return a broker with the parties, shared by the tests of a module. Its clock starts at NOW."""
     folder = tmp_path_factory.mktemp("saml-deployment")
     clock = Clock(NOW - datetime.now(UTC))
-    setting = _written(folder / "demo", parties)
+    setting = _write_demo_folder(folder / "demo", parties)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assembly, "now", clock.now)
         patch.setattr("broker.app.application.now", clock.now)

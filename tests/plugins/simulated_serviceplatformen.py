@@ -1,6 +1,6 @@
-"""A Serviceplatformen to try against, from the interface of SF1520.
+"""A simulated Serviceplatformen, written from the interface of SF1520.
 
-What it does not know it answers with a fault. No byte of the real service was seen.
+It answers unknown numbers with a fault. It was never compared with the real service.
 Source: docs/reference/cpr-register.md#sf1520.
 """
 
@@ -48,7 +48,7 @@ _ADDRESS_PARTS: Final = (
 
 @dataclass
 class SimulatedServiceplatformen:
-    """Its persons by number, the municipality with an agreement, its faults, its look-ups."""
+    """Its persons by number, the municipality with an agreement, the injected faults, and the look-ups so far."""
 
     rows: Mapping[str, RegisterRow]
     municipality: str = "12345678"

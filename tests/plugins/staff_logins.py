@@ -1,4 +1,4 @@
-"""Logins to the staff view in a test: what the upstream is asked, and its answers, true and forged."""
+"""Logs staff in to the staff view: requests to the upstream, and genuine and forged answers."""
 
 import json
 import re
@@ -26,14 +26,14 @@ DESK: Final = "cilla"
 
 @dataclass(frozen=True)
 class AskedUpstream:
-    """The AuthnRequest that a browser is sent away with."""
+    """The AuthnRequest that the broker sends to an upstream."""
 
     force: bool
     institutions: tuple[str, ...]
 
 
 def read_sent_request(url: str) -> AskedUpstream:
-    """Read the AuthnRequest in an address."""
+    """Read the AuthnRequest in a URL."""
     (packed,) = parse_qs(urlsplit(url).query)["SAMLRequest"]
     root = etree.fromstring(decompress(b64decode(packed), -15))
     listed = tuple(each.get("ProviderID", "") for each in root.iter("{*}IDPEntry"))
@@ -41,7 +41,7 @@ def read_sent_request(url: str) -> AskedUpstream:
 
 
 def change_persona(name: str, **attributes: str) -> Persona:
-    """Give a persona of whom something else is asserted."""
+    """Return a persona with other attributes."""
     told = {key: (value,) for key, value in attributes.items()}
     person = persona(name)
     return replace(person, attributes={**person.attributes, **told})
@@ -50,7 +50,7 @@ def change_persona(name: str, **attributes: str) -> Persona:
 def answer(
     deployment: Deployment, url: str, person: Persona, ago: timedelta = timedelta()
 ) -> tuple[str, dict[str, str]]:
-    """Let the hub answer of a person who logged in there a while ago; give ACS and fields."""
+    """Let the hub answer for a person who logged in ``ago``; return ACS and fields."""
     request = wayf_hub.read(urlsplit(url).query)
     now = deployment.clock.now()
     inner = wayf_hub.assertion(HUB, request, person, now)
@@ -61,20 +61,20 @@ def answer(
 
 
 def begin(staff: Person) -> str:
-    """Begin a login in a browser, and give the address of the upstream that it is sent to."""
+    """Begin a staff login; return the URL of the upstream."""
     away = staff.get("/admin/login")
     assert away.status_code == 302, away.get_data(as_text=True)
     return str(away.location)
 
 
 def arrive(staff: Person, person: Persona) -> TestResponse:
-    """Go through the upstream to whatever page comes after."""
+    """Log in through the upstream; return the next page."""
     arrived = staff.deliver(*answer(staff.deployment, begin(staff), person))
     return staff.get(arrived.location) if arrived.status_code == 303 else arrived
 
 
 def enter(deployment: Deployment, name: str) -> Person:
-    """Give the browser of somebody of the staff who is logged in."""
+    """Return the browser of a member of staff who is logged in."""
     staff = deployment.person()
     page = arrive(staff, persona(name))
     assert page.status_code == 200, page.get_data(as_text=True)
@@ -82,14 +82,14 @@ def enter(deployment: Deployment, name: str) -> Person:
 
 
 def send(staff: Person, path: str, **fields: str) -> TestResponse:
-    """Fill in the form of a page of the staff view, and send it."""
+    """Fill in and send the form of a page of the staff view."""
     page = staff.get(path)
     token = find_text(page, "//form//input[@name='token']/@value")
     return staff.post(path, {"token": token, **fields})
 
 
 def copy_without_staff_view(setting: Setting, folder: Path) -> Setting:
-    """Copy a demo's folder without the staff view, which insists on its audit log."""
+    """Copy a demo folder and remove the staff view, which requires an audit log."""
     copied = shutil.copytree(setting.folder, folder / "unstaffed")
     found = replace(setting, folder=copied)
     text, taken = re.subn(r"(?ms)^\[admin\].*?(?=^\[(?!admin))", "", found.config.read_text())
@@ -105,5 +105,5 @@ def read_audit_log(deployment: Deployment) -> list[dict[str, str]]:
 
 
 def read_shown_lines(page: TestResponse) -> list[str]:
-    """Give the lines that a page shows as the commands print them."""
+    """Return the lines of command output on a page."""
     return find_text(page, "//pre/text()").splitlines()

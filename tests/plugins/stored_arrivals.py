@@ -7,7 +7,7 @@ from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.storage.records import Record, read_together
 
 
-def stored_arrival(arrivals: Arrivals, token: str, now: datetime) -> Record[Arrival] | None:
+def read_stored_arrival(arrivals: Arrivals, token: str, now: datetime) -> Record[Arrival] | None:
     """Return the stored arrival of ``token``, used or not."""
     key = arrivals.key(token)
     return arrivals.get_from(key, read_together(arrivals.store, [key], now))
@@ -15,6 +15,6 @@ def stored_arrival(arrivals: Arrivals, token: str, now: datetime) -> Record[Arri
 
 def spend(arrivals: Arrivals, token: str, now: datetime) -> None:
     """Spend the arrival of ``token``."""
-    record = stored_arrival(arrivals, token, now)
+    record = read_stored_arrival(arrivals, token, now)
     assert record
     arrivals.spend(record, now)

@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.plugins.source_files import ROOT, parse_file, python_files
 
-# Packages whose sub-packages have budgets of their own.
+# Packages whose sub-packages have separate budgets.
 _DIVIDED: Final = frozenset({"adapters", "core", "use_cases"})
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from broker.adapters.library_systems.sip2 import Sip2Account, Sip2Client
 from broker.core.errors import LibraryUnavailable
-from tests.plugins.sip2_port import STATUS, Answers, answer_with, checksummed, plain, right, run_sip2_port
+from tests.plugins.sip2_port import STATUS, Answers, add_checksum, answer_with, plain, right, run_sip2_port
 
 pytestmark = pytest.mark.server
 
@@ -72,8 +72,8 @@ def test_an_answer_without_error_detection_is_read() -> None:
         (answer_with("24"), "no answer that can be read", None),
         (answer_with("64"), "no answer that can be read", None),
         (answer_with(RIGHT[:40]), "no answer that can be read", None),
-        (lambda _: checksummed("941", 7), "no answer: ValueError", "library.sip2"),
-        (lambda _: checksummed("941", 0).replace(b"941", b"94Y"), "no answer: ValueError", "library.sip2"),
+        (lambda _: add_checksum("941", 7), "no answer: ValueError", "library.sip2"),
+        (lambda _: add_checksum("941", 0).replace(b"941", b"94Y"), "no answer: ValueError", "library.sip2"),
         (lambda _: b"x" * 20_000, "no answer: ValueError", "library.sip2"),
         (lambda _: b"\x00\xff\r", "no answer that can be read", None),
     ],
